@@ -1,138 +1,124 @@
-//! `CREDENTIAL`, our own command: what opens an account besides its password, for the account's
-//! owner.
+//! `CREDENTIAL`, a command of this server: manages what opens an account besides its password.
 //!
 //! - `CREDENTIAL LIST` → one `CREDENTIAL LIST <id> <device|certificate> <created_at> <used_at|*>
-//!   [here]` each (`here`: it opened the account to this session), then `CREDENTIAL END <count>`.
-//! - `CREDENTIAL ADD`: from now on the client certificate of this connection opens the account by
-//!   SASL EXTERNAL → `CREDENTIAL ADDED <id> :text`.
-//! - `CREDENTIAL REVOKE <id>` → `CREDENTIAL REVOKED <id> :text`. Sessions that are open stay open.
+//!   [here]` for each credential (`here`: this session signed in with it), then `CREDENTIAL END
+//!   <count>`.
+//! - `CREDENTIAL ADD` → `CREDENTIAL ADDED <id> :text`. The client certificate of the connection can
+//!   then sign in to the account by SASL `EXTERNAL`.
+//! - `CREDENTIAL REVOKE <id>` → `CREDENTIAL REVOKED <id> :text`. Open sessions stay open.
 //!
-//! What cannot be done is answered with `FAIL CREDENTIAL <code> <context> :text`.
+//! Errors are `FAIL CREDENTIAL <code> <context> :text`.
 
 use jiff::Timestamp;
 use rookery_protocol::Message;
 
-use super::proof::still_opened;
-use super::replies::{Voice, word};
+use super::authenticate::still_authorized;
+use super::reply_format::{Replies, word};
 use super::{Accounts, Peer};
 use rookery_chat::event::Identity;
 use rookery_record::{CredentialId, CredentialKind};
 use rookery_store::{Durability, Result};
 
-/// What came of an `ADD`.
+/// The outcome of `ADD`.
 enum Added {
     As(CredentialId),
-    Full,
-    OfAnother,
-    ShutOut,
+    TooMany,
+    /// The certificate belongs to another account.
+    InUse,
+    NoLongerAuthorized,
 }
 
-/// The most client certificates of one account.
+/// The maximum number of client certificates of one account.
 const MAX_CERTIFICATES: usize = 20;
 
 impl Accounts {
-    /// Serves one `CREDENTIAL` of a session that is signed in as `owner`.
-    pub async fn credential_command(
+    /// Handles `CREDENTIAL` of a session that is signed in as `owner`.
+    pub(crate) async fn credential_command(
         &self,
         now: Timestamp,
-        voice: &Voice<'_>,
+        replies: &mut Replies,
         peer: &Peer,
         owner: &Identity,
         message: &Message,
-    ) -> Vec<Message> {
-        let fail = |code: &str, context: &str, text: &str| {
-            vec![voice.fail("CREDENTIAL", code, context, text)]
-        };
+    ) {
         let Some(subcommand) = message.param(0) else {
-            return vec![voice.need_more_params("CREDENTIAL")];
+            return replies.need_more_params("CREDENTIAL");
         };
         let done = match subcommand.to_ascii_uppercase().as_str() {
-            "LIST" => self.list_credentials(voice, owner).await,
-            "ADD" => match peer.certificate {
-                Some(fingerprint) => self.add_certificate(now, voice, owner, fingerprint).await,
-                None => {
-                    return fail(
-                        "NO_CERTIFICATE",
-                        "ADD",
-                        "Connect with a client certificate first",
-                    );
-                }
-            },
+            "LIST" => self.list_credentials(replies, owner).await,
+            "ADD" => {
+                let Some(fingerprint) = peer.certificate else {
+                    let text = "Connect with a client certificate first";
+                    return fail(replies, "NO_CERTIFICATE", "ADD", text);
+                };
+                self.add_certificate(now, replies, owner, fingerprint).await
+            }
             "REVOKE" => match message.param(1).map(str::parse) {
-                Some(Ok(id)) => self.revoke_credential(voice, owner, CredentialId(id)).await,
-                Some(Err(_)) => {
-                    return fail(
-                        "NO_SUCH_CREDENTIAL",
-                        "REVOKE",
-                        "The list gives each its number",
-                    );
+                Some(Ok(id)) => {
+                    self.revoke_credential(replies, owner, CredentialId(id))
+                        .await
                 }
-                None => return vec![voice.need_more_params("CREDENTIAL")],
+                Some(Err(_)) => {
+                    let text = "Give the number that CREDENTIAL LIST shows";
+                    return fail(replies, "NO_SUCH_CREDENTIAL", "REVOKE", text);
+                }
+                None => return replies.need_more_params("CREDENTIAL"),
             },
             _ => {
-                return fail(
-                    "UNKNOWN_SUBCOMMAND",
-                    word(subcommand),
-                    "It is LIST, ADD or REVOKE",
-                );
+                let text = "The subcommands are LIST, ADD and REVOKE";
+                return fail(replies, "UNKNOWN_SUBCOMMAND", word(subcommand), text);
             }
         };
-        done.unwrap_or_else(|error| {
+        if let Err(error) = done {
             tracing::error!(%error, "credentials could not be read or written");
-            fail(
-                "TEMPORARILY_UNAVAILABLE",
-                word(subcommand),
-                "Out of order just now; try again later",
-            )
-        })
+            let text = "Credentials are temporarily unavailable; try again later";
+            fail(replies, "TEMPORARILY_UNAVAILABLE", word(subcommand), text);
+        }
     }
 
-    async fn list_credentials(&self, voice: &Voice<'_>, owner: &Identity) -> Result<Vec<Message>> {
+    async fn list_credentials(&self, replies: &mut Replies, owner: &Identity) -> Result<()> {
         let id = owner.id;
         let credentials = self
             .database
             .read(move |store| store.credentials(id))
             .await?;
-        let mut lines: Vec<Message> = credentials
-            .iter()
-            .map(|credential| {
-                let kind = match credential.kind {
-                    CredentialKind::Device => "device",
-                    CredentialKind::Certificate => "certificate",
-                };
-                let used = credential
-                    .used_at
-                    .map_or_else(|| "*".to_owned(), |at| format!("{at:.3}"));
-                let made = format!("{:.3}", credential.created_at);
-                let id = credential.id.0.to_string();
-                let mut params = vec!["LIST", &id, kind, &made, &used];
-                if owner.credential == Some(credential.id) {
-                    params.push("here");
-                }
-                voice.say("CREDENTIAL", &params)
-            })
-            .collect();
-        lines.push(voice.say("CREDENTIAL", &["END", &credentials.len().to_string()]));
-        Ok(lines)
+        for credential in &credentials {
+            let kind = match credential.kind {
+                CredentialKind::Device => "device",
+                CredentialKind::Certificate => "certificate",
+            };
+            let used = credential
+                .used_at
+                .map_or_else(|| "*".to_owned(), |at| format!("{at:.3}"));
+            let created = format!("{:.3}", credential.created_at);
+            let id = credential.id.0.to_string();
+            let mut params = vec!["LIST", &id, kind, &created, &used];
+            if owner.credential == Some(credential.id) {
+                params.push("here");
+            }
+            replies.command("CREDENTIAL", &params);
+        }
+        replies.command("CREDENTIAL", &["END", &credentials.len().to_string()]);
+        Ok(())
     }
 
     async fn add_certificate(
         &self,
         now: Timestamp,
-        voice: &Voice<'_>,
+        replies: &mut Replies,
         owner: &Identity,
         fingerprint: [u8; 32],
-    ) -> Result<Vec<Message>> {
+    ) -> Result<()> {
         let present = owner.clone();
         let added = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = still_opened(store, &present)? else {
-                    return Ok(Added::ShutOut);
+                let Some(account) = still_authorized(store, &present)? else {
+                    return Ok(Added::NoLongerAuthorized);
                 };
                 let id = account.id;
                 match store.account_by_certificate(&fingerprint)? {
-                    Some(account) if account.id != id => return Ok(Added::OfAnother),
+                    Some(account) if account.id != id => return Ok(Added::InUse),
                     Some(_) => {}
                     None => {
                         let certificates = store.credentials(id)?.into_iter();
@@ -140,7 +126,7 @@ impl Accounts {
                             .filter(|other| other.kind == CredentialKind::Certificate)
                             .count();
                         if count >= MAX_CERTIFICATES {
-                            return Ok(Added::Full);
+                            return Ok(Added::TooMany);
                         }
                     }
                 }
@@ -149,37 +135,34 @@ impl Accounts {
                     .map(Added::As)
             })
             .await?;
-        Ok(vec![match added {
+        match added {
             Added::As(id) => {
-                tracing::info!(account = %owner.name, credential = id.0, "client certificate added");
-                let text = "This connection's certificate opens your account by SASL EXTERNAL";
-                voice.say("CREDENTIAL", &["ADDED", &id.0.to_string(), text])
+                tracing::info!(account = %owner.name, credential = id.0, "certificate added");
+                let text = "This certificate can now sign in to your account by SASL EXTERNAL";
+                replies.command("CREDENTIAL", &["ADDED", &id.0.to_string(), text]);
             }
-            Added::Full => voice.fail(
-                "CREDENTIAL",
-                "TOO_MANY",
-                "ADD",
-                "Revoke a certificate of yours first",
-            ),
-            Added::OfAnother => voice.fail(
-                "CREDENTIAL",
-                "CERTIFICATE_IN_USE",
-                "ADD",
-                "The certificate opens another account",
-            ),
-            Added::ShutOut => {
-                let text = "What you came with opens the account no more; sign in anew";
-                voice.fail("CREDENTIAL", "ACCOUNT_REQUIRED", "ADD", text)
+            Added::TooMany => {
+                let text = "You have too many certificates; revoke one first";
+                fail(replies, "TOO_MANY", "ADD", text);
             }
-        }])
+            Added::InUse => {
+                let text = "This certificate belongs to another account";
+                fail(replies, "CERTIFICATE_IN_USE", "ADD", text);
+            }
+            Added::NoLongerAuthorized => {
+                let text = "Your sign-in is no longer valid; sign in again";
+                fail(replies, "ACCOUNT_REQUIRED", "ADD", text);
+            }
+        }
+        Ok(())
     }
 
     async fn revoke_credential(
         &self,
-        voice: &Voice<'_>,
+        replies: &mut Replies,
         owner: &Identity,
         id: CredentialId,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<()> {
         let account = owner.id;
         let found = self
             .database
@@ -188,19 +171,18 @@ impl Accounts {
             })
             .await?;
         let number = id.0.to_string();
-        Ok(vec![if found {
+        if found {
             tracing::info!(account = %owner.name, credential = id.0, "credential revoked");
-            voice.say(
-                "CREDENTIAL",
-                &["REVOKED", &number, "It opens your account no more"],
-            )
+            let text = "It can no longer sign in to your account";
+            replies.command("CREDENTIAL", &["REVOKED", &number, text]);
         } else {
-            voice.fail(
-                "CREDENTIAL",
-                "NO_SUCH_CREDENTIAL",
-                &number,
-                "None of yours has that number",
-            )
-        }])
+            let text = "You have no credential with this number";
+            fail(replies, "NO_SUCH_CREDENTIAL", &number, text);
+        }
+        Ok(())
     }
+}
+
+fn fail(replies: &mut Replies, code: &str, context: &str, text: &str) {
+    replies.fail("CREDENTIAL", code, context, text);
 }

@@ -1,16 +1,21 @@
-//! The CSV windows onto the record: `users.csv` and `bans.csv`, written whole when the record
-//! changes, and rows that a person adds to them taken in; and the Python original's `info.csv` and
-//! `list_of_bans.csv`, which are only read.
+//! The CSV files beside the database: `users.csv` and `bans.csv`, which are rewritten when the
+//! database changes and from which added rows are imported; and `info.csv` and `list_of_bans.csv`
+//! of the original Python server, which are only read.
 //!
-//! Rows are added by hand at any time and taken in at start and at reload. Until then they stay
-//! where they are, also when the file is written anew. A row that is deleted by hand deletes
-//! nothing, one that is changed changes nothing: both come back as they are in the record. A bad
-//! row is put away in `users.rejected.csv` or `bans.rejected.csv`.
+//! A person may add rows at any time; they are imported at start and at reload. Until then they
+//! stay in the file, also when it is rewritten. Deleting or changing a row has no effect: the file
+//! is rewritten from the database, which is the record. Bad rows are moved to `users.rejected.csv`
+//! or `bans.rejected.csv`, so that the file can be imported without them.
+//!
+//! This module runs the one task that does all of this; `format` parses and formats rows,
+//! `files` reads and writes files, `synchronizer` compares them with the database, and
+//! `import` handles files that are sent to the control plane. An imported ban is not in force
+//! until the caller hands it to the core.
 
-mod disk;
+mod files;
+mod format;
 mod import;
-mod keeper;
-mod rows;
+mod synchronizer;
 
 #[cfg(test)]
 mod tests;
@@ -23,18 +28,18 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 pub use import::{Import, Imported, Kind, bans, users};
-use keeper::{Keeper, Window};
 use rookery_base::config::LiveConfig;
 use rookery_record::Ban;
 use rookery_store::{Database, Result, StoreError};
+use synchronizer::{SyncedFile, Synchronizer};
 
-/// How long changes of the accounts gather before `users.csv` is written.
-const GATHER: Duration = Duration::from_millis(500);
-/// Requests that may wait before the next one has to.
-const WAITING: usize = 16;
+/// How long after a change of an account `users.csv` is written; further changes are included.
+const USERS_DELAY: Duration = Duration::from_millis(500);
+/// The number of requests that may be queued.
+const MAX_REQUESTS: usize = 16;
 
-/// The CSV files beside the database. One task does all work on them, one thing after the other; it
-/// ends with the last clone of this.
+/// A handle to the task that synchronizes the CSV files with the database. The task handles one
+/// request at a time, and ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct CsvSync {
     requests: mpsc::Sender<Request>,
@@ -42,45 +47,51 @@ pub struct CsvSync {
 }
 
 enum Request {
-    TakeIn(Timestamp, oneshot::Sender<Result<Vec<Ban>>>),
+    Sync(Timestamp, oneshot::Sender<Result<Vec<Ban>>>),
     WriteBans(Timestamp, oneshot::Sender<Result<()>>),
 }
 
 impl CsvSync {
-    /// Over the record, in the data folder. To be called inside the async runtime.
+    /// Starts the task for the files in the data folder. Must be called within a tokio runtime.
     pub fn new(config: LiveConfig, database: Database) -> Self {
-        let (requests, incoming) = mpsc::channel(WAITING);
+        let (requests, incoming) = mpsc::channel(MAX_REQUESTS);
         let users_changed = Arc::new(Notify::new());
         let folder = config.get().data.directory.clone();
-        let keeper = Keeper {
+        let synchronizer = Synchronizer {
             config,
             database,
             folder,
         };
-        tokio::spawn(run(keeper, incoming, Arc::clone(&users_changed)));
+        tokio::spawn(run(synchronizer, incoming, Arc::clone(&users_changed)));
         Self {
             requests,
             users_changed,
         }
     }
 
-    /// Takes in the rows that people added, and the original's files; tells of each bad row, and of
-    /// each file that cannot be read or written, in the log. Gives the bans that are new.
-    pub async fn take_in(&self, now: Timestamp) -> Result<Vec<Ban>> {
-        self.ask(|reply| Request::TakeIn(now, reply)).await
+    /// Imports the rows that people added, and the files of the original server. Logs every bad
+    /// row, and every file that cannot be read or written. Returns the new bans.
+    ///
+    /// # Errors
+    /// If the database cannot be read or written.
+    pub async fn sync(&self, now: Timestamp) -> Result<Vec<Ban>> {
+        self.request(|reply| Request::Sync(now, reply)).await
     }
 
-    /// Writes `bans.csv` anew; done when it returns.
+    /// Rewrites `bans.csv`. The file is on disk when this returns.
+    ///
+    /// # Errors
+    /// If the file cannot be written or the database cannot be read.
     pub async fn write_bans(&self, now: Timestamp) -> Result<()> {
-        self.ask(|reply| Request::WriteBans(now, reply)).await
+        self.request(|reply| Request::WriteBans(now, reply)).await
     }
 
-    /// Asks for `users.csv` to be written anew soon.
+    /// Schedules `users.csv` to be rewritten soon.
     pub fn users_changed(&self) {
         self.users_changed.notify_one();
     }
 
-    async fn ask<T>(
+    async fn request<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request,
     ) -> Result<T> {
@@ -93,25 +104,33 @@ impl CsvSync {
     }
 }
 
-async fn run(keeper: Keeper, mut requests: mpsc::Receiver<Request>, users_changed: Arc<Notify>) {
+async fn run(
+    synchronizer: Synchronizer,
+    mut requests: mpsc::Receiver<Request>,
+    users_changed: Arc<Notify>,
+) {
     let mut users_due = None;
     loop {
         tokio::select! {
             request = requests.recv() => match request {
-                // Whoever asked may have gone.
-                Some(Request::TakeIn(now, reply)) => drop(reply.send(keeper.take_in(now).await)),
-                Some(Request::WriteBans(now, reply)) => drop(reply.send(keeper.write(Window::Bans(now)).await)),
+                // The caller may have stopped waiting.
+                Some(Request::Sync(now, reply)) => {
+                    drop(reply.send(synchronizer.sync(now).await));
+                }
+                Some(Request::WriteBans(now, reply)) => {
+                    drop(reply.send(synchronizer.write(SyncedFile::Bans(now)).await));
+                }
                 None => break,
             },
             () = users_changed.notified(), if users_due.is_none() => {
-                users_due = Some(Instant::now() + GATHER);
+                users_due = Some(Instant::now() + USERS_DELAY);
             }
             () = sleep_until(users_due.unwrap_or_else(Instant::now)), if users_due.is_some() => {
                 users_due = None;
-                // Told of in the log; the next change tries again.
-                let _ = keeper.write(Window::Users).await;
+                // The error is logged; the next change tries again.
+                let _ = synchronizer.write(SyncedFile::Users).await;
             }
         }
     }
-    // A change that is still waiting is in the record; the next start writes it.
+    // A change that is not in the file yet is in the database; the next start writes it.
 }

@@ -1,12 +1,20 @@
 //! A session before it is admitted: the IRC handshake, and the waiting room where an account is
 //! required.
+//!
+//! The handshake is complete once the client has sent `NICK` and `USER` and has ended capability
+//! negotiation. A session without the account that the server requires then enters the waiting
+//! room: it may register or sign in, and every other command is refused with a hint. As soon as
+//! nothing is missing, [`Next::Admit`] asks the caller to have the core admit the session.
+//!
+//! [`Handshake`] does no I/O on the connection: it is given messages and returns replies. It must
+//! not admit anyone, and it knows nothing of timeouts; both are the caller's.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 
-use super::replies::{self, Voice, labelled, word};
+use super::reply_format::{Replies, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
 use rookery_chat::always_on::AwayState;
@@ -14,167 +22,195 @@ use rookery_chat::event::{Candidate, LineFault};
 use rookery_chat::{capabilities, isupport, labels, presence};
 use rookery_engine::settings;
 
-/// The most bytes of a user name; longer ones are cut.
+/// The maximum length of a user name in bytes; longer ones are cut.
 const MAX_USERNAME: usize = 20;
-/// The most bytes of a real name; longer ones are cut.
+/// The maximum length of a real name in bytes; longer ones are cut.
 const MAX_REALNAME: usize = 200;
-/// First words of someone who takes this for a web server: a browser that was tricked into talking
-/// to us.
+/// The first word of an HTTP client. A browser that a hostile page has tricked into connecting is
+/// disconnected before anything in its request can be read as a command.
 const HTTP_METHODS: [&str; 9] = [
     "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE",
 ];
 
-/// One session that is not admitted yet.
+/// A session that is not admitted yet.
 pub struct Handshake {
     accounts: Arc<Accounts>,
     peer: Peer,
     sign_in: SignIn,
-    has_spoken: bool,
+    stage: Stage,
+    negotiation: Negotiation,
     nick: Option<Nick>,
     user: Option<User>,
     capabilities: Capabilities,
     away_state: AwayState,
-    /// `CAP LS` or `CAP REQ` was sent, and `CAP END` not yet.
-    is_negotiating: bool,
-    is_waiting_room: bool,
 }
 
-/// What `USER` said.
+/// How far the session has progressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The client has sent nothing.
+    Silent,
+    /// `NICK`, `USER` or the end of the negotiation is missing.
+    Handshake,
+    /// The handshake was complete once, but an account is required.
+    WaitingRoom,
+}
+
+/// Capability negotiation, which suspends the handshake while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Negotiation {
+    /// Not begun, or ended by `CAP END`.
+    Closed,
+    /// Begun by `CAP LS` or `CAP REQ`.
+    Open,
+}
+
+/// The parameters of `USER`.
 struct User {
     username: String,
     realname: String,
 }
 
-/// What follows from a message.
+/// The result of a message.
 #[derive(Debug)]
 pub struct Step {
-    /// What the client is told first.
+    /// Sent to the client before `next` is carried out.
     pub replies: Vec<Message>,
+    /// What the caller does next.
     pub next: Next,
 }
 
-/// Where the session goes from here.
+/// What the caller does after a message.
 #[derive(Debug)]
 pub enum Next {
+    /// Wait for the next message.
     Stay,
-    /// Ask the core.
+    /// Ask the core to admit the session.
     Admit(Box<Candidate>),
-    /// Send `ERROR` with that text and close.
+    /// Send `ERROR` with this text and close the connection.
     Close(String),
 }
 
 impl Handshake {
-    /// A session that has just finished its TLS handshake.
+    /// Creates the state of a session whose TLS handshake has just finished.
     pub fn new(accounts: Arc<Accounts>, peer: Peer) -> Self {
-        let sign_in = SignIn::new(Arc::clone(&accounts), peer.clone(), false, None);
+        let sign_in = SignIn::in_handshake(Arc::clone(&accounts), peer.clone());
         Self {
             accounts,
             peer,
             sign_in,
-            has_spoken: false,
+            stage: Stage::Silent,
+            negotiation: Negotiation::Closed,
             nick: None,
             user: None,
             capabilities: Capabilities::NONE,
             away_state: AwayState::Here,
-            is_negotiating: false,
-            is_waiting_room: false,
         }
     }
 
-    /// Takes one message. May wait: for a hash, for the record.
-    pub async fn take(&mut self, now: Timestamp, message: Message) -> Step {
-        let is_first = !std::mem::replace(&mut self.has_spoken, true);
-        if is_first && HTTP_METHODS.contains(&message.command.as_str()) {
-            return close("This port speaks IRC, and no HTTP: there are no web pages here");
+    /// Handles one message. May wait for a password hash or the database.
+    pub async fn handle(&mut self, now: Timestamp, message: Message) -> Step {
+        if self.stage == Stage::Silent {
+            if HTTP_METHODS.contains(&message.command.as_str()) {
+                return close("This port speaks IRC, not HTTP; there are no web pages here");
+            }
+            self.stage = Stage::Handshake;
         }
         let label = labels::of(&message, self.capabilities).map(str::to_owned);
-        let mut replies = match message.command.as_str() {
-            "CAP" => self.cap(&message),
-            "NICK" => self.set_nick(&message),
-            "USER" => self.set_user(&message),
-            "PING" => self.pong(&message),
-            "AWAY" if self.capabilities.has(Capability::PreAway) => self.set_attendance(&message),
-            "ISUPPORT" if self.capabilities.has(Capability::ExtendedIsupport) => self.isupport(),
-            // There is no password for the server; one sent by habit does no harm.
-            "PASS" | "PONG" => Vec::new(),
+        let mut replies = self.replies(label);
+        match message.command.as_str() {
+            "CAP" => self.cap(&mut replies, &message),
+            "NICK" => self.set_nick(&mut replies, &message),
+            "USER" => self.set_user(&mut replies, &message),
+            "PING" => match message.param(0) {
+                Some(token) => replies.pong(token),
+                None => replies.need_more_params("PING"),
+            },
+            "AWAY" if self.capabilities.has(Capability::PreAway) => {
+                self.set_away(&mut replies, &message);
+            }
+            "ISUPPORT" if self.capabilities.has(Capability::ExtendedIsupport) => {
+                self.isupport(&mut replies);
+            }
+            // The server has no password; clients that send one by habit are not refused.
+            "PASS" | "PONG" => {}
             "QUIT" => {
-                let words = message.param(0).unwrap_or_default();
-                return close(&if words.is_empty() {
+                let reason = message.param(0).unwrap_or_default();
+                return close(&if reason.is_empty() {
                     "Quit".to_owned()
                 } else {
-                    format!("Quit: {words}")
+                    format!("Quit: {reason}")
                 });
             }
             command if sign_in::COMMANDS.contains(&command) => {
-                let nick = self.address();
-                let mut replies = Box::pin(self.sign_in.take(now, &nick, message)).await.0;
-                replies.extend(self.what_comes_next(&replies));
-                replies
+                Box::pin(self.sign_in.handle(now, &mut replies, &message)).await;
+                self.add_verification_notice(&mut replies);
             }
-            command => self.refuse(command),
-        };
-        replies = labelled(replies, label, &self.accounts.server_name());
-        let (more, next) = Box::pin(self.proceed()).await;
-        replies.extend(more);
-        Step { replies, next }
+            command => self.refuse(&mut replies, command),
+        }
+        let mut replies = replies.finish();
+        let step = Box::pin(self.try_to_admit()).await;
+        replies.extend(step.replies);
+        Step {
+            replies,
+            next: step.next,
+        }
     }
 
-    /// A line that is no message.
-    pub fn take_fault(&mut self, fault: &LineFault) -> Vec<Message> {
-        self.has_spoken = true;
+    /// Handles a line that is not a valid message. Returns the replies.
+    pub fn handle_fault(&mut self, fault: &LineFault) -> Vec<Message> {
+        if self.stage == Stage::Silent {
+            self.stage = Stage::Handshake;
+        }
         let message = match fault {
             LineFault::NotUtf8(message) => message.as_deref(),
             LineFault::TooLong | LineFault::Malformed => None,
         };
-        let reply = self.with_voice(|voice| match fault {
-            LineFault::TooLong => voice.numeric(
+        let label = message.and_then(|message| labels::of(message, self.capabilities));
+        let mut replies = self.replies(label.map(str::to_owned));
+        match fault {
+            LineFault::TooLong => replies.numeric(
                 numeric::ERR_INPUTTOOLONG,
-                &["The line was too long, and is ignored"],
+                &["The line was too long and was ignored"],
             ),
             LineFault::NotUtf8(_) => {
                 let command = message.map_or("*", |message| message.command.as_str());
-                voice.say(
-                    "FAIL",
-                    &[
-                        command,
-                        "INVALID_UTF8",
-                        "The line was not UTF-8, and is ignored",
-                    ],
-                )
+                let text = "The line was not valid UTF-8 and was ignored";
+                replies.command("FAIL", &[command, "INVALID_UTF8", text]);
             }
-            LineFault::Malformed => voice.numeric(
+            LineFault::Malformed => replies.numeric(
                 numeric::ERR_UNKNOWNCOMMAND,
-                &["*", "The line holds no command"],
+                &["*", "The line contains no command"],
             ),
-        });
-        let label = message.and_then(|message| labels::of(message, self.capabilities));
-        labelled(
-            vec![reply],
-            label.map(str::to_owned),
-            &self.accounts.server_name(),
-        )
+        }
+        replies.finish()
     }
 
-    /// The core found another user under the nick: the client is told, and may choose another.
+    /// Handles the core's answer that another user has the nick. Returns the replies; the client
+    /// may choose another nick.
     pub fn nick_in_use(&mut self) -> Vec<Message> {
-        self.give_up_nick("Someone has that nick already; choose another")
+        let mut replies = self.replies(None);
+        self.reject_nick(&mut replies, "Nick already in use; choose another");
+        replies.finish()
     }
 
-    /// Waits for news of mails on their way; for ever if there are none. Nothing is lost when it is
-    /// dropped half-way.
-    pub async fn news(&mut self) -> Vec<Message> {
-        self.sign_in.news().await
+    /// Waits for a notice about a requested mail, and returns it; never returns if no mail is under
+    /// way. Cancel safe.
+    pub async fn next_mail_notice(&mut self) -> Vec<Message> {
+        self.sign_in.next_mail_notice().await
     }
 
-    /// Whether the IRC handshake is over and only the sign-in is missing.
+    /// Returns whether the session is in the waiting room.
     pub fn is_waiting_room(&self) -> bool {
-        self.is_waiting_room
+        self.stage == Stage::WaitingRoom
     }
 
-    /// Goes on if all is there that is needed.
-    async fn proceed(&mut self) -> (Vec<Message>, Next) {
-        let (Some(nick), Some(user), false) = (&self.nick, &self.user, self.is_negotiating) else {
-            return (Vec::new(), Next::Stay);
+    /// Returns the next step if nothing is missing for admission or for the waiting room.
+    async fn try_to_admit(&mut self) -> Step {
+        let (Some(nick), Some(user), Negotiation::Closed) =
+            (&self.nick, &self.user, self.negotiation)
+        else {
+            return stay(Vec::new());
         };
         let identity = self.sign_in.identity().cloned();
         let own = identity.as_ref().map(|identity| identity.name.clone());
@@ -189,164 +225,164 @@ impl Handshake {
             address: self.peer.address,
             tls: self.peer.tls.clone(),
         });
+        let mut replies = self.replies(None);
         if own.is_some() && !config.accounts.free_nicks {
-            return (Vec::new(), Next::Admit(candidate));
+            return admit(replies, candidate);
         }
         if own.is_none() && config.accounts.required {
-            return (self.enter_waiting_room(), Next::Stay);
+            self.enter_waiting_room(&mut replies);
+            return stay(replies.finish());
         }
-        let mut replies = self.break_off_sasl();
-        match self.accounts.is_reserved(&candidate.nick, own.as_ref()).await {
-            Ok(false) => return (replies, Next::Admit(candidate)),
-            Ok(true) => replies.extend(self.give_up_nick(
-                "That is the name of another's account, or looks like one; sign in if it is yours, or choose another",
-            )),
+        self.abort_sasl(&mut replies);
+        match self
+            .accounts
+            .is_reserved(&candidate.nick, own.as_ref())
+            .await
+        {
+            Ok(false) => return admit(replies, candidate),
+            Ok(true) => self.reject_nick(
+                &mut replies,
+                "This nick is reserved by another account; sign in if it is yours, or choose \
+                 another",
+            ),
             Err(error) => {
-                tracing::error!(%error, "a nick could not be checked");
-                replies.extend(self.give_up_nick("The nick could not be checked just now; try again later"));
+                tracing::error!(%error, "could not check whether a nick is reserved");
+                self.reject_nick(
+                    &mut replies,
+                    "The nick cannot be checked at the moment; try again later",
+                );
             }
         }
-        (replies, Next::Stay)
+        stay(replies.finish())
     }
 
-    /// Tells once how to get further.
-    fn enter_waiting_room(&mut self) -> Vec<Message> {
-        if std::mem::replace(&mut self.is_waiting_room, true) {
-            return Vec::new();
+    /// Explains once how to register or sign in.
+    fn enter_waiting_room(&mut self, replies: &mut Replies) {
+        if self.stage == Stage::WaitingRoom {
+            return;
         }
-        let mut replies = self.break_off_sasl();
+        self.stage = Stage::WaitingRoom;
+        self.abort_sasl(replies);
         if self.capabilities.has(Capability::StandardReplies)
             || self.capabilities.has(Capability::AccountRegistration)
         {
-            replies.push(self.with_voice(|voice| {
-                voice.say(
-                    "FAIL",
-                    &["*", "ACCOUNT_REQUIRED", "You need an account to come in"],
-                )
-            }));
+            let text = "You need an account to connect";
+            replies.command("FAIL", &["*", "ACCOUNT_REQUIRED", text]);
         }
-        replies.extend(self.hints());
-        replies
+        self.add_hints(replies);
     }
 
-    /// A client that does not know the answer to `REGISTER` calls it an error, so its person is
-    /// told by a notice too.
-    fn what_comes_next(&self, replies: &[Message]) -> Option<Message> {
-        let asked = replies
+    /// Repeats the text of `VERIFICATION_REQUIRED` as a notice for a client that does not know
+    /// account registration: it would show the reply as an error, or not at all.
+    fn add_verification_notice(&self, replies: &mut Replies) {
+        if self.capabilities.has(Capability::AccountRegistration) {
+            return;
+        }
+        let required = replies
+            .messages()
             .iter()
-            .find(|reply| reply.param(0) == Some("VERIFICATION_REQUIRED"))?;
-        let knows = self.capabilities.has(Capability::AccountRegistration);
-        (!knows).then(|| {
-            self.with_voice(|voice| voice.notice(asked.params.last().map_or("", String::as_str)))
-        })
-    }
-
-    /// The handshake was ended in the middle of an exchange.
-    fn break_off_sasl(&mut self) -> Vec<Message> {
-        if !self.sign_in.abort() {
-            return Vec::new();
+            .find(|reply| reply.param(0) == Some("VERIFICATION_REQUIRED"));
+        if let Some(text) = required.map(|reply| reply.params.last().cloned().unwrap_or_default()) {
+            replies.notice(&text);
         }
-        let text = "SASL authentication aborted: the handshake was ended before it was done";
-        vec![self.with_voice(|voice| voice.numeric(numeric::ERR_SASLABORTED, &[text]))]
     }
 
-    /// How to register or sign in from here.
-    fn hints(&self) -> Vec<Message> {
+    /// Aborts a SASL exchange that is still in progress when the handshake ends.
+    fn abort_sasl(&mut self, replies: &mut Replies) {
+        if self.sign_in.abort() {
+            let text = "SASL authentication aborted: the handshake ended before it was complete";
+            replies.numeric(numeric::ERR_SASLABORTED, &[text]);
+        }
+    }
+
+    /// Explains how to register or sign in from the waiting room.
+    fn add_hints(&self, replies: &mut Replies) {
         let config = self.accounts.config.get();
-        let nick = self.address();
-        let name = if nick == "*" { "NAME" } else { &nick };
-        let mut lines = vec![format!(
-            "Welcome to {}. You need an account to come in.",
+        let name = match replies.nick() {
+            "*" => "NAME".to_owned(),
+            nick => nick.to_owned(),
+        };
+        replies.notice(&format!(
+            "Welcome to {}. You need an account to connect.",
             config.chat.network
-        )];
-        if config.accounts.open {
-            lines.push(
-                "New here? Choose a name and a password, and give your email address:".to_owned(),
-            );
+        ));
+        replies.notice(if config.accounts.open {
+            "New here? Register with a name, your email address and a password:"
         } else {
-            lines.push(
-                "New here? Registration is closed, but for those who were invited by mail:"
-                    .to_owned(),
-            );
-        }
-        lines.push(format!(
+            "New here? Registration is closed, except for people who were invited by mail:"
+        });
+        replies.notice(&format!(
             "    /quote REGISTER {name} you@example.org PASSWORD"
         ));
         if !config.accounts.open {
-            lines.push("Then type in the code of the invitation:".to_owned());
-            lines.push(format!("    /quote VERIFY {name} CODE"));
+            replies.notice("Then enter the code of the invitation:");
+            replies.notice(&format!("    /quote VERIFY {name} CODE"));
         } else if config.accounts.verify_email {
-            lines.push("A code is mailed to you. Type it in:".to_owned());
-            lines.push(format!("    /quote VERIFY {name} CODE"));
+            replies.notice("Then enter the code that is mailed to you:");
+            replies.notice(&format!("    /quote VERIFY {name} CODE"));
         }
-        lines.push(
-            "You have an account? Let your client sign in by SASL PLAIN, and connect again."
-                .to_owned(),
-        );
-        lines.push(
-            "The client rook does all of this by itself. HELP shows these lines again.".to_owned(),
-        );
-        self.with_voice(|voice| lines.iter().map(|line| voice.notice(line)).collect())
+        replies
+            .notice("Already have an account? Configure SASL PLAIN in your client and reconnect.");
+        replies.notice("The client rook does all of this for you. HELP repeats these lines.");
     }
 
-    fn cap(&mut self, message: &Message) -> Vec<Message> {
+    fn cap(&mut self, replies: &mut Replies, message: &Message) {
         match message.param(0).map(str::to_ascii_uppercase).as_deref() {
-            Some("LS" | "REQ") => self.is_negotiating = true,
-            Some("END") => self.is_negotiating = false,
+            Some("LS" | "REQ") => self.negotiation = Negotiation::Open,
+            Some("END") => self.negotiation = Negotiation::Closed,
             _ => {}
         }
         let config = self.accounts.config.get();
-        let (replies, capabilities) = capabilities::negotiate(
+        let (answers, capabilities) = capabilities::negotiate(
             &config.chat.server_name,
-            &self.address(),
+            replies.nick(),
             config.capabilities(),
             config.capability_values(),
             self.capabilities,
             message,
         );
+        for answer in answers {
+            replies.push(answer);
+        }
         self.capabilities = capabilities;
-        replies
     }
 
-    fn set_nick(&mut self, message: &Message) -> Vec<Message> {
+    fn set_nick(&mut self, replies: &mut Replies, message: &Message) {
         let asked = message.param(0).unwrap_or_default();
         if asked.is_empty() {
-            return self.with_voice(|voice| {
-                vec![voice.numeric(numeric::ERR_NONICKNAMEGIVEN, &["No nick was given"])]
-            });
+            replies.numeric(numeric::ERR_NONICKNAMEGIVEN, &["No nick given"]);
+            return;
         }
         match Nick::parse(asked) {
-            Ok(nick) => {
-                self.nick = Some(nick);
-                Vec::new()
+            Ok(nick) => self.nick = Some(nick),
+            Err(error) => {
+                let text = format!("This cannot be a nick: {error}");
+                replies.numeric(numeric::ERR_ERRONEUSNICKNAME, &[word(asked), &text]);
             }
-            Err(error) => self.with_voice(|voice| {
-                let text = format!("Nobody can have that nick: {error}");
-                vec![voice.numeric(numeric::ERR_ERRONEUSNICKNAME, &[word(asked), &text])]
-            }),
         }
     }
 
-    fn set_user(&mut self, message: &Message) -> Vec<Message> {
+    fn set_user(&mut self, replies: &mut Replies, message: &Message) {
         if self.user.is_some() {
-            return self.with_voice(|voice| {
-                vec![voice.numeric(numeric::ERR_ALREADYREGISTERED, &["USER is sent once only"])]
-            });
+            let text = "USER may be sent only once";
+            replies.numeric(numeric::ERR_ALREADYREGISTERED, &[text]);
+            return;
         }
         let (Some(username), Some(realname)) = (message.param(0), message.param(3)) else {
-            return self.with_voice(|voice| vec![voice.need_more_params("USER")]);
+            replies.need_more_params("USER");
+            return;
         };
         if username.is_empty() || realname.is_empty() {
-            return self.with_voice(|voice| vec![voice.need_more_params("USER")]);
+            replies.need_more_params("USER");
+            return;
         }
         self.user = Some(User {
             username: clean_username(username),
             realname: cut(&realname.replace(char::is_control, ""), MAX_REALNAME),
         });
-        Vec::new()
     }
 
-    fn set_attendance(&mut self, message: &Message) -> Vec<Message> {
+    fn set_away(&mut self, replies: &mut Replies, message: &Message) {
         self.away_state = presence::away_state(message, true);
         let (code, text) = match self.away_state {
             AwayState::Here => (
@@ -355,67 +391,61 @@ impl Handshake {
             ),
             _ => (numeric::RPL_NOWAWAY, "You have been marked as being away"),
         };
-        self.with_voice(|voice| vec![voice.numeric(code, &[text])])
+        replies.numeric(code, &[text]);
     }
 
-    fn isupport(&self) -> Vec<Message> {
+    fn isupport(&self, replies: &mut Replies) {
         let settings = settings::from_config(&self.accounts.config.get());
-        let lines = isupport::lines(&settings).map(|mut tokens| {
+        for mut tokens in isupport::lines(&settings) {
             tokens.push(isupport::END.to_owned());
             let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-            self.with_voice(|voice| voice.numeric(numeric::RPL_ISUPPORT, &tokens))
-        });
-        let lines = lines.collect();
+            replies.numeric(numeric::RPL_ISUPPORT, &tokens);
+        }
         if self.capabilities.has(Capability::Batch) {
-            replies::batch(lines, "draft/isupport", &settings.server_name)
-        } else {
-            lines
+            replies.set_batch("draft/isupport");
         }
     }
 
-    fn pong(&self, message: &Message) -> Vec<Message> {
-        self.with_voice(|voice| {
-            vec![match message.param(0) {
-                Some(token) => voice.say("PONG", &[&voice.server, token]),
-                None => voice.need_more_params("PING"),
-            }]
-        })
-    }
-
-    fn refuse(&self, command: &str) -> Vec<Message> {
-        if self.is_waiting_room && matches!(command, "HELP" | "HELPOP" | "INFO" | "MOTD") {
-            return self.hints();
+    fn refuse(&self, replies: &mut Replies, command: &str) {
+        let is_waiting_room = self.is_waiting_room();
+        if is_waiting_room && matches!(command, "HELP" | "HELPOP" | "INFO" | "MOTD") {
+            self.add_hints(replies);
+            return;
         }
-        let text = if self.is_waiting_room {
+        let text = if is_waiting_room {
             "You need an account first; HELP shows how to register or sign in"
         } else {
-            "First comes the handshake: NICK and USER"
+            "Complete the handshake first: send NICK and USER"
         };
-        self.with_voice(|voice| vec![voice.numeric(numeric::ERR_NOTREGISTERED, &[text])])
+        replies.numeric(numeric::ERR_NOTREGISTERED, &[text]);
     }
 
-    fn give_up_nick(&mut self, text: &str) -> Vec<Message> {
-        let Some(nick) = self.nick.take() else {
-            return Vec::new();
-        };
-        self.with_voice(|voice| {
-            vec![voice.numeric(numeric::ERR_NICKNAMEINUSE, &[nick.as_str(), text])]
-        })
+    /// Refuses the nick, if there is one, so that the client has to choose another.
+    fn reject_nick(&mut self, replies: &mut Replies, text: &str) {
+        if let Some(nick) = self.nick.take() {
+            replies.set_nick("*");
+            replies.numeric(numeric::ERR_NICKNAMEINUSE, &[nick.as_str(), text]);
+        }
     }
 
-    /// How the client is addressed.
-    fn address(&self) -> String {
-        self.nick
-            .as_ref()
-            .map_or_else(|| "*".to_owned(), ToString::to_string)
+    /// Creates an empty reply to the client.
+    fn replies(&self, label: Option<String>) -> Replies {
+        let nick = self.nick.as_ref().map_or("*", Nick::as_str);
+        Replies::new(self.accounts.server_name(), nick, label)
     }
+}
 
-    fn with_voice<T>(&self, speak: impl FnOnce(&Voice<'_>) -> T) -> T {
-        let nick = self.address();
-        speak(&Voice {
-            server: self.accounts.server_name(),
-            nick: &nick,
-        })
+fn stay(replies: Vec<Message>) -> Step {
+    Step {
+        replies,
+        next: Next::Stay,
+    }
+}
+
+fn admit(replies: Replies, candidate: Box<Candidate>) -> Step {
+    Step {
+        replies: replies.finish(),
+        next: Next::Admit(candidate),
     }
 }
 
@@ -426,7 +456,8 @@ fn close(reason: &str) -> Step {
     }
 }
 
-/// What may stand before the `@` of a mask; `user` if nothing of it may.
+/// Removes from a user name what may not stand before the `@` of a mask. Returns `user` if nothing
+/// is left.
 fn clean_username(text: &str) -> String {
     let clean: String = text
         .chars()
@@ -440,7 +471,7 @@ fn clean_username(text: &str) -> String {
     }
 }
 
-/// The longest beginning of `text` within `bytes`, whole characters only.
+/// Returns the longest prefix of `text` of at most `bytes` bytes, cut between characters.
 fn cut(text: &str, bytes: usize) -> String {
     let end = (0..=bytes.min(text.len()))
         .rev()

@@ -1,11 +1,11 @@
-//! Invitations: an email that was invited makes an account with the code of its invitation, whether
-//! registration is open or closed.
+//! Invitations: an invited email registers with the code of its invitation, whether registration is
+//! open or closed.
 //!
-//! The code is six digits and good for days, so it may be tried a few times only. Whoever tries it
-//! in vain, and be it a stranger, uses up the code and not the invitation: the email is then proved
-//! by a code of five minutes that `REGISTER` mails, as where registration is open. The code goes
-//! with the `REGISTER` of the same connection; otherwise a stranger could register the email with a
-//! password of their own, and have its owner confirm it.
+//! The code is six digits and valid for days, so only a few tries are allowed. Wrong tries, even by
+//! a stranger, use up the code but not the invitation: `REGISTER` then mails a code of five
+//! minutes, as where registration is open. A code completes the `REGISTER` of the same connection
+//! only; otherwise a stranger could register the email with another password, and have its owner
+//! confirm it.
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::Email;
@@ -15,19 +15,19 @@ use super::registration::{Failure, failure, wrong_code};
 use rookery_base::net::network;
 
 use super::throttle::{Key, Wait};
-use super::{Accounts, Peer, codes, letters, password};
+use super::{Accounts, Peer, codes, mail_templates, password};
 use rookery_base::mail::Mail;
 use rookery_chat::event::Identity;
 use rookery_record::NewInvitation;
 use rookery_store::Durability;
 
-/// How long an invitation is good.
+/// How long an invitation is valid.
 pub const LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Codes that are looked at, for one invitation.
+/// How many codes are checked for one invitation.
 pub const TRIES: u8 = 5;
 
 impl Accounts {
-    /// An invitation by `by`, and the letter with its code.
+    /// Creates an invitation by the admin `by`. Returns it with the mail that contains its code.
     pub async fn invitation(
         &self,
         now: Timestamp,
@@ -35,7 +35,7 @@ impl Accounts {
         by: String,
     ) -> (NewInvitation, Mail) {
         let digits = codes::digits(now);
-        let letter = letters::invitation(&self.config.get().chat.network, &email, &digits);
+        let mail = mail_templates::invitation(&self.config.get().chat.network, &email, &digits);
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(now);
         let code_hash = password::hash(digits).await;
         (
@@ -47,27 +47,27 @@ impl Accounts {
                 created_at: now,
                 expires_at,
             },
-            letter,
+            mail,
         )
     }
 
-    /// Makes the account of someone who was invited, if `code` is that of the invitation.
-    pub async fn accept_invitation(
+    /// Creates the account of an invited person if `code` is that of the invitation.
+    pub(crate) async fn accept_invitation(
         &self,
         now: Timestamp,
         peer: &Peer,
         registration: Registration,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_tries(now, peer).map_err(|Wait { minutes }| {
+        self.check_failures(now, peer).map_err(|Wait { minutes }| {
             failure(
                 "TEMPORARILY_UNAVAILABLE",
                 format!("Too many tries; try again in {minutes} min"),
             )
         })?;
         let email = registration.email.clone();
-        // The try is used up before the code is looked at: of many at once, no more than are left
-        // get through.
+        // The try is counted before the code is checked, so that concurrent guesses cannot exceed
+        // the limit.
         let invitation = self
             .database
             .write(Durability::Record, move |store| {
@@ -86,14 +86,21 @@ impl Accounts {
         };
         if !password::verify(code.trim().to_owned(), Some(invitation.code_hash)).await {
             self.add_failure(now, peer);
-            tracing::info!(address = %peer.address, account = %registration.name, "a wrong code of an invitation");
+            tracing::info!(
+                address = %peer.address,
+                account = %registration.name,
+                "wrong invitation code"
+            );
             return Err(wrong_code(invitation.attempts_left.saturating_sub(1)));
         }
-        self.make(now, peer, registration).await
+        self.create(now, peer, registration).await
     }
 
-    /// Counts a registration that is asked for from `peer` and sends no mail.
-    pub fn count_registration(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
+    /// Counts a registration from the address of `peer` that sends no mail.
+    ///
+    /// # Errors
+    /// If too many were requested within the last hour; nothing is counted then.
+    pub(crate) fn count_registration(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
         let keys = [Key::MailsFrom(network(peer.address.ip()))];
         self.throttle
             .count(now, &keys, self.config.get().limits.mails_per_hour)

@@ -1,27 +1,36 @@
-//! Signing in: the handshake and the waiting room, SASL, registration, mailed codes, credentials.
-#![allow(missing_docs)]
+//! Accounts of the Rookery server: how a session proves that it belongs to one, and how accounts
+//! are registered and changed.
+//!
+//! The crate owns the handshake and the waiting room ([`handshake`]), the sign-in of every session
+//! ([`sign_in`], which documents the proofs and the order of the checks), registrations and
+//! invitations that wait for their codes, the limits on failures and mails (`throttle`), password
+//! hashing, the texts of the mails to users, and the CSV files beside the database ([`csv_sync`]).
+//!
+//! It must not read from or write to a connection, and it must not admit anyone: it is given
+//! messages, returns replies and identities, and `rookery-connection` asks the core. It may depend
+//! on the crates for the engine, base, store, chat and record, and on nothing that serves a port.
 
-pub mod challenge;
-pub mod changes;
+mod authenticate;
 pub mod codes;
-pub mod credentials;
+mod credentials;
+mod credentials_change;
 pub mod csv_sync;
+mod email_code;
 pub mod handshake;
-pub mod invitations;
-pub mod letters;
+mod invitations;
+mod mail_templates;
 pub mod password;
-pub mod pending;
-pub mod proof;
+mod pending;
 pub mod registration;
-pub mod replies;
-pub mod sasl;
-pub mod scram;
+pub mod reply_format;
+mod sasl;
+mod scram;
 pub mod sign_in;
 #[cfg(test)]
 mod test_log;
 #[cfg(test)]
 mod tests;
-pub mod throttle;
+mod throttle;
 
 use std::net::SocketAddr;
 
@@ -43,58 +52,65 @@ use rookery_record::{Account, AccountId};
 use rookery_store::{Database, Durability, Result};
 use throttle::Throttle;
 
-/// What is known of whoever is at the other end of a connection.
+/// The other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
+    /// Its address and port.
     pub address: SocketAddr,
-    /// SHA-256 of the client certificate.
+    /// The SHA-256 fingerprint of its client certificate.
     pub certificate: Option<[u8; 32]>,
-    /// Version and key exchange, as `TLSv1.3 X25519MLKEM768`.
+    /// The TLS version and key exchange, such as `TLSv1.3 X25519MLKEM768`.
     pub tls: String,
 }
 
-/// What all sign-ins share.
+/// What all sign-ins share: the database, the mailer, the limits, and what waits for a code.
 pub struct Accounts {
     config: LiveConfig,
     database: Database,
     mailer: Mailer,
-    windows: CsvSync,
+    csv: CsvSync,
     events: EventBus,
     throttle: Throttle,
-    /// Passwords looked at in one moment.
-    turns: Semaphore,
+    /// Limits how many passwords of sign-ins are checked at once. It is held from the check of the
+    /// failure limit until the failure is counted, and keeps a flood of sign-ins from queueing
+    /// ahead of other users of [`password`], such as the control plane.
+    password_checks: Semaphore,
     pending: PendingRegistrations,
-    /// Sign-ins.
+    /// The sign-ins that were refused most recently.
     pub refused: RecentRefusals,
-    /// Behind what SCRAM tells of accounts that are not there; read when it is first needed.
-    nobodys_secret: OnceCell<[u8; 32]>,
+    /// The key of the decoy SCRAM parameters of unknown accounts; read from the database when it is
+    /// first needed.
+    decoy_key: OnceCell<[u8; 32]>,
 }
 
 impl Accounts {
-    /// Over the record, its windows and the mail.
+    /// Creates the accounts over a database, its CSV files and the mailer.
     pub fn new(
         config: LiveConfig,
         database: Database,
         mailer: Mailer,
-        windows: CsvSync,
+        csv: CsvSync,
         events: EventBus,
     ) -> Self {
         Self {
             config,
             database,
             mailer,
-            windows,
+            csv,
             events,
             throttle: Throttle::default(),
-            turns: Semaphore::new(password::SLOTS),
+            password_checks: Semaphore::new(password::SLOTS),
             pending: PendingRegistrations::default(),
             refused: RecentRefusals::new(Port::Chat),
-            nobodys_secret: OnceCell::new(),
+            decoy_key: OnceCell::new(),
         }
     }
 
-    /// Whether the nick is, or looks like, the name of another account than `own`: nobody else may
-    /// have it.
+    /// Returns whether the nick is, or looks like, the name of an account other than `own`, which
+    /// reserves it for its owner.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
     pub async fn is_reserved(&self, nick: &Nick, own: Option<&AccountName>) -> Result<bool> {
         let Ok(name) = AccountName::parse(nick.as_str()) else {
             return Ok(false);
@@ -108,31 +124,34 @@ impl Accounts {
             .await
     }
 
-    /// Tells whoever watches that someone was not let in.
-    pub fn tell_refused(
+    /// Reports a refused sign-in to operators: as an event, and in [`Accounts::refused`].
+    pub fn report_refusal(
         &self,
         name: impl Into<String>,
         address: SocketAddr,
-        why: impl Into<String>,
+        reason: impl Into<String>,
     ) {
-        let (name, why) = (name.into(), why.into());
-        self.refused.add(Timestamp::now(), &name, address, &why);
+        let (name, reason) = (name.into(), reason.into());
+        self.refused.add(Timestamp::now(), &name, address, &reason);
         let address = address.to_string();
         self.events.publish_now(ServerEvent::SignInRefused {
             name,
             address,
-            reason: why,
+            reason,
         });
     }
 
-    /// The account was welcomed; it is not new any more.
+    /// Records that the account has been welcomed and is no longer new.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
     pub async fn set_greeted(&self, account: AccountId) -> Result<()> {
         self.database
             .write(Durability::Message, move |store| store.set_greeted(account))
             .await
     }
 
-    /// The source of what the server says.
+    /// Returns the name of the server, the source of its messages.
     fn server_name(&self) -> String {
         self.config.get().chat.server_name.clone()
     }
@@ -149,7 +168,7 @@ fn identity(account: &Account, proved_at: Timestamp) -> Identity {
     }
 }
 
-/// As a device credential is kept. It needs no slow hash: it is random, not chosen.
+/// Hashes a device credential for storage. It needs no slow hash, because it is random.
 fn device_hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
 }

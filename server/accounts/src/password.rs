@@ -1,4 +1,4 @@
-//! Passwords as argon2id, hashed and checked where nobody else has to wait.
+//! Password hashing (argon2id) on threads of its own, a bounded number at a time.
 
 use std::sync::LazyLock;
 
@@ -15,58 +15,64 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// Hashes at work at once; whoever comes next waits, so that sign-ins cannot eat the machine.
+/// The number of hashes computed at once. Others wait, so that sign-ins cannot exhaust the machine.
 pub const SLOTS: usize = 2;
 
-static FREE_SLOTS: Semaphore = Semaphore::const_new(SLOTS);
+static HASH_PERMITS: Semaphore = Semaphore::const_new(SLOTS);
 
-/// The hash of a password that nobody has, for accounts without one and names without an account.
-static NOBODYS: LazyLock<String> = LazyLock::new(|| hash_blocking(""));
+/// Verified in place of a missing hash, so that accounts without a password and names without an
+/// account take the same time. No password is accepted for it.
+static DECOY_HASH: LazyLock<String> = LazyLock::new(|| hash_blocking(""));
 
-/// The hash of `password` in PHC form.
+/// Hashes `password`. Returns the hash in PHC form.
 pub async fn hash(password: String) -> String {
-    at_work(move || hash_blocking(&password)).await
+    run_hash(move || hash_blocking(&password)).await
 }
 
-/// A password as it is kept: what PLAIN and what SCRAM check it against.
+/// What is stored of a password, for SASL `PLAIN` and for SCRAM.
 #[derive(Clone)]
-pub struct Kept {
-    /// In PHC form.
+pub struct StoredPassword {
+    /// The argon2id hash in PHC form.
     pub hash: String,
+    /// The SCRAM keys.
     pub scram: ScramKeys,
 }
 
-/// How `password` is to be kept.
-pub async fn keep(password: String) -> Kept {
-    at_work(move || Kept {
-        hash: hash_blocking(&password),
-        scram: scram::keys_of(&password),
-    })
-    .await
+impl StoredPassword {
+    /// Derives what is stored for `password`.
+    pub async fn derive(password: String) -> Self {
+        run_hash(move || Self {
+            hash: hash_blocking(&password),
+            scram: scram::keys_of(&password),
+        })
+        .await
+    }
 }
 
-/// What SCRAM checks `password` against.
+/// Derives the SCRAM keys of `password`.
 pub async fn scram_keys(password: String) -> ScramKeys {
-    at_work(move || scram::keys_of(&password)).await
+    run_hash(move || scram::keys_of(&password)).await
 }
 
-/// Whether `password` is the one behind `hash`; without a hash, takes the same time and says no.
+/// Returns whether `password` matches `hash`. Without a hash it takes the same time and returns
+/// false.
 pub async fn verify(password: String, hash: Option<String>) -> bool {
-    at_work(move || verify_blocking(&password, hash.as_deref())).await
+    run_hash(move || verify_blocking(&password, hash.as_deref())).await
 }
 
-/// The hash of `password` in PHC form; keeps the thread busy for some ten milliseconds.
+/// Hashes `password` on the calling thread, for tens of milliseconds. Returns the hash in PHC form.
 pub fn hash_blocking(password: &str) -> String {
     argon2id()
         .hash_password(password.as_bytes())
-        .expect("argon2id takes any password that fits in memory, and the system gives a salt")
+        .expect("argon2id accepts any password that fits in memory, and the system provides a salt")
         .to_string()
 }
 
 fn verify_blocking(password: &str, hash: Option<&str>) -> bool {
     let known = hash.is_some();
-    match PasswordHash::new(hash.unwrap_or(&NOBODYS)) {
-        // The hash's own parameters count, so that older hashes stay good when ours are raised.
+    match PasswordHash::new(hash.unwrap_or(&DECOY_HASH)) {
+        // The parameters are taken from the hash, so that old hashes stay valid when they are
+        // raised.
         Ok(parsed) => {
             argon2id()
                 .verify_password(password.as_bytes(), &parsed)
@@ -74,7 +80,7 @@ fn verify_blocking(password: &str, hash: Option<&str>) -> bool {
                 && known
         }
         Err(error) => {
-            tracing::error!(%error, "a password hash in the record cannot be read, so it opens nothing");
+            tracing::error!(%error, "a stored password hash is malformed and matches nothing");
             false
         }
     }
@@ -85,21 +91,20 @@ fn argon2id() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-/// Returns the permits of which every hash holds one while it runs. Whoever holds all of them
-/// delays every hash.
+/// Returns the semaphore of which every hash holds a permit while it runs. A test that holds all
+/// permits delays every hash.
 pub fn hash_permits() -> &'static Semaphore {
-    &FREE_SLOTS
+    &HASH_PERMITS
 }
 
-async fn at_work<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
-    let slot = FREE_SLOTS
+async fn run_hash<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+    let permit = HASH_PERMITS
         .acquire()
         .await
-        .expect("the slots are never closed");
+        .expect("the semaphore is never closed");
     tokio::task::spawn_blocking(move || {
-        // Held by the work, not by whoever waits for it: a client that goes away frees no slot
-        // early.
-        let _slot = slot;
+        // Held by the hash and not by the caller: a client that disconnects frees no permit early.
+        let _permit = permit;
         job()
     })
     .await
@@ -111,8 +116,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_password_opens_its_own_hash_only() {
-        let stored = keep("correct horse".to_owned()).await.hash;
+    async fn a_password_matches_its_own_hash_only() {
+        let stored = StoredPassword::derive("correct horse".to_owned())
+            .await
+            .hash;
         assert!(
             stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{stored}"
@@ -127,10 +134,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_opens_an_account_without_a_hash() {
+    async fn no_password_matches_a_missing_hash() {
         assert!(
             !verify(String::new(), None).await,
-            "not even the password behind the stand-in"
+            "not even the password of the decoy hash"
         );
         assert!(!verify("anything".to_owned(), None).await);
         assert!(!verify("anything".to_owned(), Some("not a hash".to_owned())).await);

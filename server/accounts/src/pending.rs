@@ -1,66 +1,76 @@
-//! The registrations that wait for their codes. They are kept in memory, bounded, and die with
-//! their codes.
+//! Registrations that wait for their mailed codes.
+//!
+//! They are held in memory, bounded in number, and expire with their codes. Several may wait for
+//! one name as long as they have the same email: each has its own secret and code, so a stranger
+//! can neither block the owner of an email nor have the owner confirm the stranger's password.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rookery_protocol::{AccountName, Email};
 
 use super::codes::{PendingCode, TRIES, Verdict};
-use super::password;
+use super::password::StoredPassword;
 use rookery_base::net::network;
 
-/// Registrations that may wait at once.
+/// The maximum number of registrations that wait at once.
 const MAX_ATTEMPTS: usize = 5000;
-/// Of these, for one name: each mail has a code of its own, and all stay good.
+/// The maximum number of these for one name. Each has a code of its own, and all stay valid.
 const MAX_FOR_ONE_NAME: usize = 5;
 
-/// Wrong codes of other sessions for one attempt, wherever they come from; then only its own
-/// session may go on.
-const MAX_TRIES_OF_STRANGERS: usize = 25;
+/// The maximum number of wrong codes from other sessions, from all addresses together, for one
+/// attempt. After that only its own session may complete it.
+const MAX_FOREIGN_TRIES: usize = 25;
 
-/// An account that is to be made.
+/// An account to be created.
 #[derive(Clone)]
 pub struct Registration {
+    /// Its name.
     pub name: AccountName,
+    /// Its email; `None` where emails are not verified and none was given.
     pub email: Option<Email>,
+    /// Its first secret.
     pub secret: StoredSecret,
-    /// The email belongs to an account already: no code makes this one.
+    /// The email already belongs to an account: no code completes the registration.
     pub is_decoy: bool,
-    /// Registration was closed: only an invitation makes it good.
+    /// Registration was closed: the account is created only if the email is invited.
     pub needs_invitation: bool,
 }
 
-/// What will open the account, as it is kept.
+/// The first secret of an account, in the form in which it is stored.
 #[derive(Clone)]
 pub enum StoredSecret {
-    Password(password::Kept),
+    /// A password.
+    Password(StoredPassword),
     /// SHA-256 of a device credential.
     Device([u8; 32]),
 }
 
-/// One `REGISTER`.
+/// Identifies one `REGISTER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptId(u64);
 
-/// Why a registration cannot wait here.
+/// Why a registration was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum CannotWait {
     /// The name, or one that looks the same, is being registered with another email.
-    Held,
-    /// There are too many.
+    NameHeld,
+    /// Too many registrations are waiting.
     Full,
 }
 
-/// What a code was found to be.
-pub enum Judged {
-    /// Right: the registration is taken out.
+/// The outcome of a code check.
+pub(crate) enum CodeCheck {
+    /// The code is right; the registration no longer waits.
     Right(Box<Registration>),
-    /// Wrong; so many tries are left.
-    Wrong { attempts_left: u8 },
-    /// Nothing of that name waits for a code.
-    Nothing,
+    /// The code is wrong.
+    Wrong {
+        /// How many more codes will be checked.
+        attempts_left: u8,
+    },
+    /// No registration of this name waits for a code.
+    NotFound,
 }
 
 struct Attempt {
@@ -68,30 +78,30 @@ struct Attempt {
     skeleton: String,
     registration: Registration,
     code: PendingCode,
-    /// The wrong codes of others than the session whose attempt it is, by where they came from.
-    strangers: Vec<(IpAddr, u8)>,
+    /// The number of wrong codes from other sessions, by network.
+    foreign_tries: Vec<(IpAddr, u8)>,
 }
 
 impl Attempt {
-    /// Judges the code of another session. Whoever guesses uses up tries of their own, and not
-    /// those of the session that has asked for the code.
-    fn judge_stranger(&mut self, now: Timestamp, from: IpAddr, code: &str) -> Verdict {
+    /// Checks a code from another session. A wrong one counts against the network it came from, not
+    /// against the session that requested the code.
+    fn check_foreign_code(&mut self, now: Timestamp, from: IpAddr, code: &str) -> Verdict {
         let from = network(from);
         let all: usize = self
-            .strangers
+            .foreign_tries
             .iter()
             .map(|(_, wrong)| usize::from(*wrong))
             .sum();
         let at = self
-            .strangers
+            .foreign_tries
             .iter()
             .position(|(known, _)| *known == from)
             .unwrap_or_else(|| {
-                self.strangers.push((from, 0));
-                self.strangers.len() - 1
+                self.foreign_tries.push((from, 0));
+                self.foreign_tries.len() - 1
             });
-        let wrong = &mut self.strangers[at].1;
-        if *wrong >= TRIES || all >= MAX_TRIES_OF_STRANGERS {
+        let wrong = &mut self.foreign_tries[at].1;
+        if *wrong >= TRIES || all >= MAX_FOREIGN_TRIES {
             return Verdict::Dead;
         }
         if self.code.is(now, code) {
@@ -104,21 +114,25 @@ impl Attempt {
     }
 }
 
-/// A registration that waits, as operators see it.
+/// A registration that waits for its code, as shown to operators.
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    /// Of its [`AttemptId`].
+    /// The number of its [`AttemptId`].
     pub id: u64,
+    /// The name of the account.
     pub name: AccountName,
+    /// The email that the code was mailed to.
     pub email: Email,
-    /// The email belongs to an account already: no code makes this one.
+    /// Whether the email already belongs to an account: no code completes the registration then.
     pub email_taken: bool,
+    /// When the code expires.
     pub expires_at: Timestamp,
+    /// How many more codes of its own session will be checked.
     pub attempts_left: u8,
 }
 
 impl Waiting {
-    /// None for one without an email, which waits for no code.
+    /// Returns `None` for an attempt without an email, which does not wait for a code.
     fn of(attempt: &Attempt) -> Option<Self> {
         let Attempt {
             id,
@@ -137,78 +151,77 @@ impl Waiting {
     }
 }
 
-/// All that wait.
+/// All registrations that wait for their codes.
 #[derive(Default)]
-pub struct PendingRegistrations {
-    inside: Mutex<Inside>,
+pub(crate) struct PendingRegistrations {
+    inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
-struct Inside {
+struct Inner {
     attempts: Vec<Attempt>,
     last_id: u64,
 }
 
 impl PendingRegistrations {
-    /// Whether a registration could wait here; `own` is an attempt that it would take the place of.
-    pub fn check(
+    /// Checks whether another registration would be accepted, in place of the attempt `own`.
+    pub fn ensure_room(
         &self,
         now: Timestamp,
         name: &AccountName,
         email: Option<&Email>,
         own: Option<AttemptId>,
-    ) -> Result<(), NoPlace> {
-        let mut inside = self.lock();
-        inside.forget(now);
-        inside.check(name, &name.skeleton(), email, own)
+    ) -> Result<(), CannotWait> {
+        let mut inner = self.inner.lock();
+        inner.remove_expired(now);
+        inner.ensure_room(name, &name.skeleton(), email, own)
     }
 
-    /// Lets a registration wait for its code, in the place of the session's `own` attempt if there
-    /// is one.
+    /// Adds a registration that waits for `code`, in place of the session's `own` attempt.
     pub fn add(
         &self,
         now: Timestamp,
         registration: Registration,
         code: PendingCode,
         own: Option<AttemptId>,
-    ) -> Result<AttemptId, NoPlace> {
-        let mut inside = self.lock();
-        inside.forget(now);
+    ) -> Result<AttemptId, CannotWait> {
+        let mut inner = self.inner.lock();
+        inner.remove_expired(now);
         let skeleton = registration.name.skeleton();
-        inside.check(
+        inner.ensure_room(
             &registration.name,
             &skeleton,
             registration.email.as_ref(),
             own,
         )?;
-        inside.attempts.retain(|attempt| Some(attempt.id) != own);
-        inside.last_id += 1;
-        let id = AttemptId(inside.last_id);
-        inside.attempts.push(Attempt {
+        inner.attempts.retain(|attempt| Some(attempt.id) != own);
+        inner.last_id += 1;
+        let id = AttemptId(inner.last_id);
+        inner.attempts.push(Attempt {
             id,
             skeleton,
             registration,
             code,
-            strangers: Vec::new(),
+            foreign_tries: Vec::new(),
         });
         Ok(id)
     }
 
-    /// Judges a code for `name`. Where the session itself has asked for one, only that code will
-    /// do: otherwise a stranger could register the same name and email with a password of their
-    /// own, and have the owner of the email confirm it.
-    pub fn judge(
+    /// Checks a code for `name`. If the session itself has requested one, only that code is
+    /// accepted: otherwise a stranger could register the same name and email with another password,
+    /// and have the owner of the email confirm it.
+    pub fn check_code(
         &self,
         now: Timestamp,
         from: IpAddr,
         name: &AccountName,
         own: Option<AttemptId>,
         code: &str,
-    ) -> Judged {
-        let mut inside = self.lock();
-        inside.forget(now);
+    ) -> CodeCheck {
+        let mut inner = self.inner.lock();
+        inner.remove_expired(now);
         let mut most_tries = None;
-        let meant = inside
+        let candidates = inner
             .attempts
             .iter_mut()
             .enumerate()
@@ -216,15 +229,15 @@ impl PendingRegistrations {
                 own.is_none_or(|own| attempt.id == own) && attempt.registration.name == *name
             });
         let mut right = None;
-        for (index, attempt) in meant {
+        for (index, attempt) in candidates {
             let verdict = match own {
-                Some(_) => attempt.code.judge(now, code),
-                None => attempt.judge_stranger(now, from, code),
+                Some(_) => attempt.code.check(now, code),
+                None => attempt.check_foreign_code(now, from, code),
             };
             match verdict {
                 Verdict::Right if !attempt.registration.is_decoy => right = Some(index),
                 Verdict::Wrong { attempts_left } => {
-                    most_tries = most_tries.max(Some(attempts_left))
+                    most_tries = most_tries.max(Some(attempts_left));
                 }
                 Verdict::Right | Verdict::Dead => most_tries = most_tries.max(Some(0)),
             }
@@ -234,63 +247,57 @@ impl PendingRegistrations {
                 registration,
                 skeleton,
                 ..
-            } = inside.attempts.swap_remove(index);
-            inside
+            } = inner.attempts.swap_remove(index);
+            inner
                 .attempts
                 .retain(|attempt| attempt.skeleton != skeleton);
-            return Judged::Right(Box::new(registration));
+            return CodeCheck::Right(Box::new(registration));
         }
-        most_tries.map_or(Judged::Nothing, |attempts_left| Judged::Wrong {
+        most_tries.map_or(CodeCheck::NotFound, |attempts_left| CodeCheck::Wrong {
             attempts_left,
         })
     }
 
-    /// All that wait, oldest first.
+    /// Returns all that wait, oldest first.
     pub fn all(&self, now: Timestamp) -> Vec<Waiting> {
-        let mut inside = self.lock();
-        inside.forget(now);
-        let mut all: Vec<Waiting> = inside.attempts.iter().filter_map(Waiting::of).collect();
+        let mut inner = self.inner.lock();
+        inner.remove_expired(now);
+        let mut all: Vec<Waiting> = inner.attempts.iter().filter_map(Waiting::of).collect();
         all.sort_unstable_by_key(|waiting| waiting.id);
         all
     }
 
-    /// Lets a registration wait for another code, instead of the one before. None if it does not
-    /// wait any more.
+    /// Replaces the code of a registration. Returns `None` if it no longer waits.
     pub fn renew(
         &self,
         now: Timestamp,
         id: u64,
         code: PendingCode,
     ) -> Option<(Waiting, Registration)> {
-        let mut inside = self.lock();
-        inside.forget(now);
-        let attempt = inside
+        let mut inner = self.inner.lock();
+        inner.remove_expired(now);
+        let attempt = inner
             .attempts
             .iter_mut()
             .find(|attempt| attempt.id == AttemptId(id))?;
         attempt.code = code;
         Some((Waiting::of(attempt)?, attempt.registration.clone()))
     }
-
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        // No code inside can panic half-way.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Inside {
-    fn forget(&mut self, now: Timestamp) {
+impl Inner {
+    fn remove_expired(&mut self, now: Timestamp) {
         self.attempts
             .retain(|attempt| now < attempt.code.expires_at());
     }
 
-    fn check(
+    fn ensure_room(
         &self,
         name: &AccountName,
         skeleton: &str,
         email: Option<&Email>,
         own: Option<AttemptId>,
-    ) -> Result<(), NoPlace> {
+    ) -> Result<(), CannotWait> {
         let others = || {
             self.attempts
                 .iter()
@@ -302,10 +309,10 @@ impl Inside {
             .filter(same)
             .any(|attempt| attempt.registration.email.as_ref() != email)
         {
-            return Err(NoPlace::Held);
+            return Err(CannotWait::NameHeld);
         }
         if others().filter(same).count() >= MAX_FOR_ONE_NAME || others().count() >= MAX_ATTEMPTS {
-            return Err(NoPlace::Full);
+            return Err(CannotWait::Full);
         }
         Ok(())
     }

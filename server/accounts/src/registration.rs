@@ -1,4 +1,8 @@
-//! CreateAs accounts (IRCv3 draft/account-registration): what `REGISTER` and `VERIFY` do.
+//! Registration (IRCv3 draft/account-registration): what `REGISTER` and `VERIFY` do.
+//!
+//! A registration is checked, waits in memory for its mailed code (`pending`)
+//! where emails are verified, and is then stored in one transaction. Whether an email already
+//! belongs to an account is not disclosed where a mail can tell its owner instead.
 
 use std::net::IpAddr;
 
@@ -8,11 +12,12 @@ use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
 
 use super::codes::PendingCode;
+use super::password::StoredPassword;
 pub use super::pending::Waiting;
-use super::pending::{AttemptId, Judged, NoPlace, Registration, StoredSecret};
+use super::pending::{AttemptId, CannotWait, CodeCheck, Registration, StoredSecret};
 use super::sasl::MAX_SECRET;
 use super::throttle::Wait;
-use super::{Accounts, Peer, device_hash, identity, letters, password};
+use super::{Accounts, Peer, device_hash, identity, mail_templates};
 use rookery_base::mail::{Mail, MailState};
 use rookery_chat::event::Identity;
 use rookery_record::{
@@ -21,36 +26,40 @@ use rookery_record::{
 };
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
-/// What a registration has come to.
+/// The outcome of `REGISTER`.
 pub enum Registered {
-    /// The account is there.
+    /// The account exists now.
     Made(Identity),
-    /// The email is invited: the code of the invitation makes the account.
+    /// The email is invited: the code of the invitation completes the registration.
     Invited(Box<Registration>),
     /// A code is on its way.
     CodeMailed {
+        /// Identifies the registration that waits for it.
         attempt: AttemptId,
+        /// The state of the mail.
         follow: watch::Receiver<MailState>,
     },
 }
 
-/// Why it failed: the code of the standard reply, and words for the person.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
+    /// The code of the `FAIL` reply.
     pub code: &'static str,
+    /// The text for the person.
     pub text: String,
 }
 
-/// A failure of that code, in those words.
-pub fn failure(code: &'static str, text: impl Into<String>) -> Failure {
+/// Creates a [`Failure`].
+pub(crate) fn failure(code: &'static str, text: impl Into<String>) -> Failure {
     Failure {
         code,
         text: text.into(),
     }
 }
 
-/// How many more codes will be looked at.
-pub fn tries(left: u8) -> String {
+/// Formats how many more codes will be checked.
+pub(crate) fn tries_left(left: u8) -> String {
     if left == 1 {
         "one try is left".to_owned()
     } else {
@@ -58,30 +67,30 @@ pub fn tries(left: u8) -> String {
     }
 }
 
-/// What the client wants to open its account with.
-pub enum NewSecret {
+/// The secret of a new account or a new password, as typed.
+pub(crate) enum NewSecret {
     Password(String),
     Device(DeviceCredential),
 }
 
-/// As it is kept.
+/// Returns the form in which the secret is stored.
 async fn stored(secret: NewSecret) -> StoredSecret {
     match secret {
-        NewSecret::Password(text) => StoredSecret::Password(password::keep(text).await),
+        NewSecret::Password(text) => StoredSecret::Password(StoredPassword::derive(text).await),
         NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
     }
 }
 
-/// What is known of an email.
+/// What the database holds about an email.
 struct Found {
-    /// The account that has it.
+    /// The account that the email belongs to.
     owner: Option<Account>,
     invitation: Option<Invitation>,
 }
 
 impl Accounts {
-    /// Begins an account, or makes it where emails need no proof. `own` is an attempt at that name
-    /// that the session made before: this one takes its place, and its code no longer does.
+    /// Begins a registration, or completes it at once where emails are not verified. `own` is an
+    /// earlier attempt of the session at this name: it is replaced, and its code becomes invalid.
     pub async fn register(
         &self,
         now: Timestamp,
@@ -95,14 +104,14 @@ impl Accounts {
         if email.is_none() && (config.accounts.verify_email || !config.accounts.open) {
             return Err(failure(
                 "INVALID_EMAIL",
-                "An account needs an email address here",
+                "Accounts on this server need an email address",
             ));
         }
         let secret = new_secret(secret, &name, email.as_ref(), config.limits.password_length)?;
         let Found { owner, invitation } = self.look_up(now, peer, &name, email.as_ref()).await?;
         let needs_invitation = !config.accounts.open;
         if needs_invitation && invitation.is_none() {
-            // The answer tells whether the email is invited.
+            // The reply discloses whether the email is invited.
             self.count_registration(now, peer)?;
             return Err(closed());
         }
@@ -118,18 +127,18 @@ impl Accounts {
             };
             return Ok(Registered::Invited(Box::new(registration)));
         }
-        // Whoever is invited always proves to be meant.
+        // An invited person always has to prove the email.
         let needs_code = config.accounts.verify_email || needs_invitation;
         if needs_code {
-            self.pending.check(now, &name, email.as_ref(), own)?;
+            self.pending.ensure_room(now, &name, email.as_ref(), own)?;
             self.count_mail(now, peer, email.as_ref())?;
         } else {
             self.count_registration(now, peer)?;
             if owner.is_some() {
-                // Without a mail there is no way to tell its owner alone.
+                // Without a mail, the owner cannot be notified in secret.
                 return Err(failure(
                     "UNACCEPTABLE_EMAIL",
-                    "That email belongs to another account",
+                    "This email belongs to another account",
                 ));
             }
         }
@@ -143,12 +152,12 @@ impl Accounts {
         };
         let Some(email) = email.filter(|_| needs_code) else {
             return self
-                .make(now, peer, registration)
+                .create(now, peer, registration)
                 .await
                 .map(Registered::Made);
         };
         let (digits, code) = PendingCode::issue(now);
-        let letter = letter(
+        let mail = code_mail(
             &config.chat.network,
             &registration,
             &email,
@@ -158,11 +167,11 @@ impl Accounts {
         let attempt = self.pending.add(now, registration, code, own)?;
         Ok(Registered::CodeMailed {
             attempt,
-            follow: self.mailer.send(letter),
+            follow: self.mailer.send(mail),
         })
     }
 
-    /// Makes the account that waits for `code`. `own` is the session's own attempt, if it made one.
+    /// Completes the registration that waits for `code`. `own` is the session's own attempt.
     pub async fn verify(
         &self,
         now: Timestamp,
@@ -171,33 +180,36 @@ impl Accounts {
         name: &AccountName,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_tries(now, peer).map_err(|Wait { minutes }| {
+        self.check_failures(now, peer).map_err(|Wait { minutes }| {
             failure(
                 "TEMPORARILY_UNAVAILABLE",
                 format!("Too many tries; try again in {minutes} min"),
             )
         })?;
-        let judged = self.pending.judge(now, peer.address.ip(), name, own, code);
-        if !matches!(judged, Judged::Right(_)) {
+        let checked = self
+            .pending
+            .check_code(now, peer.address.ip(), name, own, code);
+        if !matches!(checked, CodeCheck::Right(_)) {
             self.add_failure(now, peer);
         }
-        match judged {
-            Judged::Right(registration) => self.make(now, peer, *registration).await,
-            Judged::Wrong { attempts_left } => Err(wrong_code(attempts_left)),
-            Judged::Nothing => {
-                let text = "No registration of that name waits for a code, or its code has expired; REGISTER again";
+        match checked {
+            CodeCheck::Right(registration) => self.create(now, peer, *registration).await,
+            CodeCheck::Wrong { attempts_left } => Err(wrong_code(attempts_left)),
+            CodeCheck::NotFound => {
+                let text = "No registration of this name is waiting for a code, or the code has \
+                            expired; REGISTER again";
                 Err(failure("INVALID_CODE", text))
             }
         }
     }
 
-    /// The registrations that wait for their codes, oldest first.
+    /// Returns the registrations that wait for their codes, oldest first.
     pub fn waiting_registrations(&self, now: Timestamp) -> Vec<Waiting> {
         self.pending.all(now)
     }
 
-    /// Mails another code for a registration, in the place of the one before. None if it does not
-    /// wait any more.
+    /// Mails a new code for a registration; the earlier one becomes invalid. Returns `None` if the
+    /// registration no longer waits.
     pub async fn resend(
         &self,
         now: Timestamp,
@@ -213,18 +225,18 @@ impl Accounts {
             .read(move |store| store.account_by_email(&email))
             .await?;
         let network = &self.config.get().chat.network;
-        let letter = letter(
+        let mail = code_mail(
             network,
             &registration,
             &waiting.email,
             owner.as_ref(),
             &digits,
         );
-        Ok(Some((waiting, self.mailer.send(letter))))
+        Ok(Some((waiting, self.mailer.send(mail))))
     }
 
-    /// Refuses names and emails that are not to be had. Gives the account that has the email, and
-    /// its invitation.
+    /// Refuses taken names, and banned names, emails and addresses. Returns what the database holds
+    /// about the email.
     async fn look_up(
         &self,
         now: Timestamp,
@@ -261,9 +273,9 @@ impl Accounts {
         Ok(found)
     }
 
-    /// Writes the account and what opens it, both or neither. Its invitation, which it needs where
-    /// registration is closed, is used up by that.
-    pub async fn make(
+    /// Stores the account and its secret in one transaction. That uses up the invitation of the
+    /// email, without which nothing is stored where registration is closed.
+    pub(crate) async fn create(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -273,7 +285,7 @@ impl Accounts {
             peer.address.ip(),
             self.config.get().accounts.email_aliases(),
         );
-        let made = self
+        let created = self
             .database
             .write(Durability::Record, move |store| {
                 let Registration {
@@ -283,7 +295,7 @@ impl Accounts {
                     needs_invitation,
                     ..
                 } = registration;
-                // One may have been made while the code was on its way.
+                // A ban may have been made while the code was on its way.
                 if let Some(ban) =
                     ban_against(store, now, &aliases, &name, email.as_ref(), address)?
                 {
@@ -308,8 +320,8 @@ impl Accounts {
                     Err(taken) => return Ok(Err(Failure::from(taken))),
                 };
                 let credential = match secret {
-                    StoredSecret::Password(kept) => {
-                        store.set_password(account.id, &kept.hash, &kept.scram)?;
+                    StoredSecret::Password(password) => {
+                        store.set_password(account.id, &password.hash, &password.scram)?;
                         None
                     }
                     StoredSecret::Device(hash) => Some(store.add_credential(
@@ -325,9 +337,9 @@ impl Accounts {
                 Ok(Ok((account, credential)))
             })
             .await?;
-        let (account, credential) = made?;
-        self.windows.users_changed();
-        tracing::info!(address = %peer.address, account = %account.name, "account made");
+        let (account, credential) = created?;
+        self.csv.users_changed();
+        tracing::info!(address = %peer.address, account = %account.name, "account created");
         let (name, email) = (
             account.name.to_string(),
             account.email.as_ref().map(ToString::to_string),
@@ -345,9 +357,9 @@ impl Accounts {
     }
 }
 
-/// The ban that stands against an account of that name and email, made from that address. A ban of
-/// an account stands against whoever has its mailbox.
-pub fn ban_against(
+/// Returns the ban that forbids an account with this name and email, created from this address. A
+/// ban of an account also covers its mailbox.
+pub(crate) fn ban_against(
     store: &Store,
     now: Timestamp,
     aliases: &EmailAliases,
@@ -374,8 +386,8 @@ pub fn ban_against(
     Ok(None)
 }
 
-/// What is said to whom the ban stands against.
-pub fn banned(ban: &Ban, name: &AccountName) -> Failure {
+/// Returns the failure for an account that the ban forbids.
+pub(crate) fn banned(ban: &Ban, name: &AccountName) -> Failure {
     let code = match &ban.target {
         BanTarget::Account(banned) if banned == name => "BAD_ACCOUNT_NAME",
         BanTarget::Account(_) | BanTarget::Email(_) | BanTarget::EmailPattern(_) => {
@@ -395,7 +407,7 @@ impl From<Taken> for Failure {
             Taken::Name => name_taken(),
             Taken::Email => failure(
                 "UNACCEPTABLE_EMAIL",
-                "That email belongs to another account by now",
+                "This email now belongs to another account",
             ),
         }
     }
@@ -403,24 +415,25 @@ impl From<Taken> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "an account could not be made or changed");
+        tracing::error!(%error, "an account could not be created or changed");
         failure(
             "TEMPORARILY_UNAVAILABLE",
-            "Accounts are out of order just now; try again later",
+            "Accounts are temporarily unavailable; try again later",
         )
     }
 }
 
-impl From<NoPlace> for Failure {
-    fn from(reason: NoPlace) -> Self {
+impl From<CannotWait> for Failure {
+    fn from(reason: CannotWait) -> Self {
         match reason {
-            NoPlace::Held => failure(
+            CannotWait::NameHeld => failure(
                 "ACCOUNT_EXISTS",
-                "Someone is registering that name, or one that looks the same; choose another",
+                "This name, or one that looks the same, is being registered; choose another",
             ),
-            NoPlace::Full => failure(
+            CannotWait::Full => failure(
                 "TEMPORARILY_UNAVAILABLE",
-                "Too many registrations wait for their codes; use the code you have, or try again in 5 min",
+                "Too many registrations are waiting for their codes; use the code you have, or try \
+                 again in 5 min",
             ),
         }
     }
@@ -430,13 +443,13 @@ impl From<Wait> for Failure {
     fn from(Wait { minutes }: Wait) -> Self {
         failure(
             "TEMPORARILY_UNAVAILABLE",
-            format!("Too many codes were asked for; try again in {minutes} min"),
+            format!("Too many codes were requested; try again in {minutes} min"),
         )
     }
 }
 
-/// What is mailed for a registration: the code, or word that the email belongs to `owner`.
-fn letter(
+/// Returns the mail for a registration: the code, or a notice that the email belongs to `owner`.
+fn code_mail(
     network: &str,
     registration: &Registration,
     email: &Email,
@@ -444,40 +457,40 @@ fn letter(
     digits: &str,
 ) -> Mail {
     match owner {
-        None => letters::registration(network, &registration.name, email, digits),
+        None => mail_templates::registration(network, &registration.name, email, digits),
         Some(account) => {
             let known = account.email.as_ref().unwrap_or(email);
-            letters::already_registered(network, account, known)
+            mail_templates::already_registered(network, account, known)
         }
     }
 }
 
-/// What a wrong code is told.
-pub fn wrong_code(attempts_left: u8) -> Failure {
+/// Returns the failure for a wrong code.
+pub(crate) fn wrong_code(attempts_left: u8) -> Failure {
     let text = if attempts_left == 0 {
-        "The code is not right, and no other will do any more; REGISTER again for a new one"
-            .to_owned()
+        "Wrong code, and no tries are left; REGISTER again for a new code".to_owned()
     } else {
-        format!("The code is not right; {}", tries(attempts_left))
+        format!("Wrong code; {}", tries_left(attempts_left))
     };
     failure("INVALID_CODE", text)
 }
 
 fn closed() -> Failure {
-    let text = "Registration is closed here, and that email is not invited; ask whoever runs this server for an \
-                invitation";
+    let text = "Registration is closed, and this email is not invited; ask the operators of this \
+                server for an invitation";
     failure("TEMPORARILY_UNAVAILABLE", text)
 }
 
 fn name_taken() -> Failure {
     failure(
         "ACCOUNT_EXISTS",
-        "An account has that name, or one that looks the same; choose another",
+        "This name, or one that looks the same, is taken; choose another",
     )
 }
 
-/// A password has at least `length` characters.
-pub fn new_secret(
+/// Checks a secret as typed: a device credential, or a password of at least `length` characters
+/// that is neither the name nor the email.
+pub(crate) fn new_secret(
     text: &str,
     name: &AccountName,
     email: Option<&Email>,
@@ -487,16 +500,22 @@ pub fn new_secret(
         return Ok(NewSecret::Device(credential));
     }
     if text.len() > MAX_SECRET {
-        let reason = format!("The password is longer than {MAX_SECRET} bytes");
+        let reason = format!("The password may have at most {MAX_SECRET} bytes");
         return Err(failure("UNACCEPTABLE_PASSWORD", reason));
     }
     if text.chars().count() < length.max(1) {
-        let reason = format!("A password has at least {} characters", length.max(1));
+        let reason = format!(
+            "The password must have at least {} characters",
+            length.max(1)
+        );
         return Err(failure("WEAK_PASSWORD", reason));
     }
     let mut own = [name.as_str()].into_iter().chain(email.map(Email::as_str));
     if own.any(|known| known.eq_ignore_ascii_case(text)) {
-        return Err(failure("WEAK_PASSWORD", "The name or email is no password"));
+        return Err(failure(
+            "WEAK_PASSWORD",
+            "The password must not be the name or email",
+        ));
     }
     Ok(NewSecret::Password(text.to_owned()))
 }

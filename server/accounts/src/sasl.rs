@@ -1,37 +1,36 @@
-//! The outer form of SASL on IRC (IRCv3 sasl 3.2): mechanisms, base64 in chunks, and what the
-//! payloads hold.
+//! The wire format of SASL on IRC (IRCv3 sasl 3.2): mechanisms, base64 in chunks, and the payloads.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rookery_protocol::{AccountName, Email, NameError};
 
-/// A chunk of this length is followed by another.
+/// The length of a full chunk, which is followed by another.
 pub const CHUNK: usize = 400;
-/// The most base64 of one response: two names and a secret of the greatest lengths fit well.
+/// The maximum length of one response in base64: two names and a secret of maximum length fit.
 const MAX_RESPONSE: usize = 2000;
-/// The least a secret must hold to be kept as a device credential.
+/// The minimum length of a device credential in bytes.
 const MIN_DEVICE_SECRET: usize = 32;
-/// The most bytes of any secret.
+/// The maximum length of any secret in bytes.
 pub const MAX_SECRET: usize = 300;
 
-/// The ways to sign in, as `CAP LS` names them.
+/// The SASL mechanisms that the server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// RFC 4616: a name or email, and a password or device credential.
     Plain,
-    /// RFC 7677: a password, proved without being told.
+    /// RFC 7677: a password, proved without being sent.
     ScramSha256,
     /// RFC 4422 appendix A: the client certificate of the connection.
     External,
-    /// Ours: a mailed code for a new device. The client sends `account NUL email`; the server mails
-    /// a code and answers `AUTHENTICATE +`; the client sends `code NUL device-credential`. After a
-    /// wrong code (904) the client begins anew with the same account and email, and is asked for
-    /// the same code again; after aborting with `*` it gets a new one.
+    /// A mechanism of this server: a mailed code for a new device. The client sends `account NUL
+    /// email`; the server mails a code and answers `AUTHENTICATE +`; the client sends `code NUL
+    /// device-credential`. After a wrong code (904) the client may start again with the same
+    /// account and email, and the same code stays valid; after aborting with `*` it gets a new one.
     EmailCode,
 }
 
 impl Mechanism {
-    /// In the order of preference.
+    /// All mechanisms, in order of preference.
     pub const ALL: [Self; 4] = [
         Self::Plain,
         Self::ScramSha256,
@@ -39,7 +38,7 @@ impl Mechanism {
         Self::EmailCode,
     ];
 
-    /// The registered name.
+    /// Returns the name of the mechanism.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
@@ -49,7 +48,7 @@ impl Mechanism {
         }
     }
 
-    /// By its name, in whatever letter case.
+    /// Returns the mechanism with this name, ignoring letter case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -57,32 +56,32 @@ impl Mechanism {
     }
 }
 
-/// The names of all mechanisms, as `CAP LS 302` and numeric 908 list them.
+/// Returns the names of all mechanisms, as in `CAP LS 302` and numeric 908.
 pub fn mechanism_list() -> String {
     Mechanism::ALL.map(Mechanism::name).join(",")
 }
 
-/// A response that comes in chunks.
+/// A response that is received in chunks.
 #[derive(Default)]
 pub struct Response {
     base64: String,
 }
 
-/// What a chunk makes of a response.
+/// The state of a response after a chunk.
 pub enum Chunk {
-    /// More follows.
+    /// Another chunk follows.
     More,
-    /// Whole, and decoded.
+    /// The response is complete, and decoded.
     Whole(Vec<u8>),
-    /// Longer than a chunk may be.
+    /// The chunk is too long.
     TooLong,
-    /// Not base64, or in all more of it than any response takes.
+    /// The response is not base64, or too long.
     Malformed,
 }
 
 impl Response {
-    /// Takes the parameter of one `AUTHENTICATE`.
-    pub fn take(&mut self, chunk: &str) -> Chunk {
+    /// Adds the parameter of one `AUTHENTICATE`.
+    pub fn push(&mut self, chunk: &str) -> Chunk {
         if chunk.len() > CHUNK {
             return Chunk::TooLong;
         }
@@ -102,15 +101,17 @@ impl Response {
     }
 }
 
-/// Whom a client says it is.
+/// The account that a client claims, by name or by email.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
+    /// The name of the account.
     Name(AccountName),
+    /// The email of the account.
     Email(Email),
 }
 
 impl Claim {
-    /// An email has an `@`, a name never.
+    /// Parses a claim: an email contains an `@`, a name never does.
     pub fn parse(text: &str) -> Option<Self> {
         if text.contains('@') {
             Email::parse(text).ok().map(Self::Email)
@@ -119,7 +120,7 @@ impl Claim {
         }
     }
 
-    /// The form by which it is compared.
+    /// Returns the case-folded form, by which claims are compared.
     pub fn folded(&self) -> &str {
         match self {
             Self::Name(name) => name.folded(),
@@ -128,8 +129,8 @@ impl Claim {
     }
 }
 
-/// `authzid NUL authcid NUL secret`. One may act for oneself only, so a first part must equal the
-/// second.
+/// Parses `authzid NUL authcid NUL secret`. Acting for another account is not supported, so an
+/// `authzid` must equal the `authcid`.
 pub fn plain(payload: &[u8]) -> Option<(Claim, String)> {
     let [acts_for, claim, secret] = parts(payload)?;
     let claim = Claim::parse(claim)?;
@@ -139,7 +140,7 @@ pub fn plain(payload: &[u8]) -> Option<(Claim, String)> {
     (!secret.is_empty() && secret.len() <= MAX_SECRET).then(|| (claim, secret.to_owned()))
 }
 
-/// The account a client certificate is to open, if the client names one.
+/// Parses the response of `EXTERNAL`: the account to sign in to, or nothing.
 pub fn external(payload: &[u8]) -> Result<Option<AccountName>, NameError> {
     match std::str::from_utf8(payload).map_err(|_| NameError::BadCharacter)? {
         "" => Ok(None),
@@ -147,13 +148,13 @@ pub fn external(payload: &[u8]) -> Result<Option<AccountName>, NameError> {
     }
 }
 
-/// `account NUL email`.
+/// Parses `account NUL email`.
 pub fn account_and_email(payload: &[u8]) -> Option<(AccountName, Email)> {
     let [account, email] = parts(payload)?;
     Some((AccountName::parse(account).ok()?, Email::parse(email).ok()?))
 }
 
-/// `code NUL device-credential`.
+/// Parses `code NUL device-credential`.
 pub fn code_and_credential(payload: &[u8]) -> Option<(String, String)> {
     let [code, credential] = parts(payload)?;
     (MIN_DEVICE_SECRET..=MAX_SECRET)
@@ -161,7 +162,7 @@ pub fn code_and_credential(payload: &[u8]) -> Option<(String, String)> {
         .then(|| (code.to_owned(), credential.to_owned()))
 }
 
-/// Exactly `N` parts of UTF-8 with a NUL between each two.
+/// Splits UTF-8 at its NULs into exactly `N` parts.
 fn parts<const N: usize>(payload: &[u8]) -> Option<[&str; N]> {
     let parts: Vec<&str> = std::str::from_utf8(payload).ok()?.split('\0').collect();
     parts.try_into().ok()
@@ -177,16 +178,16 @@ mod tests {
         assert!(
             before
                 .iter()
-                .all(|chunk| matches!(response.take(chunk), Chunk::More))
+                .all(|chunk| matches!(response.push(chunk), Chunk::More))
         );
-        match response.take(last) {
+        match response.push(last) {
             Chunk::Whole(bytes) => Some(bytes),
             _ => None,
         }
     }
 
     #[test]
-    fn chunks_of_400_go_on_and_any_other_ends() {
+    fn a_chunk_of_400_is_followed_by_another() {
         let bytes = [7; 600];
         let text = STANDARD.encode(bytes);
         assert_eq!(
@@ -204,25 +205,25 @@ mod tests {
     #[test]
     fn a_response_is_bounded_and_checked() {
         assert!(matches!(
-            Response::default().take(&"A".repeat(401)),
+            Response::default().push(&"A".repeat(401)),
             Chunk::TooLong
         ));
         let mut endless = Response::default();
         let mut taken = 0;
-        while matches!(endless.take(&"A".repeat(400)), Chunk::More) {
+        while matches!(endless.push(&"A".repeat(400)), Chunk::More) {
             taken += 1;
             assert!(taken < 10, "somewhere is an end");
         }
         for bad in ["%%%%", "QQ", "QQ==QQ==", "a b"] {
             assert!(
-                matches!(Response::default().take(bad), Chunk::Malformed),
+                matches!(Response::default().push(bad), Chunk::Malformed),
                 "{bad:?}"
             );
         }
     }
 
     #[test]
-    fn plain_takes_a_name_or_an_email_for_oneself_only() {
+    fn plain_accepts_a_name_or_an_email_and_no_other_authzid() {
         let name = Claim::parse("alice");
         let email = Claim::parse("a@b.example");
         assert_eq!(

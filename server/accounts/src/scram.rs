@@ -1,5 +1,7 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677), the server's side: a password is proved without being told.
-//! Channels are not bound to it: `SCRAM-SHA-256-PLUS` is not offered.
+//! SCRAM-SHA-256 (RFC 5802, RFC 7677), the server's side: the client proves a password without
+//! sending it. Channel binding (`SCRAM-SHA-256-PLUS`) is not offered.
+//!
+//! This module holds the messages and the arithmetic; it knows neither accounts nor limits.
 
 use std::num::NonZeroU32;
 
@@ -13,20 +15,20 @@ use super::random;
 use super::sasl::Claim;
 use rookery_record::ScramKeys;
 
-/// OWASP's recommendation for PBKDF2-HMAC-SHA256.
+/// The number of iterations that OWASP recommends for PBKDF2-HMAC-SHA256.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).expect("more than none");
-/// The most bytes of a client's nonce.
+/// The maximum length of a client's nonce in bytes.
 const MAX_NONCE: usize = 256;
 const SERVER_NONCE_BYTES: usize = 18;
 
-/// The keys of a password; takes some hundred milliseconds.
+/// Derives the keys of a password with a new salt. Takes hundreds of milliseconds.
 pub fn keys_of(password: &str) -> ScramKeys {
     keys(password, random(), ITERATIONS)
 }
 
-/// Keys that no password has, for an account that is not there: the same for the same name, as real
-/// ones are.
-pub fn keys_of_nobody(secret: &[u8; 32], claim: &Claim) -> ScramKeys {
+/// Returns keys that no password matches, for a claim without an account. As with real keys, the
+/// salt is always the same for one claim.
+pub fn decoy_keys(secret: &[u8; 32], claim: &Claim) -> ScramKeys {
     let sum = sign(secret, claim.folded().as_bytes());
     let mut salt = [0; 16];
     salt.copy_from_slice(&sum[..16]);
@@ -39,7 +41,7 @@ pub fn keys_of_nobody(secret: &[u8; 32], claim: &Claim) -> ScramKeys {
 }
 
 fn keys(password: &str, salt: [u8; 16], iterations: NonZeroU32) -> ScramKeys {
-    // What SASLprep forbids is taken as it is.
+    // A password that SASLprep prohibits is used unprepared.
     let prepared = stringprep::saslprep(password).unwrap_or(password.into());
     let mut salted = [0; 32];
     pbkdf2::derive(
@@ -62,23 +64,24 @@ fn sign(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
     tag.as_ref().try_into().expect("a SHA-256 tag has 32 bytes")
 }
 
-/// What a client begins with.
+/// The client's first message.
 pub struct ClientFirst {
+    /// The account that the client claims.
     pub claim: Claim,
-    /// `n,,` or the like: the client sends it again, signed.
+    /// The GS2 header, such as `n,,`, which the client repeats under its signature.
     header: String,
     bare: String,
     nonce: String,
 }
 
 impl ClientFirst {
-    /// None for what has not the form, asks for an extension or a channel binding, or to act for
-    /// another.
+    /// Parses the message. Returns `None` if it is malformed, requires an extension or a channel
+    /// binding, or names another authorization identity.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(payload).ok()?;
         let mut parts = text.splitn(3, ',');
         let (binding, acts_for, bare) = (parts.next()?, parts.next()?, parts.next()?);
-        // `y`: the client could bind, and has seen that this server offers no such thing.
+        // `y`: the client supports channel binding, but believes that the server does not.
         if !matches!(binding, "n" | "y") {
             return None;
         }
@@ -103,8 +106,8 @@ impl ClientFirst {
         })
     }
 
-    /// What the client is answered, and what its proof is then judged by. Without keys no proof
-    /// will do.
+    /// Returns the server's first message, and the challenge that checks the client's proof. No
+    /// proof is accepted unless the keys are real.
     pub fn challenge(self, keys: ScramKeys, is_real: bool) -> (String, Challenge) {
         let own: [u8; SERVER_NONCE_BYTES] = random();
         self.challenge_with(&STANDARD.encode(own), keys, is_real)
@@ -118,13 +121,13 @@ impl ClientFirst {
             keys.iterations
         );
         let binding = STANDARD.encode(self.header);
-        let said = format!("{},{answer}", self.bare);
+        let first_messages = format!("{},{answer}", self.bare);
         (
             answer,
             Challenge {
                 nonce,
                 binding,
-                said,
+                first_messages,
                 keys,
                 is_real,
             },
@@ -132,41 +135,43 @@ impl ClientFirst {
     }
 }
 
-/// One exchange that waits for the client's proof.
+/// An exchange that waits for the client's proof.
 pub struct Challenge {
     nonce: String,
-    /// What the client has to repeat in `c=`.
+    /// The value of `c=` that the client must send.
     binding: String,
-    /// Both first messages, as they are signed.
-    said: String,
+    /// The part of the signed text that both first messages form.
+    first_messages: String,
     keys: ScramKeys,
     is_real: bool,
 }
 
-/// Why a proof is not taken.
+/// Why a proof was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoProof {
+pub enum ProofError {
+    /// The message is malformed, or belongs to another exchange.
     BadForm,
+    /// The password is wrong, or the keys are not real.
     Wrong,
 }
 
 impl Challenge {
-    /// Judges the proof in constant time. Gives the server's own proof: that it knows the
-    /// password's keys.
-    pub fn judge(&self, payload: &[u8]) -> Result<String, NoProof> {
-        let text = std::str::from_utf8(payload).map_err(|_| NoProof::BadForm)?;
-        let (signed, proof) = text.rsplit_once(",p=").ok_or(NoProof::BadForm)?;
+    /// Checks the proof in constant time. Returns the server's final message, which proves that the
+    /// server has the password's keys.
+    pub fn check(&self, payload: &[u8]) -> Result<String, ProofError> {
+        let text = std::str::from_utf8(payload).map_err(|_| ProofError::BadForm)?;
+        let (signed, proof) = text.rsplit_once(",p=").ok_or(ProofError::BadForm)?;
         let proof: [u8; 32] = STANDARD
             .decode(proof)
             .ok()
             .and_then(|proof| proof.try_into().ok())
-            .ok_or(NoProof::BadForm)?;
+            .ok_or(ProofError::BadForm)?;
         let mut fields = signed.split(',');
         let mut field = |name: &str| fields.next().and_then(|field| field.strip_prefix(name));
         if field("c=") != Some(&self.binding) || field("r=") != Some(&self.nonce) {
-            return Err(NoProof::BadForm);
+            return Err(ProofError::BadForm);
         }
-        let whole = format!("{},{signed}", self.said);
+        let whole = format!("{},{signed}", self.first_messages);
         let mut client_key = sign(&self.keys.stored_key, whole.as_bytes());
         for (byte, proof) in client_key.iter_mut().zip(proof) {
             *byte ^= proof;
@@ -177,7 +182,7 @@ impl Challenge {
                 .ct_eq(&self.keys.stored_key),
         );
         if !(right && self.is_real) {
-            return Err(NoProof::Wrong);
+            return Err(ProofError::Wrong);
         }
         Ok(format!(
             "v={}",
@@ -186,7 +191,7 @@ impl Challenge {
     }
 }
 
-/// `=2C` is a comma and `=3D` an equals sign; none for an equals sign that is neither.
+/// Decodes `=2C` to a comma and `=3D` to an equals sign. Returns `None` for any other use of `=`.
 fn unescape(text: &str) -> Option<String> {
     let plain = text.replace("=2C", ",").replace("=3D", "");
     (!plain.contains('=')).then(|| text.replace("=2C", ",").replace("=3D", "="))
@@ -213,21 +218,21 @@ mod tests {
     const PROOF: &[u8] = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 
     #[test]
-    fn the_example_of_the_rfc_comes_out() {
+    fn the_example_of_the_rfc_is_reproduced() {
         let (answer, challenge) = example();
         assert_eq!(
             answer,
             "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
         );
         assert_eq!(
-            challenge.judge(PROOF).unwrap(),
+            challenge.check(PROOF).unwrap(),
             "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
         );
-        let nobodys = Challenge {
+        let decoy = Challenge {
             is_real: false,
             ..challenge
         };
-        assert_eq!(nobodys.judge(PROOF), Err(NoProof::Wrong));
+        assert_eq!(decoy.check(PROOF), Err(ProofError::Wrong));
     }
 
     #[test]
@@ -235,7 +240,7 @@ mod tests {
         let (_, challenge) = example();
         let proof = String::from_utf8(PROOF.to_vec()).unwrap();
         let wrong = proof.replace("p=dHzb", "p=eHzb");
-        assert_eq!(challenge.judge(wrong.as_bytes()), Err(NoProof::Wrong));
+        assert_eq!(challenge.check(wrong.as_bytes()), Err(ProofError::Wrong));
         for (from, to) in [
             ("c=biws", "c=eSws"),
             ("r=rOpr", "r=xOpr"),
@@ -243,22 +248,22 @@ mod tests {
             ("VQ=", "V"),
         ] {
             assert_eq!(
-                challenge.judge(proof.replace(from, to).as_bytes()),
-                Err(NoProof::BadForm),
+                challenge.check(proof.replace(from, to).as_bytes()),
+                Err(ProofError::BadForm),
                 "{to}"
             );
         }
-        assert_eq!(challenge.judge(b""), Err(NoProof::BadForm));
+        assert_eq!(challenge.check(b""), Err(ProofError::BadForm));
         let extended = proof.replace(",p=", ",x=more,p=");
         assert_eq!(
-            challenge.judge(extended.as_bytes()),
-            Err(NoProof::Wrong),
-            "what is added has to be signed"
+            challenge.check(extended.as_bytes()),
+            Err(ProofError::Wrong),
+            "an addition has to be signed"
         );
     }
 
     #[test]
-    fn first_messages_are_read_strictly() {
+    fn first_messages_are_parsed_strictly() {
         for good in [
             "n,,n=user,r=x",
             "y,,n=user,r=x",
@@ -289,21 +294,20 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_one_salt_for_ever_and_others_have_others() {
-        let salt = |secret: u8, name: &str| {
-            keys_of_nobody(&[secret; 32], &Claim::parse(name).unwrap()).salt
-        };
+    fn a_decoy_salt_is_constant_for_one_claim_and_differs_for_others() {
+        let salt =
+            |secret: u8, name: &str| decoy_keys(&[secret; 32], &Claim::parse(name).unwrap()).salt;
         assert_eq!(salt(1, "alice"), salt(1, "ALICE"));
         assert_ne!(salt(1, "alice"), salt(1, "bob"));
         assert_ne!(salt(1, "alice"), salt(2, "alice"));
     }
 
     #[test]
-    fn passwords_are_prepared_as_sasl_has_it() {
+    fn passwords_are_prepared_by_saslprep() {
         let keys = |password: &str| keys(password, [0; 16], NonZeroU32::new(1).unwrap());
-        assert_eq!(keys("I\u{ad}X"), keys("IX"), "a soft hyphen is nothing");
+        assert_eq!(keys("I\u{ad}X"), keys("IX"), "a soft hyphen is removed");
         assert_eq!(keys("\u{2168}"), keys("IX"), "a Roman nine");
         assert_ne!(keys("user"), keys("USER"));
-        assert_ne!(keys("a\u{7}"), keys("a"), "what it forbids stays");
+        assert_ne!(keys("a\u{7}"), keys("a"), "prohibited characters stay");
     }
 }

@@ -1,26 +1,67 @@
-//! The commands that prove or change an identity, in whatever state the session is: `AUTHENTICATE`,
-//! `REGISTER`, `VERIFY`, `CREDENTIAL`, `SETPASS`, `SETEMAIL`.
+//! Sign-in: the commands that prove or change an identity, in every state of a session.
+//!
+//! A session proves that it belongs to an account in one of six ways:
+//!
+//! - a **password**, by SASL `PLAIN` (sent over TLS) or `SCRAM-SHA-256` (proved without being
+//!   sent);
+//! - a **device credential**, a random secret that a client stores for one device, by SASL `PLAIN`;
+//! - a **client certificate**, by SASL `EXTERNAL`;
+//! - a **mailed code**, by SASL `X-EMAIL-CODE`, which registers a device credential on a new
+//!   device;
+//! - the code of a **registration** that this or another session began, by `VERIFY`;
+//! - the code of an **invitation**, by `VERIFY` after a `REGISTER` of the same session.
+//!
+//! **Constant time.** Mailed codes are compared as salted hashes, device credentials as hashes and
+//! SCRAM proofs as keys, all in constant time; argon2 compares password hashes itself. A name
+//! without an account, or an account without a password, costs the same argon2 hash as a wrong
+//! password, so that the time of the answer does not disclose which emails are known. SCRAM answers
+//! for such names with decoy salts that stay the same. An email that does not belong to the account
+//! named with it gets a challenge that no code completes, and a mail that is only simulated.
+//!
+//! **Order of the checks.**
+//!
+//! 1. A device credential is compared first: it holds 256 random bits, so it cannot be guessed, and
+//!    strangers who exhaust the limits on an account's name must not lock its devices out.
+//! 2. The limits on failures by address and by name or email (`throttle`),
+//!    before any hash is computed.
+//! 3. The secret itself.
+//! 4. Whether an operator has disabled the account. Only its owner may learn that, hence after the
+//!    secret.
+//! 5. The core decides the rest, at admission and when an admitted session signs in: staleness,
+//!    bans of the account and of the address, maintenance, and whether the nick is in use. An
+//!    [`Identity`] carries the time at which the stored account was read for its proof; if the
+//!    account's sessions have been ended since (because it was banned, disabled or revoked), the
+//!    proof is refused as stale. Only the core can decide that, because it handles the end of
+//!    sessions and admissions in one order.
+//!
+//! A change of password, email or credentials checks in the transaction that makes it that the
+//! account still accepts what the session signed in with
+//! (`still_authorized`). Bans of the name, email and
+//! address are checked before a registration or a new email is accepted, and again in the
+//! transaction that stores it, since a ban may be made while the code is on its way.
+//!
+//! This module holds the state of one session and formats its replies; the checks are methods of
+//! [`Accounts`]. It must not admit anyone: it returns the identity, and the caller asks the core.
+
+mod exchange;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, Email, Message, numeric};
+use rookery_protocol::{AccountName, Email, Message};
 use tokio::sync::watch;
 
-use super::challenge::Challenge;
-use super::changes::{Changed, PendingChange};
+use super::credentials_change::{Changed, PendingChange};
+use super::email_code::Challenge;
 use super::pending::{AttemptId, Registration};
-use super::proof::{Refused, Scram};
 use super::registration::{Failure, Registered, failure};
-use super::replies::{Voice, word};
-use super::sasl::{self, Chunk, Mechanism, Response};
-use super::scram::ClientFirst;
+use super::reply_format::{Replies, word};
 use super::{Accounts, Peer};
+use exchange::Exchange;
 use rookery_base::mail::MailState;
-use rookery_base::metrics::METRICS;
 use rookery_chat::event::Identity;
 
-/// The commands that come here, also from admitted sessions.
+/// The commands that [`SignIn::handle`] handles, before and after admission.
 pub const COMMANDS: &[&str] = &[
     "AUTHENTICATE",
     "REGISTER",
@@ -34,139 +75,191 @@ pub const COMMANDS: &[&str] = &[
 pub struct SignIn {
     accounts: Arc<Accounts>,
     peer: Peer,
-    /// Whether the core knows the session, under its present identity.
-    is_admitted: bool,
-    identity: Option<Identity>,
+    phase: Phase,
+    state: State,
+    /// The SASL exchange in progress.
     exchange: Option<Exchange>,
-    /// Who the client says it is in the exchange.
-    claimed: String,
-    /// Kept after a wrong code, for the next try.
-    challenge: Option<Challenge>,
-    /// This session's own registration, which the code of its invitation makes good.
-    invited: Option<Box<Registration>>,
-    /// This session's own registration, for which a code was mailed.
-    attempt: Option<(AccountName, AttemptId)>,
-    /// What is to be another once its code comes.
-    change: Option<Box<PendingChange>>,
-    mail: Option<Followed>,
+    /// The challenge whose last code was wrong: the next `X-EMAIL-CODE` exchange for the same
+    /// account and email resumes it.
+    retry: Option<Challenge>,
+    /// The mail whose delivery the client is waiting for.
+    mail: Option<MailWatch>,
 }
 
-/// A SASL exchange under way.
-struct Exchange {
-    response: Response,
-    stage: Stage,
+/// Whether the core knows the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Handshake,
+    /// Under the identity that the sign-in has.
+    Admitted,
 }
 
-/// What the client's next response is.
-enum Stage {
-    /// The mechanism's first.
-    First(Mechanism),
-    /// The code that was mailed.
-    Code,
-    /// The proof of a password, for SCRAM.
-    Proof(Box<Scram>),
-    /// Nothing: it has seen that the server knows the password too.
-    Assent(Box<Identity>),
+/// What the session has proved.
+enum State {
+    SignedOut(RegistrationState),
+    SignedIn {
+        identity: Identity,
+        /// A change of password or email that waits for its code.
+        change: Option<Box<PendingChange>>,
+    },
 }
 
-/// What a response leads to.
-enum Outcome {
-    Proved(Identity),
-    /// The mechanism has the server say that, and goes on.
-    GoOn(Stage, Vec<u8>),
+/// How far this session's own registration has progressed.
+enum RegistrationState {
+    /// No `REGISTER` has been accepted.
+    Idle,
+    /// A code was mailed.
+    CodeMailed(Attempt),
+    /// The email is invited: the code of the invitation completes the registration.
+    Invited {
+        registration: Box<Registration>,
+        /// An earlier registration of the session, whose mailed code is still valid.
+        earlier: Option<Attempt>,
+    },
 }
 
-/// A mail that this session waits for.
-struct Followed {
-    /// The command that asked for it.
+/// A registration that waits for a mailed code.
+struct Attempt {
+    name: AccountName,
+    id: AttemptId,
+}
+
+impl RegistrationState {
+    /// Returns the attempt that waits for a mailed code.
+    fn attempt(&self) -> Option<&Attempt> {
+        match self {
+            Self::Idle => None,
+            Self::CodeMailed(attempt) => Some(attempt),
+            Self::Invited { earlier, .. } => earlier.as_ref(),
+        }
+    }
+
+    /// Returns the id of the attempt at `name` that waits for a mailed code.
+    fn attempt_at(&self, name: &AccountName) -> Option<AttemptId> {
+        self.attempt()
+            .filter(|attempt| attempt.name == *name)
+            .map(|attempt| attempt.id)
+    }
+
+    /// Returns the registration of `name` that an invitation completes.
+    fn invited(&self, name: &AccountName) -> Option<&Registration> {
+        match self {
+            Self::Invited { registration, .. } if registration.name == *name => Some(registration),
+            _ => None,
+        }
+    }
+
+    fn into_attempt(self) -> Option<Attempt> {
+        match self {
+            Self::Idle => None,
+            Self::CodeMailed(attempt) => Some(attempt),
+            Self::Invited { earlier, .. } => earlier,
+        }
+    }
+}
+
+/// A mail that the client waits for.
+struct MailWatch {
+    /// The command that requested it.
     command: &'static str,
     account: AccountName,
     state: watch::Receiver<MailState>,
-    /// What the client was told last.
-    told: Option<MailState>,
+    /// The state that the client was last notified of.
+    reported: Option<MailState>,
+}
+
+impl MailWatch {
+    fn new(command: &'static str, account: AccountName, state: watch::Receiver<MailState>) -> Self {
+        Self {
+            command,
+            account,
+            state,
+            reported: None,
+        }
+    }
 }
 
 impl SignIn {
-    /// Nothing proved yet, or already signed in as `identity`; in the handshake, or admitted.
-    pub fn new(
-        accounts: Arc<Accounts>,
-        peer: Peer,
-        is_admitted: bool,
-        identity: Option<Identity>,
-    ) -> Self {
+    /// Creates the sign-in of a session in its handshake.
+    pub fn in_handshake(accounts: Arc<Accounts>, peer: Peer) -> Self {
+        let state = State::SignedOut(RegistrationState::Idle);
+        Self::new(accounts, peer, Phase::Handshake, state)
+    }
+
+    /// Creates the sign-in of a session that was admitted as `identity`, or as a guest.
+    pub fn admitted(accounts: Arc<Accounts>, peer: Peer, identity: Option<Identity>) -> Self {
+        let state = match identity {
+            None => State::SignedOut(RegistrationState::Idle),
+            Some(identity) => State::SignedIn {
+                identity,
+                change: None,
+            },
+        };
+        Self::new(accounts, peer, Phase::Admitted, state)
+    }
+
+    fn new(accounts: Arc<Accounts>, peer: Peer, phase: Phase, state: State) -> Self {
         Self {
             accounts,
             peer,
-            is_admitted,
-            identity,
+            phase,
+            state,
             exchange: None,
-            claimed: String::new(),
-            challenge: None,
-            invited: None,
-            attempt: None,
-            change: None,
+            retry: None,
             mail: None,
         }
     }
 
-    /// Who the session has proved to be.
+    /// Returns the identity that the session has proved.
     pub fn identity(&self) -> Option<&Identity> {
-        self.identity.as_ref()
+        match &self.state {
+            State::SignedOut(_) => None,
+            State::SignedIn { identity, .. } => Some(identity),
+        }
     }
 
-    /// Whether a SASL exchange was broken off by this; the client is to be told with 906.
+    /// Aborts the SASL exchange in progress. Returns whether there was one, so that the client must
+    /// be sent numeric 906.
     pub fn abort(&mut self) -> bool {
-        self.challenge = None;
+        self.retry = None;
         self.exchange.take().is_some()
     }
 
-    /// Takes one of [`COMMANDS`]. `nick` is how the client is addressed (`*` when it has none).
-    /// Gives what to tell it, and who it has just proved to be.
-    pub async fn take(
+    /// Handles one of [`COMMANDS`]. May wait for a password hash or the database.
+    ///
+    /// Returns the identity if the session has become another account, or its account has another
+    /// email; a repeated proof of the same identity returns `None`.
+    pub async fn handle(
         &mut self,
         now: Timestamp,
-        nick: &str,
-        message: Message,
-    ) -> (Vec<Message>, Option<Identity>) {
-        let voice = Voice {
-            server: self.accounts.server_name(),
-            nick,
-        };
-        let before = self.identity.clone();
-        let replies = match message.command.as_str() {
-            "AUTHENTICATE" => self.authenticate(now, &voice, &message).await,
-            "REGISTER" => self.register(now, &voice, &message).await,
-            "VERIFY" => self.verify(now, &voice, &message).await,
-            command => match self.identity.clone() {
-                None => vec![voice.fail(command, "ACCOUNT_REQUIRED", "*", "Sign in first")],
+        replies: &mut Replies,
+        message: &Message,
+    ) -> Option<Identity> {
+        match message.command.as_str() {
+            "AUTHENTICATE" => self.authenticate(now, replies, message).await,
+            "REGISTER" => self.register(now, replies, message).await,
+            "VERIFY" => self.verify(now, replies, message).await,
+            command => match self.identity().cloned() {
+                None => {
+                    replies.fail(command, "ACCOUNT_REQUIRED", "*", "Sign in first");
+                    None
+                }
                 Some(owner) => match command {
-                    "SETPASS" | "SETEMAIL" => self.change(now, &voice, &owner, &message).await,
+                    "SETPASS" | "SETEMAIL" => self.change(now, replies, &owner, message).await,
                     _ => {
                         self.accounts
-                            .credential_command(now, &voice, &self.peer, &owner, &message)
-                            .await
+                            .credential_command(now, replies, &self.peer, &owner, message)
+                            .await;
+                        None
                     }
                 },
             },
-        };
-        let same =
-            |one: &Identity, other: &Identity| one.id == other.id && one.email == other.email;
-        let proved = self
-            .identity
-            .clone()
-            .filter(|now| !before.as_ref().is_some_and(|before| same(before, now)));
-        if proved.is_some() {
-            self.exchange = None;
-            self.challenge = None;
-            self.change = None;
-            self.mail = None;
         }
-        (replies, proved)
     }
 
-    /// Waits for news of mails on their way; for ever if there are none. Nothing is lost when it is
-    /// dropped half-way.
-    pub async fn news(&mut self) -> Vec<Message> {
+    /// Waits until the delivery of a requested mail is delayed or fails, and returns the notice for
+    /// the client; never returns if no mail is under way. Cancel safe.
+    pub async fn next_mail_notice(&mut self) -> Vec<Message> {
         loop {
             let Some(mail) = &mut self.mail else {
                 return std::future::pending().await;
@@ -184,14 +277,14 @@ impl SignIn {
                 }
                 MailState::Delayed(reason) => (
                     "MAIL_DELAYED",
-                    format!("Your code is late: {reason}. It will be tried again."),
+                    format!("Your code is delayed: {reason}. The server will try again."),
                 ),
                 MailState::Failed(reason) => (
                     "MAIL_FAILED",
-                    format!("Your code could not be mailed: {reason}. Ask for another one later."),
+                    format!("Your code could not be mailed: {reason}. Request a new one later."),
                 ),
             };
-            if mail.told.as_ref() == Some(&state) {
+            if mail.reported.as_ref() == Some(&state) {
                 continue;
             }
             let params = [mail.command, code, mail.account.as_str(), &text];
@@ -199,334 +292,177 @@ impl SignIn {
             if matches!(state, MailState::Failed(_)) {
                 self.mail = None;
             } else {
-                mail.told = Some(state);
+                mail.reported = Some(state);
             }
             return vec![note];
-        }
-    }
-
-    async fn authenticate(
-        &mut self,
-        now: Timestamp,
-        voice: &Voice<'_>,
-        message: &Message,
-    ) -> Vec<Message> {
-        let Some(param) = message.param(0).filter(|param| !param.is_empty()) else {
-            return vec![voice.need_more_params("AUTHENTICATE")];
-        };
-        if param == "*" {
-            self.abort();
-            return vec![voice.numeric(numeric::ERR_SASLABORTED, &["SASL authentication aborted"])];
-        }
-        let Some(exchange) = &mut self.exchange else {
-            let Some(mechanism) = Mechanism::from_name(param) else {
-                let list = sasl::mechanism_list();
-                return vec![
-                    voice.numeric(
-                        numeric::RPL_SASLMECHS,
-                        &[&list, "are available SASL mechanisms"],
-                    ),
-                    voice.numeric(
-                        numeric::ERR_SASLFAIL,
-                        &["SASL authentication failed: unknown mechanism"],
-                    ),
-                ];
-            };
-            self.claimed.clear();
-            self.exchange = Some(Exchange {
-                response: Response::default(),
-                stage: Stage::First(mechanism),
-            });
-            return voice.challenge(&[]);
-        };
-        let outcome = match exchange.response.take(param) {
-            Chunk::More => return Vec::new(),
-            Chunk::TooLong => {
-                self.abort();
-                return vec![voice.numeric(numeric::ERR_SASLTOOLONG, &["SASL message too long"])];
-            }
-            Chunk::Malformed => Err(Refused::BadForm),
-            Chunk::Whole(payload) => self.respond(now, &payload).await,
-        };
-        let proved = match outcome {
-            Ok(Outcome::GoOn(stage, payload)) => {
-                self.exchange = Some(Exchange {
-                    response: Response::default(),
-                    stage,
-                });
-                return voice.challenge(&payload);
-            }
-            Ok(Outcome::Proved(identity)) => self.may_be(identity),
-            Err(refused) => Err(refused),
-        };
-        self.exchange = None;
-        match proved {
-            Ok(identity) => {
-                METRICS.chat_sign_ins.increment();
-                let replies = vec![
-                    voice.logged_in(&identity),
-                    voice.numeric(
-                        numeric::RPL_SASLSUCCESS,
-                        &["SASL authentication successful"],
-                    ),
-                ];
-                self.identity = Some(identity);
-                replies
-            }
-            Err(refused) => {
-                let words = refused.to_string();
-                let why = words.trim_start_matches("SASL authentication failed: ");
-                self.accounts.tell_refused(
-                    std::mem::take(&mut self.claimed),
-                    self.peer.address,
-                    why,
-                );
-                let code = match refused {
-                    Refused::SignedIn { .. } => numeric::ERR_SASLALREADY,
-                    _ => numeric::ERR_SASLFAIL,
-                };
-                vec![voice.numeric(code, &[&refused.to_string()])]
-            }
-        }
-    }
-
-    /// One may prove again who one is. Another one can become after admission only where nicks are
-    /// free: elsewhere the user that others see would be somebody else of a sudden.
-    fn may_be(&self, identity: Identity) -> Result<Identity, Refused> {
-        match &self.identity {
-            Some(present)
-                if self.is_admitted
-                    && present.id != identity.id
-                    && !self.accounts.config.get().accounts.free_nicks =>
-            {
-                Err(Refused::SignedIn {
-                    name: present.name.clone(),
-                })
-            }
-            _ => Ok(identity),
-        }
-    }
-
-    /// Takes a whole response.
-    async fn respond(&mut self, now: Timestamp, payload: &[u8]) -> Result<Outcome, Refused> {
-        let Some(Exchange { stage, .. }) = self.exchange.take() else {
-            return Err(Refused::BadForm);
-        };
-        match stage {
-            Stage::First(Mechanism::Plain) => {
-                let (claim, secret) = sasl::plain(payload).ok_or(Refused::BadForm)?;
-                claim.folded().clone_into(&mut self.claimed);
-                self.accounts
-                    .prove_by_secret(now, &self.peer, claim, secret)
-                    .await
-                    .map(Outcome::Proved)
-            }
-            Stage::First(Mechanism::ScramSha256) => {
-                let first = ClientFirst::parse(payload).ok_or(Refused::BadForm)?;
-                first.claim.folded().clone_into(&mut self.claimed);
-                let (answer, scram) = self.accounts.begin_scram(now, &self.peer, first).await?;
-                Ok(Outcome::GoOn(Stage::Proof(Box::new(scram)), answer.into()))
-            }
-            Stage::Proof(scram) => {
-                let (answer, identity) = self
-                    .accounts
-                    .finish_scram(now, &self.peer, &scram, payload)?;
-                Ok(Outcome::GoOn(
-                    Stage::Assent(Box::new(identity)),
-                    answer.into(),
-                ))
-            }
-            Stage::Assent(identity) if payload.is_empty() => Ok(Outcome::Proved(*identity)),
-            Stage::Assent(_) => Err(Refused::BadForm),
-            Stage::First(Mechanism::External) => {
-                let named = sasl::external(payload).map_err(|_| Refused::BadForm)?;
-                self.claimed = named.as_ref().map(ToString::to_string).unwrap_or_default();
-                self.accounts
-                    .prove_by_certificate(now, &self.peer, named)
-                    .await
-                    .map(Outcome::Proved)
-            }
-            Stage::First(Mechanism::EmailCode) => {
-                let (name, email) = sasl::account_and_email(payload).ok_or(Refused::BadForm)?;
-                self.claimed = name.to_string();
-                let code = || Ok(Outcome::GoOn(Stage::Code, Vec::new()));
-                if self
-                    .challenge
-                    .as_ref()
-                    .is_some_and(|challenge| challenge.is_for(&name, &email))
-                {
-                    return code();
-                }
-                let (challenge, state) = self
-                    .accounts
-                    .begin_challenge(now, &self.peer, name, email)
-                    .await?;
-                let account = challenge.name().clone();
-                self.mail = Some(Followed {
-                    command: "AUTHENTICATE",
-                    account,
-                    state,
-                    told: None,
-                });
-                self.challenge = Some(challenge);
-                code()
-            }
-            Stage::Code => {
-                let (code, credential) =
-                    sasl::code_and_credential(payload).ok_or(Refused::BadForm)?;
-                let challenge = self.challenge.as_mut().ok_or(Refused::DeadCode)?;
-                let judged = self
-                    .accounts
-                    .answer_challenge(now, &self.peer, challenge, &code, &credential)
-                    .await;
-                // A wrong code may be mended, and what has only to wait may come again.
-                if !matches!(
-                    judged,
-                    Err(Refused::WrongCode { attempts_left: 1.. } | Refused::Throttled(_))
-                ) {
-                    self.challenge = None;
-                }
-                judged.map(Outcome::Proved)
-            }
         }
     }
 
     async fn register(
         &mut self,
         now: Timestamp,
-        voice: &Voice<'_>,
+        replies: &mut Replies,
         message: &Message,
-    ) -> Vec<Message> {
-        let (Some(asked), Some(email), Some(secret)) =
+    ) -> Option<Identity> {
+        let (Some(name), Some(email), Some(secret)) =
             (message.param(0), message.param(1), message.param(2))
         else {
-            return vec![voice.need_more_params("REGISTER")];
+            replies.need_more_params("REGISTER");
+            return None;
         };
-        let name = if asked == "*" { voice.nick } else { asked };
-        let fail = |code: &str, text: &str| vec![voice.fail("REGISTER", code, word(name), text)];
-        if let Some(identity) = &self.identity {
-            return vec![already_signed_in(voice, "REGISTER", identity)];
-        }
-        if !self.is_admitted && !self.accounts.config.get().accounts.register_before_connect {
-            return fail(
-                "COMPLETE_CONNECTION_REQUIRED",
-                "Come in as a guest first, and register then",
-            );
-        }
-        if name == "*" {
-            return fail("NEED_NICK", "Choose a nick first, or name the account");
-        }
-        let name = match AccountName::parse(name) {
-            Ok(name) => name,
-            Err(error) => {
-                return fail(
-                    "BAD_ACCOUNT_NAME",
-                    &format!("No account can have that name: {error}"),
-                );
+        let name = name_or_nick(name, replies);
+        let own = match &self.state {
+            State::SignedIn { identity, .. } => {
+                fail_signed_in(replies, "REGISTER", identity);
+                return None;
+            }
+            State::SignedOut(registration) => registration,
+        };
+        let (account, address) = match self.check_registration(&name, email) {
+            Ok(checked) => checked,
+            Err(Failure { code, text }) => {
+                replies.fail("REGISTER", code, word(&name), &text);
+                return None;
             }
         };
-        let given = match given_email(email) {
-            Ok(given) => given,
-            Err(Failure { code, text }) => return fail(code, &text),
-        };
-        let account = name.clone();
-        let own = self.own_attempt(&name);
-        match self
+        let own = own.attempt_at(&account);
+        let registered = self
             .accounts
-            .register(now, &self.peer, name.clone(), given, secret, own)
-            .await
-        {
-            Ok(Registered::Made(identity)) => self.made(voice, "REGISTER", identity),
+            .register(now, &self.peer, account.clone(), address, secret, own)
+            .await;
+        let text = match registered {
+            Ok(Registered::Made(identity)) => {
+                return self.account_created(replies, "REGISTER", identity);
+            }
             Ok(Registered::Invited(registration)) => {
-                self.invited = Some(registration);
-                let text = format!(
-                    "You are invited. Type /quote VERIFY {name} and the code of the invitation that was mailed to {email}"
-                );
-                vec![voice.say("REGISTER", &["VERIFICATION_REQUIRED", name.as_str(), &text])]
+                let earlier = self.take_attempt();
+                self.state = State::SignedOut(RegistrationState::Invited {
+                    registration,
+                    earlier,
+                });
+                format!(
+                    "You are invited. To finish, type /quote VERIFY {account} and the code of the \
+                     invitation that was mailed to {email}"
+                )
             }
             Ok(Registered::CodeMailed { attempt, follow }) => {
-                self.invited = None;
-                self.attempt = Some((account.clone(), attempt));
-                self.mail = Some(Followed {
-                    command: "REGISTER",
-                    account,
-                    state: follow,
-                    told: None,
-                });
-                let text = format!(
-                    "A code was mailed to {email}; it is good for 5 minutes. Type /quote VERIFY {name} and the code"
-                );
-                vec![voice.say("REGISTER", &["VERIFICATION_REQUIRED", name.as_str(), &text])]
+                self.state = State::SignedOut(RegistrationState::CodeMailed(Attempt {
+                    name: account.clone(),
+                    id: attempt,
+                }));
+                self.mail = Some(MailWatch::new("REGISTER", account.clone(), follow));
+                code_mailed(email, &account)
             }
-            Err(Failure { code, text }) => fail(code, &text),
+            Err(Failure { code, text }) => {
+                replies.fail("REGISTER", code, word(&name), &text);
+                return None;
+            }
+        };
+        let params = ["VERIFICATION_REQUIRED", account.as_str(), &text];
+        replies.command("REGISTER", &params);
+        None
+    }
+
+    /// Checks whether this session may register, and the name and email as typed.
+    fn check_registration(
+        &self,
+        name: &str,
+        email: &str,
+    ) -> Result<(AccountName, Option<Email>), Failure> {
+        let config = self.accounts.config.get();
+        if self.phase == Phase::Handshake && !config.accounts.register_before_connect {
+            return Err(failure(
+                "COMPLETE_CONNECTION_REQUIRED",
+                "Connect as a guest first, then register",
+            ));
+        }
+        if name == "*" {
+            return Err(failure(
+                "NEED_NICK",
+                "Choose a nick first, or name the account",
+            ));
+        }
+        let account = AccountName::parse(name).map_err(|error| {
+            failure(
+                "BAD_ACCOUNT_NAME",
+                format!("This cannot be an account name: {error}"),
+            )
+        })?;
+        Ok((account, parse_email(email)?))
+    }
+
+    /// Takes the attempt that waits for a mailed code out of the state.
+    fn take_attempt(&mut self) -> Option<Attempt> {
+        match &mut self.state {
+            State::SignedIn { .. } => None,
+            State::SignedOut(state) => {
+                std::mem::replace(state, RegistrationState::Idle).into_attempt()
+            }
         }
     }
 
     async fn verify(
         &mut self,
         now: Timestamp,
-        voice: &Voice<'_>,
+        replies: &mut Replies,
         message: &Message,
-    ) -> Vec<Message> {
-        let (Some(asked), Some(code)) = (message.param(0), message.param(1)) else {
-            return vec![voice.need_more_params("VERIFY")];
+    ) -> Option<Identity> {
+        let (Some(name), Some(code)) = (message.param(0), message.param(1)) else {
+            replies.need_more_params("VERIFY");
+            return None;
         };
-        if let Some(owner) = self.identity.clone() {
-            let Some(change) = self.change.take() else {
-                return vec![already_signed_in(voice, "VERIFY", &owner)];
-            };
-            let (left, changed) = self
-                .accounts
-                .confirm_change(now, &self.peer, &owner, change, code)
-                .await;
-            self.change = left;
-            return self.changed(voice, "VERIFY", &owner, changed);
-        }
-        let name = if asked == "*" { voice.nick } else { asked };
-        let fail = |code: &str, text: &str| vec![voice.fail("VERIFY", code, word(name), text)];
-        let Ok(name) = AccountName::parse(name) else {
-            return fail(
-                "INVALID_CODE",
-                "No registration of that name waits for a code",
-            );
-        };
-        let own = self.own_attempt(&name);
-        let invited = self
-            .invited
-            .as_ref()
-            .filter(|registration| registration.name == name);
-        let verified = match invited {
-            Some(invited) => {
-                self.accounts
-                    .accept_invitation(now, &self.peer, (**invited).clone(), code)
-                    .await
+        let registration = match &mut self.state {
+            State::SignedOut(registration) => registration,
+            State::SignedIn { identity, change } => {
+                let Some(pending) = change.take() else {
+                    fail_signed_in(replies, "VERIFY", identity);
+                    return None;
+                };
+                let owner = identity.clone();
+                let (left, changed) = self
+                    .accounts
+                    .confirm_change(now, &self.peer, &owner, pending, code)
+                    .await;
+                *change = left;
+                return self.report_change(replies, "VERIFY", &owner, changed);
             }
-            None => {
-                self.accounts
-                    .verify(now, &self.peer, own, &name, code)
-                    .await
+        };
+        let name = name_or_nick(name, replies);
+        let verified = match AccountName::parse(&name) {
+            Err(_) => Err(failure(
+                "INVALID_CODE",
+                "No registration of this name is waiting for a code",
+            )),
+            Ok(account) => {
+                if let Some(invited) = registration.invited(&account).cloned() {
+                    self.accounts
+                        .accept_invitation(now, &self.peer, invited, code)
+                        .await
+                } else {
+                    let own = registration.attempt_at(&account);
+                    self.accounts
+                        .verify(now, &self.peer, own, &account, code)
+                        .await
+                }
             }
         };
         match verified {
-            Ok(identity) => self.made(voice, "VERIFY", identity),
-            Err(Failure { code, text }) => fail(code, &text),
+            Ok(identity) => self.account_created(replies, "VERIFY", identity),
+            Err(Failure { code, text }) => {
+                replies.fail("VERIFY", code, word(&name), &text);
+                None
+            }
         }
     }
 
-    fn own_attempt(&self, name: &AccountName) -> Option<AttemptId> {
-        self.attempt
-            .as_ref()
-            .filter(|(own, _)| own == name)
-            .map(|&(_, attempt)| attempt)
-    }
-
+    /// Handles `SETPASS` or `SETEMAIL` of a signed-in session.
     async fn change(
         &mut self,
         now: Timestamp,
-        voice: &Voice<'_>,
+        replies: &mut Replies,
         owner: &Identity,
         message: &Message,
-    ) -> Vec<Message> {
+    ) -> Option<Identity> {
         let Self { accounts, peer, .. } = self;
         let (command, changed) =
             match (message.command.as_str(), message.param(0), message.param(1)) {
@@ -537,84 +473,120 @@ impl SignIn {
                         .await,
                 ),
                 ("SETEMAIL", Some(email), _) => {
-                    let changed = match given_email(email) {
+                    let changed = match parse_email(email) {
                         Ok(email) => accounts.change_email(now, peer, owner, email).await,
                         Err(failure) => Err(failure),
                     };
                     ("SETEMAIL", changed)
                 }
-                (command, ..) => return vec![voice.need_more_params(command)],
+                (command, ..) => {
+                    replies.need_more_params(command);
+                    return None;
+                }
             };
-        self.changed(voice, command, owner, changed)
+        self.report_change(replies, command, owner, changed)
     }
 
-    /// Tells what came of a change, and remembers it.
-    fn changed(
+    /// Applies the outcome of a change of password or email, and replies to `command`.
+    fn report_change(
         &mut self,
-        voice: &Voice<'_>,
+        replies: &mut Replies,
         command: &'static str,
         owner: &Identity,
         changed: Result<Changed, Failure>,
-    ) -> Vec<Message> {
+    ) -> Option<Identity> {
         let name = owner.name.as_str();
-        vec![match changed {
+        match changed {
             Ok(Changed::Made(identity, text)) => {
-                self.identity = Some(*identity);
-                self.change = None;
-                voice.say(command, &["SUCCESS", name, text])
+                let proved = self.set_identity(*identity);
+                self.set_pending_change(None);
+                replies.command(command, &["SUCCESS", name, text]);
+                proved
             }
             Ok(Changed::CodeMailed { change, to, follow }) => {
-                self.change = Some(change);
-                self.mail = Some(Followed {
-                    command,
-                    account: owner.name.clone(),
-                    state: follow,
-                    told: None,
-                });
-                let text = format!(
-                    "A code was mailed to {to}; it is good for 5 minutes. Type /quote VERIFY {name} and the code"
-                );
-                voice.say(command, &["VERIFICATION_REQUIRED", name, &text])
+                self.set_pending_change(Some(change));
+                self.mail = Some(MailWatch::new(command, owner.name.clone(), follow));
+                let text = code_mailed(to.as_str(), &owner.name);
+                replies.command(command, &["VERIFICATION_REQUIRED", name, &text]);
+                None
             }
-            Err(Failure { code, text }) => voice.fail(command, code, name, &text),
-        }]
+            Err(Failure { code, text }) => {
+                replies.fail(command, code, name, &text);
+                None
+            }
+        }
     }
 
-    /// The account is there, and the session is signed in to it.
-    fn made(&mut self, voice: &Voice<'_>, command: &str, identity: Identity) -> Vec<Message> {
-        let name = identity.name.as_str();
-        let replies = vec![
-            voice.say(
-                command,
-                &[
-                    "SUCCESS",
-                    name,
-                    "The account is yours, and you are signed in",
-                ],
-            ),
-            voice.logged_in(&identity),
-        ];
-        self.identity = Some(identity);
-        replies
+    fn set_pending_change(&mut self, pending: Option<Box<PendingChange>>) {
+        if let State::SignedIn { change, .. } = &mut self.state {
+            *change = pending;
+        }
+    }
+
+    /// Replies that the account exists now and the session is signed in to it.
+    fn account_created(
+        &mut self,
+        replies: &mut Replies,
+        command: &str,
+        identity: Identity,
+    ) -> Option<Identity> {
+        let text = "Account created; you are now signed in";
+        replies.command(command, &["SUCCESS", identity.name.as_str(), text]);
+        replies.logged_in(&identity);
+        self.set_identity(identity)
+    }
+
+    /// Signs the session in as `identity`. Returns it if it is another account than before, or has
+    /// another email; what was in progress for the earlier identity is then dropped.
+    fn set_identity(&mut self, identity: Identity) -> Option<Identity> {
+        if let State::SignedIn {
+            identity: present, ..
+        } = &mut self.state
+            && present.id == identity.id
+            && present.email == identity.email
+        {
+            *present = identity;
+            return None;
+        }
+        self.state = State::SignedIn {
+            identity: identity.clone(),
+            change: None,
+        };
+        self.exchange = None;
+        self.retry = None;
+        self.mail = None;
+        Some(identity)
     }
 }
 
-/// As it is typed; `*` is for none.
-fn given_email(text: &str) -> Result<Option<Email>, Failure> {
+/// Returns the account that a parameter names; `*` means the nick.
+fn name_or_nick(param: &str, replies: &Replies) -> String {
+    match param {
+        "*" => replies.nick().to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// Parses an email parameter; `*` means none.
+fn parse_email(text: &str) -> Result<Option<Email>, Failure> {
     if text == "*" {
         return Ok(None);
     }
     Email::parse(text)
         .map(Some)
-        .map_err(|_| failure("INVALID_EMAIL", "That is not an email address"))
+        .map_err(|_| failure("INVALID_EMAIL", "This is not a valid email address"))
 }
 
-fn already_signed_in(voice: &Voice<'_>, command: &str, identity: &Identity) -> Message {
-    let name = identity.name.as_str();
-    voice.fail(
-        command,
-        "ALREADY_AUTHENTICATED",
-        name,
-        &format!("You are signed in as {name} already"),
+/// Returns the text that a client is sent when a code is on its way to `email`.
+fn code_mailed(email: &str, account: &AccountName) -> String {
+    format!(
+        "A code was mailed to {email}; it is valid for 5 minutes. To finish, type \
+         /quote VERIFY {account} and the code"
     )
+}
+
+fn fail_signed_in(replies: &mut Replies, command: &str, identity: &Identity) {
+    let name = identity.name.as_str();
+    let text = format!("You are already signed in as {name}");
+    replies.fail(command, "ALREADY_AUTHENTICATED", name, &text);
 }

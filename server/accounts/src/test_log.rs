@@ -1,8 +1,8 @@
-//! What a test logs on its own thread.
+//! Captures what a test logs on its own thread.
 //!
-//! One subscriber serves the whole process: `tracing` decides once for each place in the code
-//! whether anyone listens there, and a subscriber of one thread would not be asked when another
-//! thread comes by first.
+//! One subscriber serves the whole process: `tracing` caches for each callsite whether anyone is
+//! interested in it, and the subscriber of one thread would not be asked if another thread passes
+//! the callsite first.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -12,15 +12,15 @@ use std::sync::Once;
 use tracing::Level;
 
 thread_local! {
-    static HEARD: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
+    static CAPTURED: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
-/// Listens to this thread until it is dropped.
-pub struct HeardLog(Rc<RefCell<Vec<u8>>>);
+/// Captures the log of this thread until it is dropped.
+pub struct TestLog(Rc<RefCell<Vec<u8>>>);
 
-impl HeardLog {
-    /// Listens from now on.
-    pub fn listen() -> Self {
+impl TestLog {
+    /// Starts to capture.
+    pub fn capture() -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             tracing_subscriber::fmt()
@@ -30,22 +30,22 @@ impl HeardLog {
                 .with_writer(|| OfThisThread)
                 .init();
         });
-        // For the places that were passed before there was a subscriber.
+        // Callsites may have been passed before there was a subscriber.
         tracing::callsite::rebuild_interest_cache();
-        let heard = Rc::default();
-        HEARD.set(Some(Rc::clone(&heard)));
-        Self(heard)
+        let captured = Rc::default();
+        CAPTURED.set(Some(Rc::clone(&captured)));
+        Self(captured)
     }
 
-    /// All that was logged so far.
+    /// Returns what has been logged so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.borrow()).into_owned()
     }
 }
 
-impl Drop for HeardLog {
+impl Drop for TestLog {
     fn drop(&mut self) {
-        HEARD.set(None);
+        CAPTURED.set(None);
     }
 }
 
@@ -53,9 +53,9 @@ struct OfThisThread;
 
 impl Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        HEARD.with_borrow(|heard| {
-            if let Some(heard) = heard {
-                heard.borrow_mut().extend_from_slice(bytes);
+        CAPTURED.with_borrow(|captured| {
+            if let Some(captured) = captured {
+                captured.borrow_mut().extend_from_slice(bytes);
             }
         });
         Ok(bytes.len())

@@ -1,9 +1,8 @@
-//! The machine of a session that is not admitted, driven message by message over a real record and
-//! a real mail folder.
+//! Drives the handshake of sessions message by message, over a real database and mail folder.
 #![allow(clippy::unwrap_used)]
 
-mod changes;
 mod credentials;
+mod credentials_change;
 mod handshake;
 mod invitations;
 mod registration;
@@ -34,7 +33,7 @@ use rookery_store::{Database, Durability, Store};
 
 const PASSWORD: &str = "correct horse";
 
-/// A moment that all tests begin at.
+/// The time at which all tests begin.
 fn start() -> Timestamp {
     Timestamp::constant(1_800_000_000, 0)
 }
@@ -45,15 +44,15 @@ fn device(seed: u8) -> String {
         .to_owned()
 }
 
-/// A server's accounts, with nothing else of the server around them.
-struct House {
+/// The accounts of a server, without the rest of it.
+struct TestServer {
     folder: TempDir,
     accounts: Arc<Accounts>,
     database: Database,
     config: watch::Sender<Arc<Config>>,
 }
 
-impl House {
+impl TestServer {
     fn new() -> Self {
         Self::with(|_| {})
     }
@@ -69,13 +68,13 @@ impl House {
         let (sender, live) = LiveConfig::new(config);
         let database =
             Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
-        let windows = CsvSync::new(live.clone(), database.clone());
+        let csv = CsvSync::new(live.clone(), database.clone());
         let mailer = Mailer::start(live.section(|config| &config.mail), EventBus::default());
         let accounts = Arc::new(Accounts::new(
             live,
             database.clone(),
             mailer,
-            windows,
+            csv,
             EventBus::default(),
         ));
         Self {
@@ -103,7 +102,7 @@ impl House {
         }
     }
 
-    /// An account that was there before.
+    /// Creates an account.
     async fn account(&self, name: &str, email: &str, password: Option<&str>) {
         let account = NewAccount {
             name: AccountName::parse(name).unwrap(),
@@ -121,7 +120,7 @@ impl House {
         made.unwrap().unwrap();
     }
 
-    /// Does something to the account of that name.
+    /// Changes the account with this name.
     async fn change_account(
         &self,
         name: &str,
@@ -135,10 +134,10 @@ impl House {
         changed.await.unwrap();
     }
 
-    /// Invites an email; gives the code of the invitation, which is not mailed.
+    /// Invites an email. Returns the code of the invitation, which is not mailed.
     async fn invite(&self, email: &str) -> String {
         let email = Email::parse(email).unwrap();
-        let (new, letter) = self
+        let (new, mail) = self
             .accounts
             .invitation(start(), email, "root".to_owned())
             .await;
@@ -146,7 +145,7 @@ impl House {
             .write(Durability::Record, move |store| store.add_invitation(&new))
             .await
             .unwrap();
-        code_in(&letter.text).expect("a code alone on its line")
+        code_in(&mail.text).expect("a code alone on its line")
     }
 
     async fn ban(&self, target: &str) {
@@ -175,7 +174,7 @@ impl House {
         files
     }
 
-    /// Waits until so many mails were sent in all; gives the text of the last.
+    /// Waits until `count` mails have been sent in all. Returns the text of the last.
     async fn mail(&self, count: usize) -> String {
         let arrival = async {
             while self.mail_files().len() < count {
@@ -190,7 +189,7 @@ impl House {
         std::fs::read_to_string(&files[count - 1]).unwrap()
     }
 
-    /// The code in the mail of that number, the last one.
+    /// Waits until `count` mails have been sent in all. Returns the code in the last.
     async fn code(&self, count: usize) -> String {
         let text = self.mail(count).await;
         code_in(&text).unwrap_or_else(|| panic!("no code stands alone in {text}"))
@@ -202,19 +201,19 @@ fn code_in(text: &str) -> Option<String> {
     text.lines().find(is_code).map(str::to_owned)
 }
 
-/// A well-formed code that is not `code`.
+/// Returns a well-formed code that is not `code`.
 fn another(code: &str) -> &'static str {
     if code == "123456" { "654321" } else { "123456" }
 }
 
-/// What a message led to.
+/// The result of a message.
 #[derive(Debug)]
-struct Heard {
+struct Received {
     lines: Vec<String>,
     next: Next,
 }
 
-impl Heard {
+impl Received {
     fn has(&self, part: &str) -> bool {
         self.lines.iter().any(|line| line.contains(part))
     }
@@ -255,37 +254,37 @@ struct Client {
 }
 
 impl Client {
-    async fn send(&mut self, line: &str) -> Heard {
+    async fn send(&mut self, line: &str) -> Received {
         let step = self
             .machine
-            .take(self.now, Message::parse(line).unwrap())
+            .handle(self.now, Message::parse(line).unwrap())
             .await;
-        Heard {
+        Received {
             lines: step.replies.iter().map(ToString::to_string).collect(),
             next: step.next,
         }
     }
 
-    fn later(&mut self, seconds: i64) {
+    fn advance(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
     }
 
-    /// Handshake up to the waiting room, or in.
-    async fn enter(&mut self, nick: &str) -> Heard {
+    /// Sends `NICK` and `USER`.
+    async fn finish_handshake(&mut self, nick: &str) -> Received {
         self.send(&format!("NICK {nick}")).await.stays();
         self.send(&format!("USER {nick} 0 * :{nick} the rook"))
             .await
     }
 
-    /// One whole SASL exchange of one response; gives its last answer.
-    async fn sasl(&mut self, mechanism: &str, payload: &[u8]) -> Heard {
+    /// Runs a SASL exchange of one response. Returns the result of the last message.
+    async fn sasl(&mut self, mechanism: &str, payload: &[u8]) -> Received {
         self.send(&format!("AUTHENTICATE {mechanism}"))
             .await
             .expect("AUTHENTICATE +");
         self.respond(payload).await
     }
 
-    async fn respond(&mut self, payload: &[u8]) -> Heard {
+    async fn respond(&mut self, payload: &[u8]) -> Received {
         let text = STANDARD.encode(payload);
         let mut chunks: Vec<&str> = text
             .as_bytes()
@@ -297,31 +296,33 @@ impl Client {
         }
         let (last, before) = chunks.split_last().unwrap();
         for chunk in before {
-            let heard = self.send(&format!("AUTHENTICATE {chunk}")).await;
-            assert!(heard.lines.is_empty(), "{heard:?}");
+            let received = self.send(&format!("AUTHENTICATE {chunk}")).await;
+            assert!(received.lines.is_empty(), "{received:?}");
         }
         self.send(&format!("AUTHENTICATE {last}")).await
     }
 
-    async fn plain(&mut self, name: &str, secret: &str) -> Heard {
+    async fn plain(&mut self, name: &str, secret: &str) -> Received {
         self.sasl("PLAIN", format!("\0{name}\0{secret}").as_bytes())
             .await
     }
 
-    async fn ask_code(&mut self, name: &str, email: &str) -> Heard {
+    async fn request_code(&mut self, name: &str, email: &str) -> Received {
         self.sasl("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes())
             .await
     }
 
-    async fn give_code(&mut self, code: &str, credential: &str) -> Heard {
+    async fn submit_code(&mut self, code: &str, credential: &str) -> Received {
         self.respond(format!("{code}\0{credential}").as_bytes())
             .await
     }
 
-    /// The next news, which come soon.
-    async fn news(&mut self) -> Vec<String> {
-        let news = tokio::time::timeout(Duration::from_secs(20), self.machine.news()).await;
-        news.expect("there are news")
+    /// Waits for the next notice about a mail.
+    async fn next_mail_notice(&mut self) -> Vec<String> {
+        let notices =
+            tokio::time::timeout(Duration::from_secs(20), self.machine.next_mail_notice()).await;
+        notices
+            .expect("there are notices")
             .iter()
             .map(ToString::to_string)
             .collect()

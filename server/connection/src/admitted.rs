@@ -10,7 +10,7 @@ use rookery_protocol::{Message, Nick};
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
 use super::session::Session;
-use rookery_accounts::replies::labelled;
+use rookery_accounts::reply_format::Replies;
 use rookery_accounts::sign_in::{self, SignIn};
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Disconnect;
@@ -37,7 +37,7 @@ impl Session {
         loop {
             let next = match &mut sign_in {
                 None => self.stream.next(idle.check_at).await,
-                Some(sign_in) => Box::pin(self.next_or_news(sign_in, idle.check_at)).await,
+                Some(sign_in) => Box::pin(self.next_or_mail_notice(sign_in, idle.check_at)).await,
             };
             let event = match next {
                 StreamEvent::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
@@ -69,7 +69,7 @@ impl Session {
 
     /// Waits for the next event, and meanwhile tells the client what becomes of a mail that was
     /// sent for its sign-in.
-    async fn next_or_news(
+    async fn next_or_mail_notice(
         &mut self,
         sign_in: &mut SignIn,
         deadline: Option<Instant>,
@@ -78,7 +78,7 @@ impl Session {
             tokio::select! {
                 biased;
                 event = self.stream.next(deadline) => return event,
-                news = sign_in.news() => self.send(&news),
+                notice = sign_in.next_mail_notice() => self.send(&notice),
             }
         }
     }
@@ -139,10 +139,9 @@ impl Session {
     ) -> Result<Option<Disconnect>, CoreStopped> {
         let machine = sign_in.get_or_insert_with(|| {
             let accounts = Arc::clone(&self.services.accounts);
-            Box::new(SignIn::new(
+            Box::new(SignIn::admitted(
                 accounts,
                 self.peer.clone(),
-                true,
                 self.identity.as_deref().cloned(),
             ))
         });
@@ -153,12 +152,12 @@ impl Session {
             return Ok(None);
         };
         let label = labels::of(&message, capabilities).map(str::to_owned);
-        let (replies, identity) = machine.take(Timestamp::now(), nick.as_str(), message).await;
-        self.send(&labelled(
-            replies,
-            label,
-            &self.services.config.get().chat.server_name,
-        ));
+        let server = self.services.config.get().chat.server_name.clone();
+        let mut replies = Replies::new(server, nick.as_str(), label);
+        let identity = machine
+            .handle(Timestamp::now(), &mut replies, &message)
+            .await;
+        self.send(&replies.finish());
         let Some(identity) = identity else {
             return Ok(None);
         };
@@ -220,12 +219,10 @@ impl Session {
             return Ok(true);
         };
         let label = labels::of(message, capabilities).map(str::to_owned);
-        let refusal = vec![self.nick_in_use(&own, &nick, text)];
-        self.send(&labelled(
-            refusal,
-            label,
-            &self.services.config.get().chat.server_name,
-        ));
+        let server = self.services.config.get().chat.server_name.clone();
+        let mut replies = Replies::new(server, own.as_str(), label);
+        replies.push(self.nick_in_use(&own, &nick, text));
+        self.send(&replies.finish());
         Ok(true)
     }
 

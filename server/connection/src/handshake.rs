@@ -35,7 +35,7 @@ impl Session {
             let event = tokio::select! {
                 biased;
                 event = self.stream.next(deadline) => event,
-                news = handshake.news() => {
+                news = handshake.next_mail_notice() => {
                     self.send(&news);
                     continue;
                 }
@@ -53,12 +53,12 @@ impl Session {
             let message = match input {
                 Input::Message(message) => message,
                 Input::Fault(fault) => {
-                    let replies = handshake.take_fault(&fault);
+                    let replies = handshake.handle_fault(&fault);
                     self.send(&replies);
                     continue;
                 }
             };
-            let step = handshake.take(Timestamp::now(), message).await;
+            let step = handshake.handle(Timestamp::now(), message).await;
             self.send(&step.replies);
             match step.next {
                 Next::Stay => {}

@@ -153,7 +153,7 @@ impl ChatPort {
         if let Some(ban) = policy.bans.on_address(address.ip(), Timestamp::now()) {
             tracing::info!(%address, target = %ban.target, "refused: banned");
             let why = format!("{} is banned: {}", ban.target, ban.reason);
-            self.services.accounts.tell_refused("", address, why);
+            self.services.accounts.report_refusal("", address, why);
             let server = self.services.config.get().chat.server_name.clone();
             let banned = session::banned(server, "*", &ban.reason, ban.expires_at);
             let error = Message::new("ERROR", [format!("Banned: {}", ban.reason)]);
@@ -163,7 +163,7 @@ impl ChatPort {
             tracing::info!(%address, "refused: maintenance");
             self.services
                 .accounts
-                .tell_refused("", address, "maintenance".to_owned());
+                .report_refusal("", address, "maintenance".to_owned());
             vec![Message::new("ERROR", [&**message])]
         })
     }

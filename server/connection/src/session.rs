@@ -125,7 +125,7 @@ impl Session {
         let why = format!("banned: {reason}");
         self.services
             .accounts
-            .tell_refused(nick.as_str(), self.peer.address, why);
+            .report_refusal(nick.as_str(), self.peer.address, why);
         let server = self.services.config.get().chat.server_name.clone();
         self.send(&[banned(server, nick.as_str(), reason, expires_at)]);
         self.close(&format!("Banned: {reason}")).await

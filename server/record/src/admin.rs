@@ -1,4 +1,4 @@
-//! The operators of the control plane, and what each proves it with.
+//! The operators of the control plane and their means of signing in.
 
 use std::fmt;
 
@@ -9,40 +9,52 @@ use rookery_protocol::Email;
 /// An operator of the control plane.
 #[derive(Clone, Debug)]
 pub struct Admin {
+    /// The name.
     pub name: String,
+    /// The email that codes and notices are sent to.
     pub email: Email,
-    /// Argon2id in PHC form.
+    /// The argon2id hash of the password in PHC form.
     pub password_hash: String,
+    /// What the admin may do.
     pub role: Role,
+    /// When the admin was added.
     pub created_at: Timestamp,
-    /// Until when a password that was not of the admin's own choosing opens anything; none for one
-    /// that was.
+    /// When an initial password, which the admin did not choose, stops being valid; `None` for a
+    /// password that the admin chose.
     pub initial_password_expires_at: Option<Timestamp>,
+    /// The authenticator app, if one is enrolled.
     pub authenticator: Option<Authenticator>,
-    /// Recovery codes that are still good.
+    /// The number of recovery codes that have not been used.
     pub recovery_codes: u32,
 }
 
-/// An admin to be made.
+/// An admin to be created.
 #[derive(Clone, Debug)]
 pub struct NewAdmin {
+    /// The name.
     pub name: String,
+    /// The email that codes and notices are sent to.
     pub email: Email,
+    /// The argon2id hash of the password in PHC form.
     pub password_hash: String,
+    /// What the admin may do.
     pub role: Role,
+    /// When the admin is added.
     pub created_at: Timestamp,
+    /// When the password stops being valid, if the admin did not choose it.
     pub initial_password_expires_at: Option<Timestamp>,
 }
 
-/// An authenticator app that has shown that it holds the secret.
+/// An authenticator app (RFC 6238) that has proved to hold the secret. `Debug` omits the secret.
 #[derive(Clone)]
 pub struct Authenticator {
-    /// Shared with the app, so it has to be readable.
+    /// The secret that is shared with the app, and therefore cannot be stored as a hash.
     pub secret: [u8; 20],
+    /// When the app was enrolled.
     pub enrolled_at: Timestamp,
-    /// The time step of the last code that was taken; only later ones are good.
+    /// The time step of the last accepted code; only codes of later steps are accepted.
     pub last_step: u64,
-    /// Whether mail alone no longer suffices.
+    /// Whether a code of the app is required, so that a mailed code is not enough.
     pub required: bool,
 }
 

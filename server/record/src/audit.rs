@@ -1,36 +1,41 @@
-//! The audit trail's entries and the hashes that chain them.
+//! The entries of the audit trail, and the hashes that chain them.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-/// Whether an act was let through.
+/// Whether an act was allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// It was allowed.
     Allowed,
+    /// It was refused.
     Refused,
 }
 
 /// An entry to be added to the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAudit {
+    /// When it happened.
     pub at: Timestamp,
-    /// The admin's name as given; empty where nobody is signed in.
+    /// The name of the admin, or the name that was typed at a sign-in; empty if there is none.
     pub actor: String,
-    /// IP address and port, or `local` for `rookeryd admin`.
+    /// The IP address and port, or `local` for `rookeryd admin`.
     pub origin: String,
-    /// The control-plane session, by a short public name; never the token.
+    /// A short public name of the control-plane session; never its token.
     pub session: String,
-    /// `login`, `verify`, `kick`, `ban`, …
+    /// The name of the act, such as `login` or `ban`.
     pub act: String,
+    /// What it was done to; empty if to nothing in particular.
     pub target: String,
+    /// Whether it was allowed.
     pub outcome: Outcome,
-    /// The reason of the act, or why it was refused.
+    /// The reason for the act, or why it was refused.
     pub detail: String,
 }
 
 impl NewAudit {
-    /// SHA-256 over the hash of the entry before and this one. Each text goes in after its length,
-    /// so that no two entries give the same bytes.
+    /// Returns the SHA-256 hash of this entry and the hash of the previous one. Each text is
+    /// preceded by its length, so that different entries never hash the same bytes.
     pub fn hash(&self, previous: &[u8; 32]) -> [u8; 32] {
         let Self {
             at,
@@ -61,37 +66,45 @@ impl NewAudit {
 /// An entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
+    /// Its number; later entries have higher ones.
     pub id: i64,
+    /// Its content.
     pub entry: NewAudit,
-    /// The hash of the entry before; zeros for the first.
+    /// The hash of the previous entry; zeros for the first.
     pub previous: [u8; 32],
     /// [`NewAudit::hash`] of `previous` and `entry`.
     pub hash: [u8; 32],
 }
 
-/// Which entries of the trail are wanted. Texts are compared as a whole, letter case aside.
+/// Selects entries of the trail. Texts must be equal, ignoring letter case.
 #[derive(Clone, Debug, Default)]
 pub struct AuditQuery {
+    /// The name of the admin.
     pub actor: Option<String>,
+    /// The name of the act.
     pub act: Option<String>,
+    /// The target.
     pub target: Option<String>,
+    /// The outcome.
     pub outcome: Option<Outcome>,
-    /// From then on.
+    /// Entries at this time or later.
     pub since: Option<Timestamp>,
-    /// Before then.
+    /// Entries before this time.
     pub until: Option<Timestamp>,
+    /// Which of the selected entries are returned.
     pub page: AuditPage,
-    /// At most so many.
+    /// The maximum number of entries.
     pub limit: usize,
 }
 
-/// Which of the entries that fit come first.
+/// Where a page of entries begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuditPage {
+    /// The newest entries.
     #[default]
     Newest,
-    /// The newest of those before that one.
+    /// The newest entries before this one.
     Before(i64),
-    /// The oldest of those after that one; 0 for the first of all.
+    /// The oldest entries after this one; 0 for the beginning of the trail.
     After(i64),
 }

@@ -1,29 +1,34 @@
-//! A ban and whom it covers.
+//! Bans, and the accounts that they cover.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, BanTarget, Email};
 
 use super::EmailAliases;
 
-/// A ban's number in the record.
+/// The number of a ban in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BanId(pub i64);
 
-/// One ban as it stands in the record.
+/// A stored ban.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban {
+    /// Its number.
     pub id: BanId,
+    /// What it covers.
     pub target: BanTarget,
+    /// The reason, as shown to the banned person.
     pub reason: String,
-    /// The admin who made it, or `file` for a row added by hand.
+    /// The admin who made it, or `file` for a row that was added to the CSV file.
     pub by: String,
+    /// When it was made.
     pub created_at: Timestamp,
-    /// Never, when none.
+    /// When it ends; `None` if it does not.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Whether a ban of `target` covers the account of that name and email, however its email is spelt.
-/// An account without an email is covered by none of those.
+/// Returns whether a ban of `target` covers the account with this name and email. All spellings of
+/// an email that lead to the same mailbox are covered. A ban of an email covers no account without
+/// one.
 pub fn covers_account(
     target: &BanTarget,
     aliases: &EmailAliases,
@@ -43,18 +48,23 @@ pub fn covers_account(
 }
 
 impl Ban {
-    /// Whether it still holds at `now`.
+    /// Returns whether the ban is in force at `now`.
     pub fn holds(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 }
 
-/// A ban to be made.
+/// A ban to be stored.
 #[derive(Clone, Debug)]
 pub struct NewBan {
+    /// What it covers.
     pub target: BanTarget,
+    /// The reason, as shown to the banned person.
     pub reason: String,
+    /// The admin who makes it.
     pub by: String,
+    /// When it is made.
     pub created_at: Timestamp,
+    /// When it ends; `None` if it does not.
     pub expires_at: Option<Timestamp>,
 }

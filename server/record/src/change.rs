@@ -1,90 +1,108 @@
-//! What the chat has kept of itself: the changes it hands over while it runs, and what it begins
-//! with.
+//! The persistent part of the chat's state: the changes that the core emits, and the snapshot that
+//! it starts with.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 
 use super::{AccountId, Device, Metadata, PersistentChannel};
 
-/// Something of the chat that outlives a restart has changed. Each change carries the whole of what
-/// it is about, so that the last one says it all, whatever became of those before it.
+/// A change of the chat's persistent state. Each contains the whole new state of what it is about,
+/// so that the last one is sufficient even if earlier ones were not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The channel as it is from now on.
+    /// The channel has changed.
     Channel(PersistentChannel),
-    /// The channel of that name is kept no more.
+    /// The channel with this name is no longer persistent.
     ChannelGone(ChannelName),
-    /// What the account says of itself from now on.
+    /// The metadata of an account has changed.
     AccountMetadata {
+        /// The name of the account.
         account: AccountName,
+        /// All of its metadata.
         metadata: Metadata,
     },
-    /// The device has come or gone.
+    /// A device has connected or disconnected, or has received messages.
     Device(DeviceMark),
-    /// Up to where the account's owner has read a channel or conversation, by its folded name; none
-    /// is forgotten.
+    /// A read marker of an account has changed (IRCv3 draft/read-marker).
     ReadMarker {
+        /// The account.
         account: AccountId,
+        /// The folded name of the channel or conversation.
         target: String,
+        /// The time up to which it was read; `None` deletes the marker.
         read_until: Option<Timestamp>,
     },
-    /// Whether the account's owner wants to be always on; none to go by the config.
+    /// The account's choice to be always on has changed; `None` follows the configuration.
     AlwaysOn(AccountId, Option<bool>),
-    /// The user who is always on, as it is from now on.
+    /// An always-on user has changed.
     Presence(Presence),
-    /// The account's user is here no longer than its sessions.
+    /// The account's user is no longer always on.
     PresenceGone(AccountId),
 }
 
-/// A user who stays while no session is connected.
+/// A user who stays present while no session is connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
+    /// The account.
     pub account: AccountId,
-    /// Of the account, as are the next.
+    /// The name of the account.
     pub name: AccountName,
+    /// The email of the account.
     pub email: Option<Email>,
+    /// The nick.
     pub nick: Nick,
+    /// The user name.
     pub username: String,
+    /// The real name.
     pub realname: String,
-    /// The letters of the modes that are on.
+    /// The letters of the user modes that are set.
     pub modes: String,
+    /// The away message, if the user is away.
     pub away: Option<String>,
+    /// When the user connected.
     pub since: Timestamp,
-    /// In the order they were joined.
+    /// The channels that the user is in, in the order of joining.
     pub channels: Vec<Membership>,
 }
 
-/// A channel that a user is in.
+/// A user's membership in a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
+    /// The channel.
     pub channel: ChannelName,
+    /// When the user joined.
     pub joined_at: Timestamp,
+    /// Whether the user is a channel operator.
     pub operator: bool,
+    /// Whether the user has voice.
     pub voice: bool,
 }
 
-/// Up to when a device has heard everything.
+/// Up to which time a device has received all messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceMark {
+    /// The device.
     pub device: Device,
+    /// The time up to which it has received everything.
     pub heard_until: Timestamp,
-    /// It hears everything as it is said; should the server die, it has heard all that was said
-    /// until then.
+    /// Whether the device is connected. If the server is killed, a connected device has received
+    /// everything up to that time.
     pub is_here: bool,
 }
 
-/// What the chat begins with: all that its changes have left in the record.
+/// The persistent state that the chat starts with: the result of all stored [`Change`]s.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChatSnapshot {
-    /// By name.
+    /// The persistent channels.
     pub channels: Vec<PersistentChannel>,
-    /// What accounts say of themselves, by name.
+    /// The metadata of accounts.
     pub metadata: Vec<(AccountName, Metadata)>,
-    /// Up to when each device has heard everything.
+    /// Up to which time each device has received all messages.
     pub devices: Vec<(Device, Timestamp)>,
-    /// Up to where which channel or conversation was read.
+    /// The read markers: account, folded name of the channel or conversation, and time.
     pub read_markers: Vec<(AccountId, String, Timestamp)>,
-    /// What accounts have chosen.
+    /// The accounts' choices to be always on or not.
     pub always_on: Vec<(AccountId, bool)>,
+    /// The always-on users.
     pub presences: Vec<Presence>,
 }

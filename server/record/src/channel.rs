@@ -1,50 +1,61 @@
-//! A channel that lasts.
+//! Persistent channels.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName};
 
 use super::Metadata;
 
-/// A channel that an account owns, with all that is known of it when nobody is in it.
+/// A channel that an account owns, and that therefore exists while nobody is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistentChannel {
+    /// Its name.
     pub name: ChannelName,
+    /// The account that owns it.
     pub founder: AccountName,
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Since when it goes by its name.
+    /// Since when it has had its present name.
     pub named_at: Timestamp,
+    /// Its topic.
     pub topic: Option<PersistentTopic>,
-    /// The letters of the modes that are just on.
+    /// The letters of the modes that are set and have no parameter.
     pub modes: String,
+    /// Its key (mode `k`).
     pub key: Option<String>,
+    /// Its maximum number of members (mode `l`).
     pub limit: Option<u32>,
-    /// List by list, in the order they were made.
+    /// The entries of its mask lists, list by list, oldest first.
     pub lists: Vec<ListedMask>,
-    /// In the order they were given.
+    /// The access list, oldest entry first.
     pub access: Vec<Access>,
+    /// Its metadata.
     pub metadata: Metadata,
 }
 
-/// An account that is somebody in a channel whenever it comes.
+/// An entry of a channel's access list: the status that an account gets whenever it joins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// There need not be one of that name.
+    /// The name of the account, which need not exist.
     pub account: AccountName,
+    /// The status.
     pub level: AccessLevel,
-    /// `nick!user@host`.
+    /// Who added it, as `nick!user@host`.
     pub by: String,
+    /// When it was added.
     pub at: Timestamp,
 }
 
-/// What an account is in a channel whenever it comes.
+/// The status that an account gets by the access list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLevel {
+    /// Channel operator.
     Operator,
+    /// Voice.
     Voice,
 }
 
 impl AccessLevel {
-    /// As it is typed and kept.
+    /// Returns the level as it is typed and stored.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Operator => "op",
@@ -52,6 +63,7 @@ impl AccessLevel {
         }
     }
 
+    /// Parses a level, ignoring letter case.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Operator, Self::Voice]
             .into_iter()
@@ -59,22 +71,26 @@ impl AccessLevel {
     }
 }
 
-/// What a channel is about.
+/// The topic of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistentTopic {
+    /// The text.
     pub text: String,
-    /// `nick!user@host`.
+    /// Who set it, as `nick!user@host`.
     pub by: String,
+    /// When it was set.
     pub at: Timestamp,
 }
 
-/// An entry of one of a channel's lists.
+/// An entry of one of a channel's mask lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedMask {
-    /// The list's letter, as in `MODE`.
+    /// The letter of the list, as in `MODE`.
     pub list: char,
+    /// The mask.
     pub mask: String,
-    /// `nick!user@host`.
+    /// Who added it, as `nick!user@host`.
     pub by: String,
+    /// When it was added.
     pub at: Timestamp,
 }

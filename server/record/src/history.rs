@@ -1,61 +1,65 @@
-//! What was said: a message as it is kept, where it was said, and what one may ask for of it.
+//! The history: stored messages and events, the places they belong to, and queries.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Nick};
 use serde::Deserialize;
 
-/// How far a message has come before anyone sees it.
+/// How safely a message is stored before anyone receives it.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum HistorySync {
-    /// Safe when the server dies.
+    /// It survives a crash of the server.
     Normal,
-    /// Safe when the machine loses power.
+    /// It survives a loss of power.
     Full,
 }
 
-/// A message as it is kept.
+/// A stored message or event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// Unlike any other, also over restarts.
+    /// The unique id of the message.
     pub msgid: String,
+    /// When it was sent.
     pub at: Timestamp,
+    /// Where it was sent.
     pub place: Place,
-    /// `nick!user@host` at the time.
+    /// The sender as `nick!user@host` at the time.
     pub source: String,
+    /// The account of the sender.
     pub account: Option<AccountName>,
-    /// `PRIVMSG` or `NOTICE`; anything else is an event, which is read back only by whoever asks
-    /// for events.
+    /// `PRIVMSG` or `NOTICE`; anything else is an event, which is returned only to clients that
+    /// request events.
     pub command: String,
-    /// Of several lines: each after a line feed, or after a carriage return if it goes on the one
-    /// before. Of an event: its parameters after the target, as on the wire.
+    /// The text. In a multiline message, a line feed separates lines, and a carriage return the
+    /// parts of one line. For an event: its parameters after the target, as on the wire.
     pub text: String,
-    /// Client-only tags and `bot`, escaped as on the wire; empty when there are none. `statusmsg=@`
-    /// or `statusmsg=+` before them says that a channel's message was for those with that status
+    /// Client-only tags and `bot`, escaped as on the wire; empty if there are none. A prefix
+    /// `statusmsg=@` or `statusmsg=+` means that a channel message was for members with this status
     /// only.
     pub tags: String,
 }
 
-/// The command of the event that takes a message back.
+/// The command of the event that redacts a message.
 const REDACT: &str = "REDACT";
 
 impl HistoryEntry {
-    /// Whether it is something that happened, rather than something said.
+    /// Returns whether this is an event and not a message with a text.
     pub fn is_event(&self) -> bool {
         !matches!(self.command.as_str(), "PRIVMSG" | "NOTICE")
     }
 
-    /// Whether it was said, if only by tags: such an entry can be redacted.
+    /// Returns whether this is a message, if only of tags, and can be redacted.
     pub fn is_message(&self) -> bool {
         matches!(self.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG")
     }
 
-    /// The status that a channel's message was for; none if it was for all.
+    /// Returns the status that a channel message was for; `None` if it was for all members.
     pub fn status(&self) -> Option<char> {
         self.tags.strip_prefix("statusmsg=")?.chars().next()
     }
 
-    /// The id of the message that this event takes back. To store the event is to do so.
+    /// Returns the id of the message that this event redacts. Storing the event redacts the
+    /// message.
     pub fn redacts(&self) -> Option<&str> {
         if self.command == REDACT {
             self.text.split_whitespace().next()
@@ -64,7 +68,8 @@ impl HistoryEntry {
         }
     }
 
-    /// The mark that stays of this message when it is redacted.
+    /// Returns the event that redacts this message.
+    #[must_use]
     pub fn redaction(
         &self,
         by: Redactor,
@@ -91,27 +96,32 @@ impl HistoryEntry {
     }
 }
 
-/// Who takes a message back.
+/// Who redacts a message.
 #[derive(Clone, Debug)]
 pub struct Redactor {
-    /// `nick!user@host`, or the server's name where an operator of the control plane does it.
+    /// `nick!user@host`, or the name of the server if an operator of the control plane redacts it.
     pub source: String,
+    /// The account, if there is one.
     pub account: Option<AccountName>,
 }
 
-/// Where a message was said.
+/// Where a message was sent: a channel, or a conversation of two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// A channel.
     Channel(ChannelName),
-    /// Between two users.
+    /// A conversation of two users.
     Direct {
+        /// The sender.
         from: Party,
+        /// The receiver.
         to: Party,
     },
 }
 
 impl Place {
-    /// Where the owner of an account talks with that of another, and with guests of that nick.
+    /// Returns the places of the conversation of an account's owner with the owner of the account
+    /// `other`, and with guests of the nick `guest`.
     pub fn conversation(account: &Nick, other: Nick, guest: Nick) -> Vec<Self> {
         let with = |to| Self::Direct {
             from: Party::Account(account.clone()),
@@ -120,7 +130,7 @@ impl Place {
         vec![with(Party::Account(other)), with(Party::Guest(guest))]
     }
 
-    /// Whether both are the same channel, or the same two.
+    /// Returns whether both are the same channel, or a conversation of the same two users.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Direct { from, to }, Self::Direct { from: one, to: two }) => {
@@ -131,16 +141,18 @@ impl Place {
     }
 }
 
-/// One side of a conversation between two. A nick without an account proves nothing: whoever
-/// registers it later is somebody else.
+/// One side of a conversation of two. A guest's nick proves nothing: a person who registers it
+/// later is not the same party.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Party {
-    /// The owner of the account of that name.
+    /// The owner of the account with this name.
     Account(Nick),
+    /// A guest with this nick.
     Guest(Nick),
 }
 
 impl Party {
+    /// Returns the nick, or the name of the account.
     pub fn nick(&self) -> &Nick {
         match self {
             Self::Account(nick) | Self::Guest(nick) => nick,
@@ -151,88 +163,98 @@ impl Party {
 /// A point in the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Point {
+    /// A time.
     At(Timestamp),
-    /// The message of that id.
+    /// The message with this id.
     Message(String),
 }
 
-/// Which messages are asked for. The points themselves are left out, but for that of `Around`.
+/// Selects messages (IRCv3 chathistory). The points themselves are excluded, except for `Around`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// The newest, of those after the point if there is one.
+    /// The newest messages, after the point if there is one.
     Latest(Option<Point>),
-    /// The newest before it.
+    /// The newest messages before the point.
     Before(Point),
-    /// The oldest after it.
+    /// The oldest messages after the point.
     After(Point),
-    /// What it stands in the middle of.
+    /// The messages around the point, which is in the middle.
     Around(Point),
-    /// Those between both, counted from the first.
+    /// The messages between the points, starting at the first.
     Between(Point, Point),
 }
 
-/// A page of history that is asked for.
+/// A query for a page of history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageQuery {
-    /// Read as if they were one.
+    /// The places, whose messages are merged.
     pub places: Vec<Place>,
+    /// Which of the messages are read.
     pub selection: Selection,
-    /// Whether events are read as well.
+    /// Whether events are included.
     pub events: bool,
-    /// Whether, among the events, is told which messages were redacted.
+    /// Whether redactions are included among the events.
     pub redactions: bool,
-    /// What was said before is out of sight.
+    /// Earlier messages are not visible to the user.
     pub since: Timestamp,
+    /// The maximum number of messages.
     pub limit: usize,
 }
 
 impl Reading {
-    /// Whether the message is in sight. Times are kept to the millisecond.
+    /// Returns whether the user may read the message. Times are stored in milliseconds.
     pub fn shows(&self, entry: &HistoryEntry) -> bool {
         entry.at.as_millisecond() >= self.since.as_millisecond()
     }
 }
 
-/// Asks for the channels and conversations whose latest message lies between two moments, counted
-/// from the first.
+/// A query for the channels and conversations whose latest message is between two times, starting
+/// at the first (`CHATHISTORY TARGETS`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetsQuery {
-    /// Each with the time before which its history is out of sight.
+    /// The channels, each with the time before which its history is not visible.
     pub channels: Vec<(ChannelName, Timestamp)>,
-    /// Whose conversations are asked for.
+    /// The account whose conversations are included.
     pub account: Option<Nick>,
+    /// The first time.
     pub from: Timestamp,
+    /// The second time, which may be the earlier one.
     pub to: Timestamp,
+    /// The maximum number of targets.
     pub limit: usize,
 }
 
-/// Asks for what was said in several channels and conversations, events left out.
+/// A query for the messages of several channels and conversations, without events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeveralQuery {
+    /// The channels and conversations.
     pub readings: Vec<Reading>,
-    /// Whose conversations are all read as well.
+    /// The account whose conversations are all included.
     pub account: Option<Nick>,
-    /// Neither of both moments is part of it.
+    /// Messages after this time, exclusive.
     pub after: Timestamp,
+    /// Messages before this time, exclusive.
     pub before: Timestamp,
-    /// The newest so many are read, of each.
+    /// The maximum number of messages of each, the newest ones.
     pub limit: usize,
 }
 
-/// What one may read back: one channel, or one conversation.
+/// A channel or conversation that a user may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Of the channel or the other side.
+    /// The name of the channel, or the nick of the other side.
     pub name: String,
-    /// Read as if they were one.
+    /// The places, whose messages are merged.
     pub places: Vec<Place>,
-    /// What was said before is out of sight.
+    /// Earlier messages are not visible to the user.
     pub since: Timestamp,
 }
 
-/// A channel or the other side of a conversation, with the time of the latest message.
+/// A result of [`TargetsQuery`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryTarget {
+    /// The name of the channel, or the nick of the other side.
     pub name: String,
+    /// When the latest message was sent.
     pub at: Timestamp,
 }

@@ -1,35 +1,45 @@
-//! Invitations: the emails that may make an account though registration is closed.
+//! Invitations: emails that may register an account although registration is closed.
 
 use jiff::Timestamp;
 use rookery_protocol::Email;
 
-/// An invitation's number in the record; never given again.
+/// The number of an invitation in the database; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InvitationId(pub i64);
 
-/// One invitation as it stands in the record.
+/// A stored invitation.
 #[derive(Clone)]
 pub struct Invitation {
+    /// Its number.
     pub id: InvitationId,
+    /// The invited email.
     pub email: Email,
-    /// Argon2id in PHC form: a code is short, and good for days.
+    /// The argon2id hash of the code in PHC form: a code is short, and valid for days.
     pub code_hash: String,
-    /// How many more codes will be looked at. With none left, the invitation stands, and the email
-    /// is proved by another code.
+    /// How many more codes will be checked. With none left, the invitation stays valid, and the
+    /// email is verified by another code.
     pub attempts_left: u8,
     /// The admin who made it.
     pub by: String,
+    /// When it was made.
     pub created_at: Timestamp,
+    /// When it ends.
     pub expires_at: Timestamp,
 }
 
-/// An invitation to be made.
+/// An invitation to be stored.
 #[derive(Clone)]
 pub struct NewInvitation {
+    /// The invited email.
     pub email: Email,
+    /// The argon2id hash of the code in PHC form.
     pub code_hash: String,
+    /// How many codes will be checked.
     pub tries: u8,
+    /// The admin who makes it.
     pub by: String,
+    /// When it is made.
     pub created_at: Timestamp,
+    /// When it ends.
     pub expires_at: Timestamp,
 }

@@ -1,6 +1,9 @@
-//! The things that are kept, as plain data: accounts, credentials, bans, messages, channels,
+//! What the Rookery server stores, as plain data: accounts, credentials, bans, messages, channels,
 //! admins, the audit trail.
-#![allow(missing_docs)]
+//!
+//! The crate holds the types that the chat, the store and everything above share, with the rules
+//! that depend on nothing but the data itself. It must not contain I/O, SQL or state, and it may
+//! depend only on the crates for the protocol and the control plane's types.
 
 pub mod admin;
 pub mod audit;
@@ -31,45 +34,57 @@ pub use maintenance::Maintenance;
 pub use rookery_protocol::BanTarget;
 pub use search::{Cursor, FoundMessages, MessageQuery};
 
-/// What somebody or something says of itself: values by their keys.
+/// The metadata of an account or a channel (IRCv3 draft/metadata-2): values by key.
 pub type Metadata = std::collections::BTreeMap<String, String>;
 
-/// An account's number in the record; never given again.
+/// The number of an account in the database; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub i64);
 
-/// A name and its email.
+/// An account: a name, and how its owner can sign in.
 #[derive(Clone, Debug)]
 pub struct Account {
+    /// Its number.
     pub id: AccountId,
+    /// Its name, as its owner wrote it.
     pub name: AccountName,
-    /// None only for one made while no email had to be verified.
+    /// Its email; `None` only if it was created while emails were not verified.
     pub email: Option<Email>,
-    /// Argon2id in PHC form; none where only devices, certificates or mailed codes open it.
+    /// The argon2id hash of its password in PHC form; `None` if it has no password.
     pub password_hash: Option<String>,
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Whether it was ever welcomed.
+    /// Whether it has been welcomed once.
     pub greeted: bool,
-    /// Why an admin has disabled it; none for one that is open.
+    /// Why an admin has disabled it; `None` if it is enabled.
     pub disabled: Option<String>,
 }
 
-/// An account to be made.
+/// An account to be created.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
+    /// Its name.
     pub name: AccountName,
+    /// Its email, if it has one.
     pub email: Option<Email>,
+    /// The argon2id hash of its password in PHC form, if it has one.
     pub password_hash: Option<String>,
+    /// When it is created.
     pub created_at: Timestamp,
+    /// Whether it counts as welcomed already.
     pub greeted: bool,
 }
 
-/// What SCRAM-SHA-256 checks a password against (RFC 5802 §3, RFC 7677).
+/// The keys that SCRAM-SHA-256 checks a password with (RFC 5802 §3, RFC 7677). `Debug` omits them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScramKeys {
+    /// The salt of the password.
     pub salt: [u8; 16],
+    /// The number of PBKDF2 iterations.
     pub iterations: u32,
+    /// The key that the client's proof is checked with.
     pub stored_key: [u8; 32],
+    /// The key that the server signs with.
     pub server_key: [u8; 32],
 }
 
@@ -81,43 +96,49 @@ impl std::fmt::Debug for ScramKeys {
     }
 }
 
-/// Why an account cannot be made.
+/// Why an account cannot be created or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// Another has the name, or one that looks the same.
+    /// Another account has the name, or one that looks the same.
     Name,
-    /// Another has the email.
+    /// Another account has the email.
     Email,
 }
 
-/// A credential's number in the record.
+/// The number of a credential in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CredentialId(pub i64);
 
-/// A client of an account, as far as it can be told from the others.
+/// A device of an account. Sessions of one device share how far they have read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Device {
+    /// The account.
     pub account: AccountId,
-    /// What it signs in with; none for all those together that sign in with what its owner
-    /// remembers.
+    /// The credential that it signs in with; `None` for all devices that sign in with the password,
+    /// which cannot be distinguished.
     pub credential: Option<CredentialId>,
 }
 
-/// What opens an account besides its password.
+/// The kinds of credentials besides the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
-    /// A device credential; kept as its SHA-256.
+    /// A device credential, stored as its SHA-256 hash.
     Device,
-    /// A client certificate, by its SHA-256 fingerprint.
+    /// A client certificate, stored as its SHA-256 fingerprint.
     Certificate,
 }
 
 /// A credential of an account.
 #[derive(Clone, Debug)]
 pub struct Credential {
+    /// Its number.
     pub id: CredentialId,
+    /// What it is.
     pub kind: CredentialKind,
+    /// The SHA-256 hash or fingerprint.
     pub hash: [u8; 32],
+    /// When it was added.
     pub created_at: Timestamp,
+    /// When it was last used to sign in.
     pub used_at: Option<Timestamp>,
 }

@@ -1,10 +1,10 @@
-//! Which spellings of an email lead to one mailbox.
+//! Spellings of an email that lead to the same mailbox.
 
 use std::borrow::Cow;
 
 use rookery_protocol::Email;
 
-/// What mail providers overlook in the part before the `@`; letter case is overlooked by all.
+/// What mail providers ignore in the part before the `@`. Letter case is ignored for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmailAliases {
     without_dots: Vec<String>,
@@ -12,7 +12,7 @@ pub struct EmailAliases {
 }
 
 impl EmailAliases {
-    /// The domains that overlook dots, and those that overlook a `+` and what follows it.
+    /// Takes the domains that ignore dots, and those that ignore a `+` and everything after it.
     pub fn new(without_dots: &[String], without_tags: &[String]) -> Self {
         let folded = |domains: &[String]| {
             domains
@@ -26,7 +26,7 @@ impl EmailAliases {
         }
     }
 
-    /// The same for all spellings of the email that lead to its mailbox.
+    /// Returns a form of the email that is the same for all spellings that lead to its mailbox.
     pub fn mailbox<'e>(&self, email: &'e Email) -> Cow<'e, str> {
         let whole = email.folded();
         let Some((local, domain)) = whole.rsplit_once('@') else {
@@ -35,7 +35,7 @@ impl EmailAliases {
         let is_in = |domains: &[String]| domains.iter().any(|listed| listed == domain);
         let mut mailbox = Cow::Borrowed(local);
         if is_in(&self.without_tags) {
-            // A tag alone is no mailbox.
+            // A tag without a name before it is not a tag.
             mailbox = local
                 .split_once('+')
                 .map_or(
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_spellings_of_one_mailbox_are_one() {
+    fn spellings_of_one_mailbox_are_equal() {
         let list = |domains: &[&str]| {
             domains
                 .iter()

@@ -1,25 +1,23 @@
-//! Maintenance: a time in which nobody new is let in.
+//! Maintenance mode, in which no new session is admitted.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// That the server is under maintenance, since when, and what whoever connects is told.
+/// Maintenance mode is on. Sessions that are admitted already stay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Maintenance {
+    /// The admin's message to people who try to connect.
     pub message: String,
     /// The admin who turned it on.
     pub by: String,
+    /// When it was turned on.
     pub since: Timestamp,
 }
 
 impl Maintenance {
-    /// What whoever connects is told.
-    pub fn told(&self) -> Arc<str> {
-        format!(
-            "Closed for maintenance, nobody new is let in just now: {}",
-            self.message
-        )
-        .into()
+    /// Returns the reason that a refused client is sent.
+    pub fn refusal_text(&self) -> Arc<str> {
+        format!("The server is closed for maintenance: {}", self.message).into()
     }
 }

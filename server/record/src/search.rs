@@ -1,4 +1,4 @@
-//! What operators look for among the messages of the channels.
+//! Operators' search among the messages of channels.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,39 +8,42 @@ use rookery_protocol::{ChannelName, Nick};
 
 use super::HistoryEntry;
 
-/// Which messages are looked for; events and direct messages are none of them.
+/// A search for channel messages; events and direct messages are never found.
 #[derive(Clone, Debug)]
 pub struct MessageQuery {
-    /// In small letters; it may stand anywhere in the message's text.
+    /// A part of the text, in lower case.
     pub text: Option<String>,
-    /// The account of that name, or guests of that nick.
+    /// The account with this name, or guests with this nick.
     pub author: Option<Nick>,
+    /// The channel.
     pub channel: Option<ChannelName>,
-    /// From then on.
+    /// Messages at this time or later.
     pub since: Option<Timestamp>,
-    /// Before then.
+    /// Messages before this time.
     pub until: Option<Timestamp>,
-    /// Where an earlier search left off.
+    /// Where an earlier search ended.
     pub before: Option<Cursor>,
-    /// At most so many are found.
+    /// The maximum number of messages to find.
     pub limit: usize,
-    /// At most so many are looked at.
+    /// The maximum number of messages to examine.
     pub most: usize,
 }
 
-/// What was found, newest first.
+/// The result of a [`MessageQuery`].
 #[derive(Debug, Default)]
 pub struct FoundMessages {
+    /// The messages, newest first.
     pub messages: Vec<HistoryEntry>,
-    /// Where there may be more; none when all was looked at.
+    /// Where to continue; `None` if all messages were examined.
     pub next: Option<Cursor>,
 }
 
-/// How far a search has come: to that message.
+/// The last message that a search has examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
+    /// When it was sent.
     pub at: Timestamp,
-    /// Its number in the record.
+    /// Its number in the database.
     pub number: i64,
 }
 

@@ -253,7 +253,9 @@ fn restore_chat(config: &Config, stored: Stored, now: Timestamp) -> (Chat, Arc<A
     }
     let policy = Arc::new(AdmissionPolicy {
         bans: Bans::new(stored.bans, config.accounts.email_aliases()),
-        maintenance: stored.maintenance.map(|maintenance| maintenance.told()),
+        maintenance: stored
+            .maintenance
+            .map(|maintenance| maintenance.refusal_text()),
     });
     let chat = Chat::new(
         settings::from_config(config),
@@ -361,8 +363,7 @@ impl Server {
 
     /// Imports what was added to the CSV files. Bans among it are in force when this returns.
     async fn import_files(&self) -> Result<()> {
-        let import =
-            async { Ok::<_, anyhow::Error>(self.csv_sync.take_in(Timestamp::now()).await?) };
+        let import = async { Ok::<_, anyhow::Error>(self.csv_sync.sync(Timestamp::now()).await?) };
         let requests = |bans: &Vec<Ban>| bans.iter().cloned().map(AddBan).collect();
         let imported = self.core.commit_and_ask_all(import, requests).await;
         imported.map(drop)

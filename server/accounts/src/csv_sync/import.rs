@@ -1,53 +1,55 @@
-//! A CSV file that comes through the control plane: read whole, and taken in as one.
+//! CSV files that are sent to the control plane: parsed whole, and applied in one transaction.
 
 use jiff::Timestamp;
 
-use super::keeper::{self, TakenIn};
-use super::rows::{self, Added, File, Row};
+use super::format::{self, AddedRow, File, Row};
+use super::synchronizer::{self, Outcome};
 use rookery_record::{Account, Ban, BanTarget};
 use rookery_store::{Result, Store};
 
-/// What a file holds.
+/// What a file contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Accounts.
     Users,
+    /// Bans.
     Bans,
 }
 
-/// The rows of a file, good and bad.
-pub struct Import(Vec<Added>);
+/// The rows of a file, good and bad, before they are applied.
+pub struct Import(Vec<AddedRow>);
 
-/// What came of them.
+/// The result of [`Import::apply`].
 #[derive(Debug)]
 pub struct Imported {
-    /// Rows that made an account or a ban.
+    /// The number of rows that created an account or a ban.
     pub added: usize,
-    /// Rows that the record had already.
+    /// The number of rows that the database already had.
     pub known: usize,
-    /// The bans that are new.
+    /// The new bans.
     pub bans: Vec<Ban>,
-    /// Line by line, why not.
+    /// The number of each rejected line, with the reason.
     pub rejected: Vec<(u64, String)>,
 }
 
 impl Import {
-    /// With the columns of the windows, or those of the original (`name,email`): a list of bans is
-    /// told from its first line.
-    pub fn read(kind: Kind, content: &[u8]) -> Self {
+    /// Parses a file with the columns of `users.csv` or `bans.csv`, or of the original server
+    /// (`name,email`). For bans, the header decides which.
+    pub fn parse(kind: Kind, content: &[u8]) -> Self {
         let file = match kind {
             Kind::Users => File::Users,
-            Kind::Bans if rows::has_header(File::OriginalBans, content) => File::OriginalBans,
+            Kind::Bans if format::has_header(File::OriginalBans, content) => File::OriginalBans,
             Kind::Bans => File::Bans,
         };
-        Self(rows::added(file, content, ""))
+        Self(format::added(file, content, ""))
     }
 
-    /// How many: good rows and bad ones.
+    /// Returns the number of rows, good and bad.
     pub fn rows(&self) -> usize {
         self.0.len()
     }
 
-    /// Each ban that would be made, with its line.
+    /// Returns the target of every ban that would be made, with its line number.
     pub fn targets(&self) -> impl Iterator<Item = (u64, &BanTarget)> {
         self.0.iter().filter_map(|added| match &added.row {
             Ok(Row::Ban { target, .. }) => Some((added.line, target)),
@@ -55,14 +57,17 @@ impl Import {
         })
     }
 
-    /// Takes every good row in. Bans that do not say who made them are `by`'s.
-    pub fn take_in(self, store: &mut Store, now: Timestamp, by: &str) -> Result<Imported> {
-        let TakenIn {
+    /// Applies every good row. A ban whose row does not say who made it is made by `by`.
+    ///
+    /// # Errors
+    /// If the database cannot be read or written.
+    pub fn apply(self, store: &mut Store, now: Timestamp, by: &str) -> Result<Imported> {
+        let Outcome {
             added,
             accepted,
             bans,
             rejected,
-        } = keeper::take_in_rows(store, self.0, now, by)?;
+        } = synchronizer::import_rows(store, self.0, now, by)?;
         let known = accepted.len() - added;
         let rejected = rejected
             .into_iter()
@@ -77,12 +82,12 @@ impl Import {
     }
 }
 
-/// The accounts, as `users.csv` has them.
+/// Returns the accounts in the format of `users.csv`.
 pub fn users(accounts: &[Account]) -> String {
-    rows::of_users(accounts)
+    format::of_users(accounts)
 }
 
-/// The bans, as `bans.csv` has them.
+/// Returns the bans in the format of `bans.csv`.
 pub fn bans(bans: &[Ban]) -> String {
-    rows::of_bans(bans)
+    format::of_bans(bans)
 }

@@ -1,3 +1,4 @@
+//! The CSV files and the database, over real files.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
@@ -10,7 +11,7 @@ use rookery_protocol::{AccountName, Email};
 use tempfile::TempDir;
 
 use super::*;
-use crate::test_log::HeardLog;
+use crate::test_log::TestLog;
 use rookery_base::config::Config;
 use rookery_record::HistorySync;
 use rookery_record::{Account, BanId, BanTarget, NewAccount, NewBan};
@@ -19,17 +20,17 @@ use rookery_store::{DATABASE_FILE, Durability};
 const USERS: &str = "name,email,created_at\n";
 const BANS: &str = "target,reason,by,created_at,expires_at\n";
 
-struct House {
+struct TestFiles {
     folder: TempDir,
     database: Database,
-    windows: CsvSync,
+    csv: CsvSync,
 }
 
 fn now() -> Timestamp {
     "2026-11-02T12:00:00Z".parse().unwrap()
 }
 
-impl House {
+impl TestFiles {
     fn new() -> Self {
         Self::with_csv(true)
     }
@@ -42,11 +43,11 @@ impl House {
         config.data.directory = folder.path().to_owned();
         config.data.csv = csv;
         let (_, config) = LiveConfig::new(config);
-        let windows = CsvSync::new(config, database.clone());
+        let csv = CsvSync::new(config, database.clone());
         Self {
             folder,
             database,
-            windows,
+            csv,
         }
     }
 
@@ -62,7 +63,7 @@ impl House {
         fs::write(self.path(file), text).unwrap();
     }
 
-    /// As a person would, at the end of the file.
+    /// Appends text as a person would.
     fn add(&self, file: &str, text: &str) {
         let path = self.path(file);
         fs::OpenOptions::new()
@@ -73,9 +74,9 @@ impl House {
             .unwrap();
     }
 
-    async fn take_in(&self) -> Vec<String> {
-        self.windows
-            .take_in(now())
+    async fn sync(&self) -> Vec<String> {
+        self.csv
+            .sync(now())
             .await
             .unwrap()
             .iter()
@@ -135,7 +136,7 @@ impl House {
             .collect()
     }
 
-    /// Oldest first.
+    /// Returns the bans, oldest first.
     async fn bans(&self) -> Vec<Ban> {
         let mut bans = self.database.read(|store| store.bans(now())).await.unwrap();
         bans.reverse();
@@ -144,52 +145,52 @@ impl House {
 }
 
 #[tokio::test]
-async fn the_files_are_made_when_there_are_none_and_are_their_owners_alone() {
-    let house = House::new();
-    assert!(house.take_in().await.is_empty());
-    assert_eq!(house.text("users.csv"), USERS);
-    assert_eq!(house.text("bans.csv"), BANS);
+async fn missing_files_are_created_readable_by_their_owner_only() {
+    let files = TestFiles::new();
+    assert!(files.sync().await.is_empty());
+    assert_eq!(files.text("users.csv"), USERS);
+    assert_eq!(files.text("bans.csv"), BANS);
     for file in ["users.csv", "bans.csv"] {
         assert_eq!(
-            fs::metadata(house.path(file)).unwrap().permissions().mode() & 0o777,
+            fs::metadata(files.path(file)).unwrap().permissions().mode() & 0o777,
             0o600
         );
     }
-    let mut names: Vec<_> = fs::read_dir(house.folder.path())
+    let mut names: Vec<_> = fs::read_dir(files.folder.path())
         .unwrap()
         .map(|file| file.unwrap().file_name())
         .collect();
     names.retain(|name| !name.to_string_lossy().starts_with(DATABASE_FILE));
-    assert_eq!(names.len(), 2, "nothing else is left: {names:?}");
+    assert_eq!(names.len(), 2, "no temporary file is left: {names:?}");
 }
 
 #[tokio::test]
-async fn bans_are_in_the_file_when_the_writing_returns() {
-    let house = House::new();
-    let bob = house.ban("Bob@example.org", "spam, \"again\"").await;
-    house.ban("carol", "").await;
-    house.windows.write_bans(now()).await.unwrap();
+async fn bans_are_in_the_file_when_write_bans_returns() {
+    let files = TestFiles::new();
+    let bob = files.ban("Bob@example.org", "spam, \"again\"").await;
+    files.ban("carol", "").await;
+    files.csv.write_bans(now()).await.unwrap();
     let both = "Bob@example.org,\"spam, \"\"again\"\"\",root,2026-11-02T12:00:00Z,\n\
                 carol,,root,2026-11-02T12:00:00Z,\n";
-    assert_eq!(house.text("bans.csv"), format!("{BANS}{both}"));
-    house.unban(bob).await;
-    house.windows.write_bans(now()).await.unwrap();
+    assert_eq!(files.text("bans.csv"), format!("{BANS}{both}"));
+    files.unban(bob).await;
+    files.csv.write_bans(now()).await.unwrap();
     assert_eq!(
-        house.text("bans.csv"),
+        files.text("bans.csv"),
         format!("{BANS}carol,,root,2026-11-02T12:00:00Z,\n")
     );
 }
 
 #[tokio::test]
-async fn a_mode_that_a_person_gave_a_file_stays() {
-    let house = House::new();
-    house.take_in().await;
-    fs::set_permissions(house.path("bans.csv"), fs::Permissions::from_mode(0o640)).unwrap();
-    house.ban("bob", "").await;
-    house.windows.write_bans(now()).await.unwrap();
-    assert!(house.text("bans.csv").contains("bob"));
+async fn the_mode_of_an_existing_file_is_preserved() {
+    let files = TestFiles::new();
+    files.sync().await;
+    fs::set_permissions(files.path("bans.csv"), fs::Permissions::from_mode(0o640)).unwrap();
+    files.ban("bob", "").await;
+    files.csv.write_bans(now()).await.unwrap();
+    assert!(files.text("bans.csv").contains("bob"));
     assert_eq!(
-        fs::metadata(house.path("bans.csv"))
+        fs::metadata(files.path("bans.csv"))
             .unwrap()
             .permissions()
             .mode()
@@ -199,56 +200,53 @@ async fn a_mode_that_a_person_gave_a_file_stays() {
 }
 
 #[tokio::test]
-async fn changes_of_accounts_come_to_the_file_soon_and_none_is_lost() {
-    let house = House::new();
-    house.take_in().await;
+async fn changes_of_accounts_are_written_soon_and_none_is_lost() {
+    let files = TestFiles::new();
+    files.sync().await;
     let mut expected = USERS.to_owned();
     for index in 10..40 {
-        house.register(&format!("user{index}")).await;
-        house.windows.users_changed();
+        files.register(&format!("user{index}")).await;
+        files.csv.users_changed();
         writeln!(
             expected,
             "user{index},user{index}@example.org,2026-11-02T12:00:00Z"
         )
         .unwrap();
         if index == 20 {
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(USERS_DELAY).await;
         }
     }
     let deadline = Instant::now() + Duration::from_secs(20);
-    while house.text("users.csv") != expected {
-        assert!(Instant::now() < deadline, "{}", house.text("users.csv"));
+    while files.text("users.csv") != expected {
+        assert!(Instant::now() < deadline, "{}", files.text("users.csv"));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 #[tokio::test]
-async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
-    let house = House::new();
-    house.register("alice").await;
-    house.take_in().await;
-    house.add(
+async fn added_rows_are_imported_and_empty_fields_are_filled_in() {
+    let files = TestFiles::new();
+    files.register("alice").await;
+    files.sync().await;
+    files.add(
         "users.csv",
         "bob,bob@example.org,\n carol , carol@example.org , 2026-01-31\ndave,dave@example.org\n",
     );
-    house.add(
+    files.add(
         "bans.csv",
         "mallory@example.org\neve,\"loud, very\",,2026-10-01T00:00:00Z,2026-12-31T18:00:00Z\nalice,,root,,2026-12-31\n",
     );
-    assert_eq!(
-        house.take_in().await,
-        ["mallory@example.org", "eve", "alice"]
-    );
-    assert_eq!(house.names().await, ["alice", "bob", "carol", "dave"]);
-    let accounts = house.accounts().await;
-    assert!(!accounts[0].greeted, "alice is as she was");
+    assert_eq!(files.sync().await, ["mallory@example.org", "eve", "alice"]);
+    assert_eq!(files.names().await, ["alice", "bob", "carol", "dave"]);
+    let accounts = files.accounts().await;
+    assert!(!accounts[0].greeted, "alice is unchanged");
     for account in &accounts[1..] {
         assert!(account.greeted, "{} is welcomed back", account.name);
         assert_eq!(account.password_hash, None);
     }
     assert_eq!(accounts[1].created_at, now());
     assert_eq!(accounts[2].created_at.to_string(), "2026-01-31T00:00:00Z");
-    let bans = house.bans().await;
+    let bans = files.bans().await;
     assert_eq!(
         (&*bans[0].target.to_string(), &*bans[0].reason, &*bans[0].by),
         ("eve", "loud, very", "file")
@@ -263,312 +261,311 @@ async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
     );
     assert_eq!(bans[2].by, "root");
     assert_eq!(
-        house.text("users.csv"),
+        files.text("users.csv"),
         format!(
             "{USERS}alice,alice@example.org,2026-11-02T12:00:00Z\nbob,bob@example.org,2026-11-02T12:00:00Z\n\
              carol,carol@example.org,2026-01-31T00:00:00Z\ndave,dave@example.org,2026-11-02T12:00:00Z\n"
         )
     );
     assert_eq!(
-        house.take_in().await,
+        files.sync().await,
         [""; 0],
         "a second time there is nothing new"
     );
-    assert_eq!(house.bans().await, bans);
+    assert_eq!(files.bans().await, bans);
 }
 
 #[tokio::test]
-async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
-    let house = House::new();
-    house.take_in().await;
-    house.register("alice").await;
-    house.put(
+async fn a_bad_row_is_logged_and_moved_and_affects_no_other() {
+    let files = TestFiles::new();
+    files.sync().await;
+    files.register("alice").await;
+    files.put(
         "users.csv",
         "name,email,created_at\n\nbob,bob@example.org\nnot an email,x\nalice,other@example.org,\n\
          someone,ALICE@example.org\nerin,erin@example.org,yesterday\na1ice,look@example.org\n\"oh,oh@example.org,\n\
          frank,frank@example.org,,,\ngrace,grace@example.org,,,more\n,,\nheidi,heidi@example.org",
     );
-    let log = HeardLog::listen();
-    house.take_in().await;
+    let log = TestLog::capture();
+    files.sync().await;
     let log = log.text();
-    assert_eq!(house.names().await, ["alice", "bob", "frank", "heidi"]);
+    assert_eq!(files.names().await, ["alice", "bob", "frank", "heidi"]);
     let rejected = "not an email,x\nalice,other@example.org,\nsomeone,ALICE@example.org\n\
                     erin,erin@example.org,yesterday\na1ice,look@example.org\n\"oh,oh@example.org,\n\
                     grace,grace@example.org,,,more\n";
     assert_eq!(
-        house.text("users.rejected.csv"),
+        files.text("users.rejected.csv"),
         format!("{USERS}{rejected}")
     );
     for (line, reason) in [
         (4, "not allowed"),
         (5, "has the name alice"),
         (6, "is the email of alice"),
-        (7, "no time in the form"),
+        (7, "neither a time"),
         (8, "looks the same"),
         (9, "quotation mark"),
         (11, "more than 3 columns"),
     ] {
-        let named = format!("users.csv, line {line}, is not taken in: ");
-        let told = log
+        let named = format!("users.csv, line {line}, was rejected: ");
+        let warning = log
             .lines()
             .find(|text| text.contains(&named))
             .unwrap_or_else(|| panic!("{line}: {log}"));
-        assert!(told.contains(reason) && told.contains("WARN"), "{told}");
+        assert!(
+            warning.contains(reason) && warning.contains("WARN"),
+            "{warning}"
+        );
     }
-    assert_eq!(log.matches("is not taken in").count(), 7, "{log}");
-    assert!(!house.text("users.csv").contains("other@example.org"));
+    assert_eq!(log.matches("was rejected").count(), 7, "{log}");
+    assert!(!files.text("users.csv").contains("other@example.org"));
 
-    house.add("users.csv", "not an email,x\n");
-    house.take_in().await;
+    files.add("users.csv", "not an email,x\n");
+    files.sync().await;
     assert_eq!(
-        house.text("users.rejected.csv"),
+        files.text("users.rejected.csv"),
         format!("{USERS}{rejected}"),
         "it is there already"
     );
-    house.add("users.csv", "another one,x\n");
-    house.take_in().await;
+    files.add("users.csv", "another one,x\n");
+    files.sync().await;
     assert_eq!(
-        house.text("users.rejected.csv"),
+        files.text("users.rejected.csv"),
         format!("{USERS}{rejected}another one,x\n")
     );
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_and_bans_that_have_ended_are_bad_rows() {
-    let house = House::new();
-    house.take_in().await;
+async fn invalid_utf8_and_expired_bans_are_bad_rows() {
+    let files = TestFiles::new();
+    files.sync().await;
     let mut text = BANS.as_bytes().to_vec();
     text.extend_from_slice(
         b"bob,caf\xe9,,,\ncarol,,,,2026-11-02T12:00:00Z\nbad target!,,,,\ndave,fine,,,\nerin,a\rb,,,\n",
     );
-    fs::write(house.path("bans.csv"), text).unwrap();
-    assert_eq!(house.take_in().await, ["dave"]);
+    fs::write(files.path("bans.csv"), text).unwrap();
+    assert_eq!(files.sync().await, ["dave"]);
     let mut expected = BANS.as_bytes().to_vec();
     expected.extend_from_slice(
         b"bob,caf\xe9,,,\ncarol,,,,2026-11-02T12:00:00Z\nbad target!,,,,\nerin,a\rb,,,\n",
     );
-    assert_eq!(fs::read(house.path("bans.rejected.csv")).unwrap(), expected);
+    assert_eq!(fs::read(files.path("bans.rejected.csv")).unwrap(), expected);
 }
 
 #[tokio::test]
-async fn a_file_saved_by_a_spreadsheet_is_read_as_well() {
-    let house = House::new();
-    house.register("alice").await;
-    house.take_in().await;
+async fn a_file_saved_by_a_spreadsheet_is_imported() {
+    let files = TestFiles::new();
+    files.register("alice").await;
+    files.sync().await;
     let alice = "\"alice\",\"alice@example.org\",\"2026-11-02T12:00:00Z\"";
-    house.put(
+    files.put(
         "users.csv",
         &format!("\u{feff}\"Name\",\"Email\",\"created_at\"\r\n{alice}\r\n\"bob\",\"bob@example.org\",\r\n"),
     );
-    house.take_in().await;
-    assert_eq!(house.names().await, ["alice", "bob"]);
-    assert!(!house.path("users.rejected.csv").exists());
-    assert!(house.text("users.csv").starts_with(USERS));
+    files.sync().await;
+    assert_eq!(files.names().await, ["alice", "bob"]);
+    assert!(!files.path("users.rejected.csv").exists());
+    assert!(files.text("users.csv").starts_with(USERS));
 }
 
 #[tokio::test]
-async fn rows_that_were_not_taken_in_yet_stay_when_the_file_is_written_anew() {
-    let house = House::new();
-    house.take_in().await;
-    house.add("bans.csv", "mallory,by hand\nno target!,,\nbob,by hand,,,");
-    house.ban("bob", "by command").await;
-    house.windows.write_bans(now()).await.unwrap();
+async fn rows_not_imported_yet_stay_when_the_file_is_rewritten() {
+    let files = TestFiles::new();
+    files.sync().await;
+    files.add("bans.csv", "mallory,by hand\nno target!,,\nbob,by hand,,,");
+    files.ban("bob", "by command").await;
+    files.csv.write_bans(now()).await.unwrap();
     assert_eq!(
-        house.text("bans.csv"),
+        files.text("bans.csv"),
         format!("{BANS}bob,by command,root,2026-11-02T12:00:00Z,\nmallory,by hand\nno target!,,\n")
     );
-    assert_eq!(house.bans().await.len(), 1);
-    assert_eq!(house.take_in().await, ["mallory"]);
+    assert_eq!(files.bans().await.len(), 1);
+    assert_eq!(files.sync().await, ["mallory"]);
     assert_eq!(
-        house.text("bans.rejected.csv"),
+        files.text("bans.rejected.csv"),
         format!("{BANS}no target!,,\n")
     );
-    assert_eq!(house.bans().await.len(), 2);
+    assert_eq!(files.bans().await.len(), 2);
 }
 
 #[tokio::test]
-async fn a_lifted_ban_that_stayed_in_the_file_does_not_come_back() {
-    let house = House::new();
-    let bob = house.ban("bob", "").await;
-    let carol = house.ban("carol", "").await;
-    house.windows.write_bans(now()).await.unwrap();
-    // The server dies before the file is written anew.
-    house.unban(bob).await;
-    house.unban(carol).await;
-    let stale = house
+async fn a_lifted_ban_that_is_still_in_the_file_is_not_imported() {
+    let files = TestFiles::new();
+    let bob = files.ban("bob", "").await;
+    let carol = files.ban("carol", "").await;
+    files.csv.write_bans(now()).await.unwrap();
+    // The server is killed before the file is rewritten.
+    files.unban(bob).await;
+    files.unban(carol).await;
+    let stale = files
         .text("bans.csv")
         .replace("carol,", "carol,changed by hand")
         .replace("root", "somebody");
-    house.put("bans.csv", &format!("{stale}dave,by hand\n"));
+    files.put("bans.csv", &format!("{stale}dave,by hand\n"));
     assert!(stale.contains("bob,") && stale.contains("carol,changed"));
-    assert_eq!(house.take_in().await, ["dave"]);
-    assert_eq!(house.bans().await.len(), 1);
+    assert_eq!(files.sync().await, ["dave"]);
+    assert_eq!(files.bans().await.len(), 1);
     assert_eq!(
-        house.text("bans.csv"),
+        files.text("bans.csv"),
         format!("{BANS}dave,by hand,file,2026-11-02T12:00:00Z,\n")
     );
 
-    house.add("bans.csv", "bob,by hand\n");
-    assert_eq!(
-        house.take_in().await,
-        ["bob"],
-        "put there again, it is a new ban"
-    );
+    files.add("bans.csv", "bob,by hand\n");
+    assert_eq!(files.sync().await, ["bob"], "added again, it is a new ban");
 }
 
 #[tokio::test]
-async fn a_file_that_is_newer_than_what_is_noted_brings_nothing_new() {
-    let house = House::new();
-    let bob = house.ban("bob", "").await;
-    house.windows.write_bans(now()).await.unwrap();
-    // The server died between writing the file and noting so.
-    house
+async fn a_file_newer_than_the_stored_content_imports_nothing() {
+    let files = TestFiles::new();
+    let bob = files.ban("bob", "").await;
+    files.csv.write_bans(now()).await.unwrap();
+    // The server was killed between writing the file and storing its content.
+    files
         .database
         .write(Durability::Record, |store| {
             store.set_csv_content("bans.csv", BANS)
         })
         .await
         .unwrap();
-    assert_eq!(house.take_in().await, [""; 0]);
-    house.unban(bob).await;
-    house.windows.write_bans(now()).await.unwrap();
-    assert_eq!(house.text("bans.csv"), BANS);
+    assert_eq!(files.sync().await, [""; 0]);
+    files.unban(bob).await;
+    files.csv.write_bans(now()).await.unwrap();
+    assert_eq!(files.text("bans.csv"), BANS);
 }
 
 #[tokio::test]
-async fn rows_changed_or_deleted_by_hand_come_back_as_they_are_in_the_record() {
-    let house = House::new();
-    house.register("alice").await;
-    house.register("bob").await;
-    house
+async fn rows_changed_or_deleted_by_hand_are_restored() {
+    let files = TestFiles::new();
+    files.register("alice").await;
+    files.register("bob").await;
+    files
         .ban("carol", "a reason\nof two lines, \"quoted\"")
         .await;
-    house.take_in().await;
-    let (users, bans) = (house.text("users.csv"), house.text("bans.csv"));
-    house.put(
+    files.sync().await;
+    let (users, bans) = (files.text("users.csv"), files.text("bans.csv"));
+    files.put(
         "users.csv",
         &users
             .replace("alice,", "malice,")
             .replace("bob,bob@example.org", ""),
     );
-    fs::remove_file(house.path("bans.csv")).unwrap();
-    house.take_in().await;
+    fs::remove_file(files.path("bans.csv")).unwrap();
+    files.sync().await;
     assert_eq!(
-        (house.text("users.csv"), house.text("bans.csv")),
+        (files.text("users.csv"), files.text("bans.csv")),
         (users, bans.clone())
     );
-    assert_eq!(house.names().await, ["alice", "bob"]);
+    assert_eq!(files.names().await, ["alice", "bob"]);
 
-    house.add("bans.csv", "dave,\"open\nerin,fine\n");
-    assert_eq!(house.take_in().await, ["erin"]);
+    files.add("bans.csv", "dave,\"open\nerin,fine\n");
+    assert_eq!(files.sync().await, ["erin"]);
     assert_eq!(
-        house.text("bans.rejected.csv"),
+        files.text("bans.rejected.csv"),
         format!("{BANS}dave,\"open\n")
     );
-    assert!(house.text("bans.csv").starts_with(&bans));
+    assert!(files.text("bans.csv").starts_with(&bans));
 }
 
 #[tokio::test]
-async fn the_originals_files_are_taken_in_once_and_never_written() {
-    let house = House::new();
-    house.register("alice").await;
+async fn the_files_of_the_original_server_are_imported_once_and_never_written() {
+    let files = TestFiles::new();
+    files.register("alice").await;
     let info = "Name,Email\r\n\r\nalice,alice@example.org\r\nBob,bob@example.org\r\n\r\ntwo words,w@example.org\r\n";
     let banned = "two words,w@example.org\nBob,bob@example.org\n";
-    house.put("info.csv", info);
-    house.put("list_of_bans.csv", banned);
-    let log = HeardLog::listen();
-    assert_eq!(house.take_in().await, ["w@example.org", "bob@example.org"]);
+    files.put("info.csv", info);
+    files.put("list_of_bans.csv", banned);
+    let log = TestLog::capture();
+    assert_eq!(files.sync().await, ["w@example.org", "bob@example.org"]);
     let log = log.text();
-    assert_eq!(house.names().await, ["alice", "Bob"]);
-    assert!(house.accounts().await[1].greeted);
+    assert_eq!(files.names().await, ["alice", "Bob"]);
+    assert!(files.accounts().await[1].greeted);
     assert_eq!(
-        house.bans().await[0].reason,
-        "taken over from list_of_bans.csv"
+        files.bans().await[0].reason,
+        "imported from list_of_bans.csv"
     );
-    assert!(log.contains("info.csv, line 6, is not taken in"), "{log}");
+    assert!(log.contains("info.csv, line 6, was rejected"), "{log}");
 
-    let (bans, accounts) = (house.bans().await, house.names().await);
-    assert_eq!(house.take_in().await, [""; 0]);
+    let (bans, accounts) = (files.bans().await, files.names().await);
+    assert_eq!(files.sync().await, [""; 0]);
     assert_eq!(
-        (house.bans().await, house.names().await),
+        (files.bans().await, files.names().await),
         (bans.clone(), accounts)
     );
-    house.unban(bans[0].id).await;
+    files.unban(bans[0].id).await;
     assert_eq!(
-        house.take_in().await,
+        files.sync().await,
         [""; 0],
         "a ban that was lifted stays lifted"
     );
-    assert_eq!(house.bans().await.len(), 1);
+    assert_eq!(files.bans().await.len(), 1);
 
     assert_eq!(
-        (house.text("info.csv"), house.text("list_of_bans.csv")),
+        (files.text("info.csv"), files.text("list_of_bans.csv")),
         (info.to_owned(), banned.to_owned())
     );
-    house.add("list_of_bans.csv", "new,new@example.org\n");
-    assert_eq!(house.take_in().await, ["new@example.org"]);
+    files.add("list_of_bans.csv", "new,new@example.org\n");
+    assert_eq!(files.sync().await, ["new@example.org"]);
 }
 
 #[tokio::test]
-async fn without_windows_nothing_is_written_and_the_originals_are_still_taken_in() {
-    let house = House::with_csv(false);
-    house.put("list_of_bans.csv", "bob,bob@example.org\nbad\n");
-    house.put("users.csv", "name,email\ncarol,carol@example.org\n");
-    assert_eq!(house.take_in().await, ["bob@example.org"]);
-    house.windows.write_bans(now()).await.unwrap();
-    assert!(!house.path("bans.csv").exists());
-    assert!(house.names().await.is_empty());
+async fn with_csv_off_nothing_is_written_and_the_original_files_are_still_imported() {
+    let files = TestFiles::with_csv(false);
+    files.put("list_of_bans.csv", "bob,bob@example.org\nbad\n");
+    files.put("users.csv", "name,email\ncarol,carol@example.org\n");
+    assert_eq!(files.sync().await, ["bob@example.org"]);
+    files.csv.write_bans(now()).await.unwrap();
+    assert!(!files.path("bans.csv").exists());
+    assert!(files.names().await.is_empty());
     assert_eq!(
-        house.text("users.csv"),
+        files.text("users.csv"),
         "name,email\ncarol,carol@example.org\n"
     );
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_told_of_and_harms_nothing_else() {
-    let house = House::new();
-    fs::create_dir(house.path("bans.csv")).unwrap();
-    house.put("users.csv", "bob,bob@example.org\n");
-    house.put("list_of_bans.csv", "carol,carol@example.org\n");
-    let log = HeardLog::listen();
-    assert_eq!(house.take_in().await, ["carol@example.org"]);
-    let refused = house.windows.write_bans(now()).await.unwrap_err();
+async fn a_file_that_cannot_be_written_is_logged_and_affects_no_other() {
+    let files = TestFiles::new();
+    fs::create_dir(files.path("bans.csv")).unwrap();
+    files.put("users.csv", "bob,bob@example.org\n");
+    files.put("list_of_bans.csv", "carol,carol@example.org\n");
+    let log = TestLog::capture();
+    assert_eq!(files.sync().await, ["carol@example.org"]);
+    let refused = files.csv.write_bans(now()).await.unwrap_err();
     let log = log.text();
-    let path = house.path("bans.csv");
+    let path = files.path("bans.csv");
     assert!(
         refused.to_string().contains(path.to_str().unwrap()),
         "{refused}"
     );
     assert_eq!(log.matches("ERROR").count(), 2, "{log}");
-    assert_eq!(house.names().await, ["bob"]);
+    assert_eq!(files.names().await, ["bob"]);
     fs::remove_dir(path).unwrap();
-    house.windows.write_bans(now()).await.unwrap();
-    assert!(house.text("bans.csv").contains("carol@example.org"));
+    files.csv.write_bans(now()).await.unwrap();
+    assert!(files.text("bans.csv").contains("carol@example.org"));
 }
 
 #[tokio::test]
-async fn bad_rows_stay_where_they_are_while_they_cannot_be_put_away() {
-    let house = House::new();
-    fs::create_dir(house.path("users.rejected.csv")).unwrap();
-    house.put("users.csv", "nobody\nbob,bob@example.org\n");
-    house.take_in().await;
+async fn bad_rows_stay_in_the_file_while_they_cannot_be_moved() {
+    let files = TestFiles::new();
+    fs::create_dir(files.path("users.rejected.csv")).unwrap();
+    files.put("users.csv", "nobody\nbob,bob@example.org\n");
+    files.sync().await;
     let bob = "bob,bob@example.org,2026-11-02T12:00:00Z\n";
-    assert_eq!(house.text("users.csv"), format!("{USERS}{bob}nobody\n"));
-    fs::remove_dir(house.path("users.rejected.csv")).unwrap();
-    house.take_in().await;
-    assert_eq!(house.text("users.csv"), format!("{USERS}{bob}"));
-    assert_eq!(house.text("users.rejected.csv"), format!("{USERS}nobody\n"));
+    assert_eq!(files.text("users.csv"), format!("{USERS}{bob}nobody\n"));
+    fs::remove_dir(files.path("users.rejected.csv")).unwrap();
+    files.sync().await;
+    assert_eq!(files.text("users.csv"), format!("{USERS}{bob}"));
+    assert_eq!(files.text("users.rejected.csv"), format!("{USERS}nobody\n"));
 }
 
 #[test]
-fn a_file_that_somebody_changed_meanwhile_is_not_written_over() {
+fn a_file_changed_in_the_meantime_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bans.csv");
     fs::write(&file, "theirs").unwrap();
-    assert!(!disk::replace(&file, Some(b"before"), b"ours").unwrap());
-    assert!(!disk::replace(&file, None, b"ours").unwrap());
+    assert!(!files::replace(&file, Some(b"before"), b"ours").unwrap());
+    assert!(!files::replace(&file, None, b"ours").unwrap());
     assert_eq!(fs::read(&file).unwrap(), b"theirs");
-    assert!(disk::replace(&file, Some(b"theirs"), b"ours").unwrap());
+    assert!(files::replace(&file, Some(b"theirs"), b"ours").unwrap());
     assert_eq!(fs::read(&file).unwrap(), b"ours");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

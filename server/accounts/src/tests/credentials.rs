@@ -1,35 +1,35 @@
-//! Client certificates, and `CREDENTIAL`.
+//! Client certificates and `CREDENTIAL`.
 
 use super::*;
 
 const CERTIFICATE: [u8; 32] = [9; 32];
 
-async fn signed_in(house: &House, name: &str, certificate: Option<[u8; 32]>) -> Client {
-    let mut client = house.client_from("192.0.2.1", certificate);
+async fn signed_in(server: &TestServer, name: &str, certificate: Option<[u8; 32]>) -> Client {
+    let mut client = server.client_from("192.0.2.1", certificate);
     client.plain(name, PASSWORD).await.expect(" 903 ");
     client
 }
 
-async fn house_of_two() -> House {
-    let house = House::new();
-    house
+async fn server_with_two_accounts() -> TestServer {
+    let server = TestServer::new();
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    house
+    server
         .account("bob", "bob@example.org", Some(PASSWORD))
         .await;
-    house
+    server
 }
 
 #[tokio::test]
-async fn a_certificate_that_was_added_opens_the_account_until_it_is_revoked() {
-    let house = house_of_two().await;
-    house
+async fn an_added_certificate_signs_in_until_it_is_revoked() {
+    let server = server_with_two_accounts().await;
+    server
         .client_from("192.0.2.1", Some(CERTIFICATE))
         .sasl("EXTERNAL", b"")
         .await
         .expect(" 904 ");
-    let mut alice = signed_in(&house, "alice", Some(CERTIFICATE)).await;
+    let mut alice = signed_in(&server, "alice", Some(CERTIFICATE)).await;
     alice
         .send("CREDENTIAL ADD")
         .await
@@ -39,29 +39,29 @@ async fn a_certificate_that_was_added_opens_the_account_until_it_is_revoked() {
         .await
         .expect("CREDENTIAL ADDED 1 :");
     for payload in [b"".as_slice(), b"alice"] {
-        let mut client = house.client_from("192.0.2.1", Some(CERTIFICATE));
+        let mut client = server.client_from("192.0.2.1", Some(CERTIFICATE));
         client
             .sasl("EXTERNAL", payload)
             .await
             .expect(" 900 * * alice :")
             .expect(" 903 ");
     }
-    house
+    server
         .client_from("192.0.2.1", Some(CERTIFICATE))
         .sasl("EXTERNAL", b"bob")
         .await
         .expect(" 904 ");
-    house
+    server
         .client_from("192.0.2.1", Some([8; 32]))
         .sasl("EXTERNAL", b"")
         .await
         .expect(" 904 ");
-    house
+    server
         .client()
         .sasl("EXTERNAL", b"")
         .await
-        .expect("without a client certificate");
-    let mut bob = signed_in(&house, "bob", Some(CERTIFICATE)).await;
+        .expect("no client certificate");
+    let mut bob = signed_in(&server, "bob", Some(CERTIFICATE)).await;
     bob.send("CREDENTIAL ADD")
         .await
         .expect("FAIL CREDENTIAL CERTIFICATE_IN_USE ADD :");
@@ -72,7 +72,7 @@ async fn a_certificate_that_was_added_opens_the_account_until_it_is_revoked() {
         .send("CREDENTIAL REVOKE 1")
         .await
         .expect("CREDENTIAL REVOKED 1 :");
-    house
+    server
         .client_from("192.0.2.1", Some(CERTIFICATE))
         .sasl("EXTERNAL", b"")
         .await
@@ -80,30 +80,31 @@ async fn a_certificate_that_was_added_opens_the_account_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_revoked_device_is_shut_out() {
-    let house = house_of_two().await;
-    let mut client = house.client();
-    client.ask_code("alice", "alice@example.org").await;
-    let code = house.code(1).await;
-    client.give_code(&code, &device(1)).await.expect(" 903 ");
+async fn a_revoked_device_cannot_sign_in() {
+    let server = server_with_two_accounts().await;
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
+    client.submit_code(&code, &device(1)).await.expect(" 903 ");
     client
         .send("CREDENTIAL LIST")
         .await
         .expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z * here");
-    house
+    server
         .client()
         .plain("alice", &device(1))
         .await
         .expect(" 903 ");
-    let heard = client.send("CREDENTIAL LIST").await;
-    heard.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z 2027-01-15T08:00:00.000Z here");
-    heard.expect("CREDENTIAL END 1");
+    let received = client.send("CREDENTIAL LIST").await;
+    received
+        .expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z 2027-01-15T08:00:00.000Z here");
+    received.expect("CREDENTIAL END 1");
     client.send("CREDENTIAL REVOKE 1").await.expect("REVOKED");
     client
         .send("CREDENTIAL LIST")
         .await
         .expect("CREDENTIAL END 0");
-    house
+    server
         .client()
         .plain("alice", &device(1))
         .await
@@ -111,28 +112,28 @@ async fn a_revoked_device_is_shut_out() {
 }
 
 #[tokio::test]
-async fn the_list_says_by_which_device_one_has_come() {
-    let house = house_of_two().await;
-    let mut new = house.client();
-    new.ask_code("alice", "alice@example.org").await;
-    let code = house.code(1).await;
-    new.give_code(&code, &device(1)).await.expect(" 903 ");
+async fn the_list_marks_the_device_of_the_session() {
+    let server = server_with_two_accounts().await;
+    let mut new = server.client();
+    new.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
+    new.submit_code(&code, &device(1)).await.expect(" 903 ");
     let listed = new.send("CREDENTIAL LIST").await;
     listed.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z * here");
-    let mut by_password = signed_in(&house, "alice", None).await;
+    let mut by_password = signed_in(&server, "alice", None).await;
     let listed = by_password.send("CREDENTIAL LIST").await;
     assert!(!format!("{listed:?}").contains("here"), "{listed:?}");
 }
 
 #[tokio::test]
-async fn the_command_is_for_those_signed_in_and_says_what_it_takes() {
-    let house = house_of_two().await;
-    house
+async fn the_command_requires_a_sign_in_and_reports_bad_parameters() {
+    let server = server_with_two_accounts().await;
+    server
         .client()
         .send("CREDENTIAL LIST")
         .await
         .expect("FAIL CREDENTIAL ACCOUNT_REQUIRED * :");
-    let mut alice = signed_in(&house, "alice", None).await;
+    let mut alice = signed_in(&server, "alice", None).await;
     alice.send("CREDENTIAL").await.expect(" 461 * CREDENTIAL :");
     alice
         .send("CREDENTIAL FLY")

@@ -3,22 +3,25 @@
 use super::*;
 use rookery_chat::event::LineFault;
 
-fn for_guests() -> House {
-    House::with(|config| config.accounts.required = false)
+fn for_guests() -> TestServer {
+    TestServer::with(|config| config.accounts.required = false)
 }
 
 #[tokio::test]
-async fn whoever_needs_an_account_is_told_how_in_the_waiting_room() {
-    let house = House::new();
-    let mut client = house.client();
+async fn the_waiting_room_explains_how_to_get_an_account() {
+    let server = TestServer::new();
+    let mut client = server.client();
     assert!(!client.machine.is_waiting_room());
-    let heard = client.enter("alice").await;
-    heard
+    let received = client.finish_handshake("alice").await;
+    received
         .stays()
         .expect("NOTICE alice :")
         .expect("/quote REGISTER alice ")
         .expect("/quote VERIFY alice ");
-    assert!(!heard.has("FAIL"), "without standard replies, notices only");
+    assert!(
+        !received.has("FAIL"),
+        "without standard replies, notices only"
+    );
     assert!(client.machine.is_waiting_room());
     client
         .send("JOIN #lobby")
@@ -35,7 +38,7 @@ async fn whoever_needs_an_account_is_told_how_in_the_waiting_room() {
     assert_eq!(
         again.lines,
         [":rookery.local PONG rookery.local 1"],
-        "the hints come once"
+        "the hints are sent once"
     );
     client.send("NICK bob").await.stays();
     client.send("HELP").await.expect("/quote REGISTER bob ");
@@ -43,11 +46,11 @@ async fn whoever_needs_an_account_is_told_how_in_the_waiting_room() {
 }
 
 #[tokio::test]
-async fn clients_of_standard_replies_get_the_one_of_the_draft() {
-    let house = House::new();
-    let mut client = house.client();
+async fn clients_with_standard_replies_get_account_required() {
+    let server = TestServer::new();
+    let mut client = server.client();
     client.send("CAP REQ :standard-replies").await.expect("ACK");
-    client.enter("alice").await;
+    client.finish_handshake("alice").await;
     client
         .send("CAP END")
         .await
@@ -57,21 +60,21 @@ async fn clients_of_standard_replies_get_the_one_of_the_draft() {
 
 #[tokio::test]
 async fn the_handshake_waits_for_the_end_of_the_negotiation() {
-    let house = for_guests();
-    let mut client = house.client();
+    let server = for_guests();
+    let mut client = server.client();
     client
         .send("CAP LS 302")
         .await
         .stays()
         .expect("sasl=PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE");
-    client.enter("alice").await.stays();
+    client.finish_handshake("alice").await.stays();
     client
         .send("CAP REQ :echo-message batch")
         .await
         .stays()
         .expect("CAP alice ACK :echo-message batch");
-    let heard = client.send("CAP END").await;
-    let candidate = heard.admitted();
+    let received = client.send("CAP END").await;
+    let candidate = received.admitted();
     assert!(
         candidate
             .capabilities
@@ -84,23 +87,23 @@ async fn the_handshake_waits_for_the_end_of_the_negotiation() {
 }
 
 #[tokio::test]
-async fn registration_is_offered_also_where_only_the_invited_may() {
-    let house = House::with(|config| config.accounts.open = false);
-    let mut client = house.client();
-    let heard = client.send("CAP LS 302").await;
-    heard.expect("account-registration");
+async fn registration_is_offered_where_only_the_invited_may_register() {
+    let server = TestServer::with(|config| config.accounts.open = false);
+    let mut client = server.client();
+    let received = client.send("CAP LS 302").await;
+    received.expect("account-registration");
     client.send("CAP END").await;
-    let heard = client.enter("alice").await;
-    heard.expect("Registration is closed, but for those who were invited by mail");
-    heard
+    let received = client.finish_handshake("alice").await;
+    received.expect("Registration is closed");
+    received
         .expect("REGISTER alice you@example.org")
         .expect("VERIFY alice CODE");
 }
 
 #[tokio::test]
 async fn bad_nicks_and_missing_parameters_get_their_numerics() {
-    let house = for_guests();
-    let mut client = house.client();
+    let server = for_guests();
+    let mut client = server.client();
     client.send("NICK").await.stays().expect(" 431 * :");
     client.send("NICK :").await.stays().expect(" 431 * :");
     client
@@ -133,20 +136,27 @@ async fn bad_nicks_and_missing_parameters_get_their_numerics() {
         .expect(" 451 * :");
     client.send("HELP").await.stays().expect(" 451 * :");
     client.send("CAP FLY").await.stays().expect(" 410 ");
-    assert!(client.enter("alice").await.admitted().identity.is_none());
+    assert!(
+        client
+            .finish_handshake("alice")
+            .await
+            .admitted()
+            .identity
+            .is_none()
+    );
 }
 
 #[tokio::test]
-async fn names_of_the_user_are_cut_and_cleaned() {
-    let house = for_guests();
-    let mut client = house.client();
+async fn user_names_are_cut_and_cleaned() {
+    let server = for_guests();
+    let mut client = server.client();
     client.send("NICK alice").await;
     let line = format!("USER a!@*?b{} 0 * :{}", "x".repeat(50), "ü".repeat(300));
-    let heard = client.send(&line).await;
-    let candidate = heard.admitted();
+    let received = client.send(&line).await;
+    let candidate = received.admitted();
     assert_eq!(candidate.username, format!("ab{}", "x".repeat(18)));
     assert_eq!(candidate.realname, "ü".repeat(100));
-    let mut client = house.client();
+    let mut client = server.client();
     client.send("NICK bob").await;
     assert_eq!(
         client.send("USER @@ 0 * :x").await.admitted().username,
@@ -155,42 +165,47 @@ async fn names_of_the_user_are_cut_and_cleaned() {
 }
 
 #[tokio::test]
-async fn a_web_browser_is_turned_away_at_its_first_word() {
-    let house = for_guests();
+async fn an_http_client_is_disconnected_at_its_first_line() {
+    let server = for_guests();
     for verb in [
         "GET / HTTP/1.1",
         "POST /x HTTP/1.1",
         "CONNECT a:1 HTTP/1.1",
         "OPTIONS * HTTP/1.1",
     ] {
-        let mut client = house.client();
+        let mut client = server.client();
         assert!(client.send(verb).await.closed().contains("HTTP"), "{verb}");
     }
-    let mut client = house.client();
+    let mut client = server.client();
     client.send("NICK alice").await.stays();
     client.send("GET / HTTP/1.1").await.stays().expect(" 451 ");
 }
 
 #[tokio::test]
-async fn lines_that_are_no_messages_get_clear_answers() {
-    let house = for_guests();
-    let mut client = house.client();
-    let mut fault = |fault| client.machine.take_fault(&fault)[0].to_string();
+async fn invalid_lines_get_their_replies() {
+    let server = for_guests();
+    let mut client = server.client();
+    let mut fault = |fault| client.machine.handle_fault(&fault)[0].to_string();
     assert!(fault(LineFault::TooLong).contains(" 417 * :"));
     assert!(fault(LineFault::NotUtf8(None)).contains("FAIL * INVALID_UTF8 :"));
     let user = Message::parse("USER a 0 * :\u{fffd}").unwrap();
     assert!(fault(LineFault::NotUtf8(Some(user.into()))).contains("FAIL USER INVALID_UTF8 :"));
     assert!(fault(LineFault::Malformed).contains(" 421 * "));
     assert!(
-        client.enter("alice").await.admitted().identity.is_none(),
+        client
+            .finish_handshake("alice")
+            .await
+            .admitted()
+            .identity
+            .is_none(),
         "and nothing is lost"
     );
 }
 
 #[tokio::test]
-async fn every_answer_bears_its_label() {
-    let house = for_guests();
-    let mut client = house.client();
+async fn every_reply_has_its_label() {
+    let server = for_guests();
+    let mut client = server.client();
     client
         .send("CAP REQ :batch labeled-response message-tags")
         .await
@@ -198,10 +213,10 @@ async fn every_answer_bears_its_label() {
     for line in [
         "PING x", "PASS x", "PONG x", "NICK", "JOIN #x", "MOTD", "USER x", "CAP LIST",
     ] {
-        let heard = client.send(&format!("@label=1 {line}")).await;
+        let received = client.send(&format!("@label=1 {line}")).await;
         assert!(
-            heard.stays().lines.len() == 1 && heard.lines[0].starts_with("@label=1 "),
-            "{line}: {heard:?}"
+            received.stays().lines.len() == 1 && received.lines[0].starts_with("@label=1 "),
+            "{line}: {received:?}"
         );
     }
     for command in crate::sign_in::COMMANDS {
@@ -215,36 +230,36 @@ async fn every_answer_bears_its_label() {
             "a b c d e f",
             &"x".repeat(400),
         ] {
-            let heard = client
+            let received = client
                 .send(&format!("@label=1 {command} {rest}"))
                 .await
                 .lines;
-            let labelled = heard
+            let labelled = received
                 .iter()
                 .filter(|line| line.starts_with("@label=1 "))
                 .count();
-            let whole = heard.len() == 1 || heard[0].contains(" BATCH +");
-            assert!(labelled == 1 && whole, "{command} {rest}: {heard:#?}");
+            let whole = received.len() == 1 || received[0].contains(" BATCH +");
+            assert!(labelled == 1 && whole, "{command} {rest}: {received:#?}");
         }
     }
     let message = Message::parse("@label=1 NICK \u{fffd}").unwrap();
-    let told = client
+    let replies = client
         .machine
-        .take_fault(&LineFault::NotUtf8(Some(message.into())));
+        .handle_fault(&LineFault::NotUtf8(Some(message.into())));
     assert!(
-        told[0].to_string().starts_with("@label=1 ") && told.len() == 1,
-        "{told:?}"
+        replies[0].to_string().starts_with("@label=1 ") && replies.len() == 1,
+        "{replies:?}"
     );
 }
 
 #[tokio::test]
-async fn a_guest_cannot_have_the_name_of_an_account_nor_one_that_looks_like_it() {
-    let house = for_guests();
-    house.account("alice", "alice@example.org", None).await;
+async fn a_guest_cannot_use_the_name_of_an_account_or_a_look_alike() {
+    let server = for_guests();
+    server.account("alice", "alice@example.org", None).await;
     for nick in ["alice", "ALICE", "\u{430}lice", "a1ice"] {
-        let mut client = house.client();
-        let heard = client.enter(nick).await;
-        heard
+        let mut client = server.client();
+        let received = client.finish_handshake(nick).await;
+        received
             .stays()
             .expect(" 433 * ")
             .expect("sign in if it is yours");
@@ -257,12 +272,15 @@ async fn a_guest_cannot_have_the_name_of_an_account_nor_one_that_looks_like_it()
 }
 
 #[tokio::test]
-async fn a_nick_in_use_may_be_changed_for_another() {
-    let house = for_guests();
-    let mut client = house.client();
-    client.enter("alice").await.admitted();
-    let told = client.machine.nick_in_use();
-    assert!(told[0].to_string().contains(" 433 * alice :"), "{told:?}");
+async fn after_nick_in_use_another_nick_is_accepted() {
+    let server = for_guests();
+    let mut client = server.client();
+    client.finish_handshake("alice").await.admitted();
+    let replies = client.machine.nick_in_use();
+    assert!(
+        replies[0].to_string().contains(" 433 * alice :"),
+        "{replies:?}"
+    );
     client.send("PING 1").await.stays();
     assert_eq!(
         client.send("NICK alice2").await.admitted().nick.as_str(),
@@ -271,64 +289,67 @@ async fn a_nick_in_use_may_be_changed_for_another() {
 }
 
 #[tokio::test]
-async fn ending_the_handshake_breaks_off_a_sign_in() {
-    let house = for_guests();
-    let mut client = house.client();
+async fn ending_the_handshake_aborts_sasl() {
+    let server = for_guests();
+    let mut client = server.client();
     client.send("CAP REQ sasl").await;
     client
         .send("AUTHENTICATE PLAIN")
         .await
         .expect("AUTHENTICATE +");
-    client.enter("alice").await.stays();
-    let heard = client.send("CAP END").await;
-    heard.expect(" 906 alice :");
-    assert!(heard.admitted().identity.is_none());
+    client.finish_handshake("alice").await.stays();
+    let received = client.send("CAP END").await;
+    received.expect(" 906 alice :");
+    assert!(received.admitted().identity.is_none());
 }
 
 #[tokio::test]
-async fn with_free_nicks_one_keeps_the_nick_asked_for_but_not_the_name_of_another() {
-    let house = House::with(|config| config.accounts.free_nicks = true);
-    house
+async fn with_free_nicks_any_nick_is_accepted_except_the_name_of_another_account() {
+    let server = TestServer::with(|config| config.accounts.free_nicks = true);
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    house
+    server
         .account("bob", "bob@example.org", Some(PASSWORD))
         .await;
-    let mut client = house.client();
+    let mut client = server.client();
     client.plain("alice", PASSWORD).await.expect(" 903 ");
-    let heard = client.enter("b0b").await;
-    heard
-        .stays()
-        .expect(" 433 * b0b :That is the name of another's account");
-    let heard = client.send("NICK rook").await;
-    assert_eq!(heard.admitted().nick.as_str(), "rook");
-    let mut client = house.client();
+    let received = client.finish_handshake("b0b").await;
+    received.stays().expect(" 433 * b0b :");
+    let received = client.send("NICK rook").await;
+    assert_eq!(received.admitted().nick.as_str(), "rook");
+    let mut client = server.client();
     client.plain("alice", PASSWORD).await.expect(" 903 ");
     assert_eq!(
-        client.enter("a1ice").await.admitted().nick.as_str(),
+        client
+            .finish_handshake("a1ice")
+            .await
+            .admitted()
+            .nick
+            .as_str(),
         "a1ice",
-        "it looks like one's own"
+        "it looks like the own name"
     );
 }
 
 #[tokio::test]
-async fn what_the_server_supports_is_told_before_admission_to_whoever_may_ask() {
-    let house = House::new();
-    let mut client = house.client();
+async fn isupport_before_admission_requires_its_capability() {
+    let server = TestServer::new();
+    let mut client = server.client();
     client.send("ISUPPORT").await.expect(" 451 * :");
     client
         .send("CAP REQ draft/extended-isupport")
         .await
         .expect(" ACK ");
-    let heard = client.send("ISUPPORT").await;
+    let received = client.send("ISUPPORT").await;
     assert!(
-        heard
+        received
             .lines
             .iter()
             .all(|line| line.starts_with(":rookery.local 005 * ")),
-        "{heard:?}"
+        "{received:?}"
     );
-    heard
+    received
         .expect(" NETWORK=Rookery ")
         .expect(" SAFELIST ")
         .expect(" :are supported by this server");
@@ -336,17 +357,17 @@ async fn what_the_server_supports_is_told_before_admission_to_whoever_may_ask() 
         .send("CAP REQ :batch labeled-response")
         .await
         .expect(" ACK ");
-    let heard = client.send("@label=x ISUPPORT").await;
+    let received = client.send("@label=x ISUPPORT").await;
     assert_eq!(
-        heard.lines[0],
+        received.lines[0],
         "@label=x :rookery.local BATCH +answer-0 draft/isupport"
     );
     assert!(
-        heard.lines[1].starts_with("@batch=answer-0 :rookery.local 005 * "),
-        "{heard:?}"
+        received.lines[1].starts_with("@batch=answer-0 :rookery.local 005 * "),
+        "{received:?}"
     );
     assert_eq!(
-        heard.lines.last().unwrap(),
+        received.lines.last().unwrap(),
         ":rookery.local BATCH -answer-0"
     );
 }

@@ -1,4 +1,4 @@
-//! Invitations: what their codes open, and what a stranger can do to them.
+//! Invitations: what their codes allow, and what a stranger can do to them.
 
 use super::*;
 use crate::invitations::{LIFETIME, TRIES};
@@ -6,13 +6,13 @@ use rookery_record::InvitationId;
 
 const ASK: &str = "REGISTER alice alice@example.org :correct horse";
 
-fn closed() -> House {
-    House::with(|config| config.accounts.open = false)
+fn closed() -> TestServer {
+    TestServer::with(|config| config.accounts.open = false)
 }
 
-impl House {
-    /// How many codes the invitations still take, one by one.
-    async fn tries(&self) -> Vec<u8> {
+impl TestServer {
+    /// Returns how many tries each invitation has left.
+    async fn attempts_left(&self) -> Vec<u8> {
         let read = |store: &Store| store.invitations(start(), InvitationId(0), 10);
         let invitations = self.database.read(read).await.unwrap();
         invitations
@@ -23,18 +23,18 @@ impl House {
 }
 
 #[tokio::test]
-async fn whoever_is_invited_registers_with_the_code_of_the_invitation_and_no_other_mail() {
-    let house = closed();
-    let code = house.invite("Alice@Example.org").await;
-    let mut client = house.client();
-    client.enter("alice").await;
-    let heard = client.send(ASK).await;
-    heard
+async fn an_invited_person_registers_with_the_code_of_the_invitation_and_no_other_mail() {
+    let server = closed();
+    let code = server.invite("Alice@Example.org").await;
+    let mut client = server.client();
+    client.finish_handshake("alice").await;
+    let received = client.send(ASK).await;
+    received
         .stays()
         .expect("REGISTER VERIFICATION_REQUIRED alice :You are invited.");
-    heard.expect("NOTICE alice :You are invited. Type /quote VERIFY alice and the code");
-    let heard = client.send(&format!("VERIFY alice {code}")).await;
-    let identity = heard
+    received.expect("NOTICE alice :You are invited. To finish, type /quote VERIFY alice ");
+    let received = client.send(&format!("VERIFY alice {code}")).await;
+    let identity = received
         .expect("VERIFY SUCCESS alice")
         .admitted()
         .identity
@@ -44,14 +44,14 @@ async fn whoever_is_invited_registers_with_the_code_of_the_invitation_and_no_oth
         identity.email.as_ref().unwrap().as_str(),
         "alice@example.org"
     );
-    assert!(house.mail_files().is_empty());
-    assert!(house.tries().await.is_empty(), "it is used up");
-    house
+    assert!(server.mail_files().is_empty());
+    assert!(server.attempts_left().await.is_empty(), "it is used up");
+    server
         .client()
         .send("REGISTER bob alice@example.org :correct horse")
         .await
-        .expect("closed here");
-    house
+        .expect("Registration is closed");
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
@@ -59,47 +59,47 @@ async fn whoever_is_invited_registers_with_the_code_of_the_invitation_and_no_oth
 }
 
 #[tokio::test]
-async fn whoever_is_not_invited_is_told_how_it_is() {
-    let house = closed();
-    house.invite("alice@example.org").await;
-    house.account("carol", "carol@example.org", None).await;
-    let heard = house
+async fn without_an_invitation_registration_is_refused_with_the_reason() {
+    let server = closed();
+    server.invite("alice@example.org").await;
+    server.account("carol", "carol@example.org", None).await;
+    let received = server
         .client()
         .send("REGISTER bob bob@example.org :correct horse")
         .await;
-    heard.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE bob :Registration is closed here, and that email is not invited");
-    let heard = house
+    received.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE bob :Registration is closed, and this email is not invited");
+    let received = server
         .client()
         .send("REGISTER carol bob@example.org :correct horse")
         .await;
-    heard.expect("FAIL REGISTER ACCOUNT_EXISTS carol :");
-    house
+    received.expect("FAIL REGISTER ACCOUNT_EXISTS carol :");
+    server
         .client()
         .send("VERIFY bob 123456")
         .await
         .expect("FAIL VERIFY INVALID_CODE bob :");
-    assert!(house.mail_files().is_empty());
+    assert!(server.mail_files().is_empty());
 }
 
 #[tokio::test]
-async fn an_invitation_is_bound_to_its_email_and_to_the_register_before() {
-    let house = closed();
-    let of_alice = house.invite("alice@example.org").await;
-    let of_bob = house.invite("bob@example.org").await;
-    let mut alice = house.client();
+async fn an_invitation_is_bound_to_its_email_and_to_the_session_that_registered() {
+    let server = closed();
+    let of_alice = server.invite("alice@example.org").await;
+    let of_bob = server.invite("bob@example.org").await;
+    let mut alice = server.client();
     alice.send(ASK).await;
     if of_alice != of_bob {
         alice
             .send(&format!("VERIFY alice {of_bob}"))
             .await
-            .expect("INVALID_CODE alice :The code is not right; 4 tries");
+            .expect("INVALID_CODE alice :Wrong code; 4 tries");
     }
     // A stranger who knows the email cannot have its owner confirm the stranger's password.
-    let mut owner = house.client();
+    let mut owner = server.client();
     owner
         .send(&format!("VERIFY alice {of_alice}"))
         .await
-        .expect("INVALID_CODE alice :No registration of that name");
+        .expect("INVALID_CODE alice :No registration of this name");
     alice
         .send(&format!("VERIFY other {of_alice}"))
         .await
@@ -111,39 +111,43 @@ async fn an_invitation_is_bound_to_its_email_and_to_the_register_before() {
 }
 
 #[tokio::test]
-async fn a_code_that_strangers_used_up_leaves_the_invitation_good() {
-    let house = closed();
-    let code = house.invite("alice@example.org").await;
-    let mut stranger = house.client_from("198.51.100.66", None);
+async fn a_code_used_up_by_strangers_leaves_the_invitation_valid() {
+    let server = closed();
+    let code = server.invite("alice@example.org").await;
+    let mut stranger = server.client_from("198.51.100.66", None);
     stranger
         .send("REGISTER mallory alice@example.org :correct horse")
         .await
         .expect("You are invited");
     for left in (0..TRIES).rev() {
-        let heard = stranger
+        let received = stranger
             .send(&format!("VERIFY mallory {}", another(&code)))
             .await;
         let expected = if left == 0 {
-            "no other will do any more"
+            "no tries are left"
         } else {
-            "The code is not right; "
+            "Wrong code; "
         };
-        heard
+        received
             .expect("FAIL VERIFY INVALID_CODE mallory :")
             .expect(expected);
     }
     stranger
         .send(&format!("VERIFY mallory {code}"))
         .await
-        .expect("no other will do any more");
-    assert_eq!(house.tries().await, [0], "the invitation stands");
+        .expect("no tries are left");
+    assert_eq!(
+        server.attempts_left().await,
+        [0],
+        "the invitation stays valid"
+    );
 
-    let mut alice = house.client();
+    let mut alice = server.client();
     alice
         .send(ASK)
         .await
         .expect("VERIFICATION_REQUIRED alice :A code was mailed to alice@example.org");
-    let mailed = house.code(1).await;
+    let mailed = server.code(1).await;
     stranger
         .send(&format!("VERIFY mallory {mailed}"))
         .await
@@ -152,17 +156,17 @@ async fn a_code_that_strangers_used_up_leaves_the_invitation_good() {
         .send(&format!("VERIFY alice {mailed}"))
         .await
         .expect("VERIFY SUCCESS alice");
-    assert!(house.tries().await.is_empty());
+    assert!(server.attempts_left().await.is_empty());
 }
 
 #[tokio::test]
-async fn of_many_guesses_at_once_no_more_than_five_are_looked_at() {
-    let house = closed();
-    let code = house.invite("alice@example.org").await;
+async fn of_many_concurrent_guesses_only_five_are_checked() {
+    let server = closed();
+    let code = server.invite("alice@example.org").await;
     let wrong = another(&code);
     let mut guesses = tokio::task::JoinSet::new();
     for number in 0..20 {
-        let mut client = house.client_from(&format!("198.51.100.{number}"), None);
+        let mut client = server.client_from(&format!("198.51.100.{number}"), None);
         guesses.spawn(async move {
             client
                 .send(&format!(
@@ -172,31 +176,31 @@ async fn of_many_guesses_at_once_no_more_than_five_are_looked_at() {
             client
                 .send(&format!("VERIFY guess{number} {wrong}"))
                 .await
-                .has("The code is not right; ")
+                .has("Wrong code; ")
         });
     }
-    let looked_at = guesses
+    let checked = guesses
         .join_all()
         .await
         .into_iter()
-        .filter(|looked_at| *looked_at)
+        .filter(|checked| *checked)
         .count();
     assert_eq!(
-        looked_at,
+        checked,
         usize::from(TRIES) - 1,
-        "the fifth is told that it was the last"
+        "the reply to the fifth says that no tries are left"
     );
-    let mut alice = house.client();
+    let mut alice = server.client();
     alice.send(ASK).await.expect("A code was mailed");
 }
 
 #[tokio::test]
-async fn of_two_that_use_the_code_at_once_one_gets_an_account() {
-    let house = closed();
-    let code = house.invite("alice@example.org").await;
+async fn of_several_that_use_the_code_at_once_one_gets_an_account() {
+    let server = closed();
+    let code = server.invite("alice@example.org").await;
     let mut tasks = tokio::task::JoinSet::new();
     for name in ["ann", "bea", "cid", "dan"] {
-        let (mut client, code) = (house.client(), code.clone());
+        let (mut client, code) = (server.client(), code.clone());
         tasks.spawn(async move {
             client
                 .send(&format!("REGISTER {name} alice@example.org :correct horse"))
@@ -217,30 +221,30 @@ async fn of_two_that_use_the_code_at_once_one_gets_an_account() {
 }
 
 #[tokio::test]
-async fn an_invitation_ends_with_its_time_or_when_it_is_taken_back() {
-    let house = closed();
-    let code = house.invite("alice@example.org").await;
-    let mut early = house.client();
+async fn an_invitation_ends_when_it_expires_or_is_withdrawn() {
+    let server = closed();
+    let code = server.invite("alice@example.org").await;
+    let mut early = server.client();
     early.send(ASK).await.expect("You are invited");
-    let mut late = house.client();
-    late.later(LIFETIME.as_secs());
-    late.send(ASK).await.expect("that email is not invited");
-    early.later(LIFETIME.as_secs());
+    let mut late = server.client();
+    late.advance(LIFETIME.as_secs());
+    late.send(ASK).await.expect("this email is not invited");
+    early.advance(LIFETIME.as_secs());
     early
         .send(&format!("VERIFY alice {code}"))
         .await
         .expect("INVALID_CODE");
 
-    house.invite("alice@example.org").await;
-    let mut alice = house.client();
+    server.invite("alice@example.org").await;
+    let mut alice = server.client();
     alice.send(ASK).await.expect("You are invited");
-    let take_back = |store: &mut Store| {
+    let withdraw = |store: &mut Store| {
         let all = store.invitations(start(), InvitationId(0), 10)?;
         store.remove_invitation(all[0].id)
     };
-    house
+    server
         .database
-        .write(Durability::Record, take_back)
+        .write(Durability::Record, withdraw)
         .await
         .unwrap()
         .unwrap();
@@ -248,14 +252,14 @@ async fn an_invitation_ends_with_its_time_or_when_it_is_taken_back() {
         .send(&format!("VERIFY alice {code}"))
         .await
         .expect("INVALID_CODE");
-    alice.send(ASK).await.expect("that email is not invited");
+    alice.send(ASK).await.expect("this email is not invited");
 }
 
 #[tokio::test]
 async fn a_second_invitation_replaces_the_first_and_its_tries() {
-    let house = closed();
-    let first = house.invite("alice@example.org").await;
-    let mut stranger = house.client();
+    let server = closed();
+    let first = server.invite("alice@example.org").await;
+    let mut stranger = server.client();
     stranger
         .send("REGISTER mallory alice@example.org :correct horse")
         .await;
@@ -264,9 +268,9 @@ async fn a_second_invitation_replaces_the_first_and_its_tries() {
             .send(&format!("VERIFY mallory {}", another(&first)))
             .await;
     }
-    let second = house.invite("alice@example.org").await;
-    assert_eq!(house.tries().await, [TRIES]);
-    let mut alice = house.client();
+    let second = server.invite("alice@example.org").await;
+    assert_eq!(server.attempts_left().await, [TRIES]);
+    let mut alice = server.client();
     alice.send(ASK).await.expect("You are invited");
     if first != second {
         alice
@@ -281,13 +285,13 @@ async fn a_second_invitation_replaces_the_first_and_its_tries() {
 }
 
 #[tokio::test]
-async fn the_invited_prove_their_email_even_where_nobody_else_has_to() {
-    let house = House::with(|config| {
+async fn the_invited_prove_their_email_even_where_emails_are_not_verified() {
+    let server = TestServer::with(|config| {
         config.accounts.open = false;
         config.accounts.verify_email = false;
     });
-    let code = house.invite("alice@example.org").await;
-    let mut client = house.client();
+    let code = server.invite("alice@example.org").await;
+    let mut client = server.client();
     client.send(ASK).await.expect("You are invited");
     for _ in 0..TRIES {
         client
@@ -295,7 +299,7 @@ async fn the_invited_prove_their_email_even_where_nobody_else_has_to() {
             .await;
     }
     client.send(ASK).await.expect("A code was mailed");
-    let mailed = house.code(1).await;
+    let mailed = server.code(1).await;
     client
         .send(&format!("VERIFY alice {mailed}"))
         .await
@@ -303,39 +307,39 @@ async fn the_invited_prove_their_email_even_where_nobody_else_has_to() {
 }
 
 #[tokio::test]
-async fn a_ban_counts_for_the_invited_too() {
-    let house = closed();
-    let code = house.invite("alice@example.org").await;
-    let mut client = house.client();
+async fn a_ban_applies_to_the_invited_too() {
+    let server = closed();
+    let code = server.invite("alice@example.org").await;
+    let mut client = server.client();
     client.send(ASK).await.expect("You are invited");
-    house.ban("*@example.org").await;
+    server.ban("*@example.org").await;
     client
         .send(&format!("VERIFY alice {code}"))
         .await
         .expect("UNACCEPTABLE_EMAIL alice :You are banned");
-    house
+    server
         .client()
         .send(ASK)
         .await
         .expect("UNACCEPTABLE_EMAIL alice :You are banned");
     assert_eq!(
-        house.tries().await,
+        server.attempts_left().await,
         [TRIES - 1],
-        "it stands, should the ban be lifted"
+        "it stays valid, should the ban be lifted"
     );
 }
 
 #[tokio::test]
 async fn an_invitation_works_where_registration_is_open_too() {
-    let house = House::new();
-    let code = house.invite("alice@example.org").await;
-    let mut client = house.client();
+    let server = TestServer::new();
+    let code = server.invite("alice@example.org").await;
+    let mut client = server.client();
     client.send(ASK).await.expect("You are invited");
     client
         .send(&format!("VERIFY alice {code}"))
         .await
         .expect("SUCCESS");
-    house
+    server
         .client()
         .send("REGISTER bob bob@example.org :correct horse")
         .await
@@ -343,33 +347,39 @@ async fn an_invitation_works_where_registration_is_open_too() {
 }
 
 #[tokio::test]
-async fn the_code_is_kept_as_a_hash_only() {
-    let house = closed();
-    let code = house.invite("alice@example.org").await;
+async fn the_code_is_stored_only_as_a_hash() {
+    let server = closed();
+    let code = server.invite("alice@example.org").await;
     let read = |store: &Store| store.invitations(start(), InvitationId(0), 10);
-    let kept = house.database.read(read).await.unwrap().remove(0).code_hash;
+    let hash = server
+        .database
+        .read(read)
+        .await
+        .unwrap()
+        .remove(0)
+        .code_hash;
     assert!(
-        kept.starts_with("$argon2id$") && !kept.contains(&code),
-        "{kept}"
+        hash.starts_with("$argon2id$") && !hash.contains(&code),
+        "{hash}"
     );
 }
 
 #[tokio::test]
-async fn whether_an_email_is_invited_is_told_a_few_times_only() {
-    let house = closed();
-    house
+async fn whether_an_email_is_invited_is_disclosed_a_few_times_only() {
+    let server = closed();
+    server
         .config
         .send_modify(|config| Arc::make_mut(config).limits.mails_per_hour = 2);
     for email in ["bob@example.org", "carol@example.org"] {
-        let heard = house
+        let received = server
             .client()
             .send(&format!("REGISTER bob {email} :correct horse"))
             .await;
-        heard.expect("that email is not invited");
+        received.expect("this email is not invited");
     }
-    let heard = house
+    let received = server
         .client()
         .send("REGISTER bob dave@example.org :correct horse")
         .await;
-    heard.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE bob :Too many");
+    received.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE bob :Too many");
 }

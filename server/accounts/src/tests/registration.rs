@@ -2,28 +2,28 @@
 
 use super::*;
 use crate::codes::{LIFETIME_SECONDS, TRIES};
-use crate::registration::tries;
-use crate::test_log::HeardLog;
+use crate::registration::tries_left;
+use crate::test_log::TestLog;
 
 const ASK: &str = "REGISTER alice alice@example.org :correct horse";
 
 #[tokio::test]
-async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
-    let house = House::new();
-    let mut client = house.client();
-    client.enter("alice").await.stays();
-    let heard = client
+async fn a_new_user_registers_with_the_mailed_code_and_is_admitted_as_new() {
+    let server = TestServer::new();
+    let mut client = server.client();
+    client.finish_handshake("alice").await.stays();
+    let received = client
         .send("REGISTER * alice@example.org :correct horse")
         .await;
-    heard
+    received
         .stays()
         .expect("REGISTER VERIFICATION_REQUIRED alice :A code was mailed to alice@example.org");
-    let code = house.code(1).await;
-    let heard = client.send(&format!("VERIFY alice {code}")).await;
-    heard
+    let code = server.code(1).await;
+    let received = client.send(&format!("VERIFY alice {code}")).await;
+    received
         .expect("VERIFY SUCCESS alice :")
         .expect(" 900 alice alice!*@* alice :");
-    let identity = heard.admitted().identity.clone().unwrap();
+    let identity = received.admitted().identity.clone().unwrap();
     assert_eq!(
         (
             identity.name.as_str(),
@@ -32,13 +32,13 @@ async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
         ("alice", "alice@example.org")
     );
     assert!(identity.new);
-    // Not new once greeted, and the password opens it.
-    house.accounts.set_greeted(identity.id).await.unwrap();
-    let mut again = house.client();
+    // Not new once greeted, and the password signs in.
+    server.accounts.set_greeted(identity.id).await.unwrap();
+    let mut again = server.client();
     again.plain("alice", PASSWORD).await.expect(" 903 ");
     assert!(
         !again
-            .enter("alice")
+            .finish_handshake("alice")
             .await
             .admitted()
             .identity
@@ -49,38 +49,38 @@ async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_know_the_answer_shows_its_person_a_notice() {
-    let house = House::new();
-    let mut plain = house.client();
-    plain.enter("alice").await;
+async fn a_client_without_account_registration_also_gets_a_notice() {
+    let server = TestServer::new();
+    let mut plain = server.client();
+    plain.finish_handshake("alice").await;
     plain
         .send(ASK)
         .await
         .expect("NOTICE alice :A code was mailed to alice@example.org");
-    let mut knows = house.client();
+    let mut knows = server.client();
     knows.send("CAP REQ draft/account-registration").await;
-    knows.enter("bob").await;
-    let heard = knows
+    knows.finish_handshake("bob").await;
+    let received = knows
         .send("REGISTER bob bob@example.org :correct horse")
         .await;
     assert!(
-        !heard.expect("VERIFICATION_REQUIRED").has("NOTICE"),
-        "{heard:?}"
+        !received.expect("VERIFICATION_REQUIRED").has("NOTICE"),
+        "{received:?}"
     );
 }
 
 #[tokio::test]
 async fn registering_before_the_handshake_is_over_works_too() {
-    let house = House::new();
-    let mut client = house.client();
+    let server = TestServer::new();
+    let mut client = server.client();
     client.send("CAP LS 302").await;
     client
         .send("REGISTER * alice@example.org :correct horse")
         .await
         .expect("FAIL REGISTER NEED_NICK * :");
-    client.enter("bob").await;
+    client.finish_handshake("bob").await;
     client.send(ASK).await.expect("VERIFICATION_REQUIRED alice");
-    let code = house.code(1).await;
+    let code = server.code(1).await;
     client
         .send(&format!("VERIFY alice {code}"))
         .await
@@ -94,24 +94,24 @@ async fn registering_before_the_handshake_is_over_works_too() {
         .send("VERIFY alice 1")
         .await
         .expect("FAIL VERIFY ALREADY_AUTHENTICATED alice :");
-    let heard = client.send("CAP END").await;
+    let received = client.send("CAP END").await;
     assert_eq!(
-        heard.admitted().identity.as_ref().unwrap().name.as_str(),
+        received.admitted().identity.as_ref().unwrap().name.as_str(),
         "alice"
     );
 }
 
 #[tokio::test]
 async fn the_code_works_from_another_connection_and_once_only() {
-    let house = House::new();
-    house.client().send(ASK).await;
-    let code = house.code(1).await;
-    house
+    let server = TestServer::new();
+    server.client().send(ASK).await;
+    let code = server.code(1).await;
+    server
         .client()
         .send(&format!("VERIFY ALICE {code}"))
         .await
         .expect("VERIFY SUCCESS alice");
-    house
+    server
         .client()
         .send(&format!("VERIFY alice {code}"))
         .await
@@ -119,11 +119,11 @@ async fn the_code_works_from_another_connection_and_once_only() {
 }
 
 #[tokio::test]
-async fn of_two_that_verify_at_once_one_gets_the_account() {
-    let house = House::new();
-    house.client().send(ASK).await;
-    let line = format!("VERIFY alice {}", house.code(1).await);
-    let mut clients: Vec<_> = (0..8).map(|_| house.client()).collect();
+async fn of_several_that_verify_at_once_one_gets_the_account() {
+    let server = TestServer::new();
+    server.client().send(ASK).await;
+    let line = format!("VERIFY alice {}", server.code(1).await);
+    let mut clients: Vec<_> = (0..8).map(|_| server.client()).collect();
     let mut tasks = tokio::task::JoinSet::new();
     for mut client in clients.drain(..) {
         let line = line.clone();
@@ -135,17 +135,17 @@ async fn of_two_that_verify_at_once_one_gets_the_account() {
 
 #[tokio::test]
 async fn five_wrong_codes_end_the_registration() {
-    let house = House::new();
-    let mut client = house.client();
+    let server = TestServer::new();
+    let mut client = server.client();
     client.send(ASK).await;
-    let code = house.code(1).await;
+    let code = server.code(1).await;
     for left in (1..TRIES).rev() {
-        let heard = client
+        let received = client
             .send(&format!("VERIFY alice {}", another(&code)))
             .await;
-        heard
+        received
             .expect("FAIL VERIFY INVALID_CODE alice :")
-            .expect(&tries(left));
+            .expect(&tries_left(left));
     }
     client
         .send(&format!("VERIFY alice {}", another(&code)))
@@ -156,7 +156,7 @@ async fn five_wrong_codes_end_the_registration() {
         .await
         .expect("FAIL VERIFY INVALID_CODE");
     client.send(ASK).await.expect("VERIFICATION_REQUIRED");
-    let fresh = house.code(2).await;
+    let fresh = server.code(2).await;
     client
         .send(&format!("VERIFY alice {fresh}"))
         .await
@@ -165,20 +165,20 @@ async fn five_wrong_codes_end_the_registration() {
 
 #[tokio::test]
 async fn an_expired_code_and_that_of_another_registration_are_refused() {
-    let house = House::new();
-    let mut alice = house.client();
+    let server = TestServer::new();
+    let mut alice = server.client();
     alice.send(ASK).await;
-    let code = house.code(1).await;
-    let mut bob = house.client();
+    let code = server.code(1).await;
+    let mut bob = server.client();
     bob.send("REGISTER bob bob@example.org :correct horse")
         .await;
-    let bobs = house.code(2).await;
+    let bobs = server.code(2).await;
     if bobs != code {
         bob.send(&format!("VERIFY bob {code}"))
             .await
             .expect("INVALID_CODE");
     }
-    alice.later(LIFETIME_SECONDS);
+    alice.advance(LIFETIME_SECONDS);
     alice
         .send(&format!("VERIFY alice {code}"))
         .await
@@ -192,17 +192,17 @@ async fn an_expired_code_and_that_of_another_registration_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_codes_of_strangers_kill_nobody_elses_registration() {
-    let house = House::with(|config| config.limits.failed_sign_ins = 0);
-    let mut owner = house.client();
+async fn wrong_codes_of_strangers_do_not_end_a_registration() {
+    let server = TestServer::with(|config| config.limits.failed_sign_ins = 0);
+    let mut owner = server.client();
     owner.send(ASK).await.expect("VERIFICATION_REQUIRED");
-    let code = house.code(1).await;
+    let code = server.code(1).await;
     let guess = format!("VERIFY alice {}", another(&code));
     for host in 1..=6 {
-        let mut stranger = house.client_from(&format!("198.51.100.{host}"), None);
+        let mut stranger = server.client_from(&format!("198.51.100.{host}"), None);
         for left in (0..TRIES).rev() {
             let expected = if left == 0 || host == 6 {
-                "no other will do"
+                "no tries are left"
             } else {
                 " left"
             };
@@ -225,9 +225,9 @@ async fn wrong_codes_of_strangers_kill_nobody_elses_registration() {
 }
 
 #[tokio::test]
-async fn asking_again_gives_another_code_for_the_same_registration() {
-    let house = House::new();
-    let mut client = house.client();
+async fn registering_again_replaces_the_code() {
+    let server = TestServer::new();
+    let mut client = server.client();
     let mut last = String::new();
     // More often than others could register the same.
     for count in 1..=7 {
@@ -235,7 +235,7 @@ async fn asking_again_gives_another_code_for_the_same_registration() {
             .send(ASK)
             .await
             .expect("REGISTER VERIFICATION_REQUIRED alice :");
-        let code = house.code(count).await;
+        let code = server.code(count).await;
         if count > 1 && code != last {
             client
                 .send(&format!("VERIFY alice {last}"))
@@ -248,7 +248,7 @@ async fn asking_again_gives_another_code_for_the_same_registration() {
         .send(&format!("VERIFY alice {last}"))
         .await
         .expect("VERIFY SUCCESS");
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
@@ -256,18 +256,18 @@ async fn asking_again_gives_another_code_for_the_same_registration() {
 }
 
 #[tokio::test]
-async fn without_verification_an_account_may_do_without_an_email() {
-    let house = House::with(|config| config.accounts.verify_email = false);
-    let heard = house.client().send("CAP LS 302").await;
-    assert!(!heard.has("email-required"), "{heard:?}");
-    let mut client = house.client();
+async fn without_verification_an_account_needs_no_email() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    let received = server.client().send("CAP LS 302").await;
+    assert!(!received.has("email-required"), "{received:?}");
+    let mut client = server.client();
     client
         .send("REGISTER alice * :correct horse")
         .await
         .expect("REGISTER SUCCESS alice :");
     assert!(
         client
-            .enter("alice")
+            .finish_handshake("alice")
             .await
             .admitted()
             .identity
@@ -276,33 +276,36 @@ async fn without_verification_an_account_may_do_without_an_email() {
             .email
             .is_none()
     );
-    house
+    server
         .client()
         .send("REGISTER bob * :correct horse")
         .await
         .expect("REGISTER SUCCESS bob :");
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
         .expect(" 903 ");
-    house
+    server
         .client()
-        .ask_code("alice", "a@example.org")
+        .request_code("alice", "a@example.org")
         .await
         .expect(" 904 ")
-        .expect("has no email");
-    house.ban("*@example.org").await;
-    house
+        .expect("no email address");
+    server.ban("*@example.org").await;
+    server
         .client()
         .send("REGISTER carol * :correct horse")
         .await
         .expect("REGISTER SUCCESS carol :");
 
-    let house = House::new();
-    let heard = house.client().send("REGISTER alice * :correct horse").await;
-    heard.expect("FAIL REGISTER INVALID_EMAIL alice :");
-    house
+    let server = TestServer::new();
+    let received = server
+        .client()
+        .send("REGISTER alice * :correct horse")
+        .await;
+    received.expect("FAIL REGISTER INVALID_EMAIL alice :");
+    server
         .client()
         .send("CAP LS 302")
         .await
@@ -310,16 +313,16 @@ async fn without_verification_an_account_may_do_without_an_email() {
 }
 
 #[tokio::test]
-async fn registering_before_coming_in_can_be_switched_off() {
-    let house = House::with(|config| {
+async fn registering_before_connecting_can_be_disabled() {
+    let server = TestServer::with(|config| {
         (
             config.accounts.required,
             config.accounts.register_before_connect,
         ) = (false, false);
     });
-    let heard = house.client().send("CAP LS 302").await;
-    assert!(!heard.has("before-connect"), "{heard:?}");
-    house
+    let received = server.client().send("CAP LS 302").await;
+    assert!(!received.has("before-connect"), "{received:?}");
+    server
         .client()
         .send(ASK)
         .await
@@ -327,53 +330,53 @@ async fn registering_before_coming_in_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn answers_bear_the_label_of_what_they_answer() {
-    let house = House::new();
-    let mut client = house.client();
+async fn replies_have_the_label_of_their_command() {
+    let server = TestServer::new();
+    let mut client = server.client();
     client
         .send("CAP REQ :labeled-response batch sasl draft/account-registration")
         .await
         .expect(" ACK ");
-    let heard = client
+    let received = client
         .send("@label=a REGISTER alice alice@example.org :correct horse")
         .await;
     assert!(
-        heard.lines[0].starts_with("@label=a :rookery.local REGISTER VERIFICATION_REQUIRED"),
-        "{heard:?}"
+        received.lines[0].starts_with("@label=a :rookery.local REGISTER VERIFICATION_REQUIRED"),
+        "{received:?}"
     );
-    let code = house.code(1).await;
-    let heard = client.send(&format!("@label=b VERIFY alice {code}")).await;
+    let code = server.code(1).await;
+    let received = client.send(&format!("@label=b VERIFY alice {code}")).await;
     assert_eq!(
-        heard.lines[0],
+        received.lines[0],
         "@label=b :rookery.local BATCH +answer-0 labeled-response"
     );
     assert!(
-        heard.lines[1].starts_with("@batch=answer-0 :rookery.local VERIFY SUCCESS alice"),
-        "{heard:?}"
+        received.lines[1].starts_with("@batch=answer-0 :rookery.local VERIFY SUCCESS alice"),
+        "{received:?}"
     );
     assert_eq!(
-        heard.lines.last().unwrap(),
+        received.lines.last().unwrap(),
         ":rookery.local BATCH -answer-0"
     );
-    let heard = client.send("@label=c AUTHENTICATE PLAIN").await;
-    assert_eq!(heard.lines, ["@label=c :rookery.local AUTHENTICATE +"]);
-    let heard = client
+    let received = client.send("@label=c AUTHENTICATE PLAIN").await;
+    assert_eq!(received.lines, ["@label=c :rookery.local AUTHENTICATE +"]);
+    let received = client
         .send(&format!("@label=d AUTHENTICATE {}", "A".repeat(400)))
         .await;
-    assert_eq!(heard.lines, ["@label=d :rookery.local ACK"]);
+    assert_eq!(received.lines, ["@label=d :rookery.local ACK"]);
 }
 
 #[tokio::test]
 async fn a_stranger_cannot_have_their_password_confirmed_by_the_owner_of_the_email() {
-    let house = House::new();
-    let (mut owner, mut stranger) = (house.client(), house.client_from("198.51.100.7", None));
+    let server = TestServer::new();
+    let (mut owner, mut stranger) = (server.client(), server.client_from("198.51.100.7", None));
     owner.send(ASK).await;
-    let own = house.code(1).await;
+    let own = server.code(1).await;
     stranger
         .send("REGISTER alice alice@example.org :strangers choice")
         .await
         .expect("VERIFICATION_REQUIRED");
-    let strangers = house.code(2).await;
+    let strangers = server.code(2).await;
     if strangers != own {
         owner
             .send(&format!("VERIFY alice {strangers}"))
@@ -384,12 +387,12 @@ async fn a_stranger_cannot_have_their_password_confirmed_by_the_owner_of_the_ema
         .send(&format!("VERIFY alice {own}"))
         .await
         .expect("SUCCESS");
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
         .expect(" 903 ");
-    house
+    server
         .client()
         .plain("alice", "strangers choice")
         .await
@@ -397,27 +400,27 @@ async fn a_stranger_cannot_have_their_password_confirmed_by_the_owner_of_the_ema
 }
 
 #[tokio::test]
-async fn a_known_email_gets_the_same_answer_and_a_mail_of_its_own() {
-    let house = House::new();
-    house
+async fn a_known_email_gets_the_same_reply_and_another_mail() {
+    let server = TestServer::new();
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    let mut client = house.client();
+    let mut client = server.client();
     let known = client
         .send("REGISTER newname Alice@Example.org :correct horse")
         .await;
-    let mail = house.mail(1).await;
+    let mail = server.mail(1).await;
     assert!(
         mail.contains("account alice") && mail.contains("To: alice@example.org"),
         "{mail}"
     );
     assert_eq!(code_in(&mail), None);
-    let unknown = house
+    let unknown = server
         .client()
         .send("REGISTER newnam3 carol@example.org :correct horse")
         .await;
-    let masked = |heard: &Heard| {
-        let line = heard
+    let masked = |received: &Received| {
+        let line = received
             .lines
             .join("\n")
             .replace("newname", "NAME")
@@ -430,35 +433,35 @@ async fn a_known_email_gets_the_same_answer_and_a_mail_of_its_own() {
         client
             .send("VERIFY newname 123456")
             .await
-            .expect(&tries(left));
+            .expect(&tries_left(left));
     }
 }
 
 #[tokio::test]
-async fn taken_names_and_look_alikes_are_refused_also_while_they_wait() {
-    let house = House::new();
-    house.account("alice", "alice@example.org", None).await;
+async fn taken_and_pending_names_and_look_alikes_are_refused() {
+    let server = TestServer::new();
+    server.account("alice", "alice@example.org", None).await;
     for name in ["alice", "Alice", "\u{430}lice", "a1ice"] {
-        let heard = house
+        let received = server
             .client()
             .send(&format!("REGISTER {name} new@example.org :correct horse"))
             .await;
-        heard.expect(&format!("FAIL REGISTER ACCOUNT_EXISTS {name} :"));
+        received.expect(&format!("FAIL REGISTER ACCOUNT_EXISTS {name} :"));
     }
-    house
+    server
         .client()
         .send("REGISTER bob bob@example.org :correct horse")
         .await
         .expect("VERIFICATION_REQUIRED");
     for name in ["bob", "b0b"] {
-        let heard = house
+        let received = server
             .client()
             .send(&format!("REGISTER {name} eve@example.org :correct horse"))
             .await;
-        heard.expect("FAIL REGISTER ACCOUNT_EXISTS");
+        received.expect("FAIL REGISTER ACCOUNT_EXISTS");
     }
-    let mut later = house.client();
-    later.later(LIFETIME_SECONDS);
+    let mut later = server.client();
+    later.advance(LIFETIME_SECONDS);
     later
         .send("REGISTER bob eve@example.org :correct horse")
         .await
@@ -466,11 +469,11 @@ async fn taken_names_and_look_alikes_are_refused_also_while_they_wait() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_registered_gets_the_code_of_the_draft() {
-    let house = House::new();
-    house.ban("mallory").await;
-    house.ban("spam@example.org").await;
-    let mut client = house.client();
+async fn refused_registrations_get_the_codes_of_the_draft() {
+    let server = TestServer::new();
+    server.ban("mallory").await;
+    server.ban("spam@example.org").await;
+    let mut client = server.client();
     let long = format!("REGISTER alice a@example.org :{}", "x".repeat(301));
     for (line, reply) in [
         ("REGISTER alice a@example.org", " 461 * REGISTER :"),
@@ -510,19 +513,19 @@ async fn what_cannot_be_registered_gets_the_code_of_the_draft() {
         .send("REGISTER alice spam@example.org :correct horse")
         .await
         .expect("banned from this server: spam");
-    assert!(house.mail_files().is_empty());
+    assert!(server.mail_files().is_empty());
 }
 
 #[tokio::test]
 async fn a_device_credential_serves_instead_of_a_password() {
-    let house = House::new();
+    let server = TestServer::new();
     let secret = device(1);
-    let mut client = house.client();
+    let mut client = server.client();
     client
         .send(&format!("REGISTER alice alice@example.org {secret}"))
         .await
         .expect("VERIFICATION_REQUIRED");
-    let code = house.code(1).await;
+    let code = server.code(1).await;
     client
         .send(&format!("VERIFY alice {code}"))
         .await
@@ -532,14 +535,18 @@ async fn a_device_credential_serves_instead_of_a_password() {
         .await
         .expect(" 1 device ")
         .expect(" * here");
-    house.client().plain("alice", &secret).await.expect(" 903 ");
-    house
+    server
+        .client()
+        .plain("alice", &secret)
+        .await
+        .expect(" 903 ");
+    server
         .client()
         .plain("alice", &device(2))
         .await
         .expect(" 904 ");
     let name = AccountName::parse("alice").unwrap();
-    let account = house
+    let account = server
         .database
         .read(move |store| store.account_by_name(&name))
         .await
@@ -549,44 +556,48 @@ async fn a_device_credential_serves_instead_of_a_password() {
 }
 
 #[tokio::test]
-async fn without_verification_the_account_is_there_at_once() {
-    let house = House::with(|config| config.accounts.verify_email = false);
-    let mut client = house.client();
-    client.enter("alice").await.stays();
-    let heard = client.send(ASK).await;
-    heard.expect("REGISTER SUCCESS alice :").expect(" 900 ");
-    assert!(heard.admitted().identity.as_ref().unwrap().new);
-    let heard = house
+async fn without_verification_the_account_exists_at_once() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    let mut client = server.client();
+    client.finish_handshake("alice").await.stays();
+    let received = client.send(ASK).await;
+    received.expect("REGISTER SUCCESS alice :").expect(" 900 ");
+    assert!(received.admitted().identity.as_ref().unwrap().new);
+    let received = server
         .client()
         .send("REGISTER bob alice@example.org :correct horse")
         .await;
-    heard.expect("FAIL REGISTER UNACCEPTABLE_EMAIL bob :");
-    assert!(house.mail_files().is_empty());
+    received.expect("FAIL REGISTER UNACCEPTABLE_EMAIL bob :");
+    assert!(server.mail_files().is_empty());
 }
 
 #[tokio::test]
-async fn closed_registration_says_so() {
-    let house = House::with(|config| config.accounts.open = false);
-    let heard = house.client().send(ASK).await;
-    heard
+async fn closed_registration_is_reported() {
+    let server = TestServer::with(|config| config.accounts.open = false);
+    let received = server.client().send(ASK).await;
+    received
         .expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE alice :")
-        .expect("closed here");
+        .expect("Registration is closed");
 }
 
 #[tokio::test]
-async fn a_reload_counts_from_the_next_registration_on() {
-    let house = House::new();
-    house
+async fn a_reload_applies_to_later_registrations() {
+    let server = TestServer::new();
+    server
         .client()
         .send(ASK)
         .await
         .expect("VERIFICATION_REQUIRED");
-    house
+    server
         .config
         .send_modify(|config| Arc::make_mut(config).accounts.open = false);
-    house.client().send(ASK).await.expect("closed here");
-    let code = house.code(1).await;
-    house
+    server
+        .client()
+        .send(ASK)
+        .await
+        .expect("Registration is closed");
+    let code = server.code(1).await;
+    server
         .client()
         .send(&format!("VERIFY alice {code}"))
         .await
@@ -595,39 +606,39 @@ async fn a_reload_counts_from_the_next_registration_on() {
 
 #[tokio::test]
 async fn mails_to_one_email_and_from_one_address_are_limited() {
-    let house = House::with(|config| config.limits.mails_per_hour = 2);
-    house
+    let server = TestServer::with(|config| config.limits.mails_per_hour = 2);
+    server
         .client()
         .send(ASK)
         .await
         .expect("VERIFICATION_REQUIRED");
-    house
+    server
         .client()
         .send(ASK)
         .await
         .expect("VERIFICATION_REQUIRED");
-    let mut elsewhere = house.client_from("198.51.100.7", None);
+    let mut elsewhere = server.client_from("198.51.100.7", None);
     elsewhere
         .send(ASK)
         .await
         .expect("TEMPORARILY_UNAVAILABLE alice :Too many codes");
-    let mut here = house.client();
+    let mut here = server.client();
     let bob = "REGISTER bob bob@example.org :correct horse";
     here.send(bob)
         .await
         .expect("TEMPORARILY_UNAVAILABLE bob :Too many codes");
     elsewhere.send(bob).await.expect("VERIFICATION_REQUIRED");
-    here.later(3600);
+    here.advance(3600);
     here.send("REGISTER carol carol@example.org :correct horse")
         .await
         .expect("VERIFICATION_REQUIRED");
-    house.mail(4).await;
+    server.mail(4).await;
 }
 
 #[tokio::test]
 async fn guessing_codes_from_one_address_is_limited() {
-    let house = House::with(|config| config.limits.failed_sign_ins = 2);
-    let mut client = house.client();
+    let server = TestServer::with(|config| config.limits.failed_sign_ins = 2);
+    let mut client = server.client();
     client
         .send("VERIFY alice 123456")
         .await
@@ -640,7 +651,7 @@ async fn guessing_codes_from_one_address_is_limited() {
         .send("VERIFY alice 123456")
         .await
         .expect("FAIL VERIFY TEMPORARILY_UNAVAILABLE alice :Too many");
-    client.later(600);
+    client.advance(600);
     client
         .send("VERIFY alice 123456")
         .await
@@ -648,51 +659,52 @@ async fn guessing_codes_from_one_address_is_limited() {
 }
 
 #[tokio::test]
-async fn mail_in_trouble_is_reported_once_to_the_one_who_waits() {
-    let house = House::new();
-    let folder = house.folder.path().join("mail");
+async fn a_delayed_mail_is_reported_once_to_the_session_that_waits() {
+    let server = TestServer::new();
+    let folder = server.folder.path().join("mail");
     std::fs::write(&folder, "in the way").unwrap();
-    let mut client = house.client();
+    let mut client = server.client();
     client.send(ASK).await.expect("VERIFICATION_REQUIRED");
-    let news = client.news().await;
-    assert_eq!(news.len(), 1);
+    let notices = client.next_mail_notice().await;
+    assert_eq!(notices.len(), 1);
     assert!(
-        news[0].contains("NOTE REGISTER MAIL_DELAYED alice :"),
-        "{news:?}"
+        notices[0].contains("NOTE REGISTER MAIL_DELAYED alice :"),
+        "{notices:?}"
     );
     assert!(
-        !news[0].contains("mail/") && !news[0].contains("directory"),
-        "no paths for strangers: {news:?}"
+        !notices[0].contains("mail/") && !notices[0].contains("directory"),
+        "no paths are disclosed: {notices:?}"
     );
-    let more = tokio::time::timeout(Duration::from_millis(50), client.machine.news()).await;
+    let more =
+        tokio::time::timeout(Duration::from_millis(50), client.machine.next_mail_notice()).await;
     assert!(more.is_err(), "once is enough");
 }
 
 #[tokio::test]
-async fn without_mails_there_are_never_news() {
-    let house = House::new();
-    let mut client = house.client();
+async fn without_a_delayed_mail_there_is_no_notice() {
+    let server = TestServer::new();
+    let mut client = server.client();
     assert!(
-        tokio::time::timeout(Duration::from_millis(20), client.machine.news())
+        tokio::time::timeout(Duration::from_millis(20), client.machine.next_mail_notice())
             .await
             .is_err()
     );
     client.send(ASK).await;
-    house.mail(1).await;
+    server.mail(1).await;
     assert!(
-        tokio::time::timeout(Duration::from_millis(50), client.machine.news())
+        tokio::time::timeout(Duration::from_millis(50), client.machine.next_mail_notice())
             .await
             .is_err()
     );
 }
 
 #[tokio::test]
-async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
-    let log = HeardLog::listen();
-    let house = House::new();
-    let mut client = house.client();
+async fn the_log_names_the_account_and_contains_no_secret_or_whole_email() {
+    let log = TestLog::capture();
+    let server = TestServer::new();
+    let mut client = server.client();
     client.send(ASK).await;
-    let code = house.code(1).await;
+    let code = server.code(1).await;
     client
         .send(&format!("VERIFY alice {}", another(&code)))
         .await
@@ -701,36 +713,38 @@ async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
         .send(&format!("VERIFY alice {code}"))
         .await
         .expect("SUCCESS");
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
         .expect(" 903 ");
-    house
+    server
         .client()
         .plain("alice@example.org", "wrong horse")
         .await
         .expect(" 904 ");
-    house
+    server
         .client()
         .plain("wrong horse", "alice")
         .await
         .expect(" 904 ");
-    let mut device_client = house.client();
-    device_client.ask_code("alice", "alice@example.org").await;
-    let device_code = house.code(2).await;
+    let mut device_client = server.client();
     device_client
-        .give_code(&device_code, &device(1))
+        .request_code("alice", "alice@example.org")
+        .await;
+    let device_code = server.code(2).await;
+    device_client
+        .submit_code(&device_code, &device(1))
         .await
         .expect(" 903 ");
-    house
+    server
         .client()
         .plain("alice", &device(1))
         .await
         .expect(" 903 ");
     let text = log.text();
     assert!(
-        text.contains("account made") && text.contains("signed in on a new device"),
+        text.contains("account created") && text.contains("signed in on a new device"),
         "{text}"
     );
     for secret in [
@@ -746,15 +760,16 @@ async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
 }
 
 #[tokio::test]
-async fn a_ban_stands_against_other_spellings_patterns_and_addresses() {
-    let house =
-        House::with(|config| config.accounts.emails_without_dots = vec!["example.org".to_owned()]);
-    house.account("bob", "bob@example.org", None).await;
+async fn a_ban_covers_other_spellings_patterns_and_addresses() {
+    let server = TestServer::with(|config| {
+        config.accounts.emails_without_dots = vec!["example.org".to_owned()];
+    });
+    server.account("bob", "bob@example.org", None).await;
     for target in ["BOB", "eve@example.org", "*@spam.example", "192.0.2.128/25"] {
-        house.ban(target).await;
+        server.ban(target).await;
     }
     let refused = |email: &'static str, from: &'static str| {
-        let mut client = house.client_from(from, None);
+        let mut client = server.client_from(from, None);
         async move {
             client
                 .send(&format!("REGISTER carol {email} :correct horse"))
@@ -775,15 +790,15 @@ async fn a_ban_stands_against_other_spellings_patterns_and_addresses() {
 }
 
 #[tokio::test]
-async fn a_ban_that_comes_while_the_code_is_on_its_way_stands() {
-    let house = House::new();
-    let mut client = house.client();
+async fn a_ban_made_while_the_code_is_on_its_way_applies() {
+    let server = TestServer::new();
+    let mut client = server.client();
     client
         .send("REGISTER eve eve@example.org :correct horse")
         .await
         .expect("VERIFICATION_REQUIRED");
-    let code = house.code(1).await;
-    house.ban("*@example.org").await;
+    let code = server.code(1).await;
+    server.ban("*@example.org").await;
     client
         .send(&format!("VERIFY eve {code}"))
         .await
@@ -791,25 +806,25 @@ async fn a_ban_that_comes_while_the_code_is_on_its_way_stands() {
 }
 
 #[tokio::test]
-async fn whether_an_email_has_an_account_is_told_a_few_times_only() {
-    let house = House::with(|config| config.accounts.verify_email = false);
-    house
+async fn whether_an_email_has_an_account_is_disclosed_a_few_times_only() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    server
         .config
         .send_modify(|config| Arc::make_mut(config).limits.mails_per_hour = 2);
-    house.account("bob", "bob@example.org", None).await;
+    server.account("bob", "bob@example.org", None).await;
     for _ in 0..2 {
-        let heard = house
+        let received = server
             .client()
             .send("REGISTER alice bob@example.org :correct horse")
             .await;
-        heard.expect("FAIL REGISTER UNACCEPTABLE_EMAIL alice :");
+        received.expect("FAIL REGISTER UNACCEPTABLE_EMAIL alice :");
     }
-    let heard = house
+    let received = server
         .client()
         .send("REGISTER alice bob@example.org :correct horse")
         .await;
-    heard.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE alice :Too many");
-    let mut other = house.client_from("198.51.100.9", None);
+    received.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE alice :Too many");
+    let mut other = server.client_from("198.51.100.9", None);
     other
         .send("REGISTER alice alice@example.org :correct horse")
         .await

@@ -1,31 +1,34 @@
-//! Signing in by SASL: passwords, device credentials, mailed codes.
+//! Sign-in by SASL: passwords, device credentials, mailed codes.
 
 use super::*;
 use crate::codes::{LIFETIME_SECONDS, TRIES};
 
-async fn house_of_alice() -> House {
-    house_of_alice_with(|_| {}).await
+async fn server_with_alice() -> TestServer {
+    server_with_alice_and(|_| {}).await
 }
 
-async fn house_of_alice_with(change: impl FnOnce(&mut Config)) -> House {
-    let house = House::with(change);
-    house
+async fn server_with_alice_and(change: impl FnOnce(&mut Config)) -> TestServer {
+    let server = TestServer::with(change);
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    house
+    server
 }
 
 #[tokio::test]
-async fn a_password_opens_the_account_by_name_and_by_email() {
-    let house = house_of_alice().await;
+async fn a_password_signs_in_by_name_and_by_email() {
+    let server = server_with_alice().await;
     for claim in ["alice", "ALICE", "alice@example.org", "Alice@Example.Org"] {
-        let mut client = house.client();
+        let mut client = server.client();
         client.send("CAP REQ sasl").await;
-        let heard = client.plain(claim, PASSWORD).await;
-        heard.stays().expect(" 900 * * alice :").expect(" 903 * :");
-        client.enter("someone").await.stays();
-        let heard = client.send("CAP END").await;
-        let identity = heard.admitted().identity.clone().unwrap();
+        let received = client.plain(claim, PASSWORD).await;
+        received
+            .stays()
+            .expect(" 900 * * alice :")
+            .expect(" 903 * :");
+        client.finish_handshake("someone").await.stays();
+        let received = client.send("CAP END").await;
+        let identity = received.admitted().identity.clone().unwrap();
         assert_eq!(identity.name.as_str(), "alice");
         assert!(!identity.new);
     }
@@ -33,25 +36,25 @@ async fn a_password_opens_the_account_by_name_and_by_email() {
 
 #[tokio::test]
 async fn signing_in_from_the_waiting_room_admits() {
-    let house = house_of_alice().await;
-    let mut client = house.client();
-    client.enter("alice").await.stays();
-    let heard = client.plain("alice", PASSWORD).await;
-    heard
+    let server = server_with_alice().await;
+    let mut client = server.client();
+    client.finish_handshake("alice").await.stays();
+    let received = client.plain("alice", PASSWORD).await;
+    received
         .expect(" 900 alice alice!*@* alice :")
         .expect(" 903 alice :")
         .admitted();
 }
 
 #[tokio::test]
-async fn wrong_secrets_and_unknown_names_get_one_and_the_same_answer() {
-    let house = house_of_alice().await;
-    house.account("bob", "bob@example.org", None).await;
-    let wrong = house.client().plain("alice", "wrong horse").await.lines;
+async fn wrong_secrets_and_unknown_names_get_the_same_reply() {
+    let server = server_with_alice().await;
+    server.account("bob", "bob@example.org", None).await;
+    let wrong = server.client().plain("alice", "wrong horse").await.lines;
     assert!(wrong[0].contains(" 904 * :"), "{wrong:?}");
     for claim in ["bob", "nobody", "nobody@example.org", "alice@example.org"] {
         assert_eq!(
-            house.client().plain(claim, "wrong horse").await.lines,
+            server.client().plain(claim, "wrong horse").await.lines,
             wrong,
             "{claim}"
         );
@@ -60,11 +63,11 @@ async fn wrong_secrets_and_unknown_names_get_one_and_the_same_answer() {
 
 #[tokio::test]
 async fn an_unknown_name_or_email_costs_a_hash_like_a_wrong_password() {
-    let house = house_of_alice().await;
-    house.account("bob", "bob@example.org", None).await;
+    let server = server_with_alice().await;
+    server.account("bob", "bob@example.org", None).await;
     for claim in ["alice", "bob", "nobody", "nobody@example.org"] {
         let held = hold_hash_permits().await;
-        let mut client = house.client();
+        let mut client = server.client();
         let mut attempt = Box::pin(client.plain(claim, "wrong horse"));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut attempt).await;
         assert!(early.is_err(), "{claim} was answered without a hash");
@@ -74,15 +77,15 @@ async fn an_unknown_name_or_email_costs_a_hash_like_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn malformed_exchanges_fail_clearly_and_leave_the_session_as_it_was() {
-    let house = house_of_alice().await;
-    let mut client = house.client();
+async fn malformed_exchanges_fail_and_leave_the_session_unchanged() {
+    let server = server_with_alice().await;
+    let mut client = server.client();
     client
         .send("AUTHENTICATE")
         .await
         .expect(" 461 * AUTHENTICATE :");
-    let heard = client.send("AUTHENTICATE SCRAM-SHA-1").await;
-    heard
+    let received = client.send("AUTHENTICATE SCRAM-SHA-1").await;
+    received
         .expect(" 908 * PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE :")
         .expect(" 904 * :");
     for payload in [
@@ -115,18 +118,18 @@ async fn malformed_exchanges_fail_clearly_and_leave_the_session_as_it_was() {
         .send("AUTHENTICATE PLAIN")
         .await
         .expect("AUTHENTICATE +");
-    let mut heard = client
+    let mut received = client
         .send(&format!("AUTHENTICATE {}", "A".repeat(400)))
         .await;
     for _ in 0..10 {
-        if heard.has(" 904 ") {
+        if received.has(" 904 ") {
             break;
         }
-        heard = client
+        received = client
             .send(&format!("AUTHENTICATE {}", "A".repeat(400)))
             .await;
     }
-    heard.expect(" 904 * :");
+    received.expect(" 904 * :");
     client.plain("alice", PASSWORD).await.expect(" 903 ");
     client
         .plain("alice", PASSWORD)
@@ -136,25 +139,27 @@ async fn malformed_exchanges_fail_clearly_and_leave_the_session_as_it_was() {
 }
 
 #[tokio::test]
-async fn long_secrets_come_in_chunks() {
-    let house = House::new();
+async fn long_secrets_are_sent_in_chunks() {
+    let server = TestServer::new();
     let secret = "ü".repeat(150);
     let payload = format!("alice\0alice\0{secret}");
     assert!(STANDARD.encode(&payload).len() > 400);
-    house
+    server
         .account("alice", "alice@example.org", Some(&secret))
         .await;
-    house
+    server
         .client()
         .sasl("PLAIN", payload.as_bytes())
         .await
         .expect(" 903 ");
     // A response of exactly one chunk ends with an empty one.
     let secret = "x".repeat(300 - "bob\0bob\0".len());
-    house.account("bob", "bob@example.org", Some(&secret)).await;
+    server
+        .account("bob", "bob@example.org", Some(&secret))
+        .await;
     let payload = format!("bob\0bob\0{secret}");
     assert_eq!(STANDARD.encode(&payload).len(), 400);
-    house
+    server
         .client()
         .sasl("PLAIN", payload.as_bytes())
         .await
@@ -163,64 +168,64 @@ async fn long_secrets_come_in_chunks() {
 
 #[tokio::test]
 async fn failures_are_limited_by_account_and_by_address() {
-    let house = house_of_alice_with(|config| config.limits.failed_sign_ins = 3).await;
+    let server = server_with_alice_and(|config| config.limits.failed_sign_ins = 3).await;
     for host in 1..=3 {
-        let mut client = house.client_from(&format!("198.51.100.{host}"), None);
+        let mut client = server.client_from(&format!("198.51.100.{host}"), None);
         client
             .plain("alice", "wrong horse")
             .await
-            .expect("no account and secret like these");
+            .expect("wrong name or password");
     }
-    let mut elsewhere = house.client_from("198.51.100.9", None);
+    let mut elsewhere = server.client_from("198.51.100.9", None);
     elsewhere
         .plain("alice", PASSWORD)
         .await
         .expect(" 904 ")
         .expect("try again in 10 min");
-    elsewhere.later(600);
+    elsewhere.advance(600);
     elsewhere.plain("alice", PASSWORD).await.expect(" 903 ");
     for name in ["x1", "x2", "x3"] {
-        house
+        server
             .client()
             .plain(name, "wrong horse")
             .await
-            .expect("no account");
+            .expect(" 904 ");
     }
-    house
+    server
         .client()
         .plain("bob", "wrong horse")
         .await
-        .expect("too many sign-ins have failed");
+        .expect("too many failed sign-ins");
 }
 
 #[tokio::test]
-async fn a_known_device_gets_in_while_strangers_have_used_up_the_tries() {
-    let house = house_of_alice_with(|config| config.limits.failed_sign_ins = 2).await;
-    let mut client = house.client();
+async fn a_known_device_signs_in_after_strangers_have_used_up_the_tries() {
+    let server = server_with_alice_and(|config| config.limits.failed_sign_ins = 2).await;
+    let mut client = server.client();
     client
-        .ask_code("alice", "alice@example.org")
+        .request_code("alice", "alice@example.org")
         .await
         .expect("AUTHENTICATE +");
-    let code = house.code(1).await;
-    client.give_code(&code, &device(1)).await.expect(" 903 ");
+    let code = server.code(1).await;
+    client.submit_code(&code, &device(1)).await.expect(" 903 ");
     for _ in 0..3 {
-        house
+        server
             .client()
             .plain("alice", "wrong horse")
             .await
             .expect(" 904 ");
     }
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
-        .expect("too many sign-ins have failed");
-    house
+        .expect("too many failed sign-ins");
+    server
         .client()
         .plain("alice", &device(2))
         .await
         .expect(" 904 ");
-    house
+    server
         .client()
         .plain("alice", &device(1))
         .await
@@ -228,41 +233,41 @@ async fn a_known_device_gets_in_while_strangers_have_used_up_the_tries() {
 }
 
 #[tokio::test]
-async fn good_sign_ins_do_not_count_however_many_at_once() {
-    let house = house_of_alice_with(|config| config.limits.failed_sign_ins = 2).await;
+async fn successful_sign_ins_do_not_count_however_many_at_once() {
+    let server = server_with_alice_and(|config| config.limits.failed_sign_ins = 2).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..10 {
-        let mut client = house.client();
+        let mut client = server.client();
         tasks.spawn(async move { client.plain("alice", PASSWORD).await.has(" 903 ") });
     }
     assert!(tasks.join_all().await.into_iter().all(|good| good));
 }
 
 #[tokio::test]
-async fn a_mailed_code_opens_the_account_on_a_new_device_for_good() {
-    let house = house_of_alice().await;
-    let mut client = house.client();
-    client.enter("alice").await.stays();
+async fn a_mailed_code_registers_a_new_device() {
+    let server = server_with_alice().await;
+    let mut client = server.client();
+    client.finish_handshake("alice").await.stays();
     client
-        .ask_code("Alice", "ALICE@example.org")
+        .request_code("Alice", "ALICE@example.org")
         .await
         .stays()
         .expect("AUTHENTICATE +");
-    let mail = house.mail(1).await;
+    let mail = server.mail(1).await;
     assert!(mail.contains("To: alice@example.org"), "{mail}");
     let code = code_in(&mail).unwrap();
-    let heard = client.give_code(&code, &device(7)).await;
-    heard.expect(" 900 ").expect(" 903 ");
+    let received = client.submit_code(&code, &device(7)).await;
+    received.expect(" 900 ").expect(" 903 ");
     assert_eq!(
-        heard.admitted().identity.as_ref().unwrap().name.as_str(),
+        received.admitted().identity.as_ref().unwrap().name.as_str(),
         "alice"
     );
-    house
+    server
         .client()
         .plain("alice", &device(7))
         .await
         .expect(" 903 ");
-    house
+    server
         .client()
         .plain("alice@example.org", &device(7))
         .await
@@ -270,126 +275,126 @@ async fn a_mailed_code_opens_the_account_on_a_new_device_for_good() {
 }
 
 #[tokio::test]
-async fn a_secret_of_another_make_may_serve_as_device_credential() {
-    let house = house_of_alice().await;
+async fn a_secret_of_another_format_may_be_a_device_credential() {
+    let server = server_with_alice().await;
     let secret = "an-other-client-made-this-secret-of-40-b";
-    let mut client = house.client();
-    client.ask_code("alice", "alice@example.org").await;
-    let code = house.code(1).await;
-    client.give_code(&code, secret).await.expect(" 903 ");
-    house.client().plain("alice", secret).await.expect(" 903 ");
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
+    client.submit_code(&code, secret).await.expect(" 903 ");
+    server.client().plain("alice", secret).await.expect(" 903 ");
 }
 
 #[tokio::test]
 async fn a_wrong_email_looks_the_same_and_mails_nothing() {
-    let house = house_of_alice().await;
-    let mut right = house.client();
-    let mut wrong = house.client();
-    let one = right.ask_code("alice", "alice@example.org").await;
-    let other = wrong.ask_code("alice", "eve@example.org").await;
+    let server = server_with_alice().await;
+    let mut right = server.client();
+    let mut wrong = server.client();
+    let one = right.request_code("alice", "alice@example.org").await;
+    let other = wrong.request_code("alice", "eve@example.org").await;
     assert_eq!(one.lines, other.lines);
-    let code = house.code(1).await;
+    let code = server.code(1).await;
     for _ in 0..=TRIES {
-        let one = right.give_code(another(&code), &device(1)).await;
-        let other = wrong.give_code(another(&code), &device(1)).await;
+        let one = right.submit_code(another(&code), &device(1)).await;
+        let other = wrong.submit_code(another(&code), &device(1)).await;
         assert_eq!(one.lines, other.lines);
         right.send("AUTHENTICATE *").await;
         wrong.send("AUTHENTICATE *").await;
-        let one = right.ask_code("alice", "alice@example.org").await;
-        let other = wrong.ask_code("alice", "eve@example.org").await;
+        let one = right.request_code("alice", "alice@example.org").await;
+        let other = wrong.request_code("alice", "eve@example.org").await;
         assert_eq!(one.lines, other.lines);
     }
-    house
+    server
         .client()
-        .ask_code("nobody", "alice@example.org")
+        .request_code("nobody", "alice@example.org")
         .await
         .expect(" 904 ")
         .expect("no account");
 }
 
 #[tokio::test]
-async fn after_a_wrong_code_the_same_one_is_asked_for_until_the_tries_are_over() {
-    let house = house_of_alice().await;
-    let mut client = house.client();
-    client.ask_code("alice", "alice@example.org").await;
-    let code = house.code(1).await;
+async fn after_a_wrong_code_the_same_one_stays_valid_until_no_tries_are_left() {
+    let server = server_with_alice().await;
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
     client
-        .give_code(another(&code), &device(1))
+        .submit_code(another(&code), &device(1))
         .await
         .expect(" 904 ")
         .expect("4 tries are left");
     client
-        .ask_code("alice", "alice@example.org")
+        .request_code("alice", "alice@example.org")
         .await
         .expect("AUTHENTICATE +");
-    client.give_code(&code, &device(1)).await.expect(" 903 ");
-    house.mail(1).await;
+    client.submit_code(&code, &device(1)).await.expect(" 903 ");
+    server.mail(1).await;
 
-    let mut client = house.client();
-    client.ask_code("alice", "alice@example.org").await;
-    let code = house.code(2).await;
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
+    let code = server.code(2).await;
     for left in (0..TRIES).rev() {
-        let heard = client.give_code(another(&code), &device(2)).await;
-        heard.expect(" 904 ").expect(if left == 0 {
-            "ask for a new one"
+        let received = client.submit_code(another(&code), &device(2)).await;
+        received.expect(" 904 ").expect(if left == 0 {
+            "request a new one"
         } else {
             " left"
         });
         if left > 0 {
             client
-                .ask_code("alice", "alice@example.org")
+                .request_code("alice", "alice@example.org")
                 .await
                 .expect("AUTHENTICATE +");
         }
     }
     client
-        .ask_code("alice", "alice@example.org")
+        .request_code("alice", "alice@example.org")
         .await
         .expect("AUTHENTICATE +");
-    let fresh = house.code(3).await;
+    let fresh = server.code(3).await;
     if fresh != code {
-        client.give_code(&code, &device(2)).await.expect(" 904 ");
+        client.submit_code(&code, &device(2)).await.expect(" 904 ");
     }
 }
 
 #[tokio::test]
-async fn aborting_throws_the_code_away() {
-    let house = house_of_alice().await;
-    let mut client = house.client();
-    client.ask_code("alice", "alice@example.org").await;
-    let old = house.code(1).await;
+async fn aborting_discards_the_code() {
+    let server = server_with_alice().await;
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
+    let old = server.code(1).await;
     client.send("AUTHENTICATE *").await.expect(" 906 ");
-    client.ask_code("alice", "alice@example.org").await;
-    let fresh = house.code(2).await;
+    client.request_code("alice", "alice@example.org").await;
+    let fresh = server.code(2).await;
     if old != fresh {
-        client.give_code(&old, &device(1)).await.expect(" 904 ");
-        client.ask_code("alice", "alice@example.org").await;
+        client.submit_code(&old, &device(1)).await.expect(" 904 ");
+        client.request_code("alice", "alice@example.org").await;
     }
-    client.give_code(&fresh, &device(1)).await.expect(" 903 ");
+    client.submit_code(&fresh, &device(1)).await.expect(" 903 ");
 }
 
 #[tokio::test]
 async fn expired_codes_and_those_of_another_session_are_refused() {
-    let house = house_of_alice().await;
-    let mut one = house.client();
-    one.ask_code("alice", "alice@example.org").await;
-    let code = house.code(1).await;
-    let mut two = house.client();
-    two.ask_code("alice", "alice@example.org").await;
-    if house.code(2).await != code {
-        two.give_code(&code, &device(1)).await.expect(" 904 ");
+    let server = server_with_alice().await;
+    let mut one = server.client();
+    one.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
+    let mut two = server.client();
+    two.request_code("alice", "alice@example.org").await;
+    if server.code(2).await != code {
+        two.submit_code(&code, &device(1)).await.expect(" 904 ");
     }
-    one.later(LIFETIME_SECONDS);
-    one.give_code(&code, &device(1))
+    one.advance(LIFETIME_SECONDS);
+    one.submit_code(&code, &device(1))
         .await
         .expect(" 904 ")
-        .expect("ask for a new one");
+        .expect("request a new one");
 }
 
 #[tokio::test]
-async fn code_payloads_of_bad_form_are_refused() {
-    let house = house_of_alice().await;
-    let mut client = house.client();
+async fn malformed_code_payloads_are_refused() {
+    let server = server_with_alice().await;
+    let mut client = server.client();
     for payload in [
         b"alice".as_slice(),
         b"alice\0nonsense",
@@ -398,21 +403,21 @@ async fn code_payloads_of_bad_form_are_refused() {
     ] {
         client.sasl("X-EMAIL-CODE", payload).await.expect(" 904 ");
     }
-    client.ask_code("alice", "alice@example.org").await;
-    let code = house.code(1).await;
-    client.give_code(&code, "too short").await.expect(" 904 ");
+    client.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
+    client.submit_code(&code, "too short").await.expect(" 904 ");
     client
-        .ask_code("alice", "alice@example.org")
+        .request_code("alice", "alice@example.org")
         .await
         .expect("AUTHENTICATE +");
-    client.give_code(&code, &device(1)).await.expect(" 903 ");
+    client.submit_code(&code, &device(1)).await.expect(" 903 ");
 }
 
 #[tokio::test]
 async fn codes_are_mailed_within_limits_whether_or_not_the_email_is_right() {
-    let house = house_of_alice_with(|config| config.limits.mails_per_hour = 2).await;
+    let server = server_with_alice_and(|config| config.limits.mails_per_hour = 2).await;
     for email in ["alice@example.org", "eve@example.org"] {
-        let mut client = house.client_from(
+        let mut client = server.client_from(
             if email.starts_with('a') {
                 "198.51.100.1"
             } else {
@@ -422,74 +427,78 @@ async fn codes_are_mailed_within_limits_whether_or_not_the_email_is_right() {
         );
         for _ in 0..2 {
             client
-                .ask_code("alice", email)
+                .request_code("alice", email)
                 .await
                 .expect("AUTHENTICATE +");
             client.send("AUTHENTICATE *").await;
         }
         client
-            .ask_code("alice", email)
+            .request_code("alice", email)
             .await
             .expect(" 904 ")
             .expect("too many codes");
     }
-    house.mail(2).await;
+    server.mail(2).await;
 }
 
 #[tokio::test]
-async fn mail_in_trouble_is_reported_alike_to_right_and_wrong_emails() {
-    let house = house_of_alice().await;
-    std::fs::write(house.folder.path().join("mail"), "in the way").unwrap();
-    let mut news = Vec::new();
+async fn a_delayed_mail_is_reported_alike_for_right_and_wrong_emails() {
+    let server = server_with_alice().await;
+    std::fs::write(server.folder.path().join("mail"), "in the way").unwrap();
+    let mut notices = Vec::new();
     for email in ["alice@example.org", "eve@example.org"] {
-        let mut client = house.client();
+        let mut client = server.client();
         client
-            .ask_code("alice", email)
+            .request_code("alice", email)
             .await
             .expect("AUTHENTICATE +");
-        news.push(client.news().await);
+        notices.push(client.next_mail_notice().await);
     }
     assert!(
-        news[0][0].contains("NOTE AUTHENTICATE MAIL_DELAYED alice :"),
-        "{news:?}"
+        notices[0][0].contains("NOTE AUTHENTICATE MAIL_DELAYED alice :"),
+        "{notices:?}"
     );
-    assert_eq!(news[0], news[1]);
+    assert_eq!(notices[0], notices[1]);
 }
 
 #[tokio::test]
-async fn the_owner_of_a_disabled_account_is_told_why_and_nobody_else_is() {
-    let house = House::new();
-    house
+async fn only_the_owner_of_a_disabled_account_gets_the_reason() {
+    let server = TestServer::new();
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    house
+    server
         .change_account("alice", |store, account| {
             store.set_disabled(account.id, Some("moved away"))
         })
         .await;
-    let told = " 904 * :SASL authentication failed: the account is disabled: moved away";
-    house.client().plain("alice", PASSWORD).await.expect(told);
-    house
+    let expected = " 904 * :SASL authentication failed: the account is disabled: moved away";
+    server
+        .client()
+        .plain("alice", PASSWORD)
+        .await
+        .expect(expected);
+    server
         .client()
         .plain("alice", "wrong password")
         .await
-        .expect("no account and secret like these");
-    let mut client = house.client();
-    client.ask_code("alice", "alice@example.org").await;
-    let code = house.code(1).await;
-    client.give_code(&code, &device(1)).await.expect(told);
-    house
+        .expect("wrong name or password");
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
+    client.submit_code(&code, &device(1)).await.expect(expected);
+    server
         .client()
         .plain("alice", &device(1))
         .await
-        .expect("no account and secret like these");
+        .expect("wrong name or password");
 
-    house
+    server
         .change_account("alice", |store, account| {
             store.set_disabled(account.id, None)
         })
         .await;
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
@@ -497,76 +506,76 @@ async fn the_owner_of_a_disabled_account_is_told_why_and_nobody_else_is() {
 }
 
 #[tokio::test]
-async fn a_revoked_account_is_opened_by_a_mailed_code_only() {
-    let house = House::new();
-    house
+async fn a_revoked_account_accepts_only_a_mailed_code() {
+    let server = TestServer::new();
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    let mut client = house.client();
-    client.ask_code("alice", "alice@example.org").await;
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
     client
-        .give_code(&house.code(1).await, &device(1))
+        .submit_code(&server.code(1).await, &device(1))
         .await
         .expect(" 903 ");
-    house
+    server
         .change_account("alice", |store, account| {
             assert_eq!(store.remove_credentials(account.id)?, 1);
             store.remove_password(account.id)
         })
         .await;
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
         .expect(" 904 ");
-    house
+    server
         .client()
         .plain("alice", &device(1))
         .await
         .expect(" 904 ");
-    let mut client = house.client();
-    client.ask_code("alice", "alice@example.org").await;
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
     client
-        .give_code(&house.code(2).await, &device(2))
+        .submit_code(&server.code(2).await, &device(2))
         .await
         .expect(" 903 ");
 }
 
 #[tokio::test]
-async fn the_name_of_a_deleted_account_is_nobodys_and_its_email_is_free() {
-    let house = House::new();
-    house
+async fn the_name_of_a_deleted_account_stays_reserved_and_its_email_is_free() {
+    let server = TestServer::new();
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    house
+    server
         .change_account("alice", |store, account| store.delete_account(&account))
         .await;
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
         .expect(" 904 ");
     for name in ["Alice", "a1ice"] {
-        let heard = house
+        let received = server
             .client()
             .send(&format!("REGISTER {name} eve@example.org :correct horse"))
             .await;
-        heard.expect("FAIL REGISTER ACCOUNT_EXISTS");
+        received.expect("FAIL REGISTER ACCOUNT_EXISTS");
     }
     assert!(
-        house
+        server
             .accounts
             .is_reserved(&"alice".parse().unwrap(), None)
             .await
             .unwrap()
     );
-    let mut client = house.client();
+    let mut client = server.client();
     client
         .send("REGISTER alina alice@example.org :correct horse")
         .await
         .expect("VERIFICATION_REQUIRED");
     client
-        .send(&format!("VERIFY alina {}", house.code(1).await))
+        .send(&format!("VERIFY alina {}", server.code(1).await))
         .await
         .expect("VERIFY SUCCESS");
 }

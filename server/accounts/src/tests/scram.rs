@@ -7,11 +7,11 @@ use super::*;
 
 const FIRST: &str = "n=alice,r=nonce";
 
-/// What the server challenged with, Base64 taken off.
-fn said(heard: &Heard) -> String {
-    let (_, text) = heard.lines[0]
+/// Returns the server's message, decoded from base64.
+fn decoded(received: &Received) -> String {
+    let (_, text) = received.lines[0]
         .split_once("AUTHENTICATE ")
-        .unwrap_or_else(|| panic!("{heard:?}"));
+        .unwrap_or_else(|| panic!("{received:?}"));
     String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
 }
 
@@ -20,7 +20,7 @@ fn sign(key: &[u8], text: &str) -> [u8; 32] {
     tag.as_ref().try_into().unwrap()
 }
 
-/// The client's last message, and the answer it expects.
+/// Returns the client's final message, and the reply that it expects.
 fn proof(challenge: &str, password: &str) -> (String, String) {
     let fields: Vec<&str> = challenge.splitn(3, ',').collect();
     let salt = STANDARD
@@ -57,60 +57,72 @@ fn proof(challenge: &str, password: &str) -> (String, String) {
 }
 
 async fn begin(client: &mut Client) -> String {
-    said(
+    decoded(
         &client
             .sasl("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
             .await,
     )
 }
 
-async fn registered() -> House {
-    let house = House::with(|config| config.accounts.verify_email = false);
-    house
+async fn registered() -> TestServer {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    server
         .client()
         .send("REGISTER alice alice@example.org :correct horse")
         .await
         .expect("SUCCESS");
-    house
+    server
 }
 
 #[tokio::test]
 async fn a_password_is_proved_and_so_is_the_server() {
-    let house = registered().await;
-    let mut client = house.client();
+    let server = registered().await;
+    let mut client = server.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
-    let heard = client.respond(last.as_bytes()).await;
-    assert_eq!(said(&heard), expected);
+    let received = client.respond(last.as_bytes()).await;
+    assert_eq!(decoded(&received), expected);
     client
         .send("AUTHENTICATE +")
         .await
         .expect(" 900 * * alice :")
         .expect(" 903 * :");
-    assert!(client.enter("alice").await.admitted().identity.is_some());
+    assert!(
+        client
+            .finish_handshake("alice")
+            .await
+            .admitted()
+            .identity
+            .is_some()
+    );
 }
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_name_look_alike() {
-    let house = registered().await;
-    house
+    let server = registered().await;
+    server
         .account("bob", "bob@example.org", Some(PASSWORD))
         .await;
     let mut answers = Vec::new();
     for name in ["alice", "bob", "nobody"] {
-        let mut client = house.client();
+        let mut client = server.client();
         let first = format!("n,,n={name},r=nonce");
         let salts: Vec<String> = [
-            said(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await),
-            said(&house.client().sasl("SCRAM-SHA-256", first.as_bytes()).await),
+            decoded(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await),
+            decoded(
+                &server
+                    .client()
+                    .sasl("SCRAM-SHA-256", first.as_bytes())
+                    .await,
+            ),
         ]
         .iter()
         .map(|challenge| challenge.split(',').nth(1).unwrap().to_owned())
         .collect();
         assert_eq!(salts[0], salts[1], "{name} has one salt");
-        let challenge = begin(&mut house.client()).await;
+        let challenge = begin(&mut server.client()).await;
         let (last, _) = proof(&challenge, "wrong horse");
         client.send("AUTHENTICATE *").await;
-        let challenge = said(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await);
+        let challenge = decoded(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await);
         let nonce = challenge.split(',').next().unwrap();
         let last = format!("c=biws,{nonce},p={}", last.split_once(",p=").unwrap().1);
         answers.push(client.respond(last.as_bytes()).await.lines);
@@ -123,46 +135,46 @@ async fn a_wrong_password_and_an_unknown_name_look_alike() {
 }
 
 #[tokio::test]
-async fn an_older_account_can_use_it_once_it_has_signed_in_by_plain() {
-    let house = House::new();
-    house
+async fn an_account_without_scram_keys_gets_them_by_signing_in_with_plain() {
+    let server = TestServer::new();
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    let mut client = house.client();
+    let mut client = server.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
     client
         .respond(last.as_bytes())
         .await
         .expect(" 904 ")
-        .expect("sign in by PLAIN once");
-    house
+        .expect("PLAIN");
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
         .expect(" 903 ");
-    let mut client = house.client();
+    let mut client = server.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
-    assert_eq!(said(&client.respond(last.as_bytes()).await), expected);
+    assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
 }
 
 #[tokio::test]
-async fn failures_count_and_a_disabled_account_stays_shut() {
-    let house = registered().await;
-    house
+async fn failures_are_limited_and_a_disabled_account_is_refused() {
+    let server = registered().await;
+    server
         .config
         .send_modify(|config| Arc::make_mut(config).limits.failed_sign_ins = 2);
     for _ in 0..2 {
-        let mut client = house.client_from("198.51.100.9", None);
+        let mut client = server.client_from("198.51.100.9", None);
         let (last, _) = proof(&begin(&mut client).await, "wrong horse");
         client.respond(last.as_bytes()).await.expect(" 904 ");
     }
-    let mut client = house.client();
+    let mut client = server.client();
     client
         .sasl("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
         .await
-        .expect("too many sign-ins have failed");
-    client.later(601);
-    house
+        .expect("too many failed sign-ins");
+    client.advance(601);
+    server
         .change_account("alice", |store, account| {
             store.set_disabled(account.id, Some("moved away"))
         })
@@ -176,9 +188,9 @@ async fn failures_count_and_a_disabled_account_stays_shut() {
 }
 
 #[tokio::test]
-async fn nothing_is_taken_for_a_proof_that_is_none() {
-    let house = registered().await;
-    let mut client = house.client();
+async fn malformed_and_repeated_proofs_are_refused() {
+    let server = registered().await;
+    let mut client = server.client();
     client
         .sasl("SCRAM-SHA-256", b"p=tls-unique,,n=alice,r=x")
         .await
@@ -194,21 +206,20 @@ async fn nothing_is_taken_for_a_proof_that_is_none() {
     client.respond(last.as_bytes()).await.expect(" 904 ");
 }
 
-/// Until it is admitted, the core tells by that whether the account's sessions were ended
-/// meanwhile.
+/// At admission, the core compares that time with the end of the account's sessions.
 #[tokio::test]
-async fn a_proof_is_no_younger_than_the_servers_look_at_the_record() {
-    let house = registered().await;
-    let mut client = house.client();
+async fn the_time_of_a_proof_is_that_of_reading_the_account() {
+    let server = registered().await;
+    let mut client = server.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
-    client.later(20);
+    client.advance(20);
     client
         .respond(last.as_bytes())
         .await
         .expect("AUTHENTICATE ");
-    client.later(20);
+    client.advance(20);
     client.send("AUTHENTICATE +").await.expect(" 903 * :");
-    let entered = client.enter("alice").await;
+    let entered = client.finish_handshake("alice").await;
     assert_eq!(
         entered.admitted().identity.as_ref().unwrap().proved_at,
         start()

@@ -131,7 +131,7 @@ impl Challenges {
         let verdict = challenge
             .mailed
             .as_mut()
-            .map(|mailed| mailed.judge(now, code));
+            .map(|mailed| mailed.check(now, code));
         if let Some(Verdict::Right) = verdict {
             challenge.is_used = true;
             return CodeCheck::Mailed { admin, fingerprint };

@@ -179,7 +179,7 @@ async fn import(
     let (import, dry_run) = operator
         .audited(&mut step, async |_| {
             let (QueryParams(options), CsvBody(content)) = (query?, file?);
-            let import = Import::read(kind, &content);
+            let import = Import::parse(kind, &content);
             if !options.dry_run && !options.confirm {
                 ensure_all_confirmed(operator, &import).await?;
             }
@@ -192,12 +192,12 @@ async fn import(
         let detail = format!("dry run, {rows} rows");
         operator.allow(&step, detail).await?;
         database
-            .dry_run(move |store| import.take_in(store, now, &by))
+            .dry_run(move |store| import.apply(store, now, &by))
             .await
     } else {
         database
             .write(Durability::Record, move |store| {
-                let imported = import.take_in(store, now, &by)?;
+                let imported = import.apply(store, now, &by)?;
                 let Imported {
                     added,
                     known,

@@ -78,7 +78,8 @@ async fn set(
         let detail = next.map(|next| next.message).unwrap_or_default();
         Ok(Ok((detail, store.maintenance()?)))
     });
-    let request = |next: &Option<Maintenance>| SetMaintenance(next.as_ref().map(Maintenance::told));
+    let request =
+        |next: &Option<Maintenance>| SetMaintenance(next.as_ref().map(Maintenance::refusal_text));
     let core = &operator.plane.control.core;
     let (next, ()) = core.commit_and_ask(commit, request).await?;
     let message = next.as_ref().map(|next| next.message.clone());

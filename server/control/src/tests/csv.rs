@@ -140,7 +140,7 @@ async fn an_imported_ban_takes_effect_at_once() {
     );
     assert_eq!(
         reply["rejected"][0],
-        json!({ "line": 4, "reason": "the ban has ended already" })
+        json!({ "line": 4, "reason": "the ban has already expired" })
     );
     assert!(
         alice

@@ -31,10 +31,7 @@ async fn during_maintenance_new_sessions_are_refused_and_existing_ones_stay() {
         let Admission::Closed { reason } = plane.admission(name).await else {
             panic!("{name} is let in")
         };
-        assert_eq!(
-            reason,
-            "Closed for maintenance, nobody new is let in just now: moving house"
-        );
+        assert_eq!(reason, "The server is closed for maintenance: moving house");
     }
     assert!(!alice.is_finished());
 

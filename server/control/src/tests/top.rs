@@ -85,7 +85,7 @@ async fn refused_sign_ins_of_both_ports_are_listed_newest_first() {
     let token = plane.open_session("root").await;
     plane
         .accounts
-        .tell_refused("alice", "192.0.2.66:700".parse().unwrap(), "wrong password");
+        .report_refusal("alice", "192.0.2.66:700".parse().unwrap(), "wrong password");
     plane.advance(SignedDuration::from_secs(60));
     plane.set_address("203.0.113.9");
     plane.login("ro\u{7}ot", "not this").await;
@@ -107,7 +107,7 @@ async fn refused_sign_ins_of_both_ports_are_listed_newest_first() {
     assert!(!refused.to_string().contains("not this"), "{refused}");
 
     for number in 0..50 {
-        plane.accounts.tell_refused(
+        plane.accounts.report_refusal(
             number.to_string(),
             "192.0.2.66:700".parse().unwrap(),
             "wrong password",

@@ -2,24 +2,24 @@
 
 use super::*;
 
-async fn signed_in(house: &House) -> Client {
-    let mut client = house.client();
+async fn signed_in(server: &TestServer) -> Client {
+    let mut client = server.client();
     client.plain("alice", PASSWORD).await.expect(" 903 ");
     client
 }
 
-async fn house_of_alice() -> House {
-    let house = House::new();
-    house
+async fn server_with_alice() -> TestServer {
+    let server = TestServer::new();
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    house
+    server
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_whoever_knows_it_and_the_owner_is_told() {
-    let house = house_of_alice().await;
-    let mut client = signed_in(&house).await;
+async fn a_password_is_changed_with_the_current_one_and_the_owner_is_notified() {
+    let server = server_with_alice().await;
+    let mut client = signed_in(&server).await;
     client.send("SETPASS :wrong horse").await.expect(" 461 ");
     client
         .send("SETPASS wrong :battery staple")
@@ -29,27 +29,27 @@ async fn a_password_is_changed_by_whoever_knows_it_and_the_owner_is_told() {
         .send("SETPASS correct short")
         .await
         .expect("FAIL SETPASS WEAK_PASSWORD alice :");
-    house
+    server
         .change_account("alice", |store, account| {
-            let kept = crate::password::hash_blocking("present");
-            store.set_password(account.id, &kept, &crate::scram::keys_of("present"))
+            let hash = crate::password::hash_blocking("present");
+            store.set_password(account.id, &hash, &crate::scram::keys_of("present"))
         })
         .await;
     client
         .send("SETPASS present :battery staple")
         .await
         .expect("SETPASS SUCCESS alice :");
-    let mail = house.mail(1).await;
+    let mail = server.mail(1).await;
     assert!(
         mail.contains("To: alice@example.org") && mail.contains("was changed"),
         "{mail}"
     );
-    house
+    server
         .client()
         .plain("alice", "battery staple")
         .await
         .expect(" 903 ");
-    house
+    server
         .client()
         .plain("alice", "present")
         .await
@@ -58,18 +58,18 @@ async fn a_password_is_changed_by_whoever_knows_it_and_the_owner_is_told() {
 
 #[tokio::test]
 async fn a_forgotten_password_is_changed_by_a_mailed_code() {
-    let house = house_of_alice().await;
-    let mut client = signed_in(&house).await;
+    let server = server_with_alice().await;
+    let mut client = signed_in(&server).await;
     client
         .send("SETPASS * :battery staple")
         .await
         .expect("SETPASS VERIFICATION_REQUIRED alice :");
-    let code = house.code(1).await;
+    let code = server.code(1).await;
     client
         .send(&format!("VERIFY alice {}", another(&code)))
         .await
         .expect("4 tries are left");
-    house
+    server
         .client()
         .plain("alice", "battery staple")
         .await
@@ -78,8 +78,8 @@ async fn a_forgotten_password_is_changed_by_a_mailed_code() {
         .send(&format!("VERIFY alice {code}"))
         .await
         .expect("VERIFY SUCCESS alice :");
-    house.mail(2).await;
-    house
+    server.mail(2).await;
+    server
         .client()
         .plain("alice", "battery staple")
         .await
@@ -91,12 +91,12 @@ async fn a_forgotten_password_is_changed_by_a_mailed_code() {
 }
 
 #[tokio::test]
-async fn guessing_the_present_password_is_limited() {
-    let house = house_of_alice().await;
-    house
+async fn guessing_the_current_password_is_limited() {
+    let server = server_with_alice().await;
+    server
         .config
         .send_modify(|config| Arc::make_mut(config).limits.failed_sign_ins = 2);
-    let mut client = signed_in(&house).await;
+    let mut client = signed_in(&server).await;
     for _ in 0..2 {
         client
             .send("SETPASS wrong :battery staple")
@@ -110,9 +110,9 @@ async fn guessing_the_present_password_is_limited() {
 }
 
 #[tokio::test]
-async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_told() {
-    let house = house_of_alice().await;
-    let mut client = signed_in(&house).await;
+async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_notified() {
+    let server = server_with_alice().await;
+    let mut client = signed_in(&server).await;
     client
         .send("SETEMAIL nonsense")
         .await
@@ -129,10 +129,10 @@ async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_told() 
         .send("SETEMAIL new@example.org")
         .await
         .expect("SETEMAIL VERIFICATION_REQUIRED alice :");
-    let mail = house.mail(1).await;
+    let mail = server.mail(1).await;
     assert!(mail.contains("To: new@example.org"), "{mail}");
     let code = code_in(&mail).unwrap();
-    house
+    server
         .client()
         .plain("new@example.org", PASSWORD)
         .await
@@ -141,36 +141,36 @@ async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_told() 
         .send(&format!("VERIFY * {code}"))
         .await
         .expect("VERIFY SUCCESS alice :");
-    let mail = house.mail(2).await;
+    let mail = server.mail(2).await;
     assert!(
         mail.contains("To: alice@example.org") && code_in(&mail).is_none(),
         "{mail}"
     );
-    house
+    server
         .client()
         .plain("new@example.org", PASSWORD)
         .await
         .expect(" 903 ");
-    house
+    server
         .client()
         .plain("alice@example.org", PASSWORD)
         .await
         .expect(" 904 ");
-    let admitted = client.enter("alice").await;
+    let admitted = client.finish_handshake("alice").await;
     let identity = admitted.admitted().identity.as_ref().unwrap();
     assert_eq!(
         identity.email.as_ref().unwrap().as_str(),
         "new@example.org",
-        "bans go by the new one"
+        "bans apply to the new one"
     );
 }
 
 #[tokio::test]
-async fn the_email_of_another_cannot_be_taken_nor_found_out() {
-    let house = house_of_alice().await;
-    house.account("bob", "bob@example.org", None).await;
-    house.ban("*@spam.example").await;
-    let mut client = signed_in(&house).await;
+async fn the_email_of_another_account_can_be_neither_used_nor_discovered() {
+    let server = server_with_alice().await;
+    server.account("bob", "bob@example.org", None).await;
+    server.ban("*@spam.example").await;
+    let mut client = signed_in(&server).await;
     client
         .send("SETEMAIL x@spam.example")
         .await
@@ -179,7 +179,7 @@ async fn the_email_of_another_cannot_be_taken_nor_found_out() {
         .send("SETEMAIL bob@example.org")
         .await
         .expect("SETEMAIL VERIFICATION_REQUIRED alice :");
-    let mail = house.mail(1).await;
+    let mail = server.mail(1).await;
     assert!(
         mail.contains("To: bob@example.org") && code_in(&mail).is_none(),
         "{mail}"
@@ -188,18 +188,18 @@ async fn the_email_of_another_cannot_be_taken_nor_found_out() {
         client
             .send("VERIFY alice 123456")
             .await
-            .expect(&crate::registration::tries(left));
+            .expect(&crate::registration::tries_left(left));
     }
 }
 
 #[tokio::test]
-async fn where_emails_are_not_verified_one_is_set_or_left_out_at_once() {
-    let house = House::with(|config| config.accounts.verify_email = false);
-    house
+async fn without_verification_an_email_is_changed_or_removed_at_once() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    house.account("bob", "bob@example.org", None).await;
-    let mut client = signed_in(&house).await;
+    server.account("bob", "bob@example.org", None).await;
+    let mut client = signed_in(&server).await;
     client
         .send("SETEMAIL bob@example.org")
         .await
@@ -216,7 +216,7 @@ async fn where_emails_are_not_verified_one_is_set_or_left_out_at_once() {
         .send("SETEMAIL new@example.org")
         .await
         .expect("SETEMAIL SUCCESS alice :");
-    house
+    server
         .client()
         .plain("new@example.org", PASSWORD)
         .await
@@ -224,11 +224,11 @@ async fn where_emails_are_not_verified_one_is_set_or_left_out_at_once() {
 }
 
 #[tokio::test]
-async fn only_whoever_is_signed_in_changes_anything() {
-    let house = house_of_alice().await;
+async fn changes_require_a_sign_in() {
+    let server = server_with_alice().await;
     for line in ["SETPASS * :battery staple", "SETEMAIL new@example.org"] {
         let command = line.split(' ').next().unwrap();
-        house
+        server
             .client()
             .send(line)
             .await
@@ -238,11 +238,11 @@ async fn only_whoever_is_signed_in_changes_anything() {
 
 #[tokio::test]
 async fn mails_about_changes_are_limited() {
-    let house = house_of_alice().await;
-    house
+    let server = server_with_alice().await;
+    server
         .config
         .send_modify(|config| Arc::make_mut(config).limits.mails_per_hour = 1);
-    let mut client = signed_in(&house).await;
+    let mut client = signed_in(&server).await;
     client
         .send("SETEMAIL new@example.org")
         .await
@@ -257,17 +257,17 @@ async fn mails_about_changes_are_limited() {
         .expect("FAIL SETPASS TEMPORARILY_UNAVAILABLE alice :");
 }
 
-/// Between the sign-in and the admission there is nobody yet whose sessions could be ended.
+/// Between sign-in and admission the core does not know the session, so it cannot end it.
 #[tokio::test]
-async fn whoever_is_shut_out_before_admission_changes_nothing() {
+async fn a_session_that_lost_access_before_admission_changes_nothing() {
     for revoked in [false, true] {
-        let house = House::with(|config| config.accounts.verify_email = false);
-        house
+        let server = TestServer::with(|config| config.accounts.verify_email = false);
+        server
             .account("alice", "alice@example.org", Some(PASSWORD))
             .await;
-        let mut client = house.client_from("192.0.2.1", Some([9; 32]));
+        let mut client = server.client_from("192.0.2.1", Some([9; 32]));
         client.plain("alice", PASSWORD).await.expect(" 903 ");
-        house
+        server
             .change_account("alice", move |store, account| {
                 if revoked {
                     store.remove_password(account.id)
@@ -291,7 +291,7 @@ async fn whoever_is_shut_out_before_admission_changes_nothing() {
             .send("CREDENTIAL ADD")
             .await
             .expect("FAIL CREDENTIAL ACCOUNT_REQUIRED ADD :");
-        house
+        server
             .client()
             .plain("alice", "battery staple")
             .await
@@ -300,9 +300,9 @@ async fn whoever_is_shut_out_before_admission_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_device_that_was_revoked_before_admission_changes_nothing() {
-    let house = House::with(|config| config.accounts.verify_email = false);
-    let mut client = house.client();
+async fn a_device_revoked_before_admission_changes_nothing() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    let mut client = server.client();
     client
         .send(&format!("REGISTER alice alice@example.org {}", device(1)))
         .await
@@ -311,7 +311,7 @@ async fn a_device_that_was_revoked_before_admission_changes_nothing() {
         .send("SETEMAIL new@example.org")
         .await
         .expect("SETEMAIL SUCCESS alice :");
-    house
+    server
         .change_account("alice", |store, account| {
             store.remove_credentials(account.id).map(drop)
         })
@@ -322,20 +322,20 @@ async fn a_device_that_was_revoked_before_admission_changes_nothing() {
         .expect("FAIL SETPASS ACCOUNT_REQUIRED alice :");
 }
 
-/// The core tells by that whether the account's sessions were ended since.
+/// The core compares that time with the end of the account's sessions.
 #[tokio::test]
-async fn a_change_proves_nothing_anew() {
-    let house = House::with(|config| config.accounts.verify_email = false);
-    house
+async fn a_change_does_not_renew_the_time_of_the_proof() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    let mut client = signed_in(&house).await;
-    client.later(20);
+    let mut client = signed_in(&server).await;
+    client.advance(20);
     client
         .send("SETEMAIL new@example.org")
         .await
         .expect("SETEMAIL SUCCESS alice :");
-    let entered = client.enter("alice").await;
+    let entered = client.finish_handshake("alice").await;
     assert_eq!(
         entered.admitted().identity.as_ref().unwrap().proved_at,
         start()
@@ -343,18 +343,18 @@ async fn a_change_proves_nothing_anew() {
 }
 
 #[tokio::test]
-async fn an_email_that_is_banned_while_its_code_is_on_the_way_is_not_taken() {
-    let house = house_of_alice().await;
-    let mut client = signed_in(&house).await;
+async fn an_email_banned_while_its_code_is_on_the_way_is_refused() {
+    let server = server_with_alice().await;
+    let mut client = signed_in(&server).await;
     client
         .send("SETEMAIL new@example.org")
         .await
         .expect("VERIFICATION_REQUIRED");
-    let code = house.code(1).await;
-    house.ban("new@example.org").await;
-    let heard = client.send(&format!("VERIFY alice {code}")).await;
-    heard.expect("FAIL VERIFY UNACCEPTABLE_EMAIL alice :You are banned");
-    house
+    let code = server.code(1).await;
+    server.ban("new@example.org").await;
+    let received = client.send(&format!("VERIFY alice {code}")).await;
+    received.expect("FAIL VERIFY UNACCEPTABLE_EMAIL alice :You are banned");
+    server
         .client()
         .plain("alice@example.org", PASSWORD)
         .await

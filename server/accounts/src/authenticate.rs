@@ -1,4 +1,9 @@
-//! Proving to be an account: by password, device credential or client certificate.
+//! Authentication by password, device credential, SCRAM proof or client certificate.
+//!
+//! These methods of [`Accounts`] check one proof and return an [`Identity`], or say why it was
+//! [`Refused`]. They apply the limits on failures and count failures themselves. They do not know
+//! the state of the session; that is [`sign_in`](super::sign_in), which also documents the order of
+//! the checks. A mailed code is checked in [`email_code`](super::email_code).
 
 use std::fmt;
 
@@ -6,9 +11,9 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, DeviceCredential};
 use subtle::ConstantTimeEq as _;
 
-use super::registration::tries;
+use super::registration::tries_left;
 use super::sasl::Claim;
-use super::scram::{self, ClientFirst, NoProof};
+use super::scram::{self, ClientFirst, ProofError};
 use rookery_base::net::network;
 
 use super::throttle::{Key, Wait};
@@ -18,85 +23,91 @@ use rookery_chat::event::Identity;
 use rookery_record::{Account, Credential, CredentialId, CredentialKind};
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
-/// Why a proof is not taken. The texts are for the person who signs in.
+/// Why a proof was refused. The texts are shown to the person who signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Name or secret are wrong; which of them is not told.
+    /// The name or the secret is wrong; which of them is not disclosed.
     Wrong,
-    /// The payload does not have the mechanism's form.
+    /// The payload does not have the format of the mechanism.
     BadForm,
-    /// Too many have failed lately.
+    /// Too many recent sign-ins have failed.
     Throttled(Wait),
-    /// Too many mails were asked for lately.
+    /// Too many mails were requested recently.
     TooManyMails(Wait),
-    /// The connection came without a client certificate.
+    /// The connection has no client certificate.
     NoCertificate,
-    /// The client certificate belongs to no account, or to another than the one named.
+    /// The client certificate belongs to no account, or not to the one named.
     UnknownCertificate,
-    /// Name or password are wrong, or the password's SCRAM keys are not known yet.
+    /// The name or the password is wrong, or the account has no SCRAM keys yet.
     WrongScram,
-    /// The session is signed in to another account, and cannot go over.
-    SignedIn { name: AccountName },
-    /// There is no account of that name.
+    /// The session is signed in to another account and cannot change it.
+    SignedIn {
+        /// The account that the session is signed in to.
+        name: AccountName,
+    },
+    /// There is no account with this name.
     NoAccount,
-    /// The account has no email that a code could go to.
+    /// The account has no email address to send a code to.
     NoEmail,
-    /// The code is wrong; so many tries are left.
-    WrongCode { attempts_left: u8 },
-    /// No code will do for this challenge any more.
+    /// The code is wrong.
+    WrongCode {
+        /// How many more codes will be checked.
+        attempts_left: u8,
+    },
+    /// The challenge has expired, or no tries are left.
     DeadCode,
-    /// It was the account's owner, and an admin has disabled the account.
-    Disabled { reason: String },
-    /// The record cannot be read or written just now.
+    /// The proof was valid, but an admin has disabled the account.
+    Disabled {
+        /// The admin's reason.
+        reason: String,
+    },
+    /// The database cannot be read or written.
     Unavailable,
+}
+
+impl Refused {
+    /// Returns the reason as a text for the person, without the prefix that `Display` adds.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Wrong => "wrong name or password".to_owned(),
+            Self::BadForm => "malformed response".to_owned(),
+            Self::Throttled(Wait { minutes }) => format!(
+                "too many failed sign-ins; try again in {minutes} min, or from a device that is \
+                 already signed in"
+            ),
+            Self::TooManyMails(Wait { minutes }) => {
+                format!("too many codes were requested; try again in {minutes} min")
+            }
+            Self::NoCertificate => "this connection has no client certificate".to_owned(),
+            Self::UnknownCertificate => {
+                "the client certificate does not belong to the account".to_owned()
+            }
+            Self::WrongScram => "wrong name or password; if the account has never used SCRAM \
+                                 here, sign in once with PLAIN"
+                .to_owned(),
+            Self::SignedIn { name } => {
+                format!("You are signed in as {name}; reconnect to sign in to another account")
+            }
+            Self::NoEmail => "the account has no email address to send a code to".to_owned(),
+            Self::NoAccount => "no account has this name".to_owned(),
+            Self::WrongCode { attempts_left: 0 } | Self::DeadCode => {
+                "the code is no longer valid; request a new one".to_owned()
+            }
+            Self::WrongCode { attempts_left } => {
+                format!("wrong code; {}", tries_left(*attempts_left))
+            }
+            Self::Disabled { reason } => format!("the account is disabled: {reason}"),
+            Self::Unavailable => "sign-in is temporarily unavailable; try again later".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wrong => out.write_str("SASL authentication failed: no account and secret like these"),
-            Self::BadForm => {
-                out.write_str("SASL authentication failed: the response does not have the mechanism's form")
-            }
-            Self::Throttled(Wait { minutes }) => write!(
-                out,
-                "SASL authentication failed: too many sign-ins have failed; try again in {minutes} min, or from a \
-                 device that is known already"
-            ),
-            Self::TooManyMails(Wait { minutes }) => write!(
-                out,
-                "SASL authentication failed: too many codes were asked for; try again in {minutes} min"
-            ),
-            Self::NoCertificate => out.write_str(
-                "SASL authentication failed: this connection was made without a client certificate",
-            ),
-            Self::UnknownCertificate => {
-                out.write_str("SASL authentication failed: the client certificate is not that of an account")
-            }
-            Self::WrongScram => out.write_str(
-                "SASL authentication failed: no account and password like these; if yours is from before SCRAM came \
-                 here, sign in by PLAIN once",
-            ),
-            Self::SignedIn { name } => {
-                write!(out, "You are signed in as {name}; connect anew to be someone else")
-            }
-            Self::NoEmail => out.write_str(
-                "SASL authentication failed: the account has no email that a code could be sent to",
-            ),
-            Self::NoAccount => out.write_str("SASL authentication failed: no account has exactly that name"),
-            Self::WrongCode { attempts_left: 0 } | Self::DeadCode => {
-                out.write_str("SASL authentication failed: the code will not do any more; ask for a new one")
-            }
-            Self::WrongCode { attempts_left } => {
-                write!(out, "SASL authentication failed: that is not the code; {}", tries(*attempts_left))
-            }
-            Self::Disabled { reason } => {
-                write!(out, "SASL authentication failed: the account is disabled: {reason}")
-            }
-            Self::Unavailable => {
-                out.write_str("SASL authentication failed: sign-in is out of order just now; try again later")
-            }
+        if !matches!(self, Self::SignedIn { .. }) {
+            out.write_str("SASL authentication failed: ")?;
         }
+        out.write_str(&self.reason())
     }
 }
 
@@ -107,9 +118,13 @@ impl From<StoreError> for Refused {
     }
 }
 
-/// The owner of the account, unless it is disabled: only its owner is told so. It has come with
-/// that credential, if one belongs to its device.
-pub fn proved(
+/// Returns the identity of the account's owner, who signed in with `credential`, or with a password
+/// if that is `None`. To be called after the proof only: a refusal discloses that the account is
+/// disabled.
+///
+/// # Errors
+/// [`Refused::Disabled`] if an admin has disabled the account.
+pub(crate) fn proved(
     account: &Account,
     now: Timestamp,
     credential: Option<CredentialId>,
@@ -125,10 +140,12 @@ pub fn proved(
     }
 }
 
-/// The account of someone who has signed in, unless it is disabled, or what they came with opens it
-/// no more: whoever is shut out changes nothing from then on, admitted or not. To be asked in the
-/// transaction of the change.
-pub fn still_opened(store: &Store, owner: &Identity) -> StoreResult<Option<Account>> {
+/// Returns the account of a signed-in `owner`, or `None` if it no longer accepts what the owner
+/// signed in with: it has been deleted or disabled, or the password or credential removed.
+///
+/// Every change that an owner makes to an account calls this in its own transaction, so that
+/// nothing can be changed after access has been revoked, even before the session is closed.
+pub(crate) fn still_authorized(store: &Store, owner: &Identity) -> StoreResult<Option<Account>> {
     let Some(account) = store
         .account(owner.id)?
         .filter(|account| account.disabled.is_none())
@@ -146,12 +163,11 @@ pub fn still_opened(store: &Store, owner: &Identity) -> StoreResult<Option<Accou
 }
 
 /// A SCRAM exchange that waits for the client's proof.
-pub struct Scram {
-    /// None where there is none, or none with such keys.
+pub(crate) struct Scram {
+    /// `None` if the account does not exist or has no SCRAM keys: no proof is then accepted.
     account: Option<Account>,
-    /// When the record was asked for it: whatever became of the account since then, this proof is
-    /// older.
-    asked_at: Timestamp,
+    /// When the account was read: a later change of the account makes this proof stale.
+    read_at: Timestamp,
     challenge: scram::Challenge,
     keys: [Key; 2],
 }
@@ -166,11 +182,10 @@ fn account_of(store: &Store, claim: &Claim) -> Result<Option<Account>, StoreErro
 impl Accounts {
     /// Checks a password or device credential.
     ///
-    /// Failures are counted by address and by name. A device credential of ours holds 256 random
-    /// bits, so guessing is no danger, and it is checked before the counts: however many strangers
-    /// fail at an account's name, its owner's devices still open it. Only passwords have to wait
-    /// then.
-    pub async fn prove_by_secret(
+    /// Failures are counted by address and by name or email. A device credential that this server
+    /// defined holds 256 random bits and cannot be guessed, so it is compared before the limits
+    /// apply: strangers who exhaust the limit of an account must not lock out its devices.
+    pub(crate) async fn authenticate_by_secret(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -191,15 +206,15 @@ impl Accounts {
             Key::FailuresFrom(network(peer.address.ip())),
             Key::FailuresFor(claim.folded().to_owned()),
         ];
-        let beyond_guessing = device.is_some() && DeviceCredential::parse(&secret).is_some();
-        if !beyond_guessing {
-            // As many as are hashed at once: between the check and the count no more than these can
-            // slip through.
-            let _turn = self
-                .turns
+        let is_unguessable = device.is_some() && DeviceCredential::parse(&secret).is_some();
+        if !is_unguessable {
+            // Held from the check of the limit to the count of the failure: at most as many guesses
+            // as there are permits can exceed the limit.
+            let _permit = self
+                .password_checks
                 .acquire()
                 .await
-                .expect("the turns are never closed");
+                .expect("the semaphore is never closed");
             let limit = self.config.get().limits.failed_sign_ins;
             self.throttle
                 .check(now, &keys, limit)
@@ -207,26 +222,28 @@ impl Accounts {
             let stored = account
                 .as_ref()
                 .and_then(|account| account.password_hash.clone());
-            // Names are public, but whose email is known is not: the same time is taken for all.
+            // A hash is computed for every claim, so that the time of the answer does not disclose
+            // which emails are known.
             if device.is_none() && !password::verify(secret.clone(), stored).await {
                 self.throttle.add(now, &keys);
                 METRICS.chat_sign_ins_refused.increment();
                 let account = account.as_ref().map(|account| account.name.as_str());
-                tracing::info!(address = %peer.address, account, "a sign-in failed");
+                tracing::info!(address = %peer.address, account, "sign-in failed");
                 return Err(Refused::Wrong);
             }
         }
         let account = account.ok_or(Refused::Wrong)?;
         match device {
-            Some(device) => self.note_use(device, now).await,
-            None => self.learn_scram_keys(&account, secret).await,
+            Some(device) => self.record_use(device, now).await,
+            None => self.store_missing_scram_keys(&account, secret).await,
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
         proved(&account, now, device)
     }
 
-    /// Checks the client certificate. It cannot be guessed, so nothing is counted.
-    pub async fn prove_by_certificate(
+    /// Checks the client certificate of the connection. It cannot be guessed, so failures are not
+    /// counted.
+    pub(crate) async fn authenticate_by_certificate(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -251,29 +268,33 @@ impl Accounts {
         });
         let used = used.map(|used| used.id);
         if let Some(used) = used {
-            self.note_use(used, now).await;
+            self.record_use(used, now).await;
         }
-        tracing::info!(address = %peer.address, account = %account.name, "signed in by certificate");
+        tracing::info!(
+            address = %peer.address,
+            account = %account.name,
+            "signed in with a client certificate"
+        );
         proved(&account, now, used)
     }
 
-    /// Whether the address may try another code.
-    pub fn check_tries(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
+    /// Checks whether the address of `peer` may try another code.
+    pub(crate) fn check_failures(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
         let limit = self.config.get().limits.failed_sign_ins;
         self.throttle
             .check(now, &[Key::FailuresFrom(network(peer.address.ip()))], limit)
     }
 
-    /// A code from the address was wrong.
-    pub fn add_failure(&self, now: Timestamp, peer: &Peer) {
+    /// Counts a wrong code from the address of `peer`.
+    pub(crate) fn add_failure(&self, now: Timestamp, peer: &Peer) {
         METRICS.chat_sign_ins_refused.increment();
         self.throttle
             .add(now, &[Key::FailuresFrom(network(peer.address.ip()))]);
     }
 
-    /// Begins to check a password by SCRAM: what the client is answered, and what its proof is
-    /// judged by. An account that is not there, or has no such keys, looks like any other.
-    pub async fn begin_scram(
+    /// Begins a SCRAM exchange. Returns the server's first message and what the client's proof is
+    /// checked against. An account that does not exist or has no SCRAM keys gets decoy keys.
+    pub(crate) async fn begin_scram(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -287,7 +308,7 @@ impl Accounts {
             .check(now, &keys, self.config.get().limits.failed_sign_ins)
             .map_err(Refused::Throttled)?;
         let secret = self
-            .nobodys_secret
+            .decoy_key
             .get_or_try_init(|| {
                 self.database
                     .write(Durability::Record, |store| store.secret("scram"))
@@ -306,21 +327,21 @@ impl Accounts {
             .await?;
         let (account, real) = found.unzip();
         let is_real = real.is_some();
-        let scram_keys = real.unwrap_or_else(|| scram::keys_of_nobody(secret, &first.claim));
+        let scram_keys = real.unwrap_or_else(|| scram::decoy_keys(secret, &first.claim));
         let (answer, challenge) = first.challenge(scram_keys, is_real);
         Ok((
             answer,
             Scram {
                 account,
-                asked_at: now,
+                read_at: now,
                 challenge,
                 keys,
             },
         ))
     }
 
-    /// Judges the proof of the password. Gives the server's own proof, and who it was.
-    pub fn finish_scram(
+    /// Checks the client's SCRAM proof. Returns the server's final message and the identity.
+    pub(crate) fn finish_scram(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -332,23 +353,23 @@ impl Accounts {
             .check(now, &scram.keys, limit)
             .map_err(Refused::Throttled)?;
         let name = scram.account.as_ref().map(|account| account.name.as_str());
-        match (scram.challenge.judge(payload), &scram.account) {
+        match (scram.challenge.check(payload), &scram.account) {
             (Ok(answer), Some(account)) => {
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
-                Ok((answer, proved(account, scram.asked_at, None)?))
+                Ok((answer, proved(account, scram.read_at, None)?))
             }
-            (Err(NoProof::BadForm), _) => Err(Refused::BadForm),
-            (Err(NoProof::Wrong) | Ok(_), _) => {
+            (Err(ProofError::BadForm), _) => Err(Refused::BadForm),
+            (Err(ProofError::Wrong) | Ok(_), _) => {
                 self.throttle.add(now, &scram.keys);
                 METRICS.chat_sign_ins_refused.increment();
-                tracing::info!(address = %peer.address, account = name, "a sign-in failed");
+                tracing::info!(address = %peer.address, account = name, "sign-in failed");
                 Err(Refused::WrongScram)
             }
         }
     }
 
-    /// Keeps the password for SCRAM too, if that was not done when it was set.
-    async fn learn_scram_keys(&self, account: &Account, password: String) {
+    /// Derives and stores the SCRAM keys of a verified password that was set without them.
+    async fn store_missing_scram_keys(&self, account: &Account, password: String) {
         let (id, hash) = (account.id, account.password_hash.clone());
         let known = self
             .database
@@ -358,15 +379,19 @@ impl Accounts {
             return;
         }
         let keys = password::scram_keys(password).await;
-        let learnt = self.database.write(Durability::Record, move |store| {
-            // It may have been changed meanwhile.
+        let stored = self.database.write(Durability::Record, move |store| {
+            // The password may have been changed since.
             match store.account(id)? {
                 Some(account) if account.password_hash == hash => store.set_scram_keys(id, &keys),
                 _ => Ok(()),
             }
         });
-        if let Err(error) = learnt.await {
-            tracing::warn!(%error, account = %account.name, "the SCRAM keys of a password could not be kept");
+        if let Err(error) = stored.await {
+            tracing::warn!(
+                %error,
+                account = %account.name,
+                "the SCRAM keys of a password could not be stored"
+            );
         }
     }
 
@@ -382,12 +407,12 @@ impl Accounts {
             .await
     }
 
-    async fn note_use(&self, credential: CredentialId, now: Timestamp) {
-        let noted = self.database.write(Durability::Message, move |store| {
+    async fn record_use(&self, credential: CredentialId, now: Timestamp) {
+        let recorded = self.database.write(Durability::Message, move |store| {
             store.set_credential_used(credential, now)
         });
-        if let Err(error) = noted.await {
-            tracing::warn!(%error, "the use of a credential could not be noted");
+        if let Err(error) = recorded.await {
+            tracing::warn!(%error, "the use of a credential could not be recorded");
         }
     }
 }

@@ -1,51 +1,55 @@
-//! Changing what an account is opened by, for whoever is signed in to it: `SETPASS` and `SETEMAIL`.
+//! `SETPASS` and `SETEMAIL`, commands of this server: change the password or email of the account
+//! that the session is signed in to.
 //!
-//! - `SETPASS <present password> <new password>` → `SETPASS SUCCESS <account> :text`. With `*` for
-//!   the present password, a code is mailed to the account's email and `VERIFY <account> <code>`
+//! - `SETPASS <current password> <new password>` → `SETPASS SUCCESS <account> :text`. With `*` for
+//!   the current password, a code is mailed to the account's email and `VERIFY <account> <code>`
 //!   completes the change; an account that has neither password nor email needs neither.
 //! - `SETEMAIL <email>` → `SETEMAIL VERIFICATION_REQUIRED <account> :text`, and `VERIFY` with the
-//!   code that was mailed to the new email; the old one is told. Where emails are not verified, the
-//!   change is made at once, and `SETEMAIL *` leaves the account without one.
+//!   code that was mailed to the new email; the old one is notified. Where emails are not verified,
+//!   the change is made at once, and `SETEMAIL *` removes the email.
 //!
-//! Open sessions, devices and certificates stay; `CREDENTIAL` takes these away.
+//! Sessions, devices and certificates are not affected; `CREDENTIAL` revokes these.
 
 use jiff::Timestamp;
 use rookery_protocol::Email;
 use tokio::sync::watch;
 
+use super::authenticate::still_authorized;
 use super::codes::{PendingCode, Verdict};
-use super::proof::still_opened;
-use super::registration::{Failure, NewSecret, ban_against, banned, failure, new_secret, tries};
+use super::registration::{
+    Failure, NewSecret, ban_against, banned, failure, new_secret, tries_left,
+};
 use rookery_base::net::network;
 
+use super::password::{self, StoredPassword};
 use super::throttle::{Key, Wait};
-use super::{Accounts, Peer, letters, password};
+use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::Account;
 use rookery_store::Durability;
 
-/// What is to be another.
+/// What is to be changed, and its new value.
 enum What {
-    Password(password::Kept),
-    /// A decoy is the email of another account: no code makes the change.
+    Password(StoredPassword),
     Email {
         email: Email,
+        /// The email belongs to another account: no code completes the change.
         is_decoy: bool,
     },
 }
 
 /// A change that waits for its mailed code.
-pub struct PendingChange {
+pub(crate) struct PendingChange {
     what: What,
     code: PendingCode,
 }
 
-/// What a change has come to.
-pub enum Changed {
-    /// It is made; who the session's owner is from now on, and words for the person.
+/// The outcome of a requested change.
+pub(crate) enum Changed {
+    /// The change is made: the identity from now on, and a text for the person.
     Made(Box<Identity>, &'static str),
-    /// A code is on its way to that email.
+    /// A code is on its way to the email `to`.
     CodeMailed {
         change: Box<PendingChange>,
         to: Email,
@@ -53,13 +57,13 @@ pub enum Changed {
     },
 }
 
-const PASSWORD_SET: &str = "The password is set. Open sessions, devices and certificates stay; CREDENTIAL LIST shows those";
-const EMAIL_SET: &str = "The email is set";
+const PASSWORD_SET: &str = "Password changed. Sessions, devices and certificates are not affected; \
+                            CREDENTIAL LIST shows them";
+const EMAIL_SET: &str = "Email changed";
 
 impl Accounts {
-    /// Puts a password in the place of the one before. `current` is `*` for whoever does not know
-    /// it.
-    pub async fn change_password(
+    /// Changes the password, or mails a code that does if `current` is `*`.
+    pub(crate) async fn change_password(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -73,12 +77,12 @@ impl Accounts {
         else {
             return Err(failure(
                 "UNACCEPTABLE_PASSWORD",
-                "That has the form of a device credential",
+                "This looks like a device credential; choose another password",
             ));
         };
         let account = self.account_of(owner).await?;
         if current == "*" && account.email.is_none() && account.password_hash.is_some() {
-            let text = "The account has no email to send a code to; give its present password";
+            let text = "The account has no email to send a code to; give the current password";
             return Err(failure("INVALID_PASSWORD", text));
         }
         if current != "*" {
@@ -87,25 +91,25 @@ impl Accounts {
         if let Some(email) = &account.email {
             self.count_mail(now, peer, Some(email))?;
         }
-        let kept = password::keep(new).await;
+        let password = StoredPassword::derive(new).await;
         let Some(to) = account.email.filter(|_| current == "*") else {
-            return self.set_password(peer, owner, kept).await;
+            return self.set_password(peer, owner, password).await;
         };
         let (digits, code) = PendingCode::issue(now);
-        let letter = letters::new_password(&config.chat.network, &owner.name, &to, &digits);
+        let mail = mail_templates::new_password(&config.chat.network, &owner.name, &to, &digits);
         let change = Box::new(PendingChange {
-            what: What::Password(kept),
+            what: What::Password(password),
             code,
         });
         Ok(Changed::CodeMailed {
             change,
             to,
-            follow: self.mailer.send(letter),
+            follow: self.mailer.send(mail),
         })
     }
 
-    /// Puts an email in the place of the one before.
-    pub async fn change_email(
+    /// Changes or removes the email, or mails a code that does where emails are verified.
+    pub(crate) async fn change_email(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -117,7 +121,7 @@ impl Accounts {
             if config.accounts.verify_email {
                 return Err(failure(
                     "INVALID_EMAIL",
-                    "An account needs an email address here",
+                    "Accounts on this server need an email address",
                 ));
             }
             return self.set_email(now, peer, owner, None).await;
@@ -137,21 +141,21 @@ impl Accounts {
         if holder.as_ref().is_some_and(|holder| holder.id == owner.id) {
             return Err(failure(
                 "UNACCEPTABLE_EMAIL",
-                "That is the account's email already",
+                "This is already the email of your account",
             ));
         }
         if !config.accounts.verify_email {
-            // The answer tells whether another account has it.
+            // The reply discloses whether another account has the email.
             self.count_registration(now, peer)?;
             return self.set_email(now, peer, owner, Some(email)).await;
         }
         self.count_mail(now, peer, Some(&email))?;
         let (digits, code) = PendingCode::issue(now);
-        let letter = match &holder {
-            None => letters::new_email(&config.chat.network, &owner.name, &email, &digits),
+        let mail = match &holder {
+            None => mail_templates::new_email(&config.chat.network, &owner.name, &email, &digits),
             Some(holder) => {
                 let known = holder.email.as_ref().unwrap_or(&email);
-                letters::already_registered(&config.chat.network, holder, known)
+                mail_templates::already_registered(&config.chat.network, holder, known)
             }
         };
         let what = What::Email {
@@ -162,12 +166,12 @@ impl Accounts {
         Ok(Changed::CodeMailed {
             change,
             to: email,
-            follow: self.mailer.send(letter),
+            follow: self.mailer.send(mail),
         })
     }
 
-    /// Makes a change if the code is right. None: it waits for another try.
-    pub async fn confirm_change(
+    /// Makes the change if the code is right. Also returns the change if it still waits for a code.
+    pub(crate) async fn confirm_change(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -175,18 +179,18 @@ impl Accounts {
         mut change: Box<PendingChange>,
         code: &str,
     ) -> (Option<Box<PendingChange>>, Result<Changed, Failure>) {
-        if let Err(Wait { minutes }) = self.check_tries(now, peer) {
+        if let Err(Wait { minutes }) = self.check_failures(now, peer) {
             let text = format!("Too many tries; try again in {minutes} min");
             return (Some(change), Err(failure("TEMPORARILY_UNAVAILABLE", text)));
         }
         let is_decoy = matches!(change.what, What::Email { is_decoy: true, .. });
-        match change.code.judge(now, code) {
+        match change.code.check(now, code) {
             Verdict::Right if !is_decoy => {
                 let made = match change.what {
                     What::Email { email, .. } => {
                         self.set_email(now, peer, owner, Some(email)).await
                     }
-                    What::Password(kept) => self.set_password(peer, owner, kept).await,
+                    What::Password(password) => self.set_password(peer, owner, password).await,
                 };
                 (None, made)
             }
@@ -194,7 +198,7 @@ impl Accounts {
                 attempts_left: left @ 1..,
             } => {
                 self.add_failure(now, peer);
-                let text = format!("The code is not right; {}", tries(left));
+                let text = format!("Wrong code; {}", tries_left(left));
                 (Some(change), Err(failure("INVALID_CODE", text)))
             }
             Verdict::Wrong { .. } | Verdict::Right | Verdict::Dead => {
@@ -203,7 +207,7 @@ impl Accounts {
                     None,
                     Err(failure(
                         "INVALID_CODE",
-                        "The code will not do any more; ask for the change anew",
+                        "The code is no longer valid; request the change again",
                     )),
                 )
             }
@@ -221,11 +225,11 @@ impl Accounts {
             Key::FailuresFrom(network(peer.address.ip())),
             Key::FailuresFor(account.name.folded().to_owned()),
         ];
-        let _turn = self
-            .turns
+        let _permit = self
+            .password_checks
             .acquire()
             .await
-            .expect("the turns are never closed");
+            .expect("the semaphore is never closed");
         self.throttle
             .check(now, &keys, self.config.get().limits.failed_sign_ins)
             .map_err(|Wait { minutes }| {
@@ -238,12 +242,16 @@ impl Accounts {
             return Ok(());
         }
         self.throttle.add(now, &keys);
-        tracing::info!(address = %peer.address, account = %account.name, "a change of password was refused");
-        let text = "That is not the present password; with * in its place, a code is mailed to you";
+        tracing::info!(
+            address = %peer.address,
+            account = %account.name,
+            "password change refused: wrong password"
+        );
+        let text = "Wrong password; use * instead of it to have a code mailed to you";
         Err(failure("INVALID_PASSWORD", text))
     }
 
-    /// An email that is free: the change is made, and the old email told.
+    /// Changes the email to one that no other account has, and notifies the old one.
     async fn set_email(
         &self,
         now: Timestamp,
@@ -256,10 +264,10 @@ impl Accounts {
         let old = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = still_opened(store, &present)? else {
-                    return Ok(Err(shut_out()));
+                let Some(account) = still_authorized(store, &present)? else {
+                    return Ok(Err(no_longer_authorized()));
                 };
-                // One may have been made while the code was on its way.
+                // A ban may have been made while the code was on its way.
                 if let Some(ban) =
                     ban_against(store, now, &aliases, &present.name, new.as_ref(), address)?
                 {
@@ -271,10 +279,10 @@ impl Accounts {
                     .map_err(Failure::from))
             })
             .await??;
-        self.windows.users_changed();
+        self.csv.users_changed();
         tracing::info!(address = %peer.address, account = %owner.name, "email changed");
         if let Some(old) = old {
-            self.mailer.send(letters::email_changed(
+            self.mailer.send(mail_templates::email_changed(
                 &self.config.get().chat.network,
                 &owner.name,
                 &old,
@@ -289,28 +297,28 @@ impl Accounts {
         ))
     }
 
-    /// The password is another from now on, and the account's email told.
+    /// Changes the password, and notifies the account's email.
     async fn set_password(
         &self,
         peer: &Peer,
         owner: &Identity,
-        kept: password::Kept,
+        password: StoredPassword,
     ) -> Result<Changed, Failure> {
         let present = owner.clone();
         let account = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = still_opened(store, &present)? else {
+                let Some(account) = still_authorized(store, &present)? else {
                     return Ok(None);
                 };
-                store.set_password(account.id, &kept.hash, &kept.scram)?;
+                store.set_password(account.id, &password.hash, &password.scram)?;
                 Ok(Some(account))
             })
             .await?
-            .ok_or_else(shut_out)?;
+            .ok_or_else(no_longer_authorized)?;
         tracing::info!(address = %peer.address, account = %owner.name, "password changed");
         if let Some(email) = &account.email {
-            self.mailer.send(letters::password_changed(
+            self.mailer.send(mail_templates::password_changed(
                 &self.config.get().chat.network,
                 &owner.name,
                 email,
@@ -322,13 +330,13 @@ impl Accounts {
     async fn account_of(&self, owner: &Identity) -> Result<Account, Failure> {
         let owner = owner.clone();
         self.database
-            .read(move |store| still_opened(store, &owner))
+            .read(move |store| still_authorized(store, &owner))
             .await?
-            .ok_or_else(shut_out)
+            .ok_or_else(no_longer_authorized)
     }
 }
 
-/// Nothing is proved anew by a change.
+/// Returns the outcome of a change. The time of the proof stays: a change proves nothing.
 fn made(owner: Identity, text: &'static str) -> Changed {
     Changed::Made(
         Box::new(Identity {
@@ -339,9 +347,9 @@ fn made(owner: Identity, text: &'static str) -> Changed {
     )
 }
 
-fn shut_out() -> Failure {
+fn no_longer_authorized() -> Failure {
     failure(
         "ACCOUNT_REQUIRED",
-        "What you came with opens the account no more; sign in anew",
+        "Your sign-in is no longer valid; sign in again",
     )
 }

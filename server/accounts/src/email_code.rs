@@ -1,28 +1,32 @@
-//! The mailed code that opens an existing account on a new device (SASL `X-EMAIL-CODE`).
+//! The mailed code that signs a new device in to an existing account (SASL `X-EMAIL-CODE`).
+//!
+//! A right code registers the device credential that the client sent along. A challenge for an
+//! email that is not the account's looks the same from outside, in replies, timing and mail
+//! notices, and cannot be completed.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 use tokio::sync::watch;
 
+use super::authenticate::{Refused, proved};
 use super::codes::{PendingCode, Verdict};
-use super::proof::{Refused, proved};
 use rookery_base::net::network;
 
 use super::throttle::{Key, Wait};
-use super::{Accounts, Peer, device_hash, letters};
+use super::{Accounts, Peer, device_hash, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::{AccountId, CredentialKind};
 use rookery_store::{Durability, Store};
 
-/// The most credentials an account has; for one more, the device that was not seen for longest has
-/// to go.
+/// The maximum number of credentials of an account. The device that has been unused for longest is
+/// removed to make room for another.
 const MAX_CREDENTIALS: usize = 50;
 
-/// One sign-in that waits for its code.
-pub struct Challenge {
-    /// None if the email is not the account's. No code opens it then, and nothing tells that from
-    /// the outside.
+/// A sign-in that waits for its code.
+pub(crate) struct Challenge {
+    /// `None` if the email is not the account's: no code is accepted then, and the replies do not
+    /// disclose it.
     account: Option<AccountId>,
     name: AccountName,
     email: Email,
@@ -30,31 +34,31 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Whether it was begun with these.
+    /// Returns whether the challenge was begun for this account and email.
     pub fn is_for(&self, name: &AccountName, email: &Email) -> bool {
         self.name == *name && self.email == *email
     }
 
-    /// The account as the client named it.
+    /// Returns the account name as the client sent it.
     pub fn name(&self) -> &AccountName {
         &self.name
     }
 }
 
 impl Accounts {
-    /// Mails a code to the account's email, if that is `email`. If it is not, all that can be seen
-    /// is the same.
-    pub async fn begin_challenge(
+    /// Mails a code to the account's email if that is `email`; otherwise simulates the delivery, so
+    /// that both cases look the same.
+    pub(crate) async fn begin_challenge(
         &self,
         now: Timestamp,
         peer: &Peer,
         name: AccountName,
         email: Email,
     ) -> Result<(Challenge, watch::Receiver<MailState>), Refused> {
-        let asked = name.clone();
+        let wanted = name.clone();
         let account = self
             .database
-            .read(move |store| store.account_by_name(&asked))
+            .read(move |store| store.account_by_name(&wanted))
             .await?
             .ok_or(Refused::NoAccount)?;
         let known = account.email.as_ref().ok_or(Refused::NoEmail)?;
@@ -62,10 +66,11 @@ impl Accounts {
             .map_err(Refused::TooManyMails)?;
         let (digits, code) = PendingCode::issue(now);
         let matches = *known == email;
-        let letter = letters::sign_in(&self.config.get().chat.network, &account, known, &digits);
-        let useful_for = letter.useful_for;
+        let mail =
+            mail_templates::sign_in(&self.config.get().chat.network, &account, known, &digits);
+        let useful_for = mail.useful_for;
         let follow = if matches {
-            self.mailer.send(letter)
+            self.mailer.send(mail)
         } else {
             self.mailer.send_dummy(useful_for)
         };
@@ -80,8 +85,9 @@ impl Accounts {
         ))
     }
 
-    /// Judges the code; if it is right, `credential` opens the account from now on.
-    pub async fn answer_challenge(
+    /// Checks the code; if it is right, registers `credential` as a device credential of the
+    /// account.
+    pub(crate) async fn answer_challenge(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -89,11 +95,11 @@ impl Accounts {
         code: &str,
         credential: &str,
     ) -> Result<Identity, Refused> {
-        self.check_tries(now, peer).map_err(Refused::Throttled)?;
-        let refused = match (challenge.code.judge(now, code), challenge.account) {
+        self.check_failures(now, peer).map_err(Refused::Throttled)?;
+        let refused = match (challenge.code.check(now, code), challenge.account) {
             (Verdict::Right, Some(account)) => {
                 return self
-                    .open_for_device(now, peer, account, device_hash(credential))
+                    .add_device(now, peer, account, device_hash(credential))
                     .await;
             }
             (Verdict::Right, None) => Refused::WrongCode { attempts_left: 0 },
@@ -101,11 +107,11 @@ impl Accounts {
             (Verdict::Dead, _) => Refused::DeadCode,
         };
         self.add_failure(now, peer);
-        tracing::info!(address = %peer.address, account = %challenge.name, "a wrong sign-in code");
+        tracing::info!(address = %peer.address, account = %challenge.name, "wrong sign-in code");
         Err(refused)
     }
 
-    async fn open_for_device(
+    async fn add_device(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -128,12 +134,20 @@ impl Accounts {
             })
             .await?
             .ok_or(Refused::NoAccount)?;
-        tracing::info!(address = %peer.address, account = %account.name, "signed in on a new device");
+        tracing::info!(
+            address = %peer.address,
+            account = %account.name,
+            "signed in on a new device"
+        );
         proved(&account, now, credential)
     }
 
-    /// Counts a mail to `email`, or an account without one, asked for from `peer`.
-    pub fn count_mail(
+    /// Counts a mail to `email`, or a request of an account without one, from the address of
+    /// `peer`.
+    ///
+    /// # Errors
+    /// If too many mails were requested within the last hour; nothing is counted then.
+    pub(crate) fn count_mail(
         &self,
         now: Timestamp,
         peer: &Peer,

@@ -1,9 +1,9 @@
-//! The rows of the CSV files: read, told apart from those the server wrote itself, and written.
-//! Nothing here touches a file.
+//! The format of the CSV files: parses rows, distinguishes added rows from those that the server
+//! wrote, and formats rows. Nothing here accesses a file.
 //!
-//! A row is known by its email (by its name if it has none) or its ban's target. What stands in a
-//! file under a name that the server did not write there was added by a person; a row that the
-//! server wrote and a person changed or took out means nothing.
+//! The key of a row is its email (its name if it has none), or the target of its ban. A row with a
+//! key that the server did not write was added by a person. A change or deletion of a row that the
+//! server wrote is ignored.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -19,16 +19,18 @@ use rookery_record::{Account, Ban, BanTarget};
 /// One of the CSV files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum File {
+    /// The accounts.
     Users,
+    /// The bans.
     Bans,
-    /// The Python original's list of users.
+    /// The list of users of the original Python server.
     OriginalUsers,
-    /// The Python original's list of banned users.
+    /// The list of banned users of the original Python server.
     OriginalBans,
 }
 
 impl File {
-    /// In the data folder.
+    /// Returns the name of the file in the data folder.
     pub fn name(self) -> &'static str {
         match self {
             Self::Users => "users.csv",
@@ -38,7 +40,7 @@ impl File {
         }
     }
 
-    /// Where rows that could not be taken in are put away; none for a file that is never written.
+    /// Returns the name of the file for rejected rows; `None` for a file that is never written.
     pub fn rejected(self) -> Option<&'static str> {
         match self {
             Self::Users => Some("users.rejected.csv"),
@@ -47,7 +49,7 @@ impl File {
         }
     }
 
-    /// Its columns.
+    /// Returns the names of the columns.
     pub fn header(self) -> &'static [&'static str] {
         match self {
             Self::Users => &["name", "email", "created_at"],
@@ -57,7 +59,7 @@ impl File {
     }
 }
 
-/// What a row says. What a person left empty is none.
+/// A parsed row. A field that was left empty is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     User {
@@ -75,10 +77,10 @@ pub enum Row {
 }
 
 impl Row {
-    /// What the row is known by.
+    /// Returns the key of the row.
     fn key(&self) -> Cow<'_, str> {
         match self {
-            // No name is an email.
+            // A name is never an email, so the two cannot collide.
             Self::User { name, email, .. } => {
                 email.as_ref().map_or(name.folded(), Email::folded).into()
             }
@@ -91,7 +93,7 @@ impl Row {
         let columns = file.header().len();
         if fields.iter().skip(columns).any(|field| !field.is_empty()) {
             return Err(format!(
-                "it has more than {columns} columns; a text with a comma stands between quotation marks"
+                "it has more than {columns} columns; put a text with a comma in quotation marks"
             ));
         }
         match file {
@@ -113,12 +115,12 @@ impl Row {
                 created_at: time("created_at", field(3))?,
                 expires_at: time("expires_at", field(4))?,
             }),
-            // Whatever name the original let a user have, the ban is on the email.
+            // The original server allowed any name, so only the email identifies the user.
             File::OriginalBans => Ok(Self::Ban {
                 target: BanTarget::Email(
                     Email::parse(field(1)).map_err(|error| error.to_string())?,
                 ),
-                reason: format!("taken over from {}", file.name()),
+                reason: format!("imported from {}", file.name()),
                 by: None,
                 created_at: None,
                 expires_at: None,
@@ -139,21 +141,25 @@ fn time(column: &str, text: &str) -> Result<Option<Timestamp>, String> {
             .map(|start| start.timestamp())
     };
     text.parse().ok().or_else(day).map(Some).ok_or_else(|| {
-        format!("its {column} is no time in the form 2026-12-31T18:00:00Z, nor a day in the form 2026-12-31")
+        format!(
+            "its {column} is neither a time such as 2026-12-31T18:00:00Z nor a day such as \
+             2026-12-31"
+        )
     })
 }
 
 /// A row that a person added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Added {
+pub struct AddedRow {
+    /// The number of the line, from 1.
     pub line: u64,
-    /// As it stands in the file, without the line's end.
+    /// The row as in the file, without the end of the line.
     pub raw: Vec<u8>,
-    /// Or why it cannot be taken in.
+    /// The parsed row, or why it is rejected.
     pub row: Result<Row, String>,
 }
 
-/// Whether the content begins with the header of such a file.
+/// Returns whether the content begins with the header of `file`.
 pub fn has_header(file: File, content: &[u8]) -> bool {
     let content = content
         .strip_prefix("\u{feff}".as_bytes())
@@ -162,8 +168,8 @@ pub fn has_header(file: File, content: &[u8]) -> bool {
     first.is_some_and(|fields| is_header(file, &fields))
 }
 
-/// The rows of `content` that are not among those of `written`.
-pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
+/// Returns the rows of `content` whose keys are not in `written`.
+pub fn added(file: File, content: &[u8], written: &str) -> Vec<AddedRow> {
     let content = content
         .strip_prefix("\u{feff}".as_bytes())
         .unwrap_or(content);
@@ -186,7 +192,7 @@ pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
         if row.as_ref().is_ok_and(|row| own_keys.contains(&*row.key())) {
             continue;
         }
-        found.push(Added {
+        found.push(AddedRow {
             line,
             raw: raw.to_vec(),
             row,
@@ -195,13 +201,12 @@ pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
     found
 }
 
-/// Those of `rows` that are known by something else than the rows in `content`, which the server
-/// wrote.
+/// Returns the rows whose keys are not in `content`, which the server wrote.
 pub fn without_those_in<'a>(
     file: File,
-    rows: &'a [Added],
+    rows: &'a [AddedRow],
     content: &str,
-) -> impl Iterator<Item = &'a Added> {
+) -> impl Iterator<Item = &'a AddedRow> {
     let keys = keys(file, content);
     rows.iter().filter(move |added| {
         !added
@@ -224,8 +229,8 @@ fn keys(file: File, content: &str) -> HashSet<String> {
         .collect()
 }
 
-/// The lines and their numbers. A line is a row, whatever CSV allows: so a forgotten quotation mark
-/// costs its own line and not all that come after it.
+/// Returns the lines with their numbers. Unlike in CSV, a row is always one line, so that a missing
+/// quotation mark affects only its own line.
 fn lines(content: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     (1..).zip(
         content
@@ -235,12 +240,12 @@ fn lines(content: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
 }
 
 fn fields(line: &[u8]) -> Result<Vec<String>, String> {
-    let text = std::str::from_utf8(line).map_err(|_| "it is not in UTF-8")?;
+    let text = std::str::from_utf8(line).map_err(|_| "it is not valid UTF-8")?;
     if text.matches('"').count() % 2 == 1 {
-        return Err("a quotation mark in it is never closed".to_owned());
+        return Err("a quotation mark is not closed".to_owned());
     }
     if text.contains(|char: char| char.is_control() && char != '\t') {
-        return Err("it holds a control character".to_owned());
+        return Err("it contains a control character".to_owned());
     }
     let mut reader = ReaderBuilder::new().has_headers(false).from_reader(line);
     let mut record = StringRecord::new();
@@ -250,7 +255,7 @@ fn fields(line: &[u8]) -> Result<Vec<String>, String> {
     Ok(record.iter().map(|field| field.trim().to_owned()).collect())
 }
 
-/// Two columns are enough to know a header by: no row has them.
+/// Two columns identify a header: no row can have their names as values.
 fn is_header(file: File, fields: &[String]) -> bool {
     fields.len() > 1
         && fields
@@ -260,7 +265,7 @@ fn is_header(file: File, fields: &[String]) -> bool {
             .all(|(field, name)| field.eq_ignore_ascii_case(name))
 }
 
-/// `users.csv` as the server writes it.
+/// Returns `users.csv` as the server writes it.
 pub fn of_users(accounts: &[Account]) -> String {
     let rows = accounts.iter().map(|account| {
         let email = account
@@ -277,8 +282,8 @@ pub fn of_users(accounts: &[Account]) -> String {
     content(File::Users, rows)
 }
 
-/// `bans.csv` as the server writes it, given the newest first: the file has them last, where people
-/// add theirs.
+/// Returns `bans.csv` as the server writes it. `bans` has the newest first; the file has them last,
+/// where people add theirs.
 pub fn of_bans(bans: &[Ban]) -> String {
     let rows = bans.iter().rev().map(|ban| {
         [

@@ -1,0 +1,78 @@
+//! Reading and writing the CSV files. Every function here may block on the disk.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// The mode of a new file: the files contain emails, so only their owner may read them. A mode that
+/// a person has set stays.
+const MODE: u32 = 0o600;
+
+/// Reads a file. Returns `None` if it does not exist.
+pub fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(file) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces the content of a file atomically, if it is still `before`. Returns whether it was.
+pub fn replace(file: &Path, before: Option<&[u8]>, content: &[u8]) -> io::Result<bool> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut new = tempfile::Builder::new()
+        .prefix(".rookery-")
+        .suffix(".csv.new")
+        .tempfile_in(folder)?;
+    let permissions = match fs::metadata(file) {
+        Ok(old) => old.permissions(),
+        Err(_) => Permissions::from_mode(MODE),
+    };
+    new.as_file().set_permissions(permissions)?;
+    new.write_all(content)?;
+    new.as_file().sync_all()?;
+    if read(file)?.as_deref() != before {
+        return Ok(false);
+    }
+    new.persist(file).map_err(|failed| failed.error)?;
+    File::open(folder)?.sync_all()?;
+    Ok(true)
+}
+
+/// Appends the lines that the file does not contain yet; a new file begins with `header`.
+pub fn append(file: &Path, header: &[u8], lines: &[Vec<u8>]) -> io::Result<()> {
+    let present = read(file)?.unwrap_or_default();
+    let mut text = Vec::new();
+    if present.is_empty() {
+        text.extend_from_slice(header);
+        text.push(b'\n');
+    } else if !present.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    let old: Vec<&[u8]> = present
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii_end)
+        .collect();
+    let new: Vec<&Vec<u8>> = lines
+        .iter()
+        .filter(|line| !old.contains(&line.as_slice()))
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    for line in new {
+        text.extend_from_slice(line);
+        text.push(b'\n');
+    }
+    let mut out = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(MODE)
+        .open(file)?;
+    out.write_all(&text)?;
+    out.sync_all()
+}

@@ -1,0 +1,367 @@
+//! Synchronizes the CSV files with the database: imports the rows that people added, and rewrites
+//! the files.
+//!
+//! The database stores the content that the server last wrote to each file; a row that is not in it
+//! was added by a person. A file is written before that content is stored. If the server is killed
+//! in between, a row that is in the file but not in the stored content is in the database as well,
+//! so importing it changes nothing; and the row of a lifted ban that is still in the file is in the
+//! stored content, so it is not mistaken for a new one.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::files;
+use super::format::{self, AddedRow, File, Row};
+use rookery_base::config::LiveConfig;
+use rookery_record::{Ban, NewAccount, NewBan};
+use rookery_store::{Database, Durability, Result, Store, StoreError};
+
+/// The author of a ban whose row does not name one.
+const DEFAULT_AUTHOR: &str = "file";
+/// How often a file is written again because someone changed it in the meantime.
+const ATTEMPTS: u32 = 5;
+
+/// The database, and the files in the data folder.
+pub struct Synchronizer {
+    pub config: LiveConfig,
+    pub database: Database,
+    /// The data folder at the start; a reload does not change it, as for the database.
+    pub folder: PathBuf,
+}
+
+/// A file that is rewritten from the database.
+#[derive(Clone, Copy)]
+pub enum SyncedFile {
+    Users,
+    /// The bans in force at this time.
+    Bans(Timestamp),
+}
+
+impl SyncedFile {
+    fn file(self) -> File {
+        match self {
+            Self::Users => File::Users,
+            Self::Bans(_) => File::Bans,
+        }
+    }
+
+    fn content(self, store: &Store) -> Result<String> {
+        Ok(match self {
+            Self::Users => format::of_users(&store.accounts()?),
+            Self::Bans(now) => format::of_bans(&store.bans(now)?),
+        })
+    }
+}
+
+/// The result of importing rows.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// The number of rows that created an account or a ban.
+    pub added: usize,
+    /// The new bans.
+    pub bans: Vec<Ban>,
+    /// The good rows, as in the file.
+    pub accepted: Vec<Vec<u8>>,
+    /// The line number of each bad row, the row as in the file, and the reason.
+    pub rejected: Vec<(u64, Vec<u8>, String)>,
+}
+
+/// The effect of a good row.
+enum Applied {
+    /// None: the database already had it.
+    Known,
+    Account,
+    Ban(Ban),
+}
+
+impl Synchronizer {
+    /// Imports every file and rewrites those of the server. A file that cannot be read or written
+    /// is logged, and does not affect the others.
+    pub async fn sync(&self, now: Timestamp) -> Result<Vec<Ban>> {
+        let mut bans = Vec::new();
+        for file in [File::OriginalUsers, File::OriginalBans] {
+            bans.extend(log_file_error(self.import_original(file, now).await)?.unwrap_or_default());
+        }
+        if self.config.get().data.csv {
+            for synced in [SyncedFile::Users, SyncedFile::Bans(now)] {
+                bans.extend(
+                    log_file_error(self.import_synced(synced, now).await)?.unwrap_or_default(),
+                );
+            }
+        }
+        Ok(bans)
+    }
+
+    /// Rewrites a file from the database; rows that have not been imported yet stay at its end.
+    pub async fn write(&self, synced: SyncedFile) -> Result<()> {
+        if !self.config.get().data.csv {
+            return Ok(());
+        }
+        self.rewrite(synced, HashSet::new())
+            .await
+            .inspect_err(|error| tracing::error!("{error}"))
+    }
+
+    async fn import_original(&self, file: File, now: Timestamp) -> Result<Vec<Ban>> {
+        let (_, written, added) = self.read_file(file).await?;
+        let outcome = self.import(file, added, now).await?;
+        if !outcome.accepted.is_empty() {
+            let mut whole = written;
+            for raw in outcome.accepted {
+                whole.push_str(&String::from_utf8_lossy(&raw));
+                whole.push('\n');
+            }
+            self.store_written(file, whole).await?;
+        }
+        Ok(outcome.bans)
+    }
+
+    async fn import_synced(&self, synced: SyncedFile, now: Timestamp) -> Result<Vec<Ban>> {
+        let file = synced.file();
+        let (_, _, added) = self.read_file(file).await?;
+        let outcome = self.import(file, added, now).await?;
+        let rejected: Vec<Vec<u8>> = outcome
+            .rejected
+            .into_iter()
+            .map(|(_, raw, _)| raw)
+            .collect();
+        // They leave the file only once they are safe in the other one.
+        let is_stored =
+            log_file_error(self.store_rejected(file, rejected.clone()).await)?.is_some();
+        let dropped = if is_stored {
+            rejected.into_iter().collect()
+        } else {
+            HashSet::new()
+        };
+        log_file_error(self.rewrite(synced, dropped).await)?;
+        Ok(outcome.bans)
+    }
+
+    /// Returns the content of the file, what the server last wrote to it, and the added rows.
+    async fn read_file(&self, file: File) -> Result<(Option<Vec<u8>>, String, Vec<AddedRow>)> {
+        let written = self
+            .database
+            .read(move |store| store.csv_content(file.name()))
+            .await?
+            .unwrap_or_default();
+        let path = self.path(file.name());
+        self.blocking(path, move |path| {
+            let content = files::read(path)?;
+            let added = format::added(file, content.as_deref().unwrap_or_default(), &written);
+            Ok((content, written, added))
+        })
+        .await
+    }
+
+    /// Imports rows in one transaction, and logs each bad one.
+    async fn import(&self, file: File, added: Vec<AddedRow>, now: Timestamp) -> Result<Outcome> {
+        if added.is_empty() {
+            return Ok(Outcome::default());
+        }
+        let outcome = self
+            .database
+            .write(Durability::Record, move |store| {
+                import_rows(store, added, now, DEFAULT_AUTHOR)
+            })
+            .await?;
+        let path = self.path(file.name());
+        let path = path.display();
+        for (line, _, reason) in &outcome.rejected {
+            tracing::warn!("{path}, line {line}, was rejected: {reason}");
+        }
+        if !outcome.accepted.is_empty() {
+            tracing::info!(
+                rows = outcome.accepted.len(),
+                new_bans = outcome.bans.len(),
+                "{path} was imported"
+            );
+        }
+        Ok(outcome)
+    }
+
+    async fn store_rejected(&self, file: File, rejected: Vec<Vec<u8>>) -> Result<()> {
+        let Some(name) = file.rejected().filter(|_| !rejected.is_empty()) else {
+            return Ok(());
+        };
+        self.blocking(self.path(name), move |path| {
+            files::append(path, file.header().join(",").as_bytes(), &rejected)
+        })
+        .await
+    }
+
+    async fn rewrite(&self, synced: SyncedFile, dropped: HashSet<Vec<u8>>) -> Result<()> {
+        let file = synced.file();
+        for _ in 0..ATTEMPTS {
+            let (before, written, added) = self.read_file(file).await?;
+            let content = self
+                .database
+                .read(move |store| synced.content(store))
+                .await?;
+            let mut whole = content.clone().into_bytes();
+            for added in format::without_those_in(file, &added, &content) {
+                if !dropped.contains(&added.raw) {
+                    whole.extend_from_slice(&added.raw);
+                    whole.push(b'\n');
+                }
+            }
+            let is_in_place = before.as_ref() == Some(&whole)
+                || self
+                    .blocking(self.path(file.name()), move |path| {
+                        files::replace(path, before.as_deref(), &whole)
+                    })
+                    .await?;
+            if is_in_place {
+                return if content == written {
+                    Ok(())
+                } else {
+                    self.store_written(file, content).await
+                };
+            }
+        }
+        let error = io::Error::other("it keeps being changed while it is written");
+        Err(StoreError::Csv {
+            path: self.path(file.name()),
+            error,
+        })
+    }
+
+    async fn store_written(&self, file: File, content: String) -> Result<()> {
+        self.database
+            .write(Durability::Record, move |store| {
+                store.set_csv_content(file.name(), &content)
+            })
+            .await
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        path: PathBuf,
+        job: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        tokio::task::spawn_blocking(move || {
+            job(&path).map_err(|error| StoreError::Csv { path, error })
+        })
+        .await
+        .map_err(|_| StoreError::BrokenOff)?
+    }
+}
+
+/// Logs an error of one file and returns `None` for it; returns an error of the database.
+fn log_file_error<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ StoreError::Csv { .. }) => {
+            tracing::error!("{error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Imports every good row. A ban whose row does not say who made it is made by `by`.
+pub(super) fn import_rows(
+    store: &mut Store,
+    added: Vec<AddedRow>,
+    now: Timestamp,
+    by: &str,
+) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let mut banned: HashSet<String> = store
+        .bans(now)?
+        .iter()
+        .map(|ban| ban.target.folded().into_owned())
+        .collect();
+    for AddedRow { line, raw, row } in added {
+        let applied = match row {
+            Err(reason) => Err(reason),
+            Ok(row) => import_row(store, row, now, by, &mut banned)?,
+        };
+        match applied {
+            Ok(row) => {
+                outcome.added += usize::from(!matches!(row, Applied::Known));
+                if let Applied::Ban(ban) = row {
+                    outcome.bans.push(ban);
+                }
+                outcome.accepted.push(raw);
+            }
+            Err(reason) => outcome.rejected.push((line, raw, reason)),
+        }
+    }
+    Ok(outcome)
+}
+
+/// Imports a row. Returns its effect, or why it is rejected.
+fn import_row(
+    store: &mut Store,
+    row: Row,
+    now: Timestamp,
+    by: &str,
+    banned: &mut HashSet<String>,
+) -> Result<std::result::Result<Applied, String>> {
+    match row {
+        Row::User {
+            name,
+            email,
+            created_at,
+        } => {
+            let Some(email) = email else {
+                // Nobody could ever sign in to it.
+                return Ok(Err("it has no email".to_owned()));
+            };
+            if let Some(known) = store.account_by_email(&email)? {
+                let same = known.name == name;
+                return Ok(if same {
+                    Ok(Applied::Known)
+                } else {
+                    Err(format!("{email} is the email of {}", known.name))
+                });
+            }
+            let account = NewAccount {
+                name,
+                email: Some(email),
+                password_hash: None,
+                created_at: created_at.unwrap_or(now),
+                greeted: true,
+            };
+            let created = store.create_account(&account)?;
+            Ok(created.map(|_| Applied::Account).map_err(|_| {
+                format!(
+                    "an account with another email has the name {}, or one that looks the same",
+                    account.name
+                )
+            }))
+        }
+        Row::Ban {
+            target,
+            reason,
+            by: made_by,
+            created_at,
+            expires_at,
+        } => {
+            if expires_at.is_some_and(|end| end <= now) {
+                return Ok(Err("the ban has already expired".to_owned()));
+            }
+            if !banned.insert(target.folded().into_owned()) {
+                return Ok(Ok(Applied::Known));
+            }
+            let by = made_by.unwrap_or_else(|| by.to_owned());
+            let created_at = created_at.unwrap_or(now);
+            store
+                .add_ban(&NewBan {
+                    target,
+                    reason,
+                    by,
+                    created_at,
+                    expires_at,
+                })
+                .map(|ban| Ok(Applied::Ban(ban)))
+        }
+    }
+}

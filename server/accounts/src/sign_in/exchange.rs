@@ -1,0 +1,245 @@
+//! SASL exchanges (IRCv3 sasl 3.2): `AUTHENTICATE`, from the choice of a mechanism to its outcome.
+
+use jiff::Timestamp;
+use rookery_protocol::{Message, numeric};
+
+use super::{MailWatch, Phase, SignIn};
+use crate::authenticate::{Refused, Scram};
+use crate::email_code::Challenge;
+use crate::reply_format::Replies;
+use crate::sasl::{self, Chunk, Mechanism, Response};
+use crate::scram::ClientFirst;
+use rookery_base::metrics::METRICS;
+use rookery_chat::event::Identity;
+
+/// A SASL exchange in progress.
+pub(super) struct Exchange {
+    /// The account name or email that the client claims, as reported to operators on a refusal;
+    /// empty until the client has sent one.
+    claimed: String,
+    /// The part of the next response that has been received.
+    response: Response,
+    awaits: Awaits,
+}
+
+/// What the client's next response must be.
+enum Awaits {
+    /// The first response of the mechanism.
+    First(Mechanism),
+    /// The mailed code.
+    MailedCode(Challenge),
+    /// The SCRAM proof of the password.
+    ScramProof(Box<Scram>),
+    /// An empty response: the client has verified the server's SCRAM signature.
+    Acknowledgement(Box<Identity>),
+}
+
+/// What a whole response leads to.
+enum Outcome {
+    Proved(Identity),
+    /// The server sends `data`, and the exchange goes on.
+    Continue(Awaits, Vec<u8>),
+}
+
+impl Exchange {
+    fn new(claimed: String, awaits: Awaits) -> Self {
+        Self {
+            claimed,
+            response: Response::default(),
+            awaits,
+        }
+    }
+}
+
+impl SignIn {
+    /// Handles `AUTHENTICATE`. Returns the identity if it is a new one.
+    pub(super) async fn authenticate(
+        &mut self,
+        now: Timestamp,
+        replies: &mut Replies,
+        message: &Message,
+    ) -> Option<Identity> {
+        let Some(param) = message.param(0).filter(|param| !param.is_empty()) else {
+            replies.need_more_params("AUTHENTICATE");
+            return None;
+        };
+        if param == "*" {
+            self.abort();
+            replies.numeric(numeric::ERR_SASLABORTED, &["SASL authentication aborted"]);
+            return None;
+        }
+        let Some(mut exchange) = self.exchange.take() else {
+            self.begin_exchange(replies, param);
+            return None;
+        };
+        let (claimed, outcome) = match exchange.response.push(param) {
+            Chunk::More => {
+                self.exchange = Some(exchange);
+                return None;
+            }
+            Chunk::TooLong => {
+                self.abort();
+                replies.numeric(numeric::ERR_SASLTOOLONG, &["SASL message too long"]);
+                return None;
+            }
+            Chunk::Malformed => {
+                if let Awaits::MailedCode(challenge) = exchange.awaits {
+                    self.retry = Some(challenge);
+                }
+                (exchange.claimed, Err(Refused::BadForm))
+            }
+            Chunk::Whole(payload) => {
+                let Exchange {
+                    mut claimed,
+                    awaits,
+                    ..
+                } = exchange;
+                let outcome = self.respond(now, &mut claimed, awaits, &payload).await;
+                (claimed, outcome)
+            }
+        };
+        let proved = match outcome {
+            Ok(Outcome::Continue(awaits, data)) => {
+                self.exchange = Some(Exchange::new(claimed, awaits));
+                replies.sasl_data(&data);
+                return None;
+            }
+            Ok(Outcome::Proved(identity)) => self.check_identity_change(identity),
+            Err(refused) => Err(refused),
+        };
+        match proved {
+            Ok(identity) => {
+                METRICS.chat_sign_ins.increment();
+                replies.logged_in(&identity);
+                let text = "SASL authentication successful";
+                replies.numeric(numeric::RPL_SASLSUCCESS, &[text]);
+                self.set_identity(identity)
+            }
+            Err(refused) => {
+                let reason = refused.reason();
+                self.accounts
+                    .report_refusal(claimed, self.peer.address, reason);
+                let code = match refused {
+                    Refused::SignedIn { .. } => numeric::ERR_SASLALREADY,
+                    _ => numeric::ERR_SASLFAIL,
+                };
+                replies.numeric(code, &[&refused.to_string()]);
+                None
+            }
+        }
+    }
+
+    fn begin_exchange(&mut self, replies: &mut Replies, mechanism: &str) {
+        let Some(mechanism) = Mechanism::from_name(mechanism) else {
+            let list = sasl::mechanism_list();
+            replies.numeric(
+                numeric::RPL_SASLMECHS,
+                &[&list, "are available SASL mechanisms"],
+            );
+            replies.numeric(
+                numeric::ERR_SASLFAIL,
+                &["SASL authentication failed: unknown mechanism"],
+            );
+            return;
+        };
+        self.exchange = Some(Exchange::new(String::new(), Awaits::First(mechanism)));
+        replies.sasl_data(&[]);
+    }
+
+    /// Refuses to turn an admitted session into another account, unless nicks are free: where a
+    /// nick is the account's name, other users would see the user change identity mid-session.
+    fn check_identity_change(&self, identity: Identity) -> Result<Identity, Refused> {
+        match self.identity() {
+            Some(present)
+                if self.phase == Phase::Admitted
+                    && present.id != identity.id
+                    && !self.accounts.config.get().accounts.free_nicks =>
+            {
+                Err(Refused::SignedIn {
+                    name: present.name.clone(),
+                })
+            }
+            _ => Ok(identity),
+        }
+    }
+
+    /// Handles a whole response. Sets `claimed` as soon as the client has named an account.
+    async fn respond(
+        &mut self,
+        now: Timestamp,
+        claimed: &mut String,
+        awaits: Awaits,
+        payload: &[u8],
+    ) -> Result<Outcome, Refused> {
+        let peer = &self.peer;
+        match awaits {
+            Awaits::First(Mechanism::Plain) => {
+                let (claim, secret) = sasl::plain(payload).ok_or(Refused::BadForm)?;
+                claim.folded().clone_into(claimed);
+                self.accounts
+                    .authenticate_by_secret(now, peer, claim, secret)
+                    .await
+                    .map(Outcome::Proved)
+            }
+            Awaits::First(Mechanism::ScramSha256) => {
+                let first = ClientFirst::parse(payload).ok_or(Refused::BadForm)?;
+                first.claim.folded().clone_into(claimed);
+                let (data, scram) = self.accounts.begin_scram(now, peer, first).await?;
+                let awaits = Awaits::ScramProof(Box::new(scram));
+                Ok(Outcome::Continue(awaits, data.into()))
+            }
+            Awaits::ScramProof(scram) => {
+                let (data, identity) = self.accounts.finish_scram(now, peer, &scram, payload)?;
+                let awaits = Awaits::Acknowledgement(Box::new(identity));
+                Ok(Outcome::Continue(awaits, data.into()))
+            }
+            Awaits::Acknowledgement(identity) if payload.is_empty() => {
+                Ok(Outcome::Proved(*identity))
+            }
+            Awaits::Acknowledgement(_) => Err(Refused::BadForm),
+            Awaits::First(Mechanism::External) => {
+                let named = sasl::external(payload).map_err(|_| Refused::BadForm)?;
+                *claimed = named.as_ref().map(ToString::to_string).unwrap_or_default();
+                self.accounts
+                    .authenticate_by_certificate(now, peer, named)
+                    .await
+                    .map(Outcome::Proved)
+            }
+            Awaits::First(Mechanism::EmailCode) => {
+                let (name, email) = sasl::account_and_email(payload).ok_or(Refused::BadForm)?;
+                *claimed = name.to_string();
+                let resumed = self.retry.take_if(|retry| retry.is_for(&name, &email));
+                let challenge = if let Some(challenge) = resumed {
+                    challenge
+                } else {
+                    let (challenge, state) = self
+                        .accounts
+                        .begin_challenge(now, peer, name, email)
+                        .await?;
+                    let account = challenge.name().clone();
+                    self.mail = Some(MailWatch::new("AUTHENTICATE", account, state));
+                    self.retry = None;
+                    challenge
+                };
+                Ok(Outcome::Continue(Awaits::MailedCode(challenge), Vec::new()))
+            }
+            Awaits::MailedCode(mut challenge) => {
+                let Some((code, credential)) = sasl::code_and_credential(payload) else {
+                    self.retry = Some(challenge);
+                    return Err(Refused::BadForm);
+                };
+                let answered = self
+                    .accounts
+                    .answer_challenge(now, peer, &mut challenge, &code, &credential)
+                    .await;
+                if matches!(
+                    answered,
+                    Err(Refused::WrongCode { attempts_left: 1.. } | Refused::Throttled(_))
+                ) {
+                    self.retry = Some(challenge);
+                }
+                answered.map(Outcome::Proved)
+            }
+        }
+    }
+}
