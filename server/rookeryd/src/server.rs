@@ -223,7 +223,7 @@ impl Stored {
     /// Imports what was added to the CSV files, and reads what the server starts from.
     async fn load(database: &Database, csv_sync: &CsvSync, now: Timestamp) -> Result<Self> {
         csv_sync
-            .take_in(now)
+            .sync(now)
             .await
             .context("cannot import the CSV files")?;
         database
