@@ -9,7 +9,7 @@ use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 use super::replies::{self, Voice, labelled, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
-use rookery_chat::always_on::AwayState;
+use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, LineFault};
 use rookery_chat::{capabilities, isupport, labels, presence};
 use rookery_engine::settings;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
-use super::commands::{channels, monitor, names, server};
-use super::event::{
-    Answer, Candidate, Delivery, Disconnect, Identity, Output, SessionId, Settings, Ticket,
-};
-use super::lengths;
-use super::line::{Line, truncate};
-use super::metadata::Bearer;
-use super::state::{ClosingSession, NewUser, Session, User, UserId};
-use super::turn::{Caller, Turn};
+use crate::commands::{channels, monitor, names, server};
+use crate::event::{Answer, Candidate, Delivery, Disconnect, Output};
+use crate::ids::{Identity, SessionId, Ticket, UserId};
+use crate::lengths;
+use crate::line::{Line, truncate};
+use crate::metadata::Bearer;
+use crate::state::user::host;
+use crate::state::{ClosingSession, NewUser, Session, User};
+use crate::turn::{Caller, Turn};
 
 impl Turn<'_> {
     /// Lets the candidate in, or says why not.
@@ -55,7 +55,7 @@ impl Turn<'_> {
         let user = here.unwrap_or_else(|| {
             let newcomer = NewUser {
                 nick: nick.clone(),
-                host: host(self.settings, identity.is_some()),
+                host: host(&self.settings.server_name, identity.is_some()),
                 identity,
                 username: shown_username(&username).into(),
                 realname: truncate(&realname, lengths::REALNAME).into(),
@@ -350,7 +350,7 @@ impl Turn<'_> {
             nick,
             identity: Some(identity),
             username: before.username.clone(),
-            host: host(self.settings, true),
+            host: host(&self.settings.server_name, true),
             realname: before.realname.clone(),
         };
         let user = self.state.add_user(newcomer, self.stamp.at);
@@ -367,7 +367,7 @@ impl Turn<'_> {
             .user_line(caller.user, "ACCOUNT")
             .word(identity.name.as_str());
         self.show_followers(caller.user, &line, Capability::AccountNotify, None);
-        let host = host(self.settings, true);
+        let host = host(&self.settings.server_name, true);
         let user = self.state.user(caller.user);
         if user.host != host {
             let line = self
@@ -483,12 +483,6 @@ impl Turn<'_> {
             channels::enter(self, caller, &name, None);
         }
     }
-}
-
-/// The host that users are shown with. Never where they really are.
-pub fn host(settings: &Settings, known: bool) -> Arc<str> {
-    let kind = if known { "users" } else { "guests" };
-    format!("{kind}.{}", settings.server_name).into()
 }
 
 /// Whether the nick is, or looks like, the name of that account.

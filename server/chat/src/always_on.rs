@@ -1,136 +1,16 @@
 //! Users who are always on: they stay, marked as away, while no session is connected, also over a
 //! restart.
 
-use jiff::Timestamp;
 use rookery_control_api::DisconnectReason;
-use rookery_protocol::{Capability, Nick};
-
-use super::channel::{Member, MemberModes};
-use super::event::{Identity, Output, SessionId, Settings};
-use super::state::{NewUser, State, User, UserId};
-use super::turn::Turn;
+use rookery_protocol::Capability;
 use rookery_record::{Change, Membership, Presence};
 
-/// What others read of whoever is away and has not said why.
-pub const NOT_HERE: &str = "Nobody is at the keyboard just now";
-
-/// Whether somebody sits at a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum AwayState {
-    #[default]
-    Here,
-    /// Gone, and has said why.
-    Away(Box<str>),
-    /// The client came by itself (`AWAY *`): it counts for nobody.
-    Unattended,
-}
-
-impl AwayState {
-    fn text(&self) -> Option<&str> {
-        match self {
-            Self::Away(text) => Some(text),
-            Self::Here | Self::Unattended => None,
-        }
-    }
-}
-
-impl State {
-    /// Lets the users be here who were always on when the server stopped, where that still holds.
-    pub fn restore_presences(
-        &mut self,
-        presences: Vec<Presence>,
-        settings: &Settings,
-        now: Timestamp,
-    ) {
-        for presence in presences {
-            let identity = Identity {
-                id: presence.account,
-                name: presence.name.clone(),
-                email: presence.email.clone(),
-                new: false,
-                proved_at: now,
-                credential: None,
-            };
-            let nick = if settings.free_nicks {
-                presence.nick.clone()
-            } else {
-                identity.name.to_nick()
-            };
-            let stays = self.wants_always_on(&identity, settings)
-                && self.gate.bans.on_account(&identity, now).is_none()
-                && self.holders(&nick).is_empty();
-            if stays {
-                self.restore_presence(presence, identity, nick, settings);
-            } else {
-                self.presences_gone.push(presence.account);
-            }
-        }
-    }
-
-    fn restore_presence(
-        &mut self,
-        presence: Presence,
-        identity: Identity,
-        nick: Nick,
-        settings: &Settings,
-    ) {
-        let Presence {
-            username,
-            realname,
-            modes,
-            away,
-            since,
-            channels,
-            ..
-        } = presence;
-        let newcomer = NewUser {
-            nick,
-            identity: Some(identity),
-            username: username.into(),
-            host: super::admission::host(settings, true),
-            realname: realname.into(),
-        };
-        let id = self.add_user(newcomer, since);
-        self.set_invisible(id, modes.contains('i'));
-        let user = self.user_mut(id);
-        user.is_bot = modes.contains('B');
-        user.away = Some(away.map_or_else(|| NOT_HERE.into(), Into::into));
-        user.is_kept = true;
-        for Membership {
-            channel,
-            joined_at,
-            operator,
-            voice,
-        } in channels
-        {
-            let is_lobby = settings.lobby.contains(&channel);
-            // Who owns a channel is kept with that.
-            let standing = MemberModes {
-                founder: false,
-                operator,
-                voice,
-            };
-            self.restore_member(
-                &channel,
-                is_lobby,
-                Member {
-                    user: id,
-                    joined_at,
-                    standing,
-                },
-            );
-        }
-        self.touched.clear();
-    }
-
-    /// Whether the account's user stays while no session is connected.
-    fn wants_always_on(&self, identity: &Identity, settings: &Settings) -> bool {
-        self.always_on
-            .get(&identity.id)
-            .copied()
-            .unwrap_or(settings.always_on)
-    }
-}
+use crate::event::Output;
+use crate::ids::{Identity, SessionId, UserId};
+use crate::state::User;
+use crate::state::away::{AwayState, NOT_HERE};
+use crate::state::channel::{Member, MemberModes};
+use crate::turn::Turn;
 
 impl Turn<'_> {
     /// Whether the user stays while no session is connected.

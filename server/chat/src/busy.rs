@@ -2,115 +2,18 @@
 //! behind.
 
 use std::cmp::Reverse;
-use std::net::SocketAddr;
 
-use jiff::Timestamp;
-use rookery_protocol::{AccountName, ChannelName, Nick};
-
-use super::event::{Answer, SessionId, Ticket};
-use super::turn::Turn;
-
-/// The slots of a count.
-const SLOTS: usize = 6;
-/// How long each of them counts: together, about a minute.
-const SLOT_SECONDS: i64 = 10;
-
-/// How many messages there were in the last minute, or up to ten seconds less.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Recent {
-    slots: [u32; SLOTS],
-    /// Which slot counts now, in slots since 1970.
-    now: i64,
-}
-
-impl Recent {
-    /// One more.
-    pub fn add(&mut self, now: Timestamp) {
-        self.turn_to(now);
-        let slot = &mut self.slots[place(self.now)];
-        *slot = slot.saturating_add(1);
-    }
-
-    /// How many.
-    pub fn count(mut self, now: Timestamp) -> u32 {
-        self.turn_to(now);
-        self.slots
-            .iter()
-            .fold(0, |sum, slot| sum.saturating_add(*slot))
-    }
-
-    /// Empties the slots whose time is over. A clock that was set back empties them all: they were
-    /// counted in times to come.
-    fn turn_to(&mut self, now: Timestamp) {
-        let now = now.as_second().div_euclid(SLOT_SECONDS);
-        let passed = now - std::mem::replace(&mut self.now, now);
-        match usize::try_from(passed) {
-            Ok(0) => {}
-            Ok(1..SLOTS) => {
-                for over in now - passed + 1..=now {
-                    self.slots[place(over)] = 0;
-                }
-            }
-            _ => self.slots = [0; SLOTS],
-        }
-    }
-}
-
-fn place(slot: i64) -> usize {
-    // No message is older than 1970.
-    usize::try_from(slot).unwrap_or_default() % SLOTS
-}
-
-/// What operators see of it.
-#[derive(Debug)]
-pub struct Busy {
-    pub users: usize,
-    pub guests: usize,
-    pub sessions: usize,
-    pub channels: usize,
-    /// Of the last minute, the busiest first.
-    pub busiest_channels: Vec<BusyChannel>,
-    /// Of the last minute, the busiest first.
-    pub busiest_users: Vec<BusyUser>,
-    /// Whose the sessions are that were asked about; those that are gone are left out.
-    pub owners: Vec<Owner>,
-}
-
-/// A channel in which something was said.
-#[derive(Debug)]
-pub struct BusyChannel {
-    pub name: ChannelName,
-    pub members: usize,
-    pub messages: u32,
-}
-
-/// A user who said something.
-#[derive(Debug)]
-pub struct BusyUser {
-    pub nick: Nick,
-    pub account: Option<AccountName>,
-    /// Of its newest session.
-    pub address: Option<SocketAddr>,
-    pub sessions: usize,
-    pub messages: u32,
-}
-
-/// Whose a session is.
-#[derive(Debug)]
-pub struct Owner {
-    pub session: SessionId,
-    pub nick: Nick,
-    pub account: Option<AccountName>,
-    pub address: SocketAddr,
-}
+use crate::event::Answer;
+use crate::ids::{SessionId, Ticket};
+use crate::turn::Turn;
+use crate::views::{Busy, BusyChannel, BusyUser, Owner};
 
 impl Turn<'_> {
     /// Up to `most` channels and users that were busy, and whose these sessions are.
     pub fn tell_busy(&mut self, ticket: Ticket, most: usize, sessions: &[SessionId]) {
         let now = self.now();
-        let account = |identity: &Option<super::event::Identity>| {
-            identity.as_ref().map(|who| who.name.clone())
-        };
+        let account =
+            |identity: &Option<crate::ids::Identity>| identity.as_ref().map(|who| who.name.clone());
         let channels = self
             .state
             .channels()
@@ -163,39 +66,4 @@ fn busiest<T>(most: usize, all: impl Iterator<Item = (u32, T)>) -> impl Iterator
     busy.sort_by_key(|(messages, _)| Reverse(*messages));
     busy.truncate(most);
     busy.into_iter()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).expect("a time like any")
-    }
-
-    #[test]
-    fn messages_are_counted_for_about_a_minute() {
-        let mut recent = Recent::default();
-        assert_eq!(recent.count(at(0)), 0);
-        for second in 0..60 {
-            recent.add(at(second));
-        }
-        assert_eq!(recent.count(at(59)), 60);
-        assert_eq!(recent.count(at(60)), 50, "the first ten seconds are over");
-        assert_eq!(recent.count(at(85)), 30);
-        recent.add(at(85));
-        assert_eq!(recent.count(at(85)), 31);
-        assert_eq!(recent.count(at(139)), 1);
-        assert_eq!(recent.count(at(140)), 0);
-        assert_eq!(recent.count(at(1_000_000)), 0);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_counts_anew() {
-        let mut recent = Recent::default();
-        recent.add(at(3600));
-        recent.add(at(0));
-        assert_eq!(recent.count(at(0)), 1);
-        assert_eq!(recent.count(at(60)), 0);
-    }
 }

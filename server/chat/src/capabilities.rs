@@ -3,9 +3,9 @@
 use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
 use rookery_protocol::{Capabilities, Capability, CapabilityValues, Message};
 
-use super::lengths;
-use super::line::{MAX_BODY, word};
-use super::turn::fill;
+use crate::lengths;
+use crate::line::fill;
+use crate::line::{MAX_BODY, word};
 
 /// What follows from a `CAP` message: what the client is told, and the set it has from now on.
 /// `offered` is what it may ask for, listed with `values`, `current` what it has; the server calls

@@ -24,7 +24,7 @@ mod whox;
 use rookery_protocol::Message;
 use rookery_protocol::numeric::{ERR_NEEDMOREPARAMS, ERR_UNKNOWNCOMMAND};
 
-use super::turn::{Caller, Turn};
+use crate::turn::{Caller, Turn};
 
 /// A command's handler: it finds the parameters it needs at least.
 type Handler = fn(&mut Turn<'_>, Caller, &Message);

@@ -6,13 +6,14 @@ use rookery_control_api::DisconnectReason;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Nick};
 
-use super::channel::{Channel, Flag};
-use super::event::{
-    Act, Answer, Audience, ChannelView, Identity, Kicked, MemberView, Output, SessionId,
-    SessionView, Ticket, UserView,
+use crate::event::{
+    Act, Answer, Audience, ChannelView, Kicked, MemberView, Output, SessionView, UserView,
 };
-use super::state::{ClosingSession, PendingEnd, Session, User, UserId};
-use super::turn::{Caller, Turn};
+use crate::ids::UserId;
+use crate::ids::{Identity, SessionId, Ticket};
+use crate::state::channel::{Channel, Flag};
+use crate::state::{ClosingSession, PendingEnd, Session, User};
+use crate::turn::{Caller, Turn};
 use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
 
 impl Turn<'_> {

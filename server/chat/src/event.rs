@@ -7,40 +7,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, TimedEvent};
-use rookery_protocol::{
-    AccountName, Capabilities, CapabilityValues, ChannelName, Email, Message, Nick,
-};
-
-use super::always_on::AwayState;
-use super::busy::Busy;
-use super::gate::AdmissionPolicy;
-use super::replay::Mark;
+use rookery_protocol::{AccountName, Capabilities, CapabilityValues, ChannelName, Message, Nick};
 use rookery_record::{
-    AccountId, Ban, BanId, BanTarget, Change, CredentialId, EmailAliases, HistoryEntry,
-    HistoryTarget, PageQuery, SeveralQuery, TargetsQuery,
+    AccountId, Ban, BanId, BanTarget, Change, EmailAliases, HistoryEntry, HistoryTarget, PageQuery,
+    SeveralQuery, TargetsQuery,
 };
 
-/// One TLS connection on the chat port; never used twice while the server runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub u64);
+use crate::state::admission_policy::AdmissionPolicy;
+use crate::state::away::AwayState;
+use crate::state::catch_up::Mark;
+use crate::views::Busy;
 
-/// Ties an answer to the event that asked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
-
-/// The account that a session has proved to be its own.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    pub id: AccountId,
-    pub name: AccountName,
-    pub email: Option<Email>,
-    /// Never greeted before.
-    pub new: bool,
-    /// Not after the moment at which the record was asked.
-    pub proved_at: Timestamp,
-    /// What it was proved with, if that belongs to one device.
-    pub credential: Option<CredentialId>,
-}
+pub use crate::ids::{Identity, SessionId, Ticket};
 
 /// A session that wants to be admitted.
 #[derive(Clone, Debug)]

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capability, ChannelName, Message, Nick};
 
-use super::event::{
-    Answer, Delivery, Fetch, Found, HistoryQuery, Output, Purpose, SessionId, Ticket,
-};
-use super::labels::{mark, within};
-use super::line::{Line, Tags};
-use super::multiline::{Several, Wording, is_multiline};
-use super::redaction::Redaction;
-use super::state::User;
-use super::turn::{Caller, Turn, shown_time};
+use crate::event::{Answer, Delivery, Fetch, Found, HistoryQuery, Output, Purpose};
+use crate::ids::{SessionId, Ticket};
+use crate::labels::{mark, within};
+use crate::line::shown_time;
+use crate::line::{Line, Tags};
+use crate::multiline::{Several, Wording, is_multiline};
+use crate::redaction::Redaction;
+use crate::state::User;
+use crate::turn::{Caller, Turn};
 use rookery_record::{HistoryEntry, HistoryTarget, Party, Place, Reading};
 
 impl Turn<'_> {

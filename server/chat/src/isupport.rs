@@ -1,8 +1,9 @@
 //! What the server supports, as `ISUPPORT` tells it: the same before and after admission.
 
-use super::channel::MemberModes;
-use super::event::Settings;
-use super::{lengths, mask};
+use crate::event::Settings;
+use crate::lengths;
+use crate::state::channel::MemberModes;
+use crate::state::mask;
 
 /// The tokens that one line holds.
 const TOKENS: usize = 12;

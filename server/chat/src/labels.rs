@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability, Message};
 
-use super::event::{Delivery, Output, SessionId};
-use super::lengths;
+use crate::event::{Delivery, Output};
+use crate::ids::SessionId;
+use crate::lengths;
 
 /// The label that the client of those capabilities wants on the answer to `message`.
 pub fn of(message: &Message, capabilities: Capabilities) -> Option<&str> {

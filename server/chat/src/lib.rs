@@ -5,25 +5,21 @@
 
 pub mod admission;
 pub mod always_on;
-pub mod bans;
 pub mod busy;
 pub mod capabilities;
-pub mod channel;
 pub mod commands;
 pub mod control;
 pub mod event;
-pub mod gate;
 pub mod history;
+pub mod ids;
 pub mod isupport;
 pub mod labels;
 pub mod lasting;
 pub mod lengths;
 pub mod line;
 pub mod markers;
-pub mod mask;
 pub mod metadata;
 pub mod multiline;
-pub mod open_batch;
 pub mod ownership;
 pub mod redaction;
 pub mod reload;
@@ -32,6 +28,12 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 pub mod turn;
+pub mod views;
+
+pub use commands::{playback, presence};
+pub use state::admission_policy::AdmissionPolicy;
+pub use state::away::AwayState;
+pub use state::bans::Bans;
 
 use std::sync::Arc;
 
@@ -40,13 +42,12 @@ use rookery_control_api::TimedEvent;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 use rookery_protocol::{Capability, Message};
 
-use channel::Channel;
-pub use commands::{playback, presence};
-use event::{Answer, Event, LineFault, Output, SessionId, Settings};
-use gate::AdmissionPolicy;
+use event::{Answer, Event, LineFault, Output, Settings};
+use ids::SessionId;
 use labels::Labelling;
-use replay::Mark;
 use state::State;
+use state::catch_up::Mark;
+use state::channel::Channel;
 use turn::{Caller, Stamp, Turn};
 
 use rookery_record::ChatSnapshot;

@@ -2,11 +2,9 @@
 //! that matters.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use rookery_protocol::message::write_escaped;
 use rookery_protocol::{Capabilities, Capability, Message};
-
-use super::event::{Delivery, SessionId};
-use super::state::Session;
 
 /// The bytes a line takes without tags and without its end.
 pub const MAX_BODY: usize = rookery_protocol::framing::MAX_LINE - 2;
@@ -211,45 +209,42 @@ impl Tags<'_> {
     }
 }
 
-/// The line for each of the receivers, of whom there are about `expected`: one delivery for each
-/// set of capabilities that matters, never one for each receiver.
-pub fn address<'s>(
-    receivers: impl Iterator<Item = &'s Session>,
-    expected: usize,
-    tags: &Tags<'_>,
-    line: &Line,
-) -> Vec<Delivery> {
-    address_each(receivers, expected, tags.relevant(), |capabilities| {
-        line.render(tags, capabilities)
-    })
+/// As in the `time` tag, to the millisecond.
+pub fn shown_time(at: Timestamp) -> String {
+    format!("{at:.3}")
 }
 
-/// The same of what is written by `render`, and looks different by the capabilities that are
-/// `relevant`.
-pub fn address_each<'s>(
-    receivers: impl Iterator<Item = &'s Session>,
-    expected: usize,
-    relevant: Capabilities,
-    render: impl Fn(Capabilities) -> Bytes,
-) -> Vec<Delivery> {
-    let mut groups: Vec<(Capabilities, Vec<SessionId>)> = Vec::new();
-    for session in receivers {
-        let capabilities = session.capabilities.and(relevant);
-        if let Some((_, to)) = groups.iter_mut().find(|(group, _)| *group == capabilities) {
-            to.push(session.id);
-        } else {
-            let mut to = Vec::with_capacity(expected);
-            to.push(session.id);
-            groups.push((capabilities, to));
+/// What begins the text of what someone does.
+pub const ACTION: &str = "\u{1}ACTION ";
+
+/// Whether it asks the receiver's program for something, as `VERSION`; `ACTION` is talk.
+pub fn is_ctcp(text: &str) -> bool {
+    let command = text.strip_prefix('\u{1}');
+    command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
+}
+
+/// The items, each of two parts that stand together, in lists of at most `room` bytes.
+pub fn fill<'i>(
+    items: impl Iterator<Item = [&'i str; 2]>,
+    between: char,
+    room: usize,
+) -> Vec<String> {
+    let mut lists = Vec::new();
+    let mut list = String::new();
+    for [first, second] in items {
+        if !list.is_empty() && list.len() + 1 + first.len() + second.len() > room {
+            lists.push(std::mem::replace(&mut list, String::with_capacity(room)));
         }
+        if !list.is_empty() {
+            list.push(between);
+        }
+        list.push_str(first);
+        list.push_str(second);
     }
-    groups
-        .into_iter()
-        .map(|(capabilities, to)| Delivery {
-            to,
-            line: render(capabilities),
-        })
-        .collect()
+    if !list.is_empty() {
+        lists.push(list);
+    }
+    lists
 }
 
 #[cfg(test)]

@@ -1,67 +1,14 @@
 //! Read markers: up to where a user has read each channel and conversation. They are told to its
 //! own sessions only.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
-use super::event::Output;
-use super::state::UserId;
-use super::turn::{Caller, Turn, shown_time};
+use crate::event::Output;
+use crate::ids::UserId;
+use crate::line::shown_time;
+use crate::turn::{Caller, Turn};
 use rookery_record::Change;
-
-/// The markers of one user; the one that lies furthest back goes when there is another.
-const MARKERS: usize = 1000;
-
-/// The markers of one user, by the folded name of the channel, or of the other side.
-#[derive(Default)]
-pub struct Markers(BTreeMap<Box<str>, Timestamp>);
-
-impl Markers {
-    /// Sets what was kept.
-    pub fn restore(&mut self, target: String, read_until: Timestamp) {
-        self.0.insert(target.into(), read_until);
-    }
-
-    /// Sets the marker, which only ever moves on. Gives what has changed: nothing, or it, and the
-    /// one that is forgotten for it if there are too many.
-    fn set(
-        &mut self,
-        target: Box<str>,
-        read_until: Timestamp,
-    ) -> Vec<(Box<str>, Option<Timestamp>)> {
-        if self
-            .0
-            .get(&target)
-            .is_some_and(|before| *before >= read_until)
-        {
-            return Vec::new();
-        }
-        self.0.insert(target.clone(), read_until);
-        let mut changes = vec![(target, Some(read_until))];
-        if self.0.len() > MARKERS
-            && let Some(oldest) = self
-                .0
-                .iter()
-                .min_by_key(|(_, at)| **at)
-                .map(|(target, _)| target.clone())
-        {
-            self.0.remove(&oldest);
-            changes.push((oldest, None));
-        }
-        changes
-    }
-}
-
-impl Markers {
-    /// Moves a marker under another name. Gives where it stands.
-    fn rename(&mut self, old: &str, new: &str) -> Option<Timestamp> {
-        let read_until = self.0.remove(old)?;
-        self.0.insert(new.into(), read_until);
-        Some(read_until)
-    }
-}
 
 impl Turn<'_> {
     /// The channel has another name: whatever was read of it stays read.
@@ -99,7 +46,7 @@ impl Turn<'_> {
             return Some(channel.folded().into());
         }
         let nick = Nick::parse(target).ok()?;
-        let party = self.state.by_nick(&nick).map(super::state::User::party);
+        let party = self.state.by_nick(&nick).map(crate::state::User::party);
         Some(
             party
                 .as_ref()
@@ -117,7 +64,7 @@ impl Turn<'_> {
             Some(identity) => self.state.markers.get(&identity.id),
             None => Some(&user.markers),
         };
-        Ok(markers.and_then(|markers| markers.0.get(&name).copied()))
+        Ok(markers.and_then(|markers| markers.get(&name)))
     }
 
     /// The user has read up to there. Whether that is news.

@@ -3,14 +3,15 @@
 
 use rookery_protocol::numeric::{RPL_KEYNOTSET, RPL_KEYVALUE, RPL_METADATASYNCLATER};
 use rookery_protocol::{AccountName, Capability, ChannelName};
-
-use super::channel::{Channel, Flag};
-use super::event::{Output, SessionId};
-use super::lengths;
-use super::line::Line;
-use super::state::{Session, UserId};
-use super::turn::{Caller, Turn};
 use rookery_record::{Change, Metadata};
+
+use crate::event::Output;
+use crate::ids::{SessionId, UserId};
+use crate::lengths;
+use crate::line::Line;
+use crate::state::Session;
+use crate::state::channel::Channel;
+use crate::turn::{Caller, Turn};
 
 /// The values that one answer syncs; whoever wants more asks for them one by one.
 const SYNCED: usize = 1000;
@@ -30,16 +31,6 @@ pub fn is_key(text: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_./-".contains(&byte);
     (1..=lengths::METADATA_KEY).contains(&text.len()) && text.bytes().all(allowed)
-}
-
-impl Channel {
-    /// Whether the user may see what the channel says of itself: as a member, or because everyone
-    /// may come in.
-    pub fn shows_metadata_to(&self, user: UserId) -> bool {
-        let closed =
-            self.flags.has(Flag::InviteOnly) || self.flags.has(Flag::Secret) || self.key.is_some();
-        !closed || self.has(user)
-    }
 }
 
 impl Turn<'_> {

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
 
-use super::labels::mark;
-use super::line::{Line, Tags};
+use crate::labels::mark;
+use crate::line::{Line, Tags};
 
 /// The capability's name, which is the batch's type as well.
 pub const BATCH_TYPE: &str = "draft/multiline";
@@ -47,7 +47,7 @@ pub fn cut_lines(text: &str, room: usize) -> String {
         if number > 0 {
             cut.push(line.separator());
         }
-        cut.push_str(super::line::truncate(line.text, room));
+        cut.push_str(crate::line::truncate(line.text, room));
     }
     cut
 }

@@ -2,48 +2,13 @@
 
 use rookery_protocol::{AccountName, ChannelName};
 
-use super::channel::{Channel, MemberModes};
-use super::line::{Line, MAX_BODY};
-use super::state::{User, UserId};
-use super::turn::Turn;
-use rookery_record::AccessLevel;
+use crate::ids::UserId;
+use crate::line::{Line, MAX_BODY};
+use crate::state::channel::{Channel, MemberModes};
+use crate::turn::Turn;
 
 /// A change of a channel's modes: on or off, the letter, the parameter.
 pub type ModeChange = (bool, char, Option<String>);
-
-impl Channel {
-    /// Whether it is the user's own.
-    pub fn is_founded_by(&self, user: &User) -> bool {
-        let account = user.identity.as_ref().map(|identity| &identity.name);
-        account.is_some_and(|account| self.founder.as_ref() == Some(account))
-    }
-
-    /// What the user's account makes it in this channel.
-    pub fn standing_of(&self, user: &User) -> MemberModes {
-        let founder = self.is_founded_by(user);
-        let account = user.identity.as_ref().map(|identity| &identity.name);
-        let level = account.and_then(|account| self.access_of(account));
-        MemberModes {
-            founder,
-            operator: founder || level == Some(AccessLevel::Operator),
-            voice: level == Some(AccessLevel::Voice),
-        }
-    }
-
-    /// What its access list says of the account.
-    pub fn access_of(&self, account: &AccountName) -> Option<AccessLevel> {
-        self.access
-            .iter()
-            .find(|access| access.account == *account)
-            .map(|access| access.level)
-    }
-
-    /// Nobody's from now on, and nobody is somebody in it by their account any more.
-    pub fn disown(&mut self) {
-        self.founder = None;
-        self.access.clear();
-    }
-}
 
 impl Turn<'_> {
     /// A user whose account has just become known, here or to the channel, is made there what the

@@ -3,12 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, Capability};
 
-use super::channel::MemberModes;
-use super::event::{Answer, Delivery, Found, Output, Ticket};
-use super::labels::mark;
-use super::line::{Line, Tags, address};
-use super::state::{Session, User};
-use super::turn::{Caller, Turn};
+use crate::event::{Answer, Delivery, Found, Output};
+use crate::ids::Ticket;
+use crate::labels::mark;
+use crate::line::{Line, Tags};
+use crate::state::channel::MemberModes;
+use crate::state::{Session, User};
+use crate::turn::address;
+use crate::turn::{Caller, Turn};
 use rookery_record::{HistoryEntry, Party, Place, Reading, Redactor};
 
 /// A message that is being redacted.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rookery_protocol::Capability;
 
-use super::capabilities::listed;
-use super::event::{SessionId, Settings};
-use super::turn::Turn;
+use crate::capabilities::listed;
+use crate::event::Settings;
+use crate::ids::SessionId;
+use crate::turn::Turn;
 
 impl Turn<'_> {
     /// Compares emails anew, lets go whoever is not always on any more, and tells of capabilities
@@ -52,7 +53,7 @@ impl Turn<'_> {
         let mut sessions: Vec<SessionId> = self
             .state
             .users()
-            .flat_map(super::state::User::sessions)
+            .flat_map(crate::state::User::sessions)
             .map(|session| session.id)
             .collect();
         sessions.sort_unstable();

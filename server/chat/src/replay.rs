@@ -8,51 +8,18 @@ use bytes::Bytes;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{Capability, ChannelName};
-
-use super::commands::messages::{ACTION, is_ctcp};
-use super::event::{Delivery, Fetch, HistoryQuery, Output, Purpose, SessionId};
-use super::labels::mark;
-use super::line::{MAX_BODY, truncate};
-use super::multiline::is_multiline;
-use super::state::Session;
-use super::turn::{Caller, Turn};
 use rookery_record::{Change, CredentialId, Device, DeviceMark, HistoryEntry, SeveralQuery};
+
+use crate::event::{Delivery, Fetch, HistoryQuery, Output, Purpose};
+use crate::ids::SessionId;
+use crate::labels::mark;
+use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
+use crate::multiline::is_multiline;
+use crate::state::catch_up::{CatchUp, Mark};
+use crate::turn::{Caller, Turn};
 
 /// How long after it has come the channels that a client joins count as those it was in before.
 const ARRIVAL: SignedDuration = SignedDuration::from_secs(60);
-
-/// Up to where everything was heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    pub at: Timestamp,
-    /// The last message by then, of those since the server started: several may be said in one
-    /// millisecond.
-    pub message: u64,
-}
-
-/// What a session is yet to be shown.
-pub struct CatchUp {
-    /// No other catch-up has it: a session may go over to another account, and back, while what it
-    /// missed is read.
-    number: u64,
-    /// What its device had heard before.
-    after: Mark,
-    /// The channels joined until then count.
-    until: Timestamp,
-    /// The channels that are read, or were.
-    channels: Vec<ChannelName>,
-    /// The answers that are still to come.
-    reading: usize,
-}
-
-impl Session {
-    /// Whether it was shown, as far as is known, all it had missed.
-    fn is_caught_up(&self) -> bool {
-        self.catch_up
-            .as_ref()
-            .is_none_or(|catch_up| catch_up.reading == 0)
-    }
-}
 
 impl Turn<'_> {
     /// A session has come, signed in with that credential: what its device missed is read.

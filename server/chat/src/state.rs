@@ -1,11 +1,22 @@
 //! Who is here and where: users with their sessions, channels with their members.
 
+pub mod activity;
+pub mod admission_policy;
+pub mod away;
+pub mod bans;
+pub mod catch_up;
+pub mod channel;
 mod departed;
 mod leaving;
+pub mod markers;
+pub mod mask;
 mod memberships;
 mod monitors;
 mod numbers;
-mod user;
+pub mod open_batch;
+mod persistence;
+mod presences;
+pub mod user;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,18 +25,19 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
+use rookery_record::{AccountId, Device, Metadata};
 
-use super::busy::Recent;
-use super::channel::Channel;
-use super::event::{Identity, SessionId, Ticket};
-use super::gate::AdmissionPolicy;
-use super::markers::Markers;
-use super::replay::Mark;
+use crate::ids::{Identity, SessionId, Ticket, UserId};
+use crate::state::activity::Recent;
+use crate::state::admission_policy::AdmissionPolicy;
+use crate::state::catch_up::Mark;
+use crate::state::channel::Channel;
+use crate::state::markers::Markers;
+
 pub use departed::Departed;
 pub use leaving::{ClosingSession, PendingEnd};
 pub use memberships::CreateAs;
-use rookery_record::{AccountId, Device, Metadata};
-pub use user::{NewUser, Session, User, UserId};
+pub use user::{NewUser, Session, User};
 
 /// The whole state.
 pub struct State {

@@ -1,13 +1,15 @@
 //! What one event works with: the state, the time, and the place for outputs; and the ways to say
 //! something.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, ChannelName};
-
-use super::event::{Answer, Delivery, Output, SessionId, Settings, Ticket};
-use super::line::{Line, MAX_BODY, Tags, address};
-use super::state::{Session, State, User, UserId};
 use rookery_record::{HistoryEntry, Place};
+
+use crate::event::{Answer, Delivery, Output, Settings};
+use crate::ids::{SessionId, Ticket, UserId};
+use crate::line::{Line, MAX_BODY, Tags, fill, shown_time};
+use crate::state::{Session, State, User};
 
 /// The time of an event, and its text for the `time` tag.
 #[derive(Default)]
@@ -24,11 +26,6 @@ impl Stamp {
             self.text = shown_time(now);
         }
     }
-}
-
-/// As in the `time` tag, to the millisecond.
-pub fn shown_time(at: Timestamp) -> String {
-    format!("{at:.3}")
 }
 
 /// The handling of one event.
@@ -336,26 +333,43 @@ impl Turn<'_> {
     }
 }
 
-/// The items, each of two parts that stand together, in lists of at most `room` bytes.
-pub fn fill<'i>(
-    items: impl Iterator<Item = [&'i str; 2]>,
-    between: char,
-    room: usize,
-) -> Vec<String> {
-    let mut lists = Vec::new();
-    let mut list = String::new();
-    for [first, second] in items {
-        if !list.is_empty() && list.len() + 1 + first.len() + second.len() > room {
-            lists.push(std::mem::replace(&mut list, String::with_capacity(room)));
+/// The line for each of the receivers, of whom there are about `expected`: one delivery for each
+/// set of capabilities that matters, never one for each receiver.
+pub fn address<'s>(
+    receivers: impl Iterator<Item = &'s Session>,
+    expected: usize,
+    tags: &Tags<'_>,
+    line: &Line,
+) -> Vec<Delivery> {
+    address_each(receivers, expected, tags.relevant(), |capabilities| {
+        line.render(tags, capabilities)
+    })
+}
+
+/// The same of what is written by `render`, and looks different by the capabilities that are
+/// `relevant`.
+pub fn address_each<'s>(
+    receivers: impl Iterator<Item = &'s Session>,
+    expected: usize,
+    relevant: Capabilities,
+    render: impl Fn(Capabilities) -> Bytes,
+) -> Vec<Delivery> {
+    let mut groups: Vec<(Capabilities, Vec<SessionId>)> = Vec::new();
+    for session in receivers {
+        let capabilities = session.capabilities.and(relevant);
+        if let Some((_, to)) = groups.iter_mut().find(|(group, _)| *group == capabilities) {
+            to.push(session.id);
+        } else {
+            let mut to = Vec::with_capacity(expected);
+            to.push(session.id);
+            groups.push((capabilities, to));
         }
-        if !list.is_empty() {
-            list.push(between);
-        }
-        list.push_str(first);
-        list.push_str(second);
     }
-    if !list.is_empty() {
-        lists.push(list);
-    }
-    lists
+    groups
+        .into_iter()
+        .map(|(capabilities, to)| Delivery {
+            to,
+            line: render(capabilities),
+        })
+        .collect()
 }

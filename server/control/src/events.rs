@@ -19,8 +19,8 @@ use super::permission::{Auditor, Signed};
 use super::problem::{Kind, Refusal};
 use super::stream::{self, Lease, Over, Stream};
 use rookery_base::metrics::METRICS;
-use rookery_chat::bans::Bans;
-use rookery_chat::gate::AdmissionPolicy;
+use rookery_chat::AdmissionPolicy;
+use rookery_chat::Bans;
 use rookery_record::{AuditPage, AuditQuery, Ban, BanId};
 
 /// Entries of the audit trail that are read at once.

@@ -10,7 +10,8 @@ use super::Plane;
 use super::permission::{Auditor, Signed};
 use super::problem::Refusal;
 use rookery_base::metrics::METRICS;
-use rookery_chat::busy::{self, Busy};
+use rookery_chat::views;
+use rookery_chat::views::Busy;
 use rookery_engine::probes::Activity;
 
 /// The most of each kind that are told.
@@ -74,8 +75,8 @@ pub async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
     }))
 }
 
-fn to_busy_channel(channel: busy::BusyChannel) -> BusyChannel {
-    let busy::BusyChannel {
+fn to_busy_channel(channel: views::BusyChannel) -> BusyChannel {
+    let views::BusyChannel {
         name,
         members,
         messages,
@@ -87,8 +88,8 @@ fn to_busy_channel(channel: busy::BusyChannel) -> BusyChannel {
     }
 }
 
-fn to_busy_user(user: busy::BusyUser) -> BusyUser {
-    let busy::BusyUser {
+fn to_busy_user(user: views::BusyUser) -> BusyUser {
+    let views::BusyUser {
         nick,
         account,
         address,

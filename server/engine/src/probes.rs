@@ -11,8 +11,8 @@ use rookery_base::certificates::Certificates;
 use rookery_base::mail::Mailer;
 use rookery_base::metrics::ServerSnapshot;
 use rookery_base::rates::Rates;
-use rookery_chat::busy::Busy;
 use rookery_chat::event::{Act, Answer};
+use rookery_chat::views::Busy;
 use rookery_store::Database;
 
 /// Where to look.

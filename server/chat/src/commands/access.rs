@@ -12,12 +12,13 @@
 
 use rookery_protocol::{AccountName, ChannelName, Message};
 
-use super::channels::{existing, needs_operator};
-use super::needs_more;
-use crate::channel::MemberModes;
+use crate::commands::channels::{existing, needs_operator};
+use crate::commands::needs_more;
+use crate::ids::UserId;
+use crate::line::shown_time;
 use crate::ownership::ModeChange;
-use crate::state::UserId;
-use crate::turn::{Caller, Turn, shown_time};
+use crate::state::channel::MemberModes;
+use crate::turn::{Caller, Turn};
 use rookery_record::{Access, AccessLevel};
 
 /// `ACCESS <channel> [LIST | ADD <account> <level> | DEL <account>]`.

@@ -4,11 +4,11 @@
 
 use rookery_protocol::Message;
 
-use super::messages;
+use crate::commands::messages;
 use crate::event::{Delivery, Output};
 use crate::labels::mark;
 use crate::multiline;
-use crate::open_batch::{Fault, OpenBatch, invalid};
+use crate::state::open_batch::{Fault, OpenBatch, invalid};
 use crate::turn::{Caller, Turn};
 
 /// Whether the message is about a batch, or part of one.

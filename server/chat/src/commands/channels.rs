@@ -9,10 +9,10 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
 
-use super::{is_empty_list, names, needs_more, split_list};
-use crate::channel::{Flag, MemberModes, Topic};
+use crate::commands::{is_empty_list, names, needs_more, split_list};
 use crate::lengths;
 use crate::line::{Line, truncate};
+use crate::state::channel::{Flag, MemberModes, Topic};
 use crate::state::{CreateAs, User};
 use crate::turn::{Caller, Turn};
 

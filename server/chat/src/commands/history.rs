@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use rookery_protocol::{Capability, Message};
 
-use super::unknown;
+use crate::commands::unknown;
 use crate::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::turn::{Caller, Turn};
 use rookery_record::{PageQuery, Point, Selection, TargetsQuery};

@@ -3,9 +3,9 @@
 use rookery_protocol::numeric::{RPL_LIST, RPL_LISTEND, RPL_LISTSTART};
 use rookery_protocol::{ChannelName, Message};
 
-use super::split_list;
-use crate::channel::Channel;
-use crate::mask;
+use crate::commands::split_list;
+use crate::state::channel::Channel;
+use crate::state::mask;
 use crate::turn::{Caller, Turn};
 
 /// `LIST [<names, masks and conditions>]`: the channels that meet all conditions and, where there

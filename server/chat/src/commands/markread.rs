@@ -2,7 +2,7 @@
 
 use rookery_protocol::{Capability, ChannelName, Message};
 
-use super::{history, unknown};
+use crate::commands::{history, unknown};
 use crate::turn::{Caller, Turn};
 
 const COMMAND: &str = "MARKREAD";

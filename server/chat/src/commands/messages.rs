@@ -7,16 +7,17 @@ use rookery_protocol::numeric::{
     ERR_TOOMANYTARGETS, RPL_AWAY,
 };
 use rookery_protocol::{Capability, ChannelName, Message};
-
-use super::{is_empty_list, needs_more, playback, split_list};
-use crate::channel::{Channel, Flag, Member};
-use crate::event::{Delivery, Output};
-use crate::lengths;
-use crate::line::{Line, MAX_BODY, Tags, address_each, truncate};
-use crate::multiline::{self, Several, Wording, cut_lines};
-use crate::state::{Session, User, UserId};
-use crate::turn::{Caller, Turn};
 use rookery_record::{HistoryEntry, Place};
+
+use crate::commands::{is_empty_list, needs_more, playback, split_list};
+use crate::event::{Delivery, Output};
+use crate::ids::UserId;
+use crate::line::{Line, MAX_BODY, Tags, is_ctcp, truncate};
+use crate::multiline::{Several, Wording, cut_lines};
+use crate::state::channel::{Channel, Flag, Member};
+use crate::state::{Session, User};
+use crate::turn::{Caller, Turn, address_each};
+use crate::{lengths, multiline};
 
 /// `PRIVMSG <targets> <text>`, `NOTICE <targets> <text>`.
 pub fn say(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
@@ -100,15 +101,6 @@ struct Said<'a> {
     client_tags: String,
     /// Whether errors are kept from the sender.
     quiet: bool,
-}
-
-/// What begins the text of what someone does.
-pub const ACTION: &str = "\u{1}ACTION ";
-
-/// Whether it asks the receiver's program for something, as `VERSION`; `ACTION` is talk.
-pub fn is_ctcp(text: &str) -> bool {
-    let command = text.strip_prefix('\u{1}');
-    command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
 }
 
 /// The client-only tags, escaped, of whoever may send any.

@@ -5,12 +5,13 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, ChannelName, Message};
 
-use super::needs_more;
-use crate::channel::Flag;
+use crate::commands::needs_more;
 use crate::lengths;
 use crate::line::Line;
+use crate::line::fill;
 use crate::metadata::{Bearer, is_key};
-use crate::turn::{Caller, Turn, fill};
+use crate::state::channel::Flag;
+use crate::turn::{Caller, Turn};
 use rookery_record::Metadata;
 
 /// `METADATA <target> <subcommand> [<parameters>]`.

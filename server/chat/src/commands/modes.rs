@@ -8,12 +8,12 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{ChannelName, Message, Nick};
 
-use super::channels::{existing, needs_operator, not_on_channel, outranked};
-use crate::channel::{Channel, Entry, Flag, List, Member, MemberModes};
+use crate::commands::channels::{existing, needs_operator, not_on_channel, outranked};
+use crate::ids::UserId;
 use crate::lengths;
-use crate::mask::Mask;
 use crate::ownership::ModeChange;
-use crate::state::UserId;
+use crate::state::channel::{Channel, Entry, Flag, List, Member, MemberModes};
+use crate::state::mask::Mask;
 use crate::turn::{Caller, Turn};
 
 /// `MODE <target> [<changes> [<parameters>]]`.

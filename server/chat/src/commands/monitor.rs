@@ -6,9 +6,9 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Message, Nick};
 
-use super::{needs_more, split_list};
+use crate::commands::{needs_more, split_list};
+use crate::ids::UserId;
 use crate::metadata::Bearer;
-use crate::state::UserId;
 use crate::turn::{Caller, Turn};
 
 /// `MONITOR + <nicks>`, `MONITOR - <nicks>`, `MONITOR C`, `MONITOR L`, `MONITOR S`.

@@ -3,10 +3,11 @@
 use rookery_protocol::numeric::{RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICWHOTIME};
 use rookery_protocol::{Capability, ChannelName, Message};
 
-use super::split_list;
-use crate::channel::Flag;
+use crate::commands::split_list;
 use crate::lengths;
-use crate::turn::{Caller, Turn, fill};
+use crate::line::fill;
+use crate::state::channel::Flag;
+use crate::turn::{Caller, Turn};
 
 /// `NAMES [<channels>]`.
 pub fn names(turn: &mut Turn<'_>, caller: Caller, message: &Message) {

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp, Unit};
 use rookery_protocol::ChannelName;
 
-use super::split_list;
+use crate::commands::split_list;
 use crate::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::turn::{Caller, Turn};
 use rookery_record::SeveralQuery;

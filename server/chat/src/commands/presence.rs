@@ -6,9 +6,9 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, Message, Nick};
 
-use crate::always_on::AwayState;
 use crate::lengths;
 use crate::line::truncate;
+use crate::state::away::AwayState;
 use crate::turn::{Caller, Turn};
 
 /// `NICK <nick>`.

@@ -3,7 +3,7 @@
 
 use rookery_protocol::{Capability, Message};
 
-use super::unknown;
+use crate::commands::unknown;
 use crate::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::lengths;
 use crate::line::truncate;

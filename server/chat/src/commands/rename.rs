@@ -3,8 +3,8 @@
 use rookery_protocol::numeric::ERR_CHANOPRIVSNEEDED;
 use rookery_protocol::{Capability, ChannelName, Message};
 
-use super::channels::{existing, join_line, needs_operator, not_on_channel};
-use super::names;
+use crate::commands::channels::{existing, join_line, needs_operator, not_on_channel};
+use crate::commands::names;
 use crate::lengths;
 use crate::line::{Line, truncate};
 use crate::turn::{Caller, Turn};

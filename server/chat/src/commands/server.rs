@@ -10,8 +10,8 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, Message};
 
-use super::metadata;
 use crate::capabilities;
+use crate::commands::metadata;
 use crate::event::{Delivery, Output};
 use crate::isupport;
 use crate::line::Line;

@@ -8,13 +8,14 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
-use super::whox::Fields;
-use crate::channel::Member;
+use crate::commands::whox::Fields;
+use crate::ids::UserId;
 use crate::lengths;
 use crate::line::Line;
-use crate::mask;
 use crate::metadata::Bearer;
-use crate::state::{User, UserId};
+use crate::state::User;
+use crate::state::channel::Member;
+use crate::state::mask;
 use crate::turn::{Caller, Turn};
 
 /// `WHO [<channel, nick or mask> [[o][%<fields>[,<token>]]]]`.

@@ -2,7 +2,7 @@
 
 use rookery_protocol::numeric::RPL_WHOSPCRPL;
 
-use super::who::Found;
+use crate::commands::who::Found;
 use crate::line::Line;
 use crate::turn::{Caller, Turn};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rookery_protocol::Nick;
 
-use super::{State, User};
+use crate::state::{State, User};
 
 /// The users that `WHOWAS` remembers.
 const DEPARTED: usize = 512;

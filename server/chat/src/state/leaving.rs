@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rookery_protocol::Nick;
 
-use crate::event::{Identity, Ticket};
+use crate::ids::{Identity, Ticket};
 
 /// A session that the core has ended and whose connection is still there.
 pub struct ClosingSession {

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use rookery_control_api::ServerEvent;
 use rookery_protocol::ChannelName;
 
-use super::{Session, State, UserId};
-use crate::channel::{Channel, Flag, Member, MemberModes};
+use crate::ids::UserId;
+use crate::state::channel::{Channel, Flag, Member, MemberModes};
+use crate::state::{Session, State};
 
 /// How a channel is made when there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

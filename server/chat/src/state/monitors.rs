@@ -2,8 +2,8 @@
 
 use rookery_protocol::Nick;
 
-use super::{Session, State};
-use crate::event::SessionId;
+use crate::ids::SessionId;
+use crate::state::{Session, State};
 
 impl State {
     pub fn watch(&mut self, nick: &Nick, session: SessionId) {

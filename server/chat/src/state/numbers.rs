@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::State;
-use crate::replay::Mark;
+use crate::state::State;
+use crate::state::catch_up::Mark;
 
 impl State {
     /// An id for a message, unlike any other.

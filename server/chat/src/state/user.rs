@@ -6,18 +6,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, ChannelName, Nick};
-
-use crate::always_on::AwayState;
-use crate::busy::Recent;
-use crate::event::{Identity, SessionId};
-use crate::markers::Markers;
-use crate::open_batch::OpenBatch;
-use crate::replay::{CatchUp, Mark};
 use rookery_record::{Device, Metadata, Party};
 
-/// One user for as long as it is here; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserId(pub(super) u64);
+use crate::ids::{Identity, SessionId, UserId};
+use crate::state::activity::Recent;
+use crate::state::away::AwayState;
+use crate::state::catch_up::{CatchUp, Mark};
+use crate::state::markers::Markers;
+use crate::state::open_batch::OpenBatch;
 
 /// What others see: one account, or one guest, with all its sessions.
 pub struct User {
@@ -33,7 +29,7 @@ pub struct User {
     pub away: Option<Box<str>>,
     pub(super) invisible: bool,
     /// What a guest says of itself; an account's is beside all users, in
-    /// [`super::State::account_metadata`].
+    /// [`crate::state::State::account_metadata`].
     pub metadata: Metadata,
     /// A program, and says so (mode `B`).
     pub is_bot: bool,
@@ -75,6 +71,15 @@ pub struct Session {
     /// What it has missed and is yet to be shown.
     pub catch_up: Option<CatchUp>,
     pub away_state: AwayState,
+}
+
+impl Session {
+    /// Whether it was shown, as far as is known, all it had missed.
+    pub fn is_caught_up(&self) -> bool {
+        self.catch_up
+            .as_ref()
+            .is_none_or(|catch_up| catch_up.reading == 0)
+    }
 }
 
 impl User {
@@ -119,4 +124,10 @@ pub struct NewUser {
 /// As it begins every line that comes from the user.
 pub(super) fn source(nick: &Nick, username: &str, host: &str) -> Arc<str> {
     format!("{nick}!{username}@{host}").into()
+}
+
+/// The host that users are shown with. Never where they really are.
+pub fn host(server_name: &str, known: bool) -> Arc<str> {
+    let kind = if known { "users" } else { "guests" };
+    format!("{kind}.{server_name}").into()
 }

@@ -1,8 +1,8 @@
 //! Who and what is busy.
 
 use super::play::*;
-use crate::busy::Busy;
 use crate::event::{Act, Answer, SessionId};
+use crate::views::Busy;
 
 fn busy(play: &mut Play, most: usize, sessions: &[SessionId]) -> Busy {
     let ticket = play.act(Act::FindBusy {

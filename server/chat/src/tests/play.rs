@@ -11,13 +11,13 @@ use rookery_protocol::{
 };
 
 use crate::Chat;
-use crate::always_on::AwayState;
-use crate::bans::Bans;
 use crate::event::{
     Act, Answer, Candidate, Delivery, Disconnect, Event, Fetch, Found, HistoryQuery, Identity,
     LineFault, Output, SessionId, Settings, Ticket,
 };
-use crate::gate::AdmissionPolicy;
+use crate::state::admission_policy::AdmissionPolicy;
+use crate::state::away::AwayState;
+use crate::state::bans::Bans;
 use rookery_record::{
     AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry, Place,
     Reading,

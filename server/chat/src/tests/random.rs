@@ -7,11 +7,11 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use super::lasting::restored;
 use super::play::*;
-use crate::always_on::{AwayState, NOT_HERE};
-use crate::channel::Channel;
 use crate::commands::messages::kept_silent;
 use crate::event::{Act, Answer, Event, Kicked, SessionId, Settings};
 use crate::state::User;
+use crate::state::away::{AwayState, NOT_HERE};
+use crate::state::channel::Channel;
 use rookery_record::{BanId, Change, Metadata, Presence};
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];

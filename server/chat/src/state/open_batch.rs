@@ -2,8 +2,8 @@
 
 use rookery_protocol::Message;
 
-use super::lengths;
-use super::multiline::{BATCH_TYPE, CONCAT};
+use crate::lengths;
+use crate::multiline::{BATCH_TYPE, CONCAT};
 
 /// A batch that a client has opened.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub struct OpenBatch {
     pub client_tags: String,
     /// `PRIVMSG` or `NOTICE`; empty before the first line.
     pub command: String,
-    /// The lines so far, as [`lines`](super::multiline::lines) takes them apart.
+    /// The lines so far, as [`lines`](crate::multiline::lines) takes them apart.
     pub text: String,
     pub lines: usize,
     /// The bytes of the message that they are together.

@@ -2,7 +2,7 @@
 
 pub use rookery_protocol::glob::{is_pattern as is_mask, matches};
 
-use super::state::User;
+use crate::state::User;
 
 /// What the masks of more than a source begin with (`EXTBAN`).
 pub const EXTENDED: char = '~';

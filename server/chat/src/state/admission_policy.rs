@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bans::Bans;
+use crate::state::bans::Bans;
 
 /// What those look at who let people in.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
 
-use super::event::Identity;
+use crate::ids::Identity;
 use rookery_record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
 
 /// The bans in force. Accounts, emails and single addresses are looked up; patterns and networks,

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName};
+use rookery_record::{Access, AccessLevel, Metadata};
 
-use super::busy::Recent;
-use super::mask::{Mask, Subject};
-use super::state::{User, UserId};
-use rookery_record::{Access, Metadata};
+use crate::ids::UserId;
+use crate::state::User;
+use crate::state::activity::Recent;
+use crate::state::mask::{Mask, Subject};
 
 /// One channel: it has a member, or an account that owns it.
 pub struct Channel {
@@ -317,6 +318,46 @@ impl Channel {
         self.invite_exceptions
             .iter()
             .any(|entry| entry.mask.covers(&subject))
+    }
+
+    /// Whether it is the user's own.
+    pub fn is_founded_by(&self, user: &User) -> bool {
+        let account = user.identity.as_ref().map(|identity| &identity.name);
+        account.is_some_and(|account| self.founder.as_ref() == Some(account))
+    }
+
+    /// What the user's account makes it in this channel.
+    pub fn standing_of(&self, user: &User) -> MemberModes {
+        let founder = self.is_founded_by(user);
+        let account = user.identity.as_ref().map(|identity| &identity.name);
+        let level = account.and_then(|account| self.access_of(account));
+        MemberModes {
+            founder,
+            operator: founder || level == Some(AccessLevel::Operator),
+            voice: level == Some(AccessLevel::Voice),
+        }
+    }
+
+    /// What its access list says of the account.
+    pub fn access_of(&self, account: &AccountName) -> Option<AccessLevel> {
+        self.access
+            .iter()
+            .find(|access| access.account == *account)
+            .map(|access| access.level)
+    }
+
+    /// Nobody's from now on, and nobody is somebody in it by their account any more.
+    pub fn disown(&mut self) {
+        self.founder = None;
+        self.access.clear();
+    }
+
+    /// Whether the user may see what the channel says of itself: as a member, or because everyone
+    /// may come in.
+    pub fn shows_metadata_to(&self, user: UserId) -> bool {
+        let closed =
+            self.flags.has(Flag::InviteOnly) || self.flags.has(Flag::Secret) || self.key.is_some();
+        !closed || self.has(user)
     }
 
     /// Whether others than its members may know of it.

@@ -1,0 +1,110 @@
+//! Restores the users that were always on when the server stopped.
+
+use jiff::Timestamp;
+use rookery_protocol::Nick;
+use rookery_record::{Membership, Presence};
+
+use super::State;
+use super::away::NOT_HERE;
+use super::channel::{Member, MemberModes};
+use super::user::NewUser;
+use crate::event::Settings;
+use crate::ids::Identity;
+
+impl State {
+    /// Lets the users be here who were always on when the server stopped, where that still holds.
+    pub fn restore_presences(
+        &mut self,
+        presences: Vec<Presence>,
+        settings: &Settings,
+        now: Timestamp,
+    ) {
+        for presence in presences {
+            let identity = Identity {
+                id: presence.account,
+                name: presence.name.clone(),
+                email: presence.email.clone(),
+                new: false,
+                proved_at: now,
+                credential: None,
+            };
+            let nick = if settings.free_nicks {
+                presence.nick.clone()
+            } else {
+                identity.name.to_nick()
+            };
+            let stays = self.wants_always_on(&identity, settings)
+                && self.gate.bans.on_account(&identity, now).is_none()
+                && self.holders(&nick).is_empty();
+            if stays {
+                self.restore_presence(presence, identity, nick, settings);
+            } else {
+                self.presences_gone.push(presence.account);
+            }
+        }
+    }
+
+    fn restore_presence(
+        &mut self,
+        presence: Presence,
+        identity: Identity,
+        nick: Nick,
+        settings: &Settings,
+    ) {
+        let Presence {
+            username,
+            realname,
+            modes,
+            away,
+            since,
+            channels,
+            ..
+        } = presence;
+        let newcomer = NewUser {
+            nick,
+            identity: Some(identity),
+            username: username.into(),
+            host: super::user::host(&settings.server_name, true),
+            realname: realname.into(),
+        };
+        let id = self.add_user(newcomer, since);
+        self.set_invisible(id, modes.contains('i'));
+        let user = self.user_mut(id);
+        user.is_bot = modes.contains('B');
+        user.away = Some(away.map_or_else(|| NOT_HERE.into(), Into::into));
+        user.is_kept = true;
+        for Membership {
+            channel,
+            joined_at,
+            operator,
+            voice,
+        } in channels
+        {
+            let is_lobby = settings.lobby.contains(&channel);
+            // Who owns a channel is kept with that.
+            let standing = MemberModes {
+                founder: false,
+                operator,
+                voice,
+            };
+            self.restore_member(
+                &channel,
+                is_lobby,
+                Member {
+                    user: id,
+                    joined_at,
+                    standing,
+                },
+            );
+        }
+        self.touched.clear();
+    }
+
+    /// Whether the account's user stays while no session is connected.
+    pub fn wants_always_on(&self, identity: &Identity, settings: &Settings) -> bool {
+        self.always_on
+            .get(&identity.id)
+            .copied()
+            .unwrap_or(settings.always_on)
+    }
+}
