@@ -11,7 +11,7 @@ use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
 use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, LineFault};
-use rookery_chat::{capabilities, isupport, labels, presence};
+use rookery_chat::{away, capabilities, isupport, labels};
 use rookery_engine::settings;
 
 /// The most bytes of a user name; longer ones are cut.
@@ -347,7 +347,7 @@ impl Handshake {
     }
 
     fn set_attendance(&mut self, message: &Message) -> Vec<Message> {
-        self.away_state = presence::away_state(message, true);
+        self.away_state = away::away_state(message, true);
         let (code, text) = match self.away_state {
             AwayState::Here => (
                 numeric::RPL_UNAWAY,

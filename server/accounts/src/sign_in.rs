@@ -618,3 +618,18 @@ fn already_signed_in(voice: &Voice<'_>, command: &str, identity: &Identity) -> M
         &format!("You are signed in as {name} already"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use rookery_chat::Handler;
+
+    #[test]
+    fn every_command_declared_for_accounts_is_handled_here() {
+        let declared: Vec<&str> = rookery_chat::commands()
+            .filter(|command| matches!(command.handler, Handler::Accounts))
+            .flat_map(|command| command.names)
+            .copied()
+            .collect();
+        assert_eq!(declared, super::COMMANDS);
+    }
+}

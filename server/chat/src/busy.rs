@@ -3,12 +3,12 @@
 
 use std::cmp::Reverse;
 
+use crate::context::Context;
 use crate::event::Answer;
 use crate::ids::{SessionId, Ticket};
-use crate::turn::Turn;
 use crate::views::{Busy, BusyChannel, BusyUser, Owner};
 
-impl Turn<'_> {
+impl Context<'_> {
     /// Up to `most` channels and users that were busy, and whose these sessions are.
     pub fn tell_busy(&mut self, ticket: Ticket, most: usize, sessions: &[SessionId]) {
         let now = self.now();

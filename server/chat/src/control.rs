@@ -5,18 +5,18 @@ use std::sync::Arc;
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Nick};
+use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
 
+use crate::context::{Caller, Context};
 use crate::event::{
     Act, Answer, Audience, ChannelView, Kicked, MemberView, Output, SessionView, UserView,
 };
-use crate::ids::UserId;
-use crate::ids::{Identity, SessionId, Ticket};
+use crate::features::{access, catch_up, persistence, quit, redact};
+use crate::ids::{Identity, SessionId, Ticket, UserId};
 use crate::state::channel::{Channel, Flag};
 use crate::state::{ClosingSession, PendingEnd, Session, User};
-use crate::turn::{Caller, Turn};
-use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
 
-impl Turn<'_> {
+impl Context<'_> {
     /// Does what an operator asked for.
     pub fn control(&mut self, ticket: Ticket, act: Act) {
         match act {
@@ -42,7 +42,7 @@ impl Turn<'_> {
             }
             Act::EndAccount { account, reason } => self.end_account(ticket, account, reason),
             Act::ForgetAccount(name) => {
-                self.forget_account(&name);
+                access::forget_account(self, &name);
                 self.answer(ticket, Answer::Done);
             }
             Act::FindCovered(target) => {
@@ -80,7 +80,7 @@ impl Turn<'_> {
             Act::CloseChannel { name, reason } => self.close_channel(ticket, &name, &reason),
             Act::Announce { to, text } => self.announce(ticket, &to, &text),
             Act::ShowRedacted { messages, reason } => {
-                self.show_redacted(ticket, &messages, &reason)
+                redact::notify_redacted_by_operator(self, ticket, &messages, &reason)
             }
             Act::Count => {
                 let counts = Answer::Counts {
@@ -267,7 +267,7 @@ impl Turn<'_> {
         let name = channel.name.clone();
         let members: Vec<UserId> = channel.members().iter().map(|member| member.user).collect();
         if channel.founder.is_some() {
-            self.forget_channel(&name);
+            persistence::forget_channel(self, &name);
         }
         let reason = format!("Closed: {reason}");
         let mut nicks = Vec::new();
@@ -396,23 +396,23 @@ impl Turn<'_> {
             .iter()
             .map(|&caller| ClosingSession {
                 tickets: vec![ticket],
-                ..self.leaving(caller)
+                ..quit::closing_session(self, caller)
             })
             .collect();
         for caller in &callers {
-            self.leave_device(caller.session, false);
+            catch_up::leave_device(self, caller.session, false);
         }
         match &end.shown {
-            Some(shown) if hit.is_whole => self.quit_user(hit.user, shown, end.why),
+            Some(shown) if hit.is_whole => quit::quit_user(self, hit.user, shown, end.why),
             Some(shown) => {
                 for caller in &callers {
-                    self.drop_session(caller.session, shown, end.why);
+                    quit::remove_session(self, caller.session, shown, end.why);
                 }
             }
             None => drop(self.state.remove_user(hit.user, self.stamp.at, end.why)),
         }
         for (caller, leaving) in callers.iter().zip(leaving) {
-            self.end_session(caller.session, leaving, &end.last);
+            quit::end_session(self, caller.session, leaving, &end.last);
         }
     }
 }

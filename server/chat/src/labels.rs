@@ -4,9 +4,11 @@
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability, Message};
 
+use crate::context::{Caller, Context};
 use crate::event::{Delivery, Output};
 use crate::ids::SessionId;
 use crate::lengths;
+use crate::line::{mark, within};
 
 /// The label that the client of those capabilities wants on the answer to `message`.
 pub fn of(message: &Message, capabilities: Capabilities) -> Option<&str> {
@@ -181,31 +183,32 @@ impl Answer<'_> {
     }
 }
 
-/// The lines as part of that batch; those that are part of another stay there.
-pub fn within(batch: &str, lines: &[u8]) -> Bytes {
-    let tag = format!("batch={batch}");
-    let mut marked = Vec::with_capacity(lines.len() + tag.len() + 2);
-    for line in lines.split_inclusive(|&byte| byte == b'\n') {
-        if line.starts_with(b"@batch=") {
-            marked.extend_from_slice(line);
-        } else {
-            marked.extend_from_slice(&mark(line, &tag));
-        }
+/// Marks what `run` answers the caller with its label, escaped.
+pub fn labelled(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    label: Option<String>,
+    run: impl FnOnce(&mut Context<'_>),
+) {
+    let start = ctx.out.len();
+    run(ctx);
+    let Some(label) = label else { return };
+    if ctx.state.user_of(caller.session).is_none() {
+        // It has quit: nothing is said to it any more.
+        return;
     }
-    marked.into()
-}
-
-/// The line with one more tag; of several lines, the first.
-pub fn mark(line: &[u8], tag: &str) -> Bytes {
-    let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
-    marked.push(b'@');
-    marked.extend_from_slice(tag.as_bytes());
-    if let [b'@', rest @ ..] = line {
-        marked.push(b';');
-        marked.extend_from_slice(rest);
-    } else {
-        marked.push(b' ');
-        marked.extend_from_slice(line);
+    if let Some(Output::Fetch(fetch)) = ctx.out[start..].last_mut() {
+        // The reply is still to come.
+        fetch.label = Some(label);
+        return;
     }
-    marked.into()
+    Labelling {
+        server: &ctx.settings.server_name,
+        session: caller.session,
+        label: &label,
+        batch: &ctx.state.next_batch(),
+        copies: &ctx.copies,
+        echo: caller.has(Capability::EchoMessage),
+    }
+    .apply(ctx.out, start);
 }

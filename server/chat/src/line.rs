@@ -247,6 +247,35 @@ pub fn fill<'i>(
     lists
 }
 
+/// The lines as part of that batch; those that are part of another stay there.
+pub fn within(batch: &str, lines: &[u8]) -> Bytes {
+    let tag = format!("batch={batch}");
+    let mut marked = Vec::with_capacity(lines.len() + tag.len() + 2);
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        if line.starts_with(b"@batch=") {
+            marked.extend_from_slice(line);
+        } else {
+            marked.extend_from_slice(&mark(line, &tag));
+        }
+    }
+    marked.into()
+}
+
+/// The line with one more tag; of several lines, the first.
+pub fn mark(line: &[u8], tag: &str) -> Bytes {
+    let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
+    marked.push(b'@');
+    marked.extend_from_slice(tag.as_bytes());
+    if let [b'@', rest @ ..] = line {
+        marked.push(b';');
+        marked.extend_from_slice(rest);
+    } else {
+        marked.push(b' ');
+        marked.extend_from_slice(line);
+    }
+    marked.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
 
-use crate::labels::mark;
+use crate::line::mark;
 use crate::line::{Line, Tags};
 
 /// The capability's name, which is the batch's type as well.

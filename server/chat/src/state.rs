@@ -80,7 +80,7 @@ pub struct State {
     /// The most users there were at once.
     pub most_users: usize,
     /// What has happened in this turn, for whoever watches the server.
-    pub news: Vec<ServerEvent>,
+    pub server_events: Vec<ServerEvent>,
     run: String,
     last_user: u64,
     last_guest: u64,
@@ -114,7 +114,7 @@ impl State {
             started_at: now,
             invisible: 0,
             most_users: 0,
-            news: Vec::new(),
+            server_events: Vec::new(),
             run,
             last_user: 0,
             last_guest: 0,
@@ -129,13 +129,13 @@ impl State {
     pub fn user(&self, id: UserId) -> &User {
         self.users
             .get(&id)
-            .expect("whoever names a user has found it here in the same turn")
+            .expect("whoever names a user has found it here in the same ctx")
     }
 
     pub fn user_mut(&mut self, id: UserId) -> &mut User {
         self.users
             .get_mut(&id)
-            .expect("whoever names a user has found it here in the same turn")
+            .expect("whoever names a user has found it here in the same ctx")
     }
 
     pub fn is_here(&self, id: UserId) -> bool {
@@ -290,7 +290,7 @@ impl State {
         // Whoever is always on has been here all the time.
         if shown.sessions.len() == 1 && !shown.is_kept {
             let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
-            self.news.push(ServerEvent::UserConnected {
+            self.server_events.push(ServerEvent::UserConnected {
                 nick,
                 account,
                 address: address.to_string(),
@@ -315,7 +315,7 @@ impl State {
         let user = self
             .users
             .remove(&id)
-            .expect("whoever names a user has found it here in the same turn");
+            .expect("whoever names a user has found it here in the same ctx");
         self.forget_nick(&user.nick);
         if let Some(identity) = &user.identity {
             self.accounts.remove(&identity.name);
@@ -329,7 +329,7 @@ impl State {
         }
         self.remember(Departed::of(&user, now));
         let (nick, account) = (user.nick.to_string(), user.account().map(str::to_owned));
-        self.news.push(ServerEvent::UserDisconnected {
+        self.server_events.push(ServerEvent::UserDisconnected {
             nick,
             account,
             reason: why,
@@ -342,11 +342,11 @@ impl State {
         let user = self
             .users
             .get(&id)
-            .expect("whoever names a user has found it here in the same turn");
+            .expect("whoever names a user has found it here in the same ctx");
         let old = user.nick.clone();
         if old.as_str() != nick.as_str() {
             let (nick, before) = (nick.to_string(), old.to_string());
-            self.news.push(ServerEvent::UserRenamed {
+            self.server_events.push(ServerEvent::UserRenamed {
                 nick,
                 previous_nick: before,
             });

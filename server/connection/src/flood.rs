@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rookery_protocol::{Message, glob};
-
 /// A leaky bucket kept as one point in time (GCRA).
 #[derive(Debug)]
 pub struct Flood {
@@ -35,25 +33,13 @@ impl Flood {
         }
     }
 
-    /// Counts a message of that [`weight`]. Gives the time from which the next one may be taken, if
+    /// Counts a message of that weight. Gives the time from which the next one may be taken, if
     /// that is not at once.
     pub fn count(&mut self, now: Instant, weight: u32) -> Option<Instant> {
         let pace = self.pace.as_ref()?;
         self.full_until = self.full_until.max(now) + pace.each * weight;
         let next = (self.full_until + pace.each).checked_sub(pace.burst)?;
         (next > now).then_some(next)
-    }
-}
-
-/// For how many messages one counts: what has the core go through all channels or users there are
-/// keeps everyone waiting for longer than what one says.
-pub fn weight(message: &Message) -> u32 {
-    let is_mask =
-        |asked: &str| asked.is_empty() || !asked.starts_with('#') && glob::is_pattern(asked);
-    match message.command.as_str() {
-        "LIST" => 10,
-        "WHO" if is_mask(message.param(0).unwrap_or_default()) => 10,
-        _ => 1,
     }
 }
 
@@ -82,21 +68,6 @@ mod tests {
 
     #[test]
     fn what_goes_through_everything_counts_for_more() {
-        for (line, weight) in [
-            ("LIST", 10),
-            ("LIST >5", 10),
-            ("WHO", 10),
-            ("WHO *.org %n", 10),
-            ("WHO #channel", 1),
-            ("WHO alice", 1),
-            ("PRIVMSG #channel :LIST", 1),
-        ] {
-            assert_eq!(
-                super::weight(&Message::parse(line).expect("a message")),
-                weight,
-                "{line}"
-            );
-        }
         let start = Instant::now();
         let mut flood = Flood::new(20, 4, start);
         assert_eq!(flood.count(start, 10), None);

@@ -131,7 +131,7 @@ impl Wire {
             return Poll::Ready(match received {
                 Ok(input) => {
                     let weight = match &input {
-                        Input::Message(message) => flood::weight(message),
+                        Input::Message(message) => rookery_chat::weight(message),
                         Input::Fault(_) => 1,
                     };
                     self.held_until = self.flood.count(now, weight);

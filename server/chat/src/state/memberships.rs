@@ -63,14 +63,14 @@ impl State {
         let joining = self
             .users
             .get(&user)
-            .expect("whoever names a user has found it here in the same turn");
+            .expect("whoever names a user has found it here in the same ctx");
         let new = !self.channels.contains_key(name);
         let channel = self
             .channels
             .entry(name.clone())
             .or_insert_with(|| Channel::new(name.clone(), now));
         if new {
-            self.news.push(ServerEvent::ChannelCreated {
+            self.server_events.push(ServerEvent::ChannelCreated {
                 channel: name.to_string(),
                 by: joining.nick.to_string(),
             });
@@ -121,7 +121,7 @@ impl State {
         let user = self
             .users
             .get(&member.user)
-            .expect("whoever names a user has found it here in the same turn");
+            .expect("whoever names a user has found it here in the same ctx");
         let standing = member.standing.with(channel.standing_of(user));
         channel.insert(Member { standing, ..member });
         let name = channel.name.clone();
@@ -141,7 +141,7 @@ impl State {
         let Some(channel) = self.channels.remove(name) else {
             return;
         };
-        self.news.push(ServerEvent::ChannelRemoved {
+        self.server_events.push(ServerEvent::ChannelRemoved {
             channel: channel.name.to_string(),
         });
         for member in channel.members() {
@@ -190,7 +190,7 @@ impl State {
             .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
         {
             self.channels.remove(name);
-            self.news.push(ServerEvent::ChannelRemoved {
+            self.server_events.push(ServerEvent::ChannelRemoved {
                 channel: name.to_string(),
             });
         }

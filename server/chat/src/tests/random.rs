@@ -7,8 +7,8 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use super::lasting::restored;
 use super::play::*;
-use crate::commands::messages::kept_silent;
 use crate::event::{Act, Answer, Event, Kicked, SessionId, Settings};
+use crate::features::messages::kept_silent;
 use crate::state::User;
 use crate::state::away::{AwayState, NOT_HERE};
 use crate::state::channel::Channel;

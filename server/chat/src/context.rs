@@ -1,0 +1,420 @@
+//! What one event works with: the state, the time, and the place for outputs; and the ways to say
+//! something.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rookery_protocol::numeric::{ERR_NEEDMOREPARAMS, ERR_UNKNOWNCOMMAND};
+use rookery_protocol::{Capabilities, Capability, ChannelName};
+use rookery_record::{HistoryEntry, Place};
+
+use crate::event::{Answer, Delivery, Output, Settings};
+use crate::ids::{SessionId, Ticket, UserId};
+use crate::line::{Line, MAX_BODY, Tags, fill, shown_time, within};
+use crate::state::{Session, State, User};
+
+/// The text of numeric 421.
+pub const UNKNOWN_COMMAND: &str = "Unknown command; HELP lists the available commands";
+
+/// The time of an event, and its text for the `time` tag.
+#[derive(Default)]
+pub struct Stamp {
+    pub at: Timestamp,
+    text: String,
+}
+
+impl Stamp {
+    /// Many events have the same time: its text is made once.
+    pub fn set(&mut self, now: Timestamp) {
+        if self.at != now || self.text.is_empty() {
+            self.at = now;
+            self.text = shown_time(now);
+        }
+    }
+}
+
+/// The handling of one event.
+pub struct Context<'a> {
+    pub state: &'a mut State,
+    pub settings: &'a Settings,
+    pub stamp: &'a Stamp,
+    pub out: &'a mut Vec<Output>,
+    /// The outputs, by index, that bring the caller its own message as they bring it to any
+    /// receiver: no answers.
+    pub copies: Vec<usize>,
+}
+
+/// The session that sent a command, and its user.
+#[derive(Clone, Copy)]
+pub struct Caller {
+    pub session: SessionId,
+    pub user: UserId,
+    pub capabilities: Capabilities,
+}
+
+impl Caller {
+    pub fn has(self, capability: Capability) -> bool {
+        self.capabilities.has(capability)
+    }
+}
+
+impl<'a> Context<'a> {
+    pub fn now(&self) -> Timestamp {
+        self.stamp.at
+    }
+
+    /// Who a session is when it speaks.
+    pub fn caller(&self, session: SessionId) -> Option<Caller> {
+        let user = self.state.user_of(session)?;
+        let capabilities = self.state.session(session)?.capabilities;
+        Some(Caller {
+            session,
+            user,
+            capabilities,
+        })
+    }
+
+    /// The callers that the user's sessions would be.
+    pub fn callers(&self, user: UserId) -> Vec<Caller> {
+        let sessions = self.state.user(user).sessions().iter();
+        sessions
+            .map(|session| Caller {
+                session: session.id,
+                user,
+                capabilities: session.capabilities,
+            })
+            .collect()
+    }
+
+    pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.out.push(Output::Answer { ticket, answer });
+    }
+
+    // From the server to one session.
+
+    /// Sends the caller a line.
+    pub fn send(&mut self, caller: Caller, line: &Line) {
+        let line = line.render(&self.server_tags(), caller.capabilities);
+        self.out.push(Output::Deliver(Delivery {
+            to: vec![caller.session],
+            line,
+        }));
+    }
+
+    /// A line of the server.
+    pub fn server_line(&self, command: &str) -> Line {
+        Line::new(&self.settings.server_name, command)
+    }
+
+    /// A numeric reply without its parameters after the nick.
+    pub fn numeric(&self, caller: Caller, code: &str) -> Line {
+        self.server_line(code)
+            .word(self.state.user(caller.user).nick.as_str())
+    }
+
+    /// A numeric reply: words, then a text.
+    pub fn reply(&mut self, caller: Caller, code: &str, words: &[&str], text: &str) {
+        let line = words
+            .iter()
+            .fold(self.numeric(caller, code), |line, word| line.word(word))
+            .text(text);
+        self.send(caller, &line);
+    }
+
+    /// A numeric reply of words only.
+    pub fn reply_words(&mut self, caller: Caller, code: &str, words: &[&str]) {
+        let line = words
+            .iter()
+            .fold(self.numeric(caller, code), |line, word| line.word(word));
+        self.send(caller, &line);
+    }
+
+    /// A numeric without its last parameter, which is a list, and the bytes the list may take in
+    /// one line.
+    pub fn list_head(&self, caller: Caller, code: &str, words: &[&str]) -> (Line, usize) {
+        let head = words
+            .iter()
+            .fold(self.numeric(caller, code), |line, word| line.word(word));
+        let room = MAX_BODY.saturating_sub(head.len() + 2);
+        (head, room)
+    }
+
+    /// Sends a list over as many lines as it takes.
+    pub fn send_lists(&mut self, caller: Caller, head: &Line, lists: &[String]) {
+        for list in lists {
+            self.send(caller, &head.clone().text(list));
+        }
+    }
+
+    /// A numeric whose last parameter is a list, over as many lines as it takes.
+    pub fn reply_list(
+        &mut self,
+        caller: Caller,
+        code: &str,
+        words: &[&str],
+        items: &[String],
+        between: char,
+    ) {
+        let (head, room) = self.list_head(caller, code, words);
+        let lists = fill(items.iter().map(|item| ["", item.as_str()]), between, room);
+        self.send_lists(caller, &head, &lists);
+    }
+
+    /// A standard reply that a command failed.
+    pub fn fail(
+        &mut self,
+        caller: Caller,
+        command: &str,
+        code: &str,
+        context: &[&str],
+        text: &str,
+    ) {
+        let line = self.server_line("FAIL").word(command).word(code);
+        let line = context
+            .iter()
+            .fold(line, |line, word| line.word(word))
+            .text(text);
+        self.send(caller, &line);
+    }
+
+    /// Replies that the command lacks a parameter (numeric 461).
+    pub fn need_more_params(&mut self, caller: Caller, command: &str) {
+        self.reply(
+            caller,
+            ERR_NEEDMOREPARAMS,
+            &[command],
+            "Not enough parameters",
+        );
+    }
+
+    /// Replies that the command does not exist, or not for this client (numeric 421).
+    pub fn unknown_command(&mut self, caller: Caller, command: &str, text: &str) {
+        self.reply(caller, ERR_UNKNOWNCOMMAND, &[command], text);
+    }
+
+    /// Lines as one batch, for those who know batches.
+    pub fn send_batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) {
+        let to = vec![caller.session];
+        if !caller.has(Capability::Batch) {
+            let deliveries = lines.into_iter().map(|line| Delivery {
+                to: to.clone(),
+                line,
+            });
+            return self.out.extend(deliveries.map(Output::Deliver));
+        }
+        let batch = self.state.next_batch();
+        let open = self.server_line("BATCH").word(&format!("+{batch}"));
+        self.send(
+            caller,
+            &kind.iter().fold(open, |line, word| line.word(word)),
+        );
+        for line in lines {
+            self.out.push(Output::Deliver(Delivery {
+                to: to.clone(),
+                line: within(&batch, &line),
+            }));
+        }
+        let close = self.server_line("BATCH").word(&format!("-{batch}"));
+        self.send(caller, &close);
+    }
+
+    /// A notice of the server.
+    pub fn notice(&mut self, caller: Caller, text: &str) {
+        let nick = self.state.user(caller.user).nick.as_str();
+        let line = self.server_line("NOTICE").word(nick).text(text);
+        self.send(caller, &line);
+    }
+
+    /// Sends all members of the channel a line of the server.
+    pub fn notify_channel(&mut self, channel: &ChannelName, line: &Line) {
+        let Some(channel) = self.state.channel(channel) else {
+            return;
+        };
+        let hearers = self.state.hearers(channel);
+        let deliveries = address(hearers, channel.members().len(), &self.server_tags(), line);
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+
+    // From a user to many sessions.
+
+    pub fn server_tags(&self) -> Tags<'a> {
+        Tags {
+            time: &self.stamp.text,
+            ..Tags::default()
+        }
+    }
+
+    /// The tags of what the user does.
+    pub fn tags_of<'u>(&self, user: &'u User) -> Tags<'u>
+    where
+        'a: 'u,
+    {
+        Tags {
+            account: user.account(),
+            ..self.server_tags()
+        }
+    }
+
+    /// A line that comes from the user.
+    pub fn user_line(&self, user: UserId, command: &str) -> Line {
+        Line::new(&self.state.user(user).source, command)
+    }
+
+    /// Shows a line that comes from `user` to all members of the channel whose session passes.
+    pub fn send_to_channel(
+        &mut self,
+        user: UserId,
+        channel: &ChannelName,
+        line: &Line,
+        pass: impl Fn(&Session) -> bool,
+    ) {
+        let Some(channel) = self.state.channel(channel) else {
+            return;
+        };
+        let tags = self.tags_of(self.state.user(user));
+        let hearers = self.state.hearers(channel).filter(|session| pass(session));
+        let deliveries = address(hearers, channel.members().len(), &tags, line);
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+
+    /// Shows what the user does to the channel to all members, and keeps it in the history.
+    pub fn send_channel_event(
+        &mut self,
+        user: UserId,
+        channel: &ChannelName,
+        command: &str,
+        rest: impl FnOnce(Line) -> Line,
+    ) {
+        let msgid = self.state.next_msgid();
+        let Some(channel) = self.state.channel(channel) else {
+            return;
+        };
+        let by = self.state.user(user);
+        let head = Line::new(&by.source, command).word(channel.name.as_str());
+        let start = head.len();
+        let line = rest(head);
+        let tags = Tags {
+            msgid: Some(&msgid),
+            ..self.tags_of(by)
+        };
+        let deliveries = address(
+            self.state.hearers(channel),
+            channel.members().len(),
+            &tags,
+            &line,
+        );
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+        if self.settings.history {
+            let entry = Box::new(HistoryEntry {
+                at: self.now(),
+                place: Place::Channel(channel.name.clone()),
+                source: by.source.to_string(),
+                account: by.identity.as_ref().map(|identity| identity.name.clone()),
+                command: command.to_owned(),
+                text: line.after(start),
+                tags: String::new(),
+                msgid,
+            });
+            // Nobody's words: it is shown also if it cannot be kept.
+            self.out.push(Output::Store {
+                entry,
+                then: Vec::new(),
+                otherwise: None,
+            });
+        }
+    }
+
+    /// Shows a line that comes from `user` to the sessions of others that pass.
+    pub fn send_to_users(
+        &mut self,
+        user: UserId,
+        to: &[UserId],
+        line: &Line,
+        pass: impl Fn(&Session) -> bool,
+    ) {
+        let tags = self.tags_of(self.state.user(user));
+        let hearers = to
+            .iter()
+            .flat_map(|&user| self.state.user(user).sessions())
+            .filter(|session| pass(session));
+        let deliveries = address(hearers, to.len(), &tags, line);
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+}
+
+impl Context<'_> {
+    /// Shows a line about what the user is to those who follow it and have `capability`: all who
+    /// share a channel with it, and who monitor its nick with `extended-monitor`. `except` is left
+    /// out.
+    pub fn send_to_followers(
+        &mut self,
+        user: UserId,
+        line: &Line,
+        capability: Capability,
+        except: Option<SessionId>,
+    ) {
+        let peers = self.state.peers(user);
+        self.send_to_users(user, &peers, line, |session| {
+            Some(session.id) != except && session.capabilities.has(capability)
+        });
+        let shown = self.state.user(user);
+        let watchers = self.state.watchers(&shown.nick).iter();
+        let strangers: Vec<&Session> = watchers
+            .filter(|id| {
+                self.state
+                    .user_of(**id)
+                    .is_some_and(|user| peers.binary_search(&user).is_err())
+            })
+            .filter_map(|id| self.state.session(*id))
+            .filter(|session| session.capabilities.has(capability))
+            .filter(|session| session.capabilities.has(Capability::ExtendedMonitor))
+            .collect();
+        let deliveries = address(
+            strangers.iter().copied(),
+            strangers.len(),
+            &self.tags_of(shown),
+            line,
+        );
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+}
+
+/// The line for each of the receivers, of whom there are about `expected`: one delivery for each
+/// set of capabilities that matters, never one for each receiver.
+pub fn address<'s>(
+    receivers: impl Iterator<Item = &'s Session>,
+    expected: usize,
+    tags: &Tags<'_>,
+    line: &Line,
+) -> Vec<Delivery> {
+    address_each(receivers, expected, tags.relevant(), |capabilities| {
+        line.render(tags, capabilities)
+    })
+}
+
+/// The same of what is written by `render`, and looks different by the capabilities that are
+/// `relevant`.
+pub fn address_each<'s>(
+    receivers: impl Iterator<Item = &'s Session>,
+    expected: usize,
+    relevant: Capabilities,
+    render: impl Fn(Capabilities) -> Bytes,
+) -> Vec<Delivery> {
+    let mut groups: Vec<(Capabilities, Vec<SessionId>)> = Vec::new();
+    for session in receivers {
+        let capabilities = session.capabilities.and(relevant);
+        if let Some((_, to)) = groups.iter_mut().find(|(group, _)| *group == capabilities) {
+            to.push(session.id);
+        } else {
+            let mut to = Vec::with_capacity(expected);
+            to.push(session.id);
+            groups.push((capabilities, to));
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(capabilities, to)| Delivery {
+            to,
+            line: render(capabilities),
+        })
+        .collect()
+}

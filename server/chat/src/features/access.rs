@@ -1,0 +1,325 @@
+//! `ACCESS`, our own command: who is an operator of a channel, or has a voice in it, whenever they
+//! come, by their accounts. For channels that somebody owns.
+//!
+//! - `ACCESS <channel> [LIST]`, for those who run the channel → one `ACCESS LIST <channel>
+//!   <account> <founder|op|voice> <by|*> <at>` each, then `ACCESS END <channel> <count>`.
+//! - `ACCESS <channel> ADD <account> <op|voice>`, for the founder → `ACCESS ADDED <channel>
+//!   <account> <op|voice> :text`.
+//! - `ACCESS <channel> DEL <account>`, for the founder → `ACCESS DELETED <channel> <account>
+//!   :text`.
+//!
+//! What cannot be done is answered with `FAIL ACCESS <code> <context> :text`.
+
+use rookery_protocol::{AccountName, ChannelName, Message};
+use rookery_record::{Access, AccessLevel};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context};
+use crate::features::channels::{existing, needs_operator};
+use crate::features::mode_changes::ModeChange;
+use crate::features::{mode_changes, persistence};
+use crate::ids::UserId;
+use crate::line::shown_time;
+use crate::state::channel::{Channel, MemberModes};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["ACCESS"],
+    min_params: 1,
+    help: &[
+        "ACCESS #channel [LIST]",
+        "Lists the accounts with permanent access to the channel; for its operators.",
+        "ACCESS #channel ADD account op|voice, ACCESS #channel DEL account",
+        "Changes that list; for the founder. MODE #channel +q nick transfers the channel.",
+    ],
+    weight: |_| 1,
+    handler: Handler::Core(access),
+}];
+
+/// `ACCESS <channel> [LIST | ADD <account> <level> | DEL <account>]`.
+pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let Some(name) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
+        return;
+    };
+    let Some(channel) = ctx.state.channel(&name) else {
+        return;
+    };
+    let founder = channel.is_founded_by(ctx.state.user(caller.user));
+    let runs = founder || channel.is_operator(caller.user);
+    if channel.founder.is_none() {
+        let text = "Nobody owns that channel, so it keeps no access list";
+        return refuse(ctx, caller, "NOT_OWNED", &[name.as_str()], text);
+    }
+    if !runs {
+        return needs_operator(ctx, caller, &name);
+    }
+    let subcommand = message.param(1).unwrap_or("LIST").to_ascii_uppercase();
+    match (subcommand.as_str(), message.param(2), message.param(3)) {
+        ("LIST", ..) => list(ctx, caller, &name),
+        ("ADD" | "DEL", ..) if !founder => {
+            refuse(
+                ctx,
+                caller,
+                "NOT_FOUNDER",
+                &[name.as_str()],
+                "Only the channel's founder changes its access list",
+            );
+        }
+        ("ADD", Some(account), Some(level)) => add(ctx, caller, &name, account, level),
+        ("DEL", Some(account), _) => delete(ctx, caller, &name, account),
+        ("ADD" | "DEL", ..) => ctx.need_more_params(caller, "ACCESS"),
+        _ => refuse(
+            ctx,
+            caller,
+            "UNKNOWN_SUBCOMMAND",
+            &[&subcommand],
+            "It is LIST, ADD or DEL",
+        ),
+    }
+}
+
+fn list(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
+    let Some(channel) = ctx.state.channel(name) else {
+        return;
+    };
+    let founder = channel.founder.iter().map(|founder| {
+        (
+            founder.to_string(),
+            "founder",
+            "*".to_owned(),
+            channel.created_at,
+        )
+    });
+    let others = channel.access.iter().map(|access| {
+        (
+            access.account.to_string(),
+            access.level.as_str(),
+            access.by.clone(),
+            access.at,
+        )
+    });
+    let rows: Vec<_> = founder.chain(others).collect();
+    for (account, level, by, at) in &rows {
+        say(
+            ctx,
+            caller,
+            &["LIST", name.as_str(), account, level, by, &shown_time(*at)],
+        );
+    }
+    say(
+        ctx,
+        caller,
+        &["END", name.as_str(), &rows.len().to_string()],
+    );
+}
+
+fn add(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, account: &str, level: &str) {
+    let Ok(account) = AccountName::parse(account) else {
+        return refuse(
+            ctx,
+            caller,
+            "INVALID_ACCOUNT",
+            &[account],
+            "That cannot be an account's name",
+        );
+    };
+    let Some(level) = AccessLevel::parse(level) else {
+        return refuse(ctx, caller, "INVALID_LEVEL", &[level], "It is op or voice");
+    };
+    let by = ctx.state.user(caller.user).source.to_string();
+    let (at, limit) = (ctx.now(), ctx.settings.channel_list_entries);
+    let Some(channel) = ctx.state.channel_mut(name) else {
+        return;
+    };
+    if channel.founder.as_ref() == Some(&account) {
+        let text = "The founder has every access as it is";
+        return refuse(ctx, caller, "IS_FOUNDER", &[account.as_str()], text);
+    }
+    let before = channel.access_of(&account);
+    if before.is_none() && limit > 0 && channel.access.len() >= limit {
+        return refuse(
+            ctx,
+            caller,
+            "LIST_FULL",
+            &[name.as_str()],
+            "The channel's access list is full",
+        );
+    }
+    channel.access.retain(|access| access.account != account);
+    channel.access.push(Access {
+        account: account.clone(),
+        level,
+        by,
+        at,
+    });
+    let is_here = apply(ctx, caller.user, name, &account, before, Some(level));
+    let what = match level {
+        AccessLevel::Operator => "is an operator of the channel",
+        AccessLevel::Voice => "has a voice in the channel",
+    };
+    let text = format!("{account} {what} whenever it comes");
+    let line = ctx
+        .server_line("ACCESS")
+        .word("ADDED")
+        .word(name.as_str())
+        .word(account.as_str());
+    ctx.send(caller, &line.word(level.as_str()).text(&text));
+    if !is_here {
+        let text = "Nobody of that account is online: be sure of the name, it is good for whoever has it or registers it";
+        let line = ctx
+            .server_line("NOTE")
+            .word("ACCESS")
+            .word("ACCOUNT_NOT_SEEN")
+            .word(account.as_str());
+        ctx.send(caller, &line.text(text));
+    }
+}
+
+fn delete(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, given: &str) {
+    let account = AccountName::parse(given).ok();
+    let found = account.and_then(|account| {
+        let level = ctx.state.channel(name)?.access_of(&account)?;
+        Some((account, level))
+    });
+    let Some((account, level)) = found else {
+        return refuse(
+            ctx,
+            caller,
+            "NO_SUCH_ENTRY",
+            &[given],
+            "The access list does not name that account",
+        );
+    };
+    if let Some(channel) = ctx.state.channel_mut(name) {
+        channel.access.retain(|access| access.account != account);
+    }
+    apply(ctx, caller.user, name, &account, Some(level), None);
+    let line = ctx
+        .server_line("ACCESS")
+        .word("DELETED")
+        .word(name.as_str())
+        .word(account.as_str());
+    ctx.send(
+        caller,
+        &line.text(&format!("{account} is like anybody in the channel")),
+    );
+}
+
+/// Keeps the list, and makes the account's user in the channel what the list makes it now. Gives
+/// whether the user is online.
+fn apply(
+    ctx: &mut Context<'_>,
+    by: UserId,
+    name: &ChannelName,
+    account: &AccountName,
+    before: Option<AccessLevel>,
+    after: Option<AccessLevel>,
+) -> bool {
+    let Some(user) = ctx.state.by_account(account).map(|user| user.id) else {
+        persistence::persist_channel(ctx, name);
+        return false;
+    };
+    let nick = ctx.state.user(user).nick.to_string();
+    let member = ctx
+        .state
+        .channel(name)
+        .and_then(|channel| channel.member(user));
+    let mut changes: Vec<ModeChange> = Vec::new();
+    if let Some(member) = member {
+        let mut standing = member.standing;
+        for (level, on) in [
+            (before.filter(|before| Some(*before) != after), false),
+            (after, true),
+        ] {
+            if let Some(level) = level
+                && std::mem::replace(part(&mut standing, level), on) != on
+            {
+                changes.push((on, letter(level), Some(nick.clone())));
+            }
+        }
+        mode_changes::set_member_modes(ctx, user, name, standing);
+    }
+    if changes.is_empty() {
+        persistence::persist_channel(ctx, name);
+    }
+    mode_changes::notify_modes(ctx, by, name, &changes);
+    true
+}
+
+fn part(standing: &mut MemberModes, level: AccessLevel) -> &mut bool {
+    match level {
+        AccessLevel::Operator => &mut standing.operator,
+        AccessLevel::Voice => &mut standing.voice,
+    }
+}
+
+fn letter(level: AccessLevel) -> char {
+    match level {
+        AccessLevel::Operator => 'o',
+        AccessLevel::Voice => 'v',
+    }
+}
+
+fn say(ctx: &mut Context<'_>, caller: Caller, words: &[&str]) {
+    let line = words
+        .iter()
+        .fold(ctx.server_line("ACCESS"), |line, word| line.word(word));
+    ctx.send(caller, &line);
+}
+
+fn refuse(ctx: &mut Context<'_>, caller: Caller, code: &str, context: &[&str], text: &str) {
+    ctx.fail(caller, "ACCESS", code, context, text);
+}
+
+/// A user whose account has just become known, here or to the channel, is made there what the
+/// account makes it. Everyone there is told, the user too.
+pub fn apply_access(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
+    let Some(channel) = ctx.state.channel(name) else {
+        return;
+    };
+    let Some(member) = channel.member(user) else {
+        return;
+    };
+    let (before, due) = (member.standing, channel.standing_of(ctx.state.user(user)));
+    mode_changes::set_member_modes(ctx, user, name, before.with(due));
+    mode_changes::notify_member_modes(ctx, user, name, before);
+}
+
+/// How many more channels the account may own; none if as many as it likes.
+pub fn channels_left(ctx: &Context<'_>, account: &AccountName) -> Option<usize> {
+    let limit = ctx.settings.owned_channels;
+    let owned = ctx
+        .state
+        .channels()
+        .filter(|channel| channel.founder.as_ref() == Some(account))
+        .count();
+    (limit > 0).then(|| limit.saturating_sub(owned))
+}
+
+/// The account is no more: what it owned is nobody's, and no access list names it. Whoever is
+/// there stays.
+pub fn forget_account(ctx: &mut Context<'_>, account: &AccountName) {
+    ctx.state.account_metadata.remove(account);
+    let meant = |channel: &&Channel| {
+        channel.founder.as_ref() == Some(account) || channel.access_of(account).is_some()
+    };
+    let names: Vec<ChannelName> = ctx
+        .state
+        .channels()
+        .filter(meant)
+        .map(|channel| channel.name.clone())
+        .collect();
+    for name in names {
+        let Some(channel) = ctx.state.channel_mut(&name) else {
+            continue;
+        };
+        if channel.founder.as_ref() == Some(account) {
+            channel.disown();
+            persistence::forget_channel(ctx, &name);
+            ctx.state.drop_if_deserted(&name);
+        } else {
+            channel.access.retain(|access| access.account != *account);
+            persistence::persist_channel(ctx, &name);
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Coming and going: admission, signing in, the greeting, the end of a session.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rookery_control_api::DisconnectReason;
+use rookery_protocol::{Capability, ChannelName, Nick};
+
+use crate::context::{Caller, Context};
+use crate::event::{Answer, Candidate, Delivery, Output};
+use crate::features::metadata::values;
+use crate::features::metadata::values::Bearer;
+use crate::features::{
+    access, always_on, away, catch_up, channels, monitor, names, nick, quit, server,
+};
+use crate::ids::{Identity, SessionId, Ticket, UserId};
+use crate::lengths;
+use crate::line::truncate;
+use crate::state::user::{Session, host};
+use crate::state::{NewUser, User};
+
+/// Lets the candidate in, or says why not.
+pub fn admit(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, candidate: Candidate) {
+    if ctx.state.user_of(session).is_some() {
+        return ctx.answer(ticket, Answer::Admitted);
+    }
+    let Candidate {
+        nick,
+        username,
+        realname,
+        identity,
+        capabilities,
+        away_state,
+        address,
+        tls,
+    } = candidate;
+    if let Some(banned) = refusal(ctx, identity.as_ref(), address.ip()) {
+        return ctx.answer(ticket, banned);
+    }
+    if let Some(message) = &ctx.state.gate.maintenance {
+        let reason = message.to_string();
+        return ctx.answer(ticket, Answer::Closed { reason });
+    }
+    let here = identity
+        .as_ref()
+        .and_then(|identity| ctx.state.by_account(&identity.name));
+    let here = here.map(|user| user.id);
+    let nick = match &identity {
+        Some(identity) if !ctx.settings.free_nicks => identity.name.to_nick(),
+        _ => nick,
+    };
+    if here.is_none() && clear_nick(ctx, &nick, identity.as_ref(), None).is_err() {
+        return ctx.answer(ticket, Answer::NickInUse);
+    }
+    let new = identity.as_ref().map(|identity| identity.new);
+    let credential = identity.as_ref().and_then(|identity| identity.credential);
+    let user = here.unwrap_or_else(|| {
+        let newcomer = NewUser {
+            nick: nick.clone(),
+            host: host(&ctx.settings.server_name, identity.is_some()),
+            identity,
+            username: shown_username(&username).into(),
+            realname: truncate(&realname, lengths::REALNAME).into(),
+        };
+        ctx.state.add_user(newcomer, ctx.stamp.at)
+    });
+    let session = Session {
+        id: session,
+        username: username.into(),
+        realname: realname.into(),
+        capabilities,
+        address,
+        tls: tls.into(),
+        since: ctx.now(),
+        monitors: std::collections::BTreeSet::new(),
+        subscriptions: std::collections::BTreeSet::new(),
+        device: None,
+        heard: ctx.state.mark(ctx.stamp.at),
+        catch_up: None,
+        away_state,
+        batch: None,
+    };
+    let caller = Caller {
+        session: session.id,
+        user,
+        capabilities,
+    };
+    ctx.state.attach(user, session);
+    if here.is_none() {
+        monitor::announce_online(ctx, user);
+    }
+    away::update_away(ctx, user, Some(caller.session), false);
+    greet(ctx, caller, new);
+    if here.is_some() {
+        send_memberships(ctx, caller);
+    }
+    join_lobby(ctx, caller);
+    catch_up::start(ctx, caller, credential);
+    ctx.answer(ticket, Answer::Admitted);
+}
+
+/// A session has proved to be of that account: that of a guest, or, where nicks are free, of
+/// another account.
+pub fn sign_in(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, identity: Identity) {
+    // It may have gone while it proved that.
+    let Some(caller) = ctx.caller(session) else {
+        return ctx.answer(ticket, Answer::Admitted);
+    };
+    let address = ctx
+        .state
+        .session(session)
+        .map(|session| session.address.ip());
+    if let Some(banned) = address.and_then(|address| refusal(ctx, Some(&identity), address)) {
+        return ctx.answer(ticket, banned);
+    }
+    let before = ctx.state.user(caller.user);
+    if before
+        .identity
+        .as_ref()
+        .is_some_and(|present| present.id == identity.id)
+    {
+        // It may have another email.
+        let host = Arc::clone(&before.host);
+        ctx.state.identify(caller.user, identity, host);
+        return ctx.answer(ticket, Answer::Admitted);
+    }
+    let (new, credential) = (identity.new, identity.credential);
+    let here = ctx.state.by_account(&identity.name).map(|user| user.id);
+    let caller = if let Some(user) = here {
+        move_session(ctx, caller, user)
+    } else {
+        let own = identity.name.to_nick();
+        // The name of the account that it was signed in to stays with that.
+        let is_left = |nick: &Nick| {
+            before
+                .account()
+                .is_some_and(|account| is_alike(nick, account))
+        };
+        let keeps = ctx.settings.free_nicks && !is_left(&before.nick);
+        let nick = if keeps {
+            before.nick.clone()
+        } else {
+            own.clone()
+        };
+        // Whoever is always on stays behind.
+        let alone = before.sessions().len() == 1 && !always_on::is_always_on(ctx, before);
+        let (nick, itself) = if alone {
+            (nick, Some(caller.user))
+        } else {
+            (own, None)
+        };
+        if clear_nick(ctx, &nick, Some(&identity), itself).is_err() {
+            return ctx.answer(ticket, Answer::NickInUse);
+        }
+        if alone {
+            catch_up::leave_device(ctx, session, false);
+            apply_identity(ctx, caller, identity, nick);
+            caller
+        } else {
+            split_session(ctx, caller, identity, nick)
+        }
+    };
+    // Whoever is inside already needs no other greeting than the first.
+    if new {
+        welcome(ctx, caller, Some(new));
+    }
+    join_lobby(ctx, caller);
+    catch_up::start(ctx, caller, credential);
+    ctx.answer(ticket, Answer::Admitted);
+}
+
+/// The answer for an account, or an address, that is kept out.
+fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> Option<Answer> {
+    let ended =
+        identity.and_then(|identity| Some((identity, ctx.state.ended_accounts.get(&identity.id)?)));
+    if let Some((_, (_, reason))) = ended.filter(|(identity, (at, _))| identity.proved_at <= *at) {
+        return Some(Answer::Stale {
+            reason: reason.clone(),
+        });
+    }
+    let (bans, now) = (&ctx.state.gate.bans, ctx.now());
+    let on_account = identity.and_then(|identity| bans.on_account(identity, now));
+    let ban = on_account.or_else(|| bans.on_address(address, now))?;
+    Some(Answer::Banned {
+        reason: ban.reason.clone(),
+        expires_at: ban.expires_at,
+    })
+}
+
+/// Sees to it that nobody but `itself` stands in the way of `nick`, nor of the name of the
+/// account of `identity`, whose owner alone may be shown under it: whoever wears it steps
+/// aside.
+fn clear_nick(
+    ctx: &mut Context<'_>,
+    nick: &Nick,
+    identity: Option<&Identity>,
+    itself: Option<UserId>,
+) -> Result<(), NickTaken> {
+    let name = identity.map(|identity| identity.name.to_nick());
+    let others = |holders: Vec<UserId>| {
+        holders
+            .into_iter()
+            .filter(move |holder| Some(*holder) != itself)
+    };
+    let aside: Vec<UserId> = name
+        .iter()
+        .flat_map(|name| others(ctx.state.holders(name)))
+        .collect();
+    let is_its_own = |user: &User| {
+        let account = user.account().unwrap_or_default();
+        name.as_ref().is_some_and(|name| is_alike(name, account))
+    };
+    if aside
+        .iter()
+        .any(|holder| is_its_own(ctx.state.user(*holder)))
+        || others(ctx.state.holders(nick)).any(|holder| !aside.contains(&holder))
+    {
+        return Err(NickTaken);
+    }
+    if let Some(name) = name {
+        for user in aside {
+            reassign_nick(ctx, user, &name);
+        }
+    }
+    // Where they stepped to may be the very nick that is asked for.
+    let mut holders = ctx.state.holders(nick).into_iter();
+    if holders.all(|holder| Some(holder) == itself) {
+        Ok(())
+    } else {
+        Err(NickTaken)
+    }
+}
+
+/// The owner of the account of that name has come: whoever is shown under it gets another nick.
+fn reassign_nick(ctx: &mut Context<'_>, user: UserId, name: &Nick) {
+    let own = ctx
+        .state
+        .user(user)
+        .identity
+        .as_ref()
+        .map(|identity| identity.name.to_nick());
+    let own = own.filter(|own| ctx.state.holders(own).is_empty());
+    let free = own.unwrap_or_else(|| ctx.state.free_guest_nick());
+    nick::rename(ctx, user, free);
+    for caller in ctx.callers(user) {
+        ctx.notice(
+            caller,
+            &format!("{name} is the name of an account whose owner has just signed in."),
+        );
+    }
+}
+
+/// The session leaves the others of its user, and is a user of its own from now on.
+fn split_session(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) -> Caller {
+    let before = ctx.state.user(caller.user);
+    let newcomer = NewUser {
+        nick,
+        identity: Some(identity),
+        username: before.username.clone(),
+        host: host(&ctx.settings.server_name, true),
+        realname: before.realname.clone(),
+    };
+    let user = ctx.state.add_user(newcomer, ctx.stamp.at);
+    monitor::announce_online(ctx, user);
+    move_session(ctx, caller, user)
+}
+
+/// The user is the owner of the account from now on.
+fn apply_identity(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) {
+    if ctx.state.user(caller.user).nick.as_str() != nick.as_str() {
+        nick::rename(ctx, caller.user, nick);
+    }
+    let line = ctx
+        .user_line(caller.user, "ACCOUNT")
+        .word(identity.name.as_str());
+    ctx.send_to_followers(caller.user, &line, Capability::AccountNotify, None);
+    let host = host(&ctx.settings.server_name, true);
+    let user = ctx.state.user(caller.user);
+    if user.host != host {
+        let line = ctx
+            .user_line(caller.user, "CHGHOST")
+            .word(&user.username)
+            .word(&host);
+        ctx.send_to_followers(caller.user, &line, Capability::Chghost, None);
+    }
+    let said = std::mem::take(&mut ctx.state.user_mut(caller.user).metadata);
+    ctx.state.identify(caller.user, identity, host);
+    values::notify_change(ctx, &Bearer::User(caller.user), &said, None);
+    for name in ctx.state.user(caller.user).channels().to_vec() {
+        access::apply_access(ctx, caller.user, &name);
+    }
+}
+
+/// The session goes to the user of its account; if it was the only one of the user it was of,
+/// that one is gone, unless it is always on.
+fn move_session(ctx: &mut Context<'_>, caller: Caller, user: UserId) -> Caller {
+    catch_up::leave_device(ctx, caller.session, false);
+    let name = ctx.state.user(user).nick.clone();
+    for channel in ctx.state.user(caller.user).channels().to_vec() {
+        let line = ctx.user_line(caller.user, "PART").word(channel.as_str());
+        ctx.send(caller, &line);
+    }
+    let line = ctx.user_line(caller.user, "NICK").word(name.as_str());
+    ctx.send(caller, &line);
+    let Some(mut session) = ctx.state.detach(caller.session) else {
+        return caller;
+    };
+    let monitors = std::mem::take(&mut session.monitors);
+    let left = ctx.state.user(caller.user);
+    if left.sessions().is_empty() && !always_on::is_always_on(ctx, left) {
+        quit::quit_user(
+            ctx,
+            caller.user,
+            &format!("Signed in as {name}"),
+            DisconnectReason::SignedIn,
+        );
+    } else {
+        away::update_away(ctx, caller.user, None, false);
+    }
+    session.monitors = monitors;
+    ctx.state.attach(user, session);
+    away::update_away(ctx, user, Some(caller.session), false);
+    let caller = Caller { user, ..caller };
+    send_memberships(ctx, caller);
+    caller
+}
+
+/// What every new session hears first.
+fn greet(ctx: &mut Context<'_>, caller: Caller, new: Option<bool>) {
+    server::burst(ctx, caller);
+    welcome(ctx, caller, new);
+}
+
+fn welcome(ctx: &mut Context<'_>, caller: Caller, new: Option<bool>) {
+    let nick = &ctx.state.user(caller.user).nick;
+    match new {
+        Some(true) => ctx.notice(caller, &format!("Welcome, {nick}. You are new here.")),
+        Some(false) => ctx.notice(caller, &format!("Welcome back, {nick}.")),
+        None => {}
+    }
+}
+
+/// Tells a new session of a user where that user is.
+fn send_memberships(ctx: &mut Context<'_>, caller: Caller) {
+    for name in ctx.state.user(caller.user).channels().to_vec() {
+        let user = ctx.state.user(caller.user);
+        let line = channels::join_line(user, &name, caller.has(Capability::ExtendedJoin));
+        let line = line.render(&ctx.tags_of(user), caller.capabilities);
+        ctx.out.push(Output::Deliver(Delivery {
+            to: vec![caller.session],
+            line,
+        }));
+        names::describe(ctx, caller, &name);
+    }
+}
+
+/// Whether the session has come for one errand, and is not to be seen coming and going. A guest
+/// always is: nobody vouches for it.
+pub fn is_visitor(ctx: &Context<'_>, caller: Caller) -> bool {
+    caller.has(Capability::Visitor) && ctx.state.user(caller.user).identity.is_some()
+}
+
+fn join_lobby(ctx: &mut Context<'_>, caller: Caller) {
+    if is_visitor(ctx, caller) {
+        return;
+    }
+    let missing: Vec<ChannelName> = {
+        let joined = ctx.state.user(caller.user).channels();
+        ctx.settings
+            .lobby
+            .iter()
+            .filter(|name| !joined.contains(name))
+            .cloned()
+            .collect()
+    };
+    for name in missing {
+        channels::enter(ctx, caller, &name, None);
+    }
+}
+
+/// Whether the nick is, or looks like, the name of that account.
+fn is_alike(nick: &Nick, account: &str) -> bool {
+    Nick::parse(account).is_ok_and(|account| account.skeleton() == nick.skeleton())
+}
+
+/// Another user has the nick, or one that looks the same.
+struct NickTaken;
+
+/// A username as others see it: what the client said of itself, marked as such.
+fn shown_username(given: &str) -> String {
+    let kept: String = given
+        .chars()
+        .filter(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.'))
+        .take(lengths::USERNAME)
+        .collect();
+    format!("~{}", if kept.is_empty() { "user" } else { &kept })
+}

@@ -1,0 +1,189 @@
+//! Users who are always on: they stay, marked as away, while no session is connected, also over a
+//! restart.
+
+use rookery_control_api::DisconnectReason;
+use rookery_protocol::Message;
+use rookery_record::{AccountId, Change, Membership, Presence};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context};
+use crate::event::Output;
+use crate::features::quit;
+use crate::ids::{Identity, UserId};
+use crate::state::User;
+use crate::state::channel::{Member, MemberModes};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["SET"],
+    min_params: 0,
+    help: &[
+        "SET, SET always-on on|off|default",
+        "Shows or sets whether you stay in your channels, marked as away, while none of your clients",
+        "is connected.",
+    ],
+    weight: |_| 1,
+    handler: Handler::Core(set),
+}];
+
+const ALWAYS_ON: &str = "always-on";
+
+/// `SET`, `SET <setting>`, `SET <setting> <value>`. There is one setting, `always-on`: `on`, `off`
+/// or `default`.
+pub fn set(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let Some(account) = ctx
+        .state
+        .user(caller.user)
+        .identity
+        .as_ref()
+        .map(|identity| identity.id)
+    else {
+        return ctx.fail(
+            caller,
+            "SET",
+            "ACCOUNT_REQUIRED",
+            &[],
+            "Settings belong to an account; sign in first",
+        );
+    };
+    let setting = message
+        .param(0)
+        .filter(|setting| !setting.is_empty())
+        .unwrap_or(ALWAYS_ON);
+    if !setting.eq_ignore_ascii_case(ALWAYS_ON) {
+        let text = "There is no such setting; there is one, always-on";
+        return ctx.fail(caller, "SET", "UNKNOWN_SETTING", &[setting], text);
+    }
+    if let Some(value) = message.param(1) {
+        let choice = match value.to_ascii_lowercase().as_str() {
+            "on" => Some(true),
+            "off" => Some(false),
+            "default" => None,
+            _ => {
+                let text = "Set it to on, off or default";
+                return ctx.fail(caller, "SET", "INVALID_VALUE", &[ALWAYS_ON, value], text);
+            }
+        };
+        choose(ctx, caller, account, choice);
+    }
+    tell(ctx, caller, account);
+}
+
+fn choose(ctx: &mut Context<'_>, caller: Caller, account: AccountId, choice: Option<bool>) {
+    let before = match choice {
+        Some(choice) => ctx.state.always_on.insert(account, choice),
+        None => ctx.state.always_on.remove(&account),
+    };
+    if before != choice {
+        ctx.out
+            .push(Output::Persist(Box::new(Change::AlwaysOn(account, choice))));
+        ctx.state.touch(caller.user);
+    }
+}
+
+fn tell(ctx: &mut Context<'_>, caller: Caller, account: AccountId) {
+    let choice = ctx.state.always_on.get(&account);
+    let on = is_always_on(ctx, ctx.state.user(caller.user));
+    let (value, meaning) = if on {
+        (
+            "on",
+            "you stay in your channels while no client of yours is connected",
+        )
+    } else {
+        ("off", "you leave when the last of your clients does")
+    };
+    let whose = if choice.is_some() {
+        "your choice"
+    } else {
+        "the server's default"
+    };
+    ctx.notice(
+        caller,
+        &format!("{ALWAYS_ON} is {value} ({whose}): {meaning}."),
+    );
+}
+
+/// Whether the user stays while no session is connected.
+pub fn is_always_on(ctx: &Context<'_>, user: &User) -> bool {
+    user.identity
+        .as_ref()
+        .is_some_and(|identity| ctx.state.wants_always_on(identity, ctx.settings))
+}
+
+/// Has kept what has changed of those who are always on.
+pub fn persist_presences(ctx: &mut Context<'_>) {
+    for account in std::mem::take(&mut ctx.state.presences_gone) {
+        ctx.out
+            .push(Output::Persist(Box::new(Change::PresenceGone(account))));
+    }
+    for id in std::mem::take(&mut ctx.state.touched) {
+        if !ctx.state.is_here(id) {
+            continue;
+        }
+        let user = ctx.state.user(id);
+        let is_always_on = is_always_on(ctx, user);
+        let change = match (&user.identity, is_always_on, user.is_kept) {
+            (Some(identity), true, _) => Change::Presence(presence_of(ctx, user, identity)),
+            (Some(identity), false, true) => Change::PresenceGone(identity.id),
+            _ => continue,
+        };
+        ctx.state.user_mut(id).is_kept = is_always_on;
+        ctx.out.push(Output::Persist(Box::new(change)));
+    }
+}
+
+fn presence_of(ctx: &Context<'_>, user: &User, identity: &Identity) -> Presence {
+    let channels = user
+        .channels()
+        .iter()
+        .filter_map(|name| ctx.state.channel(name));
+    let channels = channels.filter_map(|channel| {
+        let Member {
+            joined_at,
+            standing,
+            ..
+        } = channel.member(user.id)?;
+        let MemberModes {
+            operator, voice, ..
+        } = standing;
+        // Whatever was said under the channel's name before it had it was said among others:
+        // should nothing else be kept of the channel, this tells.
+        let joined_at = joined_at.max(channel.named_at);
+        Some(Membership {
+            channel: channel.name.clone(),
+            joined_at,
+            operator,
+            voice,
+        })
+    });
+    let modes = [('B', user.is_bot), ('i', user.is_invisible())];
+    Presence {
+        account: identity.id,
+        name: identity.name.clone(),
+        email: identity.email.clone(),
+        nick: user.nick.clone(),
+        username: user.username.to_string(),
+        realname: user.realname.to_string(),
+        modes: modes
+            .into_iter()
+            .filter(|(_, on)| *on)
+            .map(|(letter, _)| letter)
+            .collect(),
+        away: user.away.as_deref().map(str::to_owned),
+        since: user.since,
+        channels: channels.collect(),
+    }
+}
+
+/// The config has changed: whoever is always on from now on is kept, and whoever was here only
+/// for being so, and is not any more, goes.
+pub fn review_presences(ctx: &mut Context<'_>) {
+    let users: Vec<UserId> = ctx.state.users().map(|user| user.id).collect();
+    for id in users {
+        ctx.state.touch(id);
+        let user = ctx.state.user(id);
+        if user.sessions().is_empty() && !is_always_on(ctx, user) {
+            quit::quit_user(ctx, id, "Not always on any more", DisconnectReason::Quit);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Messages of several lines, as clients send them: `BATCH +name draft/multiline target`, the lines
+//! with the tag `batch=name`, `BATCH -name`. The lines are collected, and are said when the batch
+//! is closed.
+
+use rookery_protocol::Message;
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context, UNKNOWN_COMMAND};
+use crate::event::{Delivery, Output};
+use crate::features::messages;
+use crate::line::mark;
+use crate::state::open_batch::{Fault, OpenBatch, invalid};
+use crate::{labels, multiline};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["BATCH"],
+    min_params: 0,
+    help: &[
+        "BATCH +name draft/multiline target, lines with the tag batch=name, BATCH -name",
+        "Sends several lines as one message. Clients do this automatically.",
+    ],
+    weight: |_| 1,
+    handler: Handler::Core(batch),
+}];
+
+/// Handles `BATCH` from a client without the capability: the others are handled by [`take`] before
+/// the command is looked up.
+fn batch(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    ctx.unknown_command(caller, &message.command, UNKNOWN_COMMAND);
+}
+
+/// Whether the message is about a batch, or part of one.
+pub fn is_part(caller: Caller, message: &Message) -> bool {
+    multiline::knows(caller.capabilities)
+        && (message.command == "BATCH" || message.tags.get("batch").is_some())
+}
+
+/// Takes a message that [`is_part`]. `label` is what the answer is to be marked with, escaped.
+pub fn take(ctx: &mut Context<'_>, caller: Caller, message: &Message, label: Option<String>) {
+    let Some(session) = ctx.state.session_mut(caller.session) else {
+        return;
+    };
+    let open = session.batch.take();
+    let name = message.param(0).unwrap_or_default();
+    if message.command == "BATCH"
+        && let Some(name) = name.strip_prefix('-')
+    {
+        return end(ctx, caller, open, name);
+    }
+    let (open, fault) = match name.strip_prefix('+') {
+        _ if message.command != "BATCH" => add(open, message),
+        Some(name) => {
+            let batch = OpenBatch {
+                name: name.to_owned(),
+                target: message.param(2).unwrap_or_default().to_owned(),
+                label,
+                client_tags: messages::client_tags(caller, message),
+                ..OpenBatch::default()
+            };
+            let fault = batch.fault(open.as_deref(), message);
+            (
+                Some(Box::new(OpenBatch {
+                    failed: fault.is_some(),
+                    ..batch
+                })),
+                fault,
+            )
+        }
+        None => (
+            open,
+            Some(invalid("BATCH takes +name to begin and -name to end")),
+        ),
+    };
+    if let Some(fault) = fault {
+        tell(
+            ctx,
+            caller,
+            open.as_ref().and_then(|batch| batch.label.as_deref()),
+            &fault,
+        );
+    }
+    if let Some(session) = ctx.state.session_mut(caller.session) {
+        session.batch = open;
+    }
+}
+
+/// A line that may have been part of a batch could not be read: if one is open, what is left of it
+/// is passed over. Gives its label, if it has one and the answer to it is still due.
+pub fn fail(ctx: &mut Context<'_>, caller: Caller) -> Option<String> {
+    let session = ctx.state.session_mut(caller.session)?;
+    let batch = session.batch.as_mut().filter(|batch| !batch.failed)?;
+    batch.failed = true;
+    batch.label.clone()
+}
+
+fn add(open: Option<Box<OpenBatch>>, message: &Message) -> (Option<Box<OpenBatch>>, Option<Fault>) {
+    let Some(mut batch) = open else {
+        return (
+            None,
+            Some(invalid("There is no batch that this is a line of")),
+        );
+    };
+    let fault = if batch.failed {
+        None
+    } else {
+        batch.push(message).err()
+    };
+    batch.failed |= fault.is_some();
+    (Some(batch), fault)
+}
+
+fn end(ctx: &mut Context<'_>, caller: Caller, open: Option<Box<OpenBatch>>, name: &str) {
+    let Some(batch) = open else {
+        return tell(ctx, caller, None, &invalid("There is no batch to end"));
+    };
+    if batch.failed {
+        return;
+    }
+    let OpenBatch {
+        target,
+        label,
+        client_tags,
+        command,
+        text,
+        ..
+    } = *batch;
+    if batch.name != name {
+        tell(
+            ctx,
+            caller,
+            label.as_deref(),
+            &invalid("That is not the batch that is open; it is left out"),
+        );
+    } else if multiline::lines(&text).all(|line| line.text.is_empty()) {
+        tell(
+            ctx,
+            caller,
+            label.as_deref(),
+            &invalid("A message of blank lines only says nothing"),
+        );
+    } else {
+        labels::labelled(ctx, caller, label, |ctx| {
+            messages::say_lines(ctx, caller, &command, &target, &text, client_tags);
+        });
+    }
+}
+
+fn tell(ctx: &mut Context<'_>, caller: Caller, label: Option<&str>, (code, context, text): &Fault) {
+    let line = ctx.server_line("FAIL").word("BATCH").word(code);
+    let line = context
+        .iter()
+        .fold(line, |line, word| line.word(word))
+        .text(text);
+    let mut line = line.render(&ctx.server_tags(), caller.capabilities);
+    if let Some(label) = label {
+        line = mark(&line, &format!("label={label}"));
+    }
+    ctx.out.push(Output::Deliver(Delivery {
+        to: vec![caller.session],
+        line,
+    }));
+}

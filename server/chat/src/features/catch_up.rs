@@ -1,0 +1,238 @@
+//! What a device missed is shown to it when it comes back, unless its client reads back by itself.
+//! Where a device has missed something is told by marks: it has heard everything up to the moment
+//! at which it was last heard.
+
+use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::{Capability, ChannelName};
+use rookery_record::{Change, CredentialId, Device, DeviceMark, HistoryEntry, SeveralQuery};
+
+use crate::context::{Caller, Context};
+use crate::event::{Fetch, HistoryQuery, Output, Purpose};
+use crate::features::{history, replay};
+use crate::ids::SessionId;
+use crate::state::catch_up::{CatchUp, Mark};
+
+/// How long after it has come the channels that a client joins count as those it was in before.
+const ARRIVAL: SignedDuration = SignedDuration::from_secs(60);
+
+/// A session has come, signed in with that credential: what its device missed is read.
+pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<CredentialId>) {
+    let reads_by_itself = [
+        Capability::Chathistory,
+        Capability::Playback,
+        Capability::Visitor,
+    ]
+    .into_iter()
+    .any(|capability| caller.has(capability));
+    let replays = ctx.settings.history && ctx.settings.replay_lines > 0 && !reads_by_itself;
+    let user = ctx.state.user(caller.user);
+    let Some(identity) = user.identity.as_ref().filter(|_| replays) else {
+        return;
+    };
+    let device = Device {
+        account: identity.id,
+        credential,
+    };
+    // One whose connection was lost may be here twice for a while.
+    let others = user
+        .sessions()
+        .iter()
+        .filter(|session| session.device == Some(device));
+    let before = others
+        .map(|session| session.heard)
+        .chain(ctx.state.devices.get(&device).copied())
+        .max();
+    let until = ctx.now() + ARRIVAL;
+    let heard_until = before.map_or(ctx.now(), |before| before.at);
+    ctx.out
+        .push(Output::Persist(Box::new(Change::Device(DeviceMark {
+            device,
+            heard_until,
+            is_here: true,
+        }))));
+    let number = ctx.state.next_catch_up();
+    let Some(session) = ctx.state.session_mut(caller.session) else {
+        return;
+    };
+    session.device = Some(device);
+    // A device that was never here has missed nothing.
+    let Some(after) = before else { return };
+    session.heard = after;
+    session.catch_up = Some(CatchUp {
+        number,
+        after,
+        until,
+        channels: Vec::new(),
+        reading: 0,
+    });
+    request_missed(ctx, caller, true);
+}
+
+/// The channels that a client joins while it arrives count too.
+pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
+    let Some(caller) = ctx.caller(session) else {
+        return;
+    };
+    let now = ctx.now();
+    let Some(session) = ctx.state.session_mut(session) else {
+        return;
+    };
+    let Some(catch_up) = &session.catch_up else {
+        return;
+    };
+    if now <= catch_up.until {
+        request_missed(ctx, caller, false);
+    } else if catch_up.reading == 0 {
+        session.catch_up = None;
+    }
+}
+
+/// The session is heard of.
+pub fn record_heard(ctx: &mut Context<'_>, session: SessionId) {
+    let mark = ctx.state.mark(ctx.stamp.at);
+    if let Some(session) = ctx.state.session_mut(session)
+        && session.is_caught_up()
+    {
+        session.heard = mark;
+    }
+}
+
+/// The session ends: from now on its device misses what is said. Of one that was lost it is not
+/// known what it heard last.
+pub fn leave_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
+    let now = ctx.state.mark(ctx.stamp.at);
+    let Some(caller) = ctx.caller(session) else {
+        return;
+    };
+    let Some(session) = ctx.state.session_mut(session) else {
+        return;
+    };
+    // Once is enough: a session may be ended before its connection is.
+    let Some(device) = session.device.take() else {
+        return;
+    };
+    let heard = if lost || !session.is_caught_up() {
+        session.heard
+    } else {
+        now
+    };
+    session.catch_up = None;
+    let mark = ctx.state.devices.entry(device).or_insert(heard);
+    *mark = heard.max(*mark);
+    let heard_until = mark.at;
+    let is_here = ctx
+        .state
+        .user(caller.user)
+        .sessions()
+        .iter()
+        .any(|session| session.device == Some(device));
+    ctx.out
+        .push(Output::Persist(Box::new(Change::Device(DeviceMark {
+            device,
+            heard_until,
+            is_here,
+        }))));
+}
+
+/// Has the channels read that were not read yet, and the conversations when it is time for
+/// them.
+fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
+    let Some(session) = ctx.state.session(caller.session) else {
+        return;
+    };
+    let Some(catch_up) = &session.catch_up else {
+        return;
+    };
+    let (number, after) = (catch_up.number, catch_up.after);
+    let user = ctx.state.user(caller.user);
+    let channels: Vec<ChannelName> = user
+        .channels()
+        .iter()
+        .filter(|name| !catch_up.channels.contains(name))
+        .cloned()
+        .collect();
+    if channels.is_empty() && !conversations {
+        return;
+    }
+    let readings = channels
+        .iter()
+        .filter_map(|name| history::readable(ctx, caller, name.as_str()))
+        .collect();
+    let query = SeveralQuery {
+        readings,
+        account: user
+            .identity
+            .as_ref()
+            .filter(|_| conversations)
+            .map(|own| own.name.to_nick()),
+        // A millisecond may hold several messages.
+        after: after
+            .at
+            .checked_sub(SignedDuration::from_millis(1))
+            .unwrap_or(after.at),
+        before: Timestamp::MAX,
+        limit: ctx.settings.replay_lines,
+    };
+    let until = ctx.state.mark(ctx.stamp.at);
+    if let Some(catch_up) = ctx
+        .state
+        .session_mut(caller.session)
+        .and_then(|session| session.catch_up.as_mut())
+    {
+        catch_up.channels.extend(channels);
+        catch_up.reading += 1;
+    }
+    ctx.out.push(Output::Fetch(Box::new(Fetch {
+        session: caller.session,
+        ticket: None,
+        label: None,
+        purpose: Purpose::Missed {
+            number,
+            after,
+            until,
+        },
+        query: HistoryQuery::Several(query),
+    })));
+}
+
+/// Shows what the session's device missed, if that is still what it came for.
+pub fn found_missed(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    number: u64,
+    [after, until]: [Mark; 2],
+    found: Option<Vec<(String, Vec<HistoryEntry>)>>,
+) {
+    let catch_up = ctx
+        .state
+        .session_mut(caller.session)
+        .and_then(|session| session.catch_up.as_mut());
+    let Some(catch_up) = catch_up.filter(|catch_up| catch_up.number == number) else {
+        return;
+    };
+    let Some(found) = found else {
+        // It stays to be shown, when the device comes next.
+        return ctx.notice(
+            caller,
+            "What you missed could not be read; connect again to see it",
+        );
+    };
+    catch_up.reading -= 1;
+    let missed = found
+        .into_iter()
+        .map(|(name, mut entries)| {
+            entries.retain(|entry| is_between(ctx, entry, after, until));
+            (name, entries)
+        })
+        .collect();
+    replay::send_several(ctx, caller, missed);
+}
+
+/// Whether it was said after the one mark, and up to the other.
+fn is_between(ctx: &Context<'_>, entry: &HistoryEntry, after: Mark, until: Mark) -> bool {
+    match ctx.state.message_number(&entry.msgid) {
+        Some(number) => after.message < number && number <= until.message,
+        // Before the server was started.
+        None => entry.at.as_millisecond() >= after.at.as_millisecond(),
+    }
+}

@@ -1,0 +1,488 @@
+//! What people say: `PRIVMSG`, `NOTICE`, `TAGMSG`.
+
+use std::borrow::Cow;
+
+use rookery_protocol::numeric::{
+    ERR_CANNOTSENDTOCHAN, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTEXTTOSEND,
+    ERR_TOOMANYTARGETS, RPL_AWAY,
+};
+use rookery_protocol::{Capability, ChannelName, Message};
+use rookery_record::{HistoryEntry, Place};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context, address_each};
+use crate::event::{Delivery, Output};
+use crate::features::{admission, playback};
+use crate::ids::UserId;
+use crate::line::{Line, MAX_BODY, Tags, is_ctcp, truncate};
+use crate::multiline::{Several, Wording, cut_lines};
+use crate::params::{is_empty_list, split_list};
+use crate::state::channel::{Channel, Flag, Member};
+use crate::state::{Session, User};
+use crate::{lengths, multiline};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        names: &["PRIVMSG"],
+        min_params: 0,
+        help: &[
+            "PRIVMSG target[,target] :text",
+            "Sends a message to channels or users. @#channel reaches only the operators of the channel.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Core(privmsg),
+    },
+    Command {
+        names: &["NOTICE"],
+        min_params: 0,
+        help: &[
+            "NOTICE target[,target] :text",
+            "Sends a message that no program answers automatically.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Core(privmsg),
+    },
+    Command {
+        names: &["TAGMSG"],
+        min_params: 1,
+        help: &["TAGMSG target[,target]", "Sends message tags without text."],
+        weight: |_| 1,
+        handler: Handler::Core(tagmsg),
+    },
+];
+
+/// `PRIVMSG <targets> <text>`, `NOTICE <targets> <text>`.
+pub fn privmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let command = message.command.as_str();
+    // An answer to a notice could go to and fro for ever.
+    let quiet = command == "NOTICE";
+    let Some(targets) = message.param(0).filter(|targets| !is_empty_list(targets)) else {
+        if !quiet {
+            ctx.reply(
+                caller,
+                ERR_NORECIPIENT,
+                &[],
+                &format!("No recipient given ({command})"),
+            );
+        }
+        return;
+    };
+    let Some(text) = message.param(1).filter(|text| !text.is_empty()) else {
+        if !quiet {
+            ctx.reply(caller, ERR_NOTEXTTOSEND, &[], "No text to send");
+        }
+        return;
+    };
+    if ctx.settings.history && !quiet && playback::is_meant(targets) {
+        return playback::ask(ctx, caller, text);
+    }
+    let said = Said {
+        command,
+        text: Some(text),
+        client_tags: client_tags(caller, message),
+        quiet,
+    };
+    to_each(ctx, caller, targets, &said);
+}
+
+/// `TAGMSG <targets>`: tags without a text.
+pub fn tagmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let targets = message.param(0).unwrap_or_default();
+    if is_empty_list(targets) {
+        return ctx.need_more_params(caller, &message.command);
+    }
+    let client_tags = client_tags(caller, message);
+    let said = Said {
+        command: &message.command,
+        text: None,
+        client_tags,
+        quiet: false,
+    };
+    to_each(ctx, caller, targets, &said);
+}
+
+/// A message of several lines to one target, as [`multiline::lines`] takes its text apart.
+pub fn say_lines(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    command: &str,
+    target: &str,
+    text: &str,
+    client_tags: String,
+) {
+    ctx.state.user_mut(caller.user).active_at = ctx.stamp.at;
+    let said = Said {
+        command,
+        text: Some(text),
+        client_tags,
+        quiet: command == "NOTICE",
+    };
+    if let Err((code, text)) = to_target(ctx, caller, target, &said)
+        && !said.quiet
+    {
+        ctx.reply(caller, code, &[target], &text);
+    }
+}
+
+/// What is said, before it is known to whom.
+struct Said<'a> {
+    command: &'a str,
+    /// None for tags alone. It may have several lines.
+    text: Option<&'a str>,
+    /// Escaped, as on the wire.
+    client_tags: String,
+    /// Whether errors are kept from the sender.
+    quiet: bool,
+}
+
+/// The client-only tags, escaped, of whoever may send any.
+pub fn client_tags(caller: Caller, message: &Message) -> String {
+    if message.tags.is_empty() || !caller.has(Capability::MessageTags) {
+        return String::new();
+    }
+    message.tags.client_only().to_string()
+}
+
+fn to_each(ctx: &mut Context<'_>, caller: Caller, targets: &str, said: &Said<'_>) {
+    for (count, target) in split_list(targets).into_iter().enumerate() {
+        let result = if count < lengths::TARGETS {
+            to_target(ctx, caller, target, said)
+        } else {
+            Err((
+                ERR_TOOMANYTARGETS,
+                "Too many targets in one message; this one was left out".to_owned(),
+            ))
+        };
+        if let Err((code, text)) = result
+            && !said.quiet
+        {
+            ctx.reply(caller, code, &[target], &text);
+        }
+    }
+}
+
+/// A numeric for the sender, with its text.
+type Refusal = (&'static str, String);
+
+fn to_target(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    target: &str,
+    said: &Said<'_>,
+) -> Result<(), Refusal> {
+    let msgid = &ctx.state.next_msgid();
+    let (status, name) = match target.strip_prefix(['@', '+']) {
+        Some(name) if name.starts_with('#') => (target.chars().next(), name),
+        _ => (None, target),
+    };
+    if name.starts_with('#') {
+        to_channel(ctx, caller, status, name, said, msgid)
+    } else {
+        to_user(ctx, caller, name, said, msgid)
+    }
+}
+
+fn to_channel(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    status: Option<char>,
+    name: &str,
+    said: &Said<'_>,
+    msgid: &str,
+) -> Result<(), Refusal> {
+    let none = || (ERR_NOSUCHCHANNEL, "No such channel".to_owned());
+    let name = ChannelName::parse(name).map_err(|_| none())?;
+    let channel = ctx.state.channel(&name).ok_or_else(none)?;
+    let sender = ctx.state.user(caller.user);
+    let asks = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
+    let ctcp = channel.flags.has(Flag::NoCtcp) && said.text.is_some_and(asks);
+    let why = ctcp.then_some("+C: no CTCP but ACTION");
+    // The lobby is everyone's, also of those who only pass by.
+    let at_home = admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
+    if let Some(why) = why.or_else(|| kept_silent(channel, sender, at_home)) {
+        return Err((
+            ERR_CANNOTSENDTOCHAN,
+            format!("Cannot send to channel ({why})"),
+        ));
+    }
+    let shown = match status {
+        Some(status) => format!("{status}{}", channel.name),
+        None => channel.name.to_string(),
+    };
+    let meant = |member: &&Member| match status {
+        _ if member.user == caller.user => false,
+        None => true,
+        Some('@') => member.standing.runs(),
+        Some(_) => member.standing.is_heard(),
+    };
+    let receivers = channel
+        .members()
+        .iter()
+        .filter(meant)
+        .map(|member| member.user);
+    let addressed = Addressed {
+        target: &shown,
+        place: Place::Channel(channel.name.clone()),
+        // So that what was meant for some is never read back by all.
+        mark: status.map(|status| format!("statusmsg={status}")),
+        to_self: false,
+    };
+    let outgoing = compose(
+        ctx,
+        caller,
+        said,
+        msgid,
+        addressed,
+        receivers,
+        channel.members().len(),
+    );
+    send(ctx, outgoing);
+    count(ctx, caller, said, Some(&name));
+    Ok(())
+}
+
+fn to_user(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    name: &str,
+    said: &Said<'_>,
+    msgid: &str,
+) -> Result<(), Refusal> {
+    let target = ctx
+        .state
+        .named(name)
+        .ok_or_else(|| (ERR_NOSUCHNICK, "No such nick".to_owned()))?;
+    let addressed = Addressed {
+        target: target.nick.as_str(),
+        place: Place::Direct {
+            from: ctx.state.user(caller.user).party(),
+            to: target.party(),
+        },
+        mark: None,
+        to_self: target.id == caller.user,
+    };
+    let away = target.away.as_deref().filter(|_| said.command == "PRIVMSG");
+    let away = away.map(|away| (target.nick.clone(), away.to_owned()));
+    let outgoing = compose(
+        ctx,
+        caller,
+        said,
+        msgid,
+        addressed,
+        std::iter::once(target.id),
+        1,
+    );
+    send(ctx, outgoing);
+    count(ctx, caller, said, None);
+    if let Some((nick, away)) = away {
+        ctx.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
+    }
+    Ok(())
+}
+
+/// For those who look how busy the server is. Tags alone are nothing said.
+fn count(ctx: &mut Context<'_>, caller: Caller, said: &Said<'_>, channel: Option<&ChannelName>) {
+    if said.text.is_none() {
+        return;
+    }
+    let now = ctx.now();
+    ctx.state.user_mut(caller.user).said.add(now);
+    if let Some(channel) = channel.and_then(|name| ctx.state.channel_mut(name)) {
+        channel.said.add(now);
+    }
+}
+
+/// Why the user may not speak there. Whoever is `at_home` there counts as a member.
+pub fn kept_silent(channel: &Channel, user: &User, at_home: bool) -> Option<&'static str> {
+    let member = channel.member(user.id);
+    if member.is_some_and(|member| member.standing.is_heard()) {
+        return None;
+    }
+    if member.is_none() && !at_home && channel.flags.has(Flag::NoExternal) {
+        return Some("+n: only its members can");
+    }
+    if channel.flags.has(Flag::Moderated) {
+        return Some("+m: only those with a voice can");
+    }
+    channel.mutes(user).then_some("+b: you are banned from it")
+}
+
+/// To whom it goes.
+struct Addressed<'a> {
+    /// As the receivers see it.
+    target: &'a str,
+    place: Place,
+    /// A tag for the history only.
+    mark: Option<String>,
+    /// Whether someone talks to themselves.
+    to_self: bool,
+}
+
+/// A message with all its deliveries.
+struct Outgoing {
+    entry: Option<Box<HistoryEntry>>,
+    /// The echo is the last of them.
+    deliveries: Vec<Delivery>,
+    refusal: Option<Delivery>,
+    to_self: bool,
+    has_echo: bool,
+}
+
+fn compose(
+    ctx: &Context<'_>,
+    caller: Caller,
+    said: &Said<'_>,
+    msgid: &str,
+    addressed: Addressed<'_>,
+    receivers: impl Iterator<Item = UserId>,
+    expected: usize,
+) -> Outgoing {
+    let sender = ctx.state.user(caller.user);
+    let head = Line::new(&sender.source, said.command).word(addressed.target);
+    let room = MAX_BODY.saturating_sub(head.len() + 2);
+    let text: Option<Cow<'_, str>> = said.text.map(|text| {
+        if multiline::is_multiline(text) {
+            cut_lines(text, room).into()
+        } else {
+            truncate(text, room).into()
+        }
+    });
+    let wording = match &text {
+        Some(text) if multiline::is_multiline(text) => Wording::Several(Several {
+            source: &sender.source,
+            target: addressed.target,
+            head,
+            text,
+            batch: msgid,
+        }),
+        Some(text) => Wording::One(head.text(text)),
+        None => Wording::One(head),
+    };
+    let tags = Tags {
+        msgid: Some(msgid),
+        client: &said.client_tags,
+        bot: sender.is_bot,
+        ..ctx.tags_of(sender)
+    };
+    // Tags alone mean nothing to whoever cannot read them.
+    let can_read =
+        |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
+
+    let siblings = if addressed.to_self {
+        &[]
+    } else {
+        sender.sessions()
+    };
+    let siblings = siblings
+        .iter()
+        .filter(|session| session.id != caller.session);
+    let hearers = receivers
+        .flat_map(|user| ctx.state.user(user).sessions())
+        .chain(siblings)
+        .filter(can_read);
+    let relevant = wording.relevant(&tags);
+    let render = |capabilities| wording.render(&tags, capabilities);
+    let mut deliveries = address_each(hearers, expected, relevant, render);
+    let echo = sender.sessions().iter().filter(|session| {
+        session.id == caller.session
+            && session.capabilities.has(Capability::EchoMessage)
+            && can_read(session)
+    });
+    let before = deliveries.len();
+    deliveries.extend(address_each(echo, 1, relevant, render));
+    let has_echo = deliveries.len() > before;
+
+    let kept = ctx.settings.history && (text.is_some() || lasts(&said.client_tags));
+    let entry = kept.then(|| {
+        let bot = if sender.is_bot { "bot" } else { "" };
+        let marks = [
+            addressed.mark.unwrap_or_default(),
+            bot.to_owned(),
+            said.client_tags.clone(),
+        ];
+        Box::new(HistoryEntry {
+            msgid: msgid.to_owned(),
+            at: ctx.now(),
+            place: addressed.place,
+            source: sender.source.to_string(),
+            account: sender
+                .identity
+                .as_ref()
+                .map(|identity| identity.name.clone()),
+            command: said.command.to_owned(),
+            text: text.as_deref().unwrap_or_default().to_owned(),
+            tags: marks
+                .iter()
+                .filter(|mark| !mark.is_empty())
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(";"),
+        })
+    });
+    let refusal = entry
+        .is_some()
+        .then(|| not_stored(ctx, caller, said.command, addressed.target));
+    Outgoing {
+        entry,
+        deliveries,
+        refusal,
+        to_self: addressed.to_self,
+        has_echo,
+    }
+}
+
+/// Whether tags alone say something that is worth keeping: more than that someone is typing.
+fn lasts(client_tags: &str) -> bool {
+    let keys = client_tags
+        .split(';')
+        .map(|tag| tag.split('=').next().unwrap_or_default());
+    keys.into_iter()
+        .any(|key| !key.is_empty() && key != "+typing" && key != "+draft/typing")
+}
+
+/// What the sender hears in place of everything when the message cannot be stored.
+fn not_stored(ctx: &Context<'_>, caller: Caller, command: &str, target: &str) -> Delivery {
+    let text = "The server could not store your message, so it was not sent; please try again";
+    let line = if caller.has(Capability::StandardReplies) {
+        ctx.server_line("FAIL")
+            .word(command)
+            .word("MESSAGE_NOT_STORED")
+            .word(target)
+            .text(text)
+    } else {
+        let nick = ctx.state.user(caller.user).nick.as_str();
+        ctx.server_line("NOTICE")
+            .word(nick)
+            .text(&format!("{target}: {text}"))
+    };
+    Delivery {
+        to: vec![caller.session],
+        line: line.render(&ctx.server_tags(), caller.capabilities),
+    }
+}
+
+fn send(ctx: &mut Context<'_>, outgoing: Outgoing) {
+    let Outgoing {
+        entry,
+        deliveries,
+        refusal,
+        to_self,
+        has_echo,
+    } = outgoing;
+    if let Some(entry) = entry {
+        ctx.out.push(Output::Store {
+            entry,
+            then: deliveries,
+            otherwise: refusal,
+        });
+        return;
+    }
+    let last = deliveries.len().saturating_sub(usize::from(has_echo));
+    for (index, delivery) in deliveries.into_iter().enumerate() {
+        if to_self && index < last {
+            ctx.copies.push(ctx.out.len());
+        }
+        ctx.out.push(Output::Deliver(delivery));
+    }
+}

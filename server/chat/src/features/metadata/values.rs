@@ -1,0 +1,263 @@
+//! What users and channels say of themselves, by keys (`draft/metadata-3`): where it is, who may
+//! see it, and who hears of a change.
+
+use rookery_protocol::numeric::{RPL_KEYNOTSET, RPL_KEYVALUE, RPL_METADATASYNCLATER};
+use rookery_protocol::{AccountName, Capability, ChannelName};
+use rookery_record::{Change, Metadata};
+
+use crate::context::{Caller, Context};
+use crate::event::Output;
+use crate::features::persistence;
+use crate::ids::{SessionId, UserId};
+use crate::lengths;
+use crate::line::Line;
+use crate::state::Session;
+use crate::state::channel::Channel;
+
+/// The values that one answer syncs; whoever wants more asks for them one by one.
+const SYNCED: usize = 1000;
+
+/// The members of a channel beyond which whoever joins it has to ask for what they say of
+/// themselves.
+const SYNCED_AT_ONCE: usize = 100;
+
+/// What has metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    User(UserId),
+    Channel(ChannelName),
+}
+
+/// Whether a key is one: small letters, digits, `_`, `.`, `/` and `-`.
+pub fn is_key(text: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_./-".contains(&byte);
+    (1..=lengths::METADATA_KEY).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// What it says of itself. That of an account stays when its user is gone; that of a guest does
+/// not.
+pub fn of<'c>(ctx: &'c Context<'_>, bearer: &Bearer) -> Option<&'c Metadata> {
+    match bearer {
+        Bearer::User(user) => {
+            let user = ctx.state.user(*user);
+            match &user.identity {
+                Some(identity) => ctx.state.account_metadata.get(&identity.name),
+                None => Some(&user.metadata),
+            }
+        }
+        Bearer::Channel(name) => ctx.state.channel(name).map(|channel| &channel.metadata),
+    }
+}
+
+/// The name it has on the wire.
+pub fn target_name(ctx: &Context<'_>, bearer: &Bearer) -> String {
+    match bearer {
+        Bearer::User(user) => ctx.state.user(*user).nick.to_string(),
+        Bearer::Channel(name) => name.to_string(),
+    }
+}
+
+/// From now on it says that of itself, for good if it is an account or a channel that lasts.
+pub fn set(ctx: &mut Context<'_>, bearer: &Bearer, metadata: Metadata) {
+    match bearer {
+        Bearer::User(user) => {
+            let user = ctx.state.user_mut(*user);
+            let Some(identity) = &user.identity else {
+                user.metadata = metadata;
+                return;
+            };
+            let account = identity.name.clone();
+            set_for_account(ctx, account, metadata);
+        }
+        Bearer::Channel(name) => {
+            if let Some(channel) = ctx.state.channel_mut(name) {
+                channel.metadata = metadata;
+            }
+            persistence::persist_channel(ctx, name);
+        }
+    }
+}
+
+fn set_for_account(ctx: &mut Context<'_>, account: AccountName, metadata: Metadata) {
+    if metadata.is_empty() {
+        ctx.state.account_metadata.remove(&account);
+    } else {
+        ctx.state
+            .account_metadata
+            .insert(account.clone(), metadata.clone());
+    }
+    ctx.out
+        .push(Output::Persist(Box::new(Change::AccountMetadata {
+            account,
+            metadata,
+        })));
+}
+
+/// The numeric that tells the caller of one value, or that there is none.
+pub fn line(
+    ctx: &Context<'_>,
+    caller: Caller,
+    target: &str,
+    key: &str,
+    value: Option<&str>,
+) -> Line {
+    let line = |code: &str| ctx.numeric(caller, code).word(target).word(key);
+    match value {
+        Some(value) => line(RPL_KEYVALUE).word("*").text(value),
+        None => line(RPL_KEYNOTSET).text("key not set"),
+    }
+}
+
+/// Tells all who follow it and have subscribed to a key what it says there now, if that is not
+/// what it said `before`. The session that made the change knows already.
+pub fn notify_change(
+    ctx: &mut Context<'_>,
+    bearer: &Bearer,
+    before: &Metadata,
+    by: Option<SessionId>,
+) {
+    let now = of(ctx, bearer).cloned().unwrap_or_default();
+    let mut changed: Vec<(&String, Option<&str>)> = now
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value))
+        .map(|(key, value)| (key, Some(value.as_str())))
+        .collect();
+    changed.extend(
+        before
+            .keys()
+            .filter(|key| !now.contains_key(*key))
+            .map(|key| (key, None)),
+    );
+    if changed.is_empty() {
+        return;
+    }
+    let target = target_name(ctx, bearer);
+    for caller in followers(ctx, bearer) {
+        for (key, value) in &changed {
+            if Some(caller.session) != by && is_subscribed(ctx, caller, key) {
+                let line = line(ctx, caller, &target, key, *value);
+                ctx.send(caller, &line);
+            }
+        }
+    }
+}
+
+/// The sessions that hear of changes: of a channel, its members'; of a user, its own, those of
+/// all it shares a channel with, and those that monitor it.
+fn followers(ctx: &Context<'_>, bearer: &Bearer) -> Vec<Caller> {
+    let asks = |session: &&Session| {
+        session.capabilities.has(Capability::Metadata) && !session.subscriptions.is_empty()
+    };
+    let mut sessions: Vec<SessionId> = match bearer {
+        Bearer::User(user) => {
+            let peers = ctx.state.peers(*user);
+            let peers = peers
+                .into_iter()
+                .flat_map(|user| ctx.state.user(user).sessions());
+            let watchers = ctx.state.watchers(&ctx.state.user(*user).nick).iter();
+            let watchers = watchers.filter_map(|id| ctx.state.session(*id));
+            peers
+                .chain(watchers)
+                .filter(asks)
+                .map(|session| session.id)
+                .collect()
+        }
+        Bearer::Channel(name) => {
+            let hearers = ctx
+                .state
+                .channel(name)
+                .into_iter()
+                .flat_map(|channel| ctx.state.hearers(channel));
+            hearers.filter(asks).map(|session| session.id).collect()
+        }
+    };
+    sessions.sort_unstable();
+    sessions.dedup();
+    sessions
+        .into_iter()
+        .filter_map(|session| ctx.caller(session))
+        .collect()
+}
+
+fn is_subscribed(ctx: &Context<'_>, caller: Caller, key: &str) -> bool {
+    ctx.state
+        .session(caller.session)
+        .is_some_and(|session| session.subscriptions.contains(key))
+}
+
+/// What the bearer says under the keys that the caller has subscribed to.
+fn subscribed_lines(
+    ctx: &Context<'_>,
+    caller: Caller,
+    bearer: Bearer,
+) -> impl Iterator<Item = Line> {
+    let values = of(ctx, &bearer).into_iter().flatten();
+    let values = values.filter(move |(key, _)| is_subscribed(ctx, caller, key));
+    values.map(move |(key, value)| line(ctx, caller, &target_name(ctx, &bearer), key, Some(value)))
+}
+
+/// All that the caller has subscribed to of the bearer and, if it is a channel, of everyone in
+/// it.
+pub fn synced_lines(
+    ctx: &Context<'_>,
+    caller: Caller,
+    bearer: &Bearer,
+) -> impl Iterator<Item = Line> {
+    let channel = match bearer {
+        Bearer::Channel(name) => ctx.state.channel(name),
+        Bearer::User(_) => None,
+    };
+    let members = channel.into_iter().flat_map(Channel::members);
+    let of_members =
+        members.flat_map(move |member| subscribed_lines(ctx, caller, Bearer::User(member.user)));
+    subscribed_lines(ctx, caller, bearer.clone())
+        .chain(of_members)
+        .take(SYNCED)
+}
+
+/// Tells the caller what it has subscribed to of the bearer, where it wants to know.
+pub fn sync(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
+    if !caller.has(Capability::Metadata) {
+        return;
+    }
+    let members = match bearer {
+        Bearer::User(_) => 1,
+        Bearer::Channel(name) => ctx
+            .state
+            .channel(name)
+            .map_or(0, |channel| channel.members().len()),
+    };
+    if members > SYNCED_AT_ONCE {
+        let target = target_name(ctx, bearer);
+        return ctx.reply_words(caller, RPL_METADATASYNCLATER, &[&target, "5"]);
+    }
+    let lines: Vec<Line> = synced_lines(ctx, caller, bearer).collect();
+    for line in lines {
+        ctx.send(caller, &line);
+    }
+}
+
+/// The user has come into the channel: its sessions are told of the channel and everyone there,
+/// and everyone there of the user.
+pub fn sync_join(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
+    for own in ctx.callers(user) {
+        sync(ctx, own, &Bearer::Channel(name.clone()));
+    }
+    let newcomer = Bearer::User(user);
+    if of(ctx, &newcomer).is_none_or(Metadata::is_empty) {
+        return;
+    }
+    let Some(channel) = ctx.state.channel(name) else {
+        return;
+    };
+    let others = channel
+        .members()
+        .iter()
+        .map(|member| member.user)
+        .filter(|member| *member != user);
+    let others: Vec<Caller> = others.flat_map(|member| ctx.callers(member)).collect();
+    for other in others {
+        sync(ctx, other, &newcomer);
+    }
+}

@@ -1,0 +1,106 @@
+//! Changes of a channel's modes and of its members' modes, and who is notified.
+
+use rookery_protocol::ChannelName;
+
+use crate::context::Context;
+use crate::features::persistence;
+use crate::ids::UserId;
+use crate::line::{Line, MAX_BODY};
+use crate::state::channel::MemberModes;
+
+/// A change of a channel's modes: on or off, the letter, the parameter.
+pub type ModeChange = (bool, char, Option<String>);
+
+/// Tells the channel what the user is that it was not `before`.
+pub fn notify_member_modes(
+    ctx: &mut Context<'_>,
+    user: UserId,
+    name: &ChannelName,
+    before: MemberModes,
+) {
+    let Some(member) = ctx
+        .state
+        .channel(name)
+        .and_then(|channel| channel.member(user))
+    else {
+        return;
+    };
+    let nick = ctx.state.user(user).nick.clone();
+    let new: String = member
+        .standing
+        .letters()
+        .filter(|letter| !before.letters().any(|had| had == *letter))
+        .collect();
+    if new.is_empty() {
+        return;
+    }
+    let line = ctx
+        .server_line("MODE")
+        .word(name.as_str())
+        .word(&format!("+{new}"));
+    let line = new.chars().fold(line, |line, _| line.word(nick.as_str()));
+    ctx.notify_channel(name, &line);
+}
+
+pub fn set_member_modes(
+    ctx: &mut Context<'_>,
+    user: UserId,
+    name: &ChannelName,
+    standing: MemberModes,
+) {
+    if let Some(member) = ctx
+        .state
+        .channel_mut(name)
+        .and_then(|channel| channel.member_mut(user))
+    {
+        member.standing = standing;
+        ctx.state.touch(user);
+    }
+}
+
+/// Has the channel kept as the user has changed it, then shows all members what has changed, in
+/// as few lines as hold it.
+pub fn notify_modes(ctx: &mut Context<'_>, by: UserId, name: &ChannelName, changes: &[ModeChange]) {
+    if changes.is_empty() {
+        return;
+    }
+    persistence::persist_channel(ctx, name);
+    let head = ctx.user_line(by, "MODE").word(name.as_str());
+    let room = MAX_BODY.saturating_sub(head.len());
+    let mut rest = changes;
+    while !rest.is_empty() {
+        let (mut letters, mut parameters) = (String::new(), String::new());
+        let mut sign = None;
+        let mut taken = 0;
+        for (on, letter, parameter) in rest {
+            let more = parameter
+                .as_ref()
+                .map_or(0, |parameter| parameter.len() + 1);
+            if taken > 0 && letters.len() + 3 + parameters.len() + more > room {
+                break;
+            }
+            if sign != Some(*on) {
+                letters.push(if *on { '+' } else { '-' });
+                sign = Some(*on);
+            }
+            letters.push(*letter);
+            if let Some(parameter) = parameter {
+                parameters.push(' ');
+                parameters.push_str(parameter);
+            }
+            taken += 1;
+        }
+        let change = |line: Line| {
+            parameters
+                .split_whitespace()
+                .fold(line.word(&letters), Line::word)
+        };
+        if letters.contains('k') {
+            // A key is for those who are here, and not to be read back by others.
+            ctx.send_to_channel(by, name, &change(head.clone()), |_| true);
+        } else {
+            ctx.send_channel_event(by, name, "MODE", change);
+        }
+        rest = &rest[taken..];
+    }
+}

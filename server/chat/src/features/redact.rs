@@ -1,0 +1,438 @@
+//! Taking a message back: `REDACT`. The message is looked up outside of the core; what follows is
+//! in [`crate::redaction`].
+
+use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::{AccountName, Capability, Message};
+use rookery_record::{HistoryEntry, Party, Place, Reading, Redactor};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context, address};
+use crate::event::{Answer, Delivery, Fetch, Found, HistoryQuery, Output, Purpose};
+use crate::features::history;
+use crate::ids::Ticket;
+use crate::lengths;
+use crate::line::mark;
+use crate::line::{Line, Tags, truncate};
+use crate::state::channel::MemberModes;
+use crate::state::{Session, User};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["REDACT"],
+    min_params: 2,
+    help: &[
+        "REDACT target msgid [:reason]",
+        "Deletes one of your messages, or any message in a channel where you are an operator.",
+    ],
+    weight: |_| 1,
+    handler: Handler::Core(redact),
+}];
+
+/// `REDACT <target> <msgid> [<reason>]`.
+pub fn redact(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    if !caller.has(Capability::MessageRedaction) {
+        let text = "REDACT needs the capability draft/message-redaction";
+        return ctx.unknown_command(caller, &message.command, text);
+    }
+    let (Some(target), Some(msgid)) = (message.param(0), message.param(1)) else {
+        return;
+    };
+    if redactable(ctx, caller, target).is_none() {
+        return no_such_target(ctx, caller, target);
+    }
+    let reason = message.param(2).filter(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| truncate(reason, lengths::REDACT).to_owned());
+    ctx.out.push(Output::Fetch(Box::new(Fetch {
+        session: caller.session,
+        ticket: None,
+        label: None,
+        purpose: Purpose::Redaction {
+            target: target.to_owned(),
+            msgid: msgid.to_owned(),
+            reason,
+        },
+        query: HistoryQuery::Message(msgid.to_owned()),
+    })));
+}
+
+/// A message that is being redacted.
+pub struct Redaction<'a> {
+    pub target: &'a str,
+    pub msgid: &'a str,
+    pub reason: Option<&'a str>,
+    /// What the reply is marked with, escaped.
+    pub label: Option<&'a str>,
+}
+
+/// Why a message stays: the code of the specification, what else stands behind it, and a text.
+type Refusal = (&'static str, Option<String>, &'static str);
+
+/// Where the messages are that the caller may redact one of; none if it may not even know of
+/// any.
+pub fn redactable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Reading> {
+    let name = match target.strip_prefix(['@', '+']) {
+        Some(name) if name.starts_with('#') => name,
+        _ => target,
+    };
+    history::readable(ctx, caller, name)
+}
+
+/// There is nothing that the caller could redact.
+pub fn no_such_target(ctx: &mut Context<'_>, caller: Caller, target: &str) {
+    let text =
+        "You cannot delete messages from there: you are not in that channel, or not signed in";
+    ctx.fail(caller, "REDACT", "INVALID_TARGET", &[target], text);
+}
+
+/// The message that the caller wants to take back was looked up. Whatever follows has one
+/// answer for the caller.
+pub fn found(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, found: Found) {
+    let start = ctx.out.len();
+    try_redact(ctx, caller, redaction, found);
+    if let (Some(label), Some(Output::Deliver(refusal))) = (redaction.label, ctx.out.get_mut(start))
+    {
+        refusal.line = mark(&refusal.line, &format!("label={label}"));
+    }
+}
+
+fn try_redact(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, found: Found) {
+    let &Redaction { target, msgid, .. } = redaction;
+    // The caller may have lost its place in the channel meanwhile.
+    let Some(readable) = redactable(ctx, caller, target) else {
+        return no_such_target(ctx, caller, target);
+    };
+    let Found::Message(message) = found else {
+        let text = "The message could not be looked up; please try again later";
+        return ctx.fail(caller, "REDACT", "MESSAGE_ERROR", &[target, msgid], text);
+    };
+    match may_redact(ctx, caller, &readable, message.map(|message| *message)) {
+        Ok(message) => apply(ctx, caller, redaction, &message),
+        Err((code, context, text)) => {
+            let context = context.as_deref();
+            let context: Vec<&str> = [target, msgid].into_iter().chain(context).collect();
+            ctx.fail(caller, "REDACT", code, &context, text);
+        }
+    }
+}
+
+/// The message, if the caller may take it back: its own, or any in a channel that it is an
+/// operator of.
+fn may_redact(
+    ctx: &Context<'_>,
+    caller: Caller,
+    readable: &Reading,
+    message: Option<HistoryEntry>,
+) -> Result<HistoryEntry, Refusal> {
+    let user = ctx.state.user(caller.user);
+    let unknown = (
+        "UNKNOWN_MSGID",
+        None,
+        "This message does not exist, or is too old",
+    );
+    let in_sight = |message: &HistoryEntry| {
+        readable.shows(message)
+            && readable
+                .places
+                .iter()
+                .any(|place| place.is_same(&message.place))
+    };
+    let message = message.filter(in_sight).ok_or_else(|| unknown.clone())?;
+    let account = user.identity.as_ref().map(|identity| &identity.name);
+    let own = account.is_some() && message.account.as_ref() == account;
+    let operator = match &message.place {
+        Place::Channel(name) => ctx
+            .state
+            .channel(name)
+            .is_some_and(|channel| channel.is_operator(caller.user)),
+        Place::Direct { .. } => false,
+    };
+    if !own && !operator {
+        // What was for those with a status only is not known to the others.
+        let hidden = message.status().is_some();
+        return Err(if hidden {
+            unknown
+        } else {
+            (
+                "REDACT_FORBIDDEN",
+                None,
+                "You are not authorised to delete this message",
+            )
+        });
+    }
+    if !message.is_message() {
+        return Err((
+            "REDACT_FORBIDDEN",
+            None,
+            "Only messages can be deleted, not what was done",
+        ));
+    }
+    let minutes = ctx.settings.redaction_minutes;
+    let window = SignedDuration::from_mins(minutes.into());
+    if !operator && minutes > 0 && ctx.now().duration_since(message.at) > window {
+        let text = "You can no longer delete this message";
+        return Err((
+            "REDACT_WINDOW_EXPIRED",
+            Some(window.as_secs().to_string()),
+            text,
+        ));
+    }
+    Ok(message)
+}
+
+/// The redaction is stored, and then seen; the caller's own copy is its receipt.
+fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, message: &HistoryEntry) {
+    let &Redaction {
+        target,
+        msgid,
+        reason,
+        label,
+    } = redaction;
+    let id = ctx.state.next_msgid();
+    let user = ctx.state.user(caller.user);
+    let account = user.identity.as_ref().map(|identity| identity.name.clone());
+    let by = Redactor {
+        source: user.source.to_string(),
+        account,
+    };
+    let entry = message.redaction(by, id, ctx.now(), reason);
+    let tags = Tags {
+        msgid: Some(&entry.msgid),
+        ..ctx.tags_of(user)
+    };
+
+    let mut then = redaction_deliveries(ctx, message, &entry, &tags, |session| {
+        session.id != caller.session
+    });
+    let what = if message.account.is_some() && message.account == entry.account {
+        "a message".to_owned()
+    } else {
+        format!("a message from {}", nick_of(&message.source))
+    };
+    let text = format!(
+        "{} redacted {what} from {}",
+        user.nick,
+        ago(ctx.now(), message.at)
+    );
+    then.extend(notice_deliveries(ctx, message, &with_reason(text, reason)));
+    let line = redaction_line(ctx, message, &entry, user).render(&tags, caller.capabilities);
+    then.push(Delivery {
+        to: vec![caller.session],
+        line,
+    });
+    let text = "The server could not store that, so the message stays; please try again";
+    let failed = ctx
+        .server_line("FAIL")
+        .word("REDACT")
+        .word("MESSAGE_NOT_STORED");
+    let failed = failed.word(target).word(msgid).text(text);
+    let line = failed.render(&ctx.server_tags(), caller.capabilities);
+    let mut otherwise = Delivery {
+        to: vec![caller.session],
+        line,
+    };
+    if let Some(label) = label {
+        let tag = format!("label={label}");
+        for answer in then.last_mut().into_iter().chain([&mut otherwise]) {
+            answer.line = mark(&answer.line, &tag);
+        }
+    }
+    ctx.out.push(Output::Store {
+        entry: Box::new(entry),
+        then,
+        otherwise: Some(otherwise),
+    });
+}
+
+/// Messages that an operator of the control plane has redacted, each with the mark that stays
+/// of it, are shown as such to those who are here. They are of one author.
+pub fn notify_redacted_by_operator(
+    ctx: &mut Context<'_>,
+    ticket: Ticket,
+    messages: &[(HistoryEntry, HistoryEntry)],
+    reason: &str,
+) {
+    let mut told: Vec<(&HistoryEntry, usize)> = Vec::new();
+    let mut deliveries = Vec::new();
+    for (message, entry) in messages {
+        let tags = Tags {
+            msgid: Some(&entry.msgid),
+            ..ctx.server_tags()
+        };
+        deliveries.extend(redaction_deliveries(ctx, message, entry, &tags, |_| true));
+        let together = |(other, _): &&mut (&HistoryEntry, usize)| {
+            other.place.is_same(&message.place) && other.status() == message.status()
+        };
+        match told.iter_mut().find(together) {
+            Some((_, count)) => *count += 1,
+            None => told.push((message, 1)),
+        }
+    }
+    for (message, count) in told {
+        let nick = nick_of(&message.source);
+        let text = match count {
+            1 => format!(
+                "An operator of the server redacted a message from {nick} from {}",
+                ago(ctx.now(), message.at)
+            ),
+            _ => format!("An operator of the server redacted {count} messages from {nick}"),
+        };
+        deliveries.extend(notice_deliveries(
+            ctx,
+            message,
+            &with_reason(text, Some(reason)),
+        ));
+    }
+    ctx.out.extend(deliveries.into_iter().map(Output::Deliver));
+    ctx.answer(ticket, Answer::Done);
+}
+
+/// The users who heard the message, or would have.
+fn audience<'c>(ctx: &'c Context<'_>, message: &HistoryEntry) -> Vec<&'c User> {
+    match &message.place {
+        Place::Channel(name) => {
+            let Some(channel) = ctx.state.channel(name) else {
+                return Vec::new();
+            };
+            let meant = |standing: MemberModes| match message.status() {
+                None => true,
+                Some('@') => standing.runs(),
+                Some(_) => standing.is_heard(),
+            };
+            let members = channel.members().iter();
+            members
+                .filter(|member| meant(member.standing))
+                .map(|member| ctx.state.user(member.user))
+                .collect()
+        }
+        Place::Direct { from, to } => {
+            let here = |party: &Party| match party {
+                Party::Account(name) => ctx
+                    .state
+                    .by_account(&AccountName::parse(name.as_str()).ok()?),
+                Party::Guest(nick) => ctx
+                    .state
+                    .by_nick(nick)
+                    .filter(|user| user.identity.is_none()),
+            };
+            let mut parties: Vec<&User> = [from, to].into_iter().filter_map(here).collect();
+            parties.dedup_by_key(|user| user.id);
+            parties
+        }
+    }
+}
+
+/// The redaction for those who can read it, among the sessions that pass.
+fn redaction_deliveries(
+    ctx: &Context<'_>,
+    message: &HistoryEntry,
+    entry: &HistoryEntry,
+    tags: &Tags<'_>,
+    pass: impl Fn(&Session) -> bool,
+) -> Vec<Delivery> {
+    let can_read = |session: &&Session| {
+        pass(session) && session.capabilities.has(Capability::MessageRedaction)
+    };
+    let audience = audience(ctx, message);
+    match &message.place {
+        Place::Channel(_) => {
+            let Some(&one) = audience.first() else {
+                return Vec::new();
+            };
+            let hearers = audience
+                .iter()
+                .flat_map(|user| user.sessions())
+                .filter(can_read);
+            address(
+                hearers,
+                audience.len(),
+                tags,
+                &redaction_line(ctx, message, entry, one),
+            )
+        }
+        Place::Direct { .. } => audience
+            .into_iter()
+            .flat_map(|user| {
+                let line = redaction_line(ctx, message, entry, user);
+                address(user.sessions().iter().filter(can_read), 1, tags, &line)
+            })
+            .collect(),
+    }
+}
+
+/// As the user sees it: under the target that the message had. What the server takes back in a
+/// conversation is shown under the other's nick, by which a client knows the conversation.
+fn redaction_line(
+    ctx: &Context<'_>,
+    message: &HistoryEntry,
+    entry: &HistoryEntry,
+    user: &User,
+) -> Line {
+    let line = Line::new(&entry.source, &entry.command);
+    let line = match &message.place {
+        Place::Channel(name) => {
+            let name = ctx
+                .state
+                .channel(name)
+                .map_or(name, |channel| &channel.name);
+            let status = message.status().map(String::from).unwrap_or_default();
+            line.word(&format!("{status}{name}"))
+        }
+        Place::Direct { from, to } if !entry.source.contains('!') && *to == user.party() => {
+            line.word(history::present_nick(ctx, from).as_str())
+        }
+        Place::Direct { to, .. } => line.word(history::present_nick(ctx, to).as_str()),
+    };
+    line.rest(&entry.text)
+}
+
+/// A notice for those who cannot read redactions. Whoever cannot read tags alone never saw a
+/// message of them.
+fn notice_deliveries(ctx: &Context<'_>, message: &HistoryEntry, text: &str) -> Vec<Delivery> {
+    if message.command == "TAGMSG" {
+        return Vec::new();
+    }
+    let unaware = |session: &&Session| !session.capabilities.has(Capability::MessageRedaction);
+    let notice = |target: &str| ctx.server_line("NOTICE").word(target).text(text);
+    let tags = ctx.server_tags();
+    let audience = audience(ctx, message);
+    match &message.place {
+        Place::Channel(name) => {
+            let hearers = audience
+                .iter()
+                .flat_map(|user| user.sessions())
+                .filter(unaware);
+            address(hearers, audience.len(), &tags, &notice(name.as_str()))
+        }
+        Place::Direct { .. } => audience
+            .into_iter()
+            .flat_map(|user| {
+                let hearers = user.sessions().iter().filter(unaware);
+                address(hearers, 1, &tags, &notice(user.nick.as_str()))
+            })
+            .collect(),
+    }
+}
+
+fn nick_of(source: &str) -> &str {
+    source.split('!').next().unwrap_or(source)
+}
+
+fn with_reason(text: String, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{text}: {reason}"),
+        None => text,
+    }
+}
+
+/// How long ago that was, in the largest unit that fits.
+fn ago(now: Timestamp, at: Timestamp) -> String {
+    let seconds = now.duration_since(at).as_secs().max(0);
+    let (count, unit) = match seconds {
+        0..60 => (seconds, "second"),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..86_400 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural} ago")
+}

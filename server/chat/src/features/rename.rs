@@ -1,0 +1,135 @@
+//! A channel's new name: `RENAME`.
+
+use rookery_protocol::numeric::ERR_CHANOPRIVSNEEDED;
+use rookery_protocol::{Capability, ChannelName, Message};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context};
+use crate::features::channels::{existing, join_line, needs_operator, not_on_channel};
+use crate::features::{markread, names, persistence};
+use crate::lengths;
+use crate::line::{Line, truncate};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["RENAME"],
+    min_params: 2,
+    help: &[
+        "RENAME #channel #new [:reason]",
+        "Renames a channel where you are an operator. Only the founder can rename an owned channel.",
+    ],
+    weight: |_| 1,
+    handler: Handler::Core(rename),
+}];
+
+/// `RENAME <channel> <new name> [<reason>]`: everything else of the channel stays as it is.
+pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let Some(old) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
+        return;
+    };
+    let Some(channel) = ctx.state.channel(&old) else {
+        return;
+    };
+    if !channel.has(caller.user) {
+        return not_on_channel(ctx, caller, &old);
+    }
+    if !channel.is_operator(caller.user) {
+        return needs_operator(ctx, caller, &old);
+    }
+    if channel.founder.is_some() && !channel.is_founded_by(ctx.state.user(caller.user)) {
+        let text = "Only its founder renames a channel that somebody owns";
+        return ctx.reply(caller, ERR_CHANOPRIVSNEEDED, &[old.as_str()], text);
+    }
+    let asked = message.param(1).unwrap_or_default();
+    let new = match ChannelName::parse(asked) {
+        Ok(new) => new,
+        Err(error) => {
+            return refuse(
+                ctx,
+                caller,
+                "CANNOT_RENAME",
+                &old,
+                asked,
+                &format!("Bad name: {error}"),
+            );
+        }
+    };
+    if ctx.settings.lobby.contains(&old) && old != new {
+        return refuse(
+            ctx,
+            caller,
+            "CANNOT_RENAME",
+            &old,
+            asked,
+            "The lobby keeps its name",
+        );
+    }
+    if old != new && (ctx.state.channel(&new).is_some() || ctx.settings.lobby.contains(&new)) {
+        return refuse(
+            ctx,
+            caller,
+            "CHANNEL_NAME_IN_USE",
+            &old,
+            asked,
+            "There is such a channel already",
+        );
+    }
+    let lasts = channel.founder.is_some();
+    ctx.state.rename_channel(&old, &new, ctx.stamp.at);
+    if lasts && old != new {
+        persistence::forget_channel(ctx, &old);
+    }
+    persistence::persist_channel(ctx, &new);
+    markread::rename_markers(ctx, &old, &new);
+    let reason = truncate(message.param(2).unwrap_or_default(), lengths::PART);
+    let line = ctx
+        .user_line(caller.user, "RENAME")
+        .word(old.as_str())
+        .word(new.as_str())
+        .text(reason);
+    ctx.send_to_channel(caller.user, &new, &line, |session| {
+        session.capabilities.has(Capability::ChannelRename)
+    });
+    // A client that does not know of new names takes letter case for no difference.
+    if old != new {
+        show_as_move(ctx, &old, &new, reason);
+    }
+}
+
+/// To sessions that cannot take it otherwise, it looks as if their user left one channel and came
+/// into another.
+fn show_as_move(ctx: &mut Context<'_>, old: &ChannelName, new: &ChannelName, reason: &str) {
+    let Some(channel) = ctx.state.channel(new) else {
+        return;
+    };
+    let members: Vec<_> = channel.members().iter().map(|member| member.user).collect();
+    for member in members {
+        for caller in ctx.callers(member) {
+            if caller.has(Capability::ChannelRename) {
+                continue;
+            }
+            let user = ctx.state.user(member);
+            let part = Line::new(&user.source, "PART").word(old.as_str());
+            let part = if reason.is_empty() {
+                part
+            } else {
+                part.text(reason)
+            };
+            let join = join_line(user, new, caller.has(Capability::ExtendedJoin));
+            ctx.send(caller, &part);
+            ctx.send(caller, &join);
+            names::describe(ctx, caller, new);
+        }
+    }
+}
+
+fn refuse(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    code: &str,
+    old: &ChannelName,
+    new: &str,
+    text: &str,
+) {
+    ctx.fail(caller, "RENAME", code, &[old.as_str(), new], text);
+}
