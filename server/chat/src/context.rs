@@ -7,9 +7,10 @@ use rookery_protocol::numeric::{ERR_NEEDMOREPARAMS, ERR_UNKNOWNCOMMAND};
 use rookery_protocol::{Capabilities, Capability, ChannelName};
 use rookery_record::{HistoryEntry, Place};
 
-use crate::event::{Answer, Delivery, Output, Settings};
+use crate::event::{Answer, Delivery, Fetch, HistoryQuery, Output, Purpose, Settings};
 use crate::ids::{SessionId, Ticket, UserId};
 use crate::line::{Line, MAX_BODY, Tags, fill, shown_time, within};
+use crate::outputs::Outputs;
 use crate::state::{Session, State, User};
 
 /// The text of numeric 421.
@@ -37,10 +38,9 @@ pub struct Context<'a> {
     pub state: &'a mut State,
     pub settings: &'a Settings,
     pub stamp: &'a Stamp,
-    pub out: &'a mut Vec<Output>,
-    /// The outputs, by index, that bring the caller its own message as they bring it to any
-    /// receiver: no answers.
-    pub copies: Vec<usize>,
+    pub out: Outputs<'a>,
+    /// The request that the next page of history is read for.
+    pub ticket: Option<Ticket>,
 }
 
 /// The session that sent a command, and its user.
@@ -94,6 +94,11 @@ impl<'a> Context<'a> {
     /// Sends the caller a line.
     pub fn send(&mut self, caller: Caller, line: &Line) {
         let line = line.render(&self.server_tags(), caller.capabilities);
+        self.send_bytes(caller, line);
+    }
+
+    /// Sends the caller a line that is rendered already.
+    pub fn send_bytes(&mut self, caller: Caller, line: Bytes) {
         self.out.push(Output::Deliver(Delivery {
             to: vec![caller.session],
             line,
@@ -191,30 +196,49 @@ impl<'a> Context<'a> {
         self.reply(caller, ERR_UNKNOWNCOMMAND, &[command], text);
     }
 
-    /// Lines as one batch, for those who know batches.
+    /// Sends lines as a batch, which is one reply. Clients without the capability `batch` get the
+    /// lines alone.
     pub fn send_batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) {
-        let to = vec![caller.session];
+        let lines = self.batch(caller, kind, lines);
+        self.out.deliver_batch(caller.session, lines);
+    }
+
+    /// Like [`Self::send_batch`], but every line is a reply of its own: a label puts another batch
+    /// around them.
+    pub fn send_inner_batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) {
+        for line in self.batch(caller, kind, lines) {
+            self.send_bytes(caller, line);
+        }
+    }
+
+    /// Returns the lines with those that open and close the batch.
+    fn batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) -> Vec<Bytes> {
         if !caller.has(Capability::Batch) {
-            let deliveries = lines.into_iter().map(|line| Delivery {
-                to: to.clone(),
-                line,
-            });
-            return self.out.extend(deliveries.map(Output::Deliver));
+            return lines;
         }
         let batch = self.state.next_batch();
         let open = self.server_line("BATCH").word(&format!("+{batch}"));
-        self.send(
-            caller,
-            &kind.iter().fold(open, |line, word| line.word(word)),
-        );
-        for line in lines {
-            self.out.push(Output::Deliver(Delivery {
-                to: to.clone(),
-                line: within(&batch, &line),
-            }));
-        }
+        let open = kind.iter().fold(open, |line, word| line.word(word));
         let close = self.server_line("BATCH").word(&format!("-{batch}"));
-        self.send(caller, &close);
+        let tags = self.server_tags();
+        let mut rendered = Vec::with_capacity(lines.len() + 2);
+        rendered.push(open.render(&tags, caller.capabilities));
+        rendered.extend(lines.iter().map(|line| within(&batch, line)));
+        rendered.push(close.render(&tags, caller.capabilities));
+        rendered
+    }
+
+    /// Requests a page of history for the caller. Its reply carries the label of this command, and
+    /// the request that waits for it is answered with it.
+    pub fn fetch(&mut self, caller: Caller, purpose: Purpose, query: HistoryQuery) {
+        let fetch = Fetch {
+            session: caller.session,
+            ticket: self.ticket.take(),
+            label: self.out.take_label(),
+            purpose,
+            query,
+        };
+        self.out.push(Output::Fetch(Box::new(fetch)));
     }
 
     /// A notice of the server.
@@ -231,7 +255,7 @@ impl<'a> Context<'a> {
         };
         let hearers = self.state.hearers(channel);
         let deliveries = address(hearers, channel.members().len(), &self.server_tags(), line);
-        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+        self.out.deliver(deliveries);
     }
 
     // From a user to many sessions.
@@ -273,7 +297,7 @@ impl<'a> Context<'a> {
         let tags = self.tags_of(self.state.user(user));
         let hearers = self.state.hearers(channel).filter(|session| pass(session));
         let deliveries = address(hearers, channel.members().len(), &tags, line);
-        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+        self.out.deliver(deliveries);
     }
 
     /// Shows what the user does to the channel to all members, and keeps it in the history.
@@ -302,7 +326,7 @@ impl<'a> Context<'a> {
             &tags,
             &line,
         );
-        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+        self.out.deliver(deliveries);
         if self.settings.history {
             let entry = Box::new(HistoryEntry {
                 at: self.now(),
@@ -337,7 +361,7 @@ impl<'a> Context<'a> {
             .flat_map(|&user| self.state.user(user).sessions())
             .filter(|session| pass(session));
         let deliveries = address(hearers, to.len(), &tags, line);
-        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+        self.out.deliver(deliveries);
     }
 }
 
@@ -374,7 +398,7 @@ impl Context<'_> {
             &self.tags_of(shown),
             line,
         );
-        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+        self.out.deliver(deliveries);
     }
 }
 

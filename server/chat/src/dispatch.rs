@@ -1,29 +1,28 @@
 //! Leads each message of a session to the code of its command.
 
-use crate::features;
 use rookery_protocol::Message;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 
 use crate::command::Handler;
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
-use crate::event::{Answer, Fetch, Found, LineFault, Output, Purpose};
+use crate::event::{Answer, Fetch, Found, HistoryQuery, LineFault, Purpose};
 use crate::features::redact::Redaction;
 use crate::features::{batch, catch_up, history, playback, redact, server};
 use crate::ids::{SessionId, Ticket};
-use crate::labels;
-use crate::line::mark;
+use crate::{features, labels};
 
-/// A command whose answer may have to wait for the record.
+/// Runs a command whose reply may have to wait for a page of history. `ticket` is answered when the
+/// reply is on its way.
 pub fn ask_history(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, message: &Message) {
-    let start = ctx.out.len();
+    ctx.ticket = Some(ticket);
     command(ctx, session, message);
-    match ctx.out[start..].last_mut() {
-        Some(Output::Fetch(fetch)) => fetch.ticket = Some(ticket),
-        _ => ctx.answer(ticket, Answer::Done),
+    if let Some(ticket) = ctx.ticket.take() {
+        ctx.answer(ticket, Answer::Done);
     }
 }
 
-/// Shows what was found to the session it was read for, if it is still here.
+/// Hands what was read from the history to the feature that requested it, unless its session has
+/// ended.
 pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: Found) {
     let Fetch {
         session,
@@ -33,59 +32,44 @@ pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: Found) {
         query,
     } = fetch;
     if let Some(caller) = ctx.caller(session) {
-        let several = match found {
-            Found::Several(several) => Ok(several),
-            found => Err(found),
-        };
-        match (purpose, several) {
-            (
-                Purpose::Missed {
-                    number,
-                    after,
-                    until,
-                },
-                several,
-            ) => {
-                catch_up::found_missed(ctx, caller, number, [after, until], several.ok());
-            }
-            (Purpose::Playback, several) => {
-                playback::found_playback(ctx, caller, label.as_deref(), several.ok())
-            }
-            (Purpose::Chathistory { subcommand, target }, Err(found)) => {
-                let start = ctx.out.len();
-                history::found(ctx, caller, &subcommand, &target, &query, found);
-                if let (Some(label), Some(Output::Deliver(first))) =
-                    (&label, ctx.out.get_mut(start))
-                {
-                    first.line = mark(&first.line, &format!("label={label}"));
-                }
-            }
-            (
-                Purpose::Redaction {
-                    target,
-                    msgid,
-                    reason,
-                },
-                Err(found),
-            ) => {
-                let (reason, label) = (reason.as_deref(), label.as_deref());
-                redact::found(
-                    ctx,
-                    caller,
-                    &Redaction {
-                        target: &target,
-                        msgid: &msgid,
-                        reason,
-                        label,
-                    },
-                    found,
-                );
-            }
-            (Purpose::Chathistory { .. } | Purpose::Redaction { .. }, Ok(_)) => {}
-        }
+        labels::labelled(ctx, caller, label, |ctx| {
+            found_for(ctx, caller, purpose, &query, found);
+        });
     }
     if let Some(ticket) = ticket {
         ctx.answer(ticket, Answer::Done);
+    }
+}
+
+fn found_for(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    purpose: Purpose,
+    query: &HistoryQuery,
+    found: Found,
+) {
+    match purpose {
+        Purpose::Missed {
+            number,
+            after,
+            until,
+        } => catch_up::found(ctx, caller, number, [after, until], found.several()),
+        Purpose::Playback => playback::found(ctx, caller, found.several()),
+        Purpose::Chathistory { subcommand, target } => {
+            history::found(ctx, caller, &subcommand, &target, query, found);
+        }
+        Purpose::Redaction {
+            target,
+            msgid,
+            reason,
+        } => {
+            let redaction = Redaction {
+                target: &target,
+                msgid: &msgid,
+                reason: reason.as_deref(),
+            };
+            redact::found(ctx, caller, &redaction, found);
+        }
     }
 }
 
@@ -95,7 +79,7 @@ pub fn command(ctx: &mut Context<'_>, session: SessionId, message: &Message) {
         return;
     };
     catch_up::record_heard(ctx, session);
-    let label = label_of(caller, message);
+    let label = labels::escaped(caller, message);
     if batch::is_part(caller, message) {
         // What follows is an answer to all of the batch.
         return batch::take(ctx, caller, message, label);
@@ -111,7 +95,7 @@ pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
     };
     let label = match &fault {
         LineFault::NotUtf8(Some(message)) if !batch::is_part(caller, message) => {
-            label_of(caller, message)
+            labels::escaped(caller, message)
         }
         _ => batch::fail(ctx, caller),
     };
@@ -136,15 +120,6 @@ pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
         ),
         LineFault::Malformed => ctx.unknown_command(caller, "*", "That line is not a command"),
     });
-}
-
-/// What the answer to the message is to be marked with, escaped.
-fn label_of(caller: Caller, message: &Message) -> Option<String> {
-    let label = labels::of(message, caller.capabilities)?;
-    let mut escaped = String::new();
-    // Writing to a String cannot fail.
-    let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
-    Some(escaped)
 }
 
 /// Runs the handler of the message's command.

@@ -398,6 +398,16 @@ pub enum Found {
     Failed,
 }
 
+impl Found {
+    /// Returns what was read of several channels and conversations, if that is what was read.
+    pub fn several(self) -> Option<Vec<(String, Vec<HistoryEntry>)>> {
+        match self {
+            Self::Several(several) => Some(several),
+            _ => None,
+        }
+    }
+}
+
 /// The part of the config that the core goes by.
 #[derive(Clone, Debug)]
 #[expect(

@@ -47,6 +47,7 @@ pub mod labels;
 mod lengths;
 pub mod line;
 mod multiline;
+mod outputs;
 mod params;
 mod reload;
 mod state;
@@ -69,6 +70,7 @@ use rookery_record::ChatSnapshot;
 use context::{Context, Stamp};
 use event::{Answer, Event, Output, Settings};
 use features::{admission, always_on, catch_up, quit};
+use outputs::Outputs;
 use state::State;
 use state::catch_up::Mark;
 use state::channel::Channel;
@@ -145,8 +147,8 @@ impl Chat {
             state: &mut self.state,
             settings: &self.settings,
             stamp: &self.stamp,
-            out,
-            copies: Vec::new(),
+            out: Outputs::new(out),
+            ticket: None,
         }
     }
 }

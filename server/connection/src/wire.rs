@@ -16,7 +16,7 @@ use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::flood::{self, Flood};
+use super::flood::Flood;
 use super::socket::Socket;
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::{Disconnect, LineFault};

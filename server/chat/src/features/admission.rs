@@ -7,7 +7,7 @@ use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
 use crate::context::{Caller, Context};
-use crate::event::{Answer, Candidate, Delivery, Output};
+use crate::event::{Answer, Candidate};
 use crate::features::metadata::values;
 use crate::features::metadata::values::Bearer;
 use crate::features::{
@@ -346,10 +346,7 @@ fn send_memberships(ctx: &mut Context<'_>, caller: Caller) {
         let user = ctx.state.user(caller.user);
         let line = channels::join_line(user, &name, caller.has(Capability::ExtendedJoin));
         let line = line.render(&ctx.tags_of(user), caller.capabilities);
-        ctx.out.push(Output::Deliver(Delivery {
-            to: vec![caller.session],
-            line,
-        }));
+        ctx.send_bytes(caller, line);
         names::describe(ctx, caller, &name);
     }
 }

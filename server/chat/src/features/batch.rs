@@ -6,9 +6,7 @@ use rookery_protocol::Message;
 
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
-use crate::event::{Delivery, Output};
 use crate::features::messages;
-use crate::line::mark;
 use crate::state::open_batch::{Fault, OpenBatch, invalid};
 use crate::{labels, multiline};
 
@@ -73,10 +71,10 @@ pub fn take(ctx: &mut Context<'_>, caller: Caller, message: &Message, label: Opt
         ),
     };
     if let Some(fault) = fault {
-        tell(
+        refuse(
             ctx,
             caller,
-            open.as_ref().and_then(|batch| batch.label.as_deref()),
+            open.as_ref().and_then(|batch| batch.label.clone()),
             &fault,
         );
     }
@@ -112,7 +110,7 @@ fn add(open: Option<Box<OpenBatch>>, message: &Message) -> (Option<Box<OpenBatch
 
 fn end(ctx: &mut Context<'_>, caller: Caller, open: Option<Box<OpenBatch>>, name: &str) {
     let Some(batch) = open else {
-        return tell(ctx, caller, None, &invalid("There is no batch to end"));
+        return refuse(ctx, caller, None, &invalid("There is no batch to end"));
     };
     if batch.failed {
         return;
@@ -126,17 +124,17 @@ fn end(ctx: &mut Context<'_>, caller: Caller, open: Option<Box<OpenBatch>>, name
         ..
     } = *batch;
     if batch.name != name {
-        tell(
+        refuse(
             ctx,
             caller,
-            label.as_deref(),
+            label,
             &invalid("That is not the batch that is open; it is left out"),
         );
     } else if multiline::lines(&text).all(|line| line.text.is_empty()) {
-        tell(
+        refuse(
             ctx,
             caller,
-            label.as_deref(),
+            label,
             &invalid("A message of blank lines only says nothing"),
         );
     } else {
@@ -146,18 +144,15 @@ fn end(ctx: &mut Context<'_>, caller: Caller, open: Option<Box<OpenBatch>>, name
     }
 }
 
-fn tell(ctx: &mut Context<'_>, caller: Caller, label: Option<&str>, (code, context, text): &Fault) {
-    let line = ctx.server_line("FAIL").word("BATCH").word(code);
-    let line = context
-        .iter()
-        .fold(line, |line, word| line.word(word))
-        .text(text);
-    let mut line = line.render(&ctx.server_tags(), caller.capabilities);
-    if let Some(label) = label {
-        line = mark(&line, &format!("label={label}"));
-    }
-    ctx.out.push(Output::Deliver(Delivery {
-        to: vec![caller.session],
-        line,
-    }));
+/// Replies that the batch failed, with the label of the command that opened it.
+fn refuse(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    label: Option<String>,
+    (code, context, text): &Fault,
+) {
+    labels::labelled(ctx, caller, label, |ctx| {
+        let context: Vec<&str> = context.iter().map(String::as_str).collect();
+        ctx.fail(caller, "BATCH", code, &context, text);
+    });
 }

@@ -196,7 +196,7 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
 }
 
 /// Shows what the session's device missed, if that is still what it came for.
-pub fn found_missed(
+pub fn found(
     ctx: &mut Context<'_>,
     caller: Caller,
     number: u64,

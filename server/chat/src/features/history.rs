@@ -10,7 +10,7 @@ use rookery_record::{
 
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context};
-use crate::event::{Fetch, Found, HistoryQuery, Output, Purpose};
+use crate::event::{Found, HistoryQuery, Purpose};
 use crate::line::{Line, Tags, shown_time};
 use crate::multiline::{Several, Wording, is_multiline};
 use crate::state::User;
@@ -47,16 +47,13 @@ pub fn chathistory(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         name => page(ctx, caller, name, params),
     };
     match asked {
-        Ok((target, query)) => ctx.out.push(Output::Fetch(Box::new(Fetch {
-            session: caller.session,
-            ticket: None,
-            label: None,
-            purpose: Purpose::Chathistory {
+        Ok((target, query)) => {
+            let purpose = Purpose::Chathistory {
                 subcommand: subcommand.to_owned(),
                 target: target.to_owned(),
-            },
-            query,
-        }))),
+            };
+            ctx.fetch(caller, purpose, query);
+        }
         Err(Refusal {
             code,
             context,

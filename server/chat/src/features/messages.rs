@@ -321,12 +321,12 @@ struct Addressed<'a> {
 
 /// A message with all its deliveries.
 struct Outgoing {
-    entry: Option<Box<HistoryEntry>>,
-    /// The echo is the last of them.
+    /// For the history, with what the sender receives if it cannot be stored.
+    stored: Option<(Box<HistoryEntry>, Delivery)>,
     deliveries: Vec<Delivery>,
-    refusal: Option<Delivery>,
+    /// The sender's receipt, if its client wants one.
+    echo: Option<Delivery>,
     to_self: bool,
-    has_echo: bool,
 }
 
 fn compose(
@@ -383,15 +383,13 @@ fn compose(
         .filter(can_read);
     let relevant = wording.relevant(&tags);
     let render = |capabilities| wording.render(&tags, capabilities);
-    let mut deliveries = address_each(hearers, expected, relevant, render);
+    let deliveries = address_each(hearers, expected, relevant, render);
     let echo = sender.sessions().iter().filter(|session| {
         session.id == caller.session
             && session.capabilities.has(Capability::EchoMessage)
             && can_read(session)
     });
-    let before = deliveries.len();
-    deliveries.extend(address_each(echo, 1, relevant, render));
-    let has_echo = deliveries.len() > before;
+    let echo = address_each(echo, 1, relevant, render).pop();
 
     let kept = ctx.settings.history && (text.is_some() || lasts(&said.client_tags));
     let entry = kept.then(|| {
@@ -420,15 +418,15 @@ fn compose(
                 .join(";"),
         })
     });
-    let refusal = entry
-        .is_some()
-        .then(|| not_stored(ctx, caller, said.command, addressed.target));
+    let stored = entry.map(|entry| {
+        let refusal = not_stored(ctx, caller, said.command, addressed.target);
+        (entry, refusal)
+    });
     Outgoing {
-        entry,
+        stored,
         deliveries,
-        refusal,
+        echo,
         to_self: addressed.to_self,
-        has_echo,
     }
 }
 
@@ -464,25 +462,22 @@ fn not_stored(ctx: &Context<'_>, caller: Caller, command: &str, target: &str) ->
 
 fn send(ctx: &mut Context<'_>, outgoing: Outgoing) {
     let Outgoing {
-        entry,
+        stored,
         deliveries,
-        refusal,
+        echo,
         to_self,
-        has_echo,
     } = outgoing;
-    if let Some(entry) = entry {
-        ctx.out.push(Output::Store {
-            entry,
-            then: deliveries,
-            otherwise: refusal,
-        });
-        return;
+    if let Some((entry, refusal)) = stored {
+        return ctx.out.store(entry, deliveries, echo, refusal);
     }
-    let last = deliveries.len().saturating_sub(usize::from(has_echo));
-    for (index, delivery) in deliveries.into_iter().enumerate() {
-        if to_self && index < last {
-            ctx.copies.push(ctx.out.len());
+    if to_self {
+        for delivery in deliveries {
+            ctx.out.deliver_copy(delivery);
         }
-        ctx.out.push(Output::Deliver(delivery));
+    } else {
+        ctx.out.deliver(deliveries);
+    }
+    if let Some(echo) = echo {
+        ctx.out.push(Output::Deliver(echo));
     }
 }

@@ -291,7 +291,7 @@ fn show(ctx: &mut Context<'_>, caller: Caller, kind: &[&str], lines: &[Line]) {
         .iter()
         .map(|line| line.render(&tags, caller.capabilities))
         .collect();
-    ctx.send_batch(caller, kind, lines);
+    ctx.send_inner_batch(caller, kind, lines);
 }
 
 fn no_permission(ctx: &mut Context<'_>, caller: Caller, target: &str, key: &str) {

@@ -3,13 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use rookery_protocol::ChannelName;
-use rookery_record::HistoryEntry;
-use rookery_record::SeveralQuery;
+use rookery_record::{HistoryEntry, SeveralQuery};
 
 use crate::context::{Caller, Context};
-use crate::event::{Delivery, Fetch, HistoryQuery, Output, Purpose};
+use crate::event::{HistoryQuery, Purpose};
 use crate::features::{history, replay};
-use crate::line::mark;
 use crate::params::split_list;
 
 /// Whom the client writes to. Nobody can be called that.
@@ -27,13 +25,7 @@ pub fn ask(ctx: &mut Context<'_>, caller: Caller, text: &str) {
     let Some(query) = read(ctx, caller, text) else {
         return ctx.notice(caller, USAGE);
     };
-    ctx.out.push(Output::Fetch(Box::new(Fetch {
-        session: caller.session,
-        ticket: None,
-        label: None,
-        purpose: Purpose::Playback,
-        query: HistoryQuery::Several(query),
-    })));
+    ctx.fetch(caller, Purpose::Playback, HistoryQuery::Several(query));
 }
 
 fn read(ctx: &Context<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
@@ -86,63 +78,17 @@ fn seconds(text: &str) -> Option<Timestamp> {
         .ok()
 }
 
-/// Shows what was asked for with `PLAY`; with a label, in one answer.
-pub fn found_playback(
+/// Sends what was found for a `PLAY`; `None` if the store failed.
+pub fn found(
     ctx: &mut Context<'_>,
     caller: Caller,
-    label: Option<&str>,
     found: Option<Vec<(String, Vec<HistoryEntry>)>>,
 ) {
-    let start = ctx.out.len();
-    let parts = if let Some(found) = found {
-        replay::send_several(ctx, caller, found)
-    } else {
-        ctx.notice(
+    match found {
+        Some(found) => replay::send_several(ctx, caller, found),
+        None => ctx.notice(
             caller,
-            "What was said could not be read; please try again later",
-        );
-        vec![start..=start]
-    };
-    let Some(label) = label.map(|label| format!("label={label}")) else {
-        return;
-    };
-    match &parts[..] {
-        [] => {
-            let line = ctx
-                .server_line("ACK")
-                .render(&ctx.server_tags(), caller.capabilities);
-            ctx.out.push(Output::Deliver(Delivery {
-                to: vec![caller.session],
-                line: mark(&line, &label),
-            }));
-        }
-        [part] => replay::mark_line(ctx, *part.start(), &label),
-        parts => {
-            let outer = ctx.state.next_batch();
-            let tag = format!("batch={outer}");
-            for part in parts {
-                replay::mark_line(ctx, *part.start(), &tag);
-                if part.start() != part.end() {
-                    replay::mark_line(ctx, *part.end(), &tag);
-                }
-            }
-            let open = ctx
-                .server_line("BATCH")
-                .word(&format!("+{outer}"))
-                .word("labeled-response");
-            let line = mark(
-                &open.render(&ctx.server_tags(), caller.capabilities),
-                &label,
-            );
-            ctx.out.insert(
-                start,
-                Output::Deliver(Delivery {
-                    to: vec![caller.session],
-                    line,
-                }),
-            );
-            let close = ctx.server_line("BATCH").word(&format!("-{outer}"));
-            ctx.send(caller, &close);
-        }
+            "The history could not be read; please try again later",
+        ),
     }
 }

@@ -7,11 +7,10 @@ use rookery_record::{HistoryEntry, Party, Place, Reading, Redactor};
 
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context, address};
-use crate::event::{Answer, Delivery, Fetch, Found, HistoryQuery, Output, Purpose};
+use crate::event::{Answer, Delivery, Found, HistoryQuery, Purpose};
 use crate::features::history;
 use crate::ids::Ticket;
 use crate::lengths;
-use crate::line::mark;
 use crate::line::{Line, Tags, truncate};
 use crate::state::channel::MemberModes;
 use crate::state::{Session, User};
@@ -42,17 +41,12 @@ pub fn redact(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     let reason = message.param(2).filter(|reason| !reason.is_empty());
     let reason = reason.map(|reason| truncate(reason, lengths::REDACT).to_owned());
-    ctx.out.push(Output::Fetch(Box::new(Fetch {
-        session: caller.session,
-        ticket: None,
-        label: None,
-        purpose: Purpose::Redaction {
-            target: target.to_owned(),
-            msgid: msgid.to_owned(),
-            reason,
-        },
-        query: HistoryQuery::Message(msgid.to_owned()),
-    })));
+    let purpose = Purpose::Redaction {
+        target: target.to_owned(),
+        msgid: msgid.to_owned(),
+        reason,
+    };
+    ctx.fetch(caller, purpose, HistoryQuery::Message(msgid.to_owned()));
 }
 
 /// A message that is being redacted.
@@ -60,8 +54,6 @@ pub struct Redaction<'a> {
     pub target: &'a str,
     pub msgid: &'a str,
     pub reason: Option<&'a str>,
-    /// What the reply is marked with, escaped.
-    pub label: Option<&'a str>,
 }
 
 /// Why a message stays: the code of the specification, what else stands behind it, and a text.
@@ -87,15 +79,6 @@ pub fn no_such_target(ctx: &mut Context<'_>, caller: Caller, target: &str) {
 /// The message that the caller wants to take back was looked up. Whatever follows has one
 /// answer for the caller.
 pub fn found(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, found: Found) {
-    let start = ctx.out.len();
-    try_redact(ctx, caller, redaction, found);
-    if let (Some(label), Some(Output::Deliver(refusal))) = (redaction.label, ctx.out.get_mut(start))
-    {
-        refusal.line = mark(&refusal.line, &format!("label={label}"));
-    }
-}
-
-fn try_redact(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, found: Found) {
     let &Redaction { target, msgid, .. } = redaction;
     // The caller may have lost its place in the channel meanwhile.
     let Some(readable) = redactable(ctx, caller, target) else {
@@ -185,7 +168,6 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         target,
         msgid,
         reason,
-        label,
     } = redaction;
     let id = ctx.state.next_msgid();
     let user = ctx.state.user(caller.user);
@@ -215,10 +197,10 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
     );
     then.extend(notice_deliveries(ctx, message, &with_reason(text, reason)));
     let line = redaction_line(ctx, message, &entry, user).render(&tags, caller.capabilities);
-    then.push(Delivery {
+    let receipt = Delivery {
         to: vec![caller.session],
         line,
-    });
+    };
     let text = "The server could not store that, so the message stays; please try again";
     let failed = ctx
         .server_line("FAIL")
@@ -226,21 +208,11 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         .word("MESSAGE_NOT_STORED");
     let failed = failed.word(target).word(msgid).text(text);
     let line = failed.render(&ctx.server_tags(), caller.capabilities);
-    let mut otherwise = Delivery {
+    let refusal = Delivery {
         to: vec![caller.session],
         line,
     };
-    if let Some(label) = label {
-        let tag = format!("label={label}");
-        for answer in then.last_mut().into_iter().chain([&mut otherwise]) {
-            answer.line = mark(&answer.line, &tag);
-        }
-    }
-    ctx.out.push(Output::Store {
-        entry: Box::new(entry),
-        then,
-        otherwise: Some(otherwise),
-    });
+    ctx.out.store(Box::new(entry), then, Some(receipt), refusal);
 }
 
 /// Messages that an operator of the control plane has redacted, each with the mark that stays
@@ -282,7 +254,7 @@ pub fn notify_redacted_by_operator(
             &with_reason(text, Some(reason)),
         ));
     }
-    ctx.out.extend(deliveries.into_iter().map(Output::Deliver));
+    ctx.out.deliver(deliveries);
     ctx.answer(ticket, Answer::Done);
 }
 

@@ -1,7 +1,5 @@
 //! Replays what was said earlier to a session, in batches.
 
-use std::ops::RangeInclusive;
-
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -9,31 +7,22 @@ use rookery_protocol::Capability;
 use rookery_record::HistoryEntry;
 
 use crate::context::{Caller, Context};
-use crate::event::Output;
 use crate::features::history;
-use crate::line::mark;
 use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
 use crate::multiline::is_multiline;
 
-pub fn mark_line(ctx: &mut Context<'_>, index: usize, tag: &str) {
-    if let Some(Output::Deliver(delivery)) = ctx.out.get_mut(index) {
-        delivery.line = mark(&delivery.line, tag);
-    }
-}
-
 /// Shows what was said in several channels and conversations, each in a batch of its own, and
-/// no more than the session has room for. Gives where among the outputs each part stands.
+/// no more than the session has room for.
 pub fn send_several(
     ctx: &mut Context<'_>,
     caller: Caller,
     found: Vec<(String, Vec<HistoryEntry>)>,
-) -> Vec<RangeInclusive<usize>> {
+) {
     let mut room = match ctx.settings.sendq_bytes {
         0 => usize::MAX,
         // The other half is for what is said meanwhile.
         bytes => bytes / 2,
     };
-    let mut parts = Vec::new();
     let mut is_cut = false;
     for (name, entries) in found {
         // The caller may have lost its place in the channel meanwhile.
@@ -57,21 +46,16 @@ pub fn send_several(
         }
         lines.reverse();
         if !lines.is_empty() {
-            let first = ctx.out.len();
             let name = history::present_name(ctx, &readable.name);
             ctx.send_batch(caller, &["chathistory", &name], lines);
-            parts.push(first..=ctx.out.len() - 1);
         }
     }
     if is_cut {
-        let at = ctx.out.len();
         ctx.notice(
             caller,
             "There is more than can be shown at once; of each channel you see the newest",
         );
-        parts.push(at..=at);
     }
-    parts
 }
 
 /// A message that is shown later than it was said: the text tells when to whom no tag does.

@@ -12,7 +12,6 @@ use rookery_protocol::{Capability, Message};
 
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context};
-use crate::event::{Delivery, Output};
 use crate::features::metadata;
 use crate::features::metadata::values::Bearer;
 use crate::line::Line;
@@ -204,13 +203,10 @@ fn show_isupport(ctx: &mut Context<'_>, caller: Caller) {
         })
         .collect();
     if caller.has(Capability::ExtendedIsupport) {
-        return ctx.send_batch(caller, &["draft/isupport"], lines);
+        return ctx.send_inner_batch(caller, &["draft/isupport"], lines);
     }
     for line in lines {
-        ctx.out.push(Output::Deliver(Delivery {
-            to: vec![caller.session],
-            line,
-        }));
+        ctx.send_bytes(caller, line);
     }
 }
 
@@ -368,9 +364,6 @@ pub fn cap(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     for reply in replies {
         let line = Line::from_message(&reply).render(&ctx.server_tags(), capabilities);
-        ctx.out.push(Output::Deliver(Delivery {
-            to: vec![caller.session],
-            line,
-        }));
+        ctx.send_bytes(caller, line);
     }
 }
