@@ -1,5 +1,5 @@
-//! Who and what is busy: how much was said of late, by whom and where, and whose sessions are
-//! behind.
+//! What is busy: which channels and users sent the most messages in the last minute, and whose
+//! sessions lag.
 
 use std::cmp::Reverse;
 
@@ -9,7 +9,7 @@ use crate::ids::{SessionId, Ticket};
 use crate::views::{Busy, BusyChannel, BusyUser, Owner};
 
 impl Context<'_> {
-    /// Up to `most` channels and users that were busy, and whose these sessions are.
+    /// Answers with up to `most` busy channels and users, and with the owners of the sessions.
     pub fn tell_busy(&mut self, ticket: Ticket, most: usize, sessions: &[SessionId]) {
         let now = self.now();
         let account =
@@ -59,8 +59,7 @@ impl Context<'_> {
     }
 }
 
-/// Those with the most messages, and none without any. Of the same number, those that came first
-/// stay first.
+/// Returns those with the most messages, without those that have none. The order of equals is kept.
 fn busiest<T>(most: usize, all: impl Iterator<Item = (u32, T)>) -> impl Iterator<Item = (u32, T)> {
     let mut busy: Vec<(u32, T)> = all.filter(|(messages, _)| *messages > 0).collect();
     busy.sort_by_key(|(messages, _)| Reverse(*messages));

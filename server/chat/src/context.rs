@@ -1,5 +1,7 @@
-//! What one event works with: the state, the time, and the place for outputs; and the ways to say
-//! something.
+//! What the handling of one event works with: the state, the time, the outputs, and the ways to
+//! send something.
+//!
+//! This module decides how a line reaches its receivers, never whether it should be sent.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -16,7 +18,7 @@ use crate::state::{Session, State, User};
 /// The text of numeric 421.
 pub const UNKNOWN_COMMAND: &str = "Unknown command; HELP lists the available commands";
 
-/// The time of an event, and its text for the `time` tag.
+/// The time of an event, with its text for the `time` tag.
 #[derive(Default)]
 pub struct Stamp {
     pub at: Timestamp,
@@ -24,7 +26,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Many events have the same time: its text is made once.
+    /// Sets the time. The text is rendered only when it changes, as many events have the same time.
     pub fn set(&mut self, now: Timestamp) {
         if self.at != now || self.text.is_empty() {
             self.at = now;
@@ -33,17 +35,17 @@ impl Stamp {
     }
 }
 
-/// The handling of one event.
+/// What the handling of one event works with.
 pub struct Context<'a> {
     pub state: &'a mut State,
     pub settings: &'a Settings,
     pub stamp: &'a Stamp,
     pub out: Outputs<'a>,
-    /// The request that the next page of history is read for.
+    /// The request that waits for the next page of history.
     pub ticket: Option<Ticket>,
 }
 
-/// The session that sent a command, and its user.
+/// A session, with its user and its capabilities: usually the one that sent a command.
 #[derive(Clone, Copy)]
 pub struct Caller {
     pub session: SessionId,
@@ -62,7 +64,7 @@ impl<'a> Context<'a> {
         self.stamp.at
     }
 
-    /// Who a session is when it speaks.
+    /// Returns the session as a caller; `None` if it has ended.
     pub fn caller(&self, session: SessionId) -> Option<Caller> {
         let user = self.state.user_of(session)?;
         let capabilities = self.state.session(session)?.capabilities;
@@ -73,7 +75,7 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// The callers that the user's sessions would be.
+    /// Returns the sessions of a user as callers.
     pub fn callers(&self, user: UserId) -> Vec<Caller> {
         let sessions = self.state.user(user).sessions().iter();
         sessions
@@ -105,18 +107,18 @@ impl<'a> Context<'a> {
         }));
     }
 
-    /// A line of the server.
+    /// Returns a line whose source is the server.
     pub fn server_line(&self, command: &str) -> Line {
         Line::new(&self.settings.server_name, command)
     }
 
-    /// A numeric reply without its parameters after the nick.
+    /// Returns a numeric without its parameters after the nick.
     pub fn numeric(&self, caller: Caller, code: &str) -> Line {
         self.server_line(code)
             .word(self.state.user(caller.user).nick.as_str())
     }
 
-    /// A numeric reply: words, then a text.
+    /// Sends a numeric whose last parameter is a text.
     pub fn reply(&mut self, caller: Caller, code: &str, words: &[&str], text: &str) {
         let line = words
             .iter()
@@ -125,7 +127,7 @@ impl<'a> Context<'a> {
         self.send(caller, &line);
     }
 
-    /// A numeric reply of words only.
+    /// Sends a numeric of single-word parameters.
     pub fn reply_words(&mut self, caller: Caller, code: &str, words: &[&str]) {
         let line = words
             .iter()
@@ -133,8 +135,8 @@ impl<'a> Context<'a> {
         self.send(caller, &line);
     }
 
-    /// A numeric without its last parameter, which is a list, and the bytes the list may take in
-    /// one line.
+    /// Returns a numeric without its last parameter, which is a list, and the bytes per line that
+    /// the list may take.
     pub fn list_head(&self, caller: Caller, code: &str, words: &[&str]) -> (Line, usize) {
         let head = words
             .iter()
@@ -143,14 +145,14 @@ impl<'a> Context<'a> {
         (head, room)
     }
 
-    /// Sends a list over as many lines as it takes.
+    /// Sends a list as several lines.
     pub fn send_lists(&mut self, caller: Caller, head: &Line, lists: &[String]) {
         for list in lists {
             self.send(caller, &head.clone().text(list));
         }
     }
 
-    /// A numeric whose last parameter is a list, over as many lines as it takes.
+    /// Sends a numeric whose last parameter is a list, as several lines if necessary.
     pub fn reply_list(
         &mut self,
         caller: Caller,
@@ -164,7 +166,7 @@ impl<'a> Context<'a> {
         self.send_lists(caller, &head, &lists);
     }
 
-    /// A standard reply that a command failed.
+    /// Sends a `FAIL` (IRCv3 standard-replies).
     pub fn fail(
         &mut self,
         caller: Caller,
@@ -241,14 +243,14 @@ impl<'a> Context<'a> {
         self.out.push(Output::Fetch(Box::new(fetch)));
     }
 
-    /// A notice of the server.
+    /// Sends a notice from the server.
     pub fn notice(&mut self, caller: Caller, text: &str) {
         let nick = self.state.user(caller.user).nick.as_str();
         let line = self.server_line("NOTICE").word(nick).text(text);
         self.send(caller, &line);
     }
 
-    /// Sends all members of the channel a line of the server.
+    /// Sends all members of the channel a line from the server.
     pub fn notify_channel(&mut self, channel: &ChannelName, line: &Line) {
         let Some(channel) = self.state.channel(channel) else {
             return;
@@ -258,7 +260,7 @@ impl<'a> Context<'a> {
         self.out.deliver(deliveries);
     }
 
-    // From a user to many sessions.
+    // From a user to several sessions.
 
     pub fn server_tags(&self) -> Tags<'a> {
         Tags {
@@ -267,7 +269,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The tags of what the user does.
+    /// Returns the tags of what the user does.
     pub fn tags_of<'u>(&self, user: &'u User) -> Tags<'u>
     where
         'a: 'u,
@@ -278,12 +280,13 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// A line that comes from the user.
+    /// Returns a line whose source is the user.
     pub fn user_line(&self, user: UserId, command: &str) -> Line {
         Line::new(&self.state.user(user).source, command)
     }
 
-    /// Shows a line that comes from `user` to all members of the channel whose session passes.
+    /// Sends a line from `user` to those sessions of the channel's members for which `pass` is
+    /// true.
     pub fn send_to_channel(
         &mut self,
         user: UserId,
@@ -300,7 +303,7 @@ impl<'a> Context<'a> {
         self.out.deliver(deliveries);
     }
 
-    /// Shows what the user does to the channel to all members, and keeps it in the history.
+    /// Sends all members of the channel what the user does, and stores it in the history.
     pub fn send_channel_event(
         &mut self,
         user: UserId,
@@ -338,7 +341,7 @@ impl<'a> Context<'a> {
                 tags: String::new(),
                 msgid,
             });
-            // Nobody's words: it is shown also if it cannot be kept.
+            // An event is sent even if it cannot be stored.
             self.out.push(Output::Store {
                 entry,
                 then: Vec::new(),
@@ -347,7 +350,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Shows a line that comes from `user` to the sessions of others that pass.
+    /// Sends a line from `user` to those sessions of the users for which `pass` is true.
     pub fn send_to_users(
         &mut self,
         user: UserId,
@@ -366,9 +369,9 @@ impl<'a> Context<'a> {
 }
 
 impl Context<'_> {
-    /// Shows a line about what the user is to those who follow it and have `capability`: all who
-    /// share a channel with it, and who monitor its nick with `extended-monitor`. `except` is left
-    /// out.
+    /// Sends a line about the user to those who follow it and have `capability`: users who share a
+    /// channel with it, and sessions that monitor its nick with `extended-monitor`. `except` is
+    /// left out.
     pub fn send_to_followers(
         &mut self,
         user: UserId,
@@ -402,8 +405,8 @@ impl Context<'_> {
     }
 }
 
-/// The line for each of the receivers, of whom there are about `expected`: one delivery for each
-/// set of capabilities that matters, never one for each receiver.
+/// Addresses the line to the receivers, about `expected` in number: one delivery for each set of
+/// relevant capabilities, not one for each receiver.
 pub fn address<'s>(
     receivers: impl Iterator<Item = &'s Session>,
     expected: usize,
@@ -415,8 +418,7 @@ pub fn address<'s>(
     })
 }
 
-/// The same of what is written by `render`, and looks different by the capabilities that are
-/// `relevant`.
+/// Like [`address`], for what `render` returns. It depends on the `relevant` capabilities only.
 pub fn address_each<'s>(
     receivers: impl Iterator<Item = &'s Session>,
     expected: usize,

@@ -1,4 +1,4 @@
-//! What the control plane does to the chat: kicks, bans, and looking around.
+//! Requests of the control plane: kicks, bans, announcements, and what operators see.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::state::channel::{Channel, Flag};
 use crate::state::{ClosingSession, PendingEnd, Session, User};
 
 impl Context<'_> {
-    /// Does what an operator asked for.
+    /// Carries out a request of an operator.
     pub fn control(&mut self, ticket: Ticket, act: Act) {
         match act {
             Act::Kick { whom, reason } => self.kick(ticket, &whom, &reason),
@@ -159,14 +159,14 @@ impl Context<'_> {
         });
     }
 
-    /// Those who keep people out before they reach the core look at this gate from now on.
+    /// Publishes the admission policy to those who refuse connections before they reach the core.
     pub fn show_gate(&mut self) {
         self.out
             .push(Output::AdmissionPolicy(Arc::clone(&self.state.gate)));
     }
 
-    /// Whom a ban of that target covers: an account with all its sessions, an address with those
-    /// that come from there.
+    /// Returns whom a ban of that target covers: an account with all its sessions, or the sessions
+    /// from an address.
     fn covered(&self, target: &BanTarget) -> Vec<Hit> {
         let aliases = self.state.gate.bans.aliases();
         let hit = |user: &User| {
@@ -251,10 +251,9 @@ impl Context<'_> {
         self.answer(ticket, answer);
     }
 
-    /// Nothing of the channel is kept, should it have been a lasting one.
+    /// Removes the channel, and deletes it from the store if it is persistent.
     ///
-    /// Each member sees itself kicked, and not the others: for all of them there is nothing left to
-    /// see.
+    /// Each member sees only its own kick: there is nothing left to see of the others'.
     fn close_channel(&mut self, ticket: Ticket, name: &ChannelName, reason: &str) {
         let Some(channel) = self.state.channel(name) else {
             return self.answer(
@@ -315,7 +314,7 @@ impl Context<'_> {
         }
     }
 
-    /// The user with those of its sessions only that are hit.
+    /// Returns the user with only those of its sessions that are hit.
     fn view_of(&self, hit: &Hit) -> UserView {
         let mut view = view(self.state.user(hit.user));
         view.sessions
@@ -323,7 +322,7 @@ impl Context<'_> {
         view
     }
 
-    /// Those who are always on stay in the record, to be here again.
+    /// Users that are always on remain in the store, and are restored at the next start.
     fn end_all(&mut self, ticket: Ticket, reason: String) {
         let connected = self
             .state
@@ -339,8 +338,8 @@ impl Context<'_> {
         self.end(ticket, &hits, &end, |_, _| true);
     }
 
-    /// Ends those users and sessions. The answer waits for their connections, and for those
-    /// `also_meant` that are on their way out already.
+    /// Ends the sessions, and the users that are hit as a whole. The ticket is answered when their
+    /// connections have closed, and those of closing sessions for which `also_meant` is true.
     fn end(
         &mut self,
         ticket: Ticket,
@@ -417,12 +416,12 @@ impl Context<'_> {
     }
 }
 
-/// A user who is ended, or of whom some sessions are.
+/// A user to end, as a whole or some of its sessions.
 struct Hit {
     user: UserId,
     sessions: Vec<SessionId>,
-    /// Whether the user goes too, however always on. If not, it goes with the last of its sessions,
-    /// as ever.
+    /// Whether the user quits even if it is always on. Otherwise it quits with its last session, as
+    /// usual.
     is_whole: bool,
 }
 
@@ -435,7 +434,7 @@ impl Hit {
         }
     }
 
-    /// None if there are no such sessions.
+    /// Returns `None` if there are no such sessions.
     fn some_of(user: &User, meant: impl Fn(&Session) -> bool) -> Option<Self> {
         let sessions: Vec<SessionId> = user
             .sessions()
@@ -452,7 +451,7 @@ impl Hit {
 }
 
 impl ClosingSession {
-    /// Whether that was its nick, or is the name of its account.
+    /// Whether the session's user had that nick, or an account of that name.
     fn is_named(&self, nick: &Nick) -> bool {
         let account = self
             .identity
@@ -467,7 +466,7 @@ impl ClosingSession {
     }
 }
 
-/// Whether a ban of that target covers whoever that is; never a guest.
+/// Whether a ban of that target covers the identity; never a guest.
 fn covers_identity(target: &BanTarget, aliases: &EmailAliases, who: Option<&Identity>) -> bool {
     who.is_some_and(|who| covers_account(target, aliases, &who.name, who.email.as_ref()))
 }
@@ -475,11 +474,11 @@ fn covers_identity(target: &BanTarget, aliases: &EmailAliases, who: Option<&Iden
 /// How users are ended.
 struct Ending {
     why: DisconnectReason,
-    /// What numeric 465 says to them before, if anything.
+    /// The text of numeric 465, if it is sent before the end.
     told: Option<String>,
-    /// What the others see; nothing when none of them stays.
+    /// The quit message that others see; `None` if all are ended.
     shown: Option<String>,
-    /// What `ERROR` says to them.
+    /// The text of the `ERROR` that they receive.
     last: String,
 }
 

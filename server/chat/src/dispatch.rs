@@ -1,4 +1,5 @@
-//! Leads each message of a session to the code of its command.
+//! Leads each message of a session to the handler of its command, and each page of history to the
+//! feature that requested it.
 
 use rookery_protocol::Message;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;
@@ -73,7 +74,8 @@ fn found_for(
     }
 }
 
-/// A session that the core has ended may still have commands on their way: they are left alone.
+/// Handles a message of an admitted session. Messages of a session that the core has ended are
+/// ignored.
 pub fn command(ctx: &mut Context<'_>, session: SessionId, message: &Message) {
     let Some(caller) = ctx.caller(session) else {
         return;
@@ -81,14 +83,14 @@ pub fn command(ctx: &mut Context<'_>, session: SessionId, message: &Message) {
     catch_up::record_heard(ctx, session);
     let label = labels::escaped(caller, message);
     if batch::is_part(caller, message) {
-        // What follows is an answer to all of the batch.
-        return batch::take(ctx, caller, message, label);
+        // The reply follows when the batch is closed.
+        return batch::handle(ctx, caller, message, label);
     }
     labels::labelled(ctx, caller, label, |ctx| run(ctx, caller, message));
 }
 
-/// A line that could not be taken. If it was to be part of a message of several lines, that is
-/// left out too.
+/// Handles a line that is not a message. If it was to be part of a multi-line message, that message
+/// fails.
 pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
     let Some(caller) = ctx.caller(session) else {
         return;
@@ -108,7 +110,7 @@ pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
                 "Input line was too long, and was left out",
             );
         }
-        // The utf8-only specification gives this code to clients of any capability.
+        // The specification of utf8-only sends this code to clients without `standard-replies` too.
         LineFault::NotUtf8(message) => ctx.fail(
             caller,
             message

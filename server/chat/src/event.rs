@@ -1,4 +1,4 @@
-//! What goes into the core and what comes out.
+//! What enters the core and what leaves it.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -20,25 +20,25 @@ use crate::views::Busy;
 
 pub use crate::ids::{Identity, SessionId, Ticket};
 
-/// A session that wants to be admitted.
+/// A session that asks to be admitted.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// What the client asked for; without [`Settings::free_nicks`], whoever has an identity is
-    /// shown under its name instead.
+    /// The nick that the client asked for. Without [`Settings::free_nicks`], a signed-in user has
+    /// the name of its account instead.
     pub nick: Nick,
     pub username: String,
     pub realname: String,
-    /// None for a guest.
+    /// `None` for a guest.
     pub identity: Option<Identity>,
     pub capabilities: Capabilities,
-    /// What it has said of itself before it came (pre-away).
+    /// The away state that the client reported before admission (`draft/pre-away`).
     pub away_state: AwayState,
     pub address: SocketAddr,
-    /// Version and key exchange, for operators.
+    /// Protocol version and key exchange, for operators.
     pub tls: String,
 }
 
-/// What happened.
+/// An event that the core handles.
 #[derive(Debug)]
 pub enum Event {
     /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`],
@@ -48,46 +48,46 @@ pub enum Event {
         session: SessionId,
         candidate: Box<Candidate>,
     },
-    /// An admitted session has proved an identity, or has another email. Answered with
-    /// [`Answer::Admitted`], [`Answer::Stale`], [`Answer::Banned`] or, should someone be here whose
-    /// account's name looks the same, [`Answer::NickInUse`].
+    /// An admitted session has signed in, or its account has another email. Answered with
+    /// [`Answer::Admitted`], [`Answer::Stale`], [`Answer::Banned`] or, if the account's name looks
+    /// like that of another user's account, [`Answer::NickInUse`].
     SignIn {
         ticket: Ticket,
         session: SessionId,
         identity: Identity,
     },
-    /// How the session is to be spoken to. Answered with [`Answer::Form`], or [`Answer::Done`] if
-    /// it is here no more.
+    /// Asks how to address the session. Answered with [`Answer::Form`], or [`Answer::Done`] if the
+    /// session has ended.
     AskForm { ticket: Ticket, session: SessionId },
     /// An admitted session sent a message.
     Command {
         session: SessionId,
         message: Message,
     },
-    /// An admitted session asks for history. Answered with [`Answer::Done`] when its reply is on
-    /// the way.
+    /// An admitted session sent a command that reads history. Answered with [`Answer::Done`] when
+    /// its reply is on its way.
     AskHistory {
         ticket: Ticket,
         session: SessionId,
         message: Message,
     },
-    /// What was found for an [`Output::Fetch`].
+    /// The result of an [`Output::Fetch`].
     Fetched { fetch: Box<Fetch>, found: Found },
-    /// An admitted session sent a line that is no message.
+    /// An admitted session sent a line that is not a message.
     BadLine {
         session: SessionId,
         fault: LineFault,
     },
-    /// The connection of an admitted session has ended, by whatever side. One that was `lost` may
-    /// not have brought the client what was sent last.
+    /// The connection of an admitted session has closed, from either side. If it was `lost`, the
+    /// client may not have received what was sent last.
     Gone {
         session: SessionId,
         disconnect: Disconnect,
         lost: bool,
     },
-    /// The control plane acts.
+    /// A request of the control plane.
     Control { ticket: Ticket, act: Act },
-    /// The config was read anew.
+    /// The config was reloaded.
     Reload(Box<Settings>),
 }
 
@@ -95,12 +95,12 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Disconnect {
     pub why: DisconnectReason,
-    /// For the others.
+    /// What other users see.
     pub words: Cow<'static, str>,
 }
 
 impl Disconnect {
-    /// It broke, or was closed without a word.
+    /// Creates the disconnect of a connection that broke, or closed without `QUIT`.
     pub fn lost(words: impl Into<Cow<'static, str>>) -> Self {
         Self {
             why: DisconnectReason::ConnectionLost,
@@ -109,13 +109,13 @@ impl Disconnect {
     }
 }
 
-/// Why a line is no message.
+/// Why a line is not a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineFault {
     TooLong,
-    /// What of it can be read as a message, if that is possible.
+    /// The message that it would be with the invalid bytes replaced, if it is one.
     NotUtf8(Option<Box<Message>>),
-    /// No command could be read from it.
+    /// There is no command in the line.
     Malformed,
 }
 
@@ -262,7 +262,7 @@ pub struct UserView {
 #[derive(Clone, Debug)]
 pub struct SessionView {
     pub id: SessionId,
-    /// What its client said of itself.
+    /// What its client sent in `USER`.
     pub username: String,
     pub realname: String,
     pub address: SocketAddr,
@@ -275,12 +275,12 @@ pub struct SessionView {
 pub struct ChannelView {
     pub name: ChannelName,
     pub created_at: Timestamp,
-    /// The account that owns it, if one does.
+    /// The account that owns it, if any.
     pub founder: Option<AccountName>,
     pub topic: Option<String>,
-    /// The letters of the modes that are on.
+    /// The letters of the modes that are set.
     pub modes: String,
-    /// By nick.
+    /// Sorted by nick.
     pub members: Vec<MemberView>,
 }
 
@@ -292,7 +292,7 @@ pub struct MemberView {
     pub voice: bool,
 }
 
-/// One line (its end included) for some sessions; or several that nothing may come between.
+/// One line, with its line ending, for some sessions; or several lines that must stay together.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub to: Vec<SessionId>,
@@ -303,69 +303,68 @@ pub struct Delivery {
 #[derive(Debug)]
 pub enum Output {
     Deliver(Delivery),
-    /// A message: `then` goes out once the entry is stored, `otherwise` if it cannot be.
+    /// A message: `then` is delivered once the entry is stored, `otherwise` if it cannot be stored.
     Store {
         entry: Box<HistoryEntry>,
         then: Vec<Delivery>,
         otherwise: Option<Delivery>,
     },
-    /// Something that outlives a restart has changed: it is on disk before what follows it, here or
-    /// in a later event, is let out. Should it not get there, the log says so and the chat goes on
-    /// as if it had: then the change is lost with the next start, unless a later one of the same
-    /// thing, which carries the whole of it, is kept.
+    /// A change that outlives a restart: it is on disk before the outputs after it, of this event
+    /// or later ones, are released. If it cannot be written, the server logs that and continues as
+    /// if it had been; the change is then lost at the next start, unless a later change of the same
+    /// thing, which contains all of it, is written.
     Persist(Box<Change>),
-    /// The session's connection is to be closed once what waits for it, and this last line, is
-    /// sent.
+    /// Closes the session's connection once its queue and this last line are sent.
     End {
         session: SessionId,
         line: Bytes,
     },
-    /// From now on people are kept out by this.
+    /// The admission policy that applies from now on.
     AdmissionPolicy(Arc<AdmissionPolicy>),
     Answer {
         ticket: Ticket,
         answer: Answer,
     },
-    /// For whoever watches the server.
+    /// An event for operators who watch the server.
     Happened(TimedEvent),
-    /// History is to be read, once all that came before is let out; it comes back as
+    /// Requests a page of history, to be read once all earlier outputs are released. The result is
     /// [`Event::Fetched`].
     Fetch(Box<Fetch>),
 }
 
-/// A page of history that a session waits for.
+/// A request for history.
 #[derive(Debug)]
 pub struct Fetch {
     pub session: SessionId,
-    /// Who else waits for it.
+    /// The request that waits for the reply to be on its way.
     pub ticket: Option<Ticket>,
-    /// What the reply is marked with, escaped.
+    /// The label of the reply, escaped.
     pub label: Option<String>,
     pub purpose: Purpose,
     pub query: HistoryQuery,
 }
 
-/// What history is read for.
+/// Why history is read.
 #[derive(Debug)]
 pub enum Purpose {
     /// `CHATHISTORY`.
     Chathistory {
-        /// As it was sent.
+        /// As the client sent it.
         subcommand: String,
-        /// The channel or nick it asks about, as it was sent; `*` for none.
+        /// The channel or nick, as the client sent it; `*` for none.
         target: String,
     },
     /// `REDACT`.
     Redaction {
-        /// As it was sent.
+        /// As the client sent it.
         target: String,
         msgid: String,
         reason: Option<String>,
     },
     /// `PLAY`, of znc.in/playback.
     Playback,
-    /// What the session's device has missed: what was said after the one mark and up to the other.
-    /// The number is that of the catch-up that it is read for.
+    /// The catch-up of a session, by its number: the messages after the first mark, up to the
+    /// second.
     Missed {
         number: u64,
         after: Mark,
@@ -373,13 +372,13 @@ pub enum Purpose {
     },
 }
 
-/// What is to be read.
+/// What to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryQuery {
     Page(PageQuery),
     Targets(TargetsQuery),
     Several(SeveralQuery),
-    /// The message of that id.
+    /// The message with that id.
     Message(String),
 }
 
@@ -388,18 +387,18 @@ pub enum HistoryQuery {
 pub enum Found {
     Page(Vec<HistoryEntry>),
     Targets(Vec<HistoryTarget>),
-    /// By the name of the channel, or of the other side of the conversation.
+    /// By the name of the channel, or of the other user in the conversation.
     Several(Vec<(String, Vec<HistoryEntry>)>),
-    /// The message of that id; none if there is none any more.
+    /// The message with that id, if it exists.
     Message(Option<Box<HistoryEntry>>),
-    /// There is no message of an id that was asked by.
+    /// A message id in the request is unknown.
     NoSuchMessage,
-    /// The record could not be read.
+    /// The store failed.
     Failed,
 }
 
 impl Found {
-    /// Returns what was read of several channels and conversations, if that is what was read.
+    /// Returns the messages of several channels and conversations, if those were read.
     pub fn several(self) -> Option<Vec<(String, Vec<HistoryEntry>)>> {
         match self {
             Self::Several(several) => Some(several),
@@ -408,7 +407,7 @@ impl Found {
     }
 }
 
-/// The part of the config that the core goes by.
+/// The part of the config that the core uses.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -418,32 +417,33 @@ pub struct Settings {
     pub server_name: String,
     pub network: String,
     pub lobby: Vec<ChannelName>,
-    /// Whether whoever is signed in may be shown under another nick than the account's name.
+    /// Whether a signed-in user may have a nick other than the name of its account.
     pub free_nicks: bool,
     pub motd: String,
     pub history: bool,
-    /// Whether members of a channel may read what was said before they joined.
+    /// Whether members of a channel may read what was sent before they joined.
     pub history_before_join: bool,
-    /// Whether the owners of accounts who have not chosen stay while no session is connected.
+    /// Whether users stay while none of their sessions is connected, unless they have chosen
+    /// otherwise.
     pub always_on: bool,
-    /// How many messages of each channel and conversation a session is shown that it missed; 0 for
-    /// none.
+    /// The maximum number of missed messages that a session is sent for each channel and
+    /// conversation; 0 for none.
     pub replay_lines: usize,
-    /// 0 is no limit, here and below.
+    /// 0 means no limit, here and below.
     pub history_page: usize,
-    /// The bytes that may wait to go to one session.
+    /// The size of a session's send queue.
     pub sendq_bytes: usize,
-    /// For how long one may redact a message of one's own.
+    /// For how many minutes users may redact their own messages.
     pub redaction_minutes: u32,
     pub channels_per_user: usize,
-    /// The channels that one account may own.
+    /// The number of channels that one account may own.
     pub owned_channels: usize,
     pub channel_list_entries: usize,
     pub monitor_entries: usize,
-    /// By which bans compare emails.
+    /// How bans compare email addresses.
     pub email_aliases: EmailAliases,
-    /// The capabilities that a session may ask for.
+    /// The capabilities offered to clients.
     pub capabilities: Capabilities,
-    /// What they are listed with.
+    /// The values of the capabilities.
     pub capability_values: CapabilityValues,
 }

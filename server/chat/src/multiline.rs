@@ -1,6 +1,5 @@
-//! Messages of several lines (`draft/multiline`): how they are kept in one text, and how they look
-//! on the wire. To a session that knows them they are a batch, to others one message after the
-//! other.
+//! Multi-line messages (IRCv3 `draft/multiline`): how they are stored as one text, and how they
+//! look on the wire. Clients with the capability get a batch, the others one message per line.
 
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
@@ -8,11 +7,11 @@ use rookery_protocol::{Capabilities, Capability};
 use crate::line::mark;
 use crate::line::{Line, Tags};
 
-/// The capability's name, which is the batch's type as well.
+/// The capability's name, which is also the type of the batch.
 pub const BATCH_TYPE: &str = "draft/multiline";
-/// The tag of a line that goes on the one before.
+/// The tag of a line that continues the previous one.
 pub const CONCAT: &str = "draft/multiline-concat";
-/// What changes how such a message looks, besides its tags.
+/// The capabilities that change how such a message looks, besides its tags.
 const RELEVANT: Capabilities = Capabilities::of(&[Capability::Multiline, Capability::Batch]);
 
 /// Whether a session with those capabilities gets a batch.
@@ -20,13 +19,13 @@ pub fn knows(capabilities: Capabilities) -> bool {
     capabilities.and(RELEVANT) == RELEVANT
 }
 
-/// Whether a message of that text has several lines. Within a line, neither byte can be.
+/// Whether the text has several lines. Neither separator can be part of a line.
 pub fn is_multiline(text: &str) -> bool {
     text.contains(['\n', '\r'])
 }
 
-/// The lines of a text: each after a line feed, or after a carriage return if it goes on the one
-/// before.
+/// Returns the lines of a text. A line feed starts a new line, a carriage return continues the
+/// previous one.
 pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
     let mut rest = Some((false, text));
     std::iter::from_fn(move || {
@@ -40,7 +39,7 @@ pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
     })
 }
 
-/// The lines of a text that goes out with `room` bytes for each.
+/// Returns the text with each line cut to `room` bytes.
 pub fn cut_lines(text: &str, room: usize) -> String {
     let mut cut = String::with_capacity(text.len());
     for (number, line) in lines(text).enumerate() {
@@ -52,28 +51,28 @@ pub fn cut_lines(text: &str, room: usize) -> String {
     cut
 }
 
-/// One line.
+/// One line of a message.
 pub struct MultilineLine<'t> {
-    /// Whether it is one with the line before, which was too long for one.
+    /// Whether it continues the previous line, which was too long.
     pub goes_on: bool,
     pub text: &'t str,
 }
 
 impl MultilineLine<'_> {
-    /// What stands before it in the text.
+    /// Returns the separator before the line.
     pub fn separator(&self) -> char {
         if self.goes_on { '\r' } else { '\n' }
     }
 }
 
-/// A message on its way out: of one line, or of several.
+/// The content of a message: one line, or several.
 pub enum Wording<'a> {
     One(Line),
     Several(Several<'a>),
 }
 
 impl Wording<'_> {
-    /// The capabilities that change how it looks.
+    /// Returns the capabilities that the rendered content depends on.
     pub fn relevant(&self, tags: &Tags<'_>) -> Capabilities {
         match self {
             Self::One(_) => tags.relevant(),
@@ -87,7 +86,7 @@ impl Wording<'_> {
         }
     }
 
-    /// As it goes to a session with those capabilities.
+    /// Renders the content for a session with those capabilities.
     pub fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
         match self {
             Self::One(line) => line.render(tags, capabilities),
@@ -96,14 +95,14 @@ impl Wording<'_> {
     }
 }
 
-/// A message of several lines.
+/// A multi-line message.
 pub struct Several<'a> {
     pub source: &'a str,
     pub target: &'a str,
-    /// What each line begins with: source, command and target.
+    /// The start of each line: source, command and target.
     pub head: Line,
     pub text: &'a str,
-    /// A name for the batch.
+    /// The name of the batch.
     pub batch: &'a str,
 }
 
@@ -141,7 +140,7 @@ impl Several<'_> {
             let mut tags = *tags;
             for line in lines(text).filter(|line| !line.text.is_empty()) {
                 out.extend(head.clone().text(line.text).render(&tags, capabilities));
-                // The id stands for the whole.
+                // The id stands for the whole message.
                 tags.msgid = None;
             }
         }

@@ -1,4 +1,4 @@
-//! What changes for those who are here when the config is read anew.
+//! Applies a new config to the sessions and users that are connected.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::event::Settings;
 use crate::features::always_on;
 use crate::ids::SessionId;
 
-/// Compares emails anew, lets go whoever is not always on any more, and tells of capabilities
-/// that are new or withdrawn (`cap-notify`).
+/// Applies changed email aliases and a changed default of always-on, and announces capabilities
+/// that are new or withdrawn (cap-notify).
 pub fn reload(ctx: &mut Context<'_>, old: &Settings) {
     if old.email_aliases != ctx.settings.email_aliases {
         let gate = Arc::make_mut(&mut ctx.state.gate);
@@ -31,7 +31,7 @@ pub fn reload(ctx: &mut Context<'_>, old: &Settings) {
         .filter(|item| !after.has(*item))
         .map(|item| listed(item, None))
         .collect();
-    // What has another value is new as well.
+    // A capability with a changed value is announced again.
     let is_new = |item: &Capability| {
         !before.has(*item) || listed(*item, Some(old)) != listed(*item, Some(values))
     };
@@ -40,7 +40,7 @@ pub fn reload(ctx: &mut Context<'_>, old: &Settings) {
         .filter(is_new)
         .map(|item| listed(item, Some(values)))
         .collect();
-    // A duration of none ends what clients remember.
+    // A duration of zero ends the policy that clients have cached.
     let sts = if old.sts_seconds == values.sts_seconds {
         None
     } else {

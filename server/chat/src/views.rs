@@ -6,22 +6,22 @@ use rookery_protocol::{AccountName, ChannelName, Nick};
 
 use crate::ids::SessionId;
 
-/// What operators see of it.
+/// How busy the chat is.
 #[derive(Debug)]
 pub struct Busy {
     pub users: usize,
     pub guests: usize,
     pub sessions: usize,
     pub channels: usize,
-    /// Of the last minute, the busiest first.
+    /// In the last minute, the busiest first.
     pub busiest_channels: Vec<BusyChannel>,
-    /// Of the last minute, the busiest first.
+    /// In the last minute, the busiest first.
     pub busiest_users: Vec<BusyUser>,
-    /// Whose the sessions are that were asked about; those that are gone are left out.
+    /// The owners of the sessions that were asked about, except for those that have ended.
     pub owners: Vec<Owner>,
 }
 
-/// A channel in which something was said.
+/// A channel with messages in the last minute.
 #[derive(Debug)]
 pub struct BusyChannel {
     pub name: ChannelName,
@@ -29,18 +29,18 @@ pub struct BusyChannel {
     pub messages: u32,
 }
 
-/// A user who said something.
+/// A user with messages in the last minute.
 #[derive(Debug)]
 pub struct BusyUser {
     pub nick: Nick,
     pub account: Option<AccountName>,
-    /// Of its newest session.
+    /// Of its newest session; `None` without one.
     pub address: Option<SocketAddr>,
     pub sessions: usize,
     pub messages: u32,
 }
 
-/// Whose a session is.
+/// The owner of a session.
 #[derive(Debug)]
 pub struct Owner {
     pub session: SessionId,

@@ -1,14 +1,13 @@
-//! `ACCESS`, our own command: who is an operator of a channel, or has a voice in it, whenever they
-//! come, by their accounts. For channels that somebody owns.
+//! `ACCESS`, a command of this server: which accounts are operators of an owned channel, or have
+//! voice in it, each time they join.
 //!
-//! - `ACCESS <channel> [LIST]`, for those who run the channel → one `ACCESS LIST <channel>
-//!   <account> <founder|op|voice> <by|*> <at>` each, then `ACCESS END <channel> <count>`.
-//! - `ACCESS <channel> ADD <account> <op|voice>`, for the founder → `ACCESS ADDED <channel>
+//! - `ACCESS <channel> [LIST]`, for the channel's operators: one `ACCESS LIST <channel> <account>
+//!   <founder|op|voice> <by|*> <at>` each, then `ACCESS END <channel> <count>`.
+//! - `ACCESS <channel> ADD <account> <op|voice>`, for the founder: `ACCESS ADDED <channel>
 //!   <account> <op|voice> :text`.
-//! - `ACCESS <channel> DEL <account>`, for the founder → `ACCESS DELETED <channel> <account>
-//!   :text`.
+//! - `ACCESS <channel> DEL <account>`, for the founder: `ACCESS DELETED <channel> <account> :text`.
 //!
-//! What cannot be done is answered with `FAIL ACCESS <code> <context> :text`.
+//! Errors are `FAIL ACCESS <code> <context> :text`.
 
 use rookery_protocol::{AccountName, ChannelName, Message};
 use rookery_record::{Access, AccessLevel};
@@ -36,7 +35,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(access),
 }];
 
-/// `ACCESS <channel> [LIST | ADD <account> <level> | DEL <account>]`.
+/// Handles `ACCESS <channel> [LIST | ADD <account> <level> | DEL <account>]`.
 pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(name) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
         return;
@@ -205,8 +204,8 @@ fn delete(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, given: &str
     );
 }
 
-/// Keeps the list, and makes the account's user in the channel what the list makes it now. Gives
-/// whether the user is online.
+/// Persists the access list and changes the member modes of the account's user accordingly. Returns
+/// whether that user is online.
 fn apply(
     ctx: &mut Context<'_>,
     by: UserId,
@@ -271,8 +270,8 @@ fn refuse(ctx: &mut Context<'_>, caller: Caller, code: &str, context: &[&str], t
     ctx.fail(caller, "ACCESS", code, context, text);
 }
 
-/// A user whose account has just become known, here or to the channel, is made there what the
-/// account makes it. Everyone there is told, the user too.
+/// Gives a user who has just signed in, or whose channel has just got an owner, the member modes of
+/// its account, and notifies the members.
 pub fn apply_access(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
     let Some(channel) = ctx.state.channel(name) else {
         return;
@@ -285,7 +284,7 @@ pub fn apply_access(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
     mode_changes::notify_member_modes(ctx, user, name, before);
 }
 
-/// How many more channels the account may own; none if as many as it likes.
+/// Returns how many more channels the account may own; `None` if there is no limit.
 pub fn channels_left(ctx: &Context<'_>, account: &AccountName) -> Option<usize> {
     let limit = ctx.settings.owned_channels;
     let owned = ctx
@@ -296,8 +295,8 @@ pub fn channels_left(ctx: &Context<'_>, account: &AccountName) -> Option<usize> 
     (limit > 0).then(|| limit.saturating_sub(owned))
 }
 
-/// The account is no more: what it owned is nobody's, and no access list names it. Whoever is
-/// there stays.
+/// Removes a deleted account from the chat: the channels it owned have no owner, and no access list
+/// contains it. Users stay in those channels.
 pub fn forget_account(ctx: &mut Context<'_>, account: &AccountName) {
     ctx.state.account_metadata.remove(account);
     let meant = |channel: &&Channel| {

@@ -1,4 +1,7 @@
-//! Coming and going: admission, signing in, the greeting, the end of a session.
+//! Admission of sessions, and signing in after admission.
+//!
+//! A session reaches the core once its handshake is complete. It becomes the first session of a new
+//! user, or one more session of the user that its account already has.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use crate::line::truncate;
 use crate::state::user::{Session, host};
 use crate::state::{NewUser, User};
 
-/// Lets the candidate in, or says why not.
+/// Admits the candidate, or answers the ticket with the reason why not.
 pub fn admit(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, candidate: Candidate) {
     if ctx.state.user_of(session).is_some() {
         return ctx.answer(ticket, Answer::Admitted);
@@ -99,10 +102,10 @@ pub fn admit(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, candidat
     ctx.answer(ticket, Answer::Admitted);
 }
 
-/// A session has proved to be of that account: that of a guest, or, where nicks are free, of
+/// Signs an admitted session in to an account: the session of a guest or, with free nicks, of
 /// another account.
 pub fn sign_in(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, identity: Identity) {
-    // It may have gone while it proved that.
+    // The session may have ended in the meantime.
     let Some(caller) = ctx.caller(session) else {
         return ctx.answer(ticket, Answer::Admitted);
     };
@@ -119,7 +122,7 @@ pub fn sign_in(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, identi
         .as_ref()
         .is_some_and(|present| present.id == identity.id)
     {
-        // It may have another email.
+        // The same account may have another email address.
         let host = Arc::clone(&before.host);
         ctx.state.identify(caller.user, identity, host);
         return ctx.answer(ticket, Answer::Admitted);
@@ -130,7 +133,7 @@ pub fn sign_in(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, identi
         move_session(ctx, caller, user)
     } else {
         let own = identity.name.to_nick();
-        // The name of the account that it was signed in to stays with that.
+        // The name of the account that the session leaves stays with that account.
         let is_left = |nick: &Nick| {
             before
                 .account()
@@ -142,7 +145,7 @@ pub fn sign_in(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, identi
         } else {
             own.clone()
         };
-        // Whoever is always on stays behind.
+        // A user that is always on remains without sessions.
         let alone = before.sessions().len() == 1 && !always_on::is_always_on(ctx, before);
         let (nick, itself) = if alone {
             (nick, Some(caller.user))
@@ -160,7 +163,7 @@ pub fn sign_in(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, identi
             split_session(ctx, caller, identity, nick)
         }
     };
-    // Whoever is inside already needs no other greeting than the first.
+    // The session was greeted when it was admitted; only new accounts are welcomed again.
     if new {
         welcome(ctx, caller, Some(new));
     }
@@ -169,7 +172,8 @@ pub fn sign_in(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, identi
     ctx.answer(ticket, Answer::Admitted);
 }
 
-/// The answer for an account, or an address, that is kept out.
+/// Returns the answer for an account or address that must not be admitted: its sessions were ended
+/// after it signed in, or it is banned.
 fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> Option<Answer> {
     let ended =
         identity.and_then(|identity| Some((identity, ctx.state.ended_accounts.get(&identity.id)?)));
@@ -187,9 +191,8 @@ fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> O
     })
 }
 
-/// Sees to it that nobody but `itself` stands in the way of `nick`, nor of the name of the
-/// account of `identity`, whose owner alone may be shown under it: whoever wears it steps
-/// aside.
+/// Makes `nick` and the name of `identity`'s account available. Only the owner of an account may
+/// use its name as a nick, so other users who have it are renamed. `itself` may keep the nick.
 fn clear_nick(
     ctx: &mut Context<'_>,
     nick: &Nick,
@@ -222,7 +225,7 @@ fn clear_nick(
             reassign_nick(ctx, user, &name);
         }
     }
-    // Where they stepped to may be the very nick that is asked for.
+    // A user may have been renamed to the nick that is wanted.
     let mut holders = ctx.state.holders(nick).into_iter();
     if holders.all(|holder| Some(holder) == itself) {
         Ok(())
@@ -231,7 +234,7 @@ fn clear_nick(
     }
 }
 
-/// The owner of the account of that name has come: whoever is shown under it gets another nick.
+/// Renames a user that has the name of an account whose owner has just signed in.
 fn reassign_nick(ctx: &mut Context<'_>, user: UserId, name: &Nick) {
     let own = ctx
         .state
@@ -250,7 +253,7 @@ fn reassign_nick(ctx: &mut Context<'_>, user: UserId, name: &Nick) {
     }
 }
 
-/// The session leaves the others of its user, and is a user of its own from now on.
+/// Moves the session from its user, which has other sessions, to a new user of its own.
 fn split_session(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) -> Caller {
     let before = ctx.state.user(caller.user);
     let newcomer = NewUser {
@@ -265,7 +268,7 @@ fn split_session(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick
     move_session(ctx, caller, user)
 }
 
-/// The user is the owner of the account from now on.
+/// Makes the user the owner of the account, and notifies those who see it.
 fn apply_identity(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) {
     if ctx.state.user(caller.user).nick.as_str() != nick.as_str() {
         nick::rename(ctx, caller.user, nick);
@@ -291,8 +294,8 @@ fn apply_identity(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nic
     }
 }
 
-/// The session goes to the user of its account; if it was the only one of the user it was of,
-/// that one is gone, unless it is always on.
+/// Moves the session to the user of its account. The user that it leaves quits if this was its last
+/// session, unless it is always on.
 fn move_session(ctx: &mut Context<'_>, caller: Caller, user: UserId) -> Caller {
     catch_up::leave_device(ctx, caller.session, false);
     let name = ctx.state.user(user).nick.clone();
@@ -325,7 +328,7 @@ fn move_session(ctx: &mut Context<'_>, caller: Caller, user: UserId) -> Caller {
     caller
 }
 
-/// What every new session hears first.
+/// Sends what every new session receives first.
 fn greet(ctx: &mut Context<'_>, caller: Caller, new: Option<bool>) {
     server::burst(ctx, caller);
     welcome(ctx, caller, new);
@@ -340,7 +343,7 @@ fn welcome(ctx: &mut Context<'_>, caller: Caller, new: Option<bool>) {
     }
 }
 
-/// Tells a new session of a user where that user is.
+/// Sends the session the channels that its user is already in.
 fn send_memberships(ctx: &mut Context<'_>, caller: Caller) {
     for name in ctx.state.user(caller.user).channels().to_vec() {
         let user = ctx.state.user(caller.user);
@@ -351,8 +354,8 @@ fn send_memberships(ctx: &mut Context<'_>, caller: Caller) {
     }
 }
 
-/// Whether the session has come for one errand, and is not to be seen coming and going. A guest
-/// always is: nobody vouches for it.
+/// Whether the session is a short visit (capability `visitor`), which is not shown to others.
+/// Guests are always shown.
 pub fn is_visitor(ctx: &Context<'_>, caller: Caller) -> bool {
     caller.has(Capability::Visitor) && ctx.state.user(caller.user).identity.is_some()
 }
@@ -375,7 +378,7 @@ fn join_lobby(ctx: &mut Context<'_>, caller: Caller) {
     }
 }
 
-/// Whether the nick is, or looks like, the name of that account.
+/// Whether the nick is, or looks like, the name of the account.
 fn is_alike(nick: &Nick, account: &str) -> bool {
     Nick::parse(account).is_ok_and(|account| account.skeleton() == nick.skeleton())
 }
@@ -383,7 +386,8 @@ fn is_alike(nick: &Nick, account: &str) -> bool {
 /// Another user has the nick, or one that looks the same.
 struct NickTaken;
 
-/// A username as others see it: what the client said of itself, marked as such.
+/// Returns the username as others see it: `~`, then what the client chose, restricted to safe
+/// characters.
 fn shown_username(given: &str) -> String {
     let kept: String = given
         .chars()

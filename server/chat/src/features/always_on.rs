@@ -1,5 +1,5 @@
-//! Users who are always on: they stay, marked as away, while no session is connected, also over a
-//! restart.
+//! Users that are always on: they stay in their channels, marked as away, while none of their
+//! sessions is connected, across restarts too. `SET` switches it for an account.
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
@@ -28,8 +28,8 @@ pub const COMMANDS: &[Command] = &[Command {
 
 const ALWAYS_ON: &str = "always-on";
 
-/// `SET`, `SET <setting>`, `SET <setting> <value>`. There is one setting, `always-on`: `on`, `off`
-/// or `default`.
+/// Handles `SET`, `SET <setting>`, `SET <setting> <value>`. The only setting is `always-on`, with
+/// the values `on`, `off` and `default`.
 pub fn set(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(account) = ctx
         .state
@@ -103,14 +103,14 @@ fn tell(ctx: &mut Context<'_>, caller: Caller, account: AccountId) {
     );
 }
 
-/// Whether the user stays while no session is connected.
+/// Whether the user stays while none of its sessions is connected.
 pub fn is_always_on(ctx: &Context<'_>, user: &User) -> bool {
     user.identity
         .as_ref()
         .is_some_and(|identity| ctx.state.wants_always_on(identity, ctx.settings))
 }
 
-/// Has kept what has changed of those who are always on.
+/// Persists the changes of users that are always on.
 pub fn persist_presences(ctx: &mut Context<'_>) {
     for account in std::mem::take(&mut ctx.state.presences_gone) {
         ctx.out
@@ -146,8 +146,8 @@ fn presence_of(ctx: &Context<'_>, user: &User, identity: &Identity) -> Presence 
         let MemberModes {
             operator, voice, ..
         } = standing;
-        // Whatever was said under the channel's name before it had it was said among others:
-        // should nothing else be kept of the channel, this tells.
+        // What was sent under this name before the channel had it belongs to another channel. If
+        // the channel itself is not persisted, this is the only record of when it got its name.
         let joined_at = joined_at.max(channel.named_at);
         Some(Membership {
             channel: channel.name.clone(),
@@ -175,8 +175,8 @@ fn presence_of(ctx: &Context<'_>, user: &User, identity: &Identity) -> Presence 
     }
 }
 
-/// The config has changed: whoever is always on from now on is kept, and whoever was here only
-/// for being so, and is not any more, goes.
+/// Applies a changed default: users that are now always on are persisted, and those that are no
+/// longer quit if they have no session.
 pub fn review_presences(ctx: &mut Context<'_>) {
     let users: Vec<UserId> = ctx.state.users().map(|user| user.id).collect();
     for id in users {

@@ -1,4 +1,4 @@
-//! Whether a user is away: `AWAY`.
+//! `AWAY`: whether a user is away. A user is away if and only if all its sessions are.
 
 use rookery_protocol::numeric::{RPL_NOWAWAY, RPL_UNAWAY};
 use rookery_protocol::{Capability, Message};
@@ -22,7 +22,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(away),
 }];
 
-/// `AWAY [<message>]`, `AWAY *`: the user is away when nobody sits at any of its sessions.
+/// Handles `AWAY [<message>]` and `AWAY *`.
 pub fn away(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let away_state = away_state(message, caller.has(Capability::PreAway));
     let is_here = away_state == AwayState::Here;
@@ -47,7 +47,8 @@ pub fn away(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// What `AWAY` says; a lone `*` has its meaning for those who know it.
+/// Returns the state that an `AWAY` message reports. A lone `*` is special only for clients with
+/// `draft/pre-away`.
 pub fn away_state(message: &Message, knows_pre_away: bool) -> AwayState {
     match message.param(0) {
         None | Some("") => AwayState::Here,
@@ -56,10 +57,9 @@ pub fn away_state(message: &Message, knows_pre_away: bool) -> AwayState {
     }
 }
 
-/// Whether the user is away is made up of what its sessions say: it is if nobody sits at any of
-/// them. `by` is the session that has just said something new of itself, and needs not be told.
-/// Whoever went away with a word has said it still when its session is gone, but not when it
-/// has `taken_back` that.
+/// Recomputes whether the user is away from the states of its sessions, and notifies others of a
+/// change. `by` is the session whose state has just changed; it is not notified. An away message
+/// survives the session that set it, unless it was `taken_back` by `AWAY`.
 pub fn update_away(ctx: &mut Context<'_>, id: UserId, by: Option<SessionId>, taken_back: bool) {
     let user = ctx.state.user(id);
     let sessions = || user.sessions().iter();

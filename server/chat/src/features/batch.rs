@@ -1,6 +1,6 @@
-//! Messages of several lines, as clients send them: `BATCH +name draft/multiline target`, the lines
-//! with the tag `batch=name`, `BATCH -name`. The lines are collected, and are said when the batch
-//! is closed.
+//! Multi-line messages from clients (IRCv3 `draft/multiline`): `BATCH +name draft/multiline
+//! target`, lines with the tag `batch=name`, `BATCH -name`. The lines are collected, and sent as
+//! one message when the batch is closed.
 
 use rookery_protocol::Message;
 
@@ -22,20 +22,20 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(batch),
 }];
 
-/// Handles `BATCH` from a client without the capability: the others are handled by [`take`] before
-/// the command is looked up.
+/// Handles `BATCH` from a client without `draft/multiline`. From the others it does not get here:
+/// [`handle`] comes first.
 fn batch(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.unknown_command(caller, &message.command, UNKNOWN_COMMAND);
 }
 
-/// Whether the message is about a batch, or part of one.
+/// Whether the message opens, closes or is part of a batch.
 pub fn is_part(caller: Caller, message: &Message) -> bool {
     multiline::knows(caller.capabilities)
         && (message.command == "BATCH" || message.tags.get("batch").is_some())
 }
 
-/// Takes a message that [`is_part`]. `label` is what the answer is to be marked with, escaped.
-pub fn take(ctx: &mut Context<'_>, caller: Caller, message: &Message, label: Option<String>) {
+/// Handles a message for which [`is_part`] is true. `label` is its label, escaped.
+pub fn handle(ctx: &mut Context<'_>, caller: Caller, message: &Message, label: Option<String>) {
     let Some(session) = ctx.state.session_mut(caller.session) else {
         return;
     };
@@ -83,8 +83,8 @@ pub fn take(ctx: &mut Context<'_>, caller: Caller, message: &Message, label: Opt
     }
 }
 
-/// A line that may have been part of a batch could not be read: if one is open, what is left of it
-/// is passed over. Gives its label, if it has one and the answer to it is still due.
+/// Fails the open batch because a line that may belong to it could not be read; the rest of the
+/// batch is ignored. Returns the batch's label if it has not been replied to.
 pub fn fail(ctx: &mut Context<'_>, caller: Caller) -> Option<String> {
     let session = ctx.state.session_mut(caller.session)?;
     let batch = session.batch.as_mut().filter(|batch| !batch.failed)?;

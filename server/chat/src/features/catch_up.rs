@@ -1,6 +1,7 @@
-//! What a device missed is shown to it when it comes back, unless its client reads back by itself.
-//! Where a device has missed something is told by marks: it has heard everything up to the moment
-//! at which it was last heard.
+//! Sends a device what it missed when it connects again, unless its client requests history itself.
+//!
+//! A device is an account together with the credential it signs in with. A mark records up to where
+//! it has received everything: the moment it was last known to be connected.
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{Capability, ChannelName};
@@ -12,10 +13,11 @@ use crate::features::{history, replay};
 use crate::ids::SessionId;
 use crate::state::catch_up::{CatchUp, Mark};
 
-/// How long after it has come the channels that a client joins count as those it was in before.
+/// How long after admission a channel that the client joins counts as one it was in before.
 const ARRIVAL: SignedDuration = SignedDuration::from_secs(60);
 
-/// A session has come, signed in with that credential: what its device missed is read.
+/// Starts the catch-up of a session that has signed in with that credential: requests what its
+/// device missed.
 pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<CredentialId>) {
     let reads_by_itself = [
         Capability::Chathistory,
@@ -33,7 +35,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
         account: identity.id,
         credential,
     };
-    // One whose connection was lost may be here twice for a while.
+    // A device whose connection was lost may be connected twice for a while.
     let others = user
         .sessions()
         .iter()
@@ -55,7 +57,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
         return;
     };
     session.device = Some(device);
-    // A device that was never here has missed nothing.
+    // A device that was never connected has missed nothing.
     let Some(after) = before else { return };
     session.heard = after;
     session.catch_up = Some(CatchUp {
@@ -68,7 +70,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
     request_missed(ctx, caller, true);
 }
 
-/// The channels that a client joins while it arrives count too.
+/// Requests what was missed in the channels that the client has joined since its catch-up started.
 pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     let Some(caller) = ctx.caller(session) else {
         return;
@@ -87,7 +89,7 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     }
 }
 
-/// The session is heard of.
+/// Records that the session is alive, so that its device has received everything up to now.
 pub fn record_heard(ctx: &mut Context<'_>, session: SessionId) {
     let mark = ctx.state.mark(ctx.stamp.at);
     if let Some(session) = ctx.state.session_mut(session)
@@ -97,8 +99,8 @@ pub fn record_heard(ctx: &mut Context<'_>, session: SessionId) {
     }
 }
 
-/// The session ends: from now on its device misses what is said. Of one that was lost it is not
-/// known what it heard last.
+/// Ends the presence of the session's device, and persists its mark. If the connection was lost,
+/// the mark is the last moment the session was known to be alive.
 pub fn leave_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
     let now = ctx.state.mark(ctx.stamp.at);
     let Some(caller) = ctx.caller(session) else {
@@ -107,7 +109,7 @@ pub fn leave_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
     let Some(session) = ctx.state.session_mut(session) else {
         return;
     };
-    // Once is enough: a session may be ended before its connection is.
+    // A session may be ended by the core before its connection closes; only the first counts.
     let Some(device) = session.device.take() else {
         return;
     };
@@ -134,8 +136,8 @@ pub fn leave_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
         }))));
 }
 
-/// Has the channels read that were not read yet, and the conversations when it is time for
-/// them.
+/// Requests what was missed in channels that were not requested yet, and in conversations if
+/// `conversations` is set.
 fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
     let Some(session) = ctx.state.session(caller.session) else {
         return;
@@ -165,7 +167,8 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
             .as_ref()
             .filter(|_| conversations)
             .map(|own| own.name.to_nick()),
-        // A millisecond may hold several messages.
+        // Several messages may have the same millisecond; the exact ones are filtered by their
+        // number.
         after: after
             .at
             .checked_sub(SignedDuration::from_millis(1))
@@ -195,7 +198,8 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
     })));
 }
 
-/// Shows what the session's device missed, if that is still what it came for.
+/// Sends what the session's device missed, unless the catch-up it was read for has been replaced.
+/// `found` is `None` if the store failed.
 pub fn found(
     ctx: &mut Context<'_>,
     caller: Caller,
@@ -211,7 +215,7 @@ pub fn found(
         return;
     };
     let Some(found) = found else {
-        // It stays to be shown, when the device comes next.
+        // The mark stays, so that it is sent when the device connects again.
         return ctx.notice(
             caller,
             "What you missed could not be read; connect again to see it",
@@ -228,11 +232,11 @@ pub fn found(
     replay::send_several(ctx, caller, missed);
 }
 
-/// Whether it was said after the one mark, and up to the other.
+/// Whether the message was sent after the one mark and not after the other.
 fn is_between(ctx: &Context<'_>, entry: &HistoryEntry, after: Mark, until: Mark) -> bool {
     match ctx.state.message_number(&entry.msgid) {
         Some(number) => after.message < number && number <= until.message,
-        // Before the server was started.
+        // From before the server was started.
         None => entry.at.as_millisecond() >= after.at.as_millisecond(),
     }
 }

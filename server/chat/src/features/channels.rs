@@ -1,5 +1,4 @@
-//! Coming into channels, leaving them, and what they are about: `JOIN`, `PART`, `TOPIC`, `KICK`,
-//! `INVITE`.
+//! Joining and leaving channels, and what is in them: `JOIN`, `PART`, `TOPIC`, `KICK`, `INVITE`.
 
 use rookery_protocol::numeric::{
     ERR_BADCHANMASK, ERR_BADCHANNELKEY, ERR_BANNEDFROMCHAN, ERR_CHANNELISFULL,
@@ -70,7 +69,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// `JOIN <channels> [<keys>]`, `JOIN 0`.
+/// Handles `JOIN <channels> [<keys>]` and `JOIN 0`.
 pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let targets = message.param(0).unwrap_or_default();
     if targets == "0" {
@@ -100,7 +99,8 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// Brings the caller's user into the channel, if it may; one who is there already stays.
+/// Joins the caller's user to the channel, or replies why not. Does nothing if it is a member
+/// already.
 pub fn enter(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Option<&str>) {
     let user = ctx.state.user(caller.user);
     if user.channels().contains(name) {
@@ -131,7 +131,7 @@ pub fn enter(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Opt
     if new {
         persistence::persist_channel(ctx, name);
     }
-    // As whoever made the channel writes it.
+    // The name as its creator wrote it.
     let name = ctx
         .state
         .channel(name)
@@ -171,7 +171,7 @@ pub fn enter(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Opt
     }
 }
 
-/// The line that says that the user has joined.
+/// Returns the line that announces that the user has joined.
 pub fn join_line(user: &User, name: &ChannelName, extended: bool) -> Line {
     let line = Line::new(&user.source, "JOIN").word(name.as_str());
     if extended {
@@ -182,7 +182,7 @@ pub fn join_line(user: &User, name: &ChannelName, extended: bool) -> Line {
     }
 }
 
-/// What keeps the user out of the channel, if anything does.
+/// Returns why the user may not join the channel, if there is a reason.
 fn keeps_out(
     ctx: &Context<'_>,
     user: &User,
@@ -190,7 +190,7 @@ fn keeps_out(
     key: Option<&str>,
 ) -> Option<(&'static str, &'static str)> {
     let channel = ctx.state.channel(name)?;
-    // Whoever runs the channel is not kept out by its modes.
+    // Modes do not keep out those who are operators by their account.
     if channel.standing_of(user).runs() {
         return None;
     }
@@ -221,7 +221,7 @@ fn keeps_out(
     ))
 }
 
-/// `PART <channels> [<reason>]`.
+/// Handles `PART <channels> [<reason>]`.
 pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let targets = message.param(0).unwrap_or_default();
     if is_empty_list(targets) {
@@ -249,7 +249,7 @@ fn leave(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, reason: Opti
     ctx.state.leave(caller.user, name);
 }
 
-/// `TOPIC <channel> [<topic>]`.
+/// Handles `TOPIC <channel> [<topic>]`.
 pub fn topic(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(name) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
         return;
@@ -286,7 +286,7 @@ pub fn topic(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.send_channel_event(caller.user, &name, "TOPIC", |line| line.text(text));
 }
 
-/// `KICK <channel> <nicks> [<reason>]`; with several channels, one nick for each.
+/// Handles `KICK <channel> <nicks> [<reason>]`; with several channels, one nick for each.
 pub fn kick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let channels: Vec<&str> = message
         .param(0)
@@ -364,7 +364,7 @@ fn kick_one(ctx: &mut Context<'_>, caller: Caller, channel: &str, nick: &str, re
     ctx.state.leave(target, &name);
 }
 
-/// `INVITE <nick> <channel>`; alone, it lists the caller's invitations.
+/// Handles `INVITE <nick> <channel>`; without parameters, lists the caller's invitations.
 pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let (Some(nick), Some(channel)) = (message.param(0), message.param(1)) else {
         return match message.param(0) {
@@ -398,7 +398,7 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "They are in that channel already",
         );
     }
-    // Only an operator's invitation opens a closed door.
+    // Only an invitation by an operator overrides `+i`.
     if operator {
         let here: Vec<_> = channel
             .invited
@@ -450,7 +450,7 @@ fn invitations(ctx: &mut Context<'_>, caller: Caller) {
     ctx.reply(caller, RPL_ENDOFINVITELIST, &[], "End of your invitations");
 }
 
-/// The channel of that name, as it is written; otherwise the caller is told.
+/// Returns the name of the channel as it is written, or replies that there is no such channel.
 pub fn existing(ctx: &mut Context<'_>, caller: Caller, name: &str) -> Option<ChannelName> {
     let found = ChannelName::parse(name)
         .ok()
@@ -466,7 +466,7 @@ fn no_such_channel(ctx: &mut Context<'_>, caller: Caller, name: &str) {
     ctx.reply(caller, ERR_NOSUCHCHANNEL, &[name], "No such channel");
 }
 
-/// The caller is not in the channel.
+/// Replies that the caller is not in the channel.
 pub fn not_on_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     ctx.reply(
         caller,
@@ -476,7 +476,7 @@ pub fn not_on_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName)
     );
 }
 
-/// What the caller wants to do to somebody, it may not: they founded the channel.
+/// Replies that the target is the channel's founder.
 pub fn outranked(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     ctx.reply(
         caller,
@@ -486,7 +486,7 @@ pub fn outranked(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     );
 }
 
-/// The caller is no operator of the channel.
+/// Replies that the caller is not an operator of the channel.
 pub fn needs_operator(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     ctx.reply(
         caller,

@@ -1,5 +1,7 @@
-//! Reading back what was said: `CHATHISTORY`. What the core allows is read outside of it; the reply
-//! follows then.
+//! `CHATHISTORY`: who may read which part of the history, and how it is sent.
+//!
+//! The core decides what may be read and requests it with `Output::Fetch`; the reply follows when
+//! the page arrives. When it does, permission is checked again.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -31,8 +33,8 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(chathistory),
 }];
 
-/// `CHATHISTORY <subcommand> <target> <point> [<point>] <limit>`, `CHATHISTORY TARGETS <time>
-/// <time> <limit>`.
+/// Handles `CHATHISTORY <subcommand> <target> <point> [<point>] <limit>` and `CHATHISTORY TARGETS
+/// <time> <time> <limit>`.
 pub fn chathistory(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if !caller.has(Capability::Chathistory) {
         let text = "CHATHISTORY needs the capability draft/chathistory";
@@ -65,10 +67,10 @@ pub fn chathistory(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// Why nothing is read.
+/// Why a request is refused.
 struct Refusal<'m> {
     code: &'static str,
-    /// What stands after the subcommand.
+    /// The parameters after the subcommand.
     context: Vec<&'m str>,
     text: &'static str,
 }
@@ -160,7 +162,7 @@ fn count<'m>(params: &[&'m str], due: usize) -> Result<(), Refusal<'m>> {
     }
 }
 
-/// What is above the bound is cut to it.
+/// Returns the limit, cut to that of the server.
 fn limit<'m>(ctx: &Context<'_>, text: &'m str) -> Result<usize, Refusal<'m>> {
     let asked: Option<u32> = text.parse().ok().filter(|&limit| limit > 0);
     let asked = asked.ok_or_else(|| invalid(&[text], "Invalid limit"))?;
@@ -190,13 +192,13 @@ fn point<'m>(target: &'m str, text: &'m str) -> Result<Point, Refusal<'m>> {
     }
 }
 
-/// As in the `time` tag: `YYYY-MM-DDThh:mm:ss.sssZ`.
+/// Parses a time as in the `time` tag: `YYYY-MM-DDThh:mm:ss.sssZ`.
 pub fn timestamp(text: &str) -> Option<Timestamp> {
     let form = text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
     form.then(|| text.parse().ok()).flatten()
 }
 
-/// What the caller may read at that channel, or of its conversation with that nick; none if
+/// Returns what the caller may read of the channel, or of its conversation with the nick; `None` if
 /// nothing.
 pub fn readable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Reading> {
     if let Ok(name) = ChannelName::parse(target) {
@@ -209,17 +211,17 @@ pub fn readable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Readi
         });
     }
     let user = ctx.state.user(caller.user);
-    // A guest's nick proves nothing.
+    // A guest's nick proves nothing, so its conversations cannot be read.
     user.identity.as_ref()?;
     let nick = Nick::parse(target).ok()?;
-    // A nick stands for the account of whoever has it now.
+    // A nick stands for the account of the user that has it now.
     let other = match ctx.state.by_nick(&nick).map(User::party) {
         Some(Party::Account(account)) => account,
         _ => nick.clone(),
     };
     let places = Place::conversation(user.party().nick(), other, nick);
-    // The other may be gone, or have been written in several ways: the client knows the name
-    // that it sent.
+    // The other user may be offline, or its nick may have been written in several ways: the client
+    // knows the name that it sent.
     Some(Reading {
         places,
         since: Timestamp::MIN,
@@ -227,10 +229,10 @@ pub fn readable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Readi
     })
 }
 
-/// From when on the caller may read the channel's history; none if it is not in there.
+/// Returns from when on the caller may read the channel's history; `None` if it is not a member.
 ///
-/// A channel's history begins when it got its name: another of that name, before it, was
-/// others' own. The lobbies are everyone's, and always were.
+/// The history of a channel begins when the channel got its name, because an earlier channel of
+/// that name belonged to others. The lobbies are everyone's, and always were.
 pub fn channel_since(ctx: &Context<'_>, caller: Caller, name: &ChannelName) -> Option<Timestamp> {
     let channel = ctx.state.channel(name)?;
     let member = channel.member(caller.user)?;
@@ -256,7 +258,7 @@ pub fn found(
     query: &HistoryQuery,
     found: Found,
 ) {
-    // The caller may have lost its place in the channel meanwhile.
+    // The caller may have lost access to the channel in the meantime.
     let readable = match query {
         HistoryQuery::Page(_) => readable(ctx, caller, target),
         HistoryQuery::Targets(_) | HistoryQuery::Several(_) | HistoryQuery::Message(_) => None,
@@ -300,8 +302,8 @@ fn target_line(ctx: &Context<'_>, caller: Caller, target: &HistoryTarget) -> Byt
         .render(&ctx.server_tags(), caller.capabilities)
 }
 
-/// The message as it was when it was said. Whom it was for, if it was one alone, goes by the
-/// present nick.
+/// Renders the message as it was sent. The target of a direct message is shown with its current
+/// nick.
 pub fn entry_line(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Bytes {
     let target = entry_target(ctx, caller, entry);
     let head = Line::new(&entry.source, &entry.command).word(&target);
@@ -324,18 +326,19 @@ pub fn entry_line(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> By
         account: entry.account.as_ref().map(AccountName::as_str),
         msgid: Some(&entry.msgid),
         client: &entry.tags,
-        // The entry's own tags hold it.
+        // The entry's own tags contain it.
         bot: false,
     };
     wording.render(&tags, caller.capabilities)
 }
 
-/// The message without its text.
+/// Returns the start of the message's line, without its text.
 pub fn entry_head(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Line {
     Line::new(&entry.source, &entry.command).word(&entry_target(ctx, caller, entry))
 }
 
-/// To whom it was said. What the server did in a conversation goes by the other's nick.
+/// Returns the target of the message. An event in a conversation is shown under the other user's
+/// nick.
 fn entry_target(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> String {
     match &entry.place {
         Place::Channel(name) => name.to_string(),
@@ -351,7 +354,7 @@ fn entry_target(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Stri
     }
 }
 
-/// The nick that the account has now; its name if it is not here.
+/// Returns the current nick of the account, or its name if it is offline.
 pub fn present_nick(ctx: &Context<'_>, party: &Party) -> Nick {
     let account = match party {
         Party::Account(name) => AccountName::parse(name.as_str()).ok(),
@@ -361,7 +364,7 @@ pub fn present_nick(ctx: &Context<'_>, party: &Party) -> Nick {
     user.map_or_else(|| party.nick().clone(), |user| user.nick.clone())
 }
 
-/// The channel, or the present nick of the account of that name.
+/// Returns the channel's name, or the current nick of the account of that name.
 pub fn present_name(ctx: &Context<'_>, name: &str) -> String {
     let nick = Nick::parse(name).map(|nick| present_nick(ctx, &Party::Account(nick)).to_string());
     nick.unwrap_or_else(|_| name.to_owned())

@@ -1,4 +1,4 @@
-//! The channels there are: `LIST`, with the filters that `ELIST` tells of.
+//! `LIST`: the channels, filtered by the conditions of `ELIST`.
 
 use rookery_protocol::numeric::{RPL_LIST, RPL_LISTEND, RPL_LISTSTART};
 use rookery_protocol::{ChannelName, Message};
@@ -22,8 +22,8 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(list),
 }];
 
-/// `LIST [<names, masks and conditions>]`: the channels that meet all conditions and, where there
-/// are names or masks, fit one of them.
+/// Handles `LIST [<names, masks and conditions>]`: lists the channels that meet all conditions and,
+/// if names or masks are given, match one of them.
 pub fn list(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let items = split_list(message.param(0).unwrap_or_default());
     let filters: Vec<Filter> = items.into_iter().map(Filter::new).collect();
@@ -67,14 +67,14 @@ pub fn list(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.reply(caller, RPL_LISTEND, &[], "End of the list");
 }
 
-/// One item of the list that the client gave.
+/// One condition of the client's list.
 enum Filter {
-    /// A name or a mask, in small letters.
+    /// A name or mask, in lower case.
     Name(String),
-    /// Not of that mask.
+    /// Excludes the mask.
     NotName(String),
     Users(Bound),
-    /// Minutes since the channel was made.
+    /// Minutes since the channel was created.
     Created(Bound),
     /// Minutes since the topic was set.
     Topic(Bound),
@@ -100,7 +100,7 @@ impl Bound {
         }
     }
 
-    /// For a time: what is exactly that many minutes ago is older than that.
+    /// Like [`Self::holds`], for an age: exactly that many minutes count as older.
     fn holds_for_age(&self, minutes: i64) -> bool {
         match self {
             Self::Below(bound) => minutes < *bound,

@@ -1,4 +1,5 @@
-//! How far one has read: `MARKREAD`.
+//! `MARKREAD`: up to where a user has read each channel and conversation (IRCv3
+//! `draft/read-marker`). Only the user's own sessions are notified.
 
 use jiff::Timestamp;
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
@@ -25,7 +26,7 @@ pub const COMMANDS: &[Command] = &[Command {
 
 const COMMAND: &str = "MARKREAD";
 
-/// `MARKREAD <channel or nick> [timestamp=<time>]`.
+/// Handles `MARKREAD <channel or nick> [timestamp=<time>]`.
 pub fn markread(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if !caller.has(Capability::ReadMarker) {
         return ctx.unknown_command(
@@ -83,7 +84,7 @@ pub fn markread(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// The channel has another name: whatever was read of it stays read.
+/// Moves everyone's marker when a channel is renamed.
 pub fn rename_markers(ctx: &mut Context<'_>, old: &ChannelName, new: &ChannelName) {
     let (old, folded) = (old.folded(), new.folded());
     if old == folded {
@@ -112,7 +113,8 @@ pub fn rename_markers(ctx: &mut Context<'_>, old: &ChannelName, new: &ChannelNam
     }
 }
 
-/// By which name the marker of that channel or nick is kept; none if it is neither.
+/// Returns the name under which the marker of that channel or nick is stored; `None` if it is
+/// neither.
 fn marker_name(ctx: &Context<'_>, target: &str) -> Option<Box<str>> {
     if let Ok(channel) = ChannelName::parse(target) {
         return Some(channel.folded().into());
@@ -128,7 +130,11 @@ fn marker_name(ctx: &Context<'_>, target: &str) -> Option<Box<str>> {
     )
 }
 
-/// Up to where the user has read; an error if that is neither a channel nor a nick.
+/// Returns up to where the user has read.
+///
+/// # Errors
+///
+/// If the target is neither a channel nor a nick.
 pub fn read_until(
     ctx: &Context<'_>,
     user: UserId,
@@ -143,7 +149,11 @@ pub fn read_until(
     Ok(markers.and_then(|markers| markers.get(&name)))
 }
 
-/// The user has read up to there. Whether that is news.
+/// Records up to where the user has read. Returns whether the marker moved.
+///
+/// # Errors
+///
+/// If the target is neither a channel nor a nick.
 pub fn mark_read(
     ctx: &mut Context<'_>,
     user: UserId,
@@ -151,7 +161,7 @@ pub fn mark_read(
     read_until: Timestamp,
 ) -> Result<bool, NoTarget> {
     let name = marker_name(ctx, target).ok_or(NoTarget)?;
-    // Nobody has read what is not said yet. Times are kept to the millisecond.
+    // Nothing from the future can have been read. Times are stored to the millisecond.
     let read_until = read_until.min(ctx.now()).as_millisecond();
     let read_until =
         Timestamp::from_millisecond(read_until).expect("it was a time before it was cut");
@@ -177,7 +187,7 @@ pub fn mark_read(
     Ok(news)
 }
 
-/// Tells the session how far its user has read, if it wants to know.
+/// Sends the session up to where its user has read, if its client has the capability.
 pub fn send_marker(ctx: &mut Context<'_>, caller: Caller, target: &str) {
     if !caller.has(Capability::ReadMarker) {
         return;
@@ -191,6 +201,6 @@ pub fn send_marker(ctx: &mut Context<'_>, caller: Caller, target: &str) {
     ctx.send(caller, &line);
 }
 
-/// What was named is neither a channel nor a nick.
+/// The target is neither a channel nor a nick.
 #[derive(Debug)]
 pub struct NoTarget;

@@ -1,4 +1,7 @@
-//! What people say: `PRIVMSG`, `NOTICE`, `TAGMSG`.
+//! Messages: `PRIVMSG`, `NOTICE`, `TAGMSG`.
+//!
+//! With history on, a message is stored before anyone receives it; the sender's echo is its
+//! receipt.
 
 use std::borrow::Cow;
 
@@ -52,10 +55,10 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// `PRIVMSG <targets> <text>`, `NOTICE <targets> <text>`.
+/// Handles `PRIVMSG <targets> <text>` and `NOTICE <targets> <text>`.
 pub fn privmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let command = message.command.as_str();
-    // An answer to a notice could go to and fro for ever.
+    // Errors are not sent for a notice, so that programs cannot reply to each other forever.
     let quiet = command == "NOTICE";
     let Some(targets) = message.param(0).filter(|targets| !is_empty_list(targets)) else {
         if !quiet {
@@ -86,7 +89,7 @@ pub fn privmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     to_each(ctx, caller, targets, &said);
 }
 
-/// `TAGMSG <targets>`: tags without a text.
+/// Handles `TAGMSG <targets>`: tags without text.
 pub fn tagmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let targets = message.param(0).unwrap_or_default();
     if is_empty_list(targets) {
@@ -102,7 +105,7 @@ pub fn tagmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     to_each(ctx, caller, targets, &said);
 }
 
-/// A message of several lines to one target, as [`multiline::lines`] takes its text apart.
+/// Sends a multi-line message to one target; [`multiline::lines`] describes the text.
 pub fn say_lines(
     ctx: &mut Context<'_>,
     caller: Caller,
@@ -125,18 +128,18 @@ pub fn say_lines(
     }
 }
 
-/// What is said, before it is known to whom.
+/// A message before its targets are known.
 struct Said<'a> {
     command: &'a str,
-    /// None for tags alone. It may have several lines.
+    /// `None` for a `TAGMSG`. May contain several lines.
     text: Option<&'a str>,
     /// Escaped, as on the wire.
     client_tags: String,
-    /// Whether errors are kept from the sender.
+    /// Whether errors are not sent.
     quiet: bool,
 }
 
-/// The client-only tags, escaped, of whoever may send any.
+/// Returns the client-only tags, escaped, if the client may send any.
 pub fn client_tags(caller: Caller, message: &Message) -> String {
     if message.tags.is_empty() || !caller.has(Capability::MessageTags) {
         return String::new();
@@ -198,9 +201,10 @@ fn to_channel(
     let asks = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
     let ctcp = channel.flags.has(Flag::NoCtcp) && said.text.is_some_and(asks);
     let why = ctcp.then_some("+C: no CTCP but ACTION");
-    // The lobby is everyone's, also of those who only pass by.
-    let at_home = admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
-    if let Some(why) = why.or_else(|| kept_silent(channel, sender, at_home)) {
+    // Visitors may speak in the lobby without joining it.
+    let counts_as_member =
+        admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
+    if let Some(why) = why.or_else(|| kept_silent(channel, sender, counts_as_member)) {
         return Err((
             ERR_CANNOTSENDTOCHAN,
             format!("Cannot send to channel ({why})"),
@@ -224,7 +228,7 @@ fn to_channel(
     let addressed = Addressed {
         target: &shown,
         place: Place::Channel(channel.name.clone()),
-        // So that what was meant for some is never read back by all.
+        // A message to operators only must never be read from the history by everyone.
         mark: status.map(|status| format!("statusmsg={status}")),
         to_self: false,
     };
@@ -281,7 +285,7 @@ fn to_user(
     Ok(())
 }
 
-/// For those who look how busy the server is. Tags alone are nothing said.
+/// Counts the message for activity statistics. A `TAGMSG` is not counted.
 fn count(ctx: &mut Context<'_>, caller: Caller, said: &Said<'_>, channel: Option<&ChannelName>) {
     if said.text.is_none() {
         return;
@@ -293,13 +297,14 @@ fn count(ctx: &mut Context<'_>, caller: Caller, said: &Said<'_>, channel: Option
     }
 }
 
-/// Why the user may not speak there. Whoever is `at_home` there counts as a member.
-pub fn kept_silent(channel: &Channel, user: &User, at_home: bool) -> Option<&'static str> {
+/// Returns why the user may not speak in the channel. A visitor of the lobby counts as a member
+/// (`counts_as_member`).
+pub fn kept_silent(channel: &Channel, user: &User, counts_as_member: bool) -> Option<&'static str> {
     let member = channel.member(user.id);
     if member.is_some_and(|member| member.standing.is_heard()) {
         return None;
     }
-    if member.is_none() && !at_home && channel.flags.has(Flag::NoExternal) {
+    if member.is_none() && !counts_as_member && channel.flags.has(Flag::NoExternal) {
         return Some("+n: only its members can");
     }
     if channel.flags.has(Flag::Moderated) {
@@ -308,14 +313,14 @@ pub fn kept_silent(channel: &Channel, user: &User, at_home: bool) -> Option<&'st
     channel.mutes(user).then_some("+b: you are banned from it")
 }
 
-/// To whom it goes.
+/// Where a message goes.
 struct Addressed<'a> {
     /// As the receivers see it.
     target: &'a str,
     place: Place,
-    /// A tag for the history only.
+    /// A tag that is only stored in the history.
     mark: Option<String>,
-    /// Whether someone talks to themselves.
+    /// Whether the user sends the message to itself.
     to_self: bool,
 }
 
@@ -365,7 +370,7 @@ fn compose(
         bot: sender.is_bot,
         ..ctx.tags_of(sender)
     };
-    // Tags alone mean nothing to whoever cannot read them.
+    // A client that cannot read tags receives no `TAGMSG`.
     let can_read =
         |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
 
@@ -430,7 +435,7 @@ fn compose(
     }
 }
 
-/// Whether tags alone say something that is worth keeping: more than that someone is typing.
+/// Whether a `TAGMSG` is stored: not if it only says that someone is typing.
 fn lasts(client_tags: &str) -> bool {
     let keys = client_tags
         .split(';')
@@ -439,7 +444,7 @@ fn lasts(client_tags: &str) -> bool {
         .any(|key| !key.is_empty() && key != "+typing" && key != "+draft/typing")
 }
 
-/// What the sender hears in place of everything when the message cannot be stored.
+/// Returns what the sender receives if the message cannot be stored.
 fn not_stored(ctx: &Context<'_>, caller: Caller, command: &str, target: &str) -> Delivery {
     let text = "The server could not store your message, so it was not sent; please try again";
     let line = if caller.has(Capability::StandardReplies) {

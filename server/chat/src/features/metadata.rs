@@ -1,4 +1,4 @@
-//! `METADATA`: what users and channels say of themselves, by keys (`draft/metadata-3`).
+//! `METADATA`: keys and values that users and channels publish (IRCv3 `draft/metadata-3`).
 
 pub mod values;
 
@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(metadata),
 }];
 
-/// `METADATA <target> <subcommand> [<parameters>]`.
+/// Handles `METADATA <target> <subcommand> [<parameters>]`.
 pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let [target, subcommand, rest @ ..] = message.params.as_slice() else {
         return;
@@ -89,7 +89,8 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// Whom the target means: `*` is the caller. A secret channel is none for those who are not in it.
+/// Returns what the name stands for; `*` is the caller. A secret channel exists only for its
+/// members.
 fn find(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Bearer> {
     if target == "*" {
         return Some(Bearer::User(caller.user));
@@ -102,7 +103,7 @@ fn find(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Bearer> {
     ctx.state.named(target).map(|user| Bearer::User(user.id))
 }
 
-/// All that it says of itself, as one batch.
+/// Sends all metadata of the target, as one batch.
 pub fn list(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
     let name = values::target_name(ctx, bearer);
     let values = values::of(ctx, bearer).into_iter().flatten();
@@ -196,7 +197,8 @@ fn change(
     }
 }
 
-/// Everyone may say what they like of themselves, and of the channels they run.
+/// Whether the caller may change the metadata: its own, and that of channels where it is an
+/// operator.
 fn may_change(ctx: &Context<'_>, caller: Caller, bearer: &Bearer) -> bool {
     match bearer {
         Bearer::User(user) => *user == caller.user,
@@ -230,7 +232,7 @@ fn subscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
         }
     }
     acknowledge(ctx, caller, RPL_METADATASUBOK, &done, &refused);
-    // What they say by now the client asks for, one channel after the other.
+    // The client requests the current values itself, one channel at a time.
     if done.is_empty() || !caller.has(Capability::Metadata) {
         return;
     }
@@ -275,7 +277,7 @@ fn acknowledge(
     }
 }
 
-/// The keys as words, in as many lines as they take.
+/// Returns the keys as parameters of as many lines as needed.
 fn key_lines(ctx: &Context<'_>, caller: Caller, code: &str, keys: &[String]) -> Vec<Line> {
     let (head, room) = ctx.list_head(caller, code, &[]);
     let lists = fill(keys.iter().map(|key| ["", key.as_str()]), ' ', room);

@@ -1,4 +1,4 @@
-//! Changes of a channel's modes and of its members' modes, and who is notified.
+//! Changes of a channel's modes and of its members' modes, and how members are notified.
 
 use rookery_protocol::ChannelName;
 
@@ -8,10 +8,10 @@ use crate::ids::UserId;
 use crate::line::{Line, MAX_BODY};
 use crate::state::channel::MemberModes;
 
-/// A change of a channel's modes: on or off, the letter, the parameter.
+/// A mode change: whether the mode is set, its letter, and its parameter.
 pub type ModeChange = (bool, char, Option<String>);
 
-/// Tells the channel what the user is that it was not `before`.
+/// Notifies the channel of the modes that the member has and did not have `before`.
 pub fn notify_member_modes(
     ctx: &mut Context<'_>,
     user: UserId,
@@ -58,8 +58,7 @@ pub fn set_member_modes(
     }
 }
 
-/// Has the channel kept as the user has changed it, then shows all members what has changed, in
-/// as few lines as hold it.
+/// Persists the channel, then notifies all members of the changes, in as few lines as possible.
 pub fn notify_modes(ctx: &mut Context<'_>, by: UserId, name: &ChannelName, changes: &[ModeChange]) {
     if changes.is_empty() {
         return;
@@ -96,7 +95,7 @@ pub fn notify_modes(ctx: &mut Context<'_>, by: UserId, name: &ChannelName, chang
                 .fold(line.word(&letters), Line::word)
         };
         if letters.contains('k') {
-            // A key is for those who are here, and not to be read back by others.
+            // A key is sent to the current members, and never stored in the history.
             ctx.send_to_channel(by, name, &change(head.clone()), |_| true);
         } else {
             ctx.send_channel_event(by, name, "MODE", change);

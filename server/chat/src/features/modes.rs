@@ -1,4 +1,4 @@
-//! `MODE`: what a channel allows, who has which part in it, and the one mode of users.
+//! `MODE`: the modes of channels, of their members, and of users.
 
 use rookery_protocol::numeric::{
     ERR_BANLISTFULL, ERR_CHANOPRIVSNEEDED, ERR_INVALIDMODEPARAM, ERR_NOSUCHNICK,
@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(mode),
 }];
 
-/// `MODE <target> [<changes> [<parameters>]]`.
+/// Handles `MODE <target> [<changes> [<parameters>]]`.
 pub fn mode(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let target = message.param(0).unwrap_or_default();
     if !target.starts_with('#') {
@@ -118,7 +118,7 @@ fn user_mode(ctx: &mut Context<'_>, caller: Caller, target: &str, changes: Optio
     }
 }
 
-/// Tells the modes of the channel. Its key is told to its members only.
+/// Replies with the modes of the channel. The key is sent to members only.
 fn show(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     let Some(channel) = ctx.state.channel(name) else {
         return;
@@ -153,7 +153,7 @@ fn show(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     ctx.reply_words(caller, RPL_CREATIONTIME, &[name.as_str(), &created]);
 }
 
-/// The numerics of an entry of the list and of its end.
+/// Returns the numerics of an entry of the list and of its end.
 fn numerics(list: List) -> (&'static str, &'static str) {
     match list {
         List::Bans => (RPL_BANLIST, RPL_ENDOFBANLIST),
@@ -162,17 +162,16 @@ fn numerics(list: List) -> (&'static str, &'static str) {
     }
 }
 
-/// One `MODE` on a channel while it is worked through.
+/// The processing of one `MODE` on a channel.
 struct Changing<'t, 'a> {
     ctx: &'t mut Context<'a>,
     caller: Caller,
     name: ChannelName,
     /// What has changed.
     done: Vec<ModeChange>,
-    /// Whether the caller was told that it may not.
+    /// Whether the caller was told that it lacks permission.
     refused: bool,
-    /// The lists that were shown, and the letters that are none of a mode: one line asks for each
-    /// once.
+    /// The lists that were sent, and unknown letters: each is answered once per line.
     answered: Vec<char>,
 }
 
@@ -219,7 +218,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                         self.set_key(key);
                     }
                 }
-                // Whoever takes the key away need not know it.
+                // The key may be removed without naming it.
                 'k' => {
                     let _ = parameters.next();
                     self.change(|channel| {
@@ -258,7 +257,7 @@ impl<'t, 'a> Changing<'t, 'a> {
         mode_changes::notify_modes(ctx, caller.user, &name, &done);
     }
 
-    /// Whether the letter was not answered before.
+    /// Whether the letter has not been answered before.
     fn is_first(&mut self, letter: char) -> bool {
         let is_first = !self.answered.contains(&letter);
         if is_first {
@@ -267,7 +266,7 @@ impl<'t, 'a> Changing<'t, 'a> {
         is_first
     }
 
-    /// A parameter that a change cannot do without.
+    /// Returns the parameter, or replies that the mode needs one.
     fn parameter<'p>(&mut self, letter: char, given: Option<&'p str>) -> Option<&'p str> {
         if given.is_none() && self.may() {
             self.invalid(letter, "*", "That mode needs a parameter");
@@ -275,7 +274,7 @@ impl<'t, 'a> Changing<'t, 'a> {
         given
     }
 
-    /// Whether the caller may change anything; otherwise it is told so, once.
+    /// Whether the caller may change anything; if not, replies so, once.
     fn may(&mut self) -> bool {
         let Some(channel) = self.ctx.state.channel(&self.name) else {
             return false;
@@ -292,7 +291,7 @@ impl<'t, 'a> Changing<'t, 'a> {
         allowed
     }
 
-    /// Makes a change, if the caller may; `change` gives it back if it was one.
+    /// Makes a change if the caller may. `change` returns it if the state changed.
     fn change(&mut self, change: impl FnOnce(&mut Channel) -> Option<ModeChange>) {
         if self.may()
             && let Some(channel) = self.ctx.state.channel_mut(&self.name)
@@ -363,7 +362,7 @@ impl<'t, 'a> Changing<'t, 'a> {
         }
     }
 
-    /// The member of that nick; otherwise the caller is told.
+    /// Returns the member of that nick, or replies that there is none.
     fn member(&mut self, nick: &str) -> Option<(UserId, String, Member)> {
         let Some(user) = self.ctx.state.named(nick) else {
             self.ctx
@@ -389,8 +388,8 @@ impl<'t, 'a> Changing<'t, 'a> {
         Some((id, nick, member))
     }
 
-    /// The founder hands the channel on (`+q` somebody) or gives it up (`-q` itself). One that
-    /// nobody owns is an operator's to give, itself included.
+    /// Transfers the channel (`+q` and a member) or gives it up (`-q` and the founder itself). An
+    /// operator may give a channel without an owner to anyone in it, itself included.
     fn change_founder(&mut self, on: bool, nick: &str) {
         if !self.may() {
             return;

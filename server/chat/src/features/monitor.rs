@@ -1,4 +1,4 @@
-//! Watching for nicks to come and go: `MONITOR`.
+//! `MONITOR`: notifies sessions when nicks connect and disconnect.
 
 use rookery_protocol::numeric::{
     ERR_ERRONEUSNICKNAME, ERR_MONLISTFULL, RPL_ENDOFMONLIST, RPL_MONLIST, RPL_MONOFFLINE,
@@ -27,7 +27,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(monitor),
 }];
 
-/// `MONITOR + <nicks>`, `MONITOR - <nicks>`, `MONITOR C`, `MONITOR L`, `MONITOR S`.
+/// Handles `MONITOR + <nicks>`, `MONITOR - <nicks>`, `MONITOR C`, `MONITOR L` and `MONITOR S`.
 pub fn monitor(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let targets = message.param(1).map(split_list);
     match (
@@ -65,7 +65,7 @@ pub fn monitor(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// Tells those who watch for the user that it is here.
+/// Notifies those who monitor the user's nick that it is online.
 pub fn announce_online(ctx: &mut Context<'_>, user: UserId) {
     let user = ctx.state.user(user);
     let source = user.source.to_string();
@@ -78,7 +78,7 @@ pub fn announce_online(ctx: &mut Context<'_>, user: UserId) {
     }
 }
 
-/// Tells those who watch for the nick that nobody has it.
+/// Notifies those who monitor the nick that it is offline.
 pub fn announce_offline(ctx: &mut Context<'_>, nick: &Nick) {
     announce(ctx, nick, RPL_MONOFFLINE, nick.as_str());
 }

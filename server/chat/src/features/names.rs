@@ -1,4 +1,4 @@
-//! Who is in a channel and what it is about: `NAMES`, and what follows a `JOIN`.
+//! `NAMES`, and what a session receives about a channel after `JOIN`.
 
 use rookery_protocol::numeric::{RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICWHOTIME};
 use rookery_protocol::{Capability, ChannelName, Message};
@@ -23,9 +23,9 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(names),
 }];
 
-/// `NAMES [<channels>]`.
+/// Handles `NAMES [<channels>]`.
 pub fn names(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    // Without a channel there is too much to tell.
+    // Without a channel, the list of all would be too long, so it is empty.
     let asked = message
         .param(0)
         .filter(|asked| !asked.is_empty())
@@ -38,7 +38,7 @@ pub fn names(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     end(ctx, caller, asked);
 }
 
-/// What a session hears of a channel that its user has just come into.
+/// Sends the session what it needs to know of a channel that its user has joined.
 pub fn describe(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     topic(ctx, caller, name);
     markread::send_marker(ctx, caller, name.as_str());
@@ -48,7 +48,7 @@ pub fn describe(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     }
 }
 
-/// Tells the topic, if there is one.
+/// Sends the topic; returns whether there is one.
 pub fn topic(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) -> bool {
     let Some(topic) = ctx
         .state

@@ -1,4 +1,4 @@
-//! What a user is called: `NICK`, `SETNAME`.
+//! `NICK` and `SETNAME`: the nick and the real name of a user.
 
 use rookery_protocol::numeric::{
     ERR_ERRONEUSNICKNAME, ERR_NICKNAMEINUSE, ERR_NONICKNAMEGIVEN, ERR_UNKNOWNERROR,
@@ -33,7 +33,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// `NICK <nick>`.
+/// Handles `NICK <nick>`.
 pub fn nick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
         return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
@@ -70,7 +70,7 @@ pub fn nick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     rename(ctx, caller.user, nick);
 }
 
-/// `SETNAME <real name>`.
+/// Handles `SETNAME <real name>`.
 pub fn setname(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let name = message.param(0).unwrap_or_default();
     if name.is_empty() || name.len() > lengths::REALNAME {
@@ -83,7 +83,7 @@ pub fn setname(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.send_to_followers(caller.user, &line, Capability::Setname, None);
 }
 
-/// Gives the user another nick before all eyes.
+/// Renames the user, and notifies everyone who sees it.
 pub fn rename(ctx: &mut Context<'_>, user: UserId, nick: Nick) {
     let line = ctx.user_line(user, "NICK").word(nick.as_str());
     let peers = ctx.state.peers(user);

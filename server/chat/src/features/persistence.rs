@@ -1,4 +1,4 @@
-//! Channels that last: what is kept of them, and how they come back.
+//! Which changes of channels are persisted.
 
 use crate::context::Context;
 use crate::event::Output;
@@ -6,8 +6,8 @@ use crate::state::channel::Channel;
 use rookery_protocol::ChannelName;
 use rookery_record::Change;
 
-/// Has the channel kept as it is now, if somebody owns it. To be called before what has changed
-/// is shown.
+/// Persists the channel as it is now, if it has an owner. Must precede the lines that announce the
+/// change.
 pub fn persist_channel(ctx: &mut Context<'_>, name: &ChannelName) {
     if let Some(lasting) = ctx.state.channel(name).and_then(Channel::lasting) {
         ctx.out
@@ -15,7 +15,7 @@ pub fn persist_channel(ctx: &mut Context<'_>, name: &ChannelName) {
     }
 }
 
-/// The channel is no more, or goes by another name: nothing of one of that name is kept.
+/// Deletes the persisted channel: it was removed, renamed or given up.
 pub fn forget_channel(ctx: &mut Context<'_>, name: &ChannelName) {
     ctx.out
         .push(Output::Persist(Box::new(Change::ChannelGone(name.clone()))));

@@ -1,5 +1,5 @@
-//! Playback as ZNC has it (znc.in/playback): what was said since a time is asked for by a message
-//! to `*playback`.
+//! Playback as in ZNC (znc.in/playback): a client requests what was sent since a time with a
+//! message to `*playback`.
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use rookery_protocol::ChannelName;
@@ -10,17 +10,17 @@ use crate::event::{HistoryQuery, Purpose};
 use crate::features::{history, replay};
 use crate::params::split_list;
 
-/// Whom the client writes to. Nobody can be called that.
+/// The target of the requests. It is not a valid nick.
 const NAME: &str = "*playback";
 
 const USAGE: &str = "PLAY <channels and nicks, or *> [<from> [<to>]], times in seconds since 1970";
 
-/// Whether a message to that target asks for playback.
+/// Whether a message to that target requests playback.
 pub fn is_meant(target: &str) -> bool {
     target.eq_ignore_ascii_case(NAME)
 }
 
-/// `PLAY <targets or *> [<from> [<to>]]`.
+/// Handles `PLAY <targets or *> [<from> [<to>]]`.
 pub fn ask(ctx: &mut Context<'_>, caller: Caller, text: &str) {
     let Some(query) = read(ctx, caller, text) else {
         return ctx.notice(caller, USAGE);
@@ -55,7 +55,7 @@ fn read(ctx: &Context<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
             .as_ref()
             .filter(|_| all)
             .map(|own| own.name.to_nick()),
-        // That moment counts.
+        // The moment itself is included.
         after: from
             .flatten()
             .and_then(|from| from.checked_sub(SignedDuration::from_millis(1)).ok())
@@ -68,7 +68,7 @@ fn read(ctx: &Context<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
     })
 }
 
-/// Seconds since 1970, with a fraction; to the millisecond, as the times that clients know.
+/// Parses seconds since 1970, with a fraction; to the millisecond, the precision of the `time` tag.
 fn seconds(text: &str) -> Option<Timestamp> {
     let seconds: f64 = text.parse().ok()?;
     let duration = SignedDuration::try_from_secs_f64(seconds).ok()?;
@@ -78,7 +78,7 @@ fn seconds(text: &str) -> Option<Timestamp> {
         .ok()
 }
 
-/// Sends what was found for a `PLAY`; `None` if the store failed.
+/// Sends what was found for a `PLAY`; `found` is `None` if the store failed.
 pub fn found(
     ctx: &mut Context<'_>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! The end of sessions and users: `QUIT`.
+//! The end of sessions and users, and `QUIT`.
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(quit),
 }];
 
-/// `QUIT [<reason>]`: ends this session; the user stays as long as it has another.
+/// Handles `QUIT [<reason>]`: ends this session. The user stays as long as it has another.
 pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let reason = match message.param(0).filter(|reason| !reason.is_empty()) {
         Some(reason) => format!("Quit: {}", truncate(reason, lengths::QUIT - "Quit: ".len())),
@@ -30,7 +30,7 @@ pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     close_session(ctx, caller, &reason);
 }
 
-/// The connection is no more.
+/// Handles the end of a connection.
 pub fn disconnected(
     ctx: &mut Context<'_>,
     session: SessionId,
@@ -47,7 +47,7 @@ pub fn disconnected(
     }
 }
 
-/// The client wants to go: its session ends, and its user with it if it was the last.
+/// Ends the caller's session, and its user if this was the last one.
 pub fn close_session(ctx: &mut Context<'_>, caller: Caller, reason: &str) {
     let leaving = closing_session(ctx, caller);
     catch_up::leave_device(ctx, caller.session, false);
@@ -55,8 +55,8 @@ pub fn close_session(ctx: &mut Context<'_>, caller: Caller, reason: &str) {
     end_session(ctx, caller.session, leaving, reason);
 }
 
-/// Takes the session away from its user, and the user from the others if it was the last; but
-/// for one who is always on.
+/// Removes the session from its user. The user quits if this was its last session, unless it is
+/// always on.
 pub fn remove_session(
     ctx: &mut Context<'_>,
     session: SessionId,
@@ -75,7 +75,7 @@ pub fn remove_session(
     }
 }
 
-/// Takes the user away; those who shared a channel with it see it quit.
+/// Removes the user, and notifies everyone who shares a channel with it.
 pub fn quit_user(ctx: &mut Context<'_>, user: UserId, reason: &str, why: DisconnectReason) {
     let mut peers = ctx.state.peers(user);
     peers.retain(|peer| *peer != user);
@@ -90,7 +90,7 @@ pub fn quit_user(ctx: &mut Context<'_>, user: UserId, reason: &str, why: Disconn
     monitor::announce_offline(ctx, &user.nick);
 }
 
-/// Has the session's connection closed after a last line. It is remembered until it is gone.
+/// Has the session's connection closed after a last line, and remembers it until it is closed.
 pub fn end_session(ctx: &mut Context<'_>, session: SessionId, leaving: ClosingSession, last: &str) {
     ctx.out.push(Output::End {
         session,
@@ -99,7 +99,7 @@ pub fn end_session(ctx: &mut Context<'_>, session: SessionId, leaving: ClosingSe
     ctx.state.leaving.insert(session, leaving);
 }
 
-/// What is remembered of a session that is about to be ended.
+/// Returns what is remembered of a session that is about to be ended.
 pub fn closing_session(ctx: &Context<'_>, caller: Caller) -> ClosingSession {
     let user = ctx.state.user(caller.user);
     let session = ctx
@@ -114,7 +114,7 @@ pub fn closing_session(ctx: &Context<'_>, caller: Caller) -> ClosingSession {
     }
 }
 
-/// One of the sessions that the ticket waits for is gone.
+/// Answers the ticket if this was the last session that it was waiting for.
 fn connection_closed(ctx: &mut Context<'_>, ticket: Ticket) {
     let Some(due) = ctx.state.due.get_mut(&ticket) else {
         return;

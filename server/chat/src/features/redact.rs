@@ -1,5 +1,7 @@
-//! Taking a message back: `REDACT`. The message is looked up outside of the core; what follows is
-//! in [`crate::redaction`].
+//! `REDACT`: deletes messages (IRCv3 `draft/message-redaction`).
+//!
+//! The message is looked up outside the core; [`found`] continues when it arrives. An operator of
+//! the control plane can redact messages too.
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, Capability, Message};
@@ -27,7 +29,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(redact),
 }];
 
-/// `REDACT <target> <msgid> [<reason>]`.
+/// Handles `REDACT <target> <msgid> [<reason>]`.
 pub fn redact(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if !caller.has(Capability::MessageRedaction) {
         let text = "REDACT needs the capability draft/message-redaction";
@@ -49,18 +51,17 @@ pub fn redact(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.fetch(caller, purpose, HistoryQuery::Message(msgid.to_owned()));
 }
 
-/// A message that is being redacted.
+/// A request to redact a message.
 pub struct Redaction<'a> {
     pub target: &'a str,
     pub msgid: &'a str,
     pub reason: Option<&'a str>,
 }
 
-/// Why a message stays: the code of the specification, what else stands behind it, and a text.
+/// Why a message is not deleted: the code, an additional parameter, and a text.
 type Refusal = (&'static str, Option<String>, &'static str);
 
-/// Where the messages are that the caller may redact one of; none if it may not even know of
-/// any.
+/// Returns the places whose messages the caller may redact; `None` if it must not know of any.
 pub fn redactable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Reading> {
     let name = match target.strip_prefix(['@', '+']) {
         Some(name) if name.starts_with('#') => name,
@@ -69,18 +70,17 @@ pub fn redactable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Rea
     history::readable(ctx, caller, name)
 }
 
-/// There is nothing that the caller could redact.
+/// Replies that there is nothing the caller could redact.
 pub fn no_such_target(ctx: &mut Context<'_>, caller: Caller, target: &str) {
     let text =
         "You cannot delete messages from there: you are not in that channel, or not signed in";
     ctx.fail(caller, "REDACT", "INVALID_TARGET", &[target], text);
 }
 
-/// The message that the caller wants to take back was looked up. Whatever follows has one
-/// answer for the caller.
+/// Redacts the message that was looked up, or replies why not.
 pub fn found(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, found: Found) {
     let &Redaction { target, msgid, .. } = redaction;
-    // The caller may have lost its place in the channel meanwhile.
+    // The caller may have lost access to the channel in the meantime.
     let Some(readable) = redactable(ctx, caller, target) else {
         return no_such_target(ctx, caller, target);
     };
@@ -98,8 +98,8 @@ pub fn found(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, f
     }
 }
 
-/// The message, if the caller may take it back: its own, or any in a channel that it is an
-/// operator of.
+/// Returns the message if the caller may redact it: its own, or any in a channel where it is an
+/// operator.
 fn may_redact(
     ctx: &Context<'_>,
     caller: Caller,
@@ -130,7 +130,7 @@ fn may_redact(
         Place::Direct { .. } => false,
     };
     if !own && !operator {
-        // What was for those with a status only is not known to the others.
+        // A message to operators only must not become known to others.
         let hidden = message.status().is_some();
         return Err(if hidden {
             unknown
@@ -162,7 +162,7 @@ fn may_redact(
     Ok(message)
 }
 
-/// The redaction is stored, and then seen; the caller's own copy is its receipt.
+/// Stores the redaction and then sends it; the caller's own copy is its receipt.
 fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, message: &HistoryEntry) {
     let &Redaction {
         target,
@@ -215,8 +215,8 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
     ctx.out.store(Box::new(entry), then, Some(receipt), refusal);
 }
 
-/// Messages that an operator of the control plane has redacted, each with the mark that stays
-/// of it, are shown as such to those who are here. They are of one author.
+/// Sends the redactions by an operator of the control plane to those who are online: each message
+/// with the entry that replaces it. All are of one author.
 pub fn notify_redacted_by_operator(
     ctx: &mut Context<'_>,
     ticket: Ticket,
@@ -258,7 +258,7 @@ pub fn notify_redacted_by_operator(
     ctx.answer(ticket, Answer::Done);
 }
 
-/// The users who heard the message, or would have.
+/// Returns the online users who received the message, or would have.
 fn audience<'c>(ctx: &'c Context<'_>, message: &HistoryEntry) -> Vec<&'c User> {
     match &message.place {
         Place::Channel(name) => {
@@ -293,7 +293,7 @@ fn audience<'c>(ctx: &'c Context<'_>, message: &HistoryEntry) -> Vec<&'c User> {
     }
 }
 
-/// The redaction for those who can read it, among the sessions that pass.
+/// Returns the redaction for the clients that understand it, among the sessions that pass.
 fn redaction_deliveries(
     ctx: &Context<'_>,
     message: &HistoryEntry,
@@ -331,8 +331,8 @@ fn redaction_deliveries(
     }
 }
 
-/// As the user sees it: under the target that the message had. What the server takes back in a
-/// conversation is shown under the other's nick, by which a client knows the conversation.
+/// Returns the line as the user sees it: with the target that the message had. A redaction by the
+/// server in a conversation shows the other user's nick, under which clients list the conversation.
 fn redaction_line(
     ctx: &Context<'_>,
     message: &HistoryEntry,
@@ -357,8 +357,8 @@ fn redaction_line(
     line.rest(&entry.text)
 }
 
-/// A notice for those who cannot read redactions. Whoever cannot read tags alone never saw a
-/// message of them.
+/// Returns a notice for the clients that do not understand redactions. They never received a
+/// `TAGMSG`, so its redaction is not sent.
 fn notice_deliveries(ctx: &Context<'_>, message: &HistoryEntry, text: &str) -> Vec<Delivery> {
     if message.command == "TAGMSG" {
         return Vec::new();
@@ -396,7 +396,7 @@ fn with_reason(text: String, reason: Option<&str>) -> String {
     }
 }
 
-/// How long ago that was, in the largest unit that fits.
+/// Returns how long ago that was, in the largest unit that fits.
 fn ago(now: Timestamp, at: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs().max(0);
     let (count, unit) = match seconds {

@@ -1,4 +1,4 @@
-//! A channel's new name: `RENAME`.
+//! `RENAME`: changes the name of a channel (IRCv3 `draft/channel-rename`).
 
 use rookery_protocol::numeric::ERR_CHANOPRIVSNEEDED;
 use rookery_protocol::{Capability, ChannelName, Message};
@@ -22,7 +22,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(rename),
 }];
 
-/// `RENAME <channel> <new name> [<reason>]`: everything else of the channel stays as it is.
+/// Handles `RENAME <channel> <new name> [<reason>]`. Everything else about the channel stays.
 pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(old) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
         return;
@@ -90,14 +90,13 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.send_to_channel(caller.user, &new, &line, |session| {
         session.capabilities.has(Capability::ChannelRename)
     });
-    // A client that does not know of new names takes letter case for no difference.
+    // To a client without the capability, a change of letter case is no change.
     if old != new {
         show_as_move(ctx, &old, &new, reason);
     }
 }
 
-/// To sessions that cannot take it otherwise, it looks as if their user left one channel and came
-/// into another.
+/// Shows the rename as `PART` and `JOIN` to sessions without the capability.
 fn show_as_move(ctx: &mut Context<'_>, old: &ChannelName, new: &ChannelName, reason: &str) {
     let Some(channel) = ctx.state.channel(new) else {
         return;

@@ -1,4 +1,4 @@
-//! Replays what was said earlier to a session, in batches.
+//! Sends earlier messages to a session that missed them or asked for them.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ use crate::features::history;
 use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
 use crate::multiline::is_multiline;
 
-/// Shows what was said in several channels and conversations, each in a batch of its own, and
-/// no more than the session has room for.
+/// Sends what was said in several channels and conversations, each in a batch of its own, up to
+/// what fits the session's send queue.
 pub fn send_several(
     ctx: &mut Context<'_>,
     caller: Caller,
@@ -20,12 +20,12 @@ pub fn send_several(
 ) {
     let mut room = match ctx.settings.sendq_bytes {
         0 => usize::MAX,
-        // The other half is for what is said meanwhile.
+        // The other half is for new messages.
         bytes => bytes / 2,
     };
     let mut is_cut = false;
     for (name, entries) in found {
-        // The caller may have lost its place in the channel meanwhile.
+        // The caller may have lost access to the channel in the meantime.
         let Some(readable) = history::readable(ctx, caller, &name) else {
             continue;
         };
@@ -58,7 +58,8 @@ pub fn send_several(
     }
 }
 
-/// A message that is shown later than it was said: the text tells when to whom no tag does.
+/// Renders a message that is sent later than it was written. Without `server-time`, its time is put
+/// in the text.
 fn replayed(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Vec<Bytes> {
     if caller.has(Capability::ServerTime) {
         return vec![history::entry_line(ctx, caller, entry)];

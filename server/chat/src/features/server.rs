@@ -1,5 +1,5 @@
-//! The server about itself: `PING`, `MOTD`, `LUSERS`, `VERSION`, `TIME`, `INFO`, `CAP`, and what
-//! every session hears first.
+//! Commands about the server: `PING`, `MOTD`, `LUSERS`, `VERSION`, `TIME`, `INFO`, `CAP`, and what
+//! every session receives first.
 
 use bytes::Bytes;
 use rookery_protocol::numeric::{
@@ -133,14 +133,14 @@ pub const COMMANDS: &[Command] = &[
 /// The server's name and version.
 const VERSION: &str = concat!("rookeryd-", env!("CARGO_PKG_VERSION"));
 
-/// The modes of users and of channels, and those of channels that take a parameter.
+/// The modes of users, of channels, and those of channels that take a parameter.
 const USER_MODES: &str = "Bi";
 
 const CHANNEL_MODES: &str = "CbeIiklmnoqstv";
 
 const PARAMETER_MODES: &str = "beIkloqv";
 
-/// What every new session hears first: 001 to 005, the counts, the message of the day.
+/// Sends what every new session receives first: 001 to 005, the counts, the message of the day.
 pub fn burst(ctx: &mut Context<'_>, caller: Caller) {
     let user = ctx.state.user(caller.user);
     let source = user.source.to_string();
@@ -184,12 +184,12 @@ pub fn burst(ctx: &mut Context<'_>, caller: Caller) {
     message_of_the_day(ctx, caller);
 }
 
-/// `ISUPPORT`.
+/// Handles `ISUPPORT`.
 pub fn isupport(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     show_isupport(ctx, caller);
 }
 
-/// What the server supports; as one batch for those who know `draft/extended-isupport`.
+/// Sends the `ISUPPORT` tokens; as a batch to clients with `draft/extended-isupport`.
 fn show_isupport(ctx: &mut Context<'_>, caller: Caller) {
     let lines: Vec<Bytes> = isupport::lines(ctx.settings)
         .map(|tokens| {
@@ -210,7 +210,7 @@ fn show_isupport(ctx: &mut Context<'_>, caller: Caller) {
     }
 }
 
-/// `LUSERS`.
+/// Handles `LUSERS`.
 pub fn lusers(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     counts(ctx, caller);
 }
@@ -246,7 +246,7 @@ fn counts(ctx: &mut Context<'_>, caller: Caller) {
     }
 }
 
-/// `MOTD`.
+/// Handles `MOTD`.
 pub fn motd(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     message_of_the_day(ctx, caller);
 }
@@ -268,7 +268,7 @@ fn message_of_the_day(ctx: &mut Context<'_>, caller: Caller) {
     ctx.reply(caller, RPL_ENDOFMOTD, &[], "End of the message of the day");
 }
 
-/// `LINKS`: a server of this kind stands alone.
+/// Handles `LINKS`: this server is never linked to others.
 pub fn links(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     ctx.reply(
         caller,
@@ -278,7 +278,7 @@ pub fn links(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     );
 }
 
-/// `PING <token>`.
+/// Handles `PING <token>`.
 pub fn ping(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let server = &ctx.settings.server_name;
     let line = Line::new(server, "PONG")
@@ -287,10 +287,10 @@ pub fn ping(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.send(caller, &line);
 }
 
-/// `PONG`: the connection keeps track of those.
+/// Handles `PONG`, which the connection has already counted as a sign of life.
 pub fn pong(_: &mut Context<'_>, _: Caller, _: &Message) {}
 
-/// `VERSION`.
+/// Handles `VERSION`.
 pub fn version(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     let server = ctx.settings.server_name.clone();
     ctx.reply(
@@ -302,7 +302,7 @@ pub fn version(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     show_isupport(ctx, caller);
 }
 
-/// `TIME`.
+/// Handles `TIME`.
 pub fn time(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     let server = ctx.settings.server_name.clone();
     let now = ctx.now();
@@ -315,7 +315,7 @@ pub fn time(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     );
 }
 
-/// `INFO`.
+/// Handles `INFO`.
 pub fn info(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     let started = ctx.state.started_at.strftime("%Y-%m-%d %H:%M:%S UTC");
     let lines = [
@@ -330,7 +330,7 @@ pub fn info(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     ctx.reply(caller, RPL_ENDOFINFO, &[], "End of INFO");
 }
 
-/// `USER`, `PASS`: too late for those.
+/// Handles `USER` and `PASS`, which are valid only before registration.
 pub fn already_registered(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     ctx.reply(
         caller,
@@ -347,7 +347,7 @@ pub fn refuse_operator_command(ctx: &mut Context<'_>, caller: Caller, command: &
     ctx.reply(caller, ERR_NOPRIVILEGES, &[], &text);
 }
 
-/// `CAP`: the negotiation may go on after admission.
+/// Handles `CAP`, which may follow admission too.
 pub fn cap(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let settings = ctx.settings;
     let nick = ctx.state.user(caller.user).nick.clone();

@@ -1,4 +1,4 @@
-//! Who is who: `WHO`, `WHOIS`, `WHOWAS`, `ISON`, `USERHOST`.
+//! Information about users: `WHO`, `WHOIS`, `WHOWAS`, `ISON`, `USERHOST`.
 
 use rookery_protocol::numeric::{
     ERR_NONICKNAMEGIVEN, ERR_NOSUCHNICK, ERR_WASNOSUCHNICK, RPL_AWAY, RPL_ENDOFWHO, RPL_ENDOFWHOIS,
@@ -70,14 +70,14 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// A search by mask walks over all users.
+/// Returns the weight of a `WHO`: a search by mask walks over all users.
 fn who_weight(message: &Message) -> u32 {
     let asked = message.param(0).unwrap_or_default();
     let is_search = asked.is_empty() || !asked.starts_with('#') && mask::is_mask(asked);
     if is_search { 10 } else { 1 }
 }
 
-/// `WHO [<channel, nick or mask> [[o][%<fields>[,<token>]]]]`.
+/// Handles `WHO [<channel, nick or mask> [[o][%<fields>[,<token>]]]]`.
 pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let asked = message
         .param(0)
@@ -92,7 +92,7 @@ pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             |(flags, fields)| (flags, Some(Fields::new(fields))),
         );
     let found = if flags.contains('o') {
-        // No operator of the server is ever on the chat port.
+        // Operators of the server are never on the chat port.
         Vec::new()
     } else if let Ok(name) = ChannelName::parse(asked) {
         in_channel(ctx, caller, &name)
@@ -112,19 +112,19 @@ pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.reply(caller, RPL_ENDOFWHO, &[asked], "End of WHO");
 }
 
-/// A user that `WHO` has found, and in which channel.
+/// A user that `WHO` has found, and the channel.
 pub struct Found<'s> {
     pub user: &'s User,
     place: Option<(&'s ChannelName, Member)>,
 }
 
 impl Found<'_> {
-    /// The channel, if one was asked for.
+    /// Returns the channel, or `*`.
     pub fn channel(&self) -> &str {
         self.place.map_or("*", |(channel, _)| channel.as_str())
     }
 
-    /// Here or gone, a bot or not, and the part in the channel.
+    /// Returns the flags: `H` or `G` (away), `B` for a bot, and the prefixes in the channel.
     pub fn flags(&self, caller: Caller) -> String {
         let here = if self.user.away.is_some() { "G" } else { "H" };
         let bot = if self.user.is_bot { "B" } else { "" };
@@ -157,7 +157,7 @@ fn in_channel<'t>(ctx: &'t Context<'_>, caller: Caller, name: &ChannelName) -> V
         .collect()
 }
 
-/// A nick finds its user; a mask finds those whom the caller may see.
+/// Returns the user of that nick, or those who match the mask and whom the caller may see.
 fn by_mask<'t>(ctx: &'t Context<'_>, caller: Caller, asked: &str) -> Vec<Found<'t>> {
     if !mask::is_mask(asked) {
         return ctx
@@ -205,7 +205,7 @@ fn line(ctx: &Context<'_>, caller: Caller, found: &Found<'_>) -> Line {
     line.text(&format!("0 {}", user.realname))
 }
 
-/// `WHOIS [<server>] <nick>`.
+/// Handles `WHOIS [<server>] <nick>`.
 pub fn whois(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let asked = message
         .params
@@ -302,8 +302,8 @@ fn describe(ctx: &mut Context<'_>, caller: Caller, id: UserId) {
     );
 }
 
-/// The channels of the user that the caller may know of. Where an invisible user is, only its
-/// fellows know.
+/// Returns the channels of the user that the caller may know of. Of an invisible user, these are
+/// the channels they share.
 fn shown_channels(ctx: &Context<'_>, caller: Caller, user: &User) -> Vec<String> {
     user.channels()
         .iter()
@@ -322,7 +322,7 @@ fn shown_channels(ctx: &Context<'_>, caller: Caller, user: &User) -> Vec<String>
         .collect()
 }
 
-/// `WHOWAS <nick> [<count>]`.
+/// Handles `WHOWAS <nick> [<count>]`.
 pub fn whowas(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
         return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
@@ -373,7 +373,7 @@ pub fn whowas(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.reply(caller, RPL_ENDOFWHOWAS, &[asked], "End of WHOWAS");
 }
 
-/// `ISON <nicks>`.
+/// Handles `ISON <nicks>`.
 pub fn ison(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let asked = message
         .params
@@ -388,7 +388,7 @@ pub fn ison(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.reply(caller, RPL_ISON, &[], &here);
 }
 
-/// `USERHOST <nicks>`.
+/// Handles `USERHOST <nicks>`.
 pub fn userhost(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let here: Vec<String> = message
         .params
@@ -402,23 +402,23 @@ pub fn userhost(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.reply(caller, RPL_USERHOST, &[], &here.join(" "));
 }
 
-/// In the order in which they are answered.
+/// In the order in which they are sent.
 const FIELDS: &str = "tcuihsnfdlaor";
 
-/// The most characters of a token.
+/// The maximum length of a token.
 const TOKEN: usize = 3;
 
-/// In the place of an address: where users really are is nobody's business.
+/// Sent in place of an address: the addresses of users are private.
 const HIDDEN_ADDRESS: &str = "255.255.255.255";
 
-/// What the caller wants to know of each user.
+/// The fields that the caller asks for (WHOX).
 pub struct Fields<'m> {
     asked: &'m str,
     token: &'m str,
 }
 
 impl<'m> Fields<'m> {
-    /// From what follows the `%`: `<fields>[,<token>]`.
+    /// Parses what follows the `%`: `<fields>[,<token>]`.
     pub fn new(text: &'m str) -> Self {
         let (asked, token) = text.split_once(',').unwrap_or((text, "0"));
         let is_token =
@@ -429,7 +429,7 @@ impl<'m> Fields<'m> {
         }
     }
 
-    /// The reply about one user.
+    /// Returns the reply about one user.
     pub fn line(&self, ctx: &Context<'_>, caller: Caller, found: &Found<'_>) -> Line {
         let user = found.user;
         let idle = (ctx.now().as_second() - user.active_at.as_second())

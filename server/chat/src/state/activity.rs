@@ -2,28 +2,28 @@
 
 use jiff::Timestamp;
 
-/// The slots of a count.
+/// The number of slots of a count.
 const SLOTS: usize = 6;
-/// How long each of them counts: together, about a minute.
+/// How long each slot counts. Together they make about a minute.
 const SLOT_SECONDS: i64 = 10;
 
-/// How many messages there were in the last minute, or up to ten seconds less.
+/// The number of messages in the last 50 to 60 seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Recent {
     slots: [u32; SLOTS],
-    /// Which slot counts now, in slots since 1970.
+    /// The current slot, in slots since 1970.
     now: i64,
 }
 
 impl Recent {
-    /// One more.
+    /// Counts one message.
     pub fn add(&mut self, now: Timestamp) {
         self.turn_to(now);
         let slot = &mut self.slots[place(self.now)];
         *slot = slot.saturating_add(1);
     }
 
-    /// How many.
+    /// Returns the number of messages.
     pub fn count(mut self, now: Timestamp) -> u32 {
         self.turn_to(now);
         self.slots
@@ -31,8 +31,8 @@ impl Recent {
             .fold(0, |sum, slot| sum.saturating_add(*slot))
     }
 
-    /// Empties the slots whose time is over. A clock that was set back empties them all: they were
-    /// counted in times to come.
+    /// Empties the slots that are over. If the clock was set back, all slots are in the future and
+    /// are emptied.
     fn turn_to(&mut self, now: Timestamp) {
         let now = now.as_second().div_euclid(SLOT_SECONDS);
         let passed = now - std::mem::replace(&mut self.now, now);

@@ -1,13 +1,13 @@
-//! Who is kept out: by a ban, or with everyone new while the server is under maintenance.
+//! Who is refused before admission: those who are banned and, during maintenance, everyone.
 
 use std::sync::Arc;
 
 use crate::state::bans::Bans;
 
-/// What those look at who let people in.
+/// Whom the server admits.
 #[derive(Clone, Debug, Default)]
 pub struct AdmissionPolicy {
     pub bans: Bans,
-    /// While there is maintenance: what whoever is new is told.
+    /// During maintenance: the reason that new sessions are given.
     pub maintenance: Option<Arc<str>>,
 }

@@ -1,16 +1,16 @@
 //! Whether a user is away, as its sessions report it.
 
-/// What others read of whoever is away and has not said why.
+/// The away message of users who have not set one.
 pub const NOT_HERE: &str = "Nobody is at the keyboard just now";
 
-/// Whether somebody sits at a session.
+/// Whether someone is at a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AwayState {
     #[default]
     Here,
-    /// Gone, and has said why.
+    /// Away, with a message.
     Away(Box<str>),
-    /// The client came by itself (`AWAY *`): it counts for nobody.
+    /// Connected automatically (`AWAY *`): does not count as present.
     Unattended,
 }
 

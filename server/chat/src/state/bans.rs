@@ -1,4 +1,4 @@
-//! Who is kept out: the bans in force, found by account, email and address.
+//! The bans in force, found by account, email and address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::ids::Identity;
 use rookery_record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
 
-/// The bans in force. Accounts, emails and single addresses are looked up; patterns and networks,
-/// which are few, are gone through.
+/// The bans in force. Accounts, emails and single addresses are found by lookup; patterns and
+/// networks, which are few, by search.
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
     by_target: HashMap<BanTarget, Ban, FixedState>,
@@ -21,7 +21,7 @@ pub struct Bans {
 }
 
 impl Bans {
-    /// Those bans; emails are compared by `aliases`.
+    /// Creates the set of bans; `aliases` tells which emails are the same mailbox.
     pub fn new(bans: impl IntoIterator<Item = Ban>, aliases: EmailAliases) -> Self {
         let mut all = Self {
             aliases,
@@ -33,7 +33,7 @@ impl Bans {
         all
     }
 
-    /// Kept from now on, in the place of an earlier one with the same target.
+    /// Adds a ban, which replaces an earlier one with the same target.
     pub fn add(&mut self, ban: Ban) {
         let target = ban.target.clone();
         if self.by_target.insert(target.clone(), ban).is_some() {
@@ -49,7 +49,7 @@ impl Bans {
         }
     }
 
-    /// The same without those that `go`; false if there are none.
+    /// Removes the bans for which `go` is true; returns whether there were any.
     fn drop_if(&mut self, go: impl Fn(&Ban) -> bool) -> bool {
         if !self.by_target.values().any(&go) {
             return false;
@@ -61,37 +61,37 @@ impl Bans {
         true
     }
 
-    /// The ban of that number holds no more; false if there was none.
+    /// Removes the ban with that id; returns whether it existed.
     pub fn remove(&mut self, id: BanId) -> bool {
         self.drop_if(|ban| ban.id == id)
     }
 
-    /// Forgets those that have ended; false if there were none.
+    /// Removes the bans that have expired; returns whether there were any.
     pub fn expire(&mut self, now: Timestamp) -> bool {
         self.drop_if(|ban| !ban.holds(now))
     }
 
-    /// Compares emails by other aliases from now on.
+    /// Replaces the email aliases.
     pub fn set_aliases(&mut self, aliases: EmailAliases) {
         *self = Self::new(std::mem::take(&mut self.by_target).into_values(), aliases);
     }
 
-    /// By what emails are compared.
+    /// Returns the email aliases.
     pub fn aliases(&self) -> &EmailAliases {
         &self.aliases
     }
 
-    /// All of them, in no order.
+    /// Returns all bans, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Ban> {
         self.by_target.values()
     }
 
-    /// How many hold.
+    /// Returns the number of bans in force.
     pub fn count(&self, now: Timestamp) -> usize {
         self.by_target.values().filter(|ban| ban.holds(now)).count()
     }
 
-    /// The ban that keeps the account out.
+    /// Returns the ban that covers the account, if any.
     pub fn on_account(&self, identity: &Identity, now: Timestamp) -> Option<&Ban> {
         let Identity { name, email, .. } = identity;
         let account = BanTarget::Account(name.clone());
@@ -106,7 +106,7 @@ impl Bans {
         self.first([&account].into_iter().chain(mailbox).chain(wide), now)
     }
 
-    /// The ban that keeps out whoever comes from there.
+    /// Returns the ban that covers the address, if any.
     pub fn on_address(&self, address: IpAddr, now: Timestamp) -> Option<&Ban> {
         let alone = BanTarget::Address(address.to_canonical());
         let wide = self

@@ -1,28 +1,28 @@
-//! What a device heard last, and what a session is still to be shown of what its device missed.
+//! What a device received last, and what a session still has to be sent of what its device missed.
 
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 
-/// Up to where everything was heard.
+/// A point in time up to which everything was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
     pub at: Timestamp,
-    /// The last message by then, of those since the server started: several may be said in one
-    /// millisecond.
+    /// The number of the last message by then, of this run of the server: several messages may have
+    /// the same millisecond.
     pub message: u64,
 }
 
-/// What a session is yet to be shown.
+/// The catch-up of a session: what it still has to be sent.
 pub struct CatchUp {
-    /// No other catch-up has it: a session may go over to another account, and back, while what it
-    /// missed is read.
+    /// Never reused: a session may sign in to another account, and back, while its messages are
+    /// read.
     pub number: u64,
-    /// What its device had heard before.
+    /// What its device had received before.
     pub after: Mark,
-    /// The channels joined until then count.
+    /// Channels joined until then are included.
     pub until: Timestamp,
-    /// The channels that are read, or were.
+    /// The channels that have been requested.
     pub channels: Vec<ChannelName>,
-    /// The answers that are still to come.
+    /// The number of requests without a result.
     pub reading: usize,
 }

@@ -1,4 +1,4 @@
-//! A channel: its members, its modes, its lists.
+//! A channel with its members, modes and lists.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName};
@@ -9,39 +9,37 @@ use crate::state::User;
 use crate::state::activity::Recent;
 use crate::state::mask::{Mask, Subject};
 
-/// One channel: it has a member, or an account that owns it.
+/// A channel. It has a member or an owner.
 pub struct Channel {
     pub name: ChannelName,
-    /// The account that owns it, if one does: then it lasts, with nobody in it and over restarts.
+    /// The account that owns it. An owned channel persists while it is empty and across restarts.
     pub founder: Option<AccountName>,
-    /// What it says of itself.
+    /// Its metadata.
     pub metadata: Metadata,
-    /// The accounts that are somebody in it whenever they come; only in one that is owned.
+    /// The accounts with permanent operator status or voice; only for an owned channel.
     pub access: Vec<Access>,
     pub created_at: Timestamp,
-    /// Since when it goes by its name. What was said under that name before was said in another
-    /// channel.
+    /// When it got its name. What was sent under that name earlier belongs to another channel.
     pub named_at: Timestamp,
     pub topic: Option<Topic>,
     pub flags: Flags,
     pub key: Option<Box<str>>,
     pub limit: Option<u32>,
-    /// `b`.
+    /// Mode `b`.
     pub bans: Vec<Entry>,
-    /// `e`: whom no ban keeps out.
+    /// Mode `e`: users that no ban keeps out.
     pub exceptions: Vec<Entry>,
-    /// `I`: who needs no invitation.
+    /// Mode `I`: users who need no invitation.
     pub invite_exceptions: Vec<Entry>,
-    /// Whom an operator has invited. May hold users that have left since: their ids do not come
-    /// back.
+    /// Users invited by an operator. May contain users that have quit: ids are never reused.
     pub invited: Vec<UserId>,
-    /// How much was said in it of late.
+    /// The number of recent messages.
     pub said: Recent,
-    /// By user id, so that one is found quickly and all are walked in order.
+    /// Sorted by user id.
     members: Vec<Member>,
 }
 
-/// What the channel is about.
+/// The topic of a channel.
 pub struct Topic {
     pub text: Box<str>,
     /// `nick!user@host`.
@@ -49,11 +47,11 @@ pub struct Topic {
     pub at: Timestamp,
 }
 
-/// The modes that are just on or off.
+/// The modes without a parameter that are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(u8);
 
-/// A mode that is just on or off.
+/// A mode without a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Flag {
@@ -96,7 +94,7 @@ impl Flags {
         self.0 & flag as u8 != 0
     }
 
-    /// Whether that changed anything.
+    /// Sets or clears the mode; returns whether that changed anything.
     pub fn set(&mut self, flag: Flag, on: bool) -> bool {
         let before = self.0;
         if on {
@@ -108,7 +106,7 @@ impl Flags {
     }
 }
 
-/// An entry of one of the lists.
+/// An entry of a list.
 pub struct Entry {
     pub mask: Mask,
     /// `nick!user@host`.
@@ -156,7 +154,7 @@ impl List {
     }
 }
 
-/// A user in a channel.
+/// A member of a channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
     pub user: UserId,
@@ -164,32 +162,32 @@ pub struct Member {
     pub standing: MemberModes,
 }
 
-/// What a member is in a channel, as everyone there was told.
+/// The modes of a member, as everyone in the channel sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemberModes {
-    /// `q`.
+    /// Mode `q`.
     pub founder: bool,
-    /// `o`.
+    /// Mode `o`.
     pub operator: bool,
-    /// `v`.
+    /// Mode `v`.
     pub voice: bool,
 }
 
 impl MemberModes {
-    /// The letters of what it is, the highest first, each with its prefix.
+    /// The letters of the modes and their prefixes, the highest first.
     pub const MODES: [(char, char); 3] = [('q', '~'), ('o', '@'), ('v', '+')];
 
-    /// Whether it may do what operators may.
+    /// Whether the member has the rights of an operator.
     pub fn runs(self) -> bool {
         self.founder || self.operator
     }
 
-    /// Whether it is heard where not everyone is.
+    /// Whether the member may speak in a moderated channel.
     pub fn is_heard(self) -> bool {
         self.runs() || self.voice
     }
 
-    /// Both at once.
+    /// Returns the modes that are set in either.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self {
@@ -208,7 +206,7 @@ impl MemberModes {
             .map(|((letter, _), _)| letter)
     }
 
-    /// What stands before the nick; only the highest without `all`.
+    /// Returns the prefixes of the nick; only the highest unless `all`.
     pub fn prefix(self, all: bool) -> &'static str {
         let prefixes = match (self.founder, self.operator, self.voice) {
             (true, true, true) => "~@+",
@@ -253,7 +251,7 @@ impl Channel {
         }
     }
 
-    /// By user id.
+    /// Returns the members, sorted by user id.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
@@ -275,14 +273,14 @@ impl Channel {
             .is_some_and(|member| member.standing.runs())
     }
 
-    /// Only for the state, which keeps the other side of it.
+    /// Only for the state, which keeps the user's side of the membership.
     pub(super) fn insert(&mut self, member: Member) {
         if let Err(at) = self.position(member.user) {
             self.members.insert(at, member);
         }
     }
 
-    /// Only for the state, which keeps the other side of it.
+    /// Only for the state, which keeps the user's side of the membership.
     pub(super) fn remove(&mut self, user: UserId) {
         if let Ok(at) = self.position(user) {
             self.members.remove(at);
@@ -294,12 +292,12 @@ impl Channel {
         self.is_covered(user, |mask| !mask.mutes())
     }
 
-    /// Whether a ban of the channel keeps the user silent.
+    /// Whether a ban of the channel prevents the user from speaking.
     pub fn mutes(&self, user: &User) -> bool {
         self.bans(user) || self.is_covered(user, |_| true)
     }
 
-    /// Whether a ban that counts covers the user and no exception that counts does.
+    /// Whether a ban for which `counts` is true covers the user, and no such exception does.
     fn is_covered(&self, user: &User, counts: impl Fn(&Mask) -> bool) -> bool {
         if self.bans.is_empty() {
             return false;
@@ -312,7 +310,7 @@ impl Channel {
         covered(&self.bans) && !covered(&self.exceptions)
     }
 
-    /// Whether the user may come in without an invitation.
+    /// Whether the user may join without an invitation.
     pub fn is_invite_exception(&self, user: &User) -> bool {
         let subject = Subject::new(user);
         self.invite_exceptions
@@ -320,13 +318,13 @@ impl Channel {
             .any(|entry| entry.mask.covers(&subject))
     }
 
-    /// Whether it is the user's own.
+    /// Whether the user's account owns the channel.
     pub fn is_founded_by(&self, user: &User) -> bool {
         let account = user.identity.as_ref().map(|identity| &identity.name);
         account.is_some_and(|account| self.founder.as_ref() == Some(account))
     }
 
-    /// What the user's account makes it in this channel.
+    /// Returns the member modes that the user has by its account.
     pub fn standing_of(&self, user: &User) -> MemberModes {
         let founder = self.is_founded_by(user);
         let account = user.identity.as_ref().map(|identity| &identity.name);
@@ -338,7 +336,7 @@ impl Channel {
         }
     }
 
-    /// What its access list says of the account.
+    /// Returns the account's level in the access list.
     pub fn access_of(&self, account: &AccountName) -> Option<AccessLevel> {
         self.access
             .iter()
@@ -346,21 +344,20 @@ impl Channel {
             .map(|access| access.level)
     }
 
-    /// Nobody's from now on, and nobody is somebody in it by their account any more.
+    /// Clears the owner and the access list.
     pub fn disown(&mut self) {
         self.founder = None;
         self.access.clear();
     }
 
-    /// Whether the user may see what the channel says of itself: as a member, or because everyone
-    /// may come in.
+    /// Whether the user may see the channel's metadata: it is a member, or everyone may join.
     pub fn shows_metadata_to(&self, user: UserId) -> bool {
         let closed =
             self.flags.has(Flag::InviteOnly) || self.flags.has(Flag::Secret) || self.key.is_some();
         !closed || self.has(user)
     }
 
-    /// Whether others than its members may know of it.
+    /// Whether the user may know that the channel exists.
     pub fn is_visible_to(&self, user: UserId) -> bool {
         !self.flags.has(Flag::Secret) || self.has(user)
     }

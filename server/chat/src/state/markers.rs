@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-/// The markers of one user; the one that lies furthest back goes when there is another.
+/// The maximum number of markers of one user; beyond it, the oldest is dropped.
 const MARKERS: usize = 1000;
 
-/// The markers of one user, by the folded name of the channel, or of the other side.
+/// The markers of one user, by the folded name of the channel or of the other user.
 #[derive(Default)]
 pub struct Markers(BTreeMap<Box<str>, Timestamp>);
 
 impl Markers {
-    /// Sets what was kept.
+    /// Sets a marker that was persisted.
     pub fn restore(&mut self, target: String, read_until: Timestamp) {
         self.0.insert(target.into(), read_until);
     }
 
-    /// Sets the marker, which only ever moves on. Gives what has changed: nothing, or it, and the
-    /// one that is forgotten for it if there are too many.
+    /// Advances the marker. Returns the changes: none if it would move back, otherwise the marker
+    /// and, if there are too many, the one that is dropped for it.
     pub fn set(
         &mut self,
         target: Box<str>,
@@ -47,12 +47,12 @@ impl Markers {
         changes
     }
 
-    /// Returns the marker of that target.
+    /// Returns the marker of the target.
     pub fn get(&self, target: &str) -> Option<Timestamp> {
         self.0.get(target).copied()
     }
 
-    /// Moves a marker under another name. Gives where it stands.
+    /// Moves a marker to another name. Returns its time.
     pub fn rename(&mut self, old: &str, new: &str) -> Option<Timestamp> {
         let read_until = self.0.remove(old)?;
         self.0.insert(new.into(), read_until);

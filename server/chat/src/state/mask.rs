@@ -1,23 +1,23 @@
-//! Masks with `*` and `?`, and the `nick!user@host` form of the channel lists.
+//! Masks with `*` and `?`, and the entries of channel lists.
 
 pub use rookery_protocol::glob::{is_pattern as is_mask, matches};
 
 use crate::state::User;
 
-/// What the masks of more than a source begin with (`EXTBAN`).
+/// The first character of extended masks (`EXTBAN`).
 pub const EXTENDED: char = '~';
-/// Covers whoever is signed in to an account: `~a:alice` (`ACCOUNTEXTBAN`).
+/// Matches users by account: `~a:alice` (`ACCOUNTEXTBAN`).
 pub const ACCOUNT: char = 'a';
-/// As the mask that follows, but only keeps silent: `~m:alice!*@*`.
+/// Like the mask that follows, but only prevents speaking: `~m:alice!*@*`.
 pub const MUTE: char = 'm';
 
-/// A mask of a channel list.
+/// A mask in a channel list.
 #[derive(Clone, Debug)]
 pub struct Mask {
-    /// Whole, as it is shown.
+    /// The whole mask, as it is listed.
     text: Box<str>,
     mutes: bool,
-    /// In small letters, for comparing.
+    /// In lower case, for comparison.
     pattern: Pattern,
 }
 
@@ -28,7 +28,7 @@ enum Pattern {
     Account(Box<str>),
 }
 
-/// A user as masks see it.
+/// A user in the form that masks are compared with.
 pub struct Subject {
     source: String,
     account: Option<String>,
@@ -48,8 +48,8 @@ impl Subject {
 }
 
 impl Mask {
-    /// Completes what was given: `alice` is `alice!*@*`, `user@host` is `*!user@host`. None for one
-    /// that begins as an extended mask of no kind there is.
+    /// Parses a mask and completes it: `alice` becomes `alice!*@*`, `user@host` becomes
+    /// `*!user@host`. Returns `None` for an unknown kind of extended mask.
     pub fn new(given: &str) -> Option<Self> {
         let Some((kind, rest)) = given
             .strip_prefix(EXTENDED)
@@ -88,12 +88,12 @@ impl Mask {
         &self.text
     }
 
-    /// Whether it only keeps silent.
+    /// Whether it only prevents speaking.
     pub fn mutes(&self) -> bool {
         self.mutes
     }
 
-    /// Whether two masks are the same, letter case aside.
+    /// Whether the masks are equal, ignoring case.
     pub fn is_same(&self, other: &Self) -> bool {
         self.mutes == other.mutes && self.pattern == other.pattern
     }

@@ -1,4 +1,4 @@
-//! A message of several lines while its client sends it (`draft/multiline`).
+//! A multi-line message that a client has started to send (IRCv3 `draft/multiline`).
 
 use rookery_protocol::Message;
 
@@ -10,31 +10,31 @@ use crate::multiline::{BATCH_TYPE, CONCAT};
 pub struct OpenBatch {
     pub name: String,
     pub target: String,
-    /// What the answer is marked with, escaped.
+    /// The label of the reply, escaped.
     pub label: Option<String>,
-    /// Of the whole message, escaped.
+    /// The client-only tags of the whole message, escaped.
     pub client_tags: String,
     /// `PRIVMSG` or `NOTICE`; empty before the first line.
     pub command: String,
-    /// The lines so far, as [`lines`](crate::multiline::lines) takes them apart.
+    /// The lines so far, in the form that [`lines`](crate::multiline::lines) parses.
     pub text: String,
     pub lines: usize,
-    /// The bytes of the message that they are together.
+    /// The number of bytes of the message so far.
     pub bytes: usize,
-    /// What is wrong was told; what else belongs to it is passed over.
+    /// Whether an error was sent already; the rest of the batch is ignored.
     pub failed: bool,
 }
 
-/// A code of the specification, what stands behind it, and a text.
+/// An error: a code of the specification, its parameters, and a text.
 pub type Fault = (&'static str, Vec<String>, &'static str);
 
-/// Something that has no code of its own.
+/// Returns an error without a code of its own.
 pub fn invalid(text: &'static str) -> Fault {
     ("MULTILINE_INVALID", Vec::new(), text)
 }
 
 impl OpenBatch {
-    /// What is wrong with how the batch was opened, while that one was open.
+    /// Returns what is wrong with how the batch was opened while `open` was open.
     pub fn fault(&self, open: Option<&Self>, message: &Message) -> Option<Fault> {
         let kind = message.param(1).unwrap_or_default();
         let is_name = |char: char| char.is_ascii_alphanumeric() || char == '-';
@@ -60,6 +60,10 @@ impl OpenBatch {
     }
 
     /// Adds a line.
+    ///
+    /// # Errors
+    ///
+    /// If the line may not be part of the batch.
     pub fn push(&mut self, message: &Message) -> Result<(), Fault> {
         let (target, text) = (
             message.param(0).unwrap_or_default(),

@@ -6,7 +6,7 @@ use super::channel::{Channel, Entry, Flag, List, Topic};
 use super::mask::Mask;
 
 impl Channel {
-    /// What is kept of it; nothing of one that nobody owns.
+    /// Returns the persistent form; `None` if the channel has no owner.
     pub fn lasting(&self) -> Option<PersistentChannel> {
         let topic = self.topic.as_ref().map(|topic| PersistentTopic {
             text: topic.text.to_string(),
@@ -40,8 +40,8 @@ impl Channel {
         })
     }
 
-    /// The channel that was kept, with nobody in it. What an older or newer server knew of modes
-    /// and masks and this one does not is left out.
+    /// Restores a channel, without members. Modes and masks that this version does not know are
+    /// dropped.
     pub fn restored(kept: PersistentChannel) -> Self {
         let PersistentChannel {
             name,

@@ -12,7 +12,8 @@ use crate::event::Settings;
 use crate::ids::Identity;
 
 impl State {
-    /// Lets the users be here who were always on when the server stopped, where that still holds.
+    /// Restores the users that were always on when the server stopped, if that still applies to
+    /// them.
     pub fn restore_presences(
         &mut self,
         presences: Vec<Presence>,
@@ -81,7 +82,7 @@ impl State {
         } in channels
         {
             let is_lobby = settings.lobby.contains(&channel);
-            // Who owns a channel is kept with that.
+            // The founder is persisted with the channel.
             let standing = MemberModes {
                 founder: false,
                 operator,

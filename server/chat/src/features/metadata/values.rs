@@ -1,5 +1,5 @@
-//! What users and channels say of themselves, by keys (`draft/metadata-3`): where it is, who may
-//! see it, and who hears of a change.
+//! The metadata of users and channels: where it is stored, who may see it, and who is notified of
+//! changes (IRCv3 `draft/metadata-3`).
 
 use rookery_protocol::numeric::{RPL_KEYNOTSET, RPL_KEYVALUE, RPL_METADATASYNCLATER};
 use rookery_protocol::{AccountName, Capability, ChannelName};
@@ -14,11 +14,10 @@ use crate::line::Line;
 use crate::state::Session;
 use crate::state::channel::Channel;
 
-/// The values that one answer syncs; whoever wants more asks for them one by one.
+/// The maximum number of values in one sync; a client can request the others individually.
 const SYNCED: usize = 1000;
 
-/// The members of a channel beyond which whoever joins it has to ask for what they say of
-/// themselves.
+/// In a channel with more members, a client that joins has to request their metadata with `SYNC`.
 const SYNCED_AT_ONCE: usize = 100;
 
 /// What has metadata.
@@ -28,14 +27,14 @@ pub enum Bearer {
     Channel(ChannelName),
 }
 
-/// Whether a key is one: small letters, digits, `_`, `.`, `/` and `-`.
+/// Whether the text is a valid key: lower-case letters, digits, `_`, `.`, `/` and `-`.
 pub fn is_key(text: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_./-".contains(&byte);
     (1..=lengths::METADATA_KEY).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// What it says of itself. That of an account stays when its user is gone; that of a guest does
+/// Returns the metadata of the target. An account's persists when its user quits, a guest's does
 /// not.
 pub fn of<'c>(ctx: &'c Context<'_>, bearer: &Bearer) -> Option<&'c Metadata> {
     match bearer {
@@ -50,7 +49,7 @@ pub fn of<'c>(ctx: &'c Context<'_>, bearer: &Bearer) -> Option<&'c Metadata> {
     }
 }
 
-/// The name it has on the wire.
+/// Returns the name of the target on the wire.
 pub fn target_name(ctx: &Context<'_>, bearer: &Bearer) -> String {
     match bearer {
         Bearer::User(user) => ctx.state.user(*user).nick.to_string(),
@@ -58,7 +57,7 @@ pub fn target_name(ctx: &Context<'_>, bearer: &Bearer) -> String {
     }
 }
 
-/// From now on it says that of itself, for good if it is an account or a channel that lasts.
+/// Replaces the metadata of the target, and persists it for accounts and owned channels.
 pub fn set(ctx: &mut Context<'_>, bearer: &Bearer, metadata: Metadata) {
     match bearer {
         Bearer::User(user) => {
@@ -94,7 +93,7 @@ fn set_for_account(ctx: &mut Context<'_>, account: AccountName, metadata: Metada
         })));
 }
 
-/// The numeric that tells the caller of one value, or that there is none.
+/// Returns the numeric about one value, or about its absence.
 pub fn line(
     ctx: &Context<'_>,
     caller: Caller,
@@ -109,8 +108,8 @@ pub fn line(
     }
 }
 
-/// Tells all who follow it and have subscribed to a key what it says there now, if that is not
-/// what it said `before`. The session that made the change knows already.
+/// Notifies those who follow the target and have subscribed to a key whose value is not what it was
+/// `before`. `by`, the session that made the change, is left out.
 pub fn notify_change(
     ctx: &mut Context<'_>,
     bearer: &Bearer,
@@ -143,8 +142,8 @@ pub fn notify_change(
     }
 }
 
-/// The sessions that hear of changes: of a channel, its members'; of a user, its own, those of
-/// all it shares a channel with, and those that monitor it.
+/// Returns the sessions that are notified: of a channel, those of its members; of a user, its own,
+/// those of users who share a channel with it, and those that monitor it.
 fn followers(ctx: &Context<'_>, bearer: &Bearer) -> Vec<Caller> {
     let asks = |session: &&Session| {
         session.capabilities.has(Capability::Metadata) && !session.subscriptions.is_empty()
@@ -186,7 +185,7 @@ fn is_subscribed(ctx: &Context<'_>, caller: Caller, key: &str) -> bool {
         .is_some_and(|session| session.subscriptions.contains(key))
 }
 
-/// What the bearer says under the keys that the caller has subscribed to.
+/// Returns the values of the target under keys that the caller has subscribed to.
 fn subscribed_lines(
     ctx: &Context<'_>,
     caller: Caller,
@@ -197,8 +196,8 @@ fn subscribed_lines(
     values.map(move |(key, value)| line(ctx, caller, &target_name(ctx, &bearer), key, Some(value)))
 }
 
-/// All that the caller has subscribed to of the bearer and, if it is a channel, of everyone in
-/// it.
+/// Returns all values that the caller has subscribed to, of the target and, for a channel, of its
+/// members.
 pub fn synced_lines(
     ctx: &Context<'_>,
     caller: Caller,
@@ -216,7 +215,7 @@ pub fn synced_lines(
         .take(SYNCED)
 }
 
-/// Tells the caller what it has subscribed to of the bearer, where it wants to know.
+/// Sends the caller the values of the target that it has subscribed to, if it has the capability.
 pub fn sync(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
     if !caller.has(Capability::Metadata) {
         return;
@@ -238,8 +237,8 @@ pub fn sync(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
     }
 }
 
-/// The user has come into the channel: its sessions are told of the channel and everyone there,
-/// and everyone there of the user.
+/// Syncs metadata after a join: the user's sessions receive that of the channel and its members,
+/// and the members that of the user.
 pub fn sync_join(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
     for own in ctx.callers(user) {
         sync(ctx, own, &Bearer::Channel(name.clone()));
