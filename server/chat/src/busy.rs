@@ -8,55 +8,56 @@ use crate::event::Answer;
 use crate::ids::{SessionId, Ticket};
 use crate::views::{Busy, BusyChannel, BusyUser, Owner};
 
-impl Context<'_> {
-    /// Answers with up to `most` busy channels and users, and with the owners of the sessions.
-    pub fn tell_busy(&mut self, ticket: Ticket, most: usize, sessions: &[SessionId]) {
-        let now = self.now();
-        let account =
-            |identity: &Option<crate::ids::Identity>| identity.as_ref().map(|who| who.name.clone());
-        let channels = self
+/// Answers with up to `most` busy channels and users, and with the owners of the sessions.
+pub fn answer_busy(ctx: &mut Context<'_>, ticket: Ticket, most: usize, sessions: &[SessionId]) {
+    let now = ctx.now();
+    let account =
+        |identity: &Option<crate::ids::Identity>| identity.as_ref().map(|who| who.name.clone());
+    let channels = ctx
+        .state
+        .channels()
+        .map(|channel| (channel.activity.count(now), channel));
+    let busiest_channels = busiest(most, channels).map(|(messages, channel)| BusyChannel {
+        name: channel.name.clone(),
+        members: channel.members().len(),
+        messages,
+    });
+    let users = ctx
+        .state
+        .users()
+        .map(|user| (user.activity.count(now), user));
+    let busiest_users = busiest(most, users).map(|(messages, user)| BusyUser {
+        nick: user.nick.clone(),
+        account: account(&user.identity),
+        address: user.sessions().last().map(|session| session.address),
+        sessions: user.sessions().len(),
+        messages,
+    });
+    let owners = sessions.iter().filter_map(|&id| {
+        let user = ctx.state.user(ctx.state.user_of(id)?);
+        let session = ctx.state.session(id)?;
+        let (nick, account) = (user.nick.clone(), account(&user.identity));
+        Some(Owner {
+            session: id,
+            nick,
+            account,
+            address: session.address,
+        })
+    });
+    let busy = Busy {
+        users: ctx.state.user_count(),
+        guests: ctx
             .state
-            .channels()
-            .map(|channel| (channel.said.count(now), channel));
-        let busiest_channels = busiest(most, channels).map(|(messages, channel)| BusyChannel {
-            name: channel.name.clone(),
-            members: channel.members().len(),
-            messages,
-        });
-        let users = self.state.users().map(|user| (user.said.count(now), user));
-        let busiest_users = busiest(most, users).map(|(messages, user)| BusyUser {
-            nick: user.nick.clone(),
-            account: account(&user.identity),
-            address: user.sessions().last().map(|session| session.address),
-            sessions: user.sessions().len(),
-            messages,
-        });
-        let owners = sessions.iter().filter_map(|&id| {
-            let user = self.state.user(self.state.user_of(id)?);
-            let session = self.state.session(id)?;
-            let (nick, account) = (user.nick.clone(), account(&user.identity));
-            Some(Owner {
-                session: id,
-                nick,
-                account,
-                address: session.address,
-            })
-        });
-        let busy = Busy {
-            users: self.state.user_count(),
-            guests: self
-                .state
-                .users()
-                .filter(|user| user.identity.is_none())
-                .count(),
-            sessions: self.state.session_count(),
-            channels: self.state.channel_count(),
-            busiest_channels: busiest_channels.collect(),
-            busiest_users: busiest_users.collect(),
-            owners: owners.collect(),
-        };
-        self.answer(ticket, Answer::Busy(Box::new(busy)));
-    }
+            .users()
+            .filter(|user| user.identity.is_none())
+            .count(),
+        sessions: ctx.state.session_count(),
+        channels: ctx.state.channel_count(),
+        busiest_channels: busiest_channels.collect(),
+        busiest_users: busiest_users.collect(),
+        owners: owners.collect(),
+    };
+    ctx.answer(ticket, Answer::Busy(Box::new(busy)));
 }
 
 /// Returns those with the most messages, without those that have none. The order of equals is kept.

@@ -30,7 +30,7 @@ pub fn negotiate(
             vec![numeric(
                 ERR_NEEDMOREPARAMS,
                 "CAP",
-                "CAP needs a subcommand: LS, LIST, REQ or END",
+                "Missing subcommand: LS, LIST, REQ or END",
             )],
             current,
         );
@@ -92,7 +92,7 @@ pub fn negotiate(
             vec![numeric(
                 ERR_INVALIDCAPCMD,
                 word(subcommand),
-                "That is no CAP subcommand",
+                "Invalid CAP subcommand",
             )],
             current,
         ),

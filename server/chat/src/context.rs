@@ -255,8 +255,13 @@ impl<'a> Context<'a> {
         let Some(channel) = self.state.channel(channel) else {
             return;
         };
-        let hearers = self.state.hearers(channel);
-        let deliveries = address(hearers, channel.members().len(), &self.server_tags(), line);
+        let receivers = self.state.sessions_in(channel);
+        let deliveries = address(
+            receivers,
+            channel.members().len(),
+            &self.server_tags(),
+            line,
+        );
         self.out.deliver(deliveries);
     }
 
@@ -298,8 +303,11 @@ impl<'a> Context<'a> {
             return;
         };
         let tags = self.tags_of(self.state.user(user));
-        let hearers = self.state.hearers(channel).filter(|session| pass(session));
-        let deliveries = address(hearers, channel.members().len(), &tags, line);
+        let receivers = self
+            .state
+            .sessions_in(channel)
+            .filter(|session| pass(session));
+        let deliveries = address(receivers, channel.members().len(), &tags, line);
         self.out.deliver(deliveries);
     }
 
@@ -324,7 +332,7 @@ impl<'a> Context<'a> {
             ..self.tags_of(by)
         };
         let deliveries = address(
-            self.state.hearers(channel),
+            self.state.sessions_in(channel),
             channel.members().len(),
             &tags,
             &line,
@@ -359,11 +367,11 @@ impl<'a> Context<'a> {
         pass: impl Fn(&Session) -> bool,
     ) {
         let tags = self.tags_of(self.state.user(user));
-        let hearers = to
+        let receivers = to
             .iter()
             .flat_map(|&user| self.state.user(user).sessions())
             .filter(|session| pass(session));
-        let deliveries = address(hearers, to.len(), &tags, line);
+        let deliveries = address(receivers, to.len(), &tags, line);
         self.out.deliver(deliveries);
     }
 }

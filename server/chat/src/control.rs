@@ -7,6 +7,7 @@ use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Nick};
 use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
 
+use crate::busy;
 use crate::context::{Caller, Context};
 use crate::event::{
     Act, Answer, Audience, ChannelView, Kicked, MemberView, Output, SessionView, UserView,
@@ -16,403 +17,400 @@ use crate::ids::{Identity, SessionId, Ticket, UserId};
 use crate::state::channel::{Channel, Flag};
 use crate::state::{ClosingSession, PendingEnd, Session, User};
 
-impl Context<'_> {
-    /// Carries out a request of an operator.
-    pub fn control(&mut self, ticket: Ticket, act: Act) {
-        match act {
-            Act::Kick { whom, reason } => self.kick(ticket, &whom, &reason),
-            Act::AddBan(ban) => self.ban(ticket, ban),
-            Act::KeepBans(bans) => {
-                let kept = &mut Arc::make_mut(&mut self.state.gate).bans;
-                for ban in bans {
-                    kept.add(ban);
-                }
-                self.show_gate();
-                self.answer(ticket, Answer::Done);
+/// Carries out a request of an operator.
+pub fn control(ctx: &mut Context<'_>, ticket: Ticket, act: Act) {
+    match act {
+        Act::Kick { whom, reason } => kick(ctx, ticket, &whom, &reason),
+        Act::AddBan(ban) => add_ban(ctx, ticket, ban),
+        Act::KeepBans(bans) => {
+            let kept = &mut Arc::make_mut(&mut ctx.state.policy).bans;
+            for ban in bans {
+                kept.add(ban);
             }
-            Act::RemoveBan(id) => {
-                Arc::make_mut(&mut self.state.gate).bans.remove(id);
-                self.show_gate();
-                self.answer(ticket, Answer::Done);
-            }
-            Act::SetMaintenance(message) => {
-                Arc::make_mut(&mut self.state.gate).maintenance = message;
-                self.show_gate();
-                self.answer(ticket, Answer::Done);
-            }
-            Act::EndAccount { account, reason } => self.end_account(ticket, account, reason),
-            Act::ForgetAccount(name) => {
-                access::forget_account(self, &name);
-                self.answer(ticket, Answer::Done);
-            }
-            Act::FindCovered(target) => {
-                let users = self
-                    .covered(&target)
-                    .iter()
-                    .map(|hit| self.view_of(hit))
-                    .collect();
-                self.answer(ticket, Answer::Users(users));
-            }
-            Act::FindUser(nick) => {
-                let users = self.state.by_name(&nick).map(view).into_iter().collect();
-                self.answer(ticket, Answer::Users(users));
-            }
-            Act::ListUsers => {
-                let users = self.state.users().map(view).collect();
-                self.answer(ticket, Answer::Users(users));
-            }
-            Act::ListChannels => {
-                let channels = self
-                    .state
-                    .channels()
-                    .map(|channel| self.channel_view(channel))
-                    .collect();
-                self.answer(ticket, Answer::Channels(channels));
-            }
-            Act::FindChannel(name) => {
-                let channels = self
-                    .state
-                    .channel(&name)
-                    .map(|channel| self.channel_view(channel));
-                let channels = channels.into_iter().collect();
-                self.answer(ticket, Answer::Channels(channels));
-            }
-            Act::CloseChannel { name, reason } => self.close_channel(ticket, &name, &reason),
-            Act::Announce { to, text } => self.announce(ticket, &to, &text),
-            Act::ShowRedacted { messages, reason } => {
-                redact::notify_redacted_by_operator(self, ticket, &messages, &reason)
-            }
-            Act::Count => {
-                let counts = Answer::Counts {
-                    users: self.state.user_count(),
-                    sessions: self.state.session_count(),
-                    channels: self.state.channel_count(),
-                    maintenance: self.state.gate.maintenance.is_some(),
-                    bans: self.state.gate.bans.count(self.stamp.at),
-                };
-                self.answer(ticket, counts);
-            }
-            Act::FindBusy { most, sessions } => self.tell_busy(ticket, most, &sessions),
-            Act::EndAll { reason } => self.end_all(ticket, reason),
+            publish_policy(ctx);
+            ctx.answer(ticket, Answer::Done);
+        }
+        Act::RemoveBan(id) => {
+            Arc::make_mut(&mut ctx.state.policy).bans.remove(id);
+            publish_policy(ctx);
+            ctx.answer(ticket, Answer::Done);
+        }
+        Act::SetMaintenance(message) => {
+            Arc::make_mut(&mut ctx.state.policy).maintenance = message;
+            publish_policy(ctx);
+            ctx.answer(ticket, Answer::Done);
+        }
+        Act::EndAccount { account, reason } => end_account(ctx, ticket, account, reason),
+        Act::ForgetAccount(name) => {
+            access::forget_account(ctx, &name);
+            ctx.answer(ticket, Answer::Done);
+        }
+        Act::FindCovered(target) => {
+            let users = covered(ctx, &target)
+                .iter()
+                .map(|hit| view_of(ctx, hit))
+                .collect();
+            ctx.answer(ticket, Answer::Users(users));
+        }
+        Act::FindUser(nick) => {
+            let users = ctx.state.by_name(&nick).map(view).into_iter().collect();
+            ctx.answer(ticket, Answer::Users(users));
+        }
+        Act::ListUsers => {
+            let users = ctx.state.users().map(view).collect();
+            ctx.answer(ticket, Answer::Users(users));
+        }
+        Act::ListChannels => {
+            let channels = ctx
+                .state
+                .channels()
+                .map(|channel| channel_view(ctx, channel))
+                .collect();
+            ctx.answer(ticket, Answer::Channels(channels));
+        }
+        Act::FindChannel(name) => {
+            let channels = ctx
+                .state
+                .channel(&name)
+                .map(|channel| channel_view(ctx, channel));
+            let channels = channels.into_iter().collect();
+            ctx.answer(ticket, Answer::Channels(channels));
+        }
+        Act::CloseChannel { name, reason } => close_channel(ctx, ticket, &name, &reason),
+        Act::Announce { to, text } => announce(ctx, ticket, &to, &text),
+        Act::ShowRedacted { messages, reason } => {
+            redact::notify_redacted_by_operator(ctx, ticket, &messages, &reason)
+        }
+        Act::Count => {
+            let counts = Answer::Counts {
+                users: ctx.state.user_count(),
+                sessions: ctx.state.session_count(),
+                channels: ctx.state.channel_count(),
+                maintenance: ctx.state.policy.maintenance.is_some(),
+                bans: ctx.state.policy.bans.count(ctx.stamp.at),
+            };
+            ctx.answer(ticket, counts);
+        }
+        Act::FindBusy { most, sessions } => busy::answer_busy(ctx, ticket, most, &sessions),
+        Act::EndAll { reason } => end_all(ctx, ticket, reason),
+    }
+}
+
+fn kick(ctx: &mut Context<'_>, ticket: Ticket, whom: &Kicked, reason: &str) {
+    let last = format!("Kicked: {reason}");
+    let end = Ending {
+        why: DisconnectReason::Kicked,
+        told: None,
+        shown: Some(last.clone()),
+        last,
+    };
+    match whom {
+        Kicked::User(nick) => {
+            let hits: Vec<Hit> = ctx
+                .state
+                .by_name(nick)
+                .map(Hit::all_of)
+                .into_iter()
+                .collect();
+            end_hits(ctx, ticket, &hits, &end, |_, leaving| {
+                leaving.is_named(nick)
+            });
+        }
+        Kicked::Session(nick, session) => {
+            let its = |user| Hit::some_of(user, |its| its.id == *session);
+            let hits: Vec<Hit> = ctx.state.by_name(nick).and_then(its).into_iter().collect();
+            end_hits(ctx, ticket, &hits, &end, |id, leaving| {
+                id == *session && leaving.is_named(nick)
+            });
+        }
+        Kicked::Covered(target) => {
+            let policy = Arc::clone(&ctx.state.policy);
+            let hits = covered(ctx, target);
+            end_hits(ctx, ticket, &hits, &end, |_, leaving| {
+                leaving.is_covered(target, policy.bans.aliases())
+            });
         }
     }
+}
 
-    fn kick(&mut self, ticket: Ticket, whom: &Kicked, reason: &str) {
-        let last = format!("Kicked: {reason}");
-        let end = Ending {
-            why: DisconnectReason::Kicked,
-            told: None,
-            shown: Some(last.clone()),
-            last,
-        };
-        match whom {
-            Kicked::User(nick) => {
-                let hits: Vec<Hit> = self
-                    .state
-                    .by_name(nick)
-                    .map(Hit::all_of)
-                    .into_iter()
-                    .collect();
-                self.end(ticket, &hits, &end, |_, leaving| leaving.is_named(nick));
-            }
-            Kicked::Session(nick, session) => {
-                let its = |user| Hit::some_of(user, |its| its.id == *session);
-                let hits: Vec<Hit> = self.state.by_name(nick).and_then(its).into_iter().collect();
-                self.end(ticket, &hits, &end, |id, leaving| {
-                    id == *session && leaving.is_named(nick)
-                });
-            }
-            Kicked::Covered(target) => {
-                let gate = Arc::clone(&self.state.gate);
-                let hits = self.covered(target);
-                self.end(ticket, &hits, &end, |_, leaving| {
-                    leaving.is_covered(target, gate.bans.aliases())
-                });
-            }
-        }
-    }
+fn add_ban(ctx: &mut Context<'_>, ticket: Ticket, ban: Ban) {
+    let now = ctx.now();
+    let Ban { target, reason, .. } = ban.clone();
+    let holds = ban.holds(now);
+    let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
+    bans.expire(now);
+    bans.add(ban);
+    publish_policy(ctx);
+    let policy = Arc::clone(&ctx.state.policy);
+    let hits = if holds {
+        covered(ctx, &target)
+    } else {
+        Vec::new()
+    };
+    let told = Some(format!("You are banned from this server: {reason}"));
+    let shown = Some("Banned".to_owned());
+    let end = Ending {
+        why: DisconnectReason::Banned,
+        told,
+        shown,
+        last: format!("Banned: {reason}"),
+    };
+    end_hits(ctx, ticket, &hits, &end, |_, leaving| {
+        holds && leaving.is_covered(&target, policy.bans.aliases())
+    });
+}
 
-    fn ban(&mut self, ticket: Ticket, ban: Ban) {
-        let now = self.now();
-        let Ban { target, reason, .. } = ban.clone();
-        let holds = ban.holds(now);
-        let bans = &mut Arc::make_mut(&mut self.state.gate).bans;
-        bans.expire(now);
-        bans.add(ban);
-        self.show_gate();
-        let gate = Arc::clone(&self.state.gate);
-        let hits = if holds {
-            self.covered(&target)
+/// Publishes the admission policy to those who refuse connections before they reach the core.
+pub fn publish_policy(ctx: &mut Context<'_>) {
+    ctx.out
+        .push(Output::AdmissionPolicy(Arc::clone(&ctx.state.policy)));
+}
+
+/// Returns whom a ban of that target covers: an account with all its sessions, or the sessions
+/// from an address.
+fn covered(ctx: &Context<'_>, target: &BanTarget) -> Vec<Hit> {
+    let aliases = ctx.state.policy.bans.aliases();
+    let hit = |user: &User| {
+        if covers_identity(target, aliases, user.identity.as_ref()) {
+            Some(Hit::all_of(user))
         } else {
-            Vec::new()
-        };
-        let told = Some(format!("You are banned from this server: {reason}"));
-        let shown = Some("Banned".to_owned());
-        let end = Ending {
-            why: DisconnectReason::Banned,
-            told,
-            shown,
-            last: format!("Banned: {reason}"),
-        };
-        self.end(ticket, &hits, &end, |_, leaving| {
-            holds && leaving.is_covered(&target, gate.bans.aliases())
-        });
-    }
+            Hit::some_of(user, |session| target.covers_address(session.address.ip()))
+        }
+    };
+    ctx.state.users().filter_map(hit).collect()
+}
 
-    /// Publishes the admission policy to those who refuse connections before they reach the core.
-    pub fn show_gate(&mut self) {
-        self.out
-            .push(Output::AdmissionPolicy(Arc::clone(&self.state.gate)));
-    }
+fn end_account(ctx: &mut Context<'_>, ticket: Ticket, account: AccountId, reason: String) {
+    let is_its =
+        |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
+    let hits: Vec<Hit> = ctx
+        .state
+        .users()
+        .filter(|user| is_its(&user.identity))
+        .map(Hit::all_of)
+        .collect();
+    ctx.state
+        .ended_accounts
+        .insert(account, (ctx.now(), reason.clone()));
+    let shown = Some(reason.clone());
+    let end = Ending {
+        why: DisconnectReason::AccountEnded,
+        told: None,
+        shown,
+        last: reason,
+    };
+    end_hits(ctx, ticket, &hits, &end, |_, leaving| {
+        is_its(&leaving.identity)
+    });
+}
 
-    /// Returns whom a ban of that target covers: an account with all its sessions, or the sessions
-    /// from an address.
-    fn covered(&self, target: &BanTarget) -> Vec<Hit> {
-        let aliases = self.state.gate.bans.aliases();
-        let hit = |user: &User| {
-            if covers_identity(target, aliases, user.identity.as_ref()) {
-                Some(Hit::all_of(user))
-            } else {
-                Hit::some_of(user, |session| target.covers_address(session.address.ip()))
-            }
-        };
-        self.state.users().filter_map(hit).collect()
-    }
-
-    fn end_account(&mut self, ticket: Ticket, account: AccountId, reason: String) {
-        let is_its =
-            |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
-        let hits: Vec<Hit> = self
-            .state
-            .users()
-            .filter(|user| is_its(&user.identity))
-            .map(Hit::all_of)
-            .collect();
-        self.state
-            .ended_accounts
-            .insert(account, (self.now(), reason.clone()));
-        let shown = Some(reason.clone());
-        let end = Ending {
-            why: DisconnectReason::AccountEnded,
-            told: None,
-            shown,
-            last: reason,
-        };
-        self.end(ticket, &hits, &end, |_, leaving| is_its(&leaving.identity));
-    }
-
-    fn announce(&mut self, ticket: Ticket, to: &Audience, text: &str) {
-        let sessions = match to {
-            Audience::All => self.state.users().flat_map(sessions_of).collect(),
-            Audience::Channel(name) => match self.state.channel(name) {
-                Some(channel) => self
+fn announce(ctx: &mut Context<'_>, ticket: Ticket, to: &Audience, text: &str) {
+    let sessions = match to {
+        Audience::All => ctx.state.users().flat_map(sessions_of).collect(),
+        Audience::Channel(name) => match ctx.state.channel(name) {
+            Some(channel) => ctx
+                .state
+                .sessions_in(channel)
+                .map(|session| session.id)
+                .collect(),
+            None => Vec::new(),
+        },
+        Audience::Account(name) => {
+            let is_its = |user: &&User| user.identity.as_ref().is_some_and(|who| who.name == *name);
+            ctx.state
+                .users()
+                .filter(is_its)
+                .flat_map(sessions_of)
+                .collect()
+        }
+    };
+    let callers: Vec<Caller> = sessions
+        .iter()
+        .filter_map(|&session| ctx.caller(session))
+        .collect();
+    for &caller in &callers {
+        match to {
+            Audience::Channel(name) => {
+                let name = ctx
                     .state
-                    .hearers(channel)
-                    .map(|session| session.id)
-                    .collect(),
-                None => Vec::new(),
+                    .channel(name)
+                    .map_or(name, |channel| &channel.name)
+                    .clone();
+                let line = ctx.server_line("NOTICE").word(name.as_str()).text(text);
+                ctx.send(caller, &line);
+            }
+            Audience::All | Audience::Account(_) => ctx.notice(caller, text),
+        }
+    }
+    let nobody = callers.is_empty() && !matches!(to, Audience::All);
+    let answer = if nobody {
+        Answer::Done
+    } else {
+        Answer::Announced {
+            sessions: callers.len(),
+        }
+    };
+    ctx.answer(ticket, answer);
+}
+
+/// Removes the channel, and deletes it from the store if it is persistent.
+///
+/// Each member sees only its own kick: there is nothing left to see of the others'.
+fn close_channel(ctx: &mut Context<'_>, ticket: Ticket, name: &ChannelName, reason: &str) {
+    let Some(channel) = ctx.state.channel(name) else {
+        return ctx.answer(
+            ticket,
+            Answer::Emptied {
+                members: Vec::new(),
             },
-            Audience::Account(name) => {
-                let is_its =
-                    |user: &&User| user.identity.as_ref().is_some_and(|who| who.name == *name);
-                self.state
-                    .users()
-                    .filter(is_its)
-                    .flat_map(sessions_of)
-                    .collect()
-            }
-        };
-        let callers: Vec<Caller> = sessions
-            .iter()
-            .filter_map(|&session| self.caller(session))
-            .collect();
+        );
+    };
+    let name = channel.name.clone();
+    let members: Vec<UserId> = channel.members().iter().map(|member| member.user).collect();
+    if channel.founder.is_some() {
+        persistence::forget_channel(ctx, &name);
+    }
+    let reason = format!("Closed: {reason}");
+    let mut nicks = Vec::new();
+    for user in members {
+        let nick = ctx.state.user(user).nick.clone();
+        let line = ctx
+            .server_line("KICK")
+            .word(name.as_str())
+            .word(nick.as_str())
+            .text(&reason);
+        for caller in ctx.callers(user) {
+            ctx.send(caller, &line);
+        }
+        nicks.push(nick);
+    }
+    ctx.state.remove_channel(&name);
+    nicks.sort_unstable();
+    ctx.answer(ticket, Answer::Emptied { members: nicks });
+}
+
+fn channel_view(ctx: &Context<'_>, channel: &Channel) -> ChannelView {
+    let mut members: Vec<MemberView> = channel
+        .members()
+        .iter()
+        .map(|member| MemberView {
+            nick: ctx.state.user(member.user).nick.clone(),
+            operator: member.modes.is_operator(),
+            voice: member.modes.voice,
+        })
+        .collect();
+    members.sort_unstable_by(|one, other| one.nick.cmp(&other.nick));
+    let flags = Flag::ALL
+        .into_iter()
+        .filter(|flag| channel.flags.has(*flag))
+        .map(Flag::letter);
+    let key = channel.key.as_ref().map(|_| 'k');
+    let limit = channel.limit.map(|_| 'l');
+    ChannelView {
+        name: channel.name.clone(),
+        created_at: channel.created_at,
+        founder: channel.founder.clone(),
+        topic: channel.topic.as_ref().map(|topic| topic.text.to_string()),
+        modes: flags.chain(key).chain(limit).collect(),
+        members,
+    }
+}
+
+/// Returns the user with only those of its sessions that are hit.
+fn view_of(ctx: &Context<'_>, hit: &Hit) -> UserView {
+    let mut view = view(ctx.state.user(hit.user));
+    view.sessions
+        .retain(|session| hit.sessions.contains(&session.id));
+    view
+}
+
+/// Users that are always on remain in the store, and are restored at the next start.
+fn end_all(ctx: &mut Context<'_>, ticket: Ticket, reason: String) {
+    let connected = ctx.state.users().filter(|user| !user.sessions().is_empty());
+    let hits: Vec<Hit> = connected.map(Hit::all_of).collect();
+    let end = Ending {
+        why: DisconnectReason::ServerStopping,
+        told: None,
+        shown: None,
+        last: reason,
+    };
+    end_hits(ctx, ticket, &hits, &end, |_, _| true);
+}
+
+/// Ends the sessions, and the users that are hit as a whole. The ticket is answered when their
+/// connections have closed, and those of closing sessions for which `also_meant` is true.
+fn end_hits(
+    ctx: &mut Context<'_>,
+    ticket: Ticket,
+    hits: &[Hit],
+    end: &Ending,
+    also_meant: impl Fn(SessionId, &ClosingSession) -> bool,
+) {
+    let mut due = PendingEnd {
+        users: Vec::new(),
+        sessions: 0,
+        waiting: 0,
+    };
+    for (_, leaving) in ctx
+        .state
+        .leaving
+        .iter_mut()
+        .filter(|(id, leaving)| also_meant(**id, leaving))
+    {
+        leaving.tickets.push(ticket);
+        due.waiting += 1;
+    }
+    for hit in hits {
+        end_hit(ctx, ticket, hit, end, &mut due);
+    }
+    due.waiting += due.sessions;
+    if due.waiting == 0 {
+        ctx.answer(
+            ticket,
+            Answer::Ended {
+                users: due.users,
+                sessions: due.sessions,
+            },
+        );
+    } else {
+        ctx.state.due.insert(ticket, due);
+    }
+}
+
+fn end_hit(ctx: &mut Context<'_>, ticket: Ticket, hit: &Hit, end: &Ending, due: &mut PendingEnd) {
+    let callers: Vec<Caller> = hit
+        .sessions
+        .iter()
+        .filter_map(|&session| ctx.caller(session))
+        .collect();
+    if let Some(text) = &end.told {
         for &caller in &callers {
-            match to {
-                Audience::Channel(name) => {
-                    let name = self
-                        .state
-                        .channel(name)
-                        .map_or(name, |channel| &channel.name)
-                        .clone();
-                    let line = self.server_line("NOTICE").word(name.as_str()).text(text);
-                    self.send(caller, &line);
-                }
-                Audience::All | Audience::Account(_) => self.notice(caller, text),
+            ctx.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
+        }
+    }
+    due.users.push(ctx.state.user(hit.user).nick.clone());
+    due.sessions += callers.len();
+    let leaving: Vec<ClosingSession> = callers
+        .iter()
+        .map(|&caller| ClosingSession {
+            tickets: vec![ticket],
+            ..quit::closing_session(ctx, caller)
+        })
+        .collect();
+    for caller in &callers {
+        catch_up::leave_device(ctx, caller.session, false);
+    }
+    match &end.shown {
+        Some(shown) if hit.is_whole => quit::quit_user(ctx, hit.user, shown, end.why),
+        Some(shown) => {
+            for caller in &callers {
+                quit::remove_session(ctx, caller.session, shown, end.why);
             }
         }
-        let nobody = callers.is_empty() && !matches!(to, Audience::All);
-        let answer = if nobody {
-            Answer::Done
-        } else {
-            Answer::Announced {
-                sessions: callers.len(),
-            }
-        };
-        self.answer(ticket, answer);
+        None => drop(ctx.state.remove_user(hit.user, ctx.stamp.at, end.why)),
     }
-
-    /// Removes the channel, and deletes it from the store if it is persistent.
-    ///
-    /// Each member sees only its own kick: there is nothing left to see of the others'.
-    fn close_channel(&mut self, ticket: Ticket, name: &ChannelName, reason: &str) {
-        let Some(channel) = self.state.channel(name) else {
-            return self.answer(
-                ticket,
-                Answer::Emptied {
-                    members: Vec::new(),
-                },
-            );
-        };
-        let name = channel.name.clone();
-        let members: Vec<UserId> = channel.members().iter().map(|member| member.user).collect();
-        if channel.founder.is_some() {
-            persistence::forget_channel(self, &name);
-        }
-        let reason = format!("Closed: {reason}");
-        let mut nicks = Vec::new();
-        for user in members {
-            let nick = self.state.user(user).nick.clone();
-            let line = self
-                .server_line("KICK")
-                .word(name.as_str())
-                .word(nick.as_str())
-                .text(&reason);
-            for caller in self.callers(user) {
-                self.send(caller, &line);
-            }
-            nicks.push(nick);
-        }
-        self.state.remove_channel(&name);
-        nicks.sort_unstable();
-        self.answer(ticket, Answer::Emptied { members: nicks });
-    }
-
-    fn channel_view(&self, channel: &Channel) -> ChannelView {
-        let mut members: Vec<MemberView> = channel
-            .members()
-            .iter()
-            .map(|member| MemberView {
-                nick: self.state.user(member.user).nick.clone(),
-                operator: member.standing.runs(),
-                voice: member.standing.voice,
-            })
-            .collect();
-        members.sort_unstable_by(|one, other| one.nick.cmp(&other.nick));
-        let flags = Flag::ALL
-            .into_iter()
-            .filter(|flag| channel.flags.has(*flag))
-            .map(Flag::letter);
-        let key = channel.key.as_ref().map(|_| 'k');
-        let limit = channel.limit.map(|_| 'l');
-        ChannelView {
-            name: channel.name.clone(),
-            created_at: channel.created_at,
-            founder: channel.founder.clone(),
-            topic: channel.topic.as_ref().map(|topic| topic.text.to_string()),
-            modes: flags.chain(key).chain(limit).collect(),
-            members,
-        }
-    }
-
-    /// Returns the user with only those of its sessions that are hit.
-    fn view_of(&self, hit: &Hit) -> UserView {
-        let mut view = view(self.state.user(hit.user));
-        view.sessions
-            .retain(|session| hit.sessions.contains(&session.id));
-        view
-    }
-
-    /// Users that are always on remain in the store, and are restored at the next start.
-    fn end_all(&mut self, ticket: Ticket, reason: String) {
-        let connected = self
-            .state
-            .users()
-            .filter(|user| !user.sessions().is_empty());
-        let hits: Vec<Hit> = connected.map(Hit::all_of).collect();
-        let end = Ending {
-            why: DisconnectReason::ServerStopping,
-            told: None,
-            shown: None,
-            last: reason,
-        };
-        self.end(ticket, &hits, &end, |_, _| true);
-    }
-
-    /// Ends the sessions, and the users that are hit as a whole. The ticket is answered when their
-    /// connections have closed, and those of closing sessions for which `also_meant` is true.
-    fn end(
-        &mut self,
-        ticket: Ticket,
-        hits: &[Hit],
-        end: &Ending,
-        also_meant: impl Fn(SessionId, &ClosingSession) -> bool,
-    ) {
-        let mut due = PendingEnd {
-            users: Vec::new(),
-            sessions: 0,
-            waiting: 0,
-        };
-        for (_, leaving) in self
-            .state
-            .leaving
-            .iter_mut()
-            .filter(|(id, leaving)| also_meant(**id, leaving))
-        {
-            leaving.tickets.push(ticket);
-            due.waiting += 1;
-        }
-        for hit in hits {
-            self.end_hit(ticket, hit, end, &mut due);
-        }
-        due.waiting += due.sessions;
-        if due.waiting == 0 {
-            self.answer(
-                ticket,
-                Answer::Ended {
-                    users: due.users,
-                    sessions: due.sessions,
-                },
-            );
-        } else {
-            self.state.due.insert(ticket, due);
-        }
-    }
-
-    fn end_hit(&mut self, ticket: Ticket, hit: &Hit, end: &Ending, due: &mut PendingEnd) {
-        let callers: Vec<Caller> = hit
-            .sessions
-            .iter()
-            .filter_map(|&session| self.caller(session))
-            .collect();
-        if let Some(text) = &end.told {
-            for &caller in &callers {
-                self.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
-            }
-        }
-        due.users.push(self.state.user(hit.user).nick.clone());
-        due.sessions += callers.len();
-        let leaving: Vec<ClosingSession> = callers
-            .iter()
-            .map(|&caller| ClosingSession {
-                tickets: vec![ticket],
-                ..quit::closing_session(self, caller)
-            })
-            .collect();
-        for caller in &callers {
-            catch_up::leave_device(self, caller.session, false);
-        }
-        match &end.shown {
-            Some(shown) if hit.is_whole => quit::quit_user(self, hit.user, shown, end.why),
-            Some(shown) => {
-                for caller in &callers {
-                    quit::remove_session(self, caller.session, shown, end.why);
-                }
-            }
-            None => drop(self.state.remove_user(hit.user, self.stamp.at, end.why)),
-        }
-        for (caller, leaving) in callers.iter().zip(leaving) {
-            quit::end_session(self, caller.session, leaving, &end.last);
-        }
+    for (caller, leaving) in callers.iter().zip(leaving) {
+        quit::end_session(ctx, caller.session, leaving, &end.last);
     }
 }
 

@@ -103,12 +103,7 @@ pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
     };
     labels::labelled(ctx, caller, label, |ctx| match fault {
         LineFault::TooLong => {
-            ctx.reply(
-                caller,
-                ERR_INPUTTOOLONG,
-                &[],
-                "Input line was too long, and was left out",
-            );
+            ctx.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long");
         }
         // The specification of utf8-only sends this code to clients without `standard-replies` too.
         LineFault::NotUtf8(message) => ctx.fail(
@@ -118,9 +113,9 @@ pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
                 .map_or("*", |message| message.command.as_str()),
             "INVALID_UTF8",
             &[],
-            "That line was not UTF-8, and was left out; please set your client to UTF-8",
+            "Message rejected: it was not valid UTF-8. Set your client to UTF-8",
         ),
-        LineFault::Malformed => ctx.unknown_command(caller, "*", "That line is not a command"),
+        LineFault::Malformed => ctx.unknown_command(caller, "*", "Not a command"),
     });
 }
 

@@ -1,14 +1,14 @@
 //! The core of the chat server: sessions, users, channels, permissions, and who receives what.
 //!
-//! The core does no I/O. It has no sockets, no clock, no store and no threads: the engine hands it an
-//! [`Event`] together with the current time, and [`Chat::handle`] appends the [`Output`]s that
+//! The core does no I/O. It has no sockets, no clock, no store and no threads: the engine hands it
+//! an [`Event`] together with the current time, and [`Chat::handle`] appends the [`Output`]s that
 //! follow from it, in order. It is deterministic: the same state, time and event always produce the
 //! same outputs. That makes it testable by simulation, and its state reproducible from a log of
 //! events.
 //!
-//! Whatever has to wait happens outside and returns as an event: a page of history is requested with
-//! [`Output::Fetch`] and arrives as [`Event::Fetched`]; signing in happens in the accounts crate and
-//! ends in [`Event::Admit`] or [`Event::SignIn`]. A message that is stored leaves as
+//! Whatever has to wait happens outside and returns as an event: a page of history is requested
+//! with [`Output::Fetch`] and arrives as [`Event::Fetched`]; signing in happens in the accounts
+//! crate and ends in [`Event::Admit`] or [`Event::SignIn`]. A message that is stored leaves as
 //! [`Output::Store`], whose deliveries the engine releases once the message is on disk.
 //!
 //! # The way of a message
@@ -29,8 +29,8 @@
 //! - `control` and `busy`: requests of the control plane; `reload`: a new config.
 //! - `dispatch`: from messages to commands.
 //!
-//! This crate may depend on the protocol, on `control-api` and on `record`; never on tokio, rusqlite
-//! or rustls.
+//! This crate may depend on the protocol, on `control-api` and on `record`; never on tokio,
+//! rusqlite or rustls.
 #![allow(missing_docs)]
 
 mod busy;
@@ -189,7 +189,7 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             disconnect,
             lost,
         } => quit::disconnected(ctx, session, &disconnect, lost),
-        Event::Control { ticket, act } => ctx.control(ticket, act),
+        Event::Control { ticket, act } => control::control(ctx, ticket, act),
         // Replaces the settings that the context borrows, so `Chat::handle` does it.
         Event::Reload(_) => {}
     }

@@ -15,7 +15,7 @@ pub const CONCAT: &str = "draft/multiline-concat";
 const RELEVANT: Capabilities = Capabilities::of(&[Capability::Multiline, Capability::Batch]);
 
 /// Whether a session with those capabilities gets a batch.
-pub fn knows(capabilities: Capabilities) -> bool {
+pub fn understands(capabilities: Capabilities) -> bool {
     capabilities.and(RELEVANT) == RELEVANT
 }
 
@@ -29,11 +29,11 @@ pub fn is_multiline(text: &str) -> bool {
 pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
     let mut rest = Some((false, text));
     std::iter::from_fn(move || {
-        let (goes_on, text) = rest?;
+        let (continues, text) = rest?;
         let end = text.find(['\n', '\r']);
         rest = end.map(|end| (text.as_bytes()[end] == b'\r', &text[end + 1..]));
         Some(MultilineLine {
-            goes_on,
+            continues,
             text: &text[..end.unwrap_or(text.len())],
         })
     })
@@ -54,24 +54,24 @@ pub fn cut_lines(text: &str, room: usize) -> String {
 /// One line of a message.
 pub struct MultilineLine<'t> {
     /// Whether it continues the previous line, which was too long.
-    pub goes_on: bool,
+    pub continues: bool,
     pub text: &'t str,
 }
 
 impl MultilineLine<'_> {
     /// Returns the separator before the line.
     pub fn separator(&self) -> char {
-        if self.goes_on { '\r' } else { '\n' }
+        if self.continues { '\r' } else { '\n' }
     }
 }
 
 /// The content of a message: one line, or several.
-pub enum Wording<'a> {
+pub enum Content<'a> {
     One(Line),
-    Several(Several<'a>),
+    Several(MultilineContent<'a>),
 }
 
-impl Wording<'_> {
+impl Content<'_> {
     /// Returns the capabilities that the rendered content depends on.
     pub fn relevant(&self, tags: &Tags<'_>) -> Capabilities {
         match self {
@@ -96,7 +96,7 @@ impl Wording<'_> {
 }
 
 /// A multi-line message.
-pub struct Several<'a> {
+pub struct MultilineContent<'a> {
     pub source: &'a str,
     pub target: &'a str,
     /// The start of each line: source, command and target.
@@ -106,7 +106,7 @@ pub struct Several<'a> {
     pub batch: &'a str,
 }
 
-impl Several<'_> {
+impl MultilineContent<'_> {
     fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
         let Self {
             source,
@@ -116,14 +116,14 @@ impl Several<'_> {
             batch,
         } = self;
         let mut out = Vec::new();
-        if knows(capabilities) {
+        if understands(capabilities) {
             let open = Line::new(source, "BATCH")
                 .word(&format!("+{batch}"))
                 .word(BATCH_TYPE)
                 .word(target);
             out.extend(open.render(tags, capabilities));
             for line in lines(text) {
-                let concat = if line.goes_on {
+                let concat = if line.continues {
                     format!(";{CONCAT}")
                 } else {
                     String::new()
@@ -156,10 +156,10 @@ mod tests {
     fn a_text_comes_apart_as_it_was_put_together() {
         let apart = |text: &str| {
             lines(text)
-                .map(|line| (line.goes_on, line.text.to_owned()))
+                .map(|line| (line.continues, line.text.to_owned()))
                 .collect::<Vec<_>>()
         };
-        let line = |goes_on, text: &str| (goes_on, text.to_owned());
+        let line = |continues, text: &str| (continues, text.to_owned());
         assert_eq!(apart("one"), [line(false, "one")]);
         assert_eq!(
             apart("\na\rb\n"),

@@ -6,6 +6,7 @@ use rookery_protocol::Capability;
 
 use crate::capabilities::listed;
 use crate::context::Context;
+use crate::control;
 use crate::event::Settings;
 use crate::features::always_on;
 use crate::ids::SessionId;
@@ -14,9 +15,9 @@ use crate::ids::SessionId;
 /// that are new or withdrawn (cap-notify).
 pub fn reload(ctx: &mut Context<'_>, old: &Settings) {
     if old.email_aliases != ctx.settings.email_aliases {
-        let gate = Arc::make_mut(&mut ctx.state.gate);
-        gate.bans.set_aliases(ctx.settings.email_aliases.clone());
-        ctx.show_gate();
+        let policy = Arc::make_mut(&mut ctx.state.policy);
+        policy.bans.set_aliases(ctx.settings.email_aliases.clone());
+        control::publish_policy(ctx);
     }
     if old.always_on != ctx.settings.always_on {
         always_on::review_presences(ctx);

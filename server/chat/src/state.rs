@@ -61,7 +61,7 @@ pub struct State {
     texts: BTreeSet<Arc<str>>,
     departed: VecDeque<Departed>,
     /// Shared with those who refuse connections before they reach the core.
-    pub gate: Arc<AdmissionPolicy>,
+    pub policy: Arc<AdmissionPolicy>,
     /// The accounts whose sessions an operator has ended, with the time and the reason: sign-ins
     /// from before then are stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
@@ -74,7 +74,7 @@ pub struct State {
     /// Users with changes that must be persisted if they are always on.
     pub touched: BTreeSet<UserId>,
     /// Accounts whose stored presence must be deleted.
-    pub presences_gone: Vec<AccountId>,
+    pub ended_presences: Vec<AccountId>,
     pub leaving: BTreeMap<SessionId, ClosingSession>,
     pub due: BTreeMap<Ticket, PendingEnd>,
     pub started_at: Timestamp,
@@ -93,7 +93,7 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(run: String, gate: Arc<AdmissionPolicy>, now: Timestamp) -> Self {
+    pub fn new(run: String, policy: Arc<AdmissionPolicy>, now: Timestamp) -> Self {
         Self {
             users: HashMap::default(),
             sessions: HashMap::default(),
@@ -105,13 +105,13 @@ impl State {
             watchers: BTreeMap::new(),
             texts: BTreeSet::new(),
             departed: VecDeque::new(),
-            gate,
+            policy,
             ended_accounts: BTreeMap::new(),
             devices: BTreeMap::new(),
             markers: BTreeMap::new(),
             always_on: BTreeMap::new(),
             touched: BTreeSet::new(),
-            presences_gone: Vec::new(),
+            ended_presences: Vec::new(),
             leaving: BTreeMap::new(),
             due: BTreeMap::new(),
             started_at: now,
@@ -141,7 +141,7 @@ impl State {
             .expect("a `UserId` refers to a user that exists")
     }
 
-    pub fn is_here(&self, id: UserId) -> bool {
+    pub fn exists(&self, id: UserId) -> bool {
         self.users.contains_key(&id)
     }
 
@@ -242,7 +242,7 @@ impl State {
 
     /// Adds a user. Its nick must be available. Its first session must follow at once, unless the
     /// user is always on.
-    pub fn add_user(&mut self, newcomer: NewUser, now: Timestamp) -> UserId {
+    pub fn add_user(&mut self, new_user: NewUser, now: Timestamp) -> UserId {
         self.last_user += 1;
         let id = UserId(self.last_user);
         let NewUser {
@@ -251,7 +251,7 @@ impl State {
             username,
             host,
             realname,
-        } = newcomer;
+        } = new_user;
         self.nicks.insert(nick.clone(), id);
         self.skeletons.insert(nick.skeleton().into(), id);
         if let Some(identity) = &identity {
@@ -275,9 +275,9 @@ impl State {
             active_at: now,
             channels: Vec::new(),
             sessions: Vec::with_capacity(1),
-            is_kept: false,
+            is_persisted: false,
             markers: Markers::default(),
-            said: Recent::default(),
+            activity: Recent::default(),
         };
         self.users.insert(id, Box::new(user));
         self.touch(id);
@@ -292,7 +292,7 @@ impl State {
         let shown = self.user_mut(user);
         shown.sessions.push(session);
         // A user that is always on has been connected all the time, as operators see it.
-        if shown.sessions.len() == 1 && !shown.is_kept {
+        if shown.sessions.len() == 1 && !shown.is_persisted {
             let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
             self.server_events.push(ServerEvent::UserConnected {
                 nick,

@@ -46,7 +46,7 @@ pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let founder = channel.is_founded_by(ctx.state.user(caller.user));
     let runs = founder || channel.is_operator(caller.user);
     if channel.founder.is_none() {
-        let text = "Nobody owns that channel, so it keeps no access list";
+        let text = "That channel has no owner, so it has no access list";
         return refuse(ctx, caller, "NOT_OWNED", &[name.as_str()], text);
     }
     if !runs {
@@ -61,7 +61,7 @@ pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
                 caller,
                 "NOT_FOUNDER",
                 &[name.as_str()],
-                "Only the channel's founder changes its access list",
+                "Only the founder can change the access list",
             );
         }
         ("ADD", Some(account), Some(level)) => add(ctx, caller, &name, account, level),
@@ -72,7 +72,7 @@ pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             caller,
             "UNKNOWN_SUBCOMMAND",
             &[&subcommand],
-            "It is LIST, ADD or DEL",
+            "Unknown subcommand; use LIST, ADD or DEL",
         ),
     }
 }
@@ -119,11 +119,17 @@ fn add(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, account: &str,
             caller,
             "INVALID_ACCOUNT",
             &[account],
-            "That cannot be an account's name",
+            "Invalid account name",
         );
     };
     let Some(level) = AccessLevel::parse(level) else {
-        return refuse(ctx, caller, "INVALID_LEVEL", &[level], "It is op or voice");
+        return refuse(
+            ctx,
+            caller,
+            "INVALID_LEVEL",
+            &[level],
+            "Unknown level; use op or voice",
+        );
     };
     let by = ctx.state.user(caller.user).source.to_string();
     let (at, limit) = (ctx.now(), ctx.settings.channel_list_entries);
@@ -131,7 +137,7 @@ fn add(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, account: &str,
         return;
     };
     if channel.founder.as_ref() == Some(&account) {
-        let text = "The founder has every access as it is";
+        let text = "The founder already has full access";
         return refuse(ctx, caller, "IS_FOUNDER", &[account.as_str()], text);
     }
     let before = channel.access_of(&account);
@@ -153,10 +159,10 @@ fn add(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, account: &str,
     });
     let is_here = apply(ctx, caller.user, name, &account, before, Some(level));
     let what = match level {
-        AccessLevel::Operator => "is an operator of the channel",
-        AccessLevel::Voice => "has a voice in the channel",
+        AccessLevel::Operator => "is a permanent operator of the channel",
+        AccessLevel::Voice => "has permanent voice in the channel",
     };
-    let text = format!("{account} {what} whenever it comes");
+    let text = format!("{account} {what}");
     let line = ctx
         .server_line("ACCESS")
         .word("ADDED")
@@ -164,7 +170,8 @@ fn add(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, account: &str,
         .word(account.as_str());
     ctx.send(caller, &line.word(level.as_str()).text(&text));
     if !is_here {
-        let text = "Nobody of that account is online: be sure of the name, it is good for whoever has it or registers it";
+        let text =
+            "No such user is online. Check the name: anyone who registers it gets this access";
         let line = ctx
             .server_line("NOTE")
             .word("ACCESS")
@@ -186,7 +193,7 @@ fn delete(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, given: &str
             caller,
             "NO_SUCH_ENTRY",
             &[given],
-            "The access list does not name that account",
+            "That account is not on the access list",
         );
     };
     if let Some(channel) = ctx.state.channel_mut(name) {
@@ -200,7 +207,7 @@ fn delete(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, given: &str
         .word(account.as_str());
     ctx.send(
         caller,
-        &line.text(&format!("{account} is like anybody in the channel")),
+        &line.text(&format!("{account} no longer has access")),
     );
 }
 
@@ -225,18 +232,18 @@ fn apply(
         .and_then(|channel| channel.member(user));
     let mut changes: Vec<ModeChange> = Vec::new();
     if let Some(member) = member {
-        let mut standing = member.standing;
+        let mut modes = member.modes;
         for (level, on) in [
             (before.filter(|before| Some(*before) != after), false),
             (after, true),
         ] {
             if let Some(level) = level
-                && std::mem::replace(part(&mut standing, level), on) != on
+                && std::mem::replace(part(&mut modes, level), on) != on
             {
                 changes.push((on, letter(level), Some(nick.clone())));
             }
         }
-        mode_changes::set_member_modes(ctx, user, name, standing);
+        mode_changes::set_member_modes(ctx, user, name, modes);
     }
     if changes.is_empty() {
         persistence::persist_channel(ctx, name);
@@ -245,10 +252,10 @@ fn apply(
     true
 }
 
-fn part(standing: &mut MemberModes, level: AccessLevel) -> &mut bool {
+fn part(modes: &mut MemberModes, level: AccessLevel) -> &mut bool {
     match level {
-        AccessLevel::Operator => &mut standing.operator,
-        AccessLevel::Voice => &mut standing.voice,
+        AccessLevel::Operator => &mut modes.operator,
+        AccessLevel::Voice => &mut modes.voice,
     }
 }
 
@@ -279,7 +286,7 @@ pub fn apply_access(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
     let Some(member) = channel.member(user) else {
         return;
     };
-    let (before, due) = (member.standing, channel.standing_of(ctx.state.user(user)));
+    let (before, due) = (member.modes, channel.modes_by_access(ctx.state.user(user)));
     mode_changes::set_member_modes(ctx, user, name, before.with(due));
     mode_changes::notify_member_modes(ctx, user, name, before);
 }
@@ -313,9 +320,9 @@ pub fn forget_account(ctx: &mut Context<'_>, account: &AccountName) {
             continue;
         };
         if channel.founder.as_ref() == Some(account) {
-            channel.disown();
+            channel.clear_owner();
             persistence::forget_channel(ctx, &name);
-            ctx.state.drop_if_deserted(&name);
+            ctx.state.remove_if_empty(&name);
         } else {
             channel.access.retain(|access| access.account != *account);
             persistence::persist_channel(ctx, &name);

@@ -10,7 +10,8 @@ pub const COMMANDS: &[Command] = &[
         min_params: 0,
         help: &[
             "AUTHENTICATE mechanism, AUTHENTICATE base64",
-            "Signs in with SASL. Your client does this: enter your account name and password there.",
+            "Signs in with SASL. Your client does this: enter your account name and password",
+            "there.",
         ],
         weight: |_| 1,
         handler: Handler::Accounts,
@@ -20,7 +21,8 @@ pub const COMMANDS: &[Command] = &[
         min_params: 0,
         help: &[
             "REGISTER account email password",
-            "Creates an account. You receive a code by mail; VERIFY account code completes the registration.",
+            "Creates an account. You receive a code by mail; VERIFY account code completes the",
+            "registration.",
             "REGISTER again requests another code.",
         ],
         weight: |_| 1,
@@ -52,8 +54,8 @@ pub const COMMANDS: &[Command] = &[
         min_params: 0,
         help: &[
             "SETPASS current new",
-            "Changes your password. SETPASS * new: you receive a code by mail; VERIFY account code completes",
-            "the change.",
+            "Changes your password. SETPASS * new: you receive a code by mail; VERIFY account",
+            "code completes the change.",
         ],
         weight: |_| 1,
         handler: Handler::Accounts,
@@ -63,8 +65,8 @@ pub const COMMANDS: &[Command] = &[
         min_params: 0,
         help: &[
             "SETEMAIL email",
-            "Changes your account's email address. You receive a code at the new address; VERIFY account code",
-            "completes the change.",
+            "Changes your account's email address. You receive a code at the new address; VERIFY",
+            "account code completes the change.",
         ],
         weight: |_| 1,
         handler: Handler::Accounts,

@@ -12,7 +12,7 @@ use rookery_protocol::{Capability, ChannelName, Nick};
 use crate::context::{Caller, Context};
 use crate::event::{Answer, Candidate};
 use crate::features::metadata::values;
-use crate::features::metadata::values::Bearer;
+use crate::features::metadata::values::MetadataTarget;
 use crate::features::{
     access, always_on, away, catch_up, channels, monitor, names, nick, quit, server,
 };
@@ -40,7 +40,7 @@ pub fn admit(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, candidat
     if let Some(banned) = refusal(ctx, identity.as_ref(), address.ip()) {
         return ctx.answer(ticket, banned);
     }
-    if let Some(message) = &ctx.state.gate.maintenance {
+    if let Some(message) = &ctx.state.policy.maintenance {
         let reason = message.to_string();
         return ctx.answer(ticket, Answer::Closed { reason });
     }
@@ -58,14 +58,14 @@ pub fn admit(ctx: &mut Context<'_>, ticket: Ticket, session: SessionId, candidat
     let new = identity.as_ref().map(|identity| identity.new);
     let credential = identity.as_ref().and_then(|identity| identity.credential);
     let user = here.unwrap_or_else(|| {
-        let newcomer = NewUser {
+        let new_user = NewUser {
             nick: nick.clone(),
             host: host(&ctx.settings.server_name, identity.is_some()),
             identity,
             username: shown_username(&username).into(),
             realname: truncate(&realname, lengths::REALNAME).into(),
         };
-        ctx.state.add_user(newcomer, ctx.stamp.at)
+        ctx.state.add_user(new_user, ctx.stamp.at)
     });
     let session = Session {
         id: session,
@@ -182,7 +182,7 @@ fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> O
             reason: reason.clone(),
         });
     }
-    let (bans, now) = (&ctx.state.gate.bans, ctx.now());
+    let (bans, now) = (&ctx.state.policy.bans, ctx.now());
     let on_account = identity.and_then(|identity| bans.on_account(identity, now));
     let ban = on_account.or_else(|| bans.on_address(address, now))?;
     Some(Answer::Banned {
@@ -248,7 +248,7 @@ fn reassign_nick(ctx: &mut Context<'_>, user: UserId, name: &Nick) {
     for caller in ctx.callers(user) {
         ctx.notice(
             caller,
-            &format!("{name} is the name of an account whose owner has just signed in."),
+            &format!("{name} is the name of an account, and its owner has signed in."),
         );
     }
 }
@@ -256,14 +256,14 @@ fn reassign_nick(ctx: &mut Context<'_>, user: UserId, name: &Nick) {
 /// Moves the session from its user, which has other sessions, to a new user of its own.
 fn split_session(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) -> Caller {
     let before = ctx.state.user(caller.user);
-    let newcomer = NewUser {
+    let new_user = NewUser {
         nick,
         identity: Some(identity),
         username: before.username.clone(),
         host: host(&ctx.settings.server_name, true),
         realname: before.realname.clone(),
     };
-    let user = ctx.state.add_user(newcomer, ctx.stamp.at);
+    let user = ctx.state.add_user(new_user, ctx.stamp.at);
     monitor::announce_online(ctx, user);
     move_session(ctx, caller, user)
 }
@@ -286,9 +286,9 @@ fn apply_identity(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nic
             .word(&host);
         ctx.send_to_followers(caller.user, &line, Capability::Chghost, None);
     }
-    let said = std::mem::take(&mut ctx.state.user_mut(caller.user).metadata);
+    let metadata = std::mem::take(&mut ctx.state.user_mut(caller.user).metadata);
     ctx.state.identify(caller.user, identity, host);
-    values::notify_change(ctx, &Bearer::User(caller.user), &said, None);
+    values::notify_change(ctx, &MetadataTarget::User(caller.user), &metadata, None);
     for name in ctx.state.user(caller.user).channels().to_vec() {
         access::apply_access(ctx, caller.user, &name);
     }
@@ -374,7 +374,7 @@ fn join_lobby(ctx: &mut Context<'_>, caller: Caller) {
             .collect()
     };
     for name in missing {
-        channels::enter(ctx, caller, &name, None);
+        channels::join_channel(ctx, caller, &name, None);
     }
 }
 

@@ -19,8 +19,8 @@ pub const COMMANDS: &[Command] = &[Command {
     min_params: 0,
     help: &[
         "SET, SET always-on on|off|default",
-        "Shows or sets whether you stay in your channels, marked as away, while none of your clients",
-        "is connected.",
+        "Shows or sets whether you stay in your channels, marked as away, while none of your",
+        "clients is connected.",
     ],
     weight: |_| 1,
     handler: Handler::Core(set),
@@ -51,7 +51,7 @@ pub fn set(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .filter(|setting| !setting.is_empty())
         .unwrap_or(ALWAYS_ON);
     if !setting.eq_ignore_ascii_case(ALWAYS_ON) {
-        let text = "There is no such setting; there is one, always-on";
+        let text = "Unknown setting; the only one is always-on";
         return ctx.fail(caller, "SET", "UNKNOWN_SETTING", &[setting], text);
     }
     if let Some(value) = message.param(1) {
@@ -60,7 +60,7 @@ pub fn set(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "off" => Some(false),
             "default" => None,
             _ => {
-                let text = "Set it to on, off or default";
+                let text = "Invalid value; use on, off or default";
                 return ctx.fail(caller, "SET", "INVALID_VALUE", &[ALWAYS_ON, value], text);
             }
         };
@@ -87,10 +87,13 @@ fn tell(ctx: &mut Context<'_>, caller: Caller, account: AccountId) {
     let (value, meaning) = if on {
         (
             "on",
-            "you stay in your channels while no client of yours is connected",
+            "you stay in your channels while none of your clients is connected",
         )
     } else {
-        ("off", "you leave when the last of your clients does")
+        (
+            "off",
+            "you leave your channels when your last client disconnects",
+        )
     };
     let whose = if choice.is_some() {
         "your choice"
@@ -112,22 +115,22 @@ pub fn is_always_on(ctx: &Context<'_>, user: &User) -> bool {
 
 /// Persists the changes of users that are always on.
 pub fn persist_presences(ctx: &mut Context<'_>) {
-    for account in std::mem::take(&mut ctx.state.presences_gone) {
+    for account in std::mem::take(&mut ctx.state.ended_presences) {
         ctx.out
             .push(Output::Persist(Box::new(Change::PresenceGone(account))));
     }
     for id in std::mem::take(&mut ctx.state.touched) {
-        if !ctx.state.is_here(id) {
+        if !ctx.state.exists(id) {
             continue;
         }
         let user = ctx.state.user(id);
         let is_always_on = is_always_on(ctx, user);
-        let change = match (&user.identity, is_always_on, user.is_kept) {
+        let change = match (&user.identity, is_always_on, user.is_persisted) {
             (Some(identity), true, _) => Change::Presence(presence_of(ctx, user, identity)),
             (Some(identity), false, true) => Change::PresenceGone(identity.id),
             _ => continue,
         };
-        ctx.state.user_mut(id).is_kept = is_always_on;
+        ctx.state.user_mut(id).is_persisted = is_always_on;
         ctx.out.push(Output::Persist(Box::new(change)));
     }
 }
@@ -139,13 +142,11 @@ fn presence_of(ctx: &Context<'_>, user: &User, identity: &Identity) -> Presence 
         .filter_map(|name| ctx.state.channel(name));
     let channels = channels.filter_map(|channel| {
         let Member {
-            joined_at,
-            standing,
-            ..
+            joined_at, modes, ..
         } = channel.member(user.id)?;
         let MemberModes {
             operator, voice, ..
-        } = standing;
+        } = modes;
         // What was sent under this name before the channel had it belongs to another channel. If
         // the channel itself is not persisted, this is the only record of when it got its name.
         let joined_at = joined_at.max(channel.named_at);
@@ -183,7 +184,7 @@ pub fn review_presences(ctx: &mut Context<'_>) {
         ctx.state.touch(id);
         let user = ctx.state.user(id);
         if user.sessions().is_empty() && !is_always_on(ctx, user) {
-            quit::quit_user(ctx, id, "Not always on any more", DisconnectReason::Quit);
+            quit::quit_user(ctx, id, "No longer always on", DisconnectReason::Quit);
         }
     }
 }

@@ -30,7 +30,7 @@ fn batch(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 
 /// Whether the message opens, closes or is part of a batch.
 pub fn is_part(caller: Caller, message: &Message) -> bool {
-    multiline::knows(caller.capabilities)
+    multiline::understands(caller.capabilities)
         && (message.command == "BATCH" || message.tags.get("batch").is_some())
 }
 
@@ -67,7 +67,9 @@ pub fn handle(ctx: &mut Context<'_>, caller: Caller, message: &Message, label: O
         }
         None => (
             open,
-            Some(invalid("BATCH takes +name to begin and -name to end")),
+            Some(invalid(
+                "Use BATCH +name to open and BATCH -name to close a batch",
+            )),
         ),
     };
     if let Some(fault) = fault {
@@ -94,10 +96,7 @@ pub fn fail(ctx: &mut Context<'_>, caller: Caller) -> Option<String> {
 
 fn add(open: Option<Box<OpenBatch>>, message: &Message) -> (Option<Box<OpenBatch>>, Option<Fault>) {
     let Some(mut batch) = open else {
-        return (
-            None,
-            Some(invalid("There is no batch that this is a line of")),
-        );
+        return (None, Some(invalid("No such batch is open")));
     };
     let fault = if batch.failed {
         None
@@ -110,7 +109,7 @@ fn add(open: Option<Box<OpenBatch>>, message: &Message) -> (Option<Box<OpenBatch
 
 fn end(ctx: &mut Context<'_>, caller: Caller, open: Option<Box<OpenBatch>>, name: &str) {
     let Some(batch) = open else {
-        return refuse(ctx, caller, None, &invalid("There is no batch to end"));
+        return refuse(ctx, caller, None, &invalid("No batch is open"));
     };
     if batch.failed {
         return;
@@ -128,18 +127,18 @@ fn end(ctx: &mut Context<'_>, caller: Caller, open: Option<Box<OpenBatch>>, name
             ctx,
             caller,
             label,
-            &invalid("That is not the batch that is open; it is left out"),
+            &invalid("That batch is not open; the open one was discarded"),
         );
     } else if multiline::lines(&text).all(|line| line.text.is_empty()) {
         refuse(
             ctx,
             caller,
             label,
-            &invalid("A message of blank lines only says nothing"),
+            &invalid("A message cannot consist of blank lines only"),
         );
     } else {
         labels::labelled(ctx, caller, label, |ctx| {
-            messages::say_lines(ctx, caller, &command, &target, &text, client_tags);
+            messages::send_multiline(ctx, caller, &command, &target, &text, client_tags);
         });
     }
 }

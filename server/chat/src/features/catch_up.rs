@@ -218,7 +218,7 @@ pub fn found(
         // The mark stays, so that it is sent when the device connects again.
         return ctx.notice(
             caller,
-            "What you missed could not be read; connect again to see it",
+            "The messages you missed could not be read; connect again to receive them",
         );
     };
     catch_up.reading -= 1;

@@ -85,7 +85,7 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     for target in targets.split(',').filter(|target| !target.is_empty()) {
         let key = keys.next().filter(|key| !key.is_empty());
         match ChannelName::parse(target) {
-            Ok(name) => enter(ctx, caller, &name, key),
+            Ok(name) => join_channel(ctx, caller, &name, key),
             Err(NameError::NotAChannel) => no_such_channel(ctx, caller, target),
             Err(error) => {
                 ctx.reply(
@@ -101,19 +101,16 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 
 /// Joins the caller's user to the channel, or replies why not. Does nothing if it is a member
 /// already.
-pub fn enter(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Option<&str>) {
+pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Option<&str>) {
     let user = ctx.state.user(caller.user);
     if user.channels().contains(name) {
         return;
     }
     let limit = ctx.settings.channels_per_user;
     let refusal = if limit > 0 && user.channels().len() >= limit {
-        Some((
-            ERR_TOOMANYCHANNELS,
-            "You are in as many channels as one may be",
-        ))
+        Some((ERR_TOOMANYCHANNELS, "You have joined too many channels"))
     } else {
-        keeps_out(ctx, user, name, key)
+        join_refusal(ctx, user, name, key)
     };
     if let Some((code, text)) = refusal {
         return ctx.reply(caller, code, &[name.as_str()], text);
@@ -122,12 +119,12 @@ pub fn enter(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Opt
     let account = user.identity.as_ref().map(|identity| identity.name.clone());
     let is_full =
         new && account.is_some_and(|account| access::channels_left(ctx, &account) == Some(0));
-    let making = match ctx.settings.lobby.contains(name) {
+    let create_as = match ctx.settings.lobby.contains(name) {
         true => CreateAs::Lobby,
         false if is_full => CreateAs::Unowned,
         false => CreateAs::Owned,
     };
-    ctx.state.join(caller.user, name, making, ctx.stamp.at);
+    ctx.state.join(caller.user, name, create_as, ctx.stamp.at);
     if new {
         persistence::persist_channel(ctx, name);
     }
@@ -163,10 +160,10 @@ pub fn enter(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Opt
     values::sync_join(ctx, caller.user, &name);
     if !new {
         mode_changes::notify_member_modes(ctx, caller.user, &name, MemberModes::default());
-    } else if making == CreateAs::Unowned {
+    } else if create_as == CreateAs::Unowned {
         ctx.notice(
             caller,
-            &format!("You own as many channels as one may: {name} is gone when the last has left."),
+            &format!("You own too many channels; {name} has no owner and is removed when empty."),
         );
     }
 }
@@ -183,7 +180,7 @@ pub fn join_line(user: &User, name: &ChannelName, extended: bool) -> Line {
 }
 
 /// Returns why the user may not join the channel, if there is a reason.
-fn keeps_out(
+fn join_refusal(
     ctx: &Context<'_>,
     user: &User,
     name: &ChannelName,
@@ -191,13 +188,13 @@ fn keeps_out(
 ) -> Option<(&'static str, &'static str)> {
     let channel = ctx.state.channel(name)?;
     // Modes do not keep out those who are operators by their account.
-    if channel.standing_of(user).runs() {
+    if channel.modes_by_access(user).is_operator() {
         return None;
     }
     if channel.key.is_some() && channel.key.as_deref() != key {
         return Some((
             ERR_BADCHANNELKEY,
-            "Cannot join channel (+k: the key is missing or wrong)",
+            "Cannot join channel (+k: key missing or wrong)",
         ));
     }
     if channel.invited.contains(&user.id) {
@@ -206,7 +203,7 @@ fn keeps_out(
     if channel.flags.has(Flag::InviteOnly) && !channel.is_invite_exception(user) {
         return Some((
             ERR_INVITEONLYCHAN,
-            "Cannot join channel (+i: one must be invited)",
+            "Cannot join channel (+i: invitation required)",
         ));
     }
     if channel
@@ -312,7 +309,7 @@ pub fn kick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
                 caller,
                 ERR_TOOMANYTARGETS,
                 &[nick],
-                "Too many targets in one message; this one was left out",
+                "Too many targets in one message; this one was ignored",
             );
             continue;
         }
@@ -352,7 +349,7 @@ fn kick_one(ctx: &mut Context<'_>, caller: Caller, channel: &str, nick: &str, re
     }
     if channel
         .member(target)
-        .is_some_and(|member| member.standing.founder)
+        .is_some_and(|member| member.modes.founder)
         && target != caller.user
     {
         return outranked(ctx, caller, &name);
@@ -395,7 +392,7 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             caller,
             ERR_USERONCHANNEL,
             &words,
-            "They are in that channel already",
+            "They are already in that channel",
         );
     }
     // Only an invitation by an operator overrides `+i`.
@@ -404,7 +401,7 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             .invited
             .iter()
             .copied()
-            .filter(|id| *id != target && ctx.state.is_here(*id))
+            .filter(|id| *id != target && ctx.state.exists(*id))
             .collect();
         if let Some(channel) = ctx.state.channel_mut(&name) {
             channel.invited = here;
@@ -427,7 +424,7 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             channel
                 .members()
                 .iter()
-                .filter(|member| member.standing.runs())
+                .filter(|member| member.modes.is_operator())
                 .map(|member| member.user)
                 .collect()
         })
@@ -447,7 +444,7 @@ fn invitations(ctx: &mut Context<'_>, caller: Caller) {
     for name in names {
         ctx.reply_words(caller, RPL_INVITELIST, &[name.as_str()]);
     }
-    ctx.reply(caller, RPL_ENDOFINVITELIST, &[], "End of your invitations");
+    ctx.reply(caller, RPL_ENDOFINVITELIST, &[], "End of invite list");
 }
 
 /// Returns the name of the channel as it is written, or replies that there is no such channel.
@@ -482,7 +479,7 @@ pub fn outranked(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
         caller,
         ERR_CHANOPRIVSNEEDED,
         &[name.as_str()],
-        "They founded that channel",
+        "They are the founder of that channel",
     );
 }
 

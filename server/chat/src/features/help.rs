@@ -28,18 +28,19 @@ const TOPICS: &[(&str, &[&str])] = &[
     (
         "CHANNELS",
         &[
-            "A channel that you create while signed in is yours. It is persistent: its topic, modes,",
-            "lists and history remain when it is empty.",
+            "A channel that you create while signed in is yours. It is persistent: its topic,",
+            "modes, lists and history remain when it is empty.",
             "MODE #channel +q nick transfers it, MODE #channel -q and your own nick gives it up.",
             "ACCESS gives accounts permanent operator status or voice.",
-            "A channel without an owner is removed when its last member leaves. Until then an operator",
-            "can give it an owner with +q.",
+            "A channel without an owner is removed when its last member leaves. Until then an",
+            "operator can give it an owner with +q.",
         ],
     ),
     (
         "HISTORY",
         &[
-            "Messages are stored, and CHATHISTORY reads them: in channels you are in, since the channel",
+            "Messages are stored, and CHATHISTORY reads them: in channels you are in, since the",
+            "channel",
             "was created or renamed, and in your private conversations while you are signed in.",
             "Clients without CHATHISTORY are sent what they missed when they connect again.",
         ],

@@ -14,7 +14,7 @@ use crate::command::{Command, Handler};
 use crate::context::{Caller, Context};
 use crate::event::{Found, HistoryQuery, Purpose};
 use crate::line::{Line, Tags, shown_time};
-use crate::multiline::{Several, Wording, is_multiline};
+use crate::multiline::{Content, MultilineContent, is_multiline};
 use crate::state::User;
 
 /// The commands of this module.
@@ -108,7 +108,7 @@ fn page<'m>(
     let readable = readable(ctx, caller, target).ok_or(Refusal {
         code: "INVALID_TARGET",
         context: vec![target],
-        text: "Messages could not be retrieved: you are not in that channel, or nobody is called that",
+        text: "Messages could not be retrieved: no such nick, or you are not in that channel",
     })?;
     let query = PageQuery {
         places: readable.places,
@@ -181,13 +181,11 @@ fn point<'m>(target: &'m str, text: &'m str) -> Result<Point, Refusal<'m>> {
         Some(("timestamp", time)) => timestamp(time)
             .map(Point::At)
             .ok_or_else(|| invalid(&[text], INVALID_TIME)),
-        None | Some(("msgid", _)) => {
-            Err(invalid(&[text], "Neither a msgid=... nor a timestamp=..."))
-        }
+        None | Some(("msgid", _)) => Err(invalid(&[text], "Expected msgid=... or timestamp=...")),
         Some(_) => Err(Refusal {
             code: "INVALID_MSGREFTYPE",
             context: vec![target, text],
-            text: "Messages are referred to by msgid=... or timestamp=...",
+            text: "Unknown kind of reference; use msgid=... or timestamp=...",
         }),
     }
 }
@@ -281,7 +279,7 @@ pub fn found(
                 (Found::Page(_), None) => ("INVALID_TARGET", "Messages could not be retrieved"),
                 (Found::NoSuchMessage, _) => (
                     "MESSAGE_ERROR",
-                    "Messages could not be retrieved: there is no message of that id",
+                    "Messages could not be retrieved: unknown message id",
                 ),
                 _ => (
                     "MESSAGE_ERROR",
@@ -308,10 +306,10 @@ pub fn entry_line(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> By
     let target = entry_target(ctx, caller, entry);
     let head = Line::new(&entry.source, &entry.command).word(&target);
     let wording = match &entry.text {
-        text if entry.is_event() => Wording::One(head.rest(text)),
+        text if entry.is_event() => Content::One(head.rest(text)),
         text if is_multiline(text) => {
             let (source, target, batch) = (&entry.source, &target, &entry.msgid);
-            Wording::Several(Several {
+            Content::Several(MultilineContent {
                 source,
                 target,
                 head,
@@ -319,7 +317,7 @@ pub fn entry_line(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> By
                 batch,
             })
         }
-        text => Wording::One(head.text(text)),
+        text => Content::One(head.text(text)),
     };
     let tags = Tags {
         time: &shown_time(entry.at),

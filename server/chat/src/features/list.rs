@@ -15,8 +15,8 @@ pub const COMMANDS: &[Command] = &[Command {
     min_params: 0,
     help: &[
         "LIST [conditions]",
-        "Lists channels. Conditions: name or mask, !mask, <users, >users, C<minutes or C>minutes since",
-        "creation, T<minutes or T>minutes since the topic was set.",
+        "Lists channels. Conditions: name or mask, !mask, <users, >users, C<minutes or C>minutes",
+        "since creation, T<minutes or T>minutes since the topic was set.",
     ],
     weight: |_| 10,
     handler: Handler::Core(list),
@@ -64,7 +64,7 @@ pub fn list(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             &topic,
         );
     }
-    ctx.reply(caller, RPL_LISTEND, &[], "End of the list");
+    ctx.reply(caller, RPL_LISTEND, &[], "End of /LIST");
 }
 
 /// One condition of the client's list.

@@ -18,7 +18,8 @@ pub const COMMANDS: &[Command] = &[Command {
     min_params: 0,
     help: &[
         "MARKREAD target [timestamp=YYYY-MM-DDThh:mm:ss.sssZ]",
-        "Shows or sets how far you have read a channel or conversation. Your other clients are notified.",
+        "Shows or sets how far you have read a channel or conversation. Your other clients are",
+        "notified.",
     ],
     weight: |_| 1,
     handler: Handler::Core(markread),
@@ -65,7 +66,7 @@ pub fn markread(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             COMMAND,
             "INVALID_PARAMS",
             &[target],
-            "That is neither a channel nor a nick",
+            "Not a channel or nick",
         );
     };
     let channel = ChannelName::parse(target)

@@ -18,7 +18,7 @@ use crate::event::{Delivery, Output};
 use crate::features::{admission, playback};
 use crate::ids::UserId;
 use crate::line::{Line, MAX_BODY, Tags, is_ctcp, truncate};
-use crate::multiline::{Several, Wording, cut_lines};
+use crate::multiline::{Content, MultilineContent, cut_lines};
 use crate::params::{is_empty_list, split_list};
 use crate::state::channel::{Channel, Flag, Member};
 use crate::state::{Session, User};
@@ -31,7 +31,8 @@ pub const COMMANDS: &[Command] = &[
         min_params: 0,
         help: &[
             "PRIVMSG target[,target] :text",
-            "Sends a message to channels or users. @#channel reaches only the operators of the channel.",
+            "Sends a message to channels or users. @#channel reaches only the operators of the",
+            "channel.",
         ],
         weight: |_| 1,
         handler: Handler::Core(privmsg),
@@ -80,13 +81,13 @@ pub fn privmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if ctx.settings.history && !quiet && playback::is_meant(targets) {
         return playback::ask(ctx, caller, text);
     }
-    let said = Said {
+    let draft = Draft {
         command,
         text: Some(text),
         client_tags: client_tags(caller, message),
         quiet,
     };
-    to_each(ctx, caller, targets, &said);
+    send_to_each(ctx, caller, targets, &draft);
 }
 
 /// Handles `TAGMSG <targets>`: tags without text.
@@ -96,17 +97,17 @@ pub fn tagmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return ctx.need_more_params(caller, &message.command);
     }
     let client_tags = client_tags(caller, message);
-    let said = Said {
+    let draft = Draft {
         command: &message.command,
         text: None,
         client_tags,
         quiet: false,
     };
-    to_each(ctx, caller, targets, &said);
+    send_to_each(ctx, caller, targets, &draft);
 }
 
 /// Sends a multi-line message to one target; [`multiline::lines`] describes the text.
-pub fn say_lines(
+pub fn send_multiline(
     ctx: &mut Context<'_>,
     caller: Caller,
     command: &str,
@@ -115,21 +116,21 @@ pub fn say_lines(
     client_tags: String,
 ) {
     ctx.state.user_mut(caller.user).active_at = ctx.stamp.at;
-    let said = Said {
+    let draft = Draft {
         command,
         text: Some(text),
         client_tags,
         quiet: command == "NOTICE",
     };
-    if let Err((code, text)) = to_target(ctx, caller, target, &said)
-        && !said.quiet
+    if let Err((code, text)) = send_to_target(ctx, caller, target, &draft)
+        && !draft.quiet
     {
         ctx.reply(caller, code, &[target], &text);
     }
 }
 
 /// A message before its targets are known.
-struct Said<'a> {
+struct Draft<'a> {
     command: &'a str,
     /// `None` for a `TAGMSG`. May contain several lines.
     text: Option<&'a str>,
@@ -147,18 +148,18 @@ pub fn client_tags(caller: Caller, message: &Message) -> String {
     message.tags.client_only().to_string()
 }
 
-fn to_each(ctx: &mut Context<'_>, caller: Caller, targets: &str, said: &Said<'_>) {
+fn send_to_each(ctx: &mut Context<'_>, caller: Caller, targets: &str, draft: &Draft<'_>) {
     for (count, target) in split_list(targets).into_iter().enumerate() {
         let result = if count < lengths::TARGETS {
-            to_target(ctx, caller, target, said)
+            send_to_target(ctx, caller, target, draft)
         } else {
             Err((
                 ERR_TOOMANYTARGETS,
-                "Too many targets in one message; this one was left out".to_owned(),
+                "Too many targets in one message; this one was ignored".to_owned(),
             ))
         };
         if let Err((code, text)) = result
-            && !said.quiet
+            && !draft.quiet
         {
             ctx.reply(caller, code, &[target], &text);
         }
@@ -168,11 +169,11 @@ fn to_each(ctx: &mut Context<'_>, caller: Caller, targets: &str, said: &Said<'_>
 /// A numeric for the sender, with its text.
 type Refusal = (&'static str, String);
 
-fn to_target(
+fn send_to_target(
     ctx: &mut Context<'_>,
     caller: Caller,
     target: &str,
-    said: &Said<'_>,
+    draft: &Draft<'_>,
 ) -> Result<(), Refusal> {
     let msgid = &ctx.state.next_msgid();
     let (status, name) = match target.strip_prefix(['@', '+']) {
@@ -180,18 +181,18 @@ fn to_target(
         _ => (None, target),
     };
     if name.starts_with('#') {
-        to_channel(ctx, caller, status, name, said, msgid)
+        send_to_channel(ctx, caller, status, name, draft, msgid)
     } else {
-        to_user(ctx, caller, name, said, msgid)
+        send_to_user(ctx, caller, name, draft, msgid)
     }
 }
 
-fn to_channel(
+fn send_to_channel(
     ctx: &mut Context<'_>,
     caller: Caller,
     status: Option<char>,
     name: &str,
-    said: &Said<'_>,
+    draft: &Draft<'_>,
     msgid: &str,
 ) -> Result<(), Refusal> {
     let none = || (ERR_NOSUCHCHANNEL, "No such channel".to_owned());
@@ -199,12 +200,12 @@ fn to_channel(
     let channel = ctx.state.channel(&name).ok_or_else(none)?;
     let sender = ctx.state.user(caller.user);
     let asks = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
-    let ctcp = channel.flags.has(Flag::NoCtcp) && said.text.is_some_and(asks);
+    let ctcp = channel.flags.has(Flag::NoCtcp) && draft.text.is_some_and(asks);
     let why = ctcp.then_some("+C: no CTCP but ACTION");
     // Visitors may speak in the lobby without joining it.
     let counts_as_member =
         admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
-    if let Some(why) = why.or_else(|| kept_silent(channel, sender, counts_as_member)) {
+    if let Some(why) = why.or_else(|| speak_refusal(channel, sender, counts_as_member)) {
         return Err((
             ERR_CANNOTSENDTOCHAN,
             format!("Cannot send to channel ({why})"),
@@ -217,8 +218,8 @@ fn to_channel(
     let meant = |member: &&Member| match status {
         _ if member.user == caller.user => false,
         None => true,
-        Some('@') => member.standing.runs(),
-        Some(_) => member.standing.is_heard(),
+        Some('@') => member.modes.is_operator(),
+        Some(_) => member.modes.may_speak(),
     };
     let receivers = channel
         .members()
@@ -235,22 +236,22 @@ fn to_channel(
     let outgoing = compose(
         ctx,
         caller,
-        said,
+        draft,
         msgid,
         addressed,
         receivers,
         channel.members().len(),
     );
     send(ctx, outgoing);
-    count(ctx, caller, said, Some(&name));
+    count(ctx, caller, draft, Some(&name));
     Ok(())
 }
 
-fn to_user(
+fn send_to_user(
     ctx: &mut Context<'_>,
     caller: Caller,
     name: &str,
-    said: &Said<'_>,
+    draft: &Draft<'_>,
     msgid: &str,
 ) -> Result<(), Refusal> {
     let target = ctx
@@ -266,19 +267,22 @@ fn to_user(
         mark: None,
         to_self: target.id == caller.user,
     };
-    let away = target.away.as_deref().filter(|_| said.command == "PRIVMSG");
+    let away = target
+        .away
+        .as_deref()
+        .filter(|_| draft.command == "PRIVMSG");
     let away = away.map(|away| (target.nick.clone(), away.to_owned()));
     let outgoing = compose(
         ctx,
         caller,
-        said,
+        draft,
         msgid,
         addressed,
         std::iter::once(target.id),
         1,
     );
     send(ctx, outgoing);
-    count(ctx, caller, said, None);
+    count(ctx, caller, draft, None);
     if let Some((nick, away)) = away {
         ctx.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
     }
@@ -286,29 +290,33 @@ fn to_user(
 }
 
 /// Counts the message for activity statistics. A `TAGMSG` is not counted.
-fn count(ctx: &mut Context<'_>, caller: Caller, said: &Said<'_>, channel: Option<&ChannelName>) {
-    if said.text.is_none() {
+fn count(ctx: &mut Context<'_>, caller: Caller, draft: &Draft<'_>, channel: Option<&ChannelName>) {
+    if draft.text.is_none() {
         return;
     }
     let now = ctx.now();
-    ctx.state.user_mut(caller.user).said.add(now);
+    ctx.state.user_mut(caller.user).activity.add(now);
     if let Some(channel) = channel.and_then(|name| ctx.state.channel_mut(name)) {
-        channel.said.add(now);
+        channel.activity.add(now);
     }
 }
 
 /// Returns why the user may not speak in the channel. A visitor of the lobby counts as a member
 /// (`counts_as_member`).
-pub fn kept_silent(channel: &Channel, user: &User, counts_as_member: bool) -> Option<&'static str> {
+pub fn speak_refusal(
+    channel: &Channel,
+    user: &User,
+    counts_as_member: bool,
+) -> Option<&'static str> {
     let member = channel.member(user.id);
-    if member.is_some_and(|member| member.standing.is_heard()) {
+    if member.is_some_and(|member| member.modes.may_speak()) {
         return None;
     }
     if member.is_none() && !counts_as_member && channel.flags.has(Flag::NoExternal) {
-        return Some("+n: only its members can");
+        return Some("+n: members only");
     }
     if channel.flags.has(Flag::Moderated) {
-        return Some("+m: only those with a voice can");
+        return Some("+m: moderated");
     }
     channel.mutes(user).then_some("+b: you are banned from it")
 }
@@ -337,16 +345,16 @@ struct Outgoing {
 fn compose(
     ctx: &Context<'_>,
     caller: Caller,
-    said: &Said<'_>,
+    draft: &Draft<'_>,
     msgid: &str,
     addressed: Addressed<'_>,
     receivers: impl Iterator<Item = UserId>,
     expected: usize,
 ) -> Outgoing {
     let sender = ctx.state.user(caller.user);
-    let head = Line::new(&sender.source, said.command).word(addressed.target);
+    let head = Line::new(&sender.source, draft.command).word(addressed.target);
     let room = MAX_BODY.saturating_sub(head.len() + 2);
-    let text: Option<Cow<'_, str>> = said.text.map(|text| {
+    let text: Option<Cow<'_, str>> = draft.text.map(|text| {
         if multiline::is_multiline(text) {
             cut_lines(text, room).into()
         } else {
@@ -354,19 +362,19 @@ fn compose(
         }
     });
     let wording = match &text {
-        Some(text) if multiline::is_multiline(text) => Wording::Several(Several {
+        Some(text) if multiline::is_multiline(text) => Content::Several(MultilineContent {
             source: &sender.source,
             target: addressed.target,
             head,
             text,
             batch: msgid,
         }),
-        Some(text) => Wording::One(head.text(text)),
-        None => Wording::One(head),
+        Some(text) => Content::One(head.text(text)),
+        None => Content::One(head),
     };
     let tags = Tags {
         msgid: Some(msgid),
-        client: &said.client_tags,
+        client: &draft.client_tags,
         bot: sender.is_bot,
         ..ctx.tags_of(sender)
     };
@@ -382,13 +390,13 @@ fn compose(
     let siblings = siblings
         .iter()
         .filter(|session| session.id != caller.session);
-    let hearers = receivers
+    let receivers = receivers
         .flat_map(|user| ctx.state.user(user).sessions())
         .chain(siblings)
         .filter(can_read);
     let relevant = wording.relevant(&tags);
     let render = |capabilities| wording.render(&tags, capabilities);
-    let deliveries = address_each(hearers, expected, relevant, render);
+    let deliveries = address_each(receivers, expected, relevant, render);
     let echo = sender.sessions().iter().filter(|session| {
         session.id == caller.session
             && session.capabilities.has(Capability::EchoMessage)
@@ -396,13 +404,13 @@ fn compose(
     });
     let echo = address_each(echo, 1, relevant, render).pop();
 
-    let kept = ctx.settings.history && (text.is_some() || lasts(&said.client_tags));
+    let kept = ctx.settings.history && (text.is_some() || is_worth_storing(&draft.client_tags));
     let entry = kept.then(|| {
         let bot = if sender.is_bot { "bot" } else { "" };
         let marks = [
             addressed.mark.unwrap_or_default(),
             bot.to_owned(),
-            said.client_tags.clone(),
+            draft.client_tags.clone(),
         ];
         Box::new(HistoryEntry {
             msgid: msgid.to_owned(),
@@ -413,7 +421,7 @@ fn compose(
                 .identity
                 .as_ref()
                 .map(|identity| identity.name.clone()),
-            command: said.command.to_owned(),
+            command: draft.command.to_owned(),
             text: text.as_deref().unwrap_or_default().to_owned(),
             tags: marks
                 .iter()
@@ -424,7 +432,7 @@ fn compose(
         })
     });
     let stored = entry.map(|entry| {
-        let refusal = not_stored(ctx, caller, said.command, addressed.target);
+        let refusal = not_stored(ctx, caller, draft.command, addressed.target);
         (entry, refusal)
     });
     Outgoing {
@@ -436,7 +444,7 @@ fn compose(
 }
 
 /// Whether a `TAGMSG` is stored: not if it only says that someone is typing.
-fn lasts(client_tags: &str) -> bool {
+fn is_worth_storing(client_tags: &str) -> bool {
     let keys = client_tags
         .split(';')
         .map(|tag| tag.split('=').next().unwrap_or_default());

@@ -10,7 +10,7 @@ use rookery_record::Metadata;
 
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context};
-use crate::features::metadata::values::{Bearer, is_key};
+use crate::features::metadata::values::{MetadataTarget, is_key};
 use crate::lengths;
 use crate::line::{Line, fill};
 use crate::state::channel::Flag;
@@ -23,7 +23,8 @@ pub const COMMANDS: &[Command] = &[Command {
         "METADATA *|nick|#channel GET key ..., LIST, SYNC",
         "Shows the metadata of a user or channel; * is you.",
         "METADATA *|#channel SET key [:value], CLEAR",
-        "Changes your metadata, or that of a channel where you are an operator. SET without a value deletes.",
+        "Changes your metadata, or that of a channel where you are an operator. SET without a",
+        "value deletes.",
         "METADATA * SUB key ..., UNSUB key ..., SUBS",
         "Manages the keys whose changes are sent to you.",
     ],
@@ -36,36 +37,36 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let [target, subcommand, rest @ ..] = message.params.as_slice() else {
         return;
     };
-    let Some(bearer) = find(ctx, caller, target) else {
+    let Some(subject) = find(ctx, caller, target) else {
         return refuse(
             ctx,
             caller,
             "INVALID_TARGET",
             &[target],
-            "Nobody, and no channel, goes by that name",
+            "No such nick or channel",
         );
     };
-    let name = values::target_name(ctx, &bearer);
+    let name = values::target_name(ctx, &subject);
     let subcommand = subcommand.to_ascii_uppercase();
-    let closed = match &bearer {
-        Bearer::Channel(name) => !ctx
+    let closed = match &subject {
+        MetadataTarget::Channel(name) => !ctx
             .state
             .channel(name)
             .is_some_and(|channel| channel.shows_metadata_to(caller.user)),
-        Bearer::User(_) => false,
+        MetadataTarget::User(_) => false,
     };
     match subcommand.as_str() {
         "GET" | "LIST" | "SYNC" if closed => no_permission(ctx, caller, &name, "*"),
-        "GET" if !rest.is_empty() => get(ctx, caller, &bearer, rest),
-        "LIST" => list(ctx, caller, &bearer),
+        "GET" if !rest.is_empty() => get(ctx, caller, &subject, rest),
+        "LIST" => list(ctx, caller, &subject),
         "SET" if !rest.is_empty() => set(
             ctx,
             caller,
-            &bearer,
+            &subject,
             &rest[0],
             rest.get(1).map(String::as_str),
         ),
-        "CLEAR" => clear(ctx, caller, &bearer),
+        "CLEAR" => clear(ctx, caller, &subject),
         "SUB" if !rest.is_empty() => subscribe(ctx, caller, rest),
         "UNSUB" if !rest.is_empty() => unsubscribe(ctx, caller, rest),
         "SUBS" => {
@@ -78,12 +79,12 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             show(ctx, caller, &["metadata-subs"], &lines);
         }
         "SYNC" => {
-            let lines: Vec<Line> = values::synced_lines(ctx, caller, &bearer).collect();
+            let lines: Vec<Line> = values::synced_lines(ctx, caller, &subject).collect();
             show(ctx, caller, &["metadata", &name], &lines);
         }
         "GET" | "SET" | "SUB" | "UNSUB" => ctx.need_more_params(caller, "METADATA"),
         _ => {
-            let text = "It is GET, LIST, SET, CLEAR, SUB, UNSUB, SUBS or SYNC";
+            let text = "Unknown subcommand; use GET, LIST, SET, CLEAR, SUB, UNSUB, SUBS or SYNC";
             refuse(ctx, caller, "SUBCOMMAND_INVALID", &[&subcommand], text);
         }
     }
@@ -91,35 +92,37 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 
 /// Returns what the name stands for; `*` is the caller. A secret channel exists only for its
 /// members.
-fn find(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Bearer> {
+fn find(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<MetadataTarget> {
     if target == "*" {
-        return Some(Bearer::User(caller.user));
+        return Some(MetadataTarget::User(caller.user));
     }
     if let Ok(name) = ChannelName::parse(target) {
         let channel = ctx.state.channel(&name)?;
         let hidden = channel.flags.has(Flag::Secret) && !channel.has(caller.user);
-        return (!hidden).then(|| Bearer::Channel(channel.name.clone()));
+        return (!hidden).then(|| MetadataTarget::Channel(channel.name.clone()));
     }
-    ctx.state.named(target).map(|user| Bearer::User(user.id))
+    ctx.state
+        .named(target)
+        .map(|user| MetadataTarget::User(user.id))
 }
 
 /// Sends all metadata of the target, as one batch.
-pub fn list(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
-    let name = values::target_name(ctx, bearer);
-    let values = values::of(ctx, bearer).into_iter().flatten();
+pub fn list(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
+    let name = values::target_name(ctx, subject);
+    let values = values::of(ctx, subject).into_iter().flatten();
     let lines: Vec<Line> = values
         .map(|(key, value)| values::line(ctx, caller, &name, key, Some(value)))
         .collect();
     show(ctx, caller, &["metadata", &name], &lines);
 }
 
-fn get(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer, keys: &[String]) {
-    let name = values::target_name(ctx, bearer);
+fn get(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget, keys: &[String]) {
+    let name = values::target_name(ctx, subject);
     let lines: Vec<Line> = keys
         .iter()
         .map(|key| {
             if is_key(key) {
-                let value = values::of(ctx, bearer).and_then(|metadata| metadata.get(key));
+                let value = values::of(ctx, subject).and_then(|metadata| metadata.get(key));
                 values::line(ctx, caller, &name, key, value.map(String::as_str))
             } else {
                 let line = ctx
@@ -127,26 +130,32 @@ fn get(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer, keys: &[String]) 
                     .word("METADATA")
                     .word("KEY_INVALID")
                     .word(key);
-                line.text("That is not a key")
+                line.text("Invalid key")
             }
         })
         .collect();
     show(ctx, caller, &["metadata", &name], &lines);
 }
 
-fn set(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer, key: &str, value: Option<&str>) {
-    let name = values::target_name(ctx, bearer);
+fn set(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    subject: &MetadataTarget,
+    key: &str,
+    value: Option<&str>,
+) {
+    let name = values::target_name(ctx, subject);
     if !is_key(key) {
-        return refuse(ctx, caller, "KEY_INVALID", &[key], "That is not a key");
+        return refuse(ctx, caller, "KEY_INVALID", &[key], "Invalid key");
     }
-    if !may_change(ctx, caller, bearer) {
+    if !may_change(ctx, caller, subject) {
         return no_permission(ctx, caller, &name, key);
     }
     if value.is_some_and(|value| value.len() > lengths::METADATA_VALUE) {
-        let text = format!("A value is {} bytes at most", lengths::METADATA_VALUE);
+        let text = format!("A value can have at most {} bytes", lengths::METADATA_VALUE);
         return refuse(ctx, caller, "INVALID_VALUE", &[key], &text);
     }
-    let before = values::of(ctx, bearer).cloned().unwrap_or_default();
+    let before = values::of(ctx, subject).cloned().unwrap_or_default();
     let mut after = before.clone();
     match value {
         None if after.remove(key).is_none() => {
@@ -162,21 +171,21 @@ fn set(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer, key: &str, value:
         Some(value) => drop(after.insert(key.to_owned(), value.to_owned())),
     }
     if after.len() > lengths::METADATA_KEYS && after.len() > before.len() {
-        let text = format!("There may be {} keys at most", lengths::METADATA_KEYS);
+        let text = format!("You can set at most {} keys", lengths::METADATA_KEYS);
         return refuse(ctx, caller, "LIMIT_REACHED", &[&name], &text);
     }
-    change(ctx, caller, bearer, &before, after);
+    change(ctx, caller, subject, &before, after);
     let line = values::line(ctx, caller, &name, key, value);
     ctx.send(caller, &line);
 }
 
-fn clear(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
-    let name = values::target_name(ctx, bearer);
-    if !may_change(ctx, caller, bearer) {
+fn clear(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
+    let name = values::target_name(ctx, subject);
+    if !may_change(ctx, caller, subject) {
         return no_permission(ctx, caller, &name, "*");
     }
-    let before = values::of(ctx, bearer).cloned().unwrap_or_default();
-    change(ctx, caller, bearer, &before, Metadata::new());
+    let before = values::of(ctx, subject).cloned().unwrap_or_default();
+    change(ctx, caller, subject, &before, Metadata::new());
     let lines: Vec<Line> = before
         .keys()
         .map(|key| values::line(ctx, caller, &name, key, None))
@@ -187,22 +196,22 @@ fn clear(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
 fn change(
     ctx: &mut Context<'_>,
     caller: Caller,
-    bearer: &Bearer,
+    subject: &MetadataTarget,
     before: &Metadata,
     after: Metadata,
 ) {
     if *before != after {
-        values::set(ctx, bearer, after);
-        values::notify_change(ctx, bearer, before, Some(caller.session));
+        values::set(ctx, subject, after);
+        values::notify_change(ctx, subject, before, Some(caller.session));
     }
 }
 
 /// Whether the caller may change the metadata: its own, and that of channels where it is an
 /// operator.
-fn may_change(ctx: &Context<'_>, caller: Caller, bearer: &Bearer) -> bool {
-    match bearer {
-        Bearer::User(user) => *user == caller.user,
-        Bearer::Channel(name) => ctx
+fn may_change(ctx: &Context<'_>, caller: Caller, subject: &MetadataTarget) -> bool {
+    match subject {
+        MetadataTarget::User(user) => *user == caller.user,
+        MetadataTarget::Channel(name) => ctx
             .state
             .channel(name)
             .is_some_and(|channel| channel.is_operator(caller.user)),
@@ -216,15 +225,11 @@ fn subscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
             return;
         };
         if !is_key(key) {
-            refused.push(("KEY_INVALID", key, "That is not a key"));
+            refused.push(("KEY_INVALID", key, "Invalid key"));
         } else if session.subscriptions.len() >= lengths::METADATA_SUBSCRIPTIONS
             && !session.subscriptions.contains(key)
         {
-            refused.push((
-                "TOO_MANY_SUBS",
-                key,
-                "You have subscribed to as many keys as one may",
-            ));
+            refused.push(("TOO_MANY_SUBS", key, "You have subscribed to too many keys"));
             break;
         } else {
             session.subscriptions.insert(key.clone());
@@ -237,7 +242,7 @@ fn subscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
         return;
     }
     for channel in ctx.state.user(caller.user).channels().to_vec() {
-        let is_said = values::synced_lines(ctx, caller, &Bearer::Channel(channel.clone()))
+        let is_said = values::synced_lines(ctx, caller, &MetadataTarget::Channel(channel.clone()))
             .next()
             .is_some();
         if is_said {
@@ -256,7 +261,7 @@ fn unsubscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
             session.subscriptions.remove(key);
             done.push(key.clone());
         } else {
-            refused.push(("KEY_INVALID", key, "That is not a key"));
+            refused.push(("KEY_INVALID", key, "Invalid key"));
         }
     }
     acknowledge(ctx, caller, RPL_METADATAUNSUBOK, &done, &refused);
@@ -302,7 +307,7 @@ fn no_permission(ctx: &mut Context<'_>, caller: Caller, target: &str, key: &str)
         caller,
         "KEY_NO_PERMISSION",
         &[target, key],
-        "You may not do that",
+        "Permission denied",
     );
 }
 

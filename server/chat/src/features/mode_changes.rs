@@ -27,7 +27,7 @@ pub fn notify_member_modes(
     };
     let nick = ctx.state.user(user).nick.clone();
     let new: String = member
-        .standing
+        .modes
         .letters()
         .filter(|letter| !before.letters().any(|had| had == *letter))
         .collect();
@@ -46,14 +46,14 @@ pub fn set_member_modes(
     ctx: &mut Context<'_>,
     user: UserId,
     name: &ChannelName,
-    standing: MemberModes,
+    modes: MemberModes,
 ) {
     if let Some(member) = ctx
         .state
         .channel_mut(name)
         .and_then(|channel| channel.member_mut(user))
     {
-        member.standing = standing;
+        member.modes = modes;
         ctx.state.touch(user);
     }
 }

@@ -24,8 +24,10 @@ pub const COMMANDS: &[Command] = &[Command {
     min_params: 1,
     help: &[
         "MODE #channel [changes], MODE nick [changes]",
-        "Channel modes: C no CTCP, b ban, e ban exception, I invite exception, i invite only, k key,",
-        "l user limit, m moderated, n no messages from outside, o operator, q founder (+q transfers the",
+        "Channel modes: C no CTCP, b ban, e ban exception, I invite exception, i invite only, k",
+        "key,",
+        "l user limit, m moderated, n no messages from outside, o operator, q founder (+q",
+        "transfers the",
         "channel, -q gives it up), s secret, t only operators set the topic, v voice.",
         "Masks: nick!user@host or ~a:account; ~m: before either only mutes.",
         "User modes: B bot, i invisible.",
@@ -62,7 +64,7 @@ fn user_mode(ctx: &mut Context<'_>, caller: Caller, target: &str, changes: Optio
             caller,
             ERR_USERSDONTMATCH,
             &[],
-            "You can see and change your own modes only",
+            "You can only see and change your own modes",
         );
     }
     let own = user.nick.to_string();
@@ -91,7 +93,7 @@ fn user_mode(ctx: &mut Context<'_>, caller: Caller, target: &str, changes: Optio
             caller,
             ERR_UMODEUNKNOWNFLAG,
             &[],
-            "There is no such user mode; there are B (bot) and i (invisible)",
+            "Unknown user mode; the modes are B (bot) and i (invisible)",
         );
     }
     let [(_, is_bot), (_, invisible)] = after;
@@ -240,7 +242,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                             channel.flags.set(flag, on).then_some((on, letter, None))
                         });
                     } else if self.is_first(letter) {
-                        let text = "There is no such channel mode";
+                        let text = "Unknown channel mode";
                         self.ctx
                             .reply(self.caller, ERR_UNKNOWNMODE, &[&letter.to_string()], text);
                     }
@@ -321,7 +323,7 @@ impl<'t, 'a> Changing<'t, 'a> {
             });
         } else if self.may() {
             let text = format!(
-                "A key is 1 to {} visible ASCII characters without a comma",
+                "A key has 1 to {} printable ASCII characters and no comma",
                 lengths::KEY
             );
             self.invalid('k', "*", &text);
@@ -335,7 +337,9 @@ impl<'t, 'a> Changing<'t, 'a> {
                 channel.limit = Some(limit);
                 (!same).then(|| (true, 'l', Some(limit.to_string())))
             }),
-            _ if self.may() => self.invalid('l', given, "A limit is a whole number above 0"),
+            _ if self.may() => {
+                self.invalid('l', given, "The limit must be a positive whole number")
+            }
             _ => {}
         }
     }
@@ -347,17 +351,17 @@ impl<'t, 'a> Changing<'t, 'a> {
         let Some((id, nick, member)) = self.member(nick) else {
             return;
         };
-        if member.standing.founder && id != self.caller.user {
+        if member.modes.founder && id != self.caller.user {
             return outranked(self.ctx, self.caller, &self.name);
         }
-        let mut standing = member.standing;
+        let mut modes = member.modes;
         let part = if letter == 'o' {
-            &mut standing.operator
+            &mut modes.operator
         } else {
-            &mut standing.voice
+            &mut modes.voice
         };
         if std::mem::replace(part, on) != on {
-            mode_changes::set_member_modes(self.ctx, id, &self.name, standing);
+            mode_changes::set_member_modes(self.ctx, id, &self.name, modes);
             self.done.push((on, letter, Some(nick)));
         }
     }
@@ -398,11 +402,11 @@ impl<'t, 'a> Changing<'t, 'a> {
             return;
         };
         if self.ctx.settings.lobby.contains(&self.name) {
-            return self.invalid('q', nick, "A lobby is everyone's");
+            return self.invalid('q', nick, "A lobby cannot have an owner");
         }
         let caller = self.ctx.state.user(self.caller.user);
         if channel.founder.is_some() && !channel.is_founded_by(caller) {
-            let text = "Only its founder hands a channel on";
+            let text = "Only the founder can transfer the channel";
             return self.ctx.reply(
                 self.caller,
                 ERR_CHANOPRIVSNEEDED,
@@ -413,7 +417,7 @@ impl<'t, 'a> Changing<'t, 'a> {
         let Some((id, nick, member)) = self.member(nick) else {
             return;
         };
-        if member.standing.founder == on {
+        if member.modes.founder == on {
             return;
         }
         let account = self
@@ -424,10 +428,10 @@ impl<'t, 'a> Changing<'t, 'a> {
             .as_ref()
             .map(|identity| identity.name.clone());
         let Some(account) = account else {
-            return self.invalid('q', &nick, "Whoever owns a channel must be signed in");
+            return self.invalid('q', &nick, "The new owner must be signed in");
         };
         if on && access::channels_left(self.ctx, &account) == Some(0) {
-            return self.invalid('q', &nick, "They own as many channels as one may");
+            return self.invalid('q', &nick, "They own too many channels");
         }
         let old: Vec<UserId> =
             self.ctx
@@ -437,28 +441,26 @@ impl<'t, 'a> Changing<'t, 'a> {
                     channel
                         .members()
                         .iter()
-                        .filter(|member| member.standing.founder)
+                        .filter(|member| member.modes.founder)
                         .map(|member| member.user)
                         .collect()
                 });
         for old in old {
             let nick = self.ctx.state.user(old).nick.to_string();
-            self.stand(old, |standing| standing.founder = false);
+            self.stand(old, |modes| modes.founder = false);
             self.done.push((false, 'q', Some(nick)));
         }
         let Some(channel) = self.ctx.state.channel_mut(&self.name) else {
             return;
         };
         if !on {
-            channel.disown();
+            channel.clear_owner();
             return persistence::forget_channel(self.ctx, &self.name);
         }
         channel.founder = Some(account);
-        self.stand(id, |standing| {
-            (standing.founder, standing.operator) = (true, true)
-        });
+        self.stand(id, |modes| (modes.founder, modes.operator) = (true, true));
         self.done.push((true, 'q', Some(nick.clone())));
-        if !member.standing.operator {
+        if !member.modes.operator {
             self.done.push((true, 'o', Some(nick)));
         }
     }
@@ -471,7 +473,7 @@ impl<'t, 'a> Changing<'t, 'a> {
             .channel_mut(&self.name)
             .and_then(|channel| channel.member_mut(user))
         {
-            change(&mut member.standing);
+            change(&mut member.modes);
         }
     }
 
@@ -480,10 +482,10 @@ impl<'t, 'a> Changing<'t, 'a> {
             return;
         }
         if given.is_empty() || given.contains(' ') {
-            return self.invalid(list.letter(), given, "That is not a mask");
+            return self.invalid(list.letter(), given, "Invalid mask");
         }
         let Some(mask) = Mask::new(given) else {
-            return self.invalid(list.letter(), given, "There is no mask of that kind");
+            return self.invalid(list.letter(), given, "Unknown kind of mask");
         };
         let limit = self.ctx.settings.channel_list_entries;
         let by = self
@@ -502,12 +504,9 @@ impl<'t, 'a> Changing<'t, 'a> {
         match (on, known) {
             (true, None) if limit > 0 && entries.len() >= limit => {
                 let words = [self.name.as_str(), mask.as_str()];
-                return self.ctx.reply(
-                    self.caller,
-                    ERR_BANLISTFULL,
-                    &words,
-                    "That list of the channel is full",
-                );
+                return self
+                    .ctx
+                    .reply(self.caller, ERR_BANLISTFULL, &words, "That list is full");
             }
             (true, None) => entries.push(Entry {
                 mask: mask.clone(),

@@ -9,7 +9,7 @@ use rookery_protocol::{Message, Nick};
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context};
 use crate::features::metadata::values;
-use crate::features::metadata::values::Bearer;
+use crate::features::metadata::values::MetadataTarget;
 use crate::ids::UserId;
 use crate::params::split_list;
 
@@ -55,7 +55,7 @@ pub fn monitor(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         ("L", _) => {
             let nicks: Vec<String> = list(ctx, caller).iter().map(ToString::to_string).collect();
             ctx.reply_list(caller, RPL_MONLIST, &[], &nicks, ',');
-            ctx.reply(caller, RPL_ENDOFMONLIST, &[], "End of the monitor list");
+            ctx.reply(caller, RPL_ENDOFMONLIST, &[], "End of MONITOR list");
         }
         ("S", _) => {
             let nicks = list(ctx, caller);
@@ -73,7 +73,7 @@ pub fn announce_online(ctx: &mut Context<'_>, user: UserId) {
     announce(ctx, &nick, RPL_MONONLINE, &source);
     for session in ctx.state.watchers(&nick).to_vec() {
         if let Some(caller) = ctx.caller(session) {
-            values::sync(ctx, caller, &Bearer::User(id));
+            values::sync(ctx, caller, &MetadataTarget::User(id));
         }
     }
 }
@@ -96,12 +96,7 @@ fn add(ctx: &mut Context<'_>, caller: Caller, targets: &[&str]) {
     let mut added = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         let Ok(nick) = Nick::parse(target) else {
-            ctx.reply(
-                caller,
-                ERR_ERRONEUSNICKNAME,
-                &[target],
-                "That is not a nick",
-            );
+            ctx.reply(caller, ERR_ERRONEUSNICKNAME, &[target], "Invalid nick");
             continue;
         };
         let monitored = list(ctx, caller);
@@ -126,7 +121,7 @@ fn add(ctx: &mut Context<'_>, caller: Caller, targets: &[&str]) {
     status(ctx, caller, &added);
     for nick in &added {
         if let Some(user) = ctx.state.by_nick(nick).map(|user| user.id) {
-            values::sync(ctx, caller, &Bearer::User(user));
+            values::sync(ctx, caller, &MetadataTarget::User(user));
         }
     }
 }

@@ -93,7 +93,7 @@ fn members(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
         .filter(|(_, user)| inside || !user.is_invisible())
         .map(|(member, user)| {
             [
-                member.standing.prefix(prefixes),
+                member.modes.prefix(prefixes),
                 if masks {
                     &user.source
                 } else {
@@ -106,5 +106,5 @@ fn members(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
 }
 
 fn end(ctx: &mut Context<'_>, caller: Caller, asked: &str) {
-    ctx.reply(caller, RPL_ENDOFNAMES, &[asked], "End of the names");
+    ctx.reply(caller, RPL_ENDOFNAMES, &[asked], "End of /NAMES list");
 }

@@ -18,8 +18,8 @@ pub const COMMANDS: &[Command] = &[
         min_params: 0,
         help: &[
             "NICK nick",
-            "Changes your nick. When you are signed in, your nick is the name of your account, unless the",
-            "server allows free nicks.",
+            "Changes your nick. When you are signed in, your nick is the name of your account,",
+            "unless the server allows free nicks.",
         ],
         weight: |_| 1,
         handler: Handler::Core(nick),
@@ -36,15 +36,14 @@ pub const COMMANDS: &[Command] = &[
 /// Handles `NICK <nick>`.
 pub fn nick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
-        return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
+        return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nickname given");
     };
     let user = ctx.state.user(caller.user);
     if user.nick.as_str() == asked {
         return;
     }
     if user.identity.is_some() && !ctx.settings.free_nicks {
-        let text =
-            "Your nick is the name of your account; it cannot be another while you are signed in";
+        let text = "Your nick is the name of your account; sign out to change it";
         return ctx.reply(caller, ERR_UNKNOWNERROR, &["NICK"], text);
     }
     let nick = match Nick::parse(asked) {
@@ -64,7 +63,7 @@ pub fn nick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .iter()
         .any(|holder| *holder != caller.user)
     {
-        let text = "Someone here has that nick, or one that looks the same";
+        let text = "That nick, or one that looks the same, is already in use";
         return ctx.reply(caller, ERR_NICKNAMEINUSE, &[asked], text);
     }
     rename(ctx, caller.user, nick);
@@ -74,7 +73,7 @@ pub fn nick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 pub fn setname(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let name = message.param(0).unwrap_or_default();
     if name.is_empty() || name.len() > lengths::REALNAME {
-        let text = format!("A real name takes 1 to {} bytes", lengths::REALNAME);
+        let text = format!("A real name must have 1 to {} bytes", lengths::REALNAME);
         return ctx.fail(caller, "SETNAME", "INVALID_REALNAME", &[], &text);
     }
     ctx.state.user_mut(caller.user).realname = name.into();

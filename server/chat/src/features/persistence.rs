@@ -9,9 +9,9 @@ use rookery_record::Change;
 /// Persists the channel as it is now, if it has an owner. Must precede the lines that announce the
 /// change.
 pub fn persist_channel(ctx: &mut Context<'_>, name: &ChannelName) {
-    if let Some(lasting) = ctx.state.channel(name).and_then(Channel::lasting) {
+    if let Some(to_persistent) = ctx.state.channel(name).and_then(Channel::to_persistent) {
         ctx.out
-            .push(Output::Persist(Box::new(Change::Channel(lasting))));
+            .push(Output::Persist(Box::new(Change::Channel(to_persistent))));
     }
 }
 

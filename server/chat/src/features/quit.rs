@@ -84,8 +84,8 @@ pub fn quit_user(ctx: &mut Context<'_>, user: UserId, reason: &str, why: Disconn
         .text(truncate(reason, lengths::QUIT));
     ctx.send_to_users(user, &peers, &line, |_| true);
     let user = ctx.state.remove_user(user, ctx.stamp.at, why);
-    if let Some(identity) = user.identity.as_ref().filter(|_| user.is_kept) {
-        ctx.state.presences_gone.push(identity.id);
+    if let Some(identity) = user.identity.as_ref().filter(|_| user.is_persisted) {
+        ctx.state.ended_presences.push(identity.id);
     }
     monitor::announce_offline(ctx, &user.nick);
 }

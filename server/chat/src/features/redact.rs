@@ -85,7 +85,7 @@ pub fn found(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, f
         return no_such_target(ctx, caller, target);
     };
     let Found::Message(message) = found else {
-        let text = "The message could not be looked up; please try again later";
+        let text = "The message could not be read; please try again later";
         return ctx.fail(caller, "REDACT", "MESSAGE_ERROR", &[target, msgid], text);
     };
     match may_redact(ctx, caller, &readable, message.map(|message| *message)) {
@@ -146,7 +146,7 @@ fn may_redact(
         return Err((
             "REDACT_FORBIDDEN",
             None,
-            "Only messages can be deleted, not what was done",
+            "Only messages can be deleted, not events",
         ));
     }
     let minutes = ctx.settings.redaction_minutes;
@@ -201,7 +201,8 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         to: vec![caller.session],
         line,
     };
-    let text = "The server could not store that, so the message stays; please try again";
+    let text =
+        "The server could not store the redaction: the message was not deleted. Please try again";
     let failed = ctx
         .server_line("FAIL")
         .word("REDACT")
@@ -265,14 +266,14 @@ fn audience<'c>(ctx: &'c Context<'_>, message: &HistoryEntry) -> Vec<&'c User> {
             let Some(channel) = ctx.state.channel(name) else {
                 return Vec::new();
             };
-            let meant = |standing: MemberModes| match message.status() {
+            let meant = |modes: MemberModes| match message.status() {
                 None => true,
-                Some('@') => standing.runs(),
-                Some(_) => standing.is_heard(),
+                Some('@') => modes.is_operator(),
+                Some(_) => modes.may_speak(),
             };
             let members = channel.members().iter();
             members
-                .filter(|member| meant(member.standing))
+                .filter(|member| meant(member.modes))
                 .map(|member| ctx.state.user(member.user))
                 .collect()
         }
@@ -310,12 +311,12 @@ fn redaction_deliveries(
             let Some(&one) = audience.first() else {
                 return Vec::new();
             };
-            let hearers = audience
+            let receivers = audience
                 .iter()
                 .flat_map(|user| user.sessions())
                 .filter(can_read);
             address(
-                hearers,
+                receivers,
                 audience.len(),
                 tags,
                 &redaction_line(ctx, message, entry, one),
@@ -369,17 +370,17 @@ fn notice_deliveries(ctx: &Context<'_>, message: &HistoryEntry, text: &str) -> V
     let audience = audience(ctx, message);
     match &message.place {
         Place::Channel(name) => {
-            let hearers = audience
+            let receivers = audience
                 .iter()
                 .flat_map(|user| user.sessions())
                 .filter(unaware);
-            address(hearers, audience.len(), &tags, &notice(name.as_str()))
+            address(receivers, audience.len(), &tags, &notice(name.as_str()))
         }
         Place::Direct { .. } => audience
             .into_iter()
             .flat_map(|user| {
-                let hearers = user.sessions().iter().filter(unaware);
-                address(hearers, 1, &tags, &notice(user.nick.as_str()))
+                let receivers = user.sessions().iter().filter(unaware);
+                address(receivers, 1, &tags, &notice(user.nick.as_str()))
             })
             .collect(),
     }

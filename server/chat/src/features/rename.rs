@@ -16,7 +16,8 @@ pub const COMMANDS: &[Command] = &[Command {
     min_params: 2,
     help: &[
         "RENAME #channel #new [:reason]",
-        "Renames a channel where you are an operator. Only the founder can rename an owned channel.",
+        "Renames a channel where you are an operator. Only the founder can rename an owned",
+        "channel.",
     ],
     weight: |_| 1,
     handler: Handler::Core(rename),
@@ -37,7 +38,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return needs_operator(ctx, caller, &old);
     }
     if channel.founder.is_some() && !channel.is_founded_by(ctx.state.user(caller.user)) {
-        let text = "Only its founder renames a channel that somebody owns";
+        let text = "Only the founder can rename an owned channel";
         return ctx.reply(caller, ERR_CHANOPRIVSNEEDED, &[old.as_str()], text);
     }
     let asked = message.param(1).unwrap_or_default();
@@ -61,7 +62,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "CANNOT_RENAME",
             &old,
             asked,
-            "The lobby keeps its name",
+            "The lobby cannot be renamed",
         );
     }
     if old != new && (ctx.state.channel(&new).is_some() || ctx.settings.lobby.contains(&new)) {
@@ -71,7 +72,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "CHANNEL_NAME_IN_USE",
             &old,
             asked,
-            "There is such a channel already",
+            "That channel already exists",
         );
     }
     let lasts = channel.founder.is_some();

@@ -53,7 +53,7 @@ pub fn send_several(
     if is_cut {
         ctx.notice(
             caller,
-            "There is more than can be shown at once; of each channel you see the newest",
+            "There is more than can be sent at once; only the newest messages were sent",
         );
     }
 }

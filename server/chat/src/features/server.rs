@@ -13,7 +13,7 @@ use rookery_protocol::{Capability, Message};
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context};
 use crate::features::metadata;
-use crate::features::metadata::values::Bearer;
+use crate::features::metadata::values::MetadataTarget;
 use crate::line::Line;
 use crate::{capabilities, isupport};
 
@@ -179,7 +179,7 @@ pub fn burst(ctx: &mut Context<'_>, caller: Caller) {
     show_isupport(ctx, caller);
     counts(ctx, caller);
     if caller.has(Capability::Metadata) {
-        metadata::list(ctx, caller, &Bearer::User(caller.user));
+        metadata::list(ctx, caller, &MetadataTarget::User(caller.user));
     }
     message_of_the_day(ctx, caller);
 }
@@ -254,7 +254,7 @@ pub fn motd(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
 fn message_of_the_day(ctx: &mut Context<'_>, caller: Caller) {
     let settings = ctx.settings;
     if settings.motd.trim().is_empty() {
-        return ctx.reply(caller, ERR_NOMOTD, &[], "There is no message of the day");
+        return ctx.reply(caller, ERR_NOMOTD, &[], "MOTD File is missing");
     }
     ctx.reply(
         caller,
@@ -265,7 +265,7 @@ fn message_of_the_day(ctx: &mut Context<'_>, caller: Caller) {
     for line in settings.motd.trim_end().lines() {
         ctx.reply(caller, RPL_MOTD, &[], &format!("- {line}"));
     }
-    ctx.reply(caller, RPL_ENDOFMOTD, &[], "End of the message of the day");
+    ctx.reply(caller, RPL_ENDOFMOTD, &[], "End of /MOTD command.");
 }
 
 /// Handles `LINKS`: this server is never linked to others.
@@ -274,7 +274,7 @@ pub fn links(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
         caller,
         RPL_ENDOFLINKS,
         &["*"],
-        "This server is linked to no other",
+        "This server is not linked to others",
     );
 }
 
@@ -320,24 +320,19 @@ pub fn info(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
     let started = ctx.state.started_at.strftime("%Y-%m-%d %H:%M:%S UTC");
     let lines = [
         format!("{VERSION}, the Rookery chat server: encrypted from the first byte."),
-        "Operators use the control plane, on a port of its own; nothing typed here reaches it."
+        "Operators use the control plane, on its own port; nothing sent here reaches it."
             .to_owned(),
         format!("Started on {started}."),
     ];
     for line in lines {
         ctx.reply(caller, RPL_INFO, &[], &line);
     }
-    ctx.reply(caller, RPL_ENDOFINFO, &[], "End of INFO");
+    ctx.reply(caller, RPL_ENDOFINFO, &[], "End of /INFO list");
 }
 
 /// Handles `USER` and `PASS`, which are valid only before registration.
 pub fn already_registered(ctx: &mut Context<'_>, caller: Caller, _: &Message) {
-    ctx.reply(
-        caller,
-        ERR_ALREADYREGISTERED,
-        &[],
-        "You have said who you are already",
-    );
+    ctx.reply(caller, ERR_ALREADYREGISTERED, &[], "You may not reregister");
 }
 
 /// Replies that operators use the control plane (numeric 481).

@@ -11,7 +11,7 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context};
 use crate::features::metadata::values;
-use crate::features::metadata::values::Bearer;
+use crate::features::metadata::values::MetadataTarget;
 use crate::ids::UserId;
 use crate::lengths;
 use crate::line::Line;
@@ -25,8 +25,8 @@ pub const COMMANDS: &[Command] = &[
         min_params: 0,
         help: &[
             "WHO #channel|nick|mask [%fields[,token]]",
-            "Lists users. Fields: t token, c channel, u user name, h host, s server, n nick, f flags,",
-            "l idle seconds, a account, r real name.",
+            "Lists users. Fields: t token, c channel, u user name, h host, s server, n nick, f",
+            "flags, l idle seconds, a account, r real name.",
         ],
         weight: who_weight,
         handler: Handler::Core(who),
@@ -109,7 +109,7 @@ pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     for line in lines {
         ctx.send(caller, &line);
     }
-    ctx.reply(caller, RPL_ENDOFWHO, &[asked], "End of WHO");
+    ctx.reply(caller, RPL_ENDOFWHO, &[asked], "End of /WHO list");
 }
 
 /// A user that `WHO` has found, and the channel.
@@ -129,7 +129,7 @@ impl Found<'_> {
         let here = if self.user.away.is_some() { "G" } else { "H" };
         let bot = if self.user.is_bot { "B" } else { "" };
         let prefix = self.place.map_or("", |(_, member)| {
-            member.standing.prefix(caller.has(Capability::MultiPrefix))
+            member.modes.prefix(caller.has(Capability::MultiPrefix))
         });
         format!("{here}{bot}{prefix}")
     }
@@ -212,13 +212,13 @@ pub fn whois(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .last()
         .and_then(|nicks| nicks.split(',').next());
     let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
-        return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
+        return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nickname given");
     };
     match ctx.state.named(asked).map(|user| user.id) {
         Some(user) => describe(ctx, caller, user),
         None => ctx.reply(caller, ERR_NOSUCHNICK, &[asked], "No such nick"),
     }
-    ctx.reply(caller, RPL_ENDOFWHOIS, &[asked], "End of WHOIS");
+    ctx.reply(caller, RPL_ENDOFWHOIS, &[asked], "End of /WHOIS list");
 }
 
 fn describe(ctx: &mut Context<'_>, caller: Caller, id: UserId) {
@@ -260,7 +260,7 @@ fn describe(ctx: &mut Context<'_>, caller: Caller, id: UserId) {
         ctx.reply(caller, RPL_AWAY, &[&nick], &away);
     }
     if caller.has(Capability::Metadata) {
-        for (key, value) in values::of(ctx, &Bearer::User(id))
+        for (key, value) in values::of(ctx, &MetadataTarget::User(id))
             .cloned()
             .unwrap_or_default()
         {
@@ -316,7 +316,7 @@ fn shown_channels(ctx: &Context<'_>, caller: Caller, user: &User) -> Vec<String>
             let all = caller.has(Capability::MultiPrefix);
             let prefix = channel
                 .member(user.id)
-                .map_or("", |member| member.standing.prefix(all));
+                .map_or("", |member| member.modes.prefix(all));
             format!("{prefix}{}", channel.name)
         })
         .collect()
@@ -325,7 +325,7 @@ fn shown_channels(ctx: &Context<'_>, caller: Caller, user: &User) -> Vec<String>
 /// Handles `WHOWAS <nick> [<count>]`.
 pub fn whowas(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
-        return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
+        return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nickname given");
     };
     let count: i64 = message
         .param(1)

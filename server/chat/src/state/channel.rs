@@ -34,7 +34,7 @@ pub struct Channel {
     /// Users invited by an operator. May contain users that have quit: ids are never reused.
     pub invited: Vec<UserId>,
     /// The number of recent messages.
-    pub said: Recent,
+    pub activity: Recent,
     /// Sorted by user id.
     members: Vec<Member>,
 }
@@ -159,7 +159,7 @@ impl List {
 pub struct Member {
     pub user: UserId,
     pub joined_at: Timestamp,
-    pub standing: MemberModes,
+    pub modes: MemberModes,
 }
 
 /// The modes of a member, as everyone in the channel sees them.
@@ -178,13 +178,13 @@ impl MemberModes {
     pub const MODES: [(char, char); 3] = [('q', '~'), ('o', '@'), ('v', '+')];
 
     /// Whether the member has the rights of an operator.
-    pub fn runs(self) -> bool {
+    pub fn is_operator(self) -> bool {
         self.founder || self.operator
     }
 
     /// Whether the member may speak in a moderated channel.
-    pub fn is_heard(self) -> bool {
-        self.runs() || self.voice
+    pub fn may_speak(self) -> bool {
+        self.is_operator() || self.voice
     }
 
     /// Returns the modes that are set in either.
@@ -246,7 +246,7 @@ impl Channel {
             exceptions: Vec::new(),
             invite_exceptions: Vec::new(),
             invited: Vec::new(),
-            said: Recent::default(),
+            activity: Recent::default(),
             members: Vec::new(),
         }
     }
@@ -270,7 +270,7 @@ impl Channel {
 
     pub fn is_operator(&self, user: UserId) -> bool {
         self.member(user)
-            .is_some_and(|member| member.standing.runs())
+            .is_some_and(|member| member.modes.is_operator())
     }
 
     /// Only for the state, which keeps the user's side of the membership.
@@ -325,7 +325,7 @@ impl Channel {
     }
 
     /// Returns the member modes that the user has by its account.
-    pub fn standing_of(&self, user: &User) -> MemberModes {
+    pub fn modes_by_access(&self, user: &User) -> MemberModes {
         let founder = self.is_founded_by(user);
         let account = user.identity.as_ref().map(|identity| &identity.name);
         let level = account.and_then(|account| self.access_of(account));
@@ -345,7 +345,7 @@ impl Channel {
     }
 
     /// Clears the owner and the access list.
-    pub fn disown(&mut self) {
+    pub fn clear_owner(&mut self) {
         self.founder = None;
         self.access.clear();
     }

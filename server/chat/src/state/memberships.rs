@@ -21,7 +21,7 @@ pub enum CreateAs {
 
 impl State {
     /// Returns the sessions of all members.
-    pub fn hearers<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
+    pub fn sessions_in<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
         channel
             .members()
             .iter()
@@ -58,7 +58,7 @@ impl State {
 
     /// Adds the user to the channel, with the member modes of its account. Creates the channel if
     /// it does not exist.
-    pub fn join(&mut self, user: UserId, name: &ChannelName, making: CreateAs, now: Timestamp) {
+    pub fn join(&mut self, user: UserId, name: &ChannelName, create_as: CreateAs, now: Timestamp) {
         let joining = self
             .users
             .get(&user)
@@ -74,7 +74,7 @@ impl State {
                 by: joining.nick.to_string(),
             });
         }
-        match making {
+        match create_as {
             CreateAs::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
             CreateAs::Owned if new => {
                 channel.founder = joining
@@ -85,15 +85,15 @@ impl State {
             _ => {}
         }
         let made = MemberModes {
-            operator: new && making != CreateAs::Lobby,
+            operator: new && create_as != CreateAs::Lobby,
             ..MemberModes::default()
         };
-        let standing = made.with(channel.standing_of(joining));
+        let modes = made.with(channel.modes_by_access(joining));
         channel.invited.retain(|invited| *invited != user);
         channel.insert(Member {
             user,
             joined_at: now,
-            standing,
+            modes,
         });
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
@@ -120,8 +120,8 @@ impl State {
             .users
             .get(&member.user)
             .expect("a `UserId` refers to a user that exists");
-        let standing = member.standing.with(channel.standing_of(user));
-        channel.insert(Member { standing, ..member });
+        let modes = member.modes.with(channel.modes_by_access(user));
+        channel.insert(Member { modes, ..member });
         let name = channel.name.clone();
         self.user_mut(member.user).channels.push(name);
     }
@@ -175,12 +175,12 @@ impl State {
     pub(super) fn drop_member(&mut self, user: UserId, name: &ChannelName) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.remove(user);
-            self.drop_if_deserted(name);
+            self.remove_if_empty(name);
         }
     }
 
     /// Removes the channel if it has neither members nor an owner.
-    pub fn drop_if_deserted(&mut self, name: &ChannelName) {
+    pub fn remove_if_empty(&mut self, name: &ChannelName) {
         if self
             .channels
             .get(name)

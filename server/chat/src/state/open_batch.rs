@@ -42,18 +42,18 @@ impl OpenBatch {
             Some((
                 "INVALID_REFTAG",
                 vec![self.name.clone()],
-                "A batch's name is of letters, digits and hyphens",
+                "A batch name consists of letters, digits and hyphens",
             ))
         } else if open.is_some_and(|open| !open.failed) || message.tags.get("batch").is_some() {
-            Some(invalid("Another batch is open; both are left out"))
+            Some(invalid("Another batch is open; both were discarded"))
         } else if kind != BATCH_TYPE {
             Some((
                 "UNKNOWN_TYPE",
                 vec![self.name.clone(), kind.to_owned()],
-                "There are no batches of that type",
+                "Unknown batch type",
             ))
         } else if self.target.is_empty() {
-            Some(invalid("A batch of lines has a target"))
+            Some(invalid("Missing target"))
         } else {
             None
         }
@@ -69,17 +69,17 @@ impl OpenBatch {
             message.param(0).unwrap_or_default(),
             message.param(1).unwrap_or_default(),
         );
-        let goes_on = self.lines > 0 && message.tags.get(CONCAT).is_some();
+        let continues = self.lines > 0 && message.tags.get(CONCAT).is_some();
         if message.tags.get("batch") != Some(&self.name) {
             return Err(invalid(
-                "That is not the batch that is open; it is left out",
+                "That batch is not open; the open one was discarded",
             ));
         }
         if !matches!(message.command.as_str(), "PRIVMSG" | "NOTICE")
             || !self.command.is_empty() && self.command != message.command
         {
             return Err(invalid(
-                "All lines of a batch are PRIVMSG, or all are NOTICE",
+                "The lines of a batch must be all PRIVMSG or all NOTICE",
             ));
         }
         if !target.eq_ignore_ascii_case(&self.target) {
@@ -87,32 +87,24 @@ impl OpenBatch {
             return Err((
                 "MULTILINE_INVALID_TARGET",
                 context,
-                "A line has another target than its batch",
+                "A line has a different target than its batch",
             ));
         }
         if text.is_empty() && message.tags.get(CONCAT).is_some() {
-            return Err(invalid("A line that goes on the one before is not blank"));
+            return Err(invalid("A line with the concat tag cannot be blank"));
         }
         if self.lines == lengths::MULTILINE_LINES {
             let limit = lengths::MULTILINE_LINES.to_string();
-            return Err((
-                "MULTILINE_MAX_LINES",
-                vec![limit],
-                "These are too many lines for one message",
-            ));
+            return Err(("MULTILINE_MAX_LINES", vec![limit], "Too many lines"));
         }
-        let separated = self.lines > 0 && !goes_on;
+        let separated = self.lines > 0 && !continues;
         if self.bytes + text.len() + usize::from(separated) > lengths::MULTILINE_BYTES {
             let limit = lengths::MULTILINE_BYTES.to_string();
-            return Err((
-                "MULTILINE_MAX_BYTES",
-                vec![limit],
-                "This is too long for one message",
-            ));
+            return Err(("MULTILINE_MAX_BYTES", vec![limit], "Message too long"));
         }
         self.bytes += text.len() + usize::from(separated);
         if self.lines > 0 {
-            self.text.push(if goes_on { '\r' } else { '\n' });
+            self.text.push(if continues { '\r' } else { '\n' });
         }
         self.text.push_str(text);
         self.lines += 1;

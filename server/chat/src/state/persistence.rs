@@ -7,7 +7,7 @@ use super::mask::Mask;
 
 impl Channel {
     /// Returns the persistent form; `None` if the channel has no owner.
-    pub fn lasting(&self) -> Option<PersistentChannel> {
+    pub fn to_persistent(&self) -> Option<PersistentChannel> {
         let topic = self.topic.as_ref().map(|topic| PersistentTopic {
             text: topic.text.to_string(),
             by: topic.by.to_string(),

@@ -35,12 +35,12 @@ impl State {
                 identity.name.to_nick()
             };
             let stays = self.wants_always_on(&identity, settings)
-                && self.gate.bans.on_account(&identity, now).is_none()
+                && self.policy.bans.on_account(&identity, now).is_none()
                 && self.holders(&nick).is_empty();
             if stays {
                 self.restore_presence(presence, identity, nick, settings);
             } else {
-                self.presences_gone.push(presence.account);
+                self.ended_presences.push(presence.account);
             }
         }
     }
@@ -61,19 +61,19 @@ impl State {
             channels,
             ..
         } = presence;
-        let newcomer = NewUser {
+        let new_user = NewUser {
             nick,
             identity: Some(identity),
             username: username.into(),
             host: super::user::host(&settings.server_name, true),
             realname: realname.into(),
         };
-        let id = self.add_user(newcomer, since);
+        let id = self.add_user(new_user, since);
         self.set_invisible(id, modes.contains('i'));
         let user = self.user_mut(id);
         user.is_bot = modes.contains('B');
         user.away = Some(away.map_or_else(|| NOT_HERE.into(), Into::into));
-        user.is_kept = true;
+        user.is_persisted = true;
         for Membership {
             channel,
             joined_at,
@@ -83,7 +83,7 @@ impl State {
         {
             let is_lobby = settings.lobby.contains(&channel);
             // The founder is persisted with the channel.
-            let standing = MemberModes {
+            let modes = MemberModes {
                 founder: false,
                 operator,
                 voice,
@@ -94,7 +94,7 @@ impl State {
                 Member {
                     user: id,
                     joined_at,
-                    standing,
+                    modes,
                 },
             );
         }

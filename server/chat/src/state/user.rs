@@ -39,11 +39,11 @@ pub struct User {
     /// Empty for a user that is always on and not connected.
     pub(super) sessions: Vec<Session>,
     /// Whether the store has the user's presence.
-    pub is_kept: bool,
+    pub is_persisted: bool,
     /// The read markers of a guest. Those of accounts are in the state.
     pub markers: Markers,
     /// The number of recent messages.
-    pub said: Recent,
+    pub activity: Recent,
 }
 
 /// One connection of a user.

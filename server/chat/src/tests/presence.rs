@@ -145,7 +145,7 @@ fn monitors_tell_who_comes_and_goes() {
         play.ask(a, "MONITOR L"),
         [
             ":irc.test 732 ann :Bob,carl",
-            ":irc.test 733 ann :End of the monitor list"
+            ":irc.test 733 ann :End of MONITOR list"
         ]
     );
     assert!(play.ask(a, "MONITOR - carl").is_empty());

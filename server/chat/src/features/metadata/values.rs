@@ -22,7 +22,7 @@ const SYNCED_AT_ONCE: usize = 100;
 
 /// What has metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bearer {
+pub enum MetadataTarget {
     User(UserId),
     Channel(ChannelName),
 }
@@ -36,31 +36,31 @@ pub fn is_key(text: &str) -> bool {
 
 /// Returns the metadata of the target. An account's persists when its user quits, a guest's does
 /// not.
-pub fn of<'c>(ctx: &'c Context<'_>, bearer: &Bearer) -> Option<&'c Metadata> {
-    match bearer {
-        Bearer::User(user) => {
+pub fn of<'c>(ctx: &'c Context<'_>, subject: &MetadataTarget) -> Option<&'c Metadata> {
+    match subject {
+        MetadataTarget::User(user) => {
             let user = ctx.state.user(*user);
             match &user.identity {
                 Some(identity) => ctx.state.account_metadata.get(&identity.name),
                 None => Some(&user.metadata),
             }
         }
-        Bearer::Channel(name) => ctx.state.channel(name).map(|channel| &channel.metadata),
+        MetadataTarget::Channel(name) => ctx.state.channel(name).map(|channel| &channel.metadata),
     }
 }
 
 /// Returns the name of the target on the wire.
-pub fn target_name(ctx: &Context<'_>, bearer: &Bearer) -> String {
-    match bearer {
-        Bearer::User(user) => ctx.state.user(*user).nick.to_string(),
-        Bearer::Channel(name) => name.to_string(),
+pub fn target_name(ctx: &Context<'_>, subject: &MetadataTarget) -> String {
+    match subject {
+        MetadataTarget::User(user) => ctx.state.user(*user).nick.to_string(),
+        MetadataTarget::Channel(name) => name.to_string(),
     }
 }
 
 /// Replaces the metadata of the target, and persists it for accounts and owned channels.
-pub fn set(ctx: &mut Context<'_>, bearer: &Bearer, metadata: Metadata) {
-    match bearer {
-        Bearer::User(user) => {
+pub fn set(ctx: &mut Context<'_>, subject: &MetadataTarget, metadata: Metadata) {
+    match subject {
+        MetadataTarget::User(user) => {
             let user = ctx.state.user_mut(*user);
             let Some(identity) = &user.identity else {
                 user.metadata = metadata;
@@ -69,7 +69,7 @@ pub fn set(ctx: &mut Context<'_>, bearer: &Bearer, metadata: Metadata) {
             let account = identity.name.clone();
             set_for_account(ctx, account, metadata);
         }
-        Bearer::Channel(name) => {
+        MetadataTarget::Channel(name) => {
             if let Some(channel) = ctx.state.channel_mut(name) {
                 channel.metadata = metadata;
             }
@@ -112,11 +112,11 @@ pub fn line(
 /// `before`. `by`, the session that made the change, is left out.
 pub fn notify_change(
     ctx: &mut Context<'_>,
-    bearer: &Bearer,
+    subject: &MetadataTarget,
     before: &Metadata,
     by: Option<SessionId>,
 ) {
-    let now = of(ctx, bearer).cloned().unwrap_or_default();
+    let now = of(ctx, subject).cloned().unwrap_or_default();
     let mut changed: Vec<(&String, Option<&str>)> = now
         .iter()
         .filter(|(key, value)| before.get(*key) != Some(value))
@@ -131,8 +131,8 @@ pub fn notify_change(
     if changed.is_empty() {
         return;
     }
-    let target = target_name(ctx, bearer);
-    for caller in followers(ctx, bearer) {
+    let target = target_name(ctx, subject);
+    for caller in followers(ctx, subject) {
         for (key, value) in &changed {
             if Some(caller.session) != by && is_subscribed(ctx, caller, key) {
                 let line = line(ctx, caller, &target, key, *value);
@@ -144,12 +144,12 @@ pub fn notify_change(
 
 /// Returns the sessions that are notified: of a channel, those of its members; of a user, its own,
 /// those of users who share a channel with it, and those that monitor it.
-fn followers(ctx: &Context<'_>, bearer: &Bearer) -> Vec<Caller> {
+fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Caller> {
     let asks = |session: &&Session| {
         session.capabilities.has(Capability::Metadata) && !session.subscriptions.is_empty()
     };
-    let mut sessions: Vec<SessionId> = match bearer {
-        Bearer::User(user) => {
+    let mut sessions: Vec<SessionId> = match subject {
+        MetadataTarget::User(user) => {
             let peers = ctx.state.peers(*user);
             let peers = peers
                 .into_iter()
@@ -162,13 +162,13 @@ fn followers(ctx: &Context<'_>, bearer: &Bearer) -> Vec<Caller> {
                 .map(|session| session.id)
                 .collect()
         }
-        Bearer::Channel(name) => {
-            let hearers = ctx
+        MetadataTarget::Channel(name) => {
+            let receivers = ctx
                 .state
                 .channel(name)
                 .into_iter()
-                .flat_map(|channel| ctx.state.hearers(channel));
-            hearers.filter(asks).map(|session| session.id).collect()
+                .flat_map(|channel| ctx.state.sessions_in(channel));
+            receivers.filter(asks).map(|session| session.id).collect()
         }
     };
     sessions.sort_unstable();
@@ -189,11 +189,11 @@ fn is_subscribed(ctx: &Context<'_>, caller: Caller, key: &str) -> bool {
 fn subscribed_lines(
     ctx: &Context<'_>,
     caller: Caller,
-    bearer: Bearer,
+    subject: MetadataTarget,
 ) -> impl Iterator<Item = Line> {
-    let values = of(ctx, &bearer).into_iter().flatten();
+    let values = of(ctx, &subject).into_iter().flatten();
     let values = values.filter(move |(key, _)| is_subscribed(ctx, caller, key));
-    values.map(move |(key, value)| line(ctx, caller, &target_name(ctx, &bearer), key, Some(value)))
+    values.map(move |(key, value)| line(ctx, caller, &target_name(ctx, &subject), key, Some(value)))
 }
 
 /// Returns all values that the caller has subscribed to, of the target and, for a channel, of its
@@ -201,37 +201,37 @@ fn subscribed_lines(
 pub fn synced_lines(
     ctx: &Context<'_>,
     caller: Caller,
-    bearer: &Bearer,
+    subject: &MetadataTarget,
 ) -> impl Iterator<Item = Line> {
-    let channel = match bearer {
-        Bearer::Channel(name) => ctx.state.channel(name),
-        Bearer::User(_) => None,
+    let channel = match subject {
+        MetadataTarget::Channel(name) => ctx.state.channel(name),
+        MetadataTarget::User(_) => None,
     };
     let members = channel.into_iter().flat_map(Channel::members);
-    let of_members =
-        members.flat_map(move |member| subscribed_lines(ctx, caller, Bearer::User(member.user)));
-    subscribed_lines(ctx, caller, bearer.clone())
+    let of_members = members
+        .flat_map(move |member| subscribed_lines(ctx, caller, MetadataTarget::User(member.user)));
+    subscribed_lines(ctx, caller, subject.clone())
         .chain(of_members)
         .take(SYNCED)
 }
 
 /// Sends the caller the values of the target that it has subscribed to, if it has the capability.
-pub fn sync(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
+pub fn sync(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
     if !caller.has(Capability::Metadata) {
         return;
     }
-    let members = match bearer {
-        Bearer::User(_) => 1,
-        Bearer::Channel(name) => ctx
+    let members = match subject {
+        MetadataTarget::User(_) => 1,
+        MetadataTarget::Channel(name) => ctx
             .state
             .channel(name)
             .map_or(0, |channel| channel.members().len()),
     };
     if members > SYNCED_AT_ONCE {
-        let target = target_name(ctx, bearer);
+        let target = target_name(ctx, subject);
         return ctx.reply_words(caller, RPL_METADATASYNCLATER, &[&target, "5"]);
     }
-    let lines: Vec<Line> = synced_lines(ctx, caller, bearer).collect();
+    let lines: Vec<Line> = synced_lines(ctx, caller, subject).collect();
     for line in lines {
         ctx.send(caller, &line);
     }
@@ -241,10 +241,10 @@ pub fn sync(ctx: &mut Context<'_>, caller: Caller, bearer: &Bearer) {
 /// and the members that of the user.
 pub fn sync_join(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
     for own in ctx.callers(user) {
-        sync(ctx, own, &Bearer::Channel(name.clone()));
+        sync(ctx, own, &MetadataTarget::Channel(name.clone()));
     }
-    let newcomer = Bearer::User(user);
-    if of(ctx, &newcomer).is_none_or(Metadata::is_empty) {
+    let new_user = MetadataTarget::User(user);
+    if of(ctx, &new_user).is_none_or(Metadata::is_empty) {
         return;
     }
     let Some(channel) = ctx.state.channel(name) else {
@@ -257,6 +257,6 @@ pub fn sync_join(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
         .filter(|member| *member != user);
     let others: Vec<Caller> = others.flat_map(|member| ctx.callers(member)).collect();
     for other in others {
-        sync(ctx, other, &newcomer);
+        sync(ctx, other, &new_user);
     }
 }
