@@ -9,10 +9,11 @@ use rookery_protocol::numeric::{ERR_NEEDMOREPARAMS, ERR_UNKNOWNCOMMAND};
 use rookery_protocol::{Capabilities, Capability, ChannelName};
 use rookery_record::{HistoryEntry, Place};
 
-use crate::event::{Answer, Delivery, Fetch, HistoryQuery, Output, Purpose, Settings};
+use crate::event::{Answer, Delivery, Fetch, HistoryQuery, Output, Purpose};
 use crate::ids::{SessionId, Ticket, UserId};
 use crate::line::{Line, MAX_BODY, Tags, fill, shown_time, within};
 use crate::outputs::Outputs;
+use crate::settings::Settings;
 use crate::state::{Session, State, User};
 
 /// The text of numeric 421.

@@ -1,7 +1,7 @@
 //! The `ISUPPORT` tokens, before and after admission.
 
-use crate::event::Settings;
 use crate::lengths;
+use crate::settings::Settings;
 use crate::state::channel::MemberModes;
 use crate::state::mask;
 

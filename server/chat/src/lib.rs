@@ -13,18 +13,18 @@
 //!
 //! # The way of a message
 //!
-//! [`Chat::handle`] → `dispatch::command` → `features::find` → the handler of the command, such as
-//! `features::messages::privmsg` → `Context::send` and its kin, or an [`Output`].
+//! [`Chat::handle`] → `dispatch::command` → `features::find` → the handler of the command,
+//! such as `features::messages::privmsg` → `Context::send` and its kin, or an [`Output`].
 //!
 //! # Layers
 //!
 //! Each of these modules uses only those before it:
-//! - `ids`: identifiers; `line`, `multiline`: lines on their way to clients.
+//! - `ids`, `settings`, `lengths`: plain data; `line`, `multiline`: lines on their way to clients.
 //! - `state`: users, sessions, channels and memberships. It changes them and keeps them consistent,
 //!   but sends nothing.
 //! - `event`, `views`: what enters and leaves the core.
-//! - `context`: what the handling of one event works with, and the ways to send something;
-//!   `labels`: replies that carry a label.
+//! - `outputs`: where outputs are collected, and replies get their label; `context`: what the
+//!   handling of one event works with, and the ways to send something.
 //! - `features`: each command with its rules, in a file of its own.
 //! - `control` and `busy`: requests of the control plane; `reload`: a new config.
 //! - `dispatch`: from messages to commands.
@@ -50,6 +50,7 @@ mod multiline;
 mod outputs;
 mod params;
 mod reload;
+mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -68,9 +69,10 @@ use rookery_control_api::TimedEvent;
 use rookery_record::ChatSnapshot;
 
 use context::{Context, Stamp};
-use event::{Answer, Event, Output, Settings};
+use event::{Answer, Event, Output};
 use features::{admission, always_on, catch_up, quit};
 use outputs::Outputs;
+use settings::Settings;
 use state::State;
 use state::catch_up::Mark;
 use state::channel::Channel;

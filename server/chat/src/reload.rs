@@ -7,9 +7,9 @@ use rookery_protocol::Capability;
 use crate::capabilities::listed;
 use crate::context::Context;
 use crate::control;
-use crate::event::Settings;
 use crate::features::always_on;
 use crate::ids::SessionId;
+use crate::settings::Settings;
 
 /// Applies changed email aliases and a changed default of always-on, and announces capabilities
 /// that are new or withdrawn (cap-notify).

@@ -389,10 +389,10 @@ struct NickTaken;
 /// Returns the username as others see it: `~`, then what the client chose, restricted to safe
 /// characters.
 fn shown_username(given: &str) -> String {
-    let kept: String = given
+    let safe: String = given
         .chars()
         .filter(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.'))
         .take(lengths::USERNAME)
         .collect();
-    format!("~{}", if kept.is_empty() { "user" } else { &kept })
+    format!("~{}", if safe.is_empty() { "user" } else { &safe })
 }

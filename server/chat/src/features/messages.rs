@@ -404,8 +404,9 @@ fn compose(
     });
     let echo = address_each(echo, 1, relevant, render).pop();
 
-    let kept = ctx.settings.history && (text.is_some() || is_worth_storing(&draft.client_tags));
-    let entry = kept.then(|| {
+    let is_stored =
+        ctx.settings.history && (text.is_some() || is_worth_storing(&draft.client_tags));
+    let entry = is_stored.then(|| {
         let bot = if sender.is_bot { "bot" } else { "" };
         let marks = [
             addressed.mark.unwrap_or_default(),

@@ -224,7 +224,7 @@ pub fn notify_redacted_by_operator(
     messages: &[(HistoryEntry, HistoryEntry)],
     reason: &str,
 ) {
-    let mut told: Vec<(&HistoryEntry, usize)> = Vec::new();
+    let mut notices: Vec<(&HistoryEntry, usize)> = Vec::new();
     let mut deliveries = Vec::new();
     for (message, entry) in messages {
         let tags = Tags {
@@ -235,12 +235,12 @@ pub fn notify_redacted_by_operator(
         let together = |(other, _): &&mut (&HistoryEntry, usize)| {
             other.place.is_same(&message.place) && other.status() == message.status()
         };
-        match told.iter_mut().find(together) {
+        match notices.iter_mut().find(together) {
             Some((_, count)) => *count += 1,
-            None => told.push((message, 1)),
+            None => notices.push((message, 1)),
         }
     }
-    for (message, count) in told {
+    for (message, count) in notices {
         let nick = nick_of(&message.source);
         let text = match count {
             1 => format!(

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_counts_anew() {
+    fn a_clock_that_is_set_back_starts_a_new_count() {
         let mut recent = Recent::default();
         recent.add(at(3600));
         recent.add(at(0));

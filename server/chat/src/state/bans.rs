@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_ban_finds_whom_it_covers() {
+    fn each_kind_of_ban_finds_the_users_it_covers() {
         let bans = bans(&[
             "Alice",
             "bob@dots.example",
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn other_aliases_are_gone_by_at_once() {
+    fn new_aliases_apply_at_once() {
         let mut bans = bans(&["bob@dots.example", "bob@tags.example"]);
         assert_eq!(found(&bans, "bob", "bob+x@tags.example"), None);
         bans.set_aliases(EmailAliases::new(&[], &["tags.example".to_owned()]));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_forgotten() {
+    fn expired_bans_are_removed() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(10);
         let mut bans = bans(&["192.0.2.0/24", "alice"]);
         bans.add(Ban {

@@ -5,9 +5,9 @@ use rookery_protocol::{AccountName, ChannelName};
 use rookery_record::{Access, AccessLevel, Metadata};
 
 use crate::ids::UserId;
-use crate::state::User;
 use crate::state::activity::Recent;
 use crate::state::mask::{Mask, Subject};
+use crate::state::user::User;
 
 /// A channel. It has a member or an owner.
 pub struct Channel {

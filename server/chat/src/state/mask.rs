@@ -2,7 +2,7 @@
 
 pub use rookery_protocol::glob::{is_pattern as is_mask, matches};
 
-use crate::state::User;
+use crate::state::user::User;
 
 /// The first character of extended masks (`EXTBAN`).
 pub const EXTENDED: char = '~';

@@ -42,7 +42,7 @@ impl Channel {
 
     /// Restores a channel, without members. Modes and masks that this version does not know are
     /// dropped.
-    pub fn restored(kept: PersistentChannel) -> Self {
+    pub fn restored(persistent: PersistentChannel) -> Self {
         let PersistentChannel {
             name,
             founder,
@@ -55,7 +55,7 @@ impl Channel {
             lists,
             access,
             metadata,
-        } = kept;
+        } = persistent;
         let mut channel = Self::new(name, created_at);
         channel.founder = Some(founder);
         channel.access = access;

@@ -8,8 +8,8 @@ use super::State;
 use super::away::NOT_HERE;
 use super::channel::{Member, MemberModes};
 use super::user::NewUser;
-use crate::event::Settings;
 use crate::ids::Identity;
+use crate::settings::Settings;
 
 impl State {
     /// Restores the users that were always on when the server stopped, if that still applies to
