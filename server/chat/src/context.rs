@@ -142,7 +142,7 @@ impl<'a> Context<'a> {
         let head = words
             .iter()
             .fold(self.numeric(caller, code), |line, word| line.word(word));
-        let room = MAX_BODY.saturating_sub(head.len() + 2);
+        let room = MAX_BODY.saturating_sub(head.byte_len() + 2);
         (head, room)
     }
 
@@ -326,7 +326,7 @@ impl<'a> Context<'a> {
         };
         let by = self.state.user(user);
         let head = Line::new(&by.source, command).word(channel.name.as_str());
-        let start = head.len();
+        let start = head.byte_len();
         let line = rest(head);
         let tags = Tags {
             msgid: Some(&msgid),

@@ -79,7 +79,7 @@ pub fn control(ctx: &mut Context<'_>, ticket: Ticket, act: Act) {
         Act::CloseChannel { name, reason } => close_channel(ctx, ticket, &name, &reason),
         Act::Announce { to, text } => announce(ctx, ticket, &to, &text),
         Act::ShowRedacted { messages, reason } => {
-            redact::notify_redacted_by_operator(ctx, ticket, &messages, &reason)
+            redact::notify_redacted_by_operator(ctx, ticket, &messages, &reason);
         }
         Act::Count => {
             let counts = Answer::Counts {

@@ -75,7 +75,7 @@ impl Line {
     }
 
     /// Returns the length so far, in bytes.
-    pub fn len(&self) -> usize {
+    pub fn byte_len(&self) -> usize {
         self.0.len()
     }
 

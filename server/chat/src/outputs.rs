@@ -99,21 +99,20 @@ impl<'a> Outputs<'a> {
         receipt: Option<Delivery>,
         refusal: Delivery,
     ) {
-        match &mut self.labelled {
-            Some(labelled) => labelled.items.push(Item::Stored {
+        if let Some(labelled) = &mut self.labelled {
+            labelled.items.push(Item::Stored {
                 entry,
                 then,
                 receipt: receipt.map(|receipt| receipt.line),
                 refusal: refusal.line,
-            }),
-            None => {
-                then.extend(receipt);
-                self.out.push(Output::Store {
-                    entry,
-                    then,
-                    otherwise: Some(refusal),
-                });
-            }
+            });
+        } else {
+            then.extend(receipt);
+            self.out.push(Output::Store {
+                entry,
+                then,
+                otherwise: Some(refusal),
+            });
         }
     }
 

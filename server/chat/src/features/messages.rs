@@ -353,7 +353,7 @@ fn compose(
 ) -> Outgoing {
     let sender = ctx.state.user(caller.user);
     let head = Line::new(&sender.source, draft.command).word(addressed.target);
-    let room = MAX_BODY.saturating_sub(head.len() + 2);
+    let room = MAX_BODY.saturating_sub(head.byte_len() + 2);
     let text: Option<Cow<'_, str>> = draft.text.map(|text| {
         if multiline::is_multiline(text) {
             cut_lines(text, room).into()

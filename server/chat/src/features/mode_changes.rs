@@ -65,7 +65,7 @@ pub fn notify_modes(ctx: &mut Context<'_>, by: UserId, name: &ChannelName, chang
     }
     persistence::persist_channel(ctx, name);
     let head = ctx.user_line(by, "MODE").word(name.as_str());
-    let room = MAX_BODY.saturating_sub(head.len());
+    let room = MAX_BODY.saturating_sub(head.byte_len());
     let mut rest = changes;
     while !rest.is_empty() {
         let (mut letters, mut parameters) = (String::new(), String::new());

@@ -338,7 +338,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                 (!same).then(|| (true, 'l', Some(limit.to_string())))
             }),
             _ if self.may() => {
-                self.invalid('l', given, "The limit must be a positive whole number")
+                self.invalid('l', given, "The limit must be a positive whole number");
             }
             _ => {}
         }

@@ -87,7 +87,7 @@ fn replayed(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Vec<Byte
     };
     let head = history::entry_head(ctx, caller, entry);
     let (first, rest) =
-        text.split_at(truncate(&text, MAX_BODY.saturating_sub(head.len() + 2)).len());
+        text.split_at(truncate(&text, MAX_BODY.saturating_sub(head.byte_len() + 2)).len());
     let parts = [first, rest].into_iter().filter(|part| !part.is_empty());
     parts
         .map(|text| {
