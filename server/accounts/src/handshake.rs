@@ -17,9 +17,9 @@ use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 use super::reply_format::{Replies, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
-use rookery_chat::always_on::AwayState;
+use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, LineFault};
-use rookery_chat::{capabilities, isupport, labels, presence};
+use rookery_chat::{away, capabilities, isupport, labels};
 use rookery_engine::settings;
 
 /// The maximum length of a user name in bytes; longer ones are cut.
@@ -383,7 +383,7 @@ impl Handshake {
     }
 
     fn set_away(&mut self, replies: &mut Replies, message: &Message) {
-        self.away_state = presence::away_state(message, true);
+        self.away_state = away::away_state(message, true);
         let (code, text) = match self.away_state {
             AwayState::Here => (
                 numeric::RPL_UNAWAY,

@@ -590,3 +590,18 @@ fn fail_signed_in(replies: &mut Replies, command: &str, identity: &Identity) {
     let text = format!("You are already signed in as {name}");
     replies.fail(command, "ALREADY_AUTHENTICATED", name, &text);
 }
+
+#[cfg(test)]
+mod tests {
+    use rookery_chat::Handler;
+
+    #[test]
+    fn every_command_declared_for_accounts_is_handled_here() {
+        let declared: Vec<&str> = rookery_chat::commands()
+            .filter(|command| matches!(command.handler, Handler::Accounts))
+            .flat_map(|command| command.names)
+            .copied()
+            .collect();
+        assert_eq!(declared, super::COMMANDS);
+    }
+}

@@ -1,16 +1,15 @@
-//! Capability negotiation (`CAP`, version 302), the same before and after admission.
+//! Capability negotiation (`CAP`, version 302), before and after admission.
 
 use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
 use rookery_protocol::{Capabilities, Capability, CapabilityValues, Message};
 
-use super::lengths;
-use super::line::{MAX_BODY, word};
-use super::turn::fill;
+use crate::lengths;
+use crate::line::fill;
+use crate::line::{MAX_BODY, word};
 
-/// What follows from a `CAP` message: what the client is told, and the set it has from now on.
-/// `offered` is what it may ask for, listed with `values`, `current` what it has; the server calls
-/// itself `server` and the client `nick` (`*` when it has none). `CAP END` is answered with
-/// nothing.
+/// Handles a `CAP` message; returns the replies and the client's new capabilities. `offered` are
+/// the capabilities it may request, listed with `values`; `current` are those it has. `server` is
+/// the server's name and `nick` the client's (`*` if it has none). `CAP END` has no reply.
 pub fn negotiate(
     server: &str,
     nick: &str,
@@ -31,7 +30,7 @@ pub fn negotiate(
             vec![numeric(
                 ERR_NEEDMOREPARAMS,
                 "CAP",
-                "CAP needs a subcommand: LS, LIST, REQ or END",
+                "Missing subcommand: LS, LIST, REQ or END",
             )],
             current,
         );
@@ -93,14 +92,14 @@ pub fn negotiate(
             vec![numeric(
                 ERR_INVALIDCAPCMD,
                 word(subcommand),
-                "That is no CAP subcommand",
+                "Invalid CAP subcommand",
             )],
             current,
         ),
     }
 }
 
-/// How a capability is listed to clients of version 302 (with `values`) and to older ones.
+/// Returns how a capability is listed: with its value for clients of version 302 (`values`).
 pub fn listed(capability: Capability, values: Option<CapabilityValues>) -> String {
     let Some(values) = values else {
         return capability.name().to_owned();
@@ -130,12 +129,12 @@ pub fn listed(capability: Capability, values: Option<CapabilityValues>) -> Strin
     format!("{}={value}", capability.name())
 }
 
-/// All of the changes, or none of them.
+/// Applies the requested changes, or returns `None` if one of them is not possible.
 fn apply(offered: Capabilities, current: Capabilities, asked: &str) -> Option<Capabilities> {
     let mut changed = current;
     for name in asked.split(' ').filter(|name| !name.is_empty()) {
         match name.strip_prefix('-') {
-            // Whoever speaks version 302 has it for good.
+            // Version 302 implies cap-notify, which cannot be disabled.
             Some("cap-notify") if current.has(Capability::CapNotify) => return None,
             Some(name) => changed.remove(Capability::from_name(name)?),
             None => {
@@ -148,8 +147,8 @@ fn apply(offered: Capabilities, current: Capabilities, asked: &str) -> Option<Ca
     Some(changed)
 }
 
-/// The items in one message, or in several where the client can take that. What one has no room for
-/// is left out: of all, first what is no standard yet.
+/// Lists the items in several messages if the client supports that. Otherwise, what does not fit in
+/// one is left out, vendor capabilities first.
 fn list(
     items: &[String],
     several: bool,

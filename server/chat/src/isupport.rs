@@ -1,15 +1,16 @@
-//! What the server supports, as `ISUPPORT` tells it: the same before and after admission.
+//! The `ISUPPORT` tokens, before and after admission.
 
-use super::channel::MemberModes;
-use super::event::Settings;
-use super::{lengths, mask};
+use crate::lengths;
+use crate::settings::Settings;
+use crate::state::channel::MemberModes;
+use crate::state::mask;
 
-/// The tokens that one line holds.
+/// The maximum number of tokens in one line.
 const TOKENS: usize = 12;
 /// The last parameter of each line.
 pub const END: &str = "are supported by this server";
 
-/// The tokens of each line.
+/// Returns the tokens of each line.
 pub fn lines(settings: &Settings) -> impl Iterator<Item = Vec<String>> {
     let mut tokens = tokens(settings).into_iter();
     std::iter::from_fn(move || {
@@ -18,7 +19,7 @@ pub fn lines(settings: &Settings) -> impl Iterator<Item = Vec<String>> {
     })
 }
 
-/// What the server supports (`ISUPPORT`), a token each.
+/// Returns all tokens.
 fn tokens(settings: &Settings) -> Vec<String> {
     let bound = |limit: usize| {
         if limit == 0 {
@@ -62,7 +63,7 @@ fn tokens(settings: &Settings) -> Vec<String> {
             limit => format!("MONITOR={limit}"),
         },
         "ELIST=CMNTU".to_owned(),
-        // A long list is cut nowhere.
+        // A list that is too long is split between its entries.
         "SAFELIST".to_owned(),
         "WHOX".to_owned(),
         "BOT=B".to_owned(),

@@ -1,15 +1,13 @@
-//! Labeled responses: the label goes on the one answer, on a batch around several, or on an `ACK`
-//! in place of none.
+//! Labels of commands (IRCv3 labeled-response).
 
-use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability, Message};
 
-use super::event::{Delivery, Output, SessionId};
-use super::lengths;
+use crate::context::{Caller, Context};
+use crate::lengths;
 
-/// The label that the client of those capabilities wants on the answer to `message`.
+/// Returns the label that the client with those capabilities wants on the reply to `message`.
 pub fn of(message: &Message, capabilities: Capabilities) -> Option<&str> {
-    // Several answers make a batch.
+    // Several replies make a batch.
     let labels =
         capabilities.has(Capability::LabeledResponse) && capabilities.has(Capability::Batch);
     message
@@ -18,193 +16,31 @@ pub fn of(message: &Message, capabilities: Capabilities) -> Option<&str> {
         .filter(|label| labels && (1..=lengths::LABEL).contains(&label.len()))
 }
 
-/// What an answer is marked with.
-pub struct Labelling<'a> {
-    pub server: &'a str,
-    pub session: SessionId,
-    /// As the client wrote it, escaped.
-    pub label: &'a str,
-    /// A name for the batch.
-    pub batch: &'a str,
-    /// The outputs that bring the caller its own message as any receiver gets it, by index: no
-    /// answers.
-    pub copies: &'a [usize],
-    /// Whether the caller gets its own messages as receipts.
-    pub echo: bool,
+/// Returns the label of the caller's message, escaped.
+pub fn escaped(caller: Caller, message: &Message) -> Option<String> {
+    let label = of(message, caller.capabilities)?;
+    let mut escaped = String::new();
+    // Writing to a String cannot fail.
+    let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
+    Some(escaped)
 }
 
-impl Labelling<'_> {
-    /// Marks what the outputs from index `start` on answer. A receipt stays where it is: behind its
-    /// message's commit.
-    pub fn apply(&self, out: &mut Vec<Output>, start: usize) {
-        let mut outputs = Vec::with_capacity(out.len() - start + 2);
-        let mut copies = Vec::new();
-        for (index, output) in out.drain(start..).enumerate() {
-            match output {
-                Output::Deliver(delivery) if self.copies.contains(&(start + index)) => {
-                    copies.push(outputs.len());
-                    outputs.push(Output::Deliver(delivery));
-                }
-                Output::Deliver(delivery) => {
-                    outputs.extend(self.split(delivery).into_iter().map(Output::Deliver));
-                }
-                Output::Store {
-                    entry,
-                    then,
-                    otherwise,
-                } => {
-                    let then = then
-                        .into_iter()
-                        .flat_map(|delivery| self.split(delivery))
-                        .collect();
-                    outputs.push(Output::Store {
-                        entry,
-                        then,
-                        otherwise,
-                    });
-                }
-                other => outputs.push(other),
-            }
-        }
-        let mut answers = self.answers(&mut outputs, &copies);
-        if answers.len() <= 1 {
-            let tag = format!("label={}", self.label);
-            let silent = answers.iter().all(|answer| answer.line.is_none());
-            for answer in &mut answers {
-                answer.change(|line| mark(line, &tag));
-            }
-            if silent {
-                let line = mark(format!(":{} ACK\r\n", self.server).as_bytes(), &tag);
-                self.acknowledge(&mut outputs, line);
-            }
-            out.append(&mut outputs);
-        } else {
-            for answer in &mut answers {
-                answer.change(|line| within(self.batch, line));
-            }
-            let open = format!(
-                ":{} BATCH +{} labeled-response\r\n",
-                self.server, self.batch
-            );
-            let close = format!(":{} BATCH -{}\r\n", self.server, self.batch);
-            out.push(self.to_caller(mark(open.as_bytes(), &format!("label={}", self.label))));
-            out.append(&mut outputs);
-            out.push(self.to_caller(close.into()));
-        }
+/// Runs `run`, and puts the label, which is escaped, on what it replies to the caller.
+pub fn labelled(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    label: Option<String>,
+    run: impl FnOnce(&mut Context<'_>),
+) {
+    let Some(label) = label else {
+        return run(ctx);
+    };
+    ctx.out.begin(caller.session, label);
+    run(ctx);
+    if ctx.state.user_of(caller.session).is_none() {
+        // The session has quit: it receives nothing more.
+        ctx.out.take_label();
     }
-
-    /// The caller's part of a delivery on its own.
-    fn split(&self, mut delivery: Delivery) -> Vec<Delivery> {
-        if delivery.to.len() < 2 || !delivery.to.contains(&self.session) {
-            return vec![delivery];
-        }
-        delivery.to.retain(|to| *to != self.session);
-        let own = Delivery {
-            to: vec![self.session],
-            line: delivery.line.clone(),
-        };
-        vec![delivery, own]
-    }
-
-    fn is_own(&self, delivery: &Delivery) -> bool {
-        delivery.to == [self.session]
-    }
-
-    fn answers<'o>(&self, outputs: &'o mut [Output], copies: &[usize]) -> Vec<Answer<'o>> {
-        let mut answers = Vec::new();
-        for (index, output) in outputs.iter_mut().enumerate() {
-            match output {
-                Output::Deliver(delivery) if self.is_own(delivery) && !copies.contains(&index) => {
-                    answers.push(Answer {
-                        line: Some(&mut delivery.line),
-                        refusal: None,
-                    });
-                }
-                // An event that is kept answers nothing.
-                Output::Store {
-                    otherwise: None, ..
-                } => {}
-                Output::Store {
-                    then, otherwise, ..
-                } => {
-                    // The echo is the last of them; an earlier one is the message as its receiver
-                    // gets it.
-                    let line = then
-                        .last_mut()
-                        .filter(|delivery| self.echo && self.is_own(delivery))
-                        .map(|delivery| &mut delivery.line);
-                    let refusal = otherwise.as_mut().map(|delivery| &mut delivery.line);
-                    answers.push(Answer { line, refusal });
-                }
-                _ => {}
-            }
-        }
-        answers
-    }
-
-    /// Says that it is done, once the last message is stored.
-    fn acknowledge(&self, outputs: &mut Vec<Output>, line: Bytes) {
-        let last = outputs.iter_mut().rev().find_map(|output| match output {
-            Output::Store { then, .. } => Some(then),
-            _ => None,
-        });
-        match last {
-            Some(then) => then.push(Delivery {
-                to: vec![self.session],
-                line,
-            }),
-            None => outputs.push(self.to_caller(line)),
-        }
-    }
-
-    fn to_caller(&self, line: Bytes) -> Output {
-        Output::Deliver(Delivery {
-            to: vec![self.session],
-            line,
-        })
-    }
-}
-
-/// The line that the caller gets when all goes well, and the one it gets when its message cannot be
-/// stored.
-struct Answer<'o> {
-    line: Option<&'o mut Bytes>,
-    refusal: Option<&'o mut Bytes>,
-}
-
-impl Answer<'_> {
-    fn change(&mut self, change: impl Fn(&[u8]) -> Bytes) {
-        for line in [&mut self.line, &mut self.refusal].into_iter().flatten() {
-            **line = change(line);
-        }
-    }
-}
-
-/// The lines as part of that batch; those that are part of another stay there.
-pub fn within(batch: &str, lines: &[u8]) -> Bytes {
-    let tag = format!("batch={batch}");
-    let mut marked = Vec::with_capacity(lines.len() + tag.len() + 2);
-    for line in lines.split_inclusive(|&byte| byte == b'\n') {
-        if line.starts_with(b"@batch=") {
-            marked.extend_from_slice(line);
-        } else {
-            marked.extend_from_slice(&mark(line, &tag));
-        }
-    }
-    marked.into()
-}
-
-/// The line with one more tag; of several lines, the first.
-pub fn mark(line: &[u8], tag: &str) -> Bytes {
-    let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
-    marked.push(b'@');
-    marked.extend_from_slice(tag.as_bytes());
-    if let [b'@', rest @ ..] = line {
-        marked.push(b';');
-        marked.extend_from_slice(rest);
-    } else {
-        marked.push(b' ');
-        marked.extend_from_slice(line);
-    }
-    marked.into()
+    let server = &ctx.settings.server_name;
+    ctx.out.finish(server, || ctx.state.next_batch());
 }

@@ -1,5 +1,5 @@
-//! The bounds on texts, in bytes, as `ISUPPORT` tells them. Whatever is within its bound fits one
-//! line with the longest names there can be.
+//! The limits of texts, in bytes unless noted, as `ISUPPORT` announces them. A text within its
+//! limit fits one line even with the longest possible names.
 
 /// The part of a username that the client chooses.
 pub const USERNAME: usize = 10;
@@ -7,34 +7,34 @@ pub const USERNAME: usize = 10;
 pub const REALNAME: usize = 128;
 /// A topic (`TOPICLEN`).
 pub const TOPIC: usize = 307;
-/// The reason of a kick from a channel (`KICKLEN`).
+/// The reason of a `KICK` (`KICKLEN`).
 pub const KICK: usize = 255;
-/// The reason of a redaction.
+/// The reason of a `REDACT`.
 pub const REDACT: usize = 255;
-/// The reason of leaving a channel.
+/// The reason of a `PART`.
 pub const PART: usize = 255;
-/// The reason of leaving for good.
+/// The reason of a `QUIT`.
 pub const QUIT: usize = 255;
 /// An away message (`AWAYLEN`).
 pub const AWAY: usize = 255;
 /// A channel's key (`KEYLEN`).
 pub const KEY: usize = 23;
-/// A key of metadata.
+/// A metadata key.
 pub const METADATA_KEY: usize = 32;
-/// A value of metadata (`max-value-bytes` of the capability).
+/// A metadata value (`max-value-bytes` of the capability).
 pub const METADATA_VALUE: usize = 300;
-/// The keys of one user or channel that have a value (`max-keys`). It is a count.
+/// The number of metadata keys of one user or channel (`max-keys`).
 pub const METADATA_KEYS: usize = 20;
-/// The keys that one session may subscribe to (`max-subs`). It is a count.
+/// The number of metadata keys that one session may subscribe to (`max-subs`).
 pub const METADATA_SUBSCRIPTIONS: usize = 50;
-/// The value of a `label` tag, as the labeled-response specification has it.
+/// The value of a `label` tag (IRCv3 labeled-response).
 pub const LABEL: usize = 64;
-/// The bytes of a message of several lines, and how many lines those may be (`draft/multiline`).
+/// A multi-line message, in bytes and in lines (IRCv3 `draft/multiline`).
 pub const MULTILINE_BYTES: usize = 4096;
 pub const MULTILINE_LINES: usize = 32;
-/// The targets of one message (`TARGMAX`).
+/// The number of targets of one message (`TARGMAX`).
 pub const TARGETS: usize = 4;
-/// The changes with a parameter in one `MODE` (`MODES`): as many as a message has room for.
+/// The number of changes with a parameter in one `MODE` (`MODES`): as many as fit one line.
 pub const MODES: usize = 13;
-/// The users that one `WHO` with a mask finds.
+/// The number of users that a `WHO` with a mask returns.
 pub const WHO: usize = 500;

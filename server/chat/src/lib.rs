@@ -1,58 +1,83 @@
-//! The core: sessions, users, channels, who may do what, who hears what. It knows no sockets, no
-//! clock and no store: an event goes in with the time, outputs come out, and the same events always
-//! give the same outputs.
+//! The core of the chat server: sessions, users, channels, permissions, and who receives what.
+//!
+//! The core does no I/O. It has no sockets, no clock, no store and no threads: the engine hands it
+//! an [`Event`] together with the current time, and [`Chat::handle`] appends the [`Output`]s that
+//! follow from it, in order. It is deterministic: the same state, time and event always produce the
+//! same outputs. That makes it testable by simulation, and its state reproducible from a log of
+//! events.
+//!
+//! Whatever has to wait happens outside and returns as an event: a page of history is requested
+//! with [`Output::Fetch`] and arrives as [`Event::Fetched`]; signing in happens in the accounts
+//! crate and ends in [`Event::Admit`] or [`Event::SignIn`]. A message that is stored leaves as
+//! [`Output::Store`], whose deliveries the engine releases once the message is on disk.
+//!
+//! # The way of a message
+//!
+//! [`Chat::handle`] → `dispatch::command` → `features::find` → the handler of the command,
+//! such as `features::messages::privmsg` → `Context::send` and its kin, or an [`Output`].
+//!
+//! # Layers
+//!
+//! Each of these modules uses only those before it:
+//! - `ids`, `settings`, `lengths`: plain data; `line`, `multiline`: lines on their way to clients.
+//! - `state`: users, sessions, channels and memberships. It changes them and keeps them consistent,
+//!   but sends nothing.
+//! - `event`, `request`, `ticket`: what enters and leaves the core.
+//! - `outputs`: where outputs are collected, and replies get their label; `context`: what the
+//!   handling of one event works with, and the ways to send something.
+//! - `features`: each command with its rules, in a file of its own.
+//! - `control` and `busy`: requests of the control plane; `reload`: a new config.
+//! - `dispatch`: from messages to commands.
+//!
+//! This crate may depend on the protocol, on `control-api` and on `record`; never on tokio,
+//! rusqlite or rustls.
 #![allow(missing_docs)]
 
-pub mod admission;
-pub mod always_on;
-pub mod bans;
-pub mod busy;
+mod busy;
 pub mod capabilities;
-pub mod channel;
-pub mod commands;
-pub mod control;
+mod command;
+mod context;
+mod control;
+mod dispatch;
 pub mod event;
-pub mod gate;
-pub mod history;
+mod features;
+mod ids;
 pub mod isupport;
 pub mod labels;
-pub mod lasting;
-pub mod lengths;
+mod lengths;
 pub mod line;
-pub mod markers;
-pub mod mask;
-pub mod metadata;
-pub mod multiline;
-pub mod open_batch;
-pub mod ownership;
-pub mod redaction;
-pub mod reload;
-pub mod replay;
+mod multiline;
+mod outputs;
+mod params;
+mod reload;
 pub mod request;
-pub mod state;
+mod settings;
+mod state;
 #[cfg(test)]
 mod tests;
 pub mod ticket;
-pub mod turn;
+
+pub use command::{Command, Handler};
+pub use features::{away, commands, playback, weight};
+pub use state::admission_policy::AdmissionPolicy;
+pub use state::away::AwayState;
+pub use state::bans::Bans;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_control_api::TimedEvent;
-use rookery_protocol::numeric::ERR_INPUTTOOLONG;
-use rookery_protocol::{Capability, Message};
-
-use channel::Channel;
-pub use commands::{playback, presence};
-use event::{Event, LineFault, Output, SessionId, Settings};
-use gate::AdmissionPolicy;
-use labels::Labelling;
-use replay::Mark;
-use request::ReplyFormat;
-use state::State;
-use turn::{Caller, Stamp, Turn};
-
 use rookery_record::ChatSnapshot;
+
+use context::{Context, Stamp};
+use event::{Event, Output};
+use features::{admission, always_on, catch_up, quit};
+use outputs::Outputs;
+use request::ReplyFormat;
+use settings::Settings;
+use state::State;
+use state::catch_up::Mark;
+use state::channel::Channel;
 
 /// The whole state of the chat.
 pub struct Chat {
@@ -62,34 +87,34 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// A chat with nobody in it. `run` is unlike that of any other start of the server: message ids
-    /// begin with it.
+    /// Creates a chat from what was persisted. `run` differs between any two starts of the server:
+    /// message ids begin with it.
     pub fn new(
         settings: Settings,
         run: String,
-        gate: Arc<AdmissionPolicy>,
-        restored: ChatSnapshot,
+        policy: Arc<AdmissionPolicy>,
+        snapshot: ChatSnapshot,
         now: Timestamp,
     ) -> Self {
-        let mut state = State::new(run, gate, now);
-        // A lobby is everyone's, whatever was kept of a channel of its name.
-        let channels = restored
+        let mut state = State::new(run, policy, now);
+        // The lobby has no owner, even if a channel of its name was persisted.
+        let channels = snapshot
             .channels
             .into_iter()
-            .filter(|kept| !settings.lobby.contains(&kept.name));
+            .filter(|channel| !settings.lobby.contains(&channel.name));
         state.restore_channels(channels.map(Channel::restored));
-        state.account_metadata = restored.metadata.into_iter().collect();
+        state.account_metadata = snapshot.metadata.into_iter().collect();
         let mark = |at| Mark { at, message: 0 };
-        for (account, target, read_until) in restored.read_markers {
+        for (account, target, read_until) in snapshot.read_markers {
             state
                 .markers
                 .entry(account)
                 .or_default()
                 .restore(target, read_until);
         }
-        state.always_on = restored.always_on.into_iter().collect();
-        state.restore_presences(restored.presences, &settings, now);
-        state.devices = restored
+        state.always_on = snapshot.always_on.into_iter().collect();
+        state.restore_presences(snapshot.presences, &settings, now);
+        state.devices = snapshot
             .devices
             .into_iter()
             .map(|(device, until)| (device, mark(until)))
@@ -101,164 +126,75 @@ impl Chat {
         }
     }
 
-    /// What follows from `event`.
+    /// Applies `event` and appends what follows from it to `out`.
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Output>) {
         self.stamp.set(now);
-        self.take(event, out);
+        match event {
+            Event::Reload(settings) => {
+                let old = std::mem::replace(&mut self.settings, *settings);
+                reload::reload(&mut self.context(out), &old);
+            }
+            event => apply(&mut self.context(out), event),
+        }
+        always_on::persist_presences(&mut self.context(out));
         let at = self.stamp.at;
         out.extend(
             self.state
-                .news
+                .server_events
                 .drain(..)
                 .map(|what| Output::Happened(TimedEvent { at, what })),
         );
     }
 
-    fn take(&mut self, event: Event, out: &mut Vec<Output>) {
-        let event = match event {
-            Event::Reload(settings) => {
-                let old = std::mem::replace(&mut self.settings, *settings);
-                let mut turn = self.turn(out);
-                turn.reload(&old);
-                return turn.keep_presences();
-            }
-            event => event,
-        };
-        let mut turn = self.turn(out);
-        match event {
-            Event::Admit {
-                ticket,
-                session,
-                candidate,
-            } => turn.admit(ticket, session, *candidate),
-            Event::SignIn {
-                ticket,
-                session,
-                identity,
-            } => turn.sign_in(ticket, session, identity),
-            Event::GetReplyFormat { ticket, session } => {
-                let format = turn.caller(session).map(|caller| ReplyFormat {
-                    nick: turn.state.user(caller.user).nick.clone(),
-                    capabilities: caller.capabilities,
-                });
-                turn.answer(ticket, format);
-            }
-            Event::Command { session, message } => {
-                turn.command(session, &message);
-                turn.catch_up_further(session);
-            }
-            Event::AskHistory {
-                ticket,
-                session,
-                message,
-            } => turn.ask_history(ticket, session, &message),
-            Event::Fetched { fetch, found } => turn.fetched(*fetch, found),
-            Event::BadLine { session, fault } => turn.bad_line(session, fault),
-            Event::Gone {
-                session,
-                disconnect,
-                lost,
-            } => turn.gone(session, &disconnect, lost),
-            Event::Control(request) => turn.control(request),
-            Event::Reload(_) => {}
-        }
-        turn.keep_presences();
-    }
-
-    fn turn<'a>(&'a mut self, out: &'a mut Vec<Output>) -> Turn<'a> {
-        Turn {
+    fn context<'a>(&'a mut self, out: &'a mut Vec<Output>) -> Context<'a> {
+        Context {
             state: &mut self.state,
             settings: &self.settings,
             stamp: &self.stamp,
-            out,
-            copies: Vec::new(),
+            out: Outputs::new(out),
+            ticket: None,
         }
     }
 }
 
-impl Turn<'_> {
-    /// A session that the core has ended may still have commands on their way: they are left alone.
-    fn command(&mut self, session: SessionId, message: &Message) {
-        let Some(caller) = self.caller(session) else {
-            return;
-        };
-        self.hear(session);
-        let label = label_of(caller, message);
-        if commands::batch::is_part(caller, message) {
-            // What follows is an answer to all of the batch.
-            return commands::batch::take(self, caller, message, label);
+/// Leads the event to the code that handles it.
+fn apply(ctx: &mut Context<'_>, event: Event) {
+    match event {
+        Event::Admit {
+            ticket,
+            session,
+            candidate,
+        } => admission::admit(ctx, ticket, session, *candidate),
+        Event::SignIn {
+            ticket,
+            session,
+            identity,
+        } => admission::sign_in(ctx, ticket, session, identity),
+        Event::GetReplyFormat { ticket, session } => {
+            let format = ctx.caller(session).map(|caller| ReplyFormat {
+                nick: ctx.state.user(caller.user).nick.clone(),
+                capabilities: caller.capabilities,
+            });
+            ctx.answer(ticket, format);
         }
-        self.labelled(caller, label, |turn| commands::run(turn, caller, message));
+        Event::Command { session, message } => {
+            dispatch::command(ctx, session, &message);
+            catch_up::resume(ctx, session);
+        }
+        Event::AskHistory {
+            ticket,
+            session,
+            message,
+        } => dispatch::ask_history(ctx, ticket, session, &message),
+        Event::Fetched { fetch, found } => dispatch::fetched(ctx, *fetch, found),
+        Event::BadLine { session, fault } => dispatch::bad_line(ctx, session, fault),
+        Event::Gone {
+            session,
+            disconnect,
+            lost,
+        } => quit::disconnected(ctx, session, &disconnect, lost),
+        Event::Control(request) => control::control(ctx, request),
+        // Replaces the settings that the context borrows, so `Chat::handle` does it.
+        Event::Reload(_) => {}
     }
-
-    /// Marks what `run` answers the caller with its label, escaped.
-    fn labelled(&mut self, caller: Caller, label: Option<String>, run: impl FnOnce(&mut Self)) {
-        let start = self.out.len();
-        run(self);
-        let Some(label) = label else { return };
-        if self.state.user_of(caller.session).is_none() {
-            // It has quit: nothing is said to it any more.
-            return;
-        }
-        if let Some(Output::Fetch(fetch)) = self.out[start..].last_mut() {
-            // The reply is still to come.
-            fetch.label = Some(label);
-            return;
-        }
-        Labelling {
-            server: &self.settings.server_name,
-            session: caller.session,
-            label: &label,
-            batch: &self.state.next_batch(),
-            copies: &self.copies,
-            echo: caller.has(Capability::EchoMessage),
-        }
-        .apply(self.out, start);
-    }
-
-    /// A line that could not be taken. If it was to be part of a message of several lines, that is
-    /// left out too.
-    fn bad_line(&mut self, session: SessionId, fault: LineFault) {
-        let Some(caller) = self.caller(session) else {
-            return;
-        };
-        let label = match &fault {
-            LineFault::NotUtf8(Some(message)) if !commands::batch::is_part(caller, message) => {
-                label_of(caller, message)
-            }
-            _ => commands::batch::fail(self, caller),
-        };
-        self.labelled(caller, label, |turn| match fault {
-            LineFault::TooLong => {
-                turn.reply(
-                    caller,
-                    ERR_INPUTTOOLONG,
-                    &[],
-                    "Input line was too long, and was left out",
-                );
-            }
-            // The utf8-only specification gives this code to clients of any capability.
-            LineFault::NotUtf8(message) => turn.fail(
-                caller,
-                message
-                    .as_ref()
-                    .map_or("*", |message| message.command.as_str()),
-                "INVALID_UTF8",
-                &[],
-                "That line was not UTF-8, and was left out; please set your client to UTF-8",
-            ),
-            LineFault::Malformed => {
-                commands::unknown(turn, caller, "*", "That line is not a command")
-            }
-        });
-    }
-}
-
-/// What the answer to the message is to be marked with, escaped.
-fn label_of(caller: Caller, message: &Message) -> Option<String> {
-    let label = labels::of(message, caller.capabilities)?;
-    let mut escaped = String::new();
-    // Writing to a String cannot fail.
-    let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
-    Some(escaped)
 }

@@ -1,14 +1,12 @@
-//! Lines on their way out: the body is written once, the tags once for each set of capabilities
-//! that matters.
+//! Lines to clients. The body is rendered once, the tags once for each relevant set of
+//! capabilities.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use rookery_protocol::message::write_escaped;
 use rookery_protocol::{Capabilities, Capability, Message};
 
-use super::event::{Delivery, SessionId};
-use super::state::Session;
-
-/// The bytes a line takes without tags and without its end.
+/// The maximum length of a line in bytes, without tags and line ending.
 pub const MAX_BODY: usize = rookery_protocol::framing::MAX_LINE - 2;
 
 /// One line without tags.
@@ -16,7 +14,7 @@ pub const MAX_BODY: usize = rookery_protocol::framing::MAX_LINE - 2;
 pub struct Line(Vec<u8>);
 
 impl Line {
-    /// A line that comes from `source`: the server's name or `nick!user@host`.
+    /// Starts a line from `source`: the server's name or `nick!user@host`.
     pub fn new(source: &str, command: &str) -> Self {
         let mut line = Self(Vec::with_capacity(160));
         line.0.push(b':');
@@ -26,7 +24,7 @@ impl Line {
         line
     }
 
-    /// A line that is written already; its tags are left out.
+    /// Creates the line of a message, without its tags.
     pub fn from_message(message: &Message) -> Self {
         let mut line = Self(Vec::new());
         line.push(
@@ -39,14 +37,14 @@ impl Line {
         line
     }
 
-    /// The last words to a session: `ERROR`.
+    /// Creates the `ERROR` line that ends a session.
     pub fn error(text: &str) -> Self {
         let mut line = Self(Vec::with_capacity(64));
         line.push("ERROR");
         line.text(text)
     }
 
-    /// Adds a parameter of one word. What would not stay one word is cut, and nothing becomes `*`.
+    /// Adds a parameter of one word. It is cut at the first space; an empty word becomes `*`.
     #[must_use]
     pub fn word(mut self, word: &str) -> Self {
         let word = word.trim_start_matches([':', ' ']);
@@ -56,7 +54,7 @@ impl Line {
         self
     }
 
-    /// Adds the last parameter, which may hold anything.
+    /// Adds the last parameter, which may contain anything.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
         self.0.extend_from_slice(b" :");
@@ -64,24 +62,24 @@ impl Line {
         self
     }
 
-    /// Adds what was cut out of another line by [`Self::after`].
+    /// Adds the part of another line that [`Self::after`] returned.
     #[must_use]
     pub fn rest(mut self, rest: &str) -> Self {
         self.push(rest);
         self
     }
 
-    /// What fits a line, from that byte on.
+    /// Returns the part of the line from byte `start` on, as far as the line fits.
     pub fn after(&self, start: usize) -> String {
         String::from_utf8_lossy(self.body().get(start..).unwrap_or_default()).into_owned()
     }
 
-    /// The bytes so far.
-    pub fn len(&self) -> usize {
+    /// Returns the length so far, in bytes.
+    pub fn byte_len(&self) -> usize {
         self.0.len()
     }
 
-    /// The line for sessions with `capabilities`, its end included.
+    /// Renders the line, with its line ending, for sessions with `capabilities`.
     pub fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
         let body = self.body();
         let mut out = String::with_capacity(body.len() + 2 + tags.room(capabilities));
@@ -92,19 +90,19 @@ impl Line {
         out.into()
     }
 
-    /// The line without tags, its end included.
+    /// Renders the line, with its line ending, without tags.
     pub fn plain(&self) -> Bytes {
         let mut out = self.body().to_vec();
         out.extend_from_slice(b"\r\n");
         out.into()
     }
 
-    /// What fits a line, cut between two characters.
+    /// Returns the part that fits, cut between two characters.
     fn body(&self) -> &[u8] {
         &self.0[..cut(&self.0, MAX_BODY)]
     }
 
-    /// Nothing that ends a line may come in, whoever the text is from.
+    /// Replaces characters that would end the line, no matter where the text comes from.
     fn push(&mut self, text: &str) {
         self.0.extend(text.bytes().map(|byte| {
             if matches!(byte, 0 | b'\r' | b'\n') {
@@ -116,7 +114,7 @@ impl Line {
     }
 }
 
-/// `text` as a parameter that is not the last: one word, and not mistaken for the last one.
+/// Returns `text` as a parameter that is not the last: `*` if it is not a single word.
 pub fn word(text: &str) -> &str {
     if text.is_empty() || text.starts_with(':') || text.contains(' ') {
         "*"
@@ -125,7 +123,7 @@ pub fn word(text: &str) -> &str {
     }
 }
 
-/// Where UTF-8 is to be cut to keep at most `limit` bytes.
+/// Returns where to cut UTF-8 so that at most `limit` bytes remain.
 fn cut(bytes: &[u8], limit: usize) -> usize {
     if bytes.len() <= limit {
         return bytes.len();
@@ -137,26 +135,26 @@ fn cut(bytes: &[u8], limit: usize) -> usize {
     end
 }
 
-/// At most `limit` bytes of `text`, cut between two characters.
+/// Returns at most `limit` bytes of `text`, cut between two characters.
 pub fn truncate(text: &str, limit: usize) -> &str {
     &text[..cut(text.as_bytes(), limit)]
 }
 
-/// The tags a line may carry; each session gets those it can read.
+/// The tags of a line. Each session gets those that it understands.
 #[derive(Clone, Copy, Default)]
 pub struct Tags<'a> {
     pub time: &'a str,
-    /// The account of the user the line comes from.
+    /// The account of the line's source.
     pub account: Option<&'a str>,
     pub msgid: Option<&'a str>,
     /// Client-only tags, escaped.
     pub client: &'a str,
-    /// Whether a program says it (bot-mode).
+    /// Whether the source is a bot (bot-mode).
     pub bot: bool,
 }
 
 impl Tags<'_> {
-    /// The capabilities that change how the line looks.
+    /// Returns the capabilities that the rendered tags depend on.
     pub fn relevant(&self) -> Capabilities {
         let mut relevant = Capabilities::of(&[Capability::ServerTime]);
         if self.account.is_some() {
@@ -168,7 +166,7 @@ impl Tags<'_> {
         relevant
     }
 
-    /// About the bytes that [`Self::write`] adds.
+    /// Estimates the bytes that [`Self::write`] adds.
     fn room(&self, capabilities: Capabilities) -> usize {
         if capabilities == Capabilities::NONE {
             0
@@ -211,45 +209,71 @@ impl Tags<'_> {
     }
 }
 
-/// The line for each of the receivers, of whom there are about `expected`: one delivery for each
-/// set of capabilities that matters, never one for each receiver.
-pub fn address<'s>(
-    receivers: impl Iterator<Item = &'s Session>,
-    expected: usize,
-    tags: &Tags<'_>,
-    line: &Line,
-) -> Vec<Delivery> {
-    address_each(receivers, expected, tags.relevant(), |capabilities| {
-        line.render(tags, capabilities)
-    })
+/// Formats a time as in the `time` tag, to the millisecond.
+pub fn shown_time(at: Timestamp) -> String {
+    format!("{at:.3}")
 }
 
-/// The same of what is written by `render`, and looks different by the capabilities that are
-/// `relevant`.
-pub fn address_each<'s>(
-    receivers: impl Iterator<Item = &'s Session>,
-    expected: usize,
-    relevant: Capabilities,
-    render: impl Fn(Capabilities) -> Bytes,
-) -> Vec<Delivery> {
-    let mut groups: Vec<(Capabilities, Vec<SessionId>)> = Vec::new();
-    for session in receivers {
-        let capabilities = session.capabilities.and(relevant);
-        if let Some((_, to)) = groups.iter_mut().find(|(group, _)| *group == capabilities) {
-            to.push(session.id);
+/// The prefix of a CTCP `ACTION`.
+pub const ACTION: &str = "\u{1}ACTION ";
+
+/// Whether the text is a CTCP request other than `ACTION`.
+pub fn is_ctcp(text: &str) -> bool {
+    let command = text.strip_prefix('\u{1}');
+    command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
+}
+
+/// Joins the items, each of two adjacent parts, to lists of at most `room` bytes.
+pub fn fill<'i>(
+    items: impl Iterator<Item = [&'i str; 2]>,
+    between: char,
+    room: usize,
+) -> Vec<String> {
+    let mut lists = Vec::new();
+    let mut list = String::new();
+    for [first, second] in items {
+        if !list.is_empty() && list.len() + 1 + first.len() + second.len() > room {
+            lists.push(std::mem::replace(&mut list, String::with_capacity(room)));
+        }
+        if !list.is_empty() {
+            list.push(between);
+        }
+        list.push_str(first);
+        list.push_str(second);
+    }
+    if !list.is_empty() {
+        lists.push(list);
+    }
+    lists
+}
+
+/// Returns the lines as part of the batch. Lines of an inner batch stay part of that.
+pub fn within(batch: &str, lines: &[u8]) -> Bytes {
+    let tag = format!("batch={batch}");
+    let mut marked = Vec::with_capacity(lines.len() + tag.len() + 2);
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        if line.starts_with(b"@batch=") {
+            marked.extend_from_slice(line);
         } else {
-            let mut to = Vec::with_capacity(expected);
-            to.push(session.id);
-            groups.push((capabilities, to));
+            marked.extend_from_slice(&mark(line, &tag));
         }
     }
-    groups
-        .into_iter()
-        .map(|(capabilities, to)| Delivery {
-            to,
-            line: render(capabilities),
-        })
-        .collect()
+    marked.into()
+}
+
+/// Adds a tag to the line; of several lines, to the first.
+pub fn mark(line: &[u8], tag: &str) -> Bytes {
+    let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
+    marked.push(b'@');
+    marked.extend_from_slice(tag.as_bytes());
+    if let [b'@', rest @ ..] = line {
+        marked.push(b';');
+        marked.extend_from_slice(rest);
+    } else {
+        marked.push(b' ');
+        marked.extend_from_slice(line);
+    }
+    marked.into()
 }
 
 #[cfg(test)]

@@ -1,79 +1,78 @@
-//! Messages of several lines (`draft/multiline`): how they are kept in one text, and how they look
-//! on the wire. To a session that knows them they are a batch, to others one message after the
-//! other.
+//! Multi-line messages (IRCv3 `draft/multiline`): how they are stored as one text, and how they
+//! look on the wire. Clients with the capability get a batch, the others one message per line.
 
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
 
-use super::labels::mark;
-use super::line::{Line, Tags};
+use crate::line::mark;
+use crate::line::{Line, Tags};
 
-/// The capability's name, which is the batch's type as well.
+/// The capability's name, which is also the type of the batch.
 pub const BATCH_TYPE: &str = "draft/multiline";
-/// The tag of a line that goes on the one before.
+/// The tag of a line that continues the previous one.
 pub const CONCAT: &str = "draft/multiline-concat";
-/// What changes how such a message looks, besides its tags.
+/// The capabilities that change how such a message looks, besides its tags.
 const RELEVANT: Capabilities = Capabilities::of(&[Capability::Multiline, Capability::Batch]);
 
 /// Whether a session with those capabilities gets a batch.
-pub fn knows(capabilities: Capabilities) -> bool {
+pub fn understands(capabilities: Capabilities) -> bool {
     capabilities.and(RELEVANT) == RELEVANT
 }
 
-/// Whether a message of that text has several lines. Within a line, neither byte can be.
+/// Whether the text has several lines. Neither separator can be part of a line.
 pub fn is_multiline(text: &str) -> bool {
     text.contains(['\n', '\r'])
 }
 
-/// The lines of a text: each after a line feed, or after a carriage return if it goes on the one
-/// before.
+/// Returns the lines of a text. A line feed starts a new line, a carriage return continues the
+/// previous one.
 pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
     let mut rest = Some((false, text));
     std::iter::from_fn(move || {
-        let (goes_on, text) = rest?;
+        let (continues, text) = rest?;
         let end = text.find(['\n', '\r']);
         rest = end.map(|end| (text.as_bytes()[end] == b'\r', &text[end + 1..]));
         Some(MultilineLine {
-            goes_on,
+            continues,
             text: &text[..end.unwrap_or(text.len())],
         })
     })
 }
 
-/// The lines of a text that goes out with `room` bytes for each.
+/// Returns the text with each line cut to `room` bytes.
 pub fn cut_lines(text: &str, room: usize) -> String {
     let mut cut = String::with_capacity(text.len());
     for (number, line) in lines(text).enumerate() {
         if number > 0 {
             cut.push(line.separator());
         }
-        cut.push_str(super::line::truncate(line.text, room));
+        cut.push_str(crate::line::truncate(line.text, room));
     }
     cut
 }
 
-/// One line.
+/// One line of a message.
 pub struct MultilineLine<'t> {
-    /// Whether it is one with the line before, which was too long for one.
-    pub goes_on: bool,
+    /// Whether it continues the previous line, which was too long.
+    pub continues: bool,
     pub text: &'t str,
 }
 
 impl MultilineLine<'_> {
-    /// What stands before it in the text.
+    /// Returns the separator before the line.
     pub fn separator(&self) -> char {
-        if self.goes_on { '\r' } else { '\n' }
+        if self.continues { '\r' } else { '\n' }
     }
 }
 
-/// A message on its way out: of one line, or of several.
-pub enum Wording<'a> {
+/// The content of a message: one line, or several.
+pub enum Content<'a> {
     One(Line),
-    Several(Several<'a>),
+    Several(MultilineContent<'a>),
 }
 
-impl Wording<'_> {
-    /// The capabilities that change how it looks.
+impl Content<'_> {
+    /// Returns the capabilities that the rendered content depends on.
     pub fn relevant(&self, tags: &Tags<'_>) -> Capabilities {
         match self {
             Self::One(_) => tags.relevant(),
@@ -87,7 +86,7 @@ impl Wording<'_> {
         }
     }
 
-    /// As it goes to a session with those capabilities.
+    /// Renders the content for a session with those capabilities.
     pub fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
         match self {
             Self::One(line) => line.render(tags, capabilities),
@@ -96,18 +95,18 @@ impl Wording<'_> {
     }
 }
 
-/// A message of several lines.
-pub struct Several<'a> {
+/// A multi-line message.
+pub struct MultilineContent<'a> {
     pub source: &'a str,
     pub target: &'a str,
-    /// What each line begins with: source, command and target.
+    /// The start of each line: source, command and target.
     pub head: Line,
     pub text: &'a str,
-    /// A name for the batch.
+    /// The name of the batch.
     pub batch: &'a str,
 }
 
-impl Several<'_> {
+impl MultilineContent<'_> {
     fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
         let Self {
             source,
@@ -117,14 +116,14 @@ impl Several<'_> {
             batch,
         } = self;
         let mut out = Vec::new();
-        if knows(capabilities) {
+        if understands(capabilities) {
             let open = Line::new(source, "BATCH")
                 .word(&format!("+{batch}"))
                 .word(BATCH_TYPE)
                 .word(target);
             out.extend(open.render(tags, capabilities));
             for line in lines(text) {
-                let concat = if line.goes_on {
+                let concat = if line.continues {
                     format!(";{CONCAT}")
                 } else {
                     String::new()
@@ -141,7 +140,7 @@ impl Several<'_> {
             let mut tags = *tags;
             for line in lines(text).filter(|line| !line.text.is_empty()) {
                 out.extend(head.clone().text(line.text).render(&tags, capabilities));
-                // The id stands for the whole.
+                // The id stands for the whole message.
                 tags.msgid = None;
             }
         }
@@ -157,10 +156,10 @@ mod tests {
     fn a_text_comes_apart_as_it_was_put_together() {
         let apart = |text: &str| {
             lines(text)
-                .map(|line| (line.goes_on, line.text.to_owned()))
+                .map(|line| (line.continues, line.text.to_owned()))
                 .collect::<Vec<_>>()
         };
-        let line = |goes_on, text: &str| (goes_on, text.to_owned());
+        let line = |continues, text: &str| (continues, text.to_owned());
         assert_eq!(apart("one"), [line(false, "one")]);
         assert_eq!(
             apart("\na\rb\n"),

@@ -1,79 +1,80 @@
-//! What changes for those who are here when the config is read anew.
+//! Applies a new config to the sessions and users that are connected.
 
 use std::sync::Arc;
 
 use rookery_protocol::Capability;
 
-use super::capabilities::listed;
-use super::event::{SessionId, Settings};
-use super::turn::Turn;
+use crate::capabilities::listed;
+use crate::context::Context;
+use crate::control;
+use crate::features::always_on;
+use crate::ids::SessionId;
+use crate::settings::Settings;
 
-impl Turn<'_> {
-    /// Compares emails anew, lets go whoever is not always on any more, and tells of capabilities
-    /// that are new or withdrawn (`cap-notify`).
-    pub fn reload(&mut self, old: &Settings) {
-        if old.email_aliases != self.settings.email_aliases {
-            let gate = Arc::make_mut(&mut self.state.gate);
-            gate.bans.set_aliases(self.settings.email_aliases.clone());
-            self.show_gate();
+/// Applies changed email aliases and a changed default of always-on, and announces capabilities
+/// that are new or withdrawn (cap-notify).
+pub fn reload(ctx: &mut Context<'_>, old: &Settings) {
+    if old.email_aliases != ctx.settings.email_aliases {
+        let policy = Arc::make_mut(&mut ctx.state.policy);
+        policy.bans.set_aliases(ctx.settings.email_aliases.clone());
+        control::publish_policy(ctx);
+    }
+    if old.always_on != ctx.settings.always_on {
+        always_on::review_presences(ctx);
+    }
+    let (before, after) = (old.capabilities, ctx.settings.capabilities);
+    let (old, values) = (old.capability_values, ctx.settings.capability_values);
+    if before == after && old == values {
+        return;
+    }
+    let withdrawn: Vec<String> = before
+        .iter()
+        .filter(|item| !after.has(*item))
+        .map(|item| listed(item, None))
+        .collect();
+    // A capability with a changed value is announced again.
+    let is_new = |item: &Capability| {
+        !before.has(*item) || listed(*item, Some(old)) != listed(*item, Some(values))
+    };
+    let new: Vec<String> = after
+        .iter()
+        .filter(is_new)
+        .map(|item| listed(item, Some(values)))
+        .collect();
+    // A duration of zero ends the policy that clients have cached.
+    let sts = if old.sts_seconds == values.sts_seconds {
+        None
+    } else {
+        Some(format!("sts=duration={}", values.sts_seconds))
+    };
+    let (withdrawn, new) = (
+        withdrawn.join(" "),
+        new.into_iter().chain(sts).collect::<Vec<_>>().join(" "),
+    );
+    let mut sessions: Vec<SessionId> = ctx
+        .state
+        .users()
+        .flat_map(crate::state::User::sessions)
+        .map(|session| session.id)
+        .collect();
+    sessions.sort_unstable();
+    for session in sessions {
+        if let Some(session) = ctx.state.session_mut(session) {
+            session.capabilities = session.capabilities.and(after);
         }
-        if old.always_on != self.settings.always_on {
-            self.review_presences();
-        }
-        let (before, after) = (old.capabilities, self.settings.capabilities);
-        let (old, values) = (old.capability_values, self.settings.capability_values);
-        if before == after && old == values {
-            return;
-        }
-        let withdrawn: Vec<String> = before
-            .iter()
-            .filter(|item| !after.has(*item))
-            .map(|item| listed(item, None))
-            .collect();
-        // What has another value is new as well.
-        let is_new = |item: &Capability| {
-            !before.has(*item) || listed(*item, Some(old)) != listed(*item, Some(values))
+        let Some(caller) = ctx.caller(session) else {
+            continue;
         };
-        let new: Vec<String> = after
-            .iter()
-            .filter(is_new)
-            .map(|item| listed(item, Some(values)))
-            .collect();
-        // A duration of none ends what clients remember.
-        let sts = if old.sts_seconds == values.sts_seconds {
-            None
-        } else {
-            Some(format!("sts=duration={}", values.sts_seconds))
-        };
-        let (withdrawn, new) = (
-            withdrawn.join(" "),
-            new.into_iter().chain(sts).collect::<Vec<_>>().join(" "),
-        );
-        let mut sessions: Vec<SessionId> = self
-            .state
-            .users()
-            .flat_map(super::state::User::sessions)
-            .map(|session| session.id)
-            .collect();
-        sessions.sort_unstable();
-        for session in sessions {
-            if let Some(session) = self.state.session_mut(session) {
-                session.capabilities = session.capabilities.and(after);
-            }
-            let Some(caller) = self.caller(session) else {
-                continue;
-            };
-            if caller.has(Capability::CapNotify) {
-                let nick = self.state.user(caller.user).nick.clone();
-                for (subcommand, list) in [("DEL", &withdrawn), ("NEW", &new)] {
-                    if !list.is_empty() {
-                        let line = self
-                            .server_line("CAP")
-                            .word(nick.as_str())
-                            .word(subcommand)
-                            .text(list);
-                        self.send(caller, &line);
-                    }
+        if caller.has(Capability::CapNotify) {
+            let nick = ctx.state.user(caller.user).nick.clone();
+            for (subcommand, list) in [("DEL", &withdrawn), ("NEW", &new)] {
+                if !list.is_empty() {
+                    let line = ctx
+                        .server_line("CAP")
+                        .word(nick.as_str())
+                        .word(subcommand)
+                        .text(list);
+                    ctx.send(caller, &line);
                 }
             }
         }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 
-use super::event::{Identity, SessionId};
-use super::ticket::{Reply, Ticket};
+use crate::ids::{Identity, SessionId};
+use crate::ticket::{Reply, Ticket};
 use rookery_record::{AccountId, Ban, BanId, BanTarget, HistoryEntry};
 
 /// Something that the core can be asked, with one type of reply.

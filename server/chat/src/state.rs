@@ -1,11 +1,25 @@
-//! Who is here and where: users with their sessions, channels with their members.
+//! The state: users with their sessions, and channels with their members.
+//!
+//! Methods change it and keep its parts consistent with each other, and collect events for
+//! operators. They send nothing and check no permission: that is up to the features.
 
+pub mod activity;
+pub mod admission_policy;
+pub mod away;
+pub mod bans;
+pub mod catch_up;
+pub mod channel;
+mod closing;
 mod departed;
-mod leaving;
+pub mod markers;
+pub mod mask;
 mod memberships;
 mod monitors;
 mod numbers;
-mod user;
+pub mod open_batch;
+mod persistence;
+mod presences;
+pub mod user;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,62 +28,62 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
-
-use super::busy::Recent;
-use super::channel::Channel;
-use super::event::{Identity, SessionId};
-use super::gate::AdmissionPolicy;
-use super::markers::Markers;
-use super::replay::Mark;
-pub use departed::Departed;
-pub use leaving::{ClosingSession, PendingEnd};
-pub use memberships::CreateAs;
 use rookery_record::{AccountId, Device, Metadata};
-pub use user::{NewUser, Session, User, UserId};
+
+use crate::ids::{Identity, SessionId, UserId};
+use crate::state::activity::Recent;
+use crate::state::admission_policy::AdmissionPolicy;
+use crate::state::catch_up::Mark;
+use crate::state::channel::Channel;
+use crate::state::markers::Markers;
+
+pub use closing::{ClosingSession, PendingEnd};
+pub use departed::Departed;
+pub use memberships::CreateAs;
+pub use user::{NewUser, Session, User};
 
 /// The whole state.
 pub struct State {
-    /// Boxed: most of a table that has just grown is empty.
+    /// Boxed, because most of a table that has just grown is empty.
     users: HashMap<UserId, Box<User>, FixedState>,
     sessions: HashMap<SessionId, UserId, FixedState>,
     nicks: BTreeMap<Nick, UserId>,
-    /// Whose nick may be another than the account's name.
+    /// Needed because a nick may differ from the account's name.
     accounts: BTreeMap<AccountName, UserId>,
-    /// By what the nicks look like.
+    /// By the skeleton of the nick: nicks that look the same share it.
     skeletons: BTreeMap<Box<str>, UserId>,
     channels: BTreeMap<ChannelName, Channel>,
-    /// What accounts say of themselves, whether they are here or not.
+    /// The metadata of accounts, online or not.
     pub account_metadata: BTreeMap<AccountName, Metadata>,
-    /// Who watches a nick.
+    /// The sessions that monitor a nick.
     watchers: BTreeMap<Nick, Vec<SessionId>>,
-    /// Those that many sessions and users have in common.
+    /// Texts that many sessions and users share.
     texts: BTreeSet<Arc<str>>,
     departed: VecDeque<Departed>,
-    /// Shared with those who keep people out before they reach the core.
-    pub gate: Arc<AdmissionPolicy>,
-    /// The accounts whose sessions an operator has ended, and when and why: what was proved before
-    /// then is stale.
+    /// Shared with those who refuse connections before they reach the core.
+    pub policy: Arc<AdmissionPolicy>,
+    /// The accounts whose sessions an operator has ended, with the time and the reason: sign-ins
+    /// from before then are stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
-    /// Up to where devices had heard everything when they were last here.
+    /// Up to where each device had received everything when it was last connected.
     pub devices: BTreeMap<Device, Mark>,
-    /// What the owners of accounts have read.
+    /// The read markers of accounts.
     pub markers: BTreeMap<AccountId, Markers>,
-    /// What they have chosen.
+    /// The accounts' choices of always-on.
     pub always_on: BTreeMap<AccountId, bool>,
-    /// The users of whom something may have changed that is kept of those who are always on.
+    /// Users with changes that must be persisted if they are always on.
     pub touched: BTreeSet<UserId>,
-    /// Whose users are to be kept no more.
-    pub presences_gone: Vec<AccountId>,
+    /// Accounts whose stored presence must be deleted.
+    pub ended_presences: Vec<AccountId>,
     pub leaving: BTreeMap<SessionId, ClosingSession>,
-    /// By the number of the ticket.
     pub due: BTreeMap<u64, PendingEnd>,
     pub started_at: Timestamp,
-    /// How many users are invisible: asked at every admission, and too many to count then.
+    /// The number of invisible users, which each admission asks for.
     invisible: usize,
-    /// The most users there were at once.
+    /// The maximum number of users at the same time.
     pub most_users: usize,
-    /// What has happened in this turn, for whoever watches the server.
-    pub news: Vec<ServerEvent>,
+    /// What has happened in this event, for operators.
+    pub server_events: Vec<ServerEvent>,
     run: String,
     last_user: u64,
     last_guest: u64,
@@ -79,7 +93,7 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(run: String, gate: Arc<AdmissionPolicy>, now: Timestamp) -> Self {
+    pub fn new(run: String, policy: Arc<AdmissionPolicy>, now: Timestamp) -> Self {
         Self {
             users: HashMap::default(),
             sessions: HashMap::default(),
@@ -91,19 +105,19 @@ impl State {
             watchers: BTreeMap::new(),
             texts: BTreeSet::new(),
             departed: VecDeque::new(),
-            gate,
+            policy,
             ended_accounts: BTreeMap::new(),
             devices: BTreeMap::new(),
             markers: BTreeMap::new(),
             always_on: BTreeMap::new(),
             touched: BTreeSet::new(),
-            presences_gone: Vec::new(),
+            ended_presences: Vec::new(),
             leaving: BTreeMap::new(),
             due: BTreeMap::new(),
             started_at: now,
             invisible: 0,
             most_users: 0,
-            news: Vec::new(),
+            server_events: Vec::new(),
             run,
             last_user: 0,
             last_guest: 0,
@@ -113,21 +127,21 @@ impl State {
         }
     }
 
-    // Looking up.
+    // Lookup.
 
     pub fn user(&self, id: UserId) -> &User {
         self.users
             .get(&id)
-            .expect("whoever names a user has found it here in the same turn")
+            .expect("a `UserId` refers to a user that exists")
     }
 
     pub fn user_mut(&mut self, id: UserId) -> &mut User {
         self.users
             .get_mut(&id)
-            .expect("whoever names a user has found it here in the same turn")
+            .expect("a `UserId` refers to a user that exists")
     }
 
-    pub fn is_here(&self, id: UserId) -> bool {
+    pub fn exists(&self, id: UserId) -> bool {
         self.users.contains_key(&id)
     }
 
@@ -154,18 +168,18 @@ impl State {
         self.nicks.get(nick).map(|&id| self.user(id))
     }
 
-    /// The user of the account of that name.
+    /// Returns the user of the account of that name.
     pub fn by_account(&self, name: &AccountName) -> Option<&User> {
         self.accounts.get(name).map(|&id| self.user(id))
     }
 
-    /// The user of that nick; if there is none, that of the account of that name.
+    /// Returns the user of that nick or, if there is none, of the account of that name.
     pub fn by_name(&self, name: &Nick) -> Option<&User> {
         let account = || self.by_account(&AccountName::parse(name.as_str()).ok()?);
         self.by_nick(name).or_else(account)
     }
 
-    /// The user that someone typed the nick of.
+    /// Returns the user whose nick was typed.
     pub fn named(&self, nick: &str) -> Option<&User> {
         self.by_nick(&Nick::parse(nick).ok()?)
     }
@@ -178,12 +192,12 @@ impl State {
         self.channels.get_mut(name)
     }
 
-    /// By nick.
+    /// Returns all users, by nick.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.nicks.values().map(|&id| self.user(id))
     }
 
-    /// By name.
+    /// Returns all channels, by name.
     pub fn channels(&self) -> impl Iterator<Item = &Channel> {
         self.channels.values()
     }
@@ -206,7 +220,8 @@ impl State {
 
     // Users and their sessions.
 
-    /// Who stands in the way of a nick: whoever has it and whoever has one that looks the same.
+    /// Returns the users that prevent the use of a nick: those who have it, or one that looks the
+    /// same.
     pub fn holders(&self, nick: &Nick) -> Vec<UserId> {
         let skeleton = nick.skeleton();
         let mut holders: Vec<UserId> = self
@@ -220,14 +235,14 @@ impl State {
         holders
     }
 
-    /// Something of the user has changed that is kept of those who are always on.
+    /// Marks the user as changed, so that it is persisted if it is always on.
     pub fn touch(&mut self, id: UserId) {
         self.touched.insert(id);
     }
 
-    /// Adds a user whose nick nobody stands in the way of; its first session follows at once,
-    /// unless it is always on.
-    pub fn add_user(&mut self, newcomer: NewUser, now: Timestamp) -> UserId {
+    /// Adds a user. Its nick must be available. Its first session must follow at once, unless the
+    /// user is always on.
+    pub fn add_user(&mut self, new_user: NewUser, now: Timestamp) -> UserId {
         self.last_user += 1;
         let id = UserId(self.last_user);
         let NewUser {
@@ -236,7 +251,7 @@ impl State {
             username,
             host,
             realname,
-        } = newcomer;
+        } = new_user;
         self.nicks.insert(nick.clone(), id);
         self.skeletons.insert(nick.skeleton().into(), id);
         if let Some(identity) = &identity {
@@ -260,9 +275,9 @@ impl State {
             active_at: now,
             channels: Vec::new(),
             sessions: Vec::with_capacity(1),
-            is_kept: false,
+            is_persisted: false,
             markers: Markers::default(),
-            said: Recent::default(),
+            activity: Recent::default(),
         };
         self.users.insert(id, Box::new(user));
         self.touch(id);
@@ -276,10 +291,10 @@ impl State {
         let address = session.address;
         let shown = self.user_mut(user);
         shown.sessions.push(session);
-        // Whoever is always on has been here all the time.
-        if shown.sessions.len() == 1 && !shown.is_kept {
+        // A user that is always on has been connected all the time, as operators see it.
+        if shown.sessions.len() == 1 && !shown.is_persisted {
             let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
-            self.news.push(ServerEvent::UserConnected {
+            self.server_events.push(ServerEvent::UserConnected {
                 nick,
                 account,
                 address: address.to_string(),
@@ -287,8 +302,8 @@ impl State {
         }
     }
 
-    /// Takes the session from its user, who may be left with none: then [`Self::remove_user`]
-    /// follows at once, unless it is always on.
+    /// Removes the session from its user. If that leaves the user with none, [`Self::remove_user`]
+    /// must follow at once, unless the user is always on.
     pub fn detach(&mut self, id: SessionId) -> Option<Session> {
         let user = self.sessions.remove(&id)?;
         let sessions = &mut self.user_mut(user).sessions;
@@ -296,7 +311,7 @@ impl State {
         Some(sessions.remove(at))
     }
 
-    /// Takes a user and its memberships away. Gives it with the sessions it still had.
+    /// Removes a user, its sessions and its memberships. Returns the user.
     pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: DisconnectReason) -> Box<User> {
         for name in std::mem::take(&mut self.user_mut(id).channels) {
             self.drop_member(id, &name);
@@ -304,7 +319,7 @@ impl State {
         let user = self
             .users
             .remove(&id)
-            .expect("whoever names a user has found it here in the same turn");
+            .expect("a `UserId` refers to a user that exists");
         self.forget_nick(&user.nick);
         if let Some(identity) = &user.identity {
             self.accounts.remove(&identity.name);
@@ -318,7 +333,7 @@ impl State {
         }
         self.remember(Departed::of(&user, now));
         let (nick, account) = (user.nick.to_string(), user.account().map(str::to_owned));
-        self.news.push(ServerEvent::UserDisconnected {
+        self.server_events.push(ServerEvent::UserDisconnected {
             nick,
             account,
             reason: why,
@@ -326,16 +341,16 @@ impl State {
         user
     }
 
-    /// Gives the user another nick, one that nobody stands in the way of.
+    /// Changes the nick of the user. The new one must be available.
     pub fn rename(&mut self, id: UserId, nick: Nick, now: Timestamp) {
         let user = self
             .users
             .get(&id)
-            .expect("whoever names a user has found it here in the same turn");
+            .expect("a `UserId` refers to a user that exists");
         let old = user.nick.clone();
         if old.as_str() != nick.as_str() {
             let (nick, before) = (nick.to_string(), old.to_string());
-            self.news.push(ServerEvent::UserRenamed {
+            self.server_events.push(ServerEvent::UserRenamed {
                 nick,
                 previous_nick: before,
             });
@@ -353,7 +368,7 @@ impl State {
         self.touch(id);
     }
 
-    /// The user is the owner of that account from now on, and is shown with that host.
+    /// Makes the user the owner of the account, shown with that host.
     pub fn identify(&mut self, id: UserId, identity: Identity, host: Arc<str>) {
         if let Some(before) = &self.user(id).identity {
             let before = before.name.clone();
@@ -374,7 +389,7 @@ impl State {
         self.invisible = self.invisible - usize::from(before) + usize::from(invisible);
     }
 
-    /// A nick that nobody stands in the way of.
+    /// Returns an available nick for a guest.
     pub fn free_guest_nick(&mut self) -> Nick {
         loop {
             self.last_guest += 1;
@@ -390,7 +405,7 @@ impl State {
         self.skeletons.remove(&*nick.skeleton());
     }
 
-    /// One copy of each text serves all.
+    /// Returns the one shared copy of the text.
     fn intern(&mut self, text: Arc<str>) -> Arc<str> {
         if let Some(known) = self.texts.get(&text) {
             return Arc::clone(known);

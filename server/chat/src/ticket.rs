@@ -8,8 +8,8 @@
 
 use std::marker::PhantomData;
 
-use super::event::Output;
-use super::request::{
+use crate::event::Output;
+use crate::request::{
     Admission, Announced, Busy, ChannelView, Counts, Emptied, Ended, ReplyFormat, UserView,
 };
 

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rookery_protocol::{Message, glob};
-
 /// A rate limit by the generic cell rate algorithm (GCRA): a leaky bucket, stored as the one point
 /// in time at which it will be empty.
 #[derive(Debug)]
@@ -38,25 +36,13 @@ impl Flood {
         }
     }
 
-    /// Counts a message of that [`weight`]. Returns from when on the next one may be read, if that
+    /// Counts a message of that weight. Returns from when on the next one may be read, if that
     /// is later than `now`.
     pub fn count(&mut self, now: Instant, weight: u32) -> Option<Instant> {
         let rate = self.rate.as_ref()?;
         self.empty_at = self.empty_at.max(now) + rate.interval * weight;
         let next = (self.empty_at + rate.interval).checked_sub(rate.burst)?;
         (next > now).then_some(next)
-    }
-}
-
-/// Returns how many messages this one counts as. Commands that make the core visit all channels or
-/// users count as more than one.
-pub fn weight(message: &Message) -> u32 {
-    let is_mask =
-        |asked: &str| asked.is_empty() || !asked.starts_with('#') && glob::is_pattern(asked);
-    match message.command.as_str() {
-        "LIST" => 10,
-        "WHO" if is_mask(message.param(0).unwrap_or_default()) => 10,
-        _ => 1,
     }
 }
 
@@ -85,21 +71,6 @@ mod tests {
 
     #[test]
     fn commands_that_visit_everything_count_as_more() {
-        for (line, weight) in [
-            ("LIST", 10),
-            ("LIST >5", 10),
-            ("WHO", 10),
-            ("WHO *.org %n", 10),
-            ("WHO #channel", 1),
-            ("WHO alice", 1),
-            ("PRIVMSG #channel :LIST", 1),
-        ] {
-            assert_eq!(
-                super::weight(&Message::parse(line).expect("a message")),
-                weight,
-                "{line}"
-            );
-        }
         let start = Instant::now();
         let mut flood = Flood::new(20, 4, start);
         assert_eq!(flood.count(start, 10), None);

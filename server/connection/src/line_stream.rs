@@ -20,7 +20,7 @@ use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::flood::{self, Flood};
+use super::flood::Flood;
 use super::socket::Socket;
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::{Disconnect, LineFault};
@@ -141,7 +141,7 @@ impl LineStream {
             return Poll::Ready(match received {
                 Ok(input) => {
                     let weight = match &input {
-                        Input::Message(message) => flood::weight(message),
+                        Input::Message(message) => rookery_chat::weight(message),
                         Input::Fault(_) => 1,
                     };
                     self.throttled_until = self.flood.count(now, weight);

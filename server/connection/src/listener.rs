@@ -28,8 +28,8 @@ use rookery_base::certificates::Certificates;
 use rookery_base::config::LiveConfig;
 use rookery_base::metrics::METRICS;
 use rookery_base::net::{close_with, is_tls};
+use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
-use rookery_chat::gate::AdmissionPolicy;
 use rookery_engine::handle::CoreHandle;
 use rookery_engine::quota::Connections;
 

@@ -22,7 +22,7 @@ use rookery_base::certificates::Certificates;
 use rookery_base::config::LiveConfig;
 use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
-use rookery_chat::gate::AdmissionPolicy;
+use rookery_chat::AdmissionPolicy;
 use rookery_chat::request::Request;
 use rookery_engine::Awaited;
 use rookery_engine::probes::Probes;

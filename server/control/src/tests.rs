@@ -60,10 +60,12 @@ use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
 use rookery_base::metrics::METRICS;
 use rookery_base::rates::Rates;
+use rookery_chat::AdmissionPolicy;
+use rookery_chat::AdmissionPolicy;
+use rookery_chat::Bans;
+use rookery_chat::Bans;
 use rookery_chat::Chat;
-use rookery_chat::bans::Bans;
 use rookery_chat::event::{Candidate, Disconnect, Identity, SessionId, Settings};
-use rookery_chat::gate::AdmissionPolicy;
 use rookery_chat::request::{Admission, ListChannels};
 use rookery_engine::Engine;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
@@ -614,7 +616,7 @@ fn candidate(identity: Identity) -> Candidate {
         realname: identity.name.to_string(),
         identity: Some(identity),
         capabilities: Capabilities::default(),
-        away_state: rookery_chat::always_on::AwayState::Here,
+        away_state: rookery_chat::AwayState::Here,
         address: "198.51.100.7:6000".parse().unwrap(),
         tls: "TLSv1.3 X25519MLKEM768".to_owned(),
     }

@@ -31,8 +31,8 @@ use crate::pending::{PendingReplies, Register};
 use crate::sendq::Sendq;
 use rookery_base::events::EventBus;
 use rookery_base::metrics::METRICS;
+use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::{Delivery, Output, SessionId};
-use rookery_chat::gate::AdmissionPolicy;
 use rookery_record::{Change, HistoryEntry};
 use rookery_store::{Database, Durability, Store};
 

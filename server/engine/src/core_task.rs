@@ -75,7 +75,7 @@ mod tests {
             realname: String::new(),
             identity: None,
             capabilities: rookery_protocol::Capabilities::NONE,
-            away_state: rookery_chat::always_on::AwayState::Here,
+            away_state: rookery_chat::AwayState::Here,
             address: ([192, 0, 2, 1], 5000).into(),
             tls: String::new(),
         }

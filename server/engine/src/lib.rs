@@ -32,8 +32,8 @@ use handle::{CoreHandle, OperatorPort};
 use history_reader::HistoryReader;
 pub use pending::Awaited;
 use rookery_base::events::EventBus;
+use rookery_chat::AdmissionPolicy;
 use rookery_chat::Chat;
-use rookery_chat::gate::AdmissionPolicy;
 use rookery_store::Database;
 
 /// A core that runs, and the ways to it.

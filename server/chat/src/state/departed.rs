@@ -1,16 +1,16 @@
-//! Who has been here, for `WHOWAS`.
+//! Users that have quit or changed their nick, for `WHOWAS`.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::Nick;
 
-use super::{State, User};
+use crate::state::{State, User};
 
-/// The users that `WHOWAS` remembers.
+/// The maximum number of users that `WHOWAS` remembers.
 const DEPARTED: usize = 512;
 
-/// A user that has been here.
+/// A user that has quit or changed its nick.
 pub struct Departed {
     pub nick: Nick,
     pub username: Box<str>,
@@ -39,7 +39,7 @@ impl State {
         self.departed.push_back(departed);
     }
 
-    /// Who had the nick, the last one first.
+    /// Returns those who had the nick, the latest first.
     pub fn departed(&self, nick: &Nick) -> impl Iterator<Item = &Departed> {
         self.departed
             .iter()

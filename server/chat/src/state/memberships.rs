@@ -1,34 +1,34 @@
-//! Who is in which channel. Every membership is changed here, so that both sides of it always
-//! agree.
+//! Memberships. All changes are made here, so that the channel and the user always agree.
 
 use jiff::Timestamp;
 use rookery_control_api::ServerEvent;
 use rookery_protocol::ChannelName;
 
-use super::{Session, State, UserId};
-use crate::channel::{Channel, Flag, Member, MemberModes};
+use crate::ids::UserId;
+use crate::state::channel::{Channel, Flag, Member, MemberModes};
+use crate::state::{Session, State};
 
-/// How a channel is made when there is none.
+/// How a channel is created when it does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateAs {
-    /// It is everyone's: nobody is its operator, and its topic is open to all.
+    /// A lobby: it has no operator, and everyone may set its topic.
     Lobby,
-    /// Whoever makes it is its operator and, if it has an account, its founder.
+    /// Its creator becomes its operator and, if signed in, its founder.
     Owned,
-    /// Whoever makes it is its operator.
+    /// Its creator becomes its operator.
     Unowned,
 }
 
 impl State {
-    /// The sessions of all members.
-    pub fn hearers<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
+    /// Returns the sessions of all members.
+    pub fn sessions_in<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
         channel
             .members()
             .iter()
             .flat_map(|member| self.user(member.user).sessions())
     }
 
-    /// Everyone who shares a channel with the user, the user included; each once.
+    /// Returns the users who share a channel with the user, and the user itself; each once, sorted.
     pub fn peers(&self, user: UserId) -> Vec<UserId> {
         let mut peers = vec![user];
         for name in self.user(user).channels() {
@@ -50,31 +50,31 @@ impl State {
                 .any(|name| self.channel(name).is_some_and(|channel| channel.has(other)))
     }
 
-    /// The channels there are from the start.
+    /// Adds the channels that were persisted.
     pub fn restore_channels(&mut self, channels: impl Iterator<Item = Channel>) {
         self.channels
             .extend(channels.map(|channel| (channel.name.clone(), channel)));
     }
 
-    /// The user is in the channel from now on, as what its account makes it there; the channel is
-    /// made if there is none.
-    pub fn join(&mut self, user: UserId, name: &ChannelName, making: CreateAs, now: Timestamp) {
+    /// Adds the user to the channel, with the member modes of its account. Creates the channel if
+    /// it does not exist.
+    pub fn join(&mut self, user: UserId, name: &ChannelName, create_as: CreateAs, now: Timestamp) {
         let joining = self
             .users
             .get(&user)
-            .expect("whoever names a user has found it here in the same turn");
+            .expect("a `UserId` refers to a user that exists");
         let new = !self.channels.contains_key(name);
         let channel = self
             .channels
             .entry(name.clone())
             .or_insert_with(|| Channel::new(name.clone(), now));
         if new {
-            self.news.push(ServerEvent::ChannelCreated {
+            self.server_events.push(ServerEvent::ChannelCreated {
                 channel: name.to_string(),
                 by: joining.nick.to_string(),
             });
         }
-        match making {
+        match create_as {
             CreateAs::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
             CreateAs::Owned if new => {
                 channel.founder = joining
@@ -85,15 +85,15 @@ impl State {
             _ => {}
         }
         let made = MemberModes {
-            operator: new && making != CreateAs::Lobby,
+            operator: new && create_as != CreateAs::Lobby,
             ..MemberModes::default()
         };
-        let standing = made.with(channel.standing_of(joining));
+        let modes = made.with(channel.modes_by_access(joining));
         channel.invited.retain(|invited| *invited != user);
         channel.insert(Member {
             user,
             joined_at: now,
-            standing,
+            modes,
         });
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
@@ -103,8 +103,7 @@ impl State {
         self.touch(user);
     }
 
-    /// A user who was always on is in the channel as before; one that nobody owned is there again
-    /// with it.
+    /// Restores the membership of a user that is always on. Creates the channel if it has no owner.
     pub fn restore_member(&mut self, name: &ChannelName, is_lobby: bool, member: Member) {
         let joined_at = member.joined_at;
         let channel = self.channels.entry(name.clone()).or_insert_with(|| {
@@ -113,34 +112,33 @@ impl State {
             channel
         });
         if channel.founder.is_none() {
-            // It is there as long as somebody was in it.
+            // Its members are the only record of its age.
             channel.created_at = channel.created_at.min(joined_at);
             channel.named_at = channel.named_at.min(joined_at);
         }
         let user = self
             .users
             .get(&member.user)
-            .expect("whoever names a user has found it here in the same turn");
-        let standing = member.standing.with(channel.standing_of(user));
-        channel.insert(Member { standing, ..member });
+            .expect("a `UserId` refers to a user that exists");
+        let modes = member.modes.with(channel.modes_by_access(user));
+        channel.insert(Member { modes, ..member });
         let name = channel.name.clone();
         self.user_mut(member.user).channels.push(name);
     }
 
-    /// The user is in the channel no more; a channel without members that nobody owns is no more
-    /// either.
+    /// Removes the user from the channel. A channel without members and owner is removed.
     pub fn leave(&mut self, user: UserId, name: &ChannelName) {
         self.user_mut(user).channels.retain(|joined| joined != name);
         self.drop_member(user, name);
         self.touch(user);
     }
 
-    /// The channel is no more, and nobody is in it.
+    /// Removes the channel, with all memberships.
     pub fn remove_channel(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.remove(name) else {
             return;
         };
-        self.news.push(ServerEvent::ChannelRemoved {
+        self.server_events.push(ServerEvent::ChannelRemoved {
             channel: channel.name.to_string(),
         });
         for member in channel.members() {
@@ -151,7 +149,7 @@ impl State {
         }
     }
 
-    /// The channel goes by another name from now on, one that no other channel has.
+    /// Renames the channel. The new name must be available.
     pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, now: Timestamp) {
         let Some(mut channel) = self.channels.remove(old) else {
             return;
@@ -177,19 +175,19 @@ impl State {
     pub(super) fn drop_member(&mut self, user: UserId, name: &ChannelName) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.remove(user);
-            self.drop_if_deserted(name);
+            self.remove_if_empty(name);
         }
     }
 
-    /// A channel without members that nobody owns is no more.
-    pub fn drop_if_deserted(&mut self, name: &ChannelName) {
+    /// Removes the channel if it has neither members nor an owner.
+    pub fn remove_if_empty(&mut self, name: &ChannelName) {
         if self
             .channels
             .get(name)
             .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
         {
             self.channels.remove(name);
-            self.news.push(ServerEvent::ChannelRemoved {
+            self.server_events.push(ServerEvent::ChannelRemoved {
                 channel: name.to_string(),
             });
         }

@@ -1,9 +1,9 @@
-//! Who watches which nick.
+//! The nicks that sessions monitor.
 
 use rookery_protocol::Nick;
 
-use super::{Session, State};
-use crate::event::SessionId;
+use crate::ids::SessionId;
+use crate::state::{Session, State};
 
 impl State {
     pub fn watch(&mut self, nick: &Nick, session: SessionId) {
@@ -23,7 +23,7 @@ impl State {
         self.watchers.get(nick).map_or(&[], Vec::as_slice)
     }
 
-    /// The session watches nothing any more.
+    /// Removes all entries of the session's monitor list.
     pub fn forget_monitors(&mut self, session: &mut Session) {
         for nick in std::mem::take(&mut session.monitors) {
             self.unwatch(&nick, session.id);

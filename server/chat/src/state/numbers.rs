@@ -1,18 +1,18 @@
-//! Names for messages and batches, unlike any other.
+//! Unique ids of messages, batches and catch-ups.
 
 use jiff::Timestamp;
 
-use super::State;
-use crate::replay::Mark;
+use crate::state::State;
+use crate::state::catch_up::Mark;
 
 impl State {
-    /// An id for a message, unlike any other.
+    /// Returns a unique id for a message.
     pub fn next_msgid(&mut self) -> String {
         self.last_message += 1;
         format!("{}-{}", self.run, base36(self.last_message))
     }
 
-    /// Everything that was said by `now`.
+    /// Returns the mark of a device that has received everything up to `now`.
     pub fn mark(&self, now: Timestamp) -> Mark {
         Mark {
             at: now,
@@ -20,19 +20,19 @@ impl State {
         }
     }
 
-    /// The number of a message of this run of the server.
+    /// Returns the number of a message of this run of the server.
     pub fn message_number(&self, msgid: &str) -> Option<u64> {
         let digits = msgid.strip_prefix(&*self.run)?.strip_prefix('-')?;
         u64::from_str_radix(digits, 36).ok()
     }
 
-    /// A number for what a session is yet to be shown.
+    /// Returns the number of a catch-up.
     pub fn next_catch_up(&mut self) -> u64 {
         self.last_catch_up += 1;
         self.last_catch_up
     }
 
-    /// A name for a batch.
+    /// Returns the name of a batch.
     pub fn next_batch(&mut self) -> String {
         self.last_batch += 1;
         base36(self.last_batch)

@@ -1,4 +1,4 @@
-//! Users and their sessions, as the others see them.
+//! Users and their sessions.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -6,75 +6,79 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, ChannelName, Nick};
-
-use crate::always_on::AwayState;
-use crate::busy::Recent;
-use crate::event::{Identity, SessionId};
-use crate::markers::Markers;
-use crate::open_batch::OpenBatch;
-use crate::replay::{CatchUp, Mark};
 use rookery_record::{Device, Metadata, Party};
 
-/// One user for as long as it is here; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserId(pub(super) u64);
+use crate::ids::{Identity, SessionId, UserId};
+use crate::state::activity::Recent;
+use crate::state::away::AwayState;
+use crate::state::catch_up::{CatchUp, Mark};
+use crate::state::markers::Markers;
+use crate::state::open_batch::OpenBatch;
 
-/// What others see: one account, or one guest, with all its sessions.
+/// A user, as others see it: an account or a guest, with all its sessions.
 pub struct User {
     pub id: UserId,
     pub nick: Nick,
-    /// None for a guest.
+    /// `None` for a guest.
     pub identity: Option<Identity>,
     pub username: Box<str>,
     pub host: Arc<str>,
     pub realname: Box<str>,
-    /// `nick!user@host`, as it begins every line that comes from the user.
+    /// `nick!user@host`, the source of the user's lines.
     pub source: Arc<str>,
     pub away: Option<Box<str>>,
     pub(super) invisible: bool,
-    /// What a guest says of itself; an account's is beside all users, in
-    /// [`super::State::account_metadata`].
+    /// The metadata of a guest. That of accounts is in [`crate::state::State::account_metadata`].
     pub metadata: Metadata,
-    /// A program, and says so (mode `B`).
+    /// Whether it is a bot (mode `B`).
     pub is_bot: bool,
     pub since: Timestamp,
     pub active_at: Timestamp,
     /// In the order they were joined.
     pub(super) channels: Vec<ChannelName>,
-    /// Empty for whoever is always on, and not connected.
+    /// Empty for a user that is always on and not connected.
     pub(super) sessions: Vec<Session>,
-    /// Whether the record knows that it is here.
-    pub is_kept: bool,
-    /// What a guest has read; that of an account is kept with it.
+    /// Whether the store has the user's presence.
+    pub is_persisted: bool,
+    /// The read markers of a guest. Those of accounts are in the state.
     pub markers: Markers,
-    /// How much it said of late.
-    pub said: Recent,
+    /// The number of recent messages.
+    pub activity: Recent,
 }
 
 /// One connection of a user.
 pub struct Session {
     pub id: SessionId,
-    /// What its client said of itself, for operators.
+    /// What its client sent in `USER`, for operators.
     pub username: Box<str>,
     pub realname: Box<str>,
     pub capabilities: Capabilities,
     pub address: SocketAddr,
     pub tls: Arc<str>,
     pub since: Timestamp,
-    /// The nicks it watches.
+    /// The nicks it monitors.
     pub monitors: BTreeSet<Nick>,
-    /// The keys of metadata it wants to hear of.
+    /// The metadata keys it has subscribed to.
     pub subscriptions: BTreeSet<String>,
-    /// A message of several lines that it is about to send.
+    /// The multi-line message that it is sending.
     pub batch: Option<Box<OpenBatch>>,
-    /// The device that is shown what it missed; none for one that reads back by itself, and for
-    /// guests.
+    /// The device that is sent what it missed; `None` for clients that request history themselves,
+    /// and for guests.
     pub device: Option<Device>,
-    /// When it was last heard, and so had heard everything.
+    /// Up to where it has received everything.
     pub heard: Mark,
-    /// What it has missed and is yet to be shown.
+    /// What it missed and still has to be sent.
     pub catch_up: Option<CatchUp>,
     pub away_state: AwayState,
+}
+
+impl Session {
+    /// Whether it has been sent all it missed, as far as is known.
+    pub fn is_caught_up(&self) -> bool {
+        self.catch_up
+            .as_ref()
+            .is_none_or(|catch_up| catch_up.reading == 0)
+    }
 }
 
 impl User {
@@ -86,12 +90,12 @@ impl User {
         &self.sessions
     }
 
-    /// Whether only those who share a channel with it find it (mode `i`).
+    /// Whether only users who share a channel with it can find it (mode `i`).
     pub fn is_invisible(&self) -> bool {
         self.invisible
     }
 
-    /// Who it is in a conversation.
+    /// Returns the user as a party of a conversation.
     pub fn party(&self) -> Party {
         match &self.identity {
             Some(identity) => Party::Account(identity.name.to_nick()),
@@ -99,7 +103,7 @@ impl User {
         }
     }
 
-    /// The account's name, for the tag.
+    /// Returns the account's name, for the tag.
     pub fn account(&self) -> Option<&str> {
         self.identity
             .as_ref()
@@ -107,7 +111,7 @@ impl User {
     }
 }
 
-/// A user to be.
+/// The parameters of [`crate::state::State::add_user`].
 pub struct NewUser {
     pub nick: Nick,
     pub identity: Option<Identity>,
@@ -116,7 +120,13 @@ pub struct NewUser {
     pub realname: Box<str>,
 }
 
-/// As it begins every line that comes from the user.
+/// Returns the source of the user's lines.
 pub(super) fn source(nick: &Nick, username: &str, host: &str) -> Arc<str> {
     format!("{nick}!{username}@{host}").into()
+}
+
+/// Returns the host that users are shown with, which never tells where they connect from.
+pub fn host(server_name: &str, known: bool) -> Arc<str> {
+    let kind = if known { "users" } else { "guests" };
+    format!("{kind}.{server_name}").into()
 }

@@ -129,7 +129,7 @@ fn each_chooses_for_itself_and_the_config_for_the_others() {
     play.event(Event::Reload(Box::new(settings())));
     assert_eq!(
         play.heard(bob),
-        [":carl!~carl@users.irc.test QUIT :Not always on any more"]
+        [":carl!~carl@users.irc.test QUIT :No longer always on"]
     );
     assert!(is_here(&mut play, bob));
     let names: Vec<String> = restored(&play.kept)

@@ -16,7 +16,7 @@ fn joining_shows_everyone_and_tells_who_is_there() {
         [
             "@account=Alice :Alice!~alice@users.irc.test JOIN #Rooks Alice :Real Alice",
             ":irc.test 353 Alice = #Rooks :~Alice",
-            ":irc.test 366 Alice #Rooks :End of the names",
+            ":irc.test 366 Alice #Rooks :End of /NAMES list",
         ]
     );
     play.send(a, "MODE #rooks +v Alice");
@@ -29,7 +29,7 @@ fn joining_shows_everyone_and_tells_who_is_there() {
             ":irc.test 332 bob #Rooks :Nests",
             ":irc.test 333 bob #Rooks Alice!~alice@users.irc.test 1800000000",
             ":irc.test 353 bob = #Rooks :~@+Alice!~alice@users.irc.test bob!~bob@guests.irc.test",
-            ":irc.test 366 bob #Rooks :End of the names",
+            ":irc.test 366 bob #Rooks :End of /NAMES list",
         ]
     );
     assert_eq!(
@@ -136,7 +136,7 @@ fn an_invitation_opens_the_door_once() {
         play.ask(bob, "INVITE"),
         [
             ":irc.test 336 bob #x",
-            ":irc.test 337 bob :End of your invitations"
+            ":irc.test 337 bob :End of invite list"
         ]
     );
     assert_eq!(commands(&play.ask(bob, "JOIN #x"))[0], "JOIN");

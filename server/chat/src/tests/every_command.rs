@@ -34,6 +34,11 @@ const BAD_INPUT: &[(&str, Answers)] = &[
         "AWAY",
         &[("", "305"), (":", "305"), ("LONG", "306"), ("MANY", "306")],
     ),
+    // For clients without draft/multiline.
+    (
+        "BATCH",
+        &[("", "421"), (":", "421"), ("LONG", "421"), ("MANY", "421")],
+    ),
     (
         "CAP",
         &[

@@ -104,10 +104,10 @@ fn what_is_not_in_order_gets_the_code_of_the_specification() {
             "BEFORE #x timestamp=2026-01-02 9",
             "INVALID_PARAMS BEFORE timestamp=2026-01-02 :Invalid timestamp",
         ),
-        ("BEFORE #x * 9", "INVALID_PARAMS BEFORE * :Neither"),
+        ("BEFORE #x * 9", "INVALID_PARAMS BEFORE * :Expected"),
         (
             "BEFORE #x msgid= 9",
-            "INVALID_PARAMS BEFORE msgid= :Neither",
+            "INVALID_PARAMS BEFORE msgid= :Expected",
         ),
         (
             "BEFORE #x number=3 9",
@@ -440,7 +440,7 @@ fn the_label_is_on_the_batch_or_on_the_failure() {
         "{heard:?}"
     );
     for (found, text) in [
-        (Found::NoSuchMessage, "no message of that id"),
+        (Found::NoSuchMessage, "unknown message id"),
         (Found::Failed, "please try again later"),
     ] {
         play.send(a, "@label=2 CHATHISTORY AFTER #x msgid=m 9");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::play::*;
-use crate::channel::Flag;
 use crate::event::{HistoryQuery, SessionId};
+use crate::state::channel::Flag;
 
 /// An operator of #x, who is an account, with bob in there; and what the server supports.
 fn announced() -> (Play, SessionId, SessionId, BTreeMap<String, String>) {

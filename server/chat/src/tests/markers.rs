@@ -82,7 +82,7 @@ fn what_is_not_in_order_gets_the_code_of_the_specification() {
         ),
         (
             "MARKREAD not.a.nick",
-            "INVALID_PARAMS not.a.nick :That is neither",
+            "INVALID_PARAMS not.a.nick :Not a channel",
         ),
     ] {
         let heard = play.ask(alice, line);

@@ -47,7 +47,7 @@ fn values_are_set_read_listed_and_taken_away() {
         [
             "761 bob alice url * :a b: c",
             "766 bob alice avatar :key not set",
-            "FAIL METADATA KEY_INVALID $bad :That is not a key",
+            "FAIL METADATA KEY_INVALID $bad :Invalid key",
             "761 bob alice empty * :",
         ]
     );

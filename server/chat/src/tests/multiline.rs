@@ -131,19 +131,19 @@ fn what_is_not_in_order_gets_the_code_of_the_specification() {
     for (lines, expected) in [
         (
             vec![open, "@batch=2 PRIVMSG #x :hi"],
-            "MULTILINE_INVALID :That is not the batch",
+            "MULTILINE_INVALID :That batch is not open",
         ),
         (
             vec![open, line, "@batch=1;draft/multiline-concat PRIVMSG #x :"],
-            "MULTILINE_INVALID :A line that goes on",
+            "MULTILINE_INVALID :A line with the concat tag",
         ),
         (
             vec![open, line, "@batch=1 NOTICE #x :hi"],
-            "MULTILINE_INVALID :All lines",
+            "MULTILINE_INVALID :The lines",
         ),
         (
             vec![open, "@batch=1 TAGMSG #x"],
-            "MULTILINE_INVALID :All lines",
+            "MULTILINE_INVALID :The lines",
         ),
         (
             vec![open, "@batch=1 PRIVMSG #y :hi"],
@@ -151,9 +151,9 @@ fn what_is_not_in_order_gets_the_code_of_the_specification() {
         ),
         (
             vec![open, "@batch=1 PRIVMSG #x :", "@batch=1 PRIVMSG #x :"],
-            "MULTILINE_INVALID :A message of blank",
+            "MULTILINE_INVALID :A message cannot",
         ),
-        (vec![open], "MULTILINE_INVALID :A message of blank"),
+        (vec![open], "MULTILINE_INVALID :A message cannot"),
         (
             vec![
                 open,
@@ -169,7 +169,7 @@ fn what_is_not_in_order_gets_the_code_of_the_specification() {
         ),
         (
             vec!["BATCH +1 draft/multiline"],
-            "MULTILINE_INVALID :A batch of lines has a target",
+            "MULTILINE_INVALID :Missing target",
         ),
         (
             vec!["BATCH +a,b draft/multiline #x"],
@@ -185,7 +185,7 @@ fn what_is_not_in_order_gets_the_code_of_the_specification() {
         ),
         (
             vec![open, line, "BATCH -2", "BATCH +1 x"],
-            "MULTILINE_INVALID :That is not the batch",
+            "MULTILINE_INVALID :That batch is not open",
         ),
     ] {
         let mut play = Play::new();

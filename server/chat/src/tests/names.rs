@@ -37,7 +37,7 @@ fn several_channels_end_once_and_unknown_ones_only_end() {
         [
             ":irc.test 353 alice = #a :~alice",
             ":irc.test 353 alice = #b :~alice",
-            ":irc.test 366 alice #a,#b :End of the names",
+            ":irc.test 366 alice #a,#b :End of /NAMES list",
         ]
     );
     for (line, name) in [
@@ -47,7 +47,7 @@ fn several_channels_end_once_and_unknown_ones_only_end() {
     ] {
         assert_eq!(
             play.ask(a, line),
-            [format!(":irc.test 366 alice {name} :End of the names")]
+            [format!(":irc.test 366 alice {name} :End of /NAMES list")]
         );
     }
 }

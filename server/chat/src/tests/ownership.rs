@@ -181,7 +181,7 @@ fn beyond_the_limit_a_channel_is_made_that_nobody_owns() {
     let heard = play.ask(alice, "JOIN #4");
     assert_eq!(find(&heard, "353"), ":irc.test 353 alice = #4 :@alice");
     assert!(
-        find(&heard, "NOTICE").contains("#4 is gone when the last has left"),
+        find(&heard, "NOTICE").contains("#4 has no owner and is removed when empty"),
         "{heard:?}"
     );
     assert_eq!(restored(&play.kept).channels.len(), 3);
@@ -202,7 +202,7 @@ fn whoever_is_on_the_access_list_is_somebody_at_once_and_whenever_they_come() {
     assert_eq!(heard[0], format!("{ALICE} MODE #x +o bob"));
     assert_eq!(
         heard[1],
-        ":irc.test ACCESS ADDED #x Bob op :Bob is an operator of the channel whenever it comes"
+        ":irc.test ACCESS ADDED #x Bob op :Bob is a permanent operator of the channel"
     );
     assert_eq!(play.heard(guest), [format!("{ALICE} MODE #x +o bob")]);
     let heard = play.ask(alice, "ACCESS #x ADD dora voice");
@@ -250,7 +250,7 @@ fn whoever_is_on_the_access_list_is_somebody_at_once_and_whenever_they_come() {
     assert_eq!(heard[0], format!("{ALICE} MODE #x -v bob"));
     assert_eq!(
         heard[1],
-        ":irc.test ACCESS DELETED #x BOB :BOB is like anybody in the channel"
+        ":irc.test ACCESS DELETED #x BOB :BOB no longer has access"
     );
     assert_eq!(commands(&next.ask(alice, "ACCESS #x LIST")).len(), 3);
 }

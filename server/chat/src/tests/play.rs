@@ -12,14 +12,14 @@ use rookery_protocol::{
 };
 
 use crate::Chat;
-use crate::always_on::AwayState;
-use crate::bans::Bans;
 use crate::event::{
     Candidate, Delivery, Disconnect, Event, Fetch, Found, HistoryQuery, Identity, LineFault,
     Output, SessionId, Settings,
 };
-use crate::gate::AdmissionPolicy;
 use crate::request::{Admission, Request};
+use crate::state::admission_policy::AdmissionPolicy;
+use crate::state::away::AwayState;
+use crate::state::bans::Bans;
 use crate::ticket::{Answer, Reply, Ticket};
 use rookery_record::{
     AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry, Place,

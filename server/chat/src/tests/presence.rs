@@ -145,7 +145,7 @@ fn monitors_tell_who_comes_and_goes() {
         play.ask(a, "MONITOR L"),
         [
             ":irc.test 732 ann :Bob,carl",
-            ":irc.test 733 ann :End of the monitor list"
+            ":irc.test 733 ann :End of MONITOR list"
         ]
     );
     assert!(play.ask(a, "MONITOR - carl").is_empty());
@@ -246,7 +246,7 @@ fn a_session_that_nobody_sits_at_counts_for_nobody() {
     let mut play = Play::new();
     let bob = play.user("bob", "away-notify");
     let mut candidate = Play::candidate("alice", Some(identity("alice")), "draft/pre-away");
-    candidate.away_state = crate::always_on::AwayState::Unattended;
+    candidate.away_state = crate::state::away::AwayState::Unattended;
     let (phone, _) = play.try_admit(candidate.clone());
     play.channel("#x", &[bob, phone]);
     let whois = |play: &mut Play| {

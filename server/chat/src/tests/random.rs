@@ -7,15 +7,15 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use super::lasting::restored;
 use super::play::*;
-use crate::always_on::{AwayState, NOT_HERE};
-use crate::channel::Channel;
-use crate::commands::messages::kept_silent;
 use crate::event::{Event, SessionId, Settings};
+use crate::features::messages::speak_refusal;
 use crate::request::{
     AddBan, Admission, CloseChannel, Count, EndAccount, Ended, ForgetAccount, Kick, KickTarget,
     RemoveBan,
 };
 use crate::state::User;
+use crate::state::away::{AwayState, NOT_HERE};
+use crate::state::channel::Channel;
 use rookery_record::{BanId, Change, Metadata, Presence};
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
@@ -369,7 +369,8 @@ impl World {
         let state = &self.play.chat.state;
         let found = state.channel(&ChannelName::parse(channel).unwrap());
         let user = state.user(state.user_of(session).unwrap());
-        let may = found.is_some_and(|found| kept_silent(found, user, found.has(user.id)).is_none());
+        let may =
+            found.is_some_and(|found| speak_refusal(found, user, found.has(user.id)).is_none());
         let mut expected = audience.filter(|_| may).unwrap_or_default();
         if may {
             expected.extend(self.family(session));
@@ -533,14 +534,17 @@ impl World {
                     .is_sorted_by(|one, other| one.user < other.user)
             );
             for member in channel.members() {
-                assert!(state.is_here(member.user));
+                assert!(state.exists(member.user));
                 assert!(
                     state.user(member.user).channels().contains(&channel.name),
                     "one side only"
                 );
             }
         }
-        let lasting: Vec<_> = state.channels().filter_map(Channel::lasting).collect();
+        let lasting: Vec<_> = state
+            .channels()
+            .filter_map(Channel::to_persistent)
+            .collect();
         let restored = restored(&self.play.kept);
         assert_eq!(
             restored.channels, lasting,
@@ -571,8 +575,8 @@ impl World {
                 let member = channel.member(user.id).unwrap();
                 (
                     channel.name.clone(),
-                    member.standing.operator,
-                    member.standing.voice,
+                    member.modes.operator,
+                    member.modes.voice,
                 )
             });
             assert_eq!(in_channels(presence), memberships.collect::<Vec<_>>());

@@ -162,7 +162,7 @@ fn links_tells_that_there_are_none() {
     let a = play.user("ann", "");
     assert_eq!(
         play.ask(a, "LINKS"),
-        [":irc.test 365 ann * :This server is linked to no other"]
+        [":irc.test 365 ann * :This server is not linked to others"]
     );
 }
 

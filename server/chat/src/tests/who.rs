@@ -17,7 +17,7 @@ fn who_finds_a_channel_a_nick_or_a_mask() {
         [
             ":irc.test 352 coolNick #chan ~coolnick users.irc.test irc.test coolNick G~ :0 Real coolNick",
             ":irc.test 352 coolNick #chan ~other users.irc.test irc.test other H :0 Real other",
-            ":irc.test 315 coolNick #CHAN :End of WHO",
+            ":irc.test 315 coolNick #CHAN :End of /WHO list",
         ]
     );
     assert!(play.ask(b, "WHO #chan")[0].contains(" coolNick G~@+ "));
@@ -67,7 +67,7 @@ fn whois_tells_what_may_be_known() {
             ":irc.test 330 bob Alice Alice :is logged in as",
             ":irc.test 671 bob Alice :is using a secure connection",
             ":irc.test 317 bob Alice 30 1800000000 :seconds idle, signon time",
-            ":irc.test 318 bob ALICE :End of WHOIS",
+            ":irc.test 318 bob ALICE :End of /WHOIS list",
         ]
     );
     play.send(a, "MODE alice +i");
@@ -136,7 +136,7 @@ fn whox_answers_what_was_asked_in_its_own_order() {
         play.ask(b, "WHO alice %raodlfnshiuct,123"),
         [
             ":irc.test 354 bob 123 * ~alice 255.255.255.255 users.irc.test irc.test alice H 0 30 alice n/a :Real alice",
-            ":irc.test 315 bob alice :End of WHO",
+            ":irc.test 315 bob alice :End of /WHO list",
         ]
     );
     assert_eq!(

@@ -23,8 +23,8 @@ use crate::http::problem::{Kind, Refusal, response};
 use crate::http::stream::{EventStream, StreamEnd, StreamState, acquire_place};
 use crate::plane::ControlPlane;
 use rookery_base::metrics::METRICS;
-use rookery_chat::bans::Bans;
-use rookery_chat::gate::AdmissionPolicy;
+use rookery_chat::AdmissionPolicy;
+use rookery_chat::Bans;
 use rookery_record::{AuditPage, AuditQuery, Ban, BanId};
 
 /// The maximum number of audit entries that one read returns.

@@ -17,7 +17,7 @@ impl TestPlane {
             realname: "Rook 1.0".to_owned(),
             identity,
             capabilities: Capabilities::default(),
-            away_state: rookery_chat::always_on::AwayState::Here,
+            away_state: rookery_chat::AwayState::Here,
             address: address.parse().unwrap(),
             tls: "TLSv1.2 secp256r1".to_owned(),
         };

@@ -1,0 +1,144 @@
+//! Leads each message of a session to the handler of its command, and each page of history to the
+//! feature that requested it.
+
+use rookery_protocol::Message;
+use rookery_protocol::numeric::ERR_INPUTTOOLONG;
+
+use crate::command::Handler;
+use crate::context::{Caller, Context, UNKNOWN_COMMAND};
+use crate::event::{Fetch, Found, HistoryQuery, LineFault, Purpose};
+use crate::features::redact::Redaction;
+use crate::features::{batch, catch_up, history, playback, redact, server};
+use crate::ids::SessionId;
+use crate::ticket::Ticket;
+use crate::{features, labels};
+
+/// Runs a command whose reply may have to wait for a page of history. `ticket` is answered when the
+/// reply is on its way.
+pub fn ask_history(
+    ctx: &mut Context<'_>,
+    ticket: Ticket<()>,
+    session: SessionId,
+    message: &Message,
+) {
+    ctx.ticket = Some(ticket);
+    command(ctx, session, message);
+    if let Some(ticket) = ctx.ticket.take() {
+        ctx.answer(ticket, ());
+    }
+}
+
+/// Hands what was read from the history to the feature that requested it, unless its session has
+/// ended.
+pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: Found) {
+    let Fetch {
+        session,
+        ticket,
+        label,
+        purpose,
+        query,
+    } = fetch;
+    if let Some(caller) = ctx.caller(session) {
+        labels::labelled(ctx, caller, label, |ctx| {
+            found_for(ctx, caller, purpose, &query, found);
+        });
+    }
+    if let Some(ticket) = ticket {
+        ctx.answer(ticket, ());
+    }
+}
+
+fn found_for(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    purpose: Purpose,
+    query: &HistoryQuery,
+    found: Found,
+) {
+    match purpose {
+        Purpose::Missed {
+            number,
+            after,
+            until,
+        } => catch_up::found(ctx, caller, number, [after, until], found.several()),
+        Purpose::Playback => playback::found(ctx, caller, found.several()),
+        Purpose::Chathistory { subcommand, target } => {
+            history::found(ctx, caller, &subcommand, &target, query, found);
+        }
+        Purpose::Redaction {
+            target,
+            msgid,
+            reason,
+        } => {
+            let redaction = Redaction {
+                target: &target,
+                msgid: &msgid,
+                reason: reason.as_deref(),
+            };
+            redact::found(ctx, caller, &redaction, found);
+        }
+    }
+}
+
+/// Handles a message of an admitted session. Messages of a session that the core has ended are
+/// ignored.
+pub fn command(ctx: &mut Context<'_>, session: SessionId, message: &Message) {
+    let Some(caller) = ctx.caller(session) else {
+        return;
+    };
+    catch_up::record_heard(ctx, session);
+    let label = labels::escaped(caller, message);
+    if batch::is_part(caller, message) {
+        // The reply follows when the batch is closed.
+        return batch::handle(ctx, caller, message, label);
+    }
+    labels::labelled(ctx, caller, label, |ctx| run(ctx, caller, message));
+}
+
+/// Handles a line that is not a message. If it was to be part of a multi-line message, that message
+/// fails.
+pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
+    let Some(caller) = ctx.caller(session) else {
+        return;
+    };
+    let label = match &fault {
+        LineFault::NotUtf8(Some(message)) if !batch::is_part(caller, message) => {
+            labels::escaped(caller, message)
+        }
+        _ => batch::fail(ctx, caller),
+    };
+    labels::labelled(ctx, caller, label, |ctx| match fault {
+        LineFault::TooLong => {
+            ctx.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long");
+        }
+        // The specification of utf8-only sends this code to clients without `standard-replies` too.
+        LineFault::NotUtf8(message) => ctx.fail(
+            caller,
+            message
+                .as_ref()
+                .map_or("*", |message| message.command.as_str()),
+            "INVALID_UTF8",
+            &[],
+            "Message rejected: it was not valid UTF-8. Set your client to UTF-8",
+        ),
+        LineFault::Malformed => ctx.unknown_command(caller, "*", "Not a command"),
+    });
+}
+
+/// Runs the handler of the message's command.
+fn run(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let name = message.command.as_str();
+    if !matches!(name, "PING" | "PONG") {
+        ctx.state.user_mut(caller.user).active_at = ctx.stamp.at;
+    }
+    match features::find(name).map(|command| (command.handler, command.min_params)) {
+        Some((Handler::Core(handle), min_params)) if message.params.len() >= min_params => {
+            handle(ctx, caller, message);
+        }
+        Some((Handler::Core(_), _)) => ctx.need_more_params(caller, name),
+        Some((Handler::ControlPlane, _)) => server::refuse_operator_command(ctx, caller, name),
+        Some((Handler::Accounts, _)) | None => {
+            ctx.unknown_command(caller, name, UNKNOWN_COMMAND);
+        }
+    }
+}

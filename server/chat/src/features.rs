@@ -1,0 +1,76 @@
+//! What users can do: each command with the rules behind it, in a file of its own.
+//!
+//! To add a command, add a row to the `COMMANDS` of its file and, for a new file, its name here.
+
+use rookery_protocol::Message;
+
+use crate::command::Command;
+
+pub mod access;
+mod accounts;
+pub mod admission;
+pub mod always_on;
+pub mod away;
+pub mod batch;
+pub mod catch_up;
+pub mod channels;
+mod help;
+pub mod history;
+mod list;
+pub mod markread;
+pub mod messages;
+pub mod metadata;
+pub mod mode_changes;
+mod modes;
+pub mod monitor;
+pub mod names;
+pub mod nick;
+pub mod persistence;
+pub mod playback;
+pub mod quit;
+pub mod redact;
+mod rename;
+pub mod replay;
+pub mod server;
+mod who;
+
+/// All commands. Those that are sent most often come first, because [`find`] searches in order.
+pub static COMMANDS: &[&[Command]] = &[
+    messages::COMMANDS,
+    server::COMMANDS,
+    markread::COMMANDS,
+    batch::COMMANDS,
+    access::COMMANDS,
+    accounts::COMMANDS,
+    always_on::COMMANDS,
+    away::COMMANDS,
+    channels::COMMANDS,
+    help::COMMANDS,
+    history::COMMANDS,
+    list::COMMANDS,
+    metadata::COMMANDS,
+    modes::COMMANDS,
+    monitor::COMMANDS,
+    names::COMMANDS,
+    nick::COMMANDS,
+    quit::COMMANDS,
+    redact::COMMANDS,
+    rename::COMMANDS,
+    who::COMMANDS,
+];
+
+/// Returns all commands.
+pub fn commands() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().copied().flatten()
+}
+
+/// Returns the command of that name, which is in upper case.
+pub fn find(name: &str) -> Option<&'static Command> {
+    commands().find(|command| command.names.contains(&name))
+}
+
+/// Returns how many messages the message counts for in flood control: commands that make the core
+/// walk over all channels or users delay everyone for longer.
+pub fn weight(message: &Message) -> u32 {
+    find(&message.command).map_or(1, |command| (command.weight)(message))
+}

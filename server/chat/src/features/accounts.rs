@@ -1,0 +1,74 @@
+//! The commands that prove or change an identity. The accounts crate handles them, before a message
+//! reaches the core; they are declared here so that `HELP` and flood control know every command.
+
+use crate::command::{Command, Handler};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        names: &["AUTHENTICATE"],
+        min_params: 0,
+        help: &[
+            "AUTHENTICATE mechanism, AUTHENTICATE base64",
+            "Signs in with SASL. Your client does this: enter your account name and password",
+            "there.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Accounts,
+    },
+    Command {
+        names: &["REGISTER"],
+        min_params: 0,
+        help: &[
+            "REGISTER account email password",
+            "Creates an account. You receive a code by mail; VERIFY account code completes the",
+            "registration.",
+            "REGISTER again requests another code.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Accounts,
+    },
+    Command {
+        names: &["VERIFY"],
+        min_params: 0,
+        help: &[
+            "VERIFY account code",
+            "Confirms a REGISTER, SETPASS or SETEMAIL with the code from the mail.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Accounts,
+    },
+    Command {
+        names: &["CREDENTIAL"],
+        min_params: 0,
+        help: &[
+            "CREDENTIAL LIST, CREDENTIAL ADD, CREDENTIAL REVOKE id",
+            "Manages the devices and client certificates that can sign in to your account.",
+            "ADD adds the certificate of this connection.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Accounts,
+    },
+    Command {
+        names: &["SETPASS"],
+        min_params: 0,
+        help: &[
+            "SETPASS current new",
+            "Changes your password. SETPASS * new: you receive a code by mail; VERIFY account",
+            "code completes the change.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Accounts,
+    },
+    Command {
+        names: &["SETEMAIL"],
+        min_params: 0,
+        help: &[
+            "SETEMAIL email",
+            "Changes your account's email address. You receive a code at the new address; VERIFY",
+            "account code completes the change.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Accounts,
+    },
+];

@@ -1,0 +1,410 @@
+//! Admission of sessions, and signing in after admission.
+//!
+//! A session reaches the core once its handshake is complete. It becomes the first session of a new
+//! user, or one more session of the user that its account already has.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rookery_control_api::DisconnectReason;
+use rookery_protocol::{Capability, ChannelName, Nick};
+
+use crate::context::{Caller, Context};
+use crate::event::Candidate;
+use crate::features::metadata::values;
+use crate::features::metadata::values::MetadataTarget;
+use crate::features::{
+    access, always_on, away, catch_up, channels, monitor, names, nick, quit, server,
+};
+use crate::ids::{Identity, SessionId, UserId};
+use crate::lengths;
+use crate::line::truncate;
+use crate::request::Admission;
+use crate::state::user::{Session, host};
+use crate::state::{NewUser, User};
+use crate::ticket::Ticket;
+
+/// Admits the candidate, or answers the ticket with the reason why not.
+pub fn admit(
+    ctx: &mut Context<'_>,
+    ticket: Ticket<Admission>,
+    session: SessionId,
+    candidate: Candidate,
+) {
+    if ctx.state.user_of(session).is_some() {
+        return ctx.answer(ticket, Admission::Admitted);
+    }
+    let Candidate {
+        nick,
+        username,
+        realname,
+        identity,
+        capabilities,
+        away_state,
+        address,
+        tls,
+    } = candidate;
+    if let Some(banned) = refusal(ctx, identity.as_ref(), address.ip()) {
+        return ctx.answer(ticket, banned);
+    }
+    if let Some(message) = &ctx.state.policy.maintenance {
+        let reason = message.to_string();
+        return ctx.answer(ticket, Admission::Closed { reason });
+    }
+    let here = identity
+        .as_ref()
+        .and_then(|identity| ctx.state.by_account(&identity.name));
+    let here = here.map(|user| user.id);
+    let nick = match &identity {
+        Some(identity) if !ctx.settings.free_nicks => identity.name.to_nick(),
+        _ => nick,
+    };
+    if here.is_none() && clear_nick(ctx, &nick, identity.as_ref(), None).is_err() {
+        return ctx.answer(ticket, Admission::NickInUse);
+    }
+    let new = identity.as_ref().map(|identity| identity.new);
+    let credential = identity.as_ref().and_then(|identity| identity.credential);
+    let user = here.unwrap_or_else(|| {
+        let new_user = NewUser {
+            nick: nick.clone(),
+            host: host(&ctx.settings.server_name, identity.is_some()),
+            identity,
+            username: shown_username(&username).into(),
+            realname: truncate(&realname, lengths::REALNAME).into(),
+        };
+        ctx.state.add_user(new_user, ctx.stamp.at)
+    });
+    let session = Session {
+        id: session,
+        username: username.into(),
+        realname: realname.into(),
+        capabilities,
+        address,
+        tls: tls.into(),
+        since: ctx.now(),
+        monitors: std::collections::BTreeSet::new(),
+        subscriptions: std::collections::BTreeSet::new(),
+        device: None,
+        heard: ctx.state.mark(ctx.stamp.at),
+        catch_up: None,
+        away_state,
+        batch: None,
+    };
+    let caller = Caller {
+        session: session.id,
+        user,
+        capabilities,
+    };
+    ctx.state.attach(user, session);
+    if here.is_none() {
+        monitor::announce_online(ctx, user);
+    }
+    away::update_away(ctx, user, Some(caller.session), false);
+    greet(ctx, caller, new);
+    if here.is_some() {
+        send_memberships(ctx, caller);
+    }
+    join_lobby(ctx, caller);
+    catch_up::start(ctx, caller, credential);
+    ctx.answer(ticket, Admission::Admitted);
+}
+
+/// Signs an admitted session in to an account: the session of a guest or, with free nicks, of
+/// another account.
+pub fn sign_in(
+    ctx: &mut Context<'_>,
+    ticket: Ticket<Admission>,
+    session: SessionId,
+    identity: Identity,
+) {
+    // The session may have ended in the meantime.
+    let Some(caller) = ctx.caller(session) else {
+        return ctx.answer(ticket, Admission::Admitted);
+    };
+    let address = ctx
+        .state
+        .session(session)
+        .map(|session| session.address.ip());
+    if let Some(banned) = address.and_then(|address| refusal(ctx, Some(&identity), address)) {
+        return ctx.answer(ticket, banned);
+    }
+    let before = ctx.state.user(caller.user);
+    if before
+        .identity
+        .as_ref()
+        .is_some_and(|present| present.id == identity.id)
+    {
+        // The same account may have another email address.
+        let host = Arc::clone(&before.host);
+        ctx.state.identify(caller.user, identity, host);
+        return ctx.answer(ticket, Admission::Admitted);
+    }
+    let (new, credential) = (identity.new, identity.credential);
+    let here = ctx.state.by_account(&identity.name).map(|user| user.id);
+    let caller = if let Some(user) = here {
+        move_session(ctx, caller, user)
+    } else {
+        let own = identity.name.to_nick();
+        // The name of the account that the session leaves stays with that account.
+        let is_left = |nick: &Nick| {
+            before
+                .account()
+                .is_some_and(|account| is_alike(nick, account))
+        };
+        let keeps = ctx.settings.free_nicks && !is_left(&before.nick);
+        let nick = if keeps {
+            before.nick.clone()
+        } else {
+            own.clone()
+        };
+        // A user that is always on remains without sessions.
+        let alone = before.sessions().len() == 1 && !always_on::is_always_on(ctx, before);
+        let (nick, itself) = if alone {
+            (nick, Some(caller.user))
+        } else {
+            (own, None)
+        };
+        if clear_nick(ctx, &nick, Some(&identity), itself).is_err() {
+            return ctx.answer(ticket, Admission::NickInUse);
+        }
+        if alone {
+            catch_up::leave_device(ctx, session, false);
+            apply_identity(ctx, caller, identity, nick);
+            caller
+        } else {
+            split_session(ctx, caller, identity, nick)
+        }
+    };
+    // The session was greeted when it was admitted; only new accounts are welcomed again.
+    if new {
+        welcome(ctx, caller, Some(new));
+    }
+    join_lobby(ctx, caller);
+    catch_up::start(ctx, caller, credential);
+    ctx.answer(ticket, Admission::Admitted);
+}
+
+/// Returns the answer for an account or address that must not be admitted: its sessions were ended
+/// after it signed in, or it is banned.
+fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> Option<Admission> {
+    let ended =
+        identity.and_then(|identity| Some((identity, ctx.state.ended_accounts.get(&identity.id)?)));
+    if let Some((_, (_, reason))) = ended.filter(|(identity, (at, _))| identity.proved_at <= *at) {
+        return Some(Admission::Stale {
+            reason: reason.clone(),
+        });
+    }
+    let (bans, now) = (&ctx.state.policy.bans, ctx.now());
+    let on_account = identity.and_then(|identity| bans.on_account(identity, now));
+    let ban = on_account.or_else(|| bans.on_address(address, now))?;
+    Some(Admission::Banned {
+        reason: ban.reason.clone(),
+        expires_at: ban.expires_at,
+    })
+}
+
+/// Makes `nick` and the name of `identity`'s account available. Only the owner of an account may
+/// use its name as a nick, so other users who have it are renamed. `itself` may keep the nick.
+fn clear_nick(
+    ctx: &mut Context<'_>,
+    nick: &Nick,
+    identity: Option<&Identity>,
+    itself: Option<UserId>,
+) -> Result<(), NickTaken> {
+    let name = identity.map(|identity| identity.name.to_nick());
+    let others = |holders: Vec<UserId>| {
+        holders
+            .into_iter()
+            .filter(move |holder| Some(*holder) != itself)
+    };
+    let aside: Vec<UserId> = name
+        .iter()
+        .flat_map(|name| others(ctx.state.holders(name)))
+        .collect();
+    let is_its_own = |user: &User| {
+        let account = user.account().unwrap_or_default();
+        name.as_ref().is_some_and(|name| is_alike(name, account))
+    };
+    if aside
+        .iter()
+        .any(|holder| is_its_own(ctx.state.user(*holder)))
+        || others(ctx.state.holders(nick)).any(|holder| !aside.contains(&holder))
+    {
+        return Err(NickTaken);
+    }
+    if let Some(name) = name {
+        for user in aside {
+            reassign_nick(ctx, user, &name);
+        }
+    }
+    // A user may have been renamed to the nick that is wanted.
+    let mut holders = ctx.state.holders(nick).into_iter();
+    if holders.all(|holder| Some(holder) == itself) {
+        Ok(())
+    } else {
+        Err(NickTaken)
+    }
+}
+
+/// Renames a user that has the name of an account whose owner has just signed in.
+fn reassign_nick(ctx: &mut Context<'_>, user: UserId, name: &Nick) {
+    let own = ctx
+        .state
+        .user(user)
+        .identity
+        .as_ref()
+        .map(|identity| identity.name.to_nick());
+    let own = own.filter(|own| ctx.state.holders(own).is_empty());
+    let free = own.unwrap_or_else(|| ctx.state.free_guest_nick());
+    nick::rename(ctx, user, free);
+    for caller in ctx.callers(user) {
+        ctx.notice(
+            caller,
+            &format!("{name} is the name of an account, and its owner has signed in."),
+        );
+    }
+}
+
+/// Moves the session from its user, which has other sessions, to a new user of its own.
+fn split_session(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) -> Caller {
+    let before = ctx.state.user(caller.user);
+    let new_user = NewUser {
+        nick,
+        identity: Some(identity),
+        username: before.username.clone(),
+        host: host(&ctx.settings.server_name, true),
+        realname: before.realname.clone(),
+    };
+    let user = ctx.state.add_user(new_user, ctx.stamp.at);
+    monitor::announce_online(ctx, user);
+    move_session(ctx, caller, user)
+}
+
+/// Makes the user the owner of the account, and notifies those who see it.
+fn apply_identity(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) {
+    if ctx.state.user(caller.user).nick.as_str() != nick.as_str() {
+        nick::rename(ctx, caller.user, nick);
+    }
+    let line = ctx
+        .user_line(caller.user, "ACCOUNT")
+        .word(identity.name.as_str());
+    ctx.send_to_followers(caller.user, &line, Capability::AccountNotify, None);
+    let host = host(&ctx.settings.server_name, true);
+    let user = ctx.state.user(caller.user);
+    if user.host != host {
+        let line = ctx
+            .user_line(caller.user, "CHGHOST")
+            .word(&user.username)
+            .word(&host);
+        ctx.send_to_followers(caller.user, &line, Capability::Chghost, None);
+    }
+    let metadata = std::mem::take(&mut ctx.state.user_mut(caller.user).metadata);
+    ctx.state.identify(caller.user, identity, host);
+    values::notify_change(ctx, &MetadataTarget::User(caller.user), &metadata, None);
+    for name in ctx.state.user(caller.user).channels().to_vec() {
+        access::apply_access(ctx, caller.user, &name);
+    }
+}
+
+/// Moves the session to the user of its account. The user that it leaves quits if this was its last
+/// session, unless it is always on.
+fn move_session(ctx: &mut Context<'_>, caller: Caller, user: UserId) -> Caller {
+    catch_up::leave_device(ctx, caller.session, false);
+    let name = ctx.state.user(user).nick.clone();
+    for channel in ctx.state.user(caller.user).channels().to_vec() {
+        let line = ctx.user_line(caller.user, "PART").word(channel.as_str());
+        ctx.send(caller, &line);
+    }
+    let line = ctx.user_line(caller.user, "NICK").word(name.as_str());
+    ctx.send(caller, &line);
+    let Some(mut session) = ctx.state.detach(caller.session) else {
+        return caller;
+    };
+    let monitors = std::mem::take(&mut session.monitors);
+    let left = ctx.state.user(caller.user);
+    if left.sessions().is_empty() && !always_on::is_always_on(ctx, left) {
+        quit::quit_user(
+            ctx,
+            caller.user,
+            &format!("Signed in as {name}"),
+            DisconnectReason::SignedIn,
+        );
+    } else {
+        away::update_away(ctx, caller.user, None, false);
+    }
+    session.monitors = monitors;
+    ctx.state.attach(user, session);
+    away::update_away(ctx, user, Some(caller.session), false);
+    let caller = Caller { user, ..caller };
+    send_memberships(ctx, caller);
+    caller
+}
+
+/// Sends what every new session receives first.
+fn greet(ctx: &mut Context<'_>, caller: Caller, new: Option<bool>) {
+    server::burst(ctx, caller);
+    welcome(ctx, caller, new);
+}
+
+fn welcome(ctx: &mut Context<'_>, caller: Caller, new: Option<bool>) {
+    let nick = &ctx.state.user(caller.user).nick;
+    match new {
+        Some(true) => ctx.notice(caller, &format!("Welcome, {nick}. You are new here.")),
+        Some(false) => ctx.notice(caller, &format!("Welcome back, {nick}.")),
+        None => {}
+    }
+}
+
+/// Sends the session the channels that its user is already in.
+fn send_memberships(ctx: &mut Context<'_>, caller: Caller) {
+    for name in ctx.state.user(caller.user).channels().to_vec() {
+        let user = ctx.state.user(caller.user);
+        let line = channels::join_line(user, &name, caller.has(Capability::ExtendedJoin));
+        let line = line.render(&ctx.tags_of(user), caller.capabilities);
+        ctx.send_bytes(caller, line);
+        names::describe(ctx, caller, &name);
+    }
+}
+
+/// Whether the session is a short visit (capability `visitor`), which is not shown to others.
+/// Guests are always shown.
+pub fn is_visitor(ctx: &Context<'_>, caller: Caller) -> bool {
+    caller.has(Capability::Visitor) && ctx.state.user(caller.user).identity.is_some()
+}
+
+fn join_lobby(ctx: &mut Context<'_>, caller: Caller) {
+    if is_visitor(ctx, caller) {
+        return;
+    }
+    let missing: Vec<ChannelName> = {
+        let joined = ctx.state.user(caller.user).channels();
+        ctx.settings
+            .lobby
+            .iter()
+            .filter(|name| !joined.contains(name))
+            .cloned()
+            .collect()
+    };
+    for name in missing {
+        channels::join_channel(ctx, caller, &name, None);
+    }
+}
+
+/// Whether the nick is, or looks like, the name of the account.
+fn is_alike(nick: &Nick, account: &str) -> bool {
+    Nick::parse(account).is_ok_and(|account| account.skeleton() == nick.skeleton())
+}
+
+/// Another user has the nick, or one that looks the same.
+struct NickTaken;
+
+/// Returns the username as others see it: `~`, then what the client chose, restricted to safe
+/// characters.
+fn shown_username(given: &str) -> String {
+    let safe: String = given
+        .chars()
+        .filter(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.'))
+        .take(lengths::USERNAME)
+        .collect();
+    format!("~{}", if safe.is_empty() { "user" } else { &safe })
+}

@@ -1,0 +1,190 @@
+//! Users that are always on: they stay in their channels, marked as away, while none of their
+//! sessions is connected, across restarts too. `SET` switches it for an account.
+
+use rookery_control_api::DisconnectReason;
+use rookery_protocol::Message;
+use rookery_record::{AccountId, Change, Membership, Presence};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context};
+use crate::event::Output;
+use crate::features::quit;
+use crate::ids::{Identity, UserId};
+use crate::state::User;
+use crate::state::channel::{Member, MemberModes};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["SET"],
+    min_params: 0,
+    help: &[
+        "SET, SET always-on on|off|default",
+        "Shows or sets whether you stay in your channels, marked as away, while none of your",
+        "clients is connected.",
+    ],
+    weight: |_| 1,
+    handler: Handler::Core(set),
+}];
+
+const ALWAYS_ON: &str = "always-on";
+
+/// Handles `SET`, `SET <setting>`, `SET <setting> <value>`. The only setting is `always-on`, with
+/// the values `on`, `off` and `default`.
+pub fn set(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let Some(account) = ctx
+        .state
+        .user(caller.user)
+        .identity
+        .as_ref()
+        .map(|identity| identity.id)
+    else {
+        return ctx.fail(
+            caller,
+            "SET",
+            "ACCOUNT_REQUIRED",
+            &[],
+            "Settings belong to an account; sign in first",
+        );
+    };
+    let setting = message
+        .param(0)
+        .filter(|setting| !setting.is_empty())
+        .unwrap_or(ALWAYS_ON);
+    if !setting.eq_ignore_ascii_case(ALWAYS_ON) {
+        let text = "Unknown setting; the only one is always-on";
+        return ctx.fail(caller, "SET", "UNKNOWN_SETTING", &[setting], text);
+    }
+    if let Some(value) = message.param(1) {
+        let choice = match value.to_ascii_lowercase().as_str() {
+            "on" => Some(true),
+            "off" => Some(false),
+            "default" => None,
+            _ => {
+                let text = "Invalid value; use on, off or default";
+                return ctx.fail(caller, "SET", "INVALID_VALUE", &[ALWAYS_ON, value], text);
+            }
+        };
+        choose(ctx, caller, account, choice);
+    }
+    tell(ctx, caller, account);
+}
+
+fn choose(ctx: &mut Context<'_>, caller: Caller, account: AccountId, choice: Option<bool>) {
+    let before = match choice {
+        Some(choice) => ctx.state.always_on.insert(account, choice),
+        None => ctx.state.always_on.remove(&account),
+    };
+    if before != choice {
+        ctx.out
+            .push(Output::Persist(Box::new(Change::AlwaysOn(account, choice))));
+        ctx.state.touch(caller.user);
+    }
+}
+
+fn tell(ctx: &mut Context<'_>, caller: Caller, account: AccountId) {
+    let choice = ctx.state.always_on.get(&account);
+    let on = is_always_on(ctx, ctx.state.user(caller.user));
+    let (value, meaning) = if on {
+        (
+            "on",
+            "you stay in your channels while none of your clients is connected",
+        )
+    } else {
+        (
+            "off",
+            "you leave your channels when your last client disconnects",
+        )
+    };
+    let whose = if choice.is_some() {
+        "your choice"
+    } else {
+        "the server's default"
+    };
+    ctx.notice(
+        caller,
+        &format!("{ALWAYS_ON} is {value} ({whose}): {meaning}."),
+    );
+}
+
+/// Whether the user stays while none of its sessions is connected.
+pub fn is_always_on(ctx: &Context<'_>, user: &User) -> bool {
+    user.identity
+        .as_ref()
+        .is_some_and(|identity| ctx.state.wants_always_on(identity, ctx.settings))
+}
+
+/// Persists the changes of users that are always on.
+pub fn persist_presences(ctx: &mut Context<'_>) {
+    for account in std::mem::take(&mut ctx.state.ended_presences) {
+        ctx.out
+            .push(Output::Persist(Box::new(Change::PresenceGone(account))));
+    }
+    for id in std::mem::take(&mut ctx.state.touched) {
+        if !ctx.state.exists(id) {
+            continue;
+        }
+        let user = ctx.state.user(id);
+        let is_always_on = is_always_on(ctx, user);
+        let change = match (&user.identity, is_always_on, user.is_persisted) {
+            (Some(identity), true, _) => Change::Presence(presence_of(ctx, user, identity)),
+            (Some(identity), false, true) => Change::PresenceGone(identity.id),
+            _ => continue,
+        };
+        ctx.state.user_mut(id).is_persisted = is_always_on;
+        ctx.out.push(Output::Persist(Box::new(change)));
+    }
+}
+
+fn presence_of(ctx: &Context<'_>, user: &User, identity: &Identity) -> Presence {
+    let channels = user
+        .channels()
+        .iter()
+        .filter_map(|name| ctx.state.channel(name));
+    let channels = channels.filter_map(|channel| {
+        let Member {
+            joined_at, modes, ..
+        } = channel.member(user.id)?;
+        let MemberModes {
+            operator, voice, ..
+        } = modes;
+        // What was sent under this name before the channel had it belongs to another channel. If
+        // the channel itself is not persisted, this is the only record of when it got its name.
+        let joined_at = joined_at.max(channel.named_at);
+        Some(Membership {
+            channel: channel.name.clone(),
+            joined_at,
+            operator,
+            voice,
+        })
+    });
+    let modes = [('B', user.is_bot), ('i', user.is_invisible())];
+    Presence {
+        account: identity.id,
+        name: identity.name.clone(),
+        email: identity.email.clone(),
+        nick: user.nick.clone(),
+        username: user.username.to_string(),
+        realname: user.realname.to_string(),
+        modes: modes
+            .into_iter()
+            .filter(|(_, on)| *on)
+            .map(|(letter, _)| letter)
+            .collect(),
+        away: user.away.as_deref().map(str::to_owned),
+        since: user.since,
+        channels: channels.collect(),
+    }
+}
+
+/// Applies a changed default: users that are now always on are persisted, and those that are no
+/// longer quit if they have no session.
+pub fn review_presences(ctx: &mut Context<'_>) {
+    let users: Vec<UserId> = ctx.state.users().map(|user| user.id).collect();
+    for id in users {
+        ctx.state.touch(id);
+        let user = ctx.state.user(id);
+        if user.sessions().is_empty() && !is_always_on(ctx, user) {
+            quit::quit_user(ctx, id, "No longer always on", DisconnectReason::Quit);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Sends a device what it missed when it connects again, unless its client requests history itself.
+//!
+//! A device is an account together with the credential it signs in with. A mark records up to where
+//! it has received everything: the moment it was last known to be connected.
+
+use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::{Capability, ChannelName};
+use rookery_record::{Change, CredentialId, Device, DeviceMark, HistoryEntry, SeveralQuery};
+
+use crate::context::{Caller, Context};
+use crate::event::{Fetch, HistoryQuery, Output, Purpose};
+use crate::features::{history, replay};
+use crate::ids::SessionId;
+use crate::state::catch_up::{CatchUp, Mark};
+
+/// How long after admission a channel that the client joins counts as one it was in before.
+const ARRIVAL: SignedDuration = SignedDuration::from_secs(60);
+
+/// Starts the catch-up of a session that has signed in with that credential: requests what its
+/// device missed.
+pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<CredentialId>) {
+    let reads_by_itself = [
+        Capability::Chathistory,
+        Capability::Playback,
+        Capability::Visitor,
+    ]
+    .into_iter()
+    .any(|capability| caller.has(capability));
+    let replays = ctx.settings.history && ctx.settings.replay_lines > 0 && !reads_by_itself;
+    let user = ctx.state.user(caller.user);
+    let Some(identity) = user.identity.as_ref().filter(|_| replays) else {
+        return;
+    };
+    let device = Device {
+        account: identity.id,
+        credential,
+    };
+    // A device whose connection was lost may be connected twice for a while.
+    let others = user
+        .sessions()
+        .iter()
+        .filter(|session| session.device == Some(device));
+    let before = others
+        .map(|session| session.heard)
+        .chain(ctx.state.devices.get(&device).copied())
+        .max();
+    let until = ctx.now() + ARRIVAL;
+    let heard_until = before.map_or(ctx.now(), |before| before.at);
+    ctx.out
+        .push(Output::Persist(Box::new(Change::Device(DeviceMark {
+            device,
+            heard_until,
+            is_here: true,
+        }))));
+    let number = ctx.state.next_catch_up();
+    let Some(session) = ctx.state.session_mut(caller.session) else {
+        return;
+    };
+    session.device = Some(device);
+    // A device that was never connected has missed nothing.
+    let Some(after) = before else { return };
+    session.heard = after;
+    session.catch_up = Some(CatchUp {
+        number,
+        after,
+        until,
+        channels: Vec::new(),
+        reading: 0,
+    });
+    request_missed(ctx, caller, true);
+}
+
+/// Requests what was missed in the channels that the client has joined since its catch-up started.
+pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
+    let Some(caller) = ctx.caller(session) else {
+        return;
+    };
+    let now = ctx.now();
+    let Some(session) = ctx.state.session_mut(session) else {
+        return;
+    };
+    let Some(catch_up) = &session.catch_up else {
+        return;
+    };
+    if now <= catch_up.until {
+        request_missed(ctx, caller, false);
+    } else if catch_up.reading == 0 {
+        session.catch_up = None;
+    }
+}
+
+/// Records that the session is alive, so that its device has received everything up to now.
+pub fn record_heard(ctx: &mut Context<'_>, session: SessionId) {
+    let mark = ctx.state.mark(ctx.stamp.at);
+    if let Some(session) = ctx.state.session_mut(session)
+        && session.is_caught_up()
+    {
+        session.heard = mark;
+    }
+}
+
+/// Ends the presence of the session's device, and persists its mark. If the connection was lost,
+/// the mark is the last moment the session was known to be alive.
+pub fn leave_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
+    let now = ctx.state.mark(ctx.stamp.at);
+    let Some(caller) = ctx.caller(session) else {
+        return;
+    };
+    let Some(session) = ctx.state.session_mut(session) else {
+        return;
+    };
+    // A session may be ended by the core before its connection closes; only the first counts.
+    let Some(device) = session.device.take() else {
+        return;
+    };
+    let heard = if lost || !session.is_caught_up() {
+        session.heard
+    } else {
+        now
+    };
+    session.catch_up = None;
+    let mark = ctx.state.devices.entry(device).or_insert(heard);
+    *mark = heard.max(*mark);
+    let heard_until = mark.at;
+    let is_here = ctx
+        .state
+        .user(caller.user)
+        .sessions()
+        .iter()
+        .any(|session| session.device == Some(device));
+    ctx.out
+        .push(Output::Persist(Box::new(Change::Device(DeviceMark {
+            device,
+            heard_until,
+            is_here,
+        }))));
+}
+
+/// Requests what was missed in channels that were not requested yet, and in conversations if
+/// `conversations` is set.
+fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
+    let Some(session) = ctx.state.session(caller.session) else {
+        return;
+    };
+    let Some(catch_up) = &session.catch_up else {
+        return;
+    };
+    let (number, after) = (catch_up.number, catch_up.after);
+    let user = ctx.state.user(caller.user);
+    let channels: Vec<ChannelName> = user
+        .channels()
+        .iter()
+        .filter(|name| !catch_up.channels.contains(name))
+        .cloned()
+        .collect();
+    if channels.is_empty() && !conversations {
+        return;
+    }
+    let readings = channels
+        .iter()
+        .filter_map(|name| history::readable(ctx, caller, name.as_str()))
+        .collect();
+    let query = SeveralQuery {
+        readings,
+        account: user
+            .identity
+            .as_ref()
+            .filter(|_| conversations)
+            .map(|own| own.name.to_nick()),
+        // Several messages may have the same millisecond; the exact ones are filtered by their
+        // number.
+        after: after
+            .at
+            .checked_sub(SignedDuration::from_millis(1))
+            .unwrap_or(after.at),
+        before: Timestamp::MAX,
+        limit: ctx.settings.replay_lines,
+    };
+    let until = ctx.state.mark(ctx.stamp.at);
+    if let Some(catch_up) = ctx
+        .state
+        .session_mut(caller.session)
+        .and_then(|session| session.catch_up.as_mut())
+    {
+        catch_up.channels.extend(channels);
+        catch_up.reading += 1;
+    }
+    ctx.out.push(Output::Fetch(Box::new(Fetch {
+        session: caller.session,
+        ticket: None,
+        label: None,
+        purpose: Purpose::Missed {
+            number,
+            after,
+            until,
+        },
+        query: HistoryQuery::Several(query),
+    })));
+}
+
+/// Sends what the session's device missed, unless the catch-up it was read for has been replaced.
+/// `found` is `None` if the store failed.
+pub fn found(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    number: u64,
+    [after, until]: [Mark; 2],
+    found: Option<Vec<(String, Vec<HistoryEntry>)>>,
+) {
+    let catch_up = ctx
+        .state
+        .session_mut(caller.session)
+        .and_then(|session| session.catch_up.as_mut());
+    let Some(catch_up) = catch_up.filter(|catch_up| catch_up.number == number) else {
+        return;
+    };
+    let Some(found) = found else {
+        // The mark stays, so that it is sent when the device connects again.
+        return ctx.notice(
+            caller,
+            "The messages you missed could not be read; connect again to receive them",
+        );
+    };
+    catch_up.reading -= 1;
+    let missed = found
+        .into_iter()
+        .map(|(name, mut entries)| {
+            entries.retain(|entry| is_between(ctx, entry, after, until));
+            (name, entries)
+        })
+        .collect();
+    replay::send_several(ctx, caller, missed);
+}
+
+/// Whether the message was sent after the one mark and not after the other.
+fn is_between(ctx: &Context<'_>, entry: &HistoryEntry, after: Mark, until: Mark) -> bool {
+    match ctx.state.message_number(&entry.msgid) {
+        Some(number) => after.message < number && number <= until.message,
+        // From before the server was started.
+        None => entry.at.as_millisecond() >= after.at.as_millisecond(),
+    }
+}

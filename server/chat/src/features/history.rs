@@ -1,0 +1,369 @@
+//! `CHATHISTORY`: who may read which part of the history, and how it is sent.
+//!
+//! The core decides what may be read and requests it with `Output::Fetch`; the reply follows when
+//! the page arrives. When it does, permission is checked again.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, Capability, ChannelName, Message, Nick};
+use rookery_record::{
+    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Selection, TargetsQuery,
+};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context};
+use crate::event::{Found, HistoryQuery, Purpose};
+use crate::line::{Line, Tags, shown_time};
+use crate::multiline::{Content, MultilineContent, is_multiline};
+use crate::state::User;
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["CHATHISTORY"],
+    min_params: 1,
+    help: &[
+        "CHATHISTORY LATEST target *|point limit",
+        "CHATHISTORY BEFORE|AFTER|AROUND target point limit",
+        "CHATHISTORY BETWEEN target point point limit",
+        "CHATHISTORY TARGETS timestamp=... timestamp=... limit",
+        "Reads the history of a channel you are in, or of a private conversation.",
+        "A point is msgid=... or timestamp=YYYY-MM-DDThh:mm:ss.sssZ.",
+    ],
+    weight: |_| 1,
+    handler: Handler::Core(chathistory),
+}];
+
+/// Handles `CHATHISTORY <subcommand> <target> <point> [<point>] <limit>` and `CHATHISTORY TARGETS
+/// <time> <time> <limit>`.
+pub fn chathistory(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    if !caller.has(Capability::Chathistory) {
+        let text = "CHATHISTORY needs the capability draft/chathistory";
+        return ctx.unknown_command(caller, &message.command, text);
+    }
+    let params: Vec<&str> = message.params.iter().map(String::as_str).collect();
+    let Some((&subcommand, params)) = params.split_first() else {
+        return;
+    };
+    let asked = match subcommand.to_ascii_uppercase().as_str() {
+        "TARGETS" => targets(ctx, caller, params),
+        name => page(ctx, caller, name, params),
+    };
+    match asked {
+        Ok((target, query)) => {
+            let purpose = Purpose::Chathistory {
+                subcommand: subcommand.to_owned(),
+                target: target.to_owned(),
+            };
+            ctx.fetch(caller, purpose, query);
+        }
+        Err(Refusal {
+            code,
+            context,
+            text,
+        }) => {
+            let context: Vec<&str> = [subcommand].into_iter().chain(context).collect();
+            ctx.fail(caller, "CHATHISTORY", code, &context, text);
+        }
+    }
+}
+
+/// Why a request is refused.
+struct Refusal<'m> {
+    code: &'static str,
+    /// The parameters after the subcommand.
+    context: Vec<&'m str>,
+    text: &'static str,
+}
+
+fn invalid<'m>(context: &[&'m str], text: &'static str) -> Refusal<'m> {
+    Refusal {
+        code: "INVALID_PARAMS",
+        context: context.to_vec(),
+        text,
+    }
+}
+
+fn page<'m>(
+    ctx: &Context<'_>,
+    caller: Caller,
+    subcommand: &str,
+    params: &[&'m str],
+) -> Result<(&'m str, HistoryQuery), Refusal<'m>> {
+    let points = match subcommand {
+        "LATEST" | "BEFORE" | "AFTER" | "AROUND" => 1,
+        "BETWEEN" => 2,
+        _ => return Err(invalid(&[], "Unknown command")),
+    };
+    count(params, points + 2)?;
+    let (target, limit) = (params[0], limit(ctx, params[points + 1])?);
+    let point = |index: usize| point(target, params[index]);
+    let selection = match subcommand {
+        "LATEST" if params[1] == "*" => Selection::Latest(None),
+        "LATEST" => Selection::Latest(Some(point(1)?)),
+        "BEFORE" => Selection::Before(point(1)?),
+        "AFTER" => Selection::After(point(1)?),
+        "AROUND" => Selection::Around(point(1)?),
+        _ => Selection::Between(point(1)?, point(2)?),
+    };
+    let readable = readable(ctx, caller, target).ok_or(Refusal {
+        code: "INVALID_TARGET",
+        context: vec![target],
+        text: "Messages could not be retrieved: no such nick, or you are not in that channel",
+    })?;
+    let query = PageQuery {
+        places: readable.places,
+        selection,
+        events: caller.has(Capability::EventPlayback),
+        redactions: caller.has(Capability::MessageRedaction),
+        since: readable.since,
+        limit,
+    };
+    Ok((target, HistoryQuery::Page(query)))
+}
+
+fn targets<'m>(
+    ctx: &Context<'_>,
+    caller: Caller,
+    params: &[&'m str],
+) -> Result<(&'m str, HistoryQuery), Refusal<'m>> {
+    count(params, 3)?;
+    let time = |text: &'m str| {
+        text.strip_prefix("timestamp=")
+            .and_then(timestamp)
+            .ok_or_else(|| invalid(&[text], INVALID_TIME))
+    };
+    let (from, to, limit) = (time(params[0])?, time(params[1])?, limit(ctx, params[2])?);
+    let user = ctx.state.user(caller.user);
+    let channels = user.channels().iter();
+    let channels = channels
+        .filter_map(|name| Some((name.clone(), channel_since(ctx, caller, name)?)))
+        .collect();
+    let account = user
+        .identity
+        .as_ref()
+        .map(|identity| identity.name.to_nick());
+    Ok((
+        "*",
+        HistoryQuery::Targets(TargetsQuery {
+            channels,
+            account,
+            from,
+            to,
+            limit,
+        }),
+    ))
+}
+
+fn count<'m>(params: &[&'m str], due: usize) -> Result<(), Refusal<'m>> {
+    match params.len().cmp(&due) {
+        std::cmp::Ordering::Less => Err(invalid(&[], "Insufficient parameters")),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(invalid(&[], "Too many parameters")),
+    }
+}
+
+/// Returns the limit, cut to that of the server.
+fn limit<'m>(ctx: &Context<'_>, text: &'m str) -> Result<usize, Refusal<'m>> {
+    let asked: Option<u32> = text.parse().ok().filter(|&limit| limit > 0);
+    let asked = asked.ok_or_else(|| invalid(&[text], "Invalid limit"))?;
+    let asked = usize::try_from(asked).unwrap_or(usize::MAX);
+    Ok(match ctx.settings.history_page {
+        0 => asked,
+        bound => asked.min(bound),
+    })
+}
+
+const INVALID_TIME: &str = "Invalid timestamp";
+
+fn point<'m>(target: &'m str, text: &'m str) -> Result<Point, Refusal<'m>> {
+    match text.split_once('=') {
+        Some(("msgid", msgid)) if !msgid.is_empty() => Ok(Point::Message(msgid.to_owned())),
+        Some(("timestamp", time)) => timestamp(time)
+            .map(Point::At)
+            .ok_or_else(|| invalid(&[text], INVALID_TIME)),
+        None | Some(("msgid", _)) => Err(invalid(&[text], "Expected msgid=... or timestamp=...")),
+        Some(_) => Err(Refusal {
+            code: "INVALID_MSGREFTYPE",
+            context: vec![target, text],
+            text: "Unknown kind of reference; use msgid=... or timestamp=...",
+        }),
+    }
+}
+
+/// Parses a time as in the `time` tag: `YYYY-MM-DDThh:mm:ss.sssZ`.
+pub fn timestamp(text: &str) -> Option<Timestamp> {
+    let form = text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
+    form.then(|| text.parse().ok()).flatten()
+}
+
+/// Returns what the caller may read of the channel, or of its conversation with the nick; `None` if
+/// nothing.
+pub fn readable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Reading> {
+    if let Ok(name) = ChannelName::parse(target) {
+        let since = channel_since(ctx, caller, &name)?;
+        let name = ctx.state.channel(&name)?.name.clone();
+        return Some(Reading {
+            name: name.to_string(),
+            places: vec![Place::Channel(name)],
+            since,
+        });
+    }
+    let user = ctx.state.user(caller.user);
+    // A guest's nick proves nothing, so its conversations cannot be read.
+    user.identity.as_ref()?;
+    let nick = Nick::parse(target).ok()?;
+    // A nick stands for the account of the user that has it now.
+    let other = match ctx.state.by_nick(&nick).map(User::party) {
+        Some(Party::Account(account)) => account,
+        _ => nick.clone(),
+    };
+    let places = Place::conversation(user.party().nick(), other, nick);
+    // The other user may be offline, or its nick may have been written in several ways: the client
+    // knows the name that it sent.
+    Some(Reading {
+        places,
+        since: Timestamp::MIN,
+        name: target.to_owned(),
+    })
+}
+
+/// Returns from when on the caller may read the channel's history; `None` if it is not a member.
+///
+/// The history of a channel begins when the channel got its name, because an earlier channel of
+/// that name belonged to others. The lobbies are everyone's, and always were.
+pub fn channel_since(ctx: &Context<'_>, caller: Caller, name: &ChannelName) -> Option<Timestamp> {
+    let channel = ctx.state.channel(name)?;
+    let member = channel.member(caller.user)?;
+    let guest = ctx.state.user(caller.user).identity.is_none();
+    let named_at = if ctx.settings.lobby.contains(name) {
+        Timestamp::MIN
+    } else {
+        channel.named_at
+    };
+    let only_present = guest || !ctx.settings.history_before_join;
+    Some(if only_present {
+        named_at.max(member.joined_at)
+    } else {
+        named_at
+    })
+}
+
+pub fn found(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    subcommand: &str,
+    target: &str,
+    query: &HistoryQuery,
+    found: Found,
+) {
+    // The caller may have lost access to the channel in the meantime.
+    let readable = match query {
+        HistoryQuery::Page(_) => readable(ctx, caller, target),
+        HistoryQuery::Targets(_) | HistoryQuery::Several(_) | HistoryQuery::Message(_) => None,
+    };
+    match (found, readable) {
+        (Found::Page(entries), Some(readable)) => {
+            let seen = entries.iter().filter(|entry| readable.shows(entry));
+            let lines = seen.map(|entry| entry_line(ctx, caller, entry)).collect();
+            ctx.send_batch(caller, &["chathistory", &readable.name], lines);
+        }
+        (Found::Targets(targets), _) => {
+            let lines = targets
+                .iter()
+                .map(|target| target_line(ctx, caller, target))
+                .collect();
+            ctx.send_batch(caller, &["draft/chathistory-targets"], lines);
+        }
+        (found, readable) => {
+            let (code, text) = match (found, readable) {
+                (Found::Page(_), None) => ("INVALID_TARGET", "Messages could not be retrieved"),
+                (Found::NoSuchMessage, _) => (
+                    "MESSAGE_ERROR",
+                    "Messages could not be retrieved: unknown message id",
+                ),
+                _ => (
+                    "MESSAGE_ERROR",
+                    "Messages could not be retrieved; please try again later",
+                ),
+            };
+            ctx.fail(caller, "CHATHISTORY", code, &[subcommand, target], text);
+        }
+    }
+}
+
+fn target_line(ctx: &Context<'_>, caller: Caller, target: &HistoryTarget) -> Bytes {
+    let line = ctx
+        .server_line("CHATHISTORY")
+        .word("TARGETS")
+        .word(&present_name(ctx, &target.name));
+    line.word(&shown_time(target.at))
+        .render(&ctx.server_tags(), caller.capabilities)
+}
+
+/// Renders the message as it was sent. The target of a direct message is shown with its current
+/// nick.
+pub fn entry_line(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Bytes {
+    let target = entry_target(ctx, caller, entry);
+    let head = Line::new(&entry.source, &entry.command).word(&target);
+    let wording = match &entry.text {
+        text if entry.is_event() => Content::One(head.rest(text)),
+        text if is_multiline(text) => {
+            let (source, target, batch) = (&entry.source, &target, &entry.msgid);
+            Content::Several(MultilineContent {
+                source,
+                target,
+                head,
+                text,
+                batch,
+            })
+        }
+        text => Content::One(head.text(text)),
+    };
+    let tags = Tags {
+        time: &shown_time(entry.at),
+        account: entry.account.as_ref().map(AccountName::as_str),
+        msgid: Some(&entry.msgid),
+        client: &entry.tags,
+        // The entry's own tags contain it.
+        bot: false,
+    };
+    wording.render(&tags, caller.capabilities)
+}
+
+/// Returns the start of the message's line, without its text.
+pub fn entry_head(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Line {
+    Line::new(&entry.source, &entry.command).word(&entry_target(ctx, caller, entry))
+}
+
+/// Returns the target of the message. An event in a conversation is shown under the other user's
+/// nick.
+fn entry_target(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> String {
+    match &entry.place {
+        Place::Channel(name) => name.to_string(),
+        Place::Direct { from, to } if !entry.source.contains('!') => {
+            let other = if *from == ctx.state.user(caller.user).party() {
+                to
+            } else {
+                from
+            };
+            present_nick(ctx, other).to_string()
+        }
+        Place::Direct { to, .. } => present_nick(ctx, to).to_string(),
+    }
+}
+
+/// Returns the current nick of the account, or its name if it is offline.
+pub fn present_nick(ctx: &Context<'_>, party: &Party) -> Nick {
+    let account = match party {
+        Party::Account(name) => AccountName::parse(name.as_str()).ok(),
+        Party::Guest(_) => None,
+    };
+    let user = account.and_then(|account| ctx.state.by_account(&account));
+    user.map_or_else(|| party.nick().clone(), |user| user.nick.clone())
+}
+
+/// Returns the channel's name, or the current nick of the account of that name.
+pub fn present_name(ctx: &Context<'_>, name: &str) -> String {
+    let nick = Nick::parse(name).map(|nick| present_nick(ctx, &Party::Account(nick)).to_string());
+    nick.unwrap_or_else(|_| name.to_owned())
+}

@@ -1,0 +1,143 @@
+//! `LIST`: the channels, filtered by the conditions of `ELIST`.
+
+use rookery_protocol::numeric::{RPL_LIST, RPL_LISTEND, RPL_LISTSTART};
+use rookery_protocol::{ChannelName, Message};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context};
+use crate::params::split_list;
+use crate::state::channel::Channel;
+use crate::state::mask;
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["LIST"],
+    min_params: 0,
+    help: &[
+        "LIST [conditions]",
+        "Lists channels. Conditions: name or mask, !mask, <users, >users, C<minutes or C>minutes",
+        "since creation, T<minutes or T>minutes since the topic was set.",
+    ],
+    weight: |_| 10,
+    handler: Handler::Core(list),
+}];
+
+/// Handles `LIST [<names, masks and conditions>]`: lists the channels that meet all conditions and,
+/// if names or masks are given, match one of them.
+pub fn list(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let items = split_list(message.param(0).unwrap_or_default());
+    let filters: Vec<Filter> = items.into_iter().map(Filter::new).collect();
+    let (names, conditions): (Vec<&Filter>, Vec<&Filter>) = filters
+        .iter()
+        .partition(|filter| matches!(filter, Filter::Name(_)));
+    let minutes_since = |at: jiff::Timestamp| (ctx.now().as_second() - at.as_second()).max(0) / 60;
+    let found: Vec<(ChannelName, usize, Box<str>)> = ctx
+        .state
+        .channels()
+        .filter(|channel| channel.is_visible_to(caller.user))
+        .filter(|channel| {
+            names.is_empty()
+                || names
+                    .iter()
+                    .any(|name| name.passes(channel, &minutes_since))
+        })
+        .filter(|channel| {
+            conditions
+                .iter()
+                .all(|condition| condition.passes(channel, &minutes_since))
+        })
+        .map(|channel| {
+            let topic = channel
+                .topic
+                .as_ref()
+                .map(|topic| topic.text.clone())
+                .unwrap_or_default();
+            (channel.name.clone(), channel.members().len(), topic)
+        })
+        .collect();
+    ctx.reply(caller, RPL_LISTSTART, &["Channel"], "Users  Topic");
+    for (name, members, topic) in found {
+        ctx.reply(
+            caller,
+            RPL_LIST,
+            &[name.as_str(), &members.to_string()],
+            &topic,
+        );
+    }
+    ctx.reply(caller, RPL_LISTEND, &[], "End of /LIST");
+}
+
+/// One condition of the client's list.
+enum Filter {
+    /// A name or mask, in lower case.
+    Name(String),
+    /// Excludes the mask.
+    NotName(String),
+    Users(Bound),
+    /// Minutes since the channel was created.
+    Created(Bound),
+    /// Minutes since the topic was set.
+    Topic(Bound),
+}
+
+enum Bound {
+    Below(i64),
+    Above(i64),
+}
+
+impl Bound {
+    fn new(text: &str) -> Option<Self> {
+        if let Some(number) = text.strip_prefix('<') {
+            return number.parse().ok().map(Self::Below);
+        }
+        text.strip_prefix('>')?.parse().ok().map(Self::Above)
+    }
+
+    fn holds(&self, value: i64) -> bool {
+        match self {
+            Self::Below(bound) => value < *bound,
+            Self::Above(bound) => value > *bound,
+        }
+    }
+
+    /// Like [`Self::holds`], for an age: exactly that many minutes count as older.
+    fn holds_for_age(&self, minutes: i64) -> bool {
+        match self {
+            Self::Below(bound) => minutes < *bound,
+            Self::Above(bound) => minutes >= *bound,
+        }
+    }
+}
+
+impl Filter {
+    fn new(item: &str) -> Self {
+        if let Some(bound) = Bound::new(item) {
+            return Self::Users(bound);
+        }
+        if let Some(bound) = item.strip_prefix('C').and_then(Bound::new) {
+            return Self::Created(bound);
+        }
+        if let Some(bound) = item.strip_prefix('T').and_then(Bound::new) {
+            return Self::Topic(bound);
+        }
+        match item.strip_prefix('!') {
+            Some(mask) => Self::NotName(mask.to_lowercase()),
+            None => Self::Name(item.to_lowercase()),
+        }
+    }
+
+    fn passes(&self, channel: &Channel, minutes_since: &impl Fn(jiff::Timestamp) -> i64) -> bool {
+        match self {
+            Self::Name(mask) => mask::matches(mask, channel.name.folded()),
+            Self::NotName(mask) => !mask::matches(mask, channel.name.folded()),
+            Self::Users(bound) => {
+                bound.holds(i64::try_from(channel.members().len()).unwrap_or(i64::MAX))
+            }
+            Self::Created(bound) => bound.holds_for_age(minutes_since(channel.created_at)),
+            Self::Topic(bound) => channel
+                .topic
+                .as_ref()
+                .is_some_and(|topic| bound.holds_for_age(minutes_since(topic.at))),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The metadata of users and channels: where it is stored, who may see it, and who is notified of
+//! changes (IRCv3 `draft/metadata-3`).
+
+use rookery_protocol::numeric::{RPL_KEYNOTSET, RPL_KEYVALUE, RPL_METADATASYNCLATER};
+use rookery_protocol::{AccountName, Capability, ChannelName};
+use rookery_record::{Change, Metadata};
+
+use crate::context::{Caller, Context};
+use crate::event::Output;
+use crate::features::persistence;
+use crate::ids::{SessionId, UserId};
+use crate::lengths;
+use crate::line::Line;
+use crate::state::Session;
+use crate::state::channel::Channel;
+
+/// The maximum number of values in one sync; a client can request the others individually.
+const SYNCED: usize = 1000;
+
+/// In a channel with more members, a client that joins has to request their metadata with `SYNC`.
+const SYNCED_AT_ONCE: usize = 100;
+
+/// What has metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataTarget {
+    User(UserId),
+    Channel(ChannelName),
+}
+
+/// Whether the text is a valid key: lower-case letters, digits, `_`, `.`, `/` and `-`.
+pub fn is_key(text: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_./-".contains(&byte);
+    (1..=lengths::METADATA_KEY).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// Returns the metadata of the target. An account's persists when its user quits, a guest's does
+/// not.
+pub fn of<'c>(ctx: &'c Context<'_>, subject: &MetadataTarget) -> Option<&'c Metadata> {
+    match subject {
+        MetadataTarget::User(user) => {
+            let user = ctx.state.user(*user);
+            match &user.identity {
+                Some(identity) => ctx.state.account_metadata.get(&identity.name),
+                None => Some(&user.metadata),
+            }
+        }
+        MetadataTarget::Channel(name) => ctx.state.channel(name).map(|channel| &channel.metadata),
+    }
+}
+
+/// Returns the name of the target on the wire.
+pub fn target_name(ctx: &Context<'_>, subject: &MetadataTarget) -> String {
+    match subject {
+        MetadataTarget::User(user) => ctx.state.user(*user).nick.to_string(),
+        MetadataTarget::Channel(name) => name.to_string(),
+    }
+}
+
+/// Replaces the metadata of the target, and persists it for accounts and owned channels.
+pub fn set(ctx: &mut Context<'_>, subject: &MetadataTarget, metadata: Metadata) {
+    match subject {
+        MetadataTarget::User(user) => {
+            let user = ctx.state.user_mut(*user);
+            let Some(identity) = &user.identity else {
+                user.metadata = metadata;
+                return;
+            };
+            let account = identity.name.clone();
+            set_for_account(ctx, account, metadata);
+        }
+        MetadataTarget::Channel(name) => {
+            if let Some(channel) = ctx.state.channel_mut(name) {
+                channel.metadata = metadata;
+            }
+            persistence::persist_channel(ctx, name);
+        }
+    }
+}
+
+fn set_for_account(ctx: &mut Context<'_>, account: AccountName, metadata: Metadata) {
+    if metadata.is_empty() {
+        ctx.state.account_metadata.remove(&account);
+    } else {
+        ctx.state
+            .account_metadata
+            .insert(account.clone(), metadata.clone());
+    }
+    ctx.out
+        .push(Output::Persist(Box::new(Change::AccountMetadata {
+            account,
+            metadata,
+        })));
+}
+
+/// Returns the numeric about one value, or about its absence.
+pub fn line(
+    ctx: &Context<'_>,
+    caller: Caller,
+    target: &str,
+    key: &str,
+    value: Option<&str>,
+) -> Line {
+    let line = |code: &str| ctx.numeric(caller, code).word(target).word(key);
+    match value {
+        Some(value) => line(RPL_KEYVALUE).word("*").text(value),
+        None => line(RPL_KEYNOTSET).text("key not set"),
+    }
+}
+
+/// Notifies those who follow the target and have subscribed to a key whose value is not what it was
+/// `before`. `by`, the session that made the change, is left out.
+pub fn notify_change(
+    ctx: &mut Context<'_>,
+    subject: &MetadataTarget,
+    before: &Metadata,
+    by: Option<SessionId>,
+) {
+    let now = of(ctx, subject).cloned().unwrap_or_default();
+    let mut changed: Vec<(&String, Option<&str>)> = now
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value))
+        .map(|(key, value)| (key, Some(value.as_str())))
+        .collect();
+    changed.extend(
+        before
+            .keys()
+            .filter(|key| !now.contains_key(*key))
+            .map(|key| (key, None)),
+    );
+    if changed.is_empty() {
+        return;
+    }
+    let target = target_name(ctx, subject);
+    for caller in followers(ctx, subject) {
+        for (key, value) in &changed {
+            if Some(caller.session) != by && is_subscribed(ctx, caller, key) {
+                let line = line(ctx, caller, &target, key, *value);
+                ctx.send(caller, &line);
+            }
+        }
+    }
+}
+
+/// Returns the sessions that are notified: of a channel, those of its members; of a user, its own,
+/// those of users who share a channel with it, and those that monitor it.
+fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Caller> {
+    let asks = |session: &&Session| {
+        session.capabilities.has(Capability::Metadata) && !session.subscriptions.is_empty()
+    };
+    let mut sessions: Vec<SessionId> = match subject {
+        MetadataTarget::User(user) => {
+            let peers = ctx.state.peers(*user);
+            let peers = peers
+                .into_iter()
+                .flat_map(|user| ctx.state.user(user).sessions());
+            let watchers = ctx.state.watchers(&ctx.state.user(*user).nick).iter();
+            let watchers = watchers.filter_map(|id| ctx.state.session(*id));
+            peers
+                .chain(watchers)
+                .filter(asks)
+                .map(|session| session.id)
+                .collect()
+        }
+        MetadataTarget::Channel(name) => {
+            let receivers = ctx
+                .state
+                .channel(name)
+                .into_iter()
+                .flat_map(|channel| ctx.state.sessions_in(channel));
+            receivers.filter(asks).map(|session| session.id).collect()
+        }
+    };
+    sessions.sort_unstable();
+    sessions.dedup();
+    sessions
+        .into_iter()
+        .filter_map(|session| ctx.caller(session))
+        .collect()
+}
+
+fn is_subscribed(ctx: &Context<'_>, caller: Caller, key: &str) -> bool {
+    ctx.state
+        .session(caller.session)
+        .is_some_and(|session| session.subscriptions.contains(key))
+}
+
+/// Returns the values of the target under keys that the caller has subscribed to.
+fn subscribed_lines(
+    ctx: &Context<'_>,
+    caller: Caller,
+    subject: MetadataTarget,
+) -> impl Iterator<Item = Line> {
+    let values = of(ctx, &subject).into_iter().flatten();
+    let values = values.filter(move |(key, _)| is_subscribed(ctx, caller, key));
+    values.map(move |(key, value)| line(ctx, caller, &target_name(ctx, &subject), key, Some(value)))
+}
+
+/// Returns all values that the caller has subscribed to, of the target and, for a channel, of its
+/// members.
+pub fn synced_lines(
+    ctx: &Context<'_>,
+    caller: Caller,
+    subject: &MetadataTarget,
+) -> impl Iterator<Item = Line> {
+    let channel = match subject {
+        MetadataTarget::Channel(name) => ctx.state.channel(name),
+        MetadataTarget::User(_) => None,
+    };
+    let members = channel.into_iter().flat_map(Channel::members);
+    let of_members = members
+        .flat_map(move |member| subscribed_lines(ctx, caller, MetadataTarget::User(member.user)));
+    subscribed_lines(ctx, caller, subject.clone())
+        .chain(of_members)
+        .take(SYNCED)
+}
+
+/// Sends the caller the values of the target that it has subscribed to, if it has the capability.
+pub fn sync(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
+    if !caller.has(Capability::Metadata) {
+        return;
+    }
+    let members = match subject {
+        MetadataTarget::User(_) => 1,
+        MetadataTarget::Channel(name) => ctx
+            .state
+            .channel(name)
+            .map_or(0, |channel| channel.members().len()),
+    };
+    if members > SYNCED_AT_ONCE {
+        let target = target_name(ctx, subject);
+        return ctx.reply_words(caller, RPL_METADATASYNCLATER, &[&target, "5"]);
+    }
+    let lines: Vec<Line> = synced_lines(ctx, caller, subject).collect();
+    for line in lines {
+        ctx.send(caller, &line);
+    }
+}
+
+/// Syncs metadata after a join: the user's sessions receive that of the channel and its members,
+/// and the members that of the user.
+pub fn sync_join(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
+    for own in ctx.callers(user) {
+        sync(ctx, own, &MetadataTarget::Channel(name.clone()));
+    }
+    let new_user = MetadataTarget::User(user);
+    if of(ctx, &new_user).is_none_or(Metadata::is_empty) {
+        return;
+    }
+    let Some(channel) = ctx.state.channel(name) else {
+        return;
+    };
+    let others = channel
+        .members()
+        .iter()
+        .map(|member| member.user)
+        .filter(|member| *member != user);
+    let others: Vec<Caller> = others.flat_map(|member| ctx.callers(member)).collect();
+    for other in others {
+        sync(ctx, other, &new_user);
+    }
+}

@@ -1,0 +1,94 @@
+//! Playback as in ZNC (znc.in/playback): a client requests what was sent since a time with a
+//! message to `*playback`.
+
+use jiff::{SignedDuration, Timestamp, Unit};
+use rookery_protocol::ChannelName;
+use rookery_record::{HistoryEntry, SeveralQuery};
+
+use crate::context::{Caller, Context};
+use crate::event::{HistoryQuery, Purpose};
+use crate::features::{history, replay};
+use crate::params::split_list;
+
+/// The target of the requests. It is not a valid nick.
+const NAME: &str = "*playback";
+
+const USAGE: &str = "PLAY <channels and nicks, or *> [<from> [<to>]], times in seconds since 1970";
+
+/// Whether a message to that target requests playback.
+pub fn is_meant(target: &str) -> bool {
+    target.eq_ignore_ascii_case(NAME)
+}
+
+/// Handles `PLAY <targets or *> [<from> [<to>]]`.
+pub fn ask(ctx: &mut Context<'_>, caller: Caller, text: &str) {
+    let Some(query) = read(ctx, caller, text) else {
+        return ctx.notice(caller, USAGE);
+    };
+    ctx.fetch(caller, Purpose::Playback, HistoryQuery::Several(query));
+}
+
+fn read(ctx: &Context<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
+    let mut words = text.split_ascii_whitespace();
+    let play = words
+        .next()
+        .filter(|word| word.eq_ignore_ascii_case("PLAY"));
+    let (_, targets) = play.zip(words.next())?;
+    let [from, to] = [words.next(), words.next()].map(|word| word.map(seconds));
+    if words.next().is_some() || from == Some(None) || to == Some(None) {
+        return None;
+    }
+    let user = ctx.state.user(caller.user);
+    let all = targets == "*";
+    let names: Vec<&str> = if all {
+        user.channels().iter().map(ChannelName::as_str).collect()
+    } else {
+        split_list(targets)
+    };
+    Some(SeveralQuery {
+        readings: names
+            .into_iter()
+            .filter_map(|name| history::readable(ctx, caller, name))
+            .collect(),
+        account: user
+            .identity
+            .as_ref()
+            .filter(|_| all)
+            .map(|own| own.name.to_nick()),
+        // The moment itself is included.
+        after: from
+            .flatten()
+            .and_then(|from| from.checked_sub(SignedDuration::from_millis(1)).ok())
+            .unwrap_or(Timestamp::MIN),
+        before: to.flatten().unwrap_or(Timestamp::MAX),
+        limit: match ctx.settings.history_page {
+            0 => usize::MAX,
+            bound => bound,
+        },
+    })
+}
+
+/// Parses seconds since 1970, with a fraction; to the millisecond, the precision of the `time` tag.
+fn seconds(text: &str) -> Option<Timestamp> {
+    let seconds: f64 = text.parse().ok()?;
+    let duration = SignedDuration::try_from_secs_f64(seconds).ok()?;
+    Timestamp::from_duration(duration)
+        .ok()?
+        .round(Unit::Millisecond)
+        .ok()
+}
+
+/// Sends what was found for a `PLAY`; `found` is `None` if the store failed.
+pub fn found(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    found: Option<Vec<(String, Vec<HistoryEntry>)>>,
+) {
+    match found {
+        Some(found) => replay::send_several(ctx, caller, found),
+        None => ctx.notice(
+            caller,
+            "The history could not be read; please try again later",
+        ),
+    }
+}

@@ -1,0 +1,128 @@
+//! The end of sessions and users, and `QUIT`.
+
+use rookery_control_api::DisconnectReason;
+use rookery_protocol::Message;
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context};
+use crate::event::{Disconnect, Output};
+use crate::features::{always_on, away, catch_up, monitor};
+use crate::ids::{SessionId, UserId};
+use crate::lengths;
+use crate::line::{Line, truncate};
+use crate::state::ClosingSession;
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[Command {
+    names: &["QUIT"],
+    min_params: 0,
+    help: &["QUIT [:reason]", "Ends this session."],
+    weight: |_| 1,
+    handler: Handler::Core(quit),
+}];
+
+/// Handles `QUIT [<reason>]`: ends this session. The user stays as long as it has another.
+pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let reason = match message.param(0).filter(|reason| !reason.is_empty()) {
+        Some(reason) => format!("Quit: {}", truncate(reason, lengths::QUIT - "Quit: ".len())),
+        None => "Quit".to_owned(),
+    };
+    close_session(ctx, caller, &reason);
+}
+
+/// Handles the end of a connection.
+pub fn disconnected(
+    ctx: &mut Context<'_>,
+    session: SessionId,
+    disconnect: &Disconnect,
+    lost: bool,
+) {
+    if let Some(leaving) = ctx.state.leaving.remove(&session) {
+        for ticket in leaving.tickets {
+            connection_closed(ctx, ticket);
+        }
+    } else {
+        catch_up::leave_device(ctx, session, lost);
+        remove_session(ctx, session, &disconnect.words, disconnect.why);
+    }
+}
+
+/// Ends the caller's session, and its user if this was the last one.
+pub fn close_session(ctx: &mut Context<'_>, caller: Caller, reason: &str) {
+    let leaving = closing_session(ctx, caller);
+    catch_up::leave_device(ctx, caller.session, false);
+    remove_session(ctx, caller.session, reason, DisconnectReason::Quit);
+    end_session(ctx, caller.session, leaving, reason);
+}
+
+/// Removes the session from its user. The user quits if this was its last session, unless it is
+/// always on.
+pub fn remove_session(
+    ctx: &mut Context<'_>,
+    session: SessionId,
+    reason: &str,
+    why: DisconnectReason,
+) {
+    let Some(id) = ctx.state.user_of(session) else {
+        return;
+    };
+    let user = ctx.state.user(id);
+    if user.sessions().len() == 1 && !always_on::is_always_on(ctx, user) {
+        quit_user(ctx, id, reason, why);
+    } else if let Some(mut session) = ctx.state.detach(session) {
+        ctx.state.forget_monitors(&mut session);
+        away::update_away(ctx, id, None, false);
+    }
+}
+
+/// Removes the user, and notifies everyone who shares a channel with it.
+pub fn quit_user(ctx: &mut Context<'_>, user: UserId, reason: &str, why: DisconnectReason) {
+    let mut peers = ctx.state.peers(user);
+    peers.retain(|peer| *peer != user);
+    let line = ctx
+        .user_line(user, "QUIT")
+        .text(truncate(reason, lengths::QUIT));
+    ctx.send_to_users(user, &peers, &line, |_| true);
+    let user = ctx.state.remove_user(user, ctx.stamp.at, why);
+    if let Some(identity) = user.identity.as_ref().filter(|_| user.is_persisted) {
+        ctx.state.ended_presences.push(identity.id);
+    }
+    monitor::announce_offline(ctx, &user.nick);
+}
+
+/// Has the session's connection closed after a last line, and remembers it until it is closed.
+pub fn end_session(ctx: &mut Context<'_>, session: SessionId, leaving: ClosingSession, last: &str) {
+    ctx.out.push(Output::End {
+        session,
+        line: Line::error(last).plain(),
+    });
+    ctx.state.leaving.insert(session, leaving);
+}
+
+/// Returns what is remembered of a session that is about to be ended.
+pub fn closing_session(ctx: &Context<'_>, caller: Caller) -> ClosingSession {
+    let user = ctx.state.user(caller.user);
+    let session = ctx
+        .state
+        .session(caller.session)
+        .expect("a caller has a session");
+    ClosingSession {
+        nick: user.nick.clone(),
+        identity: user.identity.clone(),
+        address: session.address.ip(),
+        tickets: Vec::new(),
+    }
+}
+
+/// Answers the ticket if this was the last session that it was waiting for.
+fn connection_closed(ctx: &mut Context<'_>, ticket: u64) {
+    let Some(due) = ctx.state.due.get_mut(&ticket) else {
+        return;
+    };
+    due.waiting -= 1;
+    if due.waiting == 0
+        && let Some(due) = ctx.state.due.remove(&ticket)
+    {
+        ctx.answer(due.ticket, due.ended);
+    }
+}

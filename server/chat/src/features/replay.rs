@@ -1,0 +1,109 @@
+//! Sends earlier messages to a session that missed them or asked for them.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rookery_protocol::Capability;
+use rookery_record::HistoryEntry;
+
+use crate::context::{Caller, Context};
+use crate::features::history;
+use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
+use crate::multiline::is_multiline;
+
+/// Sends what was said in several channels and conversations, each in a batch of its own, up to
+/// what fits the session's send queue.
+pub fn send_several(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    found: Vec<(String, Vec<HistoryEntry>)>,
+) {
+    let mut room = match ctx.settings.sendq_bytes {
+        0 => usize::MAX,
+        // The other half is for new messages.
+        bytes => bytes / 2,
+    };
+    let mut is_cut = false;
+    for (name, entries) in found {
+        // The caller may have lost access to the channel in the meantime.
+        let Some(readable) = history::readable(ctx, caller, &name) else {
+            continue;
+        };
+        let mut lines = Vec::new();
+        for entry in entries
+            .iter()
+            .rev()
+            .filter(|entry| readable.shows(entry) && !is_ctcp(&entry.text))
+        {
+            let shown = replayed(ctx, caller, entry);
+            let bytes: usize = shown.iter().map(Bytes::len).sum();
+            is_cut = bytes > room;
+            if is_cut {
+                break;
+            }
+            room -= bytes;
+            lines.extend(shown.into_iter().rev());
+        }
+        lines.reverse();
+        if !lines.is_empty() {
+            let name = history::present_name(ctx, &readable.name);
+            ctx.send_batch(caller, &["chathistory", &name], lines);
+        }
+    }
+    if is_cut {
+        ctx.notice(
+            caller,
+            "There is more than can be sent at once; only the newest messages were sent",
+        );
+    }
+}
+
+/// Renders a message that is sent later than it was written. Without `server-time`, its time is put
+/// in the text.
+fn replayed(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Vec<Bytes> {
+    if caller.has(Capability::ServerTime) {
+        return vec![history::entry_line(ctx, caller, entry)];
+    }
+    let format = if on_same_day(entry.at, ctx.now()) {
+        "%H:%M:%S UTC"
+    } else {
+        "%Y-%m-%d %H:%M:%S UTC"
+    };
+    let time = entry.at.strftime(format);
+    if is_multiline(&entry.text) {
+        let text = format!("[{time}]\n{}", entry.text);
+        return vec![history::entry_line(
+            ctx,
+            caller,
+            &HistoryEntry {
+                text,
+                ..entry.clone()
+            },
+        )];
+    }
+    let text = match entry.text.strip_prefix(ACTION) {
+        Some(deed) => format!("{ACTION}[{time}] {deed}"),
+        None => format!("[{time}] {}", entry.text),
+    };
+    let head = history::entry_head(ctx, caller, entry);
+    let (first, rest) =
+        text.split_at(truncate(&text, MAX_BODY.saturating_sub(head.byte_len() + 2)).len());
+    let parts = [first, rest].into_iter().filter(|part| !part.is_empty());
+    parts
+        .map(|text| {
+            history::entry_line(
+                ctx,
+                caller,
+                &HistoryEntry {
+                    text: text.to_owned(),
+                    ..entry.clone()
+                },
+            )
+        })
+        .collect()
+}
+
+fn on_same_day(one: Timestamp, other: Timestamp) -> bool {
+    let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
+    day(one) == day(other)
+}

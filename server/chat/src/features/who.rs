@@ -1,0 +1,458 @@
+//! Information about users: `WHO`, `WHOIS`, `WHOWAS`, `ISON`, `USERHOST`.
+
+use rookery_protocol::numeric::{
+    ERR_NONICKNAMEGIVEN, ERR_NOSUCHNICK, ERR_WASNOSUCHNICK, RPL_AWAY, RPL_ENDOFWHO, RPL_ENDOFWHOIS,
+    RPL_ENDOFWHOWAS, RPL_ISON, RPL_USERHOST, RPL_WHOISACCOUNT, RPL_WHOISACTUALLY, RPL_WHOISBOT,
+    RPL_WHOISCHANNELS, RPL_WHOISIDLE, RPL_WHOISKEYVALUE, RPL_WHOISSECURE, RPL_WHOISSERVER,
+    RPL_WHOISUSER, RPL_WHOREPLY, RPL_WHOSPCRPL, RPL_WHOWASUSER,
+};
+use rookery_protocol::{Capability, ChannelName, Message, Nick};
+
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context};
+use crate::features::metadata::values;
+use crate::features::metadata::values::MetadataTarget;
+use crate::ids::UserId;
+use crate::lengths;
+use crate::line::Line;
+use crate::state::channel::Member;
+use crate::state::{User, mask};
+
+/// The commands of this module.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        names: &["WHO"],
+        min_params: 0,
+        help: &[
+            "WHO #channel|nick|mask [%fields[,token]]",
+            "Lists users. Fields: t token, c channel, u user name, h host, s server, n nick, f",
+            "flags, l idle seconds, a account, r real name.",
+        ],
+        weight: who_weight,
+        handler: Handler::Core(who),
+    },
+    Command {
+        names: &["WHOIS"],
+        min_params: 0,
+        help: &["WHOIS nick", "Shows information about a user."],
+        weight: |_| 1,
+        handler: Handler::Core(whois),
+    },
+    Command {
+        names: &["WHOWAS"],
+        min_params: 0,
+        help: &[
+            "WHOWAS nick [count]",
+            "Shows information about users who have disconnected.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Core(whowas),
+    },
+    Command {
+        names: &["ISON"],
+        min_params: 1,
+        help: &[
+            "ISON nick nick ...",
+            "Lists which of these nicks are online.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Core(ison),
+    },
+    Command {
+        names: &["USERHOST"],
+        min_params: 1,
+        help: &[
+            "USERHOST nick nick ...",
+            "Shows brief information about these users.",
+        ],
+        weight: |_| 1,
+        handler: Handler::Core(userhost),
+    },
+];
+
+/// Returns the weight of a `WHO`: a search by mask walks over all users.
+fn who_weight(message: &Message) -> u32 {
+    let asked = message.param(0).unwrap_or_default();
+    let is_search = asked.is_empty() || !asked.starts_with('#') && mask::is_mask(asked);
+    if is_search { 10 } else { 1 }
+}
+
+/// Handles `WHO [<channel, nick or mask> [[o][%<fields>[,<token>]]]]`.
+pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let asked = message
+        .param(0)
+        .filter(|asked| !asked.is_empty())
+        .unwrap_or("*");
+    let (flags, fields) = message
+        .param(1)
+        .unwrap_or_default()
+        .split_once('%')
+        .map_or_else(
+            || (message.param(1).unwrap_or_default(), None),
+            |(flags, fields)| (flags, Some(Fields::new(fields))),
+        );
+    let found = if flags.contains('o') {
+        // Operators of the server are never on the chat port.
+        Vec::new()
+    } else if let Ok(name) = ChannelName::parse(asked) {
+        in_channel(ctx, caller, &name)
+    } else {
+        by_mask(ctx, caller, asked)
+    };
+    let lines: Vec<Line> = found
+        .iter()
+        .map(|found| match &fields {
+            Some(fields) => fields.line(ctx, caller, found),
+            None => line(ctx, caller, found),
+        })
+        .collect();
+    for line in lines {
+        ctx.send(caller, &line);
+    }
+    ctx.reply(caller, RPL_ENDOFWHO, &[asked], "End of /WHO list");
+}
+
+/// A user that `WHO` has found, and the channel.
+pub struct Found<'s> {
+    pub user: &'s User,
+    place: Option<(&'s ChannelName, Member)>,
+}
+
+impl Found<'_> {
+    /// Returns the channel, or `*`.
+    pub fn channel(&self) -> &str {
+        self.place.map_or("*", |(channel, _)| channel.as_str())
+    }
+
+    /// Returns the flags: `H` or `G` (away), `B` for a bot, and the prefixes in the channel.
+    pub fn flags(&self, caller: Caller) -> String {
+        let here = if self.user.away.is_some() { "G" } else { "H" };
+        let bot = if self.user.is_bot { "B" } else { "" };
+        let prefix = self.place.map_or("", |(_, member)| {
+            member.modes.prefix(caller.has(Capability::MultiPrefix))
+        });
+        format!("{here}{bot}{prefix}")
+    }
+}
+
+fn in_channel<'t>(ctx: &'t Context<'_>, caller: Caller, name: &ChannelName) -> Vec<Found<'t>> {
+    let Some(channel) = ctx
+        .state
+        .channel(name)
+        .filter(|channel| channel.is_visible_to(caller.user))
+    else {
+        return Vec::new();
+    };
+    let inside = channel.has(caller.user);
+    let members = channel
+        .members()
+        .iter()
+        .map(|member| (member, ctx.state.user(member.user)));
+    members
+        .filter(|(_, user)| inside || !user.is_invisible())
+        .map(|(member, user)| Found {
+            user,
+            place: Some((&channel.name, *member)),
+        })
+        .collect()
+}
+
+/// Returns the user of that nick, or those who match the mask and whom the caller may see.
+fn by_mask<'t>(ctx: &'t Context<'_>, caller: Caller, asked: &str) -> Vec<Found<'t>> {
+    if !mask::is_mask(asked) {
+        return ctx
+            .state
+            .named(asked)
+            .map(|user| Found { user, place: None })
+            .into_iter()
+            .collect();
+    }
+    let pattern = asked.to_lowercase();
+    let fits = |user: &&User| {
+        [
+            user.nick.folded(),
+            &user.username,
+            &user.host,
+            &user.realname.to_lowercase(),
+        ]
+        .iter()
+        .any(|text| mask::matches(&pattern, text))
+    };
+    ctx.state
+        .users()
+        .filter(|user| !user.is_invisible() || ctx.state.share_channel(caller.user, user.id))
+        .filter(fits)
+        .take(lengths::WHO)
+        .map(|user| Found { user, place: None })
+        .collect()
+}
+
+fn line(ctx: &Context<'_>, caller: Caller, found: &Found<'_>) -> Line {
+    let user = found.user;
+    let words = [
+        found.channel(),
+        &user.username,
+        &user.host,
+        &ctx.settings.server_name,
+        user.nick.as_str(),
+        &found.flags(caller),
+    ];
+    let line = words
+        .iter()
+        .fold(ctx.numeric(caller, RPL_WHOREPLY), |line, word| {
+            line.word(word)
+        });
+    line.text(&format!("0 {}", user.realname))
+}
+
+/// Handles `WHOIS [<server>] <nick>`.
+pub fn whois(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let asked = message
+        .params
+        .last()
+        .and_then(|nicks| nicks.split(',').next());
+    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
+        return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nickname given");
+    };
+    match ctx.state.named(asked).map(|user| user.id) {
+        Some(user) => describe(ctx, caller, user),
+        None => ctx.reply(caller, ERR_NOSUCHNICK, &[asked], "No such nick"),
+    }
+    ctx.reply(caller, RPL_ENDOFWHOIS, &[asked], "End of /WHOIS list");
+}
+
+fn describe(ctx: &mut Context<'_>, caller: Caller, id: UserId) {
+    let user = ctx.state.user(id);
+    let nick = user.nick.to_string();
+    let (username, host, realname) = (
+        user.username.clone(),
+        user.host.clone(),
+        user.realname.clone(),
+    );
+    let account = user.account().map(str::to_owned);
+    let away = user.away.clone();
+    let is_bot = user.is_bot;
+    let is_connected = !user.sessions().is_empty();
+    let idle = (ctx.now().as_second() - user.active_at.as_second())
+        .max(0)
+        .to_string();
+    let since = user.since.as_second().to_string();
+    let addresses: Vec<String> = if id == caller.user {
+        user.sessions()
+            .iter()
+            .map(|session| session.address.ip().to_string())
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let channels = shown_channels(ctx, caller, user);
+
+    ctx.reply(
+        caller,
+        RPL_WHOISUSER,
+        &[&nick, &username, &host, "*"],
+        &realname,
+    );
+    ctx.reply_list(caller, RPL_WHOISCHANNELS, &[&nick], &channels, ' ');
+    let (server, network) = (&ctx.settings.server_name, &ctx.settings.network);
+    ctx.reply(caller, RPL_WHOISSERVER, &[&nick, server], network);
+    if let Some(away) = away {
+        ctx.reply(caller, RPL_AWAY, &[&nick], &away);
+    }
+    if caller.has(Capability::Metadata) {
+        for (key, value) in values::of(ctx, &MetadataTarget::User(id))
+            .cloned()
+            .unwrap_or_default()
+        {
+            ctx.reply(caller, RPL_WHOISKEYVALUE, &[&nick, &key, "*"], &value);
+        }
+    }
+    if let Some(account) = account {
+        ctx.reply(
+            caller,
+            RPL_WHOISACCOUNT,
+            &[&nick, &account],
+            "is logged in as",
+        );
+    }
+    if is_bot {
+        ctx.reply(caller, RPL_WHOISBOT, &[&nick], "is a bot");
+    }
+    if is_connected {
+        ctx.reply(
+            caller,
+            RPL_WHOISSECURE,
+            &[&nick],
+            "is using a secure connection",
+        );
+    }
+    for address in addresses {
+        ctx.reply(
+            caller,
+            RPL_WHOISACTUALLY,
+            &[&nick, &address],
+            "Is actually using host",
+        );
+    }
+    ctx.reply(
+        caller,
+        RPL_WHOISIDLE,
+        &[&nick, &idle, &since],
+        "seconds idle, signon time",
+    );
+}
+
+/// Returns the channels of the user that the caller may know of. Of an invisible user, these are
+/// the channels they share.
+fn shown_channels(ctx: &Context<'_>, caller: Caller, user: &User) -> Vec<String> {
+    user.channels()
+        .iter()
+        .filter_map(|name| ctx.state.channel(name))
+        .filter(|channel| {
+            channel.is_visible_to(caller.user)
+                && (!user.is_invisible() || user.id == caller.user || channel.has(caller.user))
+        })
+        .map(|channel| {
+            let all = caller.has(Capability::MultiPrefix);
+            let prefix = channel
+                .member(user.id)
+                .map_or("", |member| member.modes.prefix(all));
+            format!("{prefix}{}", channel.name)
+        })
+        .collect()
+}
+
+/// Handles `WHOWAS <nick> [<count>]`.
+pub fn whowas(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
+        return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nickname given");
+    };
+    let count: i64 = message
+        .param(1)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
+    let count = usize::try_from(count)
+        .ok()
+        .filter(|count| *count > 0)
+        .unwrap_or(usize::MAX);
+    let found: Vec<_> = Nick::parse(asked)
+        .map(|nick| {
+            let departed = ctx.state.departed(&nick).take(count);
+            departed
+                .map(|user| {
+                    (
+                        user.nick.clone(),
+                        user.username.clone(),
+                        user.host.clone(),
+                        user.realname.clone(),
+                        user.at,
+                    )
+                })
+                .collect()
+        })
+        .unwrap_or_default();
+    if found.is_empty() {
+        ctx.reply(
+            caller,
+            ERR_WASNOSUCHNICK,
+            &[asked],
+            "There was no such nick",
+        );
+    }
+    for (nick, username, host, realname, at) in found {
+        ctx.reply(
+            caller,
+            RPL_WHOWASUSER,
+            &[nick.as_str(), &username, &host, "*"],
+            &realname,
+        );
+        let server = &ctx.settings.server_name;
+        let left = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        ctx.reply(caller, RPL_WHOISSERVER, &[nick.as_str(), server], &left);
+    }
+    ctx.reply(caller, RPL_ENDOFWHOWAS, &[asked], "End of WHOWAS");
+}
+
+/// Handles `ISON <nicks>`.
+pub fn ison(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let asked = message
+        .params
+        .iter()
+        .flat_map(|nicks| nicks.split(' '))
+        .filter(|nick| !nick.is_empty());
+    let here: Vec<&str> = asked
+        .filter_map(|nick| ctx.state.named(nick))
+        .map(|user| user.nick.as_str())
+        .collect();
+    let here = here.join(" ");
+    ctx.reply(caller, RPL_ISON, &[], &here);
+}
+
+/// Handles `USERHOST <nicks>`.
+pub fn userhost(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    let here: Vec<String> = message
+        .params
+        .iter()
+        .filter_map(|nick| ctx.state.named(nick))
+        .map(|user| {
+            let here = if user.away.is_some() { '-' } else { '+' };
+            format!("{}={here}{}@{}", user.nick, user.username, user.host)
+        })
+        .collect();
+    ctx.reply(caller, RPL_USERHOST, &[], &here.join(" "));
+}
+
+/// In the order in which they are sent.
+const FIELDS: &str = "tcuihsnfdlaor";
+
+/// The maximum length of a token.
+const TOKEN: usize = 3;
+
+/// Sent in place of an address: the addresses of users are private.
+const HIDDEN_ADDRESS: &str = "255.255.255.255";
+
+/// The fields that the caller asks for (WHOX).
+pub struct Fields<'m> {
+    asked: &'m str,
+    token: &'m str,
+}
+
+impl<'m> Fields<'m> {
+    /// Parses what follows the `%`: `<fields>[,<token>]`.
+    pub fn new(text: &'m str) -> Self {
+        let (asked, token) = text.split_once(',').unwrap_or((text, "0"));
+        let is_token =
+            (1..=TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_digit());
+        Self {
+            asked,
+            token: if is_token { token } else { "0" },
+        }
+    }
+
+    /// Returns the reply about one user.
+    pub fn line(&self, ctx: &Context<'_>, caller: Caller, found: &Found<'_>) -> Line {
+        let user = found.user;
+        let idle = (ctx.now().as_second() - user.active_at.as_second())
+            .max(0)
+            .to_string();
+        let head = ctx.numeric(caller, RPL_WHOSPCRPL);
+        FIELDS
+            .chars()
+            .filter(|field| self.asked.contains(*field))
+            .fold(head, |line, field| match field {
+                't' => line.word(self.token),
+                'c' => line.word(found.channel()),
+                'u' => line.word(&user.username),
+                'i' => line.word(HIDDEN_ADDRESS),
+                'h' => line.word(&user.host),
+                's' => line.word(&ctx.settings.server_name),
+                'n' => line.word(user.nick.as_str()),
+                'f' => line.word(&found.flags(caller)),
+                'd' => line.word("0"),
+                'l' => line.word(&idle),
+                'a' => line.word(user.account().unwrap_or("0")),
+                'o' => line.word("n/a"),
+                _ => line.text(&user.realname),
+            })
+    }
+}

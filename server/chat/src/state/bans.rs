@@ -1,0 +1,230 @@
+//! The bans in force, found by account, email and address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use foldhash::fast::FixedState;
+use jiff::Timestamp;
+
+use crate::ids::Identity;
+use rookery_record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
+
+/// The bans in force. Accounts, emails and single addresses are found by lookup; patterns and
+/// networks, which are few, by search.
+#[derive(Clone, Debug, Default)]
+pub struct Bans {
+    by_target: HashMap<BanTarget, Ban, FixedState>,
+    /// The banned emails, by mailbox.
+    mailboxes: HashMap<Box<str>, Vec<BanTarget>, FixedState>,
+    wide: Vec<BanTarget>,
+    aliases: EmailAliases,
+}
+
+impl Bans {
+    /// Creates the set of bans; `aliases` tells which emails are the same mailbox.
+    pub fn new(bans: impl IntoIterator<Item = Ban>, aliases: EmailAliases) -> Self {
+        let mut all = Self {
+            aliases,
+            ..Self::default()
+        };
+        for ban in bans {
+            all.add(ban);
+        }
+        all
+    }
+
+    /// Adds a ban, which replaces an earlier one with the same target.
+    pub fn add(&mut self, ban: Ban) {
+        let target = ban.target.clone();
+        if self.by_target.insert(target.clone(), ban).is_some() {
+            return;
+        }
+        match &target {
+            BanTarget::Email(email) => {
+                let mailbox = self.aliases.mailbox(email).into();
+                self.mailboxes.entry(mailbox).or_default().push(target);
+            }
+            BanTarget::EmailPattern(_) | BanTarget::Network(_) => self.wide.push(target),
+            BanTarget::Account(_) | BanTarget::Address(_) => {}
+        }
+    }
+
+    /// Removes the bans for which `go` is true; returns whether there were any.
+    fn drop_if(&mut self, go: impl Fn(&Ban) -> bool) -> bool {
+        if !self.by_target.values().any(&go) {
+            return false;
+        }
+        let staying = std::mem::take(&mut self.by_target)
+            .into_values()
+            .filter(|ban| !go(ban));
+        *self = Self::new(staying, std::mem::take(&mut self.aliases));
+        true
+    }
+
+    /// Removes the ban with that id; returns whether it existed.
+    pub fn remove(&mut self, id: BanId) -> bool {
+        self.drop_if(|ban| ban.id == id)
+    }
+
+    /// Removes the bans that have expired; returns whether there were any.
+    pub fn expire(&mut self, now: Timestamp) -> bool {
+        self.drop_if(|ban| !ban.holds(now))
+    }
+
+    /// Replaces the email aliases.
+    pub fn set_aliases(&mut self, aliases: EmailAliases) {
+        *self = Self::new(std::mem::take(&mut self.by_target).into_values(), aliases);
+    }
+
+    /// Returns the email aliases.
+    pub fn aliases(&self) -> &EmailAliases {
+        &self.aliases
+    }
+
+    /// Returns all bans, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Ban> {
+        self.by_target.values()
+    }
+
+    /// Returns the number of bans in force.
+    pub fn count(&self, now: Timestamp) -> usize {
+        self.by_target.values().filter(|ban| ban.holds(now)).count()
+    }
+
+    /// Returns the ban that covers the account, if any.
+    pub fn on_account(&self, identity: &Identity, now: Timestamp) -> Option<&Ban> {
+        let Identity { name, email, .. } = identity;
+        let account = BanTarget::Account(name.clone());
+        let mailbox = email
+            .as_ref()
+            .and_then(|email| self.mailboxes.get(&*self.aliases.mailbox(email)));
+        let mailbox = mailbox.into_iter().flatten();
+        let wide = self
+            .wide
+            .iter()
+            .filter(|target| covers_account(target, &self.aliases, name, email.as_ref()));
+        self.first([&account].into_iter().chain(mailbox).chain(wide), now)
+    }
+
+    /// Returns the ban that covers the address, if any.
+    pub fn on_address(&self, address: IpAddr, now: Timestamp) -> Option<&Ban> {
+        let alone = BanTarget::Address(address.to_canonical());
+        let wide = self
+            .wide
+            .iter()
+            .filter(|target| target.covers_address(address));
+        self.first([&alone].into_iter().chain(wide), now)
+    }
+
+    fn first<'t>(
+        &self,
+        targets: impl Iterator<Item = &'t BanTarget>,
+        now: Timestamp,
+    ) -> Option<&Ban> {
+        targets
+            .filter_map(|target| self.by_target.get(target))
+            .find(|ban| ban.holds(now))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use jiff::SignedDuration;
+    use rookery_protocol::{AccountName, Email};
+
+    use super::*;
+    use rookery_record::AccountId;
+
+    fn ban(id: i64, target: &str) -> Ban {
+        Ban {
+            id: BanId(id),
+            target: BanTarget::parse(target).unwrap(),
+            reason: String::new(),
+            by: String::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+        }
+    }
+
+    fn bans(targets: &[&str]) -> Bans {
+        let aliases = EmailAliases::new(&["dots.example".to_owned()], &["dots.example".to_owned()]);
+        Bans::new(
+            (1..).zip(targets).map(|(id, target)| ban(id, target)),
+            aliases,
+        )
+    }
+
+    fn found(bans: &Bans, name: &str, email: &str) -> Option<i64> {
+        let identity = Identity {
+            id: AccountId(1),
+            name: AccountName::parse(name).unwrap(),
+            email: Email::parse(email).ok(),
+            new: false,
+            proved_at: Timestamp::UNIX_EPOCH,
+            credential: None,
+        };
+        bans.on_account(&identity, Timestamp::UNIX_EPOCH)
+            .map(|ban| ban.id.0)
+    }
+
+    fn at(bans: &Bans, address: &str) -> Option<i64> {
+        bans.on_address(address.parse().unwrap(), Timestamp::UNIX_EPOCH)
+            .map(|ban| ban.id.0)
+    }
+
+    #[test]
+    fn each_kind_of_ban_finds_the_users_it_covers() {
+        let bans = bans(&[
+            "Alice",
+            "bob@dots.example",
+            "*@spam.example",
+            "192.0.2.7",
+            "2001:db8::/32",
+        ]);
+        assert_eq!(found(&bans, "alice", "a@example.org"), Some(1));
+        assert_eq!(found(&bans, "robert", "B.ob+x@DOTS.example"), Some(2));
+        assert_eq!(found(&bans, "carol", "carol@Spam.Example"), Some(3));
+        assert_eq!(found(&bans, "dave", "dave@example.org"), None);
+        assert_eq!(
+            (found(&bans, "alice", ""), found(&bans, "bob", "")),
+            (Some(1), None),
+            "without an email"
+        );
+        assert_eq!(at(&bans, "::ffff:192.0.2.7"), Some(4));
+        assert_eq!(at(&bans, "2001:db8:1::1"), Some(5));
+        assert_eq!(at(&bans, "192.0.2.8"), None);
+    }
+
+    #[test]
+    fn two_bans_of_one_mailbox_are_lifted_one_by_one() {
+        let mut bans = bans(&["b.ob@dots.example", "bob@dots.example"]);
+        assert!(bans.remove(BanId(1)));
+        assert_eq!(found(&bans, "bob", "bob+1@dots.example"), Some(2));
+        assert!(bans.remove(BanId(2)) && !bans.remove(BanId(2)));
+        assert_eq!(found(&bans, "bob", "bob@dots.example"), None);
+    }
+
+    #[test]
+    fn new_aliases_apply_at_once() {
+        let mut bans = bans(&["bob@dots.example", "bob@tags.example"]);
+        assert_eq!(found(&bans, "bob", "bob+x@tags.example"), None);
+        bans.set_aliases(EmailAliases::new(&[], &["tags.example".to_owned()]));
+        assert_eq!(found(&bans, "bob", "bob+x@tags.example"), Some(2));
+        assert_eq!(found(&bans, "bob", "b.ob@dots.example"), None);
+    }
+
+    #[test]
+    fn expired_bans_are_removed() {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(10);
+        let mut bans = bans(&["192.0.2.0/24", "alice"]);
+        bans.add(Ban {
+            expires_at: Some(now),
+            ..ban(3, "192.0.2.0/24")
+        });
+        assert_eq!(at(&bans, "192.0.2.1"), Some(3));
+        assert!(bans.on_address("192.0.2.1".parse().unwrap(), now).is_none());
+        assert!(bans.expire(now) && !bans.expire(now));
+        assert_eq!(bans.count(Timestamp::UNIX_EPOCH), 1);
+    }
+}

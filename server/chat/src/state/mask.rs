@@ -1,0 +1,178 @@
+//! Masks with `*` and `?`, and the entries of channel lists.
+
+pub use rookery_protocol::glob::{is_pattern as is_mask, matches};
+
+use crate::state::user::User;
+
+/// The first character of extended masks (`EXTBAN`).
+pub const EXTENDED: char = '~';
+/// Matches users by account: `~a:alice` (`ACCOUNTEXTBAN`).
+pub const ACCOUNT: char = 'a';
+/// Like the mask that follows, but only prevents speaking: `~m:alice!*@*`.
+pub const MUTE: char = 'm';
+
+/// A mask in a channel list.
+#[derive(Clone, Debug)]
+pub struct Mask {
+    /// The whole mask, as it is listed.
+    text: Box<str>,
+    mutes: bool,
+    /// In lower case, for comparison.
+    pattern: Pattern,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Pattern {
+    /// `nick!user@host`.
+    Source(Box<str>),
+    Account(Box<str>),
+}
+
+/// A user in the form that masks are compared with.
+pub struct Subject {
+    source: String,
+    account: Option<String>,
+}
+
+impl Subject {
+    pub fn new(user: &User) -> Self {
+        let account = user
+            .identity
+            .as_ref()
+            .map(|identity| identity.name.folded().to_owned());
+        Self {
+            source: user.source.to_lowercase(),
+            account,
+        }
+    }
+}
+
+impl Mask {
+    /// Parses a mask and completes it: `alice` becomes `alice!*@*`, `user@host` becomes
+    /// `*!user@host`. Returns `None` for an unknown kind of extended mask.
+    pub fn new(given: &str) -> Option<Self> {
+        let Some((kind, rest)) = given
+            .strip_prefix(EXTENDED)
+            .and_then(|given| given.split_once(':'))
+        else {
+            let text = complete(given);
+            return Some(Self {
+                mutes: false,
+                pattern: Pattern::Source(text.to_lowercase().into()),
+                text: text.into(),
+            });
+        };
+        let mask = match kind
+            .chars()
+            .next()
+            .filter(|letter| kind.len() == letter.len_utf8() && !rest.is_empty())?
+        {
+            ACCOUNT => Self {
+                text: rest.into(),
+                mutes: false,
+                pattern: Pattern::Account(rest.to_lowercase().into()),
+            },
+            MUTE => Self {
+                mutes: true,
+                ..Self::new(rest).filter(|inner| !inner.mutes)?
+            },
+            _ => return None,
+        };
+        Some(Self {
+            text: format!("{EXTENDED}{kind}:{}", mask.text).into(),
+            ..mask
+        })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it only prevents speaking.
+    pub fn mutes(&self) -> bool {
+        self.mutes
+    }
+
+    /// Whether the masks are equal, ignoring case.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.mutes == other.mutes && self.pattern == other.pattern
+    }
+
+    /// Whether it covers the user.
+    pub fn covers(&self, subject: &Subject) -> bool {
+        match &self.pattern {
+            Pattern::Source(pattern) => matches(pattern, &subject.source),
+            Pattern::Account(pattern) => subject
+                .account
+                .as_deref()
+                .is_some_and(|account| matches(pattern, account)),
+        }
+    }
+}
+
+fn complete(given: &str) -> String {
+    let (nick, rest) = match given.split_once('!') {
+        Some((nick, rest)) => (nick, Some(rest)),
+        None if given.contains('@') => ("*", Some(given)),
+        None => (given, None),
+    };
+    let (user, host) = rest.map_or(("*", "*"), |rest| {
+        rest.split_once('@').unwrap_or((rest, "*"))
+    });
+    let part = |part: &str| {
+        if part.is_empty() {
+            "*".to_owned()
+        } else {
+            part.to_owned()
+        }
+    };
+    format!("{}!{}@{}", part(nick), part(user), part(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_completed() {
+        let complete = |given: &str| {
+            Mask::new(given)
+                .map(|mask| mask.as_str().to_owned())
+                .unwrap_or_default()
+        };
+        assert_eq!(complete("bob"), "bob!*@*");
+        assert_eq!(complete("u@h"), "*!u@h");
+        assert_eq!(complete("bob!u"), "bob!u@*");
+        assert_eq!(complete("bob!@"), "bob!*@*");
+        assert_eq!(complete("b*!u@h"), "b*!u@h");
+        assert_eq!(complete("~a:Bob"), "~a:Bob");
+        assert_eq!(complete("~m:bob"), "~m:bob!*@*");
+        assert_eq!(complete("~m:~a:bob"), "~m:~a:bob");
+        assert_eq!(complete("~bob"), "~bob!*@*", "no colon, no kind");
+        for bad in [
+            "~x:bob",
+            "~:bob",
+            "~aa:bob",
+            "~a:",
+            "~m:",
+            "~m:~m:bob",
+            "~m:~x:bob",
+        ] {
+            assert_eq!(complete(bad), "", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mask_covers_sources_or_accounts() {
+        let covers = |mask: &str, account: Option<&str>| {
+            let subject = Subject {
+                source: "bob!~u@host".to_owned(),
+                account: account.map(str::to_owned),
+            };
+            Mask::new(mask).is_some_and(|mask| mask.covers(&subject))
+        };
+        assert!(covers("BOB", None) && covers("~m:*!~U@*", None));
+        assert!(covers("~a:Bob", Some("bob")) && covers("~m:~a:b*", Some("bob")));
+        assert!(!covers("~a:bob", None) && !covers("~a:bob", Some("bobby")));
+    }
+}
