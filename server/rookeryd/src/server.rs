@@ -26,8 +26,6 @@ use rookery_base::mail::Mailer;
 use rookery_base::metrics::METRICS;
 use rookery_base::rates::Rates;
 use rookery_chat::AdmissionPolicy;
-use rookery_chat::AdmissionPolicy;
-use rookery_chat::Bans;
 use rookery_chat::Bans;
 use rookery_chat::Chat;
 use rookery_chat::request::{AddBan, EndAll};
