@@ -116,7 +116,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                     Ok(0) => return Err(ConnectionError::Closed),
                     Ok(read) => self.take(read),
                     // The connection closed without a TLS close_notify, as when a process dies.
-                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(ConnectionError::Closed),
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                        return Err(ConnectionError::Closed);
+                    }
                     Err(error) => return Err(ConnectionError::Broken(error)),
                 }
             }

@@ -49,7 +49,7 @@ pub trait FrontEnd {
     fn quit(&mut self, reason: Option<String>);
 
     /// Shows which messages got no receipt before the connection was lost or time ran out. They may
-    /// have been delivered all the same.
+    /// have been delivered nevertheless.
     fn show_unconfirmed(&mut self, lost: &[Sent]) {
         for sent in lost {
             if let Sent::Text { target, text } = sent {

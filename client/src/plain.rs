@@ -172,7 +172,7 @@ impl<W: Write + 'static> PlainChat<W> {
                 Phase::SigningIn | Phase::Closing => false,
                 Phase::AwaitingCode => true,
                 Phase::Chatting => self.quitting.is_none() && self.receipts.has_room(),
-                // Lines of a script wait for the connection; a person is told that there is none.
+                // Lines of a script wait for the connection; a person sees an error.
                 Phase::Reconnecting => self.stdin.is_terminal(),
             };
             let deadline = self.receipts.deadline();
@@ -333,7 +333,7 @@ impl<W: Write + 'static> PlainChat<W> {
         }
     }
 
-    /// Gives up all outstanding receipts, and shows which messages they were for.
+    /// Abandons all outstanding receipts, and shows which messages they were for.
     fn give_up_receipts(&mut self) -> io::Result<()> {
         let lost = self.receipts.drain();
         self.show_unconfirmed(&lost);

@@ -351,7 +351,7 @@ impl Reconnector {
         self.stage = Stage::Disconnected;
         match over {
             SessionEnd::Exit(exit) => Event::Exit(exit),
-            // Before the first sign-in, the user is told and decides whether to try again.
+            // Before the first sign-in, the user sees the error and decides whether to try again.
             SessionEnd::Lost(why) if !self.admitted => Event::Exit(Exit::Failed(why)),
             SessionEnd::Lost(why) => Event::Lost(why),
         }

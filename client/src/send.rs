@@ -37,7 +37,7 @@ enum Source {
 }
 
 impl Source {
-    /// Waits for the next line; for ever if there is none to wait for.
+    /// Waits for the next line, or forever if there is none to wait for.
     async fn next(&mut self) -> StdinEvent {
         match self {
             Self::Given => std::future::pending().await,
@@ -118,7 +118,8 @@ pub async fn run(
             },
             () = interrupt.wait() => sender.fail("interrupted".to_owned()),
             () = tokio::time::sleep_until(deadline.unwrap_or(give_up_at)), if deadline.is_some() => {
-                sender.fail(format!("no answer from the server within {} seconds", PATIENCE.as_secs()));
+                let seconds = PATIENCE.as_secs();
+                sender.fail(format!("no answer from the server within {seconds} seconds"));
             }
         }
     }

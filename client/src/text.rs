@@ -61,8 +61,8 @@ pub fn formatted(text: &str) -> Vec<(Format, String)> {
     pieces(text, &mut Format::default(), false)
 }
 
-/// The same for whoever types it: each code is seen, as a letter that stands out. `format` is what
-/// holds at the beginning, and at the end.
+/// Formats text for the person who is typing it: each formatting code is shown as a highlighted
+/// letter. `format` is the format at the start, and is updated to that at the end.
 pub fn marked(text: &str, format: &mut Format) -> Vec<(Format, String)> {
     pieces(text, format, true)
 }

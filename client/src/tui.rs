@@ -383,7 +383,7 @@ fn is_control(input: &Input, letter: char) -> bool {
         if *code == wanted && *modifiers == KeyModifiers::CONTROL)
 }
 
-/// Returns the next event; waits for ever while it is not known who signs in.
+/// Returns the next event; waits forever while it is not known who signs in.
 async fn next_event(server: &mut Option<Reconnector>) -> Event {
     match server {
         Some(server) => server.next().await,

@@ -119,7 +119,7 @@ async fn pauses_between_guesses_grow_and_end() {
     assert_eq!(
         login(PASSWORD).await.status,
         202,
-        "the admin is not locked out for ever"
+        "the admin is not locked out forever"
     );
 }
 

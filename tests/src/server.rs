@@ -66,7 +66,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Gives the server a clock that can be set (libfaketime), so that no test waits for days.
+    /// Runs the server with a clock that can be set (libfaketime), so that no test waits for days.
     #[must_use]
     pub fn with_clock(self) -> Self {
         fs::write(self.path(CLOCK), "+0s\n").unwrap();

@@ -3,8 +3,8 @@
 //!
 //! A buffer knows where messages may be missing ([`Gap`](super::buffer::Gap)). A gap is requested
 //! when someone looks at it, or at once after a reconnection; the current conversation comes first.
-//! Only one query is outstanding at a time, so that an answer can be told from its predecessor's
-//! and the server is not flooded.
+//! Only one query is outstanding at a time, so that answers cannot be confused and the server is
+//! not flooded.
 
 use std::collections::VecDeque;
 

@@ -110,9 +110,10 @@ fn our_nick_as_a_word_of_its_own_mentions_us() {
 fn quits_and_new_nicks_name_the_channels_we_share() {
     let mut model = model(&[":me!m@h JOIN #ops", ":bob!b@h JOIN #ops"]);
     let events = take(&mut model, ":bob!b@h NICK rob");
-    assert!(
-        matches!(&events[..], [EventKind::NickChanged { channels, .. }] if *channels == [channel("#ops")])
-    );
+    assert!(matches!(
+        &events[..],
+        [EventKind::NickChanged { channels, .. }] if *channels == [channel("#ops")]
+    ));
     let events = take(&mut model, ":rob!b@h QUIT :bye");
     assert!(
         matches!(&events[..], [EventKind::Quit { channels, .. }] if *channels == [channel("#ops")])

@@ -16,7 +16,7 @@ pub trait Window {
     /// Returns the time by which windows are compared: the smallest is removed first.
     fn latest(&self) -> Timestamp;
 
-    /// Whether the window has no effect any more.
+    /// Whether the window no longer has any effect.
     fn is_over(&self, now: Timestamp) -> bool;
 }
 

@@ -47,7 +47,7 @@ pub struct Engine {
     /// The policy by which the chat port refuses connections before they reach the core.
     pub admission_policy: watch::Receiver<Arc<AdmissionPolicy>>,
     /// The core's task and the committer's. Neither ends while a way into the core is open; if one
-    /// does all the same, the server cannot go on.
+    /// does anyway, the server cannot go on.
     pub tasks: JoinSet<()>,
 }
 

@@ -94,9 +94,9 @@ impl Store {
         self.needs_scrub
     }
 
-    /// Empties the write-ahead log, so that deleted text is gone from the disk; in the database file
-    /// itself, `secure_delete` has overwritten it with zeros. While other connections read, part of
-    /// the log may have to stay; [`Self::needs_scrub`] then remains true.
+    /// Empties the write-ahead log, so that deleted text is gone from the disk; in the database
+    /// file itself, `secure_delete` has overwritten it with zeros. While other connections read,
+    /// part of the log may have to stay; [`Self::needs_scrub`] then remains true.
     pub fn scrub(&mut self) -> Result<()> {
         self.connection.busy_timeout(Duration::ZERO)?;
         let busy = self
@@ -172,8 +172,8 @@ impl Drop for OpenTransaction<'_> {
     }
 }
 
-/// Creates the file, readable by its owner only; the files that SQLite creates beside it inherit its
-/// mode.
+/// Creates the file, readable by its owner only; the files that SQLite creates beside it inherit
+/// its mode.
 fn create_file(file: &Path) -> Result<()> {
     if let Some(folder) = file.parent() {
         DirBuilder::new()
@@ -214,8 +214,8 @@ fn unopened(file: &Path, reason: impl Display) -> StoreError {
     }
 }
 
-/// Switches to write-ahead logging, which lets readers read while the writer writes. SQLite does not
-/// wait when two processes switch at the same time, so this retries until [`BUSY_TIMEOUT`].
+/// Switches to write-ahead logging, which lets readers read while the writer writes. SQLite does
+/// not wait when two processes switch at the same time, so this retries until [`BUSY_TIMEOUT`].
 fn enable_write_ahead_log(connection: &Connection) -> Result<()> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {

@@ -58,7 +58,7 @@ impl App {
         self.last_highlight = Some((highlight.conversation, highlight.nick));
     }
 
-    /// Whether someone looks at the screen, as far as can be told.
+    /// Whether someone seems to be looking at the screen.
     fn is_present(&self) -> bool {
         self.focused != Some(false) && self.now.duration_since(self.active_at) < IDLE
     }

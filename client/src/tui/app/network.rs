@@ -101,7 +101,7 @@ impl App {
         self.receipts.deadline()
     }
 
-    /// Gives up receipts that are overdue.
+    /// Abandons receipts that are overdue.
     pub fn expire_receipts(&mut self, now: Instant) {
         let lost = self.receipts.expire(now);
         self.give_up(&lost);

@@ -1,6 +1,6 @@
 //! Client certificates on the chat port: optional, and any certificate is accepted.
 //!
-//! TLS proves that the client has the certificate's private key. To whom the certificate belongs is
+//! TLS proves that the client has the certificate's private key. Which account it belongs to is
 //! decided by the accounts, which know its fingerprint.
 
 use rustls::client::danger::HandshakeSignatureValid;

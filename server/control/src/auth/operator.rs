@@ -23,7 +23,7 @@ use rookery_store::{Durability, Result as StoreResult, Store};
 /// How long after a sign-in its session may change who has access.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
-/// Why a session ended whose admin is not the one who signed in any more.
+/// The reason given when a session ends because its admin has changed since signing in.
 const CHANGED: &str = "the admin was removed, or has another password, role or factor";
 
 /// An [`Operator`] whose role is at least that of `P`. As an extractor, it is the only way to an

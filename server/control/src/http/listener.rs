@@ -33,7 +33,7 @@ const CONNECTIONS_PER_NETWORK: usize = 16;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time for the head of a request. A connection without a request ends after it as well.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// The maximum age of a connection, however busy, so that none occupies a place for ever.
+/// The maximum age of a connection, however busy, so that none occupies a place forever.
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
 /// The time for the answer that is in progress at that age.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(45);

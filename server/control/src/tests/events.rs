@@ -219,7 +219,7 @@ async fn only_the_requested_events_are_sent() {
     );
 
     for (options, part) in [
-        ("?kinds=kick", "no events of the kind"),
+        ("?kinds=kick", "kind of event"),
         ("?kind=audit", "unknown field"),
     ] {
         let reply = plane.get(&token, &format!("/v1/events{options}")).await;

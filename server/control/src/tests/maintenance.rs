@@ -29,7 +29,7 @@ async fn during_maintenance_new_sessions_are_refused_and_existing_ones_stay() {
     );
     for name in ["bob", "alice"] {
         let Admission::Closed { reason } = plane.admission(name).await else {
-            panic!("{name} is let in")
+            panic!("{name} is admitted")
         };
         assert_eq!(reason, "The server is closed for maintenance: moving house");
     }

@@ -1,4 +1,4 @@
--- Times are milliseconds since 1970, UTC. "folded" is the form by which names and emails are compared.
+-- Times are milliseconds since 1970, UTC. Names and emails are compared in their "folded" form.
 
 CREATE TABLE accounts (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -23,7 +23,7 @@ CREATE TABLE credentials (
 ) STRICT;
 CREATE INDEX credentials_by_account ON credentials (account);
 
--- The number of a ban that was lifted is never given again: AUTOINCREMENT.
+-- AUTOINCREMENT, so that the number of a lifted ban is never reused.
 CREATE TABLE bans (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     target        TEXT NOT NULL,
@@ -34,12 +34,13 @@ CREATE TABLE bans (
     expires_at    INTEGER
 ) STRICT;
 
--- History. Every message pays for each column and index, so what repeats is written once, in places and authors, and
--- rows of those are never deleted. For the same reason no foreign keys point to them.
+-- History. Every message pays for each column and index, so what repeats is stored once, in places
+-- and authors, whose rows are never deleted. For the same reason no foreign keys refer to them.
 
--- A channel, or two users: the one with the smaller folded nick first. The second is empty for a channel. The folded
--- nick of a guest begins with *, which no nick holds: whoever registers it later is somebody else. Events
--- are in a place of their own, whose folded names begin with !.
+-- A channel, or two users, the one with the smaller folded nick first. The second is empty for a
+-- channel. The folded nick of a guest begins with *, which no nick contains, because a user who
+-- registers the nick later is another person. Events are in a place of their own, whose folded names
+-- begin with !.
 CREATE TABLE places (
     id            INTEGER PRIMARY KEY,
     first         TEXT NOT NULL,
@@ -58,8 +59,8 @@ CREATE TABLE authors (
     UNIQUE (account, source)
 ) STRICT;
 
--- In the order of id everything was said. Both indexes grow at their ends (of each place; of this run of the server),
--- which keeps the pages that a commit touches few.
+-- Ids are in the order of the messages. Both indexes grow at their ends (of each place; of this run
+-- of the server), so that a commit touches few pages.
 CREATE TABLE history (
     id      INTEGER PRIMARY KEY,
     place   INTEGER NOT NULL,
@@ -96,7 +97,7 @@ CREATE TABLE audit (
     hash     BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 
--- What was last written to each CSV window.
+-- What was last written to each CSV file.
 CREATE TABLE windows (
     name    TEXT PRIMARY KEY,
     content TEXT NOT NULL

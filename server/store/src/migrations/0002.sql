@@ -1,7 +1,8 @@
--- What an admin may do, and the factors beside password and mailed code.
+-- Roles, and factors beside password and mailed code.
 
-ALTER TABLE admins ADD COLUMN role TEXT NOT NULL DEFAULT 'owner' CHECK (role IN ('owner', 'moderator', 'auditor'));
--- Until when a password that its admin did not choose is good.
+ALTER TABLE admins ADD COLUMN role TEXT NOT NULL DEFAULT 'owner'
+    CHECK (role IN ('owner', 'moderator', 'auditor'));
+-- When a password that its admin did not choose expires.
 ALTER TABLE admins ADD COLUMN initial_until INTEGER;
 
 -- Authenticator apps. The app has the same secret, so it cannot be a hash.
@@ -13,7 +14,7 @@ CREATE TABLE authenticators (
     required    INTEGER NOT NULL DEFAULT 0 CHECK (required IN (0, 1))
 ) STRICT;
 
--- SHA-256 of codes of 120 random bits; a row goes when its code is used.
+-- SHA-256 of codes of 120 random bits; a row is deleted when its code is used.
 CREATE TABLE recovery_codes (
     admin INTEGER NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
     hash  BLOB NOT NULL CHECK (length(hash) = 32),

@@ -1,7 +1,7 @@
--- Why an admin has disabled the account; NULL for one that is open.
+-- Why an admin has disabled the account; NULL if it is enabled.
 ALTER TABLE accounts ADD COLUMN disabled TEXT;
 
--- The names of accounts that were deleted. What was said under them stays, so nobody else may have them.
+-- The names of deleted accounts. Their messages remain, so the names are not available to others.
 CREATE TABLE retired_names (
     folded   TEXT PRIMARY KEY,
     skeleton TEXT NOT NULL

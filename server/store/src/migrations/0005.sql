@@ -1,5 +1,6 @@
--- Up to when a device has heard everything; NULL for one that was never here. A device is a credential, or an account for
--- all that sign in to it without one. Whoever is here hears everything.
+-- Up to when a device has received everything; NULL for one that never connected. A device is a
+-- credential, or the account itself for all clients that sign in without one. A connected device
+-- receives everything.
 ALTER TABLE accounts ADD COLUMN heard_until INTEGER;
 ALTER TABLE accounts ADD COLUMN is_here INTEGER NOT NULL DEFAULT 0 CHECK (is_here IN (0, 1));
 ALTER TABLE credentials ADD COLUMN heard_until INTEGER;

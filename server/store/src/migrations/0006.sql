@@ -1,5 +1,5 @@
--- The accounts that are somebody in a channel whenever they come; in the order of id they were added. By name: there need
--- not be such an account yet.
+-- The access list of each channel, in the order of id. By name, because the account need not exist
+-- yet.
 CREATE TABLE channel_access (
     id             INTEGER PRIMARY KEY,
     channel        INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,

@@ -1,4 +1,5 @@
--- The email becomes optional. Other tables refer to this one; it is made anew while foreign keys are off.
+-- The email becomes optional. Other tables refer to this one, so it is recreated while foreign keys
+-- are off.
 CREATE TABLE new_accounts (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     name          TEXT NOT NULL,
@@ -16,12 +17,13 @@ CREATE TABLE new_accounts (
     CHECK ((email IS NULL) = (email_folded IS NULL))
 ) STRICT;
 INSERT INTO new_accounts
-    SELECT id, name, name_folded, name_skeleton, email, email_folded, password_hash, created_at, greeted, disabled,
-        heard_until, is_here, always_on
+    SELECT id, name, name_folded, name_skeleton, email, email_folded, password_hash, created_at, greeted,
+        disabled, heard_until, is_here, always_on
     FROM accounts;
--- No number is given again, not that of an account that is gone either.
+-- No number is reused, not even that of a deleted account.
 DELETE FROM sqlite_sequence WHERE name = 'new_accounts';
-INSERT INTO sqlite_sequence (name, seq) SELECT 'new_accounts', seq FROM sqlite_sequence WHERE name = 'accounts';
+INSERT INTO sqlite_sequence (name, seq)
+    SELECT 'new_accounts', seq FROM sqlite_sequence WHERE name = 'accounts';
 DROP TABLE accounts;
 ALTER TABLE new_accounts RENAME TO accounts;
 

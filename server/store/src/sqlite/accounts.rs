@@ -128,7 +128,11 @@ impl Store {
                 "WHERE name_folded > ?1 AND (instr(name_folded, ?2) > 0 OR instr(email_folded, ?2) > 0)
                  ORDER BY name_folded LIMIT ?3"
             ),
-            params![after.map_or("", AccountName::folded), search, i64::try_from(limit).unwrap_or(i64::MAX)],
+            params![
+                after.map_or("", AccountName::folded),
+                search,
+                i64::try_from(limit).unwrap_or(i64::MAX)
+            ],
             read,
         )
     }

@@ -49,8 +49,8 @@ fn unsigned(value: i64) -> Result<u64> {
     u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} as a time step")))
 }
 
-/// Folds the name as account names are folded. A name that no account could have belongs to no admin
-/// either, so it only has to differ from those that do.
+/// Folds the name as account names are folded. A name that no account could have belongs to no
+/// admin either, so it only has to differ from those that do.
 fn folded(name: &str) -> String {
     AccountName::parse(name).map_or_else(|_| name.to_lowercase(), |name| name.folded().to_owned())
 }

@@ -14,7 +14,8 @@ fn outcome_name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Reads an entry. The error for an invalid one names it, since other programs can write to the file.
+/// Reads an entry. The error for an invalid one names it, since other programs can write to the
+/// file.
 fn read(row: &Row<'_>) -> Result<AuditEntry> {
     let id: i64 = row.get(0)?;
     columns(row).map_err(|error| match error {

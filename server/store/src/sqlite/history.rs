@@ -72,8 +72,9 @@ const PLACES_AT_ONCE: i64 = 1000;
 /// Prefix of the folded nick of a guest; no nick contains it.
 pub(super) const GUEST: char = '*';
 
-/// Prefix of the folded names of a place where they stand for its events. Events are stored in a place
-/// of their own, so that a page of messages does not have to skip them, however many there are.
+/// Prefix of the folded names of a place where they stand for its events. Events are stored in a
+/// place of their own, so that a page of messages does not have to skip them, however many there
+/// are.
 pub(super) const EVENTS: char = '!';
 
 /// Returns the two names of a place as written and as compared, the smaller first. The second is
@@ -134,8 +135,8 @@ fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Opt
     Ok([number(false)?, number(true)?])
 }
 
-/// Returns the cached number of that pair, or the one that `look_up` returns. `one` contains no space,
-/// so the key is unambiguous.
+/// Returns the cached number of that pair, or the one that `look_up` returns. `one` contains no
+/// space, so the key is unambiguous.
 fn number(
     known: &mut HashMap<String, i64, foldhash::fast::RandomState>,
     key: &mut String,
@@ -213,7 +214,8 @@ impl Store {
         let next = find(&self.connection, sql, [first, PLACES_AT_ONCE], |row| {
             Ok(row.get(0)?)
         })?;
-        // Place by place, so that the index finds what has expired even if the clock was once wrong.
+        // Place by place, so that the index finds what has expired even if the clock was once
+        // wrong.
         let gone = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (

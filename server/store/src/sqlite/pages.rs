@@ -281,8 +281,8 @@ pub(super) fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
     Ok(((row.get(0)?, row.get(1)?), entry))
 }
 
-/// Returns where a message was said. In a conversation it came from the account, from the guest that
-/// the source names, or from the server.
+/// Returns where a message was said. In a conversation it came from the account, from the guest
+/// that the source names, or from the server.
 fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
         return Ok(Place::Channel(parsed(row, 8)?));

@@ -135,7 +135,10 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Presence>> {
     )?;
     let with_channels = presences.into_iter().map(|presence| {
         let sql = "SELECT channel, joined_at, modes FROM presence_channels WHERE account = ?1 ORDER BY place";
-        Ok(Presence { channels: list(connection, sql, [presence.account.0], read_membership)?, ..presence })
+        Ok(Presence {
+            channels: list(connection, sql, [presence.account.0], read_membership)?,
+            ..presence
+        })
     });
     with_channels.collect()
 }

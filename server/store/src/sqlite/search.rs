@@ -1,5 +1,5 @@
-//! Operators' search of channel messages. A search reads a bounded number of messages and says where
-//! it stopped, so that one that finds little takes many short reads instead of a long one.
+//! Operators' search of channel messages. A search reads a bounded number of messages and says
+//! where it stopped, so that one that finds little takes many short reads instead of a long one.
 
 #[cfg(test)]
 mod tests;
