@@ -1,4 +1,4 @@
-//! What is shown over the conversation, or takes the keys away from it.
+//! Overlays: what is drawn over the conversation or captures the keyboard.
 
 use super::editor::Editor;
 use super::password::PasswordChange;

@@ -2,7 +2,7 @@
 //! `.eml` files into a folder.
 //!
 //! The caller never waits: [`Mailer::send`] returns at once, and the caller may follow the
-//! [`MailState`]. A mail is tried again after a transient failure until it is of no use any longer.
+//! [`MailState`]. A mail is tried again after a transient failure until it expires.
 //! Mails wait in memory only, so a restart loses them; all of them are short-lived codes and
 //! notices that a user or operator can ask for again.
 //!

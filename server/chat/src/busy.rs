@@ -1,5 +1,4 @@
-//! What is busy: which channels and users sent the most messages in the last minute, and whose
-//! sessions lag.
+//! Finds the busiest channels and users of the last minute, and the owners of slow sessions.
 
 use std::cmp::Reverse;
 

@@ -1,5 +1,5 @@
-//! What the handling of one event works with: the state, the time, the outputs, and the ways to
-//! send something.
+//! The context in which one event is handled: the state, the time, the outputs, and the ways to send
+//! something.
 //!
 //! This module decides how a line reaches its receivers, never whether it should be sent.
 

@@ -1,5 +1,5 @@
-//! Leads each message of a session to the handler of its command, and each page of history to the
-//! feature that requested it.
+//! Dispatches each message to its command's handler, and each page of history to the feature that
+//! requested it.
 
 use rookery_protocol::Message;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;

@@ -1,4 +1,4 @@
-//! What enters the core and what leaves it.
+//! The core's inputs ([`Event`]) and outputs ([`Output`]).
 
 use std::borrow::Cow;
 use std::net::SocketAddr;

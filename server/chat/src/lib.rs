@@ -9,12 +9,12 @@
 //! Whatever has to wait happens outside and returns as an event: a page of history is requested
 //! with [`Output::Fetch`] and arrives as [`Event::Fetched`]; signing in happens in the accounts
 //! crate and ends in [`Event::Admit`] or [`Event::SignIn`]. A message that is stored leaves as
-//! [`Output::Store`], whose deliveries the engine releases once the message is on disk.
+//! [`Output::Store`], whose deliveries the engine makes once the message is on disk.
 //!
-//! # The way of a message
+//! # The path of a message
 //!
 //! [`Chat::handle`] → `dispatch::command` → `features::find` → the handler of the command,
-//! such as `features::messages::privmsg` → `Context::send` and its kin, or an [`Output`].
+//! such as `features::messages::privmsg` → `Context::send` and related methods, or an [`Output`].
 //!
 //! # Layers
 //!

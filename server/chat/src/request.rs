@@ -263,7 +263,7 @@ pub struct Emptied {
     pub members: Vec<Nick>,
 }
 
-/// How much there is of everything.
+/// Counts of users, sessions, channels and bans.
 #[derive(Debug)]
 pub struct Counts {
     /// Users who are present.

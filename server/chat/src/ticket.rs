@@ -1,10 +1,10 @@
 //! Typed tickets: how the core replies to those who ask it something.
 //!
 //! An event that wants a reply carries a [`Ticket<T>`], where `T` is the type of the reply. The
-//! core replies by spending the ticket ([`Ticket::answer`]), at once or in a later event; the
+//! core replies by consuming the ticket ([`Ticket::answer`]), at once or in a later event; the
 //! compiler refuses a reply of another type and a second reply to one ticket. What leaves the core
 //! is an [`Answer`]: the ticket beside the reply, as plain data. Who waits for it, and how it gets
-//! there, is not the core's business.
+//! there, is outside the scope of the core.
 
 use std::marker::PhantomData;
 

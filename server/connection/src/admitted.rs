@@ -67,8 +67,8 @@ impl Session {
         }
     }
 
-    /// Waits for the next event, and meanwhile tells the client what becomes of a mail that was
-    /// sent for its sign-in.
+    /// Waits for the next event, and meanwhile notifies the client of the delivery of a mail that
+    /// was sent for its sign-in.
     async fn next_or_mail_notice(
         &mut self,
         sign_in: &mut SignIn,

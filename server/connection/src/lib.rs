@@ -1,4 +1,4 @@
-//! The chat port: accepts connections, and carries each from its TLS handshake to its end.
+//! The chat port: accepts connections and serves each from its TLS handshake until it closes.
 //!
 //! It owns sockets, framing, flood control and timeouts. A connection goes through `listener` (TCP,
 //! TLS and, for browsers, WebSocket), becomes a `session`, passes the `handshake` and is then

@@ -1,12 +1,13 @@
 //! Makes what the core decides durable, and only then lets anyone see it.
 //!
-//! **Group commit.** The core's effects come in batches. While one transaction is on its way to the
-//! disk, the batches that follow gather; all of them then become the next transaction. A busy
-//! server so commits many messages at once, and a quiet one commits each message immediately.
+//! **Group commit.** The core's outputs arrive in batches. While one transaction is being written,
+//! later batches accumulate, and all of them become the next transaction. Under load, many messages
+//! are committed together; on a quiet server, each message is committed immediately. What a commit
+//! survives (a crash of the server, or also a power loss) is set by `history.sync`.
 //!
 //! **Order.** Effects are applied in the order in which the core decided them, and none before the
 //! transaction of its group has ended. A client therefore never receives a message, nor a caller a
-//! reply, before what it follows from is on disk: seen means stored.
+//! reply, before the change that caused it is on disk: seen means stored.
 //!
 //! **Failure.** A group is stored as a whole or not at all. If it cannot be stored, its messages
 //! are delivered to nobody and their senders receive a refusal. Changes of state (channels,

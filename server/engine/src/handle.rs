@@ -1,7 +1,7 @@
-//! The ways into the core: one for sessions, one for operators, and one back for what was read.
+//! Handles to the core: for sessions, for operators, and for the results of reading history.
 //!
 //! All of them lead into one queue, which the core's task empties. [`CoreHandle`] is what the chat
-//! port holds: it admits a session, signs it in, and brings the core what the session sends. It has
+//! port holds: it admits a session, signs it in, and forwards what the session sends. It has
 //! no way to make a request of an operator. Those go through [`OperatorPort`]. Only
 //! [`start`](crate::start) returns one, for the core that it starts, and nothing else leads to it:
 //! `rookeryd` hands it to the control plane and to the probes.

@@ -1,4 +1,4 @@
-//! Reads history for the core, outside of it, and sends it back what was found.
+//! Reads history on behalf of the core and returns the result as an event.
 //!
 //! The core never waits for the store: it asks for a page with [`Output::Fetch`] and goes on. What
 //! was found returns as [`Event::Fetched`].

@@ -1,7 +1,7 @@
 //! Drives the core: the ways into it, the task that runs it, the committer that makes its decisions
 //! durable before anyone sees them, the reader of history, and the send queue of each session.
 //!
-//! A message takes this way, from file to file:
+//! The path of a message through the modules:
 //!
 //! ```text
 //! handle::CoreHandle -> core_task -> rookery_chat::Chat::handle -> committer -> sendq::Sendq

@@ -1,4 +1,4 @@
-//! The settings of the core, out of the config.
+//! Derives the core's settings from the configuration.
 
 use rookery_base::config::Config;
 use rookery_chat::event::Settings;

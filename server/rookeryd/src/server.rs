@@ -1,5 +1,5 @@
-//! Starts every part of the server on top of those below it, reloads while they run, and stops them
-//! in order.
+//! Starts the parts of the server in the order of their dependencies, reloads while they run, and
+//! stops them in order.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

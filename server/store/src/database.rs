@@ -1,7 +1,7 @@
 //! The handle to the database: one thread owns the writing connection, others read beside it.
 //!
 //! Blocking SQLite on threads of its own costs a fraction of an asynchronous layer, and one writer
-//! makes "check, then write" in one job safe without locks. A job that panics ends alone.
+//! makes "check, then write" in one job safe without locks. A panic fails only its own job.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a device received last, and what a session still has to be sent of what its device missed.
+//! The last position that a device has received, and the missed messages still to be sent to it.
 
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;

@@ -40,9 +40,7 @@ impl TestPlane {
             |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
         eventually("the mails", || {
             let mails = self.mails();
-            let codes = mails
-                .iter()
-                .filter(|mail| mail.contains("is making the account"));
+            let codes = mails.iter().filter(|mail| mail.contains("VERIFY"));
             let codes: Vec<String> = codes
                 .filter_map(|mail| mail.lines().find(is_code))
                 .map(str::to_owned)

@@ -1,4 +1,4 @@
-//! Credentials: what opens an account besides its password.
+//! Credentials of accounts other than the password.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};

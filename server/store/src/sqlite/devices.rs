@@ -1,4 +1,4 @@
-//! Up to when each device has received everything: columns of accounts and credentials.
+//! The last position that each device has received: columns of accounts and credentials.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};

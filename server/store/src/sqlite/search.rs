@@ -141,7 +141,7 @@ fn channels(connection: &Connection) -> Result<HashSet<i64>> {
         .collect())
 }
 
-/// Matches everything the account of that name was shown as, and guests with that nick.
+/// Matches every author entry of the account of that name, and guests with that nick.
 fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
     let mut numbers = HashSet::new();
     let mut statement = connection.prepare_cached("SELECT id, account, source FROM authors")?;
@@ -167,7 +167,7 @@ fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
     Ok(numbers)
 }
 
-/// Returns the number from which on messages are of that time or later, if the clock ran straight.
+/// Returns the first number at or after that time, if the clock was monotonic.
 fn first_at(connection: &Connection, at: i64) -> Result<i64> {
     let bound = |sql| {
         find(connection, sql, [], |row| {
