@@ -7,7 +7,7 @@ use crate::ids::SessionId;
 use crate::request::{Busy, BusyChannel, BusyUser, Owner};
 
 /// Returns up to `most` busy channels and users, and the owners of the sessions.
-pub fn find_busiest(ctx: &Context<'_>, most: usize, sessions: &[SessionId]) -> Box<Busy> {
+pub fn find_busiest(ctx: &Context<'_>, most: usize, sessions: &[SessionId]) -> Busy {
     let now = ctx.now();
     let account =
         |identity: &Option<crate::ids::Identity>| identity.as_ref().map(|who| who.name.clone());
@@ -42,7 +42,7 @@ pub fn find_busiest(ctx: &Context<'_>, most: usize, sessions: &[SessionId]) -> B
             address: session.address,
         })
     });
-    Box::new(Busy {
+    Busy {
         users: ctx.state.user_count(),
         guests: ctx
             .state
@@ -54,7 +54,7 @@ pub fn find_busiest(ctx: &Context<'_>, most: usize, sessions: &[SessionId]) -> B
         busiest_channels: busiest_channels.collect(),
         busiest_users: busiest_users.collect(),
         owners: owners.collect(),
-    })
+    }
 }
 
 /// Returns those with the most messages, without those that have none. The order of equals is kept.

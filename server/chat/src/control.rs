@@ -99,7 +99,7 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
             ctx.answer(ticket, counts);
         }
         Asked::FindBusiest(ticket, FindBusiest { most, sessions }) => {
-            let busiest = busy::find_busiest(ctx, most, &sessions);
+            let busiest = Box::new(busy::find_busiest(ctx, most, &sessions));
             ctx.answer(ticket, busiest);
         }
         Asked::EndAll(ticket, EndAll { reason }) => end_all(ctx, ticket, reason),
@@ -176,8 +176,8 @@ pub fn publish_policy(ctx: &mut Context<'_>) {
         .push(Output::AdmissionPolicy(Arc::clone(&ctx.state.policy)));
 }
 
-/// Returns whom a ban of that target covers: an account with all its sessions, or the sessions
-/// from an address.
+/// Returns the sessions that a ban of the target covers: an account with all its sessions, or the
+/// sessions from an address.
 fn covered(ctx: &Context<'_>, target: &BanTarget) -> Vec<Hit> {
     let aliases = ctx.state.policy.bans.aliases();
     let hit = |user: &User| {

@@ -1,4 +1,4 @@
-//! The core, by events in and outputs out.
+//! Tests of the core from the outside: events go in, and outputs are compared.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,21 +8,21 @@ mod busy;
 mod capabilities;
 mod channels;
 mod control;
+mod events;
 mod every_command;
 mod free_nicks;
+mod harness;
 mod history;
 mod isupport;
 mod labels;
-mod lasting;
 mod markers;
 mod messages;
 mod metadata;
 mod modes;
 mod multiline;
 mod names;
-mod news;
 mod ownership;
-mod play;
+mod persistent_channels;
 mod playback;
 mod presence;
 mod random;

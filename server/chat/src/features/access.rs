@@ -277,8 +277,8 @@ fn refuse(ctx: &mut Context<'_>, caller: Caller, code: &str, context: &[&str], t
     ctx.fail(caller, "ACCESS", code, context, text);
 }
 
-/// Gives a user who has just signed in, or whose channel has just got an owner, the member modes of
-/// its account, and notifies the members.
+/// Sets the member modes of its account for a user who has just signed in, or whose channel has
+/// just got an owner, and notifies the members.
 pub fn apply_access(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
     let Some(channel) = ctx.state.channel(name) else {
         return;

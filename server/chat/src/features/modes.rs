@@ -171,7 +171,7 @@ struct Changing<'t, 'a> {
     name: ChannelName,
     /// What has changed.
     done: Vec<ModeChange>,
-    /// Whether the caller was told that it lacks permission.
+    /// Whether the reply that the caller lacks permission was sent.
     refused: bool,
     /// The lists that were sent, and unknown letters: each is answered once per line.
     answered: Vec<char>,

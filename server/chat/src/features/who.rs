@@ -157,7 +157,8 @@ fn in_channel<'t>(ctx: &'t Context<'_>, caller: Caller, name: &ChannelName) -> V
         .collect()
 }
 
-/// Returns the user of that nick, or those who match the mask and whom the caller may see.
+/// Returns the user with this nick, or the users that match the mask and are visible to the
+/// caller.
 fn by_mask<'t>(ctx: &'t Context<'_>, caller: Caller, asked: &str) -> Vec<Found<'t>> {
     if !mask::is_mask(asked) {
         return ctx

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::state::bans::Bans;
 
-/// Whom the server admits.
+/// The rules by which the server admits users.
 #[derive(Clone, Debug, Default)]
 pub struct AdmissionPolicy {
     pub bans: Bans,

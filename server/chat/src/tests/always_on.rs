@@ -1,9 +1,9 @@
-//! Users who stay while no session is connected.
+//! Users who stay present while no session is connected (always on).
 
 use rookery_protocol::{ChannelName, Nick};
 
-use super::lasting::restored;
-use super::play::*;
+use super::harness::*;
+use super::persistent_channels::restored;
 use crate::event::{Event, HistoryQuery, SessionId, Settings};
 use crate::request::{
     AddBan, Admission, CloseChannel, Emptied, EndAccount, EndAll, Ended, FindCovered, Kick,
@@ -12,62 +12,66 @@ use crate::request::{
 
 const AWAY: &str = "Nobody is at the keyboard just now";
 
-/// Alice, always on, and bob in a channel.
-fn together() -> (Play, SessionId, SessionId) {
-    let mut play = Play::new();
-    let (alice, bob) = (play.user("alice", ""), play.user("bob", "away-notify"));
-    play.send(alice, "SET always-on on");
-    play.channel("#x", &[alice, bob]);
-    (play, alice, bob)
+/// Returns a chat in which alice, who is always on, and bob are in a channel.
+fn together() -> (Harness, SessionId, SessionId) {
+    let mut harness = Harness::new();
+    let (alice, bob) = (
+        harness.user("alice", ""),
+        harness.user("bob", "away-notify"),
+    );
+    harness.send(alice, "SET always-on on");
+    harness.channel("#x", &[alice, bob]);
+    (harness, alice, bob)
 }
 
-fn whois(play: &mut Play, asker: SessionId) -> Vec<String> {
-    commands(&play.ask(asker, "WHOIS alice"))
+fn whois(harness: &mut Harness, asker: SessionId) -> Vec<String> {
+    commands(&harness.request(asker, "WHOIS alice"))
 }
 
-fn is_here(play: &mut Play, asker: SessionId) -> bool {
-    whois(play, asker).contains(&"311".to_owned())
+fn is_here(harness: &mut Harness, asker: SessionId) -> bool {
+    whois(harness, asker).contains(&"311".to_owned())
 }
 
-/// The chat after the server was stopped, or killed, with nobody connected.
-fn restart(play: &Play, settings: Settings) -> Play {
-    let mut next = Play::restored(settings, Vec::new(), restored(&play.kept));
-    next.now = play.now;
-    next.wait(60);
+/// Returns the chat after a restart, stopped or killed, with no session connected.
+fn restart(harness: &Harness, settings: Settings) -> Harness {
+    let mut next = Harness::restored(settings, Vec::new(), restored(&harness.persisted));
+    next.now = harness.now;
+    next.advance(60);
     next
 }
 
 #[test]
-fn the_user_stays_marked_as_away_and_finds_what_was_said() {
-    let (mut play, alice, bob) = together();
-    play.gone(alice);
+fn the_user_stays_marked_as_away_and_gets_missed_messages() {
+    let (mut harness, alice, bob) = together();
+    harness.disconnect(alice);
     assert_eq!(
-        play.heard(bob),
+        harness.received(bob),
         [format!(":alice!~alice@users.irc.test AWAY :{AWAY}")]
     );
     assert_eq!(
-        whois(&mut play, bob),
+        whois(&mut harness, bob),
         ["311", "319", "312", "301", "330", "317", "318"],
-        "nothing of a secure connection: there is none"
+        "no secure connection is reported: there is none"
     );
-    play.send(bob, "PRIVMSG #x :one");
-    let answer = play.ask(bob, "PRIVMSG alice :two");
+    harness.send(bob, "PRIVMSG #x :one");
+    let answer = harness.request(bob, "PRIVMSG alice :two");
     assert_eq!(answer, [format!(":irc.test 301 bob alice :{AWAY}")]);
-    play.send(bob, "MONITOR + alice");
-    assert_eq!(commands(&play.heard(bob)), ["730"], "it is online");
+    harness.send(bob, "MONITOR + alice");
+    assert_eq!(commands(&harness.received(bob)), ["730"], "it is online");
 
-    let (alice, _) = play.try_admit(Play::candidate(
+    let (alice, _) = harness.try_admit(Harness::candidate(
         "alice",
         Some(identity("alice")),
         "batch server-time",
     ));
-    let heard = play.heard(alice);
+    let received = harness.received(alice);
     assert!(
-        find(&heard, "JOIN").ends_with(" JOIN #x") && find(&heard, "353").ends_with(" :~alice bob")
+        find(&received, "JOIN").ends_with(" JOIN #x")
+            && find(&received, "353").ends_with(" :~alice bob")
     );
-    assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test AWAY"]);
-    play.library();
-    let missed = play.heard(alice).join("\n");
+    assert_eq!(harness.received(bob), [":alice!~alice@users.irc.test AWAY"]);
+    harness.answer_all_fetches();
+    let missed = harness.received(alice).join("\n");
     assert!(
         missed.contains(" PRIVMSG #x :one") && missed.contains(" PRIVMSG alice :two"),
         "{missed}"
@@ -75,25 +79,25 @@ fn the_user_stays_marked_as_away_and_finds_what_was_said() {
 }
 
 #[test]
-fn who_went_with_a_word_has_said_it_still() {
-    let (mut play, alice, bob) = together();
-    play.send(alice, "AWAY :on holiday");
-    play.forget();
-    play.send(alice, "QUIT :bye");
-    assert!(play.heard(bob).is_empty(), "no news");
-    assert!(play.ask(bob, "PRIVMSG alice :hi")[0].ends_with(" 301 bob alice :on holiday"));
-    let mut next = restart(&play, settings());
+fn a_quit_message_is_delivered_although_the_user_stays() {
+    let (mut harness, alice, bob) = together();
+    harness.send(alice, "AWAY :on holiday");
+    harness.clear_received();
+    harness.send(alice, "QUIT :bye");
+    assert!(harness.received(bob).is_empty(), "nothing has changed");
+    assert!(harness.request(bob, "PRIVMSG alice :hi")[0].ends_with(" 301 bob alice :on holiday"));
+    let mut next = restart(&harness, settings());
     let bob = next.user("bob", "");
-    assert!(next.ask(bob, "PRIVMSG alice :hi")[0].ends_with(" 301 bob alice :on holiday"));
+    assert!(next.request(bob, "PRIVMSG alice :hi")[0].ends_with(" 301 bob alice :on holiday"));
 }
 
 #[test]
 fn each_chooses_for_itself_and_the_config_for_the_others() {
-    let mut play = Play::with(Settings {
+    let mut harness = Harness::with(Settings {
         always_on: true,
         ..settings()
     });
-    let (alice, guest) = (play.user("alice", ""), play.guest("gus", ""));
+    let (alice, guest) = (harness.user("alice", ""), harness.guest("gus", ""));
     for (line, expected) in [
         ("SET", "always-on is on (the server's default): you stay"),
         (
@@ -107,32 +111,32 @@ fn each_chooses_for_itself_and_the_config_for_the_others() {
         ),
         ("SET always-on on", "always-on is on (your choice)"),
     ] {
-        let heard = play.ask(alice, line);
+        let received = harness.request(alice, line);
         assert!(
-            heard.len() == 1 && heard[0].contains(&format!(" NOTICE alice :{expected}")),
-            "{line}: {heard:?}"
+            received.len() == 1 && received[0].contains(&format!(" NOTICE alice :{expected}")),
+            "{line}: {received:?}"
         );
     }
-    assert!(play.ask(alice, "SET fly on")[0].contains(" FAIL SET UNKNOWN_SETTING fly :"));
+    assert!(harness.request(alice, "SET fly on")[0].contains(" FAIL SET UNKNOWN_SETTING fly :"));
     assert!(
-        play.ask(alice, "SET always-on maybe")[0]
+        harness.request(alice, "SET always-on maybe")[0]
             .contains(" FAIL SET INVALID_VALUE always-on maybe :")
     );
-    assert!(play.ask(guest, "SET")[0].contains(" FAIL SET ACCOUNT_REQUIRED :"));
+    assert!(harness.request(guest, "SET")[0].contains(" FAIL SET ACCOUNT_REQUIRED :"));
 
-    // The config lets go those who went by it.
-    let (carl, bob) = (play.user("carl", ""), play.user("bob", ""));
-    play.channel("#x", &[alice, carl, bob]);
-    play.gone(alice);
-    play.gone(carl);
-    play.forget();
-    play.event(Event::Reload(Box::new(settings())));
+    // The configuration no longer applies to those who follow it.
+    let (carl, bob) = (harness.user("carl", ""), harness.user("bob", ""));
+    harness.channel("#x", &[alice, carl, bob]);
+    harness.disconnect(alice);
+    harness.disconnect(carl);
+    harness.clear_received();
+    harness.event(Event::Reload(Box::new(settings())));
     assert_eq!(
-        play.heard(bob),
+        harness.received(bob),
         [":carl!~carl@users.irc.test QUIT :No longer always on"]
     );
-    assert!(is_here(&mut play, bob));
-    let names: Vec<String> = restored(&play.kept)
+    assert!(is_here(&mut harness, bob));
+    let names: Vec<String> = restored(&harness.persisted)
         .presences
         .iter()
         .map(|presence| presence.name.to_string())
@@ -141,40 +145,43 @@ fn each_chooses_for_itself_and_the_config_for_the_others() {
 }
 
 #[test]
-fn after_a_restart_the_user_is_where_it_was() {
-    let (mut play, alice, bob) = together();
-    play.channel("#y", &[bob, alice]);
+fn after_a_restart_the_user_is_in_its_channels() {
+    let (mut harness, alice, bob) = together();
+    harness.channel("#y", &[bob, alice]);
     for line in [
         "MODE alice +i",
         "SETNAME :Alice L.",
         "JOIN #left",
         "PART #left",
     ] {
-        play.send(alice, line);
+        harness.send(alice, line);
     }
-    play.send(bob, "MODE #y +v alice");
-    let at_work = play.now;
-    play.wait(60);
-    // The server is killed: nobody has left.
-    let mut next = restart(&play, settings());
+    harness.send(bob, "MODE #y +v alice");
+    let at_work = harness.now;
+    harness.advance(60);
+    // The server is killed: no user has left.
+    let mut next = restart(&harness, settings());
     let bob = next.user("bob", "");
     next.channel("#x", &[bob]);
     next.channel("#y", &[bob]);
-    let heard = next.ask(bob, "WHOIS alice");
-    assert!(find(&heard, "311").ends_with(":Alice L."), "{heard:?}");
-    assert!(find(&heard, "319").ends_with(":~#x +#y"), "{heard:?}");
-    assert!(find(&heard, "317").ends_with(&format!(
+    let received = next.request(bob, "WHOIS alice");
+    assert!(
+        find(&received, "311").ends_with(":Alice L."),
+        "{received:?}"
+    );
+    assert!(find(&received, "319").ends_with(":~#x +#y"), "{received:?}");
+    assert!(find(&received, "317").ends_with(&format!(
         " {} :seconds idle, signon time",
         START.as_second()
     )));
     next.send(bob, "PRIVMSG #x :hi");
-    let (alice, _) = next.try_admit(Play::candidate(
+    let (alice, _) = next.try_admit(Harness::candidate(
         "alice",
         Some(identity("alice")),
         "draft/chathistory",
     ));
     assert_eq!(
-        find(&next.ask(alice, "MODE alice"), "221"),
+        find(&next.request(alice, "MODE alice"), "221"),
         ":irc.test 221 alice +i"
     );
     next.send(alice, "CHATHISTORY LATEST #y * 5");
@@ -183,45 +190,48 @@ fn after_a_restart_the_user_is_where_it_was() {
     };
     assert_eq!(
         page.since, at_work,
-        "what was said before the restart is in sight"
+        "messages before the restart are visible"
     );
 }
 
 #[test]
-fn whoever_is_banned_or_changed_its_mind_does_not_come_back() {
-    let (play, _, _) = together();
-    let kept = restored(&play.kept);
-    let mut next = Play::restored(settings(), vec![ban(1, "alice", "spam")], kept);
+fn banned_users_and_those_who_opted_out_are_not_restored() {
+    let (harness, _, _) = together();
+    let snapshot = restored(&harness.persisted);
+    let mut next = Harness::restored(settings(), vec![ban(1, "alice", "spam")], snapshot);
     let bob = next.user("bob", "");
     assert!(!is_here(&mut next, bob));
     assert!(
-        restored(&[&play.kept[..], &next.kept[..]].concat())
+        restored(&[&harness.persisted[..], &next.persisted[..]].concat())
             .presences
             .is_empty(),
-        "nor later"
+        "and not later either"
     );
-    let (mut play, alice, _) = together();
-    play.send(alice, "SET always-on off");
-    assert!(restored(&play.kept).presences.is_empty());
+    let (mut harness, alice, _) = together();
+    harness.send(alice, "SET always-on off");
+    assert!(restored(&harness.persisted).presences.is_empty());
 }
 
 #[test]
 fn operators_end_it_and_a_ban_ends_it_for_good() {
-    type Deed = fn(&mut Play) -> Asked<Ended>;
-    let deeds: [(Deed, &str); 3] = [
+    type Ending = fn(&mut Harness) -> Asked<Ended>;
+    let endings: [(Ending, &str); 3] = [
         (
-            |play| {
-                play.act(Kick {
+            |harness| {
+                harness.act(Kick {
                     target: KickTarget::User(Nick::parse("alice").unwrap()),
                     reason: "enough".to_owned(),
                 })
             },
             "Kicked: enough",
         ),
-        (|play| play.act(AddBan(ban(1, "alice", "spam"))), "Banned"),
         (
-            |play| {
-                play.act(EndAccount {
+            |harness| harness.act(AddBan(ban(1, "alice", "spam"))),
+            "Banned",
+        ),
+        (
+            |harness| {
+                harness.act(EndAccount {
                     account: identity("alice").id,
                     reason: "deleted".to_owned(),
                 })
@@ -229,66 +239,68 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
             "deleted",
         ),
     ];
-    for (deed, shown) in deeds {
+    for (end, quit_text) in endings {
         for connected in [false, true] {
-            let (mut play, alice, bob) = together();
+            let (mut harness, alice, bob) = together();
             if !connected {
-                play.gone(alice);
+                harness.disconnect(alice);
             }
-            play.forget();
-            let ticket = deed(&mut play);
+            harness.clear_received();
+            let ticket = end(&mut harness);
             if connected {
                 assert!(
-                    play.answer(ticket).is_none(),
-                    "its connection is still there"
+                    harness.answer(ticket).is_none(),
+                    "its connection is still open"
                 );
-                play.gone(alice);
+                harness.disconnect(alice);
             }
-            let Some(Ended { users, sessions }) = play.answer(ticket) else {
-                panic!("{shown}")
+            let Some(Ended { users, sessions }) = harness.answer(ticket) else {
+                panic!("{quit_text}")
             };
             assert_eq!((users.len(), sessions), (1, usize::from(connected)));
             assert_eq!(
-                play.heard(bob),
-                [format!(":alice!~alice@users.irc.test QUIT :{shown}")]
+                harness.received(bob),
+                [format!(":alice!~alice@users.irc.test QUIT :{quit_text}")]
             );
-            assert!(restored(&play.kept).presences.is_empty() && !is_here(&mut play, bob));
+            assert!(
+                restored(&harness.persisted).presences.is_empty() && !is_here(&mut harness, bob)
+            );
         }
     }
 }
 
 #[test]
 fn the_end_of_a_session_or_of_the_server_is_not_the_users() {
-    let (mut play, alice, bob) = together();
+    let (mut harness, alice, bob) = together();
     let target = KickTarget::Session(Nick::parse("alice").unwrap(), alice);
-    play.act(Kick {
+    harness.act(Kick {
         target,
         reason: "lost phone".to_owned(),
     });
-    play.gone(alice);
-    assert!(is_here(&mut play, bob));
-    let alice = play.user("alice", "");
-    play.act(AddBan(ban(1, "192.0.2.1", "spam")));
-    play.gone(alice);
-    play.gone(bob);
-    let ticket = play.act(EndAll {
+    harness.disconnect(alice);
+    assert!(is_here(&mut harness, bob));
+    let alice = harness.user("alice", "");
+    harness.act(AddBan(ban(1, "192.0.2.1", "spam")));
+    harness.disconnect(alice);
+    harness.disconnect(bob);
+    let ticket = harness.act(EndAll {
         reason: "stop".to_owned(),
     });
-    assert!(play.answer(ticket).is_some());
-    assert_eq!(restored(&play.kept).presences.len(), 1);
+    assert!(harness.answer(ticket).is_some());
+    assert_eq!(restored(&harness.persisted).presences.len(), 1);
 }
 
 #[test]
 fn operators_see_the_user_and_that_no_session_is_connected() {
-    let (mut play, alice, _) = together();
-    play.gone(alice);
+    let (mut harness, alice, _) = together();
+    harness.disconnect(alice);
     let target = |target: &str| rookery_protocol::BanTarget::parse(target).unwrap();
     for (ticket, expected) in [
-        (play.act(ListUsers), 2),
-        (play.act(FindCovered(target("alice"))), 1),
-        (play.act(FindCovered(target("192.0.2.1"))), 1),
+        (harness.act(ListUsers), 2),
+        (harness.act(FindCovered(target("alice"))), 1),
+        (harness.act(FindCovered(target("192.0.2.1"))), 1),
     ] {
-        let Some(users) = play.answer(ticket) else {
+        let Some(users) = harness.answer(ticket) else {
             panic!()
         };
         assert_eq!(users.len(), expected);
@@ -302,66 +314,71 @@ fn operators_see_the_user_and_that_no_session_is_connected() {
                 .all(|user| user.sessions.is_empty() && user.channels.len() == 1)
         );
     }
-    let ticket = play.act(CloseChannel {
+    let ticket = harness.act(CloseChannel {
         name: ChannelName::parse("#x").unwrap(),
         reason: "over".to_owned(),
     });
-    assert!(matches!(play.answer(ticket), Some(Emptied { members }) if members.len() == 2));
-    assert!(restored(&play.kept).presences[0].channels.is_empty());
+    assert!(matches!(harness.answer(ticket), Some(Emptied { members }) if members.len() == 2));
+    assert!(
+        restored(&harness.persisted).presences[0]
+            .channels
+            .is_empty()
+    );
 }
 
 #[test]
-fn a_guest_that_signs_in_comes_to_the_user_that_stayed() {
-    let (mut play, alice, bob) = together();
-    play.gone(alice);
-    let guest = play.guest("gus", "");
-    play.forget();
+fn a_guest_that_signs_in_joins_the_user_that_stayed() {
+    let (mut harness, alice, bob) = together();
+    harness.disconnect(alice);
+    let guest = harness.guest("gus", "");
+    harness.clear_received();
     assert!(matches!(
-        play.sign_in(guest, identity("alice")),
+        harness.sign_in(guest, identity("alice")),
         Admission::Admitted
     ));
     assert_eq!(
-        find(&play.heard(bob), "AWAY"),
+        find(&harness.received(bob), "AWAY"),
         ":alice!~alice@users.irc.test AWAY"
     );
     assert!(
-        play.heard(guest)
+        harness
+            .received(guest)
             .iter()
             .any(|line| line.ends_with(" JOIN #x"))
     );
-    // ClosingSession one device leaves no channel.
-    let other = play.user("alice", "");
-    play.gone(guest);
-    assert!(play.heard(bob).is_empty());
-    assert!(play.ask(other, "NAMES #x")[0].contains("alice"));
+    // The end of one device's session leaves no channel.
+    let other = harness.user("alice", "");
+    harness.disconnect(guest);
+    assert!(harness.received(bob).is_empty());
+    assert!(harness.request(other, "NAMES #x")[0].contains("alice"));
 }
 
 #[test]
-fn whoever_is_here_is_kept_from_the_reload_on_that_makes_them_always_on() {
-    let mut play = Play::new();
-    let alice = play.user("alice", "");
-    play.channel("#x", &[alice]);
+fn a_reload_that_enables_always_on_applies_to_present_users() {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "");
+    harness.channel("#x", &[alice]);
     let always_on = Settings {
         always_on: true,
         ..settings()
     };
-    play.event(Event::Reload(Box::new(always_on.clone())));
-    let mut next = restart(&play, always_on);
+    harness.event(Event::Reload(Box::new(always_on.clone())));
+    let mut next = restart(&harness, always_on);
     let bob = next.user("bob", "");
     assert!(is_here(&mut next, bob));
 }
 
 #[test]
-fn where_nicks_are_free_no_more_a_user_is_back_under_its_accounts_name() {
+fn where_nicks_are_no_longer_free_a_user_is_restored_under_its_account_name() {
     let free = Settings {
         free_nicks: true,
         always_on: true,
         ..settings()
     };
-    let mut play = Play::with(free.clone());
-    let alice = play.user("alice", "");
-    play.channel("#x", &[alice]);
-    play.send(alice, "NICK ally");
+    let mut harness = Harness::with(free.clone());
+    let alice = harness.user("alice", "");
+    harness.channel("#x", &[alice]);
+    harness.send(alice, "NICK ally");
     for (settings, nick) in [
         (free.clone(), "ally"),
         (
@@ -372,31 +389,31 @@ fn where_nicks_are_free_no_more_a_user_is_back_under_its_accounts_name() {
             "alice",
         ),
     ] {
-        let mut next = restart(&play, settings);
+        let mut next = restart(&harness, settings);
         let bob = next.user("bob", "");
-        assert!(find(&next.ask(bob, &format!("WHOIS {nick}")), "311").contains(nick));
+        assert!(find(&next.request(bob, &format!("WHOIS {nick}")), "311").contains(nick));
     }
 }
 
 #[test]
-fn after_a_restart_nobody_reads_what_others_said_under_a_channels_name_before_it_had_it() {
-    let mut play = Play::new();
+fn after_a_restart_a_renamed_channel_discloses_no_history_of_its_name() {
+    let mut harness = Harness::new();
     let (alice, others, maker) = (
-        play.user("alice", ""),
-        play.guest("gus", ""),
-        play.guest("mia", ""),
+        harness.user("alice", ""),
+        harness.guest("gus", ""),
+        harness.guest("mia", ""),
     );
-    play.send(alice, "SET always-on on");
-    play.channel("#ours", &[maker, alice]);
-    play.wait(60);
-    play.channel("#theirs", &[others]);
-    play.send(others, "PRIVMSG #theirs :among us");
-    play.send(others, "PART #theirs");
-    play.wait(60);
-    play.send(maker, "RENAME #ours #theirs");
-    let renamed_at = play.now;
-    let mut next = restart(&play, settings());
-    let candidate = Play::candidate("alice", Some(identity("alice")), "draft/chathistory");
+    harness.send(alice, "SET always-on on");
+    harness.channel("#ours", &[maker, alice]);
+    harness.advance(60);
+    harness.channel("#theirs", &[others]);
+    harness.send(others, "PRIVMSG #theirs :among us");
+    harness.send(others, "PART #theirs");
+    harness.advance(60);
+    harness.send(maker, "RENAME #ours #theirs");
+    let renamed_at = harness.now;
+    let mut next = restart(&harness, settings());
+    let candidate = Harness::candidate("alice", Some(identity("alice")), "draft/chathistory");
     let (alice, _) = next.try_admit(candidate);
     next.send(alice, "CHATHISTORY LATEST #theirs * 10");
     let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else {

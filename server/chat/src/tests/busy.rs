@@ -1,23 +1,23 @@
-//! Who and what is busy.
+//! Activity statistics: the busiest users and channels.
 
-use super::play::*;
+use super::harness::*;
 use crate::event::SessionId;
 use crate::request::{Busy, FindBusiest};
 
-fn busy(play: &mut Play, most: usize, sessions: &[SessionId]) -> Busy {
-    let ticket = play.act(FindBusiest {
+fn busy(harness: &mut Harness, most: usize, sessions: &[SessionId]) -> Busy {
+    let ticket = harness.act(FindBusiest {
         most,
         sessions: sessions.to_vec(),
     });
-    match play.answer(ticket) {
+    match harness.answer(ticket) {
         Some(busy) => *busy,
         other => panic!("{other:?}"),
     }
 }
 
 fn channels(busy: &Busy) -> Vec<String> {
-    let shown = busy.busiest_channels.iter();
-    shown
+    busy.busiest_channels
+        .iter()
         .map(|it| format!("{} {} {}", it.name, it.members, it.messages))
         .collect()
 }
@@ -30,26 +30,26 @@ fn users(busy: &Busy) -> Vec<String> {
 }
 
 #[test]
-fn what_is_said_counts_for_its_speaker_and_its_channel_for_a_minute() {
-    let mut play = Play::new();
-    let alice = play.user("alice", "");
-    let bob = play.user("bob", "");
-    let guest = play.guest("gast", "");
-    play.channel("#one", &[alice, bob]);
-    play.channel("#two", &[bob, alice, guest]);
+fn a_message_counts_for_its_sender_and_its_channel_for_a_minute() {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "");
+    let bob = harness.user("bob", "");
+    let guest = harness.guest("gast", "");
+    harness.channel("#one", &[alice, bob]);
+    harness.channel("#two", &[bob, alice, guest]);
     assert_eq!(
-        channels(&busy(&mut play, 9, &[])),
+        channels(&busy(&mut harness, 9, &[])),
         [""; 0],
-        "to join is to say nothing"
+        "a join is not a message"
     );
 
     for _ in 0..3 {
-        play.send(bob, "PRIVMSG #two :hello");
+        harness.send(bob, "PRIVMSG #two :hello");
     }
-    play.send(alice, "NOTICE #one :hello");
-    play.send(alice, "PRIVMSG gast :in private");
-    play.send(guest, "PRIVMSG #one,#two :I am no member of the first");
-    // None of these is said.
+    harness.send(alice, "NOTICE #one :hello");
+    harness.send(alice, "PRIVMSG gast :in private");
+    harness.send(guest, "PRIVMSG #one,#two :I am no member of the first");
+    // None of these counts as a message.
     for line in [
         "PING x",
         "TAGMSG #two",
@@ -58,25 +58,25 @@ fn what_is_said_counts_for_its_speaker_and_its_channel_for_a_minute() {
         "PRIVMSG #two",
         "AWAY :x",
     ] {
-        play.send(alice, line);
+        harness.send(alice, line);
     }
-    let now = busy(&mut play, 9, &[]);
+    let now = busy(&mut harness, 9, &[]);
     assert_eq!(channels(&now), ["#two 3 4", "#one 2 1"]);
     assert_eq!(users(&now), ["bob 1 3", "alice 1 2", "gast 1 1"]);
     assert_eq!(
         (now.users, now.guests, now.sessions, now.channels),
         (3, 1, 3, 2)
     );
-    let now = busy(&mut play, 1, &[]);
+    let now = busy(&mut harness, 1, &[]);
     assert_eq!(
         (channels(&now).len(), users(&now).len()),
         (1, 1),
-        "as many as were asked for"
+        "as many as requested"
     );
 
-    play.wait(70);
-    play.send(alice, "PRIVMSG #one :still here");
-    let now = busy(&mut play, 9, &[]);
+    harness.advance(70);
+    harness.send(alice, "PRIVMSG #one :still here");
+    let now = busy(&mut harness, 9, &[]);
     assert_eq!(
         (channels(&now), users(&now)),
         (vec!["#one 2 1".to_owned()], vec!["alice 1 1".to_owned()])
@@ -85,37 +85,37 @@ fn what_is_said_counts_for_its_speaker_and_its_channel_for_a_minute() {
 
 #[test]
 fn a_message_of_several_lines_counts_once() {
-    let mut play = Play::new();
-    let alice = play.user("alice", "batch draft/multiline");
-    play.channel("#x", &[alice]);
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "batch draft/multiline");
+    harness.channel("#x", &[alice]);
     for line in [
         "BATCH +1 draft/multiline #x",
         "@batch=1 PRIVMSG #x :one",
         "@batch=1 PRIVMSG #x :two",
         "BATCH -1",
     ] {
-        play.send(alice, line);
+        harness.send(alice, line);
     }
-    assert_eq!(channels(&busy(&mut play, 9, &[])), ["#x 1 1"]);
+    assert_eq!(channels(&busy(&mut harness, 9, &[])), ["#x 1 1"]);
 }
 
 #[test]
-fn sessions_are_told_with_their_owners_unless_they_are_gone() {
-    let mut play = Play::new();
-    let alice = play.user("alice", "");
-    let guest = play.guest("gast", "");
-    let bob = play.user("bob", "");
-    play.gone(bob);
-    let now = busy(&mut play, 9, &[guest, bob, alice]);
-    let told: Vec<_> = now
+fn sessions_are_listed_with_their_owners_until_they_end() {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "");
+    let guest = harness.guest("gast", "");
+    let bob = harness.user("bob", "");
+    harness.disconnect(bob);
+    let now = busy(&mut harness, 9, &[guest, bob, alice]);
+    let owners: Vec<_> = now
         .owners
         .iter()
         .map(|it| (it.session, it.nick.as_str(), it.account.is_some()))
         .collect();
     assert_eq!(
-        told,
+        owners,
         [(guest, "gast", false), (alice, "alice", true)],
-        "in the order asked"
+        "in the requested order"
     );
     assert_eq!(now.owners[0].address.to_string(), "192.0.2.1:50000");
 }

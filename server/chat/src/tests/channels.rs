@@ -1,29 +1,29 @@
-//! JOIN, PART, TOPIC, KICK, INVITE.
+//! `JOIN`, `PART`, `TOPIC`, `KICK` and `INVITE`.
 
 use rookery_protocol::ChannelName;
 
-use super::play::*;
+use super::harness::*;
 use crate::event::Settings;
 use crate::request::{Count, Counts};
 
 #[test]
-fn joining_shows_everyone_and_tells_who_is_there() {
-    let mut play = Play::new();
-    let a = play.user("Alice", "extended-join account-tag");
-    let b = play.guest("bob", "multi-prefix userhost-in-names");
+fn joining_is_announced_and_lists_the_members() {
+    let mut harness = Harness::new();
+    let a = harness.user("Alice", "extended-join account-tag");
+    let b = harness.guest("bob", "multi-prefix userhost-in-names");
     assert_eq!(
-        play.ask(a, "JOIN #Rooks"),
+        harness.request(a, "JOIN #Rooks"),
         [
             "@account=Alice :Alice!~alice@users.irc.test JOIN #Rooks Alice :Real Alice",
             ":irc.test 353 Alice = #Rooks :~Alice",
             ":irc.test 366 Alice #Rooks :End of /NAMES list",
         ]
     );
-    play.send(a, "MODE #rooks +v Alice");
-    play.send(a, "TOPIC #rooks :Nests");
-    play.forget();
+    harness.send(a, "MODE #rooks +v Alice");
+    harness.send(a, "TOPIC #rooks :Nests");
+    harness.clear_received();
     assert_eq!(
-        play.ask(b, "JOIN #rooks"),
+        harness.request(b, "JOIN #rooks"),
         [
             ":bob!~bob@guests.irc.test JOIN #Rooks",
             ":irc.test 332 bob #Rooks :Nests",
@@ -33,49 +33,52 @@ fn joining_shows_everyone_and_tells_who_is_there() {
         ]
     );
     assert_eq!(
-        play.heard(a),
+        harness.received(a),
         [":bob!~bob@guests.irc.test JOIN #Rooks * :Real bob"]
     );
-    assert!(play.ask(b, "JOIN #ROOKS").is_empty(), "twice is once");
+    assert!(
+        harness.request(b, "JOIN #ROOKS").is_empty(),
+        "joining twice has no effect"
+    );
 }
 
 #[test]
-fn join_zero_leaves_all_and_an_empty_channel_is_gone() {
-    let mut play = Play::new();
-    let a = play.guest("gus", "");
-    play.send(a, "JOIN #a,#b");
-    assert_eq!(commands(&play.ask(a, "JOIN 0")), ["PART", "PART"]);
-    let count = play.act(Count);
+fn join_zero_leaves_all_channels_and_empty_ones_are_removed() {
+    let mut harness = Harness::new();
+    let a = harness.guest("gus", "");
+    harness.send(a, "JOIN #a,#b");
+    assert_eq!(commands(&harness.request(a, "JOIN 0")), ["PART", "PART"]);
+    let count = harness.act(Count);
     assert!(matches!(
-        play.answer(count),
+        harness.answer(count),
         Some(Counts { channels: 0, .. })
     ));
 }
 
 #[test]
-fn a_user_can_be_in_so_many_channels_only() {
-    let mut play = Play::new();
-    let a = play.user("alice", "");
+fn the_number_of_channels_per_user_is_limited() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "");
     for number in 0..10 {
-        play.send(a, &format!("JOIN #{number}"));
+        harness.send(a, &format!("JOIN #{number}"));
     }
-    assert_eq!(commands(&play.ask(a, "JOIN #more")), ["405"]);
-    play.send(a, "PART #0");
-    assert_eq!(commands(&play.ask(a, "JOIN #more"))[0], "JOIN");
+    assert_eq!(commands(&harness.request(a, "JOIN #more")), ["405"]);
+    harness.send(a, "PART #0");
+    assert_eq!(commands(&harness.request(a, "JOIN #more"))[0], "JOIN");
 }
 
 #[test]
-fn closed_doors_stay_closed() {
-    let mut play = Play::new();
-    let (op, bob) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#k,#i,#l,#b", &[op]);
+fn join_is_refused_by_the_modes_of_the_channel() {
+    let mut harness = Harness::new();
+    let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#k,#i,#l,#b", &[op]);
     for line in [
         "MODE #k +k sesame",
         "MODE #i +i",
         "MODE #l +l 1",
         "MODE #b +b *!*bob@*",
     ] {
-        play.send(op, line);
+        harness.send(op, line);
     }
     for (line, code) in [
         ("JOIN #k", "475"),
@@ -85,21 +88,21 @@ fn closed_doors_stay_closed() {
         ("JOIN #b", "474"),
         ("JOIN #none,#k x,sesame", "JOIN"),
     ] {
-        let heard = play.ask(bob, line);
-        assert_eq!(commands(&heard)[0], code, "{line}");
+        let received = harness.request(bob, line);
+        assert_eq!(commands(&received)[0], code, "{line}");
     }
     assert!(
-        play.ask(bob, "NAMES #k").join(" ").contains("bob"),
-        "the second key was for the second channel"
+        harness.request(bob, "NAMES #k").join(" ").contains("bob"),
+        "the second key is for the second channel"
     );
     for (channel, opened) in [
         ("#i", "MODE #i +I bob!*@*"),
         ("#l", "MODE #l +l 2"),
         ("#b", "MODE #b +e bob!*@*"),
     ] {
-        play.send(op, opened);
+        harness.send(op, opened);
         assert_eq!(
-            commands(&play.ask(bob, &format!("JOIN {channel}")))[0],
+            commands(&harness.request(bob, &format!("JOIN {channel}")))[0],
             "JOIN",
             "{opened}"
         );
@@ -107,185 +110,197 @@ fn closed_doors_stay_closed() {
 }
 
 #[test]
-fn an_invitation_opens_the_door_once() {
-    let mut play = Play::new();
+fn an_invitation_admits_once() {
+    let mut harness = Harness::new();
     let (op, ally, bob) = (
-        play.user("op", ""),
-        play.user("ally", ""),
-        play.user("bob", ""),
+        harness.user("op", ""),
+        harness.user("ally", ""),
+        harness.user("bob", ""),
     );
-    play.channel("#x", &[op, ally]);
-    play.send(op, "MODE #x +l 1");
-    play.forget();
+    harness.channel("#x", &[op, ally]);
+    harness.send(op, "MODE #x +l 1");
+    harness.clear_received();
     assert_eq!(
-        play.ask(ally, "INVITE bob #x"),
+        harness.request(ally, "INVITE bob #x"),
         [":irc.test 341 ally bob #x"]
     );
     assert_eq!(
-        commands(&play.ask(bob, "JOIN #x")),
+        commands(&harness.request(bob, "JOIN #x")),
         ["471"],
-        "only an operator's invitation opens it"
+        "only an operator's invitation is valid"
     );
-    play.send(op, "MODE #x +ib bob");
-    play.forget();
-    assert_eq!(commands(&play.ask(ally, "INVITE bob #x")), ["482"]);
-    assert_eq!(play.ask(op, "INVITE bob #x"), [":irc.test 341 op bob #x"]);
-    assert_eq!(play.heard(bob), [":op!~op@users.irc.test INVITE bob #x"]);
-    assert!(play.heard(ally).is_empty());
+    harness.send(op, "MODE #x +ib bob");
+    harness.clear_received();
+    assert_eq!(commands(&harness.request(ally, "INVITE bob #x")), ["482"]);
     assert_eq!(
-        play.ask(bob, "INVITE"),
+        harness.request(op, "INVITE bob #x"),
+        [":irc.test 341 op bob #x"]
+    );
+    assert_eq!(
+        harness.received(bob),
+        [":op!~op@users.irc.test INVITE bob #x"]
+    );
+    assert!(harness.received(ally).is_empty());
+    assert_eq!(
+        harness.request(bob, "INVITE"),
         [
             ":irc.test 336 bob #x",
             ":irc.test 337 bob :End of invite list"
         ]
     );
-    assert_eq!(commands(&play.ask(bob, "JOIN #x"))[0], "JOIN");
-    assert_eq!(commands(&play.ask(op, "INVITE bob #x")), ["443"]);
-    play.send(bob, "PART #x");
-    assert_eq!(commands(&play.ask(bob, "JOIN #x")), ["473"]);
+    assert_eq!(commands(&harness.request(bob, "JOIN #x"))[0], "JOIN");
+    assert_eq!(commands(&harness.request(op, "INVITE bob #x")), ["443"]);
+    harness.send(bob, "PART #x");
+    assert_eq!(commands(&harness.request(bob, "JOIN #x")), ["473"]);
 }
 
 #[test]
-fn invitations_that_cannot_be() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.user("bob", ""));
-    play.channel("#x", &[b]);
+fn invalid_invitations_are_refused() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.channel("#x", &[b]);
     for (line, code) in [
         ("INVITE bob", "461"),
         ("INVITE nobody #x", "401"),
         ("INVITE bob #none", "403"),
         ("INVITE bob #x", "442"),
     ] {
-        assert_eq!(commands(&play.ask(a, line)), [code], "{line}");
+        assert_eq!(commands(&harness.request(a, line)), [code], "{line}");
     }
 }
 
 #[test]
 fn operators_with_invite_notify_see_invitations() {
-    let mut play = Play::new();
+    let mut harness = Harness::new();
     let (op, other) = (
-        play.user("op", "invite-notify"),
-        play.user("other", "invite-notify"),
+        harness.user("op", "invite-notify"),
+        harness.user("other", "invite-notify"),
     );
-    let member = play.user("member", "invite-notify");
-    play.user("bob", "");
-    play.channel("#x", &[op, other, member]);
-    play.send(op, "MODE #x +o other");
-    play.forget();
-    play.send(other, "INVITE bob #x");
+    let member = harness.user("member", "invite-notify");
+    harness.user("bob", "");
+    harness.channel("#x", &[op, other, member]);
+    harness.send(op, "MODE #x +o other");
+    harness.clear_received();
+    harness.send(other, "INVITE bob #x");
     assert_eq!(
-        play.heard(op),
+        harness.received(op),
         [":other!~other@users.irc.test INVITE bob #x"]
     );
-    assert!(play.heard(member).is_empty());
+    assert!(harness.received(member).is_empty());
 }
 
 #[test]
 fn parting_is_seen_by_all_members() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.user("bob", ""));
-    play.channel("#x", &[a, b]);
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.channel("#x", &[a, b]);
     assert_eq!(
-        play.ask(a, "PART #X :so long"),
+        harness.request(a, "PART #X :so long"),
         [":alice!~alice@users.irc.test PART #x :so long"]
     );
     assert_eq!(
-        play.heard(b),
+        harness.received(b),
         [":alice!~alice@users.irc.test PART #x :so long"]
     );
-    assert_eq!(commands(&play.ask(a, "PART #x,#none")), ["442", "403"]);
-    play.send(b, "PRIVMSG #x :alone");
-    assert!(play.heard(a).is_empty());
+    assert_eq!(
+        commands(&harness.request(a, "PART #x,#none")),
+        ["442", "403"]
+    );
+    harness.send(b, "PRIVMSG #x :alone");
+    assert!(harness.received(a).is_empty());
 }
 
 #[test]
 fn topics_are_shown_set_and_cleared() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.user("bob", ""));
-    play.channel("#x", &[a, b]);
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.channel("#x", &[a, b]);
     assert_eq!(
-        play.ask(b, "TOPIC #x"),
+        harness.request(b, "TOPIC #x"),
         [":irc.test 331 bob #x :No topic is set"]
     );
-    assert_eq!(commands(&play.ask(b, "TOPIC #x :mine")), ["482"]);
+    assert_eq!(commands(&harness.request(b, "TOPIC #x :mine")), ["482"]);
     let line = ":alice!~alice@users.irc.test TOPIC #x :Rooks";
-    assert_eq!(play.ask(a, "TOPIC #x Rooks"), [line]);
-    assert_eq!(play.heard(b), [line]);
-    assert_eq!(commands(&play.ask(b, "TOPIC #x")), ["332", "333"]);
-    play.send(a, "MODE #x -t");
-    play.forget();
+    assert_eq!(harness.request(a, "TOPIC #x Rooks"), [line]);
+    assert_eq!(harness.received(b), [line]);
+    assert_eq!(commands(&harness.request(b, "TOPIC #x")), ["332", "333"]);
+    harness.send(a, "MODE #x -t");
+    harness.clear_received();
     assert_eq!(
-        play.ask(b, "TOPIC #x :"),
+        harness.request(b, "TOPIC #x :"),
         [":bob!~bob@users.irc.test TOPIC #x :"]
     );
-    assert_eq!(commands(&play.ask(b, "TOPIC #x")), ["331"]);
-    assert_eq!(commands(&play.ask(b, "TOPIC #none")), ["403"]);
+    assert_eq!(commands(&harness.request(b, "TOPIC #x")), ["331"]);
+    assert_eq!(commands(&harness.request(b, "TOPIC #none")), ["403"]);
     let long = "\u{e4}".repeat(200);
-    let heard = play.ask(b, &format!("TOPIC #x :{long}"));
+    let received = harness.request(b, &format!("TOPIC #x :{long}"));
     assert!(
-        heard[0].ends_with(&format!(" :{}", "\u{e4}".repeat(153))),
+        received[0].ends_with(&format!(" :{}", "\u{e4}".repeat(153))),
         "TOPICLEN, whole characters"
     );
 }
 
 #[test]
 fn a_stranger_neither_sees_nor_sets_the_topic_of_a_secret_channel() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.user("bob", ""));
-    play.channel("#x", &[a]);
-    play.send(a, "TOPIC #x :secret");
-    assert_eq!(commands(&play.ask(b, "TOPIC #x")), ["332", "333"]);
-    assert_eq!(commands(&play.ask(b, "TOPIC #x :mine")), ["442"]);
-    play.send(a, "MODE #x +s");
-    assert_eq!(commands(&play.ask(b, "TOPIC #x")), ["442"]);
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.channel("#x", &[a]);
+    harness.send(a, "TOPIC #x :secret");
+    assert_eq!(commands(&harness.request(b, "TOPIC #x")), ["332", "333"]);
+    assert_eq!(commands(&harness.request(b, "TOPIC #x :mine")), ["442"]);
+    harness.send(a, "MODE #x +s");
+    assert_eq!(commands(&harness.request(b, "TOPIC #x")), ["442"]);
 }
 
 #[test]
 fn operators_of_a_channel_kick_from_it() {
-    let mut play = Play::new();
-    let op = play.user("op", "");
+    let mut harness = Harness::new();
+    let op = harness.user("op", "");
     let (a, b, c) = (
-        play.user("alice", ""),
-        play.user("bob", ""),
-        play.user("carl", ""),
+        harness.user("alice", ""),
+        harness.user("bob", ""),
+        harness.user("carl", ""),
     );
-    play.channel("#x", &[op, a, b, c]);
-    assert_eq!(commands(&play.ask(a, "KICK #x bob")), ["482"]);
+    harness.channel("#x", &[op, a, b, c]);
+    assert_eq!(commands(&harness.request(a, "KICK #x bob")), ["482"]);
     assert_eq!(
-        play.ask(op, "KICK #x alice"),
+        harness.request(op, "KICK #x alice"),
         [":op!~op@users.irc.test KICK #x alice :op"]
     );
-    assert_eq!(play.heard(a), [":op!~op@users.irc.test KICK #x alice :op"]);
     assert_eq!(
-        commands(&play.ask(op, "KICK #x bob,carl,nobody,alice :out")),
+        harness.received(a),
+        [":op!~op@users.irc.test KICK #x alice :op"]
+    );
+    assert_eq!(
+        commands(&harness.request(op, "KICK #x bob,carl,nobody,alice :out")),
         ["KICK", "KICK", "401", "441"]
     );
     assert_eq!(
-        play.heard(b).last().unwrap(),
+        harness.received(b).last().unwrap(),
         ":op!~op@users.irc.test KICK #x bob :out"
     );
-    assert_eq!(commands(&play.ask(a, "KICK #x op")), ["442"]);
-    assert_eq!(commands(&play.ask(a, "KICK #none op")), ["403"]);
-    assert_eq!(commands(&play.ask(a, "KICK #x")), ["461"]);
+    assert_eq!(commands(&harness.request(a, "KICK #x op")), ["442"]);
+    assert_eq!(commands(&harness.request(a, "KICK #none op")), ["403"]);
+    assert_eq!(commands(&harness.request(a, "KICK #x")), ["461"]);
     assert_eq!(
-        commands(&play.ask(a, "JOIN #x"))[0],
+        commands(&harness.request(a, "JOIN #x"))[0],
         "JOIN",
-        "a kick is no ban"
+        "a kick is not a ban"
     );
 }
 
 #[test]
 fn an_away_user_that_joins_is_seen_as_away() {
-    let mut play = Play::new();
+    let mut harness = Harness::new();
     let (a, b) = (
-        play.user("alice", "away-notify"),
-        play.user("bob", "away-notify"),
+        harness.user("alice", "away-notify"),
+        harness.user("bob", "away-notify"),
     );
-    play.channel("#x", &[a]);
-    play.send(b, "AWAY :out");
-    assert!(!commands(&play.ask(b, "JOIN #x")).contains(&"AWAY".to_owned()));
+    harness.channel("#x", &[a]);
+    harness.send(b, "AWAY :out");
+    assert!(!commands(&harness.request(b, "JOIN #x")).contains(&"AWAY".to_owned()));
     assert_eq!(
-        play.heard(a),
+        harness.received(a),
         [
             ":bob!~bob@users.irc.test JOIN #x",
             ":bob!~bob@users.irc.test AWAY :out"
@@ -295,46 +310,49 @@ fn an_away_user_that_joins_is_seen_as_away() {
 
 #[test]
 fn bad_names_are_answered() {
-    let mut play = Play::new();
-    let a = play.user("alice", "");
-    assert_eq!(commands(&play.ask(a, "JOIN lobby")), ["403"]);
-    assert_eq!(commands(&play.ask(a, "JOIN #a:b")), ["476"]);
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "");
+    assert_eq!(commands(&harness.request(a, "JOIN lobby")), ["403"]);
+    assert_eq!(commands(&harness.request(a, "JOIN #a:b")), ["476"]);
     assert_eq!(
-        commands(&play.ask(a, &format!("JOIN #{}", "x".repeat(64)))),
+        commands(&harness.request(a, &format!("JOIN #{}", "x".repeat(64)))),
         ["476"]
     );
-    assert_eq!(commands(&play.ask(a, "JOIN")), ["461"]);
+    assert_eq!(commands(&harness.request(a, "JOIN")), ["461"]);
 }
 
 #[test]
-fn a_channel_takes_another_name_and_keeps_all_else() {
-    let mut play = Play::new();
+fn renaming_a_channel_changes_nothing_else() {
+    let mut harness = Harness::new();
     let (op, old) = (
-        play.user("op", "draft/channel-rename"),
-        play.user("old", "draft/channel-rename"),
+        harness.user("op", "draft/channel-rename"),
+        harness.user("old", "draft/channel-rename"),
     );
-    let plain = play.user("plain", "");
-    play.channel("#bar", &[op, old, plain]);
-    play.send(op, "MODE #bar +k key");
-    play.send(op, "TOPIC #bar :What for");
-    play.forget();
-    play.send(op, "RENAME #BAR #qux :better");
-    let told = [":op!~op@users.irc.test RENAME #bar #qux :better"];
-    assert_eq!(play.heard(op), told);
-    assert_eq!(play.heard(old), told);
-    let heard = play.heard(plain);
-    assert_eq!(heard[0], ":plain!~plain@users.irc.test PART #bar :better");
-    assert_eq!(heard[1], ":plain!~plain@users.irc.test JOIN #qux");
-    assert_eq!(commands(&heard[2..]), ["332", "333", "353", "366"]);
-    assert!(
-        heard.iter().any(|line| line.contains("~op")),
-        "the founder stays it: {heard:?}"
-    );
-    assert!(play.ask(op, "MODE #qux")[0].contains("key"));
-    assert_eq!(commands(&play.ask(plain, "MODE #bar")), ["403"]);
-    assert_eq!(commands(&play.ask(plain, "PART #qux")), ["PART"]);
+    let plain = harness.user("plain", "");
+    harness.channel("#bar", &[op, old, plain]);
+    harness.send(op, "MODE #bar +k key");
+    harness.send(op, "TOPIC #bar :What for");
+    harness.clear_received();
+    harness.send(op, "RENAME #BAR #qux :better");
+    let renamed = [":op!~op@users.irc.test RENAME #bar #qux :better"];
+    assert_eq!(harness.received(op), renamed);
+    assert_eq!(harness.received(old), renamed);
+    let received = harness.received(plain);
     assert_eq!(
-        commands(&play.ask(plain, "JOIN #bar"))[0],
+        received[0],
+        ":plain!~plain@users.irc.test PART #bar :better"
+    );
+    assert_eq!(received[1], ":plain!~plain@users.irc.test JOIN #qux");
+    assert_eq!(commands(&received[2..]), ["332", "333", "353", "366"]);
+    assert!(
+        received.iter().any(|line| line.contains("~op")),
+        "the founder stays founder: {received:?}"
+    );
+    assert!(harness.request(op, "MODE #qux")[0].contains("key"));
+    assert_eq!(commands(&harness.request(plain, "MODE #bar")), ["403"]);
+    assert_eq!(commands(&harness.request(plain, "PART #qux")), ["PART"]);
+    assert_eq!(
+        commands(&harness.request(plain, "JOIN #bar"))[0],
         "JOIN",
         "the old name is free"
     );
@@ -342,19 +360,19 @@ fn a_channel_takes_another_name_and_keeps_all_else() {
 
 #[test]
 fn a_channel_gets_no_name_that_it_may_not_have() {
-    let mut play = Play::with(Settings {
+    let mut harness = Harness::with(Settings {
         lobby: vec![ChannelName::parse("#hall").unwrap()],
         ..settings()
     });
-    let (op, b) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#a,#b", &[op]);
-    play.channel("#a", &[b]);
-    assert_eq!(commands(&play.ask(b, "RENAME #a #c")), ["482"]);
-    assert_eq!(commands(&play.ask(b, "RENAME #b #c")), ["442"]);
-    assert_eq!(commands(&play.ask(b, "RENAME #none #c")), ["403"]);
-    assert_eq!(commands(&play.ask(op, "RENAME #a")), ["461"]);
-    let fail = |heard: Vec<String>| {
-        heard[0]
+    let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#a,#b", &[op]);
+    harness.channel("#a", &[b]);
+    assert_eq!(commands(&harness.request(b, "RENAME #a #c")), ["482"]);
+    assert_eq!(commands(&harness.request(b, "RENAME #b #c")), ["442"]);
+    assert_eq!(commands(&harness.request(b, "RENAME #none #c")), ["403"]);
+    assert_eq!(commands(&harness.request(op, "RENAME #a")), ["461"]);
+    let fail = |received: Vec<String>| {
+        received[0]
             .split(' ')
             .skip(3)
             .take(3)
@@ -362,17 +380,21 @@ fn a_channel_gets_no_name_that_it_may_not_have() {
             .join(" ")
     };
     assert_eq!(
-        fail(play.ask(op, "RENAME #a #B")),
+        fail(harness.request(op, "RENAME #a #B")),
         "CHANNEL_NAME_IN_USE #a #B"
     );
     assert_eq!(
-        fail(play.ask(op, "RENAME #a #hall")),
+        fail(harness.request(op, "RENAME #a #hall")),
         "CHANNEL_NAME_IN_USE #a #hall"
     );
-    assert_eq!(fail(play.ask(op, "RENAME #a b")), "CANNOT_RENAME #a b");
-    assert!(
-        play.ask(b, "RENAME #a #A").len() == 1 && play.ask(op, "RENAME #a #A").is_empty(),
-        "case only"
+    assert_eq!(
+        fail(harness.request(op, "RENAME #a b")),
+        "CANNOT_RENAME #a b"
     );
-    assert!(play.ask(b, "NAMES #a")[0].contains(" #A "));
+    assert!(
+        harness.request(b, "RENAME #a #A").len() == 1
+            && harness.request(op, "RENAME #a #A").is_empty(),
+        "only the letter case differs"
+    );
+    assert!(harness.request(b, "NAMES #a")[0].contains(" #A "));
 }

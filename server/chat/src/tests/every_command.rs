@@ -1,17 +1,17 @@
-//! Every command of the table: what it answers to bad input, and that each label has one answer.
+//! Every command of the table: its replies to bad input, and that each label has one response.
 
 use std::collections::BTreeSet;
 
-use super::play::*;
+use super::harness::*;
 use super::reference::commands_by_name;
 use crate::event::{Found, HistoryQuery, SessionId};
 
-/// What a command comes with, and what its sender hears of it: commands and numerics. `LONG` stands
-/// for a word of 400 bytes, and `MANY` for twenty words.
+/// The parameters of a command, and the commands and numerics that its sender receives. `LONG`
+/// means a word of 400 bytes, and `MANY` twenty words.
 type Answers = &'static [(&'static str, &'static str)];
 
-/// The sender, alice, runs `#mine`, is in bob's `#x` and not in cat's `#theirs`; cat's `#closed` is
-/// invite-only.
+/// The sender, alice, is the operator of `#mine`, is in bob's `#x` and not in cat's `#theirs`;
+/// cat's `#closed` is invite-only.
 const BAD_INPUT: &[(&str, Answers)] = &[
     (
         "ACCESS",
@@ -243,7 +243,7 @@ const BAD_INPUT: &[(&str, Answers)] = &[
             ("MANY", "400"),
         ],
     ),
-    // Nothing answers a notice.
+    // A notice gets no reply.
     (
         "NOTICE",
         &[
@@ -401,18 +401,18 @@ const BAD_INPUT: &[(&str, Answers)] = &[
 const CAPABILITIES: &str = "draft/message-redaction draft/chathistory draft/read-marker draft/metadata-3 \
                             draft/extended-isupport standard-replies echo-message batch labeled-response";
 
-/// A play with alice in it, to whom all the lines are.
-fn scene() -> (Play, SessionId) {
-    let mut play = Play::new();
-    let alice = play.user("alice", CAPABILITIES);
-    let (bob, cat) = (play.user("bob", ""), play.user("cat", ""));
-    play.channel("#mine", &[alice]);
-    play.channel("#x", &[bob, alice]);
-    play.channel("#theirs", &[cat]);
-    play.channel("#closed", &[cat]);
-    play.send(cat, "MODE #closed +i");
-    play.forget();
-    (play, alice)
+/// Returns a chat with alice, who sends all lines.
+fn scene() -> (Harness, SessionId) {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", CAPABILITIES);
+    let (bob, cat) = (harness.user("bob", ""), harness.user("cat", ""));
+    harness.channel("#mine", &[alice]);
+    harness.channel("#x", &[bob, alice]);
+    harness.channel("#theirs", &[cat]);
+    harness.channel("#closed", &[cat]);
+    harness.send(cat, "MODE #closed +i");
+    harness.clear_received();
+    (harness, alice)
 }
 
 fn line(command: &str, rest: &str) -> String {
@@ -424,20 +424,20 @@ fn line(command: &str, rest: &str) -> String {
     )
 }
 
-/// What alice hears of a line; if something has to be looked up for it, there is nothing.
-fn ask(play: &mut Play, alice: SessionId, line: &str) -> Vec<String> {
-    let mut heard = play.ask(alice, line);
-    if !play.fetches.is_empty() {
-        let nothing = match &play.fetches[0].query {
+/// Returns what alice receives for a line; history queries find nothing.
+fn request(harness: &mut Harness, alice: SessionId, line: &str) -> Vec<String> {
+    let mut received = harness.request(alice, line);
+    if !harness.fetches.is_empty() {
+        let nothing = match &harness.fetches[0].query {
             HistoryQuery::Page(_) => Found::Page(Vec::new()),
             HistoryQuery::Targets(_) => Found::Targets(Vec::new()),
             HistoryQuery::Several(_) => Found::Several(Vec::new()),
             HistoryQuery::Message(_) => Found::Message(None),
         };
-        play.found(nothing);
-        heard.extend(play.heard(alice));
+        harness.answer_fetch(nothing);
+        received.extend(harness.received(alice));
     }
-    heard
+    received
 }
 
 #[test]
@@ -452,21 +452,21 @@ fn bad_input_gets_the_answer_that_its_command_has_for_it() {
     let mut wrong = Vec::new();
     for (command, answers) in BAD_INPUT {
         for (rest, expected) in *answers {
-            let (mut play, alice) = scene();
-            let heard = commands(&ask(&mut play, alice, &line(command, rest))).join(" ");
-            if heard != *expected {
-                wrong.push(format!("{command} {rest}: {heard:?}, not {expected:?}"));
+            let (mut harness, alice) = scene();
+            let received = commands(&request(&mut harness, alice, &line(command, rest))).join(" ");
+            if received != *expected {
+                wrong.push(format!("{command} {rest}: {received:?}, not {expected:?}"));
             }
-            let goes_on = play.ask(alice, "PING x").len() == 1;
+            let goes_on = harness.request(alice, "PING x").len() == 1;
             assert_eq!(goes_on, *command != "QUIT", "{command} {rest}");
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     for command in elsewhere {
         for rest in ["", ":", "alice", "LONG", "MANY"] {
-            let (mut play, alice) = scene();
+            let (mut harness, alice) = scene();
             assert_eq!(
-                commands(&ask(&mut play, alice, &line(command, rest))),
+                commands(&request(&mut harness, alice, &line(command, rest))),
                 ["481"],
                 "{command} {rest}"
             );
@@ -475,7 +475,7 @@ fn bad_input_gets_the_answer_that_its_command_has_for_it() {
 }
 
 #[test]
-fn each_label_has_one_answer_whatever_the_command() {
+fn each_label_has_one_answer_for_every_command() {
     let (own, elsewhere) = commands_by_name();
     let good = [
         "",
@@ -513,26 +513,28 @@ fn each_label_has_one_answer_whatever_the_command() {
             .find(|(listed, _)| *listed == command)
             .map_or(&[][..], |(_, bad)| bad);
         for rest in good.iter().chain(bad.iter().map(|(rest, _)| rest)) {
-            let (mut play, alice) = scene();
-            let heard = ask(
-                &mut play,
+            let (mut harness, alice) = scene();
+            let received = request(
+                &mut harness,
                 alice,
                 &format!("@label=L {}", line(command, rest)),
             );
             let is_labelled = |line: &&String| line.starts_with("@label=L");
-            let labelled = heard.iter().filter(is_labelled).count();
-            assert_eq!(labelled, 1, "{command} {rest}: {heard:#?}");
-            let first = heard.iter().position(|line| is_labelled(&line)).unwrap();
-            if commands(&heard[first..=first]) == ["BATCH"] {
+            let labelled = received.iter().filter(is_labelled).count();
+            assert_eq!(labelled, 1, "{command} {rest}: {received:#?}");
+            let first = received.iter().position(|line| is_labelled(&line)).unwrap();
+            if commands(&received[first..=first]) == ["BATCH"] {
                 assert!(
-                    heard[first..].iter().any(|line| line.contains(" BATCH -")),
-                    "{command} {rest}: {heard:#?}"
+                    received[first..]
+                        .iter()
+                        .any(|line| line.contains(" BATCH -")),
+                    "{command} {rest}: {received:#?}"
                 );
             } else {
                 assert_eq!(
-                    heard.len(),
+                    received.len(),
                     1,
-                    "{command} {rest}: what is not in the answer? {heard:#?}"
+                    "{command} {rest}: what is not in the answer? {received:#?}"
                 );
             }
         }

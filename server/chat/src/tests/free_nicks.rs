@@ -1,25 +1,28 @@
-//! `accounts.free_nicks`: a nick that is not the account's name.
+//! `accounts.free_nicks`: nicks that differ from the account's name.
 
 use rookery_protocol::{AccountName, Nick};
 
-use super::play::*;
+use super::harness::*;
 use crate::event::{Found, HistoryQuery, SessionId, Settings};
 use crate::request::{AddBan, Admission, Ended, Kick, KickTarget};
 use rookery_record::{HistoryTarget, Party, Place};
 
-fn free() -> Play {
-    Play::with(Settings {
+fn free() -> Harness {
+    Harness::with(Settings {
         free_nicks: true,
         ..settings()
     })
 }
 
-/// Admits a session of an account under a nick of its own; what it hears first is forgotten.
-fn user(play: &mut Play, account: &str, nick: &str, capabilities: &str) -> SessionId {
-    let (session, answer) =
-        play.try_admit(Play::candidate(nick, Some(identity(account)), capabilities));
+/// Admits a session of an account under another nick, and discards what it receives.
+fn user(harness: &mut Harness, account: &str, nick: &str, capabilities: &str) -> SessionId {
+    let (session, answer) = harness.try_admit(Harness::candidate(
+        nick,
+        Some(identity(account)),
+        capabilities,
+    ));
     assert!(matches!(answer, Admission::Admitted), "{answer:?}");
-    play.heard(session);
+    harness.received(session);
     session
 }
 
@@ -28,119 +31,119 @@ fn party(account: &str) -> Party {
 }
 
 #[test]
-fn whoever_signs_in_keeps_the_nick_asked_for_and_is_known_by_the_account() {
-    let mut play = free();
-    let bob = user(&mut play, "bob", "bobby", "account-tag extended-join");
-    let alice = user(&mut play, "alice", "rook", "");
-    play.send(bob, "JOIN #x");
-    play.send(alice, "JOIN #x");
+fn signing_in_keeps_the_chosen_nick_and_sets_the_account() {
+    let mut harness = free();
+    let bob = user(&mut harness, "bob", "bobby", "account-tag extended-join");
+    let alice = user(&mut harness, "alice", "rook", "");
+    harness.send(bob, "JOIN #x");
+    harness.send(alice, "JOIN #x");
     assert_eq!(
-        find(&play.heard(bob)[1..], "JOIN"),
+        find(&harness.received(bob)[1..], "JOIN"),
         "@account=alice :rook!~rook@users.irc.test JOIN #x alice :Real rook"
     );
-    play.forget();
-    play.send(alice, "PRIVMSG #x :hi");
+    harness.clear_received();
+    harness.send(alice, "PRIVMSG #x :hi");
     assert_eq!(
-        play.heard(bob),
+        harness.received(bob),
         ["@account=alice :rook!~rook@users.irc.test PRIVMSG #x :hi"]
     );
     assert_eq!(
-        find(&play.ask(bob, "WHOIS rook"), "330"),
+        find(&harness.request(bob, "WHOIS rook"), "330"),
         ":irc.test 330 bobby rook alice :is logged in as"
     );
     assert_eq!(
-        find(&play.ask(bob, "WHO #x %na"), "354"),
+        find(&harness.request(bob, "WHO #x %na"), "354"),
         ":irc.test 354 bobby bobby bob"
     );
     assert_eq!(
-        commands(&play.ask(bob, "PRIVMSG alice :hi")),
+        commands(&harness.request(bob, "PRIVMSG alice :hi")),
         ["401"],
-        "nobody has that nick"
+        "no user has this nick"
     );
-    play.send(bob, "MODE #x +b ~a:alice");
-    play.forget();
+    harness.send(bob, "MODE #x +b ~a:alice");
+    harness.clear_received();
     assert_eq!(
-        commands(&play.ask(alice, "PRIVMSG #x :hi")),
+        commands(&harness.request(alice, "PRIVMSG #x :hi")),
         ["404"],
-        "masks of accounts go by the account"
+        "account masks match the account"
     );
 }
 
 #[test]
-fn one_account_is_one_nick_whatever_its_sessions_ask_for() {
-    let mut play = free();
-    let bob = user(&mut play, "bob", "bob", "");
-    let desk = user(&mut play, "alice", "rook", "");
-    play.channel("#x", &[bob, desk]);
-    let (phone, _) = play.try_admit(Play::candidate("bob", Some(identity("alice")), ""));
-    let heard = play.heard(phone);
-    assert!(heard[0].contains(" 001 rook :Welcome"), "{heard:?}");
-    assert!(find(&heard, "JOIN").contains(" JOIN #x"));
-    play.forget();
-    play.send(phone, "NICK crow");
+fn all_sessions_of_an_account_share_one_nick() {
+    let mut harness = free();
+    let bob = user(&mut harness, "bob", "bob", "");
+    let desk = user(&mut harness, "alice", "rook", "");
+    harness.channel("#x", &[bob, desk]);
+    let (phone, _) = harness.try_admit(Harness::candidate("bob", Some(identity("alice")), ""));
+    let received = harness.received(phone);
+    assert!(received[0].contains(" 001 rook :Welcome"), "{received:?}");
+    assert!(find(&received, "JOIN").contains(" JOIN #x"));
+    harness.clear_received();
+    harness.send(phone, "NICK crow");
     for session in [desk, phone, bob] {
         assert_eq!(
-            play.heard(session),
+            harness.received(session),
             [":rook!~rook@users.irc.test NICK crow"]
         );
     }
-    assert_eq!(commands(&play.ask(desk, "NICK bob")), ["433"]);
+    assert_eq!(commands(&harness.request(desk, "NICK bob")), ["433"]);
 }
 
 #[test]
-fn a_guest_that_signs_in_keeps_its_nick() {
-    let mut play = free();
-    let bob = user(&mut play, "bob", "bob", "account-notify");
-    let guest = play.guest("rook", "");
-    play.channel("#x", &[bob, guest]);
+fn a_guest_that_signs_in_keeps_its_nick_where_nicks_are_free() {
+    let mut harness = free();
+    let bob = user(&mut harness, "bob", "bob", "account-notify");
+    let guest = harness.guest("rook", "");
+    harness.channel("#x", &[bob, guest]);
     assert!(matches!(
-        play.sign_in(guest, identity("alice")),
+        harness.sign_in(guest, identity("alice")),
         Admission::Admitted
     ));
     assert_eq!(
-        play.heard(bob),
+        harness.received(bob),
         [":rook!~rook@guests.irc.test ACCOUNT alice"]
     );
 }
 
 #[test]
-fn the_owner_of_a_name_is_made_way_for() {
-    let mut play = free();
-    let bob = user(&mut play, "bob", "bob", "");
-    // Taken before there was an account of that name.
-    let guest = play.guest("a1ice", "");
-    let carol = user(&mut play, "carol", "dave", "");
-    play.channel("#x", &[bob, guest, carol]);
-    user(&mut play, "alice", "rook", "");
+fn the_owner_of_a_name_displaces_another_user() {
+    let mut harness = free();
+    let bob = user(&mut harness, "bob", "bob", "");
+    // Chosen before there was an account with this name.
+    let guest = harness.guest("a1ice", "");
+    let carol = user(&mut harness, "carol", "dave", "");
+    harness.channel("#x", &[bob, guest, carol]);
+    user(&mut harness, "alice", "rook", "");
     assert_eq!(
-        find(&play.heard(guest), "NICK"),
+        find(&harness.received(guest), "NICK"),
         ":a1ice!~a1ice@guests.irc.test NICK Guest-1"
     );
-    user(&mut play, "dave", "crow", "");
+    user(&mut harness, "dave", "crow", "");
     assert_eq!(
-        find(&play.heard(bob)[1..], "NICK"),
+        find(&harness.received(bob)[1..], "NICK"),
         ":dave!~dave@users.irc.test NICK carol"
     );
-    assert!(find(&play.heard(carol), "NOTICE").contains("dave is the name of an account"));
+    assert!(find(&harness.received(carol), "NOTICE").contains("dave is the name of an account"));
 }
 
 #[test]
-fn a_nick_in_use_is_refused_to_accounts_too_and_nobody_has_to_move() {
-    let mut play = free();
-    let guest = play.guest("alice", "");
-    user(&mut play, "bob", "rook", "");
-    let (_, answer) = play.try_admit(Play::candidate("r00k", Some(identity("alice")), ""));
+fn a_nick_in_use_is_refused_to_accounts_too_and_no_user_is_renamed() {
+    let mut harness = free();
+    let guest = harness.guest("alice", "");
+    user(&mut harness, "bob", "rook", "");
+    let (_, answer) = harness.try_admit(Harness::candidate("r00k", Some(identity("alice")), ""));
     assert!(matches!(answer, Admission::NickInUse), "{answer:?}");
-    assert!(play.heard(guest).is_empty());
+    assert!(harness.received(guest).is_empty());
 }
 
 #[test]
 fn conversations_are_those_of_the_accounts_and_shown_by_present_nicks() {
-    let mut play = free();
-    let alice = user(&mut play, "alice", "rook", "draft/chathistory batch");
-    let bob = user(&mut play, "bob", "crow", "");
-    play.send(bob, "PRIVMSG rook :hi");
-    let entry = play.entries.pop().unwrap();
+    let mut harness = free();
+    let alice = user(&mut harness, "alice", "rook", "draft/chathistory batch");
+    let bob = user(&mut harness, "bob", "crow", "");
+    harness.send(bob, "PRIVMSG rook :hi");
+    let entry = harness.entries.pop().unwrap();
     let place = Place::Direct {
         from: party("bob"),
         to: party("alice"),
@@ -150,9 +153,9 @@ fn conversations_are_those_of_the_accounts_and_shown_by_present_nicks() {
         (place, Some(AccountName::parse("bob").unwrap()))
     );
 
-    play.send(alice, "NICK jay");
-    play.send(alice, "CHATHISTORY LATEST crow * 10");
-    let HistoryQuery::Page(page) = &play.fetches[0].query else {
+    harness.send(alice, "NICK jay");
+    harness.send(alice, "CHATHISTORY LATEST crow * 10");
+    let HistoryQuery::Page(page) = &harness.fetches[0].query else {
         panic!("no page")
     };
     assert_eq!(
@@ -162,119 +165,125 @@ fn conversations_are_those_of_the_accounts_and_shown_by_present_nicks() {
             to: party("bob")
         }
     );
-    play.forget();
-    play.found(Found::Page(vec![entry]));
-    let heard = play.heard(alice);
+    harness.clear_received();
+    harness.answer_fetch(Found::Page(vec![entry]));
+    let received = harness.received(alice);
     assert!(
-        heard[1].ends_with(" :crow!~crow@users.irc.test PRIVMSG jay :hi"),
-        "{heard:?}"
+        received[1].ends_with(" :crow!~crow@users.irc.test PRIVMSG jay :hi"),
+        "{received:?}"
     );
 
-    play.send(
+    harness.send(
         alice,
         "CHATHISTORY TARGETS timestamp=2020-01-01T00:00:00.000Z timestamp=2030-01-01T00:00:00.000Z 9",
     );
-    let HistoryQuery::Targets(targets) = &play.fetches[0].query else {
+    let HistoryQuery::Targets(targets) = &harness.fetches[0].query else {
         panic!("no targets")
     };
     assert_eq!(targets.account.as_ref().unwrap().as_str(), "alice");
-    play.forget();
-    play.found(Found::Targets(vec![HistoryTarget {
+    harness.clear_received();
+    harness.answer_fetch(Found::Targets(vec![HistoryTarget {
         name: "bob".to_owned(),
         at: START,
     }]));
-    assert!(play.heard(alice)[1].contains(" CHATHISTORY TARGETS crow "));
+    assert!(harness.received(alice)[1].contains(" CHATHISTORY TARGETS crow "));
 }
 
 #[test]
 fn operators_reach_a_user_by_nick_and_by_account() {
     for name in ["rook", "alice"] {
-        let mut play = free();
-        let alice = user(&mut play, "alice", "rook", "");
+        let mut harness = free();
+        let alice = user(&mut harness, "alice", "rook", "");
         let target = KickTarget::User(Nick::parse(name).unwrap());
         let act = Kick {
             target,
             reason: "enough".to_owned(),
         };
-        let ticket = play.act(act);
-        play.gone(alice);
+        let ticket = harness.act(act);
+        harness.disconnect(alice);
         assert!(
-            matches!(play.answer(ticket), Some(Ended { sessions: 1, .. })),
+            matches!(harness.answer(ticket), Some(Ended { sessions: 1, .. })),
             "{name}"
         );
     }
-    let mut play = free();
-    let alice = user(&mut play, "alice", "rook", "");
-    play.act(AddBan(ban(1, "alice", "spam")));
-    assert_eq!(play.ended[0].0, alice, "bans go by the account");
+    let mut harness = free();
+    let alice = user(&mut harness, "alice", "rook", "");
+    harness.act(AddBan(ban(1, "alice", "spam")));
+    assert_eq!(harness.ended[0].0, alice, "bans go by the account");
 }
 
 #[test]
-fn a_session_can_go_over_to_another_account() {
-    let mut play = free();
-    let bob = user(&mut play, "bob", "bob", "account-notify");
-    let alice = user(&mut play, "alice", "rook", "");
-    play.channel("#x", &[bob, alice]);
+fn a_session_can_change_to_another_account() {
+    let mut harness = free();
+    let bob = user(&mut harness, "bob", "bob", "account-notify");
+    let alice = user(&mut harness, "alice", "rook", "");
+    harness.channel("#x", &[bob, alice]);
     assert!(matches!(
-        play.sign_in(alice, identity("carol")),
+        harness.sign_in(alice, identity("carol")),
         Admission::Admitted
     ));
     assert_eq!(
-        play.heard(bob),
+        harness.received(bob),
         [":rook!~rook@users.irc.test ACCOUNT carol"]
     );
-    assert!(play.heard(alice).is_empty(), "nothing else is new to it");
+    assert!(
+        harness.received(alice).is_empty(),
+        "nothing else is sent to it"
+    );
 
-    // The name of an account stays with that account.
-    let dave = user(&mut play, "dave", "dave", "");
-    play.channel("#x", &[dave]);
-    play.sign_in(dave, identity("erin"));
+    // The name of an account is reserved for its owner.
+    let dave = user(&mut harness, "dave", "dave", "");
+    harness.channel("#x", &[dave]);
+    harness.sign_in(dave, identity("erin"));
     assert_eq!(
-        find(&play.heard(bob), "NICK"),
+        find(&harness.received(bob), "NICK"),
         ":dave!~dave@users.irc.test NICK erin"
     );
 }
 
 #[test]
-fn a_session_that_goes_over_leaves_its_siblings_where_they_are() {
-    let mut play = free();
-    let bob = user(&mut play, "bob", "bob", "");
-    let desk = user(&mut play, "alice", "rook", "");
-    let phone = user(&mut play, "alice", "rook", "");
-    play.channel("#x", &[bob, desk]);
+fn a_session_that_changes_account_does_not_affect_the_others() {
+    let mut harness = free();
+    let bob = user(&mut harness, "bob", "bob", "");
+    let desk = user(&mut harness, "alice", "rook", "");
+    let phone = user(&mut harness, "alice", "rook", "");
+    harness.channel("#x", &[bob, desk]);
     assert!(matches!(
-        play.sign_in(phone, identity("carol")),
+        harness.sign_in(phone, identity("carol")),
         Admission::Admitted
     ));
-    assert_eq!(commands(&play.heard(phone)), ["PART", "NICK"]);
-    assert!(play.heard(desk).is_empty() && play.heard(bob).is_empty());
+    assert_eq!(commands(&harness.received(phone)), ["PART", "NICK"]);
+    assert!(harness.received(desk).is_empty() && harness.received(bob).is_empty());
     assert_eq!(
-        find(&play.ask(bob, "WHOIS carol"), "330"),
+        find(&harness.request(bob, "WHOIS carol"), "330"),
         ":irc.test 330 bob carol carol :is logged in as"
     );
     assert_eq!(
-        find(&play.ask(bob, "WHOIS rook"), "330"),
+        find(&harness.request(bob, "WHOIS rook"), "330"),
         ":irc.test 330 bob rook alice :is logged in as"
     );
-    // And to a user who is here.
+    // The same for a connected user.
     assert!(matches!(
-        play.sign_in(phone, identity("bob")),
+        harness.sign_in(phone, identity("bob")),
         Admission::Admitted
     ));
-    assert_eq!(commands(&play.ask(bob, "WHOIS carol"))[0], "401");
+    assert_eq!(commands(&harness.request(bob, "WHOIS carol"))[0], "401");
 }
 
 #[test]
-fn a_new_email_counts_at_once() {
-    let mut play = free();
-    let alice = user(&mut play, "alice", "rook", "");
+fn a_new_email_applies_at_once() {
+    let mut harness = free();
+    let alice = user(&mut harness, "alice", "rook", "");
     let changed = crate::event::Identity {
         email: "new@example.org".parse().ok(),
         ..identity("alice")
     };
-    assert!(matches!(play.sign_in(alice, changed), Admission::Admitted));
-    play.act(AddBan(ban(1, "alice@example.org", "spam")));
-    assert!(play.ended.is_empty());
-    play.act(AddBan(ban(2, "new@example.org", "spam")));
-    assert_eq!(play.ended[0].0, alice);
+    assert!(matches!(
+        harness.sign_in(alice, changed),
+        Admission::Admitted
+    ));
+    harness.act(AddBan(ban(1, "alice@example.org", "spam")));
+    assert!(harness.ended.is_empty());
+    harness.act(AddBan(ban(2, "new@example.org", "spam")));
+    assert_eq!(harness.ended[0].0, alice);
 }

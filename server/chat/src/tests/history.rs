@@ -1,18 +1,18 @@
-//! Reading history back: who may, and what the reply looks like.
+//! `CHATHISTORY`: who may read, and the format of the reply.
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Nick};
 
-use super::play::*;
+use super::harness::*;
 use crate::event::{Event, Found, HistoryQuery, SessionId, Settings};
 use rookery_record::{HistoryTarget, PageQuery, Party, Place, Point, Selection};
 
 const CAPS: &str = "draft/chathistory batch message-tags server-time account-tag";
 
-fn asks(play: &mut Play, session: SessionId, line: &str) -> PageQuery {
-    let heard = play.ask(session, line);
-    assert!(heard.is_empty(), "{line}: {heard:?}");
-    match play
+fn query_of(harness: &mut Harness, session: SessionId, line: &str) -> PageQuery {
+    let received = harness.request(session, line);
+    assert!(received.is_empty(), "{line}: {received:?}");
+    match harness
         .fetches
         .pop()
         .unwrap_or_else(|| panic!("{line}: nothing is read"))
@@ -33,9 +33,9 @@ fn channel(name: &str) -> Place {
 
 #[test]
 fn each_form_of_the_command_is_read_as_what_it_means() {
-    let mut play = Play::new();
-    let a = play.user("alice", CAPS);
-    play.channel("#X", &[a]);
+    let mut harness = Harness::new();
+    let a = harness.user("alice", CAPS);
+    harness.channel("#X", &[a]);
     let time = |text: &str| Point::At(text.parse().unwrap());
     let id = |text: &str| Point::Message(text.to_owned());
     for (line, selection, limit) in [
@@ -62,19 +62,19 @@ fn each_form_of_the_command_is_read_as_what_it_means() {
             1,
         ),
     ] {
-        let query = asks(&mut play, a, &format!("CHATHISTORY {line}"));
+        let query = query_of(&mut harness, a, &format!("CHATHISTORY {line}"));
         assert_eq!((query.selection, query.limit), (selection, limit), "{line}");
         assert_eq!(query.places, [channel("#x")]);
     }
 }
 
 #[test]
-fn what_is_not_in_order_gets_the_code_of_the_specification() {
-    let mut play = Play::new();
-    let a = play.user("alice", CAPS);
-    let b = play.user("bob", CAPS);
-    play.channel("#x", &[a]);
-    play.channel("#bobs", &[b]);
+fn invalid_input_gets_the_code_of_the_specification() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", CAPS);
+    let b = harness.user("bob", CAPS);
+    harness.channel("#x", &[a]);
+    harness.channel("#bobs", &[b]);
     for (line, expected) in [
         ("FLY #x * 9", "INVALID_PARAMS FLY :Unknown command"),
         ("LATEST", "INVALID_PARAMS LATEST :Insufficient parameters"),
@@ -129,39 +129,44 @@ fn what_is_not_in_order_gets_the_code_of_the_specification() {
             "INVALID_PARAMS TARGETS msgid=a :Invalid timestamp",
         ),
     ] {
-        let heard = play.ask(a, &format!("CHATHISTORY {line}"));
+        let received = harness.request(a, &format!("CHATHISTORY {line}"));
         let expected = format!(":irc.test FAIL CHATHISTORY {expected}");
         assert!(
-            heard.len() == 1 && heard[0].contains(&expected),
-            "{line}: {heard:?}"
+            received.len() == 1 && received[0].contains(&expected),
+            "{line}: {received:?}"
         );
     }
-    assert!(play.ask(a, "CHATHISTORY")[0].contains(" 461 alice CHATHISTORY :"));
-    assert!(play.fetches.is_empty());
+    assert!(harness.request(a, "CHATHISTORY")[0].contains(" 461 alice CHATHISTORY :"));
+    assert!(harness.fetches.is_empty());
 }
 
 #[test]
 fn without_the_capability_or_history_there_is_no_such_command() {
-    let mut play = Play::new();
-    let a = play.user("alice", "batch");
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "batch");
     assert_eq!(
-        commands(&play.ask(a, "CHATHISTORY LATEST alice * 9")),
+        commands(&harness.request(a, "CHATHISTORY LATEST alice * 9")),
         ["421"]
     );
-    let isupport = play.ask(a, "VERSION").join(" ");
+    let isupport = harness.request(a, "VERSION").join(" ");
     assert!(
         isupport.contains(" CHATHISTORY=50 ") && isupport.contains(" MSGREFTYPES=msgid,timestamp ")
     );
-    let mut play = Play::with(Settings {
+    let mut harness = Harness::with(Settings {
         history: false,
         ..settings()
     });
-    let a = play.user("alice", "");
-    assert!(!play.ask(a, "VERSION").join(" ").contains("CHATHISTORY"));
+    let a = harness.user("alice", "");
+    assert!(
+        !harness
+            .request(a, "VERSION")
+            .join(" ")
+            .contains("CHATHISTORY")
+    );
 }
 
 #[test]
-fn members_read_from_when_the_channel_was_made_and_guests_from_when_they_came() {
+fn members_read_from_the_creation_of_the_channel_and_guests_from_their_connection() {
     let made = START;
     for (before_join, lobby, account_since) in [
         (true, false, made),
@@ -173,82 +178,85 @@ fn members_read_from_when_the_channel_was_made_and_guests_from_when_they_came() 
         } else {
             Vec::new()
         };
-        let mut play = Play::with(Settings {
+        let mut harness = Harness::with(Settings {
             lobby,
             history_before_join: before_join,
             ..settings()
         });
-        let founder = play.guest("zoe", "");
-        play.channel("#x", &[founder]);
-        play.wait(60);
-        let (alice, guest) = (play.user("alice", CAPS), play.guest("gast", CAPS));
-        play.channel("#x", &[alice, guest]);
+        let founder = harness.guest("zoe", "");
+        harness.channel("#x", &[founder]);
+        harness.advance(60);
+        let (alice, guest) = (harness.user("alice", CAPS), harness.guest("gast", CAPS));
+        harness.channel("#x", &[alice, guest]);
         assert_eq!(
-            asks(&mut play, alice, "CHATHISTORY LATEST #x * 9").since,
+            query_of(&mut harness, alice, "CHATHISTORY LATEST #x * 9").since,
             account_since
         );
         assert_eq!(
-            asks(&mut play, guest, "CHATHISTORY LATEST #x * 9").since,
+            query_of(&mut harness, guest, "CHATHISTORY LATEST #x * 9").since,
             later(60)
         );
-        play.wait(60);
-        play.send(guest, "PART #x");
-        assert!(play.ask(guest, "CHATHISTORY LATEST #x * 9")[0].contains("INVALID_TARGET"));
-        play.channel("#x", &[guest]);
+        harness.advance(60);
+        harness.send(guest, "PART #x");
+        assert!(harness.request(guest, "CHATHISTORY LATEST #x * 9")[0].contains("INVALID_TARGET"));
+        harness.channel("#x", &[guest]);
         assert_eq!(
-            asks(&mut play, guest, "CHATHISTORY LATEST #x * 9").since,
+            query_of(&mut harness, guest, "CHATHISTORY LATEST #x * 9").since,
             later(120)
         );
     }
 }
 
 #[test]
-fn a_channel_that_is_made_anew_does_not_tell_what_was_said_in_the_old_one() {
-    let mut play = Play::new();
-    let a = play.guest("gast", CAPS);
-    play.channel("#x", &[a]);
-    play.send(a, "PART #x");
-    play.wait(60);
-    let b = play.user("bob", CAPS);
-    play.channel("#x", &[b]);
+fn a_recreated_channel_does_not_disclose_the_history_of_the_old_one() {
+    let mut harness = Harness::new();
+    let a = harness.guest("gast", CAPS);
+    harness.channel("#x", &[a]);
+    harness.send(a, "PART #x");
+    harness.advance(60);
+    let b = harness.user("bob", CAPS);
+    harness.channel("#x", &[b]);
     assert_eq!(
-        asks(&mut play, b, "CHATHISTORY LATEST #x * 9").since,
+        query_of(&mut harness, b, "CHATHISTORY LATEST #x * 9").since,
         later(60)
     );
 }
 
 #[test]
-fn a_channel_that_lasts_tells_what_was_said_before_a_restart() {
-    let mut play = Play::new();
-    let a = play.user("alice", CAPS);
-    play.channel("#x", &[a]);
-    let restored = super::lasting::restored(&play.kept);
-    let mut play = Play::restored(settings(), Vec::new(), restored);
-    play.wait(60);
-    let a = play.user("alice", CAPS);
-    play.channel("#x", &[a]);
-    assert_eq!(asks(&mut play, a, "CHATHISTORY LATEST #x * 9").since, START);
+fn a_persistent_channel_has_its_history_after_a_restart() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", CAPS);
+    harness.channel("#x", &[a]);
+    let restored = super::persistent_channels::restored(&harness.persisted);
+    let mut harness = Harness::restored(settings(), Vec::new(), restored);
+    harness.advance(60);
+    let a = harness.user("alice", CAPS);
+    harness.channel("#x", &[a]);
+    assert_eq!(
+        query_of(&mut harness, a, "CHATHISTORY LATEST #x * 9").since,
+        START
+    );
 }
 
 #[test]
-fn a_channel_that_takes_a_name_does_not_tell_what_others_said_under_it() {
-    let mut play = Play::new();
-    let (a, guest) = (play.user("alice", CAPS), play.guest("gast", CAPS));
-    play.channel("#mine", &[a, guest]);
-    play.wait(60);
-    play.send(a, "RENAME #mine #theirs");
-    play.forget();
+fn a_renamed_channel_does_not_disclose_the_history_of_its_new_name() {
+    let mut harness = Harness::new();
+    let (a, guest) = (harness.user("alice", CAPS), harness.guest("gast", CAPS));
+    harness.channel("#mine", &[a, guest]);
+    harness.advance(60);
+    harness.send(a, "RENAME #mine #theirs");
+    harness.clear_received();
     for session in [a, guest] {
         assert_eq!(
-            asks(&mut play, session, "CHATHISTORY LATEST #theirs * 9").since,
+            query_of(&mut harness, session, "CHATHISTORY LATEST #theirs * 9").since,
             later(60)
         );
     }
-    play.wait(60);
-    play.send(a, "RENAME #theirs #Theirs");
-    play.forget();
+    harness.advance(60);
+    harness.send(a, "RENAME #theirs #Theirs");
+    harness.clear_received();
     assert_eq!(
-        asks(&mut play, a, "CHATHISTORY LATEST #theirs * 9").since,
+        query_of(&mut harness, a, "CHATHISTORY LATEST #theirs * 9").since,
         later(60),
         "it is the same name"
     );
@@ -256,43 +264,43 @@ fn a_channel_that_takes_a_name_does_not_tell_what_others_said_under_it() {
 
 #[test]
 fn a_conversation_is_read_by_its_parties_under_their_accounts_only() {
-    let mut play = Play::new();
-    let (a, guest) = (play.user("alice", CAPS), play.guest("gast", CAPS));
+    let mut harness = Harness::new();
+    let (a, guest) = (harness.user("alice", CAPS), harness.guest("gast", CAPS));
     let (alice, bob) = (Nick::parse("alice").unwrap(), Nick::parse("Bob").unwrap());
     let with = |to| Place::Direct {
         from: Party::Account(alice.clone()),
         to,
     };
-    let query = asks(&mut play, a, "CHATHISTORY LATEST Bob * 9");
+    let query = query_of(&mut harness, a, "CHATHISTORY LATEST Bob * 9");
     assert_eq!(
         query.places,
         [with(Party::Account(bob.clone())), with(Party::Guest(bob))]
     );
     assert!(
-        play.ask(guest, "CHATHISTORY LATEST alice * 9")[0]
+        harness.request(guest, "CHATHISTORY LATEST alice * 9")[0]
             .contains(" INVALID_TARGET LATEST alice :")
     );
 }
 
 #[test]
-fn the_reply_is_a_batch_of_what_was_said_as_it_was_said() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("Alice", CAPS), play.user("bob", CAPS));
-    play.channel("#X", &[a, b]);
-    play.send(a, "@+draft/reply=z PRIVMSG #x :one");
-    let first = play.heard(b);
-    play.wait(5);
-    play.send(b, "NOTICE #x two");
-    let second = play.heard(a);
-    play.wait(5);
-    play.send(b, "CHATHISTORY LATEST #x * 9");
-    let entries = play.entries.clone();
-    play.found(Found::Page(entries));
-    let heard = play.heard(b);
+fn the_reply_is_a_batch_of_the_messages_as_they_were_sent() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("Alice", CAPS), harness.user("bob", CAPS));
+    harness.channel("#X", &[a, b]);
+    harness.send(a, "@+draft/reply=z PRIVMSG #x :one");
+    let first = harness.received(b);
+    harness.advance(5);
+    harness.send(b, "NOTICE #x two");
+    let second = harness.received(a);
+    harness.advance(5);
+    harness.send(b, "CHATHISTORY LATEST #x * 9");
+    let entries = harness.entries.clone();
+    harness.answer_fetch(Found::Page(entries));
+    let received = harness.received(b);
     let time = "@time=2027-01-15T08:00:10.000Z";
     let inner = |line: &str| line.replacen('@', "@batch=1;", 1);
     assert_eq!(
-        heard,
+        received,
         [
             format!("{time} :irc.test BATCH +1 chathistory #X"),
             inner(&first[0]),
@@ -300,20 +308,20 @@ fn the_reply_is_a_batch_of_what_was_said_as_it_was_said() {
             format!("{time} :irc.test BATCH -1"),
         ]
     );
-    assert!(play.peek(a).is_empty(), "nobody else hears of it");
+    assert!(harness.peek(a).is_empty(), "nobody else is notified");
 }
 
 #[test]
-fn what_happened_is_shown_as_it_was_to_those_who_want_it() {
-    let mut play = Play::new();
+fn events_are_replayed_to_clients_with_event_playback() {
+    let mut harness = Harness::new();
     let caps = format!("{CAPS} draft/event-playback");
     let (a, b, guest) = (
-        play.user("alice", CAPS),
-        play.user("bob", &caps),
-        play.guest("gast", ""),
+        harness.user("alice", CAPS),
+        harness.user("bob", &caps),
+        harness.guest("gast", ""),
     );
-    play.channel("#x", &[a, b, guest]);
-    play.entries.clear();
+    harness.channel("#x", &[a, b, guest]);
+    harness.entries.clear();
     for line in [
         "TOPIC #x :news of the day",
         "MODE #x +vl gast 9",
@@ -321,21 +329,21 @@ fn what_happened_is_shown_as_it_was_to_those_who_want_it() {
         "@+draft/react=:) TAGMSG #x",
         "TOPIC #x :",
     ] {
-        play.send(a, line);
+        harness.send(a, line);
     }
-    let seen = play.heard(b);
+    let seen = harness.received(b);
     assert_eq!(
         commands(&seen),
         ["TOPIC", "MODE", "KICK", "TAGMSG", "TOPIC"]
     );
-    assert!(!asks(&mut play, a, "CHATHISTORY LATEST #x * 9").events);
-    assert!(asks(&mut play, b, "CHATHISTORY LATEST #x * 9").events);
-    assert!(!asks(&mut play, b, "CHATHISTORY LATEST #x * 9").redactions);
-    play.send(b, "CHATHISTORY LATEST #x * 9");
-    let entries = play.entries.clone();
-    play.found(Found::Page(entries));
-    let heard = play.heard(b);
-    let read: Vec<String> = heard[1..heard.len() - 1]
+    assert!(!query_of(&mut harness, a, "CHATHISTORY LATEST #x * 9").events);
+    assert!(query_of(&mut harness, b, "CHATHISTORY LATEST #x * 9").events);
+    assert!(!query_of(&mut harness, b, "CHATHISTORY LATEST #x * 9").redactions);
+    harness.send(b, "CHATHISTORY LATEST #x * 9");
+    let entries = harness.entries.clone();
+    harness.answer_fetch(Found::Page(entries));
+    let received = harness.received(b);
+    let read: Vec<String> = received[1..received.len() - 1]
         .iter()
         .map(|line| line.replacen("batch=1;", "", 1))
         .collect();
@@ -343,78 +351,78 @@ fn what_happened_is_shown_as_it_was_to_those_who_want_it() {
 }
 
 #[test]
-fn keys_and_typing_are_not_kept() {
-    let mut play = Play::new();
+fn keys_and_typing_are_not_stored() {
+    let mut harness = Harness::new();
     let (a, b) = (
-        play.user("alice", "message-tags"),
-        play.user("bob", "message-tags"),
+        harness.user("alice", "message-tags"),
+        harness.user("bob", "message-tags"),
     );
-    play.channel("#x", &[a, b]);
-    play.entries.clear();
+    harness.channel("#x", &[a, b]);
+    harness.entries.clear();
     for line in [
         "MODE #x +tk secret",
         "@+typing=active TAGMSG #x",
         "@+draft/typing=done TAGMSG bob",
         "TAGMSG bob",
     ] {
-        play.send(a, line);
+        harness.send(a, line);
     }
-    assert_eq!(play.heard(b).len(), 4);
-    assert!(play.entries.is_empty(), "{:?}", play.entries);
+    assert_eq!(harness.received(b).len(), 4);
+    assert!(harness.entries.is_empty(), "{:?}", harness.entries);
 }
 
 #[test]
-fn an_empty_page_is_an_empty_batch_and_whoever_knows_no_batches_gets_plain_lines() {
-    let mut play = Play::new();
+fn an_empty_page_is_an_empty_batch_and_without_batches_lines_are_plain() {
+    let mut harness = Harness::new();
     let (a, b) = (
-        play.user("alice", "draft/chathistory batch"),
-        play.user("bob", "draft/chathistory"),
+        harness.user("alice", "draft/chathistory batch"),
+        harness.user("bob", "draft/chathistory"),
     );
-    play.send(a, "CHATHISTORY LATEST BOB * 9");
-    play.found(Found::Page(Vec::new()));
+    harness.send(a, "CHATHISTORY LATEST BOB * 9");
+    harness.answer_fetch(Found::Page(Vec::new()));
     assert_eq!(
-        play.heard(a),
+        harness.received(a),
         [":irc.test BATCH +1 chathistory BOB", ":irc.test BATCH -1"]
     );
-    play.send(a, "PRIVMSG bob :hi");
-    play.forget();
-    play.send(b, "CHATHISTORY LATEST alice * 9");
-    let entries = play.entries.clone();
-    play.found(Found::Page(entries));
+    harness.send(a, "PRIVMSG bob :hi");
+    harness.clear_received();
+    harness.send(b, "CHATHISTORY LATEST alice * 9");
+    let entries = harness.entries.clone();
+    harness.answer_fetch(Found::Page(entries));
     assert_eq!(
-        play.heard(b),
+        harness.received(b),
         [":alice!~alice@users.irc.test PRIVMSG bob :hi"]
     );
 }
 
 #[test]
 fn targets_are_listed_with_the_time_of_their_latest_message() {
-    let mut play = Play::new();
+    let mut harness = Harness::new();
     let (a, guest) = (
-        play.user("alice", "draft/chathistory batch"),
-        play.guest("gast", CAPS),
+        harness.user("alice", "draft/chathistory batch"),
+        harness.guest("gast", CAPS),
     );
-    play.channel("#x", &[a, guest]);
+    harness.channel("#x", &[a, guest]);
     let line =
         "CHATHISTORY TARGETS timestamp=2026-01-02T03:04:05Z timestamp=2027-01-02T03:04:05.678Z 99";
-    play.send(guest, line);
-    let HistoryQuery::Targets(query) = &play.fetches.pop().unwrap().query else {
+    harness.send(guest, line);
+    let HistoryQuery::Targets(query) = &harness.fetches.pop().unwrap().query else {
         panic!()
     };
     assert_eq!((query.account.as_ref(), query.limit), (None, 50));
-    play.send(a, line);
-    let HistoryQuery::Targets(query) = &play.fetches[0].query else {
+    harness.send(a, line);
+    let HistoryQuery::Targets(query) = &harness.fetches[0].query else {
         panic!()
     };
     assert_eq!(query.account.as_ref().map(Nick::as_str), Some("alice"));
     assert_eq!(query.channels, [(ChannelName::parse("#x").unwrap(), START)]);
     assert_eq!(query.to, "2027-01-02T03:04:05.678Z".parse().unwrap());
-    play.found(Found::Targets(vec![HistoryTarget {
+    harness.answer_fetch(Found::Targets(vec![HistoryTarget {
         name: "Bob".to_owned(),
         at: START,
     }]));
     assert_eq!(
-        play.heard(a),
+        harness.received(a),
         [
             ":irc.test BATCH +1 draft/chathistory-targets",
             "@batch=1 :irc.test CHATHISTORY TARGETS Bob 2027-01-15T08:00:00.000Z",
@@ -425,97 +433,105 @@ fn targets_are_listed_with_the_time_of_their_latest_message() {
 
 #[test]
 fn the_label_is_on_the_batch_or_on_the_failure() {
-    let mut play = Play::new();
-    let a = play.user("alice", "draft/chathistory batch labeled-response");
-    play.channel("#x", &[a]);
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "draft/chathistory batch labeled-response");
+    harness.channel("#x", &[a]);
     assert!(
-        play.ask(a, "@label=a\\sb CHATHISTORY LATEST #x * 9")
+        harness
+            .request(a, "@label=a\\sb CHATHISTORY LATEST #x * 9")
             .is_empty(),
         "no ACK: there is more to come"
     );
-    play.found(Found::Page(Vec::new()));
-    let heard = play.heard(a);
+    harness.answer_fetch(Found::Page(Vec::new()));
+    let received = harness.received(a);
     assert!(
-        heard[0].starts_with("@label=a\\sb :irc.test BATCH +") && !heard[1].contains("label"),
-        "{heard:?}"
+        received[0].starts_with("@label=a\\sb :irc.test BATCH +") && !received[1].contains("label"),
+        "{received:?}"
     );
     for (found, text) in [
         (Found::NoSuchMessage, "unknown message id"),
         (Found::Failed, "please try again later"),
     ] {
-        play.send(a, "@label=2 CHATHISTORY AFTER #x msgid=m 9");
-        play.found(found);
-        let heard = play.heard(a);
-        assert!(heard.len() == 1 && heard[0].contains(text), "{heard:?}");
+        harness.send(a, "@label=2 CHATHISTORY AFTER #x msgid=m 9");
+        harness.answer_fetch(found);
+        let received = harness.received(a);
         assert!(
-            heard[0].starts_with("@label=2 :irc.test FAIL CHATHISTORY MESSAGE_ERROR AFTER #x :")
+            received.len() == 1 && received[0].contains(text),
+            "{received:?}"
+        );
+        assert!(
+            received[0].starts_with("@label=2 :irc.test FAIL CHATHISTORY MESSAGE_ERROR AFTER #x :")
         );
     }
-    let heard = play.ask(a, "@label=3 CHATHISTORY LATEST #nowhere * 9");
+    let received = harness.request(a, "@label=3 CHATHISTORY LATEST #nowhere * 9");
     assert!(
-        heard.len() == 1 && heard[0].starts_with("@label=3 :irc.test FAIL "),
-        "{heard:?}"
+        received.len() == 1 && received[0].starts_with("@label=3 :irc.test FAIL "),
+        "{received:?}"
     );
 }
 
 #[test]
-fn whoever_lost_the_right_meanwhile_is_shown_nothing() {
-    let mut play = Play::new();
-    let (a, guest) = (play.user("alice", ""), play.guest("gast", CAPS));
-    play.channel("#x", &[a, guest]);
-    play.send(a, "PRIVMSG #x :between us");
-    play.forget();
-    let entries = play.entries.clone();
-    play.wait(60);
+fn a_user_who_lost_the_right_in_the_meantime_gets_nothing() {
+    let mut harness = Harness::new();
+    let (a, guest) = (harness.user("alice", ""), harness.guest("gast", CAPS));
+    harness.channel("#x", &[a, guest]);
+    harness.send(a, "PRIVMSG #x :between us");
+    harness.clear_received();
+    let entries = harness.entries.clone();
+    harness.advance(60);
 
-    play.send(guest, "CHATHISTORY LATEST #x * 9");
-    play.send(a, "KICK #x gast");
-    play.forget();
-    play.found(Found::Page(entries.clone()));
-    let heard = play.heard(guest);
+    harness.send(guest, "CHATHISTORY LATEST #x * 9");
+    harness.send(a, "KICK #x gast");
+    harness.clear_received();
+    harness.answer_fetch(Found::Page(entries.clone()));
+    let received = harness.received(guest);
     assert!(
-        heard.len() == 1 && heard[0].contains("FAIL CHATHISTORY INVALID_TARGET LATEST #x"),
-        "{heard:?}"
+        received.len() == 1 && received[0].contains("FAIL CHATHISTORY INVALID_TARGET LATEST #x"),
+        "{received:?}"
     );
 
-    play.channel("#x", &[guest]);
-    play.send(guest, "CHATHISTORY LATEST #x * 9");
-    play.found(Found::Page(entries));
+    harness.channel("#x", &[guest]);
+    harness.send(guest, "CHATHISTORY LATEST #x * 9");
+    harness.answer_fetch(Found::Page(entries));
     assert_eq!(
-        commands(&play.heard(guest)),
+        commands(&harness.received(guest)),
         ["BATCH", "BATCH"],
-        "that was before it came back"
+        "that was before it returned"
     );
 }
 
 #[test]
-fn whoever_waits_is_answered_when_the_reply_is_there_also_when_the_session_is_not() {
-    let mut play = Play::new();
-    let a = play.user("alice", CAPS);
+fn a_history_query_is_answered_even_if_its_session_has_ended() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", CAPS);
     for (line, waits) in [
         ("CHATHISTORY LATEST bob * 9", true),
         ("CHATHISTORY FLY", false),
         ("PING x", false),
     ] {
-        for gone in [false, true] {
-            let session = if gone { play.user("alice", CAPS) } else { a };
-            let (ticket, asked) = play.ticket();
+        for disconnects in [false, true] {
+            let session = if disconnects {
+                harness.user("alice", CAPS)
+            } else {
+                a
+            };
+            let (ticket, asked) = harness.ticket();
             let message = rookery_protocol::Message::parse(line).unwrap();
-            play.event(Event::AskHistory {
+            harness.event(Event::AskHistory {
                 ticket,
                 session,
                 message,
             });
             if waits {
-                assert!(play.answer(asked).is_none());
-                if gone {
-                    play.gone(session);
-                    play.forget();
+                assert!(harness.answer(asked).is_none());
+                if disconnects {
+                    harness.disconnect(session);
+                    harness.clear_received();
                 }
-                play.found(Found::Page(Vec::new()));
-                assert_eq!(play.heard(session).is_empty(), gone);
+                harness.answer_fetch(Found::Page(Vec::new()));
+                assert_eq!(harness.received(session).is_empty(), disconnects);
             }
-            assert!(matches!(play.answer(asked), Some(())), "{line}");
+            assert!(matches!(harness.answer(asked), Some(())), "{line}");
         }
     }
 }

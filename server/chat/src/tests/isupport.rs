@@ -1,19 +1,19 @@
-//! `ISUPPORT` tells the truth: every limit that it announces is the one that holds.
+//! `ISUPPORT`: every limit that it announces is the one that applies.
 
 use std::collections::BTreeMap;
 
-use super::play::*;
+use super::harness::*;
 use crate::event::{HistoryQuery, SessionId};
 use crate::state::channel::Flag;
 
-/// An operator of #x, who is an account, with bob in there; and what the server supports.
-fn announced() -> (Play, SessionId, SessionId, BTreeMap<String, String>) {
-    let mut play = Play::new();
-    let (op, bob) = (play.user("op", ""), play.user("bob", "batch"));
-    play.channel("#x", &[op, bob]);
+/// Returns a chat with an operator of `#x`, who has an account, and bob; and the announced tokens.
+fn announced() -> (Harness, SessionId, SessionId, BTreeMap<String, String>) {
+    let mut harness = Harness::new();
+    let (op, bob) = (harness.user("op", ""), harness.user("bob", "batch"));
+    harness.channel("#x", &[op, bob]);
     let mut tokens = BTreeMap::new();
-    for line in play
-        .ask(op, "VERSION")
+    for line in harness
+        .request(op, "VERSION")
         .iter()
         .filter(|line| line.contains(" 005 "))
     {
@@ -26,10 +26,10 @@ fn announced() -> (Play, SessionId, SessionId, BTreeMap<String, String>) {
             );
         }
     }
-    (play, op, bob, tokens)
+    (harness, op, bob, tokens)
 }
 
-/// The last parameter of the line.
+/// Returns the last parameter of the line.
 fn text(line: &str) -> String {
     rookery_protocol::Message::parse(line)
         .unwrap()
@@ -40,35 +40,35 @@ fn text(line: &str) -> String {
 
 #[test]
 fn names_and_texts_are_as_long_as_announced() {
-    let (mut play, op, bob, tokens) = announced();
+    let (mut harness, op, bob, tokens) = announced();
     let length = |name: &str| tokens[name].parse::<usize>().unwrap();
-    let guest = play.guest("gus", "setname");
+    let guest = harness.guest("gus", "setname");
     let letters = |count: usize| "n".repeat(count);
 
     assert_eq!(
-        commands(&play.ask(guest, &format!("NICK {}", letters(length("NICKLEN"))))),
+        commands(&harness.request(guest, &format!("NICK {}", letters(length("NICKLEN"))))),
         ["NICK"]
     );
     assert_eq!(
-        commands(&play.ask(guest, &format!("NICK {}", letters(length("NICKLEN") + 1)))),
+        commands(&harness.request(guest, &format!("NICK {}", letters(length("NICKLEN") + 1)))),
         ["432"]
     );
     let channel = |count: usize| format!("#{}", letters(count - 1));
     assert_eq!(
-        commands(&play.ask(op, &format!("JOIN {}", channel(length("CHANNELLEN")))))[0],
+        commands(&harness.request(op, &format!("JOIN {}", channel(length("CHANNELLEN")))))[0],
         "JOIN"
     );
     assert_eq!(
-        commands(&play.ask(op, &format!("JOIN {}", channel(length("CHANNELLEN") + 1)))),
+        commands(&harness.request(op, &format!("JOIN {}", channel(length("CHANNELLEN") + 1)))),
         ["476"]
     );
 
     for (token, command) in [("TOPICLEN", "TOPIC #x"), ("KICKLEN", "KICK #x bob")] {
         let (fits, long) = (letters(length(token)), letters(length(token) + 1));
         for given in [&fits, &long] {
-            play.channel("#x", &[bob]);
+            harness.channel("#x", &[bob]);
             assert_eq!(
-                text(&play.ask(op, &format!("{command} :{given}"))[0]),
+                text(&harness.request(op, &format!("{command} :{given}"))[0]),
                 fits,
                 "{token}"
             );
@@ -77,48 +77,48 @@ fn names_and_texts_are_as_long_as_announced() {
     for (token, command, code) in [("AWAYLEN", "AWAY", "301"), ("NAMELEN", "SETNAME", "311")] {
         let (fits, long) = (letters(length(token)), letters(length(token) + 1));
         for given in [&fits, &long] {
-            play.send(bob, &format!("{command} :{given}"));
-            let told = text(find(&play.ask(op, "WHOIS bob"), code));
+            harness.send(bob, &format!("{command} :{given}"));
+            let shown = text(find(&harness.request(op, "WHOIS bob"), code));
             assert!(
-                told == fits || token == "NAMELEN" && given == &long,
-                "{token}: {told}"
+                shown == fits || token == "NAMELEN" && given == &long,
+                "{token}: {shown}"
             );
-            assert!(told.len() <= length(token), "{token}: {told}");
+            assert!(shown.len() <= length(token), "{token}: {shown}");
         }
     }
     assert_eq!(
-        commands(&play.ask(op, &format!("MODE #x +k {}", letters(length("KEYLEN"))))),
+        commands(&harness.request(op, &format!("MODE #x +k {}", letters(length("KEYLEN"))))),
         ["MODE"]
     );
     assert_eq!(
-        commands(&play.ask(op, &format!("MODE #x +k {}", letters(length("KEYLEN") + 1)))),
+        commands(&harness.request(op, &format!("MODE #x +k {}", letters(length("KEYLEN") + 1)))),
         ["696"]
     );
 }
 
 #[test]
-fn there_are_as_many_as_announced_and_not_one_more() {
-    let (mut play, op, _, tokens) = announced();
+fn announced_limits_are_exact() {
+    let (mut harness, op, _, tokens) = announced();
     let many = |value: &str| value.parse::<usize>().unwrap();
 
     let channels = many(tokens["CHANLIMIT"].strip_prefix("#:").unwrap());
-    let carl = play.user("carl", "");
+    let carl = harness.user("carl", "");
     for number in 0..channels {
         assert_eq!(
-            commands(&play.ask(carl, &format!("JOIN #c{number}")))[0],
+            commands(&harness.request(carl, &format!("JOIN #c{number}")))[0],
             "JOIN",
             "{number}"
         );
     }
-    assert_eq!(commands(&play.ask(carl, "JOIN #more")), ["405"]);
+    assert_eq!(commands(&harness.request(carl, "JOIN #more")), ["405"]);
 
     for number in 0..many(&tokens["MONITOR"]) {
         assert_eq!(
-            commands(&play.ask(op, &format!("MONITOR + m{number}"))),
+            commands(&harness.request(op, &format!("MONITOR + m{number}"))),
             ["731"]
         );
     }
-    assert_eq!(commands(&play.ask(op, "MONITOR + more")), ["734"]);
+    assert_eq!(commands(&harness.request(op, "MONITOR + more")), ["734"]);
 
     let lists: Vec<&str> = tokens["MAXLIST"].split(',').collect();
     let letters: String = lists
@@ -128,18 +128,18 @@ fn there_are_as_many_as_announced_and_not_one_more() {
     assert_eq!(
         letters,
         tokens["CHANMODES"].split(',').next().unwrap(),
-        "every list has its limit"
+        "every list has a limit of its own"
     );
     for list in lists {
         let (letter, limit) = list.split_once(':').unwrap();
         for number in 0..many(limit) {
             assert_eq!(
-                commands(&play.ask(op, &format!("MODE #x +{letter} n{number}"))),
+                commands(&harness.request(op, &format!("MODE #x +{letter} n{number}"))),
                 ["MODE"]
             );
         }
         assert_eq!(
-            commands(&play.ask(op, &format!("MODE #x +{letter} more"))),
+            commands(&harness.request(op, &format!("MODE #x +{letter} more"))),
             ["478"]
         );
     }
@@ -150,8 +150,8 @@ fn there_are_as_many_as_announced_and_not_one_more() {
 }
 
 #[test]
-fn one_message_has_as_many_targets_as_announced() {
-    let (mut play, op, bob, tokens) = announced();
+fn a_message_may_have_as_many_targets_as_announced() {
+    let (mut harness, op, bob, tokens) = announced();
     let limits: BTreeMap<&str, &str> = tokens["TARGMAX"]
         .split(',')
         .map(|limit| limit.split_once(':').unwrap())
@@ -163,38 +163,43 @@ fn one_message_has_as_many_targets_as_announced() {
     let nicks: Vec<String> = (0..=most).map(|number| format!("g{number}")).collect();
     let guests: Vec<SessionId> = nicks
         .iter()
-        .map(|nick| play.guest(nick, "message-tags"))
+        .map(|nick| harness.guest(nick, "message-tags"))
         .collect();
-    play.channel("#x", &guests);
+    harness.channel("#x", &guests);
     for command in ["PRIVMSG", "NOTICE", "TAGMSG"] {
         let tags = if command == "TAGMSG" { "@+x=y " } else { "" };
-        play.forget();
+        harness.clear_received();
         let talker = guests[0];
-        let heard = play.ask(
+        let received = harness.request(
             talker,
             &format!("{tags}{command} {} :hi", nicks[1..].join(",")),
         );
-        assert!(heard.is_empty(), "{command}: {heard:?}");
+        assert!(received.is_empty(), "{command}: {received:?}");
         assert!(
-            guests[1..].iter().all(|guest| play.peek(*guest).len() == 1),
+            guests[1..]
+                .iter()
+                .all(|guest| harness.peek(*guest).len() == 1),
             "{command} reaches all"
         );
-        play.forget();
-        play.send(
+        harness.clear_received();
+        harness.send(
             talker,
             &format!("{tags}{command} {},op :hi", nicks[1..].join(",")),
         );
-        assert!(play.peek(op).is_empty(), "{command} reaches one too many");
+        assert!(
+            harness.peek(op).is_empty(),
+            "{command} reaches one too many"
+        );
     }
-    let heard = play.ask(op, &format!("KICK #x {}", nicks.join(",")));
+    let received = harness.request(op, &format!("KICK #x {}", nicks.join(",")));
     assert_eq!(
-        commands(&heard)
+        commands(&received)
             .iter()
             .filter(|command| *command == "KICK")
             .count(),
         most
     );
-    assert_eq!(commands(&heard).last().map(String::as_str), Some("407"));
+    assert_eq!(commands(&received).last().map(String::as_str), Some("407"));
 
     let channels: Vec<String> = (0..=most).map(|number| format!("#n{number}")).collect();
     assert_eq!(
@@ -202,22 +207,22 @@ fn one_message_has_as_many_targets_as_announced() {
         ("", "", ""),
         "without a limit"
     );
-    play.send(bob, &format!("JOIN {}", channels.join(",")));
-    let heard = play.ask(bob, &format!("NAMES {}", channels.join(",")));
+    harness.send(bob, &format!("JOIN {}", channels.join(",")));
+    let received = harness.request(bob, &format!("NAMES {}", channels.join(",")));
     assert_eq!(
-        commands(&heard)
+        commands(&received)
             .iter()
             .filter(|command| *command == "353")
             .count(),
         most
     );
     assert_eq!(
-        commands(&play.ask(bob, &format!("PART {}", channels.join(",")))).len(),
+        commands(&harness.request(bob, &format!("PART {}", channels.join(",")))).len(),
         most + 1
     );
     assert_eq!(limits["WHOIS"], "1");
     assert_eq!(
-        commands(&play.ask(op, "WHOIS bob,op"))
+        commands(&harness.request(op, "WHOIS bob,op"))
             .iter()
             .filter(|command| *command == "311")
             .count(),
@@ -226,8 +231,8 @@ fn one_message_has_as_many_targets_as_announced() {
 }
 
 #[test]
-fn every_mode_that_is_announced_is_there() {
-    let (mut play, op, _, tokens) = announced();
+fn every_announced_mode_exists() {
+    let (mut harness, op, _, tokens) = announced();
     let classes: Vec<&str> = tokens["CHANMODES"].split(',').collect();
     let [lists, always, on_setting, flags] = classes[..] else {
         panic!("{classes:?}")
@@ -238,34 +243,40 @@ fn every_mode_that_is_announced_is_there() {
     known.sort_unstable();
     assert_eq!(letters, known);
     for letter in flags.chars() {
-        let on = play.ask(op, &format!("MODE #x +{letter}"));
-        let off = play.ask(op, &format!("MODE #x -{letter}"));
+        let on = harness.request(op, &format!("MODE #x +{letter}"));
+        let off = harness.request(op, &format!("MODE #x -{letter}"));
         assert_eq!(commands(&off), ["MODE"], "{letter}: {on:?} {off:?}");
     }
-    let change = |play: &mut Play, line: &str| commands(&play.ask(op, line));
+    let change = |harness: &mut Harness, line: &str| commands(&harness.request(op, line));
     for letter in lists.chars() {
-        assert_eq!(change(&mut play, &format!("MODE #x +{letter} a")), ["MODE"]);
         assert_eq!(
-            change(&mut play, &format!("MODE #x -{letter}")).len(),
+            change(&mut harness, &format!("MODE #x +{letter} a")),
+            ["MODE"]
+        );
+        assert_eq!(
+            change(&mut harness, &format!("MODE #x -{letter}")).len(),
             2,
             "without a parameter it lists"
         );
     }
     for letter in always.chars() {
         assert_eq!(
-            change(&mut play, &format!("MODE #x +{letter} key")),
+            change(&mut harness, &format!("MODE #x +{letter} key")),
             ["MODE"]
         );
         assert_eq!(
-            change(&mut play, &format!("MODE #x -{letter}+i key")),
+            change(&mut harness, &format!("MODE #x -{letter}+i key")),
             ["MODE"],
             "-{letter} takes a parameter"
         );
     }
     for letter in on_setting.chars() {
-        assert_eq!(change(&mut play, &format!("MODE #x +{letter} 9")), ["MODE"]);
         assert_eq!(
-            change(&mut play, &format!("MODE #x -{letter}+b free")),
+            change(&mut harness, &format!("MODE #x +{letter} 9")),
+            ["MODE"]
+        );
+        assert_eq!(
+            change(&mut harness, &format!("MODE #x -{letter}+b free")),
             ["MODE"],
             "-{letter} takes none"
         );
@@ -278,8 +289,8 @@ fn every_mode_that_is_announced_is_there() {
     assert_eq!(modes.len(), prefixes.len());
     let pairs: Vec<(char, char)> = modes.chars().zip(prefixes.chars()).collect();
     for (mode, prefix) in pairs.into_iter().rev() {
-        play.send(op, &format!("MODE #x -o+{mode} bob bob"));
-        let names = play.ask(op, "NAMES #x");
+        harness.send(op, &format!("MODE #x -o+{mode} bob bob"));
+        let names = harness.request(op, "NAMES #x");
         assert!(
             text(find(&names, "353"))
                 .split(' ')
@@ -288,9 +299,11 @@ fn every_mode_that_is_announced_is_there() {
         );
     }
     for prefix in tokens["STATUSMSG"].chars() {
-        play.forget();
+        harness.clear_received();
         assert!(
-            play.ask(op, &format!("NOTICE {prefix}#x :hi")).is_empty(),
+            harness
+                .request(op, &format!("NOTICE {prefix}#x :hi"))
+                .is_empty(),
             "{prefix}"
         );
     }
@@ -298,28 +311,28 @@ fn every_mode_that_is_announced_is_there() {
     let nobody: Vec<String> = (0..several).map(|number| format!("m{number}")).collect();
     let line = format!("MODE #x +{} {}", "v".repeat(several), nobody.join(" "));
     assert_eq!(
-        change(&mut play, &line),
+        change(&mut harness, &line),
         vec!["401"; several],
-        "each of them is looked at"
+        "each of them is checked"
     );
-    assert!(tokens["BOT"] == "B" && change(&mut play, "MODE op +B") == ["MODE"]);
+    assert!(tokens["BOT"] == "B" && change(&mut harness, "MODE op +B") == ["MODE"]);
 }
 
 #[test]
 fn a_page_of_history_is_as_long_as_announced() {
-    let (mut play, _, bob, tokens) = announced();
+    let (mut harness, _, bob, tokens) = announced();
     let most: usize = tokens["CHATHISTORY"].parse().unwrap();
-    play.send(bob, "CAP REQ :draft/chathistory");
+    harness.send(bob, "CAP REQ :draft/chathistory");
     for reference in tokens["MSGREFTYPES"].split(',') {
         let point = match reference {
             "timestamp" => "timestamp=2027-01-15T08:00:00.000Z".to_owned(),
             other => format!("{other}=x"),
         };
         for asked in [most, most + 1, 0] {
-            play.send(bob, &format!("CHATHISTORY BEFORE #x {point} {asked}"));
-            match play.fetches.pop().map(|fetch| fetch.query) {
+            harness.send(bob, &format!("CHATHISTORY BEFORE #x {point} {asked}"));
+            match harness.fetches.pop().map(|fetch| fetch.query) {
                 Some(HistoryQuery::Page(page)) => {
-                    assert!(page.limit <= most && asked > 0, "{page:?}")
+                    assert!(page.limit <= most && asked > 0, "{page:?}");
                 }
                 None => assert_eq!(asked, 0),
                 other => panic!("{other:?}"),

@@ -1,36 +1,36 @@
-//! What people say, who hears it, and that it is stored first.
+//! Messages: who receives them, and that they are stored first.
 
 use rookery_protocol::ChannelName;
 use rookery_protocol::Nick;
 
-use super::play::*;
+use super::harness::*;
 use crate::event::{Event, Output};
 use rookery_record::{Party, Place};
 
 #[test]
-fn all_others_in_the_channel_hear_a_message_once() {
-    let mut play = Play::new();
+fn all_other_members_receive_a_channel_message_once() {
+    let mut harness = Harness::new();
     let (a, b, c, outside) = (
-        play.user("alice", ""),
-        play.user("bob", ""),
-        play.guest("carl", ""),
-        play.guest("dora", ""),
+        harness.user("alice", ""),
+        harness.user("bob", ""),
+        harness.guest("carl", ""),
+        harness.guest("dora", ""),
     );
-    play.channel("#x", &[a, b, c]);
-    play.send(a, "PRIVMSG #X :hello :there ");
+    harness.channel("#x", &[a, b, c]);
+    harness.send(a, "PRIVMSG #X :hello :there ");
     let line = ":alice!~alice@users.irc.test PRIVMSG #x :hello :there ";
-    assert_eq!(play.heard(b), [line]);
-    assert_eq!(play.heard(c), [line]);
-    assert!(play.heard(a).is_empty() && play.heard(outside).is_empty());
+    assert_eq!(harness.received(b), [line]);
+    assert_eq!(harness.received(c), [line]);
+    assert!(harness.received(a).is_empty() && harness.received(outside).is_empty());
 }
 
 #[test]
-fn nothing_of_a_message_is_out_before_it_is_stored() {
-    let mut play = Play::new();
-    let a = play.user("alice", "echo-message");
-    let sibling = play.user("alice", "");
-    let b = play.user("bob", "");
-    play.channel("#x", &[a, b]);
+fn a_message_is_delivered_only_after_it_is_stored() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "echo-message");
+    let sibling = harness.user("alice", "");
+    let b = harness.user("bob", "");
+    harness.channel("#x", &[a, b]);
     for line in [
         "PRIVMSG #x :one",
         "NOTICE bob :two",
@@ -38,8 +38,8 @@ fn nothing_of_a_message_is_out_before_it_is_stored() {
     ] {
         let message = rookery_protocol::Message::parse(line).unwrap();
         let mut outputs = Vec::new();
-        play.chat.handle(
-            play.now,
+        harness.chat.handle(
+            harness.now,
             Event::Command {
                 session: a,
                 message,
@@ -68,18 +68,18 @@ fn nothing_of_a_message_is_out_before_it_is_stored() {
 }
 
 #[test]
-fn what_is_stored_is_what_was_said() {
-    let mut play = Play::new();
-    let a = play.user("Alice", "message-tags");
-    let b = play.guest("bob", "message-tags server-time account-tag");
-    play.channel("#X", &[a, b]);
-    play.send(
+fn a_message_is_stored_as_it_was_sent() {
+    let mut harness = Harness::new();
+    let a = harness.user("Alice", "message-tags");
+    let b = harness.guest("bob", "message-tags server-time account-tag");
+    harness.channel("#X", &[a, b]);
+    harness.send(
         a,
         "@+draft/reply=a\\sb;x=y PRIVMSG #x :\u{1}ACTION waves\u{1}",
     );
-    play.send(b, "NOTICE alice :psst");
-    let [first, second] = play.entries.as_slice() else {
-        panic!("{:?}", play.entries)
+    harness.send(b, "NOTICE alice :psst");
+    let [first, second] = harness.entries.as_slice() else {
+        panic!("{:?}", harness.entries)
     };
     assert_eq!(
         first.place,
@@ -113,14 +113,14 @@ fn what_is_stored_is_what_was_said() {
     assert!(first.msgid.starts_with("run-"));
     let (first, second) = (first.msgid.clone(), second.msgid.clone());
     assert_eq!(
-        play.heard(b),
+        harness.received(b),
         [format!(
             "@time=2027-01-15T08:00:00.000Z;account=Alice;msgid={first};+draft/reply=a\\sb \
              :Alice!~alice@users.irc.test PRIVMSG #X :\u{1}ACTION waves\u{1}"
         )]
     );
     assert_eq!(
-        play.heard(a),
+        harness.received(a),
         [format!(
             "@msgid={second} :bob!~bob@guests.irc.test NOTICE Alice :psst"
         )]
@@ -128,81 +128,88 @@ fn what_is_stored_is_what_was_said() {
 }
 
 #[test]
-fn a_message_that_cannot_be_stored_reaches_nobody_and_its_sender_is_told() {
-    let mut play = Play::new();
-    let plain = play.user("alice", "echo-message");
-    let modern = play.user("carl", "standard-replies echo-message");
-    let b = play.user("bob", "");
-    play.channel("#x", &[plain, modern, b]);
-    play.stores = false;
-    play.send(plain, "PRIVMSG #x :lost");
-    let heard = play.heard(plain);
+fn a_message_that_cannot_be_stored_is_delivered_to_no_one_and_refused() {
+    let mut harness = Harness::new();
+    let plain = harness.user("alice", "echo-message");
+    let modern = harness.user("carl", "standard-replies echo-message");
+    let b = harness.user("bob", "");
+    harness.channel("#x", &[plain, modern, b]);
+    harness.store_works = false;
+    harness.send(plain, "PRIVMSG #x :lost");
+    let received = harness.received(plain);
     assert!(
-        heard.len() == 1
-            && heard[0].starts_with(":irc.test NOTICE alice :#x: The server could not store")
+        received.len() == 1
+            && received[0].starts_with(":irc.test NOTICE alice :#x: The server could not store")
     );
-    play.send(modern, "NOTICE bob :lost");
-    let heard = play.heard(modern);
+    harness.send(modern, "NOTICE bob :lost");
+    let received = harness.received(modern);
     assert!(
-        heard.len() == 1 && heard[0].starts_with(":irc.test FAIL NOTICE MESSAGE_NOT_STORED bob :")
+        received.len() == 1
+            && received[0].starts_with(":irc.test FAIL NOTICE MESSAGE_NOT_STORED bob :")
     );
-    assert!(play.heard(b).is_empty());
+    assert!(harness.received(b).is_empty());
 }
 
 #[test]
-fn without_history_messages_go_straight_out() {
+fn without_history_messages_are_delivered_at_once() {
     let mut off = settings();
     off.history = false;
-    let mut play = Play::with(off);
-    let (a, b) = (play.user("alice", "echo-message"), play.user("bob", ""));
-    play.send(a, "PRIVMSG bob :hi");
-    assert!(play.entries.is_empty());
-    assert_eq!((play.heard(a).len(), play.heard(b).len()), (1, 1));
+    let mut harness = Harness::with(off);
+    let (a, b) = (
+        harness.user("alice", "echo-message"),
+        harness.user("bob", ""),
+    );
+    harness.send(a, "PRIVMSG bob :hi");
+    assert!(harness.entries.is_empty());
+    assert_eq!(
+        (harness.received(a).len(), harness.received(b).len()),
+        (1, 1)
+    );
 }
 
 #[test]
 fn a_tagmsg_reaches_those_who_read_tags_and_is_not_stored() {
-    let mut play = Play::new();
-    let a = play.user("alice", "message-tags echo-message");
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "message-tags echo-message");
     let (b, c) = (
-        play.user("bob", "message-tags"),
-        play.user("carl", "server-time"),
+        harness.user("bob", "message-tags"),
+        harness.user("carl", "server-time"),
     );
-    play.channel("#x", &[a, b, c]);
-    play.send(a, "@+typing=active;secret=no TAGMSG #x");
-    assert!(play.heard(c).is_empty() && play.entries.is_empty());
-    let heard = play.heard(b);
+    harness.channel("#x", &[a, b, c]);
+    harness.send(a, "@+typing=active;secret=no TAGMSG #x");
+    assert!(harness.received(c).is_empty() && harness.entries.is_empty());
+    let received = harness.received(b);
     assert!(
-        heard[0].ends_with(";+typing=active :alice!~alice@users.irc.test TAGMSG #x"),
-        "{heard:?}"
+        received[0].ends_with(";+typing=active :alice!~alice@users.irc.test TAGMSG #x"),
+        "{received:?}"
     );
-    assert_eq!(play.heard(a), heard, "the echo has the same msgid");
+    assert_eq!(harness.received(a), received, "the echo has the same msgid");
     assert_eq!(
-        commands(&play.ask(a, "@+typing=active TAGMSG nobody")),
+        commands(&harness.request(a, "@+typing=active TAGMSG nobody")),
         ["401"]
     );
-    play.send(c, "@+typing=active PRIVMSG bob :hi");
+    harness.send(c, "@+typing=active PRIVMSG bob :hi");
     assert!(
-        !play.heard(b)[0].contains("typing"),
-        "only from those who have message-tags"
+        !harness.received(b)[0].contains("typing"),
+        "only from clients with message-tags"
     );
 }
 
 #[test]
 fn an_over_long_text_is_cut_and_stored_as_cut() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.user("bob", ""));
-    play.send(a, &format!("PRIVMSG bob :{}", "\u{e4}".repeat(250)));
-    let heard = play.heard(b);
-    assert!(heard[0].len() >= 509 && heard[0].ends_with('\u{e4}'));
-    assert!(heard[0].ends_with(&format!(" :{}", play.entries[0].text)));
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.send(a, &format!("PRIVMSG bob :{}", "\u{e4}".repeat(250)));
+    let received = harness.received(b);
+    assert!(received[0].len() >= 509 && received[0].ends_with('\u{e4}'));
+    assert!(received[0].ends_with(&format!(" :{}", harness.entries[0].text)));
 }
 
 #[test]
-fn what_cannot_be_sent_is_answered() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.user("bob", ""));
-    play.channel("#x", &[b]);
+fn messages_that_cannot_be_sent_are_answered() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.channel("#x", &[b]);
     for (line, code) in [
         ("PRIVMSG", "411"),
         ("PRIVMSG bob", "412"),
@@ -214,7 +221,7 @@ fn what_cannot_be_sent_is_answered() {
         ("PRIVMSG #x :hi", "404"),
         ("TAGMSG", "461"),
     ] {
-        assert_eq!(commands(&play.ask(a, line)), [code], "{line}");
+        assert_eq!(commands(&harness.request(a, line)), [code], "{line}");
     }
     for line in [
         "NOTICE",
@@ -224,46 +231,49 @@ fn what_cannot_be_sent_is_answered() {
         "NOTICE #x :hi",
     ] {
         assert!(
-            play.ask(a, line).is_empty(),
-            "an answer to a notice: {line}"
+            harness.request(a, line).is_empty(),
+            "a reply to a notice: {line}"
         );
     }
-    assert!(play.heard(b).is_empty() && play.entries.is_empty());
+    assert!(harness.received(b).is_empty() && harness.entries.is_empty());
 }
 
 #[test]
 fn several_targets_get_a_message_each_up_to_the_bound() {
-    let mut play = Play::new();
-    let a = play.user("alice", "");
-    let others = ["bob", "carl", "dora", "emil", "fred"].map(|name| play.user(name, ""));
-    let heard = play.ask(a, "PRIVMSG bob,bob,carl,nobody,dora,emil :hi");
-    assert_eq!(commands(&heard), ["401", "407"]);
-    let counts = others.map(|other| play.heard(other).len());
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "");
+    let others = ["bob", "carl", "dora", "emil", "fred"].map(|name| harness.user(name, ""));
+    let received = harness.request(a, "PRIVMSG bob,bob,carl,nobody,dora,emil :hi");
+    assert_eq!(commands(&received), ["401", "407"]);
+    let counts = others.map(|other| harness.received(other).len());
     assert_eq!(counts, [1, 1, 1, 0, 0]);
-    assert_eq!(play.entries.len(), 3);
+    assert_eq!(harness.entries.len(), 3);
 }
 
 #[test]
 fn a_message_to_those_with_a_status_reaches_only_them() {
-    let mut play = Play::new();
+    let mut harness = Harness::new();
     let (op, voiced, plain) = (
-        play.user("op", ""),
-        play.user("vic", ""),
-        play.user("pat", ""),
+        harness.user("op", ""),
+        harness.user("vic", ""),
+        harness.user("pat", ""),
     );
-    play.channel("#x", &[op, voiced, plain]);
-    play.send(op, "MODE #x +v vic");
-    play.forget();
-    play.entries.clear();
-    play.send(plain, "PRIVMSG @#x :help");
+    harness.channel("#x", &[op, voiced, plain]);
+    harness.send(op, "MODE #x +v vic");
+    harness.clear_received();
+    harness.entries.clear();
+    harness.send(plain, "PRIVMSG @#x :help");
     assert_eq!(
-        play.heard(op),
+        harness.received(op),
         [":pat!~pat@users.irc.test PRIVMSG @#x :help"]
     );
-    assert!(play.heard(voiced).is_empty());
-    play.send(plain, "PRIVMSG +#x :hm");
-    assert_eq!((play.heard(op).len(), play.heard(voiced).len()), (1, 1));
-    let tags: Vec<&str> = play
+    assert!(harness.received(voiced).is_empty());
+    harness.send(plain, "PRIVMSG +#x :hm");
+    assert_eq!(
+        (harness.received(op).len(), harness.received(voiced).len()),
+        (1, 1)
+    );
+    let tags: Vec<&str> = harness
         .entries
         .iter()
         .map(|entry| entry.tags.as_str())
@@ -271,66 +281,66 @@ fn a_message_to_those_with_a_status_reaches_only_them() {
     assert_eq!(
         tags,
         ["statusmsg=@", "statusmsg=+"],
-        "so that it is never read back by all"
+        "so that it is never in everyone's history"
     );
 }
 
 #[test]
-fn whoever_writes_to_someone_away_is_told() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.user("bob", ""));
-    play.send(b, "AWAY :gone fishing");
+fn the_sender_of_a_message_to_an_away_user_gets_the_away_message() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.send(b, "AWAY :gone fishing");
     assert_eq!(
-        play.ask(a, "PRIVMSG bob :hi"),
+        harness.request(a, "PRIVMSG bob :hi"),
         [":irc.test 301 alice bob :gone fishing"]
     );
-    assert!(play.ask(a, "NOTICE bob :hi").is_empty());
-    play.send(b, "AWAY");
-    assert!(play.ask(a, "PRIVMSG bob :hi").is_empty());
+    assert!(harness.request(a, "NOTICE bob :hi").is_empty());
+    harness.send(b, "AWAY");
+    assert!(harness.request(a, "PRIVMSG bob :hi").is_empty());
 }
 
 #[test]
-fn silenced_users_are_not_heard() {
-    let mut play = Play::new();
+fn silenced_users_cannot_speak() {
+    let mut harness = Harness::new();
     let (op, pat, out) = (
-        play.user("op", ""),
-        play.user("pat", ""),
-        play.user("out", ""),
+        harness.user("op", ""),
+        harness.user("pat", ""),
+        harness.user("out", ""),
     );
-    play.channel("#x", &[op, pat]);
-    play.send(op, "MODE #x +m");
-    assert_eq!(commands(&play.ask(pat, "PRIVMSG #x :hi")), ["404"]);
-    play.send(op, "MODE #x +v pat");
-    assert!(play.ask(pat, "PRIVMSG #x :hi").is_empty());
-    play.send(op, "MODE #x -v-m+b pat pat");
-    assert_eq!(commands(&play.ask(pat, "PRIVMSG #x :hi")), ["404"]);
-    play.send(op, "MODE #x +e *!*@users.irc.test");
-    assert!(play.ask(pat, "PRIVMSG #x :hi").is_empty());
-    assert_eq!(commands(&play.ask(out, "PRIVMSG #x :hi")), ["404"]);
-    play.send(op, "MODE #x -n");
-    play.forget();
-    assert!(play.ask(out, "PRIVMSG #x :hi").is_empty());
-    assert_eq!(play.heard(pat).len(), 1);
+    harness.channel("#x", &[op, pat]);
+    harness.send(op, "MODE #x +m");
+    assert_eq!(commands(&harness.request(pat, "PRIVMSG #x :hi")), ["404"]);
+    harness.send(op, "MODE #x +v pat");
+    assert!(harness.request(pat, "PRIVMSG #x :hi").is_empty());
+    harness.send(op, "MODE #x -v-m+b pat pat");
+    assert_eq!(commands(&harness.request(pat, "PRIVMSG #x :hi")), ["404"]);
+    harness.send(op, "MODE #x +e *!*@users.irc.test");
+    assert!(harness.request(pat, "PRIVMSG #x :hi").is_empty());
+    assert_eq!(commands(&harness.request(out, "PRIVMSG #x :hi")), ["404"]);
+    harness.send(op, "MODE #x -n");
+    harness.clear_received();
+    assert!(harness.request(out, "PRIVMSG #x :hi").is_empty());
+    assert_eq!(harness.received(pat).len(), 1);
 }
 
 #[test]
 fn a_channel_may_be_closed_to_ctcp_but_not_to_actions() {
-    let mut play = Play::new();
-    let (op, b) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#x", &[op, b]);
-    play.send(b, "PRIVMSG #x :\u{1}PING 1\u{1}");
-    assert_eq!(commands(&play.heard(op)), ["PRIVMSG"]);
-    play.send(op, "MODE #x +C");
-    play.forget();
+    let mut harness = Harness::new();
+    let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#x", &[op, b]);
+    harness.send(b, "PRIVMSG #x :\u{1}PING 1\u{1}");
+    assert_eq!(commands(&harness.received(op)), ["PRIVMSG"]);
+    harness.send(op, "MODE #x +C");
+    harness.clear_received();
     assert_eq!(
-        commands(&play.ask(b, "PRIVMSG #x :\u{1}PING 1\u{1}")),
+        commands(&harness.request(b, "PRIVMSG #x :\u{1}PING 1\u{1}")),
         ["404"]
     );
     assert_eq!(
-        commands(&play.ask(b, "PRIVMSG #x :\u{1}VERSION\u{1}")),
+        commands(&harness.request(b, "PRIVMSG #x :\u{1}VERSION\u{1}")),
         ["404"]
     );
-    assert!(play.heard(op).is_empty());
-    play.send(b, "PRIVMSG #x :\u{1}ACTION waves\u{1}");
-    assert_eq!(commands(&play.heard(op)), ["PRIVMSG"]);
+    assert!(harness.received(op).is_empty());
+    harness.send(b, "PRIVMSG #x :\u{1}ACTION waves\u{1}");
+    assert_eq!(commands(&harness.received(op)), ["PRIVMSG"]);
 }

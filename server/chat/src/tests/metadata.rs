@@ -1,13 +1,14 @@
-//! METADATA.
+//! `METADATA` (IRCv3 draft/metadata-2).
 
-use super::lasting::restored;
-use super::play::*;
+use super::harness::*;
+use super::persistent_channels::restored;
 use crate::event::SessionId;
 use crate::request::{Admission, ForgetAccount};
 
 const CAPS: &str = "batch draft/metadata-3";
 
-/// The lines of a batch of metadata, which is all that was heard, without what they share.
+/// Returns the lines of a metadata batch, which must be all that was received, without their common
+/// parts.
 #[track_caller]
 fn batch(lines: &[String]) -> Vec<String> {
     let [open, inner @ .., close] = lines else {
@@ -21,29 +22,29 @@ fn batch(lines: &[String]) -> Vec<String> {
     inner.iter().map(words).collect()
 }
 
-/// alice and bob in #x, of which alice is the founder.
-fn two() -> (Play, SessionId, SessionId) {
-    let mut play = Play::new();
-    let (alice, bob) = (play.user("alice", CAPS), play.user("bob", CAPS));
-    play.channel("#x", &[alice, bob]);
-    (play, alice, bob)
+/// Returns a chat with alice, the founder of `#x`, and bob in it.
+fn two() -> (Harness, SessionId, SessionId) {
+    let mut harness = Harness::new();
+    let (alice, bob) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
+    harness.channel("#x", &[alice, bob]);
+    (harness, alice, bob)
 }
 
 #[test]
-fn values_are_set_read_listed_and_taken_away() {
-    let (mut play, alice, bob) = two();
-    assert_eq!(batch(&play.ask(alice, "METADATA * LIST")), [""; 0]);
+fn values_are_set_read_listed_and_removed() {
+    let (mut harness, alice, bob) = two();
+    assert_eq!(batch(&harness.request(alice, "METADATA * LIST")), [""; 0]);
     assert_eq!(
-        play.ask(alice, "METADATA * SET url :a b: c"),
+        harness.request(alice, "METADATA * SET url :a b: c"),
         [":irc.test 761 alice alice url * :a b: c"]
     );
     assert_eq!(
-        play.ask(alice, "METADATA ALICE SET empty :"),
+        harness.request(alice, "METADATA ALICE SET empty :"),
         [":irc.test 761 alice alice empty * :"]
     );
-    let heard = play.ask(bob, "METADATA Alice GET url avatar $bad empty");
+    let received = harness.request(bob, "METADATA Alice GET url avatar $bad empty");
     assert_eq!(
-        batch(&heard),
+        batch(&received),
         [
             "761 bob alice url * :a b: c",
             "766 bob alice avatar :key not set",
@@ -51,38 +52,39 @@ fn values_are_set_read_listed_and_taken_away() {
             "761 bob alice empty * :",
         ]
     );
-    assert!(heard[0].ends_with(" metadata alice"), "{heard:?}");
+    assert!(received[0].ends_with(" metadata alice"), "{received:?}");
     assert_eq!(
-        batch(&play.ask(bob, "METADATA alice LIST")),
+        batch(&harness.request(bob, "METADATA alice LIST")),
         ["761 bob alice empty * :", "761 bob alice url * :a b: c"]
     );
     assert_eq!(
-        play.ask(alice, "METADATA * SET url"),
+        harness.request(alice, "METADATA * SET url"),
         [":irc.test 766 alice alice url :key not set"]
     );
     assert!(
-        play.ask(alice, "METADATA * SET url")[0].contains("FAIL METADATA KEY_NOT_SET alice url :")
+        harness.request(alice, "METADATA * SET url")[0]
+            .contains("FAIL METADATA KEY_NOT_SET alice url :")
     );
     assert_eq!(
-        batch(&play.ask(alice, "METADATA * CLEAR")),
+        batch(&harness.request(alice, "METADATA * CLEAR")),
         ["766 alice alice empty :key not set"]
     );
-    assert_eq!(batch(&play.ask(bob, "METADATA alice LIST")), [""; 0]);
+    assert_eq!(batch(&harness.request(bob, "METADATA alice LIST")), [""; 0]);
     assert!(
-        play.heard(bob).is_empty(),
-        "who subscribes to nothing hears nothing"
+        harness.received(bob).is_empty(),
+        "without a subscription there is no notification"
     );
 }
 
 #[test]
-fn operators_speak_for_their_channel_and_nobody_for_another() {
-    let (mut play, alice, bob) = two();
+fn only_operators_set_channel_metadata_and_only_owners_their_own() {
+    let (mut harness, alice, bob) = two();
     assert_eq!(
-        play.ask(alice, "METADATA #X SET url :u"),
+        harness.request(alice, "METADATA #X SET url :u"),
         [":irc.test 761 alice #x url * :u"]
     );
     assert_eq!(
-        batch(&play.ask(bob, "METADATA #x GET url")),
+        batch(&harness.request(bob, "METADATA #x GET url")),
         ["761 bob #x url * :u"]
     );
     for (line, code) in [
@@ -100,10 +102,10 @@ fn operators_speak_for_their_channel_and_nobody_for_another() {
         ("METADATA * SET :", "KEY_INVALID *"),
         ("METADATA * FLY", "SUBCOMMAND_INVALID FLY"),
     ] {
-        let heard = play.ask(bob, line);
+        let received = harness.request(bob, line);
         assert!(
-            heard.len() == 1 && heard[0].contains(&format!("FAIL METADATA {code} :")),
-            "{line}: {heard:?}"
+            received.len() == 1 && received[0].contains(&format!("FAIL METADATA {code} :")),
+            "{line}: {received:?}"
         );
     }
     for line in [
@@ -114,88 +116,89 @@ fn operators_speak_for_their_channel_and_nobody_for_another() {
         "METADATA * SUB",
         "METADATA * UNSUB",
     ] {
-        assert_eq!(commands(&play.ask(bob, line)), ["461"], "{line}");
+        assert_eq!(commands(&harness.request(bob, line)), ["461"], "{line}");
     }
 }
 
 #[test]
-fn a_closed_channel_tells_only_its_members() {
-    let (mut play, alice, _) = two();
-    let carl = play.user("carl", CAPS);
-    play.send(alice, "METADATA #x SET url :u");
-    assert_eq!(batch(&play.ask(carl, "METADATA #x LIST")).len(), 1);
+fn metadata_of_a_closed_channel_is_visible_to_members_only() {
+    let (mut harness, alice, _) = two();
+    let carl = harness.user("carl", CAPS);
+    harness.send(alice, "METADATA #x SET url :u");
+    assert_eq!(batch(&harness.request(carl, "METADATA #x LIST")).len(), 1);
     for (mode, code) in [
         ("+i", "KEY_NO_PERMISSION #x *"),
         ("-i+k key", "KEY_NO_PERMISSION #x *"),
         ("-k+s *", "INVALID_TARGET #x"),
     ] {
-        play.send(alice, &format!("MODE #x {mode}"));
+        harness.send(alice, &format!("MODE #x {mode}"));
         for line in [
             "METADATA #x GET url",
             "METADATA #x LIST",
             "METADATA #x SYNC",
         ] {
-            let heard = play.ask(carl, line);
+            let received = harness.request(carl, line);
             assert!(
-                heard[0].contains(code) && heard.len() == 1,
-                "{mode} {line}: {heard:?}"
+                received[0].contains(code) && received.len() == 1,
+                "{mode} {line}: {received:?}"
             );
         }
     }
 }
 
 #[test]
-fn the_announced_limits_are_the_ones_that_hold() {
-    let (mut play, alice, _) = two();
-    let listed = play.ask(alice, "CAP LS 302").concat();
+fn the_announced_limits_apply() {
+    let (mut harness, alice, _) = two();
+    let listed = harness.request(alice, "CAP LS 302").concat();
     assert!(
         listed.contains("draft/metadata-3=max-subs=50,max-keys=20,max-value-bytes=300"),
         "{listed}"
     );
     let (fits, long) = ("v".repeat(300), "v".repeat(301));
     assert_eq!(
-        commands(&play.ask(alice, &format!("METADATA * SET k0 :{fits}"))),
+        commands(&harness.request(alice, &format!("METADATA * SET k0 :{fits}"))),
         ["761"]
     );
     assert!(
-        play.ask(alice, &format!("METADATA * SET k0 :{long}"))[0]
+        harness.request(alice, &format!("METADATA * SET k0 :{long}"))[0]
             .contains("FAIL METADATA INVALID_VALUE k0 :")
     );
     let hearts = "♥".repeat(101);
     assert!(
-        play.ask(alice, &format!("METADATA * SET k0 :{hearts}"))[0].contains("INVALID_VALUE"),
-        "bytes, not letters"
+        harness.request(alice, &format!("METADATA * SET k0 :{hearts}"))[0]
+            .contains("INVALID_VALUE"),
+        "bytes, not characters"
     );
     for target in ["*", "#x"] {
         for number in 0..20 {
             assert_eq!(
-                commands(&play.ask(alice, &format!("METADATA {target} SET k{number} :v"))),
+                commands(&harness.request(alice, &format!("METADATA {target} SET k{number} :v"))),
                 ["761"]
             );
         }
         assert!(
-            play.ask(alice, &format!("METADATA {target} SET more :v"))[0]
+            harness.request(alice, &format!("METADATA {target} SET more :v"))[0]
                 .contains("FAIL METADATA LIMIT_REACHED")
         );
         assert_eq!(
-            commands(&play.ask(alice, &format!("METADATA {target} SET k1 :other"))),
+            commands(&harness.request(alice, &format!("METADATA {target} SET k1 :other"))),
             ["761"]
         );
     }
     assert_eq!(
-        commands(&play.ask(alice, &format!("METADATA * GET {}", "k".repeat(33))))[1],
+        commands(&harness.request(alice, &format!("METADATA * GET {}", "k".repeat(33))))[1],
         "FAIL"
     );
     for number in 0..50 {
-        play.send(alice, &format!("METADATA * SUB s{number}"));
+        harness.send(alice, &format!("METADATA * SUB s{number}"));
     }
-    let heard = play.ask(alice, "METADATA * SUB s1 more never");
-    assert_eq!(heard[0], ":irc.test 770 alice s1");
+    let received = harness.request(alice, "METADATA * SUB s1 more never");
+    assert_eq!(received[0], ":irc.test 770 alice s1");
     assert!(
-        heard.len() == 2 && heard[1].contains("FAIL METADATA TOO_MANY_SUBS more :"),
-        "{heard:?}"
+        received.len() == 2 && received[1].contains("FAIL METADATA TOO_MANY_SUBS more :"),
+        "{received:?}"
     );
-    let subscribed: usize = batch(&play.ask(alice, "METADATA * SUBS"))
+    let subscribed: usize = batch(&harness.request(alice, "METADATA * SUBS"))
         .iter()
         .map(|line| line.split(' ').count() - 2)
         .sum();
@@ -203,69 +206,86 @@ fn the_announced_limits_are_the_ones_that_hold() {
 }
 
 #[test]
-fn subscribers_hear_of_changes_and_others_do_not() {
-    let (mut play, alice, bob) = two();
-    let (second, stranger) = (play.user("alice", CAPS), play.user("carl", CAPS));
+fn only_subscribers_are_notified_of_changes() {
+    let (mut harness, alice, bob) = two();
+    let (second, stranger) = (harness.user("alice", CAPS), harness.user("carl", CAPS));
     for session in [alice, second, bob, stranger] {
-        assert_eq!(play.ask(session, "METADATA * SUB url $bad url").len(), 2);
+        assert_eq!(
+            harness
+                .request(session, "METADATA * SUB url $bad url")
+                .len(),
+            2
+        );
     }
-    play.forget();
-    play.send(alice, "METADATA * SET url :u");
-    assert_eq!(play.heard(alice).len(), 1, "the answer only");
+    harness.clear_received();
+    harness.send(alice, "METADATA * SET url :u");
+    assert_eq!(harness.received(alice).len(), 1, "the answer only");
     assert_eq!(
-        play.heard(second),
+        harness.received(second),
         [":irc.test 761 alice alice url * :u"],
         "another session of hers"
     );
-    assert_eq!(play.heard(bob), [":irc.test 761 bob alice url * :u"]);
-    play.send(alice, "METADATA * SET url :u");
-    play.send(alice, "METADATA * SET other :x");
+    assert_eq!(harness.received(bob), [":irc.test 761 bob alice url * :u"]);
+    harness.send(alice, "METADATA * SET url :u");
+    harness.send(alice, "METADATA * SET other :x");
     assert!(
-        play.heard(bob).is_empty(),
-        "nothing that concerns him has changed"
+        harness.received(bob).is_empty(),
+        "nothing that he subscribes to has changed"
     );
-    play.send(alice, "METADATA * CLEAR");
+    harness.send(alice, "METADATA * CLEAR");
     assert_eq!(
-        play.heard(bob),
+        harness.received(bob),
         [":irc.test 766 bob alice url :key not set"]
     );
-    play.send(alice, "METADATA #x SET url :channel");
-    assert_eq!(play.heard(bob), [":irc.test 761 bob #x url * :channel"]);
-    assert!(play.heard(stranger).is_empty());
-    play.send(stranger, "MONITOR + alice");
-    play.forget();
-    play.send(alice, "METADATA * SET url :watched");
+    harness.send(alice, "METADATA #x SET url :channel");
     assert_eq!(
-        play.heard(stranger),
+        harness.received(bob),
+        [":irc.test 761 bob #x url * :channel"]
+    );
+    assert!(harness.received(stranger).is_empty());
+    harness.send(stranger, "MONITOR + alice");
+    harness.clear_received();
+    harness.send(alice, "METADATA * SET url :watched");
+    assert_eq!(
+        harness.received(stranger),
         [":irc.test 761 carl alice url * :watched"]
     );
-    play.heard(bob);
-    assert_eq!(play.ask(bob, "METADATA * UNSUB url other $bad").len(), 2);
-    play.send(alice, "METADATA * SET url :again");
-    assert!(play.heard(bob).is_empty());
-    assert_eq!(batch(&play.ask(bob, "METADATA * SUBS")), [""; 0]);
+    harness.received(bob);
+    assert_eq!(
+        harness
+            .request(bob, "METADATA * UNSUB url other $bad")
+            .len(),
+        2
+    );
+    harness.send(alice, "METADATA * SET url :again");
+    assert!(harness.received(bob).is_empty());
+    assert_eq!(batch(&harness.request(bob, "METADATA * SUBS")), [""; 0]);
 }
 
 #[test]
-fn whoever_comes_is_told_and_tells() {
-    let (mut play, alice, bob) = two();
-    play.send(alice, "METADATA * SET url :hers");
-    play.send(alice, "METADATA #x SET url :its");
-    let carl = play.user("carl", CAPS);
-    play.send(carl, "METADATA * SUB url");
-    play.send(carl, "METADATA * SET url :his");
-    play.send(bob, "METADATA * SUB url");
+fn joining_exchanges_metadata_with_subscribers() {
+    let (mut harness, alice, bob) = two();
+    harness.send(alice, "METADATA * SET url :hers");
+    harness.send(alice, "METADATA #x SET url :its");
+    let carl = harness.user("carl", CAPS);
+    harness.send(carl, "METADATA * SUB url");
+    harness.send(carl, "METADATA * SET url :his");
+    harness.send(bob, "METADATA * SUB url");
     assert!(
-        play.heard(bob)
+        harness
+            .received(bob)
             .contains(&":irc.test 774 bob #x 1".to_owned()),
-        "there is something to ask for"
+        "there is something to synchronize"
     );
     assert_eq!(
-        batch(&play.ask(bob, "METADATA #x SYNC")),
+        batch(&harness.request(bob, "METADATA #x SYNC")),
         ["761 bob #x url * :its", "761 bob alice url * :hers"]
     );
-    let heard = play.ask(carl, "JOIN #x");
-    let values: Vec<_> = heard.iter().filter(|line| line.contains(" 761 ")).collect();
+    let received = harness.request(carl, "JOIN #x");
+    let values: Vec<_> = received
+        .iter()
+        .filter(|line| line.contains(" 761 "))
+        .collect();
     assert_eq!(
         values,
         [
@@ -275,121 +295,126 @@ fn whoever_comes_is_told_and_tells() {
         ]
     );
     assert!(
-        play.heard(bob)
+        harness
+            .received(bob)
             .contains(&":irc.test 761 bob carl url * :his".to_owned())
     );
-    let dora = play.user("dora", CAPS);
-    play.send(dora, "METADATA * SUB url");
+    let dora = harness.user("dora", CAPS);
+    harness.send(dora, "METADATA * SUB url");
     assert!(
-        play.ask(dora, "MONITOR + alice")
+        harness
+            .request(dora, "MONITOR + alice")
             .contains(&":irc.test 761 dora alice url * :hers".to_owned())
     );
     assert_eq!(
-        find(&play.ask(dora, "WHOIS alice"), "760"),
+        find(&harness.request(dora, "WHOIS alice"), "760"),
         ":irc.test 760 dora alice url * :hers"
     );
-    let old = play.user("old", "");
-    assert!(!commands(&play.ask(old, "WHOIS alice")).contains(&"760".to_owned()));
+    let old = harness.user("old", "");
+    assert!(!commands(&harness.request(old, "WHOIS alice")).contains(&"760".to_owned()));
 }
 
 #[test]
-fn in_a_crowd_whoever_comes_asks_later() {
-    let mut play = Play::new();
-    let first = play.user("first", CAPS);
-    play.send(first, "METADATA * SET url :u");
-    play.channel("#x", &[first]);
+fn in_a_large_channel_metadata_is_synchronized_later() {
+    let mut harness = Harness::new();
+    let first = harness.user("first", CAPS);
+    harness.send(first, "METADATA * SET url :u");
+    harness.channel("#x", &[first]);
     for number in 0..100 {
-        let guest = play.guest(&format!("g{number}"), "");
-        play.send(guest, "JOIN #x");
+        let guest = harness.guest(&format!("g{number}"), "");
+        harness.send(guest, "JOIN #x");
     }
-    let late = play.user("late", CAPS);
-    play.send(late, "METADATA * SUB url");
-    let heard = play.ask(late, "JOIN #x");
+    let late = harness.user("late", CAPS);
+    harness.send(late, "METADATA * SUB url");
+    let received = harness.request(late, "JOIN #x");
     assert!(
-        heard.contains(&":irc.test 774 late #x 5".to_owned()),
-        "{heard:?}"
+        received.contains(&":irc.test 774 late #x 5".to_owned()),
+        "{received:?}"
     );
     assert_eq!(
-        batch(&play.ask(late, "METADATA #x SYNC")),
+        batch(&harness.request(late, "METADATA #x SYNC")),
         ["761 late first url * :u"]
     );
 }
 
 #[test]
-fn what_accounts_and_lasting_channels_say_is_there_after_a_restart() {
-    let (mut play, alice, bob) = two();
-    let guest = play.guest("gus", CAPS);
+fn metadata_of_accounts_and_persistent_channels_survives_a_restart() {
+    let (mut harness, alice, bob) = two();
+    let guest = harness.guest("gus", CAPS);
     for line in [
         "METADATA * SET url :hers",
         "METADATA #x SET url :its",
-        "METADATA * SET gone :x",
-        "METADATA * SET gone",
+        "METADATA * SET deleted :x",
+        "METADATA * SET deleted",
     ] {
-        play.send(alice, line);
+        harness.send(alice, line);
     }
-    play.send(bob, "METADATA * SET url :his");
-    play.send(bob, "METADATA * CLEAR");
-    play.send(guest, "METADATA * SET url :nobody's");
-    let kept = restored(&play.kept);
+    harness.send(bob, "METADATA * SET url :his");
+    harness.send(bob, "METADATA * CLEAR");
+    harness.send(guest, "METADATA * SET url :nobody's");
+    let snapshot = restored(&harness.persisted);
     assert_eq!(
-        (kept.metadata.len(), kept.metadata[0].1.len()),
+        (snapshot.metadata.len(), snapshot.metadata[0].1.len()),
         (1, 1),
-        "{kept:?}"
+        "{snapshot:?}"
     );
-    let mut next = Play::restored(settings(), Vec::new(), kept);
-    let (_, answer) = next.try_admit(Play::candidate("alice", Some(identity("alice")), CAPS));
+    let mut next = Harness::restored(settings(), Vec::new(), snapshot);
+    let (_, answer) = next.try_admit(Harness::candidate("alice", Some(identity("alice")), CAPS));
     assert!(matches!(answer, Admission::Admitted));
     let alice = next.user("alice", CAPS);
     assert_eq!(
-        batch(&next.ask(alice, "METADATA * LIST")),
+        batch(&next.request(alice, "METADATA * LIST")),
         ["761 alice alice url * :hers"]
     );
     assert_eq!(
-        batch(&next.ask(alice, "METADATA #x LIST")),
+        batch(&next.request(alice, "METADATA #x LIST")),
         ["761 alice #x url * :its"]
     );
     next.act(ForgetAccount("alice".parse().unwrap()));
-    assert_eq!(batch(&next.ask(alice, "METADATA * LIST")), [""; 0]);
+    assert_eq!(batch(&next.request(alice, "METADATA * LIST")), [""; 0]);
 }
 
 #[test]
-fn the_welcome_holds_what_one_says_oneself() {
-    let mut play = Play::new();
-    let alice = play.user("alice", CAPS);
-    play.send(alice, "METADATA * SET url :u");
-    let (second, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), CAPS));
-    let heard = play.heard(second);
+fn the_welcome_includes_the_users_own_metadata() {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", CAPS);
+    harness.send(alice, "METADATA * SET url :u");
+    let (second, _) = harness.try_admit(Harness::candidate("alice", Some(identity("alice")), CAPS));
+    let received = harness.received(second);
     let at = |command: &str| {
-        commands(&heard)
+        commands(&received)
             .iter()
             .position(|found| found == command)
             .unwrap()
     };
     assert!(
         at("005") < at("BATCH") && at("BATCH") < at("761") && at("761") < at("422"),
-        "{heard:?}"
+        "{received:?}"
     );
-    let (plain, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), ""));
-    assert!(!commands(&play.heard(plain)).contains(&"761".to_owned()));
+    let (plain, _) = harness.try_admit(Harness::candidate("alice", Some(identity("alice")), ""));
+    assert!(!commands(&harness.received(plain)).contains(&"761".to_owned()));
 }
 
 #[test]
-fn a_guest_who_signs_in_says_what_the_account_says() {
-    let (mut play, alice, bob) = two();
-    play.send(alice, "METADATA * SET url :hers");
-    play.send(alice, "QUIT");
-    play.send(bob, "METADATA * SUB url mood");
-    let guest = play.guest("al", CAPS);
-    play.send(guest, "METADATA * SET mood :fine");
-    play.channel("#x", &[guest]);
+fn a_guest_who_signs_in_gets_the_metadata_of_the_account() {
+    let (mut harness, alice, bob) = two();
+    harness.send(alice, "METADATA * SET url :hers");
+    harness.send(alice, "QUIT");
+    harness.send(bob, "METADATA * SUB url mood");
+    let guest = harness.guest("al", CAPS);
+    harness.send(guest, "METADATA * SET mood :fine");
+    harness.channel("#x", &[guest]);
     assert!(matches!(
-        play.sign_in(guest, identity("alice")),
+        harness.sign_in(guest, identity("alice")),
         Admission::Admitted
     ));
-    let heard = play.heard(bob);
-    let told: Vec<_> = heard.iter().filter(|line| line.contains(" 76")).collect();
+    let received = harness.received(bob);
+    let notified: Vec<_> = received
+        .iter()
+        .filter(|line| line.contains(" 76"))
+        .collect();
     assert_eq!(
-        told,
+        notified,
         [
             ":irc.test 761 bob alice url * :hers",
             ":irc.test 766 bob alice mood :key not set"
@@ -399,30 +424,32 @@ fn a_guest_who_signs_in_says_what_the_account_says() {
 
 #[test]
 fn a_labelled_answer_holds_its_batch_once() {
-    let mut play = Play::new();
-    let alice = play.user(
+    let mut harness = Harness::new();
+    let alice = harness.user(
         "alice",
         "batch draft/metadata-3 labeled-response message-tags",
     );
-    play.send(alice, "METADATA * SET url :u");
-    let heard = play.ask(alice, "@label=L METADATA * LIST");
+    harness.send(alice, "METADATA * SET url :u");
+    let received = harness.request(alice, "@label=L METADATA * LIST");
     assert!(
-        heard[0].starts_with("@label=L ") && heard[0].contains("labeled-response"),
-        "{heard:?}"
+        received[0].starts_with("@label=L ") && received[0].contains("labeled-response"),
+        "{received:?}"
     );
     assert!(
-        heard.iter().all(|line| line.matches("batch=").count() <= 1),
-        "{heard:?}"
+        received
+            .iter()
+            .all(|line| line.matches("batch=").count() <= 1),
+        "{received:?}"
     );
     assert_eq!(
-        commands(&heard),
+        commands(&received),
         ["BATCH", "BATCH", "761", "BATCH", "BATCH"]
     );
-    let plain = play.user("plain", "");
-    play.send(plain, "METADATA * SET url :u");
+    let plain = harness.user("plain", "");
+    harness.send(plain, "METADATA * SET url :u");
     assert_eq!(
-        play.ask(plain, "METADATA * LIST"),
+        harness.request(plain, "METADATA * LIST"),
         [":irc.test 761 plain plain url * :u",][..],
-        "no batch for whom it means nothing"
+        "no batch without the capability"
     );
 }

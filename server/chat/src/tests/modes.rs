@@ -1,73 +1,79 @@
-//! MODE.
+//! `MODE`.
 
-use super::play::*;
+use super::harness::*;
 
 const OP: &str = ":op!~op@users.irc.test";
 
 #[test]
-fn a_channel_tells_its_modes_and_its_key_to_members_only() {
-    let mut play = Play::new();
-    let (op, b) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#x", &[op]);
+fn the_modes_and_key_of_a_channel_are_visible_to_members_only() {
+    let mut harness = Harness::new();
+    let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#x", &[op]);
     assert_eq!(
-        play.ask(op, "MODE #X"),
+        harness.request(op, "MODE #X"),
         [":irc.test 324 op #x +nt", ":irc.test 329 op #x 1800000000"]
     );
-    play.send(op, "MODE #x +kl sesame 7");
+    harness.send(op, "MODE #x +kl sesame 7");
     assert_eq!(
-        play.ask(op, "MODE #x")[0],
+        harness.request(op, "MODE #x")[0],
         ":irc.test 324 op #x +ntkl sesame 7"
     );
-    assert_eq!(play.ask(b, "MODE #x")[0], ":irc.test 324 bob #x +ntkl * 7");
-    play.send(op, "MODE #x -ntkl *");
-    assert_eq!(play.ask(op, "MODE #x")[0], ":irc.test 324 op #x +");
+    assert_eq!(
+        harness.request(b, "MODE #x")[0],
+        ":irc.test 324 bob #x +ntkl * 7"
+    );
+    harness.send(op, "MODE #x -ntkl *");
+    assert_eq!(harness.request(op, "MODE #x")[0], ":irc.test 324 op #x +");
 }
 
 #[test]
-fn changes_come_as_one_line_to_all_members() {
-    let mut play = Play::new();
-    let (op, b) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#x", &[op, b]);
+fn changes_are_sent_as_one_line_to_all_members() {
+    let mut harness = Harness::new();
+    let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#x", &[op, b]);
     let line = format!("{OP} MODE #x +smvb-t+l bob evil!*@* 5");
     assert_eq!(
-        play.ask(op, "MODE #x +smvb-tn+nl BOB evil 5"),
+        harness.request(op, "MODE #x +smvb-tn+nl BOB evil 5"),
         [format!("{OP} MODE #x +smvb-tn+nl bob evil!*@* 5")]
     );
-    play.heard(b);
+    harness.received(b);
     assert!(
-        play.ask(op, "MODE #x +smv-t+l bob 5").is_empty(),
+        harness.request(op, "MODE #x +smv-t+l bob 5").is_empty(),
         "nothing changes: {line}"
     );
-    assert!(play.heard(b).is_empty());
+    assert!(harness.received(b).is_empty());
 }
 
 #[test]
 fn only_operators_change_modes() {
-    let mut play = Play::new();
+    let mut harness = Harness::new();
     let (op, b, c) = (
-        play.user("op", ""),
-        play.user("bob", ""),
-        play.user("carl", ""),
+        harness.user("op", ""),
+        harness.user("bob", ""),
+        harness.user("carl", ""),
     );
-    play.channel("#x", &[op, b]);
+    harness.channel("#x", &[op, b]);
     assert_eq!(
-        commands(&play.ask(b, "MODE #x +mo-n bob")),
+        commands(&harness.request(b, "MODE #x +mo-n bob")),
         ["482"],
-        "told once"
+        "reported once"
     );
-    assert_eq!(commands(&play.ask(c, "MODE #x +m")), ["442"]);
-    play.send(op, "MODE #x +o bob");
-    assert_eq!(play.heard(b), [format!("{OP} MODE #x +o bob")]);
-    play.channel("#x", &[c]);
-    assert_eq!(commands(&play.ask(b, "MODE #x +o-o carl bob")), ["MODE"]);
-    assert_eq!(commands(&play.ask(b, "MODE #x +m")), ["482"]);
+    assert_eq!(commands(&harness.request(c, "MODE #x +m")), ["442"]);
+    harness.send(op, "MODE #x +o bob");
+    assert_eq!(harness.received(b), [format!("{OP} MODE #x +o bob")]);
+    harness.channel("#x", &[c]);
+    assert_eq!(
+        commands(&harness.request(b, "MODE #x +o-o carl bob")),
+        ["MODE"]
+    );
+    assert_eq!(commands(&harness.request(b, "MODE #x +m")), ["482"]);
 }
 
 #[test]
 fn bad_changes_are_answered() {
-    let mut play = Play::new();
-    let (op, _) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#x", &[op]);
+    let mut harness = Harness::new();
+    let (op, _) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#x", &[op]);
     for (line, code) in [
         ("MODE #none +m", "403"),
         ("MODE #x +o nobody", "401"),
@@ -85,157 +91,178 @@ fn bad_changes_are_answered() {
         ("MODE #x +b :a b", "696"),
         ("MODE", "461"),
     ] {
-        assert_eq!(commands(&play.ask(op, line)), [code], "{line}");
+        assert_eq!(commands(&harness.request(op, line)), [code], "{line}");
     }
     let long = format!("MODE #x +k {}", "k".repeat(24));
     assert_eq!(
-        play.ask(op, &long)[0].split(' ').collect::<Vec<_>>()[..6],
+        harness.request(op, &long)[0].split(' ').collect::<Vec<_>>()[..6],
         [":irc.test", "696", "op", "#x", "k", "*"]
     );
 }
 
 #[test]
-fn lists_are_kept_shown_and_bounded() {
-    let mut play = Play::new();
-    let (op, b) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#x", &[op, b]);
+fn lists_are_stored_listed_and_bounded() {
+    let mut harness = Harness::new();
+    let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#x", &[op, b]);
     for (letter, one, end) in [
         ("b", "367", "368"),
         ("e", "348", "349"),
         ("I", "346", "347"),
     ] {
         assert_eq!(
-            play.ask(op, &format!("MODE #x +{letter} BAR")),
+            harness.request(op, &format!("MODE #x +{letter} BAR")),
             [format!("{OP} MODE #x +{letter} BAR!*@*")]
         );
         assert!(
-            play.ask(op, &format!("MODE #x +{letter} bar")).is_empty(),
-            "there already"
+            harness
+                .request(op, &format!("MODE #x +{letter} bar"))
+                .is_empty(),
+            "it is there already"
         );
-        let heard = play.ask(b, &format!("MODE #x {letter}"));
+        let received = harness.request(b, &format!("MODE #x {letter}"));
         assert_eq!(
-            heard[0],
+            received[0],
             format!(":irc.test {one} bob #x BAR!*@* op!~op@users.irc.test 1800000000")
         );
-        assert_eq!(heard[1], format!(":irc.test {end} bob #x :End of the list"));
+        assert_eq!(
+            received[1],
+            format!(":irc.test {end} bob #x :End of the list")
+        );
         for number in 1..5 {
-            play.send(op, &format!("MODE #x +{letter} n{number}"));
+            harness.send(op, &format!("MODE #x +{letter} n{number}"));
         }
         assert_eq!(
-            commands(&play.ask(op, &format!("MODE #x +{letter} more"))),
+            commands(&harness.request(op, &format!("MODE #x +{letter} more"))),
             ["478"]
         );
         assert_eq!(
-            commands(&play.ask(op, &format!("MODE #x -{letter} bar!*@*"))),
+            commands(&harness.request(op, &format!("MODE #x -{letter} bar!*@*"))),
             ["MODE"]
         );
         assert!(
-            play.ask(op, &format!("MODE #x -{letter} bar!*@*"))
+            harness
+                .request(op, &format!("MODE #x -{letter} bar!*@*"))
                 .is_empty()
         );
-        play.forget();
+        harness.clear_received();
     }
 }
 
 #[test]
-fn many_long_changes_take_several_lines() {
+fn many_long_changes_are_split_into_several_lines() {
     let mut many = settings();
     many.channel_list_entries = 0;
-    let mut play = Play::with(many);
-    let op = play.user("op", "");
-    play.channel("#x", &[op]);
+    let mut harness = Harness::with(many);
+    let op = harness.user("op", "");
+    harness.channel("#x", &[op]);
     let masks: Vec<String> = (0..6)
         .map(|number| format!("{number}{}", "m".repeat(75)))
         .collect();
-    let heard = play.ask(op, &format!("MODE #x +bbbbbb {}", masks.join(" ")));
-    assert_eq!(heard.len(), 2, "the masks grew when they were completed");
-    assert_eq!(commands(&play.ask(op, "MODE #x b")).len(), 7);
-    let told: usize = heard.iter().map(|line| line.matches("!*@*").count()).sum();
-    assert_eq!(told, 6);
+    let received = harness.request(op, &format!("MODE #x +bbbbbb {}", masks.join(" ")));
+    assert_eq!(received.len(), 2, "the masks grew when they were completed");
+    assert_eq!(commands(&harness.request(op, "MODE #x b")).len(), 7);
+    let masks_sent: usize = received
+        .iter()
+        .map(|line| line.matches("!*@*").count())
+        .sum();
+    assert_eq!(masks_sent, 6);
 }
 
 #[test]
-fn users_have_one_mode_and_see_their_own_only() {
-    let mut play = Play::new();
-    let (a, _) = (play.user("alice", ""), play.user("bob", ""));
-    assert_eq!(play.ask(a, "MODE alice"), [":irc.test 221 alice +"]);
+fn users_have_one_mode_and_see_only_their_own() {
+    let mut harness = Harness::new();
+    let (a, _) = (harness.user("alice", ""), harness.user("bob", ""));
+    assert_eq!(harness.request(a, "MODE alice"), [":irc.test 221 alice +"]);
     assert_eq!(
-        play.ask(a, "MODE ALICE +i"),
+        harness.request(a, "MODE ALICE +i"),
         [":alice!~alice@users.irc.test MODE alice +i"]
     );
-    assert!(play.ask(a, "MODE alice +i").is_empty());
-    assert_eq!(play.ask(a, "MODE alice"), [":irc.test 221 alice +i"]);
-    assert_eq!(commands(&play.ask(a, "MODE alice +o-i")), ["501", "MODE"]);
-    assert_eq!(commands(&play.ask(a, "MODE bob +i")), ["502"]);
-    assert_eq!(commands(&play.ask(a, "MODE nobody +i")), ["401"]);
+    assert!(harness.request(a, "MODE alice +i").is_empty());
+    assert_eq!(harness.request(a, "MODE alice"), [":irc.test 221 alice +i"]);
+    assert_eq!(
+        commands(&harness.request(a, "MODE alice +o-i")),
+        ["501", "MODE"]
+    );
+    assert_eq!(commands(&harness.request(a, "MODE bob +i")), ["502"]);
+    assert_eq!(commands(&harness.request(a, "MODE nobody +i")), ["401"]);
 }
 
 #[test]
 fn a_ban_may_name_an_account_and_hits_no_guest_of_that_nick() {
-    let mut play = Play::new();
-    let (op, bob) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#x", &[op]);
+    let mut harness = Harness::new();
+    let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#x", &[op]);
     assert_eq!(
-        play.ask(op, "MODE #x +b ~a:BOB"),
+        harness.request(op, "MODE #x +b ~a:BOB"),
         [":op!~op@users.irc.test MODE #x +b ~a:BOB"]
     );
-    assert_eq!(commands(&play.ask(bob, "JOIN #x")), ["474"]);
+    assert_eq!(commands(&harness.request(bob, "JOIN #x")), ["474"]);
     assert_eq!(
-        play.ask(op, "MODE #x -b ~a:bob"),
+        harness.request(op, "MODE #x -b ~a:bob"),
         [":op!~op@users.irc.test MODE #x -b ~a:bob"]
     );
-    play.send(op, "MODE #x +be *!*@* ~a:bob");
-    assert_eq!(commands(&play.ask(bob, "JOIN #x"))[0], "JOIN");
-    let guest = play.guest("rob", "");
-    assert_eq!(commands(&play.ask(guest, "JOIN #x")), ["474"]);
-    play.send(op, "MODE #x -b+i *!*@*");
-    play.send(bob, "PART #x");
-    assert_eq!(commands(&play.ask(bob, "JOIN #x")), ["473"]);
-    play.send(op, "MODE #x +I ~a:bob");
-    assert_eq!(commands(&play.ask(bob, "JOIN #x"))[0], "JOIN");
+    harness.send(op, "MODE #x +be *!*@* ~a:bob");
+    assert_eq!(commands(&harness.request(bob, "JOIN #x"))[0], "JOIN");
+    let guest = harness.guest("rob", "");
+    assert_eq!(commands(&harness.request(guest, "JOIN #x")), ["474"]);
+    harness.send(op, "MODE #x -b+i *!*@*");
+    harness.send(bob, "PART #x");
+    assert_eq!(commands(&harness.request(bob, "JOIN #x")), ["473"]);
+    harness.send(op, "MODE #x +I ~a:bob");
+    assert_eq!(commands(&harness.request(bob, "JOIN #x"))[0], "JOIN");
     assert_eq!(
-        commands(&play.ask(op, "MODE #x +b ~q:bob")),
+        commands(&harness.request(op, "MODE #x +b ~q:bob")),
         ["696"],
-        "no kind of mask"
+        "not a valid mask"
     );
 }
 
 #[test]
-fn a_mute_lets_in_and_keeps_silent() {
-    let mut play = Play::new();
-    let (op, bob) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#x", &[op]);
-    play.send(op, "MODE #x +b ~m:BOB!*@*");
-    play.channel("#x", &[bob]);
-    assert_eq!(commands(&play.ask(bob, "PRIVMSG #x :hi")), ["404"]);
-    play.send(op, "MODE #x +e ~m:*!~bob@*");
-    play.forget();
-    assert!(play.ask(bob, "PRIVMSG #x :hi").is_empty());
-    play.send(op, "MODE #x -e+b ~m:*!~bob@* bob");
-    assert_eq!(commands(&play.ask(bob, "PRIVMSG #x :hi")), ["404"]);
-    play.send(op, "MODE #x +e ~m:bob");
+fn a_muted_user_may_join_but_not_speak() {
+    let mut harness = Harness::new();
+    let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#x", &[op]);
+    harness.send(op, "MODE #x +b ~m:BOB!*@*");
+    harness.channel("#x", &[bob]);
+    assert_eq!(commands(&harness.request(bob, "PRIVMSG #x :hi")), ["404"]);
+    harness.send(op, "MODE #x +e ~m:*!~bob@*");
+    harness.clear_received();
+    assert!(harness.request(bob, "PRIVMSG #x :hi").is_empty());
+    harness.send(op, "MODE #x -e+b ~m:*!~bob@* bob");
+    assert_eq!(commands(&harness.request(bob, "PRIVMSG #x :hi")), ["404"]);
+    harness.send(op, "MODE #x +e ~m:bob");
     assert_eq!(
-        commands(&play.ask(bob, "PRIVMSG #x :hi")),
+        commands(&harness.request(bob, "PRIVMSG #x :hi")),
         ["404"],
-        "an exception from silence is none from a ban"
+        "an exception from a mute is not one from a ban"
     );
-    play.send(op, "MODE #x +v bob");
-    play.forget();
+    harness.send(op, "MODE #x +v bob");
+    harness.clear_received();
     assert!(
-        play.ask(bob, "PRIVMSG #x :hi").is_empty(),
-        "a voice is heard"
+        harness.request(bob, "PRIVMSG #x :hi").is_empty(),
+        "a voiced user can speak"
     );
 }
 
-/// One line could otherwise ask for a list five hundred times.
+/// Otherwise one line could request a list five hundred times.
 #[test]
-fn a_list_is_shown_once_and_so_is_what_is_wrong_with_a_letter() {
-    let mut play = Play::new();
-    let op = play.user("op", "");
-    play.channel("#x", &[op]);
-    play.send(op, "MODE #x +bb one two");
-    assert_eq!(commands(&play.ask(op, "MODE #x bb")), ["367", "367", "368"]);
+fn a_list_and_an_error_of_a_letter_are_sent_once() {
+    let mut harness = Harness::new();
+    let op = harness.user("op", "");
+    harness.channel("#x", &[op]);
+    harness.send(op, "MODE #x +bb one two");
+    assert_eq!(
+        commands(&harness.request(op, "MODE #x bb")),
+        ["367", "367", "368"]
+    );
     let many = format!("MODE #x {}", "be+b".repeat(100));
-    assert_eq!(commands(&play.ask(op, &many)), ["367", "367", "368", "349"]);
-    assert_eq!(commands(&play.ask(op, "MODE #x XYXX")), ["472", "472"]);
+    assert_eq!(
+        commands(&harness.request(op, &many)),
+        ["367", "367", "368", "349"]
+    );
+    assert_eq!(
+        commands(&harness.request(op, "MODE #x XYXX")),
+        ["472", "472"]
+    );
 }

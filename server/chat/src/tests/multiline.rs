@@ -1,19 +1,20 @@
-//! Messages of several lines: collected, shown as a batch or line by line, kept and read back.
+//! Multiline messages (IRCv3 draft/multiline): collected, delivered as a batch or line by line,
+//! stored and read back.
 
-use super::play::*;
+use super::harness::*;
 use crate::event::{Found, LineFault, SessionId, Settings};
 
 const CAPS: &str = "draft/multiline batch message-tags echo-message labeled-response";
 
-/// Sends the lines of a batch and its end; gives what the sender hears.
-fn batch(play: &mut Play, session: SessionId, open: &str, lines: &[&str]) -> Vec<String> {
-    play.forget();
-    play.send(session, open);
+/// Sends the lines of a batch and its end. Returns what the sender receives.
+fn batch(harness: &mut Harness, session: SessionId, open: &str, lines: &[&str]) -> Vec<String> {
+    harness.clear_received();
+    harness.send(session, open);
     for line in lines {
-        play.send(session, line);
+        harness.send(session, line);
     }
-    play.send(session, "BATCH -1");
-    play.heard(session)
+    harness.send(session, "BATCH -1");
+    harness.received(session)
 }
 
 const POEM: [&str; 4] = [
@@ -24,19 +25,22 @@ const POEM: [&str; 4] = [
 ];
 
 #[test]
-fn a_batch_comes_as_a_batch_or_as_lines_without_the_blank_ones() {
-    let mut play = Play::new();
+fn a_multiline_batch_arrives_as_a_batch_or_as_its_nonblank_lines() {
+    let mut harness = Harness::new();
     let caps = format!("{CAPS} server-time");
-    let (a, b) = (play.user("alice", CAPS), play.user("bob", &caps));
-    let (old, tagged) = (play.user("olga", ""), play.user("tom", "message-tags"));
-    play.channel("#X", &[a, b, old, tagged]);
-    let heard = batch(
-        &mut play,
+    let (a, b) = (harness.user("alice", CAPS), harness.user("bob", &caps));
+    let (old, tagged) = (
+        harness.user("olga", ""),
+        harness.user("tom", "message-tags"),
+    );
+    harness.channel("#X", &[a, b, old, tagged]);
+    let received = batch(
+        &mut harness,
         a,
         "@label=L;+draft/reply=z BATCH +1 draft/multiline #x",
         &POEM,
     );
-    let id = play.entries.last().unwrap().msgid.clone();
+    let id = harness.entries.last().unwrap().msgid.clone();
     let from = ":alice!~alice@users.irc.test";
     let inner = [
         format!("@batch={id} {from} PRIVMSG #X :one"),
@@ -46,46 +50,49 @@ fn a_batch_comes_as_a_batch_or_as_lines_without_the_blank_ones() {
         format!("{from} BATCH -{id}"),
     ];
     let open = format!("msgid={id};+draft/reply=z {from} BATCH +{id} draft/multiline #X");
-    assert_eq!(heard[0], format!("@label=L;{open}"));
-    assert_eq!(heard[1..], inner);
-    let heard = play.heard(b);
-    assert_eq!(heard[0], format!("@time=2027-01-15T08:00:00.000Z;{open}"));
-    assert_eq!(heard[1..], inner);
+    assert_eq!(received[0], format!("@label=L;{open}"));
+    assert_eq!(received[1..], inner);
+    let received = harness.received(b);
+    assert_eq!(
+        received[0],
+        format!("@time=2027-01-15T08:00:00.000Z;{open}")
+    );
+    assert_eq!(received[1..], inner);
     let line = |text: &str| format!("{from} PRIVMSG #X :{text}");
     assert_eq!(
-        play.heard(old),
+        harness.received(old),
         [line("one"), line("how is "), line("everyone?")]
     );
-    let heard = play.heard(tagged);
+    let received = harness.received(tagged);
     assert_eq!(
-        heard[0],
+        received[0],
         format!("@msgid={id};+draft/reply=z {}", line("one"))
     );
     assert_eq!(
-        heard[1],
+        received[1],
         format!("@+draft/reply=z {}", line("how is ")),
-        "the id stands for the whole"
+        "the id identifies the whole message"
     );
     assert_eq!(
-        play.entries.last().unwrap().text,
+        harness.entries.last().unwrap().text,
         "one\n\nhow is \reveryone?"
     );
 }
 
 #[test]
-fn it_is_read_back_as_it_was_said() {
-    let mut play = Play::new();
-    let a = play.user("alice", "draft/multiline batch draft/chathistory");
-    let old = play.user("olga", "batch draft/chathistory");
-    play.channel("#x", &[a, old]);
-    batch(&mut play, a, "BATCH +1 draft/multiline #x", &POEM);
-    let entry = play.entries.last().cloned().unwrap();
-    play.forget();
-    play.send(a, "CHATHISTORY LATEST #x * 9");
-    play.found(Found::Page(vec![entry.clone()]));
+fn a_multiline_message_is_read_back_as_it_was_sent() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "draft/multiline batch draft/chathistory");
+    let old = harness.user("olga", "batch draft/chathistory");
+    harness.channel("#x", &[a, old]);
+    batch(&mut harness, a, "BATCH +1 draft/multiline #x", &POEM);
+    let entry = harness.entries.last().cloned().unwrap();
+    harness.clear_received();
+    harness.send(a, "CHATHISTORY LATEST #x * 9");
+    harness.answer_fetch(Found::Page(vec![entry.clone()]));
     let (id, from) = (entry.msgid.clone(), ":alice!~alice@users.irc.test");
-    let heard = play.heard(a);
-    let outer = heard[0]
+    let received = harness.received(a);
+    let outer = received[0]
         .rsplit_once(" BATCH +")
         .unwrap()
         .1
@@ -94,19 +101,19 @@ fn it_is_read_back_as_it_was_said() {
         .unwrap()
         .to_owned();
     assert_eq!(
-        heard[1],
+        received[1],
         format!("@batch={outer} {from} BATCH +{id} draft/multiline #x")
     );
     assert_eq!(
-        heard[5],
+        received[5],
         format!("@batch={id};draft/multiline-concat {from} PRIVMSG #x :everyone?")
     );
-    assert_eq!(heard[6], format!("@batch={outer} {from} BATCH -{id}"));
-    assert_eq!(heard.len(), 8);
-    play.send(old, "CHATHISTORY LATEST #x * 9");
-    play.found(Found::Page(vec![entry]));
-    let heard = play.heard(old);
-    let outer = heard[0]
+    assert_eq!(received[6], format!("@batch={outer} {from} BATCH -{id}"));
+    assert_eq!(received.len(), 8);
+    harness.send(old, "CHATHISTORY LATEST #x * 9");
+    harness.answer_fetch(Found::Page(vec![entry]));
+    let received = harness.received(old);
+    let outer = received[0]
         .rsplit_once(" BATCH +")
         .unwrap()
         .1
@@ -114,17 +121,17 @@ fn it_is_read_back_as_it_was_said() {
         .next()
         .unwrap()
         .to_owned();
-    assert_eq!(heard.len(), 5);
+    assert_eq!(received.len(), 5);
     assert!(
-        heard[1..4]
+        received[1..4]
             .iter()
             .all(|line| line.starts_with(&format!("@batch={outer} "))),
-        "{heard:?}"
+        "{received:?}"
     );
 }
 
 #[test]
-fn what_is_not_in_order_gets_the_code_of_the_specification() {
+fn invalid_input_gets_the_code_of_the_specification() {
     let open = "BATCH +1 draft/multiline #x";
     let line = "@batch=1 PRIVMSG #x :hi";
     let long = format!("@batch=1 PRIVMSG #x :{}", "x".repeat(400));
@@ -188,82 +195,92 @@ fn what_is_not_in_order_gets_the_code_of_the_specification() {
             "MULTILINE_INVALID :That batch is not open",
         ),
     ] {
-        let mut play = Play::new();
-        let (a, b) = (play.user("alice", CAPS), play.user("bob", CAPS));
-        play.channel("#x", &[a, b]);
-        play.entries.clear();
-        let heard = batch(&mut play, a, &format!("@label=L {}", lines[0]), &lines[1..]);
+        let mut harness = Harness::new();
+        let (a, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
+        harness.channel("#x", &[a, b]);
+        harness.entries.clear();
+        let received = batch(
+            &mut harness,
+            a,
+            &format!("@label=L {}", lines[0]),
+            &lines[1..],
+        );
         let expected = format!(":irc.test FAIL BATCH {expected}");
-        assert!(heard[0].contains(&expected), "{lines:?}: {heard:?}");
+        assert!(received[0].contains(&expected), "{lines:?}: {received:?}");
         assert!(
-            lines.contains(&"BATCH +1 x") || heard.len() == 1,
-            "it is told once: {heard:?}"
+            lines.contains(&"BATCH +1 x") || received.len() == 1,
+            "it is reported once: {received:?}"
         );
         assert_eq!(
-            heard[0].starts_with("@label=L "),
+            received[0].starts_with("@label=L "),
             !expected.contains("Another"),
-            "{heard:?}"
+            "{received:?}"
         );
         assert!(
-            play.heard(b).is_empty() && play.entries.is_empty(),
-            "nothing of it is said: {lines:?}"
+            harness.received(b).is_empty() && harness.entries.is_empty(),
+            "nothing of it is delivered: {lines:?}"
         );
-        let heard = batch(&mut play, a, open, &POEM);
-        assert_eq!(heard.len(), 6, "the next is well again: {heard:?}");
+        let received = batch(&mut harness, a, open, &POEM);
+        assert_eq!(received.len(), 6, "the next is well again: {received:?}");
     }
 }
 
 #[test]
 fn lines_without_a_batch_and_ends_without_a_beginning_are_refused() {
-    let mut play = Play::new();
-    let a = play.user("alice", CAPS);
-    play.channel("#x", &[a]);
+    let mut harness = Harness::new();
+    let a = harness.user("alice", CAPS);
+    harness.channel("#x", &[a]);
     for line in ["@batch=1 PRIVMSG #x :hi", "BATCH -1", "BATCH 1", "BATCH"] {
-        let heard = play.ask(a, line);
+        let received = harness.request(a, line);
         assert!(
-            heard.len() == 1 && heard[0].contains(" FAIL BATCH MULTILINE_INVALID :"),
-            "{line}: {heard:?}"
+            received.len() == 1 && received[0].contains(" FAIL BATCH MULTILINE_INVALID :"),
+            "{line}: {received:?}"
         );
     }
-    let old = play.user("olga", "batch message-tags");
-    play.channel("#x", &[old]);
-    assert!(play.ask(old, "BATCH +1 draft/multiline #x")[0].contains(" 421 olga BATCH :"));
-    play.ask(old, "@batch=1 PRIVMSG #x :as ever");
+    let old = harness.user("olga", "batch message-tags");
+    harness.channel("#x", &[old]);
+    assert!(harness.request(old, "BATCH +1 draft/multiline #x")[0].contains(" 421 olga BATCH :"));
+    harness.request(old, "@batch=1 PRIVMSG #x :as ever");
     assert_eq!(
-        play.heard(a).len(),
+        harness.received(a).len(),
         1,
-        "without the capability a tag is a tag"
+        "without the capability it is an ordinary tag"
     );
 }
 
 #[test]
-fn a_batch_of_one_line_is_a_message_like_any_other() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", CAPS), play.user("bob", CAPS));
-    let heard = batch(
-        &mut play,
+fn a_batch_of_one_line_is_an_ordinary_message() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
+    let received = batch(
+        &mut harness,
         a,
         "@label=L BATCH +1 draft/multiline bob",
         &["@batch=1 NOTICE bob :hi"],
     );
     assert!(
-        heard.len() == 1
-            && heard[0].starts_with("@label=L;msgid=")
-            && heard[0].ends_with("NOTICE bob :hi")
+        received.len() == 1
+            && received[0].starts_with("@label=L;msgid=")
+            && received[0].ends_with("NOTICE bob :hi")
     );
-    assert!(play.heard(b)[0].ends_with("NOTICE bob :hi"));
+    assert!(harness.received(b)[0].ends_with("NOTICE bob :hi"));
 }
 
 #[test]
-fn what_holds_for_a_message_holds_for_one_of_several_lines() {
-    let mut play = Play::with(Settings {
+fn the_rules_of_messages_apply_to_multiline_messages() {
+    let mut harness = Harness::with(Settings {
         history: false,
         ..settings()
     });
-    let (op, b) = (play.user("alice", CAPS), play.user("bob", CAPS));
-    play.channel("#x", &[op, b]);
-    play.send(op, "MODE #x +mC");
-    let silenced = batch(&mut play, b, "@label=L BATCH +1 draft/multiline #x", &POEM);
+    let (op, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
+    harness.channel("#x", &[op, b]);
+    harness.send(op, "MODE #x +mC");
+    let silenced = batch(
+        &mut harness,
+        b,
+        "@label=L BATCH +1 draft/multiline #x",
+        &POEM,
+    );
     assert!(
         silenced.len() == 1 && silenced[0].starts_with("@label=L :irc.test 404 bob #x :"),
         "{silenced:?}"
@@ -272,62 +289,64 @@ fn what_holds_for_a_message_holds_for_one_of_several_lines() {
         "@batch=1 PRIVMSG #x :hi",
         "@batch=1 PRIVMSG #x :\u{1}VERSION\u{1}",
     ];
-    play.send(op, "MODE #x +v bob");
-    assert!(batch(&mut play, b, "BATCH +1 draft/multiline #x", &ctcp)[0].contains(" 404 bob #x :"));
+    harness.send(op, "MODE #x +v bob");
+    assert!(
+        batch(&mut harness, b, "BATCH +1 draft/multiline #x", &ctcp)[0].contains(" 404 bob #x :")
+    );
     assert_eq!(
-        batch(&mut play, b, "BATCH +1 draft/multiline #x", &POEM).len(),
+        batch(&mut harness, b, "BATCH +1 draft/multiline #x", &POEM).len(),
         6,
         "without a history as well"
     );
     let nobody = batch(
-        &mut play,
+        &mut harness,
         b,
         "BATCH +1 draft/multiline zoe",
         &["@batch=1 PRIVMSG zoe :a", "@batch=1 PRIVMSG zoe :b"],
     );
     assert!(nobody[0].contains(" 401 bob zoe :"), "{nobody:?}");
-    let plain = play.user("carl", "draft/multiline batch labeled-response");
-    play.send(op, "MODE #x -m");
-    play.channel("#x", &[plain]);
-    let heard = batch(
-        &mut play,
+    let plain = harness.user("carl", "draft/multiline batch labeled-response");
+    harness.send(op, "MODE #x -m");
+    harness.channel("#x", &[plain]);
+    let received = batch(
+        &mut harness,
         plain,
         "@label=L BATCH +1 draft/multiline #x",
         &POEM,
     );
-    assert_eq!(heard, ["@label=L :irc.test ACK"]);
+    assert_eq!(received, ["@label=L :irc.test ACK"]);
 }
 
 #[test]
-fn a_message_that_a_line_of_is_lost_is_not_said() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", CAPS), play.user("bob", ""));
-    play.channel("#x", &[a, b]);
+fn a_multiline_message_with_a_lost_line_is_not_sent() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", CAPS), harness.user("bob", ""));
+    harness.channel("#x", &[a, b]);
     for fault in [LineFault::TooLong, LineFault::NotUtf8(None)] {
-        play.send(a, "@label=L BATCH +1 draft/multiline #x");
-        play.send(a, "@batch=1 PRIVMSG #x :one");
-        let heard = play.fault(a, fault);
+        harness.send(a, "@label=L BATCH +1 draft/multiline #x");
+        harness.send(a, "@batch=1 PRIVMSG #x :one");
+        let received = harness.bad_line(a, fault);
         assert!(
-            heard.len() == 1 && heard[0].starts_with("@label=L :irc.test "),
-            "{heard:?}"
+            received.len() == 1 && received[0].starts_with("@label=L :irc.test "),
+            "{received:?}"
         );
         assert!(
-            play.ask(a, "@batch=1 PRIVMSG #x :three").is_empty()
-                && play.ask(a, "BATCH -1").is_empty()
+            harness.request(a, "@batch=1 PRIVMSG #x :three").is_empty()
+                && harness.request(a, "BATCH -1").is_empty()
         );
     }
-    assert!(play.heard(b).is_empty());
-    play.send(a, "@label=L BATCH +1 draft/multiline #x");
-    play.send(a, "@batch=1 PRIVMSG #x :one");
+    assert!(harness.received(b).is_empty());
+    harness.send(a, "@label=L BATCH +1 draft/multiline #x");
+    harness.send(a, "@batch=1 PRIVMSG #x :one");
     let other = rookery_protocol::Message::parse("@label=M TOPIC #x :\u{fffd}").unwrap();
-    let heard = play.fault(a, LineFault::NotUtf8(Some(other.into())));
+    let received = harness.bad_line(a, LineFault::NotUtf8(Some(other.into())));
     assert!(
-        heard[0].starts_with("@label=M :irc.test FAIL TOPIC "),
-        "{heard:?}"
+        received[0].starts_with("@label=M :irc.test FAIL TOPIC "),
+        "{received:?}"
     );
     assert_eq!(
-        commands(&play.ask(a, "BATCH -1")),
+        commands(&harness.request(a, "BATCH -1")),
         ["PRIVMSG"],
-        "that was no line of it"
+        "that was not a line of it"
     );
 }

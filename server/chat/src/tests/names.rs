@@ -1,6 +1,6 @@
-//! NAMES and LIST.
+//! `NAMES` and `LIST`.
 
-use super::play::*;
+use super::harness::*;
 
 fn listed(lines: &[String]) -> Vec<&str> {
     let rows = lines.iter().filter(|line| line.contains(" 322 "));
@@ -8,17 +8,17 @@ fn listed(lines: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn names_lists_the_members_over_as_many_lines_as_it_takes() {
-    let mut play = Play::new();
-    let op = play.user("op", "");
-    play.channel("#x", &[op]);
+fn names_lists_the_members_over_several_lines() {
+    let mut harness = Harness::new();
+    let op = harness.user("op", "");
+    harness.channel("#x", &[op]);
     for number in 0..60 {
-        let guest = play.guest(&format!("someone-{number}x"), "");
-        play.send(guest, "JOIN #x");
+        let guest = harness.guest(&format!("someone-{number}x"), "");
+        harness.send(guest, "JOIN #x");
     }
-    let heard = play.ask(op, "NAMES #x");
-    assert!(heard.len() > 2);
-    let all: Vec<&str> = heard
+    let received = harness.request(op, "NAMES #x");
+    assert!(received.len() > 2);
+    let all: Vec<&str> = received
         .iter()
         .filter_map(|line| line.strip_prefix(":irc.test 353 op = #x :"))
         .flat_map(|names| names.split(' '))
@@ -29,11 +29,11 @@ fn names_lists_the_members_over_as_many_lines_as_it_takes() {
 
 #[test]
 fn several_channels_end_once_and_unknown_ones_only_end() {
-    let mut play = Play::new();
-    let a = play.user("alice", "");
-    play.channel("#a,#b", &[a]);
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "");
+    harness.channel("#a,#b", &[a]);
     assert_eq!(
-        play.ask(a, "NAMES #a,#b"),
+        harness.request(a, "NAMES #a,#b"),
         [
             ":irc.test 353 alice = #a :~alice",
             ":irc.test 353 alice = #b :~alice",
@@ -46,7 +46,7 @@ fn several_channels_end_once_and_unknown_ones_only_end() {
         ("NAMES", "*"),
     ] {
         assert_eq!(
-            play.ask(a, line),
+            harness.request(a, line),
             [format!(":irc.test 366 alice {name} :End of /NAMES list")]
         );
     }
@@ -54,47 +54,48 @@ fn several_channels_end_once_and_unknown_ones_only_end() {
 
 #[test]
 fn strangers_see_neither_secret_channels_nor_invisible_members() {
-    let mut play = Play::new();
+    let mut harness = Harness::new();
     let (a, b, out) = (
-        play.user("alice", ""),
-        play.user("bob", ""),
-        play.user("out", ""),
+        harness.user("alice", ""),
+        harness.user("bob", ""),
+        harness.user("out", ""),
     );
-    play.channel("#x", &[a, b]);
-    play.send(b, "MODE bob +i");
+    harness.channel("#x", &[a, b]);
+    harness.send(b, "MODE bob +i");
     assert_eq!(
-        play.ask(out, "NAMES #x")[0],
+        harness.request(out, "NAMES #x")[0],
         ":irc.test 353 out = #x :~alice"
     );
     assert_eq!(
-        play.ask(a, "NAMES #x")[0],
+        harness.request(a, "NAMES #x")[0],
         ":irc.test 353 alice = #x :~alice bob"
     );
-    assert_eq!(listed(&play.ask(out, "LIST")), ["#x"]);
-    play.send(a, "MODE #x +s");
+    assert_eq!(listed(&harness.request(out, "LIST")), ["#x"]);
+    harness.send(a, "MODE #x +s");
     assert_eq!(
-        play.ask(a, "NAMES #x")[0],
+        harness.request(a, "NAMES #x")[0],
         ":irc.test 353 alice @ #x :~alice bob"
     );
-    assert_eq!(commands(&play.ask(out, "NAMES #x")), ["366"]);
+    assert_eq!(commands(&harness.request(out, "NAMES #x")), ["366"]);
     assert!(
-        listed(&play.ask(out, "LIST")).is_empty() && listed(&play.ask(out, "LIST #x")).is_empty()
+        listed(&harness.request(out, "LIST")).is_empty()
+            && listed(&harness.request(out, "LIST #x")).is_empty()
     );
-    assert_eq!(listed(&play.ask(a, "LIST")), ["#x"]);
+    assert_eq!(listed(&harness.request(a, "LIST")), ["#x"]);
 }
 
 #[test]
-fn list_keeps_to_its_conditions() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.user("bob", ""));
-    play.channel("#chan1", &[a]);
-    play.send(a, "TOPIC #chan1 :First");
-    play.wait(180);
-    play.channel("#Chan2", &[a, b]);
-    play.send(a, "TOPIC #Chan2 :Second");
-    let heard = play.ask(b, "LIST");
-    assert_eq!(commands(&heard), ["321", "322", "322", "323"]);
-    assert_eq!(heard[2], ":irc.test 322 bob #Chan2 2 :Second");
+fn list_applies_its_conditions() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.channel("#chan1", &[a]);
+    harness.send(a, "TOPIC #chan1 :First");
+    harness.advance(180);
+    harness.channel("#Chan2", &[a, b]);
+    harness.send(a, "TOPIC #Chan2 :Second");
+    let received = harness.request(b, "LIST");
+    assert_eq!(commands(&received), ["321", "322", "322", "323"]);
+    assert_eq!(received[2], ":irc.test 322 bob #Chan2 2 :Second");
     for (conditions, found) in [
         ("*an1", vec!["#chan1"]),
         ("#CH*", vec!["#chan1", "#Chan2"]),
@@ -112,7 +113,7 @@ fn list_keeps_to_its_conditions() {
         ("T<10", vec!["#chan1", "#Chan2"]),
     ] {
         assert_eq!(
-            listed(&play.ask(b, &format!("LIST {conditions}"))),
+            listed(&harness.request(b, &format!("LIST {conditions}"))),
             found,
             "{conditions}"
         );
@@ -120,9 +121,9 @@ fn list_keeps_to_its_conditions() {
 }
 
 #[test]
-fn no_names_follow_a_join_for_whoever_wants_none() {
-    let mut play = Play::new();
-    let a = play.user("ann", "no-implicit-names");
-    assert_eq!(commands(&play.ask(a, "JOIN #x")), ["JOIN"]);
-    assert_eq!(commands(&play.ask(a, "NAMES #x")), ["353", "366"]);
+fn with_no_implicit_names_a_join_lists_no_names() {
+    let mut harness = Harness::new();
+    let a = harness.user("ann", "no-implicit-names");
+    assert_eq!(commands(&harness.request(a, "JOIN #x")), ["JOIN"]);
+    assert_eq!(commands(&harness.request(a, "NAMES #x")), ["353", "366"]);
 }

@@ -1,12 +1,12 @@
-//! Random doings of several users, with what must hold after each of them.
+//! Random actions of several users, and the invariants that must hold after each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
-use super::lasting::restored;
-use super::play::*;
+use super::harness::*;
+use super::persistent_channels::restored;
 use crate::event::{Event, SessionId, Settings};
 use crate::features::messages::speak_refusal;
 use crate::request::{
@@ -19,7 +19,7 @@ use crate::state::channel::Channel;
 use rookery_record::{BanId, Change, Metadata, Presence};
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
-/// Some look like one another, some like accounts.
+/// Some look like one another, and some like accounts.
 const GUESTS: [&str; 6] = ["gus", "Gus", "hal", "ha1", "a1ice", "Bob"];
 const CHANNELS: [&str; 3] = ["#a", "#b", "#c"];
 const CAPABILITIES: [&str; 4] = [
@@ -30,8 +30,8 @@ const CAPABILITIES: [&str; 4] = [
 ];
 
 #[derive(Clone, Debug)]
-enum Doing {
-    Come {
+enum Action {
+    Connect {
         account: Option<usize>,
         guest: usize,
         capabilities: usize,
@@ -40,25 +40,25 @@ enum Doing {
         session: usize,
         account: usize,
     },
-    Go(usize),
+    Disconnect(usize),
     Kick(usize),
     Ban {
         account: usize,
         on: bool,
     },
     /// The account is deleted.
-    Forget(usize),
+    DeleteAccount(usize),
     Close(usize),
-    /// What waits to be read is read.
-    Read,
-    /// The server is killed, and started again.
+    /// All waiting history queries are answered.
+    AnswerQueries,
+    /// The server is killed and restarted.
     Restart,
-    Say {
+    SendToChannel {
         session: usize,
         channel: usize,
         labelled: bool,
     },
-    Tell {
+    SendDirect {
         session: usize,
         other: usize,
     },
@@ -68,7 +68,7 @@ enum Doing {
     },
 }
 
-fn doing() -> impl Strategy<Value = Doing> {
+fn action() -> impl Strategy<Value = Action> {
     let session = 0..12usize;
     let channel = || prop::sample::select(&CHANNELS[..]);
     let nick = || prop::sample::select([&ACCOUNTS[..], &GUESTS[..]].concat());
@@ -93,36 +93,48 @@ fn doing() -> impl Strategy<Value = Doing> {
         1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +q {nick}")),
         1 => nick().prop_map(|nick| format!("ACCESS #b ADD {nick} op")),
         1 => prop::sample::select(&["AWAY :out", "AWAY", "AWAY *"][..]).prop_map(str::to_owned),
-        2 => prop::sample::select(&["SET always-on on", "SET always-on off"][..]).prop_map(str::to_owned),
+        2 => prop::sample::select(&["SET always-on on", "SET always-on off"][..])
+            .prop_map(str::to_owned),
         1 => nick().prop_map(|nick| format!("MONITOR + {nick}")),
         1 => Just("QUIT".to_owned()),
     ];
     prop_oneof![
         6 => (prop::option::of(0..ACCOUNTS.len()), 0..GUESTS.len(), 0..CAPABILITIES.len())
-            .prop_map(|(account, guest, capabilities)| Doing::Come { account, guest, capabilities }),
-        2 => (session.clone(), 0..ACCOUNTS.len()).prop_map(|(session, account)| Doing::SignIn { session, account }),
-        2 => session.clone().prop_map(Doing::Go),
-        1 => session.clone().prop_map(Doing::Kick),
-        1 => (0..ACCOUNTS.len(), any::<bool>()).prop_map(|(account, on)| Doing::Ban { account, on }),
+            .prop_map(|(account, guest, capabilities)| Action::Connect {
+                account,
+                guest,
+                capabilities,
+            }),
+        2 => (session.clone(), 0..ACCOUNTS.len())
+            .prop_map(|(session, account)| Action::SignIn { session, account }),
+        2 => session.clone().prop_map(Action::Disconnect),
+        1 => session.clone().prop_map(Action::Kick),
+        1 => (0..ACCOUNTS.len(), any::<bool>())
+            .prop_map(|(account, on)| Action::Ban { account, on }),
         1 => prop::option::weighted(0.2, 0..ACCOUNTS.len())
-            .prop_map(|account| account.map_or(Doing::Restart, Doing::Forget)),
-        1 => (0..CHANNELS.len()).prop_map(Doing::Close),
-        3 => Just(Doing::Read),
+            .prop_map(|account| account.map_or(Action::Restart, Action::DeleteAccount)),
+        1 => (0..CHANNELS.len()).prop_map(Action::Close),
+        3 => Just(Action::AnswerQueries),
         8 => (session.clone(), 0..CHANNELS.len(), any::<bool>())
-            .prop_map(|(session, channel, labelled)| Doing::Say { session, channel, labelled }),
-        3 => (session.clone(), session.clone()).prop_map(|(session, other)| Doing::Tell { session, other }),
-        14 => (session, line).prop_map(|(session, line)| Doing::Command { session, line }),
+            .prop_map(|(session, channel, labelled)| Action::SendToChannel {
+                session,
+                channel,
+                labelled,
+            }),
+        3 => (session.clone(), session.clone())
+            .prop_map(|(session, other)| Action::SendDirect { session, other }),
+        14 => (session, line).prop_map(|(session, line)| Action::Command { session, line }),
     ]
 }
 
-/// The play, the sessions that are here, and what each has heard of each other.
+/// The chat, the connected sessions, and the last message of each sender that each has received.
 struct World {
-    play: Play,
+    harness: Harness,
     here: Vec<SessionId>,
     said: u64,
-    /// The accounts that were deleted.
-    forgotten: BTreeSet<usize>,
-    /// By receiver and sender: the last number heard.
+    /// The deleted accounts.
+    deleted: BTreeSet<usize>,
+    /// The last number received, by receiver and sender.
     last: BTreeMap<(SessionId, SessionId), u64>,
 }
 
@@ -138,10 +150,10 @@ impl World {
             ..settings()
         };
         Self {
-            play: Play::with(settings),
+            harness: Harness::with(settings),
             here: Vec::new(),
             said: 0,
-            forgotten: BTreeSet::new(),
+            deleted: BTreeSet::new(),
             last: BTreeMap::new(),
         }
     }
@@ -151,29 +163,29 @@ impl World {
     }
 
     fn nick(&self, session: SessionId) -> Nick {
-        let state = &self.play.chat.state;
+        let state = &self.harness.chat.state;
         state.user(state.user_of(session).unwrap()).nick.clone()
     }
 
-    /// The sessions of the account's user.
+    /// Returns the sessions of the account's user.
     fn sessions_of(&self, account: &str) -> BTreeSet<SessionId> {
-        let user = self.play.chat.state.by_account(&identity(account).name);
+        let user = self.harness.chat.state.by_account(&identity(account).name);
         user.into_iter()
             .flat_map(User::sessions)
             .map(|session| session.id)
             .collect()
     }
 
-    /// The sessions of whoever has the session.
-    fn family(&self, session: SessionId) -> BTreeSet<SessionId> {
-        let state = &self.play.chat.state;
+    /// Returns all sessions of the user of this session.
+    fn sessions_of_user(&self, session: SessionId) -> BTreeSet<SessionId> {
+        let state = &self.harness.chat.state;
         let user = state.user(state.user_of(session).unwrap());
         user.sessions().iter().map(|session| session.id).collect()
     }
 
-    /// Which sessions hear each channel.
+    /// Returns the sessions that receive each channel's messages.
     fn audiences(&self) -> BTreeMap<String, BTreeSet<SessionId>> {
-        let state = &self.play.chat.state;
+        let state = &self.harness.chat.state;
         let channels = state.channels();
         channels
             .map(|channel| {
@@ -189,103 +201,105 @@ impl World {
             .collect()
     }
 
-    /// Nobody is connected, and nothing is known but what the record has.
+    /// No session is connected, and the chat is restored from what was persisted.
     fn restart(&mut self) {
-        let kept = std::mem::take(&mut self.play.kept);
-        let bans = self.play.gate.bans.iter().cloned().collect();
-        let now = self.play.now;
-        self.play = Play::restored(self.play.chat.settings.clone(), bans, restored(&kept));
-        (self.play.kept, self.play.now) = (kept, now);
+        let changes = std::mem::take(&mut self.harness.persisted);
+        let bans = self.harness.policy.bans.iter().cloned().collect();
+        let now = self.harness.now;
+        self.harness =
+            Harness::restored(self.harness.chat.settings.clone(), bans, restored(&changes));
+        (self.harness.persisted, self.harness.now) = (changes, now);
         self.here.clear();
         self.last.clear();
-        self.play.act(Count);
+        self.harness.act(Count);
     }
 
-    fn do_one(&mut self, doing: Doing) {
+    fn run_action(&mut self, action: Action) {
         let before = self.audiences();
-        self.play.forget();
-        match doing {
-            Doing::Come {
+        self.harness.clear_received();
+        match action {
+            Action::Connect {
                 account: Some(account),
                 ..
             }
-            | Doing::SignIn { account, .. }
-                if self.forgotten.contains(&account) => {}
-            Doing::Come {
+            | Action::SignIn { account, .. }
+                if self.deleted.contains(&account) => {}
+            Action::Connect {
                 account,
                 guest,
                 capabilities,
             } => {
                 let identity = account.map(|account| identity(ACCOUNTS[account]));
                 let candidate =
-                    Play::candidate(GUESTS[guest], identity, CAPABILITIES[capabilities]);
-                let (session, answer) = self.play.try_admit(candidate);
+                    Harness::candidate(GUESTS[guest], identity, CAPABILITIES[capabilities]);
+                let (session, answer) = self.harness.try_admit(candidate);
                 if matches!(answer, Admission::Admitted) {
                     self.here.push(session);
                 }
             }
-            Doing::SignIn { session, account } => {
+            Action::SignIn { session, account } => {
                 if let Some(session) = self.pick(session) {
-                    self.play.sign_in(session, identity(ACCOUNTS[account]));
+                    self.harness.sign_in(session, identity(ACCOUNTS[account]));
                 }
             }
-            Doing::Go(session) => {
+            Action::Disconnect(session) => {
                 if let Some(session) = self.pick(session) {
-                    self.play.gone(session);
+                    self.harness.disconnect(session);
                     self.here.retain(|here| *here != session);
                 }
             }
-            Doing::Kick(session) => {
+            Action::Kick(session) => {
                 if let Some(session) = self.pick(session) {
                     let nick = self.nick(session);
-                    let family = self.family(session);
-                    let ticket = self.play.act(Kick {
+                    let sessions_of_user = self.sessions_of_user(session);
+                    let ticket = self.harness.act(Kick {
                         target: KickTarget::User(nick.clone()),
                         reason: "enough".to_owned(),
                     });
-                    self.end(&family);
+                    self.end(&sessions_of_user);
                     assert!(
-                        self.play.chat.state.by_nick(&nick).is_none(),
-                        "however always on it was"
+                        self.harness.chat.state.by_nick(&nick).is_none(),
+                        "even if it was always on"
                     );
-                    let answer = self.play.answer(ticket);
-                    assert!(
-                        matches!(answer, Some(Ended { sessions, .. }) if sessions == family.len())
-                    );
+                    let answer = self.harness.answer(ticket);
+                    let expected = sessions_of_user.len();
+                    assert!(matches!(answer, Some(Ended { sessions, .. }) if sessions == expected));
                 }
             }
-            Doing::Ban { account, on: true } => {
+            Action::Ban { account, on: true } => {
                 let id = i64::try_from(account).unwrap();
                 let meant = ACCOUNTS[account];
-                let family = self.sessions_of(meant);
-                let ticket = self.play.act(AddBan(ban(id, meant, "enough")));
-                self.end(&family);
-                let gone = self
-                    .play
+                let sessions_of_user = self.sessions_of(meant);
+                let ticket = self.harness.act(AddBan(ban(id, meant, "enough")));
+                self.end(&sessions_of_user);
+                let removed = self
+                    .harness
                     .chat
                     .state
                     .by_account(&identity(meant).name)
                     .is_none();
-                assert!(gone, "however always on it was");
-                let answer = self.play.answer(ticket);
-                assert!(matches!(answer, Some(Ended { sessions, .. }) if sessions == family.len()));
+                assert!(removed, "even if it was always on");
+                let answer = self.harness.answer(ticket);
+                let expected = sessions_of_user.len();
+                assert!(matches!(answer, Some(Ended { sessions, .. }) if sessions == expected));
             }
-            Doing::Ban { account, on: false } => {
-                self.play
+            Action::Ban { account, on: false } => {
+                self.harness
                     .act(RemoveBan(BanId(i64::try_from(account).unwrap())));
             }
-            Doing::Forget(account) => {
-                self.forgotten.insert(account);
+            Action::DeleteAccount(account) => {
+                self.deleted.insert(account);
                 let meant = ACCOUNTS[account];
-                let (family, identity) = (self.sessions_of(meant), identity(meant));
+                let (sessions_of_user, identity) = (self.sessions_of(meant), identity(meant));
                 let (account, reason) = (identity.id, "deleted".to_owned());
-                let ticket = self.play.act(EndAccount { account, reason });
-                self.play.act(ForgetAccount(identity.name.clone()));
-                self.end(&family);
-                let answer = self.play.answer(ticket);
-                assert!(matches!(answer, Some(Ended { sessions, .. }) if sessions == family.len()));
-                // What the record has of the account goes with it.
-                self.play.kept.push(Change::AccountMetadata {
+                let ticket = self.harness.act(EndAccount { account, reason });
+                self.harness.act(ForgetAccount(identity.name.clone()));
+                self.end(&sessions_of_user);
+                let answer = self.harness.answer(ticket);
+                let expected = sessions_of_user.len();
+                assert!(matches!(answer, Some(Ended { sessions, .. }) if sessions == expected));
+                // The persisted state of the account is deleted with it.
+                self.harness.persisted.push(Change::AccountMetadata {
                     account: identity.name.clone(),
                     metadata: Metadata::new(),
                 });
@@ -294,68 +308,65 @@ impl World {
                         || channel.access_of(&identity.name).is_some()
                 };
                 assert!(
-                    !self.play.chat.state.channels().any(owns),
+                    !self.harness.chat.state.channels().any(owns),
                     "nothing is left to {meant}"
                 );
             }
-            Doing::Close(channel) => {
+            Action::Close(channel) => {
                 let name = ChannelName::parse(CHANNELS[channel]).unwrap();
-                self.play.act(CloseChannel {
+                self.harness.act(CloseChannel {
                     name: name.clone(),
                     reason: "enough".to_owned(),
                 });
-                assert!(self.play.chat.state.channel(&name).is_none());
+                assert!(self.harness.chat.state.channel(&name).is_none());
             }
-            Doing::Read => self.play.library(),
-            Doing::Restart => self.restart(),
-            Doing::Say {
+            Action::AnswerQueries => self.harness.answer_all_fetches(),
+            Action::Restart => self.restart(),
+            Action::SendToChannel {
                 session,
                 channel,
                 labelled,
             } => {
                 if let Some(session) = self.pick(session) {
-                    self.say(session, CHANNELS[channel], labelled);
+                    self.send_to_channel(session, CHANNELS[channel], labelled);
                 }
             }
-            Doing::Tell { session, other } => {
+            Action::SendDirect { session, other } => {
                 if let (Some(session), Some(other)) = (self.pick(session), self.pick(other)) {
-                    self.tell(session, other);
+                    self.send_direct(session, other);
                 }
             }
-            Doing::Command { session, line } => {
+            Action::Command { session, line } => {
                 if let Some(session) = self.pick(session) {
                     let message = Message::parse(&line).unwrap();
-                    self.play.event(Event::Command { session, message });
+                    self.harness.event(Event::Command { session, message });
                     if line == "QUIT" {
                         self.end(&BTreeSet::from([session]));
                     }
                 }
             }
         }
-        self.check_hearing(&before);
+        self.check_delivery(&before);
         self.check_state();
     }
 
-    /// The connections of sessions that the core has ended go away.
+    /// Closes the connections of sessions that the core has ended.
     fn end(&mut self, sessions: &BTreeSet<SessionId>) {
         let ended: BTreeSet<SessionId> = self
-            .play
+            .harness
             .ended
             .drain(..)
             .map(|(session, _)| session)
             .collect();
-        assert_eq!(
-            &ended, sessions,
-            "those who were meant are ended, and only they"
-        );
+        assert_eq!(&ended, sessions, "exactly the intended sessions are ended");
         self.here.retain(|here| !sessions.contains(here));
         for &session in sessions {
-            self.play.gone(session);
+            self.harness.disconnect(session);
         }
     }
 
     fn has_echo(&self, session: SessionId) -> bool {
-        self.play
+        self.harness
             .chat
             .state
             .session(session)
@@ -364,16 +375,16 @@ impl World {
             .has(Capability::EchoMessage)
     }
 
-    fn say(&mut self, session: SessionId, channel: &str, labelled: bool) {
+    fn send_to_channel(&mut self, session: SessionId, channel: &str, labelled: bool) {
         let audience = self.audiences().remove(channel);
-        let state = &self.play.chat.state;
+        let state = &self.harness.chat.state;
         let found = state.channel(&ChannelName::parse(channel).unwrap());
         let user = state.user(state.user_of(session).unwrap());
         let may =
             found.is_some_and(|found| speak_refusal(found, user, found.has(user.id)).is_none());
         let mut expected = audience.filter(|_| may).unwrap_or_default();
         if may {
-            expected.extend(self.family(session));
+            expected.extend(self.sessions_of_user(session));
             if !self.has_echo(session) {
                 expected.remove(&session);
             }
@@ -387,10 +398,10 @@ impl World {
         );
     }
 
-    fn tell(&mut self, session: SessionId, other: SessionId) {
-        let mut expected = self.family(other);
+    fn send_direct(&mut self, session: SessionId, other: SessionId) {
+        let mut expected = self.sessions_of_user(other);
         let to_self = expected.contains(&session);
-        expected.extend(self.family(session));
+        expected.extend(self.sessions_of_user(session));
         if !to_self && !self.has_echo(session) {
             expected.remove(&session);
         }
@@ -399,8 +410,8 @@ impl World {
         self.expect_message(session, &format!("PRIVMSG {nick}"), &expected, twice);
     }
 
-    /// Each of those expected hears it once, `twice` hears it twice, nobody else hears it; and each
-    /// hears the numbers of a sender grow.
+    /// Checks that each expected session receives the message once, `twice` receives it twice, and
+    /// no other does; and that the numbers of a sender increase for each.
     fn expect_message(
         &mut self,
         sender: SessionId,
@@ -410,16 +421,19 @@ impl World {
     ) {
         self.said += 1;
         let text = format!("{}-{}", sender.0, self.said);
-        self.play.send(sender, &format!("{command} :{text}"));
+        self.harness.send(sender, &format!("{command} :{text}"));
         for receiver in self.here.clone() {
-            let heard = self.play.peek(receiver);
-            let count = heard
+            let received = self.harness.peek(receiver);
+            let count = received
                 .iter()
                 .filter(|line| line.ends_with(&format!(" :{text}")))
                 .count();
             let due =
                 usize::from(expected.contains(&receiver)) + usize::from(twice == Some(receiver));
-            assert_eq!(count, due, "{receiver:?} of {command} :{text}: {heard:#?}");
+            assert_eq!(
+                count, due,
+                "{receiver:?} of {command} :{text}: {received:#?}"
+            );
             if count > 0 {
                 let before = self.last.insert((receiver, sender), self.said);
                 assert!(before.is_none_or(|before| before < self.said));
@@ -427,11 +441,11 @@ impl World {
         }
     }
 
-    /// Nobody hears of a channel it is not in.
-    fn check_hearing(&mut self, before: &BTreeMap<String, BTreeSet<SessionId>>) {
+    /// Checks that no session receives anything about a channel that it is not in.
+    fn check_delivery(&mut self, before: &BTreeMap<String, BTreeSet<SessionId>>) {
         let after = self.audiences();
         for session in self.here.clone() {
-            for line in self.play.peek(session) {
+            for line in self.harness.peek(session) {
                 let message = Message::parse(&line).unwrap();
                 let from_user = message
                     .source
@@ -453,13 +467,13 @@ impl World {
                         .get(channel)
                         .is_some_and(|audience| audience.contains(&session))
                 });
-                assert!(inside, "{session:?} hears of {channel}: {line}");
+                assert!(inside, "{session:?} receives from {channel}: {line}");
             }
         }
     }
 
     fn check_state(&self) {
-        let state = &self.play.chat.state;
+        let state = &self.harness.chat.state;
         let mut sessions = BTreeSet::new();
         let mut skeletons = BTreeSet::new();
         let mut users = 0;
@@ -480,7 +494,7 @@ impl World {
             assert_eq!(
                 user.away.is_none(),
                 attended,
-                "away is whoever sits at no session"
+                "a user is away iff all sessions are"
             );
             assert!(
                 user.identity.is_some() || user.sessions().len() == 1,
@@ -488,11 +502,11 @@ impl World {
             );
             assert!(
                 skeletons.insert(user.nick.skeleton()),
-                "two that look like {}",
+                "two users look like {}",
                 user.nick
             );
             assert_eq!(state.holders(&user.nick), [user.id]);
-            let free = self.play.chat.settings.free_nicks;
+            let free = self.harness.chat.settings.free_nicks;
             assert!(
                 user.account()
                     .is_none_or(|account| free || account == user.nick.as_str())
@@ -537,28 +551,25 @@ impl World {
                 assert!(state.exists(member.user));
                 assert!(
                     state.user(member.user).channels().contains(&channel.name),
-                    "one side only"
+                    "on one side only"
                 );
             }
         }
-        let lasting: Vec<_> = state
+        let persistent: Vec<_> = state
             .channels()
             .filter_map(Channel::to_persistent)
             .collect();
-        let restored = restored(&self.play.kept);
+        let restored = restored(&self.harness.persisted);
         assert_eq!(
-            restored.channels, lasting,
-            "the record knows all that lasts"
+            restored.channels, persistent,
+            "every persistent channel is persisted"
         );
         let said = state
             .account_metadata
             .clone()
             .into_iter()
             .collect::<Vec<_>>();
-        assert_eq!(
-            restored.metadata, said,
-            "and what accounts say of themselves"
-        );
+        assert_eq!(restored.metadata, said, "and the metadata of accounts");
         let in_channels = |presence: &Presence| {
             presence
                 .channels
@@ -569,7 +580,7 @@ impl World {
         for presence in &restored.presences {
             let user = state
                 .by_account(&presence.name)
-                .expect("whoever the record says is here");
+                .expect("every user of the snapshot exists");
             let memberships = user.channels().iter().map(|name| {
                 let channel = state.channel(name).unwrap();
                 let member = channel.member(user.id).unwrap();
@@ -580,7 +591,7 @@ impl World {
                 )
             });
             assert_eq!(in_channels(presence), memberships.collect::<Vec<_>>());
-            // Whoever was here when the server was killed is not here after it.
+            // No session survives a kill of the server.
             let away = presence
                 .away
                 .as_deref()
@@ -595,7 +606,7 @@ impl World {
         assert_eq!(
             restored.presences.len(),
             state.users().filter(chosen).count(),
-            "all who are always on"
+            "every always-on user"
         );
         for (device, heard_until) in restored.devices {
             let is_here = state
@@ -604,12 +615,12 @@ impl World {
                 .any(|session| session.device == Some(device));
             assert!(
                 is_here || state.devices[&device].at == heard_until,
-                "the record knows who heard what"
+                "the persisted device marks are complete"
             );
         }
         assert!(
             state.leaving.is_empty() && state.due.is_empty(),
-            "all who were ended are gone"
+            "all ended sessions have disconnected"
         );
     }
 }
@@ -621,25 +632,27 @@ proptest! {
     fn whatever_users_do_the_chat_holds_together(
         history in any::<bool>(),
         free_nicks in any::<bool>(),
-        doings in prop::collection::vec(doing(), 1..120),
+        actions in prop::collection::vec(action(), 1..120),
     ) {
         let mut world = World::new(history, free_nicks);
-        for doing in doings {
-            world.do_one(doing);
+        for action in actions {
+            world.run_action(action);
         }
     }
 
     #[test]
-    fn the_same_events_give_the_same_outputs(doings in prop::collection::vec(doing(), 1..60)) {
-        let outputs = |doings: &[Doing]| {
+    fn the_same_events_produce_the_same_outputs(actions in prop::collection::vec(action(), 1..60)) {
+        let outputs = |actions: &[Action]| {
             let mut world = World::new(true, false);
             let mut all = Vec::new();
-            for doing in doings {
-                world.do_one(doing.clone());
-                all.push(world.here.iter().map(|&session| world.play.peek(session)).collect::<Vec<_>>());
+            for action in actions {
+                world.run_action(action.clone());
+                let sessions = world.here.iter();
+                let received = sessions.map(|&session| world.harness.peek(session));
+                all.push(received.collect::<Vec<_>>());
             }
             all
         };
-        prop_assert_eq!(outputs(&doings), outputs(&doings));
+        prop_assert_eq!(outputs(&actions), outputs(&actions));
     }
 }

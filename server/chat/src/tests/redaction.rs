@@ -1,34 +1,34 @@
-//! Taking messages back: who may, who hears of it, and what stays.
+//! `REDACT`: who may redact, who is notified, and what remains.
 
-use super::play::*;
+use super::harness::*;
 use crate::event::{Found, SessionId, Settings};
 use rookery_record::HistoryEntry;
 
 const CAPS: &str = "draft/message-redaction message-tags batch labeled-response";
 
-/// Says something and gives it as the store has it.
-fn said(play: &mut Play, session: SessionId, line: &str) -> HistoryEntry {
-    play.send(session, line);
-    play.forget();
-    play.entries.last().cloned().unwrap()
+/// Sends a message. Returns it as stored.
+fn said(harness: &mut Harness, session: SessionId, line: &str) -> HistoryEntry {
+    harness.send(session, line);
+    harness.clear_received();
+    harness.entries.last().cloned().unwrap()
 }
 
-/// Sends `REDACT` and the store's answer; gives what the sender hears.
+/// Sends `REDACT` and answers its query. Returns what the sender receives.
 fn redact(
-    play: &mut Play,
+    harness: &mut Harness,
     session: SessionId,
     line: &str,
     found: Option<&HistoryEntry>,
 ) -> Vec<String> {
     assert!(
-        play.ask(session, line).is_empty(),
-        "nothing is said before the message is looked up"
+        harness.request(session, line).is_empty(),
+        "nothing is sent before the message is read"
     );
-    play.found(Found::Message(found.cloned().map(Box::new)));
-    play.heard(session)
+    harness.answer_fetch(Found::Message(found.cloned().map(Box::new)));
+    harness.received(session)
 }
 
-/// Without its tags.
+/// Returns the line without its tags.
 fn bare(line: &str) -> &str {
     if line.starts_with('@') {
         line.split_once(' ').unwrap().1
@@ -38,22 +38,22 @@ fn bare(line: &str) -> &str {
 }
 
 #[test]
-fn ones_own_message_is_taken_back_for_all_who_heard_it() {
-    let mut play = Play::new();
+fn a_user_redacts_their_own_message_for_all_receivers() {
+    let mut harness = Harness::new();
     let (a, b, old) = (
-        play.user("alice", CAPS),
-        play.user("bob", CAPS),
-        play.user("olga", "server-time"),
+        harness.user("alice", CAPS),
+        harness.user("bob", CAPS),
+        harness.user("olga", "server-time"),
     );
-    // One that reads back by itself: nothing is read for it when it comes.
-    let sibling = play.user("bob", &format!("{CAPS} draft/chathistory"));
-    play.channel("#X", &[a, b, old]);
-    // What olga's client missed is asked for as well, and is nothing here.
-    play.fetches.clear();
-    let message = said(&mut play, b, "PRIVMSG #x :oops");
-    play.wait(90);
-    let heard = redact(
-        &mut play,
+    // A client with chathistory: nothing is replayed when it connects.
+    let sibling = harness.user("bob", &format!("{CAPS} draft/chathistory"));
+    harness.channel("#X", &[a, b, old]);
+    // The replay for olga's client is queried as well, and finds nothing.
+    harness.fetches.clear();
+    let message = said(&mut harness, b, "PRIVMSG #x :oops");
+    harness.advance(90);
+    let received = redact(
+        &mut harness,
         b,
         &format!("REDACT #x {} :wrong window", message.msgid),
         Some(&message),
@@ -62,70 +62,70 @@ fn ones_own_message_is_taken_back_for_all_who_heard_it() {
         ":bob!~bob@users.irc.test REDACT #X {} :wrong window",
         message.msgid
     );
-    for heard in [heard, play.heard(a), play.heard(sibling)] {
-        assert_eq!(heard.len(), 1, "{heard:?}");
-        assert_eq!(bare(&heard[0]), line);
+    for received in [received, harness.received(a), harness.received(sibling)] {
+        assert_eq!(received.len(), 1, "{received:?}");
+        assert_eq!(bare(&received[0]), line);
     }
-    let heard = play.heard(old);
+    let received = harness.received(old);
     assert_eq!(
-        heard,
+        received,
         [
             "@time=2027-01-15T08:01:30.000Z :irc.test NOTICE #X :bob redacted a message from 1 minute ago: wrong window"
         ]
     );
-    let mark = play.entries.last().unwrap();
+    let mark = harness.entries.last().unwrap();
     assert_eq!(
         (mark.redacts(), mark.account.as_ref()),
         (Some(&*message.msgid), message.account.as_ref())
     );
-    assert_eq!((&mark.place, mark.at), (&message.place, play.now));
+    assert_eq!((&mark.place, mark.at), (&message.place, harness.now));
 }
 
 #[test]
 fn without_a_reason_there_are_two_parameters() {
-    let mut play = Play::new();
-    let a = play.user("alice", CAPS);
-    play.channel("#x", &[a]);
-    let message = said(&mut play, a, "@+draft/react=:) TAGMSG #x");
+    let mut harness = Harness::new();
+    let a = harness.user("alice", CAPS);
+    harness.channel("#x", &[a]);
+    let message = said(&mut harness, a, "@+draft/react=:) TAGMSG #x");
     for line in ["REDACT #x {}", "REDACT #x {} :"] {
-        let heard = redact(
-            &mut play,
+        let received = redact(
+            &mut harness,
             a,
             &line.replace("{}", &message.msgid),
             Some(&message),
         );
         assert_eq!(
-            bare(&heard[0]),
+            bare(&received[0]),
             format!(":alice!~alice@users.irc.test REDACT #x {}", message.msgid)
         );
     }
 }
 
 #[test]
-fn an_operator_of_a_channel_takes_back_what_others_said_there_and_nobody_else_does() {
-    let mut play = Play::new();
+fn only_channel_operators_redact_messages_of_others() {
+    let mut harness = Harness::new();
     let (op, b, c) = (
-        play.guest("gus", CAPS),
-        play.user("bob", CAPS),
-        play.user("carl", CAPS),
+        harness.guest("gus", CAPS),
+        harness.user("bob", CAPS),
+        harness.user("carl", CAPS),
     );
-    play.channel("#x", &[op, b, c]);
-    play.channel("#bobs", &[b, op]);
-    let message = said(&mut play, b, "NOTICE #x :spam");
+    harness.channel("#x", &[op, b, c]);
+    harness.channel("#bobs", &[b, op]);
+    let message = said(&mut harness, b, "NOTICE #x :spam");
     let line = format!("REDACT #x {}", message.msgid);
-    let heard = redact(&mut play, c, &line, Some(&message));
-    assert_eq!(heard.len(), 1);
-    assert!(bare(&heard[0]).starts_with(&format!(
+    let received = redact(&mut harness, c, &line, Some(&message));
+    assert_eq!(received.len(), 1);
+    assert!(bare(&received[0]).starts_with(&format!(
         ":irc.test FAIL REDACT REDACT_FORBIDDEN #x {} :You are not authorised",
         message.msgid
     )));
     assert!(
-        play.peek(b).is_empty() && play.peek(op).is_empty(),
-        "nobody hears of it"
+        harness.peek(b).is_empty() && harness.peek(op).is_empty(),
+        "no one is notified"
     );
 
     let elsewhere = redact(
-        &mut play,
+        &mut harness,
         op,
         &format!("REDACT #bobs {}", message.msgid),
         Some(&message),
@@ -134,233 +134,250 @@ fn an_operator_of_a_channel_takes_back_what_others_said_there_and_nobody_else_do
         elsewhere[0].contains(" UNKNOWN_MSGID #bobs "),
         "{elsewhere:?}"
     );
-    let heard = redact(&mut play, op, &line, Some(&message));
+    let received = redact(&mut harness, op, &line, Some(&message));
     assert!(
-        bare(&heard[0]).starts_with(":gus!~gus@guests.irc.test REDACT #x "),
-        "{heard:?}"
+        bare(&received[0]).starts_with(":gus!~gus@guests.irc.test REDACT #x "),
+        "{received:?}"
     );
-    assert_eq!(play.heard(b).len(), 1);
-    assert_eq!(play.entries.last().unwrap().account, None);
+    assert_eq!(harness.received(b).len(), 1);
+    assert_eq!(harness.entries.last().unwrap().account, None);
 }
 
 #[test]
-fn guests_take_nothing_back_that_only_their_nick_says_is_theirs() {
-    let mut play = Play::new();
-    let (a, guest) = (play.user("alice", CAPS), play.guest("gus", CAPS));
-    play.channel("#x", &[a, guest]);
-    let message = said(&mut play, guest, "PRIVMSG #x :mine");
-    let heard = redact(
-        &mut play,
+fn guests_cannot_redact_messages_by_nick_alone() {
+    let mut harness = Harness::new();
+    let (a, guest) = (harness.user("alice", CAPS), harness.guest("gus", CAPS));
+    harness.channel("#x", &[a, guest]);
+    let message = said(&mut harness, guest, "PRIVMSG #x :mine");
+    let received = redact(
+        &mut harness,
         guest,
         &format!("REDACT #x {}", message.msgid),
         Some(&message),
     );
-    assert!(heard[0].contains(" REDACT_FORBIDDEN #x "), "{heard:?}");
-    let direct = said(&mut play, guest, "PRIVMSG alice :hi");
-    let heard = play.ask(guest, &format!("REDACT alice {}", direct.msgid));
     assert!(
-        heard[0].contains(" FAIL REDACT INVALID_TARGET alice :"),
-        "{heard:?}"
+        received[0].contains(" REDACT_FORBIDDEN #x "),
+        "{received:?}"
+    );
+    let direct = said(&mut harness, guest, "PRIVMSG alice :hi");
+    let received = harness.request(guest, &format!("REDACT alice {}", direct.msgid));
+    assert!(
+        received[0].contains(" FAIL REDACT INVALID_TARGET alice :"),
+        "{received:?}"
     );
 }
 
 #[test]
-fn a_direct_message_is_taken_back_by_its_author_alone() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", CAPS), play.user("bob", ""));
-    let message = said(&mut play, a, "PRIVMSG bob :psst");
-    let heard = redact(
-        &mut play,
+fn a_direct_message_is_redacted_by_its_author_only() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", CAPS), harness.user("bob", ""));
+    let message = said(&mut harness, a, "PRIVMSG bob :psst");
+    let received = redact(
+        &mut harness,
         a,
         &format!("REDACT bob {}", message.msgid),
         Some(&message),
     );
     assert!(
-        bare(&heard[0]).starts_with(":alice!~alice@users.irc.test REDACT bob "),
-        "{heard:?}"
+        bare(&received[0]).starts_with(":alice!~alice@users.irc.test REDACT bob "),
+        "{received:?}"
     );
     assert_eq!(
-        play.heard(b),
+        harness.received(b),
         [":irc.test NOTICE bob :alice redacted a message from 0 seconds ago"]
     );
 
-    let c = play.user("carl", CAPS);
-    let message = said(&mut play, b, "PRIVMSG carl :psst");
-    let heard = redact(
-        &mut play,
+    let c = harness.user("carl", CAPS);
+    let message = said(&mut harness, b, "PRIVMSG carl :psst");
+    let received = redact(
+        &mut harness,
         c,
         &format!("REDACT bob {}", message.msgid),
         Some(&message),
     );
-    assert!(heard[0].contains(" REDACT_FORBIDDEN bob "), "{heard:?}");
-    let heard = redact(
-        &mut play,
+    assert!(
+        received[0].contains(" REDACT_FORBIDDEN bob "),
+        "{received:?}"
+    );
+    let received = redact(
+        &mut harness,
         a,
         &format!("REDACT bob {}", message.msgid),
         Some(&message),
     );
     assert!(
-        heard[0].contains(" UNKNOWN_MSGID bob "),
-        "others' talk is unknown: {heard:?}"
+        received[0].contains(" UNKNOWN_MSGID bob "),
+        "conversations of others are not disclosed: {received:?}"
     );
 }
 
 #[test]
 fn each_refusal_has_the_code_of_the_specification() {
-    let mut play = Play::with(Settings {
+    let mut harness = Harness::with(Settings {
         redaction_minutes: 2,
         ..settings()
     });
     let (op, b, plain) = (
-        play.user("alice", CAPS),
-        play.user("bob", CAPS),
-        play.user("carl", ""),
+        harness.user("alice", CAPS),
+        harness.user("bob", CAPS),
+        harness.user("carl", ""),
     );
-    play.channel("#x", &[op, b]);
-    let message = said(&mut play, b, "PRIVMSG #x :late");
+    harness.channel("#x", &[op, b]);
+    let message = said(&mut harness, b, "PRIVMSG #x :late");
     let line = format!("REDACT #x {}", message.msgid);
-    assert!(play.ask(plain, &line)[0].contains(" 421 carl REDACT :"));
-    assert!(play.ask(b, "REDACT #x")[0].contains(" 461 bob REDACT :"));
-    assert!(play.ask(b, "REDACT #none m")[0].contains(" FAIL REDACT INVALID_TARGET #none :"));
-    assert!(play.ask(b, "REDACT no.nick m")[0].contains(" FAIL REDACT INVALID_TARGET no.nick :"));
-    assert!(play.fetches.is_empty());
-    let heard = redact(&mut play, b, "REDACT #x nothing", None);
+    assert!(harness.request(plain, &line)[0].contains(" 421 carl REDACT :"));
+    assert!(harness.request(b, "REDACT #x")[0].contains(" 461 bob REDACT :"));
     assert!(
-        heard[0].contains(" FAIL REDACT UNKNOWN_MSGID #x nothing :"),
-        "{heard:?}"
+        harness.request(b, "REDACT #none m")[0].contains(" FAIL REDACT INVALID_TARGET #none :")
     );
-    play.send(b, &line);
-    play.found(Found::Failed);
-    assert!(play.heard(b)[0].contains(" FAIL REDACT MESSAGE_ERROR #x "));
+    assert!(
+        harness.request(b, "REDACT no.nick m")[0].contains(" FAIL REDACT INVALID_TARGET no.nick :")
+    );
+    assert!(harness.fetches.is_empty());
+    let received = redact(&mut harness, b, "REDACT #x nothing", None);
+    assert!(
+        received[0].contains(" FAIL REDACT UNKNOWN_MSGID #x nothing :"),
+        "{received:?}"
+    );
+    harness.send(b, &line);
+    harness.answer_fetch(Found::Failed);
+    assert!(harness.received(b)[0].contains(" FAIL REDACT MESSAGE_ERROR #x "));
 
-    play.send(op, "TOPIC #x :news");
-    let topic = play.entries.last().cloned().unwrap();
-    let heard = redact(
-        &mut play,
+    harness.send(op, "TOPIC #x :news");
+    let topic = harness.entries.last().cloned().unwrap();
+    let received = redact(
+        &mut harness,
         op,
         &format!("REDACT #x {}", topic.msgid),
         Some(&topic),
     );
     assert!(
-        find(&heard, "FAIL").contains(" REDACT_FORBIDDEN #x "),
-        "{heard:?}"
+        find(&received, "FAIL").contains(" REDACT_FORBIDDEN #x "),
+        "{received:?}"
     );
 
-    play.wait(121);
-    let heard = redact(&mut play, b, &line, Some(&message));
+    harness.advance(121);
+    let received = redact(&mut harness, b, &line, Some(&message));
     let expected = format!(
         " FAIL REDACT REDACT_WINDOW_EXPIRED #x {} 120 :",
         message.msgid
     );
-    assert!(heard[0].contains(&expected), "{heard:?}");
-    let heard = redact(&mut play, op, &line, Some(&message));
+    assert!(received[0].contains(&expected), "{received:?}");
+    let received = redact(&mut harness, op, &line, Some(&message));
     assert!(
-        bare(&heard[0]).contains(" REDACT #x "),
-        "an operator may at any time: {heard:?}"
+        bare(&received[0]).contains(" REDACT #x "),
+        "an operator may at any time: {received:?}"
     );
 }
 
 #[test]
-fn what_was_out_of_sight_stays_unknown() {
-    let mut play = Play::with(Settings {
+fn messages_the_user_could_not_see_stay_unknown() {
+    let mut harness = Harness::with(Settings {
         history_before_join: false,
         ..settings()
     });
-    let (op, b) = (play.user("alice", CAPS), play.user("bob", CAPS));
-    play.channel("#x", &[op, b]);
-    let message = said(&mut play, b, "PRIVMSG #x :before");
-    let for_operators = said(&mut play, op, "PRIVMSG @#x :among us");
-    let heard = redact(
-        &mut play,
+    let (op, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
+    harness.channel("#x", &[op, b]);
+    let message = said(&mut harness, b, "PRIVMSG #x :before");
+    let for_operators = said(&mut harness, op, "PRIVMSG @#x :among us");
+    let received = redact(
+        &mut harness,
         b,
         &format!("REDACT #x {}", for_operators.msgid),
         Some(&for_operators),
     );
-    assert!(heard[0].contains(" UNKNOWN_MSGID "), "{heard:?}");
-    play.send(b, "PART #x");
-    play.wait(5);
-    play.channel("#x", &[b]);
-    let heard = redact(
-        &mut play,
+    assert!(received[0].contains(" UNKNOWN_MSGID "), "{received:?}");
+    harness.send(b, "PART #x");
+    harness.advance(5);
+    harness.channel("#x", &[b]);
+    let received = redact(
+        &mut harness,
         b,
         &format!("REDACT #x {}", message.msgid),
         Some(&message),
     );
-    assert!(heard[0].contains(" UNKNOWN_MSGID "), "{heard:?}");
+    assert!(received[0].contains(" UNKNOWN_MSGID "), "{received:?}");
 }
 
 #[test]
-fn what_only_operators_heard_is_taken_back_among_them() {
-    let mut play = Play::new();
+fn a_message_to_operators_is_redacted_among_operators() {
+    let mut harness = Harness::new();
     let (op, voiced, b) = (
-        play.user("alice", CAPS),
-        play.user("vera", CAPS),
-        play.user("bob", CAPS),
+        harness.user("alice", CAPS),
+        harness.user("vera", CAPS),
+        harness.user("bob", CAPS),
     );
-    play.channel("#x", &[op, voiced, b]);
-    play.send(op, "MODE #x +v vera");
-    for (target, hears) in [("@#x", false), ("+#x", true)] {
-        let message = said(&mut play, op, &format!("PRIVMSG {target} :among us"));
+    harness.channel("#x", &[op, voiced, b]);
+    harness.send(op, "MODE #x +v vera");
+    for (target, receives) in [("@#x", false), ("+#x", true)] {
+        let message = said(&mut harness, op, &format!("PRIVMSG {target} :among us"));
         for asked in ["#x", target] {
-            let heard = redact(
-                &mut play,
+            let received = redact(
+                &mut harness,
                 op,
                 &format!("REDACT {asked} {}", message.msgid),
                 Some(&message),
             );
             assert!(
-                bare(&heard[0]).contains(&format!(" REDACT {target} ")),
-                "{heard:?}"
+                bare(&received[0]).contains(&format!(" REDACT {target} ")),
+                "{received:?}"
             );
-            assert_eq!(play.heard(voiced).len(), usize::from(hears));
-            assert!(play.heard(b).is_empty());
+            assert_eq!(harness.received(voiced).len(), usize::from(receives));
+            assert!(harness.received(b).is_empty());
         }
-        assert_eq!(play.entries.last().unwrap().status(), target.chars().next());
+        assert_eq!(
+            harness.entries.last().unwrap().status(),
+            target.chars().next()
+        );
     }
 }
 
 #[test]
 fn the_label_is_on_the_receipt_or_on_the_refusal() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", CAPS), play.user("bob", CAPS));
-    play.channel("#x", &[a, b]);
-    let message = said(&mut play, a, "PRIVMSG #x :one");
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
+    harness.channel("#x", &[a, b]);
+    let message = said(&mut harness, a, "PRIVMSG #x :one");
     let line = format!("@label=7 REDACT #x {}", message.msgid);
-    let heard = redact(&mut play, a, &line, Some(&message));
+    let received = redact(&mut harness, a, &line, Some(&message));
     assert!(
-        heard.len() == 1 && heard[0].starts_with("@label=7;msgid="),
-        "{heard:?}"
+        received.len() == 1 && received[0].starts_with("@label=7;msgid="),
+        "{received:?}"
     );
-    assert!(!play.heard(b)[0].contains("label"));
-    let heard = redact(&mut play, a, &line, None);
+    assert!(!harness.received(b)[0].contains("label"));
+    let received = redact(&mut harness, a, &line, None);
     assert!(
-        heard.len() == 1 && heard[0].starts_with("@label=7 :irc.test FAIL REDACT UNKNOWN_MSGID")
+        received.len() == 1
+            && received[0].starts_with("@label=7 :irc.test FAIL REDACT UNKNOWN_MSGID")
     );
-    play.stores = false;
-    let heard = redact(&mut play, a, &line, Some(&message));
+    harness.store_works = false;
+    let received = redact(&mut harness, a, &line, Some(&message));
     assert!(
-        heard.len() == 1
-            && heard[0].starts_with("@label=7 :irc.test FAIL REDACT MESSAGE_NOT_STORED")
+        received.len() == 1
+            && received[0].starts_with("@label=7 :irc.test FAIL REDACT MESSAGE_NOT_STORED")
     );
-    assert!(play.heard(b).is_empty(), "what is not stored is not seen");
+    assert!(
+        harness.received(b).is_empty(),
+        "what is not stored is not delivered"
+    );
 }
 
 #[test]
-fn whoever_plays_events_and_knows_redactions_reads_them_back() {
-    let mut play = Play::new();
+fn redactions_are_replayed_to_clients_that_support_them() {
+    let mut harness = Harness::new();
     let caps = format!("{CAPS} draft/chathistory draft/event-playback");
-    let a = play.user("alice", &caps);
-    play.channel("#x", &[a]);
-    let message = said(&mut play, a, "PRIVMSG #x :one");
+    let a = harness.user("alice", &caps);
+    harness.channel("#x", &[a]);
+    let message = said(&mut harness, a, "PRIVMSG #x :one");
     let receipt = redact(
-        &mut play,
+        &mut harness,
         a,
         &format!("REDACT #x {} :why", message.msgid),
         Some(&message),
     );
-    let mark = play.entries.last().cloned().unwrap();
-    play.send(a, "CHATHISTORY LATEST #x * 9");
-    play.found(Found::Page(vec![mark]));
-    let heard = play.heard(a);
-    assert_eq!(bare(&heard[1]), bare(&receipt[0]));
+    let mark = harness.entries.last().cloned().unwrap();
+    harness.send(a, "CHATHISTORY LATEST #x * 9");
+    harness.answer_fetch(Found::Page(vec![mark]));
+    let received = harness.received(a);
+    assert_eq!(bare(&received[1]), bare(&receipt[0]));
 }

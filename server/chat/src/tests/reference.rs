@@ -1,18 +1,18 @@
-//! `docs/irc.md` and `HELP` know all that the server does.
+//! `docs/irc.md` and `HELP` document everything that the server does.
 
 use std::collections::BTreeSet;
 
-use super::play::*;
+use super::harness::*;
 use crate::Handler;
 
 const DOCS: &str = include_str!("../../../../docs/irc.md");
-/// What stands between `mark`s in the text: every second piece.
+
+/// Returns the parts of the text between `mark`s: every second one.
 fn between(text: &str, mark: char) -> impl Iterator<Item = &str> {
     text.split(mark).skip(1).step_by(2)
 }
 
-/// All that stands in backquotes in the first cells of the table whose first column has that
-/// heading.
+/// Returns everything in backquotes in the first column of the table whose first heading is this.
 fn rows(heading: &str) -> BTreeSet<&'static str> {
     let mut lines = DOCS.lines();
     assert!(
@@ -24,7 +24,8 @@ fn rows(heading: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// The names of the commands that the core handles, and of those that are for operators elsewhere.
+/// Returns the names of the commands that the core handles, and of those that are refused in favour
+/// of the control plane.
 pub fn commands_by_name() -> (Vec<&'static str>, Vec<&'static str>) {
     let names = |is_meant: fn(Handler) -> bool| {
         let meant = crate::commands().filter(move |command| is_meant(command.handler));
@@ -38,8 +39,8 @@ pub fn commands_by_name() -> (Vec<&'static str>, Vec<&'static str>) {
 
 #[test]
 fn every_command_has_a_row_in_the_docs_and_a_page_of_help() {
-    let mut play = Play::new();
-    let ann = play.guest("ann", "");
+    let mut harness = Harness::new();
+    let ann = harness.guest("ann", "");
     let names: Vec<&str> = crate::commands()
         .flat_map(|command| command.names)
         .copied()
@@ -49,10 +50,10 @@ fn every_command_has_a_row_in_the_docs_and_a_page_of_help() {
     assert_eq!(
         rows("command"),
         known,
-        "the rows of docs/irc.md, and the commands there are"
+        "the rows of docs/irc.md, and the commands"
     );
     for command in names {
-        let page = play.ask(ann, &format!("HELP {command}"));
+        let page = harness.request(ann, &format!("HELP {command}"));
         assert_eq!(commands(&page)[0], "704", "HELP has no page on {command}");
     }
 }
@@ -61,9 +62,9 @@ fn every_command_has_a_row_in_the_docs_and_a_page_of_help() {
 fn every_capability_has_a_row_in_the_docs() {
     let mut all = settings();
     all.capability_values.sts_seconds = 1;
-    let mut play = Play::with(all);
-    let ann = play.guest("ann", "");
-    let lists = play.ask(ann, "CAP LS 302");
+    let mut harness = Harness::with(all);
+    let ann = harness.guest("ann", "");
+    let lists = harness.request(ann, "CAP LS 302");
     let items = lists
         .iter()
         .flat_map(|line| line.rsplit(':').next().unwrap().split(' '));
@@ -72,26 +73,23 @@ fn every_capability_has_a_row_in_the_docs() {
     assert_eq!(
         rows("capability"),
         offered,
-        "the rows of docs/irc.md, and the capabilities there are"
+        "the rows of docs/irc.md, and the capabilities"
     );
 }
 
 #[test]
 fn every_mode_and_every_token_of_isupport_has_a_row_in_the_docs() {
-    let mut play = Play::new();
-    let (ann, _) = play.try_admit(Play::candidate("ann", None, ""));
-    let welcome = play.heard(ann);
+    let mut harness = Harness::new();
+    let (ann, _) = harness.try_admit(Harness::candidate("ann", None, ""));
+    let welcome = harness.received(ann);
     let words: Vec<&str> = find(&welcome, "004").split(' ').collect();
     let modes = [words[5], words[6]].concat();
     let modes: BTreeSet<char> = modes.chars().collect();
-    let told: BTreeSet<char> = rows("mode")
+    let documented: BTreeSet<char> = rows("mode")
         .into_iter()
         .map(|mode| mode.parse().unwrap())
         .collect();
-    assert_eq!(
-        told, modes,
-        "the rows of docs/irc.md, and the modes there are"
-    );
+    assert_eq!(documented, modes, "the rows of docs/irc.md, and the modes");
     let lines = welcome.iter().filter(|line| line.contains(" 005 "));
     let tokens = lines.flat_map(|line| {
         line.split_once(" :are supported")
@@ -106,12 +104,12 @@ fn every_mode_and_every_token_of_isupport_has_a_row_in_the_docs() {
     assert_eq!(
         rows("token"),
         tokens,
-        "the rows of docs/irc.md, and the tokens there are"
+        "the rows of docs/irc.md, and the tokens"
     );
 }
 
 #[test]
-fn commands_that_walk_over_everything_weigh_more() {
+fn commands_that_visit_every_user_or_channel_cost_more() {
     for (line, weight) in [
         ("LIST", 10),
         ("LIST >5", 10),

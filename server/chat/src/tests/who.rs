@@ -1,65 +1,68 @@
-//! WHO, WHOIS, WHOWAS, ISON, USERHOST.
+//! `WHO`, `WHOIS`, `WHOWAS`, `ISON` and `USERHOST`.
 
-use super::play::*;
+use super::harness::*;
 
 #[test]
 fn who_finds_a_channel_a_nick_or_a_mask() {
-    let mut play = Play::new();
+    let mut harness = Harness::new();
     let (a, b) = (
-        play.user("coolNick", ""),
-        play.user("other", "multi-prefix"),
+        harness.user("coolNick", ""),
+        harness.user("other", "multi-prefix"),
     );
-    play.channel("#chan", &[a, b]);
-    play.send(a, "MODE #chan +v coolNick");
-    play.send(a, "AWAY :brb");
+    harness.channel("#chan", &[a, b]);
+    harness.send(a, "MODE #chan +v coolNick");
+    harness.send(a, "AWAY :brb");
     assert_eq!(
-        play.ask(a, "WHO #CHAN"),
+        harness.request(a, "WHO #CHAN"),
         [
             ":irc.test 352 coolNick #chan ~coolnick users.irc.test irc.test coolNick G~ :0 Real coolNick",
             ":irc.test 352 coolNick #chan ~other users.irc.test irc.test other H :0 Real other",
             ":irc.test 315 coolNick #CHAN :End of /WHO list",
         ]
     );
-    assert!(play.ask(b, "WHO #chan")[0].contains(" coolNick G~@+ "));
+    assert!(harness.request(b, "WHO #chan")[0].contains(" coolNick G~@+ "));
     for mask in ["coolNick", "coolnick", "coolni*"] {
-        let heard = play.ask(b, &format!("WHO {mask}"));
-        assert_eq!(heard.len(), 2, "{mask}");
+        let received = harness.request(b, &format!("WHO {mask}"));
+        assert_eq!(received.len(), 2, "{mask}");
         assert_eq!(
-            heard[0],
+            received[0],
             ":irc.test 352 other * ~coolnick users.irc.test irc.test coolNick G :0 Real coolNick"
         );
     }
-    assert_eq!(commands(&play.ask(b, "WHO *")), ["352", "352", "315"]);
-    assert_eq!(commands(&play.ask(b, "WHO nobody")), ["315"]);
     assert_eq!(
-        commands(&play.ask(b, "WHO * o")),
+        commands(&harness.request(b, "WHO *")),
+        ["352", "352", "315"]
+    );
+    assert_eq!(commands(&harness.request(b, "WHO nobody")), ["315"]);
+    assert_eq!(
+        commands(&harness.request(b, "WHO * o")),
         ["315"],
-        "no operator is on this port"
+        "there are no operators on this port"
     );
 }
 
 #[test]
 fn invisible_users_are_found_by_their_whole_nick_or_their_fellows() {
-    let mut play = Play::new();
-    let (evan, shiv) = (play.user("evan", ""), play.user("shiv", ""));
-    play.send(evan, "MODE evan +i");
-    assert_eq!(commands(&play.ask(shiv, "WHO eva*")), ["315"]);
-    assert_eq!(commands(&play.ask(shiv, "WHO evan")), ["352", "315"]);
-    play.channel("#x", &[evan, shiv]);
-    assert_eq!(commands(&play.ask(shiv, "WHO eva*")), ["352", "315"]);
+    let mut harness = Harness::new();
+    let (evan, shiv) = (harness.user("evan", ""), harness.user("shiv", ""));
+    harness.send(evan, "MODE evan +i");
+    assert_eq!(commands(&harness.request(shiv, "WHO eva*")), ["315"]);
+    assert_eq!(commands(&harness.request(shiv, "WHO evan")), ["352", "315"]);
+    harness.channel("#x", &[evan, shiv]);
+    assert_eq!(commands(&harness.request(shiv, "WHO eva*")), ["352", "315"]);
 }
 
 #[test]
-fn whois_tells_what_may_be_known() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("Alice", ""), play.guest("bob", ""));
-    play.channel("#open,#hidden,#shared", &[a]);
-    play.channel("#shared", &[b]);
-    play.send(a, "MODE #hidden +s");
-    play.wait(30);
-    let heard = play.ask(b, "WHOIS irc.test ALICE");
+fn whois_discloses_only_public_facts() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("Alice", ""), harness.guest("bob", ""));
+    harness.channel("#open,#hidden,#shared", &[a]);
+    harness.channel("#shared", &[b]);
+    harness.send(a, "MODE #hidden +s");
+    harness.advance(30);
+    let received = harness.request(b, "WHOIS irc.test ALICE");
     assert_eq!(
-        heard,
+        received,
         [
             ":irc.test 311 bob Alice ~alice users.irc.test * :Real Alice",
             ":irc.test 319 bob Alice :~#open ~#shared",
@@ -70,128 +73,137 @@ fn whois_tells_what_may_be_known() {
             ":irc.test 318 bob ALICE :End of /WHOIS list",
         ]
     );
-    play.send(a, "MODE alice +i");
-    play.send(a, "AWAY :brb");
-    let heard = play.ask(b, "WHOIS alice");
-    assert_eq!(find(&heard, "319"), ":irc.test 319 bob Alice :~#shared");
-    assert_eq!(find(&heard, "301"), ":irc.test 301 bob Alice :brb");
-    assert!(!commands(&play.ask(a, "WHOIS bob")).contains(&"330".to_owned()));
-    assert_eq!(commands(&play.ask(b, "WHOIS nobody")), ["401", "318"]);
-    assert_eq!(commands(&play.ask(b, "WHOIS")), ["431"]);
+    harness.send(a, "MODE alice +i");
+    harness.send(a, "AWAY :brb");
+    let received = harness.request(b, "WHOIS alice");
+    assert_eq!(find(&received, "319"), ":irc.test 319 bob Alice :~#shared");
+    assert_eq!(find(&received, "301"), ":irc.test 301 bob Alice :brb");
+    assert!(!commands(&harness.request(a, "WHOIS bob")).contains(&"330".to_owned()));
+    assert_eq!(
+        commands(&harness.request(b, "WHOIS nobody")),
+        ["401", "318"]
+    );
+    assert_eq!(commands(&harness.request(b, "WHOIS")), ["431"]);
 }
 
 #[test]
 fn whowas_remembers_the_last_first() {
-    let mut play = Play::new();
-    let a = play.guest("ann", "");
+    let mut harness = Harness::new();
+    let a = harness.guest("ann", "");
     for username in ["one", "two"] {
-        let mut candidate = Play::candidate("nick2", None, "");
+        let mut candidate = Harness::candidate("nick2", None, "");
         candidate.username = username.to_owned();
-        let (session, _) = play.try_admit(candidate);
-        play.gone(session);
+        let (session, _) = harness.try_admit(candidate);
+        harness.disconnect(session);
     }
-    let heard = play.ask(a, "WHOWAS NICK2");
-    assert_eq!(commands(&heard), ["314", "312", "314", "312", "369"]);
+    let received = harness.request(a, "WHOWAS NICK2");
+    assert_eq!(commands(&received), ["314", "312", "314", "312", "369"]);
     assert_eq!(
-        heard[0],
+        received[0],
         ":irc.test 314 ann nick2 ~two guests.irc.test * :Real nick2"
     );
     assert_eq!(
-        commands(&play.ask(a, "WHOWAS nick2 1")),
+        commands(&harness.request(a, "WHOWAS nick2 1")),
         ["314", "312", "369"]
     );
-    assert_eq!(commands(&play.ask(a, "WHOWAS nick2 -1")).len(), 5);
-    assert_eq!(commands(&play.ask(a, "WHOWAS nobody")), ["406", "369"]);
-    assert_eq!(commands(&play.ask(a, "WHOWAS")), ["431"]);
-    play.send(a, "NICK anna");
+    assert_eq!(commands(&harness.request(a, "WHOWAS nick2 -1")).len(), 5);
     assert_eq!(
-        commands(&play.ask(a, "WHOWAS ann"))[0],
+        commands(&harness.request(a, "WHOWAS nobody")),
+        ["406", "369"]
+    );
+    assert_eq!(commands(&harness.request(a, "WHOWAS")), ["431"]);
+    harness.send(a, "NICK anna");
+    assert_eq!(
+        commands(&harness.request(a, "WHOWAS ann"))[0],
         "314",
-        "a nick given up counts"
+        "a former nick counts"
     );
 }
 
 #[test]
-fn ison_and_userhost_tell_of_those_who_are_here() {
-    let mut play = Play::new();
-    let (a, _) = (play.user("Alice", ""), play.guest("bob", ""));
+fn ison_and_userhost_list_connected_users() {
+    let mut harness = Harness::new();
+    let (a, _) = (harness.user("Alice", ""), harness.guest("bob", ""));
     assert_eq!(
-        play.ask(a, "ISON nobody BOB :alice x"),
+        harness.request(a, "ISON nobody BOB :alice x"),
         [":irc.test 303 Alice :bob Alice"]
     );
-    play.send(a, "AWAY :x");
+    harness.send(a, "AWAY :x");
     assert_eq!(
-        play.ask(a, "USERHOST alice nobody bob"),
+        harness.request(a, "USERHOST alice nobody bob"),
         [":irc.test 302 Alice :Alice=-~alice@users.irc.test bob=+~bob@guests.irc.test"]
     );
 }
 
 #[test]
 fn whox_answers_what_was_asked_in_its_own_order() {
-    let mut play = Play::new();
-    let (a, b) = (play.user("alice", ""), play.guest("bob", ""));
-    play.channel("#chan", &[a]);
-    play.wait(30);
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.guest("bob", ""));
+    harness.channel("#chan", &[a]);
+    harness.advance(30);
     assert_eq!(
-        play.ask(b, "WHO alice %raodlfnshiuct,123"),
+        harness.request(b, "WHO alice %raodlfnshiuct,123"),
         [
             ":irc.test 354 bob 123 * ~alice 255.255.255.255 users.irc.test irc.test alice H 0 30 alice n/a :Real alice",
             ":irc.test 315 bob alice :End of /WHO list",
         ]
     );
     assert_eq!(
-        play.ask(b, "WHO #chan %cfn")[0],
+        harness.request(b, "WHO #chan %cfn")[0],
         ":irc.test 354 bob #chan alice H~"
     );
     assert_eq!(
-        play.ask(b, "WHO bob %na")[0],
+        harness.request(b, "WHO bob %na")[0],
         ":irc.test 354 bob bob 0",
         "a guest has no account"
     );
     assert_eq!(
-        play.ask(b, "WHO bob %tn,12345")[0],
+        harness.request(b, "WHO bob %tn,12345")[0],
         ":irc.test 354 bob 0 bob",
         "a token has three digits"
     );
     assert_eq!(
-        commands(&play.ask(b, "WHO * o%n")),
+        commands(&harness.request(b, "WHO * o%n")),
         ["315"],
-        "no operator is on this port"
+        "there are no operators on this port"
     );
 }
 
 #[test]
-fn a_bot_says_so_and_is_known_by_it() {
-    let mut play = Play::new();
+fn a_bot_is_marked_as_one() {
+    let mut harness = Harness::new();
     let (bot, a) = (
-        play.user("robot", "echo-message message-tags"),
-        play.user("alice", "message-tags"),
+        harness.user("robot", "echo-message message-tags"),
+        harness.user("alice", "message-tags"),
     );
-    let plain = play.user("paul", "");
-    play.channel("#x", &[bot, a, plain]);
+    let plain = harness.user("paul", "");
+    harness.channel("#x", &[bot, a, plain]);
     assert_eq!(
-        play.ask(bot, "MODE robot +B"),
+        harness.request(bot, "MODE robot +B"),
         [":robot!~robot@users.irc.test MODE robot +B"]
     );
-    assert_eq!(play.ask(bot, "MODE robot"), [":irc.test 221 robot +B"]);
-    let echo = play.ask(bot, "PRIVMSG #x :beep");
-    assert!(echo[0].contains(";bot :robot!"), "{echo:?}");
-    assert!(play.heard(a)[0].contains(";bot :robot!"));
     assert_eq!(
-        play.heard(plain),
+        harness.request(bot, "MODE robot"),
+        [":irc.test 221 robot +B"]
+    );
+    let echo = harness.request(bot, "PRIVMSG #x :beep");
+    assert!(echo[0].contains(";bot :robot!"), "{echo:?}");
+    assert!(harness.received(a)[0].contains(";bot :robot!"));
+    assert_eq!(
+        harness.received(plain),
         [":robot!~robot@users.irc.test PRIVMSG #x :beep"]
     );
     assert!(
-        play.entries.last().unwrap().tags.contains("bot"),
-        "the history knows it too"
+        harness.entries.last().unwrap().tags.contains("bot"),
+        "the history has it too"
     );
-    find(&play.ask(plain, "WHOIS robot"), "335");
-    assert!(play.ask(plain, "WHO robot")[0].contains(" robot HB :"));
-    play.send(bot, "MODE robot -B+i");
+    find(&harness.request(plain, "WHOIS robot"), "335");
+    assert!(harness.request(plain, "WHO robot")[0].contains(" robot HB :"));
+    harness.send(bot, "MODE robot -B+i");
     assert_eq!(
-        play.heard(bot),
+        harness.received(bot),
         [":robot!~robot@users.irc.test MODE robot +i-B"]
     );
-    play.send(bot, "PRIVMSG #x :I am a person now");
-    assert!(!play.heard(a)[0].contains("bot :"));
+    harness.send(bot, "PRIVMSG #x :I am a person now");
+    assert!(!harness.received(a)[0].contains("bot :"));
 }

@@ -1,4 +1,5 @@
-//! A chat to play with: admits users, sends lines, and keeps what each session hears.
+//! The test harness: a chat without an engine. It admits users, sends lines, records what each
+//! session receives, and stands in for the store and the history reader.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -26,10 +27,10 @@ use rookery_record::{
     Reading,
 };
 
-/// The time at which every play begins.
+/// The time at which every test begins.
 pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-/// Capabilities by name, as in `"echo-message batch"`.
+/// Returns the capabilities with these names, separated by spaces.
 pub fn set(names: &str) -> Capabilities {
     let mut set = Capabilities::NONE;
     for name in names.split_whitespace() {
@@ -87,7 +88,7 @@ pub fn ban(id: i64, target: &str, reason: &str) -> Ban {
     }
 }
 
-/// What the reply to a ticket is found by.
+/// Identifies the reply to a request of type `T`.
 pub struct Asked<T>(u64, PhantomData<fn() -> T>);
 
 impl<T> Clone for Asked<T> {
@@ -98,26 +99,26 @@ impl<T> Clone for Asked<T> {
 
 impl<T> Copy for Asked<T> {}
 
-pub struct Play {
+pub struct Harness {
     pub chat: Chat,
     pub now: Timestamp,
-    /// Whether the store takes messages.
-    pub stores: bool,
+    /// Whether the store accepts messages.
+    pub store_works: bool,
     pub entries: Vec<HistoryEntry>,
-    pub kept: Vec<Change>,
-    /// As those see them who keep people out before they reach the core.
-    pub gate: Arc<AdmissionPolicy>,
-    heard: BTreeMap<SessionId, Vec<String>>,
+    pub persisted: Vec<Change>,
+    /// The latest policy that the core has published.
+    pub policy: Arc<AdmissionPolicy>,
+    received: BTreeMap<SessionId, Vec<String>>,
     pub ended: Vec<(SessionId, String)>,
     pub answers: Vec<Answer>,
-    pub news: Vec<ServerEvent>,
-    /// What waits to be read.
+    pub events: Vec<ServerEvent>,
+    /// The history queries that wait for an answer.
     pub fetches: Vec<Fetch>,
     last_session: u64,
     last_ticket: u64,
 }
 
-impl Play {
+impl Harness {
     pub fn new() -> Self {
         Self::with(settings())
     }
@@ -130,7 +131,7 @@ impl Play {
         Self::restored(settings, bans, ChatSnapshot::default())
     }
 
-    /// After a restart.
+    /// Creates a chat as after a restart.
     pub fn restored(settings: Settings, bans: Vec<Ban>, restored: ChatSnapshot) -> Self {
         let bans = Bans::new(bans, settings.email_aliases.clone());
         let gate = Arc::new(AdmissionPolicy {
@@ -146,21 +147,21 @@ impl Play {
                 START,
             ),
             now: START,
-            gate,
-            stores: true,
+            policy: gate,
+            store_works: true,
             entries: Vec::new(),
-            kept: Vec::new(),
-            heard: BTreeMap::new(),
+            persisted: Vec::new(),
+            received: BTreeMap::new(),
             ended: Vec::new(),
             answers: Vec::new(),
-            news: Vec::new(),
+            events: Vec::new(),
             fetches: Vec::new(),
             last_session: 0,
             last_ticket: 0,
         }
     }
 
-    pub fn wait(&mut self, seconds: i64) {
+    pub fn advance(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
     }
 
@@ -175,18 +176,18 @@ impl Play {
                     then,
                     otherwise,
                 } => {
-                    if self.stores {
+                    if self.store_works {
                         self.entries.push(*entry);
                         self.deliver(&then);
                     } else {
                         self.deliver(otherwise.as_slice());
                     }
                 }
-                Output::Persist(change) => self.kept.push(*change),
-                Output::AdmissionPolicy(gate) => self.gate = gate,
+                Output::Persist(change) => self.persisted.push(*change),
+                Output::AdmissionPolicy(gate) => self.policy = gate,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer(answer) => self.answers.push(answer),
-                Output::Happened(event) => self.news.push(event.what),
+                Output::Happened(event) => self.events.push(event.what),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
         }
@@ -194,18 +195,18 @@ impl Play {
 
     fn deliver(&mut self, deliveries: &[Delivery]) {
         for delivery in deliveries {
-            assert!(!delivery.to.is_empty(), "a delivery to nobody");
+            assert!(!delivery.to.is_empty(), "a delivery without receivers");
             for &to in &delivery.to {
                 let lines = delivery
                     .line
                     .split_inclusive(|&byte| byte == b'\n')
                     .map(text);
-                self.heard.entry(to).or_default().extend(lines);
+                self.received.entry(to).or_default().extend(lines);
             }
         }
     }
 
-    /// Makes a ticket, and what its reply is found by.
+    /// Returns a new ticket and the key of its reply.
     pub fn ticket<T: Reply>(&mut self) -> (Ticket<T>, Asked<T>) {
         self.last_ticket += 1;
         (
@@ -227,7 +228,7 @@ impl Play {
         }
     }
 
-    /// Asks for admission. Gives the session, and the answer.
+    /// Requests admission. Returns the session and the answer.
     pub fn try_admit(&mut self, candidate: Candidate) -> (SessionId, Admission) {
         self.last_session += 1;
         let session = SessionId(self.last_session);
@@ -240,13 +241,13 @@ impl Play {
         (session, self.answer(asked).unwrap())
     }
 
-    /// Admits a session of an account; what it hears first is forgotten.
+    /// Admits a session of an account, and discards what it receives on admission.
     pub fn user(&mut self, name: &str, capabilities: &str) -> SessionId {
         let candidate = Self::candidate(name, Some(identity(name)), capabilities);
         self.admit(candidate)
     }
 
-    /// Admits a guest; what it hears first is forgotten.
+    /// Admits a guest, and discards what it receives on admission.
     pub fn guest(&mut self, nick: &str, capabilities: &str) -> SessionId {
         let candidate = Self::candidate(nick, None, capabilities);
         self.admit(candidate)
@@ -255,16 +256,16 @@ impl Play {
     fn admit(&mut self, candidate: Candidate) -> SessionId {
         let (session, answer) = self.try_admit(candidate);
         assert!(matches!(answer, Admission::Admitted), "{answer:?}");
-        self.heard(session);
+        self.received(session);
         session
     }
 
-    /// Several users in a channel, the first its operator; what they hear of it is forgotten.
+    /// Has the sessions join a channel, the first as its operator, and discards what they receive.
     pub fn channel(&mut self, channel: &str, sessions: &[SessionId]) {
         for &session in sessions {
             self.send(session, &format!("JOIN {channel}"));
         }
-        self.forget();
+        self.clear_received();
     }
 
     pub fn send(&mut self, session: SessionId, line: &str) {
@@ -272,15 +273,15 @@ impl Play {
         self.event(Event::Command { session, message });
     }
 
-    /// Sends a line and gives what the sender hears.
-    pub fn ask(&mut self, session: SessionId, line: &str) -> Vec<String> {
-        self.heard(session);
+    /// Sends a line. Returns what the sender receives.
+    pub fn request(&mut self, session: SessionId, line: &str) -> Vec<String> {
+        self.received(session);
         self.send(session, line);
-        self.heard(session)
+        self.received(session)
     }
 
-    /// What was read for the one fetch that waits.
-    pub fn found(&mut self, found: Found) {
+    /// Answers the one history query that waits.
+    pub fn answer_fetch(&mut self, found: Found) {
         let fetch = self.fetches.pop().unwrap();
         assert!(self.fetches.is_empty());
         self.event(Event::Fetched {
@@ -289,8 +290,8 @@ impl Play {
         });
     }
 
-    /// Reads for all that waits to be read of several places, in the way of the library.
-    pub fn library(&mut self) {
+    /// Answers all waiting queries for several places, as the history reader would.
+    pub fn answer_all_fetches(&mut self) {
         for fetch in std::mem::take(&mut self.fetches) {
             let HistoryQuery::Several(query) = &fetch.query else {
                 panic!("{fetch:?}")
@@ -341,12 +342,12 @@ impl Play {
         }
     }
 
-    pub fn fault(&mut self, session: SessionId, fault: LineFault) -> Vec<String> {
+    pub fn bad_line(&mut self, session: SessionId, fault: LineFault) -> Vec<String> {
         self.event(Event::BadLine { session, fault });
-        self.heard(session)
+        self.received(session)
     }
 
-    pub fn gone(&mut self, session: SessionId) {
+    pub fn disconnect(&mut self, session: SessionId) {
         self.event(Event::Gone {
             session,
             disconnect: Disconnect::lost("Connection closed"),
@@ -354,8 +355,8 @@ impl Play {
         });
     }
 
-    /// Its connection is found dead.
-    pub fn lost(&mut self, session: SessionId) {
+    /// Reports that the connection of the session timed out.
+    pub fn lose_connection(&mut self, session: SessionId) {
         self.event(Event::Gone {
             session,
             disconnect: Disconnect::lost("Ping timeout"),
@@ -369,7 +370,7 @@ impl Play {
         asked
     }
 
-    /// The reply to what was asked, if it was sent.
+    /// Returns the reply to a request, if it was sent.
     pub fn answer<T: Reply>(&mut self, asked: Asked<T>) -> Option<T> {
         let number = |answer: &Answer| answer.number() == asked.0;
         let at = self.answers.iter().position(number)?;
@@ -386,18 +387,18 @@ impl Play {
         self.answer(asked).unwrap()
     }
 
-    /// What the session has heard since it was last asked.
-    pub fn heard(&mut self, session: SessionId) -> Vec<String> {
-        self.heard.remove(&session).unwrap_or_default()
+    /// Returns what the session has received since the last call.
+    pub fn received(&mut self, session: SessionId) -> Vec<String> {
+        self.received.remove(&session).unwrap_or_default()
     }
 
-    /// The same, and it is kept.
+    /// Returns what [`Harness::received`] would, without consuming it.
     pub fn peek(&self, session: SessionId) -> Vec<String> {
-        self.heard.get(&session).cloned().unwrap_or_default()
+        self.received.get(&session).cloned().unwrap_or_default()
     }
 
-    pub fn forget(&mut self) {
-        self.heard.clear();
+    pub fn clear_received(&mut self) {
+        self.received.clear();
     }
 }
 
@@ -406,7 +407,7 @@ fn text(line: &[u8]) -> String {
     let body = text.strip_suffix("\r\n").expect("a line ends");
     assert!(
         !body.contains(['\r', '\n', '\0']),
-        "one line is one line: {body:?}"
+        "a delivery line contains no line break: {body:?}"
     );
     let untagged = match body.strip_prefix('@') {
         Some(tagged) => tagged.split_once(' ').unwrap().1,
@@ -416,7 +417,7 @@ fn text(line: &[u8]) -> String {
     body.to_owned()
 }
 
-/// The commands or numerics of the lines.
+/// Returns the commands or numerics of the lines.
 pub fn commands(lines: &[String]) -> Vec<String> {
     lines
         .iter()
@@ -424,7 +425,7 @@ pub fn commands(lines: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// The first line of that command or numeric.
+/// Returns the first line with this command or numeric.
 #[track_caller]
 pub fn find<'a>(lines: &'a [String], command: &str) -> &'a str {
     let found = lines

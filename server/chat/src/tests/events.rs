@@ -1,0 +1,161 @@
+//! The events that operators receive.
+
+use std::borrow::Cow;
+
+use rookery_control_api::{DisconnectReason, ServerEvent};
+use rookery_protocol::Nick;
+
+use super::harness::*;
+use crate::event::{Disconnect, Event};
+use crate::request::{AddBan, CloseChannel, EndAccount, EndAll, Kick, KickTarget};
+use rookery_record::AccountId;
+
+/// Returns why users disconnected, in order.
+fn why(harness: &mut Harness) -> Vec<(String, DisconnectReason)> {
+    let reason = |what| match what {
+        ServerEvent::UserDisconnected {
+            nick, reason: why, ..
+        } => Some((nick, why)),
+        _ => None,
+    };
+    std::mem::take(&mut harness.events)
+        .into_iter()
+        .filter_map(reason)
+        .collect()
+}
+
+#[test]
+fn a_user_connects_and_disconnects_once_whatever_the_number_of_sessions() {
+    let mut harness = Harness::new();
+    let first = harness.user("alice", "");
+    let connected = ServerEvent::UserConnected {
+        nick: "alice".to_owned(),
+        account: Some("alice".to_owned()),
+        address: "192.0.2.1:50000".to_owned(),
+    };
+    assert_eq!(std::mem::take(&mut harness.events), [connected]);
+    let second = harness.user("alice", "");
+    harness.disconnect(first);
+    assert_eq!(harness.events, []);
+    harness.disconnect(second);
+    let disconnected = |why| ServerEvent::UserDisconnected {
+        nick: "alice".to_owned(),
+        account: Some("alice".to_owned()),
+        reason: why,
+    };
+    assert_eq!(
+        harness.events,
+        [disconnected(DisconnectReason::ConnectionLost)]
+    );
+}
+
+#[test]
+fn the_reason_of_a_disconnect_is_reported() {
+    let mut harness = Harness::new();
+    for (why, words) in [
+        (DisconnectReason::PingTimeout, "Ping timeout"),
+        (DisconnectReason::SendqExceeded, "SendQ exceeded"),
+    ] {
+        let session = harness.user("alice", "");
+        harness.event(Event::Gone {
+            session,
+            disconnect: Disconnect {
+                why,
+                words: Cow::Borrowed(words),
+            },
+            lost: true,
+        });
+    }
+    let quitter = harness.user("alice", "");
+    harness.send(quitter, "QUIT :SendQ exceeded");
+    harness.user("alice", "");
+    harness.act(Kick {
+        target: KickTarget::User(Nick::parse("alice").unwrap()),
+        reason: "loud".to_owned(),
+    });
+    harness.user("bob", "");
+    harness.act(AddBan(ban(1, "bob", "spam")));
+    harness.user("carl", "");
+    harness.act(EndAccount {
+        account: identity("carl").id,
+        reason: "moved".to_owned(),
+    });
+    assert_ne!(identity("carl").id, AccountId(0));
+    harness.user("dora", "");
+    harness.act(EndAll {
+        reason: "over".to_owned(),
+    });
+    let reasons = why(&mut harness);
+    let reasons: Vec<_> = reasons
+        .iter()
+        .map(|(nick, why)| (nick.as_str(), *why))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            ("alice", DisconnectReason::PingTimeout),
+            ("alice", DisconnectReason::SendqExceeded),
+            ("alice", DisconnectReason::Quit),
+            ("alice", DisconnectReason::Kicked),
+            ("bob", DisconnectReason::Banned),
+            ("carl", DisconnectReason::AccountEnded),
+            ("dora", DisconnectReason::ServerStopping),
+        ]
+    );
+}
+
+#[test]
+fn a_guest_who_signs_in_is_renamed_or_joins_its_accounts_user() {
+    let mut harness = Harness::new();
+    let guest = harness.guest("gus", "");
+    harness.events.clear();
+    harness.sign_in(guest, identity("alice"));
+    let renamed = ServerEvent::UserRenamed {
+        nick: "alice".to_owned(),
+        previous_nick: "gus".to_owned(),
+    };
+    assert_eq!(std::mem::take(&mut harness.events), [renamed]);
+    let guest = harness.guest("hal", "");
+    harness.events.clear();
+    harness.sign_in(guest, identity("alice"));
+    assert_eq!(
+        why(&mut harness),
+        [("hal".to_owned(), DisconnectReason::SignedIn)]
+    );
+}
+
+#[test]
+fn channels_are_reported_when_created_and_removed() {
+    let mut harness = Harness::new();
+    let gus = harness.guest("gus", "");
+    let hal = harness.guest("hal", "");
+    harness.events.clear();
+    harness.channel("#a", &[gus, hal]);
+    let made = |by: &str| ServerEvent::ChannelCreated {
+        channel: "#a".to_owned(),
+        by: by.to_owned(),
+    };
+    assert_eq!(std::mem::take(&mut harness.events), [made("gus")]);
+    harness.send(gus, "PRIVMSG #a :a secret");
+    harness.send(gus, "PART #a :a secret");
+    assert_eq!(harness.events, []);
+    harness.disconnect(hal);
+    let removed = ServerEvent::ChannelRemoved {
+        channel: "#a".to_owned(),
+    };
+    assert_eq!(std::mem::take(&mut harness.events)[0], removed);
+
+    // A channel that an account owns exists until it is closed.
+    let alice = harness.user("alice", "");
+    harness.events.clear();
+    harness.channel("#a", &[alice]);
+    assert_eq!(std::mem::take(&mut harness.events), [made("alice")]);
+    harness.send(alice, "PART #a");
+    assert_eq!(harness.events, []);
+    let name = rookery_protocol::ChannelName::parse("#a").unwrap();
+    harness.act(CloseChannel {
+        name,
+        reason: "over".to_owned(),
+    });
+    assert_eq!(harness.events, [removed]);
+}
