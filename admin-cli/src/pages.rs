@@ -63,7 +63,7 @@ pages!(
 pub fn get<T: Page>(client: &Client, path: &str, page: &PageOptions) -> Result<Reply<T>, Failure> {
     let fetch = |after: Option<&str>| -> Result<Reply<T>, Failure> {
         let limit = page.limit.unwrap_or(LARGEST_PAGE);
-        client.get(&Query::new(path).set("limit", limit).maybe("after", after))
+        client.get(Query::new(path).set("limit", limit).maybe("after", after))
     };
     let mut reply = fetch(page.after.as_deref())?;
     if page.limit.is_some() || reply.value.next().is_none() {

@@ -117,7 +117,9 @@ pub async fn run(
                 StdinEvent::Eof => sender.more_to_come = false,
             },
             () = interrupt.wait() => sender.fail("interrupted".to_owned()),
-            () = tokio::time::sleep_until(deadline.unwrap_or(give_up_at)), if deadline.is_some() => {
+            () = tokio::time::sleep_until(deadline.unwrap_or(give_up_at)),
+                if deadline.is_some() =>
+            {
                 let seconds = PATIENCE.as_secs();
                 sender.fail(format!("no answer from the server within {seconds} seconds"));
             }

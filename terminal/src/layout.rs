@@ -76,7 +76,7 @@ mod tests {
         let wrapped = wrap(&[((), text.to_owned())], width);
         wrapped
             .into_iter()
-            .map(|row| row.into_iter().map(|(_, text)| text).collect())
+            .map(|row| row.into_iter().map(|((), text)| text).collect())
             .collect()
     }
 

@@ -125,12 +125,12 @@ fn import(client: &Client, options: &ImportOptions, context: &Context<'_>) -> Re
         dry_run,
         yes,
     } = options;
-    let content = fs::read(file).map_err(while_doing(format!("cannot read {}", file.display())))?;
+    let csv = fs::read(file).map_err(while_doing(format!("cannot read {}", file.display())))?;
     let send = |confirm: bool| {
         let query = Query::new(&format!("/v1/import/{}", what.name()))
             .set("dry_run", dry_run)
             .set("confirm", confirm);
-        client.post_csv(&query, &content)
+        client.post_csv(&query, &csv)
     };
     let reply: Reply<ImportReply> = send_confirmed(send, *yes)?;
     context.show(&reply, |reply, _| imported(reply, *what))?;

@@ -107,7 +107,7 @@ impl<'a> ServerNames<'a> {
 
 fn get<T: DeserializeOwned>(client: &Client, list: &str) -> Option<T> {
     client
-        .get(&Query::new(&format!("/v1/{list}")).set("limit", PAGE))
+        .get(Query::new(&format!("/v1/{list}")).set("limit", PAGE))
         .ok()
         .map(|reply| reply.value)
 }

@@ -316,7 +316,7 @@ fn draw_dialog(frame: &mut Frame<'_>, area: Rect, dialog: &Dialog, look: Look) {
         .unwrap_or_else(|| dialog.action.question());
     let rows: Vec<Line<'_>> = wrap(&[((), text)], usize::from(width.saturating_sub(4)))
         .into_iter()
-        .map(|row| row.into_iter().map(|(_, text)| Span::raw(text)).collect())
+        .map(|row| row.into_iter().map(|((), text)| Span::raw(text)).collect())
         .collect();
     let lines = u16::try_from(rows.len()).unwrap_or(u16::MAX);
     let height = area.height.min(lines.saturating_add(5));

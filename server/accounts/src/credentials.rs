@@ -1,4 +1,5 @@
-//! `CREDENTIAL`, a command of this server: manages an account's credentials other than its password.
+//! `CREDENTIAL`, a command of this server: manages an account's credentials other than its
+//! password.
 //!
 //! - `CREDENTIAL LIST` → one `CREDENTIAL LIST <id> <device|certificate> <created_at> <used_at|*>
 //!   [here]` for each credential (`here`: this session signed in with it), then `CREDENTIAL END

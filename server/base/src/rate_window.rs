@@ -2,9 +2,9 @@
 //! refusals by network.
 //!
 //! A limiter decides what a window remembers and when it is over (a count since the first event, a
-//! count that resets after inactivity, the times of the last events). This module owns the bound that each of
-//! them needs: keys are controlled by clients, so their number is limited, and the oldest windows are
-//! removed first.
+//! count that resets after inactivity, the times of the last events). This module owns the bound
+//! that each of them needs: keys are controlled by clients, so their number is limited, and the
+//! oldest windows are removed first.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,5 +1,5 @@
-//! The context in which one event is handled: the state, the time, the outputs, and the ways to send
-//! something.
+//! The context in which one event is handled: the state, the time, the outputs, and the ways to
+//! send something.
 //!
 //! This module decides how a line reaches its receivers, never whether it should be sent.
 

@@ -388,7 +388,7 @@ mod tests {
             match result {
                 Ok(_) => assert!(allowed, "{origin}"),
                 Err(Error::Http(response)) => {
-                    assert!(!allowed && response.status() == 403, "{origin}")
+                    assert!(!allowed && response.status() == 403, "{origin}");
                 }
                 Err(other) => panic!("{other}"),
             }

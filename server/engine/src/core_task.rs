@@ -1,8 +1,8 @@
 //! The task that runs the core: takes events in batches, and passes on what the core decides.
 //!
-//! It owns the core and passes it the current time. What the core decides goes to the committer in the order
-//! in which it was decided. When the committer falls behind, this task waits, the core's queue
-//! fills, and those who send events wait in turn: that is the server's back pressure.
+//! It owns the core and passes it the current time. What the core decides goes to the committer in
+//! the order in which it was decided. When the committer falls behind, this task waits, the core's
+//! queue fills, and those who send events wait in turn: that is the server's back pressure.
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;

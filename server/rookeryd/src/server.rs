@@ -227,7 +227,10 @@ impl Stored {
             .await
             .context("cannot import the CSV files")?;
         database
-            .write(Durability::Message, |store| store.mark_all_disconnected())
+            .write(
+                Durability::Message,
+                rookery_store::Store::mark_all_disconnected,
+            )
             .await
             .context("cannot write to the database")?;
         let stored = database.read(move |store| {

@@ -125,7 +125,10 @@ impl TestFiles {
     }
 
     async fn accounts(&self) -> Vec<Account> {
-        self.database.read(|store| store.accounts()).await.unwrap()
+        self.database
+            .read(rookery_store::Store::accounts)
+            .await
+            .unwrap()
     }
 
     async fn names(&self) -> Vec<String> {

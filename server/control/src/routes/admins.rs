@@ -50,7 +50,7 @@ async fn list(
         .audited(&mut step, async |_| query?.0.page())
         .await?;
     operator.allow(&step, "").await?;
-    let mut admins = operator.read(|store| store.admins()).await?;
+    let mut admins = operator.read(Store::admins).await?;
     let key = |admin: &Admin| admin.name.to_lowercase();
     admins.sort_by_cached_key(key);
     let (admins, next) = page.cut(admins, key);

@@ -34,7 +34,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 async fn show(operator: Signed<Auditor>) -> Result<Json<MaintenanceState>, Refusal> {
     let step = operator.step("maintenance", "");
     operator.allow(&step, "").await?;
-    let maintenance = operator.read(|store| store.maintenance()).await?;
+    let maintenance = operator.read(rookery_store::Store::maintenance).await?;
     Ok(Json(to_state(maintenance)))
 }
 

@@ -57,7 +57,7 @@ async fn list(
         .audited(&mut step, async |_| query?.0.page())
         .await?;
     operator.allow(&step, "").await?;
-    let admins = operator.read(|store| store.admins()).await?;
+    let admins = operator.read(rookery_store::Store::admins).await?;
     let fingerprints: HashMap<&str, Fingerprint> = admins
         .iter()
         .map(|admin| (admin.name.as_str(), Fingerprint::of(admin)))

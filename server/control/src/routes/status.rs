@@ -41,7 +41,7 @@ async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> {
         channels: now.channels,
         bans: now.bans,
         maintenance: operator
-            .read(|store| store.maintenance())
+            .read(rookery_store::Store::maintenance)
             .await?
             .map(|maintenance| maintenance.message),
         messages_stored: METRICS.messages_stored.get(),

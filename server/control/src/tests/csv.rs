@@ -11,7 +11,11 @@ impl TestPlane {
     }
 
     async fn account_names(&self) -> Vec<String> {
-        let accounts = self.database.read(|store| store.accounts()).await.unwrap();
+        let accounts = self
+            .database
+            .read(rookery_store::Store::accounts)
+            .await
+            .unwrap();
         accounts
             .iter()
             .map(|account| account.name.to_string())

@@ -39,8 +39,8 @@ CREATE TABLE bans (
 
 -- A channel, or two users, the one with the smaller folded nick first. The second is empty for a
 -- channel. The folded nick of a guest begins with *, which no nick contains, because a user who
--- registers the nick later is another person. Events are in a place of their own, whose folded names
--- begin with !.
+-- registers the nick later is another person. Events are in a place of their own, whose
+-- folded names begin with !.
 CREATE TABLE places (
     id            INTEGER PRIMARY KEY,
     first         TEXT NOT NULL,

@@ -17,8 +17,8 @@ CREATE TABLE new_accounts (
     CHECK ((email IS NULL) = (email_folded IS NULL))
 ) STRICT;
 INSERT INTO new_accounts
-    SELECT id, name, name_folded, name_skeleton, email, email_folded, password_hash, created_at, greeted,
-        disabled, heard_until, is_here, always_on
+    SELECT id, name, name_folded, name_skeleton, email, email_folded, password_hash, created_at,
+        greeted, disabled, heard_until, is_here, always_on
     FROM accounts;
 -- No number is reused, not even that of a deleted account.
 DELETE FROM sqlite_sequence WHERE name = 'new_accounts';
