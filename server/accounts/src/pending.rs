@@ -117,7 +117,7 @@ impl Attempt {
 /// A registration that waits for its code, as shown to operators.
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    /// The number of its [`AttemptId`].
+    /// The number of its attempt.
     pub id: u64,
     /// The name of the account.
     pub name: AccountName,

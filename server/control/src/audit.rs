@@ -25,7 +25,7 @@
 //! - *Unnoticed misuse of an admin's access.* Admins are mailed about sign-ins from new addresses,
 //!   changed factors, used recovery codes and repeated failures ([`notices`]).
 //!
-//! The trail is read by the routes in [`routes::audit`](crate::routes::audit).
+//! The trail is read by the routes in `routes/audit.rs`.
 
 pub mod chain_mail;
 pub mod notices;
