@@ -166,7 +166,7 @@ async fn top_shows_who_talks_and_kicks_and_bans_them() {
     screen.press("b");
     screen.expect("Ban alice").await;
     screen.enter_line("spam");
-    screen.expect("alice is banned").await;
+    screen.expect("Banned alice").await;
     alice.read_until_closed().await;
     assert!(operator.run_ok(&["bans"]).await.contains("spam"));
     let mut guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
@@ -230,10 +230,10 @@ async fn an_auditor_sees_all_of_top_but_cannot_kick_or_ban() {
     screen.press("Down");
     for key in ["k", "b"] {
         screen.press(key);
-        screen.expect("auditor").await;
+        screen.expect("Auditor").await;
         screen.press("Down");
         wait_for("the notice to disappear", || {
-            (!screen.contents().contains("auditor")).then_some(())
+            (!screen.contents().contains("Auditor")).then_some(())
         })
         .await;
     }

@@ -193,7 +193,7 @@ async fn an_old_message_is_found_and_discussed_in_private() {
     screen.expect("3 bob").await;
     screen.press("M-3");
     screen.expect("alice found it").await;
-    screen.expect("the beginning of").await;
+    screen.expect("beginning of your conversation").await;
 }
 
 #[tokio::test]
@@ -363,7 +363,7 @@ async fn a_kick_and_a_ban_restore_the_terminal_and_print_one_line() {
         .run_ok(&["kick", "alice", "--reason", "too loud"])
         .await;
     let end = screen.expect_exit(4).await;
-    assert_eq!(end.matches("rook: Kicked: too loud").count(), 1, "{end}");
+    assert_eq!(end.matches("kicked: too loud").count(), 1, "{end}");
 
     let screen = Screen::start(&device.command(&server, &[]));
     screen.expect("you joined #lobby").await;
