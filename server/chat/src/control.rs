@@ -24,11 +24,12 @@ use crate::ticket::Ticket;
 
 /// Carries out a request of an operator.
 pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
-    use ControlRequest as Asked;
     match request {
-        Asked::Kick(ticket, Kick { target, reason }) => kick(ctx, ticket, &target, &reason),
-        Asked::AddBan(ticket, AddBan(ban)) => add_ban(ctx, ticket, ban),
-        Asked::ApplyBansToNewSessions(ticket, ApplyBansToNewSessions(new)) => {
+        ControlRequest::Kick(ticket, Kick { target, reason }) => {
+            kick(ctx, ticket, &target, &reason);
+        }
+        ControlRequest::AddBan(ticket, AddBan(ban)) => add_ban(ctx, ticket, ban),
+        ControlRequest::ApplyBansToNewSessions(ticket, ApplyBansToNewSessions(new)) => {
             let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
             for ban in new {
                 bans.add(ban);
@@ -36,59 +37,59 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
             publish_policy(ctx);
             ctx.answer(ticket, ());
         }
-        Asked::RemoveBan(ticket, RemoveBan(id)) => {
+        ControlRequest::RemoveBan(ticket, RemoveBan(id)) => {
             Arc::make_mut(&mut ctx.state.policy).bans.remove(id);
             publish_policy(ctx);
             ctx.answer(ticket, ());
         }
-        Asked::SetMaintenance(ticket, SetMaintenance(message)) => {
+        ControlRequest::SetMaintenance(ticket, SetMaintenance(message)) => {
             Arc::make_mut(&mut ctx.state.policy).maintenance = message;
             publish_policy(ctx);
             ctx.answer(ticket, ());
         }
-        Asked::EndAccount(ticket, EndAccount { account, reason }) => {
+        ControlRequest::EndAccount(ticket, EndAccount { account, reason }) => {
             end_account(ctx, ticket, account, reason);
         }
-        Asked::ForgetAccount(ticket, ForgetAccount(name)) => {
+        ControlRequest::ForgetAccount(ticket, ForgetAccount(name)) => {
             access::forget_account(ctx, &name);
             ctx.answer(ticket, ());
         }
-        Asked::FindCovered(ticket, FindCovered(target)) => {
+        ControlRequest::FindCovered(ticket, FindCovered(target)) => {
             let covered = covered(ctx, &target);
             let users = covered.iter().map(|hit| view_of(ctx, hit)).collect();
             ctx.answer(ticket, users);
         }
-        Asked::FindUser(ticket, FindUser(nick)) => {
+        ControlRequest::FindUser(ticket, FindUser(nick)) => {
             let user = ctx.state.by_name(&nick).map(view);
             ctx.answer(ticket, user);
         }
-        Asked::ListUsers(ticket, ListUsers) => {
+        ControlRequest::ListUsers(ticket, ListUsers) => {
             let users = ctx.state.users().map(view).collect();
             ctx.answer(ticket, users);
         }
-        Asked::ListChannels(ticket, ListChannels) => {
+        ControlRequest::ListChannels(ticket, ListChannels) => {
             let channels = ctx.state.channels();
             let views = channels.map(|channel| channel_view(ctx, channel)).collect();
             ctx.answer(ticket, views);
         }
-        Asked::FindChannel(ticket, FindChannel(name)) => {
+        ControlRequest::FindChannel(ticket, FindChannel(name)) => {
             let channel = ctx.state.channel(&name);
             let view = channel.map(|channel| channel_view(ctx, channel));
             ctx.answer(ticket, view);
         }
-        Asked::CloseChannel(ticket, CloseChannel { name, reason }) => {
+        ControlRequest::CloseChannel(ticket, CloseChannel { name, reason }) => {
             let members = close_channel(ctx, &name, &reason);
             ctx.answer(ticket, Emptied { members });
         }
-        Asked::Announce(ticket, Announce { to, text }) => {
+        ControlRequest::Announce(ticket, Announce { to, text }) => {
             let announced = announce(ctx, &to, &text);
             ctx.answer(ticket, announced);
         }
-        Asked::PublishRedactions(ticket, PublishRedactions { messages, reason }) => {
+        ControlRequest::PublishRedactions(ticket, PublishRedactions { messages, reason }) => {
             redact::notify_redacted_by_operator(ctx, &messages, &reason);
             ctx.answer(ticket, ());
         }
-        Asked::Count(ticket, Count) => {
+        ControlRequest::Count(ticket, Count) => {
             let counts = Counts {
                 users: ctx.state.user_count(),
                 sessions: ctx.state.session_count(),
@@ -98,11 +99,11 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
             };
             ctx.answer(ticket, counts);
         }
-        Asked::FindBusiest(ticket, FindBusiest { most, sessions }) => {
+        ControlRequest::FindBusiest(ticket, FindBusiest { most, sessions }) => {
             let busiest = Box::new(busy::find_busiest(ctx, most, &sessions));
             ctx.answer(ticket, busiest);
         }
-        Asked::EndAll(ticket, EndAll { reason }) => end_all(ctx, ticket, reason),
+        ControlRequest::EndAll(ticket, EndAll { reason }) => end_all(ctx, ticket, reason),
     }
 }
 
@@ -110,8 +111,8 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
     let last = format!("Kicked: {reason}");
     let end = Ending {
         why: DisconnectReason::Kicked,
-        told: None,
-        shown: Some(last.clone()),
+        numeric_text: None,
+        quit_text: Some(last.clone()),
         last,
     };
     match target {
@@ -157,12 +158,12 @@ fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     } else {
         Vec::new()
     };
-    let told = Some(format!("You are banned from this server: {reason}"));
-    let shown = Some("Banned".to_owned());
+    let numeric_text = Some(format!("You are banned from this server: {reason}"));
+    let quit_text = Some("Banned".to_owned());
     let end = Ending {
         why: DisconnectReason::Banned,
-        told,
-        shown,
+        numeric_text,
+        quit_text,
         last: format!("Banned: {reason}"),
     };
     end_hits(ctx, ticket, &hits, &end, |_, leaving| {
@@ -202,11 +203,11 @@ fn end_account(ctx: &mut Context<'_>, ticket: Ticket<Ended>, account: AccountId,
     ctx.state
         .ended_accounts
         .insert(account, (ctx.now(), reason.clone()));
-    let shown = Some(reason.clone());
+    let quit_text = Some(reason.clone());
     let end = Ending {
         why: DisconnectReason::AccountEnded,
-        told: None,
-        shown,
+        numeric_text: None,
+        quit_text,
         last: reason,
     };
     end_hits(ctx, ticket, &hits, &end, |_, leaving| {
@@ -334,8 +335,8 @@ fn end_all(ctx: &mut Context<'_>, ticket: Ticket<Ended>, reason: String) {
     let hits: Vec<Hit> = connected.map(Hit::all_of).collect();
     let end = Ending {
         why: DisconnectReason::ServerStopping,
-        told: None,
-        shown: None,
+        numeric_text: None,
+        quit_text: None,
         last: reason,
     };
     end_hits(ctx, ticket, &hits, &end, |_, _| true);
@@ -354,7 +355,7 @@ fn end_hits(
     let (mut ended, mut waiting) = (Ended::default(), 0);
     for (_, leaving) in ctx
         .state
-        .leaving
+        .closing_sessions
         .iter_mut()
         .filter(|(id, leaving)| also_meant(**id, leaving))
     {
@@ -373,7 +374,7 @@ fn end_hits(
             ended,
             waiting,
         };
-        ctx.state.due.insert(number, due);
+        ctx.state.pending_ends.insert(number, due);
     }
 }
 
@@ -383,7 +384,7 @@ fn end_hit(ctx: &mut Context<'_>, ticket: u64, hit: &Hit, end: &Ending, ended: &
         .iter()
         .filter_map(|&session| ctx.caller(session))
         .collect();
-    if let Some(text) = &end.told {
+    if let Some(text) = &end.numeric_text {
         for &caller in &callers {
             ctx.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
         }
@@ -400,11 +401,11 @@ fn end_hit(ctx: &mut Context<'_>, ticket: u64, hit: &Hit, end: &Ending, ended: &
     for caller in &callers {
         catch_up::leave_device(ctx, caller.session, false);
     }
-    match &end.shown {
-        Some(shown) if hit.is_whole => quit::quit_user(ctx, hit.user, shown, end.why),
-        Some(shown) => {
+    match &end.quit_text {
+        Some(quit_text) if hit.is_whole => quit::quit_user(ctx, hit.user, quit_text, end.why),
+        Some(quit_text) => {
             for caller in &callers {
-                quit::remove_session(ctx, caller.session, shown, end.why);
+                quit::remove_session(ctx, caller.session, quit_text, end.why);
             }
         }
         None => drop(ctx.state.remove_user(hit.user, ctx.stamp.at, end.why)),
@@ -473,9 +474,9 @@ fn covers_identity(target: &BanTarget, aliases: &EmailAliases, who: Option<&Iden
 struct Ending {
     why: DisconnectReason,
     /// The text of numeric 465, if it is sent before the end.
-    told: Option<String>,
+    numeric_text: Option<String>,
     /// The quit message that others see; `None` if all are ended.
-    shown: Option<String>,
+    quit_text: Option<String>,
     /// The text of the `ERROR` that they receive.
     last: String,
 }

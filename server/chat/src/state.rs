@@ -75,8 +75,8 @@ pub struct State {
     pub touched: BTreeSet<UserId>,
     /// Accounts whose stored presence must be deleted.
     pub ended_presences: Vec<AccountId>,
-    pub leaving: BTreeMap<SessionId, ClosingSession>,
-    pub due: BTreeMap<u64, PendingEnd>,
+    pub closing_sessions: BTreeMap<SessionId, ClosingSession>,
+    pub pending_ends: BTreeMap<u64, PendingEnd>,
     pub started_at: Timestamp,
     /// The number of invisible users, which each admission asks for.
     invisible: usize,
@@ -112,8 +112,8 @@ impl State {
             always_on: BTreeMap::new(),
             touched: BTreeSet::new(),
             ended_presences: Vec::new(),
-            leaving: BTreeMap::new(),
-            due: BTreeMap::new(),
+            closing_sessions: BTreeMap::new(),
+            pending_ends: BTreeMap::new(),
             started_at: now,
             invisible: 0,
             most_users: 0,

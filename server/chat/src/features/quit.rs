@@ -37,7 +37,7 @@ pub fn disconnected(
     disconnect: &Disconnect,
     lost: bool,
 ) {
-    if let Some(leaving) = ctx.state.leaving.remove(&session) {
+    if let Some(leaving) = ctx.state.closing_sessions.remove(&session) {
         for ticket in leaving.tickets {
             connection_closed(ctx, ticket);
         }
@@ -96,7 +96,7 @@ pub fn end_session(ctx: &mut Context<'_>, session: SessionId, leaving: ClosingSe
         session,
         line: Line::error(last).plain(),
     });
-    ctx.state.leaving.insert(session, leaving);
+    ctx.state.closing_sessions.insert(session, leaving);
 }
 
 /// Returns what is remembered of a session that is about to be ended.
@@ -116,12 +116,12 @@ pub fn closing_session(ctx: &Context<'_>, caller: Caller) -> ClosingSession {
 
 /// Answers the ticket if this was the last session that it was waiting for.
 fn connection_closed(ctx: &mut Context<'_>, ticket: u64) {
-    let Some(due) = ctx.state.due.get_mut(&ticket) else {
+    let Some(due) = ctx.state.pending_ends.get_mut(&ticket) else {
         return;
     };
     due.waiting -= 1;
     if due.waiting == 0
-        && let Some(due) = ctx.state.due.remove(&ticket)
+        && let Some(due) = ctx.state.pending_ends.remove(&ticket)
     {
         ctx.answer(due.ticket, due.ended);
     }

@@ -619,7 +619,7 @@ impl World {
             );
         }
         assert!(
-            state.leaving.is_empty() && state.due.is_empty(),
+            state.closing_sessions.is_empty() && state.pending_ends.is_empty(),
             "all ended sessions have disconnected"
         );
     }
