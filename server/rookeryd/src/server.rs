@@ -24,6 +24,7 @@ use rookery_base::config::{Config, LiveConfig, Loaded, MailTransport};
 use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
 use rookery_base::metrics::METRICS;
+use rookery_base::random::random;
 use rookery_base::rates::Rates;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::Bans;
@@ -272,9 +273,7 @@ fn restore_chat(config: &Config, stored: Stored, now: Timestamp) -> (Chat, Arc<A
 
 /// Returns a name for this run of the server that no other run has: 50 random bits.
 fn run_name() -> String {
-    let mut random = [0; 7];
-    getrandom::fill(&mut random).expect("the system has a source of random bytes");
-    let mut name = BASE32_NOPAD.encode(&random).to_ascii_lowercase();
+    let mut name = BASE32_NOPAD.encode(&random::<7>()).to_ascii_lowercase();
     // Ten letters of five bits.
     name.truncate(10);
     name

@@ -1,13 +1,14 @@
 //! Reading and writing the CSV files. Every function here may block on the disk.
+//!
+//! The files contain emails, so a new one is readable by its owner only; a mode that a person has
+//! set stays.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// The mode of a new file: the files contain emails, so only their owner may read them. A mode that
-/// a person has set stays.
-const MODE: u32 = 0o600;
+use rookery_base::files::{self, PRIVATE};
 
 /// Reads a file. Returns `None` if it does not exist.
 pub fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
@@ -20,26 +21,16 @@ pub fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Replaces the content of a file atomically, if it is still `before`. Returns whether it was.
 pub fn replace(file: &Path, before: Option<&[u8]>, content: &[u8]) -> io::Result<bool> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut new = tempfile::Builder::new()
-        .prefix(".rookery-")
-        .suffix(".csv.new")
-        .tempfile_in(folder)?;
-    let permissions = match fs::metadata(file) {
-        Ok(old) => old.permissions(),
-        Err(_) => Permissions::from_mode(MODE),
-    };
-    new.as_file().set_permissions(permissions)?;
+    let mode = fs::metadata(file).map_or(PRIVATE, |old| old.permissions().mode() & 0o7777);
+    let mut new = files::temporary(files::folder_of(file), mode)?;
     new.write_all(content)?;
+    // Synced before the comparison, so that little time is left for an edit between it and the
+    // rename.
     new.as_file().sync_all()?;
     if read(file)?.as_deref() != before {
         return Ok(false);
     }
-    new.persist(file).map_err(|failed| failed.error)?;
-    File::open(folder)?.sync_all()?;
+    files::persist(new, file)?;
     Ok(true)
 }
 
@@ -71,7 +62,7 @@ pub fn append(file: &Path, header: &[u8], lines: &[Vec<u8>]) -> io::Result<()> {
     let mut out = OpenOptions::new()
         .append(true)
         .create(true)
-        .mode(MODE)
+        .mode(PRIVATE)
         .open(file)?;
     out.write_all(&text)?;
     out.sync_all()

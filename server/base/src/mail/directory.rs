@@ -11,6 +11,7 @@ use lettre::Message;
 
 use super::SendError;
 use crate::files;
+use crate::random::random;
 
 /// Writes `message` into `folder` and returns the file. Without a message, finds out whether one
 /// could be written, and returns `None`.
@@ -30,10 +31,8 @@ pub async fn deliver(
 
 /// Returns a name that sorts by time and is unique.
 pub fn unique_name() -> String {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).expect("the operating system provides random bytes");
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%S.%6fZ");
-    format!("{time}-{:016x}", u64::from_ne_bytes(random))
+    format!("{time}-{:016x}", u64::from_ne_bytes(random()))
 }
 
 fn write(folder: &Path, message: Option<&Message>) -> io::Result<Option<PathBuf>> {

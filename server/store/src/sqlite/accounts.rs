@@ -219,7 +219,7 @@ impl Store {
             return Ok(known);
         }
         let mut secret = [0; 32];
-        getrandom::fill(&mut secret).expect("the operating system gives random bytes");
+        getrandom::fill(&mut secret).expect("the operating system has a random source");
         execute(
             &self.connection,
             "INSERT INTO secrets (name, value) VALUES (?1, ?2)",
