@@ -205,7 +205,9 @@ async fn a_revoked_device_must_sign_in_again() {
     plain.wait().await;
     let screen = Screen::signed_in_as_alice(&server, &kept).await;
     screen.enter_line("/devices");
-    let listed = screen.expect("/devices revoke").await;
+    // Only the end of the list says this: the hint for a half-typed command names `/devices revoke`
+    // as well.
+    let listed = screen.expect("removes one").await;
     let first = listed
         .lines()
         .find_map(|line| line.split("device ").nth(1))
