@@ -1,23 +1,14 @@
 //! The OpenAPI document: what the handlers declare, and what holds for every operation.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::body::Bytes;
-use axum::http::header;
-use axum::response::IntoResponse;
 use rookery_control_api::{CSV_TYPE, Problem};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr, Required};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::http::idempotency;
 use crate::http::problem::{Kind, merge_problems};
-use crate::plane::ControlPlane;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -38,32 +29,24 @@ pub fn base() -> OpenApi {
     api
 }
 
-/// The complete document, as JSON.
-#[derive(Clone)]
-pub struct Document(Bytes);
-
-impl Document {
-    /// Adds to each operation the header and the problems that it has because of its kind, and
-    /// renders the document.
-    pub fn new(mut api: OpenApi) -> Self {
-        for item in api.paths.paths.values_mut() {
-            let unsafe_operations = [&mut item.post, &mut item.put, &mut item.delete];
-            let operations = unsafe_operations
-                .into_iter()
-                .map(|operation| (operation, true))
-                .chain([(&mut item.get, false)]);
-            for (operation, is_unsafe) in operations {
-                if let Some(operation) = operation {
-                    complete(operation, is_unsafe);
-                }
+/// Adds to each operation the header and the problems that it has because of its kind.
+pub fn complete(mut api: OpenApi) -> OpenApi {
+    for item in api.paths.paths.values_mut() {
+        let unsafe_operations = [&mut item.post, &mut item.put, &mut item.delete];
+        let operations = unsafe_operations
+            .into_iter()
+            .map(|operation| (operation, true))
+            .chain([(&mut item.get, false)]);
+        for (operation, is_unsafe) in operations {
+            if let Some(operation) = operation {
+                complete_operation(operation, is_unsafe);
             }
         }
-        let json = api.to_json().expect("the document is plain JSON");
-        Self(json.into())
     }
+    api
 }
 
-fn complete(operation: &mut Operation, is_unsafe: bool) {
+fn complete_operation(operation: &mut Operation, is_unsafe: bool) {
     let mut kinds = general_problems(operation);
     if is_unsafe && operation.security.is_some() {
         operation
@@ -134,20 +117,4 @@ fn general_problems(operation: &Operation) -> Vec<Kind> {
         ]);
     }
     kinds
-}
-
-/// Returns the route of the document.
-pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
-    OpenApiRouter::default().routes(routes!(openapi))
-}
-
-/// Returns this document
-#[utoipa::path(
-    get, path = "/v1/openapi.json", tag = "status",
-    responses((
-        status = 200, description = "The OpenAPI document", content_type = "application/json",
-    ))
-)]
-async fn openapi(Extension(Document(json)): Extension<Document>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], json)
 }

@@ -10,6 +10,7 @@ mod audit;
 mod bans;
 mod channels;
 mod csv;
+mod document;
 mod events;
 mod invitations;
 mod kicks;
@@ -29,16 +30,17 @@ mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::{Extension, Router};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::idempotency;
 use crate::http::problem::{Kind, Refusal};
-use crate::openapi::{self, Document};
+use crate::openapi;
 use crate::plane::ControlPlane;
 
 /// The maximum number of bytes of a request's body.
@@ -54,7 +56,22 @@ pub fn router(plane: Arc<ControlPlane>) -> Router {
     let imports = csv::import_routes()
         .route_layer(once.clone())
         .layer(DefaultBodyLimit::max(csv::IMPORT_LIMIT));
-    let (router, api) = OpenApiRouter::with_openapi(openapi::base())
+    // The description that is built along with the router is dropped; see `document`.
+    let (router, _) = small_body_routes()
+        .route_layer(once)
+        .merge(imports)
+        .split_for_parts();
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(run_to_completion))
+        .with_state(plane)
+}
+
+/// Returns every route, except for those that accept a file.
+fn small_body_routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default()
         .merge(sign_in::routes())
         .merge(sessions::routes())
         .merge(password::routes())
@@ -76,17 +93,15 @@ pub fn router(plane: Arc<ControlPlane>) -> Router {
         .merge(events::routes())
         .merge(status::routes())
         .merge(top::routes())
-        .merge(openapi::routes())
-        .route_layer(once)
-        .merge(imports)
-        .split_for_parts();
-    router
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(Extension(Document::new(api)))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn(run_to_completion))
-        .with_state(plane)
+        .merge(document::routes())
+}
+
+/// Returns the OpenAPI description of every route.
+fn description() -> OpenApi {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(small_body_routes())
+        .merge(csv::import_routes())
+        .into_openapi()
 }
 
 async fn not_found() -> Refusal {
