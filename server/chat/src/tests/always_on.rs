@@ -202,7 +202,7 @@ fn banned_users_and_those_who_opted_out_are_not_restored() {
 
 #[test]
 fn a_kick_a_ban_and_the_end_of_the_account_end_the_user() {
-    type Ending = fn(&mut Harness) -> Asked<Ended>;
+    type Ending = fn(&mut Harness) -> ReplyKey<Ended>;
     let endings: [(Ending, &str); 3] = [
         (
             |harness| harness.act(kick("alice", "enough")),

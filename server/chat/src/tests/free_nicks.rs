@@ -17,11 +17,8 @@ fn free_nicks() -> Harness {
 
 /// Admits a session of an account under another nick, and discards what it receives.
 fn user(harness: &mut Harness, account: &str, nick: &str, capabilities: &str) -> SessionId {
-    harness.admit(Harness::candidate(
-        nick,
-        Some(identity(account)),
-        capabilities,
-    ))
+    let candidate = Harness::candidate(nick, Some(identity(account)), capabilities);
+    harness.admit(candidate).0
 }
 
 fn party(account: &str) -> Party {

@@ -36,7 +36,7 @@ use rookery_record::{
 pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 /// Parses the names of capabilities, separated by spaces.
-fn capabilities(names: &str) -> Capabilities {
+fn parse_capabilities(names: &str) -> Capabilities {
     let mut capabilities = Capabilities::NONE;
     for name in names.split_whitespace() {
         capabilities.insert(Capability::from_name(name).unwrap());
@@ -137,15 +137,15 @@ pub fn at_address(address: &str, candidate: Candidate) -> Candidate {
 }
 
 /// The key of a reply of type `T`, for [`Harness::answer`].
-pub struct Asked<T>(u64, PhantomData<fn() -> T>);
+pub struct ReplyKey<T>(u64, PhantomData<fn() -> T>);
 
-impl<T> Clone for Asked<T> {
+impl<T> Clone for ReplyKey<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Asked<T> {}
+impl<T> Copy for ReplyKey<T> {}
 
 pub struct Harness {
     pub chat: Chat,
@@ -258,11 +258,11 @@ impl Harness {
     }
 
     /// Returns a new ticket and the key of its reply.
-    pub fn ticket<T: Reply>(&mut self) -> (Ticket<T>, Asked<T>) {
+    pub fn ticket<T: Reply>(&mut self) -> (Ticket<T>, ReplyKey<T>) {
         self.last_ticket += 1;
         (
             Ticket::new(self.last_ticket),
-            Asked(self.last_ticket, PhantomData),
+            ReplyKey(self.last_ticket, PhantomData),
         )
     }
 
@@ -272,33 +272,29 @@ impl Harness {
             username: nick.to_lowercase(),
             realname: format!("Real {nick}"),
             identity,
-            capabilities: self::capabilities(capabilities),
+            capabilities: parse_capabilities(capabilities),
             away_state: AwayState::Here,
             address: SocketAddr::from(([192, 0, 2, 1], 50_000)),
             tls: "TLSv1.3".to_owned(),
         }
     }
 
-    /// Requests admission. Returns the session and the answer.
+    /// Requests admission. Returns the session and the reply.
     pub fn try_admit(&mut self, candidate: Candidate) -> (SessionId, Admission) {
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        let (ticket, asked) = self.ticket();
+        let (ticket, key) = self.ticket();
         self.event(Event::Admit {
             ticket,
             session,
             candidate: Box::new(candidate),
         });
-        (session, self.answer(asked).unwrap())
+        (session, self.answer(key).unwrap())
     }
 
     /// Admits a session of an account. Returns what it receives on admission.
     pub fn connect(&mut self, name: &str, capabilities: &str) -> (SessionId, Vec<String>) {
-        let candidate = Self::candidate(name, Some(identity(name)), capabilities);
-        let (session, answer) = self.try_admit(candidate);
-        assert!(matches!(answer, Admission::Admitted), "{answer:?}");
-        let received = self.received(session);
-        (session, received)
+        self.admit(Self::candidate(name, Some(identity(name)), capabilities))
     }
 
     /// Admits a session of an account, and discards what it receives on admission.
@@ -308,16 +304,14 @@ impl Harness {
 
     /// Admits a guest, and discards what it receives on admission.
     pub fn guest(&mut self, nick: &str, capabilities: &str) -> SessionId {
-        let candidate = Self::candidate(nick, None, capabilities);
-        self.admit(candidate)
+        self.admit(Self::candidate(nick, None, capabilities)).0
     }
 
-    /// Admits a session, and discards what it receives on admission.
-    pub fn admit(&mut self, candidate: Candidate) -> SessionId {
+    /// Admits a session. Returns what it receives on admission.
+    pub fn admit(&mut self, candidate: Candidate) -> (SessionId, Vec<String>) {
         let (session, answer) = self.try_admit(candidate);
         assert!(matches!(answer, Admission::Admitted), "{answer:?}");
-        self.received(session);
-        session
+        (session, self.received(session))
     }
 
     /// Sends `JOIN` from each session, and discards what all sessions receive. The first to join a
@@ -373,15 +367,15 @@ impl Harness {
     }
 
     /// Performs a request of the control plane. Returns the key of its reply.
-    pub fn act<R: Request>(&mut self, request: R) -> Asked<R::Reply> {
-        let (ticket, asked) = self.ticket();
+    pub fn act<R: Request>(&mut self, request: R) -> ReplyKey<R::Reply> {
+        let (ticket, key) = self.ticket();
         self.event(Event::Control(request.with_ticket(ticket)));
-        asked
+        key
     }
 
     /// Returns the reply to a request, if the core has sent it.
-    pub fn answer<T: Reply>(&mut self, asked: Asked<T>) -> Option<T> {
-        let number = |answer: &Answer| answer.number() == asked.0;
+    pub fn answer<T: Reply>(&mut self, key: ReplyKey<T>) -> Option<T> {
+        let number = |answer: &Answer| answer.number() == key.0;
         let at = self.answers.iter().position(number)?;
         Some(T::of(self.answers.remove(at)).unwrap())
     }
@@ -389,8 +383,8 @@ impl Harness {
     /// Performs a request of the control plane that is answered at once. Returns the reply.
     #[track_caller]
     pub fn reply_to<R: Request>(&mut self, request: R) -> R::Reply {
-        let asked = self.act(request);
-        self.answer(asked).expect("it is answered at once")
+        let key = self.act(request);
+        self.answer(key).expect("it is answered at once")
     }
 
     pub fn counts(&mut self) -> Counts {
@@ -402,13 +396,13 @@ impl Harness {
     }
 
     pub fn sign_in(&mut self, session: SessionId, identity: Identity) -> Admission {
-        let (ticket, asked) = self.ticket();
+        let (ticket, key) = self.ticket();
         self.event(Event::SignIn {
             ticket,
             session,
             identity,
         });
-        self.answer(asked).unwrap()
+        self.answer(key).unwrap()
     }
 
     /// Returns what the session has received since the last call, and discards it.

@@ -516,9 +516,9 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
             } else {
                 a
             };
-            let asked = harness.ask_history(session, line);
+            let key = harness.ask_history(session, line);
             if waits {
-                assert!(harness.answer(asked).is_none());
+                assert!(harness.answer(key).is_none());
                 if disconnects {
                     harness.disconnect(session);
                     harness.clear_received();
@@ -526,7 +526,7 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
                 harness.answer_fetch(Found::Page(Vec::new()));
                 assert_eq!(harness.received(session).is_empty(), disconnects);
             }
-            assert!(matches!(harness.answer(asked), Some(())), "{line}");
+            assert!(matches!(harness.answer(key), Some(())), "{line}");
         }
     }
 }

@@ -30,7 +30,7 @@ fn connect(
     capabilities: &str,
 ) -> (SessionId, Vec<String>) {
     let name = identity.name.to_string();
-    let session = harness.admit(Harness::candidate(&name, Some(identity), capabilities));
+    let (session, _) = harness.admit(Harness::candidate(&name, Some(identity), capabilities));
     harness.answer_all_fetches();
     let received = harness.received(session);
     (session, received)
@@ -428,10 +428,10 @@ fn a_labelled_play_has_one_labelled_reply() {
     ];
     assert_eq!(tags[1..7], inner, "{received:#?}");
     assert!(received[7].ends_with(" BATCH -4") && received.len() == 8);
-    let asked = harness.ask_history(alice, "PRIVMSG *playback :PLAY #x");
-    assert!(harness.answer(asked).is_none());
+    let key = harness.ask_history(alice, "PRIVMSG *playback :PLAY #x");
+    assert!(harness.answer(key).is_none());
     harness.answer_all_fetches();
-    assert!(matches!(harness.answer(asked), Some(())));
+    assert!(matches!(harness.answer(key), Some(())));
 }
 
 #[test]

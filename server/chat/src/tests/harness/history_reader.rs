@@ -5,22 +5,22 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rookery_protocol::{Message, Nick};
 
-use super::{Asked, Harness};
+use super::{Harness, ReplyKey};
 use crate::event::{Event, Fetch, Found, HistoryQuery, SessionId};
 use rookery_record::{HistoryEntry, Place, Reading, SeveralQuery};
 
 impl Harness {
     /// Sends a command that reads history. Returns the key of the reply, which arrives when the
     /// session has its answer.
-    pub fn ask_history(&mut self, session: SessionId, line: &str) -> Asked<()> {
-        let (ticket, asked) = self.ticket();
+    pub fn ask_history(&mut self, session: SessionId, line: &str) -> ReplyKey<()> {
+        let (ticket, key) = self.ticket();
         let message = Message::parse(line).unwrap();
         self.event(Event::AskHistory {
             ticket,
             session,
             message,
         });
-        asked
+        key
     }
 
     /// Answers the only pending history query.
@@ -56,7 +56,7 @@ impl Harness {
         });
     }
 
-    /// Returns a reading for everyone with whom the account has exchanged direct messages.
+    /// Returns a reading for each user who has exchanged direct messages with the account.
     fn direct_readings(&self, account: &Nick) -> Vec<Reading> {
         let others = self.entries.iter().filter_map(|entry| match &entry.place {
             Place::Direct { from, to } if from.nick() == account => Some(to.nick()),

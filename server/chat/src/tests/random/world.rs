@@ -225,7 +225,7 @@ impl World {
 
     /// Checks that a request has ended exactly these sessions, and that its reply has their number
     /// once their connections are closed.
-    fn check_end(&mut self, ticket: Asked<Ended>, sessions: &BTreeSet<SessionId>) {
+    fn check_end(&mut self, ticket: ReplyKey<Ended>, sessions: &BTreeSet<SessionId>) {
         self.close_ended(sessions);
         let reply = self.harness.answer(ticket).unwrap();
         assert_eq!(reply.sessions, sessions.len());
