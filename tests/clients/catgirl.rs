@@ -5,7 +5,7 @@ use rookery_tests::screen::Screen;
 use rookery_tests::server::Server;
 use tempfile::TempDir;
 
-use crate::scenario::{Program, goes_from_sign_in_to_ban, shows_missed_messages};
+use crate::scenario::{Program, shows_missed_messages, works_from_sign_in_to_ban};
 
 struct Catgirl {
     screen: Screen,
@@ -42,9 +42,9 @@ impl Program for Catgirl {
         self.screen.expect(part).await;
     }
 
-    async fn expect_disconnect_reason(&self, words: &str) {
+    async fn expect_disconnect_reason(&self, reason: &str) {
         // catgirl prints it on the terminal when it exits.
-        self.screen.expect(words).await;
+        self.screen.expect(reason).await;
     }
 
     async fn expect_refusal(&self, _channel: &str, part: &str) {
@@ -71,7 +71,7 @@ impl Program for Catgirl {
 
 #[tokio::test]
 async fn catgirl_works_from_sign_in_to_ban() {
-    goes_from_sign_in_to_ban::<Catgirl>().await;
+    works_from_sign_in_to_ban::<Catgirl>().await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rookery_tests::screen::Screen;
 use rookery_tests::server::Server;
 use tempfile::TempDir;
 
-use crate::scenario::{Program, goes_from_sign_in_to_ban, shows_missed_messages};
+use crate::scenario::{Program, shows_missed_messages, works_from_sign_in_to_ban};
 
 struct Irssi {
     screen: Screen,
@@ -78,7 +78,7 @@ settings = {{ core = {{
 
 #[tokio::test]
 async fn irssi_works_from_sign_in_to_ban() {
-    goes_from_sign_in_to_ban::<Irssi>().await;
+    works_from_sign_in_to_ban::<Irssi>().await;
 }
 
 #[tokio::test]

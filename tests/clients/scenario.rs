@@ -20,9 +20,10 @@ pub trait Program {
     /// Waits until `part` is displayed in the window of a channel or user, or in that of the server
     /// if no window is given.
     async fn expect(&self, window: Option<&str>, part: &str);
-    /// Like [`Self::expect`], for the current window, which may close when another is selected.
+    /// Like [`Self::expect`], without switching windows: the current one may close when another is
+    /// selected.
     async fn expect_in_view(&self, window: &str, part: &str);
-    /// Waits until the client displays that it may not join the channel.
+    /// Waits until the client displays that it cannot join the channel.
     async fn expect_refusal(&self, channel: &str, part: &str) {
         self.expect_in_view(channel, part).await;
     }
@@ -39,7 +40,7 @@ pub trait Program {
 }
 
 /// Signs in, chats, survives a crash and a kick, and is banned.
-pub async fn goes_from_sign_in_to_ban<P: Program>() {
+pub async fn works_from_sign_in_to_ban<P: Program>() {
     let mut server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let mut bob = Client::register(&server, "bob").await;

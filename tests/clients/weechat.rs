@@ -11,7 +11,7 @@ use rookery_tests::server::Server;
 use rookery_tests::wait_for;
 use tempfile::TempDir;
 
-use crate::scenario::{Program, goes_from_sign_in_to_ban, shows_missed_messages};
+use crate::scenario::{Program, shows_missed_messages, works_from_sign_in_to_ban};
 
 struct WeeChat {
     home: TempDir,
@@ -118,7 +118,7 @@ impl WeeChat {
 
 #[tokio::test]
 async fn weechat_works_from_sign_in_to_ban() {
-    goes_from_sign_in_to_ban::<WeeChat>().await;
+    works_from_sign_in_to_ban::<WeeChat>().await;
 }
 
 #[tokio::test]

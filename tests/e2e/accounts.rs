@@ -57,16 +57,16 @@ async fn a_wrong_password_is_refused_and_another_attempt_is_allowed() {
 async fn a_session_in_the_waiting_room_neither_receives_nor_sends_messages() {
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
-    let mut stranger = Client::handshake(&server, "stranger").await;
-    stranger.expect_text("REGISTER").await;
-    stranger.send("JOIN #lobby").await;
-    stranger.send("PRIVMSG #lobby :let me in").await;
-    stranger.send("PRIVMSG alice :let me in").await;
-    stranger.send("NAMES #lobby").await;
-    stranger.send("LIST").await;
-    stranger.send("WHO #lobby").await;
+    let mut mallory = Client::handshake(&server, "mallory").await;
+    mallory.expect_text("REGISTER").await;
+    mallory.send("JOIN #lobby").await;
+    mallory.send("PRIVMSG #lobby :let me in").await;
+    mallory.send("PRIVMSG alice :let me in").await;
+    mallory.send("NAMES #lobby").await;
+    mallory.send("LIST").await;
+    mallory.send("WHO #lobby").await;
     alice.say("#lobby", "for members only").await;
-    let received = stranger.sync().await;
+    let received = mallory.sync().await;
     assert!(
         received
             .iter()
@@ -77,7 +77,7 @@ async fn a_session_in_the_waiting_room_neither_receives_nor_sends_messages() {
     assert!(
         received
             .iter()
-            .all(|message| !format!("{message}").contains("stranger")),
+            .all(|message| !format!("{message}").contains("mallory")),
         "{received:?}"
     );
 }
@@ -237,11 +237,11 @@ async fn a_client_certificate_signs_in_to_its_account_until_it_is_revoked() {
     alice.send("CAP END").await;
     alice.wait_until_admitted().await;
 
-    let mut stranger =
-        Client::connect_with_certificate(&server, "stranger", Some(&Identity::generate())).await;
-    stranger.negotiate("stranger").await;
-    stranger.authenticate("EXTERNAL", b"alice").await;
-    stranger.expect_numeric("904").await;
+    let mut other =
+        Client::connect_with_certificate(&server, "other", Some(&Identity::generate())).await;
+    other.negotiate("other").await;
+    other.authenticate("EXTERNAL", b"alice").await;
+    other.expect_numeric("904").await;
 
     alice.send(&format!("CREDENTIAL REVOKE {number}")).await;
     alice

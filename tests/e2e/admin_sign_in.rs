@@ -166,11 +166,11 @@ async fn of_a_hundred_concurrent_attempts_on_one_challenge_exactly_one_succeeds(
     let challenge = control.login("root").await;
     let mailed = server.mailbox().code_to(&admin_email("root")).await;
     let answers = a_hundred_attempts(&server, &challenge, &mailed).await;
-    let won: Vec<&RawResponse> = answers
+    let accepted: Vec<&RawResponse> = answers
         .iter()
         .filter(|answer| answer.status == 200)
         .collect();
-    assert_eq!(won.len(), 1, "{answers:?}");
+    assert_eq!(accepted.len(), 1, "{answers:?}");
     assert!(
         answers
             .iter()
@@ -181,7 +181,7 @@ async fn of_a_hundred_concurrent_attempts_on_one_challenge_exactly_one_succeeds(
 
     // The same holds for a code of an authenticator app.
     let mut connection = RawConnection::open(&server).await;
-    let token = bearer(won[0].body["token"].as_str().unwrap());
+    let token = bearer(accepted[0].body["token"].as_str().unwrap());
     let enrolment = connection
         .request("POST", "/v1/totp", &token, &Value::Null)
         .await;
@@ -341,7 +341,7 @@ async fn an_operator_changes_the_password_and_lists_and_ends_sessions() {
     );
     std::fs::copy(new, old).unwrap();
     operator.login(&server).await;
-    std::fs::write(new, "a third password, set beside the server\n").unwrap();
+    std::fs::write(new, "a third password, set on the machine\n").unwrap();
     assert!(server.rookeryd(&locally).status.success());
     assert_eq!(
         operator.run(&["list"]).await.code,

@@ -18,7 +18,7 @@ async fn server_with_entries() -> (Server, Operator) {
     (server, operator)
 }
 
-/// Changes the database behind the server's back.
+/// Changes the database without the server's knowledge.
 fn tamper(server: &Server, sql: &str) {
     let connection = rusqlite::Connection::open(server.path("data/rookery.db")).unwrap();
     connection.busy_timeout(rookery_tests::DEADLINE).unwrap();

@@ -60,23 +60,23 @@ async fn a_line_that_is_too_long_is_refused_and_the_session_continues() {
 #[tokio::test]
 async fn bad_lines_get_a_response_before_sign_in_too() {
     let server = Server::start().await;
-    let mut stranger = Client::connect(&server, "stranger").await;
-    stranger.send_bytes(b"\xff\xfe\r\n").await;
-    stranger
+    let mut client = Client::connect(&server, "client").await;
+    client.send_bytes(b"\xff\xfe\r\n").await;
+    client
         .expect("INVALID_UTF8", |message| {
             message.params.contains(&"INVALID_UTF8".to_owned())
         })
         .await;
-    stranger.send(&"x".repeat(100_000)).await;
-    stranger.expect_numeric("417").await;
-    stranger.send("GET / HTTP/1.1").await;
-    stranger
+    client.send(&"x".repeat(100_000)).await;
+    client.expect_numeric("417").await;
+    client.send("GET / HTTP/1.1").await;
+    client
         .expect("a response", |message| {
             ["421", "451"].contains(&message.command.as_str())
         })
         .await;
-    stranger.send("NICK :not a nick").await;
-    stranger.expect_numeric("432").await;
+    client.send("NICK :not a nick").await;
+    client.expect_numeric("432").await;
 }
 
 #[tokio::test]

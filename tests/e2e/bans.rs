@@ -76,7 +76,7 @@ async fn a_flood_from_a_banned_address_is_refused_without_a_handshake() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     operator.run_ok(&["ban", "127.0.0.77"]).await;
-    // Silent clients fill the places of clients that are still told why they are refused.
+    // Up to 16 refused clients at a time are sent the reason. Silent clients use up that limit.
     let mut silent = Vec::new();
     for _ in 0..16 {
         silent.push(tcp_connect_from(&server, ELSEWHERE).await);

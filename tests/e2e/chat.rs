@@ -58,8 +58,6 @@ async fn a_client_that_stops_reading_is_closed_and_others_miss_nothing() {
         "limits.sendq_bytes = 65536",
         "limits.message_burst = 0",
         "limits.messages_per_second = 0",
-        // A debug log would slow the server down.
-        "log.level = \"info\"",
     ])
     .await;
     let mut alice = Client::register(&server, "alice").await;

@@ -153,11 +153,11 @@ async fn oversized_and_slow_requests_are_refused_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn one_address_cannot_take_all_connections() {
+async fn one_address_cannot_use_up_all_connections() {
     let server = Server::start().await;
-    let mut held = Vec::new();
+    let mut open = Vec::new();
     for _ in 0..16 {
-        held.push(RawConnection::open(&server).await);
+        open.push(RawConnection::open(&server).await);
     }
     let mut beyond = TcpStream::connect(server.admin()).await.unwrap();
     let closed = timeout(DEADLINE, beyond.read_u8())
@@ -173,5 +173,5 @@ async fn one_address_cannot_take_all_connections() {
         200,
         "another address is served"
     );
-    held[15].request("GET", "/healthz", "", &Value::Null).await;
+    open[15].request("GET", "/healthz", "", &Value::Null).await;
 }

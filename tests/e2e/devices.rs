@@ -21,7 +21,7 @@ async fn device(server: &Server, name: &str, capabilities: &str) -> Client {
     client
 }
 
-/// Returns the messages about users and what they said, in short: sender, command and parameters.
+/// Returns the messages from and about users in short form: sender, command and parameters.
 fn summarize(received: &[Message]) -> Vec<String> {
     let commands = [
         "PRIVMSG", "JOIN", "PART", "QUIT", "AWAY", "MARKREAD", "NICK",
@@ -40,7 +40,7 @@ fn summarize(received: &[Message]) -> Vec<String> {
 }
 
 /// Returns a summary of everything received since the last call.
-async fn news(client: &mut Client) -> Vec<String> {
+async fn new_messages(client: &mut Client) -> Vec<String> {
     summarize(&client.sync().await)
 }
 
@@ -54,7 +54,7 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     let more = "away-notify draft/chathistory draft/read-marker draft/pre-away";
     let mut phone = device(&server, "alice", more).await;
     let mut desktop = device(&server, "alice", more).await;
-    // A script without a person at it, and with few capabilities.
+    // A script, which runs without a person and has few capabilities.
     let mut script = Client::connect(&server, "alice").await;
     script.send("CAP REQ :sasl draft/pre-away").await;
     script.send("NICK alice").await;
@@ -80,8 +80,8 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
         .expect("the names", |message| is_command(message, "366", "alice"))
         .await;
     let joined = ["alice JOIN #work", "rookery.test MARKREAD #work *"];
-    assert_eq!(news(&mut phone).await, joined);
-    assert_eq!(news(&mut script).await, joined[..1]);
+    assert_eq!(new_messages(&mut phone).await, joined);
+    assert_eq!(new_messages(&mut script).await, joined[..1]);
     bob.send("JOIN #work").await;
     bob.expect("the names", |message| is_command(message, "366", "bob"))
         .await;
@@ -100,13 +100,13 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
         "alice PRIVMSG bob from the script",
         "bob PRIVMSG alice an answer",
     ];
-    assert_eq!(news(&mut phone).await, talk);
+    assert_eq!(new_messages(&mut phone).await, talk);
     assert_eq!(
-        news(&mut desktop).await,
+        new_messages(&mut desktop).await,
         [&["alice PRIVMSG #work from the phone"][..], &talk].concat()
     );
     assert_eq!(
-        news(&mut script).await,
+        new_messages(&mut script).await,
         ["alice PRIVMSG #work from the phone", talk[1]]
     );
 
@@ -114,40 +114,40 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     bob.sync().await;
     phone.send("AWAY :on the train").await;
     phone.expect_numeric("306").await;
-    assert_eq!(news(&mut bob).await, [""; 0]);
+    assert_eq!(new_messages(&mut bob).await, [""; 0]);
     desktop.send("AWAY :at lunch").await;
     desktop.expect_numeric("306").await;
-    assert_eq!(news(&mut bob).await, ["alice AWAY at lunch"]);
-    assert_eq!(news(&mut phone).await, ["alice AWAY at lunch"]);
+    assert_eq!(new_messages(&mut bob).await, ["alice AWAY at lunch"]);
+    assert_eq!(new_messages(&mut phone).await, ["alice AWAY at lunch"]);
     phone.send("AWAY").await;
     phone.expect_numeric("305").await;
-    assert_eq!(news(&mut bob).await, ["alice AWAY"]);
+    assert_eq!(new_messages(&mut bob).await, ["alice AWAY"]);
 
     // Read markers are shared.
     phone
         .send("MARKREAD #work timestamp=2026-01-02T03:04:05.678Z")
         .await;
     let read = "rookery.test MARKREAD #work timestamp=2026-01-02T03:04:05.678Z";
-    assert_eq!(news(&mut phone).await, [read]);
-    let received = news(&mut desktop).await;
+    assert_eq!(new_messages(&mut phone).await, [read]);
+    let received = new_messages(&mut desktop).await;
     assert_eq!(
         received.last().map(String::as_str),
         Some(read),
         "{received:?}"
     );
-    assert_eq!(news(&mut script).await, [""; 0]);
+    assert_eq!(new_messages(&mut script).await, [""; 0]);
 
     // A QUIT of one session leaves no channel, and others do not see it.
     phone.send("QUIT :out of battery").await;
     phone.read_until_closed().await;
     assert_eq!(
-        news(&mut bob).await,
+        new_messages(&mut bob).await,
         ["alice AWAY at lunch"],
         "the remaining sessions are away"
     );
     bob.say("#work", "still there?").await;
     let mut phone = device(&server, "alice", more).await;
-    assert_eq!(news(&mut bob).await, ["alice AWAY"], "no JOIN");
+    assert_eq!(new_messages(&mut bob).await, ["alice AWAY"], "no JOIN");
     phone.send("MARKREAD #work").await;
     phone
         .expect("the marker", |message| {
@@ -167,13 +167,13 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
         .expect("the PART", |message| is_command(message, "PART", "#work"))
         .await;
     for client in [&mut desktop, &mut script, &mut bob] {
-        assert_eq!(news(client).await, ["alice PART #work done"]);
+        assert_eq!(new_messages(client).await, ["alice PART #work done"]);
     }
     for mut client in [phone, desktop, script] {
         client.send("QUIT").await;
         client.read_until_closed().await;
     }
-    let received = news(&mut bob).await;
+    let received = new_messages(&mut bob).await;
     assert_eq!(
         received
             .iter()

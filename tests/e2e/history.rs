@@ -110,7 +110,7 @@ async fn messages_seen_before_a_crash_are_read_back_unchanged() {
 }
 
 #[tokio::test]
-async fn responses_keep_the_order_of_commands_and_a_page_contains_the_latest_message() {
+async fn responses_have_the_order_of_commands_and_a_page_contains_the_latest_message() {
     const ROUNDS: usize = 40;
     let server = Server::with(NO_FLOOD_LIMIT).await;
     let mut alice = with_history(Client::register(&server, "alice").await).await;

@@ -30,8 +30,9 @@ async fn rook_registers_with_an_invitation_code_even_after_a_restart() {
     rook.expect_text("dora@example.org").await;
     rook.type_line(&code);
     rook.expect_line("Welcome, dora").await;
-    let again = device.start(&server, "dora");
-    drop((rook, again));
+    drop(rook);
+    let mut rook = device.start(&server, "dora");
+    rook.expect_line("Welcome back, dora").await;
     operator.login(&server).await;
     assert!(
         list(&operator, &["invitations"], "invitations")
@@ -77,8 +78,8 @@ async fn registration_without_a_valid_invitation_is_refused() {
         .run_ok(&["invitations", "revoke", "BOB@example.org"])
         .await;
     assert!(output.contains("bob@example.org"), "{output}");
-    for gone in [&id, "bob@example.org"] {
-        let refused = operator.run(&["invitations", "revoke", gone]).await;
+    for revoked in [&id, "bob@example.org"] {
+        let refused = operator.run(&["invitations", "revoke", revoked]).await;
         assert_eq!(refused.code, Some(1));
         assert!(
             refused.transcript.contains("`admin-cli invitations`"),
@@ -98,13 +99,13 @@ async fn registration_without_a_valid_invitation_is_refused() {
 }
 
 #[tokio::test]
-async fn an_invitation_code_used_up_by_a_stranger_is_replaced() {
+async fn an_invitation_code_used_up_by_wrong_guesses_is_replaced() {
     let server = Server::with(&["accounts.open = false"]).await;
     let operator = Operator::sign_in(&server, "root").await;
     operator.run_ok(&["invite", &email_of("dora")]).await;
     let code = server.mailbox().code_to(&email_of("dora")).await;
-    let mut stranger = Client::handshake(&server, "mallory").await;
-    stranger
+    let mut mallory = Client::handshake(&server, "mallory").await;
+    mallory
         .send(&format!(
             "REGISTER mallory {} :{PASSWORD}",
             email_of("dora")
@@ -112,8 +113,8 @@ async fn an_invitation_code_used_up_by_a_stranger_is_replaced() {
         .await;
     let wrong = rookery_tests::control::wrong_code(&code);
     for _ in 0..5 {
-        stranger.send(&format!("VERIFY mallory {wrong}")).await;
-        stranger
+        mallory.send(&format!("VERIFY mallory {wrong}")).await;
+        mallory
             .expect("FAIL VERIFY", |message| message.command == "FAIL")
             .await;
     }

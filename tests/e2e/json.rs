@@ -103,7 +103,7 @@ async fn every_command_prints_json_with_the_json_option() {
     run("kick", &["--match", "alice", "--dry-run"]).await;
     drop(Client::sign_in(&server, "alice").await);
     run("channel purge", &["lobby", "--yes"]).await;
-    let _bob = Client::sign_in(&server, "carol").await;
+    let _carol = Client::sign_in(&server, "carol").await;
     run("channel close", &["lobby"]).await;
 
     // Bans, accounts, invitations.

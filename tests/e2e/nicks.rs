@@ -158,7 +158,7 @@ async fn a_user_who_is_away_before_admission_is_admitted_as_away() {
         .await;
     assert!(back.params.is_empty());
 
-    // A client without a person at it does not make the user away while another client is in use.
+    // A client that runs without a person does not make the user away while another is in use.
     let mut phone = Client::connect(&server, "phone").await;
     phone.negotiate("phone").await;
     phone.send("CAP REQ :draft/pre-away").await;

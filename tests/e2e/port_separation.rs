@@ -142,7 +142,7 @@ async fn nothing_sent_to_the_chat_ports_reaches_the_control_plane() {
     let operations = operations(&control).await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
-    let mut stranger = Client::handshake(&server, "stranger").await;
+    let mut unadmitted = Client::handshake(&server, "dave").await;
     let entries = server.database().audit().len();
 
     for (method, path, body) in &operations {
@@ -151,9 +151,9 @@ async fn nothing_sent_to_the_chat_ports_reaches_the_control_plane() {
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}\r\n",
             body.to_string().len()
         );
-        // In the middle of a session, and of a stranger's handshake.
+        // In the middle of a session, and of a handshake.
         alice.send_bytes(request.as_bytes()).await;
-        stranger.send_bytes(request.as_bytes()).await;
+        unadmitted.send_bytes(request.as_bytes()).await;
         // The same as a message, to any target that might act on it.
         for target in ["rookery.test", "root", "control", "#lobby"] {
             alice

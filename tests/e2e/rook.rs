@@ -160,15 +160,15 @@ async fn a_script_sends_one_message_and_learns_that_it_arrived() {
     assert_eq!(ended.code, Some(0), "{}", ended.transcript);
     bob.expect_privmsg("alice", "bob", "from a pipe").await;
 
-    let stranger = Device::new();
+    let other = Device::new();
     let send = Process::start(
         "rook send",
-        &mut stranger.command(&server, &["send", "#lobby", "x"]),
+        &mut other.command(&server, &["send", "#lobby", "x"]),
     );
     assert_eq!(
         send.wait().await.code,
         Some(3),
-        "that device is not signed in"
+        "the other device is not signed in"
     );
 }
 

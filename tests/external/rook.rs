@@ -38,9 +38,15 @@ async fn scroll_up_to(screen: &Screen, part: &str) -> BTreeSet<u32> {
         if rows == last && !now.contains(part) {
             return None;
         }
-        let numbers = now
+        let numbers: Vec<u32> = now
             .split("message ")
-            .filter_map(|rest| rest.get(..3)?.parse::<u32>().ok());
+            .filter_map(|rest| rest.get(..3)?.parse().ok())
+            .collect();
+        // A screen that is only partly redrawn has messages of two pages.
+        let is_one_page = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        if !is_one_page && !now.contains("missing") {
+            return None;
+        }
         seen.extend(numbers);
         if now.contains(part) && !now.contains("missing") {
             return Some(());
@@ -145,10 +151,10 @@ async fn rook_reconnects_when_the_server_is_back() {
     screen.expect("lag").await;
     screen.press("Enter");
     screen.expect("alice typed meanwhile").await;
-    let kept = screen.contents();
+    let restored = screen.contents();
     assert!(
-        kept.contains("2 #lobby") && kept.contains("3›#nest"),
-        "the channels are restored:\n{kept}"
+        restored.contains("2 #lobby") && restored.contains("3›#nest"),
+        "the channels are restored:\n{restored}"
     );
 }
 
@@ -231,7 +237,7 @@ async fn typed_text_survives_every_screen_size() {
     screen.type_text("half a sentence");
     for (width, height) in [(40, 10), (20, 5), (200, 50), (10, 2), (80, 24)] {
         screen.resize(width, height);
-        wait_for("what is typed", || {
+        wait_for("the typed text", || {
             let typed = if width < 20 {
                 "ntence"
             } else {
@@ -297,9 +303,9 @@ async fn two_devices_agree_on_what_is_unread() {
         screen.expect("2 #lobby       1").await;
         screen.expect("3 bob         !1").await;
     }
-    for (place, said) in [("M-2", "breakfast is ready"), ("M-3", "I kept you an egg")] {
-        at_the_desk.press(place);
-        at_the_desk.expect(said).await;
+    for (key, text) in [("M-2", "breakfast is ready"), ("M-3", "I kept you an egg")] {
+        at_the_desk.press(key);
+        at_the_desk.expect(text).await;
     }
     wait_for("nothing unread on the other device", || {
         let now = on_the_couch.contents();
@@ -344,12 +350,8 @@ async fn messages_sent_during_an_interruption_are_filled_in() {
     screen.expect("bob         !2").await;
     let seen = scroll_up_to(&screen, "before it all").await;
     assert_eq!(seen.len(), 150, "no message is missing");
-    let screen_now = screen.contents();
-    assert_eq!(
-        screen_now.matches("before it all").count(),
-        1,
-        "{screen_now}"
-    );
+    let contents = screen.contents();
+    assert_eq!(contents.matches("before it all").count(), 1, "{contents}");
     screen.press("M-a");
     let private = screen.expect("are you still there?").await;
     assert_eq!(private.matches("a word in private").count(), 1, "{private}");

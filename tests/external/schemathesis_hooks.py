@@ -1,5 +1,5 @@
-"""Teaches schemathesis how to sign in, again whenever a request has ended the session, and what a
-CSV file looks like."""
+"""Hooks for schemathesis: signs in, and again whenever a request has ended the session, and
+generates CSV files."""
 
 import json
 import os

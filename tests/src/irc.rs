@@ -191,7 +191,7 @@ impl Client {
         self.send(&format!("USER {nick} 0 * :{nick} the tester"))
             .await;
         self.expect("CAP LS", |message| {
-            is_command(message, "CAP", "*") || message.param(1) == Some("LS")
+            message.command == "CAP" && message.param(1) == Some("LS")
         })
         .await;
         self.send(&format!("CAP REQ :{CAPABILITIES}")).await;
@@ -302,8 +302,13 @@ impl Client {
         });
     }
 
-    /// Waits for a message that matches, and skips others. `what` describes it if the test fails.
-    pub async fn expect(&mut self, what: &str, matches: impl Fn(&Message) -> bool) -> Message {
+    /// Waits for a message that matches, and skips others. The description is shown if the test
+    /// fails.
+    pub async fn expect(
+        &mut self,
+        description: &str,
+        matches: impl Fn(&Message) -> bool,
+    ) -> Message {
         let find = async {
             loop {
                 match self.next().await {
@@ -315,8 +320,8 @@ impl Client {
         };
         match timeout(DEADLINE, find).await {
             Ok(Some(message)) => message,
-            Ok(None) => self.fail(&format!("the connection was closed before {what}")),
-            Err(_) => self.fail(&format!("waited too long for {what}")),
+            Ok(None) => self.fail(&format!("the connection was closed before {description}")),
+            Err(_) => self.fail(&format!("waited too long for {description}")),
         }
     }
 
@@ -406,11 +411,11 @@ impl Client {
         }
     }
 
-    fn fail(&self, why: &str) -> ! {
+    fn fail(&self, reason: &str) -> ! {
         let lines: Vec<&str> = self.transcript.lines().collect();
         let last = &lines[lines.len().saturating_sub(TRANSCRIPT_LINES)..];
         panic!(
-            "{}: {why}\n--- the end of the transcript ---\n{}",
+            "{}: {reason}\n--- the end of the transcript ---\n{}",
             self.name,
             last.join("\n")
         )

@@ -1,7 +1,7 @@
 //! The harness of the end-to-end tests: it starts the real binaries in temporary folders, and has
 //! clients for every port and program.
 //!
-//! Functions that wait panic if the expected thing does not happen before [`DEADLINE`], and show
+//! Functions that wait panic if what they wait for does not happen before [`DEADLINE`], and show
 //! what happened instead.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -25,14 +25,17 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// How often a test polls something that sends no notification, such as a file or a database.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Polls until `poll` returns something. At the deadline, panics with the description `what`.
-pub async fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+/// Polls until `poll` returns a value. At the deadline, panics with the description.
+pub async fn wait_for<T>(description: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = std::time::Instant::now();
     loop {
         if let Some(found) = poll() {
             return found;
         }
-        assert!(start.elapsed() < DEADLINE, "waited too long for {what}");
+        assert!(
+            start.elapsed() < DEADLINE,
+            "waited too long for {description}"
+        );
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

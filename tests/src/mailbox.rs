@@ -40,8 +40,8 @@ impl Mailbox {
         )
     }
 
-    async fn next(&self, what: &str, matches: impl Fn(&str) -> bool) -> String {
-        wait_for(what, || {
+    async fn next(&self, description: &str, matches: impl Fn(&str) -> bool) -> String {
+        wait_for(description, || {
             let mut read = self.read.lock().unwrap();
             let files = fs::read_dir(&self.folder)
                 .ok()?

@@ -177,7 +177,7 @@ fn follow(
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 line.clear();
                 if let Some(lines) = &lines {
-                    // The receiver may be gone at the end of a test.
+                    // The receiver may have been dropped at the end of a test.
                     let _ = lines.send(text);
                 }
             }

@@ -106,7 +106,7 @@ impl Screen {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    /// Waits until `part` is on the screen, and returns all of its text.
+    /// Waits until `part` is on the screen, and returns the text on the screen.
     pub async fn expect(&self, part: &str) -> String {
         let mut last = String::new();
         let start = Instant::now();

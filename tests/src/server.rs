@@ -17,7 +17,8 @@ const BASE: &[&str] = &[
     "chat.server_name = \"rookery.test\"",
     "limits.mails_per_hour = 0",
     "limits.failed_sign_ins = 0",
-    "log.level = \"info,rookeryd=debug\"",
+    // Covers every crate of the server: the name of each begins with `rookery`.
+    "log.level = \"info,rookery=debug\"",
 ];
 
 /// The file in the server's folder that says how far its clock is ahead, in libfaketime's format.

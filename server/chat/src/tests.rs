@@ -4,6 +4,7 @@
 
 mod admission;
 mod always_on;
+mod bans;
 mod busy;
 mod capabilities;
 mod channels;
@@ -14,6 +15,7 @@ mod free_nicks;
 mod harness;
 mod history;
 mod isupport;
+mod kicks;
 mod labels;
 mod markers;
 mod messages;

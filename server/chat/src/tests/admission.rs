@@ -1,10 +1,9 @@
 //! Admission, the welcome and signing in.
 
 use jiff::SignedDuration;
-use rookery_protocol::ChannelName;
 
 use super::harness::*;
-use crate::event::Identity;
+use crate::event::{Identity, Settings};
 use crate::request::{Admission, ListUsers};
 
 #[test]
@@ -27,10 +26,10 @@ fn a_guest_is_greeted_and_admitted() {
 
 #[test]
 fn an_account_is_welcomed_by_its_name_and_joins_the_lobby() {
-    let mut lobby = settings();
-    lobby.lobby = vec![ChannelName::parse("#Lobby").unwrap()];
-    lobby.motd = "Be kind.\nHave fun.\n".to_owned();
-    let mut harness = Harness::with(lobby);
+    let mut harness = Harness::with(Settings {
+        motd: "Be kind.\nHave fun.\n".to_owned(),
+        ..settings_with_lobby("#Lobby")
+    });
     let new = Identity {
         new: true,
         ..identity("Alice")
@@ -64,17 +63,11 @@ fn an_account_is_welcomed_by_its_name_and_joins_the_lobby() {
 
 #[test]
 fn a_visitor_speaks_in_the_lobby_without_join_or_quit() {
-    let mut with_lobby = settings();
-    with_lobby.lobby = vec![ChannelName::parse("#lobby").unwrap()];
-    let mut harness = Harness::with(with_lobby);
+    let mut harness = Harness::with(settings_with_lobby("#lobby"));
     let bob = harness.user("bob", "");
     harness.channel("#ops", &[bob]);
-    let (alice, _) = harness.try_admit(Harness::candidate(
-        "alice",
-        Some(identity("alice")),
-        "rookery/visitor",
-    ));
-    assert!(!commands(&harness.received(alice)).contains(&"JOIN".to_owned()));
+    let (alice, received) = harness.connect("alice", "rookery/visitor");
+    assert!(!commands(&received).contains(&"JOIN".to_owned()));
     assert!(
         harness
             .request(alice, "PRIVMSG #lobby :backup done")
@@ -83,7 +76,7 @@ fn a_visitor_speaks_in_the_lobby_without_join_or_quit() {
     assert_eq!(
         commands(&harness.request(alice, "PRIVMSG #ops :hi")),
         ["404"],
-        "only the lobby is joined by everyone"
+        "a visitor speaks only in the lobby"
     );
     harness.send(alice, "QUIT");
     assert_eq!(
@@ -95,7 +88,7 @@ fn a_visitor_speaks_in_the_lobby_without_join_or_quit() {
     assert_eq!(
         commands(&harness.received(bob)),
         ["JOIN"],
-        "a guest is visible"
+        "a guest cannot be a visitor"
     );
     assert!(commands(&harness.received(guest)).contains(&"JOIN".to_owned()));
 }
@@ -149,15 +142,12 @@ fn isupport_matches_the_settings() {
 }
 
 #[test]
-fn taken_nicks_and_look_alikes_are_refused() {
+fn nicks_in_use_and_look_alikes_are_refused() {
     let mut harness = Harness::new();
     harness.guest("alice", "");
-    for taken in ["alice", "ALICE", "a1ice", "\u{430}lice"] {
-        let (_, answer) = harness.try_admit(Harness::candidate(taken, None, ""));
-        assert!(
-            matches!(answer, Admission::NickInUse),
-            "{taken}: {answer:?}"
-        );
+    for nick in ["alice", "ALICE", "a1ice", "\u{430}lice"] {
+        let (_, answer) = harness.try_admit(Harness::candidate(nick, None, ""));
+        assert!(matches!(answer, Admission::NickInUse), "{nick}: {answer:?}");
     }
     assert!(matches!(
         harness.try_admit(Harness::candidate("alina", None, "")).1,
@@ -166,7 +156,7 @@ fn taken_nicks_and_look_alikes_are_refused() {
 }
 
 #[test]
-fn a_guest_steps_aside_for_the_owner_of_the_name() {
+fn a_guest_is_renamed_when_the_owner_of_its_nick_connects() {
     let mut harness = Harness::new();
     let guest = harness.guest("a1ice", "");
     let other = harness.guest("bob", "");
@@ -178,23 +168,23 @@ fn a_guest_steps_aside_for_the_owner_of_the_name() {
     assert_eq!(
         harness.request(guest, "NICK a1ice").len(),
         1,
-        "it is refused now"
+        "the nick is in use now"
     );
 }
 
 #[test]
 fn a_banned_user_is_refused_with_the_reason() {
-    let mut until = ban(1, "alice", "spam");
-    until.expires_at = Some(START + SignedDuration::from_secs(60));
+    let mut expiring = ban(1, "alice", "spam");
+    expiring.expires_at = Some(START + SignedDuration::from_secs(60));
     let mut harness = Harness::with_bans(
         settings(),
-        vec![until.clone(), ban(2, "bob@example.org", "no")],
+        vec![expiring.clone(), ban(2, "bob@example.org", "no")],
     );
     let (session, answer) = harness.try_admit(Harness::candidate("x", Some(identity("Alice")), ""));
     let Admission::Banned { reason, expires_at } = answer else {
         panic!("{answer:?}")
     };
-    assert_eq!((reason.as_str(), expires_at), ("spam", until.expires_at));
+    assert_eq!((reason.as_str(), expires_at), ("spam", expiring.expires_at));
     assert!(harness.received(session).is_empty());
     assert!(matches!(
         harness
@@ -212,7 +202,7 @@ fn a_banned_user_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_guest_that_signs_in_takes_the_name_of_the_account() {
+fn a_guest_that_signs_in_is_renamed_to_its_account() {
     let mut harness = Harness::new();
     let guest = harness.guest("visitor", "account-notify");
     let other = harness.guest("bob", "account-notify account-tag");
@@ -273,7 +263,7 @@ fn a_guest_with_the_nick_of_its_account_is_not_renamed() {
 }
 
 #[test]
-fn a_guest_whose_account_is_here_joins_its_user() {
+fn a_guest_whose_account_is_connected_joins_its_user() {
     let mut harness = Harness::new();
     let first = harness.user("alice", "");
     let guest = harness.guest("visitor", "");
@@ -292,16 +282,13 @@ fn a_guest_whose_account_is_here_joins_its_user() {
     let received = harness.received(guest);
     assert_eq!(commands(&received), ["PART", "NICK", "JOIN", "353", "366"]);
     assert_eq!(received[2], ":alice!~alice@users.irc.test JOIN #home");
-    let users = harness.act(ListUsers);
-    let Some(users) = harness.answer(users) else {
-        panic!()
-    };
+    let users = harness.reply_to(ListUsers);
     assert_eq!(users.len(), 2);
     assert_eq!(users[0].sessions.len(), 2);
 }
 
 #[test]
-fn a_banned_account_cannot_sign_in_either() {
+fn a_guest_cannot_sign_in_to_a_banned_account() {
     let mut harness = Harness::with_bans(settings(), vec![ban(1, "alice", "spam")]);
     let guest = harness.guest("visitor", "");
     assert!(matches!(
@@ -317,7 +304,7 @@ fn a_banned_account_cannot_sign_in_either() {
 }
 
 #[test]
-fn the_address_is_visible_to_the_user_only() {
+fn only_the_user_sees_their_address() {
     let mut harness = Harness::new();
     let alice = harness.user("alice", "");
     let bob = harness.user("bob", "");

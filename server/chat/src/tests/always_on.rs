@@ -1,16 +1,12 @@
 //! Users who stay present while no session is connected (always on).
 
-use rookery_protocol::{ChannelName, Nick};
-
 use super::harness::*;
-use super::persistent_channels::restored;
 use crate::event::{Event, HistoryQuery, SessionId, Settings};
 use crate::request::{
-    AddBan, Admission, CloseChannel, Emptied, EndAccount, EndAll, Ended, FindCovered, Kick,
-    KickTarget, ListUsers, UserView,
+    AddBan, Admission, Emptied, EndAll, Ended, FindCovered, Kick, KickTarget, ListUsers, UserView,
 };
-
-const AWAY: &str = "Nobody is at the keyboard just now";
+use crate::state::away::NOT_HERE;
+use rookery_record::{BanTarget, PageQuery};
 
 /// Returns a chat in which alice, who is always on, and bob are in a channel.
 fn together() -> (Harness, SessionId, SessionId) {
@@ -24,47 +20,44 @@ fn together() -> (Harness, SessionId, SessionId) {
     (harness, alice, bob)
 }
 
-fn whois(harness: &mut Harness, asker: SessionId) -> Vec<String> {
-    commands(&harness.request(asker, "WHOIS alice"))
+/// Returns the numerics of the reply to `WHOIS alice`.
+fn whois(harness: &mut Harness, session: SessionId) -> Vec<String> {
+    commands(&harness.request(session, "WHOIS alice"))
 }
 
-fn is_here(harness: &mut Harness, asker: SessionId) -> bool {
-    whois(harness, asker).contains(&"311".to_owned())
+/// Whether alice is present, as another session sees it.
+fn is_present(harness: &mut Harness, session: SessionId) -> bool {
+    whois(harness, session).contains(&"311".to_owned())
 }
 
-/// Returns the chat after a restart, stopped or killed, with no session connected.
-fn restart(harness: &Harness, settings: Settings) -> Harness {
-    let mut next = Harness::restored(settings, Vec::new(), restored(&harness.persisted));
-    next.now = harness.now;
-    next.advance(60);
-    next
+/// Returns the latest pending query, which must be for a page.
+fn latest_page_query(harness: &Harness) -> &PageQuery {
+    match &harness.fetches.last().unwrap().query {
+        HistoryQuery::Page(page) => page,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
-fn the_user_stays_marked_as_away_and_gets_missed_messages() {
+fn the_user_stays_present_as_away_and_receives_missed_messages() {
     let (mut harness, alice, bob) = together();
     harness.disconnect(alice);
     assert_eq!(
         harness.received(bob),
-        [format!(":alice!~alice@users.irc.test AWAY :{AWAY}")]
+        [format!(":alice!~alice@users.irc.test AWAY :{NOT_HERE}")]
     );
     assert_eq!(
         whois(&mut harness, bob),
         ["311", "319", "312", "301", "330", "317", "318"],
-        "no secure connection is reported: there is none"
+        "no secure connection is reported, as there is none"
     );
     harness.send(bob, "PRIVMSG #x :one");
     let answer = harness.request(bob, "PRIVMSG alice :two");
-    assert_eq!(answer, [format!(":irc.test 301 bob alice :{AWAY}")]);
+    assert_eq!(answer, [format!(":irc.test 301 bob alice :{NOT_HERE}")]);
     harness.send(bob, "MONITOR + alice");
-    assert_eq!(commands(&harness.received(bob)), ["730"], "it is online");
+    assert_eq!(commands(&harness.received(bob)), ["730"], "alice is online");
 
-    let (alice, _) = harness.try_admit(Harness::candidate(
-        "alice",
-        Some(identity("alice")),
-        "batch server-time",
-    ));
-    let received = harness.received(alice);
+    let (alice, received) = harness.connect("alice", "batch server-time");
     assert!(
         find(&received, "JOIN").ends_with(" JOIN #x")
             && find(&received, "353").ends_with(" :~alice bob")
@@ -79,20 +72,20 @@ fn the_user_stays_marked_as_away_and_gets_missed_messages() {
 }
 
 #[test]
-fn a_quit_message_is_delivered_although_the_user_stays() {
+fn the_away_message_survives_a_quit_and_a_restart() {
     let (mut harness, alice, bob) = together();
     harness.send(alice, "AWAY :on holiday");
     harness.clear_received();
     harness.send(alice, "QUIT :bye");
     assert!(harness.received(bob).is_empty(), "nothing has changed");
     assert!(harness.request(bob, "PRIVMSG alice :hi")[0].ends_with(" 301 bob alice :on holiday"));
-    let mut next = restart(&harness, settings());
+    let mut next = harness.restart(settings());
     let bob = next.user("bob", "");
     assert!(next.request(bob, "PRIVMSG alice :hi")[0].ends_with(" 301 bob alice :on holiday"));
 }
 
 #[test]
-fn each_chooses_for_itself_and_the_config_for_the_others() {
+fn each_user_may_choose_and_the_config_applies_to_the_others() {
     let mut harness = Harness::with(Settings {
         always_on: true,
         ..settings()
@@ -124,7 +117,7 @@ fn each_chooses_for_itself_and_the_config_for_the_others() {
     );
     assert!(harness.request(guest, "SET")[0].contains(" FAIL SET ACCOUNT_REQUIRED :"));
 
-    // The configuration no longer applies to those who follow it.
+    // The default is switched off, which ends the users who did not choose.
     let (carl, bob) = (harness.user("carl", ""), harness.user("bob", ""));
     harness.channel("#x", &[alice, carl, bob]);
     harness.disconnect(alice);
@@ -135,8 +128,9 @@ fn each_chooses_for_itself_and_the_config_for_the_others() {
         harness.received(bob),
         [":carl!~carl@users.irc.test QUIT :No longer always on"]
     );
-    assert!(is_here(&mut harness, bob));
-    let names: Vec<String> = restored(&harness.persisted)
+    assert!(is_present(&mut harness, bob));
+    let names: Vec<String> = harness
+        .snapshot()
         .presences
         .iter()
         .map(|presence| presence.name.to_string())
@@ -157,10 +151,10 @@ fn after_a_restart_the_user_is_in_its_channels() {
         harness.send(alice, line);
     }
     harness.send(bob, "MODE #y +v alice");
-    let at_work = harness.now;
+    let last_change = harness.now;
     harness.advance(60);
-    // The server is killed: no user has left.
-    let mut next = restart(&harness, settings());
+    // The server is killed, so that nobody disconnects first.
+    let mut next = harness.restart(settings());
     let bob = next.user("bob", "");
     next.channel("#x", &[bob]);
     next.channel("#y", &[bob]);
@@ -175,21 +169,15 @@ fn after_a_restart_the_user_is_in_its_channels() {
         START.as_second()
     )));
     next.send(bob, "PRIVMSG #x :hi");
-    let (alice, _) = next.try_admit(Harness::candidate(
-        "alice",
-        Some(identity("alice")),
-        "draft/chathistory",
-    ));
+    let alice = next.user("alice", "draft/chathistory");
     assert_eq!(
         find(&next.request(alice, "MODE alice"), "221"),
         ":irc.test 221 alice +i"
     );
     next.send(alice, "CHATHISTORY LATEST #y * 5");
-    let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else {
-        panic!()
-    };
     assert_eq!(
-        page.since, at_work,
+        latest_page_query(&next).since,
+        last_change,
         "messages before the restart are visible"
     );
 }
@@ -197,32 +185,27 @@ fn after_a_restart_the_user_is_in_its_channels() {
 #[test]
 fn banned_users_and_those_who_opted_out_are_not_restored() {
     let (harness, _, _) = together();
-    let snapshot = restored(&harness.persisted);
-    let mut next = Harness::restored(settings(), vec![ban(1, "alice", "spam")], snapshot);
+    let bans = vec![ban(1, "alice", "spam")];
+    let mut next = Harness::restored(settings(), bans, harness.snapshot());
     let bob = next.user("bob", "");
-    assert!(!is_here(&mut next, bob));
+    assert!(!is_present(&mut next, bob));
     assert!(
-        restored(&[&harness.persisted[..], &next.persisted[..]].concat())
+        snapshot(&[&harness.persisted[..], &next.persisted[..]].concat())
             .presences
             .is_empty(),
-        "and not later either"
+        "the user is not restored by the next restart either"
     );
     let (mut harness, alice, _) = together();
     harness.send(alice, "SET always-on off");
-    assert!(restored(&harness.persisted).presences.is_empty());
+    assert!(harness.snapshot().presences.is_empty());
 }
 
 #[test]
-fn operators_end_it_and_a_ban_ends_it_for_good() {
-    type Ending = fn(&mut Harness) -> Asked<Ended>;
+fn a_kick_a_ban_and_the_end_of_the_account_end_the_user() {
+    type Ending = fn(&mut Harness) -> ReplyKey<Ended>;
     let endings: [(Ending, &str); 3] = [
         (
-            |harness| {
-                harness.act(Kick {
-                    target: KickTarget::User(Nick::parse("alice").unwrap()),
-                    reason: "enough".to_owned(),
-                })
-            },
+            |harness| harness.act(kick("alice", "enough")),
             "Kicked: enough",
         ),
         (
@@ -230,12 +213,7 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
             "Banned",
         ),
         (
-            |harness| {
-                harness.act(EndAccount {
-                    account: identity("alice").id,
-                    reason: "deleted".to_owned(),
-                })
-            },
+            |harness| harness.act(end_account("alice", "deleted")),
             "deleted",
         ),
     ];
@@ -250,7 +228,7 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
             if connected {
                 assert!(
                     harness.answer(ticket).is_none(),
-                    "its connection is still open"
+                    "the connection is still open"
                 );
                 harness.disconnect(alice);
             }
@@ -262,47 +240,41 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
                 harness.received(bob),
                 [format!(":alice!~alice@users.irc.test QUIT :{quit_text}")]
             );
-            assert!(
-                restored(&harness.persisted).presences.is_empty() && !is_here(&mut harness, bob)
-            );
+            assert!(harness.snapshot().presences.is_empty() && !is_present(&mut harness, bob));
         }
     }
 }
 
 #[test]
-fn the_end_of_a_session_or_of_the_server_is_not_the_users() {
+fn the_user_outlives_the_end_of_a_session_and_of_the_server() {
     let (mut harness, alice, bob) = together();
-    let target = KickTarget::Session(Nick::parse("alice").unwrap(), alice);
+    let target = KickTarget::Session(nick("alice"), alice);
     harness.act(Kick {
         target,
         reason: "lost phone".to_owned(),
     });
     harness.disconnect(alice);
-    assert!(is_here(&mut harness, bob));
+    assert!(is_present(&mut harness, bob));
     let alice = harness.user("alice", "");
     harness.act(AddBan(ban(1, "192.0.2.1", "spam")));
     harness.disconnect(alice);
     harness.disconnect(bob);
-    let ticket = harness.act(EndAll {
+    harness.reply_to(EndAll {
         reason: "stop".to_owned(),
     });
-    assert!(harness.answer(ticket).is_some());
-    assert_eq!(restored(&harness.persisted).presences.len(), 1);
+    assert_eq!(harness.snapshot().presences.len(), 1);
 }
 
 #[test]
-fn operators_see_the_user_and_that_no_session_is_connected() {
+fn admins_see_the_user_without_a_session() {
     let (mut harness, alice, _) = together();
     harness.disconnect(alice);
-    let target = |target: &str| rookery_protocol::BanTarget::parse(target).unwrap();
-    for (ticket, expected) in [
-        (harness.act(ListUsers), 2),
-        (harness.act(FindCovered(target("alice"))), 1),
-        (harness.act(FindCovered(target("192.0.2.1"))), 1),
+    let target = |target: &str| BanTarget::parse(target).unwrap();
+    for (users, expected) in [
+        (harness.reply_to(ListUsers), 2),
+        (harness.reply_to(FindCovered(target("alice"))), 1),
+        (harness.reply_to(FindCovered(target("192.0.2.1"))), 1),
     ] {
-        let Some(users) = harness.answer(ticket) else {
-            panic!()
-        };
         assert_eq!(users.len(), expected);
         let alice: Vec<&UserView> = users
             .iter()
@@ -314,20 +286,13 @@ fn operators_see_the_user_and_that_no_session_is_connected() {
                 .all(|user| user.sessions.is_empty() && user.channels.len() == 1)
         );
     }
-    let ticket = harness.act(CloseChannel {
-        name: ChannelName::parse("#x").unwrap(),
-        reason: "over".to_owned(),
-    });
-    assert!(matches!(harness.answer(ticket), Some(Emptied { members }) if members.len() == 2));
-    assert!(
-        restored(&harness.persisted).presences[0]
-            .channels
-            .is_empty()
-    );
+    let Emptied { members } = harness.reply_to(close_channel("#x", "over"));
+    assert_eq!(members.len(), 2);
+    assert!(harness.snapshot().presences[0].channels.is_empty());
 }
 
 #[test]
-fn a_guest_that_signs_in_joins_the_user_that_stayed() {
+fn a_guest_that_signs_in_joins_the_always_on_user() {
     let (mut harness, alice, bob) = together();
     harness.disconnect(alice);
     let guest = harness.guest("gus", "");
@@ -346,7 +311,7 @@ fn a_guest_that_signs_in_joins_the_user_that_stayed() {
             .iter()
             .any(|line| line.ends_with(" JOIN #x"))
     );
-    // The end of one device's session leaves no channel.
+    // The end of one session makes the user leave no channel.
     let other = harness.user("alice", "");
     harness.disconnect(guest);
     assert!(harness.received(bob).is_empty());
@@ -363,13 +328,13 @@ fn a_reload_that_enables_always_on_applies_to_present_users() {
         ..settings()
     };
     harness.event(Event::Reload(Box::new(always_on.clone())));
-    let mut next = restart(&harness, always_on);
+    let mut next = harness.restart(always_on);
     let bob = next.user("bob", "");
-    assert!(is_here(&mut next, bob));
+    assert!(is_present(&mut next, bob));
 }
 
 #[test]
-fn where_nicks_are_no_longer_free_a_user_is_restored_under_its_account_name() {
+fn without_free_nicks_a_user_is_restored_under_its_account_name() {
     let free = Settings {
         free_nicks: true,
         always_on: true,
@@ -389,7 +354,7 @@ fn where_nicks_are_no_longer_free_a_user_is_restored_under_its_account_name() {
             "alice",
         ),
     ] {
-        let mut next = restart(&harness, settings);
+        let mut next = harness.restart(settings);
         let bob = next.user("bob", "");
         assert!(find(&next.request(bob, &format!("WHOIS {nick}")), "311").contains(nick));
     }
@@ -398,26 +363,22 @@ fn where_nicks_are_no_longer_free_a_user_is_restored_under_its_account_name() {
 #[test]
 fn after_a_restart_a_renamed_channel_discloses_no_history_of_its_name() {
     let mut harness = Harness::new();
-    let (alice, others, maker) = (
+    let (alice, outsider, creator) = (
         harness.user("alice", ""),
         harness.guest("gus", ""),
         harness.guest("mia", ""),
     );
     harness.send(alice, "SET always-on on");
-    harness.channel("#ours", &[maker, alice]);
+    harness.channel("#ours", &[creator, alice]);
     harness.advance(60);
-    harness.channel("#theirs", &[others]);
-    harness.send(others, "PRIVMSG #theirs :among us");
-    harness.send(others, "PART #theirs");
+    harness.channel("#theirs", &[outsider]);
+    harness.send(outsider, "PRIVMSG #theirs :among us");
+    harness.send(outsider, "PART #theirs");
     harness.advance(60);
-    harness.send(maker, "RENAME #ours #theirs");
+    harness.send(creator, "RENAME #ours #theirs");
     let renamed_at = harness.now;
-    let mut next = restart(&harness, settings());
-    let candidate = Harness::candidate("alice", Some(identity("alice")), "draft/chathistory");
-    let (alice, _) = next.try_admit(candidate);
+    let mut next = harness.restart(settings());
+    let alice = next.user("alice", "draft/chathistory");
     next.send(alice, "CHATHISTORY LATEST #theirs * 10");
-    let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else {
-        panic!("no page")
-    };
-    assert_eq!(page.since, renamed_at);
+    assert_eq!(latest_page_query(&next).since, renamed_at);
 }

@@ -5,27 +5,23 @@ use crate::event::SessionId;
 use crate::request::{Busy, FindBusiest};
 
 fn busy(harness: &mut Harness, most: usize, sessions: &[SessionId]) -> Busy {
-    let ticket = harness.act(FindBusiest {
-        most,
-        sessions: sessions.to_vec(),
-    });
-    match harness.answer(ticket) {
-        Some(busy) => *busy,
-        other => panic!("{other:?}"),
-    }
+    let sessions = sessions.to_vec();
+    *harness.reply_to(FindBusiest { most, sessions })
 }
 
+/// Returns the name, members and messages of each of the busiest channels.
 fn channels(busy: &Busy) -> Vec<String> {
     busy.busiest_channels
         .iter()
-        .map(|it| format!("{} {} {}", it.name, it.members, it.messages))
+        .map(|channel| format!("{} {} {}", channel.name, channel.members, channel.messages))
         .collect()
 }
 
+/// Returns the nick, sessions and messages of each of the busiest users.
 fn users(busy: &Busy) -> Vec<String> {
     busy.busiest_users
         .iter()
-        .map(|it| format!("{} {} {}", it.nick, it.sessions, it.messages))
+        .map(|user| format!("{} {} {}", user.nick, user.sessions, user.messages))
         .collect()
 }
 
@@ -47,8 +43,8 @@ fn a_message_counts_for_its_sender_and_its_channel_for_a_minute() {
         harness.send(bob, "PRIVMSG #two :hello");
     }
     harness.send(alice, "NOTICE #one :hello");
-    harness.send(alice, "PRIVMSG gast :in private");
-    harness.send(guest, "PRIVMSG #one,#two :I am no member of the first");
+    harness.send(alice, "PRIVMSG gast :direct");
+    harness.send(guest, "PRIVMSG #one,#two :not a member of #one");
     // None of these counts as a message.
     for line in [
         "PING x",
@@ -71,7 +67,7 @@ fn a_message_counts_for_its_sender_and_its_channel_for_a_minute() {
     assert_eq!(
         (channels(&now).len(), users(&now).len()),
         (1, 1),
-        "as many as requested"
+        "no more than requested"
     );
 
     harness.advance(70);
@@ -110,7 +106,7 @@ fn sessions_are_listed_with_their_owners_until_they_end() {
     let owners: Vec<_> = now
         .owners
         .iter()
-        .map(|it| (it.session, it.nick.as_str(), it.account.is_some()))
+        .map(|owner| (owner.session, owner.nick.as_str(), owner.account.is_some()))
         .collect();
     assert_eq!(
         owners,

@@ -1,10 +1,6 @@
 //! `JOIN`, `PART`, `TOPIC`, `KICK` and `INVITE`.
 
-use rookery_protocol::ChannelName;
-
 use super::harness::*;
-use crate::event::Settings;
-use crate::request::{Count, Counts};
 
 #[test]
 fn joining_is_announced_and_lists_the_members() {
@@ -48,11 +44,7 @@ fn join_zero_leaves_all_channels_and_empty_ones_are_removed() {
     let a = harness.guest("gus", "");
     harness.send(a, "JOIN #a,#b");
     assert_eq!(commands(&harness.request(a, "JOIN 0")), ["PART", "PART"]);
-    let count = harness.act(Count);
-    assert!(matches!(
-        harness.answer(count),
-        Some(Counts { channels: 0, .. })
-    ));
+    assert_eq!(harness.counts().channels, 0);
 }
 
 #[test]
@@ -95,22 +87,22 @@ fn join_is_refused_by_the_modes_of_the_channel() {
         harness.request(bob, "NAMES #k").join(" ").contains("bob"),
         "the second key is for the second channel"
     );
-    for (channel, opened) in [
+    for (channel, exemption) in [
         ("#i", "MODE #i +I bob!*@*"),
         ("#l", "MODE #l +l 2"),
         ("#b", "MODE #b +e bob!*@*"),
     ] {
-        harness.send(op, opened);
+        harness.send(op, exemption);
         assert_eq!(
             commands(&harness.request(bob, &format!("JOIN {channel}")))[0],
             "JOIN",
-            "{opened}"
+            "{exemption}"
         );
     }
 }
 
 #[test]
-fn an_invitation_admits_once() {
+fn an_invitation_is_valid_for_one_join() {
     let mut harness = Harness::new();
     let (op, ally, bob) = (
         harness.user("op", ""),
@@ -127,7 +119,7 @@ fn an_invitation_admits_once() {
     assert_eq!(
         commands(&harness.request(bob, "JOIN #x")),
         ["471"],
-        "only an operator's invitation is valid"
+        "a member's invitation does not lift the limit"
     );
     harness.send(op, "MODE #x +ib bob");
     harness.clear_received();
@@ -236,12 +228,12 @@ fn topics_are_shown_set_and_cleared() {
     let received = harness.request(b, &format!("TOPIC #x :{long}"));
     assert!(
         received[0].ends_with(&format!(" :{}", "\u{e4}".repeat(153))),
-        "TOPICLEN, whole characters"
+        "cut to TOPICLEN, between characters"
     );
 }
 
 #[test]
-fn a_stranger_neither_sees_nor_sets_the_topic_of_a_secret_channel() {
+fn only_members_see_and_set_the_topic_of_a_secret_channel() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
     harness.channel("#x", &[a]);
@@ -309,7 +301,7 @@ fn an_away_user_that_joins_is_seen_as_away() {
 }
 
 #[test]
-fn bad_names_are_answered() {
+fn invalid_channel_names_are_refused() {
     let mut harness = Harness::new();
     let a = harness.user("alice", "");
     assert_eq!(commands(&harness.request(a, "JOIN lobby")), ["403"]);
@@ -331,7 +323,7 @@ fn renaming_a_channel_changes_nothing_else() {
     let plain = harness.user("plain", "");
     harness.channel("#bar", &[op, old, plain]);
     harness.send(op, "MODE #bar +k key");
-    harness.send(op, "TOPIC #bar :What for");
+    harness.send(op, "TOPIC #bar :Purpose");
     harness.clear_received();
     harness.send(op, "RENAME #BAR #qux :better");
     let renamed = [":op!~op@users.irc.test RENAME #bar #qux :better"];
@@ -346,7 +338,7 @@ fn renaming_a_channel_changes_nothing_else() {
     assert_eq!(commands(&received[2..]), ["332", "333", "353", "366"]);
     assert!(
         received.iter().any(|line| line.contains("~op")),
-        "the founder stays founder: {received:?}"
+        "the founder is still the founder: {received:?}"
     );
     assert!(harness.request(op, "MODE #qux")[0].contains("key"));
     assert_eq!(commands(&harness.request(plain, "MODE #bar")), ["403"]);
@@ -354,16 +346,13 @@ fn renaming_a_channel_changes_nothing_else() {
     assert_eq!(
         commands(&harness.request(plain, "JOIN #bar"))[0],
         "JOIN",
-        "the old name is free"
+        "the old name is available"
     );
 }
 
 #[test]
-fn a_channel_gets_no_name_that_it_may_not_have() {
-    let mut harness = Harness::with(Settings {
-        lobby: vec![ChannelName::parse("#hall").unwrap()],
-        ..settings()
-    });
+fn invalid_renames_are_refused() {
+    let mut harness = Harness::with(settings_with_lobby("#hall"));
     let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
     harness.channel("#a,#b", &[op]);
     harness.channel("#a", &[b]);
@@ -371,7 +360,7 @@ fn a_channel_gets_no_name_that_it_may_not_have() {
     assert_eq!(commands(&harness.request(b, "RENAME #b #c")), ["442"]);
     assert_eq!(commands(&harness.request(b, "RENAME #none #c")), ["403"]);
     assert_eq!(commands(&harness.request(op, "RENAME #a")), ["461"]);
-    let fail = |received: Vec<String>| {
+    let failure = |received: Vec<String>| {
         received[0]
             .split(' ')
             .skip(3)
@@ -380,15 +369,15 @@ fn a_channel_gets_no_name_that_it_may_not_have() {
             .join(" ")
     };
     assert_eq!(
-        fail(harness.request(op, "RENAME #a #B")),
+        failure(harness.request(op, "RENAME #a #B")),
         "CHANNEL_NAME_IN_USE #a #B"
     );
     assert_eq!(
-        fail(harness.request(op, "RENAME #a #hall")),
+        failure(harness.request(op, "RENAME #a #hall")),
         "CHANNEL_NAME_IN_USE #a #hall"
     );
     assert_eq!(
-        fail(harness.request(op, "RENAME #a b")),
+        failure(harness.request(op, "RENAME #a b")),
         "CANNOT_RENAME #a b"
     );
     assert!(

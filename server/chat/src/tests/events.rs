@@ -1,31 +1,27 @@
-//! The events that operators receive.
+//! The live events that admins receive.
 
 use std::borrow::Cow;
 
 use rookery_control_api::{DisconnectReason, ServerEvent};
-use rookery_protocol::Nick;
 
 use super::harness::*;
 use crate::event::{Disconnect, Event};
-use crate::request::{AddBan, CloseChannel, EndAccount, EndAll, Kick, KickTarget};
-use rookery_record::AccountId;
+use crate::request::{AddBan, EndAll};
 
-/// Returns why users disconnected, in order.
-fn why(harness: &mut Harness) -> Vec<(String, DisconnectReason)> {
-    let reason = |what| match what {
-        ServerEvent::UserDisconnected {
-            nick, reason: why, ..
-        } => Some((nick, why)),
+/// Returns the users that have disconnected, in order, each with its reason.
+fn disconnects(harness: &mut Harness) -> Vec<(String, DisconnectReason)> {
+    let disconnect = |event| match event {
+        ServerEvent::UserDisconnected { nick, reason, .. } => Some((nick, reason)),
         _ => None,
     };
     std::mem::take(&mut harness.events)
         .into_iter()
-        .filter_map(reason)
+        .filter_map(disconnect)
         .collect()
 }
 
 #[test]
-fn a_user_connects_and_disconnects_once_whatever_the_number_of_sessions() {
+fn a_user_with_two_sessions_connects_and_disconnects_once() {
     let mut harness = Harness::new();
     let first = harness.user("alice", "");
     let connected = ServerEvent::UserConnected {
@@ -38,15 +34,12 @@ fn a_user_connects_and_disconnects_once_whatever_the_number_of_sessions() {
     harness.disconnect(first);
     assert_eq!(harness.events, []);
     harness.disconnect(second);
-    let disconnected = |why| ServerEvent::UserDisconnected {
+    let disconnected = ServerEvent::UserDisconnected {
         nick: "alice".to_owned(),
         account: Some("alice".to_owned()),
-        reason: why,
+        reason: DisconnectReason::ConnectionLost,
     };
-    assert_eq!(
-        harness.events,
-        [disconnected(DisconnectReason::ConnectionLost)]
-    );
+    assert_eq!(harness.events, [disconnected]);
 }
 
 #[test]
@@ -69,26 +62,19 @@ fn the_reason_of_a_disconnect_is_reported() {
     let quitter = harness.user("alice", "");
     harness.send(quitter, "QUIT :SendQ exceeded");
     harness.user("alice", "");
-    harness.act(Kick {
-        target: KickTarget::User(Nick::parse("alice").unwrap()),
-        reason: "loud".to_owned(),
-    });
+    harness.act(kick("alice", "loud"));
     harness.user("bob", "");
     harness.act(AddBan(ban(1, "bob", "spam")));
     harness.user("carl", "");
-    harness.act(EndAccount {
-        account: identity("carl").id,
-        reason: "moved".to_owned(),
-    });
-    assert_ne!(identity("carl").id, AccountId(0));
+    harness.act(end_account("carl", "moved"));
     harness.user("dora", "");
     harness.act(EndAll {
         reason: "over".to_owned(),
     });
-    let reasons = why(&mut harness);
-    let reasons: Vec<_> = reasons
+    let disconnects = disconnects(&mut harness);
+    let reasons: Vec<_> = disconnects
         .iter()
-        .map(|(nick, why)| (nick.as_str(), *why))
+        .map(|(nick, reason)| (nick.as_str(), *reason))
         .collect();
     assert_eq!(
         reasons,
@@ -119,7 +105,7 @@ fn a_guest_who_signs_in_is_renamed_or_joins_its_accounts_user() {
     harness.events.clear();
     harness.sign_in(guest, identity("alice"));
     assert_eq!(
-        why(&mut harness),
+        disconnects(&mut harness),
         [("hal".to_owned(), DisconnectReason::SignedIn)]
     );
 }
@@ -131,11 +117,11 @@ fn channels_are_reported_when_created_and_removed() {
     let hal = harness.guest("hal", "");
     harness.events.clear();
     harness.channel("#a", &[gus, hal]);
-    let made = |by: &str| ServerEvent::ChannelCreated {
+    let created = |by: &str| ServerEvent::ChannelCreated {
         channel: "#a".to_owned(),
         by: by.to_owned(),
     };
-    assert_eq!(std::mem::take(&mut harness.events), [made("gus")]);
+    assert_eq!(std::mem::take(&mut harness.events), [created("gus")]);
     harness.send(gus, "PRIVMSG #a :a secret");
     harness.send(gus, "PART #a :a secret");
     assert_eq!(harness.events, []);
@@ -149,13 +135,9 @@ fn channels_are_reported_when_created_and_removed() {
     let alice = harness.user("alice", "");
     harness.events.clear();
     harness.channel("#a", &[alice]);
-    assert_eq!(std::mem::take(&mut harness.events), [made("alice")]);
+    assert_eq!(std::mem::take(&mut harness.events), [created("alice")]);
     harness.send(alice, "PART #a");
     assert_eq!(harness.events, []);
-    let name = rookery_protocol::ChannelName::parse("#a").unwrap();
-    harness.act(CloseChannel {
-        name,
-        reason: "over".to_owned(),
-    });
+    harness.act(close_channel("#a", "over"));
     assert_eq!(harness.events, [removed]);
 }

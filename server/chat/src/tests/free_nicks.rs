@@ -1,13 +1,14 @@
 //! `accounts.free_nicks`: nicks that differ from the account's name.
 
-use rookery_protocol::{AccountName, Nick};
+use rookery_protocol::AccountName;
 
 use super::harness::*;
-use crate::event::{Found, HistoryQuery, SessionId, Settings};
-use crate::request::{AddBan, Admission, Ended, Kick, KickTarget};
+use crate::event::{Found, HistoryQuery, Identity, SessionId, Settings};
+use crate::request::{AddBan, Admission, Ended};
 use rookery_record::{HistoryTarget, Party, Place};
 
-fn free() -> Harness {
+/// Returns a chat with free nicks.
+fn free_nicks() -> Harness {
     Harness::with(Settings {
         free_nicks: true,
         ..settings()
@@ -16,23 +17,17 @@ fn free() -> Harness {
 
 /// Admits a session of an account under another nick, and discards what it receives.
 fn user(harness: &mut Harness, account: &str, nick: &str, capabilities: &str) -> SessionId {
-    let (session, answer) = harness.try_admit(Harness::candidate(
-        nick,
-        Some(identity(account)),
-        capabilities,
-    ));
-    assert!(matches!(answer, Admission::Admitted), "{answer:?}");
-    harness.received(session);
-    session
+    let candidate = Harness::candidate(nick, Some(identity(account)), capabilities);
+    harness.admit(candidate).0
 }
 
 fn party(account: &str) -> Party {
-    Party::Account(Nick::parse(account).unwrap())
+    Party::Account(nick(account))
 }
 
 #[test]
-fn signing_in_keeps_the_chosen_nick_and_sets_the_account() {
-    let mut harness = free();
+fn a_user_may_sign_in_under_another_nick() {
+    let mut harness = free_nicks();
     let bob = user(&mut harness, "bob", "bobby", "account-tag extended-join");
     let alice = user(&mut harness, "alice", "rook", "");
     harness.send(bob, "JOIN #x");
@@ -71,7 +66,7 @@ fn signing_in_keeps_the_chosen_nick_and_sets_the_account() {
 
 #[test]
 fn all_sessions_of_an_account_share_one_nick() {
-    let mut harness = free();
+    let mut harness = free_nicks();
     let bob = user(&mut harness, "bob", "bob", "");
     let desk = user(&mut harness, "alice", "rook", "");
     harness.channel("#x", &[bob, desk]);
@@ -91,8 +86,8 @@ fn all_sessions_of_an_account_share_one_nick() {
 }
 
 #[test]
-fn a_guest_that_signs_in_keeps_its_nick_where_nicks_are_free() {
-    let mut harness = free();
+fn a_guest_that_signs_in_is_not_renamed() {
+    let mut harness = free_nicks();
     let bob = user(&mut harness, "bob", "bob", "account-notify");
     let guest = harness.guest("rook", "");
     harness.channel("#x", &[bob, guest]);
@@ -107,10 +102,10 @@ fn a_guest_that_signs_in_keeps_its_nick_where_nicks_are_free() {
 }
 
 #[test]
-fn the_owner_of_a_name_displaces_another_user() {
-    let mut harness = free();
+fn the_owner_of_an_account_name_displaces_its_user() {
+    let mut harness = free_nicks();
     let bob = user(&mut harness, "bob", "bob", "");
-    // Chosen before there was an account with this name.
+    // The guest looks like alice, who connects later.
     let guest = harness.guest("a1ice", "");
     let carol = user(&mut harness, "carol", "dave", "");
     harness.channel("#x", &[bob, guest, carol]);
@@ -128,8 +123,8 @@ fn the_owner_of_a_name_displaces_another_user() {
 }
 
 #[test]
-fn a_nick_in_use_is_refused_to_accounts_too_and_no_user_is_renamed() {
-    let mut harness = free();
+fn an_account_cannot_connect_under_a_nick_in_use() {
+    let mut harness = free_nicks();
     let guest = harness.guest("alice", "");
     user(&mut harness, "bob", "rook", "");
     let (_, answer) = harness.try_admit(Harness::candidate("r00k", Some(identity("alice")), ""));
@@ -138,8 +133,8 @@ fn a_nick_in_use_is_refused_to_accounts_too_and_no_user_is_renamed() {
 }
 
 #[test]
-fn conversations_are_those_of_the_accounts_and_shown_by_present_nicks() {
-    let mut harness = free();
+fn direct_messages_are_stored_by_account_and_read_by_current_nick() {
+    let mut harness = free_nicks();
     let alice = user(&mut harness, "alice", "rook", "draft/chathistory batch");
     let bob = user(&mut harness, "bob", "crow", "");
     harness.send(bob, "PRIVMSG rook :hi");
@@ -190,31 +185,26 @@ fn conversations_are_those_of_the_accounts_and_shown_by_present_nicks() {
 }
 
 #[test]
-fn operators_reach_a_user_by_nick_and_by_account() {
+fn admins_address_a_user_by_nick_or_by_account() {
     for name in ["rook", "alice"] {
-        let mut harness = free();
+        let mut harness = free_nicks();
         let alice = user(&mut harness, "alice", "rook", "");
-        let target = KickTarget::User(Nick::parse(name).unwrap());
-        let act = Kick {
-            target,
-            reason: "enough".to_owned(),
-        };
-        let ticket = harness.act(act);
+        let ticket = harness.act(kick(name, "enough"));
         harness.disconnect(alice);
         assert!(
             matches!(harness.answer(ticket), Some(Ended { sessions: 1, .. })),
             "{name}"
         );
     }
-    let mut harness = free();
+    let mut harness = free_nicks();
     let alice = user(&mut harness, "alice", "rook", "");
     harness.act(AddBan(ban(1, "alice", "spam")));
-    assert_eq!(harness.ended[0].0, alice, "bans go by the account");
+    assert_eq!(harness.ended[0].0, alice, "a ban names the account");
 }
 
 #[test]
 fn a_session_can_change_to_another_account() {
-    let mut harness = free();
+    let mut harness = free_nicks();
     let bob = user(&mut harness, "bob", "bob", "account-notify");
     let alice = user(&mut harness, "alice", "rook", "");
     harness.channel("#x", &[bob, alice]);
@@ -226,12 +216,9 @@ fn a_session_can_change_to_another_account() {
         harness.received(bob),
         [":rook!~rook@users.irc.test ACCOUNT carol"]
     );
-    assert!(
-        harness.received(alice).is_empty(),
-        "nothing else is sent to it"
-    );
+    assert!(harness.received(alice).is_empty(), "it receives nothing");
 
-    // The name of an account is reserved for its owner.
+    // The new account may not have the nick that is the name of the old one.
     let dave = user(&mut harness, "dave", "dave", "");
     harness.channel("#x", &[dave]);
     harness.sign_in(dave, identity("erin"));
@@ -243,7 +230,7 @@ fn a_session_can_change_to_another_account() {
 
 #[test]
 fn a_session_that_changes_account_does_not_affect_the_others() {
-    let mut harness = free();
+    let mut harness = free_nicks();
     let bob = user(&mut harness, "bob", "bob", "");
     let desk = user(&mut harness, "alice", "rook", "");
     let phone = user(&mut harness, "alice", "rook", "");
@@ -262,7 +249,7 @@ fn a_session_that_changes_account_does_not_affect_the_others() {
         find(&harness.request(bob, "WHOIS rook"), "330"),
         ":irc.test 330 bob rook alice :is logged in as"
     );
-    // The same for a connected user.
+    // The session may also join another user that is connected.
     assert!(matches!(
         harness.sign_in(phone, identity("bob")),
         Admission::Admitted
@@ -272,9 +259,9 @@ fn a_session_that_changes_account_does_not_affect_the_others() {
 
 #[test]
 fn a_new_email_applies_at_once() {
-    let mut harness = free();
+    let mut harness = free_nicks();
     let alice = user(&mut harness, "alice", "rook", "");
-    let changed = crate::event::Identity {
+    let changed = Identity {
         email: "new@example.org".parse().ok(),
         ..identity("alice")
     };

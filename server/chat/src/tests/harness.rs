@@ -1,5 +1,10 @@
-//! The test harness: a chat without an engine. It admits users, sends lines, records what each
+//! The test harness: the core without an engine. It admits users, sends lines, records what each
 //! session receives, and stands in for the store and the history reader.
+
+mod history_reader;
+mod snapshot;
+
+pub use snapshot::snapshot;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -14,29 +19,29 @@ use rookery_protocol::{
 
 use crate::Chat;
 use crate::event::{
-    Candidate, Delivery, Disconnect, Event, Fetch, Found, HistoryQuery, Identity, LineFault,
-    Output, SessionId, Settings,
+    Candidate, Delivery, Disconnect, Event, Fetch, Identity, LineFault, Output, SessionId, Settings,
 };
-use crate::request::{Admission, Request};
+use crate::request::{
+    Admission, CloseChannel, Count, Counts, EndAccount, Kick, KickTarget, Request,
+};
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::away::AwayState;
 use crate::state::bans::Bans;
 use crate::ticket::{Answer, Reply, Ticket};
 use rookery_record::{
-    AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry, Place,
-    Reading,
+    AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry,
 };
 
 /// The time at which every test begins.
 pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-/// Returns the capabilities with these names, separated by spaces.
-pub fn set(names: &str) -> Capabilities {
-    let mut set = Capabilities::NONE;
+/// Parses the names of capabilities, separated by spaces.
+fn parse_capabilities(names: &str) -> Capabilities {
+    let mut capabilities = Capabilities::NONE;
     for name in names.split_whitespace() {
-        set.insert(Capability::from_name(name).unwrap());
+        capabilities.insert(Capability::from_name(name).unwrap());
     }
-    set
+    capabilities
 }
 
 pub fn settings() -> Settings {
@@ -63,6 +68,19 @@ pub fn settings() -> Settings {
     }
 }
 
+/// Returns the settings of a chat with this lobby.
+pub fn settings_with_lobby(lobby: &str) -> Settings {
+    Settings {
+        lobby: vec![lobby.parse().unwrap()],
+        ..settings()
+    }
+}
+
+pub fn nick(nick: &str) -> Nick {
+    Nick::parse(nick).unwrap()
+}
+
+/// Returns the identity of the account of this name, which was authenticated at [`START`].
 pub fn identity(name: &str) -> Identity {
     let id = name.bytes().fold(0, |sum: i64, byte| {
         sum.wrapping_mul(31).wrapping_add(i64::from(byte))
@@ -88,31 +106,64 @@ pub fn ban(id: i64, target: &str, reason: &str) -> Ban {
     }
 }
 
-/// Identifies the reply to a request of type `T`.
-pub struct Asked<T>(u64, PhantomData<fn() -> T>);
+pub fn kick(name: &str, reason: &str) -> Kick {
+    Kick {
+        target: KickTarget::User(nick(name)),
+        reason: reason.to_owned(),
+    }
+}
 
-impl<T> Clone for Asked<T> {
+/// Returns the request to end the sessions of the account of this name.
+pub fn end_account(name: &str, reason: &str) -> EndAccount {
+    EndAccount {
+        account: identity(name).id,
+        reason: reason.to_owned(),
+    }
+}
+
+pub fn close_channel(name: &str, reason: &str) -> CloseChannel {
+    CloseChannel {
+        name: name.parse().unwrap(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// Returns the candidate with another address.
+pub fn at_address(address: &str, candidate: Candidate) -> Candidate {
+    Candidate {
+        address: SocketAddr::new(address.parse().unwrap(), 50_000),
+        ..candidate
+    }
+}
+
+/// The key of a reply of type `T`, for [`Harness::answer`].
+pub struct ReplyKey<T>(u64, PhantomData<fn() -> T>);
+
+impl<T> Clone for ReplyKey<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Asked<T> {}
+impl<T> Copy for ReplyKey<T> {}
 
 pub struct Harness {
     pub chat: Chat,
     pub now: Timestamp,
     /// Whether the store accepts messages.
     pub store_works: bool,
+    /// The stored messages and events.
     pub entries: Vec<HistoryEntry>,
     pub persisted: Vec<Change>,
     /// The latest policy that the core has published.
     pub policy: Arc<AdmissionPolicy>,
     received: BTreeMap<SessionId, Vec<String>>,
+    /// The sessions that the core has ended, with the last line of each.
     pub ended: Vec<(SessionId, String)>,
-    pub answers: Vec<Answer>,
+    /// The replies that no test has read yet.
+    answers: Vec<Answer>,
     pub events: Vec<ServerEvent>,
-    /// The history queries that wait for an answer.
+    /// The pending history queries.
     pub fetches: Vec<Fetch>,
     last_session: u64,
     last_ticket: u64,
@@ -131,10 +182,10 @@ impl Harness {
         Self::restored(settings, bans, ChatSnapshot::default())
     }
 
-    /// Creates a chat as after a restart.
-    pub fn restored(settings: Settings, bans: Vec<Ban>, restored: ChatSnapshot) -> Self {
+    /// Creates a chat as the server does at its start.
+    pub fn restored(settings: Settings, bans: Vec<Ban>, snapshot: ChatSnapshot) -> Self {
         let bans = Bans::new(bans, settings.email_aliases.clone());
-        let gate = Arc::new(AdmissionPolicy {
+        let policy = Arc::new(AdmissionPolicy {
             bans,
             maintenance: None,
         });
@@ -142,12 +193,12 @@ impl Harness {
             chat: Chat::new(
                 settings,
                 "run".to_owned(),
-                Arc::clone(&gate),
-                restored,
+                Arc::clone(&policy),
+                snapshot,
                 START,
             ),
             now: START,
-            policy: gate,
+            policy,
             store_works: true,
             entries: Vec::new(),
             persisted: Vec::new(),
@@ -184,7 +235,7 @@ impl Harness {
                     }
                 }
                 Output::Persist(change) => self.persisted.push(*change),
-                Output::AdmissionPolicy(gate) => self.policy = gate,
+                Output::AdmissionPolicy(policy) => self.policy = policy,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer(answer) => self.answers.push(answer),
                 Output::Happened(event) => self.events.push(event.what),
@@ -207,11 +258,11 @@ impl Harness {
     }
 
     /// Returns a new ticket and the key of its reply.
-    pub fn ticket<T: Reply>(&mut self) -> (Ticket<T>, Asked<T>) {
+    pub fn ticket<T: Reply>(&mut self) -> (Ticket<T>, ReplyKey<T>) {
         self.last_ticket += 1;
         (
             Ticket::new(self.last_ticket),
-            Asked(self.last_ticket, PhantomData),
+            ReplyKey(self.last_ticket, PhantomData),
         )
     }
 
@@ -221,46 +272,50 @@ impl Harness {
             username: nick.to_lowercase(),
             realname: format!("Real {nick}"),
             identity,
-            capabilities: set(capabilities),
+            capabilities: parse_capabilities(capabilities),
             away_state: AwayState::Here,
             address: SocketAddr::from(([192, 0, 2, 1], 50_000)),
             tls: "TLSv1.3".to_owned(),
         }
     }
 
-    /// Requests admission. Returns the session and the answer.
+    /// Requests admission. Returns the session and the reply.
     pub fn try_admit(&mut self, candidate: Candidate) -> (SessionId, Admission) {
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        let (ticket, asked) = self.ticket();
+        let (ticket, key) = self.ticket();
         self.event(Event::Admit {
             ticket,
             session,
             candidate: Box::new(candidate),
         });
-        (session, self.answer(asked).unwrap())
+        (session, self.answer(key).unwrap())
+    }
+
+    /// Admits a session of an account. Returns what it receives on admission.
+    pub fn connect(&mut self, name: &str, capabilities: &str) -> (SessionId, Vec<String>) {
+        self.admit(Self::candidate(name, Some(identity(name)), capabilities))
     }
 
     /// Admits a session of an account, and discards what it receives on admission.
     pub fn user(&mut self, name: &str, capabilities: &str) -> SessionId {
-        let candidate = Self::candidate(name, Some(identity(name)), capabilities);
-        self.admit(candidate)
+        self.connect(name, capabilities).0
     }
 
     /// Admits a guest, and discards what it receives on admission.
     pub fn guest(&mut self, nick: &str, capabilities: &str) -> SessionId {
-        let candidate = Self::candidate(nick, None, capabilities);
-        self.admit(candidate)
+        self.admit(Self::candidate(nick, None, capabilities)).0
     }
 
-    fn admit(&mut self, candidate: Candidate) -> SessionId {
+    /// Admits a session. Returns what it receives on admission.
+    pub fn admit(&mut self, candidate: Candidate) -> (SessionId, Vec<String>) {
         let (session, answer) = self.try_admit(candidate);
         assert!(matches!(answer, Admission::Admitted), "{answer:?}");
-        self.received(session);
-        session
+        (session, self.received(session))
     }
 
-    /// Has the sessions join a channel, the first as its operator, and discards what they receive.
+    /// Sends `JOIN` from each session, and discards what all sessions receive. The first to join a
+    /// new channel is its operator.
     pub fn channel(&mut self, channel: &str, sessions: &[SessionId]) {
         for &session in sessions {
             self.send(session, &format!("JOIN {channel}"));
@@ -273,73 +328,20 @@ impl Harness {
         self.event(Event::Command { session, message });
     }
 
+    /// Sends a line. Returns the outputs of the core, and applies none of them.
+    pub fn outputs_of(&mut self, session: SessionId, line: &str) -> Vec<Output> {
+        let message = Message::parse(line).unwrap();
+        let mut outputs = Vec::new();
+        let event = Event::Command { session, message };
+        self.chat.handle(self.now, event, &mut outputs);
+        outputs
+    }
+
     /// Sends a line. Returns what the sender receives.
     pub fn request(&mut self, session: SessionId, line: &str) -> Vec<String> {
         self.received(session);
         self.send(session, line);
         self.received(session)
-    }
-
-    /// Answers the one history query that waits.
-    pub fn answer_fetch(&mut self, found: Found) {
-        let fetch = self.fetches.pop().unwrap();
-        assert!(self.fetches.is_empty());
-        self.event(Event::Fetched {
-            fetch: Box::new(fetch),
-            found,
-        });
-    }
-
-    /// Answers all waiting queries for several places, as the history reader would.
-    pub fn answer_all_fetches(&mut self) {
-        for fetch in std::mem::take(&mut self.fetches) {
-            let HistoryQuery::Several(query) = &fetch.query else {
-                panic!("{fetch:?}")
-            };
-            let mut readings = query.readings.clone();
-            let others = self.entries.iter().filter_map(|entry| match &entry.place {
-                Place::Direct { from, to } if Some(from.nick()) == query.account.as_ref() => {
-                    Some(to.nick())
-                }
-                Place::Direct { from, to } if Some(to.nick()) == query.account.as_ref() => {
-                    Some(from.nick())
-                }
-                _ => None,
-            });
-            let others: std::collections::BTreeSet<&Nick> = others.collect();
-            readings.extend(others.into_iter().map(|other| {
-                let mut places = Place::conversation(
-                    query.account.as_ref().unwrap(),
-                    other.clone(),
-                    other.clone(),
-                );
-                places.extend(places.clone().into_iter().map(|place| match place {
-                    Place::Direct { from, to } => Place::Direct { from: to, to: from },
-                    place @ Place::Channel(_) => place,
-                }));
-                Reading {
-                    name: other.to_string(),
-                    places,
-                    since: Timestamp::MIN,
-                }
-            }));
-            let found = readings.into_iter().filter_map(|reading| {
-                let mut entries: Vec<HistoryEntry> = self
-                    .entries
-                    .iter()
-                    .filter(|entry| reading.places.contains(&entry.place) && query.after < entry.at)
-                    .filter(|entry| entry.at < query.before && !entry.is_event())
-                    .cloned()
-                    .collect();
-                entries.drain(..entries.len().saturating_sub(query.limit));
-                (!entries.is_empty()).then_some((reading.name, entries))
-            });
-            let found = Found::Several(found.collect());
-            self.event(Event::Fetched {
-                fetch: Box::new(fetch),
-                found,
-            });
-        }
     }
 
     pub fn bad_line(&mut self, session: SessionId, fault: LineFault) -> Vec<String> {
@@ -364,35 +366,51 @@ impl Harness {
         });
     }
 
-    pub fn act<R: Request>(&mut self, request: R) -> Asked<R::Reply> {
-        let (ticket, asked) = self.ticket();
+    /// Performs a request of the control plane. Returns the key of its reply.
+    pub fn act<R: Request>(&mut self, request: R) -> ReplyKey<R::Reply> {
+        let (ticket, key) = self.ticket();
         self.event(Event::Control(request.with_ticket(ticket)));
-        asked
+        key
     }
 
-    /// Returns the reply to a request, if it was sent.
-    pub fn answer<T: Reply>(&mut self, asked: Asked<T>) -> Option<T> {
-        let number = |answer: &Answer| answer.number() == asked.0;
+    /// Returns the reply to a request, if the core has sent it.
+    pub fn answer<T: Reply>(&mut self, key: ReplyKey<T>) -> Option<T> {
+        let number = |answer: &Answer| answer.number() == key.0;
         let at = self.answers.iter().position(number)?;
         Some(T::of(self.answers.remove(at)).unwrap())
     }
 
+    /// Performs a request of the control plane that is answered at once. Returns the reply.
+    #[track_caller]
+    pub fn reply_to<R: Request>(&mut self, request: R) -> R::Reply {
+        let key = self.act(request);
+        self.answer(key).expect("it is answered at once")
+    }
+
+    pub fn counts(&mut self) -> Counts {
+        self.reply_to(Count)
+    }
+
+    pub fn ended_sessions(&self) -> Vec<SessionId> {
+        self.ended.iter().map(|(session, _)| *session).collect()
+    }
+
     pub fn sign_in(&mut self, session: SessionId, identity: Identity) -> Admission {
-        let (ticket, asked) = self.ticket();
+        let (ticket, key) = self.ticket();
         self.event(Event::SignIn {
             ticket,
             session,
             identity,
         });
-        self.answer(asked).unwrap()
+        self.answer(key).unwrap()
     }
 
-    /// Returns what the session has received since the last call.
+    /// Returns what the session has received since the last call, and discards it.
     pub fn received(&mut self, session: SessionId) -> Vec<String> {
         self.received.remove(&session).unwrap_or_default()
     }
 
-    /// Returns what [`Harness::received`] would, without consuming it.
+    /// Returns what the session has received since the last call of [`Harness::received`].
     pub fn peek(&self, session: SessionId) -> Vec<String> {
         self.received.get(&session).cloned().unwrap_or_default()
     }
@@ -402,6 +420,7 @@ impl Harness {
     }
 }
 
+/// Returns the line without its ending, after checking its ending, its characters and its length.
 fn text(line: &[u8]) -> String {
     let text = std::str::from_utf8(line).unwrap();
     let body = text.strip_suffix("\r\n").expect("a line ends");

@@ -1,29 +1,31 @@
-//! `CHATHISTORY`: who may read, and the format of the reply.
+//! `CHATHISTORY`: who may read what, and the format of the reply.
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Nick};
 
 use super::harness::*;
-use crate::event::{Event, Found, HistoryQuery, SessionId, Settings};
+use crate::event::{Found, HistoryQuery, SessionId, Settings};
 use rookery_record::{HistoryTarget, PageQuery, Party, Place, Point, Selection};
 
 const CAPS: &str = "draft/chathistory batch message-tags server-time account-tag";
 
+/// Sends a command. Returns the query that it leads to, without answering it.
 fn query_of(harness: &mut Harness, session: SessionId, line: &str) -> PageQuery {
     let received = harness.request(session, line);
     assert!(received.is_empty(), "{line}: {received:?}");
     match harness
         .fetches
         .pop()
-        .unwrap_or_else(|| panic!("{line}: nothing is read"))
+        .unwrap_or_else(|| panic!("{line}: no query"))
         .query
     {
         HistoryQuery::Page(query) => query,
-        other => panic!("{line} asks for {other:?}"),
+        other => panic!("{line}: {other:?}"),
     }
 }
 
-fn later(seconds: i64) -> Timestamp {
+/// Returns the time this many seconds after [`START`].
+fn after_start(seconds: i64) -> Timestamp {
     START + SignedDuration::from_secs(seconds)
 }
 
@@ -32,7 +34,7 @@ fn channel(name: &str) -> Place {
 }
 
 #[test]
-fn each_form_of_the_command_is_read_as_what_it_means() {
+fn each_form_of_the_command_is_parsed() {
     let mut harness = Harness::new();
     let a = harness.user("alice", CAPS);
     harness.channel("#X", &[a]);
@@ -166,22 +168,20 @@ fn without_the_capability_or_history_there_is_no_such_command() {
 }
 
 #[test]
-fn members_read_from_the_creation_of_the_channel_and_guests_from_their_connection() {
-    let made = START;
+fn members_read_from_the_creation_of_the_channel_and_guests_from_their_join() {
     for (before_join, lobby, account_since) in [
-        (true, false, made),
+        (true, false, START),
         (true, true, Timestamp::MIN),
-        (false, true, later(60)),
+        (false, true, after_start(60)),
     ] {
-        let lobby = if lobby {
-            vec![ChannelName::parse("#x").unwrap()]
+        let settings = if lobby {
+            settings_with_lobby("#x")
         } else {
-            Vec::new()
+            settings()
         };
         let mut harness = Harness::with(Settings {
-            lobby,
             history_before_join: before_join,
-            ..settings()
+            ..settings
         });
         let founder = harness.guest("zoe", "");
         harness.channel("#x", &[founder]);
@@ -194,7 +194,7 @@ fn members_read_from_the_creation_of_the_channel_and_guests_from_their_connectio
         );
         assert_eq!(
             query_of(&mut harness, guest, "CHATHISTORY LATEST #x * 9").since,
-            later(60)
+            after_start(60)
         );
         harness.advance(60);
         harness.send(guest, "PART #x");
@@ -202,7 +202,7 @@ fn members_read_from_the_creation_of_the_channel_and_guests_from_their_connectio
         harness.channel("#x", &[guest]);
         assert_eq!(
             query_of(&mut harness, guest, "CHATHISTORY LATEST #x * 9").since,
-            later(120)
+            after_start(120)
         );
     }
 }
@@ -218,7 +218,7 @@ fn a_recreated_channel_does_not_disclose_the_history_of_the_old_one() {
     harness.channel("#x", &[b]);
     assert_eq!(
         query_of(&mut harness, b, "CHATHISTORY LATEST #x * 9").since,
-        later(60)
+        after_start(60)
     );
 }
 
@@ -227,9 +227,7 @@ fn a_persistent_channel_has_its_history_after_a_restart() {
     let mut harness = Harness::new();
     let a = harness.user("alice", CAPS);
     harness.channel("#x", &[a]);
-    let restored = super::persistent_channels::restored(&harness.persisted);
-    let mut harness = Harness::restored(settings(), Vec::new(), restored);
-    harness.advance(60);
+    let mut harness = harness.restart(settings());
     let a = harness.user("alice", CAPS);
     harness.channel("#x", &[a]);
     assert_eq!(
@@ -249,7 +247,7 @@ fn a_renamed_channel_does_not_disclose_the_history_of_its_new_name() {
     for session in [a, guest] {
         assert_eq!(
             query_of(&mut harness, session, "CHATHISTORY LATEST #theirs * 9").since,
-            later(60)
+            after_start(60)
         );
     }
     harness.advance(60);
@@ -257,16 +255,16 @@ fn a_renamed_channel_does_not_disclose_the_history_of_its_new_name() {
     harness.clear_received();
     assert_eq!(
         query_of(&mut harness, a, "CHATHISTORY LATEST #theirs * 9").since,
-        later(60),
+        after_start(60),
         "it is the same name"
     );
 }
 
 #[test]
-fn a_conversation_is_read_by_its_parties_under_their_accounts_only() {
+fn direct_messages_are_read_by_accounts_only() {
     let mut harness = Harness::new();
     let (a, guest) = (harness.user("alice", CAPS), harness.guest("gast", CAPS));
-    let (alice, bob) = (Nick::parse("alice").unwrap(), Nick::parse("Bob").unwrap());
+    let (alice, bob) = (nick("alice"), nick("Bob"));
     let with = |to| Place::Direct {
         from: Party::Account(alice.clone()),
         to,
@@ -308,7 +306,10 @@ fn the_reply_is_a_batch_of_the_messages_as_they_were_sent() {
             format!("{time} :irc.test BATCH -1"),
         ]
     );
-    assert!(harness.peek(a).is_empty(), "nobody else is notified");
+    assert!(
+        harness.peek(a).is_empty(),
+        "no other session receives anything"
+    );
 }
 
 #[test]
@@ -323,7 +324,7 @@ fn events_are_replayed_to_clients_with_event_playback() {
     harness.channel("#x", &[a, b, guest]);
     harness.entries.clear();
     for line in [
-        "TOPIC #x :news of the day",
+        "TOPIC #x :news",
         "MODE #x +vl gast 9",
         "KICK #x gast :be nice",
         "@+draft/react=:) TAGMSG #x",
@@ -331,9 +332,9 @@ fn events_are_replayed_to_clients_with_event_playback() {
     ] {
         harness.send(a, line);
     }
-    let seen = harness.received(b);
+    let live = harness.received(b);
     assert_eq!(
-        commands(&seen),
+        commands(&live),
         ["TOPIC", "MODE", "KICK", "TAGMSG", "TOPIC"]
     );
     assert!(!query_of(&mut harness, a, "CHATHISTORY LATEST #x * 9").events);
@@ -343,11 +344,11 @@ fn events_are_replayed_to_clients_with_event_playback() {
     let entries = harness.entries.clone();
     harness.answer_fetch(Found::Page(entries));
     let received = harness.received(b);
-    let read: Vec<String> = received[1..received.len() - 1]
+    let replayed: Vec<String> = received[1..received.len() - 1]
         .iter()
         .map(|line| line.replacen("batch=1;", "", 1))
         .collect();
-    assert_eq!(read, seen);
+    assert_eq!(replayed, live);
 }
 
 #[test]
@@ -372,7 +373,7 @@ fn keys_and_typing_are_not_stored() {
 }
 
 #[test]
-fn an_empty_page_is_an_empty_batch_and_without_batches_lines_are_plain() {
+fn an_empty_page_is_an_empty_batch_and_without_the_capability_there_is_no_batch() {
     let mut harness = Harness::new();
     let (a, b) = (
         harness.user("alice", "draft/chathistory batch"),
@@ -440,7 +441,7 @@ fn the_label_is_on_the_batch_or_on_the_failure() {
         harness
             .request(a, "@label=a\\sb CHATHISTORY LATEST #x * 9")
             .is_empty(),
-        "no ACK: there is more to come"
+        "no ACK, as the reply follows"
     );
     harness.answer_fetch(Found::Page(Vec::new()));
     let received = harness.received(a);
@@ -471,7 +472,7 @@ fn the_label_is_on_the_batch_or_on_the_failure() {
 }
 
 #[test]
-fn a_user_who_lost_the_right_in_the_meantime_gets_nothing() {
+fn a_user_who_has_left_before_the_page_arrives_receives_none_of_it() {
     let mut harness = Harness::new();
     let (a, guest) = (harness.user("alice", ""), harness.guest("gast", CAPS));
     harness.channel("#x", &[a, guest]);
@@ -496,7 +497,7 @@ fn a_user_who_lost_the_right_in_the_meantime_gets_nothing() {
     assert_eq!(
         commands(&harness.received(guest)),
         ["BATCH", "BATCH"],
-        "that was before it returned"
+        "the messages are older than its second join"
     );
 }
 
@@ -515,15 +516,9 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
             } else {
                 a
             };
-            let (ticket, asked) = harness.ticket();
-            let message = rookery_protocol::Message::parse(line).unwrap();
-            harness.event(Event::AskHistory {
-                ticket,
-                session,
-                message,
-            });
+            let key = harness.ask_history(session, line);
             if waits {
-                assert!(harness.answer(asked).is_none());
+                assert!(harness.answer(key).is_none());
                 if disconnects {
                     harness.disconnect(session);
                     harness.clear_received();
@@ -531,7 +526,7 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
                 harness.answer_fetch(Found::Page(Vec::new()));
                 assert_eq!(harness.received(session).is_empty(), disconnects);
             }
-            assert!(matches!(harness.answer(asked), Some(())), "{line}");
+            assert!(matches!(harness.answer(key), Some(())), "{line}");
         }
     }
 }

@@ -1,11 +1,14 @@
-//! Labeled responses.
+//! Labeled responses (IRCv3 labeled-response).
+
+use rookery_protocol::Message;
 
 use super::harness::*;
+use crate::event::{LineFault, Settings};
 
 const CAPS: &str = "labeled-response batch message-tags";
 
 #[test]
-fn one_answer_carries_the_label() {
+fn a_reply_of_one_line_carries_the_label() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", CAPS);
     assert_eq!(
@@ -24,7 +27,7 @@ fn one_answer_carries_the_label() {
 }
 
 #[test]
-fn no_answer_becomes_an_ack() {
+fn a_command_without_a_reply_is_acknowledged() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", CAPS);
     assert_eq!(
@@ -38,7 +41,7 @@ fn no_answer_becomes_an_ack() {
 }
 
 #[test]
-fn several_answers_become_a_batch() {
+fn a_reply_of_several_lines_is_a_batch() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", CAPS);
     let b = harness.guest("bob", "batch labeled-response");
@@ -61,7 +64,7 @@ fn several_answers_become_a_batch() {
 }
 
 #[test]
-fn an_echo_carries_the_label_and_others_do_not_see_it() {
+fn only_the_echo_carries_the_label() {
     let mut harness = Harness::new();
     let a = harness.user("alice", "labeled-response batch echo-message message-tags");
     let sibling = harness.user("alice", "message-tags");
@@ -88,9 +91,9 @@ fn an_echo_carries_the_label_and_others_do_not_see_it() {
 }
 
 #[test]
-fn of_a_message_to_oneself_only_the_echo_is_labelled() {
+fn only_the_echo_of_a_message_to_oneself_carries_the_label() {
     for history in [true, false] {
-        let mut harness = Harness::with(crate::event::Settings {
+        let mut harness = Harness::with(Settings {
             history,
             ..settings()
         });
@@ -111,8 +114,8 @@ fn of_a_message_to_oneself_only_the_echo_is_labelled() {
                 "{received:?}"
             );
         }
-        let silent = harness.user("bob", "labeled-response batch");
-        let received = harness.request(silent, "@label=1 PRIVMSG bob :hi");
+        let without_echo = harness.user("bob", "labeled-response batch");
+        let received = harness.request(without_echo, "@label=1 PRIVMSG bob :hi");
         assert_eq!(
             received,
             [
@@ -124,7 +127,7 @@ fn of_a_message_to_oneself_only_the_echo_is_labelled() {
 }
 
 #[test]
-fn an_ack_for_a_message_waits_for_the_store_as_well() {
+fn the_ack_of_a_message_waits_until_it_is_stored() {
     let mut harness = Harness::new();
     let a = harness.user("alice", "labeled-response batch standard-replies");
     harness.user("bob", "");
@@ -143,7 +146,7 @@ fn an_ack_for_a_message_waits_for_the_store_as_well() {
 }
 
 #[test]
-fn labels_mean_nothing_without_the_capabilities_or_when_they_are_too_long() {
+fn labels_without_the_capabilities_and_long_labels_are_ignored() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", "labeled-response");
     assert_eq!(
@@ -167,8 +170,8 @@ fn a_session_receives_nothing_after_quit() {
 fn a_line_that_is_not_utf8_is_refused_under_its_label() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", CAPS);
-    let message = rookery_protocol::Message::parse("@label=1 TOPIC #x :\u{fffd}").unwrap();
-    let received = harness.bad_line(a, crate::event::LineFault::NotUtf8(Some(message.into())));
+    let message = Message::parse("@label=1 TOPIC #x :\u{fffd}").unwrap();
+    let received = harness.bad_line(a, LineFault::NotUtf8(Some(message.into())));
     assert!(
         received.len() == 1
             && received[0].starts_with("@label=1 :irc.test FAIL TOPIC INVALID_UTF8 :"),

@@ -1,11 +1,10 @@
 //! `MARKREAD` (IRCv3 draft/read-marker).
 
 use super::harness::*;
-use super::persistent_channels::restored;
 use rookery_record::Change;
 
 const CAPS: &str = "draft/read-marker";
-/// Returns a time before the test begins.
+/// A time before [`START`].
 const EARLIER: &str = "timestamp=2026-11-11T11:11:11.111Z";
 
 #[test]
@@ -29,10 +28,10 @@ fn a_marker_is_sent_only_to_the_users_other_sessions() {
     assert_eq!(
         harness.request(bob, "MARKREAD #x"),
         [":irc.test MARKREAD #X *"],
-        "each user has their own"
+        "each user has a marker of their own"
     );
 
-    // It moves only forward, and not into the future.
+    // A marker moves only forward, and not into the future.
     assert_eq!(
         harness.request(one, "MARKREAD #x timestamp=2020-01-01T00:00:00.000Z"),
         [&*notice]
@@ -58,19 +57,13 @@ fn markers_are_sent_before_the_names() {
         ["JOIN", "MARKREAD", "353", "366"]
     );
     harness.send(alice, &format!("MARKREAD #x {EARLIER}"));
-    let (second, _) = harness.try_admit(Harness::candidate("alice", Some(identity("alice")), CAPS));
-    let received = harness.received(second);
+    let (_, received) = harness.connect("alice", CAPS);
     assert_eq!(
         find(&received, "MARKREAD"),
         format!(":irc.test MARKREAD #x {EARLIER}")
     );
-    let (plain, _) = harness.try_admit(Harness::candidate("alice", Some(identity("alice")), ""));
-    assert!(
-        harness
-            .received(plain)
-            .iter()
-            .all(|line| !line.contains("MARKREAD"))
-    );
+    let (_, received) = harness.connect("alice", "");
+    assert!(!received.concat().contains("MARKREAD"));
 }
 
 #[test]
@@ -104,7 +97,7 @@ fn invalid_input_gets_the_code_of_the_specification() {
 }
 
 #[test]
-fn markers_outlive_a_restart_and_those_of_guests_do_not() {
+fn markers_survive_a_restart_except_those_of_guests() {
     let mut harness = Harness::new();
     let (alice, guest) = (harness.user("alice", CAPS), harness.guest("gus", CAPS));
     for session in [alice, guest] {
@@ -116,8 +109,8 @@ fn markers_outlive_a_restart_and_those_of_guests_do_not() {
             );
         }
     }
-    assert_eq!(restored(&harness.persisted).read_markers.len(), 2);
-    let mut next = Harness::restored(settings(), Vec::new(), restored(&harness.persisted));
+    assert_eq!(harness.snapshot().read_markers.len(), 2);
+    let mut next = harness.restart(settings());
     let (alice, guest) = (next.user("alice", CAPS), next.guest("gus", CAPS));
     assert_eq!(
         next.request(alice, "MARKREAD BOB"),
@@ -130,7 +123,7 @@ fn markers_outlive_a_restart_and_those_of_guests_do_not() {
 }
 
 #[test]
-fn of_too_many_markers_the_oldest_is_removed() {
+fn beyond_the_limit_the_oldest_marker_is_removed() {
     let mut harness = Harness::new();
     let alice = harness.user("alice", CAPS);
     harness.send(alice, &format!("MARKREAD oldest {EARLIER}"));
@@ -144,7 +137,7 @@ fn of_too_many_markers_the_oldest_is_removed() {
         harness.request(alice, "MARKREAD oldest"),
         [":irc.test MARKREAD oldest *"]
     );
-    let persisted = restored(&harness.persisted).read_markers;
+    let persisted = harness.snapshot().read_markers;
     assert_eq!(persisted.len(), 1000);
     let deleted = |change: &&Change| {
         matches!(
@@ -159,7 +152,7 @@ fn of_too_many_markers_the_oldest_is_removed() {
 }
 
 #[test]
-fn what_was_read_of_a_channel_stays_read_under_its_new_name() {
+fn the_markers_of_a_renamed_channel_move_to_its_new_name() {
     let mut harness = Harness::new();
     let (alice, guest) = (harness.user("alice", CAPS), harness.guest("gus", CAPS));
     harness.channel("#x", &[alice, guest]);
@@ -178,20 +171,20 @@ fn what_was_read_of_a_channel_stays_read_under_its_new_name() {
             [":irc.test MARKREAD #x *"]
         );
     }
-    let persisted: Vec<_> = harness
+    let changes: Vec<_> = harness
         .persisted
         .iter()
-        .filter(|persisted| matches!(persisted, Change::ReadMarker { .. }))
+        .filter(|change| matches!(change, Change::ReadMarker { .. }))
         .collect();
     assert!(
         matches!(
-            *persisted,
+            *changes,
             [
                 Change::ReadMarker { target: old, read_until: None, .. },
                 Change::ReadMarker { target: new, read_until: Some(_), .. },
             ] if old == "#x" && new == "#y"
         ),
-        "{persisted:?}"
+        "{changes:?}"
     );
     harness.persisted.clear();
     harness.send(alice, "RENAME #y #Y");
@@ -199,7 +192,7 @@ fn what_was_read_of_a_channel_stays_read_under_its_new_name() {
         !harness
             .persisted
             .iter()
-            .any(|persisted| matches!(persisted, Change::ReadMarker { .. })),
+            .any(|change| matches!(change, Change::ReadMarker { .. })),
         "only the letter case differs"
     );
 }

@@ -1,10 +1,9 @@
 //! Messages: who receives them, and that they are stored first.
 
-use rookery_protocol::ChannelName;
-use rookery_protocol::Nick;
+use rookery_protocol::{AccountName, ChannelName};
 
 use super::harness::*;
-use crate::event::{Event, Output};
+use crate::event::Output;
 use rookery_record::{Party, Place};
 
 #[test]
@@ -36,16 +35,7 @@ fn a_message_is_delivered_only_after_it_is_stored() {
         "NOTICE bob :two",
         "@label=l PRIVMSG #x :three",
     ] {
-        let message = rookery_protocol::Message::parse(line).unwrap();
-        let mut outputs = Vec::new();
-        harness.chat.handle(
-            harness.now,
-            Event::Command {
-                session: a,
-                message,
-            },
-            &mut outputs,
-        );
+        let outputs = harness.outputs_of(a, line);
         let [
             Output::Store {
                 then,
@@ -87,10 +77,7 @@ fn a_message_is_stored_as_it_was_sent() {
     );
     assert_eq!(first.source, "Alice!~alice@users.irc.test");
     assert_eq!(
-        first
-            .account
-            .as_ref()
-            .map(rookery_protocol::AccountName::as_str),
+        first.account.as_ref().map(AccountName::as_str),
         Some("Alice")
     );
     assert_eq!(
@@ -104,8 +91,8 @@ fn a_message_is_stored_as_it_was_sent() {
     assert_eq!(
         second.place,
         Place::Direct {
-            from: Party::Guest(Nick::parse("bob").unwrap()),
-            to: Party::Account(Nick::parse("Alice").unwrap()),
+            from: Party::Guest(nick("bob")),
+            to: Party::Account(nick("Alice")),
         }
     );
     assert!(second.account.is_none());
@@ -168,7 +155,7 @@ fn without_history_messages_are_delivered_at_once() {
 }
 
 #[test]
-fn a_tagmsg_reaches_those_who_read_tags_and_is_not_stored() {
+fn a_typing_notification_reaches_only_clients_with_tags_and_is_not_stored() {
     let mut harness = Harness::new();
     let a = harness.user("alice", "message-tags echo-message");
     let (b, c) = (
@@ -191,12 +178,12 @@ fn a_tagmsg_reaches_those_who_read_tags_and_is_not_stored() {
     harness.send(c, "@+typing=active PRIVMSG bob :hi");
     assert!(
         !harness.received(b)[0].contains("typing"),
-        "only from clients with message-tags"
+        "tags are accepted only from clients with message-tags"
     );
 }
 
 #[test]
-fn an_over_long_text_is_cut_and_stored_as_cut() {
+fn a_long_text_is_stored_as_it_is_delivered_cut() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
     harness.send(a, &format!("PRIVMSG bob :{}", "\u{e4}".repeat(250)));
@@ -232,14 +219,14 @@ fn messages_that_cannot_be_sent_are_answered() {
     ] {
         assert!(
             harness.request(a, line).is_empty(),
-            "a reply to a notice: {line}"
+            "a notice gets no reply: {line}"
         );
     }
     assert!(harness.received(b).is_empty() && harness.entries.is_empty());
 }
 
 #[test]
-fn several_targets_get_a_message_each_up_to_the_bound() {
+fn several_targets_receive_one_message_each_up_to_the_limit() {
     let mut harness = Harness::new();
     let a = harness.user("alice", "");
     let others = ["bob", "carl", "dora", "emil", "fred"].map(|name| harness.user(name, ""));
@@ -251,7 +238,7 @@ fn several_targets_get_a_message_each_up_to_the_bound() {
 }
 
 #[test]
-fn a_message_to_those_with_a_status_reaches_only_them() {
+fn a_message_to_a_status_reaches_only_members_with_it() {
     let mut harness = Harness::new();
     let (op, voiced, plain) = (
         harness.user("op", ""),
@@ -281,12 +268,12 @@ fn a_message_to_those_with_a_status_reaches_only_them() {
     assert_eq!(
         tags,
         ["statusmsg=@", "statusmsg=+"],
-        "so that it is never in everyone's history"
+        "so that other members cannot read it in the history"
     );
 }
 
 #[test]
-fn the_sender_of_a_message_to_an_away_user_gets_the_away_message() {
+fn the_sender_of_a_message_to_an_away_user_receives_the_away_message() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
     harness.send(b, "AWAY :gone fishing");
@@ -324,7 +311,7 @@ fn silenced_users_cannot_speak() {
 }
 
 #[test]
-fn a_channel_may_be_closed_to_ctcp_but_not_to_actions() {
+fn a_channel_may_refuse_ctcp_except_actions() {
     let mut harness = Harness::new();
     let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
     harness.channel("#x", &[op, b]);

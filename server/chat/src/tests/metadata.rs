@@ -1,14 +1,13 @@
 //! `METADATA` (IRCv3 draft/metadata-2).
 
 use super::harness::*;
-use super::persistent_channels::restored;
 use crate::event::SessionId;
 use crate::request::{Admission, ForgetAccount};
 
 const CAPS: &str = "batch draft/metadata-3";
 
-/// Returns the lines of a metadata batch, which must be all that was received, without their common
-/// parts.
+/// Returns the lines inside a metadata batch, without their common prefix. There must be no other
+/// line than those of the batch.
 #[track_caller]
 fn batch(lines: &[String]) -> Vec<String> {
     let [open, inner @ .., close] = lines else {
@@ -18,12 +17,12 @@ fn batch(lines: &[String]) -> Vec<String> {
         open.contains(" BATCH +") && close.contains(" BATCH -"),
         "{lines:#?}"
     );
-    let words = |line: &String| line.split_once(":irc.test ").unwrap().1.to_owned();
-    inner.iter().map(words).collect()
+    let without_prefix = |line: &String| line.split_once(":irc.test ").unwrap().1.to_owned();
+    inner.iter().map(without_prefix).collect()
 }
 
 /// Returns a chat with alice, the founder of `#x`, and bob in it.
-fn two() -> (Harness, SessionId, SessionId) {
+fn alice_and_bob() -> (Harness, SessionId, SessionId) {
     let mut harness = Harness::new();
     let (alice, bob) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
     harness.channel("#x", &[alice, bob]);
@@ -32,7 +31,7 @@ fn two() -> (Harness, SessionId, SessionId) {
 
 #[test]
 fn values_are_set_read_listed_and_removed() {
-    let (mut harness, alice, bob) = two();
+    let (mut harness, alice, bob) = alice_and_bob();
     assert_eq!(batch(&harness.request(alice, "METADATA * LIST")), [""; 0]);
     assert_eq!(
         harness.request(alice, "METADATA * SET url :a b: c"),
@@ -77,8 +76,8 @@ fn values_are_set_read_listed_and_removed() {
 }
 
 #[test]
-fn only_operators_set_channel_metadata_and_only_owners_their_own() {
-    let (mut harness, alice, bob) = two();
+fn metadata_is_set_by_channel_operators_and_by_the_user_itself() {
+    let (mut harness, alice, bob) = alice_and_bob();
     assert_eq!(
         harness.request(alice, "METADATA #X SET url :u"),
         [":irc.test 761 alice #x url * :u"]
@@ -122,7 +121,7 @@ fn only_operators_set_channel_metadata_and_only_owners_their_own() {
 
 #[test]
 fn metadata_of_a_closed_channel_is_visible_to_members_only() {
-    let (mut harness, alice, _) = two();
+    let (mut harness, alice, _) = alice_and_bob();
     let carl = harness.user("carl", CAPS);
     harness.send(alice, "METADATA #x SET url :u");
     assert_eq!(batch(&harness.request(carl, "METADATA #x LIST")).len(), 1);
@@ -148,7 +147,7 @@ fn metadata_of_a_closed_channel_is_visible_to_members_only() {
 
 #[test]
 fn the_announced_limits_apply() {
-    let (mut harness, alice, _) = two();
+    let (mut harness, alice, _) = alice_and_bob();
     let listed = harness.request(alice, "CAP LS 302").concat();
     assert!(
         listed.contains("draft/metadata-3=max-subs=50,max-keys=20,max-value-bytes=300"),
@@ -207,9 +206,9 @@ fn the_announced_limits_apply() {
 
 #[test]
 fn only_subscribers_are_notified_of_changes() {
-    let (mut harness, alice, bob) = two();
-    let (second, stranger) = (harness.user("alice", CAPS), harness.user("carl", CAPS));
-    for session in [alice, second, bob, stranger] {
+    let (mut harness, alice, bob) = alice_and_bob();
+    let (second, outsider) = (harness.user("alice", CAPS), harness.user("carl", CAPS));
+    for session in [alice, second, bob, outsider] {
         assert_eq!(
             harness
                 .request(session, "METADATA * SUB url $bad url")
@@ -219,18 +218,18 @@ fn only_subscribers_are_notified_of_changes() {
     }
     harness.clear_received();
     harness.send(alice, "METADATA * SET url :u");
-    assert_eq!(harness.received(alice).len(), 1, "the answer only");
+    assert_eq!(harness.received(alice).len(), 1, "only the reply");
     assert_eq!(
         harness.received(second),
         [":irc.test 761 alice alice url * :u"],
-        "another session of hers"
+        "another session of alice"
     );
     assert_eq!(harness.received(bob), [":irc.test 761 bob alice url * :u"]);
     harness.send(alice, "METADATA * SET url :u");
     harness.send(alice, "METADATA * SET other :x");
     assert!(
         harness.received(bob).is_empty(),
-        "nothing that he subscribes to has changed"
+        "no subscribed key has changed"
     );
     harness.send(alice, "METADATA * CLEAR");
     assert_eq!(
@@ -242,12 +241,12 @@ fn only_subscribers_are_notified_of_changes() {
         harness.received(bob),
         [":irc.test 761 bob #x url * :channel"]
     );
-    assert!(harness.received(stranger).is_empty());
-    harness.send(stranger, "MONITOR + alice");
+    assert!(harness.received(outsider).is_empty());
+    harness.send(outsider, "MONITOR + alice");
     harness.clear_received();
     harness.send(alice, "METADATA * SET url :watched");
     assert_eq!(
-        harness.received(stranger),
+        harness.received(outsider),
         [":irc.test 761 carl alice url * :watched"]
     );
     harness.received(bob);
@@ -264,22 +263,25 @@ fn only_subscribers_are_notified_of_changes() {
 
 #[test]
 fn joining_exchanges_metadata_with_subscribers() {
-    let (mut harness, alice, bob) = two();
-    harness.send(alice, "METADATA * SET url :hers");
-    harness.send(alice, "METADATA #x SET url :its");
+    let (mut harness, alice, bob) = alice_and_bob();
+    harness.send(alice, "METADATA * SET url :alice's");
+    harness.send(alice, "METADATA #x SET url :the channel's");
     let carl = harness.user("carl", CAPS);
     harness.send(carl, "METADATA * SUB url");
-    harness.send(carl, "METADATA * SET url :his");
+    harness.send(carl, "METADATA * SET url :own");
     harness.send(bob, "METADATA * SUB url");
     assert!(
         harness
             .received(bob)
             .contains(&":irc.test 774 bob #x 1".to_owned()),
-        "there is something to synchronize"
+        "there is metadata to synchronize"
     );
     assert_eq!(
         batch(&harness.request(bob, "METADATA #x SYNC")),
-        ["761 bob #x url * :its", "761 bob alice url * :hers"]
+        [
+            "761 bob #x url * :the channel's",
+            "761 bob alice url * :alice's"
+        ]
     );
     let received = harness.request(carl, "JOIN #x");
     let values: Vec<_> = received
@@ -289,26 +291,26 @@ fn joining_exchanges_metadata_with_subscribers() {
     assert_eq!(
         values,
         [
-            ":irc.test 761 carl #x url * :its",
-            ":irc.test 761 carl alice url * :hers",
-            ":irc.test 761 carl carl url * :his"
+            ":irc.test 761 carl #x url * :the channel's",
+            ":irc.test 761 carl alice url * :alice's",
+            ":irc.test 761 carl carl url * :own"
         ]
     );
     assert!(
         harness
             .received(bob)
-            .contains(&":irc.test 761 bob carl url * :his".to_owned())
+            .contains(&":irc.test 761 bob carl url * :own".to_owned())
     );
     let dora = harness.user("dora", CAPS);
     harness.send(dora, "METADATA * SUB url");
     assert!(
         harness
             .request(dora, "MONITOR + alice")
-            .contains(&":irc.test 761 dora alice url * :hers".to_owned())
+            .contains(&":irc.test 761 dora alice url * :alice's".to_owned())
     );
     assert_eq!(
         find(&harness.request(dora, "WHOIS alice"), "760"),
-        ":irc.test 760 dora alice url * :hers"
+        ":irc.test 760 dora alice url * :alice's"
     );
     let old = harness.user("old", "");
     assert!(!commands(&harness.request(old, "WHOIS alice")).contains(&"760".to_owned()));
@@ -339,36 +341,34 @@ fn in_a_large_channel_metadata_is_synchronized_later() {
 
 #[test]
 fn metadata_of_accounts_and_persistent_channels_survives_a_restart() {
-    let (mut harness, alice, bob) = two();
+    let (mut harness, alice, bob) = alice_and_bob();
     let guest = harness.guest("gus", CAPS);
     for line in [
-        "METADATA * SET url :hers",
-        "METADATA #x SET url :its",
+        "METADATA * SET url :alice's",
+        "METADATA #x SET url :the channel's",
         "METADATA * SET deleted :x",
         "METADATA * SET deleted",
     ] {
         harness.send(alice, line);
     }
-    harness.send(bob, "METADATA * SET url :his");
+    harness.send(bob, "METADATA * SET url :own");
     harness.send(bob, "METADATA * CLEAR");
-    harness.send(guest, "METADATA * SET url :nobody's");
-    let snapshot = restored(&harness.persisted);
+    harness.send(guest, "METADATA * SET url :guest's");
+    let snapshot = harness.snapshot();
     assert_eq!(
         (snapshot.metadata.len(), snapshot.metadata[0].1.len()),
         (1, 1),
         "{snapshot:?}"
     );
-    let mut next = Harness::restored(settings(), Vec::new(), snapshot);
-    let (_, answer) = next.try_admit(Harness::candidate("alice", Some(identity("alice")), CAPS));
-    assert!(matches!(answer, Admission::Admitted));
+    let mut next = harness.restart(settings());
     let alice = next.user("alice", CAPS);
     assert_eq!(
         batch(&next.request(alice, "METADATA * LIST")),
-        ["761 alice alice url * :hers"]
+        ["761 alice alice url * :alice's"]
     );
     assert_eq!(
         batch(&next.request(alice, "METADATA #x LIST")),
-        ["761 alice #x url * :its"]
+        ["761 alice #x url * :the channel's"]
     );
     next.act(ForgetAccount("alice".parse().unwrap()));
     assert_eq!(batch(&next.request(alice, "METADATA * LIST")), [""; 0]);
@@ -379,26 +379,25 @@ fn the_welcome_includes_the_users_own_metadata() {
     let mut harness = Harness::new();
     let alice = harness.user("alice", CAPS);
     harness.send(alice, "METADATA * SET url :u");
-    let (second, _) = harness.try_admit(Harness::candidate("alice", Some(identity("alice")), CAPS));
-    let received = harness.received(second);
-    let at = |command: &str| {
+    let (_, received) = harness.connect("alice", CAPS);
+    let position_of = |command: &str| {
         commands(&received)
             .iter()
             .position(|found| found == command)
             .unwrap()
     };
     assert!(
-        at("005") < at("BATCH") && at("BATCH") < at("761") && at("761") < at("422"),
+        ["005", "BATCH", "761", "422"].map(position_of).is_sorted(),
         "{received:?}"
     );
-    let (plain, _) = harness.try_admit(Harness::candidate("alice", Some(identity("alice")), ""));
-    assert!(!commands(&harness.received(plain)).contains(&"761".to_owned()));
+    let (_, received) = harness.connect("alice", "");
+    assert!(!commands(&received).contains(&"761".to_owned()));
 }
 
 #[test]
-fn a_guest_who_signs_in_gets_the_metadata_of_the_account() {
-    let (mut harness, alice, bob) = two();
-    harness.send(alice, "METADATA * SET url :hers");
+fn a_guest_that_signs_in_has_the_metadata_of_the_account() {
+    let (mut harness, alice, bob) = alice_and_bob();
+    harness.send(alice, "METADATA * SET url :alice's");
     harness.send(alice, "QUIT");
     harness.send(bob, "METADATA * SUB url mood");
     let guest = harness.guest("al", CAPS);
@@ -416,14 +415,14 @@ fn a_guest_who_signs_in_gets_the_metadata_of_the_account() {
     assert_eq!(
         notified,
         [
-            ":irc.test 761 bob alice url * :hers",
+            ":irc.test 761 bob alice url * :alice's",
             ":irc.test 766 bob alice mood :key not set"
         ]
     );
 }
 
 #[test]
-fn a_labelled_answer_holds_its_batch_once() {
+fn a_labelled_reply_contains_one_metadata_batch() {
     let mut harness = Harness::new();
     let alice = harness.user(
         "alice",

@@ -31,15 +31,15 @@ fn changes_are_sent_as_one_line_to_all_members() {
     let mut harness = Harness::new();
     let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
     harness.channel("#x", &[op, b]);
-    let line = format!("{OP} MODE #x +smvb-t+l bob evil!*@* 5");
+    let line = format!("{OP} MODE #x +smvb-tn+nl bob evil!*@* 5");
     assert_eq!(
         harness.request(op, "MODE #x +smvb-tn+nl BOB evil 5"),
-        [format!("{OP} MODE #x +smvb-tn+nl bob evil!*@* 5")]
+        [&*line]
     );
-    harness.received(b);
+    assert_eq!(harness.received(b), [line]);
     assert!(
         harness.request(op, "MODE #x +smv-t+l bob 5").is_empty(),
-        "nothing changes: {line}"
+        "nothing changes"
     );
     assert!(harness.received(b).is_empty());
 }
@@ -70,7 +70,7 @@ fn only_operators_change_modes() {
 }
 
 #[test]
-fn bad_changes_are_answered() {
+fn invalid_changes_are_refused() {
     let mut harness = Harness::new();
     let (op, _) = (harness.user("op", ""), harness.user("bob", ""));
     harness.channel("#x", &[op]);
@@ -101,11 +101,11 @@ fn bad_changes_are_answered() {
 }
 
 #[test]
-fn lists_are_stored_listed_and_bounded() {
+fn list_modes_are_stored_listed_and_limited() {
     let mut harness = Harness::new();
     let (op, b) = (harness.user("op", ""), harness.user("bob", ""));
     harness.channel("#x", &[op, b]);
-    for (letter, one, end) in [
+    for (letter, entry, end) in [
         ("b", "367", "368"),
         ("e", "348", "349"),
         ("I", "346", "347"),
@@ -118,12 +118,12 @@ fn lists_are_stored_listed_and_bounded() {
             harness
                 .request(op, &format!("MODE #x +{letter} bar"))
                 .is_empty(),
-            "it is there already"
+            "it is on the list already"
         );
         let received = harness.request(b, &format!("MODE #x {letter}"));
         assert_eq!(
             received[0],
-            format!(":irc.test {one} bob #x BAR!*@* op!~op@users.irc.test 1800000000")
+            format!(":irc.test {entry} bob #x BAR!*@* op!~op@users.irc.test 1800000000")
         );
         assert_eq!(
             received[1],
@@ -160,7 +160,11 @@ fn many_long_changes_are_split_into_several_lines() {
         .map(|number| format!("{number}{}", "m".repeat(75)))
         .collect();
     let received = harness.request(op, &format!("MODE #x +bbbbbb {}", masks.join(" ")));
-    assert_eq!(received.len(), 2, "the masks grew when they were completed");
+    assert_eq!(
+        received.len(),
+        2,
+        "the completed masks are longer than those sent"
+    );
     assert_eq!(commands(&harness.request(op, "MODE #x b")).len(), 7);
     let masks_sent: usize = received
         .iter()
@@ -170,7 +174,7 @@ fn many_long_changes_are_split_into_several_lines() {
 }
 
 #[test]
-fn users_have_one_mode_and_see_only_their_own() {
+fn users_see_and_change_only_their_own_modes() {
     let mut harness = Harness::new();
     let (a, _) = (harness.user("alice", ""), harness.user("bob", ""));
     assert_eq!(harness.request(a, "MODE alice"), [":irc.test 221 alice +"]);
@@ -189,7 +193,7 @@ fn users_have_one_mode_and_see_only_their_own() {
 }
 
 #[test]
-fn a_ban_may_name_an_account_and_hits_no_guest_of_that_nick() {
+fn list_modes_may_name_an_account() {
     let mut harness = Harness::new();
     let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));
     harness.channel("#x", &[op]);
@@ -219,7 +223,7 @@ fn a_ban_may_name_an_account_and_hits_no_guest_of_that_nick() {
 }
 
 #[test]
-fn a_muted_user_may_join_but_not_speak() {
+fn a_muted_user_can_join_but_not_speak() {
     let mut harness = Harness::new();
     let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));
     harness.channel("#x", &[op]);
@@ -245,9 +249,9 @@ fn a_muted_user_may_join_but_not_speak() {
     );
 }
 
-/// Otherwise one line could request a list five hundred times.
+/// Otherwise, one line could request a list hundreds of times.
 #[test]
-fn a_list_and_an_error_of_a_letter_are_sent_once() {
+fn each_list_and_each_unknown_letter_is_answered_once() {
     let mut harness = Harness::new();
     let op = harness.user("op", "");
     harness.channel("#x", &[op]);

@@ -1,12 +1,11 @@
-//! Multiline messages (IRCv3 draft/multiline): collected, delivered as a batch or line by line,
-//! stored and read back.
+//! Multiline messages (IRCv3 draft/multiline): how they are sent, delivered, stored and read back.
 
 use super::harness::*;
 use crate::event::{Found, LineFault, SessionId, Settings};
 
 const CAPS: &str = "draft/multiline batch message-tags echo-message labeled-response";
 
-/// Sends the lines of a batch and its end. Returns what the sender receives.
+/// Sends the opening, the lines and the end of a batch. Returns what the sender receives.
 fn batch(harness: &mut Harness, session: SessionId, open: &str, lines: &[&str]) -> Vec<String> {
     harness.clear_received();
     harness.send(session, open);
@@ -17,7 +16,14 @@ fn batch(harness: &mut Harness, session: SessionId, open: &str, lines: &[&str]) 
     harness.received(session)
 }
 
-const POEM: [&str; 4] = [
+/// Returns the reference of the batch that the line opens.
+fn batch_reference(line: &str) -> &str {
+    let (_, opened) = line.split_once(" BATCH +").unwrap();
+    opened.split(' ').next().unwrap()
+}
+
+/// The lines of a message that has an empty line and a line in two parts.
+const LINES: [&str; 4] = [
     "@batch=1 PRIVMSG #x :one",
     "@batch=1 PRIVMSG #x :",
     "@batch=1 PRIVMSG #x :how is ",
@@ -25,7 +31,7 @@ const POEM: [&str; 4] = [
 ];
 
 #[test]
-fn a_multiline_batch_arrives_as_a_batch_or_as_its_nonblank_lines() {
+fn a_multiline_message_is_delivered_as_a_batch_or_as_its_nonblank_lines() {
     let mut harness = Harness::new();
     let caps = format!("{CAPS} server-time");
     let (a, b) = (harness.user("alice", CAPS), harness.user("bob", &caps));
@@ -38,7 +44,7 @@ fn a_multiline_batch_arrives_as_a_batch_or_as_its_nonblank_lines() {
         &mut harness,
         a,
         "@label=L;+draft/reply=z BATCH +1 draft/multiline #x",
-        &POEM,
+        &LINES,
     );
     let id = harness.entries.last().unwrap().msgid.clone();
     let from = ":alice!~alice@users.irc.test";
@@ -71,7 +77,7 @@ fn a_multiline_batch_arrives_as_a_batch_or_as_its_nonblank_lines() {
     assert_eq!(
         received[1],
         format!("@+draft/reply=z {}", line("how is ")),
-        "the id identifies the whole message"
+        "only the first line has the message id"
     );
     assert_eq!(
         harness.entries.last().unwrap().text,
@@ -85,21 +91,14 @@ fn a_multiline_message_is_read_back_as_it_was_sent() {
     let a = harness.user("alice", "draft/multiline batch draft/chathistory");
     let old = harness.user("olga", "batch draft/chathistory");
     harness.channel("#x", &[a, old]);
-    batch(&mut harness, a, "BATCH +1 draft/multiline #x", &POEM);
+    batch(&mut harness, a, "BATCH +1 draft/multiline #x", &LINES);
     let entry = harness.entries.last().cloned().unwrap();
     harness.clear_received();
     harness.send(a, "CHATHISTORY LATEST #x * 9");
     harness.answer_fetch(Found::Page(vec![entry.clone()]));
     let (id, from) = (entry.msgid.clone(), ":alice!~alice@users.irc.test");
     let received = harness.received(a);
-    let outer = received[0]
-        .rsplit_once(" BATCH +")
-        .unwrap()
-        .1
-        .split(' ')
-        .next()
-        .unwrap()
-        .to_owned();
+    let outer = batch_reference(&received[0]);
     assert_eq!(
         received[1],
         format!("@batch={outer} {from} BATCH +{id} draft/multiline #x")
@@ -113,14 +112,7 @@ fn a_multiline_message_is_read_back_as_it_was_sent() {
     harness.send(old, "CHATHISTORY LATEST #x * 9");
     harness.answer_fetch(Found::Page(vec![entry]));
     let received = harness.received(old);
-    let outer = received[0]
-        .rsplit_once(" BATCH +")
-        .unwrap()
-        .1
-        .split(' ')
-        .next()
-        .unwrap()
-        .to_owned();
+    let outer = batch_reference(&received[0]);
     assert_eq!(received.len(), 5);
     assert!(
         received[1..4]
@@ -209,7 +201,7 @@ fn invalid_input_gets_the_code_of_the_specification() {
         assert!(received[0].contains(&expected), "{lines:?}: {received:?}");
         assert!(
             lines.contains(&"BATCH +1 x") || received.len() == 1,
-            "it is reported once: {received:?}"
+            "the error is reported once: {received:?}"
         );
         assert_eq!(
             received[0].starts_with("@label=L "),
@@ -218,15 +210,19 @@ fn invalid_input_gets_the_code_of_the_specification() {
         );
         assert!(
             harness.received(b).is_empty() && harness.entries.is_empty(),
-            "nothing of it is delivered: {lines:?}"
+            "no line is delivered: {lines:?}"
         );
-        let received = batch(&mut harness, a, open, &POEM);
-        assert_eq!(received.len(), 6, "the next is well again: {received:?}");
+        let received = batch(&mut harness, a, open, &LINES);
+        assert_eq!(
+            received.len(),
+            6,
+            "the next batch is accepted: {received:?}"
+        );
     }
 }
 
 #[test]
-fn lines_without_a_batch_and_ends_without_a_beginning_are_refused() {
+fn lines_and_ends_of_batches_that_are_not_open_are_refused() {
     let mut harness = Harness::new();
     let a = harness.user("alice", CAPS);
     harness.channel("#x", &[a]);
@@ -240,7 +236,7 @@ fn lines_without_a_batch_and_ends_without_a_beginning_are_refused() {
     let old = harness.user("olga", "batch message-tags");
     harness.channel("#x", &[old]);
     assert!(harness.request(old, "BATCH +1 draft/multiline #x")[0].contains(" 421 olga BATCH :"));
-    harness.request(old, "@batch=1 PRIVMSG #x :as ever");
+    harness.request(old, "@batch=1 PRIVMSG #x :plain");
     assert_eq!(
         harness.received(a).len(),
         1,
@@ -275,15 +271,15 @@ fn the_rules_of_messages_apply_to_multiline_messages() {
     let (op, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
     harness.channel("#x", &[op, b]);
     harness.send(op, "MODE #x +mC");
-    let silenced = batch(
+    let moderated = batch(
         &mut harness,
         b,
         "@label=L BATCH +1 draft/multiline #x",
-        &POEM,
+        &LINES,
     );
     assert!(
-        silenced.len() == 1 && silenced[0].starts_with("@label=L :irc.test 404 bob #x :"),
-        "{silenced:?}"
+        moderated.len() == 1 && moderated[0].starts_with("@label=L :irc.test 404 bob #x :"),
+        "{moderated:?}"
     );
     let ctcp = [
         "@batch=1 PRIVMSG #x :hi",
@@ -294,17 +290,20 @@ fn the_rules_of_messages_apply_to_multiline_messages() {
         batch(&mut harness, b, "BATCH +1 draft/multiline #x", &ctcp)[0].contains(" 404 bob #x :")
     );
     assert_eq!(
-        batch(&mut harness, b, "BATCH +1 draft/multiline #x", &POEM).len(),
+        batch(&mut harness, b, "BATCH +1 draft/multiline #x", &LINES).len(),
         6,
-        "without a history as well"
+        "also without history"
     );
-    let nobody = batch(
+    let no_such_nick = batch(
         &mut harness,
         b,
         "BATCH +1 draft/multiline zoe",
         &["@batch=1 PRIVMSG zoe :a", "@batch=1 PRIVMSG zoe :b"],
     );
-    assert!(nobody[0].contains(" 401 bob zoe :"), "{nobody:?}");
+    assert!(
+        no_such_nick[0].contains(" 401 bob zoe :"),
+        "{no_such_nick:?}"
+    );
     let plain = harness.user("carl", "draft/multiline batch labeled-response");
     harness.send(op, "MODE #x -m");
     harness.channel("#x", &[plain]);
@@ -312,13 +311,13 @@ fn the_rules_of_messages_apply_to_multiline_messages() {
         &mut harness,
         plain,
         "@label=L BATCH +1 draft/multiline #x",
-        &POEM,
+        &LINES,
     );
     assert_eq!(received, ["@label=L :irc.test ACK"]);
 }
 
 #[test]
-fn a_multiline_message_with_a_lost_line_is_not_sent() {
+fn a_multiline_message_with_a_bad_line_is_not_sent() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", CAPS), harness.user("bob", ""));
     harness.channel("#x", &[a, b]);
@@ -347,6 +346,6 @@ fn a_multiline_message_with_a_lost_line_is_not_sent() {
     assert_eq!(
         commands(&harness.request(a, "BATCH -1")),
         ["PRIVMSG"],
-        "that was not a line of it"
+        "the bad line was not part of the batch"
     );
 }

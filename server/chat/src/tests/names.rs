@@ -2,6 +2,7 @@
 
 use super::harness::*;
 
+/// Returns the channels in a reply to `LIST`.
 fn listed(lines: &[String]) -> Vec<&str> {
     let rows = lines.iter().filter(|line| line.contains(" 322 "));
     rows.map(|line| line.split(' ').nth(3).unwrap()).collect()
@@ -13,7 +14,7 @@ fn names_lists_the_members_over_several_lines() {
     let op = harness.user("op", "");
     harness.channel("#x", &[op]);
     for number in 0..60 {
-        let guest = harness.guest(&format!("someone-{number}x"), "");
+        let guest = harness.guest(&format!("guest-{number}"), "");
         harness.send(guest, "JOIN #x");
     }
     let received = harness.request(op, "NAMES #x");
@@ -28,7 +29,7 @@ fn names_lists_the_members_over_several_lines() {
 }
 
 #[test]
-fn several_channels_end_once_and_unknown_ones_only_end() {
+fn names_of_several_channels_end_once_and_unknown_channels_are_empty() {
     let mut harness = Harness::new();
     let a = harness.user("alice", "");
     harness.channel("#a,#b", &[a]);
@@ -53,39 +54,39 @@ fn several_channels_end_once_and_unknown_ones_only_end() {
 }
 
 #[test]
-fn strangers_see_neither_secret_channels_nor_invisible_members() {
+fn outsiders_see_neither_secret_channels_nor_invisible_members() {
     let mut harness = Harness::new();
-    let (a, b, out) = (
+    let (a, b, outsider) = (
         harness.user("alice", ""),
         harness.user("bob", ""),
-        harness.user("out", ""),
+        harness.user("carl", ""),
     );
     harness.channel("#x", &[a, b]);
     harness.send(b, "MODE bob +i");
     assert_eq!(
-        harness.request(out, "NAMES #x")[0],
-        ":irc.test 353 out = #x :~alice"
+        harness.request(outsider, "NAMES #x")[0],
+        ":irc.test 353 carl = #x :~alice"
     );
     assert_eq!(
         harness.request(a, "NAMES #x")[0],
         ":irc.test 353 alice = #x :~alice bob"
     );
-    assert_eq!(listed(&harness.request(out, "LIST")), ["#x"]);
+    assert_eq!(listed(&harness.request(outsider, "LIST")), ["#x"]);
     harness.send(a, "MODE #x +s");
     assert_eq!(
         harness.request(a, "NAMES #x")[0],
         ":irc.test 353 alice @ #x :~alice bob"
     );
-    assert_eq!(commands(&harness.request(out, "NAMES #x")), ["366"]);
+    assert_eq!(commands(&harness.request(outsider, "NAMES #x")), ["366"]);
     assert!(
-        listed(&harness.request(out, "LIST")).is_empty()
-            && listed(&harness.request(out, "LIST #x")).is_empty()
+        listed(&harness.request(outsider, "LIST")).is_empty()
+            && listed(&harness.request(outsider, "LIST #x")).is_empty()
     );
     assert_eq!(listed(&harness.request(a, "LIST")), ["#x"]);
 }
 
 #[test]
-fn list_applies_its_conditions() {
+fn list_applies_its_filters() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
     harness.channel("#chan1", &[a]);
@@ -96,7 +97,7 @@ fn list_applies_its_conditions() {
     let received = harness.request(b, "LIST");
     assert_eq!(commands(&received), ["321", "322", "322", "323"]);
     assert_eq!(received[2], ":irc.test 322 bob #Chan2 2 :Second");
-    for (conditions, found) in [
+    for (filter, expected) in [
         ("*an1", vec!["#chan1"]),
         ("#CH*", vec!["#chan1", "#Chan2"]),
         ("#chan2", vec!["#Chan2"]),
@@ -113,9 +114,9 @@ fn list_applies_its_conditions() {
         ("T<10", vec!["#chan1", "#Chan2"]),
     ] {
         assert_eq!(
-            listed(&harness.request(b, &format!("LIST {conditions}"))),
-            found,
-            "{conditions}"
+            listed(&harness.request(b, &format!("LIST {filter}"))),
+            expected,
+            "{filter}"
         );
     }
 }

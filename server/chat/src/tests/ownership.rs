@@ -1,14 +1,13 @@
 //! Founders and access lists.
 
 use super::harness::*;
-use super::persistent_channels::restored;
 use crate::event::SessionId;
-use crate::request::{Admission, EndAccount, Ended, ForgetAccount, ListChannels};
+use crate::request::{Admission, ForgetAccount, ListChannels};
 use rookery_record::Change;
 
 const ALICE: &str = ":alice!~alice@users.irc.test";
 
-/// Returns a chat with a channel of alice's that bob and a guest are in.
+/// Returns a chat with a channel that alice owns and that bob and a guest are in.
 fn owned() -> (Harness, SessionId, SessionId, SessionId) {
     let mut harness = Harness::new();
     let (alice, bob, guest) = (
@@ -20,22 +19,21 @@ fn owned() -> (Harness, SessionId, SessionId, SessionId) {
     (harness, alice, bob, guest)
 }
 
+/// Returns the founder of the first persistent channel.
 fn founder(harness: &Harness) -> Option<String> {
-    restored(&harness.persisted)
-        .channels
-        .first()
-        .map(|channel| channel.founder.to_string())
+    let channels = harness.snapshot().channels;
+    channels.first().map(|channel| channel.founder.to_string())
 }
 
-/// Restarts the chat; every known user connects again.
+/// Returns the chat after a restart, with alice and bob connected again.
 fn restart(harness: &Harness) -> (Harness, SessionId, SessionId) {
-    let mut next = Harness::restored(settings(), Vec::new(), restored(&harness.persisted));
+    let mut next = harness.restart(settings());
     let (alice, bob) = (next.user("alice", ""), next.user("bob", ""));
     (next, alice, bob)
 }
 
 #[test]
-fn the_founder_hands_the_channel_on_and_is_its_operator_still() {
+fn a_founder_who_transfers_the_channel_stays_its_operator() {
     let (mut harness, alice, bob, guest) = owned();
     assert_eq!(
         find(&harness.request(bob, "NAMES #x"), "353"),
@@ -54,7 +52,7 @@ fn the_founder_hands_the_channel_on_and_is_its_operator_still() {
     assert_eq!(
         commands(&harness.request(alice, "MODE #x +q alice")),
         ["482"],
-        "it is no longer hers"
+        "she no longer owns it"
     );
     assert!(harness.request(alice, "MODE #x +m")[0].ends_with("MODE #x +m"));
 
@@ -72,7 +70,7 @@ fn the_founder_hands_the_channel_on_and_is_its_operator_still() {
 }
 
 #[test]
-fn an_abandoned_channel_ends_when_empty_and_an_operator_may_register_it() {
+fn a_channel_without_owner_ends_when_empty_and_an_operator_may_register_it() {
     let (mut harness, alice, bob, guest) = owned();
     harness.send(alice, "ACCESS #x ADD bob voice");
     harness.send(alice, "MODE #x +o gus");
@@ -87,7 +85,7 @@ fn an_abandoned_channel_ends_when_empty_and_an_operator_may_register_it() {
     assert_eq!(
         commands(&harness.request(bob, "MODE #x +q bob")),
         ["482"],
-        "a voice is not enough"
+        "voice access is not enough"
     );
     assert_eq!(
         commands(&harness.request(guest, "MODE #x +q gus")),
@@ -103,18 +101,17 @@ fn an_abandoned_channel_ends_when_empty_and_an_operator_may_register_it() {
     assert_eq!(
         commands(&harness.request(alice, "ACCESS #x")),
         ["ACCESS", "ACCESS"],
-        "the old access list is cleared: only she is on it"
+        "the old access list is cleared: only the founder is on it"
     );
     harness.send(alice, "MODE #x -q alice");
     for session in [alice, bob, guest] {
         harness.send(session, "JOIN 0");
     }
-    let ticket = harness.act(ListChannels);
-    assert!(matches!(harness.answer(ticket), Some(channels) if channels.is_empty()));
+    assert!(harness.reply_to(ListChannels).is_empty());
 }
 
 #[test]
-fn operators_do_nothing_against_the_founder() {
+fn operators_cannot_act_against_the_founder() {
     let (mut harness, alice, bob, _) = owned();
     harness.send(alice, "MODE #x +o bob");
     harness.clear_received();
@@ -133,19 +130,19 @@ fn operators_do_nothing_against_the_founder() {
     harness.clear_received();
     assert!(
         commands(&harness.request(alice, "JOIN #x")).contains(&"JOIN".to_owned()),
-        "no mode applies to her"
+        "the modes do not keep the founder out"
     );
     assert!(
         harness.request(alice, "KICK #x alice :bye")[0].ends_with("KICK #x alice :bye"),
-        "she may do that herself"
+        "the founder may kick herself"
     );
 }
 
 #[test]
-fn a_channel_is_handed_on_only_within_limits() {
+fn a_channel_is_transferred_only_to_members_with_an_account_and_within_limits() {
     let (mut harness, alice, bob, _) = owned();
     harness.send(alice, "JOIN #lobby");
-    let _outside = harness.user("carl", "");
+    harness.user("carl", "");
     for (line, code) in [
         ("MODE #x +q", "696"),
         ("MODE #x +q nobody", "401"),
@@ -167,11 +164,7 @@ fn a_channel_is_handed_on_only_within_limits() {
         "bob has reached the limit"
     );
 
-    let lobby = crate::event::Settings {
-        lobby: vec!["#lobby".parse().unwrap()],
-        ..settings()
-    };
-    let mut harness = Harness::with(lobby);
+    let mut harness = Harness::with(settings_with_lobby("#lobby"));
     let alice = harness.user("alice", "");
     assert_eq!(
         commands(&harness.request(alice, "MODE #lobby +q alice")),
@@ -190,20 +183,19 @@ fn beyond_the_limit_a_created_channel_has_no_owner() {
         find(&received, "NOTICE").contains("#4 has no owner and is removed when empty"),
         "{received:?}"
     );
-    assert_eq!(restored(&harness.persisted).channels.len(), 3);
+    assert_eq!(harness.snapshot().channels.len(), 3);
     harness.send(alice, "MODE #1 -q alice");
     harness.clear_received();
     assert_eq!(
         commands(&harness.request(alice, "MODE #4 +q alice")),
         ["MODE"],
-        "there is room again"
+        "she owns fewer channels now"
     );
 }
 
 #[test]
 fn the_access_list_applies_at_once_and_at_every_join() {
     let (mut harness, alice, bob, guest) = owned();
-    harness.now = START;
     let received = harness.request(alice, "ACCESS #x ADD Bob OP");
     assert_eq!(received[0], format!("{ALICE} MODE #x +o bob"));
     assert_eq!(
@@ -243,14 +235,14 @@ fn the_access_list_applies_at_once_and_at_every_join() {
     assert_eq!(
         commands(&next.request(dora, "JOIN #x")),
         ["473"],
-        "a voice is enough"
+        "voice access does not replace an invitation"
     );
     next.send(alice, "INVITE dora #x");
     next.send(dora, "JOIN #x");
     next.clear_received();
     assert!(
         next.request(dora, "PRIVMSG #x :hi").is_empty(),
-        "she can speak"
+        "she has a voice in the moderated channel"
     );
 
     let received = next.request(alice, "ACCESS #x ADD bob voice");
@@ -265,7 +257,7 @@ fn the_access_list_applies_at_once_and_at_every_join() {
 }
 
 #[test]
-fn the_access_list_is_the_founders_and_bounded() {
+fn only_the_founder_changes_the_access_list_which_is_limited() {
     let (mut harness, alice, bob, guest) = owned();
     harness.send(alice, "MODE #x +o bob");
     harness.channel("#free", &[guest, alice]);
@@ -328,13 +320,13 @@ fn the_access_list_is_the_founders_and_bounded() {
     );
     assert!(
         harness.request(alice, "ACCESS #x ADD n1 op")[0].contains("ACCESS ADDED"),
-        "one of them may be changed"
+        "an entry of a full list can be changed"
     );
-    assert_eq!(restored(&harness.persisted).channels[0].access.len(), 5);
+    assert_eq!(harness.snapshot().channels[0].access.len(), 5);
 }
 
 #[test]
-fn a_guest_who_signs_in_gets_the_access_of_the_account() {
+fn a_guest_that_signs_in_has_the_access_of_the_account() {
     let (mut harness, alice, bob, guest) = owned();
     harness.send(alice, "ACCESS #x ADD gus voice");
     harness.clear_received();
@@ -375,30 +367,23 @@ fn deleting_an_account_clears_its_ownership_and_access() {
     harness.channel("#empty", &[alice]);
     harness.send(alice, "PART #empty");
     harness.send(bob, "ACCESS #his ADD alice op");
-    let ticket = harness.act(EndAccount {
-        account: identity("alice").id,
-        reason: "deleted".to_owned(),
-    });
+    let ticket = harness.act(end_account("alice", "deleted"));
     harness.disconnect(alice);
-    assert!(matches!(harness.answer(ticket), Some(Ended { .. })));
-    let ticket = harness.act(ForgetAccount("ALICE".parse().unwrap()));
-    assert!(matches!(harness.answer(ticket), Some(())));
-    let persisted = restored(&harness.persisted).channels;
+    assert!(harness.answer(ticket).is_some());
+    harness.reply_to(ForgetAccount("ALICE".parse().unwrap()));
+    let persisted = harness.snapshot().channels;
     assert_eq!(persisted.len(), 1, "{persisted:?}");
     assert_eq!(
         (persisted[0].name.as_str(), persisted[0].access.len()),
         ("#his", 0)
     );
-    let ticket = harness.act(ListChannels);
-    let Some(channels) = harness.answer(ticket) else {
-        panic!()
-    };
-    let there: Vec<_> = channels
+    let channels = harness.reply_to(ListChannels);
+    let remaining: Vec<_> = channels
         .iter()
         .map(|channel| (channel.name.as_str(), channel.founder.is_some()))
         .collect();
     assert_eq!(
-        there,
+        remaining,
         [("#his", true), ("#x", false)],
         "members stay in the channel"
     );

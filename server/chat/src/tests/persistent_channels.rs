@@ -1,70 +1,12 @@
 //! Persistent channels: what is persisted, and what is restored.
 
-use std::collections::BTreeMap;
-
-use rookery_protocol::ChannelName;
-
 use super::harness::*;
-use crate::event::{SessionId, Settings};
-use crate::request::{CloseChannel, Count, Counts, Emptied};
-use rookery_record::{Change, ChatSnapshot, PersistentChannel};
+use crate::event::{Output, SessionId};
+use crate::request::Emptied;
+use rookery_record::{Change, PersistentChannel};
 
-/// Returns the snapshot that results from the changes so far.
-pub fn restored(changes: &[Change]) -> ChatSnapshot {
-    let mut channels: BTreeMap<ChannelName, PersistentChannel> = BTreeMap::new();
-    let (mut devices, mut markers) = (BTreeMap::new(), BTreeMap::new());
-    let (mut always_on, mut presences) = (BTreeMap::new(), BTreeMap::new());
-    let mut said = BTreeMap::new();
-    for change in changes {
-        match change {
-            Change::Channel(channel) => {
-                drop(channels.insert(channel.name.clone(), channel.clone()));
-            }
-            Change::ChannelGone(name) => drop(channels.remove(name)),
-            Change::AccountMetadata { account, metadata } if metadata.is_empty() => {
-                drop(said.remove(account));
-            }
-            Change::AccountMetadata { account, metadata } => {
-                drop(said.insert(account.clone(), metadata.clone()));
-            }
-            Change::Device(mark) => drop(devices.insert(mark.device, mark.heard_until)),
-            Change::ReadMarker {
-                account,
-                target,
-                read_until: Some(at),
-            } => {
-                markers.insert((*account, target.clone()), *at);
-            }
-            Change::ReadMarker {
-                account,
-                target,
-                read_until: None,
-            } => {
-                markers.remove(&(*account, target.clone()));
-            }
-            Change::AlwaysOn(account, Some(choice)) => drop(always_on.insert(*account, *choice)),
-            Change::AlwaysOn(account, None) => drop(always_on.remove(account)),
-            Change::Presence(presence) => {
-                drop(presences.insert(presence.account, presence.clone()));
-            }
-            Change::PresenceGone(account) => drop(presences.remove(account)),
-        }
-    }
-    ChatSnapshot {
-        channels: channels.into_values().collect(),
-        metadata: said.into_iter().collect(),
-        devices: devices.into_iter().collect(),
-        read_markers: markers
-            .into_iter()
-            .map(|((account, target), at)| (account, target, at))
-            .collect(),
-        always_on: always_on.into_iter().collect(),
-        presences: presences.into_values().collect(),
-    }
-}
-
-/// Returns the names of the channels in the persisted changes.
-fn of_channels(harness: &Harness) -> Vec<&str> {
+/// Returns the channels in the persisted changes, by name.
+fn changed_channels(harness: &Harness) -> Vec<&str> {
     let name = |change| match change {
         &Change::Channel(PersistentChannel { ref name, .. }) | &Change::ChannelGone(ref name) => {
             Some(name.as_str())
@@ -74,23 +16,8 @@ fn of_channels(harness: &Harness) -> Vec<&str> {
     harness.persisted.iter().filter_map(name).collect()
 }
 
-/// Returns the chat after a restart, without sessions.
-fn restart(harness: &Harness) -> Harness {
-    let mut next = Harness::restored(settings(), Vec::new(), restored(&harness.persisted));
-    next.now = harness.now;
-    next.advance(60);
-    next
-}
-
-fn count(harness: &mut Harness) -> usize {
-    let ticket = harness.act(Count);
-    match harness.answer(ticket) {
-        Some(Counts { channels, .. }) => channels,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn furnished() -> (Harness, SessionId) {
+/// Returns a chat in which an account has created a channel and set everything that it can.
+fn configured() -> (Harness, SessionId) {
     let mut harness = Harness::new();
     let op = harness.user("op", "");
     harness.channel("#X", &[op]);
@@ -108,33 +35,33 @@ fn furnished() -> (Harness, SessionId) {
 
 #[test]
 fn everything_the_founder_set_survives_a_restart() {
-    let (mut harness, op) = furnished();
-    let asked = ["MODE #x", "TOPIC #x", "MODE #x b", "MODE #x e", "MODE #x I"];
-    let before: Vec<_> = asked.iter().map(|line| harness.request(op, line)).collect();
+    let (mut harness, op) = configured();
+    let queries = ["MODE #x", "TOPIC #x", "MODE #x b", "MODE #x e", "MODE #x I"];
+    let before: Vec<_> = queries
+        .iter()
+        .map(|line| harness.request(op, line))
+        .collect();
     assert_eq!(before[0][0], ":irc.test 324 op #X +Cimskl sesame 7");
     assert_eq!(
         before.iter().map(Vec::len).sum::<usize>(),
         2 + 2 + 3 + 2 + 2
     );
-    let mut next = restart(&harness);
+    let mut next = harness.restart(settings());
     let op = next.user("op", "");
     let received = next.request(op, "JOIN #x");
     assert_eq!(
         commands(&received),
         ["JOIN", "332", "333", "353", "366", "MODE"],
-        "no key and no invitation needed"
+        "the founder needs no key and no invitation"
     );
     assert_eq!(find(&received, "353"), ":irc.test 353 op @ #X :~op");
-    let after: Vec<_> = asked.iter().map(|line| next.request(op, line)).collect();
+    let after: Vec<_> = queries.iter().map(|line| next.request(op, line)).collect();
     assert_eq!(before, after);
-    assert_eq!(of_channels(&next), [""; 0], "nothing has changed");
+    assert_eq!(changed_channels(&next), [""; 0], "nothing has changed");
 }
 
 #[test]
 fn a_change_is_persisted_before_it_is_delivered() {
-    use crate::event::{Event, Output};
-    use rookery_protocol::Message;
-
     let mut harness = Harness::new();
     let op = harness.user("op", "");
     harness.channel("#x", &[op]);
@@ -145,22 +72,16 @@ fn a_change_is_persisted_before_it_is_delivered() {
         "RENAME #x #y",
         "JOIN #z",
     ] {
-        let mut out = Vec::new();
-        let message = Message::parse(line).unwrap();
-        harness.chat.handle(
-            harness.now,
-            Event::Command {
-                session: op,
-                message,
-            },
-            &mut out,
+        let outputs = harness.outputs_of(op, line);
+        assert!(
+            matches!(outputs[0], Output::Persist(_)),
+            "{line}: {outputs:?}"
         );
-        assert!(matches!(out[0], Output::Persist(_)), "{line}: {out:?}");
     }
 }
 
 #[test]
-fn an_owned_channel_stays_when_it_is_empty_and_another_is_removed() {
+fn an_empty_channel_is_removed_unless_it_is_owned() {
     let mut harness = Harness::new();
     let (op, guest) = (harness.user("op", ""), harness.guest("gus", ""));
     harness.channel("#owned", &[op, guest]);
@@ -168,7 +89,7 @@ fn an_owned_channel_stays_when_it_is_empty_and_another_is_removed() {
     harness.send(op, "TOPIC #owned :still here");
     harness.send(op, "JOIN 0");
     harness.send(guest, "JOIN 0");
-    assert_eq!(count(&mut harness), 1);
+    assert_eq!(harness.counts().channels, 1);
     let other = harness.user("other", "");
     assert_eq!(
         commands(&harness.request(other, "LIST")),
@@ -186,7 +107,8 @@ fn an_owned_channel_stays_when_it_is_empty_and_another_is_removed() {
         find(&harness.request(other, "JOIN #free"), "353"),
         ":irc.test 353 other = #free :~other"
     );
-    let names = restored(&harness.persisted)
+    let names = harness
+        .snapshot()
         .channels
         .into_iter()
         .map(|channel| channel.name.to_string());
@@ -198,7 +120,7 @@ fn an_owned_channel_stays_when_it_is_empty_and_another_is_removed() {
 }
 
 #[test]
-fn a_returning_founder_is_made_operator_visibly() {
+fn members_see_that_a_returning_founder_is_operator() {
     let mut harness = Harness::new();
     let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));
     harness.channel("#x", &[op, bob]);
@@ -214,12 +136,8 @@ fn a_returning_founder_is_made_operator_visibly() {
 }
 
 #[test]
-fn guests_and_lobbies_are_not_persisted() {
-    let lobby = || Settings {
-        lobby: vec!["#lobby".parse().unwrap()],
-        ..settings()
-    };
-    let mut harness = Harness::with(lobby());
+fn channels_of_guests_and_lobbies_are_not_persisted() {
+    let mut harness = Harness::with(settings_with_lobby("#lobby"));
     let (a, guest) = (harness.user("alice", ""), harness.guest("gus", ""));
     harness.channel("#x", &[guest]);
     for (session, line) in [
@@ -229,11 +147,11 @@ fn guests_and_lobbies_are_not_persisted() {
     ] {
         harness.send(session, line);
     }
-    assert_eq!(of_channels(&harness), [""; 0]);
-    let changes = furnished().0.persisted;
-    let mut restored = restored(&changes);
-    restored.channels[0].name = "#lobby".parse().unwrap();
-    let mut harness = Harness::restored(lobby(), Vec::new(), restored);
+    assert_eq!(changed_channels(&harness), [""; 0]);
+    let mut snapshot = configured().0.snapshot();
+    snapshot.channels[0].name = "#lobby".parse().unwrap();
+    let settings = settings_with_lobby("#lobby");
+    let mut harness = Harness::restored(settings, Vec::new(), snapshot);
     let op = harness.user("op", "");
     assert_eq!(
         harness.request(op, "MODE #lobby")[0],
@@ -244,10 +162,10 @@ fn guests_and_lobbies_are_not_persisted() {
 
 #[test]
 fn a_rename_is_persisted() {
-    let (mut harness, op) = furnished();
+    let (mut harness, op) = configured();
     harness.advance(60);
     harness.send(op, "RENAME #x #y");
-    let channels = restored(&harness.persisted).channels;
+    let channels = harness.snapshot().channels;
     let [channel] = channels.as_slice() else {
         panic!("{channels:?}")
     };
@@ -257,20 +175,16 @@ fn a_rename_is_persisted() {
     );
     assert_eq!(channel.lists.len(), 4);
     harness.send(op, "RENAME #y #Y");
-    assert_eq!(restored(&harness.persisted).channels[0].name.as_str(), "#Y");
+    assert_eq!(harness.snapshot().channels[0].name.as_str(), "#Y");
 }
 
 #[test]
-fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
-    let (mut harness, op) = furnished();
-    let name = || "#x".parse().unwrap();
-    let ticket = harness.act(CloseChannel {
-        name: name(),
-        reason: "spam".to_owned(),
-    });
-    assert!(matches!(harness.answer(ticket), Some(Emptied { members }) if members.len() == 1));
-    assert_eq!(restored(&harness.persisted).channels, []);
-    assert_eq!(count(&mut harness), 0);
+fn a_channel_that_an_admin_closes_is_no_longer_persisted() {
+    let (mut harness, op) = configured();
+    let Emptied { members } = harness.reply_to(close_channel("#x", "spam"));
+    assert_eq!(members.len(), 1);
+    assert_eq!(harness.snapshot().channels, []);
+    assert_eq!(harness.counts().channels, 0);
     assert!(
         harness
             .chat
@@ -281,25 +195,22 @@ fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
     );
     harness.send(op, "JOIN #x");
     harness.send(op, "PART #x");
-    let ticket = harness.act(CloseChannel {
-        name: name(),
-        reason: "spam".to_owned(),
-    });
-    assert!(matches!(harness.answer(ticket), Some(Emptied { members }) if members.is_empty()));
+    let Emptied { members } = harness.reply_to(close_channel("#x", "spam"));
+    assert!(members.is_empty());
     assert_eq!(
-        restored(&harness.persisted).channels,
+        harness.snapshot().channels,
         [],
-        "nobody needs to be in it"
+        "a channel without members is closed, too"
     );
 }
 
 #[test]
 fn unknown_parts_of_a_persistent_channel_are_ignored() {
-    let mut restored = restored(&furnished().0.persisted);
-    restored.channels[0].modes.push('Q');
-    restored.channels[0].lists[0].list = 'Z';
-    restored.channels[0].lists[1].mask = "~z:what".to_owned();
-    let mut harness = Harness::restored(settings(), Vec::new(), restored);
+    let mut snapshot = configured().0.snapshot();
+    snapshot.channels[0].modes.push('Q');
+    snapshot.channels[0].lists[0].list = 'Z';
+    snapshot.channels[0].lists[1].mask = "~z:unknown".to_owned();
+    let mut harness = Harness::restored(settings(), Vec::new(), snapshot);
     let op = harness.user("op", "");
     harness.send(op, "JOIN #x");
     assert_eq!(commands(&harness.request(op, "MODE #x b")), ["368"]);

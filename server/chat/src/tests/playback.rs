@@ -1,10 +1,9 @@
 //! The replay of missed messages, and `PLAY` of znc.in/playback.
 
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::ChannelName;
 
 use super::harness::*;
-use crate::event::{Event, Found, HistoryQuery, Identity, SessionId, Settings};
+use crate::event::{Found, HistoryQuery, Identity, SessionId, Settings};
 use crate::request::Admission;
 use rookery_record::{CredentialId, SeveralQuery};
 
@@ -12,13 +11,11 @@ use rookery_record::{CredentialId, SeveralQuery};
 const CAPS: &str = "batch server-time message-tags";
 
 /// Returns a chat whose lobby is `#x`.
-fn lobby(settings: Settings) -> Harness {
-    Harness::with(Settings {
-        lobby: vec![ChannelName::parse("#x").unwrap()],
-        ..settings
-    })
+fn lobby() -> Harness {
+    Harness::with(settings_with_lobby("#x"))
 }
 
+/// Returns the identity of an account that signed in with a device credential.
 fn device(name: &str, credential: i64) -> Identity {
     Identity {
         credential: Some(CredentialId(credential)),
@@ -26,17 +23,14 @@ fn device(name: &str, credential: i64) -> Identity {
     }
 }
 
-/// Admits a session. Returns the replay of what it missed, and discards everything else.
+/// Admits a session. Returns the replay of missed messages, and discards everything else.
 fn connect(
     harness: &mut Harness,
     identity: Identity,
     capabilities: &str,
 ) -> (SessionId, Vec<String>) {
     let name = identity.name.to_string();
-    let (session, answer) =
-        harness.try_admit(Harness::candidate(&name, Some(identity), capabilities));
-    assert!(matches!(answer, Admission::Admitted));
-    harness.received(session);
+    let (session, _) = harness.admit(Harness::candidate(&name, Some(identity), capabilities));
     harness.answer_all_fetches();
     let received = harness.received(session);
     (session, received)
@@ -44,27 +38,29 @@ fn connect(
 
 /// Returns the text of each `PRIVMSG` and `NOTICE`.
 fn texts(received: &[String]) -> Vec<&str> {
-    let said = received
+    let messages = received
         .iter()
         .filter(|line| line.contains(" PRIVMSG ") || line.contains(" NOTICE "));
-    said.map(|line| line.rsplit_once(" :").unwrap().1).collect()
+    messages
+        .map(|line| line.rsplit_once(" :").unwrap().1)
+        .collect()
 }
 
 #[test]
 fn missed_messages_are_replayed_once() {
-    let mut harness = lobby(settings());
+    let mut harness = lobby();
     let bob = harness.user("bob", "");
-    // Only a connected user can receive direct messages.
+    // A direct message needs a connected receiver: this device stays.
     connect(&mut harness, device("alice", 1), CAPS);
     let (alice, missed) = connect(&mut harness, identity("alice"), CAPS);
     assert!(missed.is_empty(), "a new device has missed nothing");
-    harness.send(bob, "PRIVMSG #x :heard");
+    harness.send(bob, "PRIVMSG #x :received");
     harness.disconnect(alice);
     harness.advance(60);
     harness.send(bob, "PRIVMSG #x :one");
     harness.send(bob, "NOTICE alice :two");
     harness.advance(60);
-    harness.send(bob, "TOPIC #x :not said");
+    harness.send(bob, "TOPIC #x :not a message");
     harness.send(bob, "PRIVMSG #x :\u{1}VERSION\u{1}");
     let (alice, missed) = connect(&mut harness, identity("alice"), CAPS);
     let at = "@batch=1;time=2027-01-15T08:01:00.000Z;msgid=run-";
@@ -83,7 +79,7 @@ fn missed_messages_are_replayed_once() {
 
 #[test]
 fn within_one_millisecond_nothing_is_lost_or_replayed_twice() {
-    let mut harness = lobby(settings());
+    let mut harness = lobby();
     let bob = harness.user("bob", "");
     let (mut alice, _) = connect(&mut harness, identity("alice"), CAPS);
     for round in 0..4 {
@@ -91,9 +87,7 @@ fn within_one_millisecond_nothing_is_lost_or_replayed_twice() {
         assert_eq!(texts(&harness.received(alice)), [format!("live {round}")]);
         harness.disconnect(alice);
         harness.send(bob, &format!("PRIVMSG #x :missed {round}"));
-        let candidate = Harness::candidate("alice", Some(identity("alice")), CAPS);
-        (alice, _) = harness.try_admit(candidate);
-        harness.received(alice);
+        alice = harness.user("alice", CAPS);
         harness.send(bob, &format!("PRIVMSG #x :meanwhile {round}"));
         harness.answer_all_fetches();
         let received = harness.received(alice);
@@ -106,7 +100,7 @@ fn within_one_millisecond_nothing_is_lost_or_replayed_twice() {
 
 #[test]
 fn devices_with_credentials_are_distinct_and_those_without_are_one() {
-    let mut harness = lobby(settings());
+    let mut harness = lobby();
     let bob = harness.user("bob", "");
     let (phone, desktop) = (device("alice", 1), device("alice", 2));
     let (on_phone, _) = connect(&mut harness, phone.clone(), CAPS);
@@ -128,28 +122,28 @@ fn devices_with_credentials_are_distinct_and_those_without_are_one() {
     harness.send(by_password, "PING x");
     assert!(
         connect(&mut harness, identity("alice"), CAPS).1.is_empty(),
-        "a second session by password is the same device"
+        "all sessions by password are one device"
     );
 }
 
 #[test]
-fn a_lost_connection_has_missed_everything_since_its_last_sign_of_life() {
-    for dead_still_there in [false, true] {
-        let mut harness = lobby(settings());
+fn a_lost_connection_has_missed_everything_since_its_last_line() {
+    for reconnects_first in [false, true] {
+        let mut harness = lobby();
         let bob = harness.user("bob", "");
         let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
-        harness.send(bob, "PRIVMSG #x :heard");
+        harness.send(bob, "PRIVMSG #x :received");
         harness.advance(1);
         harness.send(alice, "PONG");
         harness.advance(1);
-        harness.send(bob, "PRIVMSG #x :into the void");
-        if !dead_still_there {
+        harness.send(bob, "PRIVMSG #x :before the timeout");
+        if !reconnects_first {
             harness.lose_connection(alice);
         }
-        harness.send(bob, "PRIVMSG #x :into the air");
+        harness.send(bob, "PRIVMSG #x :after the timeout");
         let (again, missed) = connect(&mut harness, identity("alice"), CAPS);
-        assert_eq!(texts(&missed), ["into the void", "into the air"]);
-        if dead_still_there {
+        assert_eq!(texts(&missed), ["before the timeout", "after the timeout"]);
+        if reconnects_first {
             harness.lose_connection(alice);
         }
         harness.disconnect(again);
@@ -158,8 +152,8 @@ fn a_lost_connection_has_missed_everything_since_its_last_sign_of_life() {
 }
 
 #[test]
-fn clients_with_chathistory_get_no_replay_and_mark_nothing_as_received() {
-    let mut harness = lobby(settings());
+fn clients_that_read_history_themselves_get_no_replay_and_mark_nothing_as_received() {
+    let mut harness = lobby();
     let bob = harness.user("bob", "");
     let (plain, _) = connect(&mut harness, identity("alice"), CAPS);
     harness.disconnect(plain);
@@ -180,24 +174,24 @@ fn clients_with_chathistory_get_no_replay_and_mark_nothing_as_received() {
 }
 
 #[test]
-fn where_it_is_switched_off_and_for_guests_nothing_is_read() {
+fn guests_and_chats_without_replay_cause_no_query() {
     for settings in [
         Settings {
             replay_lines: 0,
-            ..settings()
+            ..settings_with_lobby("#x")
         },
         Settings {
             history: false,
-            ..settings()
+            ..settings_with_lobby("#x")
         },
     ] {
-        let mut harness = lobby(settings);
+        let mut harness = Harness::with(settings);
         let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
         harness.disconnect(alice);
         harness.user("alice", CAPS);
         assert!(harness.fetches.is_empty());
     }
-    let mut harness = lobby(settings());
+    let mut harness = lobby();
     let guest = harness.guest("gus", CAPS);
     harness.disconnect(guest);
     harness.guest("gus", CAPS);
@@ -206,7 +200,7 @@ fn where_it_is_switched_off_and_for_guests_nothing_is_read() {
 
 #[test]
 fn without_server_time_the_time_is_in_the_text() {
-    let mut harness = lobby(settings());
+    let mut harness = lobby();
     let bob = harness.user("bob", "");
     let (alice, _) = connect(&mut harness, identity("alice"), "");
     harness.disconnect(alice);
@@ -229,11 +223,11 @@ fn without_server_time_the_time_is_in_the_text() {
         .iter()
         .map(|line| line.matches('y').count())
         .sum();
-    assert_eq!(ys, 60, "what does not fit follows");
+    assert_eq!(ys, 60, "the rest follows in another line");
 }
 
 #[test]
-fn channels_that_a_client_joins_while_it_arrives_count_too_and_later_ones_do_not() {
+fn channels_joined_within_a_minute_are_replayed_and_later_ones_are_not() {
     let mut harness = Harness::new();
     let bob = harness.user("bob", "");
     harness.channel("#x", &[bob]);
@@ -248,7 +242,11 @@ fn channels_that_a_client_joins_while_it_arrives_count_too_and_later_ones_do_not
         harness.send(alice, "JOIN #x");
         harness.received(alice);
         harness.answer_all_fetches();
-        assert_eq!(texts(&harness.received(alice)), expected, "once is enough");
+        assert_eq!(
+            texts(&harness.received(alice)),
+            expected,
+            "the replay is sent once"
+        );
         harness.send(alice, "PART #x");
     }
     harness.advance(61);
@@ -257,11 +255,11 @@ fn channels_that_a_client_joins_while_it_arrives_count_too_and_later_ones_do_not
 }
 
 #[test]
-fn a_replay_is_limited_to_the_room_in_the_send_queue() {
-    let mut harness = lobby(Settings {
+fn a_replay_is_limited_by_the_size_of_the_send_queue() {
+    let mut harness = Harness::with(Settings {
         replay_lines: 50,
         sendq_bytes: 8_000,
-        ..settings()
+        ..settings_with_lobby("#x")
     });
     let bob = harness.user("bob", "");
     let (alice, _) = connect(&mut harness, identity("alice"), "");
@@ -279,7 +277,7 @@ fn a_replay_is_limited_to_the_room_in_the_send_queue() {
 
 #[test]
 fn messages_that_could_not_be_read_are_replayed_the_next_time() {
-    let mut harness = lobby(settings());
+    let mut harness = lobby();
     let bob = harness.user("bob", "");
     let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
     harness.disconnect(alice);
@@ -288,8 +286,8 @@ fn messages_that_could_not_be_read_are_replayed_the_next_time() {
     harness.answer_fetch(Found::Failed);
     assert!(harness.received(alice)[0].contains("could not be read"));
     harness.disconnect(alice);
-    let left_early = harness.user("alice", CAPS);
-    harness.disconnect(left_early);
+    let disconnected_early = harness.user("alice", CAPS);
+    harness.disconnect(disconnected_early);
     harness.answer_all_fetches();
     assert_eq!(
         texts(&connect(&mut harness, identity("alice"), CAPS).1),
@@ -297,6 +295,7 @@ fn messages_that_could_not_be_read_are_replayed_the_next_time() {
     );
 }
 
+/// Sends a message to `*playback`. Returns the query that it leads to, without answering it.
 fn query_of(harness: &mut Harness, session: SessionId, text: &str) -> SeveralQuery {
     let received = harness.request(session, &format!("PRIVMSG *Playback :{text}"));
     assert!(received.is_empty(), "{text}: {received:?}");
@@ -341,7 +340,7 @@ fn play_parses_its_parameters() {
     assert_eq!(
         exact,
         START + SignedDuration::from_millis(534),
-        "whatever it is as a number"
+        "although the decimal is not exact as a float"
     );
     assert_eq!(some.before, START + SignedDuration::from_secs(60));
     for text in [
@@ -370,8 +369,8 @@ fn play_parses_its_parameters() {
 }
 
 #[test]
-fn a_guest_plays_back_what_it_was_present_for_and_no_conversations() {
-    let mut harness = lobby(settings());
+fn a_guest_plays_back_channels_since_it_connected_and_no_direct_messages() {
+    let mut harness = lobby();
     let bob = harness.user("bob", "");
     harness.send(bob, "PRIVMSG #x :before");
     harness.advance(1);
@@ -389,19 +388,19 @@ fn a_guest_plays_back_what_it_was_present_for_and_no_conversations() {
 }
 
 #[test]
-fn a_labelled_play_is_answered_in_one() {
-    let mut harness = lobby(settings());
+fn a_labelled_play_has_one_labelled_reply() {
+    let mut harness = lobby();
     let bob = harness.user("bob", "");
     let alice = harness.user("alice", &format!("{CAPS} labeled-response znc.in/playback"));
     let playback = |harness: &mut Harness| {
         let received = harness.request(alice, "@label=7 PRIVMSG *playback :PLAY *");
         assert!(received.is_empty(), "{received:?}");
         harness.answer_all_fetches();
-        let tagged = |line: &String| line.replacen(";time=2027-01-15T08:00:00.000Z", "", 1);
+        let without_time = |line: &String| line.replacen(";time=2027-01-15T08:00:00.000Z", "", 1);
         harness
             .received(alice)
             .iter()
-            .map(tagged)
+            .map(without_time)
             .collect::<Vec<_>>()
     };
     assert_eq!(playback(&mut harness), ["@label=7 :irc.test ACK"]);
@@ -429,23 +428,17 @@ fn a_labelled_play_is_answered_in_one() {
     ];
     assert_eq!(tags[1..7], inner, "{received:#?}");
     assert!(received[7].ends_with(" BATCH -4") && received.len() == 8);
-    let (ticket, asked) = harness.ticket();
-    let message = rookery_protocol::Message::parse("PRIVMSG *playback :PLAY #x").unwrap();
-    harness.event(Event::AskHistory {
-        ticket,
-        session: alice,
-        message,
-    });
-    assert!(harness.answer(asked).is_none());
+    let key = harness.ask_history(alice, "PRIVMSG *playback :PLAY #x");
+    assert!(harness.answer(key).is_none());
     harness.answer_all_fetches();
-    assert!(matches!(harness.answer(asked), Some(())));
+    assert!(matches!(harness.answer(key), Some(())));
 }
 
 #[test]
 fn the_missed_messages_of_one_account_are_not_replayed_to_another() {
-    let mut harness = lobby(Settings {
+    let mut harness = Harness::with(Settings {
         free_nicks: true,
-        ..settings()
+        ..settings_with_lobby("#x")
     });
     let bob = harness.user("bob", "");
     for name in ["alice", "carl"] {
@@ -454,9 +447,9 @@ fn the_missed_messages_of_one_account_are_not_replayed_to_another() {
         harness.disconnect(session);
     }
     harness.advance(60);
-    let (keeper, _) = connect(&mut harness, device("alice", 1), CAPS);
+    let (present, _) = connect(&mut harness, device("alice", 1), CAPS);
     harness.send(bob, "PRIVMSG alice :for alice");
-    harness.disconnect(keeper);
+    harness.disconnect(present);
     harness.send(bob, "PRIVMSG #x :for all");
     let (session, _) =
         harness.try_admit(Harness::candidate("alice", Some(identity("alice")), CAPS));
@@ -474,9 +467,9 @@ fn the_missed_messages_of_one_account_are_not_replayed_to_another() {
 
 #[test]
 fn a_session_that_changes_account_and_back_gets_missed_messages_once() {
-    let mut harness = lobby(Settings {
+    let mut harness = Harness::with(Settings {
         free_nicks: true,
-        ..settings()
+        ..settings_with_lobby("#x")
     });
     let bob = harness.user("bob", "");
     for name in ["alice", "carl"] {
@@ -495,5 +488,5 @@ fn a_session_that_changes_account_and_back_gets_missed_messages_once() {
     }
     harness.received(session);
     harness.answer_all_fetches();
-    assert!(texts(&harness.received(session)).len() <= 1);
+    assert_eq!(texts(&harness.received(session)), ["for all"]);
 }

@@ -1,9 +1,10 @@
 //! `NICK`, `AWAY`, `SETNAME` and `MONITOR`.
 
 use super::harness::*;
+use crate::state::away::AwayState;
 
 #[test]
-fn a_nick_change_of_a_guest_is_visible_to_all() {
+fn a_nick_change_is_sent_to_those_who_share_a_channel() {
     let mut harness = Harness::new();
     let (a, b, far) = (
         harness.guest("ann", ""),
@@ -45,7 +46,7 @@ fn invalid_nicks_are_refused() {
 }
 
 #[test]
-fn a_signed_in_user_keeps_the_name_of_the_account() {
+fn a_signed_in_user_cannot_change_its_nick() {
     let mut harness = Harness::new();
     let a = harness.user("alice", "");
     assert!(
@@ -62,7 +63,7 @@ fn away_is_announced_when_all_sessions_are_away() {
     let a = harness.user("alice", "away-notify");
     let sibling = harness.user("alice", "away-notify");
     assert_eq!(
-        commands(&harness.request(sibling, "AWAY :not at this one")),
+        commands(&harness.request(sibling, "AWAY :lunch break")),
         ["306"]
     );
     assert!(
@@ -70,7 +71,7 @@ fn away_is_announced_when_all_sessions_are_away() {
             .request(a, "WHOIS alice")
             .iter()
             .all(|line| !line.contains(" 301 ")),
-        "at the other one"
+        "the user is present at the other session"
     );
     let (b, c, far) = (
         harness.user("bob", "away-notify"),
@@ -228,13 +229,13 @@ fn extended_monitor_requires_both_capabilities() {
     assert_eq!(
         harness.received(fellow),
         notices,
-        "once, although there are two reasons"
+        "once, although it also shares a channel"
     );
     assert!(harness.received(plain).is_empty() && harness.received(few).is_empty());
 }
 
 #[test]
-fn a_new_host_after_sign_in_is_visible_to_all() {
+fn a_new_host_after_sign_in_is_sent_to_clients_with_chghost() {
     let mut harness = Harness::new();
     let (guest, new, old) = (
         harness.guest("eve", ""),
@@ -255,10 +256,10 @@ fn an_unattended_session_does_not_count_as_present() {
     let mut harness = Harness::new();
     let bob = harness.user("bob", "away-notify");
     let mut candidate = Harness::candidate("alice", Some(identity("alice")), "draft/pre-away");
-    candidate.away_state = crate::state::away::AwayState::Unattended;
+    candidate.away_state = AwayState::Unattended;
     let (phone, _) = harness.try_admit(candidate.clone());
     harness.channel("#x", &[bob, phone]);
-    let whois = |harness: &mut Harness| {
+    let away_message = |harness: &mut Harness| {
         let received = harness.request(bob, "WHOIS alice");
         received.iter().find_map(|line| {
             line.split_once(" 301 bob alice :")
@@ -266,7 +267,7 @@ fn an_unattended_session_does_not_count_as_present() {
         })
     };
     assert_eq!(
-        whois(&mut harness).as_deref(),
+        away_message(&mut harness).as_deref(),
         Some("Nobody is at the keyboard just now")
     );
     let desk = harness.user("alice", "");
@@ -276,16 +277,16 @@ fn an_unattended_session_does_not_count_as_present() {
     assert_eq!(
         harness.received(bob),
         [":alice!~alice@users.irc.test AWAY :lunch"],
-        "nothing about the other"
+        "the unattended session changes nothing"
     );
     harness.disconnect(desk);
-    assert_eq!(whois(&mut harness).as_deref(), Some("lunch"));
+    assert_eq!(away_message(&mut harness).as_deref(), Some("lunch"));
     harness.send(phone, "AWAY");
-    assert_eq!(whois(&mut harness), None);
+    assert_eq!(away_message(&mut harness), None);
     harness.send(phone, "AWAY :back soon");
     harness.send(phone, "AWAY *");
     assert_eq!(
-        whois(&mut harness).as_deref(),
+        away_message(&mut harness).as_deref(),
         Some("Nobody is at the keyboard just now")
     );
     let plain = harness.user("carl", "");
@@ -295,7 +296,7 @@ fn an_unattended_session_does_not_count_as_present() {
             .request(bob, "WHOIS carl")
             .iter()
             .any(|line| line.ends_with(" 301 bob carl :*")),
-        "an ordinary message"
+        "an ordinary message without the capability"
     );
     harness.disconnect(script);
 }

@@ -6,8 +6,8 @@ use rookery_record::HistoryEntry;
 
 const CAPS: &str = "draft/message-redaction message-tags batch labeled-response";
 
-/// Sends a message. Returns it as stored.
-fn said(harness: &mut Harness, session: SessionId, line: &str) -> HistoryEntry {
+/// Sends a message. Returns its stored entry.
+fn send_and_store(harness: &mut Harness, session: SessionId, line: &str) -> HistoryEntry {
     harness.send(session, line);
     harness.clear_received();
     harness.entries.last().cloned().unwrap()
@@ -45,12 +45,12 @@ fn a_user_redacts_their_own_message_for_all_receivers() {
         harness.user("bob", CAPS),
         harness.user("olga", "server-time"),
     );
-    // A client with chathistory: nothing is replayed when it connects.
+    // A client with chathistory gets no replay when it connects.
     let sibling = harness.user("bob", &format!("{CAPS} draft/chathistory"));
     harness.channel("#X", &[a, b, old]);
-    // The replay for olga's client is queried as well, and finds nothing.
+    // Discards the queries for the replays of the other clients.
     harness.fetches.clear();
-    let message = said(&mut harness, b, "PRIVMSG #x :oops");
+    let message = send_and_store(&mut harness, b, "PRIVMSG #x :oops");
     harness.advance(90);
     let received = redact(
         &mut harness,
@@ -73,12 +73,15 @@ fn a_user_redacts_their_own_message_for_all_receivers() {
             "@time=2027-01-15T08:01:30.000Z :irc.test NOTICE #X :bob redacted a message from 1 minute ago: wrong window"
         ]
     );
-    let mark = harness.entries.last().unwrap();
+    let redaction = harness.entries.last().unwrap();
     assert_eq!(
-        (mark.redacts(), mark.account.as_ref()),
+        (redaction.redacts(), redaction.account.as_ref()),
         (Some(&*message.msgid), message.account.as_ref())
     );
-    assert_eq!((&mark.place, mark.at), (&message.place, harness.now));
+    assert_eq!(
+        (&redaction.place, redaction.at),
+        (&message.place, harness.now)
+    );
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn without_a_reason_there_are_two_parameters() {
     let mut harness = Harness::new();
     let a = harness.user("alice", CAPS);
     harness.channel("#x", &[a]);
-    let message = said(&mut harness, a, "@+draft/react=:) TAGMSG #x");
+    let message = send_and_store(&mut harness, a, "@+draft/react=:) TAGMSG #x");
     for line in ["REDACT #x {}", "REDACT #x {} :"] {
         let received = redact(
             &mut harness,
@@ -111,7 +114,7 @@ fn only_channel_operators_redact_messages_of_others() {
     );
     harness.channel("#x", &[op, b, c]);
     harness.channel("#bobs", &[b, op]);
-    let message = said(&mut harness, b, "NOTICE #x :spam");
+    let message = send_and_store(&mut harness, b, "NOTICE #x :spam");
     let line = format!("REDACT #x {}", message.msgid);
     let received = redact(&mut harness, c, &line, Some(&message));
     assert_eq!(received.len(), 1);
@@ -144,11 +147,11 @@ fn only_channel_operators_redact_messages_of_others() {
 }
 
 #[test]
-fn guests_cannot_redact_messages_by_nick_alone() {
+fn guests_cannot_redact_messages() {
     let mut harness = Harness::new();
     let (a, guest) = (harness.user("alice", CAPS), harness.guest("gus", CAPS));
     harness.channel("#x", &[a, guest]);
-    let message = said(&mut harness, guest, "PRIVMSG #x :mine");
+    let message = send_and_store(&mut harness, guest, "PRIVMSG #x :mine");
     let received = redact(
         &mut harness,
         guest,
@@ -159,7 +162,7 @@ fn guests_cannot_redact_messages_by_nick_alone() {
         received[0].contains(" REDACT_FORBIDDEN #x "),
         "{received:?}"
     );
-    let direct = said(&mut harness, guest, "PRIVMSG alice :hi");
+    let direct = send_and_store(&mut harness, guest, "PRIVMSG alice :hi");
     let received = harness.request(guest, &format!("REDACT alice {}", direct.msgid));
     assert!(
         received[0].contains(" FAIL REDACT INVALID_TARGET alice :"),
@@ -171,7 +174,7 @@ fn guests_cannot_redact_messages_by_nick_alone() {
 fn a_direct_message_is_redacted_by_its_author_only() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", CAPS), harness.user("bob", ""));
-    let message = said(&mut harness, a, "PRIVMSG bob :psst");
+    let message = send_and_store(&mut harness, a, "PRIVMSG bob :psst");
     let received = redact(
         &mut harness,
         a,
@@ -188,7 +191,7 @@ fn a_direct_message_is_redacted_by_its_author_only() {
     );
 
     let c = harness.user("carl", CAPS);
-    let message = said(&mut harness, b, "PRIVMSG carl :psst");
+    let message = send_and_store(&mut harness, b, "PRIVMSG carl :psst");
     let received = redact(
         &mut harness,
         c,
@@ -207,7 +210,7 @@ fn a_direct_message_is_redacted_by_its_author_only() {
     );
     assert!(
         received[0].contains(" UNKNOWN_MSGID bob "),
-        "conversations of others are not disclosed: {received:?}"
+        "direct messages of others are not disclosed: {received:?}"
     );
 }
 
@@ -223,7 +226,7 @@ fn each_refusal_has_the_code_of_the_specification() {
         harness.user("carl", ""),
     );
     harness.channel("#x", &[op, b]);
-    let message = said(&mut harness, b, "PRIVMSG #x :late");
+    let message = send_and_store(&mut harness, b, "PRIVMSG #x :late");
     let line = format!("REDACT #x {}", message.msgid);
     assert!(harness.request(plain, &line)[0].contains(" 421 carl REDACT :"));
     assert!(harness.request(b, "REDACT #x")[0].contains(" 461 bob REDACT :"));
@@ -266,20 +269,20 @@ fn each_refusal_has_the_code_of_the_specification() {
     let received = redact(&mut harness, op, &line, Some(&message));
     assert!(
         bare(&received[0]).contains(" REDACT #x "),
-        "an operator may at any time: {received:?}"
+        "an operator may redact at any time: {received:?}"
     );
 }
 
 #[test]
-fn messages_the_user_could_not_see_stay_unknown() {
+fn messages_that_a_user_cannot_see_are_unknown_to_it() {
     let mut harness = Harness::with(Settings {
         history_before_join: false,
         ..settings()
     });
     let (op, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
     harness.channel("#x", &[op, b]);
-    let message = said(&mut harness, b, "PRIVMSG #x :before");
-    let for_operators = said(&mut harness, op, "PRIVMSG @#x :among us");
+    let message = send_and_store(&mut harness, b, "PRIVMSG #x :before");
+    let for_operators = send_and_store(&mut harness, op, "PRIVMSG @#x :for some");
     let received = redact(
         &mut harness,
         b,
@@ -300,7 +303,7 @@ fn messages_the_user_could_not_see_stay_unknown() {
 }
 
 #[test]
-fn a_message_to_operators_is_redacted_among_operators() {
+fn a_redaction_reaches_only_the_receivers_of_the_message() {
     let mut harness = Harness::new();
     let (op, voiced, b) = (
         harness.user("alice", CAPS),
@@ -310,12 +313,12 @@ fn a_message_to_operators_is_redacted_among_operators() {
     harness.channel("#x", &[op, voiced, b]);
     harness.send(op, "MODE #x +v vera");
     for (target, receives) in [("@#x", false), ("+#x", true)] {
-        let message = said(&mut harness, op, &format!("PRIVMSG {target} :among us"));
-        for asked in ["#x", target] {
+        let message = send_and_store(&mut harness, op, &format!("PRIVMSG {target} :for some"));
+        for named in ["#x", target] {
             let received = redact(
                 &mut harness,
                 op,
-                &format!("REDACT {asked} {}", message.msgid),
+                &format!("REDACT {named} {}", message.msgid),
                 Some(&message),
             );
             assert!(
@@ -333,11 +336,11 @@ fn a_message_to_operators_is_redacted_among_operators() {
 }
 
 #[test]
-fn the_label_is_on_the_receipt_or_on_the_refusal() {
+fn the_label_is_on_the_redaction_or_on_the_refusal() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
     harness.channel("#x", &[a, b]);
-    let message = said(&mut harness, a, "PRIVMSG #x :one");
+    let message = send_and_store(&mut harness, a, "PRIVMSG #x :one");
     let line = format!("@label=7 REDACT #x {}", message.msgid);
     let received = redact(&mut harness, a, &line, Some(&message));
     assert!(
@@ -358,26 +361,26 @@ fn the_label_is_on_the_receipt_or_on_the_refusal() {
     );
     assert!(
         harness.received(b).is_empty(),
-        "what is not stored is not delivered"
+        "a redaction that is not stored is not delivered"
     );
 }
 
 #[test]
-fn redactions_are_replayed_to_clients_that_support_them() {
+fn redactions_are_in_the_history_of_clients_with_event_playback() {
     let mut harness = Harness::new();
     let caps = format!("{CAPS} draft/chathistory draft/event-playback");
     let a = harness.user("alice", &caps);
     harness.channel("#x", &[a]);
-    let message = said(&mut harness, a, "PRIVMSG #x :one");
-    let receipt = redact(
+    let message = send_and_store(&mut harness, a, "PRIVMSG #x :one");
+    let live = redact(
         &mut harness,
         a,
         &format!("REDACT #x {} :why", message.msgid),
         Some(&message),
     );
-    let mark = harness.entries.last().cloned().unwrap();
+    let redaction = harness.entries.last().cloned().unwrap();
     harness.send(a, "CHATHISTORY LATEST #x * 9");
-    harness.answer_fetch(Found::Page(vec![mark]));
+    harness.answer_fetch(Found::Page(vec![redaction]));
     let received = harness.received(a);
-    assert_eq!(bare(&received[1]), bare(&receipt[0]));
+    assert_eq!(bare(&received[1]), bare(&live[0]));
 }

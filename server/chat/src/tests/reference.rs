@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use rookery_protocol::Message;
+
 use super::harness::*;
 use crate::Handler;
 
 const DOCS: &str = include_str!("../../../../docs/irc.md");
 
-/// Returns the parts of the text between `mark`s: every second one.
-fn between(text: &str, mark: char) -> impl Iterator<Item = &str> {
-    text.split(mark).skip(1).step_by(2)
+/// Returns the parts of the text that are in backquotes.
+fn in_backquotes(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }
 
-/// Returns everything in backquotes in the first column of the table whose first heading is this.
+/// Returns the names in backquotes in the first column of the table with this first heading.
 fn rows(heading: &str) -> BTreeSet<&'static str> {
     let mut lines = DOCS.lines();
     assert!(
@@ -20,16 +22,19 @@ fn rows(heading: &str) -> BTreeSet<&'static str> {
         "no table of {heading}"
     );
     let rows = lines.skip(1).map_while(|line| line.strip_prefix("| "));
-    rows.flat_map(|row| between(row.split(" |").next().unwrap(), '`'))
+    rows.flat_map(|row| in_backquotes(row.split(" |").next().unwrap()))
         .collect()
 }
 
 /// Returns the names of the commands that the core handles, and of those that are refused in favour
 /// of the control plane.
 pub fn commands_by_name() -> (Vec<&'static str>, Vec<&'static str>) {
-    let names = |is_meant: fn(Handler) -> bool| {
-        let meant = crate::commands().filter(move |command| is_meant(command.handler));
-        meant.flat_map(|command| command.names).copied().collect()
+    let names = |has_handler: fn(Handler) -> bool| {
+        let commands = crate::commands().filter(move |command| has_handler(command.handler));
+        commands
+            .flat_map(|command| command.names)
+            .copied()
+            .collect()
     };
     (
         names(|handler| matches!(handler, Handler::Core(_))),
@@ -45,11 +50,11 @@ fn every_command_has_a_row_in_the_docs_and_a_page_of_help() {
         .flat_map(|command| command.names)
         .copied()
         .collect();
-    let known: BTreeSet<&str> = names.iter().copied().collect();
-    assert_eq!(known.len(), names.len(), "no command is declared twice");
+    let unique: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!(unique.len(), names.len(), "no command is declared twice");
     assert_eq!(
         rows("command"),
-        known,
+        unique,
         "the rows of docs/irc.md, and the commands"
     );
     for command in names {
@@ -60,9 +65,9 @@ fn every_command_has_a_row_in_the_docs_and_a_page_of_help() {
 
 #[test]
 fn every_capability_has_a_row_in_the_docs() {
-    let mut all = settings();
-    all.capability_values.sts_seconds = 1;
-    let mut harness = Harness::with(all);
+    let mut settings = settings();
+    settings.capability_values.sts_seconds = 1;
+    let mut harness = Harness::with(settings);
     let ann = harness.guest("ann", "");
     let lists = harness.request(ann, "CAP LS 302");
     let items = lists
@@ -80,8 +85,7 @@ fn every_capability_has_a_row_in_the_docs() {
 #[test]
 fn every_mode_and_every_token_of_isupport_has_a_row_in_the_docs() {
     let mut harness = Harness::new();
-    let (ann, _) = harness.try_admit(Harness::candidate("ann", None, ""));
-    let welcome = harness.received(ann);
+    let (_, welcome) = harness.connect("ann", "");
     let words: Vec<&str> = find(&welcome, "004").split(' ').collect();
     let modes = [words[5], words[6]].concat();
     let modes: BTreeSet<char> = modes.chars().collect();
@@ -120,7 +124,7 @@ fn commands_that_visit_every_user_or_channel_cost_more() {
         ("PRIVMSG #channel :LIST", 1),
         ("NONSENSE", 1),
     ] {
-        let message = rookery_protocol::Message::parse(line).unwrap();
+        let message = Message::parse(line).unwrap();
         assert_eq!(crate::weight(&message), weight, "{line}");
     }
 }

@@ -42,7 +42,7 @@ fn who_finds_a_channel_a_nick_or_a_mask() {
 }
 
 #[test]
-fn invisible_users_are_found_by_their_whole_nick_or_their_fellows() {
+fn invisible_users_are_found_by_their_exact_nick_or_in_a_shared_channel() {
     let mut harness = Harness::new();
     let (evan, shiv) = (harness.user("evan", ""), harness.user("shiv", ""));
     harness.send(evan, "MODE evan +i");
@@ -53,7 +53,7 @@ fn invisible_users_are_found_by_their_whole_nick_or_their_fellows() {
 }
 
 #[test]
-fn whois_discloses_only_public_facts() {
+fn whois_discloses_only_public_information() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("Alice", ""), harness.guest("bob", ""));
     harness.channel("#open,#hidden,#shared", &[a]);
@@ -87,7 +87,7 @@ fn whois_discloses_only_public_facts() {
 }
 
 #[test]
-fn whowas_remembers_the_last_first() {
+fn whowas_lists_the_latest_user_first() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", "");
     for username in ["one", "two"] {
@@ -136,7 +136,7 @@ fn ison_and_userhost_list_connected_users() {
 }
 
 #[test]
-fn whox_answers_what_was_asked_in_its_own_order() {
+fn whox_returns_the_requested_fields_in_the_fixed_order() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", ""), harness.guest("bob", ""));
     harness.channel("#chan", &[a]);
@@ -170,7 +170,7 @@ fn whox_answers_what_was_asked_in_its_own_order() {
 }
 
 #[test]
-fn a_bot_is_marked_as_one() {
+fn a_bot_is_marked_in_messages_who_and_whois() {
     let mut harness = Harness::new();
     let (bot, a) = (
         harness.user("robot", "echo-message message-tags"),
@@ -195,7 +195,7 @@ fn a_bot_is_marked_as_one() {
     );
     assert!(
         harness.entries.last().unwrap().tags.contains("bot"),
-        "the history has it too"
+        "the mark is stored in the history"
     );
     find(&harness.request(plain, "WHOIS robot"), "335");
     assert!(harness.request(plain, "WHO robot")[0].contains(" robot HB :"));
@@ -204,6 +204,6 @@ fn a_bot_is_marked_as_one() {
         harness.received(bot),
         [":robot!~robot@users.irc.test MODE robot +i-B"]
     );
-    harness.send(bot, "PRIVMSG #x :I am a person now");
+    harness.send(bot, "PRIVMSG #x :no longer a bot");
     assert!(!harness.received(a)[0].contains("bot :"));
 }

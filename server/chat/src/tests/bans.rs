@@ -1,0 +1,222 @@
+//! Bans: the sessions that they end, and the users that they refuse.
+
+use jiff::SignedDuration;
+
+use super::harness::*;
+use crate::event::Event;
+use crate::request::{AddBan, Admission, Ended, FindCovered, RemoveBan};
+use rookery_record::{BanId, BanTarget, EmailAliases};
+
+#[test]
+fn a_ban_waits_for_sessions_that_are_quitting() {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "");
+    harness.send(alice, "QUIT");
+    let ticket = harness.act(AddBan(ban(1, "alice", "x")));
+    assert!(harness.answer(ticket).is_none());
+    harness.disconnect(alice);
+    assert!(matches!(
+        harness.answer(ticket),
+        Some(Ended { sessions: 0, .. })
+    ));
+}
+
+#[test]
+fn a_ban_ends_the_sessions_it_covers_and_refuses_new_ones() {
+    let mut harness = Harness::new();
+    let sessions = [harness.user("alice", ""), harness.user("alice", "")];
+    let bob = harness.user("bob", "");
+    harness.channel("#x", &[bob, sessions[0]]);
+    let ticket = harness.act(AddBan(ban(7, "Alice@EXAMPLE.org", "spam")));
+    assert_eq!(
+        harness.received(bob),
+        [":alice!~alice@users.irc.test QUIT :Banned"]
+    );
+    for session in sessions {
+        assert_eq!(
+            harness.received(session),
+            [":irc.test 465 alice :You are banned from this server: spam"]
+        );
+        harness.disconnect(session);
+    }
+    assert_eq!(harness.ended[0].1, "ERROR :Banned: spam");
+    assert!(matches!(
+        harness.answer(ticket),
+        Some(Ended { sessions: 2, .. })
+    ));
+    let again = Harness::candidate("x", Some(identity("alice")), "");
+    assert!(matches!(
+        harness.try_admit(again.clone()).1,
+        Admission::Banned { .. }
+    ));
+    harness.reply_to(RemoveBan(BanId(7)));
+    assert!(matches!(harness.try_admit(again).1, Admission::Admitted));
+}
+
+#[test]
+fn a_ban_replaces_an_earlier_one_of_the_same_target() {
+    let mut harness = Harness::new();
+    harness.act(AddBan(ban(1, "alice", "first")));
+    let mut second = ban(2, "alice", "second");
+    second.expires_at = Some(START + SignedDuration::from_secs(10));
+    harness.act(AddBan(second));
+    let candidate = Harness::candidate("x", Some(identity("alice")), "");
+    let Admission::Banned { reason, .. } = harness.try_admit(candidate.clone()).1 else {
+        panic!()
+    };
+    assert_eq!(reason, "second");
+    assert_eq!(harness.counts().bans, 1);
+    harness.advance(10);
+    assert!(matches!(
+        harness.try_admit(candidate).1,
+        Admission::Admitted
+    ));
+    assert_eq!(harness.counts().bans, 0, "it has expired");
+}
+
+#[test]
+fn a_ban_of_a_network_ends_the_sessions_from_there_and_no_others() {
+    let mut harness = Harness::new();
+    let local = harness.user("alice", "");
+    let alice = Harness::candidate("alice", Some(identity("alice")), "");
+    let (remote, _) = harness.try_admit(at_address("198.51.100.9", alice.clone()));
+    let guest = Harness::candidate("gast", None, "");
+    let (gast, _) = harness.try_admit(at_address("198.51.100.10", guest.clone()));
+    let bob = harness.user("bob", "");
+    harness.channel("#x", &[bob, local, gast]);
+    let ticket = harness.act(AddBan(ban(1, "198.51.100.0/24", "spam")));
+    assert_eq!(harness.ended_sessions(), [remote, gast]);
+    assert!(
+        harness.answer(ticket).is_none(),
+        "their connections are still open"
+    );
+    assert_eq!(
+        harness.received(bob),
+        [":gast!~gast@guests.irc.test QUIT :Banned"],
+        "alice is still connected"
+    );
+    assert_eq!(
+        harness.received(remote).last().unwrap(),
+        ":irc.test 465 alice :You are banned from this server: spam"
+    );
+    assert_eq!(
+        harness.request(local, "PING x"),
+        [":irc.test PONG irc.test :x"]
+    );
+    harness.disconnect(remote);
+    harness.disconnect(gast);
+    let Some(Ended { users, sessions: 2 }) = harness.answer(ticket) else {
+        panic!()
+    };
+    assert_eq!(users, [nick("alice"), nick("gast")]);
+    assert!(matches!(
+        harness
+            .try_admit(at_address("198.51.100.77", guest.clone()))
+            .1,
+        Admission::Banned { .. }
+    ));
+    assert!(matches!(
+        harness
+            .try_admit(at_address("::ffff:198.51.100.77", alice))
+            .1,
+        Admission::Banned { .. }
+    ));
+    assert!(matches!(
+        harness.try_admit(at_address("198.51.101.77", guest)).1,
+        Admission::Admitted
+    ));
+}
+
+#[test]
+fn a_ban_of_an_address_waits_for_sessions_from_there_that_are_quitting() {
+    let mut harness = Harness::new();
+    let (gast, _) = harness.try_admit(at_address(
+        "198.51.100.10",
+        Harness::candidate("gast", None, ""),
+    ));
+    harness.send(gast, "QUIT");
+    let ticket = harness.act(AddBan(ban(1, "198.51.100.10", "spam")));
+    assert!(harness.answer(ticket).is_none());
+    harness.disconnect(gast);
+    assert!(matches!(
+        harness.answer(ticket),
+        Some(Ended { sessions: 0, .. })
+    ));
+}
+
+#[test]
+fn a_ban_of_a_pattern_covers_every_matching_email_and_no_guest() {
+    let mut harness = Harness::new();
+    let (alice, bob) = (harness.user("alice", ""), harness.guest("bob", ""));
+    harness.act(AddBan(ban(1, "a*@EXAMPLE.org", "spam")));
+    assert_eq!(harness.ended_sessions(), [alice]);
+    assert!(matches!(
+        harness.sign_in(bob, identity("anton")),
+        Admission::Banned { .. }
+    ));
+    assert!(matches!(
+        harness.sign_in(bob, identity("bob")),
+        Admission::Admitted
+    ));
+}
+
+#[test]
+fn a_ban_of_an_email_covers_its_aliases() {
+    let mut settings = settings();
+    settings.email_aliases =
+        EmailAliases::new(&["example.org".to_owned()], &["example.org".to_owned()]);
+    let mut harness = Harness::with(settings.clone());
+    harness.act(AddBan(ban(1, "A.lice+one@example.org", "spam")));
+    let alice = Harness::candidate("alice", Some(identity("alice")), "");
+    assert!(matches!(
+        harness.try_admit(alice.clone()).1,
+        Admission::Banned { .. }
+    ));
+    settings.email_aliases = EmailAliases::default();
+    harness.event(Event::Reload(Box::new(settings)));
+    assert!(
+        matches!(harness.try_admit(alice).1, Admission::Admitted),
+        "the configuration was reloaded"
+    );
+}
+
+#[test]
+fn every_change_of_the_bans_is_published_in_the_admission_policy() {
+    let mut harness = Harness::new();
+    let is_banned = |harness: &Harness| {
+        harness
+            .policy
+            .bans
+            .on_address("198.51.100.10".parse().unwrap(), harness.now)
+            .is_some()
+    };
+    harness.act(AddBan(ban(1, "198.51.100.10", "spam")));
+    assert!(is_banned(&harness));
+    harness.act(RemoveBan(BanId(1)));
+    assert!(!is_banned(&harness));
+}
+
+#[test]
+fn a_ban_preview_lists_the_users_it_would_cover_and_ends_no_session() {
+    let mut harness = Harness::new();
+    let local = harness.user("alice", "");
+    let alice = Harness::candidate("alice", Some(identity("alice")), "");
+    let (remote, _) = harness.try_admit(at_address("198.51.100.9", alice));
+    harness.user("bob", "");
+    for (target, sessions) in [
+        ("198.51.100.9", vec![remote]),
+        ("alice", vec![local, remote]),
+    ] {
+        let users = harness.reply_to(FindCovered(BanTarget::parse(target).unwrap()));
+        assert_eq!(users.len(), 1, "{target}");
+        assert_eq!(
+            users[0]
+                .sessions
+                .iter()
+                .map(|session| session.id)
+                .collect::<Vec<_>>(),
+            sessions
+        );
+    }
+    assert!(harness.ended.is_empty());
+}

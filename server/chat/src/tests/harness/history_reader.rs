@@ -1,0 +1,94 @@
+//! Stands in for the history reader: it answers the queries of the core from the stored entries.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rookery_protocol::{Message, Nick};
+
+use super::{Harness, ReplyKey};
+use crate::event::{Event, Fetch, Found, HistoryQuery, SessionId};
+use rookery_record::{HistoryEntry, Place, Reading, SeveralQuery};
+
+impl Harness {
+    /// Sends a command that reads history. Returns the key of the reply, which arrives when the
+    /// session has its answer.
+    pub fn ask_history(&mut self, session: SessionId, line: &str) -> ReplyKey<()> {
+        let (ticket, key) = self.ticket();
+        let message = Message::parse(line).unwrap();
+        self.event(Event::AskHistory {
+            ticket,
+            session,
+            message,
+        });
+        key
+    }
+
+    /// Answers the only pending history query.
+    pub fn answer_fetch(&mut self, found: Found) {
+        let fetch = self.fetches.pop().unwrap();
+        assert!(self.fetches.is_empty());
+        self.report_found(fetch, found);
+    }
+
+    /// Answers all pending queries, which must be for several places, as the history reader would.
+    pub fn answer_all_fetches(&mut self) {
+        for fetch in std::mem::take(&mut self.fetches) {
+            let HistoryQuery::Several(query) = &fetch.query else {
+                panic!("{fetch:?}")
+            };
+            let mut readings = query.readings.clone();
+            if let Some(account) = &query.account {
+                readings.extend(self.direct_readings(account));
+            }
+            let found = readings.into_iter().filter_map(|reading| {
+                let entries = self.entries_of(&reading, query);
+                (!entries.is_empty()).then_some((reading.name, entries))
+            });
+            let found = Found::Several(found.collect());
+            self.report_found(fetch, found);
+        }
+    }
+
+    fn report_found(&mut self, fetch: Fetch, found: Found) {
+        self.event(Event::Fetched {
+            fetch: Box::new(fetch),
+            found,
+        });
+    }
+
+    /// Returns a reading for each user who has exchanged direct messages with the account.
+    fn direct_readings(&self, account: &Nick) -> Vec<Reading> {
+        let others = self.entries.iter().filter_map(|entry| match &entry.place {
+            Place::Direct { from, to } if from.nick() == account => Some(to.nick()),
+            Place::Direct { from, to } if to.nick() == account => Some(from.nick()),
+            _ => None,
+        });
+        let others: BTreeSet<&Nick> = others.collect();
+        let readings = others.into_iter().map(|other| {
+            let mut places = Place::conversation(account, other.clone(), other.clone());
+            places.extend(places.clone().into_iter().map(|place| match place {
+                Place::Direct { from, to } => Place::Direct { from: to, to: from },
+                place @ Place::Channel(_) => place,
+            }));
+            Reading {
+                name: other.to_string(),
+                places,
+                since: Timestamp::MIN,
+            }
+        });
+        readings.collect()
+    }
+
+    /// Returns the latest messages of the reading, as many as the query allows.
+    fn entries_of(&self, reading: &Reading, query: &SeveralQuery) -> Vec<HistoryEntry> {
+        let mut entries: Vec<HistoryEntry> = self
+            .entries
+            .iter()
+            .filter(|entry| reading.places.contains(&entry.place) && !entry.is_event())
+            .filter(|entry| query.after < entry.at && entry.at < query.before)
+            .cloned()
+            .collect();
+        entries.drain(..entries.len().saturating_sub(query.limit));
+        entries
+    }
+}

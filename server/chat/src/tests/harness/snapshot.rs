@@ -1,0 +1,80 @@
+//! Stands in for the store: it applies the persisted changes, and returns the snapshot from which
+//! the core is restored.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use rookery_protocol::ChannelName;
+
+use super::Harness;
+use crate::event::Settings;
+use rookery_record::{Change, ChatSnapshot, PersistentChannel};
+
+impl Harness {
+    /// Returns the snapshot that results from all changes so far.
+    pub fn snapshot(&self) -> ChatSnapshot {
+        snapshot(&self.persisted)
+    }
+
+    /// Returns the chat one minute later, after the server was killed and restarted with these
+    /// settings: no session is connected, and there are no bans.
+    pub fn restart(&self, settings: Settings) -> Self {
+        let mut next = Self::restored(settings, Vec::new(), self.snapshot());
+        next.now = self.now + SignedDuration::from_mins(1);
+        next
+    }
+}
+
+/// Returns the snapshot that results from the changes.
+pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
+    let mut channels: BTreeMap<ChannelName, PersistentChannel> = BTreeMap::new();
+    let (mut devices, mut read_markers) = (BTreeMap::new(), BTreeMap::new());
+    let (mut always_on, mut presences) = (BTreeMap::new(), BTreeMap::new());
+    let mut metadata_of = BTreeMap::new();
+    for change in changes {
+        match change {
+            Change::Channel(channel) => {
+                drop(channels.insert(channel.name.clone(), channel.clone()));
+            }
+            Change::ChannelGone(name) => drop(channels.remove(name)),
+            Change::AccountMetadata { account, metadata } if metadata.is_empty() => {
+                drop(metadata_of.remove(account));
+            }
+            Change::AccountMetadata { account, metadata } => {
+                drop(metadata_of.insert(account.clone(), metadata.clone()));
+            }
+            Change::Device(mark) => drop(devices.insert(mark.device, mark.heard_until)),
+            Change::ReadMarker {
+                account,
+                target,
+                read_until: Some(at),
+            } => {
+                read_markers.insert((*account, target.clone()), *at);
+            }
+            Change::ReadMarker {
+                account,
+                target,
+                read_until: None,
+            } => {
+                read_markers.remove(&(*account, target.clone()));
+            }
+            Change::AlwaysOn(account, Some(choice)) => drop(always_on.insert(*account, *choice)),
+            Change::AlwaysOn(account, None) => drop(always_on.remove(account)),
+            Change::Presence(presence) => {
+                drop(presences.insert(presence.account, presence.clone()));
+            }
+            Change::PresenceGone(account) => drop(presences.remove(account)),
+        }
+    }
+    ChatSnapshot {
+        channels: channels.into_values().collect(),
+        metadata: metadata_of.into_iter().collect(),
+        devices: devices.into_iter().collect(),
+        read_markers: read_markers
+            .into_iter()
+            .map(|((account, target), at)| (account, target, at))
+            .collect(),
+        always_on: always_on.into_iter().collect(),
+        presences: presences.into_values().collect(),
+    }
+}
