@@ -1,10 +1,10 @@
 //! The server's certificate: created at the first start, loaded, and reloaded without ending a
 //! session.
 //!
-//! [`Certificates`] owns the certificate that every port presents, and builds the TLS configuration
-//! of each. `authority` creates and renews a certificate of the server's own local authority; it
-//! never changes one that another authority signed. What a client certificate means is decided
-//! elsewhere: here it only has to be valid.
+//! [`Certificates`] owns the certificate that every port presents, and builds each port's TLS
+//! configuration. `authority` creates a certificate signed by a local authority and renews it; it
+//! never changes one that another authority signed. This module only verifies client certificates;
+//! the accounts crate and the control plane decide what they permit.
 
 mod authority;
 mod client;
@@ -30,8 +30,8 @@ use rustls::{RootCertStore, ServerConfig};
 
 use crate::config::{Config, Tls};
 
-/// How long before its expiry a certificate of the local authority is renewed, and any other is
-/// warned about.
+/// The time before its expiry at which a certificate of the local authority is renewed. For any
+/// other certificate, a warning is logged instead.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The server's certificate and the TLS configurations that use it.
@@ -43,8 +43,8 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Loads the files that `[tls]` names. Creates a local authority and a certificate if they are
-    /// missing.
+    /// Loads the files that `[tls]` names. If they are missing, creates a certificate, and a local
+    /// authority to sign it.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         Self::open_at(config, Timestamp::now())
     }
@@ -72,7 +72,7 @@ impl Certificates {
         Ok(certificates)
     }
 
-    /// Loads the files again. On an error, the current certificate stays in use.
+    /// Loads the files again. If that fails, the current certificate remains in use.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.reload_at(config, Timestamp::now())
     }
@@ -83,17 +83,17 @@ impl Certificates {
         Ok(())
     }
 
-    /// Returns the configuration of the chat port. It requests a client certificate and accepts
+    /// Returns the TLS configuration of the chat port. It requests a client certificate and accepts
     /// any, because SASL EXTERNAL identifies an account by the certificate's fingerprint.
     ///
-    /// No protocol is negotiated (ALPN): with a list of protocols, the server would refuse clients
-    /// that offer others only.
+    /// It has no list of protocols (ALPN), because with one it would refuse clients that offer only
+    /// others.
     pub fn chat_tls(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.chat_tls)
     }
 
-    /// Returns the configuration of the port for web clients. It requests no client certificate,
-    /// because a browser would prompt its user for one.
+    /// Returns the TLS configuration of the port for web clients. It requests no client
+    /// certificate, because a browser would prompt its user for one.
     pub fn web_tls(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.web_tls)
     }
@@ -132,8 +132,7 @@ impl Certificates {
     }
 }
 
-/// The certificate that new handshakes use. All ports share it, so that a reload changes it for
-/// all.
+/// The certificate that new handshakes use. All ports share it, so a reload replaces it for all.
 #[derive(Debug)]
 struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
@@ -142,8 +141,8 @@ impl CurrentCertificate {
         Arc::clone(&self.0.read())
     }
 
-    fn set(&self, next: Arc<CertifiedKey>) {
-        *self.0.write() = next;
+    fn set(&self, certificate: Arc<CertifiedKey>) {
+        *self.0.write() = certificate;
     }
 }
 
@@ -153,8 +152,8 @@ impl ResolvesServerCert for CurrentCertificate {
     }
 }
 
-/// Returns a configuration with TLS 1.3 and 1.2 and without resumption: sessions last for hours, so
-/// the one handshake that a ticket saves is not worth the memory it needs.
+/// Returns a configuration for TLS 1.3 and 1.2 without session resumption: sessions last for hours,
+/// so saving one handshake is not worth the memory for tickets.
 fn server_config(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ClientCertVerifier>,
@@ -170,7 +169,8 @@ fn server_config(
     Ok(tls)
 }
 
-/// Reads certificate and key. A certificate of the local authority is renewed first if it is due.
+/// Reads the certificate and its key. A certificate of the local authority is renewed first if it
+/// expires soon or lacks a name.
 fn load(tls: &Tls, provider: &CryptoProvider, now: Timestamp) -> anyhow::Result<Arc<CertifiedKey>> {
     let mut pair = read_pair(tls, provider)?;
     match authority::renew(tls, &pair.cert[0], now) {
@@ -216,7 +216,7 @@ fn warn_about_expiry(tls: &Tls, certificate: &CertificateDer<'_>, now: Timestamp
         }
         Some(validity) if validity.start > now => {
             tracing::warn!(
-                "{file}: the certificate is valid from {} on; clients refuse it until then",
+                "{file}: the certificate is not valid before {}; clients refuse it until then",
                 validity.start
             );
         }

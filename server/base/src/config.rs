@@ -4,8 +4,8 @@
 //! refuses values that cannot work. An error names the file, the line and the key. An unknown key
 //! is an error, so that a misspelt one is never ignored.
 //!
-//! A reload replaces the whole [`Config`]. The rest of the server reads its section through
-//! [`Live`], and so never sees half of a reload.
+//! A reload replaces the whole [`Config`] at once. The other parts of the server read their
+//! sections through [`Live`] and so never see a half-finished reload.
 
 mod check;
 mod load;
@@ -26,7 +26,8 @@ pub use sections::{
     Smtp, SmtpSecurity, Tls, WebSocket,
 };
 
-/// The whole configuration. Relative paths start at the folder that the server was started in.
+/// The whole configuration. Relative paths are resolved against the folder in which the server was
+/// started.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -55,8 +56,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns the capabilities that the server offers. Without history, it offers none that need
-    /// it.
+    /// Returns the capabilities that the server offers. If history is disabled, those that need it
+    /// are left out.
     pub fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::of(Capability::ALL);
         if !self.history.enabled {
@@ -68,7 +69,7 @@ impl Config {
         capabilities
     }
 
-    /// Returns the values that the capabilities are advertised with in `CAP LS 302`.
+    /// Returns the values of the capabilities that are advertised in `CAP LS 302`.
     pub fn capability_values(&self) -> CapabilityValues {
         CapabilityValues {
             email_required: self.accounts.verify_email,
@@ -80,7 +81,7 @@ impl Config {
 
 /// The current configuration, which a reload replaces.
 ///
-/// Only the code that wires the server together holds the whole of it. Everything else is given
+/// Only the code that assembles the server holds the whole configuration. Everything else receives
 /// the [`Live`] section that it needs.
 #[derive(Clone, Debug)]
 pub struct LiveConfig(watch::Receiver<Arc<Config>>);
@@ -92,12 +93,12 @@ impl LiveConfig {
         (sender, Self(receiver))
     }
 
-    /// Returns the configuration as it is now.
+    /// Returns the current configuration.
     pub fn get(&self) -> Arc<Config> {
         Arc::clone(&self.0.borrow())
     }
 
-    /// Returns the section that `select` picks; it follows every reload.
+    /// Returns the section that `select` selects. It follows every reload.
     pub fn section<T>(&self, select: fn(&Config) -> &T) -> Live<T> {
         Live {
             config: self.clone(),
@@ -114,7 +115,7 @@ pub struct Live<T: 'static> {
 }
 
 impl<T> Live<T> {
-    /// Returns the section as it is now. What is returned does not change with a later reload.
+    /// Returns the current section. A later reload does not change the returned value.
     pub fn get(&self) -> Section<T> {
         Section {
             config: self.config.get(),
@@ -123,7 +124,7 @@ impl<T> Live<T> {
     }
 }
 
-// Not derived: a section need not be `Clone` for the handle to it to be.
+// Not derived, because a derived `Clone` would require `T: Clone`.
 impl<T> Clone for Live<T> {
     fn clone(&self) -> Self {
         Self {

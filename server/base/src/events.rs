@@ -1,7 +1,7 @@
-//! The event bus: what happens on the server, published to the operators who follow it.
+//! The event bus: publishes what happens on the server to the operators who follow it live.
 //!
-//! Publishing never waits for a subscriber. While there is no subscriber, an event is dropped, so
-//! the bus is no record: the audit trail and the log are.
+//! Publishing never waits for a subscriber, and an event that nobody follows is dropped. The bus is
+//! therefore not a record; the audit trail and the log are.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent, TimedEvent};
 use tokio::sync::broadcast;
 
-/// The number of events that a subscriber may lag behind. One that lags further misses the oldest.
+/// The number of events that a subscriber may lag behind. One that lags further loses the oldest.
 const CAPACITY: usize = 1024;
 
-/// Publishes events to every subscriber. Clones share the same subscribers.
+/// Publishes events to all subscribers. Clones share their subscribers.
 #[derive(Clone)]
 pub struct EventBus(broadcast::Sender<Arc<TimedEvent>>);
 
@@ -26,7 +26,7 @@ impl EventBus {
     /// Publishes an event that already has its time.
     pub fn publish(&self, event: TimedEvent) {
         if self.0.receiver_count() > 0 {
-            // Fails if the last subscriber has just unsubscribed, which is no error.
+            // This fails if the last subscriber has just unsubscribed, which is no error.
             let _ = self.0.send(Arc::new(event));
         }
     }
@@ -39,7 +39,7 @@ impl EventBus {
         });
     }
 
-    /// Publishes that a component the server depends on has just failed.
+    /// Publishes that a component that the server depends on has just failed.
     pub fn component_failed(&self, component: Component, detail: impl Into<String>) {
         self.publish_now(ServerEvent::ComponentFailed {
             component,

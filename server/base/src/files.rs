@@ -1,8 +1,8 @@
-//! Files that are written whole or not at all.
+//! Writes files atomically.
 //!
-//! A reader, or a restart after a crash, finds the old content or the new one, never half of it:
-//! the content goes into a temporary file in the same folder, is synced, and takes the place of
-//! the old file by one rename.
+//! A reader, or a restart after a crash, finds either the old content or the new, never a part of
+//! it: the content is written to a temporary file in the same folder, which is synced and then
+//! renamed to the final name.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
@@ -14,8 +14,8 @@ use tempfile::NamedTempFile;
 /// The mode of files that hold secrets or personal data.
 pub const PRIVATE: u32 = 0o600;
 
-/// Creates a temporary file in `folder` with permissions `mode`. It is hidden, so that a program
-/// that watches the folder does not read it, and it is removed when dropped before [`persist`].
+/// Creates a temporary file in `folder` with permissions `mode`. Its name begins with a dot, so
+/// that a program that watches the folder ignores it. It is deleted if dropped before [`persist`].
 pub fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
     let permissions = Permissions::from_mode(mode);
     let temporary = tempfile::Builder::new()
@@ -23,16 +23,16 @@ pub fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
         .suffix(".part")
         .permissions(permissions.clone())
         .tempfile_in(folder)?;
-    // At its creation the file got no more than the process's umask allows.
+    // At creation, the umask of the process may have removed some of the permissions.
     temporary.as_file().set_permissions(permissions)?;
     Ok(temporary)
 }
 
-/// Syncs the temporary file and renames it to `file`, which it replaces.
+/// Syncs the temporary file and renames it to `file`, replacing an existing one.
 pub fn persist(temporary: NamedTempFile, file: &Path) -> io::Result<()> {
     temporary.as_file().sync_all()?;
     temporary.persist(file)?;
-    // The rename itself survives a power loss only once the folder is synced.
+    // The rename survives a power loss only once the folder is synced.
     File::open(folder_of(file))?.sync_all()
 }
 
@@ -43,7 +43,7 @@ pub fn write(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     persist(temporary, file)
 }
 
-/// Returns the folder that `file` is in; the current folder for a bare name.
+/// Returns the folder that contains `file`; for a bare name, the current folder.
 pub fn folder_of(file: &Path) -> &Path {
     file.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_whole_with_the_mode_asked_for() {
+    fn a_file_is_replaced_with_the_given_content_and_mode() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key.pem");
         write(&file, b"old", 0o644).unwrap();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_file_leaves_nothing_behind() {
+    fn a_dropped_temporary_file_is_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let mut unfinished = temporary(folder.path(), PRIVATE).unwrap();
         unfinished.write_all(b"half").unwrap();
@@ -81,9 +81,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_an_error_and_stays_as_it_was() {
+    fn writing_into_a_missing_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("not/there.pem");
+        let file = folder.path().join("missing/key.pem");
         assert!(write(&file, b"new", PRIVATE).is_err());
     }
 }

@@ -1,10 +1,10 @@
 //! The foundation that the other parts of the server share: configuration, metrics, the event bus
-//! for operators, the latest refused sign-ins, rates, outgoing mail, TLS certificates, and helpers
-//! for files and network addresses.
+//! for operators, recent refused sign-ins, rates, outgoing mail, TLS certificates, and helpers for
+//! files and network addresses.
 //!
-//! This crate owns `config.toml` and the two kinds of files that the server writes for itself
-//! besides the database: certificates and mails. It must not know the chat's core, accounts or the
-//! control plane, and it decides nothing about users: it is given what to send, count or publish.
+//! This crate owns `config.toml`, the certificates and the folder of mails. It must not know the
+//! chat's core, accounts or the control plane, and it makes no decisions about users: its callers
+//! decide what to send, count or publish.
 //!
 //! It may depend on the protocol crate, the control plane's types and the record.
 

@@ -1,13 +1,12 @@
-//! Outgoing mail: queues mails and sends them through lettre, either to a mail server (SMTP) or as
+//! Outgoing mail: queues mails and sends them with lettre, either to a mail server (SMTP) or as
 //! `.eml` files into a folder.
 //!
 //! The caller never waits: [`Mailer::send`] returns at once, and the caller may follow the
-//! [`MailState`]. A mail is tried again after a transient failure until it expires.
-//! Mails wait in memory only, so a restart loses them; all of them are short-lived codes and
-//! notices that a user or operator can ask for again.
+//! [`MailState`]. After a transient failure, a mail is tried again until it is no longer useful.
+//! The queue is in memory only, so a restart loses it; all mails are short-lived codes and notices
+//! that a user or operator can request again.
 //!
-//! This module does not know what a mail is about, and never logs its text or the receiver's whole
-//! address.
+//! This module does not interpret mails, and never logs their text or the receiver's full address.
 
 mod compose;
 mod directory;
@@ -30,25 +29,26 @@ use crate::config::{self, Live, MailTransport};
 use crate::events::EventBus;
 use crate::metrics::{Counter, METRICS};
 
-/// The most mails that are queued or being sent. Another one fails at once.
-const QUEUE: usize = 1000;
+/// The maximum number of mails that are queued or being sent. When it is reached, a further mail
+/// fails at once.
+const QUEUE_CAPACITY: usize = 1000;
 /// The number of mails that are sent at the same time, so that one slow mail server does not delay
 /// the others.
 const WORKERS: usize = 8;
-/// The most time for one try, from connecting to the mail server's final reply. Some servers delay
+/// The timeout of one attempt, from connecting to the mail server's final reply. Some servers delay
 /// their greeting to unknown clients.
-const TRY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The pauses between tries. The last one repeats.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The pauses between attempts. The last one repeats.
 const PAUSES: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
     Duration::from_secs(45),
     Duration::from_mins(2),
 ];
-/// The most time for all tries of one mail, even if it would be useful for longer.
+/// The maximum time for all attempts to send one mail, even if it is useful for longer.
 const MAX_RETRY_TIME: Duration = Duration::from_mins(10);
 
-/// The reason that a waiting user reads if the failure is on the server's side.
+/// The reason that a waiting user receives if the failure is on the server's side.
 const CANNOT_SEND: &str = "this server cannot send mail at the moment";
 
 /// A plain-text mail to one person.
@@ -58,13 +58,13 @@ pub struct Mail {
     pub to: Email,
     /// The subject line.
     pub subject: String,
-    /// The body. A mailed code stands alone on its line.
+    /// The body. A mailed code is on a line of its own.
     pub text: String,
-    /// For how long the mail is worth sending: the lifetime of the code in it.
+    /// How long the mail is useful, for example the lifetime of the code in it.
     pub useful_for: Duration,
 }
 
-/// Leaves out the text, because it holds codes.
+/// Omits the text, because it may contain a code.
 impl std::fmt::Debug for Mail {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Mail")
@@ -73,17 +73,18 @@ impl std::fmt::Debug for Mail {
     }
 }
 
-/// The progress of a mail. The reasons are for the user who waits for it, so they do not name the
-/// server's folders or its mail server: that is in the log and in [`Mailer::health`] only.
+/// The progress of a mail. The reasons are shown to the user who waits for it, so they name neither
+/// the server's folders nor its mail server. Those details are in the log and in
+/// [`Mailer::health`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailState {
-    /// The first try has not ended.
+    /// The first attempt has not ended.
     Waiting,
-    /// The last try failed, for this reason. Another one follows.
+    /// The last attempt failed for this reason. Another one follows.
     Delayed(String),
-    /// The mail server or the folder has the mail.
+    /// The mail server has accepted the mail, or its file has been written.
     Sent,
-    /// The mail was given up, for this reason.
+    /// The mail could not be sent for this reason. It is not tried again.
     Failed(String),
 }
 
@@ -94,26 +95,27 @@ pub struct Mailer(Arc<MailQueue>);
 struct MailQueue {
     config: Live<config::Mail>,
     runtime: Handle,
-    /// One permit for each mail that may be queued.
-    places: Arc<Semaphore>,
+    /// One permit for each mail that may be queued or being sent.
+    capacity: Arc<Semaphore>,
+    /// One permit for each mail that may be sent at the same time.
     workers: Semaphore,
     pauses: &'static [Duration],
     events: EventBus,
-    /// Why the last try failed; `None` if it succeeded.
+    /// The reason why the last attempt failed; `None` if it succeeded.
     last_failure: Mutex<Option<String>>,
 }
 
-/// What a worker does.
+/// A queued job.
 enum Job {
     Send(Mail),
-    /// Does everything that sending does, up to the point where the mail would be handed over.
+    /// Does what sending a mail does, up to the point where the mail would be transferred.
     Dummy,
 }
 
-/// Why a try failed. The texts hold no secrets.
+/// Why an attempt failed. The texts contain no secrets.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
-    /// No mail can be sent at the moment; a later try may succeed.
+    /// No mail can be sent at the moment. A later attempt may succeed.
     #[error("{0}")]
     Transient(String),
     /// This mail will never be accepted.
@@ -122,10 +124,10 @@ enum SendError {
 }
 
 impl Mailer {
-    /// Starts an empty queue. Each try uses the configuration as it is at that moment. Must be
-    /// called within a tokio runtime.
+    /// Starts with an empty queue. Each attempt uses the current configuration. Must be called
+    /// within a tokio runtime.
     pub fn start(config: Live<config::Mail>, events: EventBus) -> Self {
-        Self::start_with(config, events, QUEUE, &PAUSES)
+        Self::start_with(config, events, QUEUE_CAPACITY, &PAUSES)
     }
 
     fn start_with(
@@ -137,7 +139,7 @@ impl Mailer {
         Self(Arc::new(MailQueue {
             config,
             runtime: Handle::current(),
-            places: Arc::new(Semaphore::new(capacity)),
+            capacity: Arc::new(Semaphore::new(capacity)),
             workers: Semaphore::new(WORKERS),
             pauses,
             events,
@@ -145,50 +147,50 @@ impl Mailer {
         }))
     }
 
-    /// Queues a mail and returns its state, which may be followed or dropped. Never waits.
+    /// Queues a mail and returns a receiver of its state, which the caller may drop. Never waits.
     pub fn send(&self, mail: Mail) -> watch::Receiver<MailState> {
         let useful_for = mail.useful_for;
         self.enqueue(Job::Send(mail), useful_for)
     }
 
-    /// Does what [`send`](Self::send) does and takes as long, but sends no mail. It stands in for a
-    /// mail that must not be sent where nobody may notice the difference.
+    /// Behaves like [`send`](Self::send) and takes about as long, but sends no mail. It is used
+    /// where no mail must be sent and the client must not notice the difference.
     pub fn send_dummy(&self, useful_for: Duration) -> watch::Receiver<MailState> {
         self.enqueue(Job::Dummy, useful_for)
     }
 
-    /// Whether mail can be sent: an error says why the last try failed.
+    /// Whether the last attempt to send a mail succeeded. The error is the reason why it failed.
     pub fn health(&self) -> Result<(), String> {
         self.0.last_failure.lock().clone().map_or(Ok(()), Err)
     }
 
     fn enqueue(&self, job: Job, useful_for: Duration) -> watch::Receiver<MailState> {
-        let (state, follow) = watch::channel(MailState::Waiting);
-        if let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() {
+        let (state, receiver) = watch::channel(MailState::Waiting);
+        if let Ok(permit) = Arc::clone(&self.0.capacity).try_acquire_owned() {
             let deadline = Instant::now() + useful_for.min(MAX_RETRY_TIME);
             let queue = Arc::clone(&self.0);
             self.0
                 .runtime
-                .spawn(async move { queue.process(&job, deadline, &state, place).await });
+                .spawn(async move { queue.process(&job, deadline, &state, permit).await });
         } else {
             tracing::warn!("a mail was not queued: too many mails are waiting");
             state.send_replace(MailState::Failed(
                 "too many mails are waiting; try again later".to_owned(),
             ));
         }
-        follow
+        receiver
     }
 }
 
 impl MailQueue {
-    /// Tries until the job succeeds, is refused, or is of no use any longer. Holds its place in the
-    /// queue until then.
+    /// Tries until the job succeeds, is refused, or is no longer useful. Holds the permit until
+    /// then.
     async fn process(
         &self,
         job: &Job,
         deadline: Instant,
         state: &watch::Sender<MailState>,
-        _place: OwnedSemaphorePermit,
+        _permit: OwnedSemaphorePermit,
     ) {
         let to = job.receiver();
         let mut pauses = self
@@ -202,13 +204,13 @@ impl MailQueue {
                     .workers
                     .acquire()
                     .await
-                    .expect("the workers are never closed");
-                tokio::time::timeout(TRY_TIMEOUT, self.attempt(job))
+                    .expect("the semaphore is never closed");
+                tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job))
                     .await
                     .unwrap_or_else(|_| {
                         Err(SendError::Transient(format!(
                             "timed out after {} seconds",
-                            TRY_TIMEOUT.as_secs()
+                            ATTEMPT_TIMEOUT.as_secs()
                         )))
                     })
             };
@@ -217,7 +219,7 @@ impl MailQueue {
                     self.set_last_failure(None);
                     job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
-                        // People who try the server out look for the code in this file.
+                        // An operator who tries out the server finds the code in this file.
                         tracing::info!(%to, file = %file.display(), "mail written");
                     } else {
                         tracing::info!(%to, "mail sent");
@@ -227,24 +229,24 @@ impl MailQueue {
                 }
                 Err(SendError::Refused(reason)) => {
                     job.count(&METRICS.mails_failed);
-                    let why = without_addresses(&reason);
-                    tracing::warn!(%to, reason = why, "mail refused");
+                    let logged = without_addresses(&reason);
+                    tracing::warn!(%to, reason = logged, "mail refused");
                     self.events.component_failed(
                         Component::Mail,
-                        format!("mail to {to} was refused: {why}"),
+                        format!("mail to {to} was refused: {logged}"),
                     );
                     state.send_replace(MailState::Failed(reason));
                     return;
                 }
                 Err(SendError::Transient(reason)) => reason,
             };
-            let why = without_addresses(&reason);
-            tracing::warn!(%to, reason = why, "mail could not be sent");
+            let logged = without_addresses(&reason);
+            tracing::warn!(%to, reason = logged, "mail could not be sent");
             self.events.component_failed(
                 Component::Mail,
-                format!("mail to {to} could not be sent: {why}"),
+                format!("mail to {to} could not be sent: {logged}"),
             );
-            self.set_last_failure(Some(why));
+            self.set_last_failure(Some(logged));
             let pause = pauses.next().unwrap_or(MAX_RETRY_TIME);
             if Instant::now() + pause >= deadline {
                 job.count(&METRICS.mails_failed);
@@ -256,7 +258,7 @@ impl MailQueue {
         }
     }
 
-    /// Tries once. Returns the file that was written, if the transport writes files.
+    /// Makes one attempt. Returns the file that was written, if the transport writes files.
     async fn attempt(&self, job: &Job) -> Result<Option<PathBuf>, SendError> {
         let config = self.config.get();
         let message = match job {
@@ -282,7 +284,7 @@ impl Job {
         }
     }
 
-    /// Returns the receiver as the log shows it.
+    /// Returns the receiver for the log.
     fn receiver(&self) -> String {
         match self {
             Self::Send(mail) => shortened(&mail.to),
@@ -291,7 +293,7 @@ impl Job {
     }
 }
 
-/// Shortens an address so that its owner recognizes it and others learn little: `a…@e….org`.
+/// Shortens an address so that its owner recognizes it but others learn little: `a…@e….org`.
 pub fn shortened(email: &Email) -> String {
     let first = |text: &str| text.chars().next().map(String::from).unwrap_or_default();
     let (local, domain) = email
@@ -304,7 +306,8 @@ pub fn shortened(email: &Email) -> String {
     }
 }
 
-/// Returns `text` for the log: mail servers often repeat the address that they refuse.
+/// Replaces addresses in `text`, which is for the log: mail servers often repeat the address that
+/// they refuse.
 fn without_addresses(text: &str) -> String {
     text.split(' ')
         .map(|word| if word.contains('@') { "…@…" } else { word })

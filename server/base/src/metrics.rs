@@ -1,8 +1,8 @@
-//! What the server counts, and the page that Prometheus reads.
+//! The server's counters, and the metrics page for Prometheus.
 //!
 //! A counter is one row of the table below: its field in [`Metrics`], its name, its labels and its
-//! help text. Code counts where something happens, by `METRICS.field.increment()`; what has to be
-//! looked up instead of counted comes in a [`ServerSnapshot`].
+//! help text. Code increments it where something happens, by `METRICS.field.increment()`. Values
+//! that are read instead of counted are passed in as a [`ServerSnapshot`].
 
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rookery_control_api::Counters;
 
-/// The state of the server at one moment, as the status and the metrics show it.
+/// The state of the server at one moment, for the status and the metrics.
 #[derive(Debug)]
 pub struct ServerSnapshot {
     /// When the server started.
@@ -38,7 +38,7 @@ pub struct ServerSnapshot {
     pub store_bytes: u64,
     /// When the server's certificate expires; `None` if that is unknown.
     pub certificate_expires_at: Option<Timestamp>,
-    /// Whether the last mail was sent, and why not.
+    /// Whether the last attempt to send a mail succeeded, and otherwise why it failed.
     pub mail: Result<(), String>,
 }
 
@@ -47,10 +47,10 @@ pub static METRICS: Metrics = Metrics::new();
 
 /// Declares the counters: the struct, its constructor and its part of the page.
 ///
-/// Rows that share a name stand together and differ by their labels.
+/// Rows with the same name must be adjacent and differ in their labels.
 macro_rules! counters {
     ($($field:ident: $name:literal, $labels:literal, $help:literal;)*) => {
-        /// Everything the server counts. Counters only go up, and start at zero with the process.
+        /// The counters of the server. They start at zero with the process and only increase.
         pub struct Metrics {
             $(#[doc = $help] pub $field: Counter,)*
             /// Duration of the committer's commits, each of one or more messages.
@@ -103,7 +103,7 @@ counters! {
     mails_sent: "rookery_mails_sent_total", "",
         "Mails sent.";
     mails_failed: "rookery_mails_failed_total", "",
-        "Mails that were given up.";
+        "Mails that could not be sent.";
 }
 
 impl Metrics {
@@ -121,7 +121,7 @@ impl Metrics {
         }
     }
 
-    /// Renders all counters and `now` in Prometheus' text format.
+    /// Renders all counters and the snapshot `now` in Prometheus' text format.
     pub fn text(&self, now: &ServerSnapshot) -> String {
         let mut page = Page::default();
         self.write_counters(&mut page);
@@ -209,7 +209,7 @@ fn seconds(at: Timestamp) -> String {
     )
 }
 
-/// A number that only goes up.
+/// A number that only increases.
 pub struct Counter(AtomicU64);
 
 impl Counter {
@@ -241,7 +241,7 @@ const BOUNDS: [u64; 14] = [
 
 /// Counts durations by bucket.
 pub struct Histogram {
-    /// One for each bound, and one for everything above.
+    /// One bucket for each bound, and one for everything above the last.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     microseconds: AtomicU64,
 }
@@ -263,7 +263,7 @@ impl Histogram {
     }
 }
 
-/// The page while it is written.
+/// The metrics page that is being written.
 #[derive(Default)]
 struct Page {
     text: String,
@@ -272,8 +272,8 @@ struct Page {
 }
 
 impl Page {
-    /// Writes the head of a metric, unless the samples before belong to the same metric.
-    fn head(&mut self, name: &'static str, help: &str, kind: &str) {
+    /// Writes the header of a metric, unless the previous sample belongs to the same metric.
+    fn header(&mut self, name: &'static str, help: &str, kind: &str) {
         if self.metric != name {
             self.metric = name;
             // Writing to a String cannot fail, here and below.
@@ -293,12 +293,12 @@ impl Page {
         labels: &str,
         value: impl Display,
     ) {
-        self.head(name, help, kind);
+        self.header(name, help, kind);
         self.line(name, labels, value);
     }
 
     fn histogram(&mut self, name: &'static str, help: &str, histogram: &Histogram) {
-        self.head(name, help, "histogram");
+        self.header(name, help, "histogram");
         let bounds = BOUNDS
             .iter()
             .map(|bound| decimal(*bound))
@@ -321,7 +321,7 @@ impl Page {
     }
 }
 
-/// Formats microseconds as seconds, without trailing zeros.
+/// Formats a number of microseconds as seconds, without trailing zeros.
 fn decimal(microseconds: u64) -> String {
     let text = format!(
         "{}.{:06}",
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_counts_in_its_bucket_and_in_all_above() {
+    fn a_duration_is_counted_in_its_bucket_and_all_larger_ones() {
         let histogram = Histogram::new();
         for microseconds in [100, 101, 2_500_000, 9_000_000] {
             histogram.observe(Duration::from_micros(microseconds));
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_has_one_head_for_each_metric() {
+    fn the_page_has_one_header_for_each_metric() {
         let text = page();
         for line in [
             "rookery_deliveries_total 7",
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dashboard_shows_metrics_that_exist() {
+    fn the_dashboard_uses_only_metrics_that_exist() {
         let dashboard = include_str!("../../../docs/grafana-dashboard.json");
         let (text, mut found) = (page(), 0);
         for (at, _) in dashboard.match_indices("rookery_") {

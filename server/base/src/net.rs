@@ -11,8 +11,9 @@ use tokio::time::timeout;
 /// The first byte of every TLS connection (RFC 8446 §5.1, `handshake`).
 const TLS_HANDSHAKE: u8 = 22;
 
-/// Returns what limits count as one address: an IPv4 address as it is, and the first 64 bits of an
-/// IPv6 address, because one customer usually has such a network and can change the rest at will.
+/// Returns the network that limits count as one address: an IPv4 address itself, or the /64 network
+/// of an IPv6 address, because one customer usually has such a network and can use all its
+/// addresses.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -23,8 +24,8 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether the connection begins with a TLS handshake. Waits for its first byte, and leaves it to
-/// be read. Returns `UnexpectedEof` if the connection is closed without a byte.
+/// Whether the connection begins with a TLS handshake. Waits for the first byte without consuming
+/// it. Fails with `UnexpectedEof` if the connection is closed before the first byte.
 pub async fn is_tls(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
@@ -33,15 +34,15 @@ pub async fn is_tls(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Sends `text` and closes the connection so that the text arrives. What the client still sends is
-/// read and dropped for up to a second: closing a socket with unread bytes would reset the
-/// connection and could discard the text.
+/// Sends `text` and closes the connection. Before it closes, it reads and discards input for up to
+/// a second: closing a socket with unread bytes would reset the connection, and the client might
+/// never receive the text.
 pub async fn close_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), text: &[u8]) {
     let closing = async {
         stream.write_all(text).await?;
         stream.shutdown().await?;
         tokio::io::copy(stream, &mut tokio::io::sink()).await
     };
-    // The connection ends in any case, so an error here changes nothing.
+    // The connection is closed in any case, so errors and the timeout are ignored.
     let _ = timeout(Duration::from_secs(1), closing).await;
 }

@@ -4,7 +4,7 @@
 ///
 /// # Panics
 ///
-/// If the system has no random source: no secret could be made then, and nothing is safe to do.
+/// Panics if the system has no random source, since the server could then create no secret.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system has a random source");

@@ -1,19 +1,20 @@
-//! Windows of events by key, for rate limits: failed sign-ins by address, mails by recipient,
+//! Time windows of events by key, for rate limits: failed sign-ins by address, mails by recipient,
 //! refusals by network.
 //!
-//! A limiter decides what a window remembers and when it is over (a count since the first event, a
-//! count that resets after inactivity, the times of the last events). This module owns the bound
-//! that each of them needs: keys are controlled by clients, so their number is limited, and the
-//! oldest windows are removed first.
+//! Each limiter defines what a window records and when it is over: for example a count since the
+//! first event, a count that resets after inactivity, or the times of the last events. This module
+//! bounds the number of windows, because clients choose the keys: when there are too many, the
+//! oldest windows are removed.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use jiff::Timestamp;
 
-/// What is remembered about the events of one key.
+/// The record of the events of one key.
 pub trait Window {
-    /// Returns the time by which windows are compared: the smallest is removed first.
+    /// Returns the time by which windows are compared. When there are too many, those with the
+    /// earliest times are removed.
     fn latest(&self) -> Timestamp;
 
     /// Whether the window no longer has any effect.
@@ -36,21 +37,21 @@ impl<K: Clone + Eq + Hash + Ord, W: Window> RateWindows<K, W> {
         }
     }
 
-    /// Returns the window of a key, if there is one that is not over.
+    /// Returns the window of a key, unless there is none or it is over.
     pub fn get(&self, now: Timestamp, key: &K) -> Option<&W> {
         self.windows.get(key).filter(|window| !window.is_over(now))
     }
 
-    /// Returns the window of a key for a change, whether or not it is over.
+    /// Returns the window of a key, whether or not it is over.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut W> {
         self.windows.get_mut(key)
     }
 
-    /// Returns the window of a key, or opens one. If the set is full, windows that are over are
-    /// removed first, and then the older half of the others.
+    /// Returns the window of a key, or opens one. If the set is full, the windows that are over are
+    /// removed; if there are none, the older half.
     pub fn get_or_open(&mut self, now: Timestamp, key: K, open: impl FnOnce() -> W) -> &mut W {
         if self.windows.len() >= self.capacity && !self.windows.contains_key(&key) {
-            self.make_room(now);
+            self.evict(now);
         }
         self.windows.entry(key).or_insert_with(open)
     }
@@ -81,7 +82,8 @@ impl<K: Clone + Eq + Hash + Ord, W: Window> RateWindows<K, W> {
         self.windows.is_empty()
     }
 
-    fn make_room(&mut self, now: Timestamp) {
+    /// Removes the windows that are over or, if there are none, the older half.
+    fn evict(&mut self, now: Timestamp) {
         self.windows.retain(|_, window| !window.is_over(now));
         if self.windows.len() < self.capacity {
             return;
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_is_over_has_no_effect_and_can_be_collected() {
+    fn a_window_that_is_over_is_not_returned_and_can_be_removed() {
         let mut windows = filled(2);
         assert!(windows.get(at(59), &0).is_some());
         assert!(windows.get(at(60), &0).is_none());
@@ -139,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn a_full_set_loses_its_older_half() {
+    fn the_older_half_of_a_full_set_is_removed() {
         let windows = filled(9);
         assert_eq!(windows.len(), 5);
         assert!((4..9).all(|key| windows.contains(&key)));
     }
 
     #[test]
-    fn a_full_set_loses_what_is_over_first() {
+    fn windows_of_a_full_set_that_are_over_are_removed_first() {
         let mut windows = filled(8);
         windows.get_or_open(at(62), 100, || Last(at(62)));
         assert_eq!(windows.len(), 6);
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_of_one_holds_too() {
+    fn a_set_with_a_capacity_of_one_never_holds_more() {
         let mut windows = RateWindows::new(1);
         for second in 0..3 {
             windows.get_or_open(at(second), second, || Last(at(second)));

@@ -1,4 +1,4 @@
-//! Rates per second, computed from samples of the counters over the last minute.
+//! Rates per second over the last minute, computed from samples of the counters.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use crate::metrics::METRICS;
 
 /// How often the counters are sampled.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The number of samples that are stored: the oldest is a minute old.
+/// The number of samples that are stored; together they cover one minute.
 const SAMPLES: usize = 12;
 
 /// Samples of the counters, oldest first.
 pub struct Rates(Mutex<VecDeque<(Timestamp, Counters)>>);
 
 impl Rates {
-    /// Starts with one sample.
+    /// Creates the rates with a first sample.
     pub fn new(now: Timestamp, counters: Counters) -> Self {
         Self(Mutex::new(VecDeque::from([(now, counters)])))
     }
 
-    /// Adds a sample, and drops the oldest one if there are enough.
+    /// Adds a sample. If all [`SAMPLES`] are stored, the oldest one is dropped.
     pub fn sample(&self, now: Timestamp, counters: Counters) {
         let mut samples = self.0.lock();
         if samples.len() == SAMPLES {
@@ -32,7 +32,7 @@ impl Rates {
         samples.push_back((now, counters));
     }
 
-    /// Returns by how much each counter grew per second since the oldest sample.
+    /// Returns the growth of each counter per second since the oldest sample.
     pub fn per_second(&self, now: Timestamp, counters: &Counters) -> PerSecond {
         let oldest = self.0.lock().front().copied();
         let (since, before) = oldest.unwrap_or((now, *counters));
@@ -88,6 +88,6 @@ mod tests {
             "over a minute: {}",
             of(305, 240)
         );
-        assert!(of(0, 500).abs() < 1e-9, "a clock that was set back");
+        assert!(of(0, 500).abs() < 1e-9, "no rate if the clock was set back");
     }
 }

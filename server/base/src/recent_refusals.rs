@@ -1,6 +1,6 @@
-//! The latest refused sign-ins of a port, in memory, for operators who look at them later.
+//! The most recent refused sign-ins of a port, which operators can list.
 //!
-//! This is no record: it is empty after a restart. The audit trail holds what has to last.
+//! They are in memory only and lost at a restart. What must persist is in the audit trail.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rookery_control_api::{Port, RefusedSignIn};
 
-/// The number of sign-ins that are stored. The oldest is dropped for a new one.
+/// The number of sign-ins that are stored. When it is reached, a new one replaces the oldest.
 const CAPACITY: usize = 20;
-/// The most characters of a name or a reason that are stored. An email address fits, and so does
+/// The maximum length in characters of a stored name or reason. Any email address fits, and so does
 /// the reason of a ban.
 const MAX_TEXT: usize = 254;
 
-/// The latest refused sign-ins of one port.
+/// The most recent refused sign-ins of one port.
 pub struct RecentRefusals {
     port: Port,
     /// Newest first.
@@ -31,7 +31,7 @@ impl RecentRefusals {
         }
     }
 
-    /// Adds a refused sign-in: the name that was claimed, from where, and why it was refused.
+    /// Adds a refused sign-in: the name that the client claimed, its address, and the reason.
     pub fn add(&self, at: Timestamp, name: &str, address: SocketAddr, reason: &str) {
         let clip = |text: &str| text.chars().take(MAX_TEXT).collect();
         let refusal = RefusedSignIn {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_newest_are_stored_and_long_texts_are_clipped() {
+    fn only_the_newest_refusals_are_stored_and_long_texts_are_clipped() {
         let refusals = RecentRefusals::new(Port::Chat);
         let address = SocketAddr::from(([192, 0, 2, 1], 1000));
         for number in 0..100 {

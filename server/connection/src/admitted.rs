@@ -122,7 +122,7 @@ impl Session {
     /// receives its replies in order. Returns why the session ends, if it does.
     async fn read_history(&mut self, message: Message) -> Result<Option<Disconnect>, CoreStopped> {
         tokio::select! {
-            done = self.services.core.ask_history(self.id, message) => done.map(|()| None),
+            done = self.services.core.request_history(self.id, message) => done.map(|()| None),
             end = self.stream.send_until_closed() => Ok(Some(match end {
                 StreamEvent::Closed(disconnect) => disconnect,
                 _ => Disconnect::lost(CLOSED),

@@ -171,7 +171,7 @@ impl Drop for Session {
         };
         let core = self.services.core.clone();
         let (disconnect, lost) = (self.disconnect.clone(), !self.stream.closed_by_client());
-        let gone = SessionEvent::gone(self.id, disconnect, lost);
+        let gone = SessionEvent::disconnected(self.id, disconnect, lost);
         runtime.spawn(async move {
             // The core may have stopped first.
             let _ = core.send(gone).await;

@@ -38,7 +38,7 @@ impl ControlHandle {
     where
         R: Request<Reply: Awaited>,
     {
-        self.port.ask(request).await
+        self.port.request(request).await
     }
 
     /// Commits a change and makes the request that follows from it. Returns what was committed, and
@@ -57,7 +57,7 @@ impl ControlHandle {
     {
         let turn = self.commit_order.acquire().await.map_err(|_| CoreStopped)?;
         let committed = commit.await?;
-        let reply = self.port.begin(request(&committed)).await?;
+        let reply = self.port.enqueue(request(&committed)).await?;
         drop(turn);
         Ok((committed, reply.await.map_err(|_| CoreStopped)?))
     }
@@ -77,7 +77,7 @@ impl ControlHandle {
         let committed = commit.await?;
         let mut waiting = Vec::new();
         for request in requests(&committed) {
-            waiting.push(self.port.begin(request).await?);
+            waiting.push(self.port.enqueue(request).await?);
         }
         drop(turn);
         let mut replies = Vec::with_capacity(waiting.len());

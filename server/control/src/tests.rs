@@ -556,7 +556,11 @@ impl TestPlane {
                 }
             }
             let _ = core
-                .send(SessionEvent::gone(session, Disconnect::lost(""), false))
+                .send(SessionEvent::disconnected(
+                    session,
+                    Disconnect::lost(""),
+                    false,
+                ))
                 .await;
             received
         })

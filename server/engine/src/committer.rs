@@ -1,22 +1,22 @@
-//! Makes what the core decides durable, and only then lets anyone see it.
+//! Makes the core's decisions durable before they take effect.
 //!
 //! **Group commit.** The core's outputs arrive in batches. While one transaction is being written,
 //! later batches accumulate, and all of them become the next transaction. Under load, many messages
-//! are committed together; on a quiet server, each message is committed immediately. What a commit
-//! survives (a crash of the server, or also a power loss) is set by `history.sync`.
+//! are committed together; on a quiet server, each message is committed immediately. Whether a
+//! commit survives only a crash of the server or also a power loss is set by `history.sync`.
 //!
 //! **Order.** Effects are applied in the order in which the core decided them, and none before the
 //! transaction of its group has ended. A client therefore never receives a message, nor a caller a
-//! reply, before the change that caused it is on disk: seen means stored.
+//! reply, before the change that caused it is on disk: "seen means stored".
 //!
 //! **Failure.** A group is stored as a whole or not at all. If it cannot be stored, its messages
 //! are delivered to nobody and their senders receive a refusal. Changes of state (channels,
 //! presences, markers) are different: the core has already made them, so they stay in force until
-//! the server stops, and the log and the metrics say that they were not stored. Everything else in
-//! the group is applied as usual, and the next group is tried again.
+//! the server stops, and the log and the metrics report that they were not stored. Everything else
+//! in the group is applied as usual, and so is the next group.
 //!
-//! The committer owns the table of send queues and the callers that wait for replies. It must not
-//! decide anything that the core could decide.
+//! The committer owns the table of send queues and the table of callers that wait for replies. It
+//! must not decide anything that the core could decide.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -37,61 +37,63 @@ use rookery_chat::event::{Delivery, Output, SessionId};
 use rookery_record::{Change, HistoryEntry};
 use rookery_store::{Database, Durability, Store};
 
-/// How many batches may wait before the core has to wait.
-const WAITING_BATCHES: usize = 16;
-/// How many sessions [`QueueDepth::largest_sendqs`] names at most.
-const LARGEST_SENDQS: usize = 20;
+/// The number of batches that may wait. When it is reached, the core has to wait.
+const MAX_WAITING_BATCHES: usize = 16;
+/// The maximum number of sessions in [`QueueDepth::largest_sendqs`].
+const MAX_LARGEST_SENDQS: usize = 20;
 
-/// What the committer does, in order.
+/// Something that the committer does. Effects are applied in order.
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly all effects are outputs of the core, and a box would cost each an allocation"
 )]
 pub(crate) enum Effect {
-    /// Delivers to the session from now on, through this send queue.
+    /// Starts delivering to the session, through this send queue.
     Attach(SessionId, Arc<Sendq>),
     /// Stops delivering to the session: its connection has ended.
     Detach(SessionId),
-    /// Enters a caller that waits for a reply of the core.
+    /// Registers a caller that waits for a reply of the core.
     Await(Register),
-    /// Carries out what the core decided.
+    /// Applies an output of the core.
     Core(Output),
-    /// Replies with the sessions for which most bytes wait to be sent, the largest first.
+    /// Replies with the sessions with the largest send queues and the queues' sizes in bytes,
+    /// largest first.
     Measure(oneshot::Sender<Vec<(SessionId, usize)>>),
 }
 
-/// Makes the queue between the core's task and the committer.
+/// Creates the queue between the core's task and the committer.
 pub(crate) fn channel() -> (mpsc::Sender<Vec<Effect>>, mpsc::Receiver<Vec<Effect>>) {
-    mpsc::channel(WAITING_BATCHES)
+    mpsc::channel(MAX_WAITING_BATCHES)
 }
 
-/// Reads the state of the committer's queue. It does not keep the committer running.
+/// A handle for reading the state of the committer's queue. It does not keep the queue open.
 #[derive(Clone)]
 pub struct QueueHandle(mpsc::WeakSender<Vec<Effect>>);
 
-/// How much waits for the committer, and for the sessions behind it.
+/// The depth of the committer's queue and of the send queues.
 #[derive(Debug)]
 pub struct QueueDepth {
-    /// How many batches wait to be committed.
+    /// The number of batches that wait to be committed.
     pub waiting_batches: usize,
-    /// The sessions for which most bytes wait to be sent, with how many, the largest first.
+    /// The sessions with the largest send queues and the queues' sizes in bytes, largest first.
     pub largest_sendqs: Vec<(SessionId, usize)>,
 }
 
 impl QueueDepth {
-    /// Returns how many bytes wait in the largest send queue.
+    /// Returns the size of the largest send queue in bytes.
     pub fn largest_sendq(&self) -> usize {
         self.largest_sendqs.first().map_or(0, |(_, bytes)| *bytes)
     }
 }
 
 impl QueueHandle {
-    /// Makes the handle of the queue that `batches` sends to.
+    /// Creates a handle to the queue that `batches` sends to.
     pub(crate) fn new(batches: &mpsc::Sender<Vec<Effect>>) -> Self {
         Self(batches.downgrade())
     }
 
-    /// Returns the state of the queue. The committer replies after all that waits for it now.
+    /// Returns the state of the queue. The committer replies once it has processed everything that
+    /// is already in the queue.
     pub async fn read(&self) -> Result<QueueDepth, CoreStopped> {
         let batches = self.0.upgrade().ok_or(CoreStopped)?;
         let waiting_batches = batches.max_capacity() - batches.capacity();
@@ -109,14 +111,14 @@ impl QueueHandle {
     }
 }
 
-/// Commits the core's decisions and carries them out.
+/// Commits the core's decisions and applies them.
 pub(crate) struct Committer {
     database: Database,
-    /// The send queue of every session that can be delivered to.
+    /// The send queue of each attached session.
     sessions: HashMap<SessionId, Arc<Sendq>, foldhash::fast::FixedState>,
-    /// The send queues whose connections have to be woken at the end of the batch.
-    touched: Vec<Arc<Sendq>>,
-    /// Where the chat port reads which connections to refuse.
+    /// The send queues whose connections have to be woken.
+    to_wake: Vec<Arc<Sendq>>,
+    /// The chat port's copy of the policy for refusing connections.
     policy: watch::Sender<Arc<AdmissionPolicy>>,
     events: EventBus,
     pending: PendingReplies,
@@ -124,7 +126,7 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Makes a committer that delivers to no session yet.
+    /// Creates a committer with no attached sessions.
     pub fn new(
         database: Database,
         policy: watch::Sender<Arc<AdmissionPolicy>>,
@@ -134,7 +136,7 @@ impl Committer {
         Self {
             database,
             sessions: HashMap::default(),
-            touched: Vec::new(),
+            to_wake: Vec::new(),
             policy,
             events,
             pending: PendingReplies::default(),
@@ -142,11 +144,16 @@ impl Committer {
         }
     }
 
-    /// Runs until the core's task has ended. While one group is being committed, the next gathers.
+    /// Runs until the core's task has ended. While one group is being committed, the batches of the
+    /// next accumulate.
     pub async fn run(mut self, mut batches: mpsc::Receiver<Vec<Effect>>) {
-        let mut gathered = Vec::new();
-        while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
-            let effects: Vec<Effect> = gathered.drain(..).flatten().collect();
+        let mut batch_group = Vec::new();
+        while batches
+            .recv_many(&mut batch_group, MAX_WAITING_BATCHES)
+            .await
+            > 0
+        {
+            let effects: Vec<Effect> = batch_group.drain(..).flatten().collect();
             let (entries, changes) = to_store(&effects);
             let stored = self.commit(entries, changes).await;
             for effect in effects {
@@ -156,8 +163,8 @@ impl Committer {
         }
     }
 
-    /// Stores the messages and the changes of a group. Returns whether they are on disk: all of
-    /// them or none are.
+    /// Stores the messages and the changes of a group, either all of them or none. Returns whether
+    /// they are stored.
     async fn commit(&self, entries: Vec<HistoryEntry>, changes: Vec<Change>) -> bool {
         if entries.is_empty() && changes.is_empty() {
             return true;
@@ -186,7 +193,7 @@ impl Committer {
             tracing::error!(
                 %error,
                 changes = change_count,
-                "cannot store changes of channels or accounts; they hold until the server stops"
+                "cannot store changes of channels or accounts; they are lost at a restart"
             );
         }
         false
@@ -203,7 +210,7 @@ impl Committer {
             Effect::Await(register) => register(&mut self.pending),
             Effect::Core(output) => self.apply_output(output, stored),
             Effect::Measure(reply) => {
-                // The caller may no longer wait.
+                // Sending fails if the caller no longer waits, which is no error.
                 let _ = reply.send(self.largest_sendqs());
             }
         }
@@ -223,21 +230,21 @@ impl Committer {
                     self.deliver(&refusal);
                 }
             }
-            // It was stored with its group.
+            // The change was stored with its group.
             Output::Persist(_) => {}
             Output::End { session, line } => {
                 if let Some(sendq) = self.sessions.get(&session) {
                     sendq.push(line);
                     sendq.end();
-                    self.touched.push(Arc::clone(sendq));
+                    self.to_wake.push(Arc::clone(sendq));
                 }
             }
             Output::AdmissionPolicy(policy) => drop(self.policy.send_replace(policy)),
             Output::Happened(event) => self.events.publish(event),
             Output::Answer(answer) => {
-                // Connections receive what precedes a reply no later than the caller the reply.
+                // Wake the connections now, so that what precedes the reply is not sent after it.
                 self.wake();
-                self.pending.hand_over(answer);
+                self.pending.resolve(answer);
             }
             Output::Fetch(fetch) => {
                 self.wake();
@@ -253,7 +260,7 @@ impl Committer {
             .map(|(session, sendq)| (*session, sendq.bytes()));
         let mut waiting: Vec<_> = sizes.filter(|(_, bytes)| *bytes > 0).collect();
         waiting.sort_unstable_by_key(|(session, bytes)| (Reverse(*bytes), *session));
-        waiting.truncate(LARGEST_SENDQS);
+        waiting.truncate(MAX_LARGEST_SENDQS);
         waiting
     }
 
@@ -266,19 +273,19 @@ impl Committer {
             if let Some(sendq) = self.sessions.get(session)
                 && sendq.push(delivery.line.clone())
             {
-                self.touched.push(Arc::clone(sendq));
+                self.to_wake.push(Arc::clone(sendq));
             }
         }
     }
 
     fn wake(&mut self) {
-        for sendq in self.touched.drain(..) {
+        for sendq in self.to_wake.drain(..) {
             sendq.wake();
         }
     }
 }
 
-/// Returns copies of the messages and the changes of a group.
+/// Returns copies of a group's messages and changes, which have to be stored.
 fn to_store(effects: &[Effect]) -> (Vec<HistoryEntry>, Vec<Change>) {
     let (mut entries, mut changes) = (Vec::new(), Vec::new());
     for effect in effects {
@@ -309,15 +316,15 @@ mod tests {
     const ALICE: SessionId = SessionId(1);
     const BOB: SessionId = SessionId(2);
 
-    struct Running {
+    struct TestCommitter {
         folder: tempfile::TempDir,
         batches: mpsc::Sender<Vec<Effect>>,
         alice: Arc<Sendq>,
         bob: Arc<Sendq>,
     }
 
-    /// Starts a committer over a real database, with two sessions attached.
-    async fn start() -> Running {
+    /// Starts a committer with a real database and two attached sessions.
+    async fn start() -> TestCommitter {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&file(folder.path()), HistorySync::Normal).unwrap();
         let (batches, receiver) = channel();
@@ -334,7 +341,7 @@ mod tests {
             Effect::Attach(BOB, Arc::clone(&bob)),
         ];
         batches.send(attach).await.unwrap();
-        Running {
+        TestCommitter {
             folder,
             batches,
             alice,
@@ -381,7 +388,7 @@ mod tests {
     }
 
     /// Sends a batch and waits until all of it is applied.
-    async fn apply(running: &Running, mut batch: Vec<Effect>) {
+    async fn apply(running: &TestCommitter, mut batch: Vec<Effect>) {
         let (reply, answer) = oneshot::channel();
         batch.push(Effect::Measure(reply));
         running.batches.send(batch).await.unwrap();
@@ -412,25 +419,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_cannot_be_stored_reaches_nobody_and_its_sender_gets_a_refusal() {
+    async fn a_message_that_cannot_be_stored_is_not_delivered_and_its_sender_receives_a_refusal() {
         let running = start().await;
         let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
         apply(&running, vec![message(1)]).await;
         assert_eq!(drain(&running.bob), ["delivered 1"]);
         database
-            .execute_batch("ALTER TABLE history RENAME TO away")
+            .execute_batch("ALTER TABLE history RENAME TO renamed")
             .unwrap();
         apply(&running, vec![message(2)]).await;
         assert_eq!(drain(&running.bob), [""; 0]);
         assert_eq!(drain(&running.alice), ["failed 2"]);
         database
-            .execute_batch("ALTER TABLE away RENAME TO history")
+            .execute_batch("ALTER TABLE renamed RENAME TO history")
             .unwrap();
         apply(&running, vec![message(3)]).await;
         assert_eq!(
             drain(&running.bob),
             ["delivered 3"],
-            "the committer goes on when the database works again"
+            "messages are stored again once the database works"
         );
     }
 
@@ -458,7 +465,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_is_in_the_database_before_what_follows_it_is_delivered() {
+    async fn a_change_is_in_the_database_before_later_messages_are_delivered() {
         let running = start().await;
         let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
         database
@@ -489,11 +496,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_that_cannot_be_stored_is_counted_and_the_chat_goes_on() {
+    async fn a_change_that_cannot_be_stored_is_counted_and_later_effects_are_applied() {
         let running = start().await;
         let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
         database
-            .execute_batch("ALTER TABLE channels RENAME TO away")
+            .execute_batch("ALTER TABLE channels RENAME TO renamed")
             .unwrap();
         let before = METRICS.changes_not_persisted.get();
         let line = |text: &'static str| {
@@ -509,7 +516,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_largest_send_queues_are_named_with_their_sizes() {
+    async fn the_largest_send_queues_are_reported_with_their_sizes() {
         let running = start().await;
         let queue = QueueHandle::new(&running.batches);
         let depth = queue.read().await.unwrap();
@@ -535,7 +542,7 @@ mod tests {
         assert_eq!(
             queue.read().await.unwrap().largest_sendqs,
             [(ALICE, 10)],
-            "what was sent no longer waits"
+            "sent bytes no longer count"
         );
 
         let crowd = (100..200).map(|id| Effect::Attach(SessionId(id), Arc::new(Sendq::new(0))));
@@ -548,13 +555,13 @@ mod tests {
         .await;
         assert_eq!(
             queue.read().await.unwrap().largest_sendqs.len(),
-            LARGEST_SENDQS,
-            "and as many as fit"
+            MAX_LARGEST_SENDQS,
+            "the number of sessions is limited"
         );
     }
 
     #[tokio::test]
-    async fn the_order_holds_and_nothing_reaches_a_session_that_has_ended() {
+    async fn effects_are_applied_in_order_and_a_detached_session_receives_nothing() {
         let running = start().await;
         let line = |text: &'static str| {
             deliver(Delivery {

@@ -1,8 +1,9 @@
-//! The task that runs the core: takes events in batches, and passes on what the core decides.
+//! The task that runs the core: receives events in batches, and sends the core's decisions to the
+//! committer.
 //!
-//! It owns the core and passes it the current time. What the core decides goes to the committer in
-//! the order in which it was decided. When the committer falls behind, this task waits, the core's
-//! queue fills, and those who send events wait in turn: that is the server's back pressure.
+//! It owns the core and passes it the current time. The decisions reach the committer in the order
+//! in which they were made. When the committer falls behind, this task waits, the core's queue
+//! fills, and the senders of events wait in turn: this is the server's back pressure.
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -12,17 +13,17 @@ use crate::handle::{Envelope, EventQueue};
 use rookery_chat::Chat;
 use rookery_chat::event::Event;
 
-/// How many events at most are handled in one go. Their effects make one batch.
-const BATCH: usize = 512;
-/// From how many effects on a batch is passed on before the rest of its events is handled: the long
-/// answers to many who ask at the same time would otherwise all be in memory.
-const EFFECTS: usize = 4096;
+/// The maximum number of events that are handled together. Their effects form one batch.
+const MAX_EVENTS: usize = 512;
+/// The number of effects at which a batch is sent before the rest of its events is handled.
+/// Otherwise, the long answers to many simultaneous commands would all be in memory.
+const MAX_EFFECTS: usize = 4096;
 
-/// Runs the core until every way into it is closed, or the committer has stopped.
+/// Runs the core until every handle to it is dropped, or the committer has stopped.
 pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender<Vec<Effect>>) {
     let mut batch = Vec::new();
     let mut outputs = Vec::new();
-    while events.recv_many(&mut batch, BATCH).await > 0 {
+    while events.recv_many(&mut batch, MAX_EVENTS).await > 0 {
         let now = Timestamp::now();
         let mut effects = Vec::with_capacity(batch.len());
         for Envelope {
@@ -41,7 +42,7 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
             }
             chat.handle(now, event, &mut outputs);
             effects.extend(outputs.drain(..).map(Effect::Core));
-            if effects.len() >= EFFECTS
+            if effects.len() >= MAX_EFFECTS
                 && committer.send(std::mem::take(&mut effects)).await.is_err()
             {
                 return;
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_effects_of_many_long_answers_are_passed_on_in_parts() {
+    async fn the_effects_of_many_long_answers_are_sent_in_several_batches() {
         let mut config = rookery_base::config::Config::default();
         config.chat.motd = "a line\n".repeat(50);
         let settings = crate::settings::from_config(&config);
@@ -96,9 +97,9 @@ mod tests {
         let (core, operators, events) = channel();
         let session = SessionId(1);
         let admission = core.admit(session, Arc::new(Sendq::new(0)), Box::new(alice()));
-        // Its reply comes when the events are committed, which nothing does here.
+        // This queues the event. The reply never comes, because there is no committer.
         assert!(timeout(Duration::ZERO, admission).await.is_err());
-        for _ in 0..BATCH - 1 {
+        for _ in 0..MAX_EVENTS - 1 {
             let message = Message::parse("MOTD").unwrap();
             core.send(SessionEvent::command(session, message))
                 .await
@@ -107,11 +108,15 @@ mod tests {
         drop((core, operators));
         let (committer, mut batches) = crate::committer::channel();
         tokio::spawn(run(chat, events, committer));
-        let mut all = 0;
+        let mut total = 0;
         while let Some(effects) = batches.recv().await {
-            assert!(effects.len() < EFFECTS + 100, "{} at once", effects.len());
-            all += effects.len();
+            assert!(
+                effects.len() < MAX_EFFECTS + 100,
+                "{} at once",
+                effects.len()
+            );
+            total += effects.len();
         }
-        assert!(all > 50 * (BATCH - 1), "{all} in all");
+        assert!(total > 50 * (MAX_EVENTS - 1), "{total} in total");
     }
 }

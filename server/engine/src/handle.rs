@@ -1,10 +1,10 @@
 //! Handles to the core: for sessions, for operators, and for the results of reading history.
 //!
-//! All of them lead into one queue, which the core's task empties. [`CoreHandle`] is what the chat
-//! port holds: it admits a session, signs it in, and forwards what the session sends. It has
-//! no way to make a request of an operator. Those go through [`OperatorPort`]. Only
-//! [`start`](crate::start) returns one, for the core that it starts, and nothing else leads to it:
-//! `rookeryd` hands it to the control plane and to the probes.
+//! All of them send to one queue, which the core's task empties. [`CoreHandle`] is for the chat
+//! port: it admits a session, signs it in, and forwards the messages of the session. It cannot send
+//! the requests of operators; those go through [`OperatorPort`]. There is only one source of an
+//! `OperatorPort`: [`start`](crate::start), for the core that it starts. `rookeryd` passes it to
+//! the control plane and to the probes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +19,10 @@ use rookery_chat::event::{Candidate, Disconnect, Event, Identity, LineFault, Ses
 use rookery_chat::request::{Admission, ReplyFormat, Request};
 use rookery_chat::ticket::Ticket;
 
-/// How many events may wait for the core before those who send more have to wait.
-const WAITING_EVENTS: usize = 4096;
-/// The core has stopped: the server is going down.
+/// The number of events that may wait for the core. When it is reached, senders have to wait.
+const MAX_WAITING_EVENTS: usize = 4096;
+
+/// The core has stopped, because the server is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server is stopping")]
 pub struct CoreStopped;
@@ -36,9 +37,9 @@ struct Queue {
 /// An event on its way to the core.
 pub(crate) struct Envelope {
     pub event: Event,
-    /// The send queue of the session, for an [`Event::Admit`].
+    /// The send queue of the session that an [`Event::Admit`] is for.
     pub sendq: Option<Arc<Sendq>>,
-    /// Enters the caller that waits for the reply to the event, if there is one.
+    /// Registers the caller that waits for the reply to the event, if there is one.
     pub register: Option<Register>,
 }
 
@@ -55,28 +56,28 @@ impl From<Event> for Envelope {
 /// The receiving end of the core's queue.
 pub(crate) struct EventQueue {
     receiver: mpsc::Receiver<Envelope>,
-    /// Leads back into the queue without keeping it open.
-    back: mpsc::WeakSender<Envelope>,
+    /// Sends to the same queue without keeping it open.
+    sender: mpsc::WeakSender<Envelope>,
 }
 
 impl EventQueue {
-    /// Waits for events and moves up to `most` of them into `batch`. Returns how many; 0 once every
-    /// way into the core is closed.
-    pub async fn recv_many(&mut self, batch: &mut Vec<Envelope>, most: usize) -> usize {
-        self.receiver.recv_many(batch, most).await
+    /// Waits for events and moves up to `limit` of them into `batch`. Returns their number; 0 once
+    /// every handle to the core is dropped.
+    pub async fn recv_many(&mut self, batch: &mut Vec<Envelope>, limit: usize) -> usize {
+        self.receiver.recv_many(batch, limit).await
     }
 
-    /// Returns the way back into the queue for what is read for the core.
+    /// Returns a sender for the results of reading history.
     pub fn history_sender(&self) -> HistorySender {
-        HistorySender(self.back.clone())
+        HistorySender(self.sender.clone())
     }
 }
 
-/// Makes the queue of a core, with both ways into it. This is the only source of an
+/// Creates the queue of a core and both handles to it. This is the only source of an
 /// [`OperatorPort`].
 pub(crate) fn channel() -> (CoreHandle, OperatorPort, EventQueue) {
-    let (events, receiver) = mpsc::channel(WAITING_EVENTS);
-    let back = events.downgrade();
+    let (events, receiver) = mpsc::channel(MAX_WAITING_EVENTS);
+    let sender = events.downgrade();
     let queue = Queue {
         events,
         tickets: Arc::default(),
@@ -84,7 +85,7 @@ pub(crate) fn channel() -> (CoreHandle, OperatorPort, EventQueue) {
     (
         CoreHandle(queue.clone()),
         OperatorPort(queue),
-        EventQueue { receiver, back },
+        EventQueue { receiver, sender },
     )
 }
 
@@ -94,8 +95,8 @@ impl Queue {
         sent.map_err(|_| CoreStopped)
     }
 
-    /// Queues the event that `event` makes of a ticket. Returns the reply, which is still to come.
-    async fn begin<T: Awaited>(
+    /// Queues the event that `event` creates for a new ticket. Returns the receiver of the reply.
+    async fn enqueue<T: Awaited>(
         &self,
         sendq: Option<Arc<Sendq>>,
         event: impl FnOnce(Ticket<T>) -> Event,
@@ -111,34 +112,35 @@ impl Queue {
         Ok(reply)
     }
 
-    async fn ask<T: Awaited>(
+    /// Queues the event that `event` creates for a new ticket, and returns the reply.
+    async fn request<T: Awaited>(
         &self,
         sendq: Option<Arc<Sendq>>,
         event: impl FnOnce(Ticket<T>) -> Event,
     ) -> Result<T, CoreStopped> {
-        let reply = self.begin(sendq, event).await?;
+        let reply = self.enqueue(sendq, event).await?;
         reply.await.map_err(|_| CoreStopped)
     }
 }
 
-/// What an admitted session did. It holds events of sessions only, so that what takes one cannot be
-/// given a request of an operator.
+/// An event of an admitted session. It cannot be a request of an operator, so a function with this
+/// parameter cannot be called with one.
 pub struct SessionEvent(Event);
 
 impl SessionEvent {
-    /// The session sent a message.
+    /// Returns the event that the session sent a message.
     pub fn command(session: SessionId, message: Message) -> Self {
         Self(Event::Command { session, message })
     }
 
-    /// The session sent a line that is no message.
+    /// Returns the event that the session sent a line that is not a message.
     pub fn bad_line(session: SessionId, fault: LineFault) -> Self {
         Self(Event::BadLine { session, fault })
     }
 
-    /// The session's connection has ended. If it was `lost`, the client may not have received what
-    /// was sent last.
-    pub fn gone(session: SessionId, disconnect: Disconnect, lost: bool) -> Self {
+    /// Returns the event that the session's connection has ended. If it was `lost`, the client may
+    /// not have received the last lines.
+    pub fn disconnected(session: SessionId, disconnect: Disconnect, lost: bool) -> Self {
         Self(Event::Gone {
             session,
             disconnect,
@@ -147,13 +149,13 @@ impl SessionEvent {
     }
 }
 
-/// The way into the core for sessions. It has no method for what only operators may do; see the
+/// The handle to the core for sessions. It has no method for what only operators may do; see the
 /// module's documentation.
 #[derive(Clone)]
 pub struct CoreHandle(Queue);
 
 impl CoreHandle {
-    /// Sends an event without waiting. Returns the event while the core's queue is full.
+    /// Sends an event without waiting. If the core's queue is full, returns the event.
     pub fn try_send(&self, event: SessionEvent) -> Result<Option<Box<SessionEvent>>, CoreStopped> {
         match self.0.events.try_send(event.0.into()) {
             Ok(()) => Ok(None),
@@ -164,13 +166,13 @@ impl CoreHandle {
         }
     }
 
-    /// Sends an event; waits while the core's queue is full.
+    /// Sends an event. Waits while the core's queue is full.
     pub async fn send(&self, event: SessionEvent) -> Result<(), CoreStopped> {
         self.0.send(event.0).await
     }
 
-    /// Asks for a session's admission. If it is admitted, what is sent to it is put into `sendq`,
-    /// the welcome first.
+    /// Requests the admission of a session. If it is admitted, everything that is sent to it is
+    /// added to `sendq`, beginning with the welcome.
     pub async fn admit(
         &self,
         session: SessionId,
@@ -182,7 +184,7 @@ impl CoreHandle {
             session,
             candidate,
         };
-        self.0.ask(Some(sendq), event).await
+        self.0.request(Some(sendq), event).await
     }
 
     /// Signs an admitted session in.
@@ -196,21 +198,21 @@ impl CoreHandle {
             session,
             identity,
         };
-        self.0.ask(None, event).await
+        self.0.request(None, event).await
     }
 
-    /// Returns what a reply to the session depends on; `None` if the session has ended.
+    /// Returns the format of replies to the session; `None` if the session has ended.
     pub async fn reply_format(
         &self,
         session: SessionId,
     ) -> Result<Option<ReplyFormat>, CoreStopped> {
         let event = |ticket| Event::GetReplyFormat { ticket, session };
-        self.0.ask(None, event).await
+        self.0.request(None, event).await
     }
 
-    /// Sends a command that may have history read. Returns when its answer is in the session's send
+    /// Sends a command that may read history. Returns once its answer is in the session's send
     /// queue.
-    pub async fn ask_history(
+    pub async fn request_history(
         &self,
         session: SessionId,
         message: Message,
@@ -220,41 +222,41 @@ impl CoreHandle {
             session,
             message,
         };
-        self.0.ask(None, event).await
+        self.0.request(None, event).await
     }
 }
 
-/// The way into the core for operators.
+/// The handle to the core for operators.
 ///
-/// The compiler keeps it from the chat port: it has no public constructor, [`start`](crate::start)
-/// returns one for the core that it starts, and no method of [`CoreHandle`] leads to it. The
-/// control plane's `ControlHandle`, which wraps it, is in a crate that `rookery-accounts` and
-/// `rookery-connection` do not depend on.
+/// The compiler ensures that the chat port has none: there is no public constructor, only
+/// [`start`](crate::start) returns one, for the core that it starts, and no method of
+/// [`CoreHandle`] does. The control plane's `ControlHandle`, which wraps it, is in a crate that
+/// `rookery-accounts` and `rookery-connection` do not depend on.
 #[derive(Clone)]
 pub struct OperatorPort(Queue);
 
 impl OperatorPort {
-    /// Returns how many events wait for the core.
-    pub fn waiting(&self) -> usize {
+    /// Returns the number of events that wait for the core.
+    pub fn waiting_events(&self) -> usize {
         self.0.events.max_capacity() - self.0.events.capacity()
     }
 
-    /// Makes a request. Returns the reply, which comes when all that the request does is done.
-    pub async fn ask<R>(&self, request: R) -> Result<R::Reply, CoreStopped>
+    /// Sends a request. Returns the reply, once everything that the request does is done.
+    pub async fn request<R>(&self, request: R) -> Result<R::Reply, CoreStopped>
     where
         R: Request<Reply: Awaited>,
     {
-        self.begin(request).await?.await.map_err(|_| CoreStopped)
+        self.enqueue(request).await?.await.map_err(|_| CoreStopped)
     }
 
-    /// Queues a request, behind all that was queued before it. Returns the reply, which is still to
-    /// come.
-    pub async fn begin<R>(&self, request: R) -> Result<oneshot::Receiver<R::Reply>, CoreStopped>
+    /// Queues a request. Requests are handled in the order in which they are queued. Returns the
+    /// receiver of the reply.
+    pub async fn enqueue<R>(&self, request: R) -> Result<oneshot::Receiver<R::Reply>, CoreStopped>
     where
         R: Request<Reply: Awaited>,
     {
         let event = |ticket| Event::Control(request.with_ticket(ticket));
-        self.0.begin(None, event).await
+        self.0.enqueue(None, event).await
     }
 
     /// Replaces the settings of the core.
@@ -263,15 +265,15 @@ impl OperatorPort {
     }
 }
 
-/// The way back into the core for what was read for it. It does not keep the queue open.
+/// The sender of the results of reading history to the core. It does not keep the queue open.
 #[derive(Clone)]
 pub(crate) struct HistorySender(mpsc::WeakSender<Envelope>);
 
 impl HistorySender {
-    /// Sends the core an event, if it still runs.
+    /// Sends an event to the core, if it still runs.
     pub async fn send(&self, event: Event) {
         if let Some(events) = self.0.upgrade() {
-            // The core may have stopped.
+            // Sending fails if the core has stopped, which is no error.
             let _ = events.send(event.into()).await;
         }
     }

@@ -1,7 +1,7 @@
 //! Reads history on behalf of the core and returns the result as an event.
 //!
-//! The core never waits for the store: it asks for a page with [`Output::Fetch`] and goes on. What
-//! was found returns as [`Event::Fetched`].
+//! The core never waits for the store: it requests a page with [`Output::Fetch`] and continues with
+//! other events. The result is sent to it as [`Event::Fetched`].
 //!
 //! [`Output::Fetch`]: rookery_chat::event::Output::Fetch
 
@@ -18,11 +18,11 @@ use rookery_record::{
 };
 use rookery_store::{Database, Result, Store};
 
-/// How many pages are read at the same time: fewer than the store has readers, so that a sign-in
-/// never waits for history.
-const READS: usize = 2;
-/// How many conversations at most are read for one query: those with the newest messages.
-const CONVERSATIONS: usize = 100;
+/// The number of pages that are read at the same time. It is smaller than the store's number of
+/// reading threads, so that a sign-in never waits for history.
+const MAX_CONCURRENT_READS: usize = 2;
+/// The maximum number of conversations that are read for one query: those with the newest messages.
+const MAX_CONVERSATIONS: usize = 100;
 
 /// Reads history for one core.
 pub struct HistoryReader {
@@ -32,16 +32,16 @@ pub struct HistoryReader {
 }
 
 impl HistoryReader {
-    /// Makes a reader of `database` that sends what it finds to `core`.
+    /// Creates a reader of `database` that sends its results to `core`.
     pub fn new(database: Database, core: HistorySender) -> Self {
         Self {
             database,
             core,
-            permits: Arc::new(Semaphore::new(READS)),
+            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)),
         }
     }
 
-    /// Reads on a task of its own, and sends the core what was found.
+    /// Reads history in a new task, and sends the result to the core.
     pub fn fetch(&self, fetch: Box<Fetch>) {
         let (database, core) = (self.database.clone(), self.core.clone());
         let permits = Arc::clone(&self.permits);
@@ -69,13 +69,16 @@ fn find(store: &Store, query: &HistoryQuery) -> Result<Found> {
             .map_or(Found::NoSuchMessage, Found::Page),
         HistoryQuery::Targets(query) => Found::Targets(store.history_targets(query)?),
         HistoryQuery::Message(msgid) => Found::Message(store.history_entry(msgid)?.map(Box::new)),
-        HistoryQuery::Several(query) => Found::Several(several(store, query)?),
+        HistoryQuery::Several(query) => Found::Several(pages_of_places(store, query)?),
     })
 }
 
-/// Reads a page of each place. Conversations are read first, because they matter most if there is
-/// more than the core can send.
-fn several(store: &Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<HistoryEntry>)>> {
+/// Returns a page of each place that has messages. Conversations come first, because they matter
+/// most if there is more than the core can send.
+fn pages_of_places(
+    store: &Store,
+    query: &SeveralQuery,
+) -> Result<Vec<(String, Vec<HistoryEntry>)>> {
     let conversations = match &query.account {
         Some(account) => conversations(store, account, query.after)?,
         None => Vec::new(),
@@ -104,7 +107,7 @@ fn several(store: &Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<Histo
     Ok(found)
 }
 
-/// Returns the conversations of the account that have messages after that time.
+/// Returns the account's conversations that have messages later than `after`.
 fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<Reading>> {
     let query = TargetsQuery {
         channels: Vec::new(),
@@ -112,7 +115,7 @@ fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<
         // With the later end first, the limit counts from the newest message.
         from: Timestamp::MAX,
         to: after,
-        limit: CONVERSATIONS,
+        limit: MAX_CONVERSATIONS,
     };
     let targets = store.history_targets(&query)?;
     Ok(targets

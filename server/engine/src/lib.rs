@@ -1,5 +1,5 @@
-//! Drives the core: the ways into it, the task that runs it, the committer that makes its decisions
-//! durable before anyone sees them, the reader of history, and the send queue of each session.
+//! Runs the core: the handles to it, its task, the committer that makes its decisions durable
+//! before they take effect, the history reader, and the send queue of each session.
 //!
 //! The path of a message through the modules:
 //!
@@ -7,9 +7,9 @@
 //! handle::CoreHandle -> core_task -> rookery_chat::Chat::handle -> committer -> sendq::Sendq
 //! ```
 //!
-//! It owns every queue between a session and the core. It decides nothing about the chat itself:
-//! that is the core's. It knows the core (`rookery-chat`), the store, and what `rookery-base`
-//! offers; it must know neither accounts nor connections nor the control plane.
+//! This crate owns every queue between a session and the core. It must not decide anything about
+//! the chat itself, which is the core's task. It depends on the core (`rookery-chat`), the store
+//! and `rookery-base`, and must not know accounts, connections or the control plane.
 
 pub mod committer;
 mod core_task;
@@ -36,22 +36,22 @@ use rookery_chat::AdmissionPolicy;
 use rookery_chat::Chat;
 use rookery_store::Database;
 
-/// A core that runs, and the ways to it.
+/// A running core and the handles to it.
 pub struct Engine {
-    /// The way into the core for sessions.
+    /// The core's handle for sessions.
     pub core: CoreHandle,
-    /// The way into the core for operators. This is the only one there is for this core.
+    /// The core's handle for operators. No other one for this core can be created.
     pub operators: OperatorPort,
-    /// What the probes read the committer's state with.
+    /// The handle with which the probes read the state of the committer's queue.
     pub commit_queue: QueueHandle,
     /// The policy by which the chat port refuses connections before they reach the core.
     pub admission_policy: watch::Receiver<Arc<AdmissionPolicy>>,
-    /// The core's task and the committer's. Neither ends while a way into the core is open; if one
-    /// does anyway, the server cannot go on.
+    /// The tasks of the core and the committer. Neither ends while there is a handle to the core,
+    /// except by a panic, after which the server cannot continue.
     pub tasks: JoinSet<()>,
 }
 
-/// Starts the core and its committer, each on a task of its own.
+/// Starts the core and the committer, each in its own task.
 pub fn start(
     chat: Chat,
     policy: Arc<AdmissionPolicy>,

@@ -1,7 +1,7 @@
 //! The callers that wait for a reply of the core, by the type of the reply.
 //!
-//! There is one table for each type, so that an answer can only reach a caller that waits for its
-//! type.
+//! There is one table for each type of reply, so a reply can only be sent to a caller that waits
+//! for that type.
 
 use std::collections::HashMap;
 
@@ -12,29 +12,29 @@ use rookery_chat::request::{
 };
 use rookery_chat::ticket::{Answer, Reply};
 
-/// Those that wait for a reply of type `T`, by the number of the ticket.
+/// The callers that wait for a reply of type `T`, by the number of their ticket.
 pub type Waiting<T> = HashMap<u64, oneshot::Sender<T>>;
 
-/// Enters a caller that waits for a reply.
+/// Registers a caller that waits for a reply.
 pub type Register = Box<dyn FnOnce(&mut PendingReplies) + Send>;
 
-/// A reply that the engine can hand to a caller.
+/// A type of reply for which callers can wait.
 pub trait Awaited: Reply + Send + 'static {
-    /// Returns the table of those that wait for a reply of this type.
-    fn waiting(pending: &mut PendingReplies) -> &mut Waiting<Self>;
+    /// Returns the table of the callers that wait for a reply of this type.
+    fn table(pending: &mut PendingReplies) -> &mut Waiting<Self>;
 }
 
-/// Returns what enters the caller that waits at the other end of `sender` for the reply to
-/// `ticket`.
+/// Returns a function that registers the caller with the receiver of `sender` for the reply to the
+/// ticket with the number `ticket`.
 pub fn register<T: Awaited>(ticket: u64, sender: oneshot::Sender<T>) -> Register {
     Box::new(move |pending| {
-        T::waiting(pending).insert(ticket, sender);
+        T::table(pending).insert(ticket, sender);
     })
 }
 
-fn hand_over<T>(waiting: &mut Waiting<T>, ticket: u64, reply: T) {
+fn resolve<T>(waiting: &mut Waiting<T>, ticket: u64, reply: T) {
     if let Some(sender) = waiting.remove(&ticket) {
-        // The caller may no longer wait.
+        // Sending fails if the caller no longer waits, which is no error.
         let _ = sender.send(reply);
     }
 }
@@ -49,11 +49,11 @@ macro_rules! pending_replies {
         }
 
         impl PendingReplies {
-            /// Hands an answer to the caller that waits for it, if one does.
-            pub fn hand_over(&mut self, answer: Answer) {
+            /// Sends an answer to the caller that waits for it, if there is one.
+            pub fn resolve(&mut self, answer: Answer) {
                 match answer {
                     $(Answer::$variant(ticket, reply) => {
-                        hand_over(&mut self.$table, ticket.number(), reply);
+                        resolve(&mut self.$table, ticket.number(), reply);
                     })*
                 }
             }
@@ -61,7 +61,7 @@ macro_rules! pending_replies {
 
         $(
             impl Awaited for $reply {
-                fn waiting(pending: &mut PendingReplies) -> &mut Waiting<Self> {
+                fn table(pending: &mut PendingReplies) -> &mut Waiting<Self> {
                     &mut pending.$table
                 }
             }

@@ -14,52 +14,57 @@ use rookery_base::rates::Rates;
 use rookery_chat::request::{Busy, Count, FindBusiest};
 use rookery_store::Database;
 
-/// What the state is read from.
+/// The sources that the state of the server is read from.
 #[derive(Clone)]
 pub struct Probes {
     /// When the server started.
     pub started_at: Timestamp,
-    /// Asked for users, sessions and channels.
+    /// The source of the numbers of users, sessions, channels and bans.
     pub core: OperatorPort,
-    /// Asked for the committer's backlog.
+    /// The source of the depths of the committer's queue and of the send queues.
     pub commit_queue: committer::QueueHandle,
-    /// Asked for its size.
+    /// The source of the database's size.
     pub database: Database,
-    /// The open connections.
+    /// The source of the number of open connections.
     pub connections: Arc<Connections>,
-    /// Asked whether mail can be sent.
+    /// The source of whether mail can be sent.
     pub mailer: Mailer,
-    /// Asked when the certificate expires.
+    /// The source of the certificate's expiry.
     pub certificates: Arc<Certificates>,
-    /// How fast the counters of the metrics grow.
+    /// The rates of the metrics' counters.
     pub rates: Arc<Rates>,
 }
 
 /// How busy the server is.
 #[derive(Debug)]
 pub struct Activity {
-    /// Open connections.
+    /// The number of open connections.
     pub connections: usize,
-    /// Events that wait for the core.
+    /// The number of events that wait for the core.
     pub core_queue_events: usize,
-    /// What waits for the committer, and for the sessions behind it.
+    /// The depths of the committer's queue and of the send queues.
     pub commit_queue: committer::QueueDepth,
     /// The busiest users and channels.
     pub busy: Busy,
 }
 
 impl Probes {
-    /// Returns who and what is busiest, up to `most` of each kind.
-    pub async fn activity(&self, most: usize) -> Result<Activity, CoreStopped> {
-        let core_queue_events = self.core.waiting();
+    /// Returns how busy the server is, with up to `limit` of the busiest users, channels and
+    /// sessions.
+    pub async fn activity(&self, limit: usize) -> Result<Activity, CoreStopped> {
+        let core_queue_events = self.core.waiting_events();
         let commit_queue = self.commit_queue.read().await?;
         let sessions = commit_queue
             .largest_sendqs
             .iter()
-            .take(most)
+            .take(limit)
             .map(|(session, _)| *session)
             .collect();
-        let busy = self.core.ask(FindBusiest { most, sessions }).await?;
+        let busiest = FindBusiest {
+            most: limit,
+            sessions,
+        };
+        let busy = self.core.request(busiest).await?;
         Ok(Activity {
             connections: self.connections.count(),
             core_queue_events,
@@ -70,8 +75,8 @@ impl Probes {
 
     /// Returns the state of the whole server.
     pub async fn read(&self) -> Result<ServerSnapshot, CoreStopped> {
-        let core_queue_events = self.core.waiting();
-        let counts = self.core.ask(Count).await?;
+        let core_queue_events = self.core.waiting_events();
+        let counts = self.core.request(Count).await?;
         let commit_queue = self.commit_queue.read().await?;
         Ok(ServerSnapshot {
             started_at: self.started_at,

@@ -8,8 +8,7 @@ use parking_lot::Mutex;
 
 use rookery_base::net::network;
 
-/// Counts the open connections, whatever state they are in, by address. A [`network`] of IPv6
-/// counts as one address.
+/// Counts the open connections by address, in any state. An IPv6 [`network`] counts as one address.
 #[derive(Debug, Default)]
 pub struct Connections {
     counts: Mutex<Counts>,
@@ -17,11 +16,11 @@ pub struct Connections {
 
 #[derive(Debug, Default)]
 struct Counts {
-    all: usize,
+    total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// The permit of one connection. Dropping it frees the connection's place.
+/// The permit of one connection. Dropping it stops counting the connection.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     connections: Arc<Connections>,
@@ -29,12 +28,12 @@ pub struct ConnectionPermit {
 }
 
 impl Connections {
-    /// Returns how many connections are open.
+    /// Returns the number of open connections.
     pub fn count(&self) -> usize {
-        self.counts.lock().all
+        self.counts.lock().total
     }
 
-    /// Counts one more connection. Returns `None` if a limit is reached; a limit of 0 is none.
+    /// Counts one more connection, or returns `None` if a limit is reached. 0 means no limit.
     pub fn try_acquire(
         this: &Arc<Self>,
         address: IpAddr,
@@ -44,11 +43,11 @@ impl Connections {
         let address = network(address);
         let mut counts = this.counts.lock();
         let of_address = counts.by_address.get(&address).copied().unwrap_or(0);
-        let full = |count, limit| limit > 0 && count >= limit;
-        if full(counts.all, limit) || full(of_address, limit_per_address) {
+        let is_reached = |limit, count| limit > 0 && count >= limit;
+        if is_reached(limit, counts.total) || is_reached(limit_per_address, of_address) {
             return None;
         }
-        counts.all += 1;
+        counts.total += 1;
         counts.by_address.insert(address, of_address + 1);
         drop(counts);
         Some(ConnectionPermit {
@@ -61,7 +60,7 @@ impl Connections {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.connections.counts.lock();
-        counts.all -= 1;
+        counts.total -= 1;
         if let Some(of_address) = counts.by_address.get_mut(&self.address) {
             *of_address -= 1;
             if *of_address == 0 {
@@ -76,32 +75,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
+    fn an_ipv6_network_counts_as_one_address() {
         let connections = Arc::new(Connections::default());
         let acquire = |address: &str| {
             Connections::try_acquire(&connections, address.parse().expect("an address"), 0, 1)
         };
-        let _first = acquire("2001:db8::1").expect("there is room");
+        let _first = acquire("2001:db8::1").expect("no limit is reached");
         assert!(acquire("2001:db8::ffff:2").is_none());
         assert!(acquire("2001:db8:0:1::1").is_some());
     }
 
     #[test]
-    fn limits_hold_for_all_and_for_each_address_and_dropped_permits_make_room() {
+    fn the_total_and_each_address_are_limited_and_dropped_permits_no_longer_count() {
         let connections = Arc::new(Connections::default());
         let [one, two]: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
         let acquire = |address| Connections::try_acquire(&connections, address, 3, 2);
-        let first = acquire(one).expect("there is room");
-        let _second = acquire(one).expect("there is room");
+        let first = acquire(one).expect("no limit is reached");
+        let _second = acquire(one).expect("no limit is reached");
         assert!(acquire(one).is_none(), "two for each address");
-        let _third = acquire(two).expect("there is room");
-        assert!(acquire(two).is_none(), "three in all");
+        let _third = acquire(two).expect("no limit is reached");
+        assert!(acquire(two).is_none(), "three in total");
         drop(first);
         assert!(acquire(one).is_some());
         assert_eq!(connections.count(), 2);
         assert!(
             Connections::try_acquire(&connections, one, 0, 0).is_some(),
-            "0 is no limit"
+            "0 means no limit"
         );
     }
 }

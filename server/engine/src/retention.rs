@@ -1,5 +1,5 @@
-//! Applies `history.retention_days`: deletes old messages a few at a time, so that the chat never
-//! waits for the deletion.
+//! Applies `history.retention_days`: deletes old messages in small batches, so that the chat does
+//! not wait for the deletion.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
 use rookery_base::config::{History, Live};
-use rookery_store::{Database, Durability, ExpiryPoint, Result, Store};
+use rookery_store::{Database, Durability, ExpiryProgress, Result, Store};
 
-/// The time between two searches for expired messages.
+/// The time between two deletions of expired messages.
 const INTERVAL: Duration = Duration::from_mins(10);
-/// How many messages are deleted in one transaction.
+/// The maximum number of messages that are deleted in one transaction.
 const BATCH: usize = 500;
-/// The pause between two transactions, in which others can write.
+/// The pause between two transactions, in which other jobs can write.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Deletes expired messages until its task is dropped.
@@ -29,18 +29,18 @@ pub async fn run(config: Live<History>, database: Database) {
     }
 }
 
-/// Deletes what is older than `days` at `now`.
+/// Deletes messages that are older than `days` at `now`.
 async fn expire(database: &Database, now: Timestamp, days: u32) -> Result<()> {
     let age = SignedDuration::from_hours(24 * i64::from(days));
-    // The limit lies before the earliest time there is: nothing is that old.
+    // If the time is too early to be represented, no message is that old.
     let Ok(before) = now.checked_sub(age) else {
         return Ok(());
     };
-    let mut point = ExpiryPoint::Beginning;
-    while point != ExpiryPoint::Through {
-        let from = point;
-        let step = move |store: &mut Store| store.expire_history(before, from, BATCH);
-        point = database.write(Durability::Message, step).await?;
+    let mut progress = ExpiryProgress::default();
+    while progress != ExpiryProgress::Done {
+        let from = progress;
+        let job = move |store: &mut Store| store.expire_history(before, from, BATCH);
+        progress = database.write(Durability::Message, job).await?;
         sleep(PAUSE).await;
     }
     Ok(())
@@ -140,7 +140,7 @@ mod tests {
             }
             assert!(
                 count("msgid LIKE 'old-%'") > 0,
-                "all were deleted before message {number} was delivered"
+                "all old messages were deleted before message {number} was delivered"
             );
         }
         expiry.await.unwrap().unwrap();

@@ -1,7 +1,7 @@
 //! The send queue: the lines that wait to be sent to one session.
 //!
-//! The committer fills it and the session's connection drains it; neither waits for the other. It
-//! is bounded: a client that reads too slowly loses its connection, and holds up nobody else.
+//! The committer fills it and the session's connection drains it; neither waits for the other. Its
+//! size is limited: a client that reads too slowly is disconnected, and does not delay others.
 
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
@@ -13,51 +13,51 @@ use parking_lot::Mutex;
 /// hundred sessions is in memory once.
 #[derive(Debug)]
 pub struct Sendq {
-    /// How many bytes may wait; 0 for any number.
-    bound: usize,
+    /// The maximum number of waiting bytes; 0 means no limit.
+    limit: usize,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     lines: VecDeque<Bytes>,
-    /// The bytes in `lines`, and those that the connection has taken and not yet sent.
+    /// The number of bytes in `lines`, and of those that the connection has taken but not yet sent.
     bytes: usize,
     state: State,
     /// Wakes the connection.
     waker: Option<Waker>,
 }
 
-/// What the connection is to do once it has sent what it has.
+/// The state of a send queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// Wait for more.
+    /// More lines may follow.
     #[default]
     Open,
-    /// Close: nothing follows.
+    /// No more lines follow: the connection closes once it has sent those that it has.
     Ending,
-    /// Close at once, without sending: more bytes waited than the bound allows.
+    /// More bytes waited than the limit allows: the connection closes at once, without sending.
     Overflowed,
 }
 
 impl Sendq {
-    /// Makes an empty queue for up to `bound` bytes; 0 for any number.
-    pub fn new(bound: usize) -> Self {
+    /// Creates an empty queue for up to `limit` bytes; 0 means no limit.
+    pub fn new(limit: usize) -> Self {
         Self {
-            bound,
+            limit,
             inner: Mutex::default(),
         }
     }
 
-    /// Adds a line. Returns whether the connection has to be woken for it: call [`Self::wake`] once
-    /// everything is pushed.
+    /// Adds a line. Returns whether the connection has to be woken with [`Self::wake`], which the
+    /// caller does once it has pushed everything.
     pub fn push(&self, line: Bytes) -> bool {
         let mut inner = self.inner.lock();
         if inner.state != State::Open {
             return false;
         }
         inner.bytes += line.len();
-        if self.bound > 0 && inner.bytes > self.bound {
+        if self.limit > 0 && inner.bytes > self.limit {
             inner.lines = VecDeque::new();
             inner.state = State::Overflowed;
             return true;
@@ -66,8 +66,8 @@ impl Sendq {
         inner.lines.len() == 1
     }
 
-    /// Ends the queue: the connection closes after it has sent what is in it. The connection has to
-    /// be woken for it.
+    /// Ends the queue: the connection closes once it has sent the waiting lines. The caller has to
+    /// wake the connection with [`Self::wake`].
     pub fn end(&self) {
         let mut inner = self.inner.lock();
         if inner.state == State::Open {
@@ -83,7 +83,7 @@ impl Sendq {
         self.wake();
     }
 
-    /// Wakes the connection if it waits.
+    /// Wakes the connection if it waits for lines.
     pub fn wake(&self) {
         let waker = self.inner.lock().waker.take();
         if let Some(waker) = waker {
@@ -91,15 +91,15 @@ impl Sendq {
         }
     }
 
-    /// Returns the state, and all lines if the connection has `room` for them. Wakes the task of
-    /// `context` when something changes.
-    pub fn poll(&self, context: &mut Context<'_>, room: bool) -> (State, VecDeque<Bytes>) {
+    /// Returns the state, and removes and returns all lines if `take_lines` is true. The task of
+    /// `context` is woken when something changes.
+    pub fn poll(&self, context: &mut Context<'_>, take_lines: bool) -> (State, VecDeque<Bytes>) {
         let mut inner = self.inner.lock();
         match &mut inner.waker {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
-        let lines = if room {
+        let lines = if take_lines {
             std::mem::take(&mut inner.lines)
         } else {
             VecDeque::new()
@@ -107,12 +107,12 @@ impl Sendq {
         (inner.state, lines)
     }
 
-    /// Returns how many bytes wait to be sent.
+    /// Returns the number of bytes that wait to be sent.
     pub fn bytes(&self) -> usize {
         self.inner.lock().bytes
     }
 
-    /// Notes that the connection has sent that many bytes of what it took.
+    /// Records that the connection has sent `bytes` bytes of the lines that it took.
     pub fn sent(&self, bytes: usize) {
         self.inner.lock().bytes -= bytes;
     }
@@ -128,13 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_out_in_order_and_once() {
+    fn lines_are_returned_in_order_and_once() {
         let sendq = Sendq::new(100);
         assert!(
             sendq.push(Bytes::from_static(b"a")),
-            "the first line has to wake the connection"
+            "the connection has to be woken for the first line"
         );
-        assert!(!sendq.push(Bytes::from_static(b"b")), "the next need not");
+        assert!(
+            !sendq.push(Bytes::from_static(b"b")),
+            "the connection need not be woken again"
+        );
         assert_eq!(
             poll(&sendq),
             (
@@ -145,12 +148,12 @@ mod tests {
         assert_eq!(poll(&sendq), (State::Open, vec![]));
         assert!(
             sendq.push(Bytes::from_static(b"c")),
-            "the connection may wait again"
+            "the connection may be waiting again"
         );
     }
 
     #[test]
-    fn lines_taken_but_not_sent_count_against_the_bound() {
+    fn lines_that_are_taken_but_not_sent_count_towards_the_limit() {
         let sendq = Sendq::new(10);
         sendq.push(Bytes::from_static(b"12345678"));
         poll(&sendq);
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn sent_lines_make_room() {
+    fn sent_lines_no_longer_count_towards_the_limit() {
         let sendq = Sendq::new(10);
         for _ in 0..5 {
             sendq.push(Bytes::from_static(b"12345678"));
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_queue_returns_what_it_holds_and_accepts_nothing() {
+    fn an_ended_queue_returns_its_lines_and_accepts_no_more() {
         let sendq = Sendq::new(0);
         sendq.push(Bytes::from_static(b"last"));
         sendq.end();
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_no_line_is_taken() {
+    fn lines_stay_in_the_queue_until_they_are_taken() {
         let sendq = Sendq::new(0);
         sendq.push(Bytes::from_static(b"a"));
         let (_, lines) = sendq.poll(&mut Context::from_waker(Waker::noop()), false);

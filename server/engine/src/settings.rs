@@ -3,7 +3,7 @@
 use rookery_base::config::Config;
 use rookery_chat::event::Settings;
 
-/// Returns the settings that `config` has for the core.
+/// Returns the core's settings that result from `config`.
 pub fn from_config(config: &Config) -> Settings {
     Settings {
         server_name: config.chat.server_name.clone(),

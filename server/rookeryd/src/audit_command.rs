@@ -12,7 +12,7 @@ use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
 use data_encoding::HEXLOWER;
 use rookery_base::config::Config;
 use rookery_record::{AuditEntry, AuditQuery, NewAudit, Outcome};
-use rookery_store::audit_chain::Walk;
+use rookery_store::audit_chain::ChainVerifier;
 use rookery_store::{DATABASE_FILE, Store};
 
 /// The first bytes of every `SQLite` file.
@@ -80,25 +80,25 @@ fn verify(file: &Path, head: Option<ChainHead>) -> Result<AuditVerdict> {
         return verify_export(BufReader::new(File::open(file)?), head);
     }
     let sqlite = Store::open_reader(file)?;
-    let mut walk = Walk::new(head);
+    let mut verifier = ChainVerifier::new(head);
     Ok(sqlite.snapshot(|store| {
-        while walk.check_page(store)? {}
-        Ok(walk.verdict())
+        while verifier.check_page(store)? {}
+        Ok(verifier.verdict())
     })?)
 }
 
 /// Verifies an export line by line, because it may be of any size.
 fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Result<AuditVerdict> {
-    let mut walk = Walk::new(head);
+    let mut verifier = ChainVerifier::new(head);
     for number in 1_u64.. {
         let mut line = Vec::new();
         if (&mut export).take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
         let fits = match entry(&line) {
-            Ok(entry) => walk.check(&entry),
+            Ok(entry) => verifier.check(&entry),
             Err(why) => {
-                walk.record_unreadable(format!(
+                verifier.record_unreadable(format!(
                     "line {number} of the export is not an entry: {why}"
                 ));
                 false
@@ -108,7 +108,7 @@ fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Resul
             break;
         }
     }
-    Ok(walk.verdict())
+    Ok(verifier.verdict())
 }
 
 fn entry(line: &[u8]) -> Result<AuditEntry, String> {

@@ -1,12 +1,13 @@
 //! Verifies the audit trail: finds the entry that was changed, removed or moved.
 //!
-//! Each entry contains the SHA-256 hash of the entry before it and its own, over all its fields and
-//! the hash before. So someone who changes, removes or moves an entry has to recompute every hash
-//! after it, and the newest hash (the head) changes. A head that was noted elsewhere, such as one
-//! from the daily mail, therefore proves everything before it. What cannot be detected without such
-//! a head is that the newest entries were cut off or that the whole rest was recomputed.
+//! Each entry contains the SHA-256 hash of the entry before it, and its own hash over all its
+//! fields including the previous hash. Someone who changes, removes or moves an entry therefore has
+//! to recompute every later hash, which changes the newest one (the head). So a head that was
+//! recorded elsewhere, for example in the daily mail, proves all entries up to it. Without such a
+//! head, it cannot be detected that the newest entries were cut off, or that every hash from some
+//! entry on was recomputed.
 //!
-//! The same walk verifies the trail in the database, page by page, and an exported file.
+//! The same verifier checks the trail in the database, page by page, and an exported file.
 
 use rookery_control_api::{AuditDefect, AuditVerdict, ChainHead};
 
@@ -14,16 +15,16 @@ use crate::{Result, Store, StoreError};
 use data_encoding::HEXLOWER;
 use rookery_record::{AuditEntry, AuditPage, AuditQuery};
 
-/// Entries read in one query.
+/// The number of entries that are read in one query.
 const PAGE: usize = 1000;
 
-/// What is wrong with an entry.
+/// The reason why an entry breaks the chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Break {
+pub enum Defect {
     /// The hash does not match the fields.
     #[error("it was changed: its hash does not match its content")]
     Changed,
-    /// Entries before it are missing.
+    /// The entries directly before it are missing.
     #[error("{} before it", missing(*first, *last))]
     Missing {
         /// The first missing number.
@@ -31,31 +32,31 @@ pub enum Break {
         /// The last missing number.
         last: i64,
     },
-    /// Its number is not greater than that of the entry before.
+    /// Its number is not greater than that of the entry before it.
     #[error("it comes after entry {after}, out of order")]
     OutOfOrder {
-        /// The entry before.
+        /// The number of the entry before it.
         after: i64,
     },
-    /// It contains another hash than that of the entry before.
+    /// The previous hash that it contains is not the hash of the entry before it.
     #[error(
         "it does not continue entry {after}: that entry was changed and its hash recomputed, \
          or entries were removed or moved"
     )]
     Discontinued {
-        /// The entry before.
+        /// The number of the entry before it.
         after: i64,
     },
-    /// The first entry contains the hash of one before it.
+    /// It is the first entry, but contains the hash of an entry before it.
     #[error("it is not the first: there were entries before it")]
     NotTheFirst,
-    /// It differs from the head that was noted elsewhere.
+    /// It differs from the head that was recorded elsewhere.
     #[error("its hash differs from the known head: it, or an entry before it, was rewritten")]
     Rewritten,
-    /// The trail ends before the head that was noted elsewhere.
+    /// It is the head that was recorded elsewhere, but the trail ends before it.
     #[error("it is missing: the trail ends at entry {newest}")]
     CutOff {
-        /// The last entry there is.
+        /// The number of the trail's last entry.
         newest: i64,
     },
     /// It could not be read.
@@ -71,42 +72,45 @@ fn missing(first: i64, last: i64) -> String {
     }
 }
 
-/// A verification of the chain, from the first entry on.
-pub struct Walk {
+/// Verifies the chain, entry by entry, from the first one on.
+pub struct ChainVerifier {
+    /// The number and hash of the last intact entry.
     newest: Option<(i64, [u8; 32])>,
     entries: u64,
-    /// An entry that is known from elsewhere and must be part of the chain.
+    /// A head that was recorded elsewhere. It must be part of the chain.
     expected: Option<ChainHead>,
-    fault: Option<(i64, Break)>,
+    /// The first entry that breaks the chain, and how.
+    defect: Option<(i64, Defect)>,
     page: usize,
 }
 
-impl Walk {
-    /// Starts before the first entry. `expected` is an entry known from elsewhere.
+impl ChainVerifier {
+    /// Creates a verifier that has not seen an entry yet. `expected` is a head that was recorded
+    /// elsewhere.
     pub fn new(expected: Option<ChainHead>) -> Self {
         Self {
             newest: None,
             entries: 0,
             expected,
-            fault: None,
+            defect: None,
             page: PAGE,
         }
     }
 
-    /// Checks the next entry. Returns false if it, or one before it, breaks the chain.
+    /// Checks the next entry. Returns false if it, or an earlier one, breaks the chain.
     pub fn check(&mut self, entry: &AuditEntry) -> bool {
-        if self.fault.is_none() {
-            if let Some(fault) = self.break_at(entry) {
-                self.fault = Some((entry.id, fault));
+        if self.defect.is_none() {
+            if let Some(defect) = self.defect_of(entry) {
+                self.defect = Some((entry.id, defect));
             } else {
                 self.newest = Some((entry.id, entry.hash));
                 self.entries += 1;
             }
         }
-        self.fault.is_none()
+        self.defect.is_none()
     }
 
-    fn break_at(
+    fn defect_of(
         &self,
         AuditEntry {
             id,
@@ -114,43 +118,44 @@ impl Walk {
             previous,
             hash,
         }: &AuditEntry,
-    ) -> Option<Break> {
+    ) -> Option<Defect> {
         let (newest, last_hash) = self.newest.unwrap_or_default();
         if *id <= newest {
-            return Some(Break::OutOfOrder { after: newest });
+            return Some(Defect::OutOfOrder { after: newest });
         }
         if *id > newest + 1 {
-            return Some(Break::Missing {
+            return Some(Defect::Missing {
                 first: newest + 1,
                 last: id - 1,
             });
         }
         if entry.hash(previous) != *hash {
-            return Some(Break::Changed);
+            return Some(Defect::Changed);
         }
         if *previous != last_hash {
             return Some(if newest == 0 {
-                Break::NotTheFirst
+                Defect::NotTheFirst
             } else {
-                Break::Discontinued { after: newest }
+                Defect::Discontinued { after: newest }
             });
         }
         let is_rewritten = |head: &ChainHead| head.id == *id && head.hash != HEXLOWER.encode(hash);
         self.expected
             .as_ref()
             .filter(|head| is_rewritten(head))
-            .map(|_| Break::Rewritten)
+            .map(|_| Defect::Rewritten)
     }
 
-    /// Records that the next entry cannot be read.
+    /// Records that the next entry cannot be read, and why.
     pub fn record_unreadable(&mut self, reason: String) {
         let next = self.newest.map_or(1, |(id, _)| id + 1);
-        self.fault.get_or_insert((next, Break::Unreadable(reason)));
+        self.defect
+            .get_or_insert((next, Defect::Unreadable(reason)));
     }
 
     /// Checks the next page of the stored trail. Returns false when there is nothing left to check.
     pub fn check_page(&mut self, store: &Store) -> Result<bool> {
-        // Entries with numbers below 1 were never written by us; the first page shows them.
+        // The server never writes numbers below 1, so the first page includes them to report them.
         let after = self.newest.map_or(i64::MIN, |(id, _)| id);
         let query = AuditQuery {
             page: AuditPage::After(after),
@@ -161,7 +166,7 @@ impl Walk {
             Ok(entries) => {
                 Ok(entries.iter().all(|entry| self.check(entry)) && entries.len() == self.page)
             }
-            // One by one, to find out which entry it is.
+            // Read the entries one by one to find the unreadable one.
             Err(StoreError::Corrupt(_)) if self.page > 1 => {
                 self.page = 1;
                 Ok(true)
@@ -174,24 +179,24 @@ impl Walk {
         }
     }
 
-    /// Returns the result, after the last entry.
+    /// Returns the result. Called after the last entry.
     pub fn verdict(self) -> AuditVerdict {
         let newest = self.newest.map_or(0, |(id, _)| id);
         let cut_off = self
             .expected
             .filter(|head| head.id > newest)
-            .map(|head| (head.id, Break::CutOff { newest }));
-        let fault = self.fault.or(cut_off);
+            .map(|head| (head.id, Defect::CutOff { newest }));
+        let defect = self.defect.or(cut_off);
         AuditVerdict {
-            intact: fault.is_none(),
+            intact: defect.is_none(),
             entries: self.entries,
             head: self.newest.map(|(id, hash)| ChainHead {
                 id,
                 hash: HEXLOWER.encode(&hash),
             }),
-            defect: fault.map(|(id, fault)| AuditDefect {
+            defect: defect.map(|(id, defect)| AuditDefect {
                 id,
-                description: fault.to_string(),
+                description: defect.to_string(),
             }),
         }
     }
@@ -206,7 +211,7 @@ pub(crate) mod tests {
     use crate::{DATABASE_FILE, Store};
     use rookery_record::{NewAudit, Outcome};
 
-    /// Returns the entry of the kick of a user with that number.
+    /// Returns an entry for the kick of `user{number}`.
     pub fn entry(number: usize) -> NewAudit {
         NewAudit {
             at: Timestamp::UNIX_EPOCH,
@@ -220,7 +225,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Builds a trail in memory, as the store would.
+    /// Returns a trail of `length` entries, chained as the store chains them.
     fn trail(length: usize) -> Vec<AuditEntry> {
         let mut previous = [0; 32];
         (1..=length)
@@ -245,17 +250,17 @@ pub(crate) mod tests {
         }
     }
 
-    fn walk(trail: &[AuditEntry], expected: Option<ChainHead>) -> AuditVerdict {
-        let mut walk = Walk::new(expected);
+    fn verify(trail: &[AuditEntry], expected: Option<ChainHead>) -> AuditVerdict {
+        let mut verifier = ChainVerifier::new(expected);
         for entry in trail {
-            walk.check(entry);
+            verifier.check(entry);
         }
-        walk.verdict()
+        verifier.verdict()
     }
 
-    /// Returns the entry at which the chain breaks, and how.
+    /// Returns the number of the entry at which the chain breaks, and how it breaks.
     fn defect(trail: &[AuditEntry], expected: Option<ChainHead>) -> (i64, String) {
-        let verdict = walk(trail, expected);
+        let verdict = verify(trail, expected);
         assert!(!verdict.intact);
         let AuditDefect { id, description } = verdict.defect.unwrap();
         (id, description)
@@ -264,32 +269,32 @@ pub(crate) mod tests {
     #[test]
     fn an_unchanged_trail_is_intact() {
         let trail = trail(5);
-        let verdict = walk(&trail, Some(head(&trail[2])));
+        let verdict = verify(&trail, Some(head(&trail[2])));
         assert_eq!(
             (verdict.intact, verdict.entries, verdict.defect),
             (true, 5, None)
         );
         assert_eq!(verdict.head, Some(head(&trail[4])));
-        assert!(walk(&[], None).intact, "an empty trail is intact");
+        assert!(verify(&[], None).intact, "an empty trail is intact");
     }
 
     #[test]
     fn a_change_of_any_field_is_reported_at_its_entry() {
         let changes: [fn(&mut AuditEntry); 9] = [
-            |it| it.entry.at = Timestamp::MAX,
-            |it| it.entry.actor.push('x'),
-            |it| it.entry.origin.clear(),
-            |it| it.entry.session.push('x'),
-            |it| it.entry.act = "ban".to_owned(),
-            |it| it.entry.target = "someone else".to_owned(),
-            |it| it.entry.outcome = Outcome::Refused,
-            |it| it.entry.detail.push('x'),
-            |it| it.hash[31] ^= 1,
+            |entry| entry.entry.at = Timestamp::MAX,
+            |entry| entry.entry.actor.push('x'),
+            |entry| entry.entry.origin.clear(),
+            |entry| entry.entry.session.push('x'),
+            |entry| entry.entry.act = "ban".to_owned(),
+            |entry| entry.entry.target = "someone else".to_owned(),
+            |entry| entry.entry.outcome = Outcome::Refused,
+            |entry| entry.entry.detail.push('x'),
+            |entry| entry.hash[31] ^= 1,
         ];
         for change in changes {
             let mut trail = trail(5);
             change(&mut trail[2]);
-            assert_eq!(defect(&trail, None), (3, Break::Changed.to_string()));
+            assert_eq!(defect(&trail, None), (3, Defect::Changed.to_string()));
         }
     }
 
@@ -300,7 +305,7 @@ pub(crate) mod tests {
         trail[2].hash = trail[2].entry.hash(&trail[2].previous);
         assert_eq!(
             defect(&trail, None),
-            (4, Break::Discontinued { after: 3 }.to_string())
+            (4, Defect::Discontinued { after: 3 }.to_string())
         );
     }
 
@@ -323,12 +328,15 @@ pub(crate) mod tests {
         renumbered[2].id = 3;
         assert_eq!(
             defect(&renumbered, None),
-            (3, Break::Discontinued { after: 2 }.to_string())
+            (3, Defect::Discontinued { after: 2 }.to_string())
         );
         let mut beheaded = trail(5);
         beheaded.remove(0);
         beheaded[0].id = 1;
-        assert_eq!(defect(&beheaded, None), (1, Break::NotTheFirst.to_string()));
+        assert_eq!(
+            defect(&beheaded, None),
+            (1, Defect::NotTheFirst.to_string())
+        );
     }
 
     #[test]
@@ -340,7 +348,7 @@ pub(crate) mod tests {
         twice.push(twice[1].clone());
         assert_eq!(
             defect(&twice, None),
-            (2, Break::OutOfOrder { after: 3 }.to_string())
+            (2, Defect::OutOfOrder { after: 3 }.to_string())
         );
         // In the database, the numbers define the order.
         let mut renumbered = trail(5);
@@ -348,17 +356,17 @@ pub(crate) mod tests {
         (renumbered[2].id, renumbered[3].id) = (3, 4);
         assert_eq!(
             defect(&renumbered, None),
-            (3, Break::Discontinued { after: 2 }.to_string())
+            (3, Defect::Discontinued { after: 2 }.to_string())
         );
     }
 
     #[test]
     fn only_a_known_head_reveals_removed_newest_entries_or_a_recomputed_trail() {
         let whole = trail(5);
-        assert!(walk(&whole[..3], None).intact);
+        assert!(verify(&whole[..3], None).intact);
         assert_eq!(
             defect(&whole[..3], Some(head(&whole[4]))),
-            (5, Break::CutOff { newest: 3 }.to_string())
+            (5, Defect::CutOff { newest: 3 }.to_string())
         );
         let mut forged = trail(5);
         let mut previous = [0; 32];
@@ -368,10 +376,10 @@ pub(crate) mod tests {
             entry.hash = entry.entry.hash(&previous);
             previous = entry.hash;
         }
-        assert!(walk(&forged, None).intact);
+        assert!(verify(&forged, None).intact);
         assert_eq!(
             defect(&forged, Some(head(&whole[3]))),
-            (4, Break::Rewritten.to_string())
+            (4, Defect::Rewritten.to_string())
         );
     }
 
@@ -386,9 +394,9 @@ pub(crate) mod tests {
             })
             .unwrap();
         let verdict = || {
-            let mut walk = Walk::new(None);
-            while walk.check_page(&sqlite).unwrap() {}
-            walk.verdict()
+            let mut verifier = ChainVerifier::new(None);
+            while verifier.check_page(&sqlite).unwrap() {}
+            verifier.verdict()
         };
         assert_eq!((verdict().intact, verdict().entries), (true, 2001));
 

@@ -1,7 +1,8 @@
-//! The handle to the database: one thread owns the writing connection, others read beside it.
+//! The handle to the database: one thread owns the writing connection, the others only read.
 //!
-//! Blocking SQLite on threads of its own costs a fraction of an asynchronous layer, and one writer
-//! makes "check, then write" in one job safe without locks. A panic fails only its own job.
+//! Calling SQLite on dedicated blocking threads costs a fraction of what an asynchronous layer
+//! does, and a single writer makes "check, then write" in one job safe without locks. A panic fails
+//! only its own job.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -17,17 +18,17 @@ use super::sqlite::Store;
 use super::{Result, StoreError};
 use rookery_record::HistorySync;
 
-/// Reading threads. Pages of history and operators' searches are long reads: two of the former and
-/// one of the latter still leave a thread for a sign-in.
+/// The number of reading threads. Pages of history and operators' searches are long reads: with two
+/// of the former and one of the latter, one thread is still free for a sign-in.
 const READERS: usize = 4;
 
-/// How long deleted text may stay in the write-ahead log, so that many redactions share one
+/// How long deleted text may stay in the write-ahead log. The delay lets many redactions share one
 /// checkpoint.
 const SCRUB_AFTER: Duration = Duration::from_secs(1);
-/// The pause after a checkpoint that failed.
+/// The pause before a failed checkpoint is tried again.
 const SCRUB_RETRY: Duration = Duration::from_mins(1);
 
-/// What a write survives once it is reported as done.
+/// Which failures a write survives once its job has completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// A crash of the server. Whether it survives a power loss depends on `history.sync`.
@@ -77,18 +78,18 @@ impl Database {
         })
     }
 
-    /// Runs `job` on a reading thread. Everything that it reads belongs to one moment.
+    /// Runs `job` on a reading thread. Everything that it reads belongs to one snapshot.
     pub async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |store: &Store| {
-            // The caller may have been dropped meanwhile.
+            // Sending fails if the caller has been dropped, which is no error.
             let _ = reply.send(store.snapshot(job));
         });
         self.readers.send(job).map_err(|_| StoreError::Stopped)?;
-        answer.await.map_err(|_| StoreError::BrokenOff)?
+        answer.await.map_err(|_| StoreError::JobPanicked)?
     }
 
     /// Returns the size on disk in bytes: the database file and its write-ahead log.
@@ -105,7 +106,7 @@ impl Database {
         bytes
     }
 
-    /// Runs `job` and rolls back everything it did.
+    /// Runs `job` on the writing thread and rolls back all its changes.
     pub async fn dry_run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
@@ -115,11 +116,11 @@ impl Database {
             let _ = reply.send(store.dry_run(job));
         });
         self.writer.send(job).map_err(|_| StoreError::Stopped)?;
-        answer.await.map_err(|_| StoreError::BrokenOff)?
+        answer.await.map_err(|_| StoreError::JobPanicked)?
     }
 
-    /// Runs `job` in one transaction: when this returns, all of it is on disk, or nothing if it
-    /// failed.
+    /// Runs `job` on the writing thread in one transaction. When this returns, all its changes are
+    /// stored with the given durability, or none if it failed.
     pub async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
@@ -131,12 +132,12 @@ impl Database {
             let _ = reply.send(store.transaction(full, job));
         });
         self.writer.send(job).map_err(|_| StoreError::Stopped)?;
-        answer.await.map_err(|_| StoreError::BrokenOff)?
+        answer.await.map_err(|_| StoreError::JobPanicked)?
     }
 }
 
-/// Runs one job after the other. Soon after something was deleted, its traces in the write-ahead
-/// log are removed as well.
+/// Runs one job after the other. Soon after a job has deleted something, the traces of it in the
+/// write-ahead log are removed too.
 fn write(mut store: Store, jobs: &mpsc::Receiver<WriteJob>) {
     let mut scrub_at = None;
     loop {
@@ -172,8 +173,8 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         .map_err(StoreError::Thread)
 }
 
-/// Runs a job so that a panic, which is a defect, ends this job and not the store. The panic hook
-/// has reported it, the job's caller gets [`StoreError::BrokenOff`], and the transaction is rolled
+/// Runs a job so that a panic, which is a defect, ends this job but not its thread. The panic hook
+/// reports it, the job's caller receives [`StoreError::JobPanicked`], and the transaction is rolled
 /// back.
 fn run_isolated(job: impl FnOnce()) {
     let _ = panic::catch_unwind(AssertUnwindSafe(job));
@@ -219,7 +220,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
         let database = Database::open(&file, HistorySync::Normal).unwrap();
-        let said = rookery_record::HistoryEntry {
+        let message = rookery_record::HistoryEntry {
             msgid: "m1".to_owned(),
             at: jiff::Timestamp::UNIX_EPOCH,
             place: Place::Channel("#lobby".parse().unwrap()),
@@ -233,10 +234,10 @@ mod tests {
             source: "alice!a@host".to_owned(),
             account: None,
         };
-        let mark = said.redaction(by, "m2".to_owned(), said.at, None);
+        let redaction = message.redaction(by, "m2".to_owned(), message.at, None);
         database
             .write(Durability::Message, move |store| {
-                store.append_history(&[said, mark])
+                store.append_history(&[message, redaction])
             })
             .await
             .unwrap();
@@ -257,7 +258,7 @@ mod tests {
             Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Full).unwrap();
         for _ in 0..=READERS {
             let broken: Result<()> = database.read(|_| panic!("on purpose")).await;
-            assert!(matches!(broken, Err(StoreError::BrokenOff)));
+            assert!(matches!(broken, Err(StoreError::JobPanicked)));
         }
         let broken: Result<()> = database
             .write(Durability::Record, |store| {
@@ -265,7 +266,7 @@ mod tests {
                 panic!("on purpose")
             })
             .await;
-        assert!(matches!(broken, Err(StoreError::BrokenOff)));
+        assert!(matches!(broken, Err(StoreError::JobPanicked)));
         assert_eq!(
             database
                 .read(|store| store.csv_content("name"))

@@ -1,21 +1,21 @@
-//! What the server stores: accounts, credentials, bans, history, the chat's persistent state,
-//! admins and the audit trail, in one SQLite database.
+//! The server's database: accounts, credentials, bans, history, the chat's persistent state,
+//! admins and the audit trail, in one SQLite file.
 //!
-//! [`Database`] is the handle that the rest of the server holds. It owns one writing thread and a
+//! [`Database`] is the handle that the rest of the server uses. It owns one writing thread and a
 //! few reading threads; a job sent to it runs on one of them with a [`Store`], a connection inside
-//! a transaction. So a job is done whole or not at all, jobs that write run one after the other,
-//! and everything that a reading job sees belongs to one moment. [`Durability`] says what a write
-//! survives when its job is reported as done.
+//! a transaction. A job is therefore completed as a whole or not at all, writing jobs run one after
+//! the other, and a reading job sees one consistent snapshot. [`Durability`] states which failures
+//! a write survives once its job has completed.
 //!
-//! Each stored thing has a file under `sqlite/` with its SQL and its rows; the steps from one
-//! schema to the next are in `migrations/`. [`audit_chain`] verifies the chain of hashes in the
+//! Each kind of record has a file under `sqlite/` with its SQL and its rows; the steps from one
+//! schema version to the next are in `migrations/`. [`audit_chain`] verifies the hash chain of the
 //! audit trail.
 //!
 //! Times are stored in milliseconds, the resolution of the chat protocol. Text from the database is
 //! parsed again before it is used, since other programs can write to the file.
 //!
-//! This crate depends on the record's types and the names of the protocol. It knows neither the
-//! chat's core nor the configuration.
+//! This crate depends on the types of the record and of the control plane's API, and on the
+//! protocol's names. It must not know the chat's core or the configuration.
 
 pub mod audit_chain;
 mod database;
@@ -30,8 +30,8 @@ pub use sqlite::Store;
 /// The name of the database file in the data folder.
 pub const DATABASE_FILE: &str = "rookery.db";
 
-/// Why the store could not be read or written. Each message includes its cause, so no source is
-/// chained to it.
+/// Why the store could not be read or written. Each message includes its cause, so
+/// [`source`](std::error::Error::source) is always `None`.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The data folder could not be created.
@@ -67,7 +67,7 @@ pub enum StoreError {
     /// A stored value is not valid.
     #[error("the database contains an invalid value: {0}")]
     Corrupt(String),
-    /// A CSV file beside the database could not be read or written.
+    /// One of the CSV files that follow the database could not be read or written.
     #[error("the file {path} cannot be read or written: {error}", path = path.display())]
     Csv {
         /// The file.
@@ -80,7 +80,7 @@ pub enum StoreError {
     Thread(io::Error),
     /// The job panicked; its transaction was rolled back.
     #[error("the store failed in the middle of a job, which was rolled back")]
-    BrokenOff,
+    JobPanicked,
     /// The store's threads have ended.
     #[error("the store has stopped")]
     Stopped,
@@ -95,14 +95,14 @@ impl From<rusqlite::Error> for StoreError {
 /// A `Result` of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// How far the deletion of expired messages has come.
+/// The progress of the deletion of expired messages, which goes through the places by number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ExpiryPoint {
+pub enum ExpiryProgress {
     /// Nothing has been deleted yet.
     #[default]
-    Beginning,
-    /// Places with smaller numbers are done.
-    Place(i64),
+    Start,
+    /// All places with a smaller number are done.
+    NextPlace(i64),
     /// All places are done.
-    Through,
+    Done,
 }

@@ -1,5 +1,5 @@
-//! One connection to the SQLite database, and the transactions on it. Each stored thing has a file
-//! of its own in this folder.
+//! One connection to the SQLite database, and the transactions on it. Each kind of record has a
+//! file of its own in this folder.
 
 mod accounts;
 mod admins;
@@ -8,6 +8,7 @@ mod bans;
 mod changes;
 mod channels;
 mod credentials;
+mod csv_sync;
 mod devices;
 mod history;
 mod invitations;
@@ -17,7 +18,6 @@ mod migrations;
 mod pages;
 mod presence;
 mod search;
-mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -57,7 +57,7 @@ impl Store {
         create_file(file)?;
         let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         if connection.is_readonly(MAIN_DB)? {
-            return Err(unopened(file, "there is no permission to write to it"));
+            return Err(cannot_open(file, "there is no permission to write to it"));
         }
         migrations::refuse_newer(&connection)?;
         enable_write_ahead_log(&connection)?;
@@ -68,11 +68,11 @@ impl Store {
              PRAGMA journal_size_limit = 67108864;",
         )?;
         migrations::migrate(&mut connection)?;
-        // The previous process may have died before it emptied the log.
         Ok(Self {
             connection,
             full: false,
             interned: Interned::default(),
+            // The previous process may have died before it emptied the log.
             needs_scrub: true,
         })
     }
@@ -94,9 +94,9 @@ impl Store {
         self.needs_scrub
     }
 
-    /// Empties the write-ahead log, so that deleted text is gone from the disk; in the database
-    /// file itself, `secure_delete` has overwritten it with zeros. While other connections read,
-    /// part of the log may have to stay; [`Self::needs_scrub`] then remains true.
+    /// Empties the write-ahead log, so that no deleted text is left on disk: in the database file
+    /// itself, `secure_delete` has overwritten it with zeros. While other connections read, part of
+    /// the log may have to stay; [`Self::needs_scrub`] then remains true.
     pub fn scrub(&mut self) -> Result<()> {
         self.connection.busy_timeout(Duration::ZERO)?;
         let busy = self
@@ -107,7 +107,8 @@ impl Store {
         Ok(())
     }
 
-    /// Runs `job` in one transaction. With `full`, it survives a power loss once this returns.
+    /// Runs `job` in one transaction. If `full` is true, its changes survive a power loss once this
+    /// returns.
     pub fn transaction<T>(
         &mut self,
         full: bool,
@@ -139,9 +140,9 @@ impl Store {
         job(open.sqlite)
     }
 
-    /// Runs `job` on the state of this moment, whatever is written meanwhile.
+    /// Runs `job` on a snapshot of the current state, which concurrent writes do not change.
     pub fn snapshot<T>(&self, job: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
-        // Dropping it ends the transaction, also in a panic.
+        // Dropped at the end of this function, also in a panic, which ends the transaction.
         let _transaction = self.connection.unchecked_transaction()?;
         job(self)
     }
@@ -162,8 +163,8 @@ impl Drop for OpenTransaction<'_> {
         if self.committed {
             return;
         }
-        self.sqlite.interned.forget();
-        // SQLite rolls back by itself after some errors, such as a full disk.
+        self.sqlite.interned.clear();
+        // After some errors, such as a full disk, SQLite has already rolled back.
         if !self.sqlite.connection.is_autocommit()
             && let Err(error) = self.sqlite.execute("ROLLBACK")
         {
@@ -172,8 +173,8 @@ impl Drop for OpenTransaction<'_> {
     }
 }
 
-/// Creates the file, readable by its owner only; the files that SQLite creates beside it inherit
-/// its mode.
+/// Creates the file, readable by its owner only. The log files that SQLite creates next to it
+/// inherit its mode.
 fn create_file(file: &Path) -> Result<()> {
     if let Some(folder) = file.parent() {
         DirBuilder::new()
@@ -193,21 +194,21 @@ fn create_file(file: &Path) -> Result<()> {
         .mode(0o600)
         .open(file)
     {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(unopened(file, error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(cannot_open(file, error)),
         _ => Ok(()),
     }
 }
 
 fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|error| unopened(file, error))?;
+        .map_err(|error| cannot_open(file, error))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }
 
-fn unopened(file: &Path, reason: impl Display) -> StoreError {
+fn cannot_open(file: &Path, reason: impl Display) -> StoreError {
     StoreError::File {
         path: file.to_owned(),
         reason: reason.to_string(),
@@ -231,7 +232,7 @@ fn enable_write_ahead_log(connection: &Connection) -> Result<()> {
     }
 }
 
-/// Returns the first row of `sql`, read by `read`.
+/// Returns the first row of the query `sql`, converted by `read`.
 fn find<T>(
     connection: &Connection,
     sql: &str,
@@ -243,7 +244,7 @@ fn find<T>(
     rows.next()?.map(read).transpose()
 }
 
-/// Returns every row of `sql`, read by `read`.
+/// Returns all rows of the query `sql`, converted by `read`.
 fn list<T>(
     connection: &Connection,
     sql: &str,
@@ -261,7 +262,8 @@ fn execute(connection: &Connection, sql: &str, params: impl Params) -> Result<us
     Ok(connection.prepare_cached(sql)?.execute(params)?)
 }
 
-/// Parses a name, an email or the like again: other programs can write to the file.
+/// Parses a text column, for example a name or an email. Other programs can write to the file, so
+/// the text may be invalid.
 fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T> {
     let text: String = row.get(column)?;
     text.parse()

@@ -249,7 +249,7 @@ impl Synchronizer {
             job(&path).map_err(|error| StoreError::Csv { path, error })
         })
         .await
-        .map_err(|_| StoreError::BrokenOff)?
+        .map_err(|_| StoreError::JobPanicked)?
     }
 }
 

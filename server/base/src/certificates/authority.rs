@@ -1,7 +1,7 @@
 //! The local certificate authority: created together with the server's certificate if both are
 //! missing, and used to renew that certificate before it expires.
 //!
-//! Files that exist are never overwritten, except the certificate that this authority signed.
+//! No existing file is overwritten, except a certificate that this authority signed.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -26,9 +26,9 @@ use super::{RENEW_BEFORE, pem, validity};
 use crate::config::Tls;
 use crate::files;
 
-/// How long the authority is valid.
+/// The validity of the authority in years.
 const AUTHORITY_YEARS: i16 = 10;
-/// The longest validity that browsers and the strictest clients accept.
+/// The validity of a certificate in days, not longer than the strictest clients accept.
 const CERTIFICATE_DAYS: i32 = 397;
 
 /// The mode of certificates. Keys are written with [`files::PRIVATE`].
@@ -41,7 +41,7 @@ struct Authority {
 }
 
 impl Authority {
-    fn beside(tls: &Tls) -> Self {
+    fn of(tls: &Tls) -> Self {
         let folder = tls.certificate.parent().unwrap_or(Path::new(""));
         Self {
             certificate: folder.join("ca.pem"),
@@ -86,7 +86,7 @@ pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
                 .with_context(|| format!("{}: cannot create the folder", folder.display()))?;
         }
     }
-    let authority = Authority::beside(tls);
+    let authority = Authority::of(tls);
     if !authority.exists()? {
         create_authority(&authority, now)?;
     }
@@ -111,7 +111,7 @@ pub(super) fn renew(
     current: &CertificateDer<'_>,
     now: Timestamp,
 ) -> anyhow::Result<bool> {
-    let authority = Authority::beside(tls);
+    let authority = Authority::of(tls);
     if !(authority.certificate.exists() && authority.key.exists()) {
         return Ok(false);
     }
@@ -153,24 +153,24 @@ fn create_authority(authority: &Authority, now: Timestamp) -> anyhow::Result<()>
     write(&authority.key, &key.serialize_pem(), files::PRIVATE)?;
     write(&authority.certificate, &certificate.pem(), READABLE)?;
     tracing::info!(
-        "created a local certificate authority: give {} to your users, and keep {} secret",
+        "created a local certificate authority; give {} to your users, and keep {} secret",
         authority.certificate.display(),
         authority.key.display()
     );
     Ok(())
 }
 
-/// Returns the authority's parameters. They never change, so the authority can be restored from its
-/// key alone.
+/// Returns the authority's certificate parameters. They are constant, so an issuer can be created
+/// from the authority's key alone.
 fn authority_params() -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = common_name("Rookery local authority");
+    params.distinguished_name = distinguished_name("Rookery local authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
 
-/// Signs a certificate for `key`. Returns it and the authority's certificate in PEM.
+/// Signs a certificate for `key`. Returns the chain of it and the authority's certificate in PEM.
 fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyhow::Result<String> {
     let authority_certificate = authority.read_certificate()?;
     let authority_end = validity::of(&authority_certificate)
@@ -188,7 +188,7 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
         authority.certificate.display()
     );
     let mut params = CertificateParams::new(names(tls))?;
-    params.distinguished_name = common_name("Rookery server");
+    params.distinguished_name = distinguished_name("Rookery server");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
@@ -208,7 +208,7 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
     Ok(format!("{}{authority_pem}", certificate.pem()))
 }
 
-/// Whether `authority` signed `certificate`, and both are valid at that time.
+/// Whether `authority` signed `certificate`, and both are valid at `at`.
 fn is_signed_by(
     authority: &CertificateDer<'_>,
     certificate: &CertificateDer<'_>,
@@ -227,7 +227,8 @@ fn is_signed_by(
     verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], at, algorithms.all).is_ok()
 }
 
-/// Returns the names and addresses that the certificate is for: this machine's, and `tls.names`.
+/// Returns the names and addresses that the certificate covers: those of this machine, and
+/// `tls.names`.
 fn names(tls: &Tls) -> Vec<String> {
     let mut names = vec![
         "localhost".to_owned(),
@@ -243,18 +244,18 @@ fn names(tls: &Tls) -> Vec<String> {
     names
 }
 
-fn common_name(name: &str) -> DistinguishedName {
-    let mut full = DistinguishedName::new();
-    full.push(DnType::OrganizationName, "Rookery");
-    full.push(DnType::CommonName, name);
-    full
+fn distinguished_name(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, "Rookery");
+    name.push(DnType::CommonName, common_name);
+    name
 }
 
 fn date(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-/// Sets the validity. It starts the day before `today`, for clients whose clock is a little slow.
+/// Sets the validity period. It starts the day before `today`, for clients whose clock is slow.
 fn set_dates(params: &mut CertificateParams, today: Date, end: Date) {
     let midnight = |date: Date| {
         date_time_ymd(
@@ -277,8 +278,8 @@ fn read_key(file: &Path) -> anyhow::Result<KeyPair> {
     })
 }
 
-/// Whether both files exist. Fails if only one does: it cannot be known which of the two to
-/// replace.
+/// Whether both files exist. Fails if only one does, because either of them may be the one to
+/// restore.
 fn both_or_none(
     first_name: &str,
     first: &Path,
@@ -303,7 +304,7 @@ fn both_or_none(
     )
 }
 
-/// Writes a file whole or not at all, with permissions `mode`.
+/// Writes a file atomically, with permissions `mode`.
 fn write(file: &Path, content: &str, mode: u32) -> anyhow::Result<()> {
     files::write(file, content.as_bytes(), mode)
         .with_context(|| format!("{}: cannot write the file", file.display()))

@@ -1,7 +1,7 @@
 //! Client certificates on the chat port: optional, and any certificate is accepted.
 //!
-//! TLS proves that the client has the certificate's private key. Which account it belongs to is
-//! decided by the accounts, which know its fingerprint.
+//! TLS proves that the client has the certificate's private key. The accounts crate finds the
+//! account by the certificate's fingerprint.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{

@@ -1,4 +1,4 @@
-//! Reads PEM files, with error messages that say what is wrong with the file.
+//! Reads PEM files. Error messages say what is wrong with the file.
 
 use std::path::Path;
 

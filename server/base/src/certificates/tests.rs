@@ -1,4 +1,4 @@
-//! Certificates in real files, and TLS handshakes with them.
+//! Tests with real certificate files and TLS handshakes.
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,7 +20,7 @@ use super::*;
 const ONLY_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
 const ONLY_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
 
-/// A folder for certificates, and the config that names it.
+/// A folder for certificates, and a config that refers to it.
 struct Fixture {
     folder: TempDir,
     config: Config,
@@ -57,7 +57,7 @@ impl Fixture {
     }
 }
 
-/// How a client connects. It trusts the authority that the server created.
+/// The settings of a client, which trusts the authority that the server created.
 struct TestClient {
     authority: PathBuf,
     name: &'static str,
@@ -67,7 +67,7 @@ struct TestClient {
 }
 
 impl TestClient {
-    fn to(fixture: &Fixture) -> Self {
+    fn new(fixture: &Fixture) -> Self {
         Self {
             authority: fixture.file("ca.pem"),
             name: "localhost",
@@ -101,7 +101,7 @@ impl TestClient {
         ClientConnection::new(Arc::new(config), ServerName::try_from(self.name).unwrap()).unwrap()
     }
 
-    /// Completes a handshake, and sends a few bytes each way.
+    /// Completes a handshake, and sends a few bytes in both directions.
     fn connect(
         &self,
         tls: Arc<ServerConfig>,
@@ -110,7 +110,7 @@ impl TestClient {
         let mut server = ServerConnection::new(tls).unwrap();
         exchange(&mut client, &mut server)?;
         assert!(!client.is_handshaking() && !server.is_handshaking());
-        talk(&mut client, &mut server)?;
+        ping_pong(&mut client, &mut server)?;
         Ok((client, server))
     }
 }
@@ -143,7 +143,10 @@ fn exchange(
     Ok(())
 }
 
-fn talk(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<(), rustls::Error> {
+fn ping_pong(
+    client: &mut ClientConnection,
+    server: &mut ServerConnection,
+) -> Result<(), rustls::Error> {
     use std::io::{Read as _, Write as _};
     client.writer().write_all(b"ping").unwrap();
     server.writer().write_all(b"pong").unwrap();
@@ -187,7 +190,7 @@ fn the_first_start_creates_an_authority_and_a_certificate_for_every_name() {
     ] {
         let test_client = TestClient {
             name,
-            ..TestClient::to(&fixture)
+            ..TestClient::new(&fixture)
         };
         test_client.connect(certificates.chat_tls()).unwrap();
         test_client
@@ -196,7 +199,7 @@ fn the_first_start_creates_an_authority_and_a_certificate_for_every_name() {
     }
     let test_client = TestClient {
         name: "elsewhere.example.org",
-        ..TestClient::to(&fixture)
+        ..TestClient::new(&fixture)
     };
     assert!(test_client.connect(certificates.chat_tls()).is_err());
 }
@@ -216,7 +219,7 @@ fn a_later_start_uses_the_files_unchanged() {
 fn key_exchange_is_post_quantum_and_tls_1_2_still_works() {
     let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
-    let (client, _) = TestClient::to(&fixture)
+    let (client, _) = TestClient::new(&fixture)
         .connect(certificates.chat_tls())
         .unwrap();
     assert_eq!(client.protocol_version(), Some(ProtocolVersion::TLSv1_3));
@@ -225,7 +228,7 @@ fn key_exchange_is_post_quantum_and_tls_1_2_still_works() {
 
     let old = TestClient {
         versions: ONLY_1_2,
-        ..TestClient::to(&fixture)
+        ..TestClient::new(&fixture)
     };
     let (client, _) = old.connect(certificates.chat_tls()).unwrap();
     assert_eq!(client.protocol_version(), Some(ProtocolVersion::TLSv1_2));
@@ -235,7 +238,7 @@ fn key_exchange_is_post_quantum_and_tls_1_2_still_works() {
 fn the_chat_port_accepts_any_client_certificate_or_none() {
     let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
-    let (_, server) = TestClient::to(&fixture)
+    let (_, server) = TestClient::new(&fixture)
         .connect(certificates.chat_tls())
         .unwrap();
     assert!(server.peer_certificates().is_none());
@@ -244,7 +247,7 @@ fn the_chat_port_accepts_any_client_certificate_or_none() {
         let test_client = TestClient {
             certificate: Some((own.0.clone(), own.1)),
             versions,
-            ..TestClient::to(&fixture)
+            ..TestClient::new(&fixture)
         };
         let (_, server) = test_client.connect(certificates.chat_tls()).unwrap();
         assert_eq!(server.peer_certificates().unwrap()[0], own.0);
@@ -252,7 +255,7 @@ fn the_chat_port_accepts_any_client_certificate_or_none() {
 }
 
 #[test]
-fn a_client_certificate_needs_its_key() {
+fn a_client_certificate_without_its_key_is_refused() {
     let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
     let provider = aws_lc_rs::default_provider();
@@ -272,7 +275,7 @@ fn a_client_certificate_needs_its_key() {
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)
-            .with_client_cert_resolver(Arc::new(Presents(pair)));
+            .with_client_cert_resolver(Arc::new(MismatchedPair(pair)));
         let mut client =
             ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap())
                 .unwrap();
@@ -281,11 +284,11 @@ fn a_client_certificate_needs_its_key() {
     }
 }
 
-/// Presents a certificate whether or not the key matches.
+/// Presents a certificate whose key does not match.
 #[derive(Debug)]
-struct Presents(Arc<CertifiedKey>);
+struct MismatchedPair(Arc<CertifiedKey>);
 
-impl rustls::client::ResolvesClientCert for Presents {
+impl rustls::client::ResolvesClientCert for MismatchedPair {
     fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0))
     }
@@ -296,19 +299,19 @@ impl rustls::client::ResolvesClientCert for Presents {
 }
 
 #[test]
-fn the_chat_port_accepts_clients_whatever_protocols_they_offer() {
+fn the_chat_port_accepts_clients_that_offer_any_protocol() {
     let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
     for protocol in [b"irc".to_vec(), b"h2".to_vec()] {
         let test_client = TestClient {
             protocols: vec![protocol],
-            ..TestClient::to(&fixture)
+            ..TestClient::new(&fixture)
         };
         test_client.connect(certificates.chat_tls()).unwrap();
     }
     let test_client = TestClient {
         protocols: vec![b"http/1.1".to_vec()],
-        ..TestClient::to(&fixture)
+        ..TestClient::new(&fixture)
     };
     let (client, _) = test_client
         .connect(certificates.admin_tls(&fixture.config).unwrap())
@@ -317,7 +320,7 @@ fn the_chat_port_accepts_clients_whatever_protocols_they_offer() {
 }
 
 #[test]
-fn with_client_ca_the_admin_port_accepts_only_certificates_that_it_signed() {
+fn with_client_ca_the_admin_port_accepts_only_certificates_of_that_authority() {
     let mut fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
     let mut params = CertificateParams::default();
@@ -333,23 +336,23 @@ fn with_client_ca_the_admin_port_accepts_only_certificates_that_it_signed() {
     let signed = params.signed_by(&key, &authority).unwrap().der().clone();
     let admin = TestClient {
         certificate: Some((signed, key.into())),
-        ..TestClient::to(&fixture)
+        ..TestClient::new(&fixture)
     };
     admin.connect(Arc::clone(&tls)).unwrap();
 
-    let stranger = TestClient {
+    let self_signed_client = TestClient {
         certificate: Some(self_signed()),
-        ..TestClient::to(&fixture)
+        ..TestClient::new(&fixture)
     };
-    assert!(stranger.connect(Arc::clone(&tls)).is_err());
-    assert!(TestClient::to(&fixture).connect(tls).is_err());
+    assert!(self_signed_client.connect(Arc::clone(&tls)).is_err());
+    assert!(TestClient::new(&fixture).connect(tls).is_err());
 }
 
 #[test]
-fn a_reload_changes_the_certificate_of_both_ports_and_ends_no_session() {
+fn a_reload_replaces_the_certificate_of_both_ports_and_ends_no_session() {
     let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
-    let test_client = TestClient::to(&fixture);
+    let test_client = TestClient::new(&fixture);
     let (chat, admin) = (
         certificates.chat_tls(),
         certificates.admin_tls(&fixture.config).unwrap(),
@@ -363,7 +366,7 @@ fn a_reload_changes_the_certificate_of_both_ports_and_ends_no_session() {
         std::fs::copy(other.file(name), fixture.file(name)).unwrap();
     }
     certificates.reload(&fixture.config).unwrap();
-    talk(&mut client, &mut server).unwrap();
+    ping_pong(&mut client, &mut server).unwrap();
     let (client, _) = test_client.connect(chat).unwrap();
     assert_ne!(leaf(&client), before);
     let after = leaf(&client);
@@ -380,7 +383,7 @@ fn a_failed_reload_leaves_the_certificate_unchanged() {
         error.contains("server.pem: no certificate found"),
         "{error}"
     );
-    TestClient::to(&fixture)
+    TestClient::new(&fixture)
         .connect(certificates.chat_tls())
         .unwrap();
 }
@@ -398,16 +401,16 @@ fn a_certificate_of_the_local_authority_is_renewed_before_it_expires() {
     certificates
         .reload_at(&fixture.config, end - RENEW_BEFORE - day)
         .unwrap();
-    assert_eq!(certificates.expires_at(), Some(end), "not yet");
+    assert_eq!(certificates.expires_at(), Some(end), "not renewed yet");
     let now = end - RENEW_BEFORE + day;
     certificates.reload_at(&fixture.config, now).unwrap();
     assert!(certificates.expires_at().unwrap() > now + SignedDuration::from_hours(24 * 390));
     assert_eq!(
         std::fs::read(fixture.file("server.key")).unwrap(),
         key,
-        "the key stays for clients that have pinned it"
+        "the key does not change, for clients that have pinned it"
     );
-    TestClient::to(&fixture)
+    TestClient::new(&fixture)
         .connect(certificates.chat_tls())
         .unwrap();
 }
@@ -420,7 +423,7 @@ fn a_certificate_of_the_local_authority_is_renewed_for_an_added_name() {
     certificates.reload(&fixture.config).unwrap();
     TestClient {
         name: "new.example.org",
-        ..TestClient::to(&fixture)
+        ..TestClient::new(&fixture)
     }
     .connect(certificates.chat_tls())
     .unwrap();
@@ -450,7 +453,7 @@ fn a_certificate_of_another_authority_is_never_overwritten() {
 }
 
 #[test]
-fn half_of_a_pair_is_an_error_and_nothing_is_written() {
+fn a_missing_file_of_a_pair_is_an_error_and_is_not_created() {
     for (missing, message) in [
         ("server.key", "tls.private_key: "),
         ("server.pem", "tls.certificate: "),
@@ -494,7 +497,7 @@ fn an_error_says_what_is_wrong_with_a_file() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_created_is_named() {
+fn the_error_names_a_folder_that_cannot_be_created() {
     let fixture = Fixture::new();
     std::fs::write(fixture.folder.path().join("certs"), "a file in its place").unwrap();
     fixture.assert_refused("certs");

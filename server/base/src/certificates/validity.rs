@@ -1,4 +1,4 @@
-//! Reads from when to when a certificate is valid.
+//! Reads the validity period of a certificate.
 //!
 //! rustls does not expose these dates, so this module skips the DER elements that precede them
 //! (RFC 5280 §4.1).
@@ -11,14 +11,14 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The time during which a certificate is valid.
+/// The validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     pub start: Timestamp,
     pub end: Timestamp,
 }
 
-/// Returns the validity of a certificate in DER, or `None` if it cannot be read.
+/// Returns the validity period of a certificate in DER, or `None` if it cannot be parsed.
 pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
     let (_, certificate, _) = element(certificate)?;
     let (_, mut fields, _) = element(certificate)?;
@@ -67,7 +67,8 @@ fn time(tag: u8, text: &[u8]) -> Option<Timestamp> {
         _ => return None,
     };
     let time = DateTime::strptime("%Y%m%d%H%M%SZ", format!("{century}{text}")).ok()?;
-    // "99991231235959Z" means no expiry, and is later than the last timestamp.
+    // "99991231235959Z" means that the certificate does not expire. It is later than the largest
+    // timestamp.
     Some(
         time.to_zoned(TimeZone::UTC)
             .map_or(Timestamp::MAX, |zoned| zoned.timestamp()),
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_of_time_are_parsed() {
+    fn both_time_formats_are_parsed() {
         let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
         assert_eq!(time(UTC_TIME, b"260102030405Z"), at("2026-01-02T03:04:05Z"));
         assert_eq!(time(UTC_TIME, b"500102030405Z"), at("1950-01-02T03:04:05Z"));
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_certificate_has_no_validity() {
+    fn a_truncated_certificate_cannot_be_parsed() {
         let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let der = pair.cert.der();
         assert!(of(der).is_some());

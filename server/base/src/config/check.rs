@@ -1,4 +1,4 @@
-//! Checks values that their types alone do not: ranges, keys that depend on one another, and
+//! Checks what the types of the values do not: ranges, keys that depend on one another, and
 //! addresses that are used twice.
 
 use std::path::Path;
@@ -9,17 +9,18 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{Config, Limits, MailTransport, Smtp, SmtpSecurity};
 
-const MINUTES_A_DAY: u32 = 24 * 60;
-const SECONDS_A_DAY: u32 = 24 * 60 * 60;
-/// A hundred years. With many more, the date of the oldest message to keep could not be computed.
+const MINUTES_PER_DAY: u32 = 24 * 60;
+const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
+/// A hundred years. Much larger values could make the date of the oldest unexpired message
+/// unrepresentable.
 const MAX_RETENTION_DAYS: u32 = 36_500;
 /// Ten years.
 const MAX_STS_DAYS: u32 = 3650;
-/// The messages that every session receives on sign-in must fit.
+/// The minimum size of a send queue: the messages that a session receives on sign-in must fit.
 const MIN_SENDQ: usize = 16 * 1024;
-/// The highest minimum that can be demanded of a password.
+/// The maximum of `limits.password_length`, which is itself a minimum.
 const MAX_PASSWORD_LENGTH: usize = 64;
-/// The most bytes of a server name, which is part of every numeric.
+/// The maximum length of a server name in bytes. The name is part of every numeric.
 const MAX_SERVER_NAME: usize = 63;
 
 /// A value that cannot be used.
@@ -27,11 +28,12 @@ const MAX_SERVER_NAME: usize = 63;
 pub(super) struct InvalidValue {
     /// The dotted key, for example `chat.listen`.
     pub key: &'static str,
-    /// What is wrong with it, and which values are valid.
+    /// What is wrong with the value, and which values are valid.
     pub message: String,
 }
 
-/// Returns an error for the first invalid value, in the order of the shipped file.
+/// Returns an error for the first invalid value. The values are checked in the order of the shipped
+/// file.
 pub(super) fn validate(config: &Config) -> Checked {
     chat(config)
         .and_then(|()| admin(config))
@@ -47,8 +49,8 @@ pub(super) fn validate(config: &Config) -> Checked {
 
 type Checked = Result<(), InvalidValue>;
 
-fn ensure(holds: bool, key: &'static str, message: impl Into<String>) -> Checked {
-    if holds {
+fn ensure(valid: bool, key: &'static str, message: impl Into<String>) -> Checked {
+    if valid {
         Ok(())
     } else {
         Err(InvalidValue {
@@ -93,14 +95,14 @@ fn admin(config: &Config) -> Checked {
         ),
     )?;
     ensure(
-        (1..=MINUTES_A_DAY).contains(&config.admin.session_minutes),
+        (1..=MINUTES_PER_DAY).contains(&config.admin.session_minutes),
         "admin.session_minutes",
-        format!("must be between 1 and {MINUTES_A_DAY}"),
+        format!("must be between 1 and {MINUTES_PER_DAY}"),
     )?;
     ensure(
-        (1..=MINUTES_A_DAY).contains(&config.admin.idle_minutes),
+        (1..=MINUTES_PER_DAY).contains(&config.admin.idle_minutes),
         "admin.idle_minutes",
-        format!("must be between 1 and {MINUTES_A_DAY}"),
+        format!("must be between 1 and {MINUTES_PER_DAY}"),
     )?;
     ensure_not_empty(config.admin.client_ca.as_deref(), "admin.client_ca")
 }
@@ -139,7 +141,7 @@ fn accounts(config: &Config) -> Checked {
     ensure(
         config.accounts.register_before_connect || !config.accounts.required,
         "accounts.register_before_connect",
-        "must be true if accounts.required is true: otherwise nobody new could register",
+        "must be true if accounts.required is true: otherwise nobody could register",
     )?;
     for (key, domains) in [
         (
@@ -215,8 +217,8 @@ fn limits(limits: &Limits) -> Checked {
         ("limits.waiting_room_seconds", limits.waiting_room_seconds),
         ("limits.ping_seconds", limits.ping_seconds),
     ] {
-        let message = format!("must be at most {SECONDS_A_DAY} (one day); 0 disables the limit");
-        ensure(seconds <= SECONDS_A_DAY, key, message)?;
+        let message = format!("must be at most {SECONDS_PER_DAY} (one day); 0 disables the limit");
+        ensure(seconds <= SECONDS_PER_DAY, key, message)?;
     }
     ensure(
         limits.sendq_bytes == 0 || limits.sendq_bytes >= MIN_SENDQ,
@@ -230,8 +232,8 @@ fn limits(limits: &Limits) -> Checked {
     )
 }
 
-/// Checks the log filter. `EnvFilter` accepts any word as the name of a module, so a misspelt level
-/// must be found here.
+/// Checks the log filter. `EnvFilter` accepts any word as the name of a module, so it would not
+/// report a misspelt level.
 fn log_level(level: &str) -> Checked {
     let misspelt = level.split(',').find(|part| {
         !part.contains(['=', '['])

@@ -1,4 +1,4 @@
-//! Reads the config file, and reports what is wrong with it by file, line and key.
+//! Reads the config file. An error names the file, the line and the key.
 
 use std::io;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::Config;
 use super::check::{self, InvalidValue};
 
-/// The file that is read if no other is named. It may be missing.
+/// The file that is read by default. It may be missing.
 const DEFAULT_FILE: &str = "config.toml";
 
 /// A configuration and where it was read from.
@@ -48,8 +48,8 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the named file. Without a name, reads `config.toml`, and returns the built-in defaults
-    /// if that is missing.
+    /// Reads the file `named`. With `None`, reads `config.toml`, or returns the built-in defaults
+    /// if that file is missing.
     pub fn load(named: Option<&Path>) -> Result<Loaded, ConfigError> {
         let file = named.unwrap_or(Path::new(DEFAULT_FILE));
         match std::fs::read_to_string(file) {
@@ -106,7 +106,7 @@ fn prefix(key: Option<&str>) -> String {
     key.map(|key| format!("{key}: ")).unwrap_or_default()
 }
 
-/// Returns the line, from 1, of a byte position.
+/// Returns the number of the line, from 1, that contains the byte position.
 fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
@@ -138,14 +138,14 @@ fn position_of(table: &DeTable<'_>, dotted: &str) -> Option<usize> {
     }
 }
 
-/// Rewords an error of serde for operators, who think in sections and keys, not in Rust types.
+/// Rewords an error message of serde in terms of sections and keys instead of Rust types.
 fn reworded(message: &str, table: &DeTable<'_>, span: &Range<usize>) -> String {
     if message.starts_with("unknown field") {
-        let what = match path_of(table, span) {
+        let kind = match path_of(table, span) {
             Some(path) if path.len() == 1 => "section",
             _ => "key",
         };
-        return format!("unknown {what}; known {what}s here: {}", names_in(message));
+        return format!("unknown {kind}; known {kind}s here: {}", names_in(message));
     }
     if message.starts_with("unknown variant") {
         return format!("must be one of {}", names_in(message));

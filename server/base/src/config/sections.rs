@@ -1,7 +1,7 @@
 //! The sections of `config.toml`: every key and its default.
 //!
-//! The documentation of a key for operators is its comment in the shipped `config.toml`; a test
-//! compares the two.
+//! The operators' documentation of a key is its comment in the shipped `config.toml`. A test checks
+//! that the file has every key, with its default.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub struct Tls {
 pub struct Accounts {
     /// Whether users must sign in to an account. If not, guests are admitted too.
     pub required: bool,
-    /// Whether a new account has to prove its email with a mailed code.
+    /// Whether the email of a new account is verified with a mailed code.
     pub verify_email: bool,
     /// Whether anyone may register. If not, an invitation is needed.
     pub open: bool,
@@ -76,8 +76,8 @@ pub struct Accounts {
     pub register_before_connect: bool,
     /// Whether a user may have another nick than the account's name.
     pub free_nicks: bool,
-    /// Whether a user stays in its channels while no client is connected, unless the account's
-    /// owner has chosen otherwise.
+    /// Whether users stay in their channels while no client of theirs is connected, unless the
+    /// account's `always-on` setting overrides this.
     pub always_on: bool,
     /// The mail domains that ignore dots before the `@`.
     pub emails_without_dots: Vec<String>,
@@ -122,7 +122,7 @@ pub struct Mail {
 pub enum SmtpSecurity {
     /// TLS from the first byte.
     Tls,
-    /// Plaintext at first, then TLS. Nothing is sent if the server does not offer it.
+    /// Plaintext at first, then TLS by STARTTLS. If the server does not offer it, no mail is sent.
     StartTls,
     /// No encryption, for a relay on the same machine.
     None,
@@ -134,7 +134,7 @@ pub enum SmtpSecurity {
 pub struct Smtp {
     /// The mail server's host name or IP address.
     pub host: String,
-    /// The mail server's port. If it is not set: 465 for `tls`, 587 for `starttls`, 25 for `none`.
+    /// The mail server's port. The default is 465 for `tls`, 587 for `starttls`, and 25 for `none`.
     pub port: Option<u16>,
     /// How the connection is encrypted.
     pub security: SmtpSecurity,
@@ -152,7 +152,7 @@ pub struct Smtp {
 pub struct Data {
     /// The folder of `rookery.db`, `users.csv` and `bans.csv`.
     pub directory: PathBuf,
-    /// Whether `users.csv` and `bans.csv` are written beside the database.
+    /// Whether `users.csv` and `bans.csv` are kept in sync with the database.
     pub csv: bool,
 }
 
@@ -164,59 +164,61 @@ pub struct History {
     pub enabled: bool,
     /// After how many days messages are deleted; 0 means never.
     pub retention_days: u32,
-    /// Which failures a message survives once someone has received it.
+    /// Which failures a message survives once any client has received it.
     pub sync: HistorySync,
     /// Whether members of a channel may read messages from before they joined.
     pub before_join: bool,
-    /// The most missed messages of each channel and conversation that are replayed to a client that
-    /// reconnects; 0 means none.
+    /// The maximum number of missed messages of each channel and conversation that are replayed to
+    /// a client that reconnects; 0 means none.
     pub replay_lines: usize,
     /// For how many minutes users may redact their own messages; 0 means without limit.
     pub redaction_minutes: u32,
 }
 
-/// `[limits]`: what one client or all together may use. 0 disables a limit.
+/// `[limits]`: limits on what one client, or all clients together, may use.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The most connections to the chat port; 0 means no limit.
+    /// The maximum number of connections to the chat port; 0 means no limit.
     pub connections: usize,
-    /// The most connections to the chat port from one IPv4 address or one IPv6 network of 64 bits;
-    /// 0 means no limit.
+    /// The maximum number of connections to the chat port from one IPv4 address or one IPv6 /64
+    /// network; 0 means no limit.
     pub connections_per_address: usize,
-    /// The most seconds from the first byte to the end of the TLS handshake; 0 means no limit.
+    /// The maximum duration of the TLS handshake in seconds, including the wait for the first byte;
+    /// 0 means no limit.
     pub tls_handshake_seconds: u32,
-    /// The most seconds from the end of the TLS handshake to the end of the IRC handshake; 0 means
-    /// no limit.
+    /// The maximum duration in seconds of the IRC handshake, which follows the TLS handshake; 0
+    /// means no limit.
     pub handshake_seconds: u32,
-    /// The most seconds in the waiting room, where a session signs in or registers; 0 means no
-    /// limit.
+    /// The maximum time in seconds that a session may spend in the waiting room, where it signs in
+    /// or registers; 0 means no limit.
     pub waiting_room_seconds: u32,
-    /// After how many seconds of silence the server sends `PING`, and after how many more it ends
-    /// the session; 0 means never.
+    /// The seconds of silence after which the server sends `PING`, and again the seconds without an
+    /// answer after which it ends the session; 0 means never.
     pub ping_seconds: u32,
-    /// The most bytes in the send queue of one session; 0 means no limit.
+    /// The maximum size of a session's send queue in bytes; 0 means no limit.
     pub sendq_bytes: usize,
-    /// The most messages that a session may send at once; 0 means no limit.
+    /// The maximum number of messages that a session may send at once; 0 means no limit.
     pub message_burst: u32,
-    /// The messages per second that a session may send after a burst; 0 means no limit.
+    /// The number of messages per second that a session may send after a burst; 0 means no limit.
     pub messages_per_second: u32,
-    /// The most channels that one user may be in; 0 means no limit.
+    /// The maximum number of channels that one user may be in; 0 means no limit.
     pub channels_per_user: usize,
-    /// The most channels that one account may own; 0 means no limit.
+    /// The maximum number of channels that one account may own; 0 means no limit.
     pub owned_channels: usize,
-    /// The most entries in each list of a channel; 0 means no limit.
+    /// The maximum number of entries in each list of a channel; 0 means no limit.
     pub channel_list_entries: usize,
-    /// The most nicks that one session may monitor; 0 means no limit.
+    /// The maximum number of nicks that one session may monitor; 0 means no limit.
     pub monitor_entries: usize,
-    /// The most messages in one page of history; 0 means no limit.
+    /// The maximum number of messages in one page of history; 0 means no limit.
     pub history_page: usize,
-    /// The most failed sign-ins in ten minutes, for each address and for each account; 0 means no
-    /// limit.
+    /// The maximum number of failed sign-ins in ten minutes, for each address and for each account;
+    /// 0 means no limit.
     pub failed_sign_ins: u32,
-    /// The most mails per hour to one email, and on request of one address; 0 means no limit.
+    /// The maximum number of mails per hour to one email, and at the request of one address; 0
+    /// means no limit.
     pub mails_per_hour: u32,
-    /// The fewest characters of an account's password; 0 means no limit.
+    /// The minimum length of an account's password in characters; 0 means no minimum.
     pub password_length: usize,
 }
 
@@ -235,7 +237,7 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `error`, `warn`, `info`, `debug`, `trace` or `off`; or a filter by module, for example
-    /// `info,rookeryd::mail=debug`.
+    /// `info,rookery_base::mail=debug`.
     pub level: String,
     /// How the log is written.
     pub format: LogFormat,
@@ -253,7 +255,7 @@ pub struct Metrics {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebSocket {
-    /// The address and port. If it is not set, there is no such port.
+    /// The address and port. If it is not set, web clients are not served.
     pub listen: Option<SocketAddr>,
     /// The sites whose pages may connect, for example `https://chat.example.org`. If it is empty,
     /// all may.
@@ -399,7 +401,7 @@ impl Default for Log {
     }
 }
 
-/// Parses a built-in default, which a test knows to be valid.
+/// Parses a built-in default. Tests create all defaults, so an invalid one fails them.
 fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("a built-in default is valid")
 }

@@ -1,4 +1,4 @@
-//! What a config file may contain, and the error messages for the rest.
+//! Tests of valid config files, and of the error messages for invalid ones.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -21,7 +21,7 @@ fn assert_refused(text: &str, expected: &str) {
     assert_eq!(error.lines().count(), 1, "{error}");
 }
 
-/// Returns the keys of a section, as its error message for an unknown key lists them.
+/// Returns the known keys of a section, which the error message for an unknown key lists.
 fn known_keys(section: &str) -> Vec<String> {
     let error = parse(&format!("{section}no_such_key = 1")).unwrap_err();
     let (_, names) = error.split_once("here: ").unwrap();
@@ -69,7 +69,7 @@ fn the_shipped_file_documents_every_key_once() {
     assert_eq!(found, expected);
 }
 
-/// Returns the key of `key = value`, also if it is commented out.
+/// Returns the key of a line `key = value`, which may be commented out.
 fn assigned_key(line: &str) -> Option<&str> {
     let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
     key.bytes()
@@ -95,7 +95,7 @@ fn the_commented_out_examples_are_valid() {
 }
 
 #[test]
-fn an_error_names_file_line_and_key() {
+fn an_error_names_the_file_the_line_and_the_key() {
     assert_refused(
         "\n[chat]\nlisten = \"nowhere\"",
         "config.toml:3: chat.listen: must be an IP address and a port, such as 0.0.0.0:6697",
@@ -169,7 +169,7 @@ fn the_error_for_an_unknown_choice_lists_the_valid_ones() {
 }
 
 #[test]
-fn an_error_in_toml_names_the_line() {
+fn an_error_in_the_toml_syntax_names_the_line() {
     assert_refused("[chat]\nlisten = \"a", "config.toml:2: ");
     assert_refused("[chat]\n[chat]\n", "config.toml:2: ");
     assert_refused("[chat]\nmotd = \"a\"\nmotd = \"b\"\n", "config.toml:3: ");
@@ -249,7 +249,10 @@ fn invalid_values_are_refused() {
             "[log]\nlevel = \"inof\"",
             "log.level: \"inof\" is not a level; must be one of",
         ),
-        ("[log]\nlevel = \"info,rookeryd::mail=loud\"", "log.level: "),
+        (
+            "[log]\nlevel = \"info,rookery_base::mail=loud\"",
+            "log.level: ",
+        ),
     ] {
         assert_refused(text, &format!("config.toml:2: {expected}"));
     }
@@ -266,13 +269,13 @@ fn invalid_values_are_refused() {
 #[test]
 fn limits_can_be_disabled_and_the_log_filtered() {
     let config = parse(
-        "[limits]\nsendq_bytes = 0\nping_seconds = 0\n[log]\nlevel = \"warn,rookeryd::mail=debug\"",
+        "[limits]\nsendq_bytes = 0\nping_seconds = 0\n[log]\nlevel = \"warn,rookery_base::mail=debug\"",
     );
     assert_eq!(config.unwrap().limits.sendq_bytes, 0);
 }
 
 #[test]
-fn a_named_file_must_exist() {
+fn a_named_file_must_be_readable_text() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("other.toml");
     let error = Config::load(Some(&file)).unwrap_err().to_string();

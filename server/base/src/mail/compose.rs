@@ -7,7 +7,7 @@ use rookery_protocol::Email;
 
 use super::{Mail, SendError};
 
-/// Returns the whole message. Lettre encodes the headers, so a subject cannot start another header.
+/// Returns the message. Lettre encodes the headers, so a subject cannot start another header.
 pub fn message(mail: &Mail, from: &Email) -> Result<Message, SendError> {
     let domain = ascii(from)?.domain().to_owned();
     Message::builder()
@@ -28,8 +28,8 @@ pub fn message(mail: &Mail, from: &Email) -> Result<Message, SendError> {
         .map_err(|error| SendError::Refused(format!("the mail cannot be composed: {error}")))
 }
 
-/// Encodes the text as 7bit if possible, otherwise as quoted-printable, and never as base64: a
-/// person or a script must find the code in an `.eml` file, alone on its line.
+/// Encodes the text as 7bit if possible, otherwise as quoted-printable, but not as base64: people
+/// and scripts must be able to find the code on a line of its own in an `.eml` file.
 fn body(text: &str) -> Body {
     Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::SevenBit)
         .or_else(|_| {
@@ -38,7 +38,7 @@ fn body(text: &str) -> Body {
         .unwrap_or_else(Body::new)
 }
 
-/// Returns the address with its domain in ASCII, which every mail server accepts.
+/// Returns the address with its domain in ASCII (Punycode), which every mail server accepts.
 fn ascii(email: &Email) -> Result<Address, SendError> {
     let user = email.as_str().rsplit_once('@').map_or("", |(user, _)| user);
     let domain = email

@@ -1,5 +1,5 @@
-//! The `directory` transport: writes one `.eml` file for each mail into a folder. A file is written
-//! whole or not at all.
+//! The `directory` transport: writes each mail as an `.eml` file into a folder. Files are written
+//! atomically.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,8 +13,8 @@ use super::SendError;
 use crate::files;
 use crate::random::random;
 
-/// Writes `message` into `folder` and returns the file. Without a message, finds out whether one
-/// could be written, and returns `None`.
+/// Writes `message` into `folder` and returns the file. Without a message, only checks that a file
+/// can be created, and returns `None`.
 pub async fn deliver(
     folder: &Path,
     message: Option<Message>,
@@ -29,7 +29,7 @@ pub async fn deliver(
     .unwrap_or_else(|error| Err(SendError::Transient(error.to_string())))
 }
 
-/// Returns a name that sorts by time and is unique.
+/// Returns a unique name. Names sort by time.
 pub fn unique_name() -> String {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%S.%6fZ");
     format!("{time}-{:016x}", u64::from_ne_bytes(random()))
@@ -40,18 +40,18 @@ fn write(folder: &Path, message: Option<&Message>) -> io::Result<Option<PathBuf>
         .recursive(true)
         .mode(0o700)
         .create(folder)?;
-    let mut unfinished = files::temporary(folder, files::PRIVATE)?;
+    let mut temporary = files::temporary(folder, files::PRIVATE)?;
     let Some(message) = message else {
         return Ok(None);
     };
-    unfinished.write_all(&with_local_line_ends(message.formatted()))?;
+    temporary.write_all(&with_lf_line_endings(message.formatted()))?;
     let file = folder.join(format!("{}.eml", unique_name()));
-    files::persist(unfinished, &file)?;
+    files::persist(temporary, &file)?;
     Ok(Some(file))
 }
 
-/// Turns the CRLF line ends of mail into the LF of text files on disk.
-fn with_local_line_ends(mut mail: Vec<u8>) -> Vec<u8> {
+/// Converts the CRLF line endings of mail to the LF of text files.
+fn with_lf_line_endings(mut mail: Vec<u8>) -> Vec<u8> {
     mail.retain(|&byte| byte != b'\r');
     mail
 }

@@ -1,5 +1,5 @@
-//! The `smtp` transport: hands mails to a mail server. TLS is rustls on aws-lc-rs. With
-//! `security = "starttls"`, nothing is sent if the server does not offer STARTTLS.
+//! The `smtp` transport: sends mails to a mail server. TLS is rustls with aws-lc-rs. With
+//! `security = "starttls"`, no mail is sent if the server does not offer STARTTLS.
 
 use std::fs;
 use std::path::Path;
@@ -17,15 +17,16 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// The timeout of the connection and of each command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most characters of a server's reply that are reported.
+/// The maximum number of characters of a server's reply that are reported.
 const MAX_REPLY: usize = 200;
-/// Reply codes that concern our authentication, not the mail (RFC 4954 §6).
+/// Reply codes about the authentication of this server, not about the mail (RFC 4954 §6).
 const AUTHENTICATION_REPLIES: [&str; 4] = ["530", "534", "535", "538"];
 
-/// Hands `message` to the server. Without a message, connects and authenticates only.
+/// Sends `message` to the mail server. Without a message, only connects and authenticates.
 pub async fn deliver(config: &Smtp, message: Option<Message>) -> Result<(), SendError> {
     let owned = config.clone();
-    // Blocking: reads the system's certificate authorities and the password from files.
+    // On a blocking thread, because this reads the certificate authorities and the password from
+    // files.
     let transport = tokio::task::spawn_blocking(move || transport(&owned))
         .await
         .unwrap_or_else(|error| Err(SendError::Transient(error.to_string())))?;
@@ -76,7 +77,7 @@ fn read(file: &Path) -> Result<String, SendError> {
         .map_err(|error| SendError::Transient(format!("{}: {error}", file.display())))
 }
 
-/// Classifies an error. Only a permanent reply that concerns this mail is final.
+/// Classifies an error. Only a permanent error reply about the mail itself is final.
 fn send_error(config: &Smtp, error: &Error) -> SendError {
     let reply: String = error
         .to_string()
@@ -84,10 +85,10 @@ fn send_error(config: &Smtp, error: &Error) -> SendError {
         .map(|char| if char.is_control() { ' ' } else { char })
         .take(MAX_REPLY)
         .collect();
-    let concerns_us = error
+    let is_about_the_mail = error
         .status()
-        .is_none_or(|code| AUTHENTICATION_REPLIES.contains(&code.to_string().as_str()));
-    if error.is_permanent() && !concerns_us {
+        .is_some_and(|code| !AUTHENTICATION_REPLIES.contains(&code.to_string().as_str()));
+    if error.is_permanent() && is_about_the_mail {
         SendError::Refused(format!("the mail server refused the mail: {reply}"))
     } else {
         SendError::Transient(format!("the mail server {}: {reply}", config.host))

@@ -1,4 +1,4 @@
-//! Mails through the real transports: a folder, and a small mail server.
+//! Tests of mails through the real transports: a folder, and a small mail server.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -39,13 +39,14 @@ fn smtp_config(port: u16, security: SmtpSecurity) -> Config {
     config
 }
 
+/// Waits until the state satisfies `condition`, and returns it.
 async fn until(
-    follow: &mut watch::Receiver<MailState>,
-    good: impl Fn(&MailState) -> bool,
+    states: &mut watch::Receiver<MailState>,
+    condition: impl Fn(&MailState) -> bool,
 ) -> MailState {
     tokio::time::timeout(
         Duration::from_secs(20),
-        follow.wait_for(|state| good(state)),
+        states.wait_for(|state| condition(state)),
     )
     .await
     .expect("the state changes in time")
@@ -64,8 +65,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Starts a server that answers each command with `reply`. Returns its port and the lines that it
-/// receives.
+/// Starts a mail server that answers each command with `reply`. Returns its port and a receiver of
+/// the lines that clients send.
 async fn mail_server(
     reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
 ) -> (u16, mpsc::UnboundedReceiver<String>) {
@@ -74,14 +75,14 @@ async fn mail_server(
     let (received, lines) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, reply.clone(), received.clone()));
+            tokio::spawn(serve_smtp(stream, reply.clone(), received.clone()));
         }
     });
     (port, lines)
 }
 
-/// Starts the same server with TLS and a self-signed certificate for `localhost`, whose PEM is
-/// returned too.
+/// Starts the same mail server with TLS and a self-signed certificate for `localhost`. Also returns
+/// the certificate in PEM.
 async fn tls_mail_server(
     reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
 ) -> (u16, mpsc::UnboundedReceiver<String>, String) {
@@ -102,14 +103,14 @@ async fn tls_mail_server(
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             if let Ok(stream) = acceptor.accept(stream).await {
-                tokio::spawn(converse(stream, reply.clone(), received.clone()));
+                tokio::spawn(serve_smtp(stream, reply.clone(), received.clone()));
             }
         }
     });
     (port, lines, created.cert.pem())
 }
 
-async fn converse(
+async fn serve_smtp(
     stream: impl AsyncRead + AsyncWrite,
     reply: impl Fn(&str) -> &'static str,
     received: mpsc::UnboundedSender<String>,
@@ -130,6 +131,7 @@ async fn converse(
     }
 }
 
+/// Replies that accept every command.
 fn accepting(line: &str) -> &'static str {
     match line.split(' ').next() {
         Some("DATA") => "354 go on\r\n",
@@ -143,12 +145,10 @@ async fn a_mail_is_written_into_the_folder_whole_and_private() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("data/mail");
     let (_sender, config) = LiveConfig::new(folder_config(&folder));
-    let mut follow = Mailer::start(config.section(|config| &config.mail), EventBus::default())
-        .send(mail(
-            "alice@bücher.example",
-            "Hello Älice,\n\n123456\n\nBye\n",
-        ));
-    assert_eq!(until(&mut follow, is_final).await, MailState::Sent);
+    let mut state = Mailer::start(config.section(|config| &config.mail), EventBus::default()).send(
+        mail("alice@bücher.example", "Hello Älice,\n\n123456\n\nBye\n"),
+    );
+    assert_eq!(until(&mut state, is_final).await, MailState::Sent);
     let [file] = files(&folder).try_into().unwrap();
     assert_eq!(file.extension().unwrap(), "eml");
     assert_eq!(
@@ -162,7 +162,7 @@ async fn a_mail_is_written_into_the_folder_whole_and_private() {
     let text = fs::read_to_string(&file).unwrap();
     assert!(
         text.lines().any(|line| line == "123456"),
-        "the code stands alone: {text}"
+        "the code is on a line of its own: {text}"
     );
     assert!(
         text.contains("\nTo: alice@xn--bcher-kva.example\n"),
@@ -183,7 +183,7 @@ async fn a_mail_is_written_into_the_folder_whole_and_private() {
 }
 
 #[tokio::test]
-async fn a_code_stands_alone_on_its_line_whatever_text_surrounds_it() {
+async fn a_code_is_on_a_line_of_its_own_with_any_text_around_it() {
     let home = tempfile::tempdir().unwrap();
     let (_sender, config) = LiveConfig::new(folder_config(home.path()));
     let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
@@ -193,11 +193,11 @@ async fn a_code_stands_alone_on_its_line_whatever_text_surrounds_it() {
         "ünïcode ".repeat(50),
         "日本語".repeat(50),
     ] {
-        let mut follow = mailer.send(mail(
+        let mut state = mailer.send(mail(
             "a@b.example",
             &format!("{around}\n\n123456\n\n{around}\n"),
         ));
-        assert_eq!(until(&mut follow, is_final).await, MailState::Sent);
+        assert_eq!(until(&mut state, is_final).await, MailState::Sent);
     }
     for file in files(home.path()) {
         let text = fs::read_to_string(&file).unwrap();
@@ -209,60 +209,59 @@ async fn a_code_stands_alone_on_its_line_whatever_text_surrounds_it() {
 async fn a_subject_cannot_start_another_header() {
     let home = tempfile::tempdir().unwrap();
     let (_sender, config) = LiveConfig::new(folder_config(home.path()));
-    let mut evil = mail("a@b.example", "text");
-    evil.subject = "hello\r\nBcc: victim@b.example\r\n\r\nbody".to_owned();
-    let mut follow =
-        Mailer::start(config.section(|config| &config.mail), EventBus::default()).send(evil);
-    until(&mut follow, is_final).await;
-    for file in files(home.path()) {
-        let text = fs::read_to_string(file).unwrap();
-        assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
-    }
+    let mut injection = mail("a@b.example", "text");
+    injection.subject = "hello\r\nBcc: victim@b.example\r\n\r\nbody".to_owned();
+    let mut state =
+        Mailer::start(config.section(|config| &config.mail), EventBus::default()).send(injection);
+    assert_eq!(until(&mut state, is_final).await, MailState::Sent);
+    let [file] = files(home.path()).try_into().unwrap();
+    let text = fs::read_to_string(file).unwrap();
+    assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
 }
 
 #[tokio::test]
 async fn an_unusable_folder_delays_mail_until_it_is_usable_again() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("mail");
-    fs::write(&folder, "in the way").unwrap();
+    fs::write(&folder, "a file where the folder should be").unwrap();
     let (_sender, config) = LiveConfig::new(folder_config(&folder));
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
-        QUEUE,
+        QUEUE_CAPACITY,
         SHORT,
     );
-    let mut follow = mailer.send(mail("a@b.example", "text"));
-    let delayed = until(&mut follow, |state| matches!(state, MailState::Delayed(_))).await;
+    let mut state = mailer.send(mail("a@b.example", "text"));
+    let delayed = until(&mut state, |state| matches!(state, MailState::Delayed(_))).await;
     assert_eq!(
         delayed,
         MailState::Delayed(CANNOT_SEND.to_owned()),
-        "users are not told about the folder"
+        "the reason does not name the folder"
     );
     assert!(mailer.health().unwrap_err().contains("the mail folder"));
     fs::remove_file(&folder).unwrap();
-    assert_eq!(until(&mut follow, is_final).await, MailState::Sent);
+    assert_eq!(until(&mut state, is_final).await, MailState::Sent);
     assert_eq!(mailer.health(), Ok(()));
-    assert_eq!(files(&folder).len(), 1, "no half-written file is left");
+    assert_eq!(files(&folder).len(), 1, "no temporary file is left");
 }
 
 #[tokio::test]
-async fn a_mail_is_given_up_when_it_is_no_longer_useful() {
+async fn a_mail_fails_when_it_is_no_longer_useful() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("mail");
-    fs::write(&folder, "in the way").unwrap();
+    fs::write(&folder, "a file where the folder should be").unwrap();
     let (_sender, config) = LiveConfig::new(folder_config(&folder));
-    let mut late = mail("a@b.example", "text");
-    late.useful_for = Duration::from_millis(100);
-    let mut follow = Mailer::start_with(
+    let mut short_lived = mail("a@b.example", "text");
+    short_lived.useful_for = Duration::from_millis(100);
+    let mut state = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
-        QUEUE,
+        QUEUE_CAPACITY,
         SHORT,
     )
-    .send(late);
+    .send(short_lived);
     assert!(matches!(
-        until(&mut follow, is_final).await,
+        until(&mut state, is_final).await,
         MailState::Failed(_)
     ));
 }
@@ -292,17 +291,17 @@ async fn a_dummy_succeeds_and_fails_like_a_mail_and_leaves_no_file() {
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
-        QUEUE,
+        QUEUE_CAPACITY,
         SHORT,
     );
-    let mut follow = mailer.send_dummy(Duration::from_mins(1));
-    assert_eq!(until(&mut follow, is_final).await, MailState::Sent);
+    let mut state = mailer.send_dummy(Duration::from_mins(1));
+    assert_eq!(until(&mut state, is_final).await, MailState::Sent);
     assert!(files(&folder).is_empty());
     fs::remove_dir(&folder).unwrap();
-    fs::write(&folder, "in the way").unwrap();
-    let mut follow = mailer.send_dummy(Duration::from_millis(100));
+    fs::write(&folder, "a file where the folder should be").unwrap();
+    let mut state = mailer.send_dummy(Duration::from_millis(100));
     assert!(matches!(
-        until(&mut follow, is_final).await,
+        until(&mut state, is_final).await,
         MailState::Failed(_)
     ));
 }
@@ -320,7 +319,7 @@ async fn the_next_mail_follows_a_reloaded_configuration() {
 }
 
 #[tokio::test]
-async fn a_mail_server_receives_the_mail_and_a_dummy_names_no_receiver() {
+async fn a_mail_server_receives_the_mail_and_of_a_dummy_no_receiver() {
     let (port, mut lines) = mail_server(accepting).await;
     let (_sender, config) = LiveConfig::new(smtp_config(port, SmtpSecurity::None));
     let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
@@ -375,23 +374,26 @@ async fn nothing_is_sent_if_the_server_does_not_offer_starttls() {
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
-        QUEUE,
+        QUEUE_CAPACITY,
         SHORT,
     );
-    let mut late = mail("a@b.example", "123456\n");
-    late.useful_for = Duration::from_millis(50);
+    let mut short_lived = mail("a@b.example", "123456\n");
+    short_lived.useful_for = Duration::from_millis(50);
     assert!(matches!(
-        until(&mut mailer.send(late), is_final).await,
+        until(&mut mailer.send(short_lived), is_final).await,
         MailState::Failed(_)
     ));
     assert!(mailer.health().is_err());
     lines.close();
+    let mut greeted = false;
     while let Some(line) = lines.recv().await {
+        greeted |= line.starts_with("EHLO");
         assert!(
             !line.starts_with("MAIL") && !line.contains("123456"),
             "{line}"
         );
     }
+    assert!(greeted, "the connection got as far as the greeting");
 }
 
 #[tokio::test]
@@ -412,7 +414,7 @@ async fn the_password_is_sent_only_to_a_server_with_a_trusted_certificate() {
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
-        QUEUE,
+        QUEUE_CAPACITY,
         SHORT,
     );
     let mut short_lived = mail("a@b.example", "text");
@@ -445,7 +447,7 @@ async fn the_password_is_sent_only_to_a_server_with_a_trusted_certificate() {
 }
 
 #[tokio::test]
-async fn a_silent_server_delays_only_its_own_mail() {
+async fn a_mail_server_that_does_not_answer_delays_only_its_own_mail() {
     // Accepts the connection and never sends anything.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let home = tempfile::tempdir().unwrap();
@@ -462,7 +464,7 @@ async fn a_silent_server_delays_only_its_own_mail() {
 }
 
 #[test]
-fn logs_and_debug_output_show_neither_codes_nor_whole_addresses() {
+fn logs_and_debug_output_contain_neither_codes_nor_full_addresses() {
     let mail = mail("alice@example.org", "123456\n");
     assert!(!format!("{mail:?}").contains("123456") && !format!("{mail:?}").contains("alice@"));
     assert_eq!(shortened(&mail.to), "a…@e….org");

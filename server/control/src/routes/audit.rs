@@ -17,7 +17,7 @@ use crate::http::pages;
 use crate::http::problem::{Kind, Refusal};
 use crate::plane::ControlPlane;
 use rookery_record::{AuditEntry, AuditPage, AuditQuery, Outcome};
-use rookery_store::audit_chain::Walk;
+use rookery_store::audit_chain::ChainVerifier;
 
 /// The number of entries on a page if the request names none.
 const DEFAULT_LIMIT: u16 = 50;
@@ -169,15 +169,19 @@ async fn verify(
         })
         .await?;
     operator.allow(&step, "").await?;
-    let mut walk = Walk::new(head);
+    let mut verifier = ChainVerifier::new(head);
     // Page by page, so that other reads can run in between.
     loop {
         let (next, has_more) = operator
-            .read(move |store| walk.check_page(store).map(|has_more| (walk, has_more)))
+            .read(move |store| {
+                verifier
+                    .check_page(store)
+                    .map(|has_more| (verifier, has_more))
+            })
             .await?;
-        walk = next;
+        verifier = next;
         if !has_more {
-            return Ok(Json(walk.verdict()));
+            return Ok(Json(verifier.verdict()));
         }
     }
 }

@@ -23,7 +23,7 @@ CREATE TABLE credentials (
 ) STRICT;
 CREATE INDEX credentials_by_account ON credentials (account);
 
--- AUTOINCREMENT, so that the number of a lifted ban is never reused.
+-- AUTOINCREMENT ensures that the number of a removed ban is never reused.
 CREATE TABLE bans (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     target        TEXT NOT NULL,
@@ -34,13 +34,14 @@ CREATE TABLE bans (
     expires_at    INTEGER
 ) STRICT;
 
--- History. Every message pays for each column and index, so what repeats is stored once, in places
--- and authors, whose rows are never deleted. For the same reason no foreign keys refer to them.
+-- History. Each column and index costs time for every message, so repeated values are stored once,
+-- in places and authors, whose rows are never deleted. For the same reason, no foreign keys refer
+-- to them.
 
--- A channel, or two users, the one with the smaller folded nick first. The second is empty for a
--- channel. The folded nick of a guest begins with *, which no nick contains, because a user who
--- registers the nick later is another person. Events are in a place of their own, whose
--- folded names begin with !.
+-- A place is a channel, or a conversation of two users, the one with the smaller folded nick first.
+-- For a channel, the second name is empty. The folded nick of a guest begins with *, which no nick
+-- contains, because a user who registers the nick later is another person. The events of a channel
+-- or conversation are in a place of their own, whose folded names begin with !.
 CREATE TABLE places (
     id            INTEGER PRIMARY KEY,
     first         TEXT NOT NULL,
@@ -59,8 +60,9 @@ CREATE TABLE authors (
     UNIQUE (account, source)
 ) STRICT;
 
--- Ids are in the order of the messages. Both indexes grow at their ends (of each place; of this run
--- of the server), so that a commit touches few pages.
+-- Ids are in the order in which messages were stored. history_by_place grows at the end of each
+-- place, and history_by_msgid at the end of the ids of the server's current run, so a commit
+-- touches few pages.
 CREATE TABLE history (
     id      INTEGER PRIMARY KEY,
     place   INTEGER NOT NULL,
@@ -97,7 +99,7 @@ CREATE TABLE audit (
     hash     BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 
--- What was last written to each CSV file.
+-- The content last written to each CSV file.
 CREATE TABLE windows (
     name    TEXT PRIMARY KEY,
     content TEXT NOT NULL

@@ -1,4 +1,4 @@
--- Why an admin has disabled the account; NULL if it is enabled.
+-- The reason why an admin disabled the account; NULL if it is enabled.
 ALTER TABLE accounts ADD COLUMN disabled TEXT;
 
 -- The names of deleted accounts. Their messages remain, so the names are not available to others.

@@ -1,4 +1,4 @@
--- Channels that an account owns. They go with it.
+-- Channels owned by an account. They are deleted with it.
 CREATE TABLE channels (
     id          INTEGER PRIMARY KEY,
     name        TEXT NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE channels (
 ) STRICT;
 CREATE INDEX channels_by_founder ON channels (founder);
 
--- The masks of their lists; in the order of id they were made.
+-- The entries of channel lists (bans and exceptions). The order of id is that of their creation.
 CREATE TABLE channel_lists (
     id      INTEGER PRIMARY KEY,
     channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,

@@ -1,5 +1,5 @@
--- The access list of each channel, in the order of id. By name, because the account need not exist
--- yet.
+-- The access list of each channel, in the order of id. Accounts are stored by name, because they
+-- need not exist yet.
 CREATE TABLE channel_access (
     id             INTEGER PRIMARY KEY,
     channel        INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,

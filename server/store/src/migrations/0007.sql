@@ -1,4 +1,4 @@
--- What accounts, and channels that last, say of themselves.
+-- The metadata of accounts and persistent channels (IRCv3 metadata).
 CREATE TABLE account_metadata (
     account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     key     TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- Maintenance, for as long as it lasts.
+-- Maintenance mode: one row during maintenance.
 
 CREATE TABLE maintenance (
     id      INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,4 +1,4 @@
--- Who may make an account though registration is closed.
+-- Invitations to register while registration is closed.
 
 CREATE TABLE invitations (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,4 +1,4 @@
--- Up to where the owner of an account has read each channel and conversation, by folded name.
+-- The time until which the owner of an account has read a channel or conversation, by folded name.
 CREATE TABLE read_markers (
     account    INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
     target     TEXT NOT NULL,
@@ -6,10 +6,10 @@ CREATE TABLE read_markers (
     PRIMARY KEY (account, target)
 ) STRICT, WITHOUT ROWID;
 
--- Whether its user stays while no session is connected; NULL to go by the config.
+-- Whether the account's user stays present without a session; NULL to follow the config.
 ALTER TABLE accounts ADD COLUMN always_on INTEGER CHECK (always_on IN (0, 1));
 
--- The users who are always on, as they were last.
+-- The last state of each always-on user.
 CREATE TABLE presences (
     account  INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
     nick     TEXT NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE presences (
     since    INTEGER NOT NULL
 ) STRICT;
 
--- The channels they are in; in the order of place they were joined.
+-- The channels of always-on users. The order of place is the order in which they were joined.
 CREATE TABLE presence_channels (
     account   INTEGER NOT NULL REFERENCES presences (account) ON DELETE CASCADE,
     place     INTEGER NOT NULL,

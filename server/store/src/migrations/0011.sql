@@ -20,14 +20,15 @@ INSERT INTO new_accounts
     SELECT id, name, name_folded, name_skeleton, email, email_folded, password_hash, created_at,
         greeted, disabled, heard_until, is_here, always_on
     FROM accounts;
--- No number is reused, not even that of a deleted account.
+-- The new table continues the numbers of the old one, so that none is reused, not even that of a
+-- deleted account.
 DELETE FROM sqlite_sequence WHERE name = 'new_accounts';
 INSERT INTO sqlite_sequence (name, seq)
     SELECT 'new_accounts', seq FROM sqlite_sequence WHERE name = 'accounts';
 DROP TABLE accounts;
 ALTER TABLE new_accounts RENAME TO accounts;
 
--- What SCRAM-SHA-256 checks the password against.
+-- The keys against which SCRAM-SHA-256 checks a password (RFC 5802 §3).
 CREATE TABLE scram_keys (
     account    INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
     salt       BLOB NOT NULL CHECK (length(salt) = 16),
@@ -36,7 +37,7 @@ CREATE TABLE scram_keys (
     server_key BLOB NOT NULL CHECK (length(server_key) = 32)
 ) STRICT;
 
--- Random values of the server's own, made when first needed.
+-- Random secrets of the server, each created when it is first needed.
 CREATE TABLE secrets (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL CHECK (length(value) = 32)

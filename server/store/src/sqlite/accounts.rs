@@ -29,12 +29,12 @@ fn read(row: &Row<'_>) -> Result<Account> {
 }
 
 impl Store {
-    /// Returns the account of that number.
+    /// Returns the account with that number.
     pub fn account(&self, id: AccountId) -> Result<Option<Account>> {
         find(&self.connection, select!("WHERE id = ?1"), [id.0], read)
     }
 
-    /// Returns the account of that name, compared by its folded form.
+    /// Returns the account with that name; names are compared in their folded form.
     pub fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
         find(
             &self.connection,
@@ -44,7 +44,7 @@ impl Store {
         )
     }
 
-    /// Returns the account that has that email.
+    /// Returns the account with that email; emails are compared in their folded form.
     pub fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
         find(
             &self.connection,
@@ -66,7 +66,7 @@ impl Store {
         )
     }
 
-    /// Whether an account has, or had before it was deleted, that name or one that looks the same.
+    /// Whether an existing or deleted account has that name, or one that looks the same.
     pub fn is_name_taken(&self, name: &AccountName) -> Result<bool> {
         let mut statement = self.connection.prepare_cached(
             "SELECT 1 FROM accounts WHERE name_folded = ?1 OR name_skeleton = ?2
@@ -75,12 +75,12 @@ impl Store {
         Ok(statement.exists([name.folded(), &name.skeleton()])?)
     }
 
-    /// Returns all accounts, by name.
+    /// Returns all accounts, sorted by name.
     pub fn accounts(&self) -> Result<Vec<Account>> {
         list(&self.connection, select!("ORDER BY name_folded"), [], read)
     }
 
-    /// Creates an account, unless its name or email is taken.
+    /// Creates an account. Returns [`Taken`] if its name or email is not available.
     pub fn create_account(
         &mut self,
         account: &NewAccount,
@@ -114,8 +114,8 @@ impl Store {
         Ok(Ok(created.expect("an INSERT that succeeds returns its row")))
     }
 
-    /// Returns at most `limit` accounts by name, starting after `after`, whose name or email
-    /// contains `search` (in lower case).
+    /// Returns at most `limit` accounts whose name or email contains `search` (in lower case),
+    /// sorted by name and starting after `after`.
     pub fn find_accounts(
         &self,
         search: &str,
@@ -137,13 +137,13 @@ impl Store {
         )
     }
 
-    /// Disables the account for that reason, or enables it again.
+    /// Disables the account for `reason`; `None` enables it again.
     pub fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()> {
         let sql = "UPDATE accounts SET disabled = ?2 WHERE id = ?1";
         execute(&self.connection, sql, params![id.0, reason]).map(drop)
     }
 
-    /// Replaces the account's password.
+    /// Replaces the hash and the SCRAM keys of the account's password.
     pub fn set_password(
         &mut self,
         id: AccountId,
@@ -174,8 +174,8 @@ impl Store {
         .map(drop)
     }
 
-    /// Returns the account's SCRAM keys; `None` if it has no password, or if its password was set
-    /// before SCRAM keys were stored and has not been used since.
+    /// Returns the account's SCRAM keys; `None` if it has no password, or if the password was set
+    /// before the server stored SCRAM keys and has not been used since.
     pub fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>> {
         let sql =
             "SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = ?1";
@@ -189,7 +189,7 @@ impl Store {
         })
     }
 
-    /// Replaces the account's email, unless another account has it.
+    /// Replaces the account's email. Returns [`Taken::Email`] if another account has it.
     pub fn set_email(
         &mut self,
         id: AccountId,
@@ -211,8 +211,8 @@ impl Store {
         Ok(Ok(()))
     }
 
-    /// Returns the secret of that name: 32 random bytes, created at the first call and constant
-    /// from then on.
+    /// Returns the secret with that name: 32 random bytes, created at the first call and never
+    /// changed afterwards.
     pub fn secret(&mut self, name: &str) -> Result<[u8; 32]> {
         let sql = "SELECT value FROM secrets WHERE name = ?1";
         if let Some(known) = find(&self.connection, sql, [name], |row| Ok(row.get(0)?))? {
@@ -228,7 +228,7 @@ impl Store {
         Ok(secret)
     }
 
-    /// Removes the account's password, so that no password opens the account.
+    /// Removes the account's password, so that nobody can sign in with one.
     pub fn remove_password(&mut self, id: AccountId) -> Result<()> {
         execute(
             &self.connection,

@@ -37,10 +37,11 @@ fn read(row: &Row<'_>) -> Result<Admin> {
 
 /// Selects the rows of one admin in a table of factors.
 const OF_ADMIN: &str = "WHERE admin = (SELECT id FROM admins WHERE name_folded = ?1)";
-/// Networks recorded for each admin; the least recently seen is dropped.
-const NETWORKS: u32 = 50;
+/// The number of networks recorded for each admin; the least recently seen ones are dropped.
+const MAX_NETWORKS: u32 = 50;
 
-/// Converts a time step of 30 seconds since 1970, which always fits.
+/// Converts a TOTP time step (a number of 30-second intervals since 1970) for SQLite. Real steps
+/// always fit.
 fn signed(step: u64) -> i64 {
     i64::try_from(step).unwrap_or(i64::MAX)
 }
@@ -49,20 +50,20 @@ fn unsigned(value: i64) -> Result<u64> {
     u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} as a time step")))
 }
 
-/// Folds the name as account names are folded. A name that no account could have belongs to no
-/// admin either, so it only has to differ from those that do.
+/// Folds a name as account names are folded. No admin has a name that is invalid for accounts, so
+/// the form of such a name only has to match no admin.
 fn folded(name: &str) -> String {
     AccountName::parse(name).map_or_else(|_| name.to_lowercase(), |name| name.folded().to_owned())
 }
 
 impl Store {
-    /// Returns the admin of that name. Names of admins are compared without letter case.
+    /// Returns the admin with that name. Names of admins are compared without regard to case.
     pub fn admin(&self, name: &str) -> Result<Option<Admin>> {
         let sql = format!("{SELECT} WHERE name_folded = ?1");
         find(&self.connection, &sql, [folded(name)], read)
     }
 
-    /// Returns all admins, by name.
+    /// Returns all admins, sorted by name.
     pub fn admins(&self) -> Result<Vec<Admin>> {
         list(
             &self.connection,
@@ -72,7 +73,7 @@ impl Store {
         )
     }
 
-    /// Adds an admin. Returns whether the name was free.
+    /// Adds an admin. Returns false if the name is taken.
     pub fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool> {
         let NewAdmin {
             name,
@@ -99,7 +100,7 @@ impl Store {
         Ok(added > 0)
     }
 
-    /// Removes an admin. Returns whether there was one of that name.
+    /// Removes an admin. Returns whether there was one with that name.
     pub fn remove_admin(&mut self, name: &str) -> Result<bool> {
         Ok(execute(
             &self.connection,
@@ -108,8 +109,8 @@ impl Store {
         )? > 0)
     }
 
-    /// Sets the password that the admin chose, or an initial one and when it expires. Returns
-    /// whether there is an admin of that name.
+    /// Sets the admin's password. An initial password, which the admin did not choose, has a time
+    /// at which it expires. Returns whether there is an admin with that name.
     pub fn set_admin_password(
         &mut self,
         name: &str,
@@ -126,14 +127,14 @@ impl Store {
         )? > 0)
     }
 
-    /// Sets the admin's role. Returns whether there is an admin of that name.
+    /// Sets the admin's role. Returns whether there is an admin with that name.
     pub fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {
         let sql = "UPDATE admins SET role = ?2 WHERE name_folded = ?1";
         Ok(execute(&self.connection, sql, params![folded(name), role.as_str()])? > 0)
     }
 
-    /// Replaces the admin's authenticator app and recovery codes (as hashes). Returns whether there
-    /// is an admin of that name.
+    /// Replaces the admin's authenticator app and the hashes of the recovery codes. Returns whether
+    /// there is an admin with that name.
     pub fn set_authenticator(
         &mut self,
         name: &str,
@@ -169,7 +170,7 @@ impl Store {
         Ok(added > 0)
     }
 
-    /// Removes the app and the recovery codes. Returns whether there was an app.
+    /// Removes the authenticator app and the recovery codes. Returns whether there was an app.
     pub fn remove_authenticator(&mut self, name: &str) -> Result<bool> {
         execute(
             &self.connection,
@@ -184,27 +185,29 @@ impl Store {
         Ok(removed > 0)
     }
 
-    /// Sets whether a mailed code no longer suffices. Returns whether there is an app.
+    /// Sets whether the admin must use the authenticator app, so that a mailed code does not
+    /// suffice. Returns whether there is an app.
     pub fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool> {
         let sql = format!("UPDATE authenticators SET required = ?2 {OF_ADMIN}");
         Ok(execute(&self.connection, &sql, params![folded(name), required])? > 0)
     }
 
-    /// Uses up a time step of the app (RFC 6238 §5.2). Returns false if a code of this step or a
-    /// later one was used before.
+    /// Marks a time step of the app as used (RFC 6238 §5.2). Returns false if a code of this step
+    /// or a later one was already used.
     pub fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool> {
         let sql = format!("UPDATE authenticators SET last_step = ?2 {OF_ADMIN} AND last_step < ?2");
         Ok(execute(&self.connection, &sql, params![folded(name), signed(step)])? > 0)
     }
 
-    /// Uses up a recovery code. Returns whether there was one with that hash.
+    /// Deletes a recovery code, which can be used once. Returns whether there was one with that
+    /// hash.
     pub fn use_recovery_code(&mut self, name: &str, hash: &[u8; 32]) -> Result<bool> {
         let sql = format!("DELETE FROM recovery_codes {OF_ADMIN} AND hash = ?2");
         Ok(execute(&self.connection, &sql, params![folded(name), hash])? > 0)
     }
 
-    /// Records the network that an admin signs in from. Returns true if others are recorded and
-    /// this one was not.
+    /// Records the network that an admin signs in from. Returns true if it is new: it was not
+    /// recorded before, but others were.
     pub fn remember_admin_network(
         &mut self,
         name: &str,
@@ -230,7 +233,7 @@ impl Store {
         )?;
         let sql = format!(
             "DELETE FROM admin_networks {OF_ADMIN} AND network NOT IN
-             (SELECT network FROM admin_networks {OF_ADMIN} ORDER BY seen_at DESC LIMIT {NETWORKS})"
+             (SELECT network FROM admin_networks {OF_ADMIN} ORDER BY seen_at DESC LIMIT {MAX_NETWORKS})"
         );
         execute(connection, &sql, [&folded])?;
         Ok(known > 0 && this == 0)

@@ -1,4 +1,4 @@
-//! The audit trail: a chain in which each entry contains the hash of the one before.
+//! The audit trail: a chain in which each entry contains the hash of the one before it.
 
 use jiff::Timestamp;
 use rusqlite::{Error, Row, params};
@@ -14,13 +14,13 @@ fn outcome_name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Reads an entry. The error for an invalid one names it, since other programs can write to the
-/// file.
+/// Converts a row to an entry. Other programs can write to the file, so an entry may be invalid;
+/// the error then includes its number.
 fn read(row: &Row<'_>) -> Result<AuditEntry> {
     let id: i64 = row.get(0)?;
     columns(row).map_err(|error| match error {
-        StoreError::Corrupt(what) => {
-            StoreError::Corrupt(format!("{what}, in entry {id} of the audit trail"))
+        StoreError::Corrupt(value) => {
+            StoreError::Corrupt(format!("{value}, in entry {id} of the audit trail"))
         }
         StoreError::Database(
             error @ (Error::FromSqlConversionFailure(..)
@@ -59,10 +59,10 @@ fn columns(row: &Row<'_>) -> Result<AuditEntry> {
 }
 
 impl Store {
-    /// Appends an entry, chained to the one before by its hash.
+    /// Appends an entry, chained to the one before it by its hash.
     pub fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry> {
-        // This transaction is the only one that writes, across processes, so no entry can come in
-        // between.
+        // SQLite has one write transaction at a time, across processes, so no other entry can be
+        // appended between these two statements.
         let previous = find(
             &self.connection,
             "SELECT hash FROM audit ORDER BY id DESC LIMIT 1",

@@ -31,7 +31,7 @@ impl Store {
         )
     }
 
-    /// Adds a ban. A ban on the same target is replaced and keeps its number.
+    /// Adds a ban. If there is one on the same target, it is replaced under the same number.
     pub fn add_ban(&mut self, ban: &NewBan) -> Result<Ban> {
         let added = find(
             &self.connection,
@@ -54,7 +54,7 @@ impl Store {
         Ok(added.expect("an INSERT that succeeds returns its row"))
     }
 
-    /// Removes a ban and returns it; `None` if there is no ban of that number.
+    /// Removes a ban and returns it; `None` if there is no ban with that number.
     pub fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>> {
         find(
             &self.connection,

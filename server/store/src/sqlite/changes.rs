@@ -1,4 +1,4 @@
-//! The chat's persistent state: which change goes to which tables.
+//! The chat's persistent state: writes each kind of change to its tables, and reads all of it back.
 
 use super::{Store, channels, devices, metadata, presence};
 use crate::Result;
@@ -28,13 +28,13 @@ impl Store {
         }
     }
 
-    /// Marks every device as disconnected. Called at start, when nothing is connected, whatever the
-    /// changes stored before a crash say.
+    /// Marks every device as disconnected. Called at the start of the server, when nothing is
+    /// connected even if the state that a crash left behind says so.
     pub fn mark_all_disconnected(&mut self) -> Result<()> {
         devices::mark_all_disconnected(&self.connection)
     }
 
-    /// Returns the state that all changes so far have left.
+    /// Returns the whole persistent state.
     pub fn chat_snapshot(&self) -> Result<ChatSnapshot> {
         Ok(ChatSnapshot {
             channels: channels::all(&self.connection)?,

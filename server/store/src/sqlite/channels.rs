@@ -84,7 +84,7 @@ pub(super) fn persist(connection: &Connection, channel: &PersistentChannel) -> R
     metadata::persist_of_channel(connection, id, &channel.metadata)
 }
 
-/// Deletes the channel of that name.
+/// Deletes the channel with that name.
 pub(super) fn delete(connection: &Connection, name: &ChannelName) -> Result<()> {
     execute(
         connection,
@@ -94,7 +94,7 @@ pub(super) fn delete(connection: &Connection, name: &ChannelName) -> Result<()> 
     .map(drop)
 }
 
-/// Returns all persistent channels, by name.
+/// Returns all persistent channels, sorted by name.
 pub(super) fn all(connection: &Connection) -> Result<Vec<PersistentChannel>> {
     let channels = list(
         connection,
@@ -158,7 +158,9 @@ fn read_mask(row: &Row<'_>) -> Result<ListedMask> {
 fn read_access(row: &Row<'_>) -> Result<Access> {
     let level: String = row.get(1)?;
     let level = AccessLevel::parse(&level).ok_or_else(|| {
-        StoreError::Corrupt(format!("{level:?} as what an account is in a channel"))
+        StoreError::Corrupt(format!(
+            "{level:?} as an account's access level in a channel"
+        ))
     })?;
     Ok(Access {
         account: parsed(row, 0)?,

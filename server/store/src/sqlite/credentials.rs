@@ -44,8 +44,8 @@ impl Store {
         )
     }
 
-    /// Adds a credential. One that the account already has is left unchanged; one that belongs to
-    /// another account is an error.
+    /// Adds a credential and returns its number. If the account already has this credential,
+    /// nothing changes. It is an error if the credential belongs to another account.
     pub fn add_credential(
         &mut self,
         account: AccountId,
@@ -89,7 +89,7 @@ impl Store {
         )
     }
 
-    /// Records when the credential was last used.
+    /// Records that the credential was used at `at`.
     pub fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()> {
         let sql = "UPDATE credentials SET used_at = ?2 WHERE id = ?1";
         execute(&self.connection, sql, [id.0, at.as_millisecond()]).map(drop)

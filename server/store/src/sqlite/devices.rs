@@ -1,4 +1,5 @@
-//! The last position that each device has received: columns of accounts and credentials.
+//! For each device, the time until which it has received everything. The values are columns of the
+//! tables of accounts and credentials.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -33,8 +34,8 @@ pub(super) fn persist(connection: &Connection, mark: &DeviceMark) -> Result<()> 
     .map(drop)
 }
 
-/// Marks every device as disconnected. A device that is still marked as connected was so when the
-/// server died, and had received everything that was stored until then.
+/// Marks every device as disconnected. A device that is still marked as connected was connected
+/// when the server died, and had received everything that was stored until then.
 pub(super) fn mark_all_disconnected(connection: &Connection) -> Result<()> {
     for table in ["accounts", "credentials"] {
         let sql = format!(
@@ -47,7 +48,7 @@ pub(super) fn mark_all_disconnected(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Returns the marks of all devices that were ever connected.
+/// Returns the times of all devices that were ever connected.
 pub(super) fn all(connection: &Connection) -> Result<Vec<(Device, Timestamp)>> {
     let sql = "SELECT heard_until, id, NULL FROM accounts WHERE heard_until IS NOT NULL
          UNION ALL SELECT heard_until, account, id FROM credentials WHERE heard_until IS NOT NULL";

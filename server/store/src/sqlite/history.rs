@@ -1,4 +1,5 @@
-//! Messages and events of the history. Storing is on the path of every message, so its cost counts.
+//! The messages and events of the history. Every message passes through here, so storing one must
+//! be cheap.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,16 +10,17 @@ use rookery_protocol::ChannelName;
 use rusqlite::{Connection, params};
 
 use super::{Store, execute, find, pages, search};
-use crate::{ExpiryPoint, Result};
+use crate::{ExpiryProgress, Result};
 use rookery_record::{
     FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Party, Place, TargetsQuery,
 };
 
-/// Places and authors whose numbers are cached; beyond this the cache is emptied.
-const INTERNED: usize = 50_000;
+/// The number of places, and of authors, whose numbers are cached. A full cache is emptied.
+const MAX_INTERNED: usize = 50_000;
 
 /// A cache of the numbers of places and authors. Numbers never change, so the cache stays valid
-/// whatever other processes do; only after a rollback may a number belong to a row that is gone.
+/// when other processes write; only after a rollback may it contain the number of a row that no
+/// longer exists.
 #[derive(Default)]
 pub(super) struct Interned {
     places: HashMap<String, i64, foldhash::fast::RandomState>,
@@ -28,14 +30,14 @@ pub(super) struct Interned {
 }
 
 impl Interned {
-    /// Empties the cache; called after a rollback.
-    pub(super) fn forget(&mut self) {
+    /// Empties the cache. Called after a rollback.
+    pub(super) fn clear(&mut self) {
         self.places.clear();
         self.authors.clear();
     }
 
     fn place(&mut self, connection: &Connection, place: &Place, events: bool) -> Result<i64> {
-        let [(first, first_folded), (second, second_folded)] = sides(place, events);
+        let [(first, first_folded), (second, second_folded)] = place_names(place, events);
         let folded = [&*first_folded, &*second_folded];
         number(&mut self.places, &mut self.key, folded, || {
             if let Some(id) = place_number(connection, folded)? {
@@ -66,21 +68,21 @@ impl Interned {
     }
 }
 
-/// Places searched for expired messages in one step.
+/// The number of places in which [`Store::expire_history`] looks for expired messages at once.
 const PLACES_AT_ONCE: i64 = 1000;
 
-/// Prefix of the folded nick of a guest; no nick contains it.
-pub(super) const GUEST: char = '*';
+/// The prefix of a guest's folded nick. No nick contains it.
+pub(super) const GUEST_PREFIX: char = '*';
 
-/// Prefix of the folded names of a place where they stand for its events. Events are stored in a
-/// place of their own, so that a page of messages does not have to skip them, however many there
-/// are.
-pub(super) const EVENTS: char = '!';
+/// The prefix of the folded names of a place for events. The events of a channel or conversation
+/// are stored in a place of their own, so that reading a page of messages does not have to skip
+/// them.
+pub(super) const EVENTS_PREFIX: char = '!';
 
-/// Returns the two names of a place as written and as compared, the smaller first. The second is
-/// empty for a channel.
-pub(super) fn sides(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
-    let sides = match place {
+/// Returns the two names of a place, each as written and as folded, the smaller folded name first.
+/// The second is empty for a channel. If `events` is true, the place is the one for events.
+pub(super) fn place_names(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
+    let names = match place {
         Place::Channel(name) => [(name.as_str(), name.folded().into()), ("", "".into())],
         Place::Direct { from, to } => {
             let [from, to] = [from, to].map(|party| (party.nick().as_str(), party_folded(party)));
@@ -92,13 +94,13 @@ pub(super) fn sides(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
         }
     };
     if !events {
-        return sides;
+        return names;
     }
-    sides.map(|(name, folded)| {
+    names.map(|(name, folded)| {
         let folded = if folded.is_empty() {
             folded
         } else {
-            format!("{EVENTS}{folded}").into()
+            format!("{EVENTS_PREFIX}{folded}").into()
         };
         (name, folded)
     })
@@ -107,19 +109,19 @@ pub(super) fn sides(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
 fn party_folded(party: &Party) -> Cow<'_, str> {
     match party {
         Party::Account(nick) => nick.folded().into(),
-        Party::Guest(nick) => format!("{GUEST}{}", nick.folded()).into(),
+        Party::Guest(nick) => format!("{GUEST_PREFIX}{}", nick.folded()).into(),
     }
 }
 
 /// Redacts a message. Its row keeps its position, but moves to the place with the negative number,
-/// so that no page has to skip it, however many there are.
+/// so that reading a page does not have to skip redacted messages.
 fn redact(connection: &Connection, msgid: &str) -> Result<()> {
     let sql =
         "UPDATE history SET place = -place, text = '', tags = '' WHERE msgid = ?1 AND place > 0";
     execute(connection, sql, [msgid]).map(drop)
 }
 
-/// Returns the number of the place with those folded names.
+/// Returns the number of the place with these folded names.
 pub(super) fn place_number(connection: &Connection, folded: [&str; 2]) -> Result<Option<i64>> {
     let sql = "SELECT id FROM places WHERE first_folded = ?1 AND second_folded = ?2";
     find(connection, sql, folded, |row| Ok(row.get(0)?))
@@ -129,28 +131,28 @@ pub(super) fn place_number(connection: &Connection, folded: [&str; 2]) -> Result
 fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Option<i64>; 2]> {
     let number = |events| {
         let place = Place::Channel(channel.clone());
-        let [(_, first), (_, second)] = sides(&place, events);
+        let [(_, first), (_, second)] = place_names(&place, events);
         place_number(connection, [&*first, &*second])
     };
     Ok([number(false)?, number(true)?])
 }
 
-/// Returns the cached number of that pair, or the one that `look_up` returns. `one` contains no
-/// space, so the key is unambiguous.
+/// Returns the cached number of the pair, or otherwise the one that `look_up` returns, and caches
+/// it. `first` contains no space, so the key is unambiguous.
 fn number(
     known: &mut HashMap<String, i64, foldhash::fast::RandomState>,
     key: &mut String,
-    [one, other]: [&str; 2],
+    [first, second]: [&str; 2],
     look_up: impl FnOnce() -> Result<i64>,
 ) -> Result<i64> {
     key.clear();
     // Writing to a String cannot fail.
-    let _ = write!(key, "{one} {other}");
+    let _ = write!(key, "{first} {second}");
     if let Some(&id) = known.get(key.as_str()) {
         return Ok(id);
     }
     let id = look_up()?;
-    if known.len() >= INTERNED {
+    if known.len() >= MAX_INTERNED {
         known.clear();
     }
     known.insert(key.clone(), id);
@@ -158,7 +160,7 @@ fn number(
 }
 
 impl Store {
-    /// Appends entries to the history. Appending the event of a redaction redacts the message it
+    /// Appends entries to the history. Appending a redaction also redacts the message that it
     /// names.
     pub fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()> {
         let Self {
@@ -192,31 +194,31 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the message of that id; `None` if there is none or it was redacted.
+    /// Returns the message with that id; `None` if there is none or it was redacted.
     pub fn history_entry(&self, msgid: &str) -> Result<Option<HistoryEntry>> {
         pages::entry_of(&self.connection, msgid)
     }
 
     /// Deletes entries older than `before`: at most `limit` of them, and from a bounded number of
-    /// places, so that other writes do not wait long. Returns where to continue.
+    /// places, so that other writes do not wait long. Returns the progress to continue from.
     pub fn expire_history(
         &mut self,
         before: Timestamp,
-        from: ExpiryPoint,
+        from: ExpiryProgress,
         limit: usize,
-    ) -> Result<ExpiryPoint> {
+    ) -> Result<ExpiryProgress> {
         let first = match from {
-            ExpiryPoint::Beginning => i64::MIN,
-            ExpiryPoint::Place(first) => first,
-            ExpiryPoint::Through => return Ok(ExpiryPoint::Through),
+            ExpiryProgress::Start => i64::MIN,
+            ExpiryProgress::NextPlace(first) => first,
+            ExpiryProgress::Done => return Ok(ExpiryProgress::Done),
         };
         let sql = "SELECT id FROM places WHERE id >= ?1 ORDER BY id LIMIT 1 OFFSET ?2";
         let next = find(&self.connection, sql, [first, PLACES_AT_ONCE], |row| {
             Ok(row.get(0)?)
         })?;
-        // Place by place, so that the index finds what has expired even if the clock was once
-        // wrong.
-        let gone = execute(
+        // Place by place, because only within a place does the index find messages by time. Numbers
+        // are no substitute: they are not in the order of time if the clock was once wrong.
+        let deleted = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
                 SELECT history.id FROM places CROSS JOIN history
@@ -228,11 +230,11 @@ impl Store {
                 next.unwrap_or(i64::MAX),
             ],
         )?;
-        self.needs_scrub |= gone > 0;
+        self.needs_scrub |= deleted > 0;
         Ok(match next {
-            _ if gone == limit => ExpiryPoint::Place(first),
-            Some(next) => ExpiryPoint::Place(next),
-            None => ExpiryPoint::Through,
+            _ if deleted == limit => ExpiryProgress::NextPlace(first),
+            Some(next) => ExpiryProgress::NextPlace(next),
+            None => ExpiryProgress::Done,
         })
     }
 
@@ -241,7 +243,7 @@ impl Store {
         search::messages(&self.connection, query)
     }
 
-    /// Whether the channel of that name has any history.
+    /// Whether the channel with that name has or had any history.
     pub fn has_history(&self, channel: &ChannelName) -> Result<bool> {
         Ok(channel_places(&self.connection, channel)?
             .iter()
@@ -256,29 +258,30 @@ impl Store {
         before: Timestamp,
         limit: usize,
     ) -> Result<usize> {
-        let [said, done] = channel_places(&self.connection, channel)?;
-        let gone = execute(
+        let [messages, events] = channel_places(&self.connection, channel)?;
+        let deleted = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
                 SELECT id FROM history WHERE place IN (?1, -?1, ?2, -?2) AND at < ?3 LIMIT ?4)",
             params![
-                said,
-                done,
+                messages,
+                events,
                 before.as_millisecond(),
                 i64::try_from(limit).unwrap_or(i64::MAX)
             ],
         )?;
-        self.needs_scrub |= gone > 0;
-        Ok(gone)
+        self.needs_scrub |= deleted > 0;
+        Ok(deleted)
     }
 
-    /// Returns a page in the order in which it was said, without messages that were for members of
-    /// a certain status only. `None` if the query names a message that does not exist.
+    /// Returns a page of messages, oldest first, without those that were sent only to members with
+    /// a certain status (`STATUSMSG`). Returns `None` if the query names a message that does not
+    /// exist.
     pub fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {
         pages::page(&self.connection, query)
     }
 
-    /// Returns channels and conversations, by the time of their latest message.
+    /// Returns channels and conversations, sorted by the time of their latest message.
     pub fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
         pages::targets(&self.connection, query)
     }

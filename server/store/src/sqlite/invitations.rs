@@ -27,7 +27,7 @@ macro_rules! columns {
 }
 
 impl Store {
-    /// Returns at most `limit` unexpired invitations by number, starting after `after`.
+    /// Returns at most `limit` unexpired invitations, sorted by number and starting after `after`.
     pub fn invitations(
         &self,
         now: Timestamp,
@@ -92,7 +92,7 @@ impl Store {
         Ok(added.expect("an INSERT that succeeds returns its row"))
     }
 
-    /// Removes an invitation and returns it; `None` if there is none of that number.
+    /// Removes an invitation and returns it; `None` if there is none with that number.
     pub fn remove_invitation(&mut self, id: InvitationId) -> Result<Option<Invitation>> {
         let sql = concat!(
             "DELETE FROM invitations WHERE id = ?1 RETURNING ",
@@ -101,7 +101,7 @@ impl Store {
         find(&self.connection, sql, [id.0], read)
     }
 
-    /// Uses up one attempt at the invitation's code. Returns whether one was left.
+    /// Counts one attempt at the invitation's code. Returns false if no attempt was left.
     pub fn use_invitation_try(&mut self, id: InvitationId) -> Result<bool> {
         let sql =
             "UPDATE invitations SET tries_left = tries_left - 1 WHERE id = ?1 AND tries_left > 0";

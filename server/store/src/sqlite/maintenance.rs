@@ -1,4 +1,4 @@
-//! Maintenance mode: one row while it is on.
+//! Maintenance mode: a table with one row during maintenance, and none otherwise.
 
 use rusqlite::{Row, params};
 
@@ -25,7 +25,7 @@ impl Store {
         )
     }
 
-    /// Starts maintenance, replacing what was in force, or ends it.
+    /// Starts maintenance, replacing one that is in force. `None` ends it.
     pub fn set_maintenance(&mut self, maintenance: Option<&Maintenance>) -> Result<()> {
         self.execute("DELETE FROM maintenance")?;
         if let Some(Maintenance { message, by, since }) = maintenance {

@@ -27,7 +27,7 @@ pub(super) fn persist_of_account(
         .try_for_each(|(key, value)| execute(connection, sql, params![id, key, value]).map(drop))
 }
 
-/// Replaces the metadata of the channel of that number.
+/// Replaces the metadata of the channel with that number.
 pub(super) fn persist_of_channel(
     connection: &Connection,
     id: i64,
@@ -44,14 +44,14 @@ pub(super) fn persist_of_channel(
         .try_for_each(|(key, value)| execute(connection, sql, params![id, key, value]).map(drop))
 }
 
-/// Returns the metadata of the channel of that number.
+/// Returns the metadata of the channel with that number.
 pub(super) fn of_channel(connection: &Connection, id: i64) -> Result<Metadata> {
     let sql = "SELECT key, value FROM channel_metadata WHERE channel = ?1";
     let pairs = list(connection, sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(pairs.into_iter().collect())
 }
 
-/// Returns the metadata of all accounts that have any, by name.
+/// Returns the metadata of all accounts that have any, sorted by account name.
 pub(super) fn of_accounts(connection: &Connection) -> Result<Vec<(AccountName, Metadata)>> {
     let rows = list(
         connection,

@@ -1,10 +1,11 @@
-//! The steps from each version of the schema to the next.
+//! The steps from each version of the schema to the next, and their application at the start.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::{Result, StoreError};
 
-/// The step at index n leads from version n to n + 1. A released step is never changed.
+/// The step at index n migrates from version n to n + 1. The SQL of a released step is never
+/// changed.
 pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
@@ -19,7 +20,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0011.sql"),
 ];
 
-/// Fails if a newer server created the tables. Changes nothing.
+/// Fails if a newer server created the tables.
 pub(super) fn refuse_newer(connection: &Connection) -> Result<()> {
     version(connection).map(drop)
 }
@@ -38,7 +39,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
 }
 
 fn run_steps(connection: &mut Connection) -> Result<()> {
-    // Another process may migrate at the same time: the second one finds the work done.
+    // Two processes may migrate at the same time. The second one then finds no step left to run.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in STEPS.iter().skip(version(&transaction)?) {
         transaction.execute_batch(step)?;
@@ -70,5 +71,5 @@ fn version(connection: &Connection) -> Result<usize> {
 }
 
 fn known() -> i64 {
-    i64::try_from(STEPS.len()).expect("the steps are few")
+    i64::try_from(STEPS.len()).expect("the number of steps is small")
 }

@@ -1,5 +1,5 @@
-//! Reading pages of history. Messages are ordered by time, and by number where the times are equal:
-//! an order that never changes, so that a client can continue from any message it has.
+//! Reads pages of history. Messages are ordered by time, and by number if their times are equal.
+//! This order never changes, so a client can continue from any message it has received.
 
 #[cfg(test)]
 mod tests;
@@ -10,30 +10,32 @@ use jiff::Timestamp;
 use rookery_protocol::Nick;
 use rusqlite::{Connection, Row, named_params, params};
 
-use super::history::{EVENTS, GUEST, place_number, sides};
+use super::history::{EVENTS_PREFIX, GUEST_PREFIX, place_names, place_number};
 use super::{column_name, find, list, parsed, timestamp};
 use crate::{Result, StoreError};
 use rookery_record::{
     HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery,
 };
 
-/// The position of a message: milliseconds and number.
+/// The position of a message: its time in milliseconds, and its number.
 type Position = (i64, i64);
 
 const BEGINNING: Position = (i64::MIN, i64::MIN);
 const END: Position = (i64::MAX, i64::MAX);
 
-/// What lies between two positions, both excluded.
+/// The range between two positions, both excluded.
 #[derive(Clone, Copy)]
 struct Span {
     after: Position,
     before: Position,
 }
 
-/// The direction in which messages are counted: from the oldest, or from the newest.
+/// The end of a span at which a limited page begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
+    /// The page has the oldest messages of the span.
     Forward,
+    /// The page has the newest messages of the span.
     Backward,
 }
 
@@ -44,7 +46,7 @@ pub(super) fn page(
     let (mut places, mut known) = (Vec::new(), Vec::new());
     for place in &query.places {
         for events in [false, true] {
-            let [(_, first), (_, second)] = sides(place, events);
+            let [(_, first), (_, second)] = place_names(place, events);
             let number = place_number(connection, [&*first, &*second])?;
             known.extend(number);
             places.extend(number.filter(|_| query.events || !events));
@@ -63,13 +65,13 @@ pub(super) fn page(
 
 struct Reader<'a> {
     connection: &'a Connection,
-    /// The places that are read.
+    /// The numbers of the places that are read.
     places: Vec<i64>,
-    /// The places in which the points may be.
+    /// The numbers of the places that may contain the messages the selection refers to.
     known: Vec<i64>,
-    /// Nothing before this time is visible.
+    /// Messages before this position are not visible.
     floor: Position,
-    /// Whether events may include redactions.
+    /// Whether the page includes redactions.
     redactions: bool,
 }
 
@@ -85,7 +87,7 @@ impl Reader<'_> {
                 limit,
             )?,
             Selection::Latest(Some(point)) => {
-                let Some(point) = self.find(point)? else {
+                let Some(point) = self.locate(point)? else {
                     return Ok(None);
                 };
                 self.read(
@@ -98,7 +100,7 @@ impl Reader<'_> {
                 )?
             }
             Selection::Before(point) => {
-                let Some(point) = self.find(point)? else {
+                let Some(point) = self.locate(point)? else {
                     return Ok(None);
                 };
                 self.read(
@@ -111,7 +113,7 @@ impl Reader<'_> {
                 )?
             }
             Selection::After(point) => {
-                let Some(point) = self.find(point)? else {
+                let Some(point) = self.locate(point)? else {
                     return Ok(None);
                 };
                 self.read(
@@ -124,10 +126,10 @@ impl Reader<'_> {
                 )?
             }
             Selection::Around(point) => {
-                let Some(Found {
+                let Some(PointRange {
                     first: (at, number),
                     ..
-                }) = self.find(point)?
+                }) = self.locate(point)?
                 else {
                     return Ok(None);
                 };
@@ -144,7 +146,7 @@ impl Reader<'_> {
                 entries
             }
             Selection::Between(one, other) => {
-                let (Some(one), Some(other)) = (self.find(one)?, self.find(other)?) else {
+                let (Some(one), Some(other)) = (self.locate(one)?, self.locate(other)?) else {
                     return Ok(None);
                 };
                 if one.first <= other.first {
@@ -171,12 +173,13 @@ impl Reader<'_> {
         Ok(Some(entries))
     }
 
-    /// Returns the position of the point; `None` if its message is not in these places.
-    fn find(&self, point: &Point) -> Result<Option<Found>> {
+    /// Returns the positions of a point; `None` if its message is in none of the
+    /// `known` places.
+    fn locate(&self, point: &Point) -> Result<Option<PointRange>> {
         match point {
             Point::At(time) => {
                 let at = time.as_millisecond();
-                Ok(Some(Found {
+                Ok(Some(PointRange {
                     first: (at, i64::MIN),
                     last: (at, i64::MAX),
                 }))
@@ -187,7 +190,7 @@ impl Reader<'_> {
                 let found: Option<(Position, i64)> = find(self.connection, sql, [msgid], read)?;
                 // A redacted message keeps its position.
                 let found = found.filter(|(_, place)| self.known.contains(&place.abs()));
-                Ok(found.map(|(position, _)| Found {
+                Ok(found.map(|(position, _)| PointRange {
                     first: position,
                     last: position,
                 }))
@@ -195,7 +198,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the messages in the span, in order.
+    /// Returns at most `limit` messages of the span, oldest first.
     fn read(&self, span: Span, direction: Direction, limit: usize) -> Result<Vec<HistoryEntry>> {
         let after = span.after.max(self.floor);
         let limit_of_place = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -223,14 +226,14 @@ impl Reader<'_> {
     }
 }
 
-/// Returns the positions that a point covers: of a message its own, of a time those of all messages
-/// of that time.
-struct Found {
+/// The positions that a point covers: for a message, its own; for a time, those of all messages of
+/// that time.
+struct PointRange {
     first: Position,
     last: Position,
 }
 
-/// Selects what lies in a span and is for everyone.
+/// Returns the SQL for the entries of a span, without those for members with a certain status only.
 fn span_sql(direction: Direction) -> String {
     let order = match direction {
         Direction::Forward => "history.at, history.id",
@@ -250,7 +253,8 @@ pub(super) const ENTRIES: &str =
         first, second, first_folded, second_folded
     FROM history CROSS JOIN places ON places.id = place CROSS JOIN authors ON authors.id = author";
 
-/// Returns the message of that id; a redacted one is in no place.
+/// Returns the message with that id; `None` if it was redacted, since its row then refers to no
+/// existing place.
 pub(super) fn entry_of(connection: &Connection, msgid: &str) -> Result<Option<HistoryEntry>> {
     let found = find(
         connection,
@@ -281,17 +285,17 @@ pub(super) fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
     Ok(((row.get(0)?, row.get(1)?), entry))
 }
 
-/// Returns where a message was said. In a conversation it came from the account, from the guest
-/// that the source names, or from the server.
+/// Returns the place of a message. In a conversation, its sender is the account, the guest that the
+/// source names, or the server.
 fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
         return Ok(Place::Channel(parsed(row, 8)?));
     }
-    let (one, other) = (party(row, 8, 10)?, party(row, 9, 11)?);
+    let (first, second) = (party(row, 8, 10)?, party(row, 9, 11)?);
     if account.is_empty() && !source.contains('!') {
         return Ok(Place::Direct {
-            from: one,
-            to: other,
+            from: first,
+            to: second,
         });
     }
     let nick = if account.is_empty() {
@@ -301,25 +305,26 @@ fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     };
     let nick = Nick::parse(nick)
         .map_err(|_| StoreError::Corrupt(format!("{source:?} as {}", column_name(row, 4))))?;
-    let by = if account.is_empty() {
+    let sender = if account.is_empty() {
         Party::Guest(nick)
     } else {
         Party::Account(nick)
     };
-    let (from, to) = if one == by {
-        (one, other)
+    let (from, to) = if first == sender {
+        (first, second)
     } else {
-        (other, one)
+        (second, first)
     };
     Ok(Place::Direct { from, to })
 }
 
 fn party(row: &Row<'_>, text: usize, folded: usize) -> Result<Party> {
     let nick = parsed(row, text)?;
-    let guest = row
-        .get_ref(folded)?
-        .as_str()
-        .is_ok_and(|folded| folded.trim_start_matches(EVENTS).starts_with(GUEST));
+    let guest = row.get_ref(folded)?.as_str().is_ok_and(|folded| {
+        folded
+            .trim_start_matches(EVENTS_PREFIX)
+            .starts_with(GUEST_PREFIX)
+    });
     Ok(if guest {
         Party::Guest(nick)
     } else {
@@ -375,7 +380,7 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
     Ok(targets)
 }
 
-/// Returns when a message for everyone was last said there.
+/// Returns the time of the place's latest message at or after `since` that was sent to everyone.
 fn latest_in(connection: &Connection, place: i64, since: Timestamp) -> Result<Option<Timestamp>> {
     let sql = "SELECT at FROM history WHERE place = ?1 AND at >= ?2 AND substr(tags, 1, 10) <> 'statusmsg='
          ORDER BY at DESC, id DESC LIMIT 1";

@@ -1,4 +1,4 @@
-//! Tables of always-on users, of the accounts' choices to be always on, and of read markers.
+//! The tables of always-on users, of each account's `always-on` setting, and of read markers.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -7,8 +7,8 @@ use super::{execute, list, optional, parsed, timestamp};
 use crate::Result;
 use rookery_record::{AccountId, Membership, Presence};
 
-/// Stores a read marker, or deletes it for `None`. Here and below, nothing is stored for an account
-/// that no longer exists.
+/// Stores a read marker; `None` deletes it. Like the other functions of this module, it stores
+/// nothing for an account that no longer exists.
 pub(super) fn persist_marker(
     connection: &Connection,
     account: AccountId,
@@ -124,7 +124,7 @@ pub(super) fn delete(connection: &Connection, account: AccountId) -> Result<()> 
     .map(drop)
 }
 
-/// Returns the always-on users whose account is not disabled.
+/// Returns the always-on users whose accounts are not disabled.
 pub(super) fn all(connection: &Connection) -> Result<Vec<Presence>> {
     let presences = list(
         connection,

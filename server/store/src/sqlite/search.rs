@@ -1,5 +1,6 @@
-//! Operators' search of channel messages. A search reads a bounded number of messages and says
-//! where it stopped, so that one that finds little takes many short reads instead of a long one.
+//! Operators' search of channel messages. A search examines a bounded number of messages and
+//! returns where it stopped, so that a search with few matches takes many short reads instead of a
+//! long one.
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,9 @@ use super::{find, list, timestamp};
 use crate::Result;
 use rookery_record::{Cursor, FoundMessages, MessageQuery};
 
-/// By how many milliseconds the clock may have been wrong without hiding messages from a search by
-/// time: across channels, messages are found in the order in which they were stored.
+/// The error of the clock, in milliseconds, that does not hide messages from a search by time. A
+/// search of all channels goes through the messages in the order in which they were stored, and
+/// finds the bounds of the time range by binary search.
 const CLOCK_SLACK: i64 = 60 * 60 * 1000;
 
 const IN_ONE_CHANNEL: &str = "SELECT id, at, place, author, text FROM history
@@ -74,25 +76,25 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
 
     let mut rows = statement.query(rusqlite::params_from_iter(bounds))?;
     let mut found = FoundMessages::default();
-    let (mut walked, mut last_walked, mut last_found) = (0, None, None);
+    let (mut examined, mut last_examined, mut last_found) = (0, None, None);
     while let Some(row) = rows.next()? {
-        if walked == query.most {
-            found.next = last_walked;
+        if examined == query.most {
+            found.next = last_examined;
             break;
         }
-        walked += 1;
+        examined += 1;
         let cursor = Cursor {
             at: timestamp(row, 1)?,
             number: row.get(0)?,
         };
-        last_walked = Some(cursor);
-        if filter.takes(row)? {
-            // One more shows whether there is another page.
+        last_examined = Some(cursor);
+        if filter.matches(row)? {
+            // A match beyond the limit means that there is another page.
             if found.messages.len() == query.limit {
                 found.next = last_found;
                 break;
             }
-            last_found = last_walked;
+            last_found = last_examined;
             let message = find(
                 connection,
                 &format!("{ENTRIES} WHERE history.id = ?1"),
@@ -114,7 +116,7 @@ struct Filter<'q> {
 }
 
 impl Filter<'_> {
-    fn takes(&self, row: &Row<'_>) -> Result<bool> {
+    fn matches(&self, row: &Row<'_>) -> Result<bool> {
         let is_by = |author: i64| {
             self.authors
                 .as_ref()
@@ -128,12 +130,13 @@ impl Filter<'_> {
             return Ok(true);
         };
         let text = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
-        // A continued line of a multi-line message belongs to the line before.
+        // The carriage return marks a line of a multi-line message that continues the one before
+        // it.
         Ok(text.replace('\r', "").to_lowercase().contains(wanted))
     }
 }
 
-/// Selects the places that are channels, without those of their events.
+/// Returns the numbers of all channels' places for messages, without those for events.
 fn channels(connection: &Connection) -> Result<HashSet<i64>> {
     let sql = "SELECT id FROM places WHERE second_folded = '' AND substr(first_folded, 1, 1) = '#'";
     Ok(list(connection, sql, [], |row| Ok(row.get(0)?))?
@@ -141,7 +144,7 @@ fn channels(connection: &Connection) -> Result<HashSet<i64>> {
         .collect())
 }
 
-/// Matches every author entry of the account of that name, and guests with that nick.
+/// Returns the numbers of the author that is an account with that name, or a guest with that nick.
 fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
     let mut numbers = HashSet::new();
     let mut statement = connection.prepare_cached("SELECT id, account, source FROM authors")?;
@@ -154,7 +157,7 @@ fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
         } else {
             account
         };
-        // Comparing first saves folding most names.
+        // ASCII names are compared directly, which avoids folding most names.
         let is_same = if name.is_ascii() && author.as_str().is_ascii() {
             name.eq_ignore_ascii_case(author.as_str())
         } else {
@@ -167,7 +170,8 @@ fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
     Ok(numbers)
 }
 
-/// Returns the first number at or after that time, if the clock was monotonic.
+/// Returns the number of the first message at or after that time, by a binary search that assumes a
+/// monotonic clock.
 fn first_at(connection: &Connection, at: i64) -> Result<i64> {
     let bound = |sql| {
         find(connection, sql, [], |row| {
@@ -183,7 +187,7 @@ fn first_at(connection: &Connection, at: i64) -> Result<i64> {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
         })?;
         match next {
-            Some((id, then)) if then < at => low = id + 1,
+            Some((id, stored_at)) if stored_at < at => low = id + 1,
             _ => high = middle,
         }
     }

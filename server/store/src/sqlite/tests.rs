@@ -20,7 +20,7 @@ use rookery_record::{
 };
 
 /// Creates an empty store in a temporary folder.
-pub(super) fn fresh() -> (TempDir, Store) {
+pub(super) fn empty_store() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     (folder, sqlite)
@@ -109,7 +109,7 @@ fn count(sqlite: &Store, table: &str) -> i64 {
         .unwrap()
 }
 
-/// Returns the number of the first entry that does not continue the hash chain.
+/// Returns the number of the first entry that breaks the hash chain.
 fn first_break(entries: &[AuditEntry]) -> Option<i64> {
     let mut previous = [0; 32];
     for entry in entries {

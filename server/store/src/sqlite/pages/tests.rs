@@ -1,17 +1,17 @@
-//! Pages of history from a real database.
+//! Tests of pages of history from a real database.
 #![allow(clippy::unwrap_used)]
 
 use rookery_protocol::{AccountName, ChannelName};
 
 use super::super::Store;
-use super::super::tests::{at, direct, fresh, lobby, message, noon};
+use super::super::tests::{at, direct, empty_store, lobby, message, noon};
 use super::*;
 use rookery_record::Redactor;
 
 /// Stores ten messages in the lobby, `m0` to `m9`, two in each second, so that their times alone do
-/// not order them; and messages in other places between them.
-fn lively() -> (tempfile::TempDir, Store) {
-    let (folder, mut sqlite) = fresh();
+/// not order them, and a message of another place after each.
+fn sample_store() -> (tempfile::TempDir, Store) {
+    let (folder, mut sqlite) = empty_store();
     let mut entries = Vec::new();
     for number in 0..10 {
         entries.push(message(&format!("m{number}"), second(number / 2), lobby()));
@@ -49,7 +49,7 @@ fn ids(sqlite: &Store, query: &PageQuery) -> String {
     let page = sqlite
         .history_page(query)
         .unwrap()
-        .expect("the points exist");
+        .expect("the messages that the query names exist");
     page.iter()
         .map(|entry| entry.msgid.as_str())
         .collect::<Vec<_>>()
@@ -59,7 +59,7 @@ fn ids(sqlite: &Store, query: &PageQuery) -> String {
 #[test]
 fn each_selection_returns_its_messages_by_id_and_by_time() {
     use Selection::{After, Around, Before, Between, Latest};
-    let (_folder, sqlite) = lively();
+    let (_folder, sqlite) = sample_store();
     let time = |number| Point::At(second(number));
     for (selection, limit, expected) in [
         (Latest(None), 3, "m7 m8 m9"),
@@ -98,7 +98,7 @@ fn each_selection_returns_its_messages_by_id_and_by_time() {
 
 #[test]
 fn a_message_is_read_as_it_was_stored() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let between = |from, to| Place::Direct { from, to };
     let (alice, bob) = (
         Party::Account("Alice".parse().unwrap()),
@@ -111,7 +111,7 @@ fn a_message_is_read_as_it_was_stored() {
             source: "bob!~c@users".to_owned(),
             account: Some("carol".parse().unwrap()),
             ..message(
-                "by another nick than the account's name",
+                "sent under a nick other than the account's name",
                 noon(),
                 between(carol, alice.clone()),
             )
@@ -140,8 +140,8 @@ fn a_message_is_read_as_it_was_stored() {
 }
 
 #[test]
-fn a_guest_and_an_account_of_one_name_have_two_conversations_that_can_be_read_as_one() {
-    let (_folder, mut sqlite) = fresh();
+fn the_conversations_with_an_account_and_with_a_guest_of_the_same_nick_can_be_read_as_one() {
+    let (_folder, mut sqlite) = empty_store();
     let alice = || Party::Account("alice".parse().unwrap());
     let bob = || "bob".parse().unwrap();
     let with_guest = Place::Direct {
@@ -172,7 +172,7 @@ fn a_guest_and_an_account_of_one_name_have_two_conversations_that_can_be_read_as
 
 #[test]
 fn messages_outside_the_visible_range_are_not_read() {
-    let (_folder, mut sqlite) = lively();
+    let (_folder, mut sqlite) = sample_store();
     let mut hidden = message("hidden", second(9), lobby());
     hidden.tags = "statusmsg=@;+x=y".to_owned();
     sqlite.append_history(&[hidden]).unwrap();
@@ -197,24 +197,24 @@ fn messages_outside_the_visible_range_are_not_read() {
         let query = query(vec![lobby()], Selection::After(msgid(unknown)), 9);
         assert_eq!(sqlite.history_page(&query).unwrap(), None, "{unknown}");
     }
-    let nowhere = query(vec![direct("alice", "nobody")], Selection::Latest(None), 9);
-    assert_eq!(ids(&sqlite, &nowhere), "");
+    let unknown_place = query(vec![direct("alice", "nobody")], Selection::Latest(None), 9);
+    assert_eq!(ids(&sqlite, &unknown_place), "");
 }
 
 #[test]
-fn events_are_read_on_request_and_any_event_may_be_a_point() {
-    let (_folder, mut sqlite) = fresh();
+fn events_are_read_on_request_and_can_be_named_in_a_selection() {
+    let (_folder, mut sqlite) = empty_store();
     let event = |msgid: &str, at, place| HistoryEntry {
         command: "TAGMSG".to_owned(),
         text: String::new(),
         ..message(msgid, at, place)
     };
-    let guest = Party::Guest("gast".parse().unwrap());
-    let talk = Place::Direct {
+    let guest = Party::Guest("guest".parse().unwrap());
+    let conversation = Place::Direct {
         from: Party::Account("alice".parse().unwrap()),
         to: guest,
     };
-    for (prefix, place) in [("l", lobby()), ("t", talk)] {
+    for (prefix, place) in [("l", lobby()), ("t", conversation)] {
         let id = |number: i64| format!("{prefix}{number}");
         let entries = [
             message(&id(1), second(1), place.clone()),
@@ -260,7 +260,7 @@ fn events_are_read_on_request_and_any_event_may_be_a_point() {
 
 #[test]
 fn targets_are_selected_by_the_time_of_their_latest_message() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let channel = |name: &str| ChannelName::parse(name).unwrap();
     let guest = Place::Direct {
         from: Party::Guest("carol".parse().unwrap()),
@@ -328,8 +328,8 @@ fn targets_are_selected_by_the_time_of_their_latest_message() {
 }
 
 #[test]
-fn a_page_is_read_by_the_index_from_either_end() {
-    let (_folder, sqlite) = fresh();
+fn a_page_is_read_by_the_index_in_both_directions() {
+    let (_folder, sqlite) = empty_store();
     for direction in [Direction::Forward, Direction::Backward] {
         let sql = format!("EXPLAIN QUERY PLAN {}", span_sql(direction));
         let sql = [
@@ -364,8 +364,8 @@ fn a_page_is_read_by_the_index_from_either_end() {
 }
 
 #[test]
-fn a_redacted_message_is_on_no_page_but_still_serves_as_a_point() {
-    let (_folder, mut sqlite) = lively();
+fn a_redacted_message_is_on_no_page_but_can_still_be_named_in_a_selection() {
+    let (_folder, mut sqlite) = sample_store();
     let by = Redactor {
         source: "bob!~b@users".to_owned(),
         account: None,
@@ -375,8 +375,10 @@ fn a_redacted_message_is_on_no_page_but_still_serves_as_a_point() {
         (message.place.clone(), &*message.text),
         (lobby(), "hello there")
     );
-    let mark = message.redaction(by, "r1".to_owned(), second(9), Some("too loud"));
-    sqlite.append_history(std::slice::from_ref(&mark)).unwrap();
+    let redaction = message.redaction(by, "r1".to_owned(), second(9), Some("too loud"));
+    sqlite
+        .append_history(std::slice::from_ref(&redaction))
+        .unwrap();
     assert_eq!(sqlite.history_entry("m5").unwrap(), None);
     let all = query(vec![lobby()], Selection::Latest(None), 3);
     assert_eq!(ids(&sqlite, &all), "m7 m8 m9");
@@ -401,7 +403,7 @@ fn a_redacted_message_is_on_no_page_but_still_serves_as_a_point() {
             expected
         );
     }
-    assert_eq!(sqlite.history_entry("r1").unwrap(), Some(mark));
+    assert_eq!(sqlite.history_entry("r1").unwrap(), Some(redaction));
     assert_eq!(
         ids(
             &sqlite,
@@ -412,8 +414,8 @@ fn a_redacted_message_is_on_no_page_but_still_serves_as_a_point() {
 }
 
 #[test]
-fn a_redaction_by_the_server_in_a_conversation_is_read_as_the_servers() {
-    let (_folder, mut sqlite) = lively();
+fn a_redaction_by_the_server_in_a_conversation_has_the_server_as_its_source() {
+    let (_folder, mut sqlite) = sample_store();
     let by = Redactor {
         source: "rookery.local".to_owned(),
         account: None,
@@ -422,12 +424,12 @@ fn a_redaction_by_the_server_in_a_conversation_is_read_as_the_servers() {
     sqlite
         .append_history(&[message.redaction(by, "r1".to_owned(), second(9), None)])
         .unwrap();
-    let asked = query(vec![direct("bob", "alice")], Selection::Latest(None), 1);
+    let latest = query(vec![direct("bob", "alice")], Selection::Latest(None), 1);
     let page = sqlite
         .history_page(&PageQuery {
             events: true,
             redactions: true,
-            ..asked
+            ..latest
         })
         .unwrap()
         .unwrap();

@@ -1,25 +1,28 @@
-//! Searches in a real database.
+//! Tests of searches in a real database.
 #![allow(clippy::unwrap_used)]
 
 use jiff::SignedDuration;
 use rookery_protocol::ChannelName;
 
 use super::super::Store;
-use super::super::tests::{direct, fresh, lobby, message, noon};
+use super::super::tests::{direct, empty_store, lobby, message, noon};
 use super::*;
 use rookery_record::{HistoryEntry, Place, Redactor};
 
+/// Returns the time `number` minutes after noon.
 fn minute(number: i64) -> Timestamp {
     noon() + SignedDuration::from_mins(number)
 }
 
-fn sent(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
+/// Returns the message `m{number}`, sent in minute `number` by an account, or by a guest if the
+/// nick begins with "guest".
+fn sent(number: i64, place: Place, nick: &str, text: &str) -> HistoryEntry {
     HistoryEntry {
-        source: format!("{by}!~u@users"),
-        account: if by.starts_with("guest") {
+        source: format!("{nick}!~u@users"),
+        account: if nick.starts_with("guest") {
             None
         } else {
-            Some(by.parse().unwrap())
+            Some(nick.parse().unwrap())
         },
         text: text.to_owned(),
         ..message(&format!("m{number}"), minute(number), place)
@@ -30,9 +33,9 @@ fn channel(name: &str) -> Place {
     Place::Channel(ChannelName::parse(name).unwrap())
 }
 
-/// Returns ten messages, one per minute.
-fn lively() -> (tempfile::TempDir, Store) {
-    let (folder, mut sqlite) = fresh();
+/// Stores ten messages, one per minute.
+fn sample_store() -> (tempfile::TempDir, Store) {
+    let (folder, mut sqlite) = empty_store();
     let entries = [
         sent(0, lobby(), "alice", "Buy PILLS now"),
         sent(1, lobby(), "bob", "no thanks"),
@@ -81,7 +84,7 @@ fn ids(sqlite: &Store, query: &MessageQuery) -> String {
 
 #[test]
 fn only_channels_are_searched_by_text_author_channel_and_time() {
-    let (_folder, sqlite) = lively();
+    let (_folder, sqlite) = sample_store();
     let text = |text: &str| MessageQuery {
         text: Some(text.to_owned()),
         ..query()
@@ -146,18 +149,18 @@ fn only_channels_are_searched_by_text_author_channel_and_time() {
 
 #[test]
 fn a_redacted_message_is_not_found() {
-    let (_folder, mut sqlite) = lively();
+    let (_folder, mut sqlite) = sample_store();
     let by = Redactor {
         source: "irc.test".to_owned(),
         account: None,
     };
-    let mark = sqlite.history_entry("m3").unwrap().unwrap().redaction(
+    let redaction = sqlite.history_entry("m3").unwrap().unwrap().redaction(
         by,
         "r1".to_owned(),
         minute(10),
         None,
     );
-    sqlite.append_history(&[mark]).unwrap();
+    sqlite.append_history(&[redaction]).unwrap();
     assert_eq!(ids(&sqlite, &query()), "m9 m8 m7 m6 m4 m1 m0");
     assert_eq!(
         ids(
@@ -172,8 +175,8 @@ fn a_redacted_message_is_not_found() {
 }
 
 #[test]
-fn pages_return_each_match_once_wherever_a_search_stops() {
-    let (_folder, sqlite) = lively();
+fn consecutive_pages_return_each_match_once_for_any_limit() {
+    let (_folder, sqlite) = sample_store();
     let all = "m9 m8 m7 m6 m4 m3 m1 m0";
     for (channel, all) in [(None, all), (Some("#lobby"), "m9 m7 m6 m1 m0")] {
         for (limit, most) in [(1, 1000), (3, 1000), (8, 1000), (99, 1), (2, 2), (99, 3)] {
@@ -203,7 +206,7 @@ fn pages_return_each_match_once_wherever_a_search_stops() {
 
 #[test]
 fn a_full_last_page_is_marked_as_the_last() {
-    let (_folder, sqlite) = lively();
+    let (_folder, sqlite) = sample_store();
     let page = sqlite
         .find_messages(&MessageQuery {
             limit: 8,
@@ -214,34 +217,34 @@ fn a_full_last_page_is_marked_as_the_last() {
 }
 
 #[test]
-fn a_search_from_a_time_starts_there() {
-    let (_folder, mut sqlite) = fresh();
+fn a_search_by_time_examines_only_messages_near_the_range() {
+    let (_folder, mut sqlite) = empty_store();
     let day = |number: i64| sent(number * 24 * 60, lobby(), "alice", "hello");
     sqlite
         .append_history(&(0..100).map(day).collect::<Vec<_>>())
         .unwrap();
-    // Outside the time range, only messages within an hour of it are read: the one of the next
-    // midday.
-    let around = |number: i64| MessageQuery {
+    // Of the messages outside the time range, only those within an hour of it are examined: here,
+    // the one of the next noon.
+    let on_day = |number: i64| MessageQuery {
         since: Some(minute(number * 24 * 60)),
         until: Some(minute((number + 1) * 24 * 60)),
         most: 2,
         ..query()
     };
     for number in [0, 1, 50, 98, 99] {
-        let page = sqlite.find_messages(&around(number)).unwrap();
+        let page = sqlite.find_messages(&on_day(number)).unwrap();
         assert_eq!((page.messages.len(), page.next), (1, None), "{number}");
         assert_eq!(page.messages[0].msgid, format!("m{}", number * 24 * 60));
     }
-    assert_eq!(ids(&sqlite, &around(100)), "");
-    assert_eq!(ids(&sqlite, &around(-1)), "");
-    let (_folder, empty) = fresh();
-    assert_eq!(ids(&empty, &around(0)), "");
+    assert_eq!(ids(&sqlite, &on_day(100)), "");
+    assert_eq!(ids(&sqlite, &on_day(-1)), "");
+    let (_folder, empty) = empty_store();
+    assert_eq!(ids(&empty, &on_day(0)), "");
 }
 
 #[test]
 fn a_search_uses_the_primary_key_or_the_index_of_its_channel() {
-    let (_folder, sqlite) = fresh();
+    let (_folder, sqlite) = empty_store();
     for (sql, expected) in [
         (
             IN_ONE_CHANNEL,

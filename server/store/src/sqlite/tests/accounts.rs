@@ -1,11 +1,11 @@
-//! Accounts, and the credentials that sign in to them.
+//! Tests of accounts and their credentials.
 
 use super::*;
 use rookery_record::{AccountId, CredentialId, CredentialKind, NewAccount, ScramKeys, Taken};
 
 #[test]
 fn an_account_is_found_by_number_name_and_email_after_a_restart() {
-    let (folder, mut sqlite) = fresh();
+    let (folder, mut sqlite) = empty_store();
     let created = sqlite
         .create_account(&account("Alice", "Alice@Example.org"))
         .unwrap()
@@ -40,7 +40,7 @@ fn an_account_is_found_by_number_name_and_email_after_a_restart() {
 
 #[test]
 fn a_name_that_equals_or_resembles_another_is_taken() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     sqlite
         .create_account(&account("alice", "alice@example.org"))
         .unwrap()
@@ -61,8 +61,8 @@ fn a_name_that_equals_or_resembles_another_is_taken() {
 }
 
 #[test]
-fn accounts_are_sorted_by_name_without_letter_case() {
-    let (_folder, mut sqlite) = fresh();
+fn accounts_are_sorted_by_name_ignoring_case() {
+    let (_folder, mut sqlite) = empty_store();
     for text in ["carol", "Bob", "alice", "Dave"] {
         sqlite
             .create_account(&account(text, &format!("{text}@example.org")))
@@ -73,14 +73,14 @@ fn accounts_are_sorted_by_name_without_letter_case() {
         .accounts()
         .unwrap()
         .iter()
-        .map(|one| one.name.to_string())
+        .map(|account| account.name.to_string())
         .collect();
     assert_eq!(names, ["alice", "Bob", "carol", "Dave"]);
 }
 
 #[test]
 fn a_certificate_identifies_exactly_one_account() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let alice = sqlite
         .create_account(&account("alice", "alice@example.org"))
         .unwrap()
@@ -142,19 +142,18 @@ fn a_certificate_identifies_exactly_one_account() {
 
 #[test]
 fn the_migration_to_optional_emails_preserves_rows_that_refer_to_accounts() {
-    let (folder, sqlite) = fresh();
+    let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("old.db");
-    drop(sqlite);
     let old = Connection::open(&file).unwrap();
     let recreates_accounts = |step: &str| step.contains("CREATE TABLE new_accounts");
-    let before = migrations::STEPS
+    let old_version = migrations::STEPS
         .iter()
         .position(|step| recreates_accounts(step))
         .unwrap();
-    for step in &migrations::STEPS[..before] {
+    for step in &migrations::STEPS[..old_version] {
         old.execute_batch(step).unwrap();
     }
-    old.pragma_update(None, "user_version", i64::try_from(before).unwrap())
+    old.pragma_update(None, "user_version", i64::try_from(old_version).unwrap())
         .unwrap();
     old.execute_batch(
         "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
@@ -196,24 +195,16 @@ fn the_migration_to_optional_emails_preserves_rows_that_refer_to_accounts() {
         "several accounts may have no email"
     );
     sqlite.delete_account(&alice).unwrap();
-    let left = |table: &str| -> i64 {
-        sqlite
-            .connection
-            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
-                row.get(0)
-            })
-            .unwrap()
-    };
     assert_eq!(
-        (left("credentials"), left("channels")),
+        (count(&sqlite, "credentials"), count(&sqlite, "channels")),
         (0, 0),
         "rows that refer to an account are still deleted with it"
     );
 }
 
 #[test]
-fn secrets_are_stable_and_scram_keys_follow_the_password() {
-    let (_folder, mut sqlite) = fresh();
+fn secrets_are_constant_and_scram_keys_are_set_and_removed_with_the_password() {
+    let (_folder, mut sqlite) = empty_store();
     let secret = sqlite.secret("one").unwrap();
     assert_eq!(sqlite.secret("one").unwrap(), secret);
     assert_ne!(sqlite.secret("other").unwrap(), secret);

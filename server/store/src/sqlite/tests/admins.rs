@@ -1,10 +1,10 @@
-//! Admins and the audit trail.
+//! Tests of admins and the audit trail.
 
 use super::*;
 
 #[test]
-fn admins_are_found_without_letter_case() {
-    let (_folder, mut sqlite) = fresh();
+fn admins_are_found_by_name_ignoring_case() {
+    let (_folder, mut sqlite) = empty_store();
     assert!(
         sqlite
             .add_admin(&admin("Root", "root@example.org"))
@@ -51,18 +51,18 @@ fn admins_are_found_without_letter_case() {
         .map(|admin| admin.name)
         .collect();
     assert_eq!(names, ["anna", "Root"]);
-    for nobody in ["", "nobody", "' OR 1=1 --"] {
-        assert!(sqlite.admin(nobody).unwrap().is_none());
-        assert!(!sqlite.remove_admin(nobody).unwrap());
-        assert!(!sqlite.set_admin_password(nobody, "hash", None).unwrap());
+    for unknown in ["", "nobody", "' OR 1=1 --"] {
+        assert!(sqlite.admin(unknown).unwrap().is_none());
+        assert!(!sqlite.remove_admin(unknown).unwrap());
+        assert!(!sqlite.set_admin_password(unknown, "hash", None).unwrap());
     }
     assert!(sqlite.remove_admin("root").unwrap());
     assert!(sqlite.admin("Root").unwrap().is_none());
 }
 
 #[test]
-fn the_audit_trail_is_a_chain_that_shows_where_it_was_changed() {
-    let (_folder, mut sqlite) = fresh();
+fn a_change_of_the_audit_trail_breaks_its_hash_chain() {
+    let (_folder, mut sqlite) = empty_store();
     for detail in ["first", "second", "third", "fourth"] {
         sqlite.append_audit(&act("root", detail)).unwrap();
     }
@@ -70,7 +70,7 @@ fn the_audit_trail_is_a_chain_that_shows_where_it_was_changed() {
     assert_eq!(
         entries
             .iter()
-            .map(|one| &*one.entry.detail)
+            .map(|entry| &*entry.entry.detail)
             .collect::<Vec<_>>()[1..3],
         ["second", "third"]
     );

@@ -1,10 +1,10 @@
-//! Bans, and the stored content of the CSV files.
+//! Tests of bans, and of the stored content of the CSV files.
 
 use super::*;
 
 #[test]
 fn a_ban_replaces_an_earlier_one_of_the_same_target() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let first = sqlite.add_ban(&ban("Bob@Example.org", None)).unwrap();
     let name = sqlite.add_ban(&ban("bob", None)).unwrap();
     let end = noon() + jiff::SignedDuration::from_hours(1);
@@ -29,7 +29,7 @@ fn a_ban_replaces_an_earlier_one_of_the_same_target() {
 
 #[test]
 fn the_last_content_of_a_csv_file_is_stored() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     assert_eq!(sqlite.csv_content("bans.csv").unwrap(), None);
     sqlite.set_csv_content("bans.csv", "first").unwrap();
     sqlite.set_csv_content("bans.csv", "second").unwrap();

@@ -1,4 +1,4 @@
-//! The persistent state of the chat: channels, devices, metadata, read markers and presences.
+//! Tests of the chat's persistent state: channels, devices, metadata, read markers and presences.
 
 use rookery_protocol::{ChannelName, Nick};
 
@@ -58,7 +58,7 @@ fn listed(mask: &str) -> ListedMask {
 
 #[test]
 fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
-    let (folder, mut sqlite) = fresh();
+    let (folder, mut sqlite) = empty_store();
     let alice = sqlite
         .create_account(&account("Alice", "a@b.c"))
         .unwrap()
@@ -85,7 +85,7 @@ fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
     assert_eq!(
         stored(&sqlite),
         [channel("#a", "bob"), bare.clone(), channel("#X", "Alice")],
-        "by name"
+        "sorted by name"
     );
 
     let only = access("carol", AccessLevel::Voice);
@@ -114,7 +114,7 @@ fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
             access: vec![],
             ..changed
         },
-        "she no longer has access"
+        "a deleted account no longer has access"
     );
 
     sqlite
@@ -135,16 +135,12 @@ fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
         stored(&sqlite).is_empty(),
         "channels without an owner are not stored"
     );
-    let lists: i64 = sqlite
-        .connection
-        .query_row("SELECT count(*) FROM channel_lists", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(lists, 0);
+    assert_eq!(count(&sqlite, "channel_lists"), 0);
 }
 
 #[test]
 fn device_marks_are_stored_until_the_device_is_revoked() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let alice = sqlite
         .create_account(&account("Alice", "a@b.c"))
         .unwrap()
@@ -169,7 +165,8 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
             account: bob.id,
             credential: None,
         },
-        // Not stored: a credential of another account, and a device of an unknown account.
+        // These two are not stored: the credential is of another account, or the account is
+        // unknown.
         Device {
             account: bob.id,
             credential: Some(phone),
@@ -198,7 +195,8 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
     ];
     assert_eq!(stored(&sqlite), before);
 
-    // After a crash: bob was connected, and has received the newest message.
+    // Bob was connected when the server died, and so has received the newest message. After the
+    // first call he is marked as disconnected, so the second message does not count.
     for (msgid, seconds) in [("m1", 60), ("m2", 90)] {
         let place = Place::Channel(ChannelName::parse("#x").unwrap());
         sqlite
@@ -221,7 +219,7 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
 
 #[test]
 fn account_metadata_is_stored_whole_and_deleted_with_the_account() {
-    let (folder, mut sqlite) = fresh();
+    let (folder, mut sqlite) = empty_store();
     let alice = sqlite
         .create_account(&account("Alice", "a@b.c"))
         .unwrap()
@@ -230,10 +228,10 @@ fn account_metadata_is_stored_whole_and_deleted_with_the_account() {
         .create_account(&account("bob", "b@b.c"))
         .unwrap()
         .unwrap();
-    let set_metadata = |sqlite: &mut Store, who: &str, metadata: Metadata| {
+    let set_metadata = |sqlite: &mut Store, account: &str, metadata: Metadata| {
         sqlite
             .persist(&Change::AccountMetadata {
-                account: name(who),
+                account: name(account),
                 metadata,
             })
             .unwrap();
@@ -262,8 +260,8 @@ fn account_metadata_is_stored_whole_and_deleted_with_the_account() {
 }
 
 #[test]
-fn read_markers_settings_and_presences_are_stored_with_the_account() {
-    let (_folder, mut sqlite) = fresh();
+fn read_markers_always_on_settings_and_presences_are_deleted_with_the_account() {
+    let (_folder, mut sqlite) = empty_store();
     let alice = sqlite
         .create_account(&account("Alice", "a@b.c"))
         .unwrap()
@@ -295,7 +293,7 @@ fn read_markers_settings_and_presences_are_stored_with_the_account() {
         since: noon(),
         channels: vec![membership("#X", true), membership("#a", false)],
     };
-    let stranger = Account {
+    let unknown = Account {
         id: AccountId(99),
         ..alice.clone()
     };
@@ -305,14 +303,14 @@ fn read_markers_settings_and_presences_are_stored_with_the_account() {
         marker(alice.id, "#x", Some(at("2026-11-22T13:00:00.5Z"))),
         marker(alice.id, "bob", None),
         marker(bob.id, "#x", Some(noon())),
-        marker(stranger.id, "#x", Some(noon())),
+        marker(unknown.id, "#x", Some(noon())),
         Change::AlwaysOn(alice.id, Some(false)),
         Change::AlwaysOn(bob.id, Some(true)),
-        Change::AlwaysOn(stranger.id, Some(true)),
+        Change::AlwaysOn(unknown.id, Some(true)),
         Change::Presence(presence(&alice, None)),
         Change::Presence(presence(&alice, Some("lunch"))),
         Change::Presence(presence(&bob, None)),
-        Change::Presence(presence(&stranger, None)),
+        Change::Presence(presence(&unknown, None)),
     ] {
         sqlite.persist(&change).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Messages: stored, redacted, and deleted when they are too old.
+//! Tests of storing, redacting and expiring messages.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use rookery_record::{HistoryEntry, Place};
 
 #[test]
 fn messages_are_stored_with_all_their_fields_and_their_place() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let guest = HistoryEntry {
         account: None,
         source: "guest!g@rookery".to_owned(),
@@ -71,7 +71,7 @@ fn messages_are_stored_with_all_their_fields_and_their_place() {
 
 #[test]
 fn a_place_first_used_in_a_failed_transaction_is_created_again() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let failed = sqlite.transaction(false, |store| {
         store.append_history(&[message("r-1", noon(), lobby())])?;
         store.append_history(&[message("r-1", noon(), lobby())])
@@ -104,8 +104,8 @@ fn a_place_first_used_in_a_failed_transaction_is_created_again() {
 }
 
 #[test]
-fn retention_deletes_only_older_messages_and_at_most_as_many_as_asked() {
-    let (_folder, mut sqlite) = fresh();
+fn retention_deletes_only_older_messages_and_at_most_the_limit_at_once() {
+    let (_folder, mut sqlite) = empty_store();
     let (old, new) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
     let mut entries = vec![message("future", at("2090-01-01T00:00:00Z"), lobby())];
     for index in 0..10 {
@@ -118,18 +118,18 @@ fn retention_deletes_only_older_messages_and_at_most_as_many_as_asked() {
         entries.push(message(&format!("new-{index}"), new, place));
     }
     sqlite.append_history(&entries).unwrap();
-    let (mut point, mut before) = (ExpiryPoint::Beginning, count(&sqlite, "history"));
+    let (mut progress, mut before) = (ExpiryProgress::Start, count(&sqlite, "history"));
     for expired in [4, 4, 2] {
-        point = sqlite.expire_history(new, point, 4).unwrap();
+        progress = sqlite.expire_history(new, progress, 4).unwrap();
         assert_eq!(count(&sqlite, "history"), before - expired);
         before -= expired;
     }
-    assert_eq!(point, ExpiryPoint::Through);
+    assert_eq!(progress, ExpiryProgress::Done);
     let left = "history WHERE msgid LIKE 'new-%' OR msgid = 'future'";
     assert_eq!((count(&sqlite, "history"), count(&sqlite, left)), (11, 11));
 }
 
-/// Whether any file in the folder contains these bytes.
+/// Whether any file in the folder contains the text.
 fn is_on_disk(folder: &TempDir, text: &str) -> bool {
     let files = fs::read_dir(folder.path())
         .unwrap()
@@ -142,8 +142,8 @@ fn is_on_disk(folder: &TempDir, text: &str) -> bool {
 }
 
 #[test]
-fn redacted_and_expired_text_is_gone_from_the_disk_after_scrubbing() {
-    let (folder, mut sqlite) = fresh();
+fn redacted_and_expired_text_is_removed_from_the_disk_by_scrubbing() {
+    let (folder, mut sqlite) = empty_store();
     let reader = Store::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
     let sent = |msgid: &str, at, text: &str| HistoryEntry {
         text: text.to_owned(),
@@ -159,23 +159,23 @@ fn redacted_and_expired_text_is_gone_from_the_disk_after_scrubbing() {
     sqlite
         .transaction(false, |store| store.append_history(&entries))
         .unwrap();
-    let mark = entries[8].redaction(
+    let redaction = entries[8].redaction(
         rookery_record::Redactor {
             source: "bob!b@rookery".to_owned(),
             account: None,
         },
-        "mark".to_owned(),
+        "redaction".to_owned(),
         new,
         None,
     );
     assert_eq!(entries[8].msgid, "redacted");
     sqlite
-        .transaction(false, |store| store.append_history(&[mark]))
+        .transaction(false, |store| store.append_history(&[redaction]))
         .unwrap();
     sqlite
         .transaction(false, |store| {
             store
-                .expire_history(new, ExpiryPoint::Beginning, 99)
+                .expire_history(new, ExpiryProgress::Start, 99)
                 .map(drop)
         })
         .unwrap();
@@ -199,25 +199,25 @@ fn redacted_and_expired_text_is_gone_from_the_disk_after_scrubbing() {
 
 #[test]
 fn retention_deletes_redacted_messages_too() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let sent = message("m1", at("2026-01-01T00:00:00Z"), lobby());
     let by = rookery_record::Redactor {
         source: "irc.test".to_owned(),
         account: None,
     };
-    let mark = sent.redaction(by, "r1".to_owned(), noon(), None);
-    sqlite.append_history(&[sent, mark]).unwrap();
-    let before = count(&sqlite, "history");
+    let redaction = sent.redaction(by, "r1".to_owned(), noon(), None);
+    sqlite.append_history(&[sent, redaction]).unwrap();
+    assert_eq!(count(&sqlite, "history"), 2);
     sqlite
-        .expire_history(noon(), ExpiryPoint::Beginning, 9)
+        .expire_history(noon(), ExpiryProgress::Start, 9)
         .unwrap();
-    assert_eq!(count(&sqlite, "history"), before - 1);
     assert_eq!(count(&sqlite, "history"), 1);
+    assert_eq!(count(&sqlite, "history WHERE msgid = 'r1'"), 1);
 }
 
 #[test]
 fn retention_and_pages_of_history_use_the_index() {
-    let (_folder, sqlite) = fresh();
+    let (_folder, sqlite) = empty_store();
     for sql in [
         "SELECT history.id FROM places CROSS JOIN history
          WHERE history.place IN (places.id, -places.id) AND history.at < 5 LIMIT 9",
@@ -244,8 +244,8 @@ fn retention_and_pages_of_history_use_the_index() {
 }
 
 #[test]
-fn old_messages_are_deleted_a_few_places_at_a_time() {
-    let (_folder, mut sqlite) = fresh();
+fn old_messages_are_deleted_from_a_bounded_number_of_places_at_once() {
+    let (_folder, mut sqlite) = empty_store();
     let old = |number: usize| {
         let place = Place::Channel(ChannelName::parse(&format!("#x{number}")).unwrap());
         message(&format!("m{number}"), noon(), place)
@@ -254,9 +254,9 @@ fn old_messages_are_deleted_a_few_places_at_a_time() {
         .append_history(&(0..2500).map(old).collect::<Vec<_>>())
         .unwrap();
     let later = noon() + jiff::SignedDuration::from_secs(1);
-    let (mut point, mut left) = (ExpiryPoint::Beginning, Vec::new());
-    while point != ExpiryPoint::Through {
-        point = sqlite.expire_history(later, point, 5000).unwrap();
+    let (mut progress, mut left) = (ExpiryProgress::Start, Vec::new());
+    while progress != ExpiryProgress::Done {
+        progress = sqlite.expire_history(later, progress, 5000).unwrap();
         left.push(count(&sqlite, "history"));
     }
     assert_eq!(left, [1500, 500, 0]);

@@ -1,4 +1,4 @@
-//! The database file and its transactions, also when they fail.
+//! Tests of the database file and its transactions, including failures.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -69,7 +69,7 @@ fn concurrent_openers_of_a_new_file_wait_for_one_another() {
 
 #[test]
 fn committed_data_survives_a_killed_process_and_uncommitted_data_does_not() {
-    let (folder, mut sqlite) = fresh();
+    let (folder, mut sqlite) = empty_store();
     let copy = tempfile::tempdir().unwrap();
     sqlite
         .transaction(false, |store| {
@@ -96,7 +96,7 @@ fn committed_data_survives_a_killed_process_and_uncommitted_data_does_not() {
 
 #[test]
 fn a_failed_or_panicked_job_is_rolled_back_and_the_next_one_succeeds() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let failed: Result<()> = sqlite.transaction(true, |store| {
         store.add_ban(&ban("bob", None))?;
         Err(StoreError::Corrupt("on purpose".to_owned()))
@@ -118,7 +118,7 @@ fn a_failed_or_panicked_job_is_rolled_back_and_the_next_one_succeeds() {
 
 #[test]
 fn a_commit_is_synced_to_disk_only_on_request() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let level = |sqlite: &Store| {
         sqlite
             .connection
@@ -143,7 +143,7 @@ fn a_commit_is_synced_to_disk_only_on_request() {
 
 #[test]
 fn a_snapshot_does_not_change_while_others_write() {
-    let (folder, mut sqlite) = fresh();
+    let (folder, mut sqlite) = empty_store();
     let reader = Store::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
     let seen = reader
         .snapshot(|store| {
@@ -162,7 +162,7 @@ fn a_snapshot_does_not_change_while_others_write() {
 
 #[test]
 fn a_reader_cannot_write() {
-    let (folder, _sqlite) = fresh();
+    let (folder, _sqlite) = empty_store();
     let mut reader = Store::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
     let refused = reader
         .transaction(false, |store| store.add_ban(&ban("bob", None)))
@@ -172,7 +172,7 @@ fn a_reader_cannot_write() {
 
 #[test]
 fn a_newer_schema_is_refused() {
-    let (folder, sqlite) = fresh();
+    let (folder, sqlite) = empty_store();
     sqlite
         .connection
         .pragma_update(None, "user_version", 1000)
@@ -190,21 +190,27 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
-fn the_error_names_the_file_that_cannot_be_opened() {
+fn the_error_for_a_file_that_cannot_be_opened_says_why() {
     let folder = tempfile::tempdir().unwrap();
-    let in_the_way = folder.path().join("data");
-    fs::write(&in_the_way, "a file where the folder should be").unwrap();
-    let refused = Store::open(&in_the_way.join(DATABASE_FILE)).err().unwrap();
+    let not_a_folder = folder.path().join("data");
+    fs::write(&not_a_folder, "a file where the folder should be").unwrap();
+    let refused = Store::open(&not_a_folder.join(DATABASE_FILE))
+        .err()
+        .unwrap();
     assert!(matches!(refused, StoreError::Folder { .. }), "{refused}");
     assert!(
-        refused.to_string().contains(in_the_way.to_str().unwrap()),
+        refused.to_string().contains(not_a_folder.to_str().unwrap()),
         "{refused}"
     );
 
-    let folder_in_the_way = folder.path().join(DATABASE_FILE);
-    fs::create_dir(&folder_in_the_way).unwrap();
-    let refused = Store::open(&folder_in_the_way).err().unwrap();
+    let not_a_file = folder.path().join(DATABASE_FILE);
+    fs::create_dir(&not_a_file).unwrap();
+    let refused = Store::open(&not_a_file).err().unwrap();
     assert!(matches!(refused, StoreError::File { .. }), "{refused}");
+    assert!(
+        refused.to_string().contains(not_a_file.to_str().unwrap()),
+        "{refused}"
+    );
 
     let other = folder.path().join("other.db");
     fs::write(
@@ -241,7 +247,7 @@ fn only_the_owner_can_read_the_files() {
 
 #[test]
 fn a_full_disk_is_an_error_and_loses_only_what_did_not_fit() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     let pages: i64 = sqlite
         .connection
         .pragma_query_value(None, "page_count", |row| row.get(0))
@@ -280,13 +286,13 @@ fn a_full_disk_is_an_error_and_loses_only_what_did_not_fit() {
     assert_eq!(
         count(&sqlite, "places"),
         stored + 1,
-        "ids cached in the failed transaction are not used"
+        "numbers cached in the failed transaction are not used"
     );
 }
 
 #[test]
 fn the_error_names_an_unreadable_value() {
-    let (_folder, mut sqlite) = fresh();
+    let (_folder, mut sqlite) = empty_store();
     sqlite
         .create_account(&account("alice", "alice@example.org"))
         .unwrap()
