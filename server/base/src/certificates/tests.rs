@@ -191,7 +191,7 @@ fn the_first_start_creates_an_authority_and_a_certificate_for_every_name() {
         };
         test_client.connect(certificates.chat_tls()).unwrap();
         test_client
-            .connect(certificates.admin_tls(&fixture.config).unwrap())
+            .connect(certificates.admin_tls(&fixture.config.admin).unwrap())
             .unwrap();
     }
     let test_client = TestClient {
@@ -311,7 +311,7 @@ fn the_chat_port_accepts_clients_whatever_protocols_they_offer() {
         ..TestClient::to(&fixture)
     };
     let (client, _) = test_client
-        .connect(certificates.admin_tls(&fixture.config).unwrap())
+        .connect(certificates.admin_tls(&fixture.config.admin).unwrap())
         .unwrap();
     assert_eq!(client.alpn_protocol(), Some(b"http/1.1".as_slice()));
 }
@@ -325,7 +325,7 @@ fn with_client_ca_the_admin_port_accepts_only_certificates_that_it_signed() {
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     std::fs::write(fixture.file("admins.pem"), authority.pem()).unwrap();
     fixture.config.admin.client_ca = Some(fixture.file("admins.pem"));
-    let tls = certificates.admin_tls(&fixture.config).unwrap();
+    let tls = certificates.admin_tls(&fixture.config.admin).unwrap();
 
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
@@ -352,7 +352,7 @@ fn a_reload_changes_the_certificate_of_both_ports_and_ends_no_session() {
     let test_client = TestClient::to(&fixture);
     let (chat, admin) = (
         certificates.chat_tls(),
-        certificates.admin_tls(&fixture.config).unwrap(),
+        certificates.admin_tls(&fixture.config.admin).unwrap(),
     );
     let (mut client, mut server) = test_client.connect(Arc::clone(&chat)).unwrap();
     let before = leaf(&client);

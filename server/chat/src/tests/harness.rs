@@ -187,7 +187,7 @@ impl Harness {
                 Output::AdmissionPolicy(gate) => self.policy = gate,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer(answer) => self.answers.push(answer),
-                Output::Happened(event) => self.events.push(event.what),
+                Output::Happened(event) => self.events.push(event.event),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
         }
