@@ -31,9 +31,8 @@ const CHANGED: &str = "the admin was removed, or has another password, role or f
 /// Only this extractor creates an operator. It refuses and records a request without a session or
 /// with too low a role before the handler runs.
 ///
-/// A handler's OpenAPI description has to repeat the role, as
-/// `security(("token" = ["moderator"]))`, because the attribute accepts only literals. A test sends
-/// a request to every operation with every role, and compares the result with the description.
+/// It is also the only declaration of the role that a handler requires: the handler's OpenAPI
+/// description derives it with [`role_of`].
 pub struct SignedIn<P>(Operator, PhantomData<P>);
 
 impl<P> Deref for SignedIn<P> {
@@ -55,6 +54,43 @@ impl<P: Permission> FromRequestParts<Arc<ControlPlane>> for SignedIn<P> {
             .await
             .map(|operator| Self(operator, PhantomData))
     }
+}
+
+/// A handler whose first parameter is a [`SignedIn`]. `Parameters` are its permission and the types
+/// of its other parameters.
+pub trait SignedInHandler<Parameters> {
+    /// The lowest role that may use the operation.
+    const ROLE: Role;
+}
+
+impl<F, P, R> SignedInHandler<(P,)> for F
+where
+    F: FnOnce(SignedIn<P>) -> R,
+    P: Permission,
+{
+    const ROLE: Role = P::ROLE;
+}
+
+impl<F, P, A, R> SignedInHandler<(P, A)> for F
+where
+    F: FnOnce(SignedIn<P>, A) -> R,
+    P: Permission,
+{
+    const ROLE: Role = P::ROLE;
+}
+
+impl<F, P, A, B, R> SignedInHandler<(P, A, B)> for F
+where
+    F: FnOnce(SignedIn<P>, A, B) -> R,
+    P: Permission,
+{
+    const ROLE: Role = P::ROLE;
+}
+
+/// Returns the role that a handler requires, for its OpenAPI description:
+/// `security(("token" = [role_of(handler)]))`.
+pub fn role_of<H: SignedInHandler<Parameters>, Parameters>(_handler: H) -> Role {
+    H::ROLE
 }
 
 /// The authenticated admin behind a request.

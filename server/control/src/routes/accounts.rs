@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::kicks;
 use crate::audit::trail::{self, Act};
-use crate::auth::operator::{Operator, SignedIn};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::{Page, PageOptions};
@@ -54,7 +54,7 @@ struct AccountOptions {
 /// Lists the accounts
 #[utoipa::path(
     get, path = "/v1/accounts", tag = "accounts", params(AccountOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the accounts, by name", body = AccountList))
 )]
 async fn list(
@@ -98,7 +98,7 @@ async fn list(
 /// the right secret is answered with the reason. The account keeps its name, email and credentials.
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/disable", tag = "accounts",
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(disable)])),
     params(("name" = String, Path, description = "The account's name")),
     request_body = DisableRequest,
     responses(
@@ -140,7 +140,7 @@ async fn disable(
 /// Enables a disabled account
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/enable", tag = "accounts",
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(enable)])),
     params(("name" = String, Path, description = "The account's name")),
     responses(
         (status = 200, description = "The enabled account", body = AccountReply),
@@ -175,7 +175,7 @@ async fn enable(
 /// Its email and credentials are removed, and its sessions end. Its messages stay, so its name
 /// cannot be registered again, but its email can. Bans stay as they are.
 #[utoipa::path(
-    delete, path = "/v1/accounts/{name}", tag = "accounts", security(("token" = ["owner"])),
+    delete, path = "/v1/accounts/{name}", tag = "accounts", security(("token" = [role_of(delete)])),
     params(("name" = String, Path, description = "The account's name")),
     responses(
         (status = 200, description = "The account as it was", body = AccountReply),
@@ -211,7 +211,7 @@ async fn delete(
 /// Its sessions have ended when the answer is sent. From then on, it signs in with a mailed code.
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/credentials/revoke", tag = "accounts",
-    security(("token" = ["owner"])),
+    security(("token" = [role_of(revoke)])),
     params(("name" = String, Path, description = "The account's name")),
     request_body = RevokeRequest,
     responses(
@@ -258,7 +258,7 @@ async fn revoke(
 /// Lists the credentials of an account besides its password
 #[utoipa::path(
     get, path = "/v1/accounts/{name}/credentials", tag = "accounts",
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(credentials)])),
     params(("name" = String, Path, description = "The account's name")),
     responses(
         (status = 200, description = "The devices and client certificates, oldest first",
@@ -300,7 +300,7 @@ async fn credentials(
 /// reconnect at once.
 #[utoipa::path(
     delete, path = "/v1/accounts/{name}/credentials/{id}", tag = "accounts",
-    security(("token" = ["owner"])),
+    security(("token" = [role_of(revoke_one)])),
     params(
         ("name" = String, Path, description = "The account's name"),
         ("id" = i64, Path, description = "The credential's number"),

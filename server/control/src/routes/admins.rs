@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::audit::notices::Notice;
 use crate::auth::authenticator::random_letters;
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Owner;
 use crate::http::extract::{JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -38,7 +38,8 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Lists the admins
 #[utoipa::path(
-    get, path = "/v1/admins", tag = "admins", params(PageOptions), security(("token" = ["owner"])),
+    get, path = "/v1/admins", tag = "admins", params(PageOptions),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the admins, by name", body = AdminList))
 )]
 async fn list(
@@ -64,7 +65,7 @@ async fn list(
 ///
 /// The answer has an initial password, which the admin has to replace at the first sign-in.
 #[utoipa::path(
-    post, path = "/v1/admins", tag = "admins", security(("token" = ["owner"])),
+    post, path = "/v1/admins", tag = "admins", security(("token" = [role_of(add)])),
     request_body = AdminRequest,
     responses(
         (status = 201, description = "The admin can sign in", body = InitialPassword),
@@ -132,7 +133,7 @@ async fn add(
 
 /// Removes an admin, which ends the admin's sessions
 #[utoipa::path(
-    delete, path = "/v1/admins/{name}", tag = "admins", security(("token" = ["owner"])),
+    delete, path = "/v1/admins/{name}", tag = "admins", security(("token" = [role_of(remove)])),
     params(("name" = String, Path, description = "The admin's name")),
     responses(
         (status = 200, description = "The removed admin", body = AdminEntry),
@@ -163,7 +164,7 @@ async fn remove(
 
 /// Sets an admin's role, which ends the admin's sessions
 #[utoipa::path(
-    put, path = "/v1/admins/{name}/role", tag = "admins", security(("token" = ["owner"])),
+    put, path = "/v1/admins/{name}/role", tag = "admins", security(("token" = [role_of(set_role)])),
     params(("name" = String, Path, description = "The admin's name")), request_body = RoleRequest,
     responses(
         (status = 200, description = "The admin with the new role", body = AdminEntry),
@@ -204,7 +205,7 @@ async fn set_role(
 /// The previous password is no longer valid, and the admin's sessions end. The other factors stay.
 #[utoipa::path(
     post, path = "/v1/admins/{name}/password/reset", tag = "admins",
-    security(("token" = ["owner"])),
+    security(("token" = [role_of(reset_password)])),
     params(("name" = String, Path, description = "The admin's name, which is not your own")),
     responses(
         (status = 200, description = "The initial password", body = InitialPassword),

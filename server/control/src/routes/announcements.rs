@@ -8,7 +8,7 @@ use rookery_protocol::{AccountName, ChannelName};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Moderator;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
@@ -25,7 +25,8 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// It is sent as a notice from the server and is not stored: users who are offline do not receive
 /// it.
 #[utoipa::path(
-    post, path = "/v1/announcements", tag = "announcements", security(("token" = ["moderator"])),
+    post, path = "/v1/announcements", tag = "announcements",
+    security(("token" = [role_of(announce)])),
     request_body = AnnouncementRequest,
     responses(
         (status = 200, description = "The number of sessions it was sent to",

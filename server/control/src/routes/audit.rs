@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::QueryParams;
 use crate::http::pages;
@@ -103,7 +103,8 @@ impl AuditOptions {
 /// The newest entries, unless `before` or `after` is set. Reading the trail is recorded in it as
 /// well.
 #[utoipa::path(
-    get, path = "/v1/audit", tag = "audit", params(AuditOptions), security(("token" = ["auditor"])),
+    get, path = "/v1/audit", tag = "audit", params(AuditOptions),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "The matching entries, oldest first", body = AuditList))
 )]
 async fn list(
@@ -153,7 +154,7 @@ struct VerifyOptions {
 /// reports the change.
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "audit", params(VerifyOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(verify)])),
     responses((status = 200, description = "The result of the check", body = AuditVerdict))
 )]
 async fn verify(

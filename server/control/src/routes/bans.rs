@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::{kicks, targets};
 use crate::audit::trail;
-use crate::auth::operator::{Operator, SignedIn};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -34,7 +34,8 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Lists the bans in force
 #[utoipa::path(
-    get, path = "/v1/bans", tag = "bans", params(PageOptions), security(("token" = ["auditor"])),
+    get, path = "/v1/bans", tag = "bans", params(PageOptions),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the bans, newest first", body = BanList))
 )]
 async fn list(
@@ -63,7 +64,7 @@ async fn list(
 /// earlier ban of the same target. With `dry_run`, nothing is done, and the answer lists the users
 /// who would be affected now.
 #[utoipa::path(
-    post, path = "/v1/bans", tag = "bans", security(("token" = ["moderator"])),
+    post, path = "/v1/bans", tag = "bans", security(("token" = [role_of(add)])),
     request_body = BanRequest,
     responses(
         (status = 201, description = "The ban is in force", body = BanReply),
@@ -139,7 +140,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
 
 /// Removes a ban
 #[utoipa::path(
-    delete, path = "/v1/bans/{id}", tag = "bans", security(("token" = ["moderator"])),
+    delete, path = "/v1/bans/{id}", tag = "bans", security(("token" = [role_of(remove)])),
     params(("id" = i64, Path, description = "The ban's number")),
     responses(
         (status = 200, description = "The removed ban", body = UnbanReply),

@@ -12,7 +12,7 @@ use rookery_protocol::ChannelName;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::{Operator, SignedIn};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -38,7 +38,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// Lists the channels
 #[utoipa::path(
     get, path = "/v1/channels", tag = "channels", params(PageOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the channels, by name", body = ChannelList))
 )]
 async fn list(
@@ -60,7 +60,7 @@ async fn list(
 
 /// Returns a channel with its members
 #[utoipa::path(
-    get, path = "/v1/channels/{name}", tag = "channels", security(("token" = ["auditor"])),
+    get, path = "/v1/channels/{name}", tag = "channels", security(("token" = [role_of(show)])),
     params(PageOptions, ("name" = String, Path, description = "The channel's name, with its #")),
     responses(
         (status = 200, description = "The channel and a page of its members", body = ChannelReply),
@@ -100,7 +100,8 @@ async fn show(
 /// All members are kicked from it with the reason, and its topic and modes are removed. A
 /// persistent channel loses its founder. A user who joins it later creates it again.
 #[utoipa::path(
-    post, path = "/v1/channels/{name}/close", tag = "channels", security(("token" = ["moderator"])),
+    post, path = "/v1/channels/{name}/close", tag = "channels",
+    security(("token" = [role_of(close)])),
     params(("name" = String, Path, description = "The channel's name, with its #")),
     request_body = CloseRequest,
     responses(
@@ -140,7 +141,8 @@ async fn close(
 /// The entries are removed from the database and cannot be recovered. The channel and its members
 /// stay as they are.
 #[utoipa::path(
-    post, path = "/v1/channels/{name}/purge", tag = "channels", security(("token" = ["moderator"])),
+    post, path = "/v1/channels/{name}/purge", tag = "channels",
+    security(("token" = [role_of(purge)])),
     params(("name" = String, Path, description = "The channel's name, with its #")),
     request_body = PurgeRequest,
     responses(

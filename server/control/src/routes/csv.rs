@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::bans::write_csv;
 use super::targets;
 use crate::audit::trail;
-use crate::auth::operator::{Operator, SignedIn};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{QueryParams, whole_body};
 use crate::http::problem::{Kind, Refusal, response};
@@ -47,7 +47,7 @@ pub fn import_routes() -> OpenApiRouter<Arc<ControlPlane>> {
 ///
 /// With the columns `name,email,created_at`, by name.
 #[utoipa::path(
-    get, path = "/v1/export/users", tag = "accounts", security(("token" = ["owner"])),
+    get, path = "/v1/export/users", tag = "accounts", security(("token" = [role_of(export_users)])),
     responses((
         status = 200, description = "All accounts", body = String, content_type = "text/csv",
     ))
@@ -65,7 +65,7 @@ async fn export_users(operator: SignedIn<Owner>) -> Result<Response, Refusal> {
 ///
 /// With the columns `target,reason,by,created_at,expires_at`, oldest first.
 #[utoipa::path(
-    get, path = "/v1/export/bans", tag = "bans", security(("token" = ["auditor"])),
+    get, path = "/v1/export/bans", tag = "bans", security(("token" = [role_of(export_bans)])),
     responses((
         status = 200, description = "All bans in force", body = String, content_type = "text/csv",
     ))
@@ -126,7 +126,7 @@ impl<S: Send + Sync> FromRequest<S> for CsvBody {
 /// is. A new account signs in with a mailed code.
 #[utoipa::path(
     post, path = "/v1/import/users", tag = "accounts", params(ImportOptions),
-    security(("token" = ["owner"])),
+    security(("token" = [role_of(import_users)])),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, description = "The result of the import", body = ImportReply))
 )]
@@ -148,7 +148,7 @@ async fn import_users(
 /// sessions that they cover have ended.
 #[utoipa::path(
     post, path = "/v1/import/bans", tag = "bans", params(ImportOptions),
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(import_bans)])),
     request_body(content = String, content_type = "text/csv"),
     responses(
         (status = 200, description = "The result of the import", body = ImportReply),

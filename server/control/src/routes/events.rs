@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::audit::to_record;
 use super::bans::to_entry;
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::QueryParams;
 use crate::http::problem::{Kind, Refusal, response};
@@ -119,7 +119,7 @@ impl Filter {
 /// `events-dropped` with the number of events that it missed.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(EventOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(events)])),
     responses(
         (status = 200, description = "The stream of events", body = TimedEvent,
             content_type = "text/event-stream"),

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::registrations::mail_state;
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -34,7 +34,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// Lists the valid invitations
 #[utoipa::path(
     get, path = "/v1/invitations", tag = "accounts", params(PageOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((
         status = 200, description = "One page of the invitations, oldest first",
         body = InvitationList,
@@ -69,7 +69,7 @@ async fn list(
 /// A code is mailed to it, valid for seven days, with which an account can be registered even if
 /// registration is closed. An earlier invitation of the same email is replaced.
 #[utoipa::path(
-    post, path = "/v1/invitations", tag = "accounts", security(("token" = ["moderator"])),
+    post, path = "/v1/invitations", tag = "accounts", security(("token" = [role_of(add)])),
     request_body = InvitationRequest,
     responses(
         (status = 201, description = "The invitation, and how far its mail is",
@@ -137,7 +137,8 @@ fn seconds_to_wait(earlier: &Invitation, now: Timestamp) -> Option<u64> {
 
 /// Revokes an invitation
 #[utoipa::path(
-    delete, path = "/v1/invitations/{id}", tag = "accounts", security(("token" = ["moderator"])),
+    delete, path = "/v1/invitations/{id}", tag = "accounts",
+    security(("token" = [role_of(revoke)])),
     params(("id" = i64, Path, description = "The invitation's number")),
     responses(
         (status = 200, description = "The revoked invitation", body = InvitationRevoked),

@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{targets, users};
-use crate::auth::operator::{Operator, SignedIn};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Moderator;
 use crate::http::extract::{self, JsonBody, PathParams};
 use crate::http::problem::{Kind, Refusal, response};
@@ -27,7 +27,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 ///
 /// The sessions have ended when the answer is sent.
 #[utoipa::path(
-    post, path = "/v1/users/{name}/kick", tag = "users", security(("token" = ["moderator"])),
+    post, path = "/v1/users/{name}/kick", tag = "users", security(("token" = [role_of(kick)])),
     params(("name" = String, Path, description = "The user's nick")), request_body = KickRequest,
     responses(
         (status = 200, description = "The ended sessions", body = KickReply),
@@ -73,7 +73,7 @@ async fn kick(
 /// The sessions have ended when the answer is sent. With `dry_run`, nothing is done, and the answer
 /// lists the users who would be affected now.
 #[utoipa::path(
-    post, path = "/v1/kick", tag = "users", security(("token" = ["moderator"])),
+    post, path = "/v1/kick", tag = "users", security(("token" = [role_of(kick_all)])),
     request_body = MassKickRequest,
     responses(
         (status = 200,

@@ -8,7 +8,7 @@ use rookery_control_api::{MaintenanceRequest, MaintenanceState, ServerEvent};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{Auditor, Owner};
 use crate::http::extract::{self, JsonBody};
 use crate::http::problem::{Kind, Refusal};
@@ -26,7 +26,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Returns whether the server is under maintenance
 #[utoipa::path(
-    get, path = "/v1/maintenance", tag = "server", security(("token" = ["auditor"])),
+    get, path = "/v1/maintenance", tag = "server", security(("token" = [role_of(show)])),
     responses((
         status = 200, description = "The state, with its start and the message to clients",
         body = MaintenanceState,
@@ -44,7 +44,7 @@ async fn show(operator: SignedIn<Auditor>) -> Result<Json<MaintenanceState>, Ref
 /// During maintenance, a client that connects is sent the message and disconnected. Existing
 /// sessions stay. Maintenance lasts until it is ended, across restarts.
 #[utoipa::path(
-    put, path = "/v1/maintenance", tag = "server", security(("token" = ["owner"])),
+    put, path = "/v1/maintenance", tag = "server", security(("token" = [role_of(set)])),
     request_body = MaintenanceRequest,
     responses((status = 200, description = "The new state", body = MaintenanceState))
 )]

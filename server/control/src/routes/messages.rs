@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::audit::trail;
-use crate::auth::operator::{Operator, SignedIn};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Moderator;
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages;
@@ -151,7 +151,7 @@ fn parse_channel(channel: &str, kind: Kind) -> Result<ChannelName, Refusal> {
 /// stops early, and the answer is `incomplete`; `next` continues it.
 #[utoipa::path(
     get, path = "/v1/messages", tag = "messages", params(MessageOptions),
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the found messages", body = MessageList))
 )]
 async fn list(
@@ -192,7 +192,7 @@ async fn find(operator: &Operator, query: MessageQuery) -> Result<FoundMessages,
 /// notified. A direct message can be redacted too, by the id that one of the two users reports.
 #[utoipa::path(
     post, path = "/v1/messages/{msgid}/redact", tag = "messages",
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(redact)])),
     params(("msgid" = String, Path, description = "The message's id")),
     request_body = RedactRequest,
     responses(
@@ -247,7 +247,8 @@ async fn redact(
 /// done, and the answer has the number of messages that would be redacted. Without `confirm`, the
 /// request is refused with this number.
 #[utoipa::path(
-    post, path = "/v1/messages/redact", tag = "messages", security(("token" = ["moderator"])),
+    post, path = "/v1/messages/redact", tag = "messages",
+    security(("token" = [role_of(redact_author)])),
     request_body = RedactAuthorRequest,
     responses(
         (status = 200,

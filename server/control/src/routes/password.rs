@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use crate::audit::notices::Notice;
 use crate::auth;
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::AnyAdmin;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
@@ -24,7 +24,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Changes your password, which ends all of your sessions, including this one
 #[utoipa::path(
-    put, path = "/v1/password", tag = "sign-in", security(("token" = ["auditor"])),
+    put, path = "/v1/password", tag = "sign-in", security(("token" = [role_of(change)])),
     request_body = PasswordRequest,
     responses(
         (status = 200, description = "The new password is valid", body = SessionsEnded),

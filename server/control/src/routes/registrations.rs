@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -32,7 +32,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// Lists the registrations that wait for their codes
 #[utoipa::path(
     get, path = "/v1/registrations", tag = "accounts", params(PageOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((
         status = 200, description = "One page of the registrations, oldest first",
         body = RegistrationList,
@@ -61,7 +61,7 @@ async fn list(
 /// The previous code is no longer valid.
 #[utoipa::path(
     post, path = "/v1/registrations/{id}/resend", tag = "accounts",
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(resend)])),
     params(("id" = u64, Path, description = "The registration's number")),
     responses(
         (status = 200, description = "The registration, and how far its mail is",

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Owner;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
@@ -24,7 +24,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 ///
 /// No session ends. The same as `SIGHUP`.
 #[utoipa::path(
-    post, path = "/v1/reload", tag = "server", security(("token" = ["owner"])),
+    post, path = "/v1/reload", tag = "server", security(("token" = [role_of(reload)])),
     responses(
         (status = 200, description = "The reload is complete", body = ReloadReply),
         response::ReloadFailed,

@@ -8,7 +8,7 @@ use rookery_control_api::{AdminSession, AdminSessionList, LogoutReply, SessionsE
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{AnyAdmin, Auditor};
 use crate::auth::sessions::{Fingerprint, Session};
 use crate::http::extract::{PathParams, QueryParams};
@@ -26,7 +26,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Ends this session: its token is no longer valid
 #[utoipa::path(
-    post, path = "/v1/logout", tag = "sign-in", security(("token" = ["auditor"])),
+    post, path = "/v1/logout", tag = "sign-in", security(("token" = [role_of(logout)])),
     responses((status = 200, description = "Signed out", body = LogoutReply))
 )]
 async fn logout(operator: SignedIn<AnyAdmin>) -> Result<Json<LogoutReply>, Refusal> {
@@ -42,7 +42,7 @@ async fn logout(operator: SignedIn<AnyAdmin>) -> Result<Json<LogoutReply>, Refus
 /// Lists your own sessions; for an owner, all sessions
 #[utoipa::path(
     get, path = "/v1/sessions", tag = "sign-in", params(PageOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((
         status = 200, description = "One page of the sessions, oldest first",
         body = AdminSessionList,
@@ -95,7 +95,7 @@ async fn list(
 
 /// Ends one of your own sessions; as an owner, any session
 #[utoipa::path(
-    delete, path = "/v1/sessions/{id}", tag = "sign-in", security(("token" = ["auditor"])),
+    delete, path = "/v1/sessions/{id}", tag = "sign-in", security(("token" = [role_of(end_one)])),
     params(("id" = String, Path, description = "The session's id")),
     responses(
         (status = 200, description = "The token is no longer valid", body = SessionsEnded),
@@ -132,7 +132,7 @@ async fn end_one(
 
 /// Ends all of your sessions, including this one
 #[utoipa::path(
-    delete, path = "/v1/sessions", tag = "sign-in", security(("token" = ["auditor"])),
+    delete, path = "/v1/sessions", tag = "sign-in", security(("token" = [role_of(end_all)])),
     responses((status = 200, description = "The tokens are no longer valid", body = SessionsEnded))
 )]
 async fn end_all(operator: SignedIn<Auditor>) -> Result<Json<SessionsEnded>, Refusal> {

@@ -8,7 +8,7 @@ use rookery_control_api::{Health, Status};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::SignedIn;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::problem::Refusal;
 use crate::plane::ControlPlane;
@@ -24,7 +24,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Returns the status of the server
 #[utoipa::path(
-    get, path = "/v1/status", tag = "status", security(("token" = ["auditor"])),
+    get, path = "/v1/status", tag = "status", security(("token" = [role_of(status)])),
     responses((status = 200, description = "The status of the server", body = Status))
 )]
 async fn status(operator: SignedIn<Auditor>) -> Result<Json<Status>, Refusal> {

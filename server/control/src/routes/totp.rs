@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use crate::audit::notices::Notice;
 use crate::audit::trail::Act;
 use crate::auth::authenticator::{self, Proof};
-use crate::auth::operator::{Operator, SignedIn};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
@@ -29,7 +29,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Returns your factors besides the password and mailed codes
 #[utoipa::path(
-    get, path = "/v1/totp", tag = "sign-in", security(("token" = ["auditor"])),
+    get, path = "/v1/totp", tag = "sign-in", security(("token" = [role_of(status)])),
     responses((status = 200, description = "The enrolled app, if any", body = TotpStatus))
 )]
 async fn status(operator: SignedIn<Auditor>) -> Result<Json<TotpStatus>, Refusal> {
@@ -47,7 +47,7 @@ async fn status(operator: SignedIn<Auditor>) -> Result<Json<TotpStatus>, Refusal
 /// The app takes effect when one of its codes is confirmed. An app that is already enrolled stays
 /// in effect until then.
 #[utoipa::path(
-    post, path = "/v1/totp", tag = "sign-in", security(("token" = ["auditor"])),
+    post, path = "/v1/totp", tag = "sign-in", security(("token" = [role_of(enrol)])),
     responses((status = 200, description = "The secret for the app", body = TotpEnrolment))
 )]
 async fn enrol(operator: SignedIn<Auditor>) -> Result<Json<TotpEnrolment>, Refusal> {
@@ -72,7 +72,7 @@ async fn enrol(operator: SignedIn<Auditor>) -> Result<Json<TotpEnrolment>, Refus
 ///
 /// All of your sessions end, including this one.
 #[utoipa::path(
-    post, path = "/v1/totp/confirm", tag = "sign-in", security(("token" = ["auditor"])),
+    post, path = "/v1/totp/confirm", tag = "sign-in", security(("token" = [role_of(confirm)])),
     request_body = TotpCode,
     responses(
         (status = 200, description = "The app is in effect", body = TotpConfirmed),
@@ -107,7 +107,7 @@ async fn confirm(
 ///
 /// All of your sessions end, including this one.
 #[utoipa::path(
-    post, path = "/v1/totp/disable", tag = "sign-in", security(("token" = ["auditor"])),
+    post, path = "/v1/totp/disable", tag = "sign-in", security(("token" = [role_of(disable)])),
     request_body = TotpCode,
     responses(
         (status = 200, description = "Mailed codes are the only second factor again",
@@ -156,7 +156,7 @@ async fn disable(
 ///
 /// All of your sessions end, including this one.
 #[utoipa::path(
-    put, path = "/v1/totp/required", tag = "sign-in", security(("token" = ["auditor"])),
+    put, path = "/v1/totp/required", tag = "sign-in", security(("token" = [role_of(require)])),
     request_body = TotpRequirement,
     responses(
         (status = 200, description = "The new requirement", body = TotpStatus),

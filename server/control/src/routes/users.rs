@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::{Operator, SignedIn};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::{PathParams, QueryParams};
 use crate::http::pages::{Page, PageOptions};
@@ -62,7 +62,8 @@ struct UserOptions {
 ///
 /// A repeated request is recorded in the audit trail once a minute.
 #[utoipa::path(
-    get, path = "/v1/users", tag = "users", params(UserOptions), security(("token" = ["auditor"])),
+    get, path = "/v1/users", tag = "users", params(UserOptions),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the users", body = UserList))
 )]
 async fn list(
@@ -93,7 +94,7 @@ async fn list(
 
 /// Returns one user who is online
 #[utoipa::path(
-    get, path = "/v1/users/{name}", tag = "users", security(("token" = ["auditor"])),
+    get, path = "/v1/users/{name}", tag = "users", security(("token" = [role_of(show)])),
     params(("name" = String, Path, description = "The user's nick")),
     responses(
         (status = 200, description = "The user, with all sessions", body = UserReply),
