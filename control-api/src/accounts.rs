@@ -27,7 +27,7 @@ pub struct AccountEntry {
     pub created_at: Timestamp,
     /// Whether a password is set.
     pub has_password: bool,
-    /// The number of devices and client certificates with which one can sign in.
+    /// The number of devices and client certificates with which the user can sign in.
     pub credentials: usize,
     /// Why an admin has disabled the account; `null` if it is active.
     pub disabled: Option<String>,
@@ -37,7 +37,7 @@ pub struct AccountEntry {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DisableRequest {
-    /// Shown to the owner of the account. A default text is used if left out.
+    /// The reason, which the owner of the account sees. A default is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
 }
@@ -46,7 +46,7 @@ pub struct DisableRequest {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeRequest {
-    /// Whether to keep the password.
+    /// Whether the password stays valid.
     #[serde(default)]
     pub keep_password: bool,
 }
@@ -68,7 +68,7 @@ pub struct CredentialEntry {
     /// When the credential was created.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When it was last used to sign in; `null` if never.
+    /// When the credential was last used to sign in; `null` if never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_used_at: Option<Timestamp>,
 }

@@ -15,7 +15,7 @@ pub enum Role {
     Auditor,
     /// May also kick, ban and announce.
     Moderator,
-    /// May do everything, including to manage admins.
+    /// May do everything, including managing admins.
     Owner,
 }
 
@@ -100,8 +100,8 @@ pub struct AdminRequest {
 pub struct InitialPassword {
     /// The admin.
     pub admin: AdminEntry,
-    /// The initial password, to be passed on by a channel other than mail. It is not shown again,
-    /// and permits nothing but setting a new password.
+    /// The initial password, to be passed on by a channel other than mail. It cannot be retrieved
+    /// again, and only permits to set a new password.
     pub initial_password: String,
     /// Until when the initial password is valid.
     #[schema(value_type = String, format = DateTime)]

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The most bytes of an announcement, so that it fits into one IRC line.
+/// The maximum number of bytes of an announcement, so that it fits into one IRC line.
 pub const MAX_ANNOUNCEMENT: usize = 350;
 
-/// The body of `POST /v1/announcements`. Without `channel` and `account`, everyone receives it; at
-/// most one of the two may be given.
+/// The body of `POST /v1/announcements`. At most one of `channel` and `account` may be given;
+/// without both, everyone receives the announcement.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnnouncementRequest {
@@ -24,6 +24,6 @@ pub struct AnnouncementRequest {
 /// The reply to `POST /v1/announcements`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AnnouncementReply {
-    /// The number of sessions that receive it.
+    /// The number of sessions that receive the announcement.
     pub sessions: usize,
 }

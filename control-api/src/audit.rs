@@ -46,11 +46,11 @@ pub struct AuditRecord {
     /// When the act was requested.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// The name of the admin as it was given; empty if none was given.
+    /// The name of the admin as it was given; empty if none was.
     pub actor: String,
     /// The IP address and port of the request, or `local` for the `rookeryd` command.
     pub origin: String,
-    /// The id of the control plane session; empty if nobody was signed in.
+    /// The id of the admin's session; empty if the request had none.
     pub session: String,
     /// The act, such as `login`, `verify`, `kick` or `ban`.
     pub act: String,
@@ -58,7 +58,7 @@ pub struct AuditRecord {
     pub target: String,
     /// Whether the act was allowed.
     pub outcome: AuditOutcome,
-    /// The reason given for the act, or why it was refused.
+    /// The parameters of the act and the reason given for it, or why it was refused.
     pub detail: String,
     /// The hash of the preceding entry, in hexadecimal; zeros for the first entry.
     pub previous: String,
@@ -69,8 +69,8 @@ pub struct AuditRecord {
 /// The reply to `GET /v1/audit/verify`: the result of verifying the chain of hashes.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditVerdict {
-    /// Whether no entry was changed and none is missing. Only the removal of the newest entries
-    /// leaves no trace in the chain; compare `head` with one noted earlier to detect it.
+    /// Whether no entry was changed and none is missing. The chain does not reveal that the newest
+    /// entries were removed; compare `head` with one noted earlier to detect that.
     pub intact: bool,
     /// The number of intact entries, counted from the first.
     pub entries: u64,
@@ -85,7 +85,7 @@ pub struct AuditVerdict {
 pub struct AuditDefect {
     /// The number of the defective entry.
     pub id: i64,
-    /// What is wrong with it.
+    /// What is wrong with the entry.
     pub description: String,
 }
 

@@ -14,7 +14,7 @@ pub struct BanRequest {
     /// The name of an account, an email, a pattern of emails (`*@spam.example`), an IP address, or
     /// a network (`192.0.2.0/24`).
     pub target: String,
-    /// Shown to those who are refused.
+    /// The reason, which those who are refused see. A default is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
     /// When the ban expires.
@@ -24,7 +24,7 @@ pub struct BanRequest {
     /// How long the ban lasts, such as `90s`, `15m`, `12h`, `7d` or `2w`.
     #[serde(default)]
     pub duration: Option<String>,
-    /// Only returns who would be affected now.
+    /// Adds no ban, and only returns who would be affected now.
     #[serde(default)]
     pub dry_run: bool,
     /// Confirms a ban that covers everyone, or the admin who requests it.
@@ -39,8 +39,8 @@ pub struct BanPreview {
     pub target: String,
     /// The users whose sessions would end, with those sessions, sorted by nick.
     pub users: Vec<OnlineUser>,
-    /// The number of accounts that would be refused, online or not. It is 0 for a ban of addresses,
-    /// whose accounts are unknown.
+    /// The number of accounts that would be refused, online or not. It is 0 for a ban of an address
+    /// or a network, which covers no account.
     pub accounts: usize,
 }
 
@@ -67,17 +67,17 @@ pub struct BanList {
 pub struct BanEntry {
     /// The id for `DELETE /v1/bans/{id}`.
     pub id: i64,
-    /// Who is refused: the name of an account, an email, a pattern of emails, an IP address, or a
+    /// The target: the name of an account, an email, a pattern of emails, an IP address, or a
     /// network.
     pub target: String,
-    /// Shown to those who are refused.
+    /// The reason, which those who are refused see.
     pub reason: String,
-    /// The admin who created it, or `file` for a row that was added to the CSV file by hand.
+    /// The admin who added the ban, or `file` for a row that was added to the CSV file by hand.
     pub by: String,
-    /// When it was created.
+    /// When the ban was added.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When it expires; `null` for a permanent ban.
+    /// When the ban expires; `null` if it is permanent.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
 }
@@ -85,6 +85,6 @@ pub struct BanEntry {
 /// The reply to `DELETE /v1/bans/{id}`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct UnbanReply {
-    /// The ban that was lifted.
+    /// The ban that was removed.
     pub ban: BanEntry,
 }

@@ -50,7 +50,7 @@ pub struct ChannelMember {
     pub nick: String,
     /// Whether the member is an operator of the channel.
     pub operator: bool,
-    /// Whether the member has voice: may speak while the channel is moderated.
+    /// Whether the member has voice, and so may speak while the channel is moderated.
     pub voice: bool,
 }
 
@@ -58,7 +58,7 @@ pub struct ChannelMember {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloseRequest {
-    /// Shown to the members of the channel. A default text is used if left out.
+    /// The reason, which the members of the channel see. A default is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
 }
@@ -68,7 +68,7 @@ pub struct CloseRequest {
 pub struct CloseReply {
     /// The name of the channel.
     pub channel: String,
-    /// The nicks of its last members.
+    /// The nicks of the members who were kicked.
     pub members: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ pub struct PurgeRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub before: Option<Timestamp>,
-    /// Shown to the members of the channel. A default text is used if left out.
+    /// The reason, which the members of the channel see. A default is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
 }

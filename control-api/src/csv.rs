@@ -1,4 +1,4 @@
-//! Users and bans as CSV files.
+//! Accounts and bans as CSV files.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,11 +13,11 @@ pub struct ImportReply {
     pub rows: usize,
     /// The number of rows that added an account or a ban.
     pub added: usize,
-    /// The number of rows that were already known and were left unchanged.
+    /// The number of rows whose account or ban exists already, which stays unchanged.
     pub known: usize,
     /// The invalid rows.
     pub rejected: Vec<RejectedRow>,
-    /// The number of sessions that imported bans have ended.
+    /// The number of sessions that the imported bans have ended.
     pub sessions: usize,
     /// Whether the rows were imported; `false` for a dry run.
     pub done: bool,
@@ -28,6 +28,6 @@ pub struct ImportReply {
 pub struct RejectedRow {
     /// The number of the line in the file, counted from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// What is wrong with the row.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! The events of `GET /v1/events`, sent as they happen.
+//! The events that `GET /v1/events` streams.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,15 +12,15 @@ use crate::{AuditRecord, BanEntry};
 /// The data of one server-sent event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TimedEvent {
-    /// When it happened.
+    /// The time of the event.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The event.
     #[serde(flatten)]
-    pub what: ServerEvent,
+    pub event: ServerEvent,
 }
 
-/// An event. It never contains what people say in the chat.
+/// An event. It never contains the text of a chat message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ServerEvent {
@@ -30,7 +30,7 @@ pub enum ServerEvent {
         nick: String,
         /// The account; `null` for a guest.
         account: Option<String>,
-        /// IP address and port.
+        /// The IP address and port.
         address: String,
     },
     /// A user has changed nick.
@@ -51,27 +51,27 @@ pub enum ServerEvent {
     },
     /// A sign-in to the chat was refused.
     SignInRefused {
-        /// The name of the account or the email that was claimed; empty if none was.
+        /// The account name or email that was given; empty if none was.
         name: String,
-        /// IP address and port.
+        /// The IP address and port.
         address: String,
-        /// Why it was refused.
+        /// Why the sign-in was refused.
         reason: String,
     },
     /// An account was created.
     AccountCreated {
         /// The name of the account.
         account: String,
-        /// The email; `null` if it has none.
+        /// The email; `null` if the account has none.
         email: Option<String>,
-        /// The IP address and port from which it was registered.
+        /// The IP address and port from which the account was registered.
         address: String,
     },
     /// A user created a channel by joining it.
     ChannelCreated {
         /// The name of the channel.
         channel: String,
-        /// The nick of the user who joined it.
+        /// The nick of the user.
         by: String,
     },
     /// A channel no longer exists.
@@ -84,7 +84,7 @@ pub enum ServerEvent {
         /// The ban.
         ban: BanEntry,
     },
-    /// A ban was lifted or replaced.
+    /// A ban was removed or replaced.
     BanRemoved {
         /// The ban.
         ban: BanEntry,
@@ -103,12 +103,12 @@ pub enum ServerEvent {
     Announced {
         /// The name of the admin.
         by: String,
-        /// The channel or account that receives it; `null` for everyone.
+        /// The channel or account that receives the announcement; `null` for everyone.
         to: Option<String>,
-        /// The number of sessions that receive it.
+        /// The number of sessions that receive the announcement.
         sessions: usize,
     },
-    /// Maintenance, during which nobody new can connect, has started or ended.
+    /// Maintenance, during which new connections are refused, has started or ended.
     Maintenance {
         /// The name of the admin.
         by: String,
@@ -117,7 +117,7 @@ pub enum ServerEvent {
     },
     /// The config, certificates and CSV files were reloaded.
     Reloaded {
-        /// Why the reload failed and nothing was changed; `null` if it succeeded.
+        /// Why the reload failed; `null` if it succeeded.
         problem: Option<String>,
     },
     /// A component of the server has failed.
@@ -127,14 +127,14 @@ pub enum ServerEvent {
         /// What went wrong.
         detail: String,
     },
-    /// Events were dropped at this point because they were read too slowly.
+    /// Events were dropped at this point of the stream, because the client reads too slowly.
     EventsDropped {
         /// The number of dropped events.
         events: u64,
     },
-    /// The last event: the session that receives the events has ended.
+    /// The last event of the stream: the admin's session has ended.
     Ended {
-        /// Why it ended.
+        /// Why the session ended.
         reason: String,
     },
 }
@@ -157,7 +157,7 @@ pub enum DisconnectReason {
     Banned,
     /// The account was disabled or deleted, or its credentials were revoked.
     AccountEnded,
-    /// The guest signed in; the session continues as one of the account's user.
+    /// The guest signed in; the session continues as a session of the account's user.
     SignedIn,
     /// The server is stopping.
     ServerStopping,
@@ -280,8 +280,7 @@ impl fmt::Display for EventKind {
 }
 
 impl ServerEvent {
-    /// Returns whether the event is about the user, account, ban target or admin of that name.
-    /// Case is ignored.
+    /// Whether the event names the user, account, ban target or admin `name`. Case is ignored.
     pub fn is_about(&self, name: &str) -> bool {
         let names: [Option<&str>; 2] = match self {
             Self::UserConnected { nick, account, .. }
@@ -308,7 +307,7 @@ impl ServerEvent {
         names
             .into_iter()
             .flatten()
-            .any(|known| known.to_lowercase() == name)
+            .any(|named| named.to_lowercase() == name)
     }
 }
 
@@ -326,7 +325,7 @@ mod tests {
         };
         let event = TimedEvent {
             at: Timestamp::UNIX_EPOCH,
-            what: disconnected,
+            event: disconnected,
         };
         let text = serde_json::to_string(&event).unwrap();
         let expected = r#"{"at":"1970-01-01T00:00:00Z","kind":"user-disconnected","nick":"alice","account":null,"reason":"ping-timeout"}"#;

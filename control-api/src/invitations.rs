@@ -19,16 +19,16 @@ pub struct InvitationEntry {
     pub id: i64,
     /// The invited email address.
     pub email: String,
-    /// The name of the admin who created it.
+    /// The name of the admin who sent the invitation.
     pub by: String,
-    /// When it was created.
+    /// When the invitation was sent.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When it expires.
+    /// When the invitation expires.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
-    /// The number of attempts left to enter its code. At 0 the invitation remains open: someone who
-    /// registers with the email is mailed another code.
+    /// The number of attempts left to enter the code. At 0, the invitation remains open: someone
+    /// who registers with the email is mailed another code.
     pub attempts_left: u8,
 }
 

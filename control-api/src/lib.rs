@@ -1,7 +1,8 @@
-//! The JSON types of the control plane: requests, replies and events under `/v1` on the admin port.
+//! The JSON types of the control plane: requests, replies and events under `/v1` on the control
+//! port.
 //!
 //! The server and `admin-cli` share them, and their doc comments are the descriptions in the
-//! OpenAPI document. The crate holds data types and the parsing of their values only; it must not
+//! OpenAPI document. The crate has only data types and the parsing of their values; it must not
 //! depend on any other crate of Rookery.
 
 mod accounts;

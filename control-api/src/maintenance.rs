@@ -1,4 +1,4 @@
-//! Maintenance, during which nobody new can connect.
+//! Maintenance, during which new connections are refused.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 pub struct MaintenanceRequest {
     /// Whether to refuse new connections.
     pub on: bool,
-    /// Shown to those who are refused, one line. A default text is used if left out. Allowed only
-    /// with `on`.
+    /// The message to those who are refused, on one line. A default is used if left out. Allowed
+    /// only with `on`.
     #[serde(default)]
     pub message: Option<String>,
 }
@@ -21,11 +21,11 @@ pub struct MaintenanceRequest {
 pub struct MaintenanceState {
     /// Whether new connections are refused.
     pub on: bool,
-    /// Shown to those who are refused; `null` if maintenance is off.
+    /// The message to those who are refused; `null` if maintenance is off.
     pub message: Option<String>,
-    /// The admin who started it; `null` if maintenance is off.
+    /// The admin who started the maintenance; `null` if it is off.
     pub by: Option<String>,
-    /// When it started; `null` if maintenance is off.
+    /// When the maintenance started; `null` if it is off.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
 }

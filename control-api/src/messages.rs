@@ -20,13 +20,13 @@ pub struct MessageList {
 pub struct MessageEntry {
     /// The message id, for `POST /v1/messages/{msgid}/redact`.
     pub msgid: String,
-    /// When it was sent.
+    /// When the message was sent.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The channel.
     pub channel: String,
-    /// `@` if it was sent to the channel's operators only, `+` if also to voiced members; otherwise
-    /// `null`.
+    /// `@` if the message was sent only to the channel's operators, `+` if also to voiced members;
+    /// otherwise `null`.
     pub status: Option<String>,
     /// The nick of the author at that time.
     pub nick: String,
@@ -42,7 +42,7 @@ pub struct MessageEntry {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedactRequest {
-    /// Shown to those who received the message. A default text is used if left out.
+    /// The reason, which those who received the message see. A default is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
 }
@@ -58,7 +58,7 @@ pub struct RedactReply {
     pub nick: String,
     /// The author's account; `null` for a guest.
     pub account: Option<String>,
-    /// When it was sent.
+    /// When the message was sent.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
@@ -76,10 +76,10 @@ pub struct RedactAuthorRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
-    /// Shown to those who received the messages. A default text is used if left out.
+    /// The reason, which those who received the messages see. A default is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Only returns how many messages would be redacted.
+    /// Redacts nothing, and only returns how many messages would be redacted.
     #[serde(default)]
     pub dry_run: bool,
     /// Confirms the redaction. Without it, the request is refused with the number of messages.
@@ -92,11 +92,11 @@ pub struct RedactAuthorRequest {
 pub struct RedactAuthorReply {
     /// The author, as in the request.
     pub author: String,
-    /// The number of messages.
+    /// The number of messages that were redacted or, for a dry run, would be.
     pub messages: usize,
     /// The channels of the messages, sorted by name.
     pub channels: Vec<String>,
-    /// Whether there are more messages for another request. One request redacts at most the 10000
+    /// Whether more messages are left for another request. One request redacts at most the 10000
     /// newest.
     pub more: bool,
     /// Whether the messages were redacted; `false` for a dry run.

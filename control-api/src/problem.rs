@@ -16,6 +16,6 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status code.
     pub status: u16,
-    /// What happened here, and what to do.
+    /// What happened in this request, and what to do.
     pub detail: String,
 }

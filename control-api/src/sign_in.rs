@@ -24,7 +24,7 @@ impl fmt::Debug for LoginRequest {
     }
 }
 
-/// The source of a sign-in code.
+/// A source of codes for the sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Factor {
@@ -41,7 +41,7 @@ pub enum Factor {
 pub struct LoginReply {
     /// The id of the challenge, to be sent with the code.
     pub challenge: String,
-    /// The accepted sources of the code.
+    /// The sources whose codes are accepted.
     pub factors: Vec<Factor>,
     /// The address to which a code was mailed, abbreviated (`a…@e….org`); absent if none was
     /// mailed.
@@ -120,7 +120,7 @@ pub struct AdminSession {
     /// When the session was last used.
     #[schema(value_type = String, format = DateTime)]
     pub last_used_at: Timestamp,
-    /// When the session expires, unless it is idle for too long before that.
+    /// When the session expires, unless it ends earlier because it is idle for too long.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// Whether this request was made with the session.

@@ -45,7 +45,7 @@ pub struct Top {
     /// The sessions with the largest send queues, largest first. Empty queues are left out.
     #[schema(max_items = 20)]
     pub largest_sendqs: Vec<WaitingSendq>,
-    /// The last refused sign-ins at either port, newest first.
+    /// The most recent refused sign-ins at either port, newest first.
     #[schema(max_items = 20)]
     pub refused_sign_ins: Vec<RefusedSignIn>,
 }
@@ -70,8 +70,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Returns the rates since `before`, which was taken so many seconds ago. A counter that has
-    /// been reset since then has the rate 0.
+    /// Returns the rates since `before`, which is `seconds` older. A counter that was reset in
+    /// between has the rate 0.
     pub fn rates_since(&self, before: &Self, seconds: f64) -> Rates {
         #[expect(clippy::cast_precision_loss, reason = "a rate is rounded anyway")]
         let rate = |now: u64, before: u64| {
@@ -157,16 +157,16 @@ pub struct WaitingSendq {
 /// A refused sign-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedSignIn {
-    /// When it was refused.
+    /// When the sign-in was refused.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// The port.
+    /// The port at which it was refused.
     pub port: Port,
-    /// The account, email or admin that was claimed; empty if none was.
+    /// The account name, email or admin name that was given; empty if none was.
     pub name: String,
     /// The IP address and port.
     pub address: String,
-    /// Why it was refused.
+    /// Why the sign-in was refused.
     pub reason: String,
 }
 

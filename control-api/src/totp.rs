@@ -57,7 +57,8 @@ impl fmt::Debug for TotpCode {
 /// The reply to `POST /v1/totp/confirm`: the app is enrolled.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct TotpConfirmed {
-    /// The recovery codes. Each can be used once in place of the app. They are not shown again.
+    /// The recovery codes. Each can be used once in place of the app. They cannot be retrieved
+    /// again.
     pub recovery_codes: Vec<String>,
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The most bytes of a reason, so that it fits into one IRC line.
+/// The maximum number of bytes of a reason, so that it fits into one IRC line.
 pub const MAX_REASON: usize = 300;
 
 /// The reply to `GET /v1/users`: one page of the online users.
@@ -34,11 +34,11 @@ pub enum UserOrder {
     /// By nick.
     #[default]
     Name,
-    /// By the time of connecting, earliest first.
+    /// By the time of connecting, the earliest first.
     Since,
-    /// By idle time, longest first.
+    /// By idle time, the longest first.
     Idle,
-    /// By number of sessions, most first.
+    /// By the number of sessions, the highest first.
     Sessions,
     /// By each user's lowest IP address.
     Address,
@@ -115,9 +115,9 @@ pub struct OnlineSession {
     /// When the session was admitted.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// The user name that the client reports, unverified.
+    /// The user name that the client reports. It is not verified.
     pub username: String,
-    /// The real name that the client reports, often the name of the client, unverified.
+    /// The real name that the client reports, often the client's own name. It is not verified.
     pub realname: String,
 }
 
@@ -125,7 +125,7 @@ pub struct OnlineSession {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KickRequest {
-    /// Shown to the user. A default text is used if left out.
+    /// The reason, which the user sees. A default is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
     /// Kicks only this session of the user. If left out, all sessions are kicked.
@@ -133,7 +133,7 @@ pub struct KickRequest {
     pub session: Option<u64>,
 }
 
-/// The body of `POST /v1/kick`: kicks everyone that a target covers.
+/// The body of `POST /v1/kick`: kicks all users that a target covers.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MassKickRequest {
@@ -141,10 +141,10 @@ pub struct MassKickRequest {
     /// (`*@spam.example`), an IP address, or a network (`192.0.2.0/24`).
     #[serde(rename = "match")]
     pub target: String,
-    /// Shown to the users. A default text is used if left out.
+    /// The reason, which the users see. A default is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Only returns who would be affected now.
+    /// Kicks no one, and only returns who would be affected now.
     #[serde(default)]
     pub dry_run: bool,
     /// Confirms a kick that covers everyone, or the admin who requests it.

@@ -43,18 +43,18 @@ impl Options {
                 continue;
             };
             // A newer server may send kinds that this version does not know.
-            let Ok(event) = serde_json::from_str::<TimedEvent>(data) else {
+            let Ok(timed) = serde_json::from_str::<TimedEvent>(data) else {
                 continue;
             };
             let text = if context.json {
                 data.to_owned()
             } else {
-                event_line(&event, &Clock::system())
+                event_line(&timed, &Clock::system())
             };
             if !render::print_line(&text)? {
                 return Ok(());
             }
-            if let ServerEvent::Ended { reason } = event.what {
+            if let ServerEvent::Ended { reason } = timed.event {
                 return Err(Failure::NotSignedIn(format!(
                     "The session has ended: {reason}."
                 )));
@@ -68,14 +68,14 @@ impl Options {
 }
 
 /// Returns the time of day, the kind and a description of an event.
-fn event_line(event: &TimedEvent, clock: &Clock) -> String {
+fn event_line(timed: &TimedEvent, clock: &Clock) -> String {
     let line = printable(&format!(
         "{}  {:<17}  {}",
-        clock.time_of_day(event.at),
-        event.what.kind().name(),
-        describe(&event.what, clock)
+        clock.time_of_day(timed.at),
+        timed.event.kind().name(),
+        describe(&timed.event, clock)
     ));
-    if is_alarming(&event.what) {
+    if is_alarming(&timed.event) {
         colour::red(&line)
     } else {
         line
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_safe_line() {
-        let line = |what| event_line(&TimedEvent { at: ago(0), what }, &clock());
+        let line = |event| event_line(&TimedEvent { at: ago(0), event }, &clock());
         let disconnected = ServerEvent::UserDisconnected {
             nick: "bo\u{1b}[2J".to_owned(),
             account: None,

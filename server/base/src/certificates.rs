@@ -28,7 +28,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::config::{Config, Tls};
+use crate::config::{Admin, Config, Tls};
 
 /// The time before its expiry at which a certificate of the local authority is renewed. For any
 /// other certificate, a warning is logged instead.
@@ -68,7 +68,7 @@ impl Certificates {
             web_tls,
         };
         // Reports an unusable `admin.client_ca` at the start, not at each connection.
-        certificates.admin_tls(config)?;
+        certificates.admin_tls(&config.admin)?;
         Ok(certificates)
     }
 
@@ -78,7 +78,7 @@ impl Certificates {
     }
 
     fn reload_at(&self, config: &Config, now: Timestamp) -> anyhow::Result<()> {
-        self.admin_tls(config)?;
+        self.admin_tls(&config.admin)?;
         self.current.set(load(&config.tls, &self.provider, now)?);
         Ok(())
     }
@@ -100,8 +100,8 @@ impl Certificates {
 
     /// Returns the configuration of the control plane's port. With `admin.client_ca`, it requires a
     /// client certificate that this authority signed.
-    pub fn admin_tls(&self, config: &Config) -> anyhow::Result<Arc<ServerConfig>> {
-        let verifier = match &config.admin.client_ca {
+    pub fn admin_tls(&self, config: &Admin) -> anyhow::Result<Arc<ServerConfig>> {
+        let verifier = match &config.client_ca {
             None => WebPkiClientVerifier::no_client_auth(),
             Some(file) => self
                 .verifier_for(file)

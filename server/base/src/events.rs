@@ -32,10 +32,10 @@ impl EventBus {
     }
 
     /// Publishes an event that happens now.
-    pub fn publish_now(&self, what: ServerEvent) {
+    pub fn publish_now(&self, event: ServerEvent) {
         self.publish(TimedEvent {
             at: Timestamp::now(),
-            what,
+            event,
         });
     }
 

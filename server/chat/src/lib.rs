@@ -142,7 +142,7 @@ impl Chat {
             self.state
                 .server_events
                 .drain(..)
-                .map(|what| Output::Happened(TimedEvent { at, what })),
+                .map(|event| Output::Happened(TimedEvent { at, event })),
         );
     }
 

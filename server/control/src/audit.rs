@@ -1,7 +1,7 @@
 //! The audit trail: a record of every act of an operator and every sign-in, allowed or refused.
 //!
 //! # What is recorded, and when
-//! A step is recorded before it takes effect. If the entry cannot be written, the step is refused
+//! An act is recorded before it takes effect. If the entry cannot be written, the act is refused
 //! with `audit-unavailable` and nothing is done: there is no act without a record. Where the act is
 //! a change of the store, the change and its entry are one transaction
 //! ([`Operator::record`](crate::auth::operator::Operator::record)); otherwise the entry is written
@@ -10,22 +10,22 @@
 //! An entry has the time, the actor, the origin (address and port), the public id of the session,
 //! the act, its target, the outcome and a detail. It never holds a password, a code or a token: the
 //! refusal of a request that may contain one is recorded by its title alone
-//! ([`Refusal::without_content`](crate::http::problem::Refusal::without_content)). Text sent by
-//! others is cut to a maximum length, and its control characters are replaced.
+//! ([`Refusal::without_content`](crate::http::problem::Refusal::without_content)). Text from a
+//! request is cut to a maximum length, and its control characters are replaced.
 //!
 //! # Threats
 //! - *Tampering.* Each entry has the hash of the previous one, and the newest hash is mailed to all
 //!   admins daily ([`chain_mail`]). An attacker who rewrites the database can rebuild the chain,
 //!   but not the mails.
-//! - *Flooding by strangers.* Refused requests without a session are recorded one by one only up to
-//!   a limit per network and minute, and counted beyond it ([`refusal_meter`]), so that nobody
-//!   fills the disk from outside.
+//! - *Flooding without a sign-in.* Refused requests without a session are recorded one by one only
+//!   up to a limit per network and minute, and counted beyond it ([`refusal_meter`]), so that
+//!   nobody can fill the disk without signing in.
 //! - *Noise.* A list that a screen refreshes every few seconds is recorded once a minute
 //!   ([`Trail::allow_view`](trail::Trail::allow_view)).
 //! - *Unnoticed misuse of an admin's access.* Admins are mailed about sign-ins from new addresses,
 //!   changed factors, used recovery codes and repeated failures ([`notices`]).
 //!
-//! The trail is read by the routes in `routes/audit.rs`.
+//! The trail is read and verified by the routes in `routes/audit.rs`.
 
 pub mod chain_mail;
 pub mod notices;

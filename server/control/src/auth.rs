@@ -1,4 +1,4 @@
-//! Who may use the control plane: sign-in, sessions, factors and roles.
+//! Authentication and authorization of admins: sign-in, sessions, factors and roles.
 //!
 //! # Sign-in
 //! `POST /v1/login` checks the first factor, in this order:
@@ -12,31 +12,33 @@
 //! A right password opens a challenge ([`challenges`]), and a code is mailed unless the admin
 //! requires the authenticator app. `POST /v1/login/verify` checks the second factor:
 //!
-//! 4. *Challenge*: known, from the network the password came from, not used, not expired, and not
-//!    out of attempts. Every code counts as an attempt before it is checked.
-//! 5. *Code*: the mailed one, else the app's, else a recovery code ([`authenticator`]).
-//! 6. *Admin*: still exists, with the password, role and factors of step 2
+//! 4. *Challenge*: it exists, belongs to the network from which the password was sent, is neither
+//!    used nor expired, and has attempts left. Every code counts as an attempt before it is
+//!    checked.
+//! 5. *Admin*: still exists, with the password, role and factors of step 2
 //!    ([`Fingerprint`](sessions::Fingerprint)).
+//! 6. *Code*: the mailed one, a code of the app, or a recovery code ([`authenticator`]). The mailed
+//!    one is compared together with step 4.
 //! 7. *Single use*: the code is consumed, and the sign-in recorded, in one transaction. Of two
 //!    simultaneous requests with the same code, one succeeds.
 //!
 //! # Every other request
 //! [`Operator::authenticate`](operator::Operator::authenticate) checks the token, the session's
 //! expiry and idle time, the admin's fingerprint and the role, in this order, before the handler
-//! runs. An admin with an initial password may only choose another one. Operations that change who
-//! has access also require a sign-in of the last ten minutes
+//! runs. An admin with an initial password may only replace it or sign out. Operations that change
+//! who has access also require a sign-in in the last ten minutes
 //! ([`Operator::require_fresh_sign_in`](operator::Operator::require_fresh_sign_in)).
 //!
 //! # Threats
-//! - *Guessing.* The pauses of the throttle grow with each failure. They are bounded, and short for
-//!   attempts from everywhere, so that no one can lock an admin out. Codes allow five attempts for
-//!   each challenge, and a challenge requires the password.
+//! - *Guessing.* The pauses of the throttle grow with each failure. They are bounded, and those
+//!   that count the attempts from all networks are short, so that no one can lock an admin out. A
+//!   challenge allows five codes, and opening one requires the password.
 //! - *A stolen database.* Passwords are stored as slow hashes, recovery codes as hashes of 120
 //!   random bits. Tokens and challenges are in memory only, tokens as hashes. The secrets of
 //!   authenticator apps have to be stored as they are.
 //! - *A stolen token.* Sessions expire, end when idle, and end when the admin's password, role or
-//!   factor changes. A token alone changes neither password nor factor: the first requires the
-//!   current password, the second a fresh sign-in or a code.
+//!   factor changes. A token alone changes neither the password nor a factor: the first requires
+//!   the current password, the second a recent sign-in or a code.
 //! - *A replayed code.* A mailed code belongs to one challenge, a time step of the app is accepted
 //!   once, and a recovery code is removed when it is used.
 //! - *Secrets in records.* No password, code or token is written to the log or the audit trail.

@@ -1,4 +1,4 @@
-//! The control plane's way into the core.
+//! The control plane's handle to the core.
 
 use std::sync::Arc;
 
@@ -9,23 +9,22 @@ use rookery_chat::request::Request;
 use rookery_engine::Awaited;
 use rookery_engine::handle::{CoreStopped, OperatorPort};
 
-/// Makes requests of operators, and keeps those that follow from commits in the order of the
-/// commits.
+/// Sends the requests of operators to the core. Requests that follow from commits reach it in the
+/// order of the commits.
 ///
-/// What only operators may do goes through this type. The compiler keeps it from the chat port:
-/// `rookery-accounts` and `rookery-connection` do not depend on this crate and so cannot name it,
-/// and the [`OperatorPort`] that it is made from is in the hands of `rookeryd` alone, which started
-/// the core.
+/// Everything that only operators may do goes through this type. The chat port cannot use it:
+/// `rookery-accounts` and `rookery-connection` do not depend on this crate, so they cannot name it,
+/// and only `rookeryd`, which starts the core, has the [`OperatorPort`] that it is made from.
 #[derive(Clone)]
 pub struct ControlHandle {
     port: OperatorPort,
-    /// Held while one change is committed and its requests are queued.
+    /// One permit, held while one change is committed and its requests are queued.
     commit_order: Arc<Semaphore>,
 }
 
 impl ControlHandle {
-    /// Makes the handle of a core. All its users share clones of one: each handle made here has an
-    /// order of commits of its own.
+    /// Returns the handle to a core. All users have to share clones of one handle, because each
+    /// handle returned here orders only its own commits.
     pub fn new(port: OperatorPort) -> Self {
         Self {
             port,
@@ -33,20 +32,20 @@ impl ControlHandle {
         }
     }
 
-    /// Makes a request. Returns the reply, which comes when all that the request does is done.
-    pub async fn ask<R>(&self, request: R) -> Result<R::Reply, CoreStopped>
+    /// Sends a request. Returns the reply, once everything that the request does is done.
+    pub async fn request<R>(&self, request: R) -> Result<R::Reply, CoreStopped>
     where
         R: Request<Reply: Awaited>,
     {
         self.port.request(request).await
     }
 
-    /// Commits a change and makes the request that follows from it. Returns what was committed, and
-    /// the reply.
+    /// Commits a change and sends the request that follows from it. Returns the result of the
+    /// commit and the reply.
     ///
-    /// The request reaches the core before that of any later commit, so that the core learns of
+    /// The request reaches the core before that of any later commit, so that the core applies
     /// changes in the order in which they are on disk.
-    pub async fn commit_and_ask<C, R, E>(
+    pub async fn commit_then_request<C, R, E>(
         &self,
         commit: impl Future<Output = Result<C, E>>,
         request: impl FnOnce(&C) -> R,
@@ -55,16 +54,16 @@ impl ControlHandle {
         R: Request<Reply: Awaited>,
         E: From<CoreStopped>,
     {
-        let turn = self.commit_order.acquire().await.map_err(|_| CoreStopped)?;
+        let permit = self.commit_order.acquire().await.map_err(|_| CoreStopped)?;
         let committed = commit.await?;
         let reply = self.port.enqueue(request(&committed)).await?;
-        drop(turn);
+        drop(permit);
         Ok((committed, reply.await.map_err(|_| CoreStopped)?))
     }
 
-    /// Commits a change and makes the requests that follow from it, in order and together, as
-    /// [`Self::commit_and_ask`] does. Returns what was committed, and the replies.
-    pub async fn commit_and_ask_all<C, R, E>(
+    /// Commits a change and sends several requests that follow from it, in order, as
+    /// [`Self::commit_then_request`] sends one. Returns the result of the commit and the replies.
+    pub async fn commit_then_request_all<C, R, E>(
         &self,
         commit: impl Future<Output = Result<C, E>>,
         requests: impl FnOnce(&C) -> Vec<R>,
@@ -73,13 +72,13 @@ impl ControlHandle {
         R: Request<Reply: Awaited>,
         E: From<CoreStopped>,
     {
-        let turn = self.commit_order.acquire().await.map_err(|_| CoreStopped)?;
+        let permit = self.commit_order.acquire().await.map_err(|_| CoreStopped)?;
         let committed = commit.await?;
         let mut waiting = Vec::new();
         for request in requests(&committed) {
             waiting.push(self.port.enqueue(request).await?);
         }
-        drop(turn);
+        drop(permit);
         let mut replies = Vec::with_capacity(waiting.len());
         for reply in waiting {
             replies.push(reply.await.map_err(|_| CoreStopped)?);

@@ -1,4 +1,4 @@
-//! HTTP: the listener, what is read from a request, and the forms of an answer.
+//! HTTP as such, for all routes: the listener, the extractors, and the forms of an answer.
 
 pub mod extract;
 pub mod idempotency;

@@ -8,20 +8,19 @@
 //!   them (`openapi`).
 //!
 //! # What it must not do
-//! It changes no chat state itself: it makes requests of the core ([`handle`]), or writes to the
-//! store and lets the core follow. Nothing on the chat port reaches this crate, and no credential
-//! of the chat is valid here.
+//! It changes no chat state itself: it sends requests to the core ([`handle`]), after it has
+//! written to the database if the change is persistent. Nothing on the chat port reaches this
+//! crate, and no credential of the chat is valid here.
 //!
 //! # What it may depend on
 //! Everything below it: the engine's handles, the accounts, and the crates under those. Only
 //! `rookeryd` depends on it.
 //!
 //! # A request
-//! The listener stamps each request with its origin and time. The extractor
-//! `auth::operator::Signed` authenticates it and checks the role. The handler then checks
-//! the parameters (`Operator::audited` records a refusal),
-//! records the act, and only then performs it. A refused request is answered with a problem
-//! document (`http::problem`).
+//! The listener adds the origin and the time to each request. The extractor
+//! `auth::operator::SignedIn` authenticates it and checks the role. The handler then checks the
+//! parameters (`Operator::audited` records a refusal), records the act, and only then performs it.
+//! A refused request is answered with a problem document (`http::problem`).
 
 mod audit;
 mod auth;
@@ -40,26 +39,26 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 pub use auth::password as admin_password;
-pub use plane::{Control, ReloadRequest};
+pub use plane::{Control, ControlConfig, ReloadRequest};
 
 use plane::ControlPlane;
 
 /// How often the counts of refused requests are written to the audit trail.
-const SETTLE_INTERVAL: Duration = Duration::from_secs(10);
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Serves the control plane on a listener until the future is dropped.
 pub async fn serve(control: Control, listener: TcpListener) {
     let plane = Arc::new(ControlPlane::new(control));
-    let settle = async {
-        let mut ticks = tokio::time::interval(SETTLE_INTERVAL);
+    let record_counts = async {
+        let mut ticks = tokio::time::interval(COUNT_INTERVAL);
         loop {
             ticks.tick().await;
-            plane.trail.settle(Timestamp::now()).await;
+            plane.trail.record_counts(Timestamp::now()).await;
         }
     };
     tokio::join!(
         http::listener::run(Arc::clone(&plane), listener),
-        settle,
+        record_counts,
         audit::chain_mail::run(&plane)
     );
 }

@@ -1,4 +1,5 @@
-//! The state that all handlers share.
+//! The state that all handlers share: the parts of the server that they use, and what the control
+//! plane holds in memory.
 
 use std::sync::Arc;
 
@@ -13,13 +14,13 @@ use crate::auth::enrolments::Enrolments;
 use crate::auth::sessions::Sessions;
 use crate::auth::throttle::Throttle;
 use crate::handle::ControlHandle;
-use crate::http::extract::Arrival;
+use crate::http::extract::RequestOrigin;
 use crate::http::idempotency::answers::Answers;
 use crate::http::problem::{Kind, Refusal};
 use rookery_accounts::Accounts;
 use rookery_accounts::csv_sync::CsvSync;
 use rookery_base::certificates::Certificates;
-use rookery_base::config::LiveConfig;
+use rookery_base::config::{self, Live};
 use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
 use rookery_chat::AdmissionPolicy;
@@ -29,21 +30,36 @@ use rookery_engine::probes::Probes;
 use rookery_record::Admin;
 use rookery_store::{Database, Result as StoreResult, Store};
 
-/// The maximum number of event streams, of all admins together. Each takes one connection, and one
-/// network may have more of those, so that streams cannot block an admin's other requests.
+/// The maximum number of event streams, of all admins together. Each occupies one connection. The
+/// limit is below the number of connections of one network, so that streams cannot block an admin's
+/// other requests.
 pub const MAX_STREAMS: usize = 8;
 
-/// A request to reload the config, the certificates and the CSV files. The answer is the error
-/// message, if something is wrong with them.
+/// A request to reload the config, the certificates and the CSV files. The answer is an error
+/// message if one of them is invalid.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
-/// What the control plane needs from the rest of the server.
+/// The sections of the config that the control plane reads. It needs the whole config nowhere: a
+/// reload is only requested here ([`Control::reloads`]), and performed by `rookeryd`.
+pub struct ControlConfig {
+    /// `[accounts]`, for the rules by which different spellings of an email are one.
+    pub accounts: Live<config::Accounts>,
+    /// `[admin]`, for the duration of sessions, the authority of client certificates, and whether
+    /// the head of the audit trail is mailed.
+    pub admin: Live<config::Admin>,
+    /// `[chat]`, for the names of the server and the network.
+    pub chat: Live<config::Chat>,
+    /// `[limits]`, for the number of failed sign-ins.
+    pub limits: Live<config::Limits>,
+}
+
+/// The parts of the server that the control plane uses.
 pub struct Control {
-    /// The config in force.
-    pub config: LiveConfig,
-    /// The store.
+    /// The sections of the current config that the control plane reads.
+    pub config: ControlConfig,
+    /// The database.
     pub database: Database,
-    /// The CSV files beside the store.
+    /// The CSV files next to the database.
     pub csv_sync: CsvSync,
     /// The chat's core.
     pub core: ControlHandle,
@@ -53,17 +69,17 @@ pub struct Control {
     pub mailer: Mailer,
     /// The certificates of the control port.
     pub certificates: Arc<Certificates>,
-    /// The figures of the status.
+    /// The figures for the status and the activity.
     pub probes: Probes,
-    /// Live events for operators.
+    /// The events for operators.
     pub events: EventBus,
     /// The admission policy in force, with its bans.
     pub admission_policy: watch::Receiver<Arc<AdmissionPolicy>>,
-    /// Where reloads are requested.
+    /// The queue of requests to reload.
     pub reloads: mpsc::Sender<ReloadRequest>,
 }
 
-/// The control plane at run time: its dependencies, and what it remembers in memory.
+/// The control plane at run time: its dependencies, and its state in memory.
 pub struct ControlPlane {
     pub control: Control,
     pub trail: Trail,
@@ -108,11 +124,11 @@ impl ControlPlane {
 
     /// Checks that a password or code of an admin may be tried from an address now. The attempt
     /// counts as a failure until [`Throttle::succeeded`] is called.
-    pub fn begin_attempt(&self, admin: &str, arrival: Arrival) -> Result<(), Refusal> {
-        let unit = self.control.config.get().limits.failed_sign_ins;
+    pub fn begin_attempt(&self, admin: &str, origin: RequestOrigin) -> Result<(), Refusal> {
+        let unit = self.control.config.limits.get().failed_sign_ins;
         self.throttle
             .lock()
-            .begin(arrival.at, admin, arrival.network(), unit)
+            .begin(origin.at, admin, origin.network(), unit)
             .map_err(|seconds| {
                 Kind::TooManyAttempts
                     .with_detail(format!(
@@ -123,34 +139,34 @@ impl ControlPlane {
     }
 
     /// Counts a wrong password or code of an admin, and notifies the admin when there are many.
-    pub fn count_failure(&self, admin: &Admin, arrival: Arrival) {
-        if self.failures.lock().add(arrival.at, &admin.name) {
-            self.notify(admin, arrival, &Notice::RepeatedFailures);
+    pub fn count_failure(&self, admin: &Admin, origin: RequestOrigin) {
+        if self.failures.lock().add(origin.at, &admin.name) {
+            self.notify(admin, origin, &Notice::RepeatedFailures);
         }
     }
 
-    /// Mails a security notice to an admin, without waiting for its delivery: the status reports
-    /// how mail works.
-    pub fn notify(&self, admin: &Admin, arrival: Arrival, notice: &Notice) {
-        let server = &self.control.config.get().chat.server_name;
+    /// Mails a security notice to an admin. Does not wait for its delivery: the status reports the
+    /// state of mail.
+    pub fn notify(&self, admin: &Admin, origin: RequestOrigin, notice: &Notice) {
+        let server = &self.control.config.chat.get().server_name;
         drop(
             self.control
                 .mailer
-                .send(notice.to_mail(server, admin, arrival)),
+                .send(notice.to_mail(server, admin, origin)),
         );
     }
 
     /// Returns how long a session stays valid without a request.
     pub fn idle_limit(&self) -> SignedDuration {
-        SignedDuration::from_mins(i64::from(self.control.config.get().admin.idle_minutes))
+        SignedDuration::from_mins(i64::from(self.control.config.admin.get().idle_minutes))
     }
 
-    /// Makes a request of the core. The reply arrives when everything that the request does is
+    /// Sends a request to the core. Returns the reply, once everything that the request does is
     /// done.
-    pub async fn ask<R>(&self, request: R) -> Result<R::Reply, Refusal>
+    pub async fn request<R>(&self, request: R) -> Result<R::Reply, Refusal>
     where
         R: Request<Reply: Awaited>,
     {
-        Ok(self.control.core.ask(request).await?)
+        Ok(self.control.core.request(request).await?)
     }
 }

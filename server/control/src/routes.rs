@@ -45,14 +45,14 @@ use crate::plane::ControlPlane;
 
 /// The maximum number of bytes of a request's body.
 const BODY_LIMIT: usize = 64 * 1024;
-/// How long a request may take before its caller is answered that it continues.
+/// How long a request may take. After that, it is answered that the operation continues.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Returns the router of the control plane.
 pub fn router(plane: Arc<ControlPlane>) -> Router {
     let once = middleware::from_fn_with_state(Arc::clone(&plane), idempotency::once);
-    // A file to import may be larger than other bodies. The limit has to be outside of `once`,
-    // which reads the body.
+    // A file to import may be larger than other bodies. This limit has to wrap `once`, which reads
+    // the body.
     let imports = csv::import_routes()
         .route_layer(once.clone())
         .layer(DefaultBodyLimit::max(csv::IMPORT_LIMIT));
@@ -113,7 +113,7 @@ async fn method_not_allowed() -> Refusal {
 }
 
 /// Runs each request as a task of its own, so that an act that was recorded is completed even if
-/// its caller disconnects or the request times out; and sets the headers that every answer has.
+/// the client disconnects or the request times out. Sets the headers that every answer has.
 async fn run_to_completion(request: Request, next: Next) -> Response {
     let task = tokio::spawn(next.run(request));
     let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, task).await {

@@ -32,7 +32,7 @@ use rookery_chat::Chat;
 use rookery_chat::request::{AddBan, EndAll};
 use rookery_connection::{ChatPort, Transport};
 use rookery_control::handle::ControlHandle;
-use rookery_control::{Control, ReloadRequest};
+use rookery_control::{Control, ControlConfig, ReloadRequest};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
 use rookery_engine::{Engine, retention, settings};
@@ -106,7 +106,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (reloads, reload_requests) = mpsc::channel(1);
     let control_handle = ControlHandle::new(operators);
     let control = Control {
-        config: live.clone(),
+        config: ControlConfig {
+            accounts: live.section(|config| &config.accounts),
+            admin: live.section(|config| &config.admin),
+            chat: live.section(|config| &config.chat),
+            limits: live.section(|config| &config.limits),
+        },
         database,
         csv_sync: csv_sync.clone(),
         core: control_handle.clone(),
@@ -367,7 +372,7 @@ impl Server {
     async fn import_files(&self) -> Result<()> {
         let import = async { Ok::<_, anyhow::Error>(self.csv_sync.sync(Timestamp::now()).await?) };
         let requests = |bans: &Vec<Ban>| bans.iter().cloned().map(AddBan).collect();
-        let imported = self.core.commit_and_ask_all(import, requests).await;
+        let imported = self.core.commit_then_request_all(import, requests).await;
         imported.map(drop)
     }
 
@@ -385,7 +390,7 @@ impl Server {
     /// Tells every session that the server stops, and ends it. All messages that were sent before
     /// are stored when this returns.
     async fn end_sessions(&self) {
-        let ended = self.core.ask(EndAll {
+        let ended = self.core.request(EndAll {
             reason: "The server is stopping".to_owned(),
         });
         if timeout(STOP_TIMEOUT, ended).await.is_err() {

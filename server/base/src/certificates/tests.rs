@@ -194,7 +194,7 @@ fn the_first_start_creates_an_authority_and_a_certificate_for_every_name() {
         };
         test_client.connect(certificates.chat_tls()).unwrap();
         test_client
-            .connect(certificates.admin_tls(&fixture.config).unwrap())
+            .connect(certificates.admin_tls(&fixture.config.admin).unwrap())
             .unwrap();
     }
     let test_client = TestClient {
@@ -314,7 +314,7 @@ fn the_chat_port_accepts_clients_that_offer_any_protocol() {
         ..TestClient::new(&fixture)
     };
     let (client, _) = test_client
-        .connect(certificates.admin_tls(&fixture.config).unwrap())
+        .connect(certificates.admin_tls(&fixture.config.admin).unwrap())
         .unwrap();
     assert_eq!(client.alpn_protocol(), Some(b"http/1.1".as_slice()));
 }
@@ -328,7 +328,7 @@ fn with_client_ca_the_admin_port_accepts_only_certificates_of_that_authority() {
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     std::fs::write(fixture.file("admins.pem"), authority.pem()).unwrap();
     fixture.config.admin.client_ca = Some(fixture.file("admins.pem"));
-    let tls = certificates.admin_tls(&fixture.config).unwrap();
+    let tls = certificates.admin_tls(&fixture.config.admin).unwrap();
 
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
@@ -355,7 +355,7 @@ fn a_reload_replaces_the_certificate_of_both_ports_and_ends_no_session() {
     let test_client = TestClient::new(&fixture);
     let (chat, admin) = (
         certificates.chat_tls(),
-        certificates.admin_tls(&fixture.config).unwrap(),
+        certificates.admin_tls(&fixture.config.admin).unwrap(),
     );
     let (mut client, mut server) = test_client.connect(Arc::clone(&chat)).unwrap();
     let before = leaf(&client);

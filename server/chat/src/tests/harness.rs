@@ -238,7 +238,7 @@ impl Harness {
                 Output::AdmissionPolicy(policy) => self.policy = policy,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer(answer) => self.answers.push(answer),
-                Output::Happened(event) => self.events.push(event.what),
+                Output::Happened(event) => self.events.push(event.event),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
         }

@@ -1,5 +1,5 @@
-//! Mails the head of the audit trail's hash chain to all admins once a day. With yesterday's mail,
-//! a rewritten trail is noticed even if the attacker controls the whole machine.
+//! Mails the head of the audit trail's hash chain to all admins once a day. Compared with an
+//! earlier mail, a rewritten trail is detected even if the attacker controls the whole machine.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use rookery_base::mail::Mail;
 use rookery_record::{Admin, AuditQuery, NewAudit, Outcome};
 use rookery_store::{Durability, Result, Store};
 
-/// The act under which a mailing is recorded. The last such entry says when the next one is due.
+/// The act under which a mailing is recorded. The next one is due a day after the last such entry.
 const ACT: &str = "mail head";
-/// How often the due time is checked.
+/// How often it is checked whether a mailing is due.
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
-/// How long the delivery of a head is worth another attempt.
+/// For how long the delivery of a head is attempted.
 const USEFUL_FOR: Duration = Duration::from_hours(12);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -25,7 +25,7 @@ pub async fn run(plane: &ControlPlane) {
     let mut checks = tokio::time::interval(CHECK_INTERVAL);
     loop {
         checks.tick().await;
-        if plane.control.config.get().admin.mail_chain_head
+        if plane.control.config.admin.get().mail_chain_head
             && let Err(error) = mail_if_due(plane, Timestamp::now()).await
         {
             tracing::error!(%error, "cannot record the head of the audit trail; it was not mailed");
@@ -42,15 +42,16 @@ async fn mail_if_due(plane: &ControlPlane, now: Timestamp) -> Result<()> {
     let Some((head, admins)) = recorded else {
         return Ok(());
     };
-    let server = plane.control.config.get().chat.server_name.clone();
+    let server = plane.control.config.chat.get().server_name.clone();
     for admin in admins {
         drop(plane.control.mailer.send(mail(&server, &head, admin)));
     }
     Ok(())
 }
 
-/// Records the mailing, if the last one is a day old and there is an admin. The new entry itself is
-/// the head, in one transaction, so that no other entry can follow it in between.
+/// Records the mailing, if the last one is a day old and there is an admin. Returns the new entry,
+/// which is the head to be mailed, and the admins. All of this is one transaction, so that no other
+/// entry can become the head in between.
 fn record_if_due(store: &mut Store, now: Timestamp) -> Result<Option<(ChainHead, Vec<Admin>)>> {
     let query = AuditQuery {
         act: Some(ACT.to_owned()),

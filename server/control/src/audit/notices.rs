@@ -1,19 +1,19 @@
-//! Security notices: mails that warn an admin of what someone else may have done with their access.
+//! Security notices: mails to an admin about events that may be the work of someone else.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::http::extract::Arrival;
+use crate::http::extract::RequestOrigin;
 use rookery_base::mail::Mail;
 use rookery_record::Admin;
 
-/// The wrong passwords and codes in one [`WINDOW`] that cause a mail.
+/// The number of wrong passwords and codes in one [`WINDOW`] that causes a mail.
 const FAILURES: u32 = 5;
 /// The time over which failures are counted, and the minimum time between two mails about them.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// How long the delivery of a notice is worth another attempt.
+/// For how long the delivery of a notice is attempted.
 const USEFUL_FOR: Duration = Duration::from_hours(1);
 
 /// The event that an admin is notified of.
@@ -22,7 +22,7 @@ pub enum Notice {
     NewAddress,
     /// A change of the password by the admin.
     PasswordChanged,
-    /// A change of a factor or the role, described by a clause.
+    /// A change of a factor or the role, or the admin's removal, described by a clause.
     Changed(&'static str),
     /// A sign-in with a recovery code.
     RecoveryCodeUsed {
@@ -67,9 +67,9 @@ impl Failures {
 
 impl Notice {
     /// Returns the mail to the admin.
-    pub fn to_mail(&self, server: &str, admin: &Admin, arrival: Arrival) -> Mail {
+    pub fn to_mail(&self, server: &str, admin: &Admin, origin: RequestOrigin) -> Mail {
         let name = &admin.name;
-        let from = arrival.from.ip().to_canonical();
+        let from = origin.address.ip().to_canonical();
         let (subject, event) = match self {
             Self::NewAddress => (
                 "A sign-in from a new address",
@@ -86,8 +86,12 @@ impl Notice {
             Self::RecoveryCodeUsed { left } => (
                 "A recovery code was used",
                 format!(
-                    "Someone signed in as {name} from {from} with a recovery code.\n\
-                     {left} codes are left."
+                    "Someone signed in as {name} from {from} with a recovery code.\n{}",
+                    match left {
+                        0 => "No codes are left.".to_owned(),
+                        1 => "One code is left.".to_owned(),
+                        more => format!("{more} codes are left."),
+                    }
                 ),
             ),
             Self::RepeatedFailures => (
@@ -99,7 +103,7 @@ impl Notice {
                 ),
             ),
         };
-        let at = arrival.at.strftime("%Y-%m-%d %H:%M UTC");
+        let at = origin.at.strftime("%Y-%m-%d %H:%M UTC");
         Mail {
             to: admin.email.clone(),
             subject: format!("{subject}: {server}"),

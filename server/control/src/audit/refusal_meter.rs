@@ -1,7 +1,7 @@
-//! Limits how many refusals of strangers the audit trail records: enough to see an attack, too few
-//! to fill a disk.
+//! Limits how many refusals of unauthenticated requests the audit trail records: enough to see an
+//! attack, too few to fill a disk.
 //!
-//! From one network (an IPv4 address, or the first 64 bits of an IPv6 address) ten refusals a
+//! From one network (an IPv4 address, or the first 64 bits of an IPv6 address), ten refusals a
 //! minute are recorded one by one. The others of that minute are counted, and their number is
 //! recorded when the minute is over. At most 64 networks are distinguished at a time; all others
 //! share one count. Refusals of authenticated admins are not limited.
@@ -12,11 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use rookery_base::rate_window::{RateWindows, Window};
 
-/// The refusals that are recorded one by one, for each network and minute.
+/// The maximum number of refusals that are recorded one by one, for each network and minute.
 const MAX_RECORDED: u32 = 10;
 /// The maximum number of networks that are distinguished.
 const MAX_NETWORKS: usize = 64;
-/// How long a count runs.
+/// The period over which the refusals of a network are counted.
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
 /// What to do with a refusal.
@@ -32,10 +32,12 @@ pub enum Decision {
 
 /// The refusals of one network and minute that were only counted.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Excess {
+pub struct CountedRefusals {
     /// None for the networks that are not distinguished.
     pub network: Option<IpAddr>,
+    /// When the minute began.
     pub since: Timestamp,
+    /// The number of refusals that were not recorded.
     pub refusals: u32,
 }
 
@@ -65,10 +67,10 @@ impl Default for RefusalMeter {
 }
 
 impl RefusalMeter {
-    /// Counts a refusal of a stranger.
+    /// Counts a refusal of an unauthenticated request, and decides whether it is recorded.
     pub fn count(&mut self, now: Timestamp, network: IpAddr) -> Decision {
-        let is_known = self.0.contains(&Some(network)) || self.0.len() < MAX_NETWORKS;
-        let key = is_known.then_some(network);
+        let is_distinguished = self.0.contains(&Some(network)) || self.0.len() < MAX_NETWORKS;
+        let key = is_distinguished.then_some(network);
         let minute = self.0.get_or_open(now, key, || Minute {
             since: now,
             refusals: 0,
@@ -81,11 +83,11 @@ impl RefusalMeter {
         }
     }
 
-    /// Ends the minutes that are over, and returns the refusals that were only counted.
-    pub fn settle(&mut self, now: Timestamp) -> Vec<Excess> {
+    /// Removes the minutes that are over, and returns the refusals that were only counted.
+    pub fn remove_over(&mut self, now: Timestamp) -> Vec<CountedRefusals> {
         let over = self.0.remove_over(now);
         over.filter(|(_, minute)| minute.refusals > MAX_RECORDED)
-            .map(|(network, Minute { since, refusals })| Excess {
+            .map(|(network, Minute { since, refusals })| CountedRefusals {
                 network,
                 since,
                 refusals: refusals - MAX_RECORDED,
@@ -123,14 +125,14 @@ mod tests {
             "other networks are not affected"
         );
 
-        assert_eq!(meter.settle(at(59)), []);
-        let excess = Excess {
+        assert_eq!(meter.remove_over(at(59)), []);
+        let counted = CountedRefusals {
             network: Some(network(1)),
             since: at(0),
             refusals: 990,
         };
-        assert_eq!(meter.settle(at(60)), [excess]);
-        assert_eq!(meter.settle(at(60)), []);
+        assert_eq!(meter.remove_over(at(60)), [counted]);
+        assert_eq!(meter.remove_over(at(60)), []);
         assert_eq!(
             meter.count(at(60), network(1)),
             Decision::Record,
@@ -147,9 +149,9 @@ mod tests {
             .count();
         assert_eq!(recorded, (MAX_NETWORKS + 1) * MAX_RECORDED as usize);
         let counted: u32 = meter
-            .settle(at(60))
+            .remove_over(at(60))
             .iter()
-            .map(|excess| excess.refusals)
+            .map(|counted| counted.refusals)
             .sum();
         assert_eq!(
             counted as usize + recorded,

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use rookery_control_api::Port;
 
-use super::refusal_meter::{Decision, Excess, RefusalMeter};
-use crate::http::extract::Arrival;
+use super::refusal_meter::{CountedRefusals, Decision, RefusalMeter};
+use crate::http::extract::RequestOrigin;
 use crate::http::problem::{Kind, Refusal};
 use rookery_base::metrics::METRICS;
 use rookery_base::recent_refusals::RecentRefusals;
@@ -19,41 +19,43 @@ const MAX_NAME: usize = 254;
 /// The maximum number of characters of a detail: the reason of an act fits, and a refusal with a
 /// name in it.
 const MAX_DETAIL: usize = 500;
-/// How long a repeated view is not recorded again.
+/// How long after its entry a repeated view is not recorded again.
 const VIEW_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
-/// An act or a step of a sign-in: who does what, from where.
+/// An act of an operator, or one half of a sign-in, whose outcome is not known yet.
 #[derive(Clone, Debug)]
-pub struct Step {
-    pub arrival: Arrival,
-    /// The admin's name as given; empty if the request is not authenticated.
+pub struct Act {
+    pub origin: RequestOrigin,
+    /// The admin's name as given; empty if none was given.
     pub actor: String,
     /// The public id of the session; empty if the request is not authenticated.
     pub session: String,
-    pub act: &'static str,
+    /// The name of the act in the trail, such as `kick`.
+    pub name: &'static str,
+    /// The user, ban, admin or other object of the act; empty if there is none.
     pub target: String,
 }
 
-impl Step {
-    /// Returns the step of a request that is not authenticated.
-    pub fn of_stranger(arrival: Arrival, act: &'static str) -> Self {
+impl Act {
+    /// Returns the act of a request that is not authenticated.
+    pub fn unauthenticated(origin: RequestOrigin, name: &'static str) -> Self {
         Self {
-            arrival,
+            origin,
             actor: String::new(),
             session: String::new(),
-            act,
+            name,
             target: String::new(),
         }
     }
 
-    /// Returns the entry for this step.
+    /// Returns the entry that records the act with its outcome.
     pub fn entry(&self, outcome: Outcome, detail: impl Into<String>) -> NewAudit {
         NewAudit {
-            at: self.arrival.at,
+            at: self.origin.at,
             actor: clip(&self.actor, MAX_NAME),
-            origin: self.arrival.from.to_string(),
+            origin: self.origin.address.to_string(),
             session: self.session.clone(),
-            act: self.act.to_owned(),
+            act: self.name.to_owned(),
             target: clip(&self.target, MAX_NAME),
             outcome,
             detail: clip(&detail.into(), MAX_DETAIL),
@@ -61,7 +63,7 @@ impl Step {
     }
 }
 
-/// Cuts a text to a length and replaces its control characters.
+/// Cuts a text to `max` characters and replaces its control characters.
 fn clip(text: &str, max: usize) -> String {
     let clean = |char: char| {
         if char.is_control() {
@@ -78,15 +80,15 @@ pub struct Trail {
     database: Database,
     meter: Mutex<RefusalMeter>,
     views: Mutex<Views>,
-    /// The last refused sign-ins on the control port.
+    /// The most recent refused sign-ins on the control port.
     pub refused: RecentRefusals,
 }
 
-/// When a view was last recorded, by session, act and target.
+/// The time at which each view was last recorded, by session, act and target.
 type Views = BTreeMap<(String, &'static str, String), Timestamp>;
 
 impl Trail {
-    /// Returns the writer of a store's trail.
+    /// Returns the writer of the trail in `database`.
     pub fn new(database: Database) -> Self {
         Self {
             database,
@@ -96,46 +98,52 @@ impl Trail {
         }
     }
 
-    /// Records that a step is allowed. On an error, the step must not be taken.
-    pub async fn allow(&self, step: &Step, detail: impl Into<String>) -> Result<(), Refusal> {
-        self.write(step.entry(Outcome::Allowed, detail)).await
+    /// Records that an act is allowed. On an error, the act must not be performed.
+    pub async fn allow(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
+        self.write(act.entry(Outcome::Allowed, detail)).await
     }
 
-    /// Records a view as [`Self::allow`] does, but a repeated one only once a minute: a screen asks
-    /// every few seconds, and its entries would hide the others.
-    pub async fn allow_view(&self, step: &Step) -> Result<(), Refusal> {
-        let key = (step.session.clone(), step.act, step.target.clone());
-        let at = step.arrival.at;
+    /// Records a view as [`Self::allow`] does, but a repeated view only once a minute: a screen
+    /// refreshes every few seconds, and so many entries would hide the others.
+    pub async fn allow_view(&self, act: &Act) -> Result<(), Refusal> {
+        let key = (act.session.clone(), act.name, act.target.clone());
+        let at = act.origin.at;
         let is_recent = |recorded: Timestamp| at.duration_since(recorded) < VIEW_INTERVAL;
         if self.views.lock().get(&key).copied().is_some_and(is_recent) {
             return Ok(());
         }
-        self.allow(step, "").await?;
+        self.allow(act, "").await?;
         let mut views = self.views.lock();
         views.retain(|_, recorded| is_recent(*recorded));
         views.insert(key, at);
         Ok(())
     }
 
-    /// Records that a step of an authenticated admin is refused, and returns the refusal to answer:
-    /// another one, if the entry cannot be written.
-    pub async fn refuse(&self, step: &Step, refusal: Refusal) -> Refusal {
+    /// Records that an act of an authenticated admin is refused. Returns the refusal to answer
+    /// with: `refusal`, or `audit-unavailable` if the entry cannot be written.
+    pub async fn refuse(&self, act: &Act, refusal: Refusal) -> Refusal {
         let written = self
-            .write(step.entry(Outcome::Refused, &refusal.detail))
+            .write(act.entry(Outcome::Refused, &refusal.detail))
             .await;
         written.err().unwrap_or(refusal)
     }
 
-    /// Records that a step of a stranger is refused, unless too many were, and returns the refusal
-    /// to answer. `reason` is for the trail alone: the answer may say less.
-    pub async fn refuse_stranger(&self, step: &Step, reason: &str, refusal: Refusal) -> Refusal {
-        if matches!(step.act, "login" | "verify") {
+    /// Records that an act of an unauthenticated request is refused, unless too many from the same
+    /// network were. Returns the refusal to answer with. `reason` is only for the trail: the answer
+    /// may say less.
+    pub async fn refuse_unauthenticated(
+        &self,
+        act: &Act,
+        reason: &str,
+        refusal: Refusal,
+    ) -> Refusal {
+        if matches!(act.name, "login" | "verify") {
             METRICS.control_sign_ins_refused.increment();
             self.refused
-                .add(step.arrival.at, &step.actor, step.arrival.from, reason);
+                .add(act.origin.at, &act.actor, act.origin.address, reason);
         }
-        let Arrival { at, .. } = step.arrival;
-        let decision = self.meter.lock().count(at, step.arrival.network());
+        let RequestOrigin { at, .. } = act.origin;
+        let decision = self.meter.lock().count(at, act.origin.network());
         let detail = match decision {
             Decision::Record => reason.to_owned(),
             Decision::RecordLast => {
@@ -143,20 +151,21 @@ impl Trail {
             }
             Decision::CountOnly => return refusal,
         };
-        self.write(step.entry(Outcome::Refused, detail))
+        self.write(act.entry(Outcome::Refused, detail))
             .await
             .err()
             .unwrap_or(refusal)
     }
 
-    /// Records how many refusals of strangers were only counted, for the minutes that are over.
-    pub async fn settle(&self, now: Timestamp) {
-        let excesses = self.meter.lock().settle(now);
-        for Excess {
+    /// Records the refusals of unauthenticated requests that were only counted, for the minutes
+    /// that are over.
+    pub async fn record_counts(&self, now: Timestamp) {
+        let counted = self.meter.lock().remove_over(now);
+        for CountedRefusals {
             network,
             since,
             refusals,
-        } in excesses
+        } in counted
         {
             let entry = NewAudit {
                 at: now,

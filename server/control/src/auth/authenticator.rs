@@ -13,10 +13,10 @@ use rookery_store::{Result as StoreResult, Store};
 
 /// The number of recovery codes of an admin.
 const RECOVERY_CODES: usize = 10;
-/// The random bytes of a recovery code: 120 bits. From 112 bits on, a code may be stored with a
-/// fast hash (OWASP ASVS 6.5.2).
+/// The number of random bytes of a recovery code: 120 bits. A code of at least 112 bits may be
+/// stored with a fast hash (OWASP ASVS 6.5.2).
 const RECOVERY_BYTES: usize = 15;
-/// The letters of a recovery code; base32 encodes five bits in each.
+/// The number of letters of a recovery code; base32 encodes five bits in each.
 const RECOVERY_LETTERS: usize = 24;
 /// The characters that a URI component has to encode: all but the unreserved ones (RFC 3986 §2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -30,8 +30,8 @@ pub fn new_secret() -> [u8; 20] {
     random()
 }
 
-/// Returns the time step of a code that is valid now, in the current step or an adjacent one (RFC
-/// 6238 §5.2).
+/// Returns the time step that a code belongs to: the current one or an adjacent one (RFC 6238
+/// §5.2). Returns none if the code is wrong.
 pub fn step_of(secret: &[u8; 20], code: &str, now: Timestamp) -> Option<u64> {
     totp(secret).check(code.trim(), now.as_second().unsigned_abs())
 }
@@ -73,7 +73,7 @@ pub enum Proof {
 }
 
 impl Proof {
-    /// Parses a code. Returns none for a wrong code, or one of a time step that was used.
+    /// Parses a code. Returns none if it is wrong, or if its time step or a later one was used.
     pub fn parse(app: &Authenticator, code: &str, now: Timestamp) -> Option<Self> {
         if let Some(hash) = recovery_hash(code) {
             return Some(Self::Recovery(hash));
@@ -92,7 +92,7 @@ impl Proof {
     }
 }
 
-/// Returns new recovery codes as they are displayed, and the hashes to store.
+/// Returns new recovery codes as they are displayed, and their hashes, which are stored.
 pub fn recovery_codes() -> (Vec<String>, Vec<[u8; 32]>) {
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| random_letters()).collect();
     let hashes = codes
@@ -114,7 +114,8 @@ pub fn random_letters() -> String {
     groups.join("-")
 }
 
-/// Returns the hash of a text with the form of a recovery code, grouped in any way and in any case.
+/// Returns the hash of a recovery code, whatever its grouping and letter case. Returns none if the
+/// text does not have the form of one.
 fn recovery_hash(code: &str) -> Option<[u8; 32]> {
     let letters: String = code
         .chars()
@@ -126,7 +127,7 @@ fn recovery_hash(code: &str) -> Option<[u8; 32]> {
     is_code.then(|| Sha256::digest(&letters).into())
 }
 
-/// Returns the app's code at a time.
+/// Returns the code that the app displays at `now`.
 #[cfg(test)]
 pub fn code_at(secret: &[u8; 20], now: Timestamp) -> String {
     totp(secret)

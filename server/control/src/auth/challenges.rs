@@ -12,9 +12,9 @@ use rookery_base::random::random;
 
 /// The maximum number of challenges of one admin; the oldest is removed first.
 const CHALLENGES_PER_ADMIN: usize = 8;
-/// How long an expired challenge is remembered, so that the trail can name its admin.
+/// How long an expired challenge is remembered, so that the trail can record whose it was.
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
-/// The wrong codes that a challenge accepts, of all factors together.
+/// The number of codes that may be tried for a challenge, of all factors together.
 const MAX_ATTEMPTS: u8 = codes::TRIES;
 /// How long a challenge accepts codes.
 const LIFETIME: SignedDuration = SignedDuration::from_secs(codes::LIFETIME_SECONDS);
@@ -23,12 +23,12 @@ const LIFETIME: SignedDuration = SignedDuration::from_secs(codes::LIFETIME_SECON
 pub struct Challenge {
     admin: String,
     fingerprint: Fingerprint,
-    /// The code has to come from the network that the password came from.
+    /// The network that the password was sent from; the code has to be sent from it too.
     network: IpAddr,
     pub expires_at: Timestamp,
     attempts_left: u8,
     is_used: bool,
-    /// None if the admin requires the authenticator app.
+    /// The code that was mailed. None if the admin requires the authenticator app.
     mailed: Option<PendingCode>,
 }
 
@@ -53,14 +53,14 @@ impl Challenge {
     }
 }
 
-/// All challenges, by the id that the client sends with the code. Each required a right password,
-/// so their number is bounded by that of the admins.
+/// All challenges, by the id that the client sends with the code. Only the right password opens
+/// one, so their number is bounded by that of the admins.
 #[derive(Default)]
 pub struct Challenges(HashMap<String, Challenge>);
 
-/// The result of a check of a code.
+/// The result of checking a code against a challenge.
 pub enum CodeCheck {
-    /// The code is the mailed one, and the challenge is used.
+    /// The code is the mailed one, and the challenge is now used.
     Mailed {
         admin: String,
         fingerprint: Fingerprint,
@@ -72,7 +72,7 @@ pub enum CodeCheck {
         attempts_left: u8,
     },
     /// The challenge accepts no code.
-    Dead {
+    Closed {
         /// None if the challenge is unknown.
         admin: Option<String>,
         reason: &'static str,
@@ -104,20 +104,20 @@ impl Challenges {
     /// lock, so that of simultaneous right codes only one succeeds.
     pub fn check(&mut self, now: Timestamp, id: &str, network: IpAddr, code: &str) -> CodeCheck {
         let Some(challenge) = self.0.get_mut(id) else {
-            return CodeCheck::Dead {
+            return CodeCheck::Closed {
                 admin: None,
                 reason: "no such challenge",
             };
         };
         let admin = challenge.admin.clone();
         if challenge.network != network {
-            return CodeCheck::Dead {
+            return CodeCheck::Closed {
                 admin: Some(admin),
                 reason: "the challenge belongs to another address",
             };
         }
         if challenge.is_used || challenge.attempts_left == 0 || now >= challenge.expires_at {
-            return CodeCheck::Dead {
+            return CodeCheck::Closed {
                 admin: Some(admin),
                 reason: "the challenge is used, expired or out of attempts",
             };
@@ -143,14 +143,14 @@ impl Challenges {
         }
     }
 
-    /// Marks a challenge as used, for a code of another factor. Returns false if it already is.
+    /// Marks a challenge as used, for a code of another factor. Returns false if it already was.
     pub fn claim(&mut self, id: &str) -> bool {
         self.0
             .get_mut(id)
             .is_some_and(|challenge| !std::mem::replace(&mut challenge.is_used, true))
     }
 
-    /// Marks a challenge as unused again: the code that claimed it was not valid.
+    /// Marks a challenge as unused again, because the code that claimed it was not valid.
     pub fn release(&mut self, id: &str) {
         if let Some(challenge) = self.0.get_mut(id) {
             challenge.is_used = false;

@@ -1,4 +1,4 @@
-//! The authenticator apps that wait for confirmation, in memory only.
+//! The enrolments of authenticator apps that wait for confirmation, in memory only.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use rookery_record::Authenticator;
 
 /// How long a new secret waits for its first code.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
-/// The wrong codes after which the enrolment has to begin again.
+/// The number of wrong codes after which the enrolment has to begin again.
 const MAX_ATTEMPTS: u8 = 5;
 
 /// The secrets that wait for their first code: at most one for each admin.
@@ -24,7 +24,7 @@ struct Enrolment {
 }
 
 impl Enrolments {
-    /// Returns a new secret, which replaces an earlier one, and when it expires.
+    /// Returns a new secret and when it expires. It replaces a secret that was waiting.
     pub fn begin(&mut self, now: Timestamp, admin: &str) -> ([u8; 20], Timestamp) {
         self.0.retain(|_, old| now < old.expires_at);
         let (secret, expires_at) = (authenticator::new_secret(), now + LIFETIME);
@@ -44,7 +44,8 @@ impl Enrolments {
         admin: &str,
         code: &str,
     ) -> Result<Authenticator, Refusal> {
-        let is_pending = |one: &&mut Enrolment| now < one.expires_at && one.attempts_left > 0;
+        let is_pending =
+            |waiting: &&mut Enrolment| now < waiting.expires_at && waiting.attempts_left > 0;
         let Some(enrolment) = self.0.get_mut(admin).filter(is_pending) else {
             return Err(Kind::NoAuthenticator.with_detail(
                 "No authenticator app is waiting for confirmation. Begin the enrolment again.",
@@ -59,7 +60,7 @@ impl Enrolments {
         let Some(last_step) = authenticator::step_of(&secret, code, now) else {
             return Err(Kind::WrongCode.with_detail(format!(
                 "That is not the app's current code; attempts left: {attempts_left}. If the next \
-                 one fails too, compare the clocks of the server and the device."
+                 code fails too, compare the clocks of the server and the device."
             )));
         };
         self.0.remove(admin);

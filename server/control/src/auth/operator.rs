@@ -13,28 +13,29 @@ use rookery_control_api::Role;
 
 use super::permission::Permission;
 use super::sessions::{Fingerprint, Session};
-use crate::audit::trail::{self, Step};
-use crate::http::extract::Arrival;
+use crate::audit::trail::{self, Act};
+use crate::http::extract::RequestOrigin;
 use crate::http::problem::{Kind, Refusal};
 use crate::plane::ControlPlane;
 use rookery_record::{Admin, Outcome};
 use rookery_store::{Durability, Result as StoreResult, Store};
 
-/// How long after a sign-in its session may change who has access.
+/// How long after its sign-in a session may change who has access.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
-/// The reason given when a session ends because its admin has changed since signing in.
+/// Why a session ends whose admin has changed since signing in, for the trail and the event stream.
 const CHANGED: &str = "the admin was removed, or has another password, role or factor";
 
-/// An [`Operator`] whose role is at least that of `P`. As an extractor, it is the only way to an
-/// operator: a request without a session or with too low a role is refused and recorded before the
-/// handler runs.
+/// An [`Operator`] whose role is at least that of `P`.
 ///
-/// A handler's OpenAPI description repeats the role, as `security(("token" = ["moderator"]))`. A
-/// test sends requests of every role and compares the two.
-pub struct Signed<P>(Operator, PhantomData<P>);
+/// Only this extractor creates an operator. It refuses and records a request without a session or
+/// with too low a role before the handler runs.
+///
+/// It is also the only declaration of the role that a handler requires: the handler's OpenAPI
+/// description derives it with [`role_of`].
+pub struct SignedIn<P>(Operator, PhantomData<P>);
 
-impl<P> Deref for Signed<P> {
+impl<P> Deref for SignedIn<P> {
     type Target = Operator;
 
     fn deref(&self) -> &Operator {
@@ -42,7 +43,7 @@ impl<P> Deref for Signed<P> {
     }
 }
 
-impl<P: Permission> FromRequestParts<Arc<ControlPlane>> for Signed<P> {
+impl<P: Permission> FromRequestParts<Arc<ControlPlane>> for SignedIn<P> {
     type Rejection = Refusal;
 
     async fn from_request_parts(
@@ -55,10 +56,47 @@ impl<P: Permission> FromRequestParts<Arc<ControlPlane>> for Signed<P> {
     }
 }
 
+/// A handler whose first parameter is a [`SignedIn`]. `Parameters` are its permission and the types
+/// of its other parameters.
+pub trait SignedInHandler<Parameters> {
+    /// The lowest role that may use the operation.
+    const ROLE: Role;
+}
+
+impl<F, P, R> SignedInHandler<(P,)> for F
+where
+    F: FnOnce(SignedIn<P>) -> R,
+    P: Permission,
+{
+    const ROLE: Role = P::ROLE;
+}
+
+impl<F, P, A, R> SignedInHandler<(P, A)> for F
+where
+    F: FnOnce(SignedIn<P>, A) -> R,
+    P: Permission,
+{
+    const ROLE: Role = P::ROLE;
+}
+
+impl<F, P, A, B, R> SignedInHandler<(P, A, B)> for F
+where
+    F: FnOnce(SignedIn<P>, A, B) -> R,
+    P: Permission,
+{
+    const ROLE: Role = P::ROLE;
+}
+
+/// Returns the role that a handler requires, for its OpenAPI description:
+/// `security(("token" = [role_of(handler)]))`.
+pub fn role_of<H: SignedInHandler<Parameters>, Parameters>(_handler: H) -> Role {
+    H::ROLE
+}
+
 /// The authenticated admin behind a request.
 pub struct Operator {
     pub plane: Arc<ControlPlane>,
-    arrival: Arrival,
+    origin: RequestOrigin,
     session: Session,
     admin: Admin,
 }
@@ -69,39 +107,42 @@ impl Operator {
         parts: &mut Parts,
         plane: &Arc<ControlPlane>,
     ) -> Result<Self, Refusal> {
-        let Ok(arrival) = Arrival::from_request_parts(parts, plane).await;
-        let mut step = Step::of_stranger(arrival, "request");
-        step.target = format!("{} {}", parts.method, parts.uri.path());
-        let (session, admin) = match find_session(plane, bearer_token(parts), &mut step).await {
+        let Ok(origin) = RequestOrigin::from_request_parts(parts, plane).await;
+        let mut act = Act::unauthenticated(origin, "request");
+        act.target = format!("{} {}", parts.method, parts.uri.path());
+        let (session, admin) = match find_session(plane, bearer_token(parts), &mut act).await {
             Ok(found) => found,
             Err((reason, refusal)) => {
-                return Err(plane.trail.refuse_stranger(&step, reason, refusal).await);
+                return Err(plane
+                    .trail
+                    .refuse_unauthenticated(&act, reason, refusal)
+                    .await);
             }
         };
         if let Err(refusal) = check_permission::<P>(&admin) {
-            return Err(plane.trail.refuse(&step, refusal).await);
+            return Err(plane.trail.refuse(&act, refusal).await);
         }
         Ok(Self {
             plane: Arc::clone(plane),
-            arrival,
+            origin,
             session,
             admin,
         })
     }
 
     /// Returns the origin and time of the request.
-    pub fn arrival(&self) -> Arrival {
-        self.arrival
+    pub fn origin(&self) -> RequestOrigin {
+        self.origin
     }
 
-    /// Returns the address that the request came from.
+    /// Returns the IP address that the request was sent from.
     pub fn address(&self) -> IpAddr {
-        self.arrival.from.ip().to_canonical()
+        self.origin.address.ip().to_canonical()
     }
 
     /// Returns when the request arrived.
     pub fn now(&self) -> Timestamp {
-        self.arrival.at
+        self.origin.at
     }
 
     /// Returns the admin's name.
@@ -109,7 +150,7 @@ impl Operator {
         &self.session.admin
     }
 
-    /// Returns the admin as stored when the request arrived.
+    /// Returns the admin as it was stored when the request arrived.
     pub fn admin(&self) -> &Admin {
         &self.admin
     }
@@ -124,61 +165,61 @@ impl Operator {
         &self.session
     }
 
-    /// Whether the operator may see and end a session: its own admin may, and an owner.
+    /// Whether the operator may see and end a session: one of the admin's own, or any for an owner.
     pub fn may_end(&self, session: &Session) -> bool {
         session.admin == self.session.admin || self.admin.role == Role::Owner
     }
 
     /// Returns an act of this admin, to be recorded.
-    pub fn step(&self, act: &'static str, target: impl Into<String>) -> Step {
-        Step {
-            arrival: self.arrival,
+    pub fn act(&self, name: &'static str, target: impl Into<String>) -> Act {
+        Act {
+            origin: self.origin,
             actor: self.session.admin.clone(),
             session: self.session.id.clone(),
-            act,
+            name,
             target: target.into(),
         }
     }
 
-    /// Runs the checks before an act. If they refuse it, the refusal is recorded. The checks set
-    /// the step's target as soon as they know it.
+    /// Runs the checks that precede an act, and records a refusal. The checks set the act's target
+    /// as soon as it is known, so that the entry names it.
     pub async fn audited<T>(
         &self,
-        step: &mut Step,
-        checks: impl AsyncFnOnce(&mut Step) -> Result<T, Refusal>,
+        act: &mut Act,
+        checks: impl AsyncFnOnce(&mut Act) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        match checks(step).await {
+        match checks(act).await {
             Ok(checked) => Ok(checked),
-            Err(refusal) => Err(self.refuse(step, refusal).await),
+            Err(refusal) => Err(self.refuse(act, refusal).await),
         }
     }
 
-    /// Records that an act is allowed. On an error, it must not be done.
-    pub async fn allow(&self, step: &Step, detail: impl Into<String>) -> Result<(), Refusal> {
-        self.plane.trail.allow(step, detail).await
+    /// Records that an act is allowed. On an error, the act must not be performed.
+    pub async fn allow(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
+        self.plane.trail.allow(act, detail).await
     }
 
-    /// Records a view that a screen repeats every few seconds; at most once a minute.
-    pub async fn allow_view(&self, step: &Step) -> Result<(), Refusal> {
-        self.plane.trail.allow_view(step).await
+    /// Records a view that a screen repeats every few seconds, at most once a minute.
+    pub async fn allow_view(&self, act: &Act) -> Result<(), Refusal> {
+        self.plane.trail.allow_view(act).await
     }
 
-    /// Records that an act is refused, and returns the refusal to answer.
-    pub async fn refuse(&self, step: &Step, refusal: Refusal) -> Refusal {
-        self.plane.trail.refuse(step, refusal).await
+    /// Records that an act is refused, and returns the refusal to answer with.
+    pub async fn refuse(&self, act: &Act, refusal: Refusal) -> Refusal {
+        self.plane.trail.refuse(act, refusal).await
     }
 
-    /// Requires that the session began in the last few minutes: for operations that change who has
+    /// Checks that the session began in the last few minutes, for operations that change who has
     /// access. A refusal is recorded.
-    pub async fn require_fresh_sign_in(&self, step: &Step) -> Result<(), Refusal> {
-        if self.arrival.at.duration_since(self.session.since) < FRESH {
+    pub async fn require_fresh_sign_in(&self, act: &Act) -> Result<(), Refusal> {
+        if self.origin.at.duration_since(self.session.since) < FRESH {
             return Ok(());
         }
         let minutes = FRESH.as_mins();
         let refusal = Kind::FreshSignInRequired.with_detail(format!(
-            "This requires a sign-in of the last {minutes} minutes. Sign in again."
+            "This requires a sign-in in the last {minutes} minutes. Sign in again."
         ));
-        Err(self.refuse(step, refusal).await)
+        Err(self.refuse(act, refusal).await)
     }
 
     /// Reads from the store.
@@ -189,11 +230,11 @@ impl Operator {
         self.plane.read(job).await
     }
 
-    /// Changes the store and records it, in one transaction. `job` returns the detail for the trail
-    /// and a result; or it changes nothing and returns a refusal, which is recorded instead.
+    /// Changes the store and records the act, in one transaction. `job` returns the detail for the
+    /// trail and a result; or it changes nothing and returns a refusal, which is recorded instead.
     pub async fn record<T: Send + 'static>(
         &self,
-        step: Step,
+        act: Act,
         job: impl FnOnce(&mut Store) -> StoreResult<Result<(String, T), Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
         let written = self
@@ -201,19 +242,19 @@ impl Operator {
             .control
             .database
             .write(Durability::Record, move |store| {
-                let done = job(store)?;
-                store.append_audit(&match &done {
-                    Ok((detail, _)) => step.entry(Outcome::Allowed, detail),
-                    Err(refusal) => step.entry(Outcome::Refused, &refusal.detail),
+                let result = job(store)?;
+                store.append_audit(&match &result {
+                    Ok((detail, _)) => act.entry(Outcome::Allowed, detail),
+                    Err(refusal) => act.entry(Outcome::Refused, &refusal.detail),
                 })?;
-                Ok(done)
+                Ok(result)
             });
-        let done = written.await.map_err(|error| trail::unavailable(&error))?;
-        done.map(|(_, value)| value)
+        let result = written.await.map_err(|error| trail::unavailable(&error))?;
+        result.map(|(_, value)| value)
     }
 
-    /// Checks that the session is still valid, which counts as a use of it. Returns how it ended,
-    /// if not.
+    /// Checks that the session is still valid, which counts as a use of it. The error is the reason
+    /// why it has ended.
     pub async fn check_session(&self, now: Timestamp) -> Result<(), &'static str> {
         let expires_at = self
             .plane
@@ -238,7 +279,7 @@ impl Operator {
 fn check_permission<P: Permission>(admin: &Admin) -> Result<(), Refusal> {
     if admin.role < P::ROLE {
         return Err(Kind::NotAllowed.with_detail(format!(
-            "This is for the role {}, and yours is {}. Ask an owner of this server.",
+            "This requires the role {}, and yours is {}. Ask an owner of this server.",
             P::ROLE,
             admin.role
         )));
@@ -262,12 +303,12 @@ fn bearer_token(parts: &Parts) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Returns the session of a token and its admin; or the reason why there is none, for the trail,
-/// and the refusal.
+/// Returns the session of a token, and its admin. The error is the reason, for the trail, and the
+/// refusal.
 async fn find_session(
     plane: &ControlPlane,
     token: Option<&str>,
-    step: &mut Step,
+    act: &mut Act,
 ) -> Result<(Session, Admin), (&'static str, Refusal)> {
     let refuse = |reason| {
         let detail = "Sign in with POST /v1/login and POST /v1/login/verify.";
@@ -276,12 +317,12 @@ async fn find_session(
     let token = token.ok_or_else(|| refuse("no token"))?;
     let found = plane.sessions.lock().find(token);
     let session = found.ok_or_else(|| refuse("no session has that token"))?;
-    step.actor.clone_from(&session.admin);
-    step.session.clone_from(&session.id);
-    if step.arrival.at >= session.expires_at {
+    act.actor.clone_from(&session.admin);
+    act.session.clone_from(&session.id);
+    if act.origin.at >= session.expires_at {
         return Err(refuse("the session has expired"));
     }
-    if step.arrival.at.duration_since(session.used_at) >= plane.idle_limit() {
+    if act.origin.at.duration_since(session.used_at) >= plane.idle_limit() {
         plane.sessions.lock().end(&session.id);
         return Err(refuse("the session was idle for too long"));
     }
@@ -293,6 +334,6 @@ async fn find_session(
         plane.sessions.lock().end(&session.id);
         return Err(refuse(CHANGED));
     };
-    plane.sessions.lock().touch(&session.id, step.arrival.at);
+    plane.sessions.lock().touch(&session.id, act.origin.at);
     Ok((session, admin))
 }

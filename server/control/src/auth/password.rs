@@ -5,11 +5,11 @@ use zxcvbn::{Score, zxcvbn};
 /// The minimum number of characters. An admin's password grants everything, and the second factor
 /// only adds to it.
 const MIN_CHARACTERS: usize = 12;
-/// The maximum number of bytes. A longer text is more likely the wrong file than a password.
+/// The maximum number of bytes. A longer text is more likely a wrong file than a password.
 pub const MAX_BYTES: usize = 1024;
 
-/// The minimum number of characters besides the words that anyone would guess.
-const MIN_BESIDE_CONTEXT: usize = 8;
+/// The minimum number of characters without the words that anyone would guess.
+const MIN_WITHOUT_CONTEXT: usize = 8;
 /// The words that anyone would guess on every server of this kind.
 const COMMON_CONTEXT: [&str; 3] = ["rookery", "admin", "operator"];
 
@@ -30,8 +30,8 @@ pub enum BadPassword {
     Common,
 }
 
-/// Checks a new password. `context` is what an attacker would try with it: the admin's name and
-/// email, the names of the server and the network.
+/// Checks a new password. `context` has the texts that an attacker would try first: the admin's
+/// name and email, and the names of the server and the network.
 pub fn check(password: &str, context: &[&str]) -> Result<(), BadPassword> {
     if password.chars().count() < MIN_CHARACTERS {
         return Err(BadPassword::Short);
@@ -51,7 +51,7 @@ pub fn check(password: &str, context: &[&str]) -> Result<(), BadPassword> {
         .iter()
         .fold(password.to_lowercase(), |rest, word| rest.replace(word, ""));
     let inputs: Vec<&str> = words.iter().map(String::as_str).collect();
-    if rest.chars().count() < MIN_BESIDE_CONTEXT || zxcvbn(password, &inputs).score() < Score::Four
+    if rest.chars().count() < MIN_WITHOUT_CONTEXT || zxcvbn(password, &inputs).score() < Score::Four
     {
         return Err(BadPassword::Common);
     }

@@ -1,27 +1,28 @@
-//! The roles as types, for the extractor [`Signed`](super::operator::Signed).
+//! The required roles as types, for the extractor [`SignedIn`](super::operator::SignedIn).
 
 use rookery_control_api::Role;
 
-/// The lowest role that an operation is for.
+/// A requirement on the admin who uses an operation.
 pub trait Permission: Send {
+    /// The lowest role that may use the operation.
     const ROLE: Role;
-    /// Whether an admin may use the operation who still has an initial password.
+    /// Whether an admin who still has an initial password may use the operation.
     const WITH_INITIAL_PASSWORD: bool = false;
 }
 
-/// Every admin, also one with an initial password.
-pub struct Anyone;
+/// Any role, even with an initial password.
+pub struct AnyAdmin;
 
-/// May read.
+/// The role [`Role::Auditor`] or a higher one.
 pub struct Auditor;
 
-/// May read, kick, ban and announce.
+/// The role [`Role::Moderator`] or a higher one.
 pub struct Moderator;
 
-/// May do everything, and manages the admins.
+/// The role [`Role::Owner`].
 pub struct Owner;
 
-impl Permission for Anyone {
+impl Permission for AnyAdmin {
     const ROLE: Role = Role::Auditor;
     const WITH_INITIAL_PASSWORD: bool = true;
 }

@@ -7,15 +7,15 @@ use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use crate::http::extract::Arrival;
+use crate::http::extract::RequestOrigin;
 use rookery_base::random::random;
 use rookery_record::Admin;
 
-/// The prefix of every token, by which one is recognized in the wrong place.
+/// The prefix of every token, by which one can be recognized in a log or a repository.
 const TOKEN_PREFIX: &str = "rka1_";
 /// The maximum number of sessions of one admin; the oldest ends first.
 const SESSIONS_PER_ADMIN: usize = 10;
-/// How long an expired session is remembered, so that the trail can name it.
+/// How long an expired session is remembered, so that the trail can record whose token is used.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A hash of an admin's password, role and authenticator app. A session ends when it changes.
@@ -23,7 +23,7 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Returns the fingerprint of an admin as stored now.
+    /// Returns the fingerprint of an admin.
     pub fn of(admin: &Admin) -> Self {
         let mut digest = Sha256::new();
         digest.update(admin.role.as_str());
@@ -45,22 +45,30 @@ pub struct Session {
     pub id: String,
     pub admin: String,
     pub fingerprint: Fingerprint,
-    pub from: SocketAddr,
+    /// The address that the admin signed in from.
+    pub address: SocketAddr,
+    /// When the admin signed in.
     pub since: Timestamp,
+    /// When the session was last used.
     pub used_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
 impl Session {
     /// Returns a session that begins now and expires after `minutes`.
-    pub fn begin(admin: String, fingerprint: Fingerprint, arrival: Arrival, minutes: u32) -> Self {
-        let Arrival { from, at } = arrival;
+    pub fn begin(
+        admin: String,
+        fingerprint: Fingerprint,
+        origin: RequestOrigin,
+        minutes: u32,
+    ) -> Self {
+        let RequestOrigin { address, at } = origin;
         let expires_at = at + SignedDuration::from_mins(i64::from(minutes));
         Self {
             id: HEXLOWER.encode(&random::<4>()),
             admin,
             fingerprint,
-            from,
+            address,
             since: at,
             used_at: at,
             expires_at,
@@ -69,7 +77,7 @@ impl Session {
 }
 
 /// All sessions, by the SHA-256 of their tokens. The tokens themselves are not stored, and the time
-/// of a comparison of hashes reveals nothing about them.
+/// that a comparison of hashes takes reveals nothing about them.
 #[derive(Default)]
 pub struct Sessions(HashMap<[u8; 32], Session>);
 
@@ -86,7 +94,8 @@ impl Sessions {
         token
     }
 
-    /// Returns the session that ends when the admin signs in once more.
+    /// Returns the session that ends at the admin's next sign-in, if the admin has as many as
+    /// allowed.
     pub fn next_to_end(&self, admin: &str) -> Option<Session> {
         let of_admin = || self.0.values().filter(|session| session.admin == admin);
         let is_full = of_admin().count() >= SESSIONS_PER_ADMIN;
@@ -105,7 +114,7 @@ impl Sessions {
         self.0.values().find(|session| session.id == id)
     }
 
-    /// Returns all sessions, expired ones too.
+    /// Returns all sessions, including expired ones.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.0.values()
     }
@@ -139,11 +148,11 @@ mod tests {
 
     fn session(admin: &str, second: i64) -> Session {
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
-        let arrival = Arrival {
-            from: "192.0.2.1:1000".parse().unwrap(),
+        let origin = RequestOrigin {
+            address: "192.0.2.1:1000".parse().unwrap(),
             at,
         };
-        Session::begin(admin.to_owned(), Fingerprint([0; 32]), arrival, 60)
+        Session::begin(admin.to_owned(), Fingerprint([0; 32]), origin, 60)
     }
 
     #[test]
@@ -169,15 +178,15 @@ mod tests {
     #[test]
     fn the_oldest_of_too_many_sessions_ends() {
         let mut sessions = Sessions::default();
-        let others = sessions.add(session("other", 0));
+        let other = sessions.add(session("other", 0));
         let tokens: Vec<String> = (1..=12)
             .map(|second| sessions.add(session("root", second)))
             .collect();
-        let open = |token: &String| sessions.find(token).is_some();
+        let is_open = |token: &String| sessions.find(token).is_some();
         assert_eq!(
-            tokens.iter().map(open).collect::<Vec<_>>(),
+            tokens.iter().map(is_open).collect::<Vec<_>>(),
             [&[false; 2][..], &[true; 10]].concat()
         );
-        assert!(open(&others));
+        assert!(is_open(&other));
     }
 }

@@ -1,12 +1,13 @@
 //! Limits the attempts to sign in. The pauses grow with each failure, so that guessing takes too
 //! long, and are bounded, so that no one can lock an admin out.
 //!
-//! Three counts run over ten minutes:
+//! Attempts are counted in three ways, each over ten minutes:
 //!
-//! - one admin from one network: strict;
-//! - one network, for all names it tries: looser;
-//! - one admin from all networks: loosest. An attacker could use this one to delay the admin, so
-//!   its pause is short, and it does not apply to networks from which the admin has signed in.
+//! - of one admin from one network: the strictest limit;
+//! - from one network, for all names together: a looser limit;
+//! - of one admin from all networks together: the loosest limit. An attacker could use it to delay
+//!   the admin, so its pause is short, and it does not apply to networks from which the admin has
+//!   signed in.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -15,16 +16,17 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_base::rate_window::{RateWindows, Window};
 use rookery_protocol::AccountName;
 
-/// A count is reset when no attempt was added for this time.
-const QUIET: SignedDuration = SignedDuration::from_mins(10);
+/// A count is reset after this time without an attempt.
+const RESET_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// The maximum number of counts of each kind.
 const MAX_COUNTS: usize = 4096;
-/// The maximum number of remembered networks from which admins have signed in.
-const MAX_KNOWN: usize = 256;
+/// The maximum number of remembered pairs of an admin and a network that the admin has signed in
+/// from.
+const MAX_SIGNED_IN: usize = 256;
 
-/// The growing pause of one kind of count.
+/// The pauses that follow from one kind of count.
 struct Pause {
-    /// The attempts without a pause, in units of `limits.failed_sign_ins`.
+    /// The number of attempts without a pause, in units of `limits.failed_sign_ins`.
     free: u32,
     first_seconds: i64,
     max_seconds: i64,
@@ -47,7 +49,7 @@ const ADMIN: Pause = Pause {
 };
 
 impl Pause {
-    /// Returns the pause after a number of attempts.
+    /// Returns the pause after `attempts`; `unit` is `limits.failed_sign_ins`.
     fn after(&self, attempts: u32, unit: u32) -> SignedDuration {
         let free = self.free.saturating_mul(unit);
         let Some(beyond) = attempts.checked_sub(free) else {
@@ -58,7 +60,7 @@ impl Pause {
     }
 }
 
-/// The attempts that did not end in a sign-in.
+/// The attempts that did not lead to a sign-in.
 struct Attempts {
     count: u32,
     last: Timestamp,
@@ -70,11 +72,11 @@ impl Window for Attempts {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        now.duration_since(self.last) >= QUIET
+        now.duration_since(self.last) >= RESET_AFTER
     }
 }
 
-/// The last sign-in of an admin from a network.
+/// The time of an admin's last sign-in from a network.
 struct SignedInAt(Timestamp);
 
 impl Window for SignedInAt {
@@ -87,8 +89,8 @@ impl Window for SignedInAt {
     }
 }
 
-/// An admin's name, compared as account names are: another spelling shares the count. None for all
-/// names that no admin can have.
+/// An admin's name, compared as account names are, so that other spellings share its count. None
+/// for all names that no admin can have.
 type AdminName = Option<AccountName>;
 
 /// The attempts of the last minutes.
@@ -96,7 +98,7 @@ pub struct Throttle {
     pairs: RateWindows<(AdminName, IpAddr), Attempts>,
     networks: RateWindows<IpAddr, Attempts>,
     admins: RateWindows<AdminName, Attempts>,
-    known: RateWindows<(AdminName, IpAddr), SignedInAt>,
+    signed_in: RateWindows<(AdminName, IpAddr), SignedInAt>,
 }
 
 impl Default for Throttle {
@@ -105,15 +107,15 @@ impl Default for Throttle {
             pairs: RateWindows::new(MAX_COUNTS),
             networks: RateWindows::new(MAX_COUNTS),
             admins: RateWindows::new(MAX_COUNTS),
-            known: RateWindows::new(MAX_KNOWN),
+            signed_in: RateWindows::new(MAX_SIGNED_IN),
         }
     }
 }
 
 impl Throttle {
-    /// Begins an attempt, or returns the seconds to wait. The attempt counts as a failure until
-    /// [`Self::succeeded`], so that simultaneous attempts cannot evade the limit. `unit` is
-    /// `limits.failed_sign_ins`; 0 disables the throttle.
+    /// Begins an attempt; or returns the number of seconds to wait before one. The attempt counts
+    /// as a failure until [`Self::succeeded`] is called, so that simultaneous attempts cannot evade
+    /// the limit. `unit` is `limits.failed_sign_ins`; 0 disables the throttle.
     pub fn begin(
         &mut self,
         now: Timestamp,
@@ -133,7 +135,7 @@ impl Throttle {
             &NETWORK,
             unit,
         ));
-        if !self.known.contains(&pair) {
+        if !self.signed_in.contains(&pair) {
             wait = wait.max(remaining(&self.admins, now, &admin, &ADMIN, unit));
         }
         if wait > SignedDuration::ZERO {
@@ -146,14 +148,14 @@ impl Throttle {
         Ok(())
     }
 
-    /// Ends an attempt that was successful.
+    /// Notes that an attempt led to a sign-in, so that it no longer counts as a failure.
     pub fn succeeded(&mut self, now: Timestamp, admin: &str, network: IpAddr) {
         let admin: AdminName = AccountName::parse(admin).ok();
         let pair = (admin.clone(), network);
         self.pairs.remove(&pair);
-        take_back(&mut self.networks, &network);
-        take_back(&mut self.admins, &admin);
-        self.known.get_or_open(now, pair, || SignedInAt(now)).0 = now;
+        subtract(&mut self.networks, &network);
+        subtract(&mut self.admins, &admin);
+        self.signed_in.get_or_open(now, pair, || SignedInAt(now)).0 = now;
     }
 }
 
@@ -183,7 +185,7 @@ fn add<K: Clone + Eq + Hash + Ord>(counts: &mut RateWindows<K, Attempts>, now: T
     attempts.last = now;
 }
 
-fn take_back<K: Clone + Eq + Hash + Ord>(counts: &mut RateWindows<K, Attempts>, key: &K) {
+fn subtract<K: Clone + Eq + Hash + Ord>(counts: &mut RateWindows<K, Attempts>, key: &K) {
     if let Some(attempts) = counts.get_mut(key) {
         attempts.count = attempts.count.saturating_sub(1);
     }
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn distributed_guessing_delays_strangers_but_not_the_admin_at_a_known_network() {
+    fn distributed_guessing_delays_new_networks_but_not_one_the_admin_has_signed_in_from() {
         let mut throttle = Throttle::default();
         throttle.begin(at(0), "root", network(1), UNIT).unwrap();
         throttle.succeeded(at(0), "root", network(1));

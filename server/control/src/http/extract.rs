@@ -1,4 +1,5 @@
-//! Extractors that turn everything wrong with a request into a problem document.
+//! Extractors of the parts of a request, which refuse an invalid part with a problem document; and
+//! the checks of texts that become part of an IRC line.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -20,29 +21,31 @@ use rookery_base::net::network;
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The origin and time of a request. The listener adds it to each.
+/// The origin of a request, which the listener adds to each.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    pub from: SocketAddr,
+pub struct RequestOrigin {
+    /// The address of the client.
+    pub address: SocketAddr,
+    /// When the request arrived.
     pub at: Timestamp,
 }
 
-impl Arrival {
-    /// Returns what limits count as one origin: an IPv4 address, or the first 64 bits of an IPv6
+impl RequestOrigin {
+    /// Returns the network that limits count by: an IPv4 address, or the first 64 bits of an IPv6
     /// address.
     pub fn network(&self) -> IpAddr {
-        network(self.from.ip())
+        network(self.address.ip())
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Arrival {
+impl<S: Sync> FromRequestParts<S> for RequestOrigin {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         Ok(*parts
             .extensions
             .get()
-            .expect("the listener stamps every request"))
+            .expect("the listener adds the origin to every request"))
     }
 }
 
@@ -123,13 +126,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
     }
 }
 
-/// Returns the reason of an act as the users it affects see it, or a general one if none is given.
+/// Returns the reason of an act, which the affected users see; or a default if none is given.
 pub fn reason(given: Option<&str>) -> Result<String, Refusal> {
     one_line("reason", given, "no reason given")
 }
 
-/// Returns a text that becomes part of one IRC line: short, and without control characters. `name`
-/// is what a refusal calls it.
+/// Checks a text that becomes part of one IRC line: it has to be short and without control
+/// characters. `name` is the word for the text in a refusal. Returns `default` if there is none.
 pub fn one_line(name: &str, given: Option<&str>, default: &str) -> Result<String, Refusal> {
     let text = given
         .map(str::trim)

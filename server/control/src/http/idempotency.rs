@@ -19,14 +19,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::extract::whole_body;
 use super::problem::{Kind, Refusal};
-use crate::auth::operator::Signed;
-use crate::auth::permission::Anyone;
+use crate::auth::operator::SignedIn;
+use crate::auth::permission::AnyAdmin;
 use crate::plane::ControlPlane;
-use answers::{Answer, Found, Key};
+use answers::{Answer, Key, KeyState};
 
 /// The name of the header.
 pub const HEADER: &str = "Idempotency-Key";
-/// The maximum number of bytes of a remembered answer. Only an import with many bad rows has a
+/// The maximum number of bytes of a remembered answer. Only an import with many invalid rows has a
 /// longer one, and importing the same rows again adds nothing.
 const MAX_REMEMBERED_BYTES: usize = 64 * 1024;
 /// The maximum number of bytes of an answer.
@@ -34,7 +34,8 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// The maximum number of characters of a key.
 const MAX_KEY: usize = 255;
 
-/// Frees the key of a request that ends without an answer.
+/// Reserves a key while its request is carried out. When dropped, it stores the answer, or frees
+/// the key if there is none.
 struct Reservation<'a> {
     plane: &'a ControlPlane,
     key: Key,
@@ -47,7 +48,7 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// Middleware that carries a request with a key out once.
+/// Middleware that carries out a request with a key only once.
 pub async fn once(
     State(plane): State<Arc<ControlPlane>>,
     request: Request,
@@ -73,24 +74,24 @@ async fn run_once(
     next: Next,
 ) -> Result<Response, Refusal> {
     let (mut parts, body) = request.into_parts();
-    // The handler checks its own role; here it only matters whose key this is.
-    let operator = Signed::<Anyone>::from_request_parts(&mut parts, plane).await?;
+    // The role is checked by the handler. Here, only the session matters, to which the key belongs.
+    let operator = SignedIn::<AnyAdmin>::from_request_parts(&mut parts, plane).await?;
     let target = format!("{} {}", parts.method, parts.uri.path());
-    let mut step = operator.step("request", target);
+    let mut act = operator.act("request", target);
     let (key, body) = operator
-        .audited(&mut step, async |_| {
+        .audited(&mut act, async |_| {
             let key = key_of(&parts)?;
             let body = whole_body(Request::from_parts(parts.clone(), body)).await?;
             Ok((key, body))
         })
         .await?;
     let key = (operator.session_id().to_owned(), key);
-    let found = plane
+    let state = plane
         .answers
         .lock()
         .begin(operator.now(), &key, digest(&parts, &body));
-    let refusal = match found {
-        Found::New => {
+    let refusal = match state {
+        KeyState::New => {
             let mut reservation = Reservation {
                 plane,
                 key,
@@ -101,20 +102,20 @@ async fn run_once(
             reservation.answer = answer;
             return Ok(response);
         }
-        Found::Answer(answer) => {
+        KeyState::Answered(answer) => {
             let detail = "repeated with its idempotency key; answered again, not carried out again";
-            operator.allow(&step, detail).await?;
+            operator.allow(&act, detail).await?;
             return Ok(answer.into_response());
         }
-        Found::InProgress => Kind::InProgress.with_detail(
+        KeyState::InProgress => Kind::InProgress.with_detail(
             "The request with this key is still in progress. Send it again later for its answer.",
         ),
-        Found::OtherRequest => Kind::IdempotencyKeyReused.with_detail(
+        KeyState::OtherRequest => Kind::IdempotencyKeyReused.with_detail(
             "This key was used for a different request in the last ten minutes. Choose a new key \
              for each request.",
         ),
     };
-    Err(operator.refuse(&step, refusal).await)
+    Err(operator.refuse(&act, refusal).await)
 }
 
 fn key_of(parts: &Parts) -> Result<String, Refusal> {
@@ -130,7 +131,7 @@ fn key_of(parts: &Parts) -> Result<String, Refusal> {
     })
 }
 
-/// Returns the hash by which a request is recognized as the same.
+/// Returns the hash that distinguishes a repeated request from a different one.
 fn digest(parts: &Parts, body: &Bytes) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update(format!("{} {}\n", parts.method, parts.uri));
@@ -138,7 +139,7 @@ fn digest(parts: &Parts, body: &Bytes) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Returns the response, and the part of it to remember.
+/// Returns the response, and a copy to remember if it is not a server error and not too long.
 async fn to_answer(response: Response) -> (Response, Option<Answer>) {
     let (parts, body) = response.into_parts();
     if parts.status.is_server_error() {

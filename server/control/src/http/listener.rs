@@ -1,4 +1,4 @@
-//! The control port: TLS from the first byte, HTTP/1.1 inside, and a bound on everything.
+//! The control port: HTTP/1.1 over TLS, with limits on the number and the duration of connections.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::extract::Arrival;
+use super::extract::RequestOrigin;
 use super::stream::StreamState;
 use crate::plane::ControlPlane;
 use crate::routes::router;
@@ -29,13 +29,14 @@ use rookery_engine::quota::Connections;
 const CONNECTIONS: usize = 64;
 /// The maximum number of connections from one network; others are closed.
 const CONNECTIONS_PER_NETWORK: usize = 16;
-/// The time for the first byte and the TLS handshake.
+/// How long the first byte and the TLS handshake may take together.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time for the head of a request. A connection without a request ends after it as well.
+/// How long the head of a request may take to arrive. A connection without a request ends after
+/// this time as well.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// The maximum age of a connection, however busy, so that none occupies a place forever.
+/// The maximum age of a connection, so that none occupies a place forever, however busy it is.
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
-/// The time for the answer that is in progress at that age.
+/// How long an answer that is in progress at that age may still take.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// The pause after a failure to accept, which is most likely a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -50,15 +51,15 @@ const NOT_TLS: &str = "HTTP/1.1 400 Bad Request\r\n\
 /// Accepts and serves connections until the future is dropped, which closes them.
 pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
     let router = router(Arc::clone(&plane));
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let networks = Arc::new(Connections::default());
     let mut connections = JoinSet::new();
     loop {
-        let admission = Arc::clone(&free)
+        let place = Arc::clone(&places)
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let (stream, from) = match listener.accept().await {
+        let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection on the control port");
@@ -67,27 +68,31 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(share) =
-            Connections::try_acquire(&networks, from.ip(), CONNECTIONS, CONNECTIONS_PER_NETWORK)
-        else {
-            tracing::debug!(%from, "too many connections to the control port from one network");
+        let Some(network_place) = Connections::try_acquire(
+            &networks,
+            address.ip(),
+            CONNECTIONS,
+            CONNECTIONS_PER_NETWORK,
+        ) else {
+            tracing::debug!(%address, "too many connections to the control port from one network");
             continue;
         };
         let (plane, router) = (Arc::clone(&plane), router.clone());
         connections.spawn(async move {
-            if let Err(error) = connection(&plane, router, stream, from).await {
-                tracing::debug!(%from, %error, "a connection to the control port failed");
+            if let Err(error) = serve(&plane, router, stream, address).await {
+                tracing::debug!(%address, %error, "a connection to the control port failed");
             }
-            drop((admission, share));
+            drop((place, network_place));
         });
     }
 }
 
-async fn connection(
+/// Serves one connection until it ends.
+async fn serve(
     plane: &ControlPlane,
     router: Router,
     mut stream: TcpStream,
-    from: SocketAddr,
+    address: SocketAddr,
 ) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let accepted = tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
@@ -98,7 +103,7 @@ async fn connection(
         let tls = plane
             .control
             .certificates
-            .admin_tls(&plane.control.config.get())?;
+            .admin_tls(&plane.control.config.admin.get())?;
         anyhow::Ok(Some(TlsAcceptor::from(tls).accept(stream).await?))
     });
     let Some(stream) = accepted.await?? else {
@@ -106,25 +111,25 @@ async fn connection(
     };
 
     let (stream_state, mut streaming) = StreamState::new();
-    let service = TowerToHyperService::new(router);
-    let stamped = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Arrival {
-            from,
+    let routes = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(RequestOrigin {
+            address,
             at: Timestamp::now(),
         });
         request.extensions_mut().insert(stream_state.clone());
-        service.call(request)
+        routes.call(request)
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), stamped);
+        .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
     if let Ok(ended) = tokio::time::timeout(CONNECTION_TIMEOUT, served.as_mut()).await {
         return Ok(ended?);
     }
     served.as_mut().graceful_shutdown();
-    // A stream continues for as long as its session.
+    // An event stream may last as long as its session.
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
         _ = streaming.wait_for(|is_open| !is_open) => {}

@@ -1,8 +1,8 @@
 //! Lists in pages: where a page begins, how many entries it has, and where the next one begins.
 //!
-//! A list whose entries are in memory is cut by [`Page::cut`]. A list that the store pages asks it
-//! for [`Page::fetch_limit`] entries, one more than the page has, and passes them to
-//! [`Page::cut_fetched`].
+//! A list whose entries are all in memory is cut by [`Page::cut`]. For a list that is read from the
+//! store page by page, [`Page::fetch_limit`] entries are read, one more than the page has, and cut
+//! by [`Page::cut_fetched`].
 
 use std::cmp::Reverse;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::problem::{Kind, Refusal};
 
-/// The number of entries on a page if the request names none.
+/// The number of entries on a page if the request has no `limit`.
 const DEFAULT_LIMIT: u16 = 100;
 /// The maximum number of entries on a page.
 const MAX_LIMIT: u16 = 1000;
@@ -31,14 +31,14 @@ pub struct PageOptions {
     pub limit: Option<u16>,
 }
 
-/// The requested page of a list whose entries are ordered by `K`.
+/// The requested page of a list whose entries are ordered by a key of the type `K`.
 #[derive(Debug)]
 pub struct Page<K> {
     pub after: Option<K>,
     limit: usize,
 }
 
-/// Checks a `limit`, which is between 1 and `max`.
+/// Returns the requested `limit` or the default. It has to be between 1 and `max`.
 pub fn limit(given: Option<u16>, default: u16, max: u16) -> Result<usize, Refusal> {
     let limit = given.unwrap_or(default);
     if !(1..=max).contains(&limit) {
@@ -49,12 +49,12 @@ pub fn limit(given: Option<u16>, default: u16, max: u16) -> Result<usize, Refusa
 }
 
 impl PageOptions {
-    /// Returns the page, of a list whose keys parse as they are displayed.
+    /// Returns the page of a list whose keys are parsed by [`FromStr`].
     pub fn page<K: FromStr>(self) -> Result<Page<K>, Refusal> {
         self.page_by(|after| after.parse().ok())
     }
 
-    /// Returns the page, of a list whose keys `parse` reads.
+    /// Returns the page of a list whose keys are parsed by `parse`.
     pub fn page_by<K>(self, parse: impl FnOnce(&str) -> Option<K>) -> Result<Page<K>, Refusal> {
         let limit = limit(self.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
         let parse = |after: String| {
@@ -79,8 +79,8 @@ impl<K: Ord> Page<K> {
         }
     }
 
-    /// Returns the entries on the page, of all entries in the order of their keys, and the key of
-    /// the last one if there is another page.
+    /// Returns the entries that are on the page, and the key of the last of them if there is
+    /// another page. `entries` are all entries of the list, in the order of their keys.
     pub fn cut<T>(
         &self,
         entries: impl IntoIterator<Item = T>,
@@ -99,13 +99,13 @@ impl<K: Ord> Page<K> {
 }
 
 impl<K> Page<K> {
-    /// Returns how many entries the store is asked for.
+    /// Returns how many entries have to be read from the store: one more than the page has.
     pub fn fetch_limit(&self) -> usize {
         self.limit + 1
     }
 
-    /// Returns the entries on the page, of up to [`Self::fetch_limit`] entries that the store
-    /// returned, and the `next` of the last one if there is another page.
+    /// Returns the entries that are on the page, and the `next` of the last of them if there is
+    /// another page. `entries` were read with [`Self::fetch_limit`].
     pub fn cut_fetched<T, N>(
         &self,
         mut entries: Vec<T>,
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(
             cut(Some("2")),
             (vec![3, 4], Some(4)),
-            "also if the entry has been removed"
+            "even if the entry has been removed"
         );
         assert_eq!(cut(Some("8")), (vec![], None));
         assert_eq!(page(None, None).unwrap().limit, 100);

@@ -1,10 +1,10 @@
-//! Problem documents ([RFC 9457]): everything that the control plane answers when it refuses a
-//! request.
+//! Problem documents ([RFC 9457]), with which the control plane answers every request that it
+//! refuses.
 //!
 //! The table below declares each kind of problem once: its URI reference, its title and its HTTP
 //! status. The reference and the title never change from one occurrence to the next (RFC 9457
-//! §3.1.1 and §3.1.3); what is particular to a request stands in `detail`, which says what happened
-//! and what to do. `docs/control-plane.md` lists the same kinds, and a test compares the two.
+//! §3.1.1 and §3.1.3). `detail` says what happened in a particular request, and what to do.
+//! `docs/control-plane.md` lists the same kinds, and a test compares the two.
 //!
 //! [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
 
@@ -70,11 +70,11 @@ macro_rules! kinds {
 kinds! {
     /// The path, the query, a header or the JSON of the request cannot be read.
     BadRequest = "bad-request", "The request cannot be read", BAD_REQUEST;
-    /// The request has no token, or its token is not valid, or no longer.
+    /// The request has no token, or its token is not valid or no longer valid.
     NotSignedIn = "not-signed-in", "Not signed in", UNAUTHORIZED;
     /// The name is unknown or the password is wrong; the answer does not say which.
     LoginFailed = "login-failed", "Sign-in failed", UNAUTHORIZED;
-    /// The code is wrong, and the challenge still accepts another.
+    /// The code is wrong.
     WrongCode = "wrong-code", "Wrong code", UNAUTHORIZED;
     /// The challenge accepts no code: it is used, expired, exhausted or bound to another address.
     ChallengeExpired = "challenge-expired", "The challenge has expired", UNAUTHORIZED;
@@ -82,21 +82,21 @@ kinds! {
     NotAllowed = "not-allowed", "Your role does not allow this", FORBIDDEN;
     /// The admin still has an initial password and has to replace it first.
     PasswordChangeRequired = "password-change-required", "Change your password first", FORBIDDEN;
-    /// The operation requires a sign-in of the last few minutes.
+    /// The operation requires a sign-in in the last few minutes.
     FreshSignInRequired = "fresh-sign-in-required", "A fresh sign-in is required", FORBIDDEN;
-    /// The current password, which the operation asks for again, is wrong.
+    /// The current password, which the operation requires, is wrong.
     WrongPassword = "wrong-password", "Wrong password", FORBIDDEN;
     /// No admin has the name.
     NoSuchAdmin = "no-such-admin", "No such admin", NOT_FOUND;
-    /// The admin has no such session, or the user to be kicked has none.
+    /// The admin, or the user to be kicked, has no such session.
     NoSuchSession = "no-such-session", "No such session", NOT_FOUND;
     /// No route has the path.
     NotFound = "not-found", "Not found", NOT_FOUND;
-    /// No user of the name is online.
+    /// No user with the nick is online.
     NotOnline = "not-online", "The user is not online", NOT_FOUND;
     /// No account has the name.
     NoSuchAccount = "no-such-account", "No such account", NOT_FOUND;
-    /// The account has no credential of the number.
+    /// The account has no credential with the number.
     NoSuchCredential = "no-such-credential", "No such credential", NOT_FOUND;
     /// No invitation has the number.
     NoSuchInvitation = "no-such-invitation", "No such invitation", NOT_FOUND;
@@ -173,8 +173,8 @@ fn spec(kind: Kind) -> BTreeMap<String, RefOr<ResponseSpec>> {
     BTreeMap::from([(key, RefOr::T(response.build()))])
 }
 
-/// Adds problems to an operation's responses, and merges those that the operation itself declares:
-/// one response for each status, whose description lists the titles.
+/// Adds `general` problems to an operation's responses, and merges them with those that the
+/// operation declares: one response for each status, whose description lists the titles.
 pub fn merge_problems(
     responses: &mut BTreeMap<String, RefOr<ResponseSpec>>,
     general: impl IntoIterator<Item = Kind>,
@@ -203,7 +203,7 @@ pub fn merge_problems(
     }
 }
 
-/// A refused request: what the caller is answered.
+/// The refusal of a request, which is answered with a problem document.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// The kind of problem.
@@ -215,8 +215,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Replaces the detail by the kind's title. For a request that holds a secret: the detail may
-    /// quote the request, and it is written to the audit trail.
+    /// Replaces the detail by the kind's title, for a request that may contain a secret: the detail
+    /// may quote the request, and it is written to the audit trail.
     pub fn without_content(self) -> Self {
         Self {
             detail: self.kind.title().to_owned(),

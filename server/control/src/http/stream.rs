@@ -1,4 +1,4 @@
-//! Event streams: server-sent events that last for as long as the session that asked for them.
+//! Event streams: server-sent events, which end with the session that requested them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,24 +14,26 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::problem::{Kind, Refusal};
-use crate::auth::operator::{Operator, Signed};
+use crate::auth::operator::{Operator, SignedIn};
 use crate::auth::permission::Auditor;
 use crate::plane::MAX_STREAMS;
 
-/// The maximum number of events written ahead of a client that reads slowly.
+/// The maximum number of events that are queued for a client that reads slowly.
 const MAX_QUEUED: usize = 16;
-/// How often a comment is sent while there are no events, so that the client knows the connection
-/// is alive.
+/// How often a comment is sent while there are no events, so that the client knows that the
+/// connection is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often the session is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Whether a connection has an open stream, which the listener gives more time than others.
+/// Whether a connection has an open stream. The listener does not limit the age of such a
+/// connection.
 #[derive(Clone)]
 pub struct StreamState(watch::Sender<bool>);
 
 impl StreamState {
-    /// Returns the state for the handlers of a connection, and the listener's end.
+    /// Returns the state, which the handlers of a connection set, and the receiver for the
+    /// listener.
     pub fn new() -> (Self, watch::Receiver<bool>) {
         let (state, is_open) = watch::channel(false);
         (Self(state), is_open)
@@ -58,7 +60,7 @@ impl Drop for OpenStream {
     }
 }
 
-/// Takes one of the [`MAX_STREAMS`] places.
+/// Acquires one of the [`MAX_STREAMS`] places. It is released when the permit is dropped.
 pub fn acquire_place(operator: &Operator) -> Result<OwnedSemaphorePermit, Refusal> {
     Arc::clone(&operator.plane.streams)
         .try_acquire_owned()
@@ -76,13 +78,13 @@ pub fn acquire_place(operator: &Operator) -> Result<OwnedSemaphorePermit, Refusa
 pub enum StreamEnd {
     /// The client disconnected.
     Disconnected,
-    /// The session ended, for this reason.
+    /// The session ended; the reason is for the client.
     SessionEnded(&'static str),
 }
 
 /// The sending end of a stream.
 pub struct EventStream {
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     events: mpsc::Sender<Event>,
     checks: Interval,
     opened_at: Instant,
@@ -94,7 +96,7 @@ pub struct EventStream {
 impl EventStream {
     /// Returns the sending end, and the response that streams what is sent.
     pub fn open(
-        operator: Signed<Auditor>,
+        operator: SignedIn<Auditor>,
         state: Option<Extension<StreamState>>,
         place: OwnedSemaphorePermit,
     ) -> (Self, Response) {
@@ -124,7 +126,7 @@ impl EventStream {
         &self.operator
     }
 
-    /// Returns the time, counted from the request's.
+    /// Returns the current time: that of the request, plus the age of the stream.
     pub fn now(&self) -> Timestamp {
         let passed =
             SignedDuration::try_from(self.opened_at.elapsed()).unwrap_or(SignedDuration::MAX);
@@ -134,7 +136,7 @@ impl EventStream {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// Waits until it is time for [`Self::check`]. Cancel-safe.
+    /// Waits until the next [`Self::check`] is due. Cancel-safe.
     pub async fn wait(&mut self) {
         tokio::select! {
             () = self.events.closed() => {}
@@ -155,12 +157,12 @@ impl EventStream {
         Ok(())
     }
 
-    /// Sends an event, and waits for a slow client as long as its session is valid.
+    /// Sends an event. Waits for a client that reads slowly as long as its session is valid.
     pub async fn send(&mut self, name: &str, data: &impl Serialize) -> Result<(), StreamEnd> {
         self.write(event(name, data)).await
     }
 
-    /// Sends a last event. A client whose queue is full only sees the stream end.
+    /// Sends a last event and ends the stream. If the client's queue is full, the event is dropped.
     pub fn send_last(self, name: &str, data: &impl Serialize) {
         let _ = self.events.try_send(event(name, data));
     }

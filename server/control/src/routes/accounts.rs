@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::kicks;
-use crate::audit::trail::{self, Step};
-use crate::auth::operator::{Operator, Signed};
+use crate::audit::trail::{self, Act};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::{Page, PageOptions};
@@ -54,29 +54,29 @@ struct AccountOptions {
 /// Lists the accounts
 #[utoipa::path(
     get, path = "/v1/accounts", tag = "accounts", params(AccountOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the accounts, by name", body = AccountList))
 )]
 async fn list(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<AccountOptions>, Refusal>,
 ) -> Result<Json<AccountList>, Refusal> {
-    let mut step = operator.step("accounts", "");
+    let mut act = operator.act("accounts", "");
     let (search, page): (_, Page<AccountName>) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let QueryParams(AccountOptions {
                 search,
                 after,
                 limit,
             }) = query?;
             let search = search.unwrap_or_default();
-            step.target.clone_from(&search);
+            act.target.clone_from(&search);
             let page = PageOptions { after, limit };
             let page = page.page_by(|after| AccountName::parse(after).ok())?;
             Ok((search.to_lowercase(), page))
         })
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     let list = operator.read(move |store| {
         let found = store.find_accounts(&search, page.after.as_ref(), page.fetch_limit())?;
         let (found, next) = page.cut_fetched(found, |account| account.name.to_string());
@@ -94,11 +94,11 @@ async fn list(
 
 /// Disables an account
 ///
-/// Nobody can sign in to it, and its sessions have ended when the answer is sent. A sign-in with
+/// No one can sign in to it, and its sessions have ended when the answer is sent. A sign-in with
 /// the right secret is answered with the reason. The account keeps its name, email and credentials.
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/disable", tag = "accounts",
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(disable)])),
     params(("name" = String, Path, description = "The account's name")),
     request_body = DisableRequest,
     responses(
@@ -107,15 +107,15 @@ async fn list(
     )
 )]
 async fn disable(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     name: Result<PathParams<String>, Refusal>,
     body: Result<JsonBody<DisableRequest>, Refusal>,
 ) -> Result<Json<AccountReply>, Refusal> {
-    let mut step = operator.step("disable", "");
+    let mut act = operator.act("disable", "");
     let (name, reason) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             let JsonBody(request) = body?;
             Ok((name, extract::reason(request.reason.as_deref())?))
         })
@@ -126,7 +126,7 @@ async fn disable(
         end_reason: Some(format!("Your account is disabled: {reason}")),
     };
     change
-        .apply(&operator, step, move |store, account| {
+        .apply(&operator, act, move |store, account| {
             store.set_disabled(account.id, Some(&reason))?;
             let account = Account {
                 disabled: Some(reason),
@@ -140,7 +140,7 @@ async fn disable(
 /// Enables a disabled account
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/enable", tag = "accounts",
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(enable)])),
     params(("name" = String, Path, description = "The account's name")),
     responses(
         (status = 200, description = "The enabled account", body = AccountReply),
@@ -148,18 +148,18 @@ async fn disable(
     )
 )]
 async fn enable(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     name: Result<PathParams<String>, Refusal>,
 ) -> Result<Json<AccountReply>, Refusal> {
-    let mut step = operator.step("enable", "");
-    let name = account_name(&operator, &mut step, name).await?;
+    let mut act = operator.act("enable", "");
+    let name = account_name(&operator, &mut act, name).await?;
     let change = AccountChange {
         name,
         detail: String::new(),
         end_reason: None,
     };
     change
-        .apply(&operator, step, |store, account| {
+        .apply(&operator, act, |store, account| {
             store.set_disabled(account.id, None)?;
             let account = Account {
                 disabled: None,
@@ -173,9 +173,9 @@ async fn enable(
 /// Deletes an account
 ///
 /// Its email and credentials are removed, and its sessions end. Its messages stay, so its name
-/// cannot be registered again; its email can. Bans stay as they are.
+/// cannot be registered again, but its email can. Bans stay as they are.
 #[utoipa::path(
-    delete, path = "/v1/accounts/{name}", tag = "accounts", security(("token" = ["owner"])),
+    delete, path = "/v1/accounts/{name}", tag = "accounts", security(("token" = [role_of(delete)])),
     params(("name" = String, Path, description = "The account's name")),
     responses(
         (status = 200, description = "The account as it was", body = AccountReply),
@@ -183,26 +183,26 @@ async fn enable(
     )
 )]
 async fn delete(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     name: Result<PathParams<String>, Refusal>,
 ) -> Result<Json<AccountReply>, Refusal> {
-    let mut step = operator.step("delete-account", "");
-    let name = account_name(&operator, &mut step, name).await?;
+    let mut act = operator.act("delete-account", "");
+    let name = account_name(&operator, &mut act, name).await?;
     let change = AccountChange {
         name,
         detail: String::new(),
         end_reason: Some("Your account was deleted".to_owned()),
     };
     let reply = change
-        .apply(&operator, step, |store, account| {
+        .apply(&operator, act, |store, account| {
             let entry = to_entry(store, &account)?;
             store.delete_account(&account)?;
             Ok(entry)
         })
         .await?;
     operator.plane.control.csv_sync.users_changed();
-    let name = AccountName::parse(&reply.account.name).expect("an account has an account's name");
-    operator.plane.ask(ForgetAccount(name)).await?;
+    let name = AccountName::parse(&reply.account.name).expect("the name of an account is valid");
+    operator.plane.request(ForgetAccount(name)).await?;
     Ok(reply)
 }
 
@@ -211,7 +211,7 @@ async fn delete(
 /// Its sessions have ended when the answer is sent. From then on, it signs in with a mailed code.
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/credentials/revoke", tag = "accounts",
-    security(("token" = ["owner"])),
+    security(("token" = [role_of(revoke)])),
     params(("name" = String, Path, description = "The account's name")),
     request_body = RevokeRequest,
     responses(
@@ -220,15 +220,15 @@ async fn delete(
     )
 )]
 async fn revoke(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     name: Result<PathParams<String>, Refusal>,
     body: Result<JsonBody<RevokeRequest>, Refusal>,
 ) -> Result<Json<AccountReply>, Refusal> {
-    let mut step = operator.step("revoke-credentials", "");
+    let mut act = operator.act("revoke-credentials", "");
     let (name, keep_password) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             Ok((name, body?.0.keep_password))
         })
         .await?;
@@ -244,7 +244,7 @@ async fn revoke(
         end_reason: Some(end_reason.to_owned()),
     };
     change
-        .apply(&operator, step, move |store, account| {
+        .apply(&operator, act, move |store, account| {
             let entry = to_entry(store, &account)?;
             store.remove_credentials(account.id)?;
             if !keep_password {
@@ -258,7 +258,7 @@ async fn revoke(
 /// Lists the credentials of an account besides its password
 #[utoipa::path(
     get, path = "/v1/accounts/{name}/credentials", tag = "accounts",
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(credentials)])),
     params(("name" = String, Path, description = "The account's name")),
     responses(
         (status = 200, description = "The devices and client certificates, oldest first",
@@ -267,14 +267,14 @@ async fn revoke(
     )
 )]
 async fn credentials(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     name: Result<PathParams<String>, Refusal>,
 ) -> Result<Json<CredentialList>, Refusal> {
-    let mut step = operator.step("credentials", "");
+    let mut act = operator.act("credentials", "");
     let found = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             let none = no_such_account(&name);
             let Ok(parsed) = AccountName::parse(&name) else {
                 return Err(none);
@@ -288,7 +288,7 @@ async fn credentials(
             found.await?.ok_or(none)
         })
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     Ok(Json(CredentialList {
         credentials: found.iter().map(to_credential).collect(),
     }))
@@ -300,7 +300,7 @@ async fn credentials(
 /// reconnect at once.
 #[utoipa::path(
     delete, path = "/v1/accounts/{name}/credentials/{id}", tag = "accounts",
-    security(("token" = ["owner"])),
+    security(("token" = [role_of(revoke_one)])),
     params(
         ("name" = String, Path, description = "The account's name"),
         ("id" = i64, Path, description = "The credential's number"),
@@ -311,12 +311,12 @@ async fn credentials(
     )
 )]
 async fn revoke_one(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     path: Result<PathParams<(String, i64)>, Refusal>,
 ) -> Result<Json<AccountReply>, Refusal> {
-    let mut step = operator.step("revoke-credential", "");
-    let PathParams((name, id)) = operator.audited(&mut step, async |_| path).await?;
-    step.target.clone_from(&name);
+    let mut act = operator.act("revoke-credential", "");
+    let PathParams((name, id)) = operator.audited(&mut act, async |_| path).await?;
+    act.target.clone_from(&name);
     let end_reason = "A device or certificate of your account was revoked; sign in again";
     let change = AccountChange {
         name,
@@ -324,7 +324,7 @@ async fn revoke_one(
         end_reason: Some(end_reason.to_owned()),
     };
     change
-        .try_apply(&operator, step, move |store, account| {
+        .try_apply(&operator, act, move |store, account| {
             let entry = to_entry(store, &account)?;
             if store.remove_credential(account.id, CredentialId(id))? {
                 return Ok(Ok(entry));
@@ -355,7 +355,7 @@ struct AccountChange {
     name: String,
     /// The detail for the trail.
     detail: String,
-    /// The reason that the account's sessions end with; none if they do not end.
+    /// The reason with which the account's sessions end; none if they do not end.
     end_reason: Option<String>,
 }
 
@@ -364,21 +364,19 @@ impl AccountChange {
     async fn apply(
         self,
         operator: &Operator,
-        step: Step,
+        act: Act,
         work: impl FnOnce(&mut Store, Account) -> StoreResult<AccountEntry> + Send + 'static,
     ) -> Result<Json<AccountReply>, Refusal> {
-        self.try_apply(operator, step, |store, account| {
-            work(store, account).map(Ok)
-        })
-        .await
+        self.try_apply(operator, act, |store, account| work(store, account).map(Ok))
+            .await
     }
 
-    /// As [`Self::apply`], for a change that may be refused; then nothing is changed and the
-    /// refusal is recorded.
+    /// Like [`Self::apply`], for a change that may be refused. In that case, `work` changes
+    /// nothing, and the refusal is recorded.
     async fn try_apply(
         self,
         operator: &Operator,
-        mut step: Step,
+        mut act: Act,
         work: impl FnOnce(&mut Store, Account) -> StoreResult<Result<AccountEntry, Refusal>>
         + Send
         + 'static,
@@ -396,15 +394,15 @@ impl AccountChange {
                 Err(_) => None,
             };
             let Some(account) = account else {
-                store.append_audit(&step.entry(Outcome::Refused, &none.detail))?;
+                store.append_audit(&act.entry(Outcome::Refused, &none.detail))?;
                 return Ok(Err(none));
             };
-            step.target = account.name.to_string();
+            act.target = account.name.to_string();
             let id = account.id;
             let done = work(store, account)?;
             store.append_audit(&match &done {
-                Ok(_) => step.entry(Outcome::Allowed, detail),
-                Err(refusal) => step.entry(Outcome::Refused, &refusal.detail),
+                Ok(_) => act.entry(Outcome::Allowed, detail),
+                Err(refusal) => act.entry(Outcome::Refused, &refusal.detail),
             })?;
             Ok(done.map(|entry| (id, entry)))
         });
@@ -417,7 +415,7 @@ impl AccountChange {
             end_reason.map(end).into_iter().collect()
         };
         let core = &operator.plane.control.core;
-        let ((_, account), mut ended) = core.commit_and_ask_all(commit, requests).await?;
+        let ((_, account), mut ended) = core.commit_then_request_all(commit, requests).await?;
         Ok(Json(AccountReply {
             account,
             ended: kicks::to_reply(&ended.pop().unwrap_or_default()),
@@ -425,14 +423,14 @@ impl AccountChange {
     }
 }
 
-/// Returns the name in the path, and makes it the step's target.
+/// Returns the name in the path, and makes it the act's target.
 async fn account_name(
     operator: &Operator,
-    step: &mut Step,
+    act: &mut Act,
     name: Result<PathParams<String>, Refusal>,
 ) -> Result<String, Refusal> {
-    let PathParams(name) = operator.audited(step, async |_| name).await?;
-    step.target.clone_from(&name);
+    let PathParams(name) = operator.audited(act, async |_| name).await?;
+    act.target.clone_from(&name);
     Ok(name)
 }
 

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::audit::notices::Notice;
 use crate::auth::authenticator::random_letters;
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Owner;
 use crate::http::extract::{JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -38,18 +38,19 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Lists the admins
 #[utoipa::path(
-    get, path = "/v1/admins", tag = "admins", params(PageOptions), security(("token" = ["owner"])),
+    get, path = "/v1/admins", tag = "admins", params(PageOptions),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the admins, by name", body = AdminList))
 )]
 async fn list(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     query: Result<QueryParams<PageOptions>, Refusal>,
 ) -> Result<Json<AdminList>, Refusal> {
-    let mut step = operator.step("admins", "");
+    let mut act = operator.act("admins", "");
     let page = operator
-        .audited(&mut step, async |_| query?.0.page())
+        .audited(&mut act, async |_| query?.0.page())
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     let mut admins = operator.read(Store::admins).await?;
     let key = |admin: &Admin| admin.name.to_lowercase();
     admins.sort_by_cached_key(key);
@@ -64,7 +65,7 @@ async fn list(
 ///
 /// The answer has an initial password, which the admin has to replace at the first sign-in.
 #[utoipa::path(
-    post, path = "/v1/admins", tag = "admins", security(("token" = ["owner"])),
+    post, path = "/v1/admins", tag = "admins", security(("token" = [role_of(add)])),
     request_body = AdminRequest,
     responses(
         (status = 201, description = "The admin can sign in", body = InitialPassword),
@@ -72,14 +73,14 @@ async fn list(
     )
 )]
 async fn add(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     body: Result<JsonBody<AdminRequest>, Refusal>,
 ) -> Result<(StatusCode, Json<InitialPassword>), Refusal> {
-    let mut step = operator.step("admin add", "");
+    let mut act = operator.act("admin add", "");
     let (name, email, role) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
-            step.target.clone_from(&request.name);
+            act.target.clone_from(&request.name);
             let name = AccountName::parse(&request.name)
                 .map_err(|error| Kind::Invalid.with_detail(format!("`name`: {error}.")))?;
             let email = Email::parse(&request.email)
@@ -87,7 +88,7 @@ async fn add(
             Ok((name, email, request.role))
         })
         .await?;
-    operator.require_fresh_sign_in(&step).await?;
+    operator.require_fresh_sign_in(&act).await?;
 
     let initial_password = random_letters();
     let created_at = operator.now();
@@ -109,7 +110,7 @@ async fn add(
         initial_password_expires_at: admin.initial_password_expires_at,
     };
     operator
-        .record(step, move |store| {
+        .record(act, move |store| {
             if store.add_admin(&admin)? {
                 return Ok(Ok((format!("{role}, {}", admin.email), ())));
             }
@@ -130,9 +131,9 @@ async fn add(
     ))
 }
 
-/// Removes an admin, whose sessions end
+/// Removes an admin, which ends the admin's sessions
 #[utoipa::path(
-    delete, path = "/v1/admins/{name}", tag = "admins", security(("token" = ["owner"])),
+    delete, path = "/v1/admins/{name}", tag = "admins", security(("token" = [role_of(remove)])),
     params(("name" = String, Path, description = "The admin's name")),
     responses(
         (status = 200, description = "The removed admin", body = AdminEntry),
@@ -140,15 +141,15 @@ async fn add(
     )
 )]
 async fn remove(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     name: Result<PathParams<String>, Refusal>,
 ) -> Result<Json<AdminEntry>, Refusal> {
-    let mut step = operator.step("admin remove", "");
-    let PathParams(name) = operator.audited(&mut step, async |_| name).await?;
-    step.target.clone_from(&name);
-    operator.require_fresh_sign_in(&step).await?;
-    let removed = operator.record(step, move |store| {
-        let admin = match replaceable_admin(store, &name, None)? {
+    let mut act = operator.act("admin remove", "");
+    let PathParams(name) = operator.audited(&mut act, async |_| name).await?;
+    act.target.clone_from(&name);
+    operator.require_fresh_sign_in(&act).await?;
+    let removed = operator.record(act, move |store| {
+        let admin = match changeable_admin(store, &name, None)? {
             Ok(admin) => admin,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -157,13 +158,13 @@ async fn remove(
     });
     let admin = removed.await?;
     let notice = Notice::Changed("the admin was removed");
-    operator.plane.notify(&admin, operator.arrival(), &notice);
+    operator.plane.notify(&admin, operator.origin(), &notice);
     Ok(Json(to_entry(admin)))
 }
 
 /// Sets an admin's role, which ends the admin's sessions
 #[utoipa::path(
-    put, path = "/v1/admins/{name}/role", tag = "admins", security(("token" = ["owner"])),
+    put, path = "/v1/admins/{name}/role", tag = "admins", security(("token" = [role_of(set_role)])),
     params(("name" = String, Path, description = "The admin's name")), request_body = RoleRequest,
     responses(
         (status = 200, description = "The admin with the new role", body = AdminEntry),
@@ -171,21 +172,21 @@ async fn remove(
     )
 )]
 async fn set_role(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     name: Result<PathParams<String>, Refusal>,
     body: Result<JsonBody<RoleRequest>, Refusal>,
 ) -> Result<Json<AdminEntry>, Refusal> {
-    let mut step = operator.step("admin role", "");
+    let mut act = operator.act("admin role", "");
     let (name, role) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             Ok((name, body?.0.role))
         })
         .await?;
-    operator.require_fresh_sign_in(&step).await?;
-    let changed = operator.record(step, move |store| {
-        let admin = match replaceable_admin(store, &name, Some(role))? {
+    operator.require_fresh_sign_in(&act).await?;
+    let changed = operator.record(act, move |store| {
+        let admin = match changeable_admin(store, &name, Some(role))? {
             Ok(admin) => admin,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -195,16 +196,16 @@ async fn set_role(
     });
     let admin = changed.await?;
     let notice = Notice::Changed("the role was changed");
-    operator.plane.notify(&admin, operator.arrival(), &notice);
+    operator.plane.notify(&admin, operator.origin(), &notice);
     Ok(Json(to_entry(admin)))
 }
 
 /// Resets an admin's password to an initial one, which the admin has to replace
 ///
-/// The previous password is no longer valid, and the admin's sessions end. Other factors stay.
+/// The previous password is no longer valid, and the admin's sessions end. The other factors stay.
 #[utoipa::path(
     post, path = "/v1/admins/{name}/password/reset", tag = "admins",
-    security(("token" = ["owner"])),
+    security(("token" = [role_of(reset_password)])),
     params(("name" = String, Path, description = "The admin's name, which is not your own")),
     responses(
         (status = 200, description = "The initial password", body = InitialPassword),
@@ -212,19 +213,19 @@ async fn set_role(
     )
 )]
 async fn reset_password(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     name: Result<PathParams<String>, Refusal>,
 ) -> Result<Json<InitialPassword>, Refusal> {
-    let mut step = operator.step("admin reset", "");
-    let PathParams(name) = operator.audited(&mut step, async |_| name).await?;
-    step.target.clone_from(&name);
-    operator.require_fresh_sign_in(&step).await?;
+    let mut act = operator.act("admin reset", "");
+    let PathParams(name) = operator.audited(&mut act, async |_| name).await?;
+    act.target.clone_from(&name);
+    operator.require_fresh_sign_in(&act).await?;
     let own = operator.name().to_owned();
     let initial_password = random_letters();
     let initial_password_expires_at = operator.now() + INITIAL_LIFETIME;
     let hash = password::hash(initial_password.clone()).await;
-    let reset = operator.record(step, move |store| {
-        let admin = match replaceable_admin(store, &name, None)? {
+    let reset = operator.record(act, move |store| {
+        let admin = match changeable_admin(store, &name, None)? {
             Ok(admin) if admin.name == own => {
                 let detail = "Change your own password with PUT /v1/password (`admin-cli passwd`).";
                 return Ok(Err(Kind::Invalid.with_detail(detail)));
@@ -241,7 +242,7 @@ async fn reset_password(
     });
     let admin = reset.await?;
     let notice = Notice::Changed("the password was reset; an owner has an initial one for you");
-    operator.plane.notify(&admin, operator.arrival(), &notice);
+    operator.plane.notify(&admin, operator.origin(), &notice);
     Ok(Json(InitialPassword {
         admin: to_entry(admin),
         initial_password,
@@ -249,9 +250,9 @@ async fn reset_password(
     }))
 }
 
-/// Returns the admin of a name, who is to be removed (`role` is none) or to get a role; or a
-/// refusal if there is no such admin, or no owner would remain.
-fn replaceable_admin(
+/// Returns the admin with a name, who is about to lose access (`role` is none) or to have another
+/// role. Refuses if there is no such admin, or if no owner would remain.
+fn changeable_admin(
     store: &Store,
     name: &str,
     role: Option<Role>,
@@ -261,7 +262,7 @@ fn replaceable_admin(
         return Ok(Err(Kind::NoSuchAdmin.with_detail(detail)));
     };
     let is_demoted = admin.role == Role::Owner && role != Some(Role::Owner);
-    // An owner with an initial password may never sign in before it expires.
+    // An owner with an initial password does not count, because the password may expire unused.
     let remains = |other: &Admin| {
         other.name != admin.name
             && other.role == Role::Owner
@@ -269,8 +270,8 @@ fn replaceable_admin(
     };
     if is_demoted && !store.admins()?.iter().any(remains) {
         let detail = format!(
-            "{} is the only owner with a password of their own. First make another admin an owner \
-             who has chosen a password.",
+            "{} is the only owner who has chosen a password. First make another admin an owner who \
+             has.",
             admin.name
         );
         return Ok(Err(Kind::LastOwner.with_detail(detail)));

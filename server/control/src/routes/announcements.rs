@@ -1,4 +1,4 @@
-//! Announcements: notices of the server to all users, to a channel or to an account.
+//! Announcements: notices from the server to all users, to a channel or to an account.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rookery_protocol::{AccountName, ChannelName};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Moderator;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
@@ -22,9 +22,11 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Sends an announcement to all users, to a channel or to an account
 ///
-/// It is sent as a notice of the server and not stored: users who are offline do not receive it.
+/// It is sent as a notice from the server and is not stored: users who are offline do not receive
+/// it.
 #[utoipa::path(
-    post, path = "/v1/announcements", tag = "announcements", security(("token" = ["moderator"])),
+    post, path = "/v1/announcements", tag = "announcements",
+    security(("token" = [role_of(announce)])),
     request_body = AnnouncementRequest,
     responses(
         (status = 200, description = "The number of sessions it was sent to",
@@ -33,29 +35,29 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
     )
 )]
 async fn announce(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     body: Result<JsonBody<AnnouncementRequest>, Refusal>,
 ) -> Result<Json<AnnouncementReply>, Refusal> {
-    let mut step = operator.step("announce", "");
+    let mut act = operator.act("announce", "");
     let (to, text) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
             let target = request.channel.as_ref().or(request.account.as_ref());
-            step.target = target.cloned().unwrap_or_default();
+            act.target = target.cloned().unwrap_or_default();
             Ok((audience(&request)?, one_line(&request.text)?))
         })
         .await?;
-    operator.allow(&step, text.as_str()).await?;
+    operator.allow(&act, text.as_str()).await?;
     match operator
         .plane
-        .ask(Announce {
+        .request(Announce {
             to: to.clone(),
             text,
         })
         .await?
     {
         Announced::Sent { sessions } => {
-            let to = Some(step.target).filter(|to| !to.is_empty());
+            let to = Some(act.target).filter(|to| !to.is_empty());
             let by = operator.name().to_owned();
             operator
                 .plane
@@ -64,7 +66,7 @@ async fn announce(
                 .publish_now(ServerEvent::Announced { by, to, sessions });
             Ok(Json(AnnouncementReply { sessions }))
         }
-        Announced::NoRecipient => Err(operator.refuse(&step, no_recipient(&to)).await),
+        Announced::NoRecipient => Err(operator.refuse(&act, no_recipient(&to)).await),
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::QueryParams;
 use crate::http::pages;
@@ -19,7 +19,7 @@ use crate::plane::ControlPlane;
 use rookery_record::{AuditEntry, AuditPage, AuditQuery, Outcome};
 use rookery_store::audit_chain::ChainVerifier;
 
-/// The number of entries on a page if the request names none.
+/// The number of entries on a page if the request has no `limit`.
 const DEFAULT_LIMIT: u16 = 50;
 /// The maximum number of entries on a page.
 const MAX_LIMIT: u16 = 1000;
@@ -103,19 +103,20 @@ impl AuditOptions {
 /// The newest entries, unless `before` or `after` is set. Reading the trail is recorded in it as
 /// well.
 #[utoipa::path(
-    get, path = "/v1/audit", tag = "audit", params(AuditOptions), security(("token" = ["auditor"])),
+    get, path = "/v1/audit", tag = "audit", params(AuditOptions),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "The matching entries, oldest first", body = AuditList))
 )]
 async fn list(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<AuditOptions>, Refusal>,
 ) -> Result<Json<AuditList>, Refusal> {
-    let mut step = operator.step("audit", "");
+    let mut act = operator.act("audit", "");
     let query = operator
-        .audited(&mut step, async |_| query?.0.query())
+        .audited(&mut act, async |_| query?.0.query())
         .await?;
-    operator.allow(&step, "").await?;
-    // One more entry than requested shows whether there is another page.
+    operator.allow(&act, "").await?;
+    // One more entry than requested is read, to know whether there is another page.
     let (page, limit) = (query.page, query.limit);
     let query = AuditQuery {
         limit: limit + 1,
@@ -142,7 +143,7 @@ async fn list(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct VerifyOptions {
-    /// An entry noted earlier, as `ID:HASH`, which has to be part of the trail still.
+    /// An entry noted earlier, as `ID:HASH`, which still has to be part of the trail.
     #[param(pattern = "^[1-9][0-9]{0,17}:[0-9a-fA-F]{64}$")]
     head: Option<String>,
 }
@@ -150,25 +151,25 @@ struct VerifyOptions {
 /// Verifies that the audit trail is as it was written
 ///
 /// Checks the whole chain of hashes. The status is 200 even if the trail was changed; the answer
-/// says so.
+/// reports the change.
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "audit", params(VerifyOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(verify)])),
     responses((status = 200, description = "The result of the check", body = AuditVerdict))
 )]
 async fn verify(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<VerifyOptions>, Refusal>,
 ) -> Result<Json<AuditVerdict>, Refusal> {
-    let mut step = operator.step("audit verify", "");
+    let mut act = operator.act("audit verify", "");
     let head = operator
-        .audited(&mut step, async |_| {
+        .audited(&mut act, async |_| {
             let QueryParams(VerifyOptions { head }) = query?;
             let head = head.map(|head| head.parse::<ChainHead>()).transpose();
             head.map_err(|error| Kind::BadRequest.with_detail(format!("`head`: {error}.")))
         })
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     let mut verifier = ChainVerifier::new(head);
     // Page by page, so that other reads can run in between.
     loop {
@@ -186,7 +187,7 @@ async fn verify(
     }
 }
 
-/// Returns an entry as it is answered.
+/// Returns an entry in the form of the API.
 pub fn to_record(
     AuditEntry {
         id,

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::{kicks, targets};
 use crate::audit::trail;
-use crate::auth::operator::{Operator, Signed};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -34,19 +34,20 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Lists the bans in force
 #[utoipa::path(
-    get, path = "/v1/bans", tag = "bans", params(PageOptions), security(("token" = ["auditor"])),
+    get, path = "/v1/bans", tag = "bans", params(PageOptions),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the bans, newest first", body = BanList))
 )]
 async fn list(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<PageOptions>, Refusal>,
 ) -> Result<Json<BanList>, Refusal> {
-    let mut step = operator.step("bans", "");
+    let mut act = operator.act("bans", "");
     let page = operator
-        .audited(&mut step, async |_| query?.0.page::<i64>())
+        .audited(&mut act, async |_| query?.0.page::<i64>())
         .await?
         .reversed();
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     let now = operator.now();
     let mut bans = operator.read(move |store| store.bans(now)).await?;
     bans.sort_by_key(|ban| Reverse(ban.id));
@@ -63,7 +64,7 @@ async fn list(
 /// earlier ban of the same target. With `dry_run`, nothing is done, and the answer lists the users
 /// who would be affected now.
 #[utoipa::path(
-    post, path = "/v1/bans", tag = "bans", security(("token" = ["moderator"])),
+    post, path = "/v1/bans", tag = "bans", security(("token" = [role_of(add)])),
     request_body = BanRequest,
     responses(
         (status = 201, description = "The ban is in force", body = BanReply),
@@ -72,14 +73,14 @@ async fn list(
     )
 )]
 async fn add(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     body: Result<JsonBody<BanRequest>, Refusal>,
 ) -> Result<Response, Refusal> {
-    let mut step = operator.step("ban", "");
+    let mut act = operator.act("ban", "");
     let (ban, dry_run) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
-            step.target.clone_from(&request.target);
+            act.target.clone_from(&request.target);
             let ban = parse_ban(&operator, &request)?;
             if !request.dry_run && !request.confirm {
                 targets::ensure_confirmed(&operator, &ban.target, "ban").await?;
@@ -88,14 +89,14 @@ async fn add(
         })
         .await?;
     if dry_run {
-        operator.allow(&step, "dry run").await?;
+        operator.allow(&act, "dry run").await?;
         return Ok(Json(preview(&operator, ban.target).await?).into_response());
     }
 
     let duration = ban
         .expires_at
         .map_or_else(|| "permanent".to_owned(), |end| format!("until {end:.0}"));
-    let entry = step.entry(Outcome::Allowed, format!("{duration}: {}", ban.reason));
+    let entry = act.entry(Outcome::Allowed, format!("{duration}: {}", ban.reason));
     let database = &operator.plane.control.database;
     let written = database.write(Durability::Record, move |store| {
         store.append_audit(&entry)?;
@@ -104,7 +105,7 @@ async fn add(
     let commit = async { written.await.map_err(|error| trail::unavailable(&error)) };
     let core = &operator.plane.control.core;
     let (ban, ended) = core
-        .commit_and_ask(commit, |ban| AddBan(ban.clone()))
+        .commit_then_request(commit, |ban| AddBan(ban.clone()))
         .await?;
     write_csv(&operator.plane, operator.now()).await;
     let reply = BanReply {
@@ -117,7 +118,7 @@ async fn add(
 /// Returns the users and accounts that a ban of the target would affect now.
 async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, Refusal> {
     let users = targets::covered(operator, &target).await?;
-    let aliases = operator.plane.control.config.get().accounts.email_aliases();
+    let aliases = operator.plane.control.config.accounts.get().email_aliases();
     let text = target.to_string();
     let accounts = operator.read(move |store| {
         let covered = |account: &Account| {
@@ -139,7 +140,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
 
 /// Removes a ban
 #[utoipa::path(
-    delete, path = "/v1/bans/{id}", tag = "bans", security(("token" = ["moderator"])),
+    delete, path = "/v1/bans/{id}", tag = "bans", security(("token" = [role_of(remove)])),
     params(("id" = i64, Path, description = "The ban's number")),
     responses(
         (status = 200, description = "The removed ban", body = UnbanReply),
@@ -147,14 +148,14 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
     )
 )]
 async fn remove(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     id: Result<PathParams<i64>, Refusal>,
 ) -> Result<Json<UnbanReply>, Refusal> {
-    let mut step = operator.step("unban", "");
-    let PathParams(id) = operator.audited(&mut step, async |_| id).await?;
+    let mut act = operator.act("unban", "");
+    let PathParams(id) = operator.audited(&mut act, async |_| id).await?;
 
-    // The target is known once the ban is read, in the transaction that removes and records it.
-    step.target = format!("ban {id}");
+    // The target replaces this text in the transaction, which reads the ban.
+    act.target = format!("ban {id}");
     let refusal = Kind::NoSuchBan.with_detail(format!(
         "There is no ban {id}; `admin-cli bans` lists those in force."
     ));
@@ -164,11 +165,11 @@ async fn remove(
         let removed = store.remove_ban(BanId(id))?;
         let entry = match &removed {
             Some(ban) => {
-                step.target = ban.target.to_string();
+                act.target = ban.target.to_string();
                 let detail = format!("ban {id}, by {}: {}", ban.by, ban.reason);
-                step.entry(Outcome::Allowed, detail)
+                act.entry(Outcome::Allowed, detail)
             }
-            None => step.entry(Outcome::Refused, reason),
+            None => act.entry(Outcome::Refused, reason),
         };
         store.append_audit(&entry)?;
         Ok(removed)
@@ -181,7 +182,7 @@ async fn remove(
     };
     let core = &operator.plane.control.core;
     let (ban, ()) = core
-        .commit_and_ask(commit, |ban: &Ban| RemoveBan(ban.id))
+        .commit_then_request(commit, |ban: &Ban| RemoveBan(ban.id))
         .await?;
     write_csv(&operator.plane, operator.now()).await;
     Ok(Json(UnbanReply { ban: to_entry(ban) }))
@@ -215,14 +216,14 @@ fn parse_ban(operator: &Operator, request: &BanRequest) -> Result<NewBan, Refusa
     })
 }
 
-/// Writes `bans.csv`. A failure is logged only: the ban itself is stored and in force.
+/// Writes `bans.csv`. A failure is only logged, because the bans are stored and in force.
 pub async fn write_csv(plane: &ControlPlane, now: Timestamp) {
     if let Err(error) = plane.control.csv_sync.write_bans(now).await {
         tracing::error!(%error, "cannot write bans.csv; the bans themselves are stored");
     }
 }
 
-/// Returns a ban as it is answered.
+/// Returns a ban in the form of the API.
 pub fn to_entry(ban: Ban) -> BanEntry {
     BanEntry {
         id: ban.id.0,

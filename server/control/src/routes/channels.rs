@@ -12,7 +12,7 @@ use rookery_protocol::ChannelName;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::{Operator, Signed};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -38,19 +38,19 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// Lists the channels
 #[utoipa::path(
     get, path = "/v1/channels", tag = "channels", params(PageOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the channels, by name", body = ChannelList))
 )]
 async fn list(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<PageOptions>, Refusal>,
 ) -> Result<Json<ChannelList>, Refusal> {
-    let mut step = operator.step("channels", "");
+    let mut act = operator.act("channels", "");
     let page = operator
-        .audited(&mut step, async |_| query?.0.page())
+        .audited(&mut act, async |_| query?.0.page())
         .await?;
-    operator.allow(&step, "").await?;
-    let channels = operator.plane.ask(ListChannels).await?;
+    operator.allow(&act, "").await?;
+    let channels = operator.plane.request(ListChannels).await?;
     let (channels, next) = page.cut(channels, |channel| channel.name.clone());
     Ok(Json(ChannelList {
         channels: channels.iter().map(to_entry).collect(),
@@ -60,7 +60,7 @@ async fn list(
 
 /// Returns a channel with its members
 #[utoipa::path(
-    get, path = "/v1/channels/{name}", tag = "channels", security(("token" = ["auditor"])),
+    get, path = "/v1/channels/{name}", tag = "channels", security(("token" = [role_of(show)])),
     params(PageOptions, ("name" = String, Path, description = "The channel's name, with its #")),
     responses(
         (status = 200, description = "The channel and a page of its members", body = ChannelReply),
@@ -68,20 +68,20 @@ async fn list(
     )
 )]
 async fn show(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     name: Result<PathParams<String>, Refusal>,
     query: Result<QueryParams<PageOptions>, Refusal>,
 ) -> Result<Json<ChannelReply>, Refusal> {
-    let mut step = operator.step("channel", "");
+    let mut act = operator.act("channel", "");
     let (channel, page) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             let QueryParams(options) = query?;
             Ok((existing(&operator, &name).await?, options.page()?))
         })
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     let (members, next) = page.cut(&channel.members, |member| member.nick.clone());
     let members = members.into_iter().map(|member| ChannelMember {
         nick: member.nick.to_string(),
@@ -100,7 +100,8 @@ async fn show(
 /// All members are kicked from it with the reason, and its topic and modes are removed. A
 /// persistent channel loses its founder. A user who joins it later creates it again.
 #[utoipa::path(
-    post, path = "/v1/channels/{name}/close", tag = "channels", security(("token" = ["moderator"])),
+    post, path = "/v1/channels/{name}/close", tag = "channels",
+    security(("token" = [role_of(close)])),
     params(("name" = String, Path, description = "The channel's name, with its #")),
     request_body = CloseRequest,
     responses(
@@ -109,29 +110,29 @@ async fn show(
     )
 )]
 async fn close(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     name: Result<PathParams<String>, Refusal>,
     body: Result<JsonBody<CloseRequest>, Refusal>,
 ) -> Result<Json<CloseReply>, Refusal> {
-    let mut step = operator.step("close-channel", "");
+    let mut act = operator.act("close-channel", "");
     let (name, reason) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             let JsonBody(request) = body?;
             let reason = extract::reason(request.reason.as_deref())?;
             Ok((existing(&operator, &name).await?.name, reason))
         })
         .await?;
-    operator.allow(&step, reason.as_str()).await?;
+    operator.allow(&act, reason.as_str()).await?;
     let request = CloseChannel {
         name: name.clone(),
         reason,
     };
-    let emptied = operator.plane.ask(request).await?;
+    let closed = operator.plane.request(request).await?;
     Ok(Json(CloseReply {
         channel: name.to_string(),
-        members: emptied.members.iter().map(ToString::to_string).collect(),
+        members: closed.members.iter().map(ToString::to_string).collect(),
     }))
 }
 
@@ -140,7 +141,8 @@ async fn close(
 /// The entries are removed from the database and cannot be recovered. The channel and its members
 /// stay as they are.
 #[utoipa::path(
-    post, path = "/v1/channels/{name}/purge", tag = "channels", security(("token" = ["moderator"])),
+    post, path = "/v1/channels/{name}/purge", tag = "channels",
+    security(("token" = [role_of(purge)])),
     params(("name" = String, Path, description = "The channel's name, with its #")),
     request_body = PurgeRequest,
     responses(
@@ -149,15 +151,15 @@ async fn close(
     )
 )]
 async fn purge(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     name: Result<PathParams<String>, Refusal>,
     body: Result<JsonBody<PurgeRequest>, Refusal>,
 ) -> Result<Json<PurgeReply>, Refusal> {
-    let mut step = operator.step("purge-channel", "");
+    let mut act = operator.act("purge-channel", "");
     let (channel, before, reason) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             let JsonBody(request) = body?;
             let reason = extract::reason(request.reason.as_deref())?;
             let none = || {
@@ -177,12 +179,12 @@ async fn purge(
         .await?;
     let extent = before.map_or_else(|| "all".to_owned(), |before| format!("before {before:.0}"));
     let before = before.map_or(operator.now(), |before| before.min(operator.now()));
-    operator.allow(&step, format!("{extent}: {reason}")).await?;
+    operator.allow(&act, format!("{extent}: {reason}")).await?;
     let entries = remove_history(&operator, &channel, before).await?;
     let text = format!("An operator of the server has removed this channel's history: {reason}");
     operator
         .plane
-        .ask(Announce {
+        .request(Announce {
             to: Audience::Channel(channel.clone()),
             text,
         })
@@ -193,7 +195,8 @@ async fn purge(
     }))
 }
 
-/// Removes entries in small transactions, so that messages can be stored in between.
+/// Removes the entries before a time, in small transactions, so that messages can be stored in
+/// between. Returns the number of entries.
 async fn remove_history(
     operator: &Operator,
     channel: &ChannelName,
@@ -225,7 +228,7 @@ async fn existing(operator: &Operator, name: &str) -> Result<ChannelView, Refusa
         Kind::NoSuchChannel.with_detail(detail)
     };
     let parsed = ChannelName::parse(name).map_err(|_| none())?;
-    let found = operator.plane.ask(FindChannel(parsed)).await?;
+    let found = operator.plane.request(FindChannel(parsed)).await?;
     found.ok_or_else(none)
 }
 

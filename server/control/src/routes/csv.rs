@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::bans::write_csv;
 use super::targets;
 use crate::audit::trail;
-use crate::auth::operator::{Operator, Signed};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{QueryParams, whole_body};
 use crate::http::problem::{Kind, Refusal, response};
@@ -47,14 +47,14 @@ pub fn import_routes() -> OpenApiRouter<Arc<ControlPlane>> {
 ///
 /// With the columns `name,email,created_at`, by name.
 #[utoipa::path(
-    get, path = "/v1/export/users", tag = "accounts", security(("token" = ["owner"])),
+    get, path = "/v1/export/users", tag = "accounts", security(("token" = [role_of(export_users)])),
     responses((
         status = 200, description = "All accounts", body = String, content_type = "text/csv",
     ))
 )]
-async fn export_users(operator: Signed<Owner>) -> Result<Response, Refusal> {
-    let step = operator.step("export-users", "");
-    operator.allow(&step, "").await?;
+async fn export_users(operator: SignedIn<Owner>) -> Result<Response, Refusal> {
+    let act = operator.act("export-users", "");
+    operator.allow(&act, "").await?;
     let content = operator
         .read(|store| Ok(csv_sync::users(&store.accounts()?)))
         .await?;
@@ -65,14 +65,14 @@ async fn export_users(operator: Signed<Owner>) -> Result<Response, Refusal> {
 ///
 /// With the columns `target,reason,by,created_at,expires_at`, oldest first.
 #[utoipa::path(
-    get, path = "/v1/export/bans", tag = "bans", security(("token" = ["auditor"])),
+    get, path = "/v1/export/bans", tag = "bans", security(("token" = [role_of(export_bans)])),
     responses((
         status = 200, description = "All bans in force", body = String, content_type = "text/csv",
     ))
 )]
-async fn export_bans(operator: Signed<Auditor>) -> Result<Response, Refusal> {
-    let step = operator.step("export-bans", "");
-    operator.allow(&step, "").await?;
+async fn export_bans(operator: SignedIn<Auditor>) -> Result<Response, Refusal> {
+    let act = operator.act("export-bans", "");
+    operator.allow(&act, "").await?;
     let now = operator.now();
     let content = operator
         .read(move |store| Ok(csv_sync::bans(&store.bans(now)?)))
@@ -89,15 +89,15 @@ fn file(content: String) -> Response {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ImportOptions {
-    /// Imports nothing, and answers what the import would do.
+    /// Imports nothing. The answer has what the import would do.
     #[serde(default)]
     dry_run: bool,
-    /// Imports the bans even if one of them covers everyone, or the operator.
+    /// Imports the bans even if one of them covers everyone, or the admin who requests it.
     #[serde(default)]
     confirm: bool,
 }
 
-/// A body of the type CSV.
+/// A body with the content type CSV.
 struct CsvBody(Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for CsvBody {
@@ -121,17 +121,17 @@ impl<S: Send + Sync> FromRequest<S> for CsvBody {
 
 /// Imports accounts from a CSV file
 ///
-/// With the columns `name,email,created_at`, or `name,email`. Every valid row is imported, every
-/// invalid one is reported by its line. An account that exists stays as it is. A new one signs in
-/// with a mailed code.
+/// With the columns `name,email,created_at`, or `name,email`. Every valid row is imported, and
+/// every invalid one is reported with the number of its line. An account that exists stays as it
+/// is. A new account signs in with a mailed code.
 #[utoipa::path(
     post, path = "/v1/import/users", tag = "accounts", params(ImportOptions),
-    security(("token" = ["owner"])),
+    security(("token" = [role_of(import_users)])),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, description = "The result of the import", body = ImportReply))
 )]
 async fn import_users(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     query: Result<QueryParams<ImportOptions>, Refusal>,
     file: Result<CsvBody, Refusal>,
 ) -> Result<Json<ImportReply>, Refusal> {
@@ -143,12 +143,12 @@ async fn import_users(
 /// Imports bans from a CSV file
 ///
 /// With the columns `target,reason,by,created_at,expires_at`, or `name,email`, distinguished by the
-/// first line. Every valid row is imported, every invalid one is reported by its line. A ban that
-/// exists stays as it is. The bans are stored and the sessions they cover have ended when the
-/// answer is sent.
+/// first line. Every valid row is imported, and every invalid one is reported with the number of
+/// its line. A ban that exists stays as it is. When the answer is sent, the bans are stored and the
+/// sessions that they cover have ended.
 #[utoipa::path(
     post, path = "/v1/import/bans", tag = "bans", params(ImportOptions),
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(import_bans)])),
     request_body(content = String, content_type = "text/csv"),
     responses(
         (status = 200, description = "The result of the import", body = ImportReply),
@@ -156,7 +156,7 @@ async fn import_users(
     )
 )]
 async fn import_bans(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     query: Result<QueryParams<ImportOptions>, Refusal>,
     file: Result<CsvBody, Refusal>,
 ) -> Result<Json<ImportReply>, Refusal> {
@@ -171,13 +171,13 @@ async fn import(
     query: Result<QueryParams<ImportOptions>, Refusal>,
     file: Result<CsvBody, Refusal>,
 ) -> Result<Json<ImportReply>, Refusal> {
-    let act = match kind {
+    let name = match kind {
         csv_sync::Kind::Users => "import-users",
         csv_sync::Kind::Bans => "import-bans",
     };
-    let mut step = operator.step(act, "");
+    let mut act = operator.act(name, "");
     let (import, dry_run) = operator
-        .audited(&mut step, async |_| {
+        .audited(&mut act, async |_| {
             let (QueryParams(options), CsvBody(content)) = (query?, file?);
             let import = Import::parse(kind, &content);
             if !options.dry_run && !options.confirm {
@@ -190,7 +190,7 @@ async fn import(
     let database = &operator.plane.control.database;
     let imported = if dry_run {
         let detail = format!("dry run, {rows} rows");
-        operator.allow(&step, detail).await?;
+        operator.allow(&act, detail).await?;
         database
             .dry_run(move |store| import.apply(store, now, &by))
             .await
@@ -206,7 +206,7 @@ async fn import(
                 } = &imported;
                 let rejected = rejected.len();
                 let detail = format!("{rows} rows: {added} added, {known} known, {rejected} bad");
-                store.append_audit(&step.entry(Outcome::Allowed, detail))?;
+                store.append_audit(&act.entry(Outcome::Allowed, detail))?;
                 Ok(imported)
             })
             .await
@@ -232,7 +232,7 @@ async fn import(
     }))
 }
 
-/// Refuses an unconfirmed import with a target that is probably a mistake.
+/// Refuses an unconfirmed import if one of its targets is probably a mistake.
 async fn ensure_all_confirmed(operator: &Operator, import: &Import) -> Result<(), Refusal> {
     for (line, target) in import.targets() {
         targets::ensure_confirmed(operator, target, "ban")
@@ -245,17 +245,18 @@ async fn ensure_all_confirmed(operator: &Operator, import: &Import) -> Result<()
     Ok(())
 }
 
-/// Puts stored bans in force, and returns the number of sessions that ended.
+/// Applies stored bans in the core, and returns the number of sessions that ended.
 async fn enforce(operator: &Operator, bans: Vec<Ban>) -> Result<usize, Refusal> {
-    // All of them together first, then one by one those that cover a user who is online.
+    // First all of them together, for new sessions; then one by one those that cover a user who is
+    // online.
     let all = ApplyBansToNewSessions(bans.clone());
-    operator.plane.ask(all).await?;
+    operator.plane.request(all).await?;
     let mut sessions = 0;
     for ban in bans {
         if targets::covered(operator, &ban.target).await?.is_empty() {
             continue;
         }
-        sessions += operator.plane.ask(AddBan(ban)).await?.sessions;
+        sessions += operator.plane.request(AddBan(ban)).await?.sessions;
     }
     Ok(sessions)
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/events`: the events of the server as they happen.
+//! `GET /v1/events`: a stream of the events of the server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::audit::to_record;
 use super::bans::to_entry;
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::QueryParams;
 use crate::http::problem::{Kind, Refusal, response};
@@ -115,11 +115,11 @@ impl Filter {
 ///
 /// Server-sent events, each named by its kind, with a JSON object as its data. The stream lasts
 /// until the client disconnects or its session ends, and counts as a use of the session. Comments
-/// are sent while there are no events. A client that reads too slowly gets an event
-/// `events-dropped` with the number of events it missed.
+/// are sent while there are no events. A client that reads too slowly is sent an event
+/// `events-dropped` with the number of events that it missed.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(EventOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(events)])),
     responses(
         (status = 200, description = "The stream of events", body = TimedEvent,
             content_type = "text/event-stream"),
@@ -127,13 +127,13 @@ impl Filter {
     )
 )]
 async fn events(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<EventOptions>, Refusal>,
     state: Option<Extension<StreamState>>,
 ) -> Result<Response, Refusal> {
-    let mut step = operator.step("watch", "");
+    let mut act = operator.act("watch", "");
     let (filter, place) = operator
-        .audited(&mut step, async |_| {
+        .audited(&mut act, async |_| {
             Ok((query?.0.filter()?, acquire_place(&operator)?))
         })
         .await?;
@@ -148,7 +148,7 @@ async fn events(
     let newest = operator
         .read(move |store| store.find_audit(&newest))
         .await?;
-    operator.allow(&step, filter.describe()).await?;
+    operator.allow(&act, filter.describe()).await?;
     let (stream, response) = EventStream::open(operator, state, place);
     let watcher = Watcher {
         stream,
@@ -169,10 +169,11 @@ struct Watcher {
     filter: Filter,
     events: Receiver<Arc<TimedEvent>>,
     policy: watch::Receiver<Arc<AdmissionPolicy>>,
-    /// The bans in force that the client knows of.
+    /// The bans that were in force when they were last compared.
     known_bans: BTreeMap<BanId, Ban>,
     /// The newest audit entry that was sent.
     last_entry: i64,
+    /// The number of failures to write the trail, when it was last compared.
     audit_failures: u64,
 }
 
@@ -181,11 +182,11 @@ impl Watcher {
         if let Err(StreamEnd::SessionEnded(reason)) = self.send_all().await {
             let last = TimedEvent {
                 at: self.stream.now(),
-                what: ServerEvent::Ended {
+                event: ServerEvent::Ended {
                     reason: reason.to_owned(),
                 },
             };
-            self.stream.send_last(last.what.kind().name(), &last);
+            self.stream.send_last(last.event.kind().name(), &last);
         }
     }
 
@@ -208,24 +209,27 @@ impl Watcher {
         }
     }
 
-    async fn send(&mut self, event: &TimedEvent) -> Result<(), StreamEnd> {
-        let kind = event.what.kind();
-        if kind == EventKind::EventsDropped || self.filter.accepts(&event.what) {
-            self.stream.send(kind.name(), event).await?;
+    /// Sends an event if the client asked for it.
+    async fn send(&mut self, timed: &TimedEvent) -> Result<(), StreamEnd> {
+        let kind = timed.event.kind();
+        if kind == EventKind::EventsDropped || self.filter.accepts(&timed.event) {
+            self.stream.send(kind.name(), timed).await?;
         }
         Ok(())
     }
 
-    async fn send_now(&mut self, what: ServerEvent) -> Result<(), StreamEnd> {
+    /// Sends an event with the current time.
+    async fn send_now(&mut self, event: ServerEvent) -> Result<(), StreamEnd> {
         self.send(&TimedEvent {
             at: self.stream.now(),
-            what,
+            event,
         })
         .await
     }
 
-    /// Sends how the bans in force differ from the known ones. They change in many ways, also by
-    /// the passage of time, so they are compared instead of reported one by one.
+    /// Sends the differences between the bans in force and those known before. Bans change in many
+    /// ways, even by the passage of time, so they are compared here instead of being reported by
+    /// each change.
     async fn send_bans(&mut self) -> Result<(), StreamEnd> {
         let now = self.stream.now();
         let has_changed = self.policy.has_changed().unwrap_or(false);
@@ -251,8 +255,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// Sends the new entries of the trail. They are read from the store, since `rookeryd admin`
-    /// writes entries from another process.
+    /// Sends the new entries of the trail, and the failures to write it. The entries are read from
+    /// the database, because `rookeryd admin` writes entries from another process.
     async fn send_audit(&mut self) -> Result<(), StreamEnd> {
         let failures = METRICS.audit_failures.get();
         if failures > self.audit_failures {
@@ -275,7 +279,7 @@ impl Watcher {
             limit: AUDIT_PAGE,
             ..AuditQuery::default()
         };
-        // A failure is logged, and the entries are sent after the next check.
+        // If they cannot be read, this is logged, and they are sent after the next check.
         let entries = self
             .stream
             .operator()
@@ -285,7 +289,7 @@ impl Watcher {
             self.last_entry = entry.id;
             let event = TimedEvent {
                 at: entry.entry.at,
-                what: ServerEvent::Audit {
+                event: ServerEvent::Audit {
                     entry: Box::new(to_record(entry)),
                 },
             };

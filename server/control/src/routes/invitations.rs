@@ -1,4 +1,4 @@
-//! The invitations: who may register an account though registration is closed.
+//! The invitations, with which an account can be registered even if registration is closed.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::registrations::mail_state;
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -34,21 +34,21 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// Lists the valid invitations
 #[utoipa::path(
     get, path = "/v1/invitations", tag = "accounts", params(PageOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((
         status = 200, description = "One page of the invitations, oldest first",
         body = InvitationList,
     ))
 )]
 async fn list(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<PageOptions>, Refusal>,
 ) -> Result<Json<InvitationList>, Refusal> {
-    let mut step = operator.step("invitations", "");
+    let mut act = operator.act("invitations", "");
     let page = operator
-        .audited(&mut step, async |_| query?.0.page::<i64>())
+        .audited(&mut act, async |_| query?.0.page::<i64>())
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     let now = operator.now();
     let (after, limit) = (
         InvitationId(page.after.unwrap_or_default()),
@@ -69,7 +69,7 @@ async fn list(
 /// A code is mailed to it, valid for seven days, with which an account can be registered even if
 /// registration is closed. An earlier invitation of the same email is replaced.
 #[utoipa::path(
-    post, path = "/v1/invitations", tag = "accounts", security(("token" = ["moderator"])),
+    post, path = "/v1/invitations", tag = "accounts", security(("token" = [role_of(add)])),
     request_body = InvitationRequest,
     responses(
         (status = 201, description = "The invitation, and how far its mail is",
@@ -78,14 +78,14 @@ async fn list(
     )
 )]
 async fn add(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     body: Result<JsonBody<InvitationRequest>, Refusal>,
 ) -> Result<(StatusCode, Json<InvitationReply>), Refusal> {
-    let mut step = operator.step("invite", "");
+    let mut act = operator.act("invite", "");
     let email = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
-            step.target.clone_from(&request.email);
+            act.target.clone_from(&request.email);
             Email::parse(&request.email)
                 .map_err(|error| Kind::Invalid.with_detail(format!("`email`: {error}.")))
         })
@@ -97,7 +97,7 @@ async fn add(
         .invitation(now, email, operator.name().to_owned())
         .await;
     let invitation = operator
-        .record(step, move |store| {
+        .record(act, move |store| {
             if let Some(account) = store.account_by_email(&new.email)? {
                 let detail = format!(
                     "{} already belongs to the account {}.",
@@ -128,7 +128,7 @@ async fn add(
     Ok((StatusCode::CREATED, Json(reply)))
 }
 
-/// Returns for how many seconds the same email cannot be invited again.
+/// Returns the number of seconds until the same email can be invited again; none if it can be now.
 fn seconds_to_wait(earlier: &Invitation, now: Timestamp) -> Option<u64> {
     let left = MIN_INTERVAL.saturating_sub(now.duration_since(earlier.created_at));
     left.is_positive()
@@ -137,7 +137,8 @@ fn seconds_to_wait(earlier: &Invitation, now: Timestamp) -> Option<u64> {
 
 /// Revokes an invitation
 #[utoipa::path(
-    delete, path = "/v1/invitations/{id}", tag = "accounts", security(("token" = ["moderator"])),
+    delete, path = "/v1/invitations/{id}", tag = "accounts",
+    security(("token" = [role_of(revoke)])),
     params(("id" = i64, Path, description = "The invitation's number")),
     responses(
         (status = 200, description = "The revoked invitation", body = InvitationRevoked),
@@ -145,14 +146,14 @@ fn seconds_to_wait(earlier: &Invitation, now: Timestamp) -> Option<u64> {
     )
 )]
 async fn revoke(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     id: Result<PathParams<i64>, Refusal>,
 ) -> Result<Json<InvitationRevoked>, Refusal> {
-    let mut step = operator.step("revoke-invitation", "");
-    let PathParams(id) = operator.audited(&mut step, async |_| id).await?;
-    step.target = format!("invitation {id}");
+    let mut act = operator.act("revoke-invitation", "");
+    let PathParams(id) = operator.audited(&mut act, async |_| id).await?;
+    act.target = format!("invitation {id}");
     let invitation = operator
-        .record(step, move |store| {
+        .record(act, move |store| {
             let Some(invitation) = store.remove_invitation(InvitationId(id))? else {
                 let detail = format!(
                     "There is no invitation {id}; `admin-cli invitations` lists the valid ones."

@@ -1,4 +1,4 @@
-//! Kicks: of one session, of one user, or of everyone that a target covers.
+//! Kicks of one session, of one user, or of all users that a target covers.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{targets, users};
-use crate::auth::operator::{Operator, Signed};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Moderator;
 use crate::http::extract::{self, JsonBody, PathParams};
 use crate::http::problem::{Kind, Refusal, response};
@@ -27,7 +27,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 ///
 /// The sessions have ended when the answer is sent.
 #[utoipa::path(
-    post, path = "/v1/users/{name}/kick", tag = "users", security(("token" = ["moderator"])),
+    post, path = "/v1/users/{name}/kick", tag = "users", security(("token" = [role_of(kick)])),
     params(("name" = String, Path, description = "The user's nick")), request_body = KickRequest,
     responses(
         (status = 200, description = "The ended sessions", body = KickReply),
@@ -35,19 +35,19 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
     )
 )]
 async fn kick(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     name: Result<PathParams<String>, Refusal>,
     body: Result<JsonBody<KickRequest>, Refusal>,
 ) -> Result<Json<KickReply>, Refusal> {
-    let mut step = operator.step("kick", "");
+    let mut act = operator.act("kick", "");
     let (target, reason) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             let JsonBody(request) = body?;
             let reason = extract::reason(request.reason.as_deref())?;
             let user = users::existing(&operator, &name).await?;
-            user.nick.as_str().clone_into(&mut step.target);
+            user.nick.as_str().clone_into(&mut act.target);
             let Some(id) = request.session else {
                 return Ok((KickTarget::User(user.nick), reason));
             };
@@ -64,7 +64,7 @@ async fn kick(
         KickTarget::Session(_, id) => format!("session {}: {reason}", id.0),
         KickTarget::User(_) | KickTarget::Covered(_) => reason.clone(),
     };
-    operator.allow(&step, detail).await?;
+    operator.allow(&act, detail).await?;
     Ok(Json(end(&operator, Kick { target, reason }).await?))
 }
 
@@ -73,7 +73,7 @@ async fn kick(
 /// The sessions have ended when the answer is sent. With `dry_run`, nothing is done, and the answer
 /// lists the users who would be affected now.
 #[utoipa::path(
-    post, path = "/v1/kick", tag = "users", security(("token" = ["moderator"])),
+    post, path = "/v1/kick", tag = "users", security(("token" = [role_of(kick_all)])),
     request_body = MassKickRequest,
     responses(
         (status = 200,
@@ -83,14 +83,14 @@ async fn kick(
     )
 )]
 async fn kick_all(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     body: Result<JsonBody<MassKickRequest>, Refusal>,
 ) -> Result<Json<MassKickReply>, Refusal> {
-    let mut step = operator.step("kick", "");
+    let mut act = operator.act("kick", "");
     let (target, reason, dry_run) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
-            step.target.clone_from(&request.target);
+            act.target.clone_from(&request.target);
             let target = targets::parse(&request.target)?;
             let reason = extract::reason(request.reason.as_deref())?;
             if !request.dry_run && !request.confirm {
@@ -100,7 +100,7 @@ async fn kick_all(
         })
         .await?;
     if dry_run {
-        operator.allow(&step, "all that match; dry run").await?;
+        operator.allow(&act, "all that match; dry run").await?;
         let users = targets::covered(&operator, &target).await?;
         return Ok(Json(MassKickReply::Preview(KickPreview {
             target: target.to_string(),
@@ -108,7 +108,7 @@ async fn kick_all(
         })));
     }
     let detail = format!("all that match: {reason}");
-    operator.allow(&step, detail).await?;
+    operator.allow(&act, detail).await?;
     let kick = Kick {
         target: KickTarget::Covered(target),
         reason,
@@ -116,12 +116,12 @@ async fn kick_all(
     Ok(Json(MassKickReply::Done(end(&operator, kick).await?)))
 }
 
-/// Has the core end sessions.
+/// Ends the sessions.
 async fn end(operator: &Operator, kick: Kick) -> Result<KickReply, Refusal> {
-    Ok(to_reply(&operator.plane.ask(kick).await?))
+    Ok(to_reply(&operator.plane.request(kick).await?))
 }
 
-/// Returns the result of a kick or a ban.
+/// Returns the sessions that a kick or a ban has ended, in the form of the API.
 pub fn to_reply(ended: &Ended) -> KickReply {
     KickReply {
         users: ended.users.iter().map(ToString::to_string).collect(),

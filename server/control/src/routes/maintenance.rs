@@ -1,4 +1,5 @@
-//! Maintenance: no new session is admitted until it ends, across restarts.
+//! Maintenance, during which no new session is admitted. It lasts until it is ended, across
+//! restarts.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use rookery_control_api::{MaintenanceRequest, MaintenanceState, ServerEvent};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{Auditor, Owner};
 use crate::http::extract::{self, JsonBody};
 use crate::http::problem::{Kind, Refusal};
@@ -15,7 +16,7 @@ use crate::plane::ControlPlane;
 use rookery_chat::request::SetMaintenance;
 use rookery_record::Maintenance;
 
-/// The message to clients that connect, if the request has none.
+/// The message to clients that are refused, if the request has none.
 const DEFAULT_MESSAGE: &str = "please try again later";
 
 /// Returns the routes of the maintenance.
@@ -25,37 +26,37 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Returns whether the server is under maintenance
 #[utoipa::path(
-    get, path = "/v1/maintenance", tag = "server", security(("token" = ["auditor"])),
+    get, path = "/v1/maintenance", tag = "server", security(("token" = [role_of(show)])),
     responses((
         status = 200, description = "The state, with its start and the message to clients",
         body = MaintenanceState,
     ))
 )]
-async fn show(operator: Signed<Auditor>) -> Result<Json<MaintenanceState>, Refusal> {
-    let step = operator.step("maintenance", "");
-    operator.allow(&step, "").await?;
+async fn show(operator: SignedIn<Auditor>) -> Result<Json<MaintenanceState>, Refusal> {
+    let act = operator.act("maintenance", "");
+    operator.allow(&act, "").await?;
     let maintenance = operator.read(rookery_store::Store::maintenance).await?;
     Ok(Json(to_state(maintenance)))
 }
 
 /// Starts or ends maintenance
 ///
-/// During maintenance, a client that connects gets the message and is disconnected. Existing
+/// During maintenance, a client that connects is sent the message and disconnected. Existing
 /// sessions stay. Maintenance lasts until it is ended, across restarts.
 #[utoipa::path(
-    put, path = "/v1/maintenance", tag = "server", security(("token" = ["owner"])),
+    put, path = "/v1/maintenance", tag = "server", security(("token" = [role_of(set)])),
     request_body = MaintenanceRequest,
     responses((status = 200, description = "The new state", body = MaintenanceState))
 )]
 async fn set(
-    operator: Signed<Owner>,
+    operator: SignedIn<Owner>,
     body: Result<JsonBody<MaintenanceRequest>, Refusal>,
 ) -> Result<Json<MaintenanceState>, Refusal> {
-    let mut step = operator.step("set-maintenance", "");
+    let mut act = operator.act("set-maintenance", "");
     let message = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
-            if request.on { "on" } else { "off" }.clone_into(&mut step.target);
+            if request.on { "on" } else { "off" }.clone_into(&mut act.target);
             let message =
                 extract::one_line("message", request.message.as_deref(), DEFAULT_MESSAGE)?;
             match (request.on, request.message) {
@@ -73,7 +74,7 @@ async fn set(
         by: by.clone(),
         since: operator.now(),
     });
-    let commit = operator.record(step, move |store| {
+    let commit = operator.record(act, move |store| {
         store.set_maintenance(next.as_ref())?;
         let detail = next.map(|next| next.message).unwrap_or_default();
         Ok(Ok((detail, store.maintenance()?)))
@@ -81,7 +82,7 @@ async fn set(
     let request =
         |next: &Option<Maintenance>| SetMaintenance(next.as_ref().map(Maintenance::refusal_text));
     let core = &operator.plane.control.core;
-    let (next, ()) = core.commit_and_ask(commit, request).await?;
+    let (next, ()) = core.commit_then_request(commit, request).await?;
     let message = next.as_ref().map(|next| next.message.clone());
     operator
         .plane

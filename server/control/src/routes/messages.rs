@@ -1,5 +1,5 @@
-//! The messages: searches and redacts them. Only channels are searched. A direct message is never
-//! shown to an operator, but can be redacted by its id, if one of the two users reports it.
+//! The messages: searches and redacts them. Only channels are searched. No operator can read a
+//! direct message, but a moderator can redact one by its id, if one of the two users reports it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::audit::trail;
-use crate::auth::operator::{Operator, Signed};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Moderator;
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages;
@@ -30,17 +30,18 @@ use rookery_record::{
 };
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
-/// The number of messages on a page if the request names none.
+/// The number of messages on a page if the request has no `limit`.
 const DEFAULT_LIMIT: u16 = 50;
 /// The maximum number of messages on a page.
 const MAX_LIMIT: u16 = 500;
 /// The maximum number of bytes of the searched text.
 const MAX_TEXT: usize = 200;
-/// The maximum number of messages that one read examines: a fraction of a second.
+/// The maximum number of messages that one read examines, which takes a fraction of a second.
 const MAX_EXAMINED: usize = 100_000;
-/// The number of messages after which one request stops redacting.
+/// The number of messages after which one request redacts no further ones.
 const MAX_REDACTED: usize = 10_000;
-/// The number of messages redacted in one transaction, so that others can be stored in between.
+/// The maximum number of messages that one transaction redacts, so that other messages can be
+/// stored in between.
 const REDACTION_BATCH: usize = 200;
 /// The pause between two transactions. Every member of a channel is sent each redaction; without a
 /// pause, they would fill the send queue of a slow reader.
@@ -147,26 +148,26 @@ fn parse_channel(channel: &str, kind: Kind) -> Result<ChannelName, Refusal> {
 /// Searches the messages in channels
 ///
 /// Newest first, without redacted messages and direct messages. A search that would take too long
-/// stops early and says so (`incomplete`); `next` continues it.
+/// stops early, and the answer is `incomplete`; `next` continues it.
 #[utoipa::path(
     get, path = "/v1/messages", tag = "messages", params(MessageOptions),
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the found messages", body = MessageList))
 )]
 async fn list(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     query: Result<QueryParams<MessageOptions>, Refusal>,
 ) -> Result<Json<MessageList>, Refusal> {
-    let mut step = operator.step("messages", "");
+    let mut act = operator.act("messages", "");
     let (query, detail) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let QueryParams(options) = query?;
-            step.target = options.channel.clone().unwrap_or_default();
+            act.target = options.channel.clone().unwrap_or_default();
             let detail = options.detail();
             Ok((options.query()?, detail))
         })
         .await?;
-    operator.allow(&step, detail).await?;
+    operator.allow(&act, detail).await?;
     let limit = query.limit;
     let FoundMessages { messages, next } = find(&operator, query).await?;
     let incomplete = next.is_some() && messages.len() < limit;
@@ -191,7 +192,7 @@ async fn find(operator: &Operator, query: MessageQuery) -> Result<FoundMessages,
 /// notified. A direct message can be redacted too, by the id that one of the two users reports.
 #[utoipa::path(
     post, path = "/v1/messages/{msgid}/redact", tag = "messages",
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(redact)])),
     params(("msgid" = String, Path, description = "The message's id")),
     request_body = RedactRequest,
     responses(
@@ -200,21 +201,21 @@ async fn find(operator: &Operator, query: MessageQuery) -> Result<FoundMessages,
     )
 )]
 async fn redact(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     msgid: Result<PathParams<String>, Refusal>,
     body: Result<JsonBody<RedactRequest>, Refusal>,
 ) -> Result<Json<RedactReply>, Refusal> {
-    let mut step = operator.step("redact", "");
+    let mut act = operator.act("redact", "");
     let (msgid, reason) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(msgid) = msgid?;
-            step.target.clone_from(&msgid);
+            act.target.clone_from(&msgid);
             let JsonBody(request) = body?;
             Ok((msgid, extract::reason(request.reason.as_deref())?))
         })
         .await?;
     let redaction = Redaction::by(&operator, reason.clone());
-    let redacted = operator.record(step, move |store| {
+    let redacted = operator.record(act, move |store| {
         let Some(redacted) = redaction.apply(store, &msgid)? else {
             let detail = format!("There is no message {msgid}, or it is redacted already.");
             return Ok(Err(Kind::NoSuchMessage.with_detail(detail)));
@@ -242,10 +243,12 @@ async fn redact(
 
 /// Redacts all messages of an author in the channels
 ///
-/// Or only those in one channel, or since a time. With `dry_run`, nothing is done, and the answer
-/// has the number of messages that would be redacted. Without `confirm`, a problem has this number.
+/// The messages can be limited to one channel and to those since a time. With `dry_run`, nothing is
+/// done, and the answer has the number of messages that would be redacted. Without `confirm`, the
+/// request is refused with this number.
 #[utoipa::path(
-    post, path = "/v1/messages/redact", tag = "messages", security(("token" = ["moderator"])),
+    post, path = "/v1/messages/redact", tag = "messages",
+    security(("token" = [role_of(redact_author)])),
     request_body = RedactAuthorRequest,
     responses(
         (status = 200,
@@ -255,14 +258,14 @@ async fn redact(
     )
 )]
 async fn redact_author(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     body: Result<JsonBody<RedactAuthorRequest>, Refusal>,
 ) -> Result<Json<RedactAuthorReply>, Refusal> {
-    let mut step = operator.step("redact-author", "");
+    let mut act = operator.act("redact-author", "");
     let (request, reason, found) = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
-            step.target.clone_from(&request.author);
+            act.target.clone_from(&request.author);
             let reason = extract::reason(request.reason.as_deref())?;
             let found = messages_by(&operator, &request).await?;
             if !request.dry_run && !request.confirm && found.count() > 0 {
@@ -284,10 +287,10 @@ async fn redact_author(
         done: false,
     };
     if request.dry_run {
-        operator.allow(&step, format!("dry run: {detail}")).await?;
+        operator.allow(&act, format!("dry run: {detail}")).await?;
         return Ok(Json(reply));
     }
-    let entry = step.entry(Outcome::Allowed, format!("{detail}: {reason}"));
+    let entry = act.entry(Outcome::Allowed, format!("{detail}: {reason}"));
     reply.messages = redact_all(&operator, entry, found.msgids, reason).await?;
     reply.done = true;
     Ok(Json(reply))
@@ -297,7 +300,7 @@ async fn redact_author(
 struct AuthorMessages {
     msgids: Vec<String>,
     channels: Vec<String>,
-    /// Whether there are more than one request redacts.
+    /// Whether there are more messages than one request redacts.
     more: bool,
 }
 
@@ -427,7 +430,7 @@ impl Redaction {
     /// Returns a redaction in the server's name: users do not see which operator it was, but the
     /// trail does.
     fn by(operator: &Operator, reason: String) -> Self {
-        let source = operator.plane.control.config.get().chat.server_name.clone();
+        let source = operator.plane.control.config.chat.get().server_name.clone();
         Self {
             by: Redactor {
                 source,
@@ -438,7 +441,7 @@ impl Redaction {
         }
     }
 
-    /// Redacts a message. Returns the message as it was and the entry that replaces it, or none if
+    /// Redacts a message. Returns the message as it was and the entry that replaces it; or none if
     /// there is no such message.
     fn apply(
         &self,
@@ -455,7 +458,7 @@ impl Redaction {
     }
 }
 
-/// Notifies the clients that received the messages.
+/// Notifies the clients that have received the messages.
 async fn notify_clients(
     operator: &Operator,
     messages: Vec<(HistoryEntry, HistoryEntry)>,
@@ -465,7 +468,7 @@ async fn notify_clients(
         return Ok(());
     }
     let request = PublishRedactions { messages, reason };
-    operator.plane.ask(request).await
+    operator.plane.request(request).await
 }
 
 fn channel_of(message: &HistoryEntry) -> Option<String> {

@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 
 use crate::audit::notices::Notice;
 use crate::auth;
-use crate::auth::operator::Signed;
-use crate::auth::permission::Anyone;
+use crate::auth::operator::{SignedIn, role_of};
+use crate::auth::permission::AnyAdmin;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
@@ -24,7 +24,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Changes your password, which ends all of your sessions, including this one
 #[utoipa::path(
-    put, path = "/v1/password", tag = "sign-in", security(("token" = ["auditor"])),
+    put, path = "/v1/password", tag = "sign-in", security(("token" = [role_of(change)])),
     request_body = PasswordRequest,
     responses(
         (status = 200, description = "The new password is valid", body = SessionsEnded),
@@ -32,16 +32,16 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
     )
 )]
 async fn change(
-    operator: Signed<Anyone>,
+    operator: SignedIn<AnyAdmin>,
     body: Result<JsonBody<PasswordRequest>, Refusal>,
 ) -> Result<Json<SessionsEnded>, Refusal> {
-    let mut step = operator.step("password", "");
+    let mut act = operator.act("password", "");
     let hash = operator
-        .audited(&mut step, async |_| new_hash(&operator, body).await)
+        .audited(&mut act, async |_| new_hash(&operator, body).await)
         .await?;
     let name = operator.name().to_owned();
     operator
-        .record(step, move |store| {
+        .record(act, move |store| {
             store.set_admin_password(&name, &hash, None)?;
             Ok(Ok(("all sessions of the admin end".to_owned(), ())))
         })
@@ -49,7 +49,7 @@ async fn change(
     let sessions = operator.plane.sessions.lock().end_all_of(operator.name());
     operator.plane.notify(
         operator.admin(),
-        operator.arrival(),
+        operator.origin(),
         &Notice::PasswordChanged,
     );
     Ok(Json(SessionsEnded { sessions }))
@@ -57,7 +57,7 @@ async fn change(
 
 /// Checks the current password and the new one, and returns the new one's hash.
 async fn new_hash(
-    operator: &Signed<Anyone>,
+    operator: &SignedIn<AnyAdmin>,
     body: Result<JsonBody<PasswordRequest>, Refusal>,
 ) -> Result<String, Refusal> {
     let JsonBody(PasswordRequest { old, new }) = body.map_err(Refusal::without_content)?;
@@ -67,14 +67,14 @@ async fn new_hash(
         password_hash,
         ..
     } = operator.admin();
-    let config = operator.plane.control.config.get();
+    let chat = operator.plane.control.config.chat.get();
     // A stolen token must not become a way to guess the password.
-    let network = operator.arrival().network();
-    operator.plane.begin_attempt(name, operator.arrival())?;
+    let network = operator.origin().network();
+    operator.plane.begin_attempt(name, operator.origin())?;
     if !password::verify(old.clone(), Some(password_hash.clone())).await {
         operator
             .plane
-            .count_failure(operator.admin(), operator.arrival());
+            .count_failure(operator.admin(), operator.origin());
         return Err(Kind::WrongPassword.with_detail("The current password is wrong."));
     }
     operator
@@ -87,12 +87,7 @@ async fn new_hash(
     }
     auth::password::check(
         &new,
-        &[
-            name,
-            email.as_str(),
-            &config.chat.network,
-            &config.chat.server_name,
-        ],
+        &[name, email.as_str(), &chat.network, &chat.server_name],
     )
     .map_err(|bad| Kind::Invalid.with_detail(bad.to_string()))?;
     Ok(password::hash(new).await)

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -32,21 +32,21 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// Lists the registrations that wait for their codes
 #[utoipa::path(
     get, path = "/v1/registrations", tag = "accounts", params(PageOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((
         status = 200, description = "One page of the registrations, oldest first",
         body = RegistrationList,
     ))
 )]
 async fn list(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<PageOptions>, Refusal>,
 ) -> Result<Json<RegistrationList>, Refusal> {
-    let mut step = operator.step("registrations", "");
+    let mut act = operator.act("registrations", "");
     let page = operator
-        .audited(&mut step, async |_| query?.0.page_by(parse_id))
+        .audited(&mut act, async |_| query?.0.page_by(parse_id))
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     let accounts = &operator.plane.control.accounts;
     let waiting = accounts.waiting_registrations(operator.now());
     let (waiting, next) = page.cut(waiting, |waiting| waiting.id);
@@ -61,7 +61,7 @@ async fn list(
 /// The previous code is no longer valid.
 #[utoipa::path(
     post, path = "/v1/registrations/{id}/resend", tag = "accounts",
-    security(("token" = ["moderator"])),
+    security(("token" = [role_of(resend)])),
     params(("id" = u64, Path, description = "The registration's number")),
     responses(
         (status = 200, description = "The registration, and how far its mail is",
@@ -70,15 +70,15 @@ async fn list(
     )
 )]
 async fn resend(
-    operator: Signed<Moderator>,
+    operator: SignedIn<Moderator>,
     id: Result<PathParams<u64>, Refusal>,
 ) -> Result<Json<ResendReply>, Refusal> {
-    let mut step = operator.step("resend", "");
+    let mut act = operator.act("resend", "");
     let accounts = &operator.plane.control.accounts;
     let waiting = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(id) = id?;
-            step.target = format!("registration {id}");
+            act.target = format!("registration {id}");
             let waiting = accounts.waiting_registrations(operator.now());
             waiting
                 .into_iter()
@@ -86,8 +86,8 @@ async fn resend(
                 .ok_or_else(|| no_such_registration(id))
         })
         .await?;
-    step.target = waiting.name.to_string();
-    operator.allow(&step, waiting.email.as_str()).await?;
+    act.target = waiting.name.to_string();
+    operator.allow(&act, waiting.email.as_str()).await?;
     let resent = accounts
         .resend(operator.now(), waiting.id)
         .await
@@ -97,7 +97,7 @@ async fn resend(
         })?;
     let Some((waiting, mail)) = resent else {
         let refusal = no_such_registration(waiting.id);
-        return Err(operator.refuse(&step, refusal).await);
+        return Err(operator.refuse(&act, refusal).await);
     };
     Ok(Json(ResendReply {
         registration: to_entry(&waiting),
@@ -105,7 +105,7 @@ async fn resend(
     }))
 }
 
-/// Parses a registration's number, which fits JSON's common integers.
+/// Parses the number of a registration, which fits into an `i64`, as all numbers of the API do.
 fn parse_id(text: &str) -> Option<u64> {
     text.parse::<i64>().ok()?.try_into().ok()
 }
@@ -116,7 +116,7 @@ fn no_such_registration(id: u64) -> Refusal {
     ))
 }
 
-/// Returns the state of a mail, as soon as it was attempted or a few seconds have passed.
+/// Returns the state of a mail, once its delivery was attempted or a few seconds have passed.
 pub async fn mail_state(mut mail: watch::Receiver<MailState>) -> String {
     let attempted = mail.wait_for(|state| *state != MailState::Waiting);
     let state = timeout(MAIL_TIMEOUT, attempted).await;

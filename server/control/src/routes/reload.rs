@@ -1,4 +1,4 @@
-//! Reloads the config, as `SIGHUP` does.
+//! Reloads the config, the certificates and the CSV files, as `SIGHUP` does.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Owner;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
@@ -24,15 +24,15 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 ///
 /// No session ends. The same as `SIGHUP`.
 #[utoipa::path(
-    post, path = "/v1/reload", tag = "server", security(("token" = ["owner"])),
+    post, path = "/v1/reload", tag = "server", security(("token" = [role_of(reload)])),
     responses(
-        (status = 200, description = "They are in force", body = ReloadReply),
+        (status = 200, description = "The reload is complete", body = ReloadReply),
         response::ReloadFailed,
     )
 )]
-async fn reload(operator: Signed<Owner>) -> Result<Json<ReloadReply>, Refusal> {
-    let step = operator.step("reload", "");
-    operator.allow(&step, "").await?;
+async fn reload(operator: SignedIn<Owner>) -> Result<Json<ReloadReply>, Refusal> {
+    let act = operator.act("reload", "");
+    operator.allow(&act, "").await?;
     let (request, answer) = oneshot::channel();
     operator
         .plane
@@ -47,7 +47,7 @@ async fn reload(operator: Signed<Owner>) -> Result<Json<ReloadReply>, Refusal> {
         })),
         Err(error) => {
             let refusal = Kind::ReloadFailed.with_detail(error);
-            Err(operator.refuse(&step, refusal).await)
+            Err(operator.refuse(&act, refusal).await)
         }
     }
 }

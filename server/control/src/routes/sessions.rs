@@ -8,8 +8,8 @@ use rookery_control_api::{AdminSession, AdminSessionList, LogoutReply, SessionsE
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::Signed;
-use crate::auth::permission::{Anyone, Auditor};
+use crate::auth::operator::{SignedIn, role_of};
+use crate::auth::permission::{AnyAdmin, Auditor};
 use crate::auth::sessions::{Fingerprint, Session};
 use crate::http::extract::{PathParams, QueryParams};
 use crate::http::pages::PageOptions;
@@ -26,13 +26,13 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Ends this session: its token is no longer valid
 #[utoipa::path(
-    post, path = "/v1/logout", tag = "sign-in", security(("token" = ["auditor"])),
+    post, path = "/v1/logout", tag = "sign-in", security(("token" = [role_of(logout)])),
     responses((status = 200, description = "Signed out", body = LogoutReply))
 )]
-async fn logout(operator: Signed<Anyone>) -> Result<Json<LogoutReply>, Refusal> {
+async fn logout(operator: SignedIn<AnyAdmin>) -> Result<Json<LogoutReply>, Refusal> {
     let session = operator.session();
-    let detail = format!("signed in at {:.0} from {}", session.since, session.from);
-    operator.allow(&operator.step("logout", ""), detail).await?;
+    let detail = format!("signed in at {:.0} from {}", session.since, session.address);
+    operator.allow(&operator.act("logout", ""), detail).await?;
     operator.plane.sessions.lock().end(&session.id);
     Ok(Json(LogoutReply {
         session: session.id.clone(),
@@ -42,21 +42,21 @@ async fn logout(operator: Signed<Anyone>) -> Result<Json<LogoutReply>, Refusal> 
 /// Lists your own sessions; for an owner, all sessions
 #[utoipa::path(
     get, path = "/v1/sessions", tag = "sign-in", params(PageOptions),
-    security(("token" = ["auditor"])),
+    security(("token" = [role_of(list)])),
     responses((
         status = 200, description = "One page of the sessions, oldest first",
         body = AdminSessionList,
     ))
 )]
 async fn list(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<PageOptions>, Refusal>,
 ) -> Result<Json<AdminSessionList>, Refusal> {
-    let mut step = operator.step("sessions", "");
+    let mut act = operator.act("sessions", "");
     let page = operator
-        .audited(&mut step, async |_| query?.0.page())
+        .audited(&mut act, async |_| query?.0.page())
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     let admins = operator.read(rookery_store::Store::admins).await?;
     let fingerprints: HashMap<&str, Fingerprint> = admins
         .iter()
@@ -78,14 +78,14 @@ async fn list(
         .map(|session| AdminSession {
             id: session.id.clone(),
             admin: session.admin.clone(),
-            address: session.from.to_string(),
+            address: session.address.to_string(),
             since: session.since,
             last_used_at: session.used_at,
             expires_at: session.expires_at,
             current: session.id == operator.session_id(),
         })
         .collect();
-    // Two sessions may begin at the same time.
+    // The id distinguishes sessions that began at the same time.
     let key =
         |session: &AdminSession| format!("{:016x}-{}", session.since.as_microsecond(), session.id);
     sessions.sort_by_cached_key(key);
@@ -95,7 +95,7 @@ async fn list(
 
 /// Ends one of your own sessions; as an owner, any session
 #[utoipa::path(
-    delete, path = "/v1/sessions/{id}", tag = "sign-in", security(("token" = ["auditor"])),
+    delete, path = "/v1/sessions/{id}", tag = "sign-in", security(("token" = [role_of(end_one)])),
     params(("id" = String, Path, description = "The session's id")),
     responses(
         (status = 200, description = "The token is no longer valid", body = SessionsEnded),
@@ -103,14 +103,14 @@ async fn list(
     )
 )]
 async fn end_one(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     id: Result<PathParams<String>, Refusal>,
 ) -> Result<Json<SessionsEnded>, Refusal> {
-    let mut step = operator.step("session end", "");
+    let mut act = operator.act("session end", "");
     let session = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(id) = id?;
-            step.target.clone_from(&id);
+            act.target.clone_from(&id);
             let sessions = operator.plane.sessions.lock();
             let found = sessions
                 .by_id(&id)
@@ -122,8 +122,8 @@ async fn end_one(
             })
         })
         .await?;
-    let detail = format!("of {}, from {}", session.admin, session.from);
-    operator.allow(&step, detail).await?;
+    let detail = format!("of {}, from {}", session.admin, session.address);
+    operator.allow(&act, detail).await?;
     operator.plane.sessions.lock().end(&session.id);
     Ok(Json(SessionsEnded {
         sessions: vec![session.id],
@@ -132,12 +132,12 @@ async fn end_one(
 
 /// Ends all of your sessions, including this one
 #[utoipa::path(
-    delete, path = "/v1/sessions", tag = "sign-in", security(("token" = ["auditor"])),
+    delete, path = "/v1/sessions", tag = "sign-in", security(("token" = [role_of(end_all)])),
     responses((status = 200, description = "The tokens are no longer valid", body = SessionsEnded))
 )]
-async fn end_all(operator: Signed<Auditor>) -> Result<Json<SessionsEnded>, Refusal> {
-    let step = operator.step("session end", "all");
-    operator.allow(&step, "").await?;
+async fn end_all(operator: SignedIn<Auditor>) -> Result<Json<SessionsEnded>, Refusal> {
+    let act = operator.act("session end", "all");
+    operator.allow(&act, "").await?;
     let sessions = operator.plane.sessions.lock().end_all_of(operator.name());
     Ok(Json(SessionsEnded { sessions }))
 }

@@ -12,11 +12,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::audit::notices::Notice;
-use crate::audit::trail::{self, Step};
+use crate::audit::trail::{self, Act};
 use crate::auth::authenticator::Proof;
 use crate::auth::challenges::{Challenge, CodeCheck};
 use crate::auth::sessions::{Fingerprint, Session};
-use crate::http::extract::{Arrival, JsonBody};
+use crate::http::extract::{JsonBody, RequestOrigin};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_accounts::codes::{self, PendingCode};
@@ -46,28 +46,31 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 )]
 async fn login(
     State(plane): State<Arc<ControlPlane>>,
-    arrival: Arrival,
+    origin: RequestOrigin,
     body: Result<JsonBody<LoginRequest>, Refusal>,
 ) -> Result<(StatusCode, Json<LoginReply>), Refusal> {
-    let mut step = Step::of_stranger(arrival, "login");
-    match check_password(&plane, arrival, &mut step, body).await {
-        Ok(admin) => challenge(&plane, arrival, step, admin).await,
-        Err((reason, refusal)) => Err(plane.trail.refuse_stranger(&step, reason, refusal).await),
+    let mut act = Act::unauthenticated(origin, "login");
+    match check_password(&plane, origin, &mut act, body).await {
+        Ok(admin) => challenge(&plane, origin, act, admin).await,
+        Err((reason, refusal)) => Err(plane
+            .trail
+            .refuse_unauthenticated(&act, reason, refusal)
+            .await),
     }
 }
 
-/// Returns the admin whose name and password are right; or the reason of a refusal, for the trail,
-/// and the refusal.
+/// Returns the admin if the name and the password are right. The error is the reason, for the
+/// trail, and the refusal.
 async fn check_password(
     plane: &ControlPlane,
-    arrival: Arrival,
-    step: &mut Step,
+    origin: RequestOrigin,
+    act: &mut Act,
     body: Result<JsonBody<LoginRequest>, Refusal>,
 ) -> Result<Admin, (&'static str, Refusal)> {
     let JsonBody(request) = body.map_err(without_secret)?;
-    step.actor.clone_from(&request.name);
+    act.actor.clone_from(&request.name);
     plane
-        .begin_attempt(&request.name, arrival)
+        .begin_attempt(&request.name, origin)
         .map_err(|refusal| ("too many attempts", refusal))?;
     let name = request.name;
     let admin = plane
@@ -79,11 +82,11 @@ async fn check_password(
     let has_expired = |admin: &Admin| {
         admin
             .initial_password_expires_at
-            .is_some_and(|end| arrival.at >= end)
+            .is_some_and(|end| origin.at >= end)
     };
     let reason = match admin {
         Some(admin) if !is_right => {
-            plane.count_failure(&admin, arrival);
+            plane.count_failure(&admin, origin);
             "wrong password"
         }
         Some(admin) if has_expired(&admin) => "the initial password has expired",
@@ -97,37 +100,31 @@ async fn check_password(
 /// Opens a challenge and mails its code, if the admin accepts mailed codes.
 async fn challenge(
     plane: &ControlPlane,
-    arrival: Arrival,
-    mut step: Step,
+    origin: RequestOrigin,
+    mut act: Act,
     admin: Admin,
 ) -> Result<(StatusCode, Json<LoginReply>), Refusal> {
     let factors = factors(&admin);
     let sent_to = factors
         .contains(&Factor::Mail)
         .then(|| mail::shortened(&admin.email));
-    step.actor.clone_from(&admin.name);
+    act.actor.clone_from(&admin.name);
     let detail = match &sent_to {
         Some(sent_to) => format!("right password; a code is mailed to {sent_to}"),
         None => "right password; a code of the authenticator app is required".to_owned(),
     };
-    plane.trail.allow(&step, detail).await?;
+    plane.trail.allow(&act, detail).await?;
 
     let fingerprint = Fingerprint::of(&admin);
     let (digits, mailed) = sent_to
         .is_some()
-        .then(|| PendingCode::issue(arrival.at))
+        .then(|| PendingCode::issue(origin.at))
         .unzip();
-    let server = &plane.control.config.get().chat.server_name;
-    let code_mail = digits.map(|digits| code_mail(server, &admin, arrival, &digits));
-    let challenge = Challenge::new(
-        arrival.at,
-        admin.name,
-        fingerprint,
-        arrival.network(),
-        mailed,
-    );
+    let server = &plane.control.config.chat.get().server_name;
+    let code_mail = digits.map(|digits| code_mail(server, &admin, origin, &digits));
+    let challenge = Challenge::new(origin.at, admin.name, fingerprint, origin.network(), mailed);
     let expires_at = challenge.expires_at;
-    let challenge = plane.challenges.lock().add(arrival.at, challenge);
+    let challenge = plane.challenges.lock().add(origin.at, challenge);
     let mut warning = None;
     if let Some(code_mail) = code_mail {
         // The answer does not wait for the delivery of this mail, but reports how mail works.
@@ -158,9 +155,9 @@ fn factors(admin: &Admin) -> Vec<Factor> {
     mail.into_iter().chain(totp).chain(recovery).collect()
 }
 
-fn code_mail(server: &str, admin: &Admin, arrival: Arrival, digits: &str) -> Mail {
+fn code_mail(server: &str, admin: &Admin, origin: RequestOrigin, digits: &str) -> Mail {
     let Admin { name, email, .. } = admin;
-    let from = arrival.from.ip().to_canonical();
+    let from = origin.address.ip().to_canonical();
     Mail {
         to: email.clone(),
         subject: "Your code for the control plane".to_owned(),
@@ -186,17 +183,20 @@ fn code_mail(server: &str, admin: &Admin, arrival: Arrival, digits: &str) -> Mai
 )]
 async fn verify(
     State(plane): State<Arc<ControlPlane>>,
-    arrival: Arrival,
+    origin: RequestOrigin,
     body: Result<JsonBody<VerifyRequest>, Refusal>,
 ) -> Result<Json<VerifyReply>, Refusal> {
-    let mut step = Step::of_stranger(arrival, "verify");
-    match check_code(&plane, arrival, &mut step, body).await {
-        Ok(checked) => open_session(&plane, arrival, step, checked).await,
-        Err((reason, refusal)) => Err(plane.trail.refuse_stranger(&step, &reason, refusal).await),
+    let mut act = Act::unauthenticated(origin, "verify");
+    match check_code(&plane, origin, &mut act, body).await {
+        Ok(checked) => open_session(&plane, origin, act, checked).await,
+        Err((reason, refusal)) => Err(plane
+            .trail
+            .refuse_unauthenticated(&act, &reason, refusal)
+            .await),
     }
 }
 
-/// A right code: a mailed one that is used already, or a proof that still has to be used up.
+/// The result of a right code: a mailed one is used already, any other still has to be used up.
 struct Checked {
     admin: Admin,
     challenge: String,
@@ -206,19 +206,19 @@ struct Checked {
 
 type AttemptsLeft = u8;
 
-/// Checks a code; or returns the reason of a refusal, for the trail, and the refusal.
+/// Checks a code. The error is the reason, for the trail, and the refusal.
 async fn check_code(
     plane: &ControlPlane,
-    arrival: Arrival,
-    step: &mut Step,
+    origin: RequestOrigin,
+    act: &mut Act,
     body: Result<JsonBody<VerifyRequest>, Refusal>,
 ) -> Result<Checked, (String, Refusal)> {
     let own = |(reason, refusal): (&str, Refusal)| (reason.to_owned(), refusal);
     let JsonBody(request) = body.map_err(without_secret).map_err(own)?;
     let check = plane.challenges.lock().check(
-        arrival.at,
+        origin.at,
         &request.challenge,
-        arrival.network(),
+        origin.network(),
         &request.code,
     );
     let (name, fingerprint, attempts_left) = match check {
@@ -228,13 +228,13 @@ async fn check_code(
             fingerprint,
             attempts_left,
         } => (admin, fingerprint, Some(attempts_left)),
-        CodeCheck::Dead { admin, reason } => {
-            step.actor = admin.unwrap_or_default();
+        CodeCheck::Closed { admin, reason } => {
+            act.actor = admin.unwrap_or_default();
             return Err(own((reason, challenge_expired())));
         }
     };
-    step.actor.clone_from(&name);
-    // Nothing may have changed since the password was checked.
+    act.actor.clone_from(&name);
+    // The admin must not have changed since the password was checked.
     let admin = plane
         .read(move |store| store.admin(&name))
         .await
@@ -252,8 +252,8 @@ async fn check_code(
         });
     };
     let app = admin.authenticator.as_ref();
-    let Some(proof) = app.and_then(|app| Proof::parse(app, &request.code, arrival.at)) else {
-        plane.count_failure(&admin, arrival);
+    let Some(proof) = app.and_then(|app| Proof::parse(app, &request.code, origin.at)) else {
+        plane.count_failure(&admin, origin);
         let reason = format!("wrong code; attempts left: {attempts_left}");
         return Err((reason, wrong_code(attempts_left)));
     };
@@ -267,8 +267,8 @@ async fn check_code(
 /// Uses the code up, records the sign-in and opens the session.
 async fn open_session(
     plane: &ControlPlane,
-    arrival: Arrival,
-    mut step: Step,
+    origin: RequestOrigin,
+    mut act: Act,
     checked: Checked,
 ) -> Result<Json<VerifyReply>, Refusal> {
     let Checked {
@@ -276,16 +276,11 @@ async fn open_session(
         challenge,
         proof,
     } = checked;
-    let minutes = plane.control.config.get().admin.session_minutes;
-    let session = Session::begin(
-        admin.name.clone(),
-        Fingerprint::of(&admin),
-        arrival,
-        minutes,
-    );
+    let minutes = plane.control.config.admin.get().session_minutes;
+    let session = Session::begin(admin.name.clone(), Fingerprint::of(&admin), origin, minutes);
     let expires_at = session.expires_at;
-    let refused_step = step.clone();
-    step.session.clone_from(&session.id);
+    let refused_act = act.clone();
+    act.session.clone_from(&session.id);
     let factor = match &proof {
         None => "a mailed code",
         Some((Proof::App(_), _)) => "the authenticator app",
@@ -296,17 +291,17 @@ async fn open_session(
         None => format!("signed in with {factor}"),
     };
 
-    // The check of a mailed code has claimed the challenge already.
+    // For a mailed code, the check has already marked the challenge as used.
     if proof.is_some() && !plane.challenges.lock().claim(&challenge) {
         let reason = "the challenge was used in the meantime";
         return Err(plane
             .trail
-            .refuse_stranger(&refused_step, reason, challenge_expired())
+            .refuse_unauthenticated(&refused_act, reason, challenge_expired())
             .await);
     }
     let is_recovery = matches!(proof, Some((Proof::Recovery(_), _)));
     let (proof, attempts_left) = proof.unzip();
-    let (name, network) = (admin.name.clone(), arrival.network().to_string());
+    let (name, network) = (admin.name.clone(), origin.network().to_string());
     // The used code, the network and the entry are written together or not at all.
     let written = plane
         .control
@@ -316,30 +311,30 @@ async fn open_session(
             if !is_used_up {
                 return Ok(None);
             }
-            let is_new_network = store.remember_admin_network(&name, &network, arrival.at)?;
-            store.append_audit(&step.entry(Outcome::Allowed, detail))?;
+            let is_new_network = store.remember_admin_network(&name, &network, origin.at)?;
+            store.append_audit(&act.entry(Outcome::Allowed, detail))?;
             Ok(Some(is_new_network))
         });
     let Some(is_new_network) = written.await.map_err(|error| trail::unavailable(&error))? else {
-        plane.count_failure(&admin, arrival);
+        plane.count_failure(&admin, origin);
         plane.challenges.lock().release(&challenge);
         let refusal = wrong_code(attempts_left.unwrap_or_default());
         return Err(plane
             .trail
-            .refuse_stranger(&refused_step, "the code was used before", refusal)
+            .refuse_unauthenticated(&refused_act, "the code was used before", refusal)
             .await);
     };
     if is_new_network {
-        plane.notify(&admin, arrival, &Notice::NewAddress);
+        plane.notify(&admin, origin, &Notice::NewAddress);
     }
     if is_recovery {
         let left = admin.recovery_codes.saturating_sub(1);
-        plane.notify(&admin, arrival, &Notice::RecoveryCodeUsed { left });
+        plane.notify(&admin, origin, &Notice::RecoveryCodeUsed { left });
     }
     plane
         .throttle
         .lock()
-        .succeeded(arrival.at, &admin.name, arrival.network());
+        .succeeded(origin.at, &admin.name, origin.network());
     METRICS.control_sign_ins.increment();
     let token = plane.sessions.lock().add(session);
     Ok(Json(VerifyReply { token, expires_at }))
@@ -364,8 +359,8 @@ fn unreadable(refusal: Refusal) -> (&'static str, Refusal) {
     ("the database cannot be read", refusal)
 }
 
-/// The detail of the refusal may quote the request, with a password or a code in it, so the trail
-/// gets the title only.
+/// Returns the title of a refusal as the reason for the trail, and the refusal. Its detail may
+/// quote the request, with a password or a code in it, so the trail must not have it.
 fn without_secret(refusal: Refusal) -> (&'static str, Refusal) {
     (refusal.kind.title(), refusal)
 }

@@ -8,7 +8,7 @@ use rookery_control_api::{Health, Status};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::problem::Refusal;
 use crate::plane::ControlPlane;
@@ -24,16 +24,16 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Returns the status of the server
 #[utoipa::path(
-    get, path = "/v1/status", tag = "status", security(("token" = ["auditor"])),
+    get, path = "/v1/status", tag = "status", security(("token" = [role_of(status)])),
     responses((status = 200, description = "The status of the server", body = Status))
 )]
-async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> {
-    operator.allow(&operator.step("status", ""), "").await?;
+async fn status(operator: SignedIn<Auditor>) -> Result<Json<Status>, Refusal> {
+    operator.allow(&operator.act("status", ""), "").await?;
     let control = &operator.plane.control;
     let now = control.probes.read().await?;
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        server_name: control.config.get().chat.server_name.clone(),
+        server_name: control.config.chat.get().server_name.clone(),
         started_at: now.started_at,
         users: now.users,
         sessions: now.sessions,
@@ -58,14 +58,14 @@ async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> {
     }))
 }
 
-/// Checks that the server works: the core answers, and the database can be read
+/// Checks that the server works: that the core answers, and that the database can be read
 #[utoipa::path(
     get, path = "/healthz", tag = "status",
     responses((status = 200, description = "The server works", body = Health))
 )]
 async fn healthz(State(plane): State<Arc<ControlPlane>>) -> Result<Json<Health>, Refusal> {
     plane.read(|_| Ok(())).await?;
-    plane.ask(Count).await?;
+    plane.request(Count).await?;
     Ok(Json(Health {
         status: "ok".to_owned(),
     }))

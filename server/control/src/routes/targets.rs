@@ -1,4 +1,5 @@
-//! The targets of kicks and bans: which users they cover, and which have to be confirmed.
+//! The targets of kicks and bans: the users that they cover, and the targets that have to be
+//! confirmed.
 
 use rookery_control_api::OnlineUser;
 
@@ -14,9 +15,9 @@ pub fn parse(text: &str) -> Result<BanTarget, Refusal> {
         .map_err(|error| Kind::Invalid.with_detail(format!("The target is {error}.")))
 }
 
-/// Returns the covered users who are online, with their covered sessions, by nick.
+/// Returns the online users that a target covers, with their covered sessions, sorted by nick.
 pub async fn covered(operator: &Operator, target: &BanTarget) -> Result<Vec<OnlineUser>, Refusal> {
-    let mut users = operator.plane.ask(FindCovered(target.clone())).await?;
+    let mut users = operator.plane.request(FindCovered(target.clone())).await?;
     users.sort_by(|one, other| one.nick.cmp(&other.nick));
     Ok(users.into_iter().map(users::to_online_user).collect())
 }
@@ -44,7 +45,7 @@ pub async fn ensure_confirmed(
 
 /// Whether the target covers the account with the admin's email.
 async fn covers_admin(operator: &Operator, target: &BanTarget) -> Result<bool, Refusal> {
-    let aliases = operator.plane.control.config.get().accounts.email_aliases();
+    let aliases = operator.plane.control.config.accounts.get().email_aliases();
     let (target, admin) = (target.clone(), operator.name().to_owned());
     let covers = operator.read(move |store| {
         let Some(admin) = store.admin(&admin)? else {

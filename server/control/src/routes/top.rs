@@ -1,4 +1,5 @@
-//! The activity of the server and its causes, as `admin-cli top` displays it every second.
+//! The activity of the server: the counters, and the busiest users and channels. `admin-cli top`
+//! displays it every second.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use rookery_control_api::{BusyChannel, BusyUser, RefusedSignIn, Top, WaitingSend
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::Signed;
+use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::problem::Refusal;
 use crate::plane::ControlPlane;
@@ -29,14 +30,14 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// Counters start at zero with the server and only increase: the difference between two answers is
 /// the rate. A repeated request is recorded in the audit trail once a minute.
 #[utoipa::path(
-    get, path = "/v1/top", tag = "status", security(("token" = ["auditor"])),
+    get, path = "/v1/top", tag = "status", security(("token" = [role_of(top)])),
     responses((
         status = 200, description = "The counters, and up to 20 of the busiest of each kind",
         body = Top,
     ))
 )]
-async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
-    operator.allow_view(&operator.step("top", "")).await?;
+async fn top(operator: SignedIn<Auditor>) -> Result<Json<Top>, Refusal> {
+    operator.allow_view(&operator.act("top", "")).await?;
     let probes = &operator.plane.control.probes;
     let Activity {
         connections,

@@ -8,9 +8,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::audit::notices::Notice;
-use crate::audit::trail::Step;
+use crate::audit::trail::Act;
 use crate::auth::authenticator::{self, Proof};
-use crate::auth::operator::{Operator, Signed};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
@@ -29,11 +29,11 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Returns your factors besides the password and mailed codes
 #[utoipa::path(
-    get, path = "/v1/totp", tag = "sign-in", security(("token" = ["auditor"])),
+    get, path = "/v1/totp", tag = "sign-in", security(("token" = [role_of(status)])),
     responses((status = 200, description = "The enrolled app, if any", body = TotpStatus))
 )]
-async fn status(operator: Signed<Auditor>) -> Result<Json<TotpStatus>, Refusal> {
-    operator.allow(&operator.step("totp", ""), "").await?;
+async fn status(operator: SignedIn<Auditor>) -> Result<Json<TotpStatus>, Refusal> {
+    operator.allow(&operator.act("totp", ""), "").await?;
     let admin = operator.admin();
     Ok(Json(TotpStatus {
         enrolled_at: admin.authenticator.as_ref().map(|app| app.enrolled_at),
@@ -47,19 +47,19 @@ async fn status(operator: Signed<Auditor>) -> Result<Json<TotpStatus>, Refusal> 
 /// The app takes effect when one of its codes is confirmed. An app that is already enrolled stays
 /// in effect until then.
 #[utoipa::path(
-    post, path = "/v1/totp", tag = "sign-in", security(("token" = ["auditor"])),
+    post, path = "/v1/totp", tag = "sign-in", security(("token" = [role_of(enrol)])),
     responses((status = 200, description = "The secret for the app", body = TotpEnrolment))
 )]
-async fn enrol(operator: Signed<Auditor>) -> Result<Json<TotpEnrolment>, Refusal> {
-    let step = operator.step("totp enrol", "");
-    operator.require_fresh_sign_in(&step).await?;
-    operator.allow(&step, "").await?;
+async fn enrol(operator: SignedIn<Auditor>) -> Result<Json<TotpEnrolment>, Refusal> {
+    let act = operator.act("totp enrol", "");
+    operator.require_fresh_sign_in(&act).await?;
+    operator.allow(&act, "").await?;
     let (secret, expires_at) = operator
         .plane
         .enrolments
         .lock()
         .begin(operator.now(), operator.name());
-    let issuer = &operator.plane.control.config.get().chat.network;
+    let issuer = &operator.plane.control.config.chat.get().network;
     let uri = authenticator::uri(&secret, issuer, operator.name());
     Ok(Json(TotpEnrolment {
         uri,
@@ -72,7 +72,7 @@ async fn enrol(operator: Signed<Auditor>) -> Result<Json<TotpEnrolment>, Refusal
 ///
 /// All of your sessions end, including this one.
 #[utoipa::path(
-    post, path = "/v1/totp/confirm", tag = "sign-in", security(("token" = ["auditor"])),
+    post, path = "/v1/totp/confirm", tag = "sign-in", security(("token" = [role_of(confirm)])),
     request_body = TotpCode,
     responses(
         (status = 200, description = "The app is in effect", body = TotpConfirmed),
@@ -80,13 +80,13 @@ async fn enrol(operator: Signed<Auditor>) -> Result<Json<TotpEnrolment>, Refusal
     )
 )]
 async fn confirm(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     body: Result<JsonBody<TotpCode>, Refusal>,
 ) -> Result<Json<TotpConfirmed>, Refusal> {
-    let mut step = operator.step("totp confirm", "");
-    operator.require_fresh_sign_in(&step).await?;
+    let mut act = operator.act("totp confirm", "");
+    operator.require_fresh_sign_in(&act).await?;
     let app = operator
-        .audited(&mut step, async |_| {
+        .audited(&mut act, async |_| {
             let JsonBody(TotpCode { code }) = body.map_err(Refusal::without_content)?;
             let mut enrolments = operator.plane.enrolments.lock();
             enrolments.confirm(operator.now(), operator.name(), &code)
@@ -97,9 +97,9 @@ async fn confirm(
     let change = move |store: &mut Store| {
         store
             .set_authenticator(&name, &app, &hashes)
-            .map(enrolled_or_refused)
+            .map(ensure_enrolled)
     };
-    change_factor(&operator, step, "an authenticator app was enrolled", change).await?;
+    change_factor(&operator, act, "an authenticator app was enrolled", change).await?;
     Ok(Json(TotpConfirmed { recovery_codes }))
 }
 
@@ -107,7 +107,7 @@ async fn confirm(
 ///
 /// All of your sessions end, including this one.
 #[utoipa::path(
-    post, path = "/v1/totp/disable", tag = "sign-in", security(("token" = ["auditor"])),
+    post, path = "/v1/totp/disable", tag = "sign-in", security(("token" = [role_of(disable)])),
     request_body = TotpCode,
     responses(
         (status = 200, description = "Mailed codes are the only second factor again",
@@ -116,18 +116,18 @@ async fn confirm(
     )
 )]
 async fn disable(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     body: Result<JsonBody<TotpCode>, Refusal>,
 ) -> Result<Json<TotpStatus>, Refusal> {
-    let mut step = operator.step("totp disable", "");
+    let mut act = operator.act("totp disable", "");
     let proof = operator
-        .audited(&mut step, async |_| {
+        .audited(&mut act, async |_| {
             let JsonBody(TotpCode { code }) = body.map_err(Refusal::without_content)?;
             let app = enrolled(&operator)?;
-            let (plane, arrival) = (&operator.plane, operator.arrival());
-            plane.begin_attempt(operator.name(), arrival)?;
+            let (plane, origin) = (&operator.plane, operator.origin());
+            plane.begin_attempt(operator.name(), origin)?;
             Proof::parse(app, &code, operator.now()).ok_or_else(|| {
-                plane.count_failure(operator.admin(), arrival);
+                plane.count_failure(operator.admin(), origin);
                 wrong_code()
             })
         })
@@ -137,13 +137,13 @@ async fn disable(
         if !proof.use_up(store, &name)? {
             return Ok(Err(wrong_code()));
         }
-        store.remove_authenticator(&name).map(enrolled_or_refused)
+        store.remove_authenticator(&name).map(ensure_enrolled)
     };
-    change_factor(&operator, step, "the authenticator app was removed", change).await?;
+    change_factor(&operator, act, "the authenticator app was removed", change).await?;
     operator.plane.throttle.lock().succeeded(
         operator.now(),
         operator.name(),
-        operator.arrival().network(),
+        operator.origin().network(),
     );
     Ok(Json(TotpStatus {
         enrolled_at: None,
@@ -156,7 +156,7 @@ async fn disable(
 ///
 /// All of your sessions end, including this one.
 #[utoipa::path(
-    put, path = "/v1/totp/required", tag = "sign-in", security(("token" = ["auditor"])),
+    put, path = "/v1/totp/required", tag = "sign-in", security(("token" = [role_of(require)])),
     request_body = TotpRequirement,
     responses(
         (status = 200, description = "The new requirement", body = TotpStatus),
@@ -164,17 +164,17 @@ async fn disable(
     )
 )]
 async fn require(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     body: Result<JsonBody<TotpRequirement>, Refusal>,
 ) -> Result<Json<TotpStatus>, Refusal> {
-    let mut step = operator.step("totp require", "");
+    let mut act = operator.act("totp require", "");
     let (required, enrolled_at) = operator
-        .audited(&mut step, async |_| {
+        .audited(&mut act, async |_| {
             let JsonBody(TotpRequirement { required }) = body?;
             Ok((required, enrolled(&operator)?.enrolled_at))
         })
         .await?;
-    operator.require_fresh_sign_in(&step).await?;
+    operator.require_fresh_sign_in(&act).await?;
     let change = if required {
         "mailed codes are no longer accepted"
     } else {
@@ -184,9 +184,9 @@ async fn require(
     let write = move |store: &mut Store| {
         store
             .require_authenticator(&name, required)
-            .map(enrolled_or_refused)
+            .map(ensure_enrolled)
     };
-    change_factor(&operator, step, change, write).await?;
+    change_factor(&operator, act, change, write).await?;
     let recovery_codes = operator.admin().recovery_codes;
     Ok(Json(TotpStatus {
         enrolled_at: Some(enrolled_at),
@@ -198,19 +198,19 @@ async fn require(
 /// Changes a factor and records it, ends the admin's sessions and notifies the admin.
 async fn change_factor(
     operator: &Operator,
-    step: Step,
+    act: Act,
     change: &'static str,
     write: impl FnOnce(&mut Store) -> StoreResult<Result<(), Refusal>> + Send + 'static,
 ) -> Result<(), Refusal> {
     operator
-        .record(step, move |store| {
+        .record(act, move |store| {
             Ok(write(store)?.map(|()| (change.to_owned(), ())))
         })
         .await?;
     operator.plane.sessions.lock().end_all_of(operator.name());
     operator.plane.notify(
         operator.admin(),
-        operator.arrival(),
+        operator.origin(),
         &Notice::Changed(change),
     );
     Ok(())
@@ -221,7 +221,7 @@ fn enrolled(operator: &Operator) -> Result<&Authenticator, Refusal> {
     app.ok_or_else(not_enrolled)
 }
 
-fn enrolled_or_refused(is_enrolled: bool) -> Result<(), Refusal> {
+fn ensure_enrolled(is_enrolled: bool) -> Result<(), Refusal> {
     if is_enrolled {
         Ok(())
     } else {

@@ -1,4 +1,4 @@
-//! The users who are online: lists them, and shows one.
+//! The users who are online: lists them, and returns one.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::operator::{Operator, Signed};
+use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::{PathParams, QueryParams};
 use crate::http::pages::{Page, PageOptions};
@@ -36,8 +36,8 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 struct UserOptions {
     /// Only users in this channel.
     channel: Option<String>,
-    /// Only users that a ban of this target would affect, with the sessions it would end: an
-    /// account name, an email, an email pattern, an IP address or a network.
+    /// Only users that a ban of this target would affect, with the sessions that it would end. The
+    /// target is an account name, an email, an email pattern, an IP address or a network.
     #[serde(rename = "match")]
     target: Option<String>,
     /// Only users with this text in their nick, email, an address, or a client's user name or real
@@ -62,19 +62,20 @@ struct UserOptions {
 ///
 /// A repeated request is recorded in the audit trail once a minute.
 #[utoipa::path(
-    get, path = "/v1/users", tag = "users", params(UserOptions), security(("token" = ["auditor"])),
+    get, path = "/v1/users", tag = "users", params(UserOptions),
+    security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the users", body = UserList))
 )]
 async fn list(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     query: Result<QueryParams<UserOptions>, Refusal>,
 ) -> Result<Json<UserList>, Refusal> {
-    let mut step = operator.step("users", "");
+    let mut act = operator.act("users", "");
     let query = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let QueryParams(options) = query?;
             let filters = [&options.target, &options.channel, &options.search];
-            step.target = filters
+            act.target = filters
                 .into_iter()
                 .flatten()
                 .map(String::as_str)
@@ -83,17 +84,17 @@ async fn list(
             Query::parse(options)
         })
         .await?;
-    operator.allow_view(&step).await?;
+    operator.allow_view(&act).await?;
     let users = match &query.target {
-        Some(target) => operator.plane.ask(FindCovered(target.clone())).await?,
-        None => operator.plane.ask(ListUsers).await?,
+        Some(target) => operator.plane.request(FindCovered(target.clone())).await?,
+        None => operator.plane.request(ListUsers).await?,
     };
     Ok(Json(query.page(users)))
 }
 
 /// Returns one user who is online
 #[utoipa::path(
-    get, path = "/v1/users/{name}", tag = "users", security(("token" = ["auditor"])),
+    get, path = "/v1/users/{name}", tag = "users", security(("token" = [role_of(show)])),
     params(("name" = String, Path, description = "The user's nick")),
     responses(
         (status = 200, description = "The user, with all sessions", body = UserReply),
@@ -101,28 +102,28 @@ async fn list(
     )
 )]
 async fn show(
-    operator: Signed<Auditor>,
+    operator: SignedIn<Auditor>,
     name: Result<PathParams<String>, Refusal>,
 ) -> Result<Json<UserReply>, Refusal> {
-    let mut step = operator.step("user", "");
+    let mut act = operator.act("user", "");
     let user = operator
-        .audited(&mut step, async |step| {
+        .audited(&mut act, async |act| {
             let PathParams(name) = name?;
-            step.target.clone_from(&name);
+            act.target.clone_from(&name);
             existing(&operator, &name).await
         })
         .await?;
-    operator.allow(&step, "").await?;
+    operator.allow(&act, "").await?;
     Ok(Json(UserReply {
         user: to_online_user(user),
     }))
 }
 
-/// Returns the user of a nick.
+/// Returns the online user with a nick.
 pub async fn existing(operator: &Operator, name: &str) -> Result<UserView, Refusal> {
     let not_online = || Kind::NotOnline.with_detail(format!("No user {name} is online."));
     let nick = Nick::parse(name).map_err(|_| not_online())?;
-    let found = operator.plane.ask(FindUser(nick)).await?;
+    let found = operator.plane.request(FindUser(nick)).await?;
     found.ok_or_else(not_online)
 }
 
@@ -241,7 +242,7 @@ impl Position {
             UserOrder::Since => time(user.since),
             UserOrder::Idle => time(user.active_at),
             UserOrder::Sessions => format!("{:016x}", u64::MAX - user.sessions.len() as u64),
-            // Addresses as numbers. A user without a session comes first.
+            // Addresses are ordered as numbers. A user without a session comes first.
             UserOrder::Address => {
                 let addresses = user
                     .sessions
@@ -283,7 +284,7 @@ impl Position {
     }
 }
 
-/// Returns a user as it is answered.
+/// Returns a user in the form of the API.
 pub fn to_online_user(user: UserView) -> OnlineUser {
     let account = user
         .identity

@@ -233,20 +233,20 @@ async fn one_credential_is_revoked_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn a_concurrent_sign_in_of_a_disabled_account_is_refused() {
+async fn a_sign_in_that_began_before_the_account_was_disabled_is_refused() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     plane.add_account("alice").await;
-    let proved = plane.identity("alice").await;
+    let identity = plane.identity("alice").await;
     plane
         .post(&token, "/v1/accounts/alice/disable", &json!({}))
         .await;
-    let answer = plane.admission_as(proved).await;
+    let answer = plane.admission_as(identity).await;
     assert!(matches!(answer, Admission::Stale { .. }), "{answer:?}");
 }
 
 #[tokio::test]
-async fn no_unknown_account_is_changed_and_none_without_a_record() {
+async fn a_change_of_an_unknown_account_or_without_a_record_is_refused() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     plane.add_account("alice").await;

@@ -1,10 +1,11 @@
-//! Managing the admins, as an owner.
+//! The admins, managed by an owner.
 
 use super::*;
 
 const OWN_PASSWORD: &str = "lantern kettle marble ox";
 
-fn newcomer(role: &str) -> Value {
+/// Returns the request to add the admin Vera.
+fn new_admin(role: &str) -> Value {
     json!({ "name": "Vera", "email": "vera@example.org", "role": role })
 }
 
@@ -13,7 +14,7 @@ async fn a_new_admins_initial_password_only_allows_to_choose_another() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let reply = plane
-        .post(&token, "/v1/admins", &newcomer("moderator"))
+        .post(&token, "/v1/admins", &new_admin("moderator"))
         .await;
     assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
     assert_eq!(
@@ -51,7 +52,7 @@ async fn an_initial_password_is_valid_for_a_day() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let initial = plane
-        .post(&token, "/v1/admins", &newcomer("auditor"))
+        .post(&token, "/v1/admins", &new_admin("auditor"))
         .await
         .field("initial_password");
     plane.advance(SignedDuration::from_secs(24 * 3600 - 1));
@@ -89,7 +90,7 @@ async fn invalid_requests_are_refused_and_recorded() {
             json!({ "name": "anna", "email": "nobody", "role": "owner" }),
             "invalid",
         ),
-        (newcomer("boss"), "invalid"),
+        (new_admin("boss"), "invalid"),
     ] {
         assert_eq!(
             plane.post(&token, "/v1/admins", &body).await.problem(),
@@ -267,7 +268,7 @@ async fn a_session_of_ten_minutes_cannot_manage_admins() {
     let token = plane.sign_in("root").await;
     plane.advance(SignedDuration::from_mins(10));
     for reply in [
-        plane.post(&token, "/v1/admins", &newcomer("owner")).await,
+        plane.post(&token, "/v1/admins", &new_admin("owner")).await,
         plane
             .put(&token, "/v1/admins/root/role", &json!({ "role": "owner" }))
             .await,

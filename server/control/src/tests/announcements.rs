@@ -41,7 +41,7 @@ async fn an_announcement_is_received_and_recorded() {
 }
 
 #[tokio::test]
-async fn an_invalid_announcement_or_one_without_recipient_is_refused_and_recorded() {
+async fn an_announcement_that_is_invalid_or_has_no_recipient_is_refused_and_recorded() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     for bad in [
@@ -88,7 +88,7 @@ async fn a_reload_is_requested_after_it_is_recorded_and_its_error_is_answered() 
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let mut requests = plane.reloads.borrow_mut().take().unwrap();
-    let runner = tokio::spawn(async move {
+    let answers = tokio::spawn(async move {
         requests.recv().await.unwrap().send(Ok(())).unwrap();
         requests
             .recv()
@@ -108,7 +108,7 @@ async fn a_reload_is_requested_after_it_is_recorded_and_its_error_is_answered() 
         plane.last_entry().await,
         "reload  refused: config.toml:3: chat.motd: no"
     );
-    let mut requests = runner.await.unwrap();
+    let mut requests = answers.await.unwrap();
     plane.break_trail();
     assert_eq!(
         plane.post(&token, "/v1/reload", &json!({})).await.problem(),

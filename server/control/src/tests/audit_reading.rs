@@ -1,15 +1,15 @@
-//! Reading the audit trail: pages, filters and invalid filters.
+//! Reading and verifying the audit trail.
 
 use super::*;
 
-/// Adds that many kicks to the trail, of `user1`, `user2`, …
+/// Adds `count` kicks to the trail, of `user1`, `user2`, …
 async fn add_kicks(plane: &TestPlane, count: usize) {
-    let enter = move |store: &mut rookery_store::Store| {
+    let append = move |store: &mut rookery_store::Store| {
         (1..=count).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
     };
     plane
         .database
-        .write(Durability::Message, enter)
+        .write(Durability::Message, append)
         .await
         .unwrap();
 }
@@ -116,7 +116,7 @@ async fn a_trail_of_many_pages_is_verified_to_its_end() {
     );
 }
 
-/// Returns the entry of the kick of the user with that number.
+/// Returns the entry of a kick of the user with a number.
 fn entry(number: usize) -> NewAudit {
     NewAudit {
         at: Timestamp::UNIX_EPOCH,

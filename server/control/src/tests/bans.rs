@@ -16,7 +16,7 @@ async fn every_kind_of_target_is_banned_listed_and_unbanned_in_one_form() {
         ("203.0.113.99/24", "203.0.113.0/24"),
         ("2001:DB8::/32", "2001:db8::/32"),
     ];
-    for (given, shown) in kinds {
+    for (given, stored) in kinds {
         let reply = plane
             .post(
                 &token,
@@ -25,13 +25,13 @@ async fn every_kind_of_target_is_banned_listed_and_unbanned_in_one_form() {
             )
             .await;
         assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
-        assert_eq!(reply.json()["ban"]["target"], shown);
+        assert_eq!(reply.json()["ban"]["target"], stored);
     }
     let csv = fs::read_to_string(plane.data().join("bans.csv")).unwrap();
-    for (_, shown) in kinds {
+    for (_, stored) in kinds {
         assert!(
-            csv.contains(&format!("\n{shown},spam,root,")),
-            "{shown} in {csv}"
+            csv.contains(&format!("\n{stored},spam,root,")),
+            "{stored} in {csv}"
         );
     }
     let list = plane.get(&token, "/v1/bans").await.json();
@@ -94,7 +94,7 @@ async fn of_many_concurrent_bans_of_one_target_the_core_applies_the_stored_one()
     }
 }
 
-/// Sends all of them concurrently.
+/// Runs all requests concurrently.
 async fn join_all<F: Future<Output = Reply> + Unpin>(mut futures: Vec<F>) -> Vec<Reply> {
     let mut replies = Vec::new();
     std::future::poll_fn(|context| {
@@ -130,14 +130,14 @@ async fn a_dry_run_lists_the_affected_users_and_changes_nothing() {
             reply.json()
         }
     };
-    let hit = preview("*@Example.org").await;
-    assert_eq!(hit["users"][0]["nick"], "alice");
+    let affected = preview("*@Example.org").await;
+    assert_eq!(affected["users"][0]["nick"], "alice");
     assert_eq!(
-        hit["users"][0]["sessions"][0]["address"],
+        affected["users"][0]["sessions"][0]["address"],
         "198.51.100.7:6000"
     );
     assert_eq!(
-        (&hit["accounts"], &hit["target"]),
+        (&affected["accounts"], &affected["target"]),
         (&json!(1), &json!("*@Example.org"))
     );
     assert_eq!(preview("198.51.100.7").await["users"][0]["nick"], "alice");

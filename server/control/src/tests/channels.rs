@@ -1,9 +1,9 @@
-//! Listing, showing and closing channels.
+//! Listing, reading and closing channels.
 
 use super::*;
 
 #[tokio::test]
-async fn channels_are_listed_and_shown_with_their_members() {
+async fn channels_are_listed_and_one_is_returned_with_its_members() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     assert_eq!(
@@ -31,7 +31,7 @@ async fn channels_are_listed_and_shown_with_their_members() {
 }
 
 #[tokio::test]
-async fn a_closed_channel_is_gone_when_it_is_answered() {
+async fn a_channel_is_closed_when_the_request_is_answered() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let alice = plane.connect("alice").await;
@@ -124,7 +124,7 @@ async fn an_unknown_channel_is_refused_and_recorded() {
         .await;
     assert_eq!(reply.problem(), "/problems/audit-unavailable");
     assert_eq!(
-        plane.state.ask(ListChannels).await.unwrap().len(),
+        plane.state.request(ListChannels).await.unwrap().len(),
         1,
         "it still exists"
     );

@@ -1,4 +1,4 @@
-//! The order in which the core learns of what was committed.
+//! The order in which requests that follow from commits reach the core.
 
 use parking_lot::Mutex;
 
@@ -7,13 +7,13 @@ use rookery_chat::request::{Announce, Audience, Count};
 use rookery_engine::handle::CoreStopped;
 
 #[tokio::test]
-async fn the_core_learns_of_changes_in_the_order_of_their_commits() {
+async fn the_core_receives_changes_in_the_order_of_their_commits() {
     let plane = TestPlane::new().await;
     let token = plane.open_session("root").await;
     let alice = plane.connect("alice").await;
     let core = &plane.state.control.core;
     let disk: Arc<Mutex<Vec<String>>> = Arc::default();
-    // What is committed first takes longest to come back from the disk.
+    // The first commits take longest.
     let changes: Vec<_> = (0..20_u32)
         .map(|number| {
             let (core, disk) = (core.clone(), Arc::clone(&disk));
@@ -29,7 +29,7 @@ async fn the_core_learns_of_changes_in_the_order_of_their_commits() {
                     to: Audience::All,
                     text: text.clone(),
                 };
-                core.commit_and_ask(commit, request).await.unwrap()
+                core.commit_then_request(commit, request).await.unwrap()
             })
         })
         .collect();
@@ -49,15 +49,15 @@ async fn the_core_learns_of_changes_in_the_order_of_their_commits() {
 }
 
 #[tokio::test]
-async fn a_change_that_fails_keeps_no_other_from_its_turn() {
+async fn a_commit_that_fails_does_not_block_the_next() {
     let plane = TestPlane::new().await;
     let core = &plane.state.control.core;
     let failed = core
-        .commit_and_ask(async { Err::<(), _>(CoreStopped) }, |()| Count)
+        .commit_then_request(async { Err::<(), _>(CoreStopped) }, |()| Count)
         .await;
     assert_eq!(failed.unwrap_err(), CoreStopped);
     let (committed, replies) = core
-        .commit_and_ask_all(async { Ok::<_, CoreStopped>(7) }, |_| Vec::<Count>::new())
+        .commit_then_request_all(async { Ok::<_, CoreStopped>(7) }, |_| Vec::<Count>::new())
         .await
         .unwrap();
     assert_eq!((committed, replies.len()), (7, 0));

@@ -75,7 +75,7 @@ async fn an_export_can_be_imported_on_another_server() {
                 .filter(|entry| entry.act == format!("import-{what}"))
                 .count(),
             1,
-            "one entry for all of it"
+            "one entry for the whole import"
         );
         let again = other.import(&other_token, what, exported.text).await.json();
         assert_eq!(
@@ -247,7 +247,7 @@ async fn an_import_with_a_ban_of_everyone_has_to_be_confirmed() {
 }
 
 #[tokio::test]
-async fn no_import_is_done_of_another_type_too_large_or_without_a_record() {
+async fn an_import_of_another_type_too_large_or_without_a_record_is_refused() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let reply = plane.post(&token, "/v1/import/users", &json!({})).await;

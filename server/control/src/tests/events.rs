@@ -1,4 +1,4 @@
-//! The stream of events: what it sends, and how it ends.
+//! The stream of events: its events, its filters and its end.
 
 use hyper::body::Body as _;
 use rookery_control_api::{Component, DisconnectReason, EventKind, ServerEvent, TimedEvent};
@@ -40,12 +40,12 @@ impl EventClient {
     /// Returns the next event of a kind.
     async fn next_of(&mut self, kind: EventKind) -> ServerEvent {
         loop {
-            let event = self
+            let timed = self
                 .next()
                 .await
                 .unwrap_or_else(|| panic!("the stream ended before {kind}"));
-            if event.what.kind() == kind {
-                return event.what;
+            if timed.event.kind() == kind {
+                return timed.event;
             }
         }
     }
@@ -53,13 +53,13 @@ impl EventClient {
 
 impl TestPlane {
     async fn watch(&self, token: &str, options: &str) -> EventClient {
-        let arrival = Arrival {
-            from: self.from.get(),
+        let origin = RequestOrigin {
+            address: self.address.get(),
             at: self.now.get(),
         };
         let request = Request::get(format!("/v1/events{options}"))
             .header("Authorization", format!("Bearer {token}"))
-            .extension(arrival)
+            .extension(origin)
             .body(Body::empty())
             .unwrap();
         let answer = TowerToHyperService::new(self.router.clone())
@@ -74,8 +74,8 @@ impl TestPlane {
         }
     }
 
-    fn publish(&self, what: ServerEvent) {
-        self.state.control.events.publish_now(what);
+    fn publish(&self, event: ServerEvent) {
+        self.state.control.events.publish_now(event);
     }
 }
 
@@ -172,23 +172,23 @@ async fn added_removed_and_expired_bans_are_sent_as_events() {
         .await
         .json()["ban"]["id"]
         .clone();
-    let made = client.next().await.unwrap().what;
+    let added = client.next().await.unwrap().event;
     assert!(
-        matches!(&made, ServerEvent::BanAdded { ban } if ban.target == "mallory"),
-        "{made:?}"
+        matches!(&added, ServerEvent::BanAdded { ban } if ban.target == "mallory"),
+        "{added:?}"
     );
     plane.delete(&token, &format!("/v1/bans/{id}")).await;
-    let lifted = client.next().await.unwrap().what;
+    let removed = client.next().await.unwrap().event;
     assert!(
-        matches!(&lifted, ServerEvent::BanRemoved { ban } if ban.target == "mallory"),
-        "{lifted:?}"
+        matches!(&removed, ServerEvent::BanRemoved { ban } if ban.target == "mallory"),
+        "{removed:?}"
     );
     plane.post(&token, "/v1/bans", &ban("brief", "1s")).await;
     assert_eq!(
-        client.next().await.unwrap().what.kind(),
+        client.next().await.unwrap().event.kind(),
         EventKind::BanAdded
     );
-    let expired = client.next().await.unwrap().what;
+    let expired = client.next().await.unwrap().event;
     assert!(
         matches!(&expired, ServerEvent::BanExpired { ban } if ban.target == "brief"),
         "{expired:?}"
@@ -212,7 +212,7 @@ async fn only_the_requested_events_are_sent() {
     });
     plane.connect("bob").await;
     plane.connect("alice").await;
-    let first = client.next().await.unwrap().what;
+    let first = client.next().await.unwrap().event;
     assert!(
         first.kind() == EventKind::UserConnected && first.is_about("alice"),
         "{first:?}"
@@ -273,7 +273,7 @@ async fn a_stream_ends_with_its_session() {
             }
             _ => "the session has expired",
         };
-        let last = client.next().await.unwrap().what;
+        let last = client.next().await.unwrap().event;
         assert_eq!(
             last,
             ServerEvent::Ended {
@@ -295,7 +295,7 @@ async fn a_stream_counts_as_a_use_of_the_session() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let _watching = plane.watch(&token, "").await;
-    let begun = plane.now.get();
+    let opened_at = plane.now.get();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
         let sessions = plane.get(&token, "/v1/sessions").await.json();
@@ -304,7 +304,7 @@ async fn a_stream_counts_as_a_use_of_the_session() {
             .unwrap()
             .parse()
             .unwrap();
-        if used_at > begun {
+        if used_at > opened_at {
             break;
         }
         assert!(tokio::time::Instant::now() < deadline, "{sessions}");
@@ -313,7 +313,7 @@ async fn a_stream_counts_as_a_use_of_the_session() {
 }
 
 #[tokio::test]
-async fn a_slow_client_is_sent_how_many_events_it_missed_and_delays_no_other() {
+async fn a_slow_client_is_sent_the_number_of_dropped_events_and_delays_no_other() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let mut slow = plane.watch(&token, "?kinds=reloaded").await;
@@ -329,7 +329,7 @@ async fn a_slow_client_is_sent_how_many_events_it_missed_and_delays_no_other() {
     let mut received = 0;
     let mut dropped = 0;
     while received + dropped < 5000 {
-        match slow.next().await.unwrap().what {
+        match slow.next().await.unwrap().event {
             ServerEvent::Reloaded { .. } => received += 1,
             ServerEvent::EventsDropped { events } => dropped += events,
             other => panic!("{other:?}"),

@@ -16,7 +16,8 @@ impl App {
 }
 
 impl TestPlane {
-    async fn secret_waiting(&self, token: &str) -> [u8; 20] {
+    /// Begins an enrolment and returns its secret.
+    async fn begin_enrolment(&self, token: &str) -> [u8; 20] {
         let reply = self.post(token, "/v1/totp", &json!({})).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
         assert!(
@@ -34,7 +35,7 @@ impl TestPlane {
     /// Signs in by mail, enrols an app, and advances the clock to its next code.
     async fn enrol(&self, name: &str) -> App {
         let token = self.sign_in(name).await;
-        let secret = self.secret_waiting(&token).await;
+        let secret = self.begin_enrolment(&token).await;
         let code = code_at(&secret, self.now.get());
         let reply = self
             .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
@@ -62,6 +63,7 @@ impl TestPlane {
         (reply.field("challenge"), reply.json()["factors"].clone())
     }
 
+    /// Requires the app, so that mailed codes are not accepted.
     async fn require(&self, app: &App) {
         let (challenge, _) = self.factors("root").await;
         let token = self
@@ -81,7 +83,7 @@ async fn an_app_takes_effect_when_one_of_its_codes_is_confirmed() {
     let plane = TestPlane::new().await;
     assert_eq!(plane.factors("root").await.1, json!(["mail"]));
     let token = plane.sign_in("root").await;
-    let secret = plane.secret_waiting(&token).await;
+    let secret = plane.begin_enrolment(&token).await;
     assert_eq!(
         plane.factors("root").await.1,
         json!(["mail"]),
@@ -144,7 +146,7 @@ async fn an_app_takes_effect_when_one_of_its_codes_is_confirmed() {
 async fn five_wrong_codes_or_ten_minutes_end_an_enrolment() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
-    let secret = plane.secret_waiting(&token).await;
+    let secret = plane.begin_enrolment(&token).await;
     let confirm = async |code: &str| {
         plane
             .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
@@ -168,7 +170,7 @@ async fn five_wrong_codes_or_ten_minutes_end_an_enrolment() {
 }
 
 #[tokio::test]
-async fn a_code_of_one_time_step_works_once() {
+async fn the_code_of_a_time_step_is_valid_once() {
     let plane = TestPlane::new().await;
     let app = plane.enrol("root").await;
     let (first, _) = plane.factors("root").await;
@@ -286,7 +288,7 @@ async fn an_app_is_removed_with_a_current_code_of_it() {
     assert_eq!(
         disable(&code).await.problem(),
         "/problems/wrong-code",
-        "used for the sign-in"
+        "the code was used for the sign-in"
     );
     plane.advance(SignedDuration::from_secs(30));
     let reply = disable(&app.code(&plane)).await;
@@ -332,10 +334,10 @@ async fn without_a_trail_no_factor_changes() {
         .await
         .unwrap()
         .unwrap();
-    let kept = admin.authenticator.unwrap();
-    assert!(!kept.required);
+    let stored = admin.authenticator.unwrap();
+    assert!(!stored.required);
     assert!(
-        kept.last_step < plane.now.get().as_second().unsigned_abs() / 30,
+        stored.last_step < plane.now.get().as_second().unsigned_abs() / 30,
         "the code is not used up"
     );
 }

@@ -24,7 +24,7 @@ async fn a_request_repeated_with_its_key_runs_once_and_gets_the_same_answer() {
         "{first:?}"
     );
     alice.await.unwrap();
-    let _back = plane.connect("alice").await;
+    let _reconnected = plane.connect("alice").await;
     let again = keyed(&plane, &token, "one", "/v1/users/alice/kick", &kick).await;
     assert_eq!((again.status, &again.text), (first.status, &first.text));
     assert_eq!(
@@ -88,15 +88,8 @@ async fn a_key_belongs_to_one_request_and_one_session() {
             .status,
         StatusCode::CREATED
     );
-    let stranger = keyed(
-        &plane,
-        "no token of ours",
-        "key",
-        "/v1/bans",
-        &ban("mallory"),
-    )
-    .await;
-    assert_eq!(stranger.problem(), "/problems/not-signed-in");
+    let unauthenticated = keyed(&plane, "not a token", "key", "/v1/bans", &ban("mallory")).await;
+    assert_eq!(unauthenticated.problem(), "/problems/not-signed-in");
     plane.post(&token, "/v1/logout", &json!({})).await;
     let second = keyed(&plane, &token, "key", "/v1/bans", &ban("mallory")).await;
     assert_eq!(

@@ -151,7 +151,7 @@ async fn valid_invitations_are_listed_page_by_page() {
 }
 
 #[tokio::test]
-async fn no_one_is_invited_who_has_an_account_or_without_a_record() {
+async fn an_invitation_of_an_email_with_an_account_or_without_a_record_is_refused() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     plane.add_account("alice").await;

@@ -1,4 +1,4 @@
-//! Kicks of one session, of one user, and of everyone who matches.
+//! Kicks of one session, of one user, and of all users that a target covers.
 
 use super::*;
 
@@ -64,7 +64,7 @@ async fn one_session_is_kicked_and_the_other_stays() {
 }
 
 #[tokio::test]
-async fn everyone_who_matches_is_kicked_and_may_reconnect() {
+async fn all_users_that_a_target_covers_are_kicked_and_may_reconnect() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let alice = plane.connect("alice").await;

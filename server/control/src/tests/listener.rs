@@ -10,14 +10,15 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::http::listener;
 
-/// Starts the listener of a test plane and returns its address.
-async fn open(plane: &TestPlane) -> SocketAddr {
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = door.local_addr().unwrap();
-    tokio::spawn(listener::run(Arc::clone(&plane.state), door));
+/// Starts the listener of a control plane and returns its address.
+async fn start(plane: &TestPlane) -> SocketAddr {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = port.local_addr().unwrap();
+    tokio::spawn(listener::run(Arc::clone(&plane.state), port));
     address
 }
 
+/// Returns the local authority, which signed the server's certificate.
 fn authority(folder: &Path) -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
     roots
@@ -39,7 +40,8 @@ async fn connect(plane: &TestPlane, address: SocketAddr) -> std::io::Result<TlsS
         .await
 }
 
-async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> String {
+/// Sends a request, and returns what is answered until the connection ends.
+async fn send(stream: &mut TlsStream<TcpStream>, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     // A missing close_notify does not matter here.
@@ -50,15 +52,15 @@ async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> String {
 #[tokio::test]
 async fn the_port_speaks_http_over_tls() {
     let plane = TestPlane::new().await;
-    let address = open(&plane).await;
+    let address = start(&plane).await;
     let mut stream = connect(&plane, address).await.unwrap();
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let answer = ask(&mut stream, request).await;
+    let answer = send(&mut stream, request).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
 
     let mut stream = connect(&plane, address).await.unwrap();
-    ask(
+    send(
         &mut stream,
         "GET /v1/users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     )
@@ -75,7 +77,7 @@ async fn the_port_speaks_http_over_tls() {
 #[tokio::test]
 async fn a_plaintext_request_is_answered_that_the_port_is_https() {
     let plane = TestPlane::new().await;
-    let address = open(&plane).await;
+    let address = start(&plane).await;
     for plain in [
         "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "NICK alice\r\n",
@@ -101,16 +103,16 @@ async fn a_plaintext_request_is_answered_that_the_port_is_https() {
 #[tokio::test]
 async fn one_network_cannot_occupy_all_connections() {
     let plane = TestPlane::new().await;
-    let address = open(&plane).await;
-    let mut held = Vec::new();
+    let address = start(&plane).await;
+    let mut open = Vec::new();
     for _ in 0..16 {
-        held.push(connect(&plane, address).await.unwrap());
+        open.push(connect(&plane, address).await.unwrap());
     }
     assert!(
         connect(&plane, address).await.is_err(),
         "the seventeenth connection is closed"
     );
-    held.clear();
+    open.clear();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while connect(&plane, address).await.is_err() {
         assert!(
@@ -124,7 +126,7 @@ async fn one_network_cannot_occupy_all_connections() {
 #[tokio::test]
 async fn bytes_that_only_begin_like_tls_block_no_other_client() {
     let plane = TestPlane::new().await;
-    let address = open(&plane).await;
+    let address = start(&plane).await;
     let mut broken = TcpStream::connect(address).await.unwrap();
     broken.write_all(&[0x16; 600]).await.unwrap();
     let mut silent = TcpStream::connect(address).await.unwrap();
@@ -132,7 +134,7 @@ async fn bytes_that_only_begin_like_tls_block_no_other_client() {
     let mut stream = connect(&plane, address).await.unwrap();
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert!(
-        ask(&mut stream, request)
+        send(&mut stream, request)
             .await
             .starts_with("HTTP/1.1 200 OK\r\n")
     );

@@ -1,4 +1,4 @@
-//! Maintenance: who is refused meanwhile, and with which message.
+//! Maintenance: new sessions are refused with a message, and existing ones stay.
 
 use super::*;
 

@@ -1,13 +1,12 @@
 //! Searching and redacting messages, and purging the history of a channel.
 
-use std::slice;
-
 use rookery_protocol::{ChannelName, Nick};
 
 use super::*;
 use rookery_record::{HistoryEntry, Party, Place};
 
-fn said(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
+/// Returns a message of an author, sent one minute after the one with the previous number.
+fn message(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
     HistoryEntry {
         msgid: format!("m{number}"),
         at: Timestamp::now() - SignedDuration::from_mins(100 - number),
@@ -67,10 +66,10 @@ async fn messages_in_channels_are_found_page_by_page_and_each_search_is_recorded
     let token = plane.sign_in("root").await;
     plane
         .store(vec![
-            said(1, channel("#lobby"), "bob", "Buy pills"),
-            said(2, direct("bob", "alice"), "bob", "pills, secretly"),
-            said(3, channel("#dev"), "bob", "more PILLS"),
-            said(4, channel("#dev"), "alice", "no pills"),
+            message(1, channel("#lobby"), "bob", "Buy pills"),
+            message(2, direct("bob", "alice"), "bob", "pills, secretly"),
+            message(3, channel("#dev"), "bob", "more PILLS"),
+            message(4, channel("#dev"), "alice", "no pills"),
         ])
         .await;
     let reply = plane
@@ -132,7 +131,7 @@ async fn a_redacted_message_is_removed_its_receivers_notified_and_its_text_not_r
     let token = plane.sign_in("root").await;
     let alice = plane.connect("alice").await;
     plane
-        .store(vec![said(1, channel("#lobby"), "bob", "unspeakable")])
+        .store(vec![message(1, channel("#lobby"), "bob", "unspeakable")])
         .await;
     let reply = plane
         .post(
@@ -183,7 +182,12 @@ async fn a_direct_message_is_redacted_by_its_id_and_never_listed() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     plane
-        .store(vec![said(1, direct("bob", "alice"), "bob", "between us")])
+        .store(vec![message(
+            1,
+            direct("bob", "alice"),
+            "bob",
+            "between us",
+        )])
         .await;
     let reply = plane
         .post(&token, "/v1/messages/m1/redact", &json!({}))
@@ -202,11 +206,11 @@ async fn all_messages_of_an_author_are_redacted_after_confirmation() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let mut entries: Vec<HistoryEntry> = (0..450)
-        .map(|number| said(number, channel("#lobby"), "bob", "spam"))
+        .map(|number| message(number, channel("#lobby"), "bob", "spam"))
         .collect();
-    entries.push(said(1000, channel("#dev"), "bob", "spam"));
-    entries.push(said(1001, channel("#dev"), "alice", "ham"));
-    entries.push(said(1002, direct("bob", "alice"), "bob", "in private"));
+    entries.push(message(1000, channel("#dev"), "bob", "spam"));
+    entries.push(message(1001, channel("#dev"), "alice", "ham"));
+    entries.push(message(1002, direct("bob", "alice"), "bob", "in private"));
     plane.store(entries).await;
     let mut request = json!({ "author": "Bob", "reason": "spam", "dry_run": true });
     let reply = plane
@@ -287,7 +291,7 @@ async fn no_message_is_redacted_without_a_record() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     plane
-        .store(vec![said(1, channel("#lobby"), "bob", "still here")])
+        .store(vec![message(1, channel("#lobby"), "bob", "still here")])
         .await;
     plane.break_trail();
     for (path, body) in [
@@ -316,32 +320,32 @@ async fn a_channels_history_is_purged_completely_or_before_a_time() {
     let token = plane.sign_in("root").await;
     let alice = plane.connect("alice").await;
     let mut entries: Vec<HistoryEntry> = (0..1200)
-        .map(|number| said(number % 90, channel("#Lobby"), "bob", "old"))
+        .map(|number| message(number % 90, channel("#Lobby"), "bob", "old"))
         .collect();
     for (number, entry) in entries.iter_mut().enumerate() {
         entry.msgid = format!("old{number}");
     }
     let topic = HistoryEntry {
         command: "TOPIC".to_owned(),
-        ..said(1, channel("#lobby"), "bob", " :news")
+        ..message(1, channel("#lobby"), "bob", " :news")
     };
     entries.extend([
         topic,
-        said(99, channel("#lobby"), "bob", "new"),
-        said(2, channel("#dev"), "bob", "dev"),
+        message(99, channel("#lobby"), "bob", "new"),
+        message(2, channel("#dev"), "bob", "dev"),
     ]);
     plane.store(entries).await;
     let by = rookery_record::Redactor {
         source: "x".to_owned(),
         account: None,
     };
-    let mark =
+    let redaction =
         plane
             .stored("old7")
             .await
             .unwrap()
             .redaction(by, "r".to_owned(), Timestamp::now(), None);
-    plane.store(slice::from_ref(&mark).to_vec()).await;
+    plane.store(vec![redaction]).await;
 
     let before = Timestamp::now() - SignedDuration::from_mins(5);
     let request = json!({ "before": before, "reason": "tidying" });
@@ -365,7 +369,7 @@ async fn a_channels_history_is_purged_completely_or_before_a_time() {
     assert_eq!(
         reply.json()["entries"],
         json!(1),
-        "{reply:?}; the mark is younger than the request"
+        "{reply:?}: the redaction is newer than the request"
     );
     assert_eq!(
         plane.last_entry().await,

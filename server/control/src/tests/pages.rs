@@ -35,7 +35,7 @@ async fn one_by_one(
 }
 
 #[tokio::test]
-async fn every_list_comes_page_by_page_without_a_gap() {
+async fn every_list_is_returned_page_by_page_without_a_gap() {
     let plane = TestPlane::new().await;
     plane.add_admin("Vera").await;
     plane.add_admin("anna").await;
@@ -68,7 +68,7 @@ async fn every_list_comes_page_by_page_without_a_gap() {
     assert_eq!(
         sessions.iter().collect::<BTreeSet<_>>().len(),
         3,
-        "those of one moment too: {sessions:?}"
+        "even those that began at the same time: {sessions:?}"
     );
 
     for path in [

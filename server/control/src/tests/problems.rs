@@ -1,4 +1,4 @@
-//! Requests that fail, and the OpenAPI document.
+//! Problem documents, the headers of every answer, and the OpenAPI document.
 
 use super::*;
 

@@ -8,7 +8,7 @@ impl TestPlane {
     /// Registers a user who waits for the code.
     async fn register(&self, name: &str, email: &str) {
         let peer = Peer {
-            address: self.from.get(),
+            address: self.address.get(),
             certificate: None,
             tls: String::new(),
         };
@@ -21,9 +21,9 @@ impl TestPlane {
     }
 
     /// Whether a code completes the registration.
-    async fn takes(&self, name: &str, code: &str) -> bool {
+    async fn completes(&self, name: &str, code: &str) -> bool {
         let peer = Peer {
-            address: self.from.get(),
+            address: self.address.get(),
             certificate: None,
             tls: String::new(),
         };
@@ -34,7 +34,7 @@ impl TestPlane {
             .is_ok()
     }
 
-    /// Waits for that many codes of registrations, and returns them, oldest first.
+    /// Waits for `count` codes of registrations, and returns them, oldest first.
     async fn registration_codes(&self, count: usize) -> Vec<String> {
         let is_code =
             |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
@@ -82,9 +82,9 @@ async fn a_pending_registration_is_listed_and_can_get_another_code() {
         "a code is a secret"
     );
     if first != second {
-        assert!(!plane.takes("dora", &first).await);
+        assert!(!plane.completes("dora", &first).await);
     }
-    assert!(plane.takes("dora", &second).await);
+    assert!(plane.completes("dora", &second).await);
     assert_eq!(
         plane.get(&token, "/v1/registrations").await.json(),
         json!({ "registrations": [], "next": null })
@@ -97,7 +97,7 @@ async fn a_pending_registration_is_listed_and_can_get_another_code() {
 }
 
 #[tokio::test]
-async fn a_registration_with_a_taken_email_gets_another_notice_and_no_code() {
+async fn a_resend_for_a_taken_email_mails_another_notice_and_no_code() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     plane.add_account("alice").await;
@@ -123,7 +123,7 @@ async fn a_registration_with_a_taken_email_gets_another_notice_and_no_code() {
 }
 
 #[tokio::test]
-async fn registrations_are_listed_page_by_page_until_their_codes_end() {
+async fn registrations_are_listed_page_by_page_until_their_codes_expire() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     for name in ["ann", "bea", "cid"] {

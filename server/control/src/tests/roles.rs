@@ -1,8 +1,8 @@
-//! The operations that each role allows.
+//! The roles that the operations require.
 
 use super::*;
 
-/// Returns every operation of the document that requires a sign-in, with the role it states.
+/// Returns the method, path and role of every operation in the document that requires a sign-in.
 async fn operations(plane: &TestPlane) -> Vec<(String, String, Role)> {
     let document = plane
         .send(Request::get("/v1/openapi.json"), "")
@@ -31,8 +31,9 @@ async fn each_operation_requires_the_role_that_the_document_states() {
     drop(plane.reloads.take());
     for role in Role::ALL {
         plane.add_admin_as(role.as_str(), role).await;
-        for (method, path, needed) in operations(&plane).await {
-            // Each act may end its session, so each has its own. Only the status 403 matters here.
+        for (method, path, required) in operations(&plane).await {
+            // An operation may end its session, so each has one of its own. Only the problem
+            // `not-allowed` matters here.
             let token = plane.open_session(role.as_str()).await;
             let path = path.replace(['{', '}'], "");
             let bearer = format!("Bearer {token}");
@@ -45,7 +46,7 @@ async fn each_operation_requires_the_role_that_the_document_states() {
                 reply.status == StatusCode::FORBIDDEN && reply.problem() == "/problems/not-allowed";
             assert_eq!(
                 refused,
-                role < needed,
+                role < required,
                 "{method} {path} as {role}: {reply:?}"
             );
         }
@@ -66,7 +67,7 @@ async fn an_act_beyond_the_role_is_refused_explained_and_recorded() {
     assert!(
         reply
             .field("detail")
-            .contains("for the role moderator, and yours is auditor"),
+            .contains("the role moderator, and yours is auditor"),
         "{reply:?}"
     );
     let entry = plane.trail().await.pop().unwrap();

@@ -1,4 +1,4 @@
-//! Signing in: password, code and token, and requests without them.
+//! Signing in with a password and a code; and requests without a valid token.
 
 use super::*;
 
@@ -6,8 +6,8 @@ impl TestPlane {
     /// Sends the same code a hundred times concurrently, for the challenges in turn; returns how
     /// many succeed.
     pub(super) async fn verify_a_hundred(&self, challenges: &[String], code: &str) -> usize {
-        let arrival = Arrival {
-            from: self.from.get(),
+        let origin = RequestOrigin {
+            address: self.address.get(),
             at: self.now.get(),
         };
         let attempts: Vec<_> = challenges
@@ -17,7 +17,7 @@ impl TestPlane {
             .map(|challenge| {
                 let request = Request::post("/v1/login/verify")
                     .header("Content-Type", "application/json")
-                    .extension(arrival)
+                    .extension(origin)
                     .body(Body::from(
                         json!({ "challenge": challenge, "code": code }).to_string(),
                     ))
@@ -26,11 +26,11 @@ impl TestPlane {
                 tokio::spawn(async move { service.call(request).await.unwrap().status() })
             })
             .collect();
-        let mut won = 0;
+        let mut succeeded = 0;
         for attempt in attempts {
-            won += usize::from(attempt.await.unwrap() == StatusCode::OK);
+            succeeded += usize::from(attempt.await.unwrap() == StatusCode::OK);
         }
-        won
+        succeeded
     }
 }
 
@@ -57,15 +57,12 @@ async fn a_password_and_a_mailed_code_sign_an_admin_in() {
     );
 
     let trail = plane.trail().await;
-    let steps: Vec<_> = trail
+    let acts: Vec<_> = trail
         .iter()
         .map(|entry| (entry.act.as_str(), entry.outcome))
         .collect();
     let allowed = |act| (act, Outcome::Allowed);
-    assert_eq!(
-        steps,
-        [allowed("login"), allowed("verify"), allowed("bans")]
-    );
+    assert_eq!(acts, [allowed("login"), allowed("verify"), allowed("bans")]);
     assert!(
         trail
             .iter()
@@ -99,11 +96,11 @@ async fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
 async fn an_unknown_name_costs_a_hash_like_a_wrong_password() {
     let plane = TestPlane::new().await;
     for name in ["root", "toor"] {
-        let held = hold_hash_permits().await;
+        let permits = hold_hash_permits().await;
         let mut attempt = pin!(plane.login(name, "wrong"));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut attempt).await;
         assert!(early.is_err(), "{name} was answered without a hash");
-        drop(held);
+        drop(permits);
         assert_eq!(attempt.await.status, StatusCode::UNAUTHORIZED);
     }
 }
@@ -214,17 +211,17 @@ async fn guessing_is_throttled_and_the_pause_is_answered() {
     assert!(plane.code_mails().is_empty());
 
     plane.advance(SignedDuration::from_mins(1));
-    plane.state.trail.settle(plane.now.get()).await;
+    plane.state.trail.record_counts(plane.now.get()).await;
     let last = plane.last_entry().await;
     assert!(
         last.starts_with("refusals  refused: 2 more since"),
-        "the two are in the trail: {last}"
+        "the two refusals are in the trail: {last}"
     );
     plane.sign_in("root").await;
     assert_eq!(
         plane.login("root", "guess").await.status,
         StatusCode::UNAUTHORIZED,
-        "a sign-in wipes the slate"
+        "a sign-in resets the counts"
     );
 }
 
@@ -243,9 +240,9 @@ async fn a_request_without_a_valid_token_is_refused() {
         assert_eq!(reply.headers[header::WWW_AUTHENTICATE], "Bearer");
     }
     let trail = plane.trail().await;
-    let whys: Vec<_> = trail.iter().map(|entry| entry.detail.as_str()).collect();
+    let reasons: Vec<_> = trail.iter().map(|entry| entry.detail.as_str()).collect();
     assert_eq!(
-        whys,
+        reasons,
         [
             "no token",
             "no session has that token",
@@ -302,7 +299,7 @@ async fn a_flood_of_forged_tokens_cannot_fill_the_disk() {
     );
 
     plane.advance(SignedDuration::from_mins(1));
-    plane.state.trail.settle(plane.now.get()).await;
+    plane.state.trail.record_counts(plane.now.get()).await;
     let entry = plane.trail().await.pop().unwrap();
     assert_eq!(entry.origin, "192.0.2.1");
     assert!(
@@ -414,7 +411,7 @@ async fn no_secret_is_written_to_the_trail() {
 }
 
 #[tokio::test]
-async fn names_sent_by_strangers_cannot_corrupt_the_trail() {
+async fn names_sent_without_a_sign_in_cannot_corrupt_the_trail() {
     let plane = TestPlane::new().await;
     plane
         .login(&format!("\u{1b}[2J\r\nroot{}", "x".repeat(10_000)), "x")
@@ -469,13 +466,13 @@ async fn a_sign_in_warns_that_mail_is_delayed() {
 async fn a_code_that_cannot_be_checked_is_recorded_too() {
     let plane = TestPlane::new().await;
     let (challenge, code) = plane.challenge("root").await;
-    let record = rusqlite::Connection::open(plane.data().join("rookery.db")).unwrap();
-    record
+    let connection = rusqlite::Connection::open(plane.data().join("rookery.db")).unwrap();
+    connection
         .execute_batch("ALTER TABLE admins RENAME TO away")
         .unwrap();
     let reply = plane.verify(&challenge, &code).await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
-    record
+    connection
         .execute_batch("ALTER TABLE away RENAME TO admins")
         .unwrap();
     let trail = plane.trail().await;

@@ -1,22 +1,12 @@
-//! The activity of the server.
+//! The activity of the server, and the rates in its status.
 
 use super::*;
 
 impl TestPlane {
     /// Connects a session that never reads its send queue.
-    async fn come_and_sleep(&self, name: &str) -> Arc<Sendq> {
-        let session = SessionId(self.next_session.get());
-        self.next_session.set(session.0 + 1);
-        let sendq = Arc::new(Sendq::new(0));
-        let answer = self
-            .core
-            .admit(
-                session,
-                Arc::clone(&sendq),
-                Box::new(candidate(identity(name))),
-            )
-            .await;
-        assert!(matches!(answer, Ok(Admission::Admitted)), "{answer:?}");
+    async fn connect_without_reading(&self, name: &str) -> Arc<Sendq> {
+        let (_, sendq, admission) = self.admit(candidate(identity(name))).await;
+        assert!(matches!(admission, Admission::Admitted), "{admission:?}");
         sendq
     }
 
@@ -37,7 +27,7 @@ async fn the_busiest_users_and_channels_and_the_largest_send_queues_are_listed()
         (&json!(0), &json!([]), &json!("owner"))
     );
 
-    let asleep = plane.come_and_sleep("dora").await;
+    let unread = plane.connect_without_reading("dora").await;
     let _alice = plane.connect("alice").await;
     plane.send_from_last("PRIVMSG #lobby :one").await;
     plane.send_from_last("PRIVMSG #lobby :two").await;
@@ -63,18 +53,18 @@ async fn the_busiest_users_and_channels_and_the_largest_send_queues_are_listed()
         (&slowest["nick"], &slowest["account"], &slowest["session"]),
         (&json!("dora"), &json!("dora"), &json!(1))
     );
-    assert_eq!(slowest["bytes"], json!(asleep.bytes()), "{top}");
+    assert_eq!(slowest["bytes"], json!(unread.bytes()), "{top}");
     assert!(
         !top.to_string().contains("three"),
-        "messages are not shown: {top}"
+        "the texts of messages are not listed: {top}"
     );
-    let gained = |name: &str| {
+    let increase = |name: &str| {
         top["counters"][name].as_u64().unwrap() - before["counters"][name].as_u64().unwrap()
     };
     assert!(
-        gained("deliveries") >= 2
-            && gained("delivered_bytes") > 50
-            && gained("messages_stored") >= 3,
+        increase("deliveries") >= 2
+            && increase("delivered_bytes") > 50
+            && increase("messages_stored") >= 3,
         "{top}"
     );
 }

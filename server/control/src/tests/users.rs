@@ -1,14 +1,12 @@
-//! The list of online users (orders, filters, pages), and one user.
+//! The list of online users, with its orders, filters and pages; and one user.
 
 use super::*;
 
 impl TestPlane {
     /// Connects a user from an address, until the test ends.
-    async fn come_online_from(&self, name: &str, account: bool, address: &str) {
-        let session = SessionId(self.next_session.get());
-        self.next_session.set(session.0 + 1);
+    async fn connect_from(&self, name: &str, account: bool, address: &str) {
         let identity = account.then(|| Identity {
-            id: AccountId(session.0.cast_signed()),
+            id: AccountId(self.next_session.get().cast_signed()),
             ..identity(name)
         });
         let candidate = Candidate {
@@ -21,11 +19,8 @@ impl TestPlane {
             address: address.parse().unwrap(),
             tls: "TLSv1.2 secp256r1".to_owned(),
         };
-        let answer = self
-            .core
-            .admit(session, Arc::new(Sendq::new(0)), Box::new(candidate))
-            .await;
-        assert!(matches!(answer, Ok(Admission::Admitted)), "{answer:?}");
+        let (_, _, admission) = self.admit(candidate).await;
+        assert!(matches!(admission, Admission::Admitted), "{admission:?}");
     }
 
     async fn nicks(&self, token: &str, options: &str) -> Vec<String> {
@@ -41,28 +36,22 @@ impl TestPlane {
     }
 }
 
-async fn crowd() -> (TestPlane, String) {
+/// Starts a control plane with four online users, one of them with two sessions. Returns it with
+/// the token of an owner.
+async fn plane_with_users() -> (TestPlane, String) {
     let plane = TestPlane::new().await;
     let token = plane.open_session("root").await;
-    plane
-        .come_online_from("dora", true, "[2001:db8::1]:1000")
-        .await;
-    plane.come_online_from("bob", true, "192.0.2.10:1000").await;
-    plane
-        .come_online_from("Alice", true, "198.51.100.9:1000")
-        .await;
-    plane
-        .come_online_from("gast", false, "192.0.2.9:1000")
-        .await;
-    plane
-        .come_online_from("bob", true, "203.0.113.1:1000")
-        .await;
+    plane.connect_from("dora", true, "[2001:db8::1]:1000").await;
+    plane.connect_from("bob", true, "192.0.2.10:1000").await;
+    plane.connect_from("Alice", true, "198.51.100.9:1000").await;
+    plane.connect_from("gast", false, "192.0.2.9:1000").await;
+    plane.connect_from("bob", true, "203.0.113.1:1000").await;
     (plane, token)
 }
 
 #[tokio::test]
 async fn users_are_sorted_in_the_requested_order_and_in_reverse() {
-    let (plane, token) = crowd().await;
+    let (plane, token) = plane_with_users().await;
     for (options, expected) in [
         ("", "Alice bob dora gast"),
         ("reverse=true", "gast dora bob Alice"),
@@ -81,7 +70,7 @@ async fn users_are_sorted_in_the_requested_order_and_in_reverse() {
 
 #[tokio::test]
 async fn users_are_found_by_channel_target_text_and_kind() {
-    let (plane, token) = crowd().await;
+    let (plane, token) = plane_with_users().await;
     for (options, expected) in [
         ("channel=%23LOBBY", "Alice bob dora gast"),
         ("channel=%23none", ""),
@@ -114,7 +103,7 @@ async fn users_are_found_by_channel_target_text_and_kind() {
 
 #[tokio::test]
 async fn in_every_order_the_pages_have_each_user_once() {
-    let (plane, token) = crowd().await;
+    let (plane, token) = plane_with_users().await;
     for order in ["name", "since", "idle", "sessions", "address"] {
         for reverse in [false, true] {
             let options = format!("sort={order}&reverse={reverse}");
@@ -159,8 +148,8 @@ async fn in_every_order_the_pages_have_each_user_once() {
 }
 
 #[tokio::test]
-async fn one_user_is_shown_with_all_sessions() {
-    let (plane, token) = crowd().await;
+async fn one_user_is_returned_with_all_sessions() {
+    let (plane, token) = plane_with_users().await;
     let user = plane.get(&token, "/v1/users/BOB").await.json()["user"].clone();
     assert_eq!(
         (&user["nick"], &user["email"]),
@@ -189,7 +178,7 @@ async fn one_user_is_shown_with_all_sessions() {
 
 #[tokio::test]
 async fn a_repeated_list_is_recorded_once_a_minute() {
-    let (plane, token) = crowd().await;
+    let (plane, token) = plane_with_users().await;
     let entries = async || {
         plane
             .trail()

@@ -35,29 +35,29 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// What is known about a key.
+/// The state of a key when a request with it arrives.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum KeyState {
     /// The key is new: the request has to be carried out.
     New,
     /// The first request with the key is not finished.
     InProgress,
     /// The key belongs to a different request.
     OtherRequest,
-    /// The answer to the first request.
-    Answer(Answer),
+    /// The first request with the key was answered.
+    Answered(Answer),
 }
 
 impl Answers {
-    /// Looks a key up, and reserves it for this request if it is new.
-    pub fn begin(&mut self, now: Timestamp, key: &Key, request: [u8; 32]) -> Found {
+    /// Returns the state of a key, and reserves the key for this request if it is new.
+    pub fn begin(&mut self, now: Timestamp, key: &Key, request: [u8; 32]) -> KeyState {
         self.0
             .retain(|_, entry| now.duration_since(entry.since) < LIFETIME);
         if let Some(entry) = self.0.get(key) {
             return match &entry.answer {
-                _ if entry.request != request => Found::OtherRequest,
-                None => Found::InProgress,
-                Some(answer) => Found::Answer(answer.clone()),
+                _ if entry.request != request => KeyState::OtherRequest,
+                None => KeyState::InProgress,
+                Some(answer) => KeyState::Answered(answer.clone()),
             };
         }
         if self.0.len() >= MAX_ANSWERS {
@@ -74,10 +74,10 @@ impl Answers {
             answer: None,
         };
         self.0.insert(key.clone(), entry);
-        Found::New
+        KeyState::New
     }
 
-    /// Stores the answer to a request. Without one, the key is free again.
+    /// Ends a request: stores its answer, or frees the key if there is none.
     pub fn end(&mut self, key: &Key, answer: Option<Answer>) {
         match (answer, self.0.get_mut(key)) {
             (Some(answer), Some(entry)) => entry.answer = Some(answer),
@@ -122,26 +122,29 @@ mod tests {
     #[test]
     fn of_concurrent_requests_one_runs_and_the_others_get_its_answer() {
         let mut answers = Answers::default();
-        assert_eq!(answers.begin(at(0), &key("a"), [1; 32]), Found::New);
-        assert_eq!(answers.begin(at(0), &key("a"), [1; 32]), Found::InProgress);
+        assert_eq!(answers.begin(at(0), &key("a"), [1; 32]), KeyState::New);
+        assert_eq!(
+            answers.begin(at(0), &key("a"), [1; 32]),
+            KeyState::InProgress
+        );
         assert_eq!(
             answers.begin(at(0), &key("a"), [2; 32]),
-            Found::OtherRequest
+            KeyState::OtherRequest
         );
         answers.end(&key("a"), Some(answer("done")));
         assert_eq!(
             answers.begin(at(599), &key("a"), [1; 32]),
-            Found::Answer(answer("done"))
+            KeyState::Answered(answer("done"))
         );
         assert_eq!(
             answers.begin(at(600), &key("a"), [1; 32]),
-            Found::New,
+            KeyState::New,
             "forgotten after ten minutes"
         );
         answers.end(&key("a"), None);
         assert_eq!(
             answers.begin(at(600), &key("a"), [2; 32]),
-            Found::New,
+            KeyState::New,
             "it ended without an answer"
         );
     }
@@ -151,13 +154,16 @@ mod tests {
         let mut answers = Answers::default();
         for number in 0..3000 {
             let key = key(&number.to_string());
-            assert_eq!(answers.begin(at(number / 100), &key, [0; 32]), Found::New);
+            assert_eq!(
+                answers.begin(at(number / 100), &key, [0; 32]),
+                KeyState::New
+            );
             answers.end(&key, Some(answer("")));
         }
         assert_eq!(answers.0.len(), MAX_ANSWERS);
         assert_eq!(
             answers.begin(at(30), &key("2999"), [0; 32]),
-            Found::Answer(answer("")),
+            KeyState::Answered(answer("")),
             "the newest stay"
         );
     }
