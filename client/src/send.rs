@@ -202,6 +202,10 @@ impl Sender {
                 let join = Message::new("JOIN", [channel.as_str()]);
                 self.session.send(&self.receipts.track(join, Sent::Command));
             }
+            (_, Sent::Command) => {
+                self.joined = false;
+                self.fail(reason);
+            }
             _ => self.fail(reason),
         }
     }
@@ -222,7 +226,6 @@ impl Sender {
         // server may not have answered the join yet.
         if let Target::Channel(channel) = &self.target
             && self.joined
-            && self.model.is_in(channel)
         {
             self.session.send(&Message::new("PART", [channel.as_str()]));
         }

@@ -199,9 +199,9 @@ impl<W: Write> Tail<W> {
         if self.phase == Phase::Quitting {
             return;
         }
+        // The server may not have answered the join yet.
         if let Target::Channel(channel) = &self.target
             && self.joined
-            && self.model.is_in(channel)
         {
             self.effects
                 .push(Effect::Send(Message::new("PART", [channel.as_str()])));
@@ -273,10 +273,17 @@ impl<W: Write> Tail<W> {
         }
         if let Some(outcome) = self.receipts.handle(message) {
             match outcome {
-                Outcome::Refused(_, reason) => self.fail(reason),
+                Outcome::Refused(_, reason) => {
+                    self.joined = false;
+                    self.fail(reason);
+                }
                 Outcome::Done(_) => {
                     self.model.handle(message, Timestamp::now());
-                    return self.catch_up();
+                    // The user may have interrupted the program before the answer.
+                    if self.phase == Phase::Connecting {
+                        return self.catch_up();
+                    }
+                    return Ok(());
                 }
             }
         }
@@ -290,6 +297,7 @@ impl<W: Write> Tail<W> {
         let was_in = self.is_in_channel();
         self.model.handle(message, Timestamp::now());
         if was_in && !self.is_in_channel() && self.phase != Phase::Quitting {
+            self.joined = false;
             let channel = self.target.as_str();
             let reason = match (message.command.as_str(), message.param(2)) {
                 ("KICK", Some(reason)) => format!("kicked from {channel} ({reason})"),

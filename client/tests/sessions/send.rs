@@ -68,6 +68,31 @@ fn send_joins_only_if_necessary_and_as_a_visitor() {
 }
 
 #[test]
+fn send_interrupted_while_it_joins_leaves_the_channel() {
+    let server = Server::start();
+    let rook = Rook::start(
+        &server.known_home(),
+        &["send", "#ops", "hi", "--server", &server.address()],
+    );
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("PRIVMSG #ops hi");
+    session.send(&format!(
+        "@label={label} :s 404 alice #ops :Cannot send to channel"
+    ));
+    session.expect_labelled("JOIN #ops");
+    rook.interrupt();
+    session.expect("PART #ops");
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (1, "rook: interrupted\n")
+    );
+}
+
+#[test]
 fn send_without_a_text_reads_standard_input() {
     let server = Server::start();
     let home = server.known_home();

@@ -123,6 +123,29 @@ fn tail_prints_one_json_object_a_line_for_one_person() {
 }
 
 #[test]
+fn tail_interrupted_while_it_joins_leaves_the_channel() {
+    let server = Server::start();
+    let rook = Rook::start(
+        &server.known_home(),
+        &["tail", "#ops", "--server", &server.address()],
+    );
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("JOIN #ops");
+    rook.interrupt();
+    session.expect("PART #ops");
+    session.expect("QUIT");
+    session.send(&format!("@label={label} :alice!a@h JOIN #ops"));
+    session.send(":alice!a@h PART #ops");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(
+        (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+        (0, "", "")
+    );
+}
+
+#[test]
 fn tail_ends_quietly_when_its_output_is_closed() {
     let server = Server::start();
     let mut rook = Rook::start(
