@@ -150,7 +150,7 @@ impl Model {
             }
             numeric::RPL_BANLIST | numeric::RPL_EXCEPTLIST | numeric::RPL_INVEXLIST => {
                 self.list_has_entries = true;
-                let list = match message.command.as_str() {
+                let entry_kind = match message.command.as_str() {
                     numeric::RPL_BANLIST => "banned",
                     numeric::RPL_EXCEPTLIST => "exempt from bans",
                     _ => "may join without an invitation",
@@ -159,7 +159,7 @@ impl Model {
                     .param(3)
                     .map(|by| format!(" (by {})", by.split('!').next().unwrap_or(by)));
                 Some(EventKind::Info(format!(
-                    "{list}: {}{}",
+                    "{entry_kind}: {}{}",
                     param(2),
                     by.unwrap_or_default()
                 )))
