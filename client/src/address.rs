@@ -1,4 +1,4 @@
-//! The address of a server: a host and a port, as people write them.
+//! The address of a server: a host and a port, in the forms that users type.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,10 @@ use std::str::FromStr;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
-/// The port if none is given.
+/// The port of an address without one.
 pub const DEFAULT_PORT: u16 = 6697;
 
-/// A server's host and port. Two ways of writing the same address are equal.
+/// A server's host and port. Two spellings of the same address are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ServerAddress {

@@ -1,5 +1,5 @@
-//! A certificate authority that vouches for a server. It is read from a file once and then stored,
-//! so that someone who can write to the file later cannot replace it.
+//! A certificate authority named with `--ca`. It is read from its file once and then stored, so
+//! that a later change of the file cannot replace it unnoticed.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ impl Authority {
         Self::of(certificates.map_err(|error| error.to_string())?)
     }
 
-    /// Returns the certificates as roots of trust.
+    /// Returns the certificates as a root store for rustls.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(self.0.iter().cloned());

@@ -28,8 +28,7 @@ pub struct ChatMessage {
 }
 
 impl ChatMessage {
-    /// Returns the chat message in a `PRIVMSG` or `NOTICE`; `None` for other CTCP messages than
-    /// actions.
+    /// Parses a `PRIVMSG` or `NOTICE`; `None` for CTCP messages other than actions.
     pub fn of(message: &Message) -> Option<Self> {
         let tag = |name| message.tags.get(name).map(str::to_owned);
         let text = message.param(1)?;
@@ -64,16 +63,16 @@ impl ChatMessage {
             .to_zoned(zone.clone())
             .strftime("%Y-%m-%d %H:%M:%S");
         let Self { sender, text, .. } = self;
-        let said = match self.kind {
+        let message = match self.kind {
             MessageKind::Message => format!("<{sender}> {text}"),
             MessageKind::Action => format!("* {sender} {text}"),
             MessageKind::Notice => format!("-{sender}- {text}"),
         };
-        format!("{time} {}", text::plain(&said))
+        format!("{time} {}", text::plain(&message))
     }
 
-    /// Formats it as one JSON object on one line. The text is complete; what a terminal could
-    /// interpret is escaped.
+    /// Formats it as one JSON object on one line. The text is complete; characters that a terminal
+    /// could interpret are escaped.
     pub fn json(&self) -> String {
         use std::fmt::Write as _;
         let json = serde_json::to_string(self).expect("texts and numbers are always JSON");
@@ -95,14 +94,14 @@ impl ChatMessage {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> ChatMessage {
+    fn message(text: &str) -> ChatMessage {
         let line = "@time=2026-01-02T14:03:05.678Z;msgid=m1;account=alice :alice!a@h ";
         ChatMessage::of(&Message::parse(&format!("{line}{text}")).unwrap()).unwrap()
     }
 
     #[test]
     fn a_line_has_time_sender_and_text() {
-        let line = |text: &str| said(text).line(&TimeZone::UTC);
+        let line = |text: &str| message(text).line(&TimeZone::UTC);
         assert_eq!(
             line("PRIVMSG #ops :a \u{2}b"),
             "2026-01-02 14:03:05 <alice> a b"
@@ -125,7 +124,7 @@ mod tests {
 
     #[test]
     fn json_is_complete_and_without_control_characters() {
-        let json = said("PRIVMSG #ops :say \"x\" \u{1b}\u{9b}\u{202e}\u{7f}日").json();
+        let json = message("PRIVMSG #ops :say \"x\" \u{1b}\u{9b}\u{202e}\u{7f}日").json();
         assert_eq!(
             json,
             "{\"time\":\"2026-01-02T14:03:05.678Z\",\"msgid\":\"m1\",\"sender\":\"alice\",\"account\":\"alice\",\

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: its flags, its subcommands, and the types of their arguments.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,12 +38,12 @@ pub struct Cli {
     /// Use plain lines, for pipes and scripts
     #[arg(long)]
     pub plain: bool,
-    /// What to do instead of chatting
+    /// The command; without one, rook starts the chat
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What `rook` does besides chatting.
+/// The commands of `rook`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     #[command(flatten)]
@@ -61,14 +61,14 @@ pub enum Command {
     },
 }
 
-/// What scripts do on the server.
+/// The commands that scripts run on the server.
 #[derive(Debug, Subcommand)]
 pub enum ScriptCommand {
     /// Sends a message and waits for its receipt; needs an earlier sign-in on this device
     Send {
         /// A channel (#ops) or a nick
         target: Target,
-        /// The message; if left out, each line of standard input is one
+        /// The message; without it, each line of standard input is sent as one message
         text: Option<String>,
     },
     /// Prints the messages of a channel or a person as they arrive; reconnects if necessary
@@ -85,7 +85,7 @@ pub enum ScriptCommand {
     },
 }
 
-/// Where messages are sent to or come from.
+/// A channel or a user, as the target of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A channel.
@@ -95,7 +95,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Returns the name as messages contain it.
+    /// Returns the name as it is written in messages.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Channel(channel) => channel.as_str(),
@@ -126,7 +126,7 @@ impl Cli {
         Self::parse()
     }
 
-    /// Returns the server that is named, if one is.
+    /// Returns the server that was named, as an argument or an option.
     pub fn server(&self) -> Option<&ServerArgument> {
         self.server.as_ref().or(self.server_option.as_ref())
     }
@@ -144,7 +144,7 @@ impl Cli {
         script
     }
 
-    /// Exits as for any other wrong usage.
+    /// Reports wrong usage that clap cannot detect, and exits.
     pub fn exit_with_usage_error(message: &str) -> ! {
         Self::command()
             .error(clap::error::ErrorKind::InvalidValue, message)
@@ -158,12 +158,12 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    fn read(line: &[&str]) -> Result<Cli, clap::Error> {
+    fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
         Cli::try_parse_from([&["rook"], line].concat())
     }
 
     #[test]
-    fn the_definition_is_consistent() {
+    fn claps_own_checks_pass() {
         Cli::command().debug_assert();
     }
 
@@ -185,26 +185,26 @@ mod tests {
 
     #[test]
     fn the_server_may_be_an_argument_or_an_option_but_not_both() {
-        assert_eq!(server(&read(&[]).unwrap()), "localhost:6697");
+        assert_eq!(server(&parse(&[]).unwrap()), "localhost:6697");
         assert_eq!(
-            server(&read(&["chat.example"]).unwrap()),
+            server(&parse(&["chat.example"]).unwrap()),
             "chat.example:6697"
         );
         assert_eq!(
-            server(&read(&["--server", "chat.example:1"]).unwrap()),
+            server(&parse(&["--server", "chat.example:1"]).unwrap()),
             "chat.example:1"
         );
-        assert!(read(&["a.example", "--server", "b.example"]).is_err());
-        assert!(read(&["localhost:0"]).is_err());
+        assert!(parse(&["a.example", "--server", "b.example"]).is_err());
+        assert!(parse(&["localhost:0"]).is_err());
     }
 
     #[test]
-    fn send_takes_options_before_and_after_it() {
+    fn send_accepts_options_before_and_after_it() {
         for line in [
             ["--server", "chat.example", "send", "#ops", "backup done"],
             ["send", "#ops", "backup done", "--server", "chat.example"],
         ] {
-            let cli = read(&line).unwrap();
+            let cli = parse(&line).unwrap();
             assert_eq!(server(&cli), "chat.example:6697");
             let Some(Command::ScriptCommand(ScriptCommand::Send { target, text })) = cli.command
             else {
@@ -217,14 +217,14 @@ mod tests {
 
     #[test]
     fn tail_prints_ten_lines_by_default() {
-        let tail = |line: &[&str]| match read(line).unwrap().command {
+        let tail = |line: &[&str]| match parse(line).unwrap().command {
             Some(Command::ScriptCommand(ScriptCommand::Tail { lines, json, .. })) => (lines, json),
             command => panic!("{command:?}"),
         };
         assert_eq!(tail(&["tail", "#ops"]), (10, false));
         assert_eq!(tail(&["tail", "bob", "--lines", "0", "--json"]), (0, true));
         assert_eq!(
-            read(&["tail", "#ops", "--lines", "-1"])
+            parse(&["tail", "#ops", "--lines", "-1"])
                 .unwrap_err()
                 .exit_code(),
             2
@@ -239,7 +239,7 @@ mod tests {
             &["--name", "a!b"],
             &["--email", "x"],
         ] {
-            assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line:?}");
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Slash commands, and what else a typed line can mean.
+//! Parses typed lines, and carries out slash commands.
 //!
-//! Each command is one row of a table that says how it is written, what it does, what it requires
-//! and which function carries it out. The rows stand beside their functions: commands of both front
-//! ends in the families below, against the [`FrontEnd`](crate::front_end::FrontEnd) trait; commands
-//! that need the full screen in `tui/app/screen_commands.rs`. Help, completion and the status line
-//! read the same tables, so a new command is a new row and nothing else.
+//! Each command is one row of a table: its syntax, its help, what it requires and the function that
+//! carries it out. The tables are in the files of their functions. The commands of both front ends
+//! are in the families below and use the [`FrontEnd`](crate::front_end::FrontEnd) trait; those that
+//! need the full screen are in `tui/app/screen_commands.rs`. Help, completion and the status line
+//! use the same tables, so a new command needs nothing but a new row.
 
 mod channels;
 mod command;
@@ -15,7 +15,7 @@ mod talk;
 pub use command::{
     Command, Refusal, Requires, Usage, find as find_in, non_empty, parse_nick, split_word,
 };
-pub use talk::{addressee, say};
+pub use talk::{addressee, send_text};
 
 use crate::front_end::AnyFrontEnd;
 
@@ -27,7 +27,7 @@ const FAMILIES: [&[Command<AnyFrontEnd>]; 4] = [
     session::COMMANDS,
 ];
 
-/// Forms of text that are no commands, for the help.
+/// Special forms of text that are not commands, for the help.
 pub const TEXT_FORMS: &[Usage] = &[
     ("TEXT /NICK", "send TEXT to NICK only"),
     ("//TEXT", "send text that begins with a slash"),
@@ -38,7 +38,7 @@ pub const TEXT_FORMS: &[Usage] = &[
 pub enum Typed<'a> {
     /// Nothing but spaces.
     Nothing,
-    /// Text for the current conversation, or for the nick at its end.
+    /// Text for the current conversation, or for the nick at the end of the text.
     Text(&'a str),
     /// A command: its name without the slash, and its arguments.
     Command(&'a str, &'a str),
@@ -67,12 +67,12 @@ pub fn is_command(text: &str) -> bool {
     text.starts_with('/') && !text.starts_with("//") && !text.contains('\n')
 }
 
-/// Returns the command of that name, if both front ends have it.
+/// Returns the command of that name, if it works in both front ends.
 pub fn find(name: &str) -> Option<&'static Command<AnyFrontEnd>> {
     find_in(FAMILIES.into_iter().flatten(), name)
 }
 
-/// Returns how the commands of both front ends are written and what they do.
+/// Returns the syntax and help of the commands of both front ends.
 pub fn usages() -> impl Iterator<Item = Usage> {
     FAMILIES
         .into_iter()
@@ -81,8 +81,8 @@ pub fn usages() -> impl Iterator<Item = Usage> {
         .copied()
 }
 
-/// Returns those of `usages` that a line being typed may become: while the first word is typed,
-/// those that begin with it; after it, those of exactly that command.
+/// Returns those of `usages` that match a line being typed: while its first word is incomplete, the
+/// commands that begin with it; after that, exactly that command.
 pub fn matching(typed: &str, usages: impl Iterator<Item = Usage>) -> Vec<Usage> {
     let (word, is_whole) = typed
         .split_once(' ')
@@ -100,7 +100,7 @@ pub fn matching(typed: &str, usages: impl Iterator<Item = Usage>) -> Vec<Usage> 
         .collect()
 }
 
-/// Returns what to tell someone who has typed a command that does not exist.
+/// Returns the refusal of a command that does not exist.
 pub fn unknown(name: &str) -> String {
     format!(
         "there is no command /{name}; /help lists all commands, //{name} sends the text, and \

@@ -1,4 +1,4 @@
-//! The user's config file: servers by name, colours and notifications. It is only read.
+//! The user's config file: servers by name, colours and notifications. `rook` never writes it.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -23,7 +23,7 @@ pub struct Config {
     default: Option<Spanned<String>>,
     /// How many colours the screen uses.
     pub colours: Option<Colours>,
-    /// How the user is notified of highlights while looking elsewhere.
+    /// How the user is notified of highlights that are not in view.
     pub notify: Notify,
     servers: BTreeMap<ServerName, Server>,
 }
@@ -51,7 +51,7 @@ pub enum Colours {
     /// No colours; only bold and the like.
     #[serde(rename = "none")]
     None,
-    /// The terminal's own sixteen.
+    /// The sixteen colours of the terminal.
     #[serde(rename = "16")]
     Sixteen,
     /// 24-bit colours.
@@ -115,8 +115,8 @@ impl TryFrom<String> for ServerName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
-        if name.is_empty() || !name.chars().all(fits) {
+        let is_allowed = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+        if name.is_empty() || !name.chars().all(is_allowed) {
             return Err(format!(
                 "{name:?} is not a valid name of a server: use letters, digits, - and _"
             ));
@@ -140,7 +140,7 @@ pub struct ServerArgument {
 impl FromStr for ServerArgument {
     type Err = AddressError;
 
-    /// Every valid name of a server is also a valid host.
+    /// Parses the address only: every valid name of a server is also a valid host.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         Ok(Self {
             text: text.to_owned(),
@@ -167,7 +167,7 @@ pub enum ConfigError {
         file: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// The key and what is wrong with it.
+        /// The key and the error.
         message: String,
     },
 }
@@ -227,7 +227,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Returns the server to connect to, with what the config says about it.
+    /// Returns the server to connect to, with its settings from the config.
     pub fn choose(&self, choice: Option<&ServerArgument>) -> Server {
         let by_default = || match &self.default {
             Some(default) => self.named(default.get_ref()),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_argument_it_is_the_default_or_the_only_server_or_localhost() {
+    fn without_an_argument_the_default_or_the_only_server_or_localhost_is_used() {
         assert_eq!(chosen(&Config::default(), None), "localhost:6697");
         assert_eq!(chosen(&parse(TWO).unwrap(), None), "localhost:6697");
         let with_default = format!("default = \"work\"\n{TWO}");

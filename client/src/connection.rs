@@ -1,5 +1,5 @@
-//! A connection that transports messages. It answers `PING`, and checks with its own `PING` that a
-//! silent server is still there.
+//! Sends and receives messages over a stream. Answers the server's `PING`, and sends a `PING` of
+//! its own to a silent server, to find out whether the connection still works.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -12,12 +12,12 @@ use tokio::io::{
 };
 use tokio::time::Instant;
 
-/// How long the server may be silent.
+/// The time for which the server may be silent.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// The time before a `PING` is sent.
+    /// The silence after which a `PING` is sent.
     pub idle: Duration,
-    /// The time after it before the connection is given up.
+    /// The further silence after which the connection counts as lost.
     pub pong: Duration,
 }
 
@@ -30,32 +30,32 @@ impl Default for Timeouts {
     }
 }
 
-/// Why no more messages can be read.
+/// The reason for which no more messages can be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The server closed the connection.
     #[error("the server closed the connection")]
     Closed,
-    /// The network failed.
-    #[error("the connection broke: {0}")]
-    Broken(std::io::Error),
+    /// Reading from the network failed.
+    #[error("the connection failed: {0}")]
+    Failed(std::io::Error),
     /// The server did not answer within that many seconds.
     #[error("the server has not answered for {0} seconds")]
     Silent(u64),
 }
 
-/// A connection that transports messages.
+/// A connection over which messages are sent and received.
 pub struct Connection<S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
     buffer: Box<[u8]>,
     framer: LineFramer,
-    read: VecDeque<Message>,
+    /// Messages that were received but not yet returned.
+    received: VecDeque<Message>,
     unsent: Vec<u8>,
-    /// Whether TLS may still hold data that the writer has accepted.
+    /// Whether TLS may still buffer data that was written.
     unflushed: bool,
-    /// Whether writing has failed. Reading goes on, since what the server said before may explain
-    /// why.
+    /// Whether writing has failed. Reading continues, since the server may have sent the reason.
     write_failed: bool,
     timeouts: Timeouts,
     last_read_at: Instant,
@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             writer,
             buffer: vec![0; 16 * 1024].into_boxed_slice(),
             framer: LineFramer::new(MAX_TAGS),
-            read: VecDeque::new(),
+            received: VecDeque::new(),
             unsent: Vec::new(),
             unflushed: false,
             write_failed: false,
@@ -89,40 +89,40 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.unsent.extend_from_slice(b"\r\n");
     }
 
-    /// Returns the next message, and sends queued ones meanwhile. Cancellation safe.
+    /// Returns the next message; sends queued messages while it waits. Cancellation safe.
     pub async fn next(&mut self) -> Result<Message, ConnectionError> {
         loop {
-            match self.read.pop_front() {
+            match self.received.pop_front() {
                 Some(message) if message.command == "PING" => {
                     self.send(&Message::new("PONG", message.params));
                 }
                 Some(message) => return Ok(message),
-                None => self.step().await?,
+                None => self.read_or_write().await?,
             }
         }
     }
 
     /// Reads or writes once, or handles a timeout.
-    async fn step(&mut self) -> Result<(), ConnectionError> {
+    async fn read_or_write(&mut self) -> Result<(), ConnectionError> {
         let wait = if self.ping_sent {
             self.timeouts.idle + self.timeouts.pong
         } else {
             self.timeouts.idle
         };
-        let has_work = !self.write_failed && (self.unflushed || !self.unsent.is_empty());
+        let can_write = !self.write_failed && (self.unflushed || !self.unsent.is_empty());
         tokio::select! {
             read = self.reader.read(&mut self.buffer) => {
                 match read {
                     Ok(0) => return Err(ConnectionError::Closed),
-                    Ok(read) => self.take(read),
+                    Ok(read) => self.parse_read(read),
                     // The connection closed without a TLS close_notify, as when a process dies.
                     Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                         return Err(ConnectionError::Closed);
                     }
-                    Err(error) => return Err(ConnectionError::Broken(error)),
+                    Err(error) => return Err(ConnectionError::Failed(error)),
                 }
             }
-            written = write(&mut self.writer, &self.unsent), if has_work => match written {
+            written = write(&mut self.writer, &self.unsent), if can_write => match written {
                 Ok(0) => self.unflushed = false,
                 Ok(written) => {
                     self.unsent.drain(..written);
@@ -141,7 +141,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         Ok(())
     }
 
-    fn take(&mut self, bytes: usize) {
+    /// Parses the first `bytes` of the buffer, which have just been read.
+    fn parse_read(&mut self, bytes: usize) {
         self.last_read_at = Instant::now();
         self.ping_sent = false;
         self.framer.push(&self.buffer[..bytes], |line| {
@@ -149,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             if let Line::Text(text) = line
                 && let Ok(message) = Message::parse(text)
             {
-                self.read.push_back(message);
+                self.received.push_back(message);
             }
         });
     }
@@ -179,7 +180,7 @@ mod tests {
         (Connection::new(ours, timeouts), BufReader::new(theirs))
     }
 
-    async fn line(server: &mut BufReader<DuplexStream>) -> String {
+    async fn read_line(server: &mut BufReader<DuplexStream>) -> String {
         let mut line = String::new();
         server.read_line(&mut line).await.unwrap();
         line
@@ -194,7 +195,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(connection.next().await.unwrap().command, "NOTICE");
-        let (answer, _) = tokio::join!(line(&mut server), async {
+        let (answer, _) = tokio::join!(read_line(&mut server), async {
             tokio::time::timeout(Duration::from_secs(1), connection.next()).await
         });
         assert_eq!(answer, "PONG :a b\r\n");
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silent_server_is_pinged_once_and_then_given_up() {
+    async fn a_silent_server_is_pinged_once_and_then_counts_as_lost() {
         let timeouts = Timeouts {
             idle: Duration::from_millis(40),
             pong: Duration::from_millis(40),
@@ -221,15 +222,15 @@ mod tests {
         let lost = connection.next().await.unwrap_err();
         assert!(matches!(lost, ConnectionError::Silent(_)), "{lost}");
         drop(connection);
-        assert_eq!(line(&mut server).await, "PING rook\r\n");
-        assert_eq!(line(&mut server).await, "");
+        assert_eq!(read_line(&mut server).await, "PING rook\r\n");
+        assert_eq!(read_line(&mut server).await, "");
     }
 
     #[tokio::test]
-    async fn a_message_is_one_line_whatever_it_contains() {
+    async fn a_message_with_line_breaks_is_sent_as_one_line() {
         let (mut connection, mut server) = pair(Timeouts::default());
         connection.send(&Message::new("PRIVMSG", ["#a", "x\r\nQUIT :y\0"]));
-        let (sent, _) = tokio::join!(line(&mut server), async {
+        let (sent, _) = tokio::join!(read_line(&mut server), async {
             tokio::time::timeout(Duration::from_millis(200), connection.next()).await
         });
         assert_eq!(sent, "PRIVMSG #a :x  QUIT :y \r\n");
@@ -241,7 +242,7 @@ mod tests {
         for number in 0..500 {
             connection.send(&Message::new("PRIVMSG", ["#a", &format!("line {number}")]));
         }
-        let talk = async {
+        let server_task = async {
             for number in 0..500 {
                 server
                     .get_mut()
@@ -249,12 +250,12 @@ mod tests {
                     .await
                     .unwrap();
                 assert_eq!(
-                    line(&mut server).await,
+                    read_line(&mut server).await,
                     format!("PRIVMSG #a :line {number}\r\n")
                 );
             }
         };
-        let hear = async {
+        let client_task = async {
             for number in 0..500 {
                 assert_eq!(
                     connection.next().await.unwrap().params[1],
@@ -264,7 +265,7 @@ mod tests {
             // The last messages still have to be sent.
             let _ = tokio::time::timeout(Duration::from_millis(200), connection.next()).await;
         };
-        tokio::join!(talk, hear);
+        tokio::join!(server_task, client_task);
     }
 
     #[tokio::test]

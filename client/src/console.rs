@@ -1,4 +1,4 @@
-//! Standard input and error, and the signals that interrupt the program.
+//! Standard input, standard error, and the signals that interrupt the program.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use crate::text;
 
-/// The longest line; longer ones are read in pieces.
-const MAX_TYPED: u64 = 64 * 1024;
+/// The longest line in bytes; longer ones are read in pieces.
+const MAX_LINE: u64 = 64 * 1024;
 
 /// What was read from standard input.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,8 +29,7 @@ pub struct StdinReader {
 }
 
 impl StdinReader {
-    /// Starts to read in a thread of its own: a blocking read of standard input cannot be
-    /// cancelled.
+    /// Starts a thread that reads, since a blocking read of standard input cannot be cancelled.
     pub fn start() -> Self {
         let (sender, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
@@ -48,7 +47,7 @@ impl StdinReader {
         }
     }
 
-    /// Whether standard input is a terminal, with a person in front of it.
+    /// Whether standard input is a terminal, so that a person can answer questions.
     pub fn is_terminal(&self) -> bool {
         self.terminal
     }
@@ -61,8 +60,8 @@ impl StdinReader {
 
 fn read_line(input: &mut std::io::StdinLock<'_>) -> StdinEvent {
     let mut line = Vec::new();
-    // An input that cannot be read counts as ended.
-    if !matches!(input.take(MAX_TYPED).read_until(b'\n', &mut line), Ok(1..)) {
+    // A read error counts as the end of the input.
+    if !matches!(input.take(MAX_LINE).read_until(b'\n', &mut line), Ok(1..)) {
         return StdinEvent::Eof;
     }
     match String::from_utf8(line) {
@@ -73,33 +72,33 @@ fn read_line(input: &mut std::io::StdinLock<'_>) -> StdinEvent {
 
 /// The signals SIGINT, SIGTERM and SIGHUP.
 pub struct Interrupt {
-    asked: Signal,
-    ordered: Signal,
-    gone: Signal,
+    sigint: Signal,
+    sigterm: Signal,
+    sighup: Signal,
 }
 
 impl Interrupt {
     /// Starts to catch the signals.
     pub fn catch() -> anyhow::Result<Self> {
-        let catch = |kind| signal(kind).context("cannot listen for Ctrl-C");
+        let catch = |kind| signal(kind).context("cannot catch signals");
         Ok(Self {
-            asked: catch(SignalKind::interrupt())?,
-            ordered: catch(SignalKind::terminate())?,
-            gone: catch(SignalKind::hangup())?,
+            sigint: catch(SignalKind::interrupt())?,
+            sigterm: catch(SignalKind::terminate())?,
+            sighup: catch(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for a signal.
+    /// Waits for one of the signals.
     pub async fn wait(&mut self) {
         tokio::select! {
-            _ = self.asked.recv() => {}
-            _ = self.ordered.recv() => {}
-            _ = self.gone.recv() => {}
+            _ = self.sigint.recv() => {}
+            _ = self.sigterm.recv() => {}
+            _ = self.sighup.recv() => {}
         }
     }
 }
 
-/// Prints a notice to standard error, where it does not mix with the chat.
+/// Prints a notice to standard error, apart from the chat on standard output.
 pub fn notice(text: &str) {
     for line in text.lines() {
         write_to_stderr(&format!("{}\n", text::plain(line)));
@@ -107,7 +106,7 @@ pub fn notice(text: &str) {
 }
 
 /// Prints a question to standard error; the answer is the next line of standard input. On a
-/// terminal, the answer's Enter ends the line.
+/// terminal no line break follows, since the user answers on the same line.
 pub fn prompt(question: &str) {
     let end = if std::io::stdin().is_terminal() {
         ' '
@@ -119,6 +118,6 @@ pub fn prompt(question: &str) {
 
 fn write_to_stderr(text: &str) {
     let mut out = std::io::stderr().lock();
-    // If standard error is closed, nobody reads it.
+    // Nothing can be reported if standard error itself fails.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -1,8 +1,8 @@
-//! How a session ends, and what that means for the program.
+//! Determines how a session has ended, and whether the program exits or reconnects.
 //!
-//! This is the only place that decides it: kicks and bans exit with their reason, everything else
-//! is a lost connection unless the user quits. Front ends pass on what it says, so a session cannot
-//! end twice or be retried after a kick.
+//! The decision is made here only: after a kick or a ban the program exits with the reason; any
+//! other end is a lost connection, unless the user has quit. Front ends act on the result, so a
+//! session cannot end twice, and no front end reconnects after a kick.
 
 use std::process::ExitCode;
 
@@ -13,26 +13,26 @@ use crate::text;
 /// Why the program exits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It has done what it was asked to, or the user has quit.
+    /// The work is done, or the user has quit.
     Finished,
-    /// Something failed, for that reason, and a retry would not help.
+    /// Something failed for this reason, and trying again would not help.
     Failed(String),
-    /// The config file is invalid.
+    /// The config file is invalid; the text names the file, the line and the key.
     InvalidConfig(String),
-    /// The user is not signed in, and there is nobody to ask for a code.
+    /// The sign-in failed, or needs a user to enter a code.
     NotSignedIn(String),
-    /// An operator has kicked the user, for that reason.
+    /// An operator has kicked the user, for this reason.
     Kicked(String),
-    /// An operator has banned the user, for that reason.
+    /// An operator has banned the user, for this reason.
     Banned(String),
 }
 
 /// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// For good: the program exits.
+    /// The program exits.
     Exit(Exit),
-    /// By accident, for that reason: a new connection may be made.
+    /// The connection was lost, for this reason; the program may reconnect.
     Lost(String),
 }
 
@@ -41,14 +41,19 @@ impl Exit {
     pub fn message(&self) -> Option<String> {
         let message = match self {
             Self::Finished => return None,
-            Self::Failed(why) | Self::InvalidConfig(why) | Self::NotSignedIn(why) => why.clone(),
-            Self::Kicked(why) => {
-                format!("You were kicked: {}. Run rook to rejoin.", text::plain(why))
+            Self::Failed(reason) | Self::InvalidConfig(reason) | Self::NotSignedIn(reason) => {
+                reason.clone()
             }
-            Self::Banned(why) => {
+            Self::Kicked(reason) => {
+                format!(
+                    "You were kicked: {}. Run rook to rejoin.",
+                    text::plain(reason)
+                )
+            }
+            Self::Banned(reason) => {
                 format!(
                     "You are banned: {}. Ask the server's operators.",
-                    text::plain(why)
+                    text::plain(reason)
                 )
             }
         };
@@ -68,7 +73,7 @@ impl Exit {
     }
 }
 
-/// Watches a connection for the reason of its end.
+/// Finds out why a connection ends, from the messages that precede the end.
 #[derive(Debug, Default)]
 pub struct EndTracker {
     /// The text of numeric 465, which precedes the end of a banned session.
@@ -78,13 +83,13 @@ pub struct EndTracker {
 }
 
 impl EndTracker {
-    /// Notes that `QUIT` was sent: the end of the connection is expected.
-    pub fn quit(&mut self) {
+    /// Records that `QUIT` was sent: from now on the end of the connection is expected.
+    pub fn quit_sent(&mut self) {
         self.quitting = true;
     }
 
-    /// Watches a message; returns `Some` when nothing follows it.
-    pub fn watch(&mut self, message: &Message) -> Option<SessionEnd> {
+    /// Handles a message; returns `Some` if it is the last one of the session.
+    pub fn handle(&mut self, message: &Message) -> Option<SessionEnd> {
         match message.command.as_str() {
             numeric::ERR_YOUREBANNEDCREEP => {
                 self.banned = Some(message.params.last().cloned().unwrap_or_default());
@@ -93,8 +98,8 @@ impl EndTracker {
             "ERROR" => {
                 let text = message.param(0).unwrap_or_default();
                 Some(match (reason(text, "Kicked"), reason(text, "Banned")) {
-                    (Some(why), _) => SessionEnd::Exit(Exit::Kicked(why)),
-                    (_, Some(why)) => SessionEnd::Exit(Exit::Banned(why)),
+                    (Some(reason), _) => SessionEnd::Exit(Exit::Kicked(reason)),
+                    (_, Some(reason)) => SessionEnd::Exit(Exit::Banned(reason)),
                     _ => self.closed(&format!("the server ended the connection: {text}")),
                 })
             }
@@ -102,12 +107,12 @@ impl EndTracker {
         }
     }
 
-    /// Returns how the connection ended when it has closed for another reason.
-    pub fn closed(&mut self, why: &str) -> SessionEnd {
+    /// Returns how the session ended when the connection was closed without such a message.
+    pub fn closed(&mut self, reason: &str) -> SessionEnd {
         match self.banned.take() {
             Some(banned) => SessionEnd::Exit(Exit::Banned(banned)),
             None if self.quitting => SessionEnd::Exit(Exit::Finished),
-            None => SessionEnd::Lost(why.to_owned()),
+            None => SessionEnd::Lost(reason.to_owned()),
         }
     }
 }
@@ -118,7 +123,7 @@ fn reason(text: &str, verb: &str) -> Option<String> {
         "" => Some("no reason given".to_owned()),
         rest => match rest.strip_prefix(':')?.trim() {
             "" => Some("no reason given".to_owned()),
-            why => Some(why.to_owned()),
+            reason => Some(reason.to_owned()),
         },
     }
 }
@@ -128,36 +133,36 @@ fn reason(text: &str, verb: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn watch(lines: &[&str]) -> Option<SessionEnd> {
+    fn end_of(lines: &[&str]) -> Option<SessionEnd> {
         let mut tracker = EndTracker::default();
         lines
             .iter()
-            .find_map(|line| tracker.watch(&Message::parse(line).unwrap()))
+            .find_map(|line| tracker.handle(&Message::parse(line).unwrap()))
     }
 
     #[test]
     fn a_kick_and_a_ban_exit() {
-        let kicked = watch(&["ERROR :Kicked: too loud"]);
+        let kicked = end_of(&["ERROR :Kicked: too loud"]);
         assert_eq!(
             kicked,
             Some(SessionEnd::Exit(Exit::Kicked("too loud".to_owned())))
         );
-        let banned = watch(&[":s 465 * :You are banned", "ERROR :Banned: spam"]);
+        let banned = end_of(&[":s 465 * :You are banned", "ERROR :Banned: spam"]);
         assert_eq!(
             banned,
             Some(SessionEnd::Exit(Exit::Banned("spam".to_owned())))
         );
         assert_eq!(
-            watch(&["ERROR Kicked"]),
+            end_of(&["ERROR Kicked"]),
             Some(SessionEnd::Exit(Exit::Kicked("no reason given".to_owned())))
         );
     }
 
     #[test]
-    fn a_ban_is_recognised_even_if_the_connection_just_closes() {
+    fn a_ban_is_recognised_even_if_no_error_message_follows() {
         let mut tracker = EndTracker::default();
         assert_eq!(
-            tracker.watch(&Message::parse(":s 465 * :Out").unwrap()),
+            tracker.handle(&Message::parse(":s 465 * :Out").unwrap()),
             None
         );
         assert_eq!(
@@ -167,29 +172,29 @@ mod tests {
     }
 
     #[test]
-    fn other_ends_are_lost_connections_unless_we_quit() {
+    fn other_ends_are_lost_connections_unless_the_user_quit() {
         let lost = "the server ended the connection: Server is stopping";
         assert_eq!(
-            watch(&["ERROR :Server is stopping"]),
+            end_of(&["ERROR :Server is stopping"]),
             Some(SessionEnd::Lost(lost.to_owned()))
         );
-        assert_eq!(watch(&["PRIVMSG bob :ERROR Kicked: no"]), None);
+        assert_eq!(end_of(&["PRIVMSG bob :ERROR Kicked: no"]), None);
         let mut tracker = EndTracker::default();
-        tracker.quit();
+        tracker.quit_sent();
         let error = Message::parse("ERROR :Quit: bye").unwrap();
         assert_eq!(
-            tracker.watch(&error),
+            tracker.handle(&error),
             Some(SessionEnd::Exit(Exit::Finished))
         );
         let kicked = Message::parse("ERROR :Kicked: no").unwrap();
         assert_eq!(
-            tracker.watch(&kicked),
+            tracker.handle(&kicked),
             Some(SessionEnd::Exit(Exit::Kicked("no".to_owned())))
         );
     }
 
     #[test]
-    fn the_reason_of_an_operator_is_one_line_without_control_characters() {
+    fn an_operators_reason_is_one_line_without_control_characters() {
         let message = Exit::Kicked("a\u{1b}[2J\nb\r\nc".to_owned())
             .message()
             .unwrap();

@@ -1,5 +1,5 @@
-//! The SHA-256 fingerprint of a certificate, as people compare it, and what is pinned of a
-//! certificate.
+//! The SHA-256 fingerprint of a certificate, in the form that people compare, and the pin that
+//! identifies a known certificate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
 
-/// What identifies a pinned certificate.
+/// The fingerprints that identify a pinned certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificatePin {
     /// The fingerprint of the certificate.
@@ -24,7 +24,7 @@ pub struct CertificatePin {
     pub key: Option<Fingerprint>,
 }
 
-/// A text is not 64 hexadecimal digits, with or without colons.
+/// The error for a text that is not 64 hexadecimal digits, with or without colons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 fingerprint")]
 pub struct InvalidFingerprint;
@@ -37,8 +37,7 @@ impl Fingerprint {
 }
 
 impl CertificatePin {
-    /// Returns what identifies a certificate. If its key cannot be parsed, only the certificate
-    /// does.
+    /// Returns the pin of a certificate, without its key if that cannot be parsed.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         let key = ParsedCertificate::try_from(certificate).ok();
         let key = key.map(|parsed| Fingerprint::of(&parsed.subject_public_key_info()));

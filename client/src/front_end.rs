@@ -1,16 +1,16 @@
-//! What a slash command needs from the program it is typed in.
+//! The interface between slash commands and the front end in which they are typed.
 //!
 //! `rook` has two front ends: the full screen and plain lines. A command is written once, against
-//! this trait, and does not know which of them it runs in. Only what really differs between them is
-//! a method here: how a line is shown, what it means to switch to a conversation, and how a message
-//! is sent and followed until the server answers.
+//! this trait, and does not know in which of them it runs. The trait has methods only for what
+//! differs between the two: how a line is shown, how to switch to another conversation, and how a
+//! message is sent and its receipt awaited.
 
 use rookery_protocol::Message;
 
 use crate::model::{Conversation, MessageKind, Model};
 use crate::receipts::Sent;
 
-/// A front end whose type does not matter.
+/// Either of the two front ends.
 pub type AnyFrontEnd = dyn FrontEnd;
 
 /// A program in which people type commands.
@@ -18,16 +18,16 @@ pub trait FrontEnd {
     /// Returns the state of the chat.
     fn model(&self) -> &Model;
 
-    /// Returns the state of the chat, to change it.
+    /// Returns the state of the chat for changes.
     fn model_mut(&mut self) -> &mut Model;
 
-    /// Returns the conversation that typed text goes to; `None` where nobody would receive it.
+    /// Returns the conversation that typed text is sent to; `None` if there is none.
     fn conversation(&self) -> Option<Conversation>;
 
     /// Shows a line of information.
     fn show(&mut self, line: &str);
 
-    /// Shows why something typed was not carried out.
+    /// Shows the reason for which a typed line was not carried out.
     fn show_refusal(&mut self, line: &str);
 
     /// Shows all commands.
@@ -39,13 +39,13 @@ pub trait FrontEnd {
     /// Closes a conversation on this screen; the server is not involved.
     fn close(&mut self, conversation: &Conversation);
 
-    /// Sends text to a channel or nick, in as many messages as it takes.
-    fn say(&mut self, target: &str, text: &str, kind: MessageKind);
+    /// Sends text to a channel or nick. Long text is split into several messages.
+    fn send_text(&mut self, target: &str, text: &str, kind: MessageKind);
 
     /// Sends a command to the server.
     fn request(&mut self, message: Message);
 
-    /// Leaves `rook`, with a reason for the others.
+    /// Quits `rook`, with a reason that other users see.
     fn quit(&mut self, reason: Option<String>);
 
     /// Shows which messages got no receipt before the connection was lost or time ran out. They may

@@ -1,8 +1,8 @@
 //! `rook`, the Rookery chat client.
 //!
 //! It has two front ends (`tui`: the full screen, `plain`: plain lines) and two commands for
-//! scripts (`send`, `tail`). All of them use a `session`, or a `reconnect`ing series of sessions,
-//! and feed what it receives into the `model`.
+//! scripts (`send`, `tail`). All of them use one `session`, or a series of sessions (`reconnect`),
+//! and pass every message that they receive to the `model`.
 
 mod address;
 mod authority;
@@ -43,7 +43,7 @@ use exit::Exit;
 fn main() -> ExitCode {
     let cli = Cli::read();
     let exit = run(cli).unwrap_or_else(|error| Exit::Failed(format!("{error:#}")));
-    // The reason of the exit is printed here only.
+    // This is the only place that prints the reason of the exit.
     if let Some(message) = exit.message() {
         console::notice(&message);
     }
@@ -82,7 +82,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ended = match script {
+    let result = match script {
         Some(ScriptCommand::Send { target, text }) => {
             if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
                 Cli::exit_with_usage_error("the message is empty");
@@ -94,7 +94,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
             lines,
             json,
         }) => {
-            let form = if json {
+            let format = if json {
                 tail::OutputFormat::Json
             } else {
                 tail::OutputFormat::Lines
@@ -103,7 +103,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
                 options,
                 target,
                 lines,
-                form,
+                format,
                 std::io::stdout().lock(),
             ))
         }
@@ -115,7 +115,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
             runtime.block_on(plain::run(options, printer))
         }
     };
-    // A name lookup may still be running in the background.
+    // A name lookup may still be running; the exit does not wait for it.
     runtime.shutdown_background();
-    ended
+    result
 }

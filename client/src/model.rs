@@ -1,14 +1,14 @@
 //! The client's model of the chat, without I/O.
 //!
-//! Two types share the work. [`Model`] follows the state that the server reports: our nick, the
-//! channels we are in, their members and topics, the limits of the server. It is fed with every
-//! message, and turns each into a [`ChatEvent`]: a typed description of what there is to show.
-//! [`Buffers`] owns the lines of all conversations, including read markers, unread counts and gaps
-//! in the history. It turns events into lines, and says what has to be requested from the server.
+//! It consists of two types. [`Model`] owns the state that the server reports: our nick, the
+//! channels that we are in, their members and topics, the limits of the server. It handles every
+//! message, and returns a [`ChatEvent`] that describes what to show. [`Buffers`] owns the lines of
+//! all conversations, including read markers, unread counts and gaps in the history. It turns
+//! events into lines, and returns the requests to send to the server.
 //!
-//! Plain mode prints events as they are and needs no buffers; the full screen needs both; `rook
-//! send` and `rook tail` only use [`Model`]. Neither type knows of connections, clocks or screens:
-//! times are passed in, messages to send are returned.
+//! The full screen uses both. Plain mode prints events without buffers, and `rook send` and `rook
+//! tail` use [`Model`] only. Neither type knows of connections, clocks or screens: the caller
+//! passes the time, and sends the messages that are returned.
 
 mod buffer;
 mod buffers;
@@ -39,25 +39,28 @@ use crate::config::AutoJoin;
 use channel::Channel;
 use chathistory::{Batched, Batches, MAX_PAGE};
 
-/// The most people remembered as correspondents. They only serve the form `TEXT /NICK`.
+/// The most people stored as correspondents, who are needed for the form `TEXT /NICK` only.
 const MAX_CORRESPONDENTS: usize = 500;
+
 /// The state of the chat as the server reports it.
 #[derive(Debug, Default)]
 pub struct Model {
     nick: String,
-    /// Our `nick!user@host`, as others receive it; `None` until the server has shown it.
+    /// Our `nick!user@host`, as others receive it; `None` until the server has sent it to us.
     source: Option<String>,
     channels: BTreeMap<ChannelName, Channel>,
     /// The channels to join on every connection, with their keys.
     auto_join: BTreeMap<ChannelName, Option<String>>,
+    /// The channel to which plain mode sends text.
     current: Option<ChannelName>,
     /// A channel that becomes the current one when it is joined, with its key.
     requested: Option<(ChannelName, Option<String>)>,
+    /// People who have written to us.
     correspondents: BTreeSet<Nick>,
-    /// Whether the list of people or masks that is arriving has any entries.
-    found: bool,
+    /// Whether the incomplete list of people or masks from the server has any entries.
+    list_has_entries: bool,
     /// The nicks of `NAMES` replies that are still incomplete, by channel.
-    listing: BTreeMap<ChannelName, Vec<String>>,
+    incomplete_names: BTreeMap<ChannelName, Vec<String>>,
     /// Whether we are marked away.
     away: bool,
     /// The server's limit of messages in one page of history; `None` without history, 0 for no
@@ -67,7 +70,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Whether that nick is ours.
+    /// Whether a nick is ours.
     pub fn is_me(&self, nick: &str) -> bool {
         match (Nick::parse(nick), Nick::parse(&self.nick)) {
             (Ok(one), Ok(other)) => one == other,
@@ -106,18 +109,18 @@ impl Model {
             .map_or("", |channel| &channel.topic)
     }
 
-    /// Whether a text mentions our nick as a word of its own.
+    /// Whether a text contains our nick as a whole word.
     pub fn mentions_me(&self, text: &str) -> bool {
         let me = self.nick.to_lowercase();
-        let name_like = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
+        let is_part_of_word = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
         !me.is_empty()
             && text
                 .to_lowercase()
-                .split(|char| !name_like(char))
+                .split(|char| !is_part_of_word(char))
                 .any(|word| word == me)
     }
 
-    /// Returns the channel that typed text goes to in plain mode.
+    /// Returns the channel to which plain mode sends text.
     pub fn current(&self) -> Option<&ChannelName> {
         self.current.as_ref()
     }
@@ -127,8 +130,8 @@ impl Model {
         self.channels.contains_key(channel)
     }
 
-    /// Whether a message must be shown with the name of its channel, because it could be in
-    /// another.
+    /// Whether a message must be shown with the name of its channel, since it may not be in the
+    /// current channel.
     pub fn needs_channel_name(&self, channel: &str) -> bool {
         let current = self.current.as_ref().map(ChannelName::folded);
         let folded = ChannelName::parse(channel).ok();
@@ -151,17 +154,16 @@ impl Model {
         }
     }
 
-    /// Makes a channel the current one as soon as it is joined, and stores its key for later
-    /// rejoins.
+    /// Makes a channel the current one once it is joined, and stores its key for rejoining.
     pub fn switch_when_joined(&mut self, channel: &ChannelName, key: Option<&str>) {
         self.requested = Some((channel.clone(), key.map(str::to_owned)));
     }
 
-    /// Handles the loss of the connection. Only the channels to rejoin are remembered.
+    /// Handles the loss of the connection. Only the channels to rejoin are preserved.
     pub fn disconnect(&mut self) {
         self.channels.clear();
-        self.listing.clear();
-        self.found = false;
+        self.incomplete_names.clear();
+        self.list_has_entries = false;
         self.correspondents.clear();
         self.requested = None;
         self.source = None;
@@ -181,16 +183,17 @@ impl Model {
 
     /// Returns the channels to join on every connection.
     pub fn auto_join(&self) -> Vec<AutoJoin> {
-        let home = self.auto_join.iter();
-        home.map(|(channel, key)| AutoJoin {
-            channel: channel.clone(),
-            key: key.clone(),
-        })
-        .collect()
+        let channels = self.auto_join.iter();
+        channels
+            .map(|(channel, key)| AutoJoin {
+                channel: channel.clone(),
+                key: key.clone(),
+            })
+            .collect()
     }
 
-    /// Returns how many messages of history may be requested at once; `None` if the server keeps no
-    /// history. The server advertises no limit as 0.
+    /// Returns how many messages of history may be requested at once; `None` if the server has no
+    /// history. A server without a limit advertises 0.
     pub fn history_limit(&self) -> Option<usize> {
         self.page_limit.map(|limit| match limit {
             0 => MAX_PAGE,
@@ -198,16 +201,16 @@ impl Model {
         })
     }
 
-    /// Handles a message from the server; returns what is to be shown.
+    /// Handles a message from the server; returns the events to show.
     pub fn handle(&mut self, message: &Message, now: Timestamp) -> Vec<ChatEvent> {
         let kind = match self.batches.collect(message) {
             None => self.apply(message),
             Some(Batched::Incomplete) => None,
             Some(Batched::Conversations(found)) => Some(EventKind::Conversations(found)),
             Some(Batched::Page(page)) => {
-                let past = |message| self.past_event(message, now);
+                let event = |message| self.history_event(message, now);
                 Some(EventKind::HistoryPage {
-                    events: page.messages.iter().filter_map(past).collect(),
+                    events: page.messages.iter().filter_map(event).collect(),
                     target: page.target,
                 })
             }
@@ -217,11 +220,11 @@ impl Model {
             .collect()
     }
 
-    /// Returns the event of a message from the history. It does not change the current state.
-    fn past_event(&self, message: &Message, now: Timestamp) -> Option<ChatEvent> {
+    /// Returns the event of a message from the history, which does not change the current state.
+    fn history_event(&self, message: &Message, now: Timestamp) -> Option<ChatEvent> {
         let kind = match message.command.as_str() {
-            "PRIVMSG" | "NOTICE" => self.said(message),
-            "REDACT" => self.redacted(message),
+            "PRIVMSG" | "NOTICE" => self.message_event(message),
+            "REDACT" => self.redaction_event(message),
             _ => return None,
         };
         Some(ChatEvent::new(message, kind, now))
@@ -239,9 +242,9 @@ impl Model {
         match message.command.as_str() {
             "PRIVMSG" | "NOTICE" => {
                 self.add_correspondent(message);
-                Some(self.said(message))
+                Some(self.message_event(message))
             }
-            "REDACT" => Some(self.redacted(message)),
+            "REDACT" => Some(self.redaction_event(message)),
             "CREDENTIAL" => describe_credential(message).map(EventKind::Info),
             "MARKREAD" => {
                 let until = message
@@ -252,7 +255,7 @@ impl Model {
                     until: until.and_then(|time| time.parse().ok()),
                 })
             }
-            // Read markers are sent without being asked for; a refusal is of no interest.
+            // The user did not request the read marker, so a refusal is not shown.
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
             "JOIN" => {
                 self.join(&param(0), &nick, message.source.as_deref());
@@ -333,7 +336,7 @@ impl Model {
         }
     }
 
-    fn said(&self, message: &Message) -> EventKind {
+    fn message_event(&self, message: &Message) -> EventKind {
         let nick = message.source_nick().unwrap_or_default().to_owned();
         let target = message.param(0).unwrap_or_default().to_owned();
         let text = message.param(1).unwrap_or_default();
@@ -388,7 +391,7 @@ impl Model {
         }
     }
 
-    /// Remembers who has written to us.
+    /// Stores the sender of a message to us as a correspondent.
     fn add_correspondent(&mut self, message: &Message) {
         if message.param(0).is_some_and(|target| self.is_me(target))
             && let Some(nick) = message
@@ -403,7 +406,7 @@ impl Model {
         }
     }
 
-    fn redacted(&self, message: &Message) -> EventKind {
+    fn redaction_event(&self, message: &Message) -> EventKind {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let by = message.source_nick().unwrap_or_default().to_owned();
         // A private conversation is named after the other person.
@@ -430,11 +433,11 @@ impl Model {
         };
         if self.is_me(nick) {
             self.source = source.map(str::to_owned);
-            let asked = self.requested.take_if(|(asked, _)| *asked == name);
-            if asked.is_some() || self.current.is_none() {
+            let requested = self.requested.take_if(|(channel, _)| *channel == name);
+            if requested.is_some() || self.current.is_none() {
                 self.current = Some(name.clone());
             }
-            let key = asked.and_then(|(_, key)| key);
+            let key = requested.and_then(|(_, key)| key);
             self.auto_join.entry(name.clone()).or_insert(key);
         }
         self.channels
@@ -472,7 +475,7 @@ impl Model {
     fn rename(&mut self, old: &str, new: &str) {
         if self.is_me(old) {
             new.clone_into(&mut self.nick);
-            // The user and host are unchanged, but only shown again at the next join.
+            // The user and host are unchanged, but the server sends them only with the next join.
             self.source = None;
         }
         let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else {
@@ -510,7 +513,8 @@ impl Model {
     }
 }
 
-/// Describes a device or certificate of the account, or what became of it.
+/// Describes a reply to `CREDENTIAL`: a device or certificate of the account, the end of the list,
+/// or a revocation.
 fn describe_credential(message: &Message) -> Option<String> {
     let param = |index: usize| message.param(index).unwrap_or_default();
     let day = |index: usize| param(index).split('T').next().unwrap_or_default();

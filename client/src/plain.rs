@@ -1,8 +1,8 @@
-//! The plain front end: what is typed is sent, what arrives is printed, one line each.
+//! The plain front end: sends each typed line, and prints each event as a line.
 //!
-//! It serves pipes, scripts and screen readers. A script that pipes in lines learns by the exit
-//! code whether all of them arrived, so no more is read from standard input than can be sent, and
-//! at its end the program waits for the outstanding receipts.
+//! It is for pipes, scripts and screen readers. The exit code says whether all lines that a script
+//! has piped in were delivered. Standard input is therefore read only as fast as lines can be sent,
+//! and at its end the program waits for the outstanding receipts.
 
 mod printer;
 
@@ -24,7 +24,7 @@ use crate::reconnect::{ConnectOptions, Event, Reconnector, new_credential};
 use crate::state::{StateFile, StoredAccount};
 use crate::tui::is_screen_command;
 
-/// Shown when there is no connection to send what was typed.
+/// Shown when a line cannot be sent, since there is no connection.
 const NOT_CONNECTED: &str = "not connected: nothing was sent";
 
 /// A chat in plain lines.
@@ -36,35 +36,35 @@ struct PlainChat<W> {
     model: Model,
     receipts: Receipts,
     phase: Phase,
-    /// Set when nothing more will be typed. The program quits once all receipts have arrived.
+    /// Set when no more input is read. The program quits once all receipts have arrived.
     quitting: Option<QuitReason>,
-    /// The number of lines that were refused, not understood or not confirmed.
+    /// The number of lines that were refused, invalid or not confirmed.
     undelivered: usize,
-    /// Lines that a command has shown; they are printed when it has returned.
+    /// Lines that a command has shown, to be printed once it has returned.
     shown: Vec<String>,
 }
 
 /// Why the program quits.
 #[derive(Clone, Debug)]
 enum QuitReason {
-    /// `/quit`, with a reason for the others.
+    /// `/quit`, with a reason that other users see.
     Requested(Option<String>),
     /// The end of standard input.
     EndOfInput,
 }
 
-/// What the next line from standard input means.
+/// The stage of the chat, which decides the meaning of the next line from standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing: the sign-in is under way.
+    /// The sign-in is under way, and no line is read.
     SigningIn,
-    /// The mailed code.
+    /// The line is the mailed code.
     AwaitingCode,
-    /// Text or a command.
+    /// The line is text or a command.
     Chatting,
-    /// A command that needs no connection: it was lost and is being replaced.
+    /// The connection was lost; the line may only be a command that needs no connection.
     Reconnecting,
-    /// Nothing: `QUIT` was sent.
+    /// `QUIT` was sent, and no line is read.
     Closing,
 }
 
@@ -89,7 +89,7 @@ pub async fn run<W: Write + 'static>(
     };
     let mut model = Model::default();
     model.add_auto_join(&options.join);
-    // Lines that a script pipes in must not be taken for a mailed code.
+    // A line that a script pipes in must not be sent as a mailed code.
     let interactive = stdin.is_terminal();
     let mut chat = PlainChat {
         server: Reconnector::new(options, state_file, state, account, interactive),
@@ -119,10 +119,10 @@ async fn identify(
         return Ok(Some(stored.clone()));
     }
     let question = format!("Your name on {}:", options.server);
-    let Some(name) = ask(stdin, &question, options.name.clone()).await else {
+    let Some(name) = prompt_until_valid(stdin, &question, options.name.clone()).await else {
         return Ok(None);
     };
-    let Some(email) = ask(stdin, "Your email:", options.email.clone()).await else {
+    let Some(email) = prompt_until_valid(stdin, "Your email:", options.email.clone()).await else {
         return Ok(None);
     };
     Ok(Some(StoredAccount {
@@ -132,8 +132,8 @@ async fn identify(
     }))
 }
 
-/// Asks until the answer is valid, unless it is `known`. `None` if standard input ends first.
-async fn ask<T: std::str::FromStr<Err: std::fmt::Display>>(
+/// Returns `known`, or asks until the answer is valid. `None` if standard input ends first.
+async fn prompt_until_valid<T: std::str::FromStr<Err: std::fmt::Display>>(
     stdin: &mut StdinReader,
     question: &str,
     known: Option<T>,
@@ -171,8 +171,8 @@ impl<W: Write + 'static> PlainChat<W> {
             let reads_stdin = match self.phase {
                 Phase::SigningIn | Phase::Closing => false,
                 Phase::AwaitingCode => true,
-                Phase::Chatting => self.quitting.is_none() && self.receipts.has_room(),
-                // Lines of a script wait for the connection; a person sees an error.
+                Phase::Chatting => self.quitting.is_none() && self.receipts.may_send(),
+                // Lines of a script wait for the connection; for a user, they are refused at once.
                 Phase::Reconnecting => self.stdin.is_terminal(),
             };
             let deadline = self.receipts.deadline();
@@ -192,7 +192,7 @@ impl<W: Write + 'static> PlainChat<W> {
                         return Ok(Exit::Finished);
                     }
                     if self.phase == Phase::AwaitingCode {
-                        // The cursor is behind the prompt.
+                        // The cursor is in the line of the prompt.
                         console::notice("\n");
                     }
                     self.server.quit(None);
@@ -209,21 +209,21 @@ impl<W: Write + 'static> PlainChat<W> {
         }
     }
 
-    /// Handles what happened on the connection; returns `Some` when the program should exit.
+    /// Handles an event on the connection; returns `Some` when the program should exit.
     fn handle_event(&mut self, event: Event) -> io::Result<Option<Exit>> {
         match event {
             Event::Exit(exit) => {
-                self.give_up_receipts()?;
+                self.drop_receipts()?;
                 return Ok(Some(match exit {
-                    Exit::Finished => self.exit_for_losses(),
+                    Exit::Finished => self.exit_after_quit(),
                     exit => exit,
                 }));
             }
-            Event::Lost(why) => {
-                self.give_up_receipts()?;
+            Event::Lost(reason) => {
+                self.drop_receipts()?;
                 if self.quitting.is_some() {
-                    return Ok(Some(match self.exit_for_losses() {
-                        Exit::Failed(losses) => Exit::Failed(format!("{losses} ({why})")),
+                    return Ok(Some(match self.exit_after_quit() {
+                        Exit::Failed(losses) => Exit::Failed(format!("{losses} ({reason})")),
                         exit => exit,
                     }));
                 }
@@ -231,14 +231,14 @@ impl<W: Write + 'static> PlainChat<W> {
                 self.phase = Phase::Reconnecting;
                 let pause = self.server.retry();
                 let seconds = pause.as_secs_f32().ceil();
-                self.show(&format!("{why}; trying again in {seconds:.0} s"));
+                self.show(&format!("{reason}; trying again in {seconds:.0} s"));
             }
             Event::CodeRequired { mailed } => {
                 console::prompt(&format!("{mailed} Code:"));
                 self.phase = Phase::AwaitingCode;
             }
             Event::Notice(text) if self.phase == Phase::AwaitingCode => {
-                // The cursor is behind the prompt.
+                // The cursor is in the line of the prompt.
                 console::notice(&format!("\n{text}"));
                 console::prompt("Code:");
             }
@@ -268,8 +268,9 @@ impl<W: Write + 'static> PlainChat<W> {
                 console::prompt("Please type UTF-8 text. Code:");
             }
             (Phase::AwaitingCode, StdinEvent::Eof) => {
-                let why = "not signed in: standard input ended before the mailed code was entered";
-                return Some(Exit::NotSignedIn(why.to_owned()));
+                let reason =
+                    "not signed in: standard input ended before the mailed code was entered";
+                return Some(Exit::NotSignedIn(reason.to_owned()));
             }
             (Phase::Reconnecting, StdinEvent::Eof) => return Some(Exit::Finished),
             (Phase::Reconnecting, StdinEvent::Line(line)) => {
@@ -288,7 +289,7 @@ impl<W: Write + 'static> PlainChat<W> {
     }
 
     fn handle_message(&mut self, message: &Message) -> io::Result<()> {
-        if let Some(Outcome::Refused(Sent::Text { .. }, _)) = self.receipts.settle(message) {
+        if let Some(Outcome::Refused(Sent::Text { .. }, _)) = self.receipts.handle(message) {
             self.undelivered += 1;
         }
         for event in self.model.handle(message, Timestamp::now()) {
@@ -297,11 +298,11 @@ impl<W: Write + 'static> PlainChat<W> {
         Ok(())
     }
 
-    /// Sends a typed line or carries out the command in it.
+    /// Sends a typed line, or carries out the command in it.
     fn execute(&mut self, line: &str) {
         match Typed::parse(line) {
             Typed::Nothing => {}
-            Typed::Text(text) => commands::say(self, text),
+            Typed::Text(text) => commands::send_text(self, text),
             Typed::Command(name, arguments) => {
                 let result = match commands::find(name) {
                     Some(command) => command.execute(self, arguments),
@@ -317,7 +318,7 @@ impl<W: Write + 'static> PlainChat<W> {
         }
     }
 
-    /// The same while there is no connection.
+    /// Carries out a typed line while there is no connection, if it needs none.
     fn execute_offline(&mut self, line: &str) {
         let works_offline = match Typed::parse(line) {
             Typed::Nothing => true,
@@ -333,8 +334,8 @@ impl<W: Write + 'static> PlainChat<W> {
         }
     }
 
-    /// Abandons all outstanding receipts, and shows which messages they were for.
-    fn give_up_receipts(&mut self) -> io::Result<()> {
+    /// Drops all outstanding receipts, and shows the messages that were not confirmed.
+    fn drop_receipts(&mut self) -> io::Result<()> {
         let lost = self.receipts.drain();
         self.show_unconfirmed(&lost);
         self.print_shown()
@@ -347,9 +348,9 @@ impl<W: Write + 'static> PlainChat<W> {
         Ok(())
     }
 
-    /// Tells a script by the exit code whether all that it piped in has arrived. A person has seen
-    /// it on the screen.
-    fn exit_for_losses(&self) -> Exit {
+    /// Returns the exit after quitting: a failure if lines of a script were not delivered. A user
+    /// at a terminal has seen the refusals.
+    fn exit_after_quit(&self) -> Exit {
         match (&self.quitting, self.undelivered) {
             (Some(QuitReason::EndOfInput), 1..) if !self.stdin.is_terminal() => {
                 Exit::Failed(format!("lines not delivered: {}", self.undelivered))
@@ -398,10 +399,10 @@ impl<W: Write + 'static> FrontEnd for PlainChat<W> {
         }
     }
 
-    /// Nothing is open here.
+    /// Does nothing, since plain mode keeps no conversations open.
     fn close(&mut self, _conversation: &Conversation) {}
 
-    fn say(&mut self, target: &str, text: &str, kind: MessageKind) {
+    fn send_text(&mut self, target: &str, text: &str, kind: MessageKind) {
         for message in self.model.text_messages(target, text, kind) {
             let sent = Sent::Text {
                 target: target.to_owned(),

@@ -1,7 +1,7 @@
-//! Receipts: which messages and commands the server has not answered yet.
+//! Receipts: tracks the messages and commands that the server has not answered yet.
 //!
-//! Each one carries a label (IRCv3 `labeled-response`) by which its answer is recognised. The
-//! answer to a message is its echo, which the server sends once the message is stored.
+//! Each one carries a label (IRCv3 `labeled-response`), which the server repeats in the answer. The
+//! answer to a chat message is its echo, which the server sends once the message is stored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use crate::refusals::refusal;
 
-/// The longest time that an answer may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The time within which the server must answer.
+pub const RECEIPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most messages without a receipt; later ones wait.
 const WINDOW: usize = 8;
 
-/// What was sent.
+/// Something that was sent and awaits an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// A message to a channel or nick.
@@ -32,7 +32,7 @@ pub enum Sent {
     Query,
 }
 
-/// What became of something sent.
+/// The server's answer to something that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was carried out; a message was stored.
@@ -52,12 +52,12 @@ struct Pending {
 pub struct Receipts {
     last_label: u64,
     pending: BTreeMap<u64, Pending>,
-    /// The labels of answers of several messages, by the batch that they arrive in.
+    /// The labels of answers that consist of several messages, by the name of their batch.
     batches: HashMap<String, u64>,
 }
 
 impl Receipts {
-    /// Labels a message and awaits its answer from now on.
+    /// Labels a message, and awaits its answer from now on.
     #[must_use]
     pub fn track(&mut self, mut message: Message, sent: Sent) -> Message {
         self.last_label += 1;
@@ -66,7 +66,7 @@ impl Receipts {
             self.last_label,
             Pending {
                 sent,
-                deadline: Instant::now() + PATIENCE,
+                deadline: Instant::now() + RECEIPT_TIMEOUT,
             },
         );
         message
@@ -77,9 +77,9 @@ impl Receipts {
         self.pending.is_empty()
     }
 
-    /// Whether more may be sent. A command may change what the next line means, so nothing is sent
-    /// before it is answered.
-    pub fn has_room(&self) -> bool {
+    /// Whether more may be sent. Nothing may be sent before a command is answered, since it may
+    /// change the meaning of the next line.
+    pub fn may_send(&self) -> bool {
         self.pending.len() < WINDOW
             && !self
                 .pending
@@ -87,12 +87,12 @@ impl Receipts {
                 .any(|pending| pending.sent == Sent::Command)
     }
 
-    /// Returns when [`Self::expire`] has something to do.
+    /// Returns the time at which the oldest entry is overdue.
     pub fn deadline(&self) -> Option<Instant> {
         self.pending.values().next().map(|pending| pending.deadline)
     }
 
-    /// Removes and returns what is overdue.
+    /// Removes and returns the overdue entries.
     pub fn expire(&mut self, now: Instant) -> Vec<Sent> {
         // Labels are assigned in order, so the oldest come first.
         let mut late = Vec::new();
@@ -104,7 +104,7 @@ impl Receipts {
         late
     }
 
-    /// Removes and returns everything, when the connection is lost.
+    /// Removes and returns all entries, when the connection is lost.
     pub fn drain(&mut self) -> Vec<Sent> {
         self.batches.clear();
         std::mem::take(&mut self.pending)
@@ -113,10 +113,10 @@ impl Receipts {
             .collect()
     }
 
-    /// Returns what a message settles, if it is an answer.
-    pub fn settle(&mut self, message: &Message) -> Option<Outcome> {
+    /// Handles a message from the server; returns the outcome if it completes an answer.
+    pub fn handle(&mut self, message: &Message) -> Option<Outcome> {
         if message.command == "BATCH" {
-            return self.settle_batch(message);
+            return self.handle_batch(message);
         }
         let labelled = message
             .tags
@@ -130,11 +130,11 @@ impl Receipts {
         let label = labelled.or(batched)?;
         let sent = &self.pending.get(&label)?.sent;
         let refused = refusal(message);
-        let settles = match sent {
+        let completes = match sent {
             Sent::Text { .. } => matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "ACK"),
             Sent::Command | Sent::Query => labelled.is_some(),
         };
-        if !settles && refused.is_none() {
+        if !completes && refused.is_none() {
             return None;
         }
         let sent = self.pending.remove(&label)?.sent;
@@ -144,7 +144,7 @@ impl Receipts {
         })
     }
 
-    fn settle_batch(&mut self, message: &Message) -> Option<Outcome> {
+    fn handle_batch(&mut self, message: &Message) -> Option<Outcome> {
         let name = message.param(0)?;
         if let Some(opened) = name.strip_prefix('+') {
             let label = message.tags.get("label")?.parse().ok()?;
@@ -174,14 +174,14 @@ pub fn is_labelled(request: &Message) -> bool {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> Sent {
+    fn text(text: &str) -> Sent {
         Sent::Text {
             target: "#a".to_owned(),
             text: text.to_owned(),
         }
     }
 
-    fn waiting(sent: &[Sent]) -> Receipts {
+    fn tracking(sent: &[Sent]) -> Receipts {
         let mut receipts = Receipts::default();
         for (index, sent) in sent.iter().enumerate() {
             let message = receipts.track(Message::new("PRIVMSG", ["#a", "x"]), sent.clone());
@@ -193,24 +193,24 @@ mod tests {
         receipts
     }
 
-    fn take(receipts: &mut Receipts, line: &str) -> Option<Outcome> {
-        receipts.settle(&Message::parse(line).unwrap())
+    fn receive(receipts: &mut Receipts, line: &str) -> Option<Outcome> {
+        receipts.handle(&Message::parse(line).unwrap())
     }
 
     #[test]
     fn only_the_echo_with_the_label_is_the_receipt() {
-        let mut receipts = waiting(&[said("one"), said("two")]);
-        assert_eq!(take(&mut receipts, ":me!m@h PRIVMSG #a :two"), None);
+        let mut receipts = tracking(&[text("one"), text("two")]);
+        assert_eq!(receive(&mut receipts, ":me!m@h PRIVMSG #a :two"), None);
         assert_eq!(
-            take(&mut receipts, "@label=9 :me!m@h PRIVMSG #a :two"),
+            receive(&mut receipts, "@label=9 :me!m@h PRIVMSG #a :two"),
             None
         );
         assert_eq!(
-            take(&mut receipts, "@label=2 :me!m@h PRIVMSG #a :two"),
-            Some(Outcome::Done(said("two")))
+            receive(&mut receipts, "@label=2 :me!m@h PRIVMSG #a :two"),
+            Some(Outcome::Done(text("two")))
         );
         assert_eq!(
-            take(&mut receipts, "@label=2 :me!m@h PRIVMSG #a :two"),
+            receive(&mut receipts, "@label=2 :me!m@h PRIVMSG #a :two"),
             None,
             "once"
         );
@@ -219,27 +219,27 @@ mod tests {
 
     #[test]
     fn an_error_with_the_label_is_a_refusal() {
-        let mut receipts = waiting(&[said("one"), said("two"), Sent::Command]);
-        let refused = take(
+        let mut receipts = tracking(&[text("one"), text("two"), Sent::Command]);
+        let refused = receive(
             &mut receipts,
             "@label=1 :s 404 me #a :Cannot send to channel",
         );
         assert_eq!(
             refused,
             Some(Outcome::Refused(
-                said("one"),
+                text("one"),
                 "#a: Cannot send to channel".to_owned()
             ))
         );
-        let refused = take(
+        let refused = receive(
             &mut receipts,
             "@label=2 :s FAIL PRIVMSG STORE_FAILED :Not stored",
         );
         assert_eq!(
             refused,
-            Some(Outcome::Refused(said("two"), "Not stored".to_owned()))
+            Some(Outcome::Refused(text("two"), "Not stored".to_owned()))
         );
-        let refused = take(&mut receipts, "@label=3 :s 475 me #a :Wrong key");
+        let refused = receive(&mut receipts, "@label=3 :s 475 me #a :Wrong key");
         assert_eq!(
             refused,
             Some(Outcome::Refused(Sent::Command, "#a: Wrong key".to_owned()))
@@ -248,18 +248,18 @@ mod tests {
 
     #[test]
     fn an_answer_of_several_messages_is_recognised_by_its_batch() {
-        let mut receipts = waiting(&[said("one"), Sent::Command]);
-        take(&mut receipts, "@label=1 :s BATCH +x labeled-response");
-        assert_eq!(take(&mut receipts, "@batch=x :s 301 me bob :Away"), None);
+        let mut receipts = tracking(&[text("one"), Sent::Command]);
+        receive(&mut receipts, "@label=1 :s BATCH +x labeled-response");
+        assert_eq!(receive(&mut receipts, "@batch=x :s 301 me bob :Away"), None);
         assert_eq!(
-            take(&mut receipts, "@batch=x :me!m@h PRIVMSG bob :one"),
-            Some(Outcome::Done(said("one")))
+            receive(&mut receipts, "@batch=x :me!m@h PRIVMSG bob :one"),
+            Some(Outcome::Done(text("one")))
         );
-        assert_eq!(take(&mut receipts, ":s BATCH -x"), None);
-        take(&mut receipts, "@label=2 :s BATCH +y labeled-response");
-        assert_eq!(take(&mut receipts, "@batch=y :me!m@h JOIN #a"), None);
+        assert_eq!(receive(&mut receipts, ":s BATCH -x"), None);
+        receive(&mut receipts, "@label=2 :s BATCH +y labeled-response");
+        assert_eq!(receive(&mut receipts, "@batch=y :me!m@h JOIN #a"), None);
         assert_eq!(
-            take(&mut receipts, ":s BATCH -y"),
+            receive(&mut receipts, ":s BATCH -y"),
             Some(Outcome::Done(Sent::Command))
         );
         assert!(receipts.is_empty());
@@ -267,33 +267,33 @@ mod tests {
 
     #[test]
     fn a_batch_without_an_echo_is_no_receipt() {
-        let mut receipts = waiting(&[said("one")]);
-        take(&mut receipts, "@label=1 :s BATCH +x labeled-response");
+        let mut receipts = tracking(&[text("one")]);
+        receive(&mut receipts, "@label=1 :s BATCH +x labeled-response");
         assert!(matches!(
-            take(&mut receipts, ":s BATCH -x"),
+            receive(&mut receipts, ":s BATCH -x"),
             Some(Outcome::Refused(..))
         ));
     }
 
     #[test]
     fn a_command_blocks_and_messages_have_a_window() {
-        assert!(!waiting(&[Sent::Command]).has_room());
-        assert!(waiting(&vec![said("x"); WINDOW - 1]).has_room());
-        assert!(!waiting(&vec![said("x"); WINDOW]).has_room());
+        assert!(!tracking(&[Sent::Command]).may_send());
+        assert!(tracking(&vec![text("x"); WINDOW - 1]).may_send());
+        assert!(!tracking(&vec![text("x"); WINDOW]).may_send());
     }
 
     #[test]
     fn overdue_receipts_expire() {
-        let mut receipts = waiting(&[said("one")]);
+        let mut receipts = tracking(&[text("one")]);
         let deadline = receipts.deadline().unwrap();
         assert!(
             receipts
                 .expire(deadline - Duration::from_secs(1))
                 .is_empty()
         );
-        assert_eq!(receipts.expire(deadline), [said("one")]);
-        let mut receipts = waiting(&[said("two")]);
-        assert_eq!(receipts.drain(), [said("two")]);
+        assert_eq!(receipts.expire(deadline), [text("one")]);
+        let mut receipts = tracking(&[text("two")]);
+        assert_eq!(receipts.drain(), [text("two")]);
         assert!(receipts.is_empty());
     }
 }

@@ -1,6 +1,6 @@
-//! The connection to a server over as many sessions as necessary: it connects, signs in, stores
-//! what the next start needs, and says how each session ended. Its user decides whether to
-//! reconnect.
+//! A series of sessions with one server for one account. It connects, signs in, stores the account
+//! and the trusted certificate for the next start, and reports the end of each session. The caller
+//! decides whether to reconnect.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// After a connection that lasted this long, the next pause is the shortest again.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 
-/// The server, and what the command line and the config say about it.
+/// The server to connect to, with the settings from the command line and the config.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// The server.
@@ -41,14 +41,14 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Returns the stored account, unless the user asks for another one.
+    /// Returns the stored account, unless the user has named another one.
     pub fn stored_account<'a>(&self, state: &'a ServerState) -> Option<&'a StoredAccount> {
         let wanted =
             |account: &&StoredAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
         state.account.as_ref().filter(wanted)
     }
 
-    /// Returns the stored account for a command that cannot ask the user.
+    /// Returns the stored account for a command that cannot ask the user for one.
     pub fn require_account<'a>(&self, state: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
         self.stored_account(state).ok_or_else(|| {
             let (account, option) = match &self.name {
@@ -63,25 +63,25 @@ impl ConnectOptions {
     }
 }
 
-/// What happened on the connection.
+/// An event on the connection.
 #[derive(Debug)]
 pub enum Event {
     /// A notice about the server or the sign-in, of one or more lines.
     Notice(String),
-    /// The user must enter the mailed code; it goes to [`Reconnector::answer`].
+    /// The user must enter the mailed code, to be passed to [`Reconnector::answer`].
     CodeRequired {
-        /// Where it was mailed, in words.
+        /// A sentence that says where it was mailed.
         mailed: String,
     },
     /// The user is signed in and admitted.
     SignedIn,
-    /// The server's greeting is complete: the channels that we are in are known.
+    /// The server's greeting is complete, so the model knows which channels we are in.
     Ready,
     /// A message.
     Message(Message),
     /// The round-trip time that [`Reconnector::measure_lag`] has measured.
     Lag(Duration),
-    /// The connection was lost, for that reason. Nothing follows until [`Reconnector::retry`] is
+    /// The connection was lost, for this reason. Nothing follows until [`Reconnector::retry`] is
     /// called.
     Lost(String),
     /// The program should exit. Nothing follows.
@@ -91,7 +91,7 @@ pub enum Event {
 type Connecting = Pin<Box<dyn Future<Output = Result<Connected, SessionEnd>>>>;
 
 enum Stage {
-    /// Waits until that time, then connects.
+    /// The next attempt is made at this time.
     Waiting(Instant),
     Connecting(Connecting),
     Online(Box<Session>),
@@ -104,22 +104,23 @@ pub struct Reconnector {
     options: ConnectOptions,
     state_file: StateFile,
     state: ServerState,
-    /// Who signs in: with the credential if the account is stored in `state`, else with a mailed
-    /// code.
+    /// The account that signs in: with its credential if it is the one stored in `state`, else with
+    /// a mailed code.
     account: StoredAccount,
-    /// Whether someone can enter a code when the stored credential is refused.
+    /// Whether a user is there to enter a code when the stored credential is refused.
     interactive: bool,
     stage: Stage,
     events: VecDeque<Event>,
-    /// Whether the user was signed in at least once.
+    /// Whether the user has been signed in at least once.
     admitted: bool,
+    /// When the last attempt to connect began.
     began: Instant,
     next_pause: Duration,
 }
 
 impl Reconnector {
-    /// Creates a connection for an account, whose credential is the stored one or a new one. It is
-    /// made by [`Self::next`].
+    /// Prepares the connection for an account, whose credential is the stored one or a new one.
+    /// [`Self::next`] connects.
     pub fn new(
         options: ConnectOptions,
         state_file: StateFile,
@@ -189,8 +190,8 @@ impl Reconnector {
         }
     }
 
-    /// Reconnects after [`Event::Lost`], following a pause that grows with every failure; returns
-    /// the pause.
+    /// Reconnects after [`Event::Lost`], after a pause that doubles with every failure; returns the
+    /// pause.
     pub fn retry(&mut self) -> Duration {
         if self.began.elapsed() >= STABLE_AFTER {
             self.next_pause = MIN_PAUSE;
@@ -208,7 +209,7 @@ impl Reconnector {
         }
     }
 
-    /// Takes the user's answer to [`Event::CodeRequired`].
+    /// Handles the code that the user has entered after [`Event::CodeRequired`].
     pub fn answer(&mut self, code: &str) {
         if let Stage::Online(session) = &mut self.stage {
             session.answer(code);
@@ -266,7 +267,7 @@ impl Reconnector {
             && self.state.trust_authority(authority)
         {
             self.events.push_back(Event::Notice(format!(
-                "{}: from now on only certificates of this authority are trusted, also \
+                "{}: from now on only certificates of this authority are trusted, even \
                  without --ca.",
                 self.options.server
             )));
@@ -298,7 +299,7 @@ impl Reconnector {
                  It is trusted from now on, and pinned in {}",
                 self.state_file.path().display()
             ))),
-            // An older version pinned it without its key, or it was pinned by hand.
+            // The pin had no key: an older version or the user stored it.
             Some(known) if known == shown => {}
             Some(_) => self.events.push_back(Event::Notice(format!(
                 "{server} has a new certificate for the same key, which is now pinned: \
@@ -324,7 +325,8 @@ impl Reconnector {
         })
     }
 
-    /// Notifies the user when another account was stored for this server: only one can be.
+    /// Notifies the user when the account replaces another one, since only one is stored per
+    /// server.
     fn notify_account_replaced(&mut self, account: &StoredAccount) {
         if let Some(before) = self
             .state
@@ -347,13 +349,13 @@ impl Reconnector {
         }
     }
 
-    fn end(&mut self, over: SessionEnd) -> Event {
+    fn end(&mut self, end: SessionEnd) -> Event {
         self.stage = Stage::Disconnected;
-        match over {
+        match end {
             SessionEnd::Exit(exit) => Event::Exit(exit),
             // Before the first sign-in, the user sees the error and decides whether to try again.
-            SessionEnd::Lost(why) if !self.admitted => Event::Exit(Exit::Failed(why)),
-            SessionEnd::Lost(why) => Event::Lost(why),
+            SessionEnd::Lost(reason) if !self.admitted => Event::Exit(Exit::Failed(reason)),
+            SessionEnd::Lost(reason) => Event::Lost(reason),
         }
     }
 }
@@ -365,7 +367,8 @@ pub fn new_credential() -> anyhow::Result<DeviceCredential> {
     Ok(DeviceCredential::from_random(bytes))
 }
 
-/// Returns a random nick for the time until the server knows that ours belongs to us.
+/// Returns a random nick to use until the server has authenticated the account, whose nick may be
+/// in use by another device.
 pub fn temporary_nick() -> Nick {
     let number = getrandom::u32().unwrap_or_default() % 100_000;
     Nick::parse(&format!("rook{number:05}")).expect("letters and digits make a nick")

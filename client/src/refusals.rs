@@ -1,18 +1,18 @@
-//! What the server refuses: the reason in its words, and what can be done about it.
+//! Refusals of the server: the reason in the server's words, and advice for the user.
 
 use rookery_protocol::{Message, numeric};
 
-/// Returns the text of an error; `None` if the message is none.
+/// Returns the text of an error; `None` if the message is not an error.
 pub fn refusal(message: &Message) -> Option<String> {
     let error_numeric = message.command.len() == 3 && message.command.starts_with(['4', '5']);
     match message.command.as_str() {
         "FAIL" => message.params.last().cloned(),
         _ if error_numeric => {
-            // The first parameter is our own nick; those before the text say what the error is
-            // about.
+            // The first parameter is our own nick; the ones between it and the text name what the
+            // error is about.
             let about = message.params.get(1..).unwrap_or_default();
             Some(match about {
-                // It is about the command just typed.
+                // The context is the command, which the user has just typed.
                 [_, text] if message.command == numeric::ERR_UNKNOWNERROR => text.clone(),
                 [nick, _] if message.command == numeric::ERR_NOSUCHNICK => {
                     format!("{nick} is not here")
@@ -27,7 +27,7 @@ pub fn refusal(message: &Message) -> Option<String> {
     }
 }
 
-/// Returns the text of an error for a person, with advice.
+/// Returns the text of an error with advice for the user.
 pub fn refusal_with_advice(message: &Message) -> Option<String> {
     let text = refusal(message)?;
     Some(
@@ -38,7 +38,7 @@ pub fn refusal_with_advice(message: &Message) -> Option<String> {
     )
 }
 
-/// Returns what can be done about an error about `name`.
+/// Returns advice about an error that concerns the channel or nick `name`.
 fn advice(command: &str, name: &str) -> Option<String> {
     Some(match command {
         numeric::ERR_NOSUCHCHANNEL if name.starts_with('#') => format!("/join {name} creates it"),

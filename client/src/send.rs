@@ -1,5 +1,5 @@
-//! `rook send`: signs in with the stored credential, sends messages, waits for each receipt, and
-//! says with its exit code whether all have arrived.
+//! `rook send`: signs in with the stored credential, sends messages and waits for the receipt of
+//! each. The exit code says whether all were delivered.
 
 use std::collections::VecDeque;
 
@@ -11,37 +11,37 @@ use crate::cli::Target;
 use crate::console::{self, Interrupt, StdinEvent, StdinReader};
 use crate::exit::{Exit, SessionEnd};
 use crate::model::{MessageKind, Model};
-use crate::receipts::{Outcome, PATIENCE, Receipts, Sent};
+use crate::receipts::{Outcome, RECEIPT_TIMEOUT, Receipts, Sent};
 use crate::reconnect::{ConnectOptions, temporary_nick};
 use crate::session::{self, Event, Session};
 use crate::sign_in::Plan;
 use crate::state::StateFile;
 
-/// How far the program is.
+/// The stage of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The sign-in is under way.
     SigningIn,
     /// Messages are sent, one at a time.
     Sending,
-    /// `QUIT` is sent.
-    Leaving,
+    /// `QUIT` was sent.
+    Quitting,
 }
 
-/// Where the text comes from.
+/// The source of the text.
 enum Source {
-    /// The command line; it is in the queue already.
-    Given,
-    /// Standard input, one message a line.
-    Lines(StdinReader),
+    /// The command line; the text is in the queue already.
+    Argument,
+    /// Standard input, with one message on each line.
+    Stdin(StdinReader),
 }
 
 impl Source {
-    /// Waits for the next line, or forever if there is none to wait for.
+    /// Waits for the next line; never returns if the source is not standard input.
     async fn next(&mut self) -> StdinEvent {
         match self {
-            Self::Given => std::future::pending().await,
-            Self::Lines(stdin) => stdin.next().await,
+            Self::Argument => std::future::pending().await,
+            Self::Stdin(stdin) => stdin.next().await,
         }
     }
 }
@@ -60,7 +60,7 @@ pub async fn run(
         Err(exit) => return Ok(exit),
     };
     let mut interrupt = Interrupt::catch()?;
-    let give_up_at = Instant::now() + PATIENCE;
+    let sign_in_deadline = Instant::now() + RECEIPT_TIMEOUT;
     let connected = tokio::select! {
         connected = session::connect(&options.server, trust, &state_file) => connected,
         () = interrupt.wait() => return Ok(Exit::Failed("interrupted: nothing was sent".to_owned())),
@@ -75,7 +75,7 @@ pub async fn run(
             }
             connected.connection
         }
-        Err(over) => return Ok(end(over, None)),
+        Err(end) => return Ok(exit_for(end, None)),
     };
     let mut sender = Sender {
         session: Session::start(connection, Plan::Visit(account), temporary_nick()),
@@ -83,7 +83,7 @@ pub async fn run(
         model: Model::default(),
         receipts: Receipts::default(),
         queue: VecDeque::new(),
-        more_to_come: text.is_none(),
+        source_open: text.is_none(),
         phase: Phase::SigningIn,
         joined: false,
         failure: None,
@@ -91,36 +91,36 @@ pub async fn run(
     let mut source = match text {
         Some(text) => {
             sender.queue.extend(text.lines().map(str::to_owned));
-            Source::Given
+            Source::Argument
         }
-        None => Source::Lines(StdinReader::start()),
+        None => Source::Stdin(StdinReader::start()),
     };
     loop {
         sender.proceed();
         let wants_text =
-            sender.phase == Phase::Sending && sender.receipts.is_empty() && sender.more_to_come;
+            sender.phase == Phase::Sending && sender.receipts.is_empty() && sender.source_open;
         let deadline = match sender.phase {
-            Phase::SigningIn => Some(give_up_at),
+            Phase::SigningIn => Some(sign_in_deadline),
             Phase::Sending => sender.receipts.deadline(),
-            // The session has a deadline of its own.
-            Phase::Leaving => None,
+            // The session limits the time for this.
+            Phase::Quitting => None,
         };
         tokio::select! {
             event = sender.session.next() => {
-                if let Some(exit) = sender.take(event) {
+                if let Some(exit) = sender.handle_event(event) {
                     return Ok(exit);
                 }
             }
             input = source.next(), if wants_text => match input {
                 StdinEvent::Line(line) => sender.queue.push_back(line),
                 StdinEvent::InvalidUtf8 => sender.fail("a line is not UTF-8 text: it was not sent".to_owned()),
-                StdinEvent::Eof => sender.more_to_come = false,
+                StdinEvent::Eof => sender.source_open = false,
             },
             () = interrupt.wait() => sender.fail("interrupted".to_owned()),
-            () = tokio::time::sleep_until(deadline.unwrap_or(give_up_at)),
+            () = tokio::time::sleep_until(deadline.unwrap_or(sign_in_deadline)),
                 if deadline.is_some() =>
             {
-                let seconds = PATIENCE.as_secs();
+                let seconds = RECEIPT_TIMEOUT.as_secs();
                 sender.fail(format!("no answer from the server within {seconds} seconds"));
             }
         }
@@ -133,11 +133,14 @@ struct Sender {
     target: Target,
     model: Model,
     receipts: Receipts,
+    /// The texts that are still to be sent.
     queue: VecDeque<String>,
-    more_to_come: bool,
+    /// Whether more text may follow from the source.
+    source_open: bool,
     phase: Phase,
-    /// Whether the channel was joined for this, so that it must be left again.
+    /// Whether the channel was joined to send this, so that it must be left at the end.
     joined: bool,
+    /// The first failure.
     failure: Option<String>,
 }
 
@@ -158,22 +161,23 @@ impl Sender {
                         self.session.send(&self.receipts.track(message, sent));
                     }
                 }
-                None if self.more_to_come => return,
-                None => self.leave(),
+                None if self.source_open => return,
+                None => self.quit(),
             }
         }
     }
 
-    fn take(&mut self, event: Event) -> Option<Exit> {
+    /// Handles an event of the session; returns `Some` when the program should exit.
+    fn handle_event(&mut self, event: Event) -> Option<Exit> {
         match event {
-            Event::Closed(over) => return Some(end(over, self.failure.take())),
+            Event::Closed(end) => return Some(exit_for(end, self.failure.take())),
             Event::Notice(text) => console::notice(&text),
             Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
             Event::Ready if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
             Event::Message(message) => {
                 self.model.handle(&message, Timestamp::now());
-                if let Some(Outcome::Refused(sent, text)) = self.receipts.settle(&message) {
-                    self.refused(sent, &message.command, text);
+                if let Some(Outcome::Refused(sent, text)) = self.receipts.handle(&message) {
+                    self.handle_refusal(sent, &message.command, text);
                 }
             }
             Event::Store(_) | Event::SignedIn | Event::Ready | Event::Lag(_) => {}
@@ -183,14 +187,14 @@ impl Sender {
 
     /// Handles a refused message. If the channel accepts messages from members only, joins it once
     /// and sends the message again.
-    fn refused(&mut self, sent: Sent, code: &str, text: String) {
-        let outside = matches!(
+    fn handle_refusal(&mut self, sent: Sent, code: &str, reason: String) {
+        let needs_membership = matches!(
             code,
             numeric::ERR_CANNOTSENDTOCHAN | numeric::ERR_NOSUCHCHANNEL
         );
         match (&self.target, sent) {
             (Target::Channel(channel), Sent::Text { text, .. })
-                if outside && !self.joined && !self.model.is_in(channel) =>
+                if needs_membership && !self.joined && !self.model.is_in(channel) =>
             {
                 self.joined = true;
                 self.queue.push_front(text);
@@ -198,25 +202,30 @@ impl Sender {
                 let join = Message::new("JOIN", [channel.as_str()]);
                 self.session.send(&self.receipts.track(join, Sent::Command));
             }
-            _ => self.fail(text),
+            (_, Sent::Command) => {
+                self.joined = false;
+                self.fail(reason);
+            }
+            _ => self.fail(reason),
         }
     }
 
-    /// Notes the first failure, and quits.
-    fn fail(&mut self, why: String) {
-        self.failure.get_or_insert(why);
-        self.leave();
+    /// Records the first failure, and quits.
+    fn fail(&mut self, reason: String) {
+        self.failure.get_or_insert(reason);
+        self.quit();
     }
 
-    fn leave(&mut self) {
-        if self.phase == Phase::Leaving {
+    /// Leaves the channel if it was joined for this, and quits.
+    fn quit(&mut self) {
+        if self.phase == Phase::Quitting {
             return;
         }
-        self.phase = Phase::Leaving;
-        // Other devices of the account stay in the channels they were in.
+        self.phase = Phase::Quitting;
+        // All devices of an account share its channels, so this one must not add a channel. The
+        // server may not have answered the join yet.
         if let Target::Channel(channel) = &self.target
             && self.joined
-            && self.model.is_in(channel)
         {
             self.session.send(&Message::new("PART", [channel.as_str()]));
         }
@@ -224,14 +233,14 @@ impl Sender {
     }
 }
 
-/// Returns the exit for the end of the session. A lost connection is a failure: the message may
+/// Returns the exit after the end of the session. A lost connection is a failure: the message may
 /// have been delivered, so it is not sent again.
-fn end(over: SessionEnd, failure: Option<String>) -> Exit {
-    match (over, failure) {
-        (SessionEnd::Exit(Exit::Finished), Some(why)) | (SessionEnd::Lost(why), None) => {
-            Exit::Failed(why)
+fn exit_for(end: SessionEnd, failure: Option<String>) -> Exit {
+    match (end, failure) {
+        (SessionEnd::Exit(Exit::Finished), Some(reason)) | (SessionEnd::Lost(reason), None) => {
+            Exit::Failed(reason)
         }
-        (SessionEnd::Lost(why), Some(first)) => Exit::Failed(format!("{first} ({why})")),
+        (SessionEnd::Lost(reason), Some(first)) => Exit::Failed(format!("{first} ({reason})")),
         (SessionEnd::Exit(exit), _) => exit,
     }
 }

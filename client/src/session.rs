@@ -1,5 +1,5 @@
-//! One session: a connection that signs in and then chats, until it ends. It hides sockets,
-//! certificates and the steps of the sign-in; its user only asks for the next event.
+//! One session: a connection that signs in and then exchanges messages, until it ends. It hides
+//! sockets, certificates and the steps of the sign-in; its caller only waits for the next event.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -19,23 +19,23 @@ use crate::sign_in::{Action, Plan, SignIn};
 use crate::state::{ServerState, StateFile, StoredAccount};
 use crate::tls::{self, ConnectError, PinPolicy, Trust};
 
-/// The longest time for a step of the sign-in that does not wait for the user.
-const SIGN_IN_PATIENCE: Duration = Duration::from_secs(30);
-/// The longest time between `QUIT` and the end of the connection.
-const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
-/// The token of the `PING` after the sign-in. Its answer follows the server's greeting.
+/// The timeout for a step of the sign-in that does not wait for the user.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(30);
+/// The timeout for the end of the connection after `QUIT`.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The token of the `PING` after the sign-in. Its answer arrives after the server's greeting.
 const READY: &str = "rook-ready";
 /// The token of the `PING` that [`Session::measure_lag`] sends.
 const LAG: &str = "rook-lag";
 
-/// What happened in a session.
+/// An event in a session.
 #[derive(Debug)]
 pub enum Event {
-    /// The user must enter the mailed code; it goes to [`Session::answer`].
+    /// The user must enter the mailed code, to be passed to [`Session::answer`].
     CodeRequired {
-        /// The address it was mailed to.
+        /// The address to which it was mailed.
         email: Email,
-        /// The account whose email this must be for a mail to have been sent.
+        /// If set, the mail was sent only if the email is that of this account.
         if_email_of: Option<AccountName>,
     },
     /// A notice about the sign-in.
@@ -44,7 +44,7 @@ pub enum Event {
     Store(StoredAccount),
     /// The user is signed in and admitted.
     SignedIn,
-    /// The server's greeting is complete: the channels that we are in are known.
+    /// The server's greeting is complete, so the model knows which channels we are in.
     Ready,
     /// A message.
     Message(Message),
@@ -54,7 +54,7 @@ pub enum Event {
     Closed(SessionEnd),
 }
 
-/// A connection to the server.
+/// A session with the server.
 pub struct Session {
     connection: Connection<TlsStream<TcpStream>>,
     /// The sign-in, until it is complete.
@@ -73,7 +73,7 @@ pub struct Connected {
     pub connection: Connection<TlsStream<TcpStream>>,
     /// The certificate to pin, if it is not pinned already.
     pub pin: Option<CertificatePin>,
-    /// The authority that was required to vouch for the server, if one was.
+    /// The named authority, if one was required to vouch for the server.
     pub authority: Option<Authority>,
 }
 
@@ -131,8 +131,8 @@ fn explain(error: &ConnectError, state_file: &StateFile) -> String {
     }
 }
 
-/// Returns which certificates are accepted: those of the authority in the file `ca`, or what is
-/// stored for the server.
+/// Returns which certificates are accepted: those of the authority in the file `ca`, or as stored
+/// for the server.
 pub fn trust(ca: Option<&Path>, state: &ServerState) -> Result<Trust, Exit> {
     if let Some(file) = ca {
         let authority = Authority::read(file).map_err(|cause| {
@@ -185,7 +185,7 @@ impl Session {
                         Err(_) => {
                             return Event::Closed(
                                 self.end_tracker
-                                    .closed("the server does not finish the sign-in"),
+                                    .closed("the server did not complete the sign-in in time"),
                             );
                         }
                     }
@@ -193,9 +193,9 @@ impl Session {
             };
             match message {
                 Err(lost) => return Event::Closed(self.end_tracker.closed(&lost.to_string())),
-                Ok(message) => match self.end_tracker.watch(&message) {
-                    Some(over) => return Event::Closed(over),
-                    None => self.take(message),
+                Ok(message) => match self.end_tracker.handle(&message) {
+                    Some(end) => return Event::Closed(end),
+                    None => self.handle_message(message),
                 },
             }
         }
@@ -214,7 +214,7 @@ impl Session {
         }
     }
 
-    /// Takes the user's answer to [`Event::CodeRequired`].
+    /// Handles the code that the user has entered after [`Event::CodeRequired`].
     pub fn answer(&mut self, code: &str) {
         if let Some(sign_in) = &mut self.sign_in {
             let actions = sign_in.answer(code);
@@ -222,13 +222,14 @@ impl Session {
         }
     }
 
-    /// Restarts the sign-in as `account` on the same connection; returns false if it is complete.
+    /// Restarts the sign-in as `account` on the same connection; returns false if the sign-in is
+    /// already complete.
     pub fn restart_sign_in(&mut self, account: &StoredAccount) -> bool {
         let Some(sign_in) = &mut self.sign_in else {
             return false;
         };
         let actions = sign_in.restart(account.clone());
-        // Earlier questions are obsolete.
+        // Questions and notices of the previous attempt are obsolete.
         self.events.clear();
         self.perform(actions);
         true
@@ -236,13 +237,13 @@ impl Session {
 
     /// Sends `QUIT`. [`Event::Closed`] follows.
     pub fn quit(&mut self, reason: Option<&str>) {
-        self.end_tracker.quit();
+        self.end_tracker.quit_sent();
         self.connection.send(&Message::new("QUIT", reason));
-        self.deadline = Some(Instant::now() + GOODBYE_PATIENCE);
+        self.deadline = Some(Instant::now() + QUIT_TIMEOUT);
     }
 
-    fn take(&mut self, message: Message) {
-        let welcome = message.command == numeric::RPL_WELCOME;
+    fn handle_message(&mut self, message: Message) {
+        let is_welcome = message.command == numeric::RPL_WELCOME;
         match self
             .sign_in
             .as_mut()
@@ -250,16 +251,17 @@ impl Session {
         {
             Some(actions) => {
                 self.perform(actions);
-                if welcome {
+                // The model reads the nick from the welcome.
+                if is_welcome {
                     self.events.push_back(Event::Message(message));
                 }
             }
             None if message.command == "PONG" => {
                 match (message.params.last().map(String::as_str), self.measured_at) {
                     (Some(READY), _) => self.events.push_back(Event::Ready),
-                    (Some(LAG), Some(asked)) => {
+                    (Some(LAG), Some(sent_at)) => {
                         self.measured_at = None;
-                        self.events.push_back(Event::Lag(asked.elapsed()));
+                        self.events.push_back(Event::Lag(sent_at.elapsed()));
                     }
                     _ => {}
                 }
@@ -273,7 +275,7 @@ impl Session {
             self.events.push_back(match action {
                 Action::Send(message) => {
                     self.connection.send(&message);
-                    self.deadline = Some(Instant::now() + SIGN_IN_PATIENCE);
+                    self.deadline = Some(Instant::now() + SIGN_IN_TIMEOUT);
                     continue;
                 }
                 Action::AskCode { email, if_email_of } => {
@@ -288,7 +290,7 @@ impl Session {
                     self.connection.send(&Message::new("PING", [READY]));
                     Event::SignedIn
                 }
-                Action::Fail(why) => Event::Closed(SessionEnd::Exit(Exit::NotSignedIn(why))),
+                Action::Fail(reason) => Event::Closed(SessionEnd::Exit(Exit::NotSignedIn(reason))),
             });
         }
     }

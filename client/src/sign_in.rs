@@ -1,15 +1,15 @@
-//! The sign-in on one connection, as a state machine without I/O: messages from the server and
-//! codes from the user go in, [`Action`]s come out.
+//! The sign-in on one connection, as a state machine without I/O. Its input is messages from the
+//! server and codes from the user; its output is [`Action`]s.
 //!
 //! A credential stored on this device signs in without questions (SASL `PLAIN`). Without one, or
 //! when the server refuses it, the account is registered (IRCv3 `draft/account-registration`); if
 //! it exists already, this device is added to it (SASL `X-EMAIL-CODE`). Both verify the email with
 //! a mailed code. Reading a mail may take minutes, and servers limit the time of capability
-//! negotiation, so the negotiation ends before a code is asked for. A server that admits guests may
-//! therefore welcome the user before the sign-in is complete.
+//! negotiation, so the negotiation ends before the user is asked for a code. A server that admits
+//! guests may therefore welcome the user before the sign-in is complete.
 //!
-//! What is only meaningful in one state is part of that state, so nothing has to be reset when the
-//! user corrects the name or email and the sign-in restarts.
+//! Data of one state is part of that state, so nothing has to be reset when the user corrects the
+//! name or email and the sign-in restarts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -38,44 +38,44 @@ const OPTIONAL: Capabilities = Capabilities::of(&[
     Capability::ServerTime,
     Capability::StandardReplies,
 ]);
-/// How many wrong codes end the sign-in. The server's own limit is the same.
+/// The number of wrong codes after which the sign-in fails. The server has the same limit.
 const MAX_ATTEMPTS: u8 = 5;
 /// The number of digits of a mailed code.
 const CODE_DIGITS: usize = 6;
-/// The beginning of the text of numeric 904, which says nothing to users.
+/// The beginning of the text of numeric 904, which means nothing to users.
 const SASL_FAILED: &str = "SASL authentication failed: ";
 /// The SASL mechanism that adds a device by a mailed code.
 const MAIL_MECHANISM: &str = "X-EMAIL-CODE";
 
-/// Who signs in, and how.
+/// The account that signs in, and how.
 #[derive(Clone, Debug)]
 pub enum Plan {
     /// With the credential stored on this device.
     StoredCredential {
         /// The account.
         account: StoredAccount,
-        /// The credential to register when the stored one is refused; `None` if there is nobody to
+        /// The credential to register when the stored one is refused; `None` if no user is there to
         /// enter a code.
         fallback: Option<DeviceCredential>,
     },
-    /// With the stored credential, for one command of a script. Others do not see the session come
-    /// online, where the server supports that (`rookery/visitor`).
+    /// With the stored credential, for one command of a script. Where the server supports it
+    /// (`rookery/visitor`), other users do not see that the account is online.
     Visit(StoredAccount),
-    /// With a mailed code. Afterwards the account's credential is valid.
+    /// With a mailed code, after which the account's credential is valid.
     MailedCode(StoredAccount),
 }
 
-/// What to do after a message or a code.
+/// An action that the caller must carry out after a message or a code.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send a message to the server.
     Send(Message),
-    /// Ask the user for the mailed code, which goes to [`SignIn::answer`].
+    /// Ask the user for the mailed code, and pass it to [`SignIn::answer`].
     AskCode {
         /// The address that the code was mailed to.
         email: Email,
-        /// The account whose email this must be for a mail to have been sent; the server does not
-        /// say whether it is. `None` if the mail was sent in any case.
+        /// If set, the mail was sent only if the email is that of this account; the server does not
+        /// say whether it is. `None` if the mail was certainly sent.
         if_email_of: Option<AccountName>,
     },
     /// Show a text to the user.
@@ -84,7 +84,7 @@ pub enum Action {
     Store(StoredAccount),
     /// The user is signed in and admitted. Nothing follows.
     Done,
-    /// The sign-in has failed for that reason. Nothing follows.
+    /// The sign-in has failed, for this reason. Nothing follows.
     Fail(String),
 }
 
@@ -92,7 +92,7 @@ pub enum Action {
 #[derive(Debug)]
 pub struct SignIn {
     account: StoredAccount,
-    /// The nick to use when the account's is in use and it is not yet known to be ours.
+    /// The nick to use if the account's nick is in use before the account is authenticated.
     temporary_nick: Nick,
     /// The capabilities that the server offers.
     offered: Capabilities,
@@ -101,7 +101,7 @@ pub struct SignIn {
     state: State,
 }
 
-/// How far a sign-in is.
+/// The stage of a sign-in.
 #[derive(Debug)]
 enum State {
     /// `CAP LS` or `CAP REQ` is sent; capability negotiation is open.
@@ -110,23 +110,23 @@ enum State {
     Plain { fallback: Option<DeviceCredential> },
     /// `REGISTER` is sent.
     Registering { admitted: bool },
-    /// The code of a registration is asked for or sent.
+    /// The code of a registration was requested from the user, or sent to the server.
     Verifying { admitted: bool, attempts: u8 },
     /// `AUTHENTICATE X-EMAIL-CODE` is under way.
     AddingDevice {
         admitted: bool,
         attempts: u8,
         step: MailStep,
-        /// The server's text that the account exists, until the code is asked for.
+        /// The server's text that the account exists, until the user is asked for the code.
         exists: Option<String>,
     },
-    /// The server knows the account; only the welcome is missing.
+    /// The server has authenticated the account; only the welcome is missing.
     Authenticated,
     /// The sign-in is over.
     Finished,
 }
 
-/// How the account is authenticated once capabilities are negotiated.
+/// The method of authentication once capabilities are negotiated.
 #[derive(Debug)]
 enum Method {
     StoredCredential { fallback: Option<DeviceCredential> },
@@ -134,14 +134,14 @@ enum Method {
     MailedCode,
 }
 
-/// How far an `X-EMAIL-CODE` exchange is.
+/// The stage of an `X-EMAIL-CODE` exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MailStep {
     /// The mechanism is chosen.
     Started,
     /// Name and email are sent; the server mails the code.
     Mailing,
-    /// The code is asked for or sent.
+    /// The code was requested from the user, or sent to the server.
     Code,
 }
 
@@ -156,7 +156,7 @@ impl State {
         }
     }
 
-    /// Whether a mail with a code is on its way or has arrived.
+    /// Whether the server has sent, or is sending, a mail with a code.
     fn has_mail(&self) -> bool {
         match self {
             Self::Verifying { .. } => true,
@@ -167,7 +167,7 @@ impl State {
 }
 
 impl SignIn {
-    /// Starts a sign-in. The actions must be carried out at once.
+    /// Starts a sign-in; returns its first actions.
     pub fn start(plan: Plan, temporary_nick: Nick) -> (Self, Vec<Action>) {
         let (account, method) = match plan {
             Plan::StoredCredential { account, fallback } => {
@@ -192,7 +192,7 @@ impl SignIn {
         (sign_in, actions)
     }
 
-    /// Handles a message; `None` if it is not about the sign-in.
+    /// Handles a message; returns `None` if it is not about the sign-in.
     pub fn handle(&mut self, message: &Message) -> Option<Vec<Action>> {
         Some(match message.command.as_str() {
             "CAP" => self.handle_cap(message),
@@ -210,8 +210,8 @@ impl SignIn {
             },
             "VERIFY" if message.param(0) == Some("SUCCESS") => self.handle_success(),
             "FAIL" => self.handle_failure(message)?,
-            // Before a mail is sent, servers explain how to sign in to people who type commands
-            // themselves. Afterwards such messages are about the mail.
+            // Until a mail is sent, such messages explain how to sign in with another client.
+            // Afterwards they are about the mail.
             "NOTE" | "WARN" | "NOTICE" if self.state.has_mail() => {
                 vec![Action::Notify(text_of(message))]
             }
@@ -239,10 +239,10 @@ impl SignIn {
         })
     }
 
-    /// Takes the user's answer to [`Action::AskCode`].
+    /// Handles the code that the user has entered after [`Action::AskCode`].
     pub fn answer(&mut self, code: &str) -> Vec<Action> {
         let code = code.trim();
-        // The server counts attempts, so what cannot be a code is not sent.
+        // The server counts attempts, so text that cannot be a code is not sent.
         if code.len() != CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return vec![
                 Action::Notify(format!("The code is the {CODE_DIGITS} digits in the mail.")),
@@ -262,8 +262,8 @@ impl SignIn {
         }
     }
 
-    /// Restarts the sign-in as `account`, after the user has corrected the name or email or wants
-    /// another mail.
+    /// Restarts the sign-in as `account`, after the user has corrected the name or email, or has
+    /// requested another mail.
     pub fn restart(&mut self, account: StoredAccount) -> Vec<Action> {
         let mut actions = Vec::new();
         if matches!(self.state, State::AddingDevice { .. }) {
@@ -294,7 +294,7 @@ impl SignIn {
         match message.param(1) {
             Some("LS") => {
                 self.collect_offer(list);
-                // An asterisk before the list: it continues in the next message.
+                // An asterisk before the list means that it continues in the next message.
                 if message.params.len() > 3 {
                     Vec::new()
                 } else {
@@ -344,7 +344,7 @@ impl SignIn {
         vec![send("CAP", &["REQ", &wanted.join(" ")])]
     }
 
-    /// Begins to authenticate, once capabilities are negotiated.
+    /// Starts to authenticate, once capabilities are negotiated.
     fn authenticate(&mut self) -> Vec<Action> {
         match std::mem::replace(&mut self.state, State::Plain { fallback: None }) {
             State::Negotiating {
@@ -364,8 +364,8 @@ impl SignIn {
         actions
     }
 
-    /// Registers the account. If the server has no registration, it may still know the account:
-    /// then this device is added to it.
+    /// Registers the account. If the server does not offer registration, the account may still
+    /// exist, so this device is added to it.
     fn register(&mut self) -> Vec<Action> {
         let admitted = self.state.is_admitted();
         if !self.offered.has(Capability::AccountRegistration) {
@@ -383,7 +383,7 @@ impl SignIn {
         )]
     }
 
-    /// Adds this device to an account that exists.
+    /// Starts to add this device to an existing account.
     fn add_device(&mut self, admitted: bool, attempts: u8, exists: Option<String>) -> Vec<Action> {
         let offers = |list: &String| list.split(',').any(|one| one == MAIL_MECHANISM);
         if !self.mechanisms.as_ref().is_none_or(offers) {
@@ -398,8 +398,8 @@ impl SignIn {
         vec![send("AUTHENTICATE", &[MAIL_MECHANISM])]
     }
 
-    /// Handles `AUTHENTICATE +`: the server is ready for the next response. Name, email and
-    /// credential together stay below 400 bytes, so every response is one message.
+    /// Handles `AUTHENTICATE +`, with which the server requests the next response. Name, email and
+    /// credential are shorter than 400 bytes together, so every response fits one message.
     fn handle_challenge(&mut self) -> Vec<Action> {
         let StoredAccount {
             name,
@@ -451,9 +451,9 @@ impl SignIn {
                 }
                 ("REGISTER", _, State::Registering { .. })
                 | ("VERIFY", _, State::Verifying { .. }) => self.fail(text),
-                // The numeric that follows says whether the exchange has failed.
+                // A numeric follows that says whether the exchange has failed.
                 ("AUTHENTICATE", ..) => vec![Action::Notify(text)],
-                // The sign-in is under way.
+                // The server requires the sign-in that is under way.
                 ("*", "ACCOUNT_REQUIRED", _) => Vec::new(),
                 _ => return None,
             },
@@ -500,7 +500,7 @@ impl SignIn {
         }
     }
 
-    /// Handles that the server has authenticated the account. It may say so in more than one way.
+    /// Handles the success of the authentication, which the server may report in several ways.
     fn handle_success(&mut self) -> Vec<Action> {
         let mut actions = match self.state {
             State::Plain { .. } => vec![send("CAP", &["END"])],
@@ -534,8 +534,8 @@ impl SignIn {
         Vec::new()
     }
 
-    /// Handles that the nick is refused before the user is admitted. Once authenticated, the server
-    /// would give us the account's nick if it could.
+    /// Handles a refused nick before the user is admitted. After the authentication, the server
+    /// assigns the account's nick if it can, so a refusal is final.
     fn handle_nick_refusal(&mut self, message: &Message) -> Vec<Action> {
         let is_authenticated = matches!(self.state, State::Authenticated);
         if message.command == numeric::ERR_NICKNAMEINUSE && !is_authenticated {
@@ -546,10 +546,10 @@ impl SignIn {
 
     fn ask_code(&self) -> Action {
         let StoredAccount { name, email, .. } = &self.account;
-        let is_added = matches!(self.state, State::AddingDevice { .. });
+        let adds_device = matches!(self.state, State::AddingDevice { .. });
         Action::AskCode {
             email: email.clone(),
-            if_email_of: is_added.then(|| name.clone()),
+            if_email_of: adds_device.then(|| name.clone()),
         }
     }
 
@@ -563,7 +563,7 @@ fn send(command: &str, params: &[&str]) -> Action {
     Action::Send(Message::new(command, params.iter().copied()))
 }
 
-/// Returns the text of a message for people: its last parameter.
+/// Returns the text of a message for the user: its last parameter.
 fn text_of(message: &Message) -> String {
     let text = message
         .params

@@ -1,8 +1,8 @@
 //! The state that `rook` stores for each server: the account that signs in from this device, the
 //! trusted certificate, and preferences.
 //!
-//! Each server has a file of its own, since a device has one account per server. The file holds the
-//! device credential: only its owner may read it, and no error or log shows its content.
+//! Each server has a file of its own, since a device has one account per server. The file contains
+//! the device credential, so only its owner may read it, and no error shows its content.
 
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write as _};
@@ -21,18 +21,18 @@ use crate::authority::Authority;
 use crate::config::AutoJoin;
 use crate::fingerprint::{CertificatePin, Fingerprint};
 
-/// The characters of a server's address that are percent-encoded in the name of its file.
+/// The characters of a server's address that are percent-encoded in the file name.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
 /// The state stored for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerState {
-    /// The fingerprint of the certificate pinned on first use; `None` if an authority vouches for
-    /// the server.
+    /// The fingerprint of the certificate pinned on first use; `None` if an authority signed the
+    /// server's certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
-    /// The fingerprint of its public key: a new certificate for the same key is accepted. `None` if
-    /// an older version pinned the certificate.
+    /// The fingerprint of the pinned certificate's public key: a new certificate for the same key
+    /// is accepted. `None` if an older version pinned the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
     /// The only trusted authority, as last named with `--ca`.
@@ -61,7 +61,7 @@ impl ServerState {
         self.key = pinned.key;
     }
 
-    /// Trusts an authority in place of any pin; returns whether that is a change.
+    /// Trusts an authority in place of any pin; returns whether the state has changed.
     pub fn trust_authority(&mut self, authority: Authority) -> bool {
         if self.authority.as_ref() == Some(&authority) {
             return false;
@@ -85,14 +85,14 @@ pub struct Preferences {
     pub muted: Vec<String>,
 }
 
-/// An account that signs in without questions.
+/// An account with its credential, which signs in without questions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredAccount {
     /// The account's name.
     pub name: AccountName,
-    /// The email for the next mailed code, should the credential be refused.
+    /// The email to which a code is mailed if the credential is refused.
     pub email: Email,
-    /// The secret of this device.
+    /// The device credential.
     #[serde(with = "credential_text")]
     pub credential: DeviceCredential,
 }
@@ -106,8 +106,7 @@ pub struct StateFile {
 impl StateFile {
     /// Returns the file for a server, in the user's state folder.
     pub fn of(server: &ServerAddress) -> anyhow::Result<Self> {
-        let base =
-            etcetera::choose_base_strategy().context("cannot tell where your home folder is")?;
+        let base = etcetera::choose_base_strategy().context("cannot find your home folder")?;
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
         Ok(Self::within(&state.join("rookery").join("rook"), server))
     }
@@ -120,7 +119,7 @@ impl StateFile {
         }
     }
 
-    /// Returns its path.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -144,7 +143,7 @@ impl StateFile {
         })
     }
 
-    /// Writes the state as a whole or not at all, readable by its owner only.
+    /// Replaces the file atomically. Only its owner may read it.
     pub fn save(&self, state: &ServerState) -> anyhow::Result<()> {
         self.write(state)
             .with_context(|| format!("cannot write {}", self.path.display()))
@@ -166,7 +165,7 @@ impl StateFile {
     }
 }
 
-/// Serializes the credential as text. Its other representations hide it.
+/// Serializes the credential as text. Its `Debug` output hides it.
 mod credential_text {
     use rookery_protocol::DeviceCredential;
     use serde::{Deserialize as _, Deserializer, Serializer};
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn saved_state_is_loaded_and_each_server_has_its_own() {
+    fn saved_state_is_loaded_and_each_server_has_its_own_file() {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost:6697");
         assert_eq!(here.load().unwrap(), ServerState::default());

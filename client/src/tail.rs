@@ -1,9 +1,9 @@
 //! `rook tail`: prints the messages of one conversation, first from the history and then as they
-//! arrive, over as many connections as necessary, without gaps or duplicates.
+//! arrive. It reconnects when a connection is lost, and prints every message exactly once.
 //!
-//! After a connection is lost, everything since the last printed message is read from the history
-//! before new messages are printed; those that arrive meanwhile wait. Messages are recognised by
-//! their msgid, because the history and the live messages overlap.
+//! After a reconnection, the messages since the last printed one are read from the history before
+//! new messages are printed; new messages wait meanwhile. The history and the new messages overlap,
+//! so duplicates are recognised by their msgid.
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
@@ -26,13 +26,13 @@ use crate::state::StateFile;
 const MAX_KNOWN: usize = 10_000;
 /// The most messages that wait while the history before them is read.
 const MAX_WAITING: usize = 10_000;
-/// The precision of timestamps: several messages may have the same one.
+/// The precision of the server's timestamps. Several messages may have the same timestamp.
 const TIME_PRECISION: SignedDuration = SignedDuration::from_millis(1);
 
-/// How messages are printed.
+/// The format in which messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// For people: time, nick, text.
+    /// For people: the time, the nick and the text.
     Lines,
     /// For scripts: one JSON object a line.
     Json,
@@ -83,34 +83,34 @@ pub async fn run(
     }
 }
 
-/// Something to be done on the connection.
+/// An action that the caller must carry out on the connection.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
     /// Sends a message.
     Send(Message),
-    /// Connects again; the connection was lost for that reason.
+    /// Reconnects; the connection was lost for this reason.
     Reconnect(String),
     /// Quits.
     Quit,
 }
 
-/// How far the tail is on this connection.
+/// The stage of the tail on the current connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// It signs in and joins the channel.
     Connecting,
-    /// It has requested a page of at most that many messages.
+    /// It has requested a page of at most `limit` messages.
     CatchingUp { limit: usize },
-    /// All messages are printed as they arrive.
+    /// Messages are printed as they arrive.
     Live,
-    /// `QUIT` is sent.
+    /// `QUIT` was sent.
     Quitting,
 }
 
-/// The messages of one conversation.
+/// The state of `rook tail`.
 struct Tail<W> {
     target: Target,
-    /// How many messages from before the first connection are printed.
+    /// The number of messages from before the first connection to print.
     lines: usize,
     format: OutputFormat,
     zone: TimeZone,
@@ -119,23 +119,24 @@ struct Tail<W> {
     receipts: Receipts,
     batches: Batches,
     phase: Phase,
-    /// Whether the channel was joined for this, so that it must be left again.
+    /// Whether the channel was joined for this, so that it must be left at the end.
     joined: bool,
-    /// Whether the history from before the first connection has been read. From then on only what
-    /// is newer than the last message is missing.
+    /// Whether the history from before the first connection has been read. After that, only
+    /// messages newer than the latest one can be missing.
     has_start: bool,
     /// Messages from before the first connection, oldest first, until there are `lines` of them.
     before: VecDeque<ChatMessage>,
-    /// Messages that arrived while older ones were read.
+    /// Messages that arrived while older ones were read from the history.
     waiting: Vec<ChatMessage>,
-    /// Whether there were too many of those: some were dropped.
+    /// Whether some of the waiting messages were dropped, since there were too many.
     dropped: bool,
     /// The time of the latest message.
     latest_at: Timestamp,
+    /// The msgids of recently printed messages.
     known: HashSet<String>,
     /// The msgids in `known`, oldest first.
     known_in_order: VecDeque<String>,
-    /// Why it quits, if not by an interrupt.
+    /// The failure for which it quits, if any.
     failure: Option<String>,
     effects: Vec<Effect>,
 }
@@ -165,7 +166,7 @@ impl<W: Write> Tail<W> {
         }
     }
 
-    /// Handles what happened on the connection; returns `Some` when the program should exit.
+    /// Handles an event on the connection; returns `Some` when the program should exit.
     fn handle_event(&mut self, event: Event) -> io::Result<Option<Exit>> {
         match event {
             Event::Exit(Exit::Finished) => return Ok(Some(self.exit())),
@@ -198,9 +199,9 @@ impl<W: Write> Tail<W> {
         if self.phase == Phase::Quitting {
             return;
         }
+        // The server may not have answered the join yet.
         if let Target::Channel(channel) = &self.target
             && self.joined
-            && self.model.is_in(channel)
         {
             self.effects
                 .push(Effect::Send(Message::new("PART", [channel.as_str()])));
@@ -232,7 +233,7 @@ impl<W: Write> Tail<W> {
         }
     }
 
-    /// Requests the first page of the history that is missing.
+    /// Requests the first page of the missing history.
     fn catch_up(&mut self) -> io::Result<()> {
         let target = self.target.as_str();
         let Some(limit) = self.model.history_limit() else {
@@ -243,7 +244,7 @@ impl<W: Write> Tail<W> {
             return self.go_live();
         };
         if self.has_start {
-            // The last millisecond is requested again: there may be more messages in it.
+            // There may be more messages in the same millisecond, so it is requested again.
             let since = self
                 .latest_at
                 .checked_sub(TIME_PRECISION)
@@ -251,7 +252,8 @@ impl<W: Write> Tail<W> {
             let reference = chathistory::time_reference(since);
             self.request_page(chathistory::after(target, &reference, limit), limit);
         } else {
-            // At least the latest message must be known, to tell later what is newer.
+            // At least one message is requested, even if none is printed: after a reconnection,
+            // only newer messages are missing.
             let limit = self.lines.clamp(1, limit);
             self.request_page(chathistory::latest(target, limit), limit);
         }
@@ -269,12 +271,19 @@ impl<W: Write> Tail<W> {
             Some(_) => return Ok(()),
             None => {}
         }
-        if let Some(outcome) = self.receipts.settle(message) {
+        if let Some(outcome) = self.receipts.handle(message) {
             match outcome {
-                Outcome::Refused(_, reason) => self.fail(reason),
+                Outcome::Refused(_, reason) => {
+                    self.joined = false;
+                    self.fail(reason);
+                }
                 Outcome::Done(_) => {
                     self.model.handle(message, Timestamp::now());
-                    return self.catch_up();
+                    // The user may have interrupted the program before the answer.
+                    if self.phase == Phase::Connecting {
+                        return self.catch_up();
+                    }
+                    return Ok(());
                 }
             }
         }
@@ -288,6 +297,7 @@ impl<W: Write> Tail<W> {
         let was_in = self.is_in_channel();
         self.model.handle(message, Timestamp::now());
         if was_in && !self.is_in_channel() && self.phase != Phase::Quitting {
+            self.joined = false;
             let channel = self.target.as_str();
             let reason = match (message.command.as_str(), message.param(2)) {
                 ("KICK", Some(reason)) => format!("kicked from {channel} ({reason})"),
@@ -323,7 +333,7 @@ impl<W: Write> Tail<W> {
         is_here.then_some(message)
     }
 
-    /// Prints a message that has just been sent, or lets it wait until older ones are printed.
+    /// Prints a new message, or stores it until older ones are printed.
     fn handle_live(&mut self, message: ChatMessage) -> io::Result<()> {
         match self.phase {
             Phase::Live => return self.print(&message),
@@ -336,7 +346,7 @@ impl<W: Write> Tail<W> {
         Ok(())
     }
 
-    /// Handles a page of history; an empty one if it was refused. A full page is followed by the
+    /// Handles a page of history, which is empty if it was refused. After a full page, requests the
     /// next one.
     fn handle_page(&mut self, page: &[Message]) -> io::Result<()> {
         let Phase::CatchingUp { limit } = self.phase else {
@@ -388,7 +398,7 @@ impl<W: Write> Tail<W> {
         self.go_live()
     }
 
-    /// Prints what has waited. If messages were dropped meanwhile, reads them from the history.
+    /// Prints the waiting messages. If some were dropped, reads them from the history.
     fn go_live(&mut self) -> io::Result<()> {
         self.phase = Phase::Live;
         for message in std::mem::take(&mut self.waiting) {

@@ -1,11 +1,11 @@
-//! Text on its way to a terminal and on its way to the wire: what may not be shown, and what does
-//! not fit one line.
+//! Text for the terminal and for the wire: removes characters that must not be shown, parses IRC's
+//! formatting codes, and splits text that does not fit one message.
 
 pub use rookery_terminal::is_unsafe;
 
-/// How a piece of text is to look, as IRC's formatting codes say.
+/// The format of a piece of text, as set by IRC's formatting codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a code of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each field is one code")]
 pub struct Format {
     /// Code 0x02.
     pub bold: bool,
@@ -19,14 +19,14 @@ pub struct Format {
     pub monospace: bool,
     /// Code 0x16.
     pub reverse: bool,
-    /// Of the letters.
+    /// The colour of the letters.
     pub foreground: Option<Colour>,
-    /// Behind them.
+    /// The colour behind them.
     pub background: Option<Colour>,
 }
 
-/// The look of a code that is seen.
-const MARK: Format = Format {
+/// The format of the letter that stands for a code while text is typed.
+const CODE_FORMAT: Format = Format {
     bold: false,
     italic: false,
     underline: false,
@@ -37,18 +37,18 @@ const MARK: Format = Format {
     background: None,
 };
 
-/// A colour that a formatting code asks for.
+/// A colour in a formatting code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// One of the first sixteen of mIRC.
+    /// One of the sixteen colours of mIRC.
     Numbered(u8),
     /// Red, green and blue.
     Exact(u8, u8, u8),
 }
 
-/// The text with nothing in it that a terminal would obey: no formatting codes, no control
-/// characters (escape sequences begin with one), and nothing that turns the direction of what
-/// follows.
+/// Returns the text without anything that a terminal would interpret: formatting codes, control
+/// characters (with which escape sequences begin), and characters that change the direction of the
+/// text after them.
 pub fn plain(text: &str) -> String {
     formatted(text)
         .into_iter()
@@ -56,18 +56,19 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
-/// The same, in pieces with the look that the formatting codes gave them.
+/// Returns the same text in pieces, each with the format that the formatting codes set for it.
 pub fn formatted(text: &str) -> Vec<(Format, String)> {
     pieces(text, &mut Format::default(), false)
 }
 
-/// Formats text for the person who is typing it: each formatting code is shown as a highlighted
-/// letter. `format` is the format at the start, and is updated to that at the end.
-pub fn marked(text: &str, format: &mut Format) -> Vec<(Format, String)> {
+/// Formats text for the user who is typing it: each formatting code is shown as a highlighted
+/// letter. `format` is the format at the start of the text, and is updated to the one at its end.
+pub fn formatted_with_codes(text: &str, format: &mut Format) -> Vec<(Format, String)> {
     pieces(text, format, true)
 }
 
-/// The formatting codes: the letter by which each is seen where it is typed, and what it does.
+/// The formatting codes, each with the letter that stands for it while text is typed, and with its
+/// description in the status line.
 pub const CODES: [(char, char, &str); 9] = [
     ('\u{2}', 'B', "bold"),
     ('\u{1d}', 'I', "italic"),
@@ -80,23 +81,25 @@ pub const CODES: [(char, char, &str); 9] = [
     ('\u{f}', 'O', "off"),
 ];
 
-/// The letter by which a formatting code is seen where it is typed.
-pub fn mark(code: char) -> Option<char> {
+/// Returns the letter that stands for a formatting code; `None` for other characters.
+pub fn code_letter(code: char) -> Option<char> {
     CODES
         .iter()
         .find(|(one, ..)| *one == code)
         .map(|(_, letter, _)| *letter)
 }
 
-/// The formatting code of a letter, large or small.
-pub fn code(letter: char) -> Option<char> {
+/// Returns the formatting code of a letter; upper and lower case are the same.
+pub fn code_of_letter(letter: char) -> Option<char> {
     CODES
         .iter()
         .find(|(_, one, _)| one.eq_ignore_ascii_case(&letter))
         .map(|(code, ..)| *code)
 }
 
-fn pieces(text: &str, format: &mut Format, with_marks: bool) -> Vec<(Format, String)> {
+/// Splits text into pieces of one format each. With `with_codes`, each formatting code becomes a
+/// piece of its own, which shows its letter.
+fn pieces(text: &str, format: &mut Format, with_codes: bool) -> Vec<(Format, String)> {
     let mut pieces: Vec<(Format, String)> = Vec::new();
     let mut add = |format: Format, text: &str| match pieces.last_mut() {
         Some((last, piece)) if *last == format => piece.push_str(text),
@@ -116,80 +119,84 @@ fn pieces(text: &str, format: &mut Format, with_marks: bool) -> Vec<(Format, Str
             '\u{f}' => *format = Format::default(),
             // mIRC colours: up to two digits, then perhaps a comma and up to two more.
             '\u{3}' => {
-                digits = colours(&mut chars, 2, char::is_ascii_digit);
-                set_colours(format, &digits, numbered);
+                digits = colour_digits(&mut chars, 2, char::is_ascii_digit);
+                set_colours(format, &digits, parse_number);
             }
             // The same with six hexadecimal digits.
             '\u{4}' => {
-                digits = colours(&mut chars, 6, char::is_ascii_hexdigit);
-                set_colours(format, &digits, exact);
+                digits = colour_digits(&mut chars, 6, char::is_ascii_hexdigit);
+                set_colours(format, &digits, parse_hexadecimal);
             }
             '\t' | '\u{2028}' | '\u{2029}' => add(*format, " "),
             _ if is_unsafe(char) => {}
             _ => add(*format, char.encode_utf8(&mut letter)),
         }
-        if let Some(mark) = mark(char).filter(|_| with_marks) {
+        if let Some(code) = code_letter(char).filter(|_| with_codes) {
             let [foreground, background] = digits;
             let comma = if background.is_empty() { "" } else { "," };
-            add(MARK, &format!("{mark}{foreground}{comma}{background}"));
+            add(
+                CODE_FORMAT,
+                &format!("{code}{foreground}{comma}{background}"),
+            );
         }
     }
     pieces
 }
 
-/// The digits of a colour code: for the letters, and after a comma for what is behind them.
-fn colours(
+/// Reads the digits of a colour code: those of the foreground, and after a comma those of the
+/// background.
+fn colour_digits(
     chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
     digits: usize,
     is_digit: impl Fn(&char) -> bool,
 ) -> [String; 2] {
-    let take = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| -> String {
+    let read = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| -> String {
         (0..digits)
             .map_while(|_| chars.next_if(&is_digit))
             .collect()
     };
-    let foreground = take(chars);
+    let foreground = read(chars);
     let mut ahead = chars.clone();
     if !foreground.is_empty() && ahead.next() == Some(',') && ahead.peek().is_some_and(&is_digit) {
         chars.next();
-        return [foreground, take(chars)];
+        return [foreground, read(chars)];
     }
     [foreground, String::new()]
 }
 
-/// A code without digits takes both colours away.
-fn set_colours(format: &mut Format, digits: &[String; 2], read: impl Fn(&str) -> Option<Colour>) {
+/// Sets the colours to which the digits refer. A code without digits resets both.
+fn set_colours(format: &mut Format, digits: &[String; 2], parse: impl Fn(&str) -> Option<Colour>) {
     let [foreground, background] = digits;
     if foreground.is_empty() {
         (format.foreground, format.background) = (None, None);
         return;
     }
-    format.foreground = read(foreground);
+    format.foreground = parse(foreground);
     if !background.is_empty() {
-        format.background = read(background);
+        format.background = parse(background);
     }
 }
 
-/// 99 is the terminal's own colour.
-fn numbered(digits: &str) -> Option<Colour> {
+/// Parses the number of a mIRC colour. 99, the terminal's default colour, is `None`.
+fn parse_number(digits: &str) -> Option<Colour> {
     let number: u8 = digits.parse().ok()?;
     match number {
         0..16 => Some(Colour::Numbered(number)),
         _ => MORE_COLOURS
             .get(usize::from(number) - 16)
             .copied()
-            .map(of_hexadecimal),
+            .map(exact),
     }
 }
 
-fn exact(digits: &str) -> Option<Colour> {
+fn parse_hexadecimal(digits: &str) -> Option<Colour> {
     u32::from_str_radix(digits, 16)
         .ok()
         .filter(|_| digits.len() == 6)
-        .map(of_hexadecimal)
+        .map(exact)
 }
 
-fn of_hexadecimal(number: u32) -> Colour {
+fn exact(number: u32) -> Colour {
     let [_, red, green, blue] = number.to_be_bytes();
     Colour::Exact(red, green, blue)
 }
@@ -213,13 +220,13 @@ const MORE_COLOURS: [u32; 83] = [
     0x81_81_81, 0x9f_9f_9f, 0xbc_bc_bc, 0xe2_e2_e2, 0xff_ff_ff,
 ];
 
-/// Cuts `text` into pieces of up to `limit` bytes, between words where it can be.
+/// Splits `text` into pieces of up to `limit` bytes, between words where that is possible.
 pub fn split(text: &str, limit: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while rest.len() > limit {
         let end = (1..=limit).rev().find(|&end| rest.is_char_boundary(end));
-        // A limit smaller than a character still has to make progress.
+        // If even one character exceeds the limit, the piece is that character.
         let end = end.unwrap_or_else(|| rest.chars().next().map_or(rest.len(), char::len_utf8));
         let space = if rest[end..].starts_with(' ') {
             Some(end)
@@ -243,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formatting_goes_and_the_words_stay() {
+    fn formatting_is_removed_and_the_words_stay() {
         assert_eq!(
             plain("\u{2}bold\u{2} \u{3}04,12red\u{3} \u{3}7,x \u{4}ff00aa,001122hex\u{f}"),
             "bold red ,x hex"
@@ -253,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn formatting_is_known_piece_by_piece() {
+    fn formatting_codes_apply_to_the_text_after_them() {
         let bold = Format {
             bold: true,
             ..Format::default()
@@ -302,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_seen_where_they_are_typed_and_hold_on_the_next_row() {
+    fn codes_are_shown_while_typing_and_apply_to_the_next_row() {
         let mut format = Format::default();
         let bold = Format {
             bold: true,
@@ -314,33 +321,33 @@ mod tests {
         };
         let piece = |format, text: &str| (format, text.to_owned());
         assert_eq!(
-            marked("a\u{2}b\u{3}04,c", &mut format),
+            formatted_with_codes("a\u{2}b\u{3}04,c", &mut format),
             [
                 piece(Format::default(), "a"),
-                piece(MARK, "B"),
+                piece(CODE_FORMAT, "B"),
                 piece(bold, "b"),
-                piece(MARK, "C04"),
+                piece(CODE_FORMAT, "C04"),
                 piece(red, ",c")
             ]
         );
         assert_eq!(
-            marked("d\u{f}e", &mut format),
+            formatted_with_codes("d\u{f}e", &mut format),
             [
                 piece(red, "d"),
-                piece(MARK, "O"),
+                piece(CODE_FORMAT, "O"),
                 piece(Format::default(), "e")
             ]
         );
         let all = "\u{2}\u{1d}\u{1f}\u{1e}\u{11}\u{16}\u{f}\u{3}1,2\u{4}aabbcc";
         assert_eq!(
-            marked(all, &mut format),
-            [piece(MARK, "BIUSMROC1,2Xaabbcc")]
+            formatted_with_codes(all, &mut format),
+            [piece(CODE_FORMAT, "BIUSMROC1,2Xaabbcc")]
         );
         assert_eq!(plain(all), "");
     }
 
     #[test]
-    fn nothing_is_left_that_a_terminal_obeys() {
+    fn nothing_is_left_that_a_terminal_interprets() {
         let attacks = [
             "\u{1b}[2J\u{1b}]0;title\u{7}",
             "\u{9b}31m",
@@ -351,11 +358,13 @@ mod tests {
         ];
         for attack in attacks {
             let clean = plain(attack);
-            let turned =
+            let changes_direction =
                 |char: char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             assert!(
-                !clean.chars().any(|char| char.is_control() || turned(char)),
-                "{attack:?} gave {clean:?}"
+                !clean
+                    .chars()
+                    .any(|char| char.is_control() || changes_direction(char)),
+                "{attack:?} became {clean:?}"
             );
         }
     }

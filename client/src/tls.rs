@@ -1,8 +1,8 @@
 //! Connects by TCP and TLS, and decides whether the server's certificate is trusted.
 //!
-//! If an authority is named, only its certificates are trusted. Otherwise the system's authorities
-//! are. A certificate that none of them vouches for is pinned on first use; from then on it must be
-//! the same one, or one for the same key.
+//! If an authority was named, only its certificates are trusted; otherwise those of the system's
+//! authorities are. A certificate that none of these signed is pinned on first use. From then on
+//! the server must present the same certificate, or one for the same key.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,19 +24,19 @@ use crate::address::ServerAddress;
 use crate::authority::Authority;
 use crate::fingerprint::{CertificatePin, Fingerprint};
 
-/// The longest time for connecting and the TLS handshake together.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The timeout for connecting and the TLS handshake together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Which certificates of the server are trusted.
 #[derive(Clone, Debug)]
 pub enum Trust {
     /// Those of this authority only.
     Authority(Authority),
-    /// Those of the system's authorities, and what the policy allows besides.
+    /// Those of the system's authorities, and others as far as the policy allows.
     SystemOr(PinPolicy),
 }
 
-/// What is done with a certificate that no authority vouches for.
+/// The policy for a certificate that no authority vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinPolicy {
     /// It must be this one, or one for the same key.
@@ -56,7 +56,7 @@ pub struct TlsConnection {
     pub pin: Option<CertificatePin>,
 }
 
-/// Why there is no connection.
+/// The reason for which connecting failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The server cannot be reached. A later attempt may succeed.
@@ -75,7 +75,8 @@ pub enum ConnectError {
         /// The reason.
         cause: String,
     },
-    /// No authority vouches for the certificate, as one did when the stored credential was issued.
+    /// No authority vouches for the certificate, while one did when the stored credential was
+    /// issued.
     #[error("no authority vouches for the certificate of {server}, as one did when you signed in")]
     NoLongerVouched {
         /// The server.
@@ -116,13 +117,13 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
             .connect(server.name(), stream)
             .await
     };
-    let connected = tokio::time::timeout(PATIENCE, connecting).await;
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
     let server = server.to_string();
     let error = match connected {
         Err(_) => {
             return Err(unreachable(format!(
                 "no answer within {} seconds",
-                PATIENCE.as_secs()
+                CONNECT_TIMEOUT.as_secs()
             )));
         }
         Ok(Err(error)) => error,
@@ -149,17 +150,21 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
     })
 }
 
-/// The verdict about a certificate. It is passed beside rustls, whose errors contain only text.
+/// The verdict about a certificate. It is stored in the verifier, since the errors of rustls cannot
+/// carry it.
 #[derive(Debug)]
 enum Verdict {
     Trusted,
-    /// It is trusted and must be pinned: on first use, or as a new certificate for the pinned key.
+    /// Trusted and to be pinned: on first use, or as a new certificate for the pinned key.
     Pin(CertificatePin),
+    /// No authority vouches for it, while one did before.
     Unvouched(Fingerprint),
+    /// It is not the pinned one.
     Changed {
         pinned: Fingerprint,
         shown: Fingerprint,
     },
+    /// The named authority did not sign it, or it is invalid, for this reason.
     Refused(String),
 }
 
@@ -196,8 +201,8 @@ impl Verifier {
             .ok()
     }
 
-    /// Decides about a certificate that no authority vouches for.
-    fn judge(&self, shown: CertificatePin, refusal: &TlsError) -> Verdict {
+    /// Decides about a certificate that no trusted authority signed.
+    fn decide(&self, shown: CertificatePin, refusal: &TlsError) -> Verdict {
         let Trust::SystemOr(pin) = &self.trust else {
             return Verdict::Refused(match refusal {
                 TlsError::InvalidCertificate(error) => certificate_problem(error),
@@ -231,13 +236,12 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
         let shown = CertificatePin::of(end_entity);
-        // The pinned certificate is trusted without a look at the system's roots, which are slow to
-        // load.
+        // The pinned certificate is trusted without loading the system's roots, which is slow.
         if matches!(&self.trust, Trust::SystemOr(PinPolicy::Known(pinned)) if *pinned == shown) {
             self.verdict.get_or_init(|| Verdict::Trusted);
             return Ok(ServerCertVerified::assertion());
         }
-        let vouched = match self.authorities() {
+        let verified = match self.authorities() {
             Some(authorities) => authorities.verify_server_cert(
                 end_entity,
                 intermediates,
@@ -247,13 +251,13 @@ impl ServerCertVerifier for Verifier {
             ),
             None => Err(CertificateError::UnknownIssuer.into()),
         };
-        let verdict = match &vouched {
+        let verdict = match &verified {
             Ok(_) => Verdict::Trusted,
-            Err(refusal) => self.judge(shown, refusal),
+            Err(refusal) => self.decide(shown, refusal),
         };
         match self.verdict.get_or_init(|| verdict) {
             Verdict::Trusted | Verdict::Pin(_) => Ok(ServerCertVerified::assertion()),
-            _ => Err(vouched
+            Verdict::Unvouched(_) | Verdict::Changed { .. } | Verdict::Refused(_) => Err(verified
                 .err()
                 .unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into())),
         }

@@ -1,9 +1,9 @@
-//! The full screen front end: the event loop between the terminal, the server and the state of the
-//! screen.
+//! The full screen front end: the event loop that connects the terminal, the server and the state
+//! of the screen.
 //!
-//! [`FullScreen`] owns the connection and what surrounds the chat: the sign-in screen while it is
-//! needed, the stored state, the exit. The chat itself is [`App`], which is fed with keys and
-//! messages here, and whose effects are carried out here.
+//! [`FullScreen`] owns the connection, the stored state, and the sign-in screen while it is needed.
+//! The chat itself is in [`App`]: the event loop passes keys and messages to it, and carries out
+//! its effects.
 
 mod app;
 mod areas;
@@ -44,39 +44,39 @@ use app::{App, Connection, Effect};
 use sign_in_screen::{Answer, SignInScreen};
 use theme::Theme;
 
-/// The shortest time between two frames: at most sixty a second.
-const FRAME: Duration = Duration::from_millis(16);
-/// How often the round-trip time to the server is measured.
+/// The shortest time between two frames, for at most sixty a second.
+const FRAME_INTERVAL: Duration = Duration::from_millis(16);
+/// The interval at which the round-trip time to the server is measured.
 const LAG_INTERVAL: Duration = Duration::from_secs(15);
-/// How often what depends on the time is brought up to date.
-const TICK: Duration = Duration::from_secs(1);
+/// The interval at which the parts of the screen that depend on the time are updated.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The full screen and its connection.
 struct FullScreen {
     options: ConnectOptions,
     state_file: StateFile,
     state: ServerState,
-    /// `None` until it is known who signs in.
+    /// The connection; `None` until the account that signs in is known.
     server: Option<Reconnector>,
     /// The sign-in screen, while it is needed.
     sign_in: Option<SignInScreen>,
     app: App,
     theme: Theme,
     notify: Notify,
-    /// Notices that arrived before there was a sign-in screen to show them on.
+    /// Notices from before the sign-in screen was opened, which then shows them.
     notices: Vec<String>,
-    /// Whether the screen differs from what was drawn.
+    /// Whether the state may differ from what was last drawn.
     needs_redraw: bool,
     /// Whether `QUIT` was sent.
     quitting: bool,
 }
 
-/// Whether a slash command of that name exists that needs the full screen.
+/// Whether a name is that of a slash command that needs the full screen.
 pub fn is_screen_command(name: &str) -> bool {
     app::screen_commands::find(name).is_some()
 }
 
-/// Runs the chat until it ends. The terminal is restored by then.
+/// Runs the chat until it ends, and restores the terminal.
 pub async fn run(
     options: ConnectOptions,
     colours: Option<Colours>,
@@ -150,7 +150,7 @@ impl FullScreen {
             email,
             credential: new_credential()?,
         };
-        // If a sign-in is under way, the name or email was corrected: it starts over.
+        // If a sign-in is under way, the user has corrected the name or email, and it restarts.
         let restarted = self
             .server
             .as_mut()
@@ -180,7 +180,7 @@ impl FullScreen {
     ) -> anyhow::Result<Exit> {
         self.app.size = screen.terminal.size()?.into();
         let mut next_frame = Instant::now();
-        let mut next_tick = Instant::now() + TICK;
+        let mut next_tick = Instant::now() + TICK_INTERVAL;
         let mut next_measurement = Instant::now() + LAG_INTERVAL;
         loop {
             let now = Instant::now();
@@ -197,11 +197,11 @@ impl FullScreen {
                     }
                 })?;
                 self.needs_redraw = false;
-                next_frame = now + FRAME;
+                next_frame = now + FRAME_INTERVAL;
             }
             let deadline = self.app.deadline();
             tokio::select! {
-                // Keys are handled before messages, however many there are.
+                // Keys are handled before messages, even while many messages arrive.
                 biased;
                 input = inputs.recv() => {
                     let Some(input) = input else { return Ok(Exit::Finished) };
@@ -216,14 +216,14 @@ impl FullScreen {
                     if let Some(exit) = self.handle_input(input)? {
                         return Ok(exit);
                     }
-                    // A key is shown at once, without waiting for the next frame. A burst of keys
-                    // is one frame.
+                    // A key is shown at once instead of in the next frame; several pending keys are
+                    // shown together.
                     if inputs.is_empty() {
                         next_frame = Instant::now();
                     }
                 }
                 _ = continued.recv() => {
-                    // The process was stopped by someone else, and another program may have used
+                    // The process was stopped by another process, and another program may have used
                     // the terminal meanwhile.
                     screen.reopen()?;
                     self.needs_redraw = true;
@@ -241,8 +241,8 @@ impl FullScreen {
                     self.needs_redraw = true;
                 }
                 () = tokio::time::sleep_until(next_tick) => {
-                    next_tick = Instant::now() + TICK;
-                    // Only the countdown to the next attempt changes by itself.
+                    next_tick = Instant::now() + TICK_INTERVAL;
+                    // Only the countdown to the next attempt changes without an event.
                     self.needs_redraw |= matches!(self.app.connection, Connection::Lost { .. });
                     self.app.refresh();
                 }
@@ -258,7 +258,7 @@ impl FullScreen {
         }
     }
 
-    /// Handles a key, a paste or the like; returns `Some` when the program should exit.
+    /// Handles an event of the terminal; returns `Some` when the program should exit.
     fn handle_input(&mut self, input: Input) -> anyhow::Result<Option<Exit>> {
         let Some(sign_in) = &mut self.sign_in else {
             match input {
@@ -279,7 +279,7 @@ impl FullScreen {
                         server.answer(&code);
                     }
                 }
-                Some(Answer::Leave) => return Ok(Some(Exit::Finished)),
+                Some(Answer::Quit) => return Ok(Some(Exit::Finished)),
                 None => {}
             },
             Input::Paste(text) => sign_in.paste(&text),
@@ -288,7 +288,7 @@ impl FullScreen {
         Ok(None)
     }
 
-    /// Handles what happened on the connection; returns `Some` when the program should exit.
+    /// Handles an event on the connection; returns `Some` when the program should exit.
     fn handle_event(&mut self, event: Event) -> Option<Exit> {
         match event {
             Event::Notice(text) => {
@@ -346,7 +346,7 @@ impl FullScreen {
         None
     }
 
-    /// Carries out what the app has decided.
+    /// Carries out the effects of the app.
     fn perform_effects(&mut self) -> anyhow::Result<()> {
         for effect in self.app.take_effects() {
             let Some(server) = &mut self.server else {
@@ -372,7 +372,7 @@ impl FullScreen {
     }
 }
 
-/// Whether everything must be drawn again: after Ctrl-L or another size.
+/// Whether the whole screen must be drawn again: after Ctrl-L or a change of size.
 fn forces_redraw(input: &Input) -> bool {
     matches!(input, Input::Resize(..)) || is_control(input, 'l')
 }
@@ -383,7 +383,7 @@ fn is_control(input: &Input, letter: char) -> bool {
         if *code == wanted && *modifiers == KeyModifiers::CONTROL)
 }
 
-/// Returns the next event; waits forever while it is not known who signs in.
+/// Waits for the next event; never returns without a connection.
 async fn next_event(server: &mut Option<Reconnector>) -> Event {
     match server {
         Some(server) => server.next().await,

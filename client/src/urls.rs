@@ -1,4 +1,5 @@
-//! Links in messages: found, and opened with the user's own program, never through a shell.
+//! Finds links in messages, and opens them with the program of the user's desktop, never through a
+//! shell.
 
 use std::io;
 use std::ops::Range;
@@ -73,21 +74,21 @@ pub fn split_at_links(pieces: Vec<(Format, String)>) -> Vec<(Format, Option<usiz
     }
     cuts.sort_unstable();
     cuts.dedup();
-    let mut marked = Vec::new();
-    let (mut begin, mut cuts) = (0, cuts.into_iter().filter(|&cut| cut > 0).peekable());
+    let mut split = Vec::new();
+    let (mut start, mut cuts) = (0, cuts.into_iter().filter(|&cut| cut > 0).peekable());
     let mut end_of_piece = 0;
     for (format, piece) in &pieces {
         end_of_piece += piece.len();
         while let Some(end) = cuts.next_if(|&cut| cut <= end_of_piece) {
-            let link = found.iter().position(|range| range.contains(&begin));
-            marked.push((*format, link, whole[begin..end].to_owned()));
-            begin = end;
+            let link = found.iter().position(|range| range.contains(&start));
+            split.push((*format, link, whole[start..end].to_owned()));
+            start = end;
         }
     }
-    marked
+    split
 }
 
-/// Returns where the links are in text without formatting codes.
+/// Returns the ranges of the links in text without formatting codes.
 fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -129,14 +130,14 @@ fn without_punctuation(link: &str) -> &str {
             return link;
         };
         let count = |bracket: char| link.chars().filter(|&char| char == bracket).count();
-        let goes = match last {
+        let is_punctuation = match last {
             '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '…' | '”' | '’' | '»' => true,
             ')' => count('(') < count(')'),
             ']' => count('[') < count(']'),
             '}' => count('{') < count('}'),
             _ => false,
         };
-        if !goes {
+        if !is_punctuation {
             return link;
         }
         link = &link[..link.len() - last.len_utf8()];
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn links_end_where_the_sentence_goes_on() {
+    fn links_end_before_the_punctuation_of_the_sentence() {
         for (text, link) in [
             ("see https://a.example/x.", "https://a.example/x"),
             ("(http://a.example/x)", "http://a.example/x"),

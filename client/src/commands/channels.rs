@@ -13,7 +13,7 @@ use super::command::{
 use crate::front_end::AnyFrontEnd;
 use crate::model::{Conversation, Rank};
 
-/// Shown when a command is about the current channel and there is none.
+/// The refusal of a command about the current channel when there is none.
 const NO_CHANNEL: &str = "you are not in a channel: /join #CHANNEL";
 
 /// The commands of this family.
@@ -148,7 +148,7 @@ fn part(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Lists the members of the current channel as they are known here; asks the server about others.
+/// Lists the members of the current channel from the model; requests those of other channels.
 fn names(front_end: &mut AnyFrontEnd, name: &str) -> Result<(), Refusal> {
     if !name.is_empty() {
         let channel = parse_channel(name)?;
@@ -164,7 +164,7 @@ fn names(front_end: &mut AnyFrontEnd, name: &str) -> Result<(), Refusal> {
     members.sort();
     let names: Vec<String> = members
         .iter()
-        .map(|(rank, nick)| format!("{}{nick}", rank.sign()))
+        .map(|(rank, nick)| format!("{}{nick}", rank.prefix()))
         .collect();
     front_end.show(&format!("in {channel}: {}", names.join(", ")));
     Ok(())
@@ -194,10 +194,10 @@ fn invite(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
 fn kick(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
     let (nick, reason) = parse_nick(arguments)?;
     let channel = current_channel(front_end)?;
-    let who = [channel.as_str(), nick.as_str()];
+    let params = [channel.as_str(), nick.as_str()];
     front_end.request(Message::new(
         "KICK",
-        who.into_iter().chain(non_empty(reason)),
+        params.into_iter().chain(non_empty(reason)),
     ));
     Ok(())
 }
@@ -213,8 +213,8 @@ fn unban(front_end: &mut AnyFrontEnd, mask: &str) -> Result<(), Refusal> {
     change_bans(front_end, "-b", Some(mask))
 }
 
-/// Adds or removes a ban, or asks for the list of bans if there is no mask. A plain nick stands for
-/// everyone who uses it.
+/// Adds or removes a ban, or requests the list of bans if there is no mask. A plain nick becomes a
+/// mask that matches the nick from any host.
 fn change_bans(front_end: &mut AnyFrontEnd, mode: &str, mask: Option<&str>) -> Result<(), Refusal> {
     if mask.is_some_and(|mask| mask.contains(' ')) {
         return Err(Refusal::Usage);

@@ -1,53 +1,53 @@
-//! The row of a command table, and the parsing of arguments.
+//! A row of a command table, and the parsing of arguments.
 
 use rookery_protocol::{ChannelName, NameError, Nick};
 
-/// How a command is written, and what it does.
+/// The syntax of a command and its help.
 pub type Usage = (&'static str, &'static str);
 
 /// A slash command of the front end `F`.
 pub struct Command<F: ?Sized + 'static> {
     /// Its name, without the slash.
     pub name: &'static str,
-    /// Each form in which it is written.
+    /// The syntax and help of each form of the command.
     pub usages: &'static [Usage],
-    /// What must hold for it to be carried out.
+    /// The condition under which it can be carried out.
     pub requires: Requires,
-    /// Carries it out, given its arguments without surrounding spaces.
+    /// The function that carries it out. It receives the arguments without surrounding spaces.
     pub run: fn(&mut F, &str) -> Result<(), Refusal>,
 }
 
-/// What must hold for a command to be carried out.
+/// The condition under which a command can be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requires {
     /// Nothing: it works without a connection.
     Nothing,
     /// A connection.
     Connection,
-    /// A connection, and a current conversation in which others receive what is typed.
+    /// A connection, and a current conversation to which text can be sent.
     Audience,
 }
 
 /// Why a command was not carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its arguments are wrong.
+    /// Its arguments are wrong; the user sees its syntax.
     Usage,
-    /// Another reason, in words.
-    Because(String),
+    /// Another reason, as shown to the user.
+    Reason(String),
 }
 
 impl From<&str> for Refusal {
     fn from(reason: &str) -> Self {
-        Self::Because(reason.to_owned())
+        Self::Reason(reason.to_owned())
     }
 }
 
 impl<F: ?Sized> Command<F> {
-    /// Carries the command out. An error says in words why it was not.
+    /// Carries out the command. The error is the refusal as shown to the user.
     pub fn execute(&self, front_end: &mut F, arguments: &str) -> Result<(), String> {
         (self.run)(front_end, arguments).map_err(|refusal| match refusal {
-            Refusal::Because(reason) => reason,
+            Refusal::Reason(reason) => reason,
             Refusal::Usage => {
                 let forms: Vec<&str> = self.usages.iter().map(|(form, _)| *form).collect();
                 format!("usage: {}", forms.join(" or "))
@@ -56,7 +56,7 @@ impl<F: ?Sized> Command<F> {
     }
 }
 
-/// Returns the command of that name, in any case.
+/// Returns the command of that name; upper and lower case are the same.
 pub fn find<F: ?Sized>(
     commands: impl IntoIterator<Item = &'static Command<F>>,
     name: &str,
@@ -66,7 +66,7 @@ pub fn find<F: ?Sized>(
         .find(|command| command.name.eq_ignore_ascii_case(name))
 }
 
-/// Splits text into its first word and the rest.
+/// Splits text into its first word and the rest, both without surrounding spaces.
 pub fn split_word(text: &str) -> (&str, &str) {
     let text = text.trim();
     text.split_once(' ')
@@ -93,7 +93,7 @@ pub fn parse_channel(name: &str) -> Result<ChannelName, Refusal> {
     ChannelName::parse(name).map_err(|error| invalid(name, error))
 }
 
-/// Refuses a name.
+/// Returns the refusal of an invalid name.
 pub fn invalid(name: &str, error: NameError) -> Refusal {
-    Refusal::Because(format!("{name}: {error}"))
+    Refusal::Reason(format!("{name}: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Commands about people.
+//! Commands about other users, and about the user's own nick and away state.
 
 #![allow(
     clippy::unnecessary_wraps,
@@ -15,7 +15,10 @@ use crate::model::Conversation;
 pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
     Command {
         name: "who",
-        usages: &[("/who [#CHANNEL]", "list who is there and who is away")],
+        usages: &[(
+            "/who [#CHANNEL]",
+            "list the people in a channel and who is away",
+        )],
         requires: Requires::Connection,
         run: who,
     },
@@ -29,7 +32,7 @@ pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
         name: "away",
         usages: &[(
             "/away [TEXT]",
-            "mark yourself away; without a text, back again",
+            "mark yourself as away; without TEXT, as back",
         )],
         requires: Requires::Connection,
         run: away,

@@ -1,4 +1,4 @@
-//! Commands about one's own account, and about `rook` itself.
+//! Commands about the user's account, and about `rook` itself.
 
 #![allow(
     clippy::unnecessary_wraps,

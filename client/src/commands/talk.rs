@@ -1,4 +1,4 @@
-//! Text and the commands that send it.
+//! Sending text, and the commands that do.
 
 use rookery_protocol::Nick;
 
@@ -7,7 +7,7 @@ use crate::cli::Target;
 use crate::front_end::AnyFrontEnd;
 use crate::model::{Conversation, MessageKind};
 
-/// Shown when there is no conversation to send text to.
+/// The refusal of text without a conversation to send it to.
 const NO_CONVERSATION: &str = "you are not in a channel: /join #CHANNEL";
 
 /// The commands of this family.
@@ -20,23 +20,23 @@ pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
     },
     Command {
         name: "me",
-        usages: &[("/me TEXT", "say what you do: * you wave")],
+        usages: &[("/me TEXT", "send an action: * alice waves")],
         requires: Requires::Audience,
         run: action,
     },
 ];
 
-/// Sends text to the current conversation, or to the nick at its end.
-pub fn say(front_end: &mut AnyFrontEnd, text: &str) {
+/// Sends text to the current conversation, or to the nick at the end of the text.
+pub fn send_text(front_end: &mut AnyFrontEnd, text: &str) {
     let model = front_end.model();
     if let Some((text, nick)) = addressee(text, |nick| model.is_present(nick)) {
-        return front_end.say(nick.as_str(), text, MessageKind::Message);
+        return front_end.send_text(nick.as_str(), text, MessageKind::Message);
     }
     let Some(conversation) = front_end.conversation() else {
         return front_end.show_refusal(NO_CONVERSATION);
     };
-    front_end.say(conversation.name(), text, MessageKind::Message);
-    // It may have been meant for one person only.
+    front_end.send_text(conversation.name(), text, MessageKind::Message);
+    // The text may have been meant for that nick only.
     if let (Conversation::Channel(channel), Some((_, nick))) =
         (conversation, addressee(text, |_| true))
     {
@@ -46,7 +46,8 @@ pub fn say(front_end: &mut AnyFrontEnd, text: &str) {
     }
 }
 
-/// Splits `TEXT /NICK` into the text and the nick, if `is_present` says that the nick is one.
+/// Splits `TEXT /NICK` into the text and the nick; `None` if the line has another form or
+/// `is_present` returns false for the nick.
 pub fn addressee(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<(&str, Nick)> {
     let (text, last) = line.trim_end().rsplit_once(char::is_whitespace)?;
     let nick = Nick::parse(last.strip_prefix('/')?).ok()?;
@@ -60,7 +61,7 @@ fn message(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> 
         return Err(Refusal::Usage);
     }
     let parsed: Target = target.parse().map_err(|error| invalid(target, error))?;
-    front_end.say(parsed.as_str(), text, MessageKind::Message);
+    front_end.send_text(parsed.as_str(), text, MessageKind::Message);
     Ok(())
 }
 
@@ -71,6 +72,6 @@ fn action(front_end: &mut AnyFrontEnd, text: &str) -> Result<(), Refusal> {
     let Some(conversation) = front_end.conversation() else {
         return Err(NO_CONVERSATION.into());
     };
-    front_end.say(conversation.name(), text, MessageKind::Action);
+    front_end.send_text(conversation.name(), text, MessageKind::Action);
     Ok(())
 }

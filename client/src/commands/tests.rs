@@ -5,7 +5,7 @@ use super::*;
 use crate::front_end::FrontEnd;
 use crate::model::{Conversation, MessageKind, Model};
 
-/// A front end that records what commands ask of it.
+/// A front end that records its calls.
 #[derive(Default)]
 struct Recorder {
     model: Model,
@@ -14,7 +14,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    /// Runs a line in `#lobby`, and returns what it asked for.
+    /// Runs a line in `#lobby`, and returns the calls.
     fn in_lobby(line: &str) -> Vec<String> {
         let mut recorder = Self {
             conversation: Conversation::named("#lobby"),
@@ -30,7 +30,7 @@ impl Recorder {
     fn run(mut self, line: &str) -> Vec<String> {
         match Typed::parse(line) {
             Typed::Nothing => {}
-            Typed::Text(text) => say(&mut self, text),
+            Typed::Text(text) => send_text(&mut self, text),
             Typed::Command(name, arguments) => match find(name) {
                 Some(command) => {
                     if let Err(refusal) = command.execute(&mut self, arguments) {
@@ -78,12 +78,12 @@ impl FrontEnd for Recorder {
         self.calls.push(format!("close {}", conversation.name()));
     }
 
-    fn say(&mut self, target: &str, text: &str, kind: MessageKind) {
-        let what = match kind {
+    fn send_text(&mut self, target: &str, text: &str, kind: MessageKind) {
+        let verb = match kind {
             MessageKind::Action => "act",
             _ => "say",
         };
-        self.calls.push(format!("{what} {target}: {text}"));
+        self.calls.push(format!("{verb} {target}: {text}"));
     }
 
     fn request(&mut self, message: Message) {
@@ -97,7 +97,7 @@ impl FrontEnd for Recorder {
 }
 
 #[test]
-fn text_without_a_leading_slash_is_sent_as_it_is() {
+fn text_without_a_leading_slash_is_sent_unchanged() {
     assert_eq!(Typed::parse("  hi  there "), Typed::Text("  hi  there "));
     assert_eq!(Typed::parse("   "), Typed::Nothing);
     assert_eq!(Typed::parse("//etc/passwd"), Typed::Text("/etc/passwd"));
@@ -137,7 +137,7 @@ fn commands_are_parsed_with_their_arguments() {
 }
 
 #[test]
-fn channel_operators_commands_are_about_the_current_channel() {
+fn commands_without_a_channel_are_about_the_current_one() {
     for (line, call) in [
         ("/kick bob too loud", "KICK #lobby bob :too loud"),
         ("/ban", "MODE #lobby +b"),
@@ -213,7 +213,7 @@ fn wrong_arguments_are_refused_and_nothing_is_sent() {
 }
 
 #[test]
-fn a_line_that_ends_in_a_nick_is_for_that_person_if_present() {
+fn a_line_that_ends_in_a_nick_is_sent_to_that_person_if_present() {
     let alice = Nick::parse("alice").unwrap();
     let present = |nick: &Nick| *nick == alice;
     assert_eq!(

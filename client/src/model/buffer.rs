@@ -1,7 +1,8 @@
-//! The lines of one conversation in order, where messages are missing among them, and what is read.
+//! The lines of one conversation in order, the gaps between them, and how far they are read.
 //!
-//! A gap is a line of its own, so it has a position among the others. Pages of history are inserted
-//! at it until it meets the messages before it or the beginning of the conversation.
+//! A gap stands for messages that may be missing. It is a line, so it has a position among the
+//! others. Pages of history are inserted after it, the newest first, until a page overlaps the
+//! messages before the gap or reaches the beginning of the conversation.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,10 +12,10 @@ use super::{Body, Conversation, Line, LineId, MembershipChange, chathistory};
 
 /// The most joins and parts in one line.
 const MAX_FOLDED: usize = 200;
-/// The number of lines, from the end, in which speakers are looked for.
-const RECENT: usize = 300;
-/// The number of lines, from the end, among which a message that arrives twice is recognised.
-const MAX_RECENT: usize = 100;
+/// The number of lines, from the end, whose senders [`Buffer::speakers`] returns.
+const MAX_SPEAKER_LINES: usize = 300;
+/// The number of lines, from the end, that are searched for a message that arrives twice.
+const MAX_DUPLICATE_LINES: usize = 100;
 
 /// The lines of one conversation.
 #[derive(Debug)]
@@ -27,11 +28,12 @@ pub struct Buffer {
     gaps: Vec<Gap>,
     /// Everything up to this time is read.
     read_until: Timestamp,
-    /// What was read when the user last looked away: what is newer is new to them.
+    /// The time up to which everything was read when the user last looked away; later messages are
+    /// new to the user.
     left_at: Option<Timestamp>,
     unread: usize,
     highlights: usize,
-    new_from: Option<LineId>,
+    first_new: Option<LineId>,
     /// The read marker on the server.
     marker: ServerMarker,
     /// The time of the latest message, from the server's list of conversations, until the read
@@ -46,7 +48,7 @@ struct ServerMarker {
     known: bool,
     /// The time up to which everything is read.
     until: Option<Timestamp>,
-    /// Whether more was read here since.
+    /// Whether more was read here than the server knows.
     unsent: bool,
 }
 
@@ -64,13 +66,13 @@ pub struct Gap {
 /// Whether a gap is being loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GapState {
-    /// It is loaded when someone looks at it.
+    /// It will be requested when it comes into view.
     Idle,
-    /// It is to be requested.
+    /// It is to be requested as soon as possible.
     Wanted,
     /// It was requested from the server.
     Requested,
-    /// It could not be loaded, for that reason.
+    /// It could not be loaded, for this reason.
     Failed(Box<str>),
 }
 
@@ -106,7 +108,7 @@ impl Buffer {
             left_at: None,
             unread: 0,
             highlights: 0,
-            new_from: None,
+            first_new: None,
             marker: ServerMarker::default(),
             latest: None,
         }
@@ -132,14 +134,14 @@ impl Buffer {
         self.unread
     }
 
-    /// Returns how many of them mention the user or are for the user only.
+    /// Returns how many of the unread messages mention the user or were sent to the user only.
     pub fn highlights(&self) -> usize {
         self.highlights
     }
 
     /// Returns the first line that is new since the user last looked away.
-    pub fn new_from(&self) -> Option<LineId> {
-        self.new_from
+    pub fn first_new(&self) -> Option<LineId> {
+        self.first_new
     }
 
     /// Returns the time up to which everything is read.
@@ -149,14 +151,14 @@ impl Buffer {
 
     /// Returns the time of the last message.
     pub fn last_message_at(&self) -> Option<Timestamp> {
-        let said = |line: &Line| matches!(line.body, Body::Said { .. }).then_some(line.at);
-        self.lines.iter().rev().find_map(said)
+        let time = |line: &Line| matches!(line.body, Body::Message { .. }).then_some(line.at);
+        self.lines.iter().rev().find_map(time)
     }
 
-    /// Returns the nicks of recent speakers, the last one first.
+    /// Returns the nicks of the senders of recent messages, the latest first.
     pub fn speakers(&self) -> Vec<&str> {
         let mut speakers: Vec<&str> = Vec::new();
-        for line in self.lines.iter().rev().take(RECENT) {
+        for line in self.lines.iter().rev().take(MAX_SPEAKER_LINES) {
             if let Some(nick) = line.speaker().filter(|nick| !speakers.contains(nick)) {
                 speakers.push(nick);
             }
@@ -164,10 +166,10 @@ impl Buffer {
         speakers
     }
 
-    /// Returns the last message of our own that has a msgid.
+    /// Returns our last message that has a msgid.
     pub fn last_own(&self) -> Option<LineId> {
         let own = |line: &&Line| {
-            matches!(line.body, Body::Said { own: true, .. }) && line.msgid.is_some()
+            matches!(line.body, Body::Message { own: true, .. }) && line.msgid.is_some()
         };
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
@@ -185,43 +187,47 @@ impl Buffer {
         id
     }
 
-    /// Whether that message is among the last lines already.
+    /// Whether a message is among the last lines already.
     pub fn has_recent(&self, msgid: &str) -> bool {
         self.lines
             .iter()
             .rev()
-            .take(MAX_RECENT)
+            .take(MAX_DUPLICATE_LINES)
             .any(|line| line.msgid.as_deref() == Some(msgid))
     }
 
-    /// Adds a join or part to the last line, if that is one of joins and parts and has room.
-    pub fn fold(&mut self, at: Timestamp, one: MembershipChange) -> Result<(), MembershipChange> {
+    /// Adds a join or part to the last line if that is a line of joins and parts; returns the
+    /// change if it is not, or is full.
+    pub fn fold(
+        &mut self,
+        at: Timestamp,
+        change: MembershipChange,
+    ) -> Result<(), MembershipChange> {
         match self.lines.back_mut() {
             Some(Line {
                 at: last,
-                body: Body::Membership(moves),
+                body: Body::Membership(changes),
                 ..
-            }) if moves.len() < MAX_FOLDED => {
-                moves.retain(|earlier| earlier.nick != one.nick);
-                moves.push(one);
+            }) if changes.len() < MAX_FOLDED => {
+                changes.retain(|earlier| earlier.nick != change.nick);
+                changes.push(change);
                 *last = at;
                 Ok(())
             }
-            _ => Err(one),
+            _ => Err(change),
         }
     }
 
-    /// Marks a message redacted; returns whether it is here.
-    pub fn redact(&mut self, msgid: &str, by: &str, reason: Option<&str>) -> bool {
-        let Some(line) = self
+    /// Marks a message redacted, if it is in this buffer.
+    pub fn redact(&mut self, msgid: &str, by: &str, reason: Option<&str>) {
+        let message = self
             .lines
             .iter_mut()
             .rev()
-            .find(|line| line.msgid.as_deref() == Some(msgid))
-        else {
-            return false;
-        };
-        if let Body::Said { nick, .. } = &mut line.body {
+            .find(|line| line.msgid.as_deref() == Some(msgid));
+        if let Some(line) = message
+            && let Body::Message { nick, .. } = &mut line.body
+        {
             let nick = std::mem::take(nick);
             line.body = Body::Redacted {
                 nick,
@@ -230,16 +236,16 @@ impl Buffer {
             };
             self.recount();
         }
-        true
     }
 
-    /// Drops the oldest line.
+    /// Drops the oldest line. A gap or the beginning at the start stays; the line after it is
+    /// dropped instead.
     pub fn drop_oldest(&mut self) {
         match self.lines.front().map(|line| &line.body) {
             Some(Body::Gap | Body::Beginning) => {
-                if let Some(gone) = self.lines.remove(1) {
-                    self.gaps.retain(|gap| gap.line != gone.id);
-                    self.reopen();
+                if let Some(dropped) = self.lines.remove(1) {
+                    self.gaps.retain(|gap| gap.line != dropped.id);
+                    self.reopen_first_gap();
                 }
             }
             _ => {
@@ -248,8 +254,8 @@ impl Buffer {
         }
     }
 
-    /// Lets a gap stand for what was dropped, so that it can be loaded again.
-    fn reopen(&mut self) {
+    /// Makes the first line a gap for the dropped messages, so that they can be loaded again.
+    fn reopen_first_gap(&mut self) {
         let before = self.lines.iter().find_map(reference);
         let Some(first) = self.lines.front_mut() else {
             return;
@@ -269,12 +275,13 @@ impl Buffer {
         }
     }
 
-    /// Opens a gap at the end: messages may be missing up to what is appended next.
+    /// Opens a gap at the end: messages may be missing before the next one that is appended.
     pub fn open_gap(&mut self, at: Timestamp, state: GapState) {
         let last = self.gaps.last().and_then(|gap| self.index_of(gap.line));
-        let unbroken =
+        let at_end =
             last.is_some_and(|index| self.lines.range(index..).all(|line| line.msgid.is_none()));
-        if unbroken && let Some(gap) = self.gaps.last_mut() {
+        // If no message follows the last gap, that gap is extended.
+        if at_end && let Some(gap) = self.gaps.last_mut() {
             (gap.before, gap.state) = (None, state);
             return;
         }
@@ -293,27 +300,26 @@ impl Buffer {
         }
     }
 
-    /// Resets all gaps to be loaded when someone looks at them.
+    /// Resets all gaps, to be loaded when they come into view.
     pub fn reset_gaps(&mut self) {
         for gap in &mut self.gaps {
             gap.state = GapState::Idle;
         }
     }
 
-    /// Inserts a page after the line of the gap, and closes the gap if nothing is missing any
-    /// longer. `before` is the reference that the page was requested with. Returns the number of
-    /// new lines.
-    pub fn fill_gap(&mut self, line: LineId, before: Option<&str>, page: Page) -> usize {
-        let Some(which) = self.gaps.iter().position(|gap| gap.line == line) else {
-            return 0;
+    /// Inserts a page after the line of a gap, and closes the gap if no messages are missing any
+    /// longer. `before` is the reference with which the page was requested.
+    pub fn fill_gap(&mut self, line: LineId, before: Option<&str>, page: Page) {
+        let Some(gap) = self.gaps.iter().position(|gap| gap.line == line) else {
+            return;
         };
         let Some(index) = self.index_of(line) else {
-            return 0;
+            return;
         };
-        if self.gaps[which].before.as_deref() != before {
-            // What follows the gap was dropped meanwhile: the page is no longer next to it.
-            self.gaps[which].state = GapState::Idle;
-            return 0;
+        if self.gaps[gap].before.as_deref() != before {
+            // The message after the gap was dropped meanwhile, so the page no longer adjoins it.
+            self.gaps[gap].state = GapState::Idle;
+            return;
         }
         let known: HashMap<&str, usize> = self
             .lines
@@ -322,12 +328,12 @@ impl Buffer {
             .filter_map(|(at, line)| Some((line.msgid.as_deref()?, at)))
             .collect();
         let position = |line: &HistoryLine| known.get(line.msgid.as_deref()?).copied();
-        // From the last message that is also before the gap on, nothing is missing.
+        // After the last message of the page that is also before the gap, none are missing.
         let overlap = page
             .lines
             .iter()
             .rposition(|line| position(line).is_some_and(|at| at < index));
-        let end = page.oldest.is_none() || page.oldest.as_deref() == before;
+        let at_beginning = page.oldest.is_none() || page.oldest.as_deref() == before;
         let skipped = overlap.map_or(0, |last| last + 1);
         let is_new: Vec<bool> = page
             .lines
@@ -341,13 +347,14 @@ impl Buffer {
             .skip(skipped)
             .filter(|(_, is_new)| *is_new);
         let new: Vec<HistoryLine> = new.map(|(line, _)| line).collect();
-        let added = new.len();
+        let has_new = !new.is_empty();
         let after = self.lines.split_off(index + 1);
         for HistoryLine { at, msgid, body } in new {
             self.push(at, msgid, body);
         }
         self.lines.extend(after);
-        if index > 0 && added > 0 && self.unread == 0 {
+        if index > 0 && has_new && self.unread == 0 {
+            // The page was missed: it is new since the last message before the gap.
             self.left_at = self
                 .lines
                 .range(..index)
@@ -355,10 +362,10 @@ impl Buffer {
                 .find(|line| line.msgid.is_some())
                 .map(|line| line.at);
         }
-        if !end && overlap.is_none() {
-            (self.gaps[which].before, self.gaps[which].state) = (page.oldest, GapState::Idle);
+        if !at_beginning && overlap.is_none() {
+            (self.gaps[gap].before, self.gaps[gap].state) = (page.oldest, GapState::Idle);
         } else {
-            self.gaps.remove(which);
+            self.gaps.remove(gap);
             if index == 0 {
                 self.lines[0].body = Body::Beginning;
             } else {
@@ -366,7 +373,6 @@ impl Buffer {
             }
         }
         self.recount();
-        added
     }
 
     /// Marks all messages read.
@@ -381,7 +387,7 @@ impl Buffer {
         }
     }
 
-    /// Returns the read marker if the server must be sent it, and takes it for sent.
+    /// Returns the read marker if it must be sent to the server, and counts it as sent.
     pub fn take_unsent_marker(&mut self) -> Option<Timestamp> {
         let ServerMarker {
             known: true,
@@ -404,7 +410,7 @@ impl Buffer {
         let first = !std::mem::replace(&mut self.marker.known, true);
         self.marker.until = self.marker.until.max(until);
         match (until, &self.conversation) {
-            // It replaces what was assumed.
+            // The first marker replaces the assumption that everything is read.
             (Some(until), _) if first => (self.read_until, self.left_at) = (until, Some(until)),
             (Some(until), _) => self.read_until = self.read_until.max(until),
             (None, Conversation::Person(_)) if first => self.read_until = Timestamp::MIN,
@@ -413,20 +419,20 @@ impl Buffer {
         self.recount();
     }
 
-    /// Handles that another conversation becomes current: later messages are new on return.
-    pub fn leave(&mut self) {
+    /// Handles the switch to another conversation: messages from now on are new on return.
+    pub fn handle_switch_away(&mut self) {
         if self.unread == 0 {
-            (self.left_at, self.new_from) = (None, None);
+            (self.left_at, self.first_new) = (None, None);
         }
     }
 
-    /// Counts a message that arrived while nobody looked.
+    /// Counts a message that arrived while the user did not see the end of the buffer.
     pub fn count_unread(&mut self, id: LineId, at: Timestamp, highlight: bool) {
         if at <= self.read_until {
             return;
         }
         if self.unread == 0 {
-            (self.left_at, self.new_from) = (Some(self.read_until), Some(id));
+            (self.left_at, self.first_new) = (Some(self.read_until), Some(id));
         }
         self.unread += 1;
         self.highlights += usize::from(highlight);
@@ -434,15 +440,15 @@ impl Buffer {
 
     /// Counts the unread messages again, and finds the first new one.
     fn recount(&mut self) {
-        (self.unread, self.highlights, self.new_from) = (0, 0, None);
-        let floor = self
+        (self.unread, self.highlights, self.first_new) = (0, 0, None);
+        let oldest_relevant = self
             .left_at
             .map_or(self.read_until, |left| left.min(self.read_until));
         for line in self.lines.iter().rev() {
-            let Body::Said { own, highlight, .. } = line.body else {
+            let Body::Message { own, highlight, .. } = line.body else {
                 continue;
             };
-            if line.at <= floor {
+            if line.at <= oldest_relevant {
                 break;
             }
             if own {
@@ -453,7 +459,7 @@ impl Buffer {
                 self.highlights += usize::from(highlight);
             }
             if self.left_at.is_some_and(|left| line.at > left) {
-                self.new_from = Some(line.id);
+                self.first_new = Some(line.id);
             }
         }
     }
@@ -464,7 +470,7 @@ impl Buffer {
     }
 }
 
-/// Returns a reference to a message, to request what was said before it.
+/// Returns a reference to a message, to request the messages before it; `None` without a msgid.
 fn reference(line: &Line) -> Option<Box<str>> {
     line.msgid
         .as_ref()

@@ -1,7 +1,10 @@
-//! The buffers of all conversations: which of them is current, and how much is unread in each.
+//! The buffers of all conversations: which one is current, and how many messages are unread in
+//! each.
 //!
-//! The number of lines and of buffers is limited, since strangers can cause both: the oldest lines
-//! of the longest buffer are dropped first.
+//! The number of lines and of buffers is limited, since any user of the server can add to both.
+//! When the limit of lines is reached, the oldest line of the longest buffer is dropped; when the
+//! limit of buffers is reached, the private conversation without messages for the longest time is
+//! closed.
 
 use std::collections::BTreeSet;
 
@@ -22,10 +25,10 @@ const MAX_BUFFERS: usize = 500;
 pub struct Buffers {
     pub(super) list: Vec<Buffer>,
     pub(super) current: usize,
-    /// Whether someone looks at the end of the current one, as far as is known.
+    /// Whether the user sees the end of the current conversation, as far as is known.
     watched: bool,
-    /// The conversations that were current before, the latest last.
-    shown: Vec<Conversation>,
+    /// The conversations that were current before, the most recent last.
+    recent: Vec<Conversation>,
     /// Whether the server has finished its greeting.
     pub(super) is_ready: bool,
     /// Conversations without unread counts and notifications.
@@ -43,7 +46,7 @@ impl Default for Buffers {
             list: vec![Buffer::new(Conversation::Server, Timestamp::MIN)],
             current: 0,
             watched: true,
-            shown: Vec::new(),
+            recent: Vec::new(),
             is_ready: false,
             muted: BTreeSet::new(),
             ignored: BTreeSet::new(),
@@ -70,21 +73,21 @@ impl Buffers {
     }
 
     /// Makes the buffer at `index` the current one, if there is one.
-    pub fn show(&mut self, index: usize) {
+    pub fn switch_to(&mut self, index: usize) {
         if index < self.list.len() && index != self.current {
-            self.list[self.current].leave();
-            let left = self.list[self.current].conversation.clone();
-            self.shown.retain(|conversation| *conversation != left);
-            self.shown.push(left);
+            self.list[self.current].handle_switch_away();
+            let previous = self.list[self.current].conversation.clone();
+            self.recent.retain(|conversation| *conversation != previous);
+            self.recent.push(previous);
             self.current = index;
             self.mark_read_if_watched(self.current);
         }
     }
 
-    /// Makes the next or the previous buffer the current one.
-    pub fn step(&mut self, forward: bool) {
+    /// Makes the next or the previous buffer in the list the current one.
+    pub fn switch_to_neighbour(&mut self, forward: bool) {
         let count = self.list.len();
-        self.show(
+        self.switch_to(
             if forward {
                 self.current + 1
             } else {
@@ -94,14 +97,15 @@ impl Buffers {
     }
 
     /// Returns the indices of all buffers, the most relevant first: those with highlights, those
-    /// with unread messages, then those that were current last; the current one comes last.
+    /// with unread messages, then the others by when they were last current. The current one comes
+    /// last.
     pub fn by_relevance(&self) -> Vec<usize> {
         let mut all: Vec<usize> = (0..self.list.len()).collect();
         all.sort_by_cached_key(|&index| {
             let buffer = &self.list[index];
             let (unread, highlights) = self.unread(buffer);
-            let shown = self
-                .shown
+            let recency = self
+                .recent
                 .iter()
                 .rev()
                 .position(|conversation| *conversation == buffer.conversation);
@@ -109,14 +113,14 @@ impl Buffers {
                 index == self.current,
                 highlights == 0,
                 unread == 0,
-                shown.unwrap_or(usize::MAX),
+                recency.unwrap_or(usize::MAX),
             )
         });
         all
     }
 
-    /// Makes a buffer with unread messages the current one; those with highlights come first.
-    pub fn show_unread(&mut self) {
+    /// Makes a buffer with unread messages the current one, preferably one with highlights.
+    pub fn switch_to_unread(&mut self) {
         let elsewhere = (0..self.list.len())
             .rev()
             .filter(|&index| index != self.current);
@@ -125,14 +129,14 @@ impl Buffers {
             .filter(|((unread, _), _)| *unread > 0)
             .max_by_key(|((_, highlights), _)| *highlights > 0);
         if let Some((_, index)) = found {
-            self.show(index);
+            self.switch_to(index);
         }
     }
 
     /// Makes a conversation the current one; opens it if necessary.
     pub fn open(&mut self, conversation: Conversation, now: Timestamp, model: &Model) {
         let index = self.ensure_open(conversation, now, model);
-        self.show(index);
+        self.switch_to(index);
     }
 
     /// Returns the number of unread messages and of highlights among them.
@@ -144,7 +148,7 @@ impl Buffers {
         }
     }
 
-    /// Sets whether someone looks at the end of the current conversation.
+    /// Sets whether the user sees the end of the current conversation.
     pub fn set_watched(&mut self, watched: bool) {
         self.watched = watched;
         self.mark_read_if_watched(self.current);
@@ -205,7 +209,7 @@ impl Buffers {
             return;
         }
         self.list.remove(index);
-        self.shown.retain(|shown| shown != conversation);
+        self.recent.retain(|recent| recent != conversation);
         if self.current == index {
             self.current = index.min(self.list.len() - 1);
             self.mark_read_if_watched(self.current);
@@ -219,7 +223,7 @@ impl Buffers {
         self.push(self.current, at, None, Body::Info(text.into()));
     }
 
-    /// Adds a line about something that was not done to the current conversation.
+    /// Adds a line with a refusal to the current conversation.
     pub fn add_refusal(&mut self, at: Timestamp, text: &str) {
         self.push(self.current, at, None, Body::Refused(text.into()));
     }
@@ -231,12 +235,12 @@ impl Buffers {
             .position(|buffer| buffer.conversation == *conversation)
     }
 
-    /// Whether someone looks at the end of that buffer, as far as is known.
+    /// Whether the user sees the end of a buffer, as far as is known.
     pub(super) fn is_watched(&self, index: usize) -> bool {
         index == self.current && self.watched
     }
 
-    /// Marks a buffer read if someone looks at it.
+    /// Marks a buffer read if the user sees its end.
     pub(super) fn mark_read_if_watched(&mut self, index: usize) {
         if self.is_watched(index) {
             self.list[index].mark_read();
@@ -251,7 +255,7 @@ impl Buffers {
         body: Body,
     ) -> LineId {
         let id = self.list[index].push(at, msgid.map(Into::into), body);
-        if self.room() == 0
+        if self.free_lines() == 0
             && let Some(longest) = self
                 .list
                 .iter_mut()
@@ -262,14 +266,14 @@ impl Buffers {
         id
     }
 
-    /// Returns how many more lines there is room for.
-    pub(super) fn room(&self) -> usize {
+    /// Returns how many lines can be added before the limit is reached.
+    pub(super) fn free_lines(&self) -> usize {
         self.max_lines
             .saturating_sub(self.list.iter().map(|buffer| buffer.lines().len()).sum())
     }
 
-    /// Returns the index of a conversation, which is opened if necessary. Messages from before
-    /// `since` count as read then.
+    /// Returns the index of a conversation, which is opened if necessary. When it is opened,
+    /// messages up to `since` count as read.
     pub(super) fn ensure_open(
         &mut self,
         conversation: Conversation,
@@ -281,7 +285,7 @@ impl Buffers {
             .binary_search_by(|buffer| buffer.conversation.cmp(&conversation));
         found.unwrap_or_else(|mut index| {
             if self.list.len() >= MAX_BUFFERS
-                && let Some(oldest) = self.quietest_direct()
+                && let Some(oldest) = self.least_recent_direct()
             {
                 self.close(&oldest);
                 index = self
@@ -301,8 +305,8 @@ impl Buffers {
         })
     }
 
-    /// Returns the private conversation without messages for the longest time, except the current.
-    fn quietest_direct(&self) -> Option<Conversation> {
+    /// Returns the private conversation whose last line is the oldest, except the current one.
+    fn least_recent_direct(&self) -> Option<Conversation> {
         let people = self.list.iter().enumerate().filter(|(index, buffer)| {
             *index != self.current && matches!(buffer.conversation, Conversation::Person(_))
         });
@@ -311,7 +315,7 @@ impl Buffers {
         Some(oldest.conversation.clone())
     }
 
-    /// Continues a private conversation under a new nick.
+    /// Renames a private conversation after the person's new nick, unless one of that name is open.
     pub(super) fn rename_direct(&mut self, old: &str, new: &str) {
         let (Some(old), Some(new)) = (Conversation::person(old), Conversation::person(new)) else {
             return;

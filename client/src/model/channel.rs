@@ -1,4 +1,4 @@
-//! A channel that we are in: its members, their ranks, its topic.
+//! The state of a channel that we are in: its members, their ranks and its topic.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ pub struct Channel {
     pub topic: String,
 }
 
-/// What a member may do.
+/// The rank of a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// Everything: an operator of the channel, or a higher rank of other servers.
+    /// An operator of the channel, or a higher rank that other servers have.
     Operator,
-    /// Speak while the channel is moderated.
+    /// May speak while the channel is moderated.
     Voiced,
-    /// What everyone may.
+    /// Any other member.
     #[default]
     Ordinary,
 }
 
 impl Rank {
-    /// Returns the rank that a prefix of a nick in `NAMES` stands for. Ranks above operator, which
+    /// Returns the rank of a nick in `NAMES`, which its prefix denotes. Ranks above operator, which
     /// other servers have, count as operator.
     pub fn of(name: &str) -> Self {
         match name.chars().next() {
@@ -37,7 +37,7 @@ impl Rank {
     }
 
     /// Returns the prefix that is shown before a nick.
-    pub fn sign(self) -> &'static str {
+    pub fn prefix(self) -> &'static str {
         match self {
             Self::Operator => "@",
             Self::Voiced => "+",
@@ -53,15 +53,15 @@ impl Channel {
             return;
         };
         let mut parameters = parameters.iter();
-        let mut given = true;
+        let mut adding = true;
         for letter in letters.chars() {
             let rank = match letter {
                 '+' | '-' => {
-                    given = letter == '+';
+                    adding = letter == '+';
                     continue;
                 }
-                // A founder counts as an operator, also after handing the channel over.
-                'q' if !given => {
+                // A founder who hands the channel over still counts as an operator.
+                'q' if !adding => {
                     parameters.next();
                     continue;
                 }
@@ -71,17 +71,17 @@ impl Channel {
                     parameters.next();
                     continue;
                 }
-                'l' if given => {
+                'l' if adding => {
                     parameters.next();
                     continue;
                 }
                 _ => continue,
             };
             let nick = parameters.next().and_then(|nick| Nick::parse(nick).ok());
-            if let Some(held) = nick.and_then(|nick| self.members.get_mut(&nick)) {
-                match (given, *held == rank) {
-                    (true, _) => *held = rank.min(*held),
-                    (false, true) => *held = Rank::Ordinary,
+            if let Some(current) = nick.and_then(|nick| self.members.get_mut(&nick)) {
+                match (adding, *current == rank) {
+                    (true, _) => *current = rank.min(*current),
+                    (false, true) => *current = Rank::Ordinary,
                     (false, false) => {}
                 }
             }

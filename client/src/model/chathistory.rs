@@ -1,5 +1,5 @@
 //! The wire format of IRCv3 `draft/chathistory`: requests, references to messages, and the batches
-//! in which pages arrive. What is requested when is decided elsewhere.
+//! in which pages arrive. The callers decide what to request and when.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use rookery_protocol::Message;
 
 /// The most batches that are open at once.
 const MAX_BATCHES: usize = 16;
-/// The most messages of a batch that are stored, whatever the server sends.
+/// The most messages of a batch that are stored, even if the server sends more.
 pub const MAX_PAGE: usize = 1000;
 
 /// Returns the request for the latest messages of a conversation.
@@ -33,12 +33,12 @@ fn request(subcommand: &str, target: &str, reference: &str, limit: usize) -> Mes
     )
 }
 
-/// Refers to the message with that msgid.
+/// Returns a reference to the message with a msgid.
 pub fn msgid_reference(msgid: &str) -> String {
     format!("msgid={msgid}")
 }
 
-/// Refers to a time, to the millisecond.
+/// Returns a reference to a time, in milliseconds.
 pub fn time_reference(at: Timestamp) -> String {
     format!("timestamp={at:.3}")
 }
@@ -52,7 +52,7 @@ pub struct PageBatch {
     pub messages: Vec<Message>,
 }
 
-/// The batches that are arriving, by their reference tags.
+/// The batches that are still incomplete, by their reference tags.
 #[derive(Debug, Default)]
 pub struct Batches {
     open: HashMap<String, Batch>,
@@ -61,11 +61,11 @@ pub struct Batches {
 #[derive(Debug)]
 enum Batch {
     Page(PageBatch),
-    /// The names of conversations, and when something was last said in each.
+    /// The names of conversations, each with the time of its latest message.
     Conversations(Vec<(String, Timestamp)>),
 }
 
-/// What a message of a batch leads to.
+/// The result of collecting a message of a batch.
 #[derive(Debug)]
 pub enum Batched {
     /// Nothing yet: the batch is incomplete.
@@ -77,7 +77,7 @@ pub enum Batched {
 }
 
 impl Batches {
-    /// Forgets all incomplete batches.
+    /// Drops all incomplete batches.
     pub fn clear(&mut self) {
         self.open.clear();
     }

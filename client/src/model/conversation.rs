@@ -1,11 +1,11 @@
-//! The names of conversations.
+//! Conversations: the places with messages, each identified by a channel or a person.
 
 use rookery_protocol::{ChannelName, Nick};
 
-/// A conversation, in the order in which they are listed.
+/// A conversation. Conversations are listed in the order of this type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conversation {
-    /// Notices of the server to us.
+    /// The notices from the server to us.
     Server,
     /// A channel.
     Channel(ChannelName),

@@ -1,17 +1,17 @@
-//! The events that messages from the server are turned into.
+//! The events into which the model turns messages from the server.
 
 use jiff::Timestamp;
 use rookery_protocol::{ChannelName, Message};
 use serde::Serialize;
 
-/// Something to show.
+/// An event to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatEvent {
-    /// The time, by the server's clock if the message has it.
+    /// The time, by the server's clock if the message contains it.
     pub at: Timestamp,
     /// The msgid of the message.
     pub msgid: Option<String>,
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
 }
 
@@ -27,20 +27,20 @@ impl ChatEvent {
     }
 }
 
-/// How a text was sent.
+/// The kind of a chat message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageKind {
-    /// As a message.
+    /// An ordinary message.
     Message,
-    /// As an action (`/me`).
+    /// An action (`/me`).
     Action,
-    /// As a notice.
+    /// A notice.
     Notice,
 }
 
-/// What happened. Names and texts are as the server sent them: control characters must be removed
-/// before they are shown.
+/// The kind of an event. Names and texts are as the server sent them: control characters must be
+/// removed before they are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// A message to a channel, perhaps our own.
@@ -62,7 +62,7 @@ pub enum EventKind {
         kind: MessageKind,
         text: String,
     },
-    /// A notice of the server.
+    /// A notice from the server.
     ServerNotice { from: String, text: String },
     /// Someone joined a channel.
     Joined { channel: String, nick: String },
@@ -79,7 +79,7 @@ pub enum EventKind {
         by: String,
         reason: Option<String>,
     },
-    /// Someone disconnected, and with that left these of our channels.
+    /// Someone disconnected, who was in these of our channels.
     Quit {
         nick: String,
         reason: Option<String>,
@@ -103,7 +103,7 @@ pub enum EventKind {
         by: String,
         nick: String,
     },
-    /// The topic of a channel was changed `by` someone, or was requested.
+    /// The topic of a channel: changed `by` someone, or the answer to a request.
     Topic {
         channel: String,
         by: Option<String>,
@@ -130,8 +130,8 @@ pub enum EventKind {
         by: String,
         reason: Option<String>,
     },
-    /// Anything else, in words.
+    /// Any other event, as text.
     Info(String),
-    /// The server refused something, in words.
+    /// A refusal of the server, as text.
     Refused(String),
 }

@@ -1,10 +1,9 @@
-//! Loading history and read markers: what is requested from the server, one query at a time, and
-//! where the answers go.
+//! Loads history and read markers: chooses the queries to the server, and applies the answers.
 //!
-//! A buffer knows where messages may be missing ([`Gap`](super::buffer::Gap)). A gap is requested
-//! when someone looks at it, or at once after a reconnection; the current conversation comes first.
-//! Only one query is outstanding at a time, so that answers cannot be confused and the server is
-//! not flooded.
+//! Messages may be missing at the gaps of a buffer ([`Gap`](super::buffer::Gap)). A gap is
+//! requested when it comes into view, or at once after a reconnection; gaps of the current
+//! conversation come first. Only one query is outstanding at a time, so that answers cannot be
+//! confused and the server is not flooded.
 
 use std::collections::VecDeque;
 
@@ -21,18 +20,19 @@ use super::{
 const MAX_PAGE: usize = 100;
 /// The most private conversations that are opened after signing in.
 const MAX_CONVERSATIONS: usize = 30;
-/// How old the latest message of those may be.
-const RECENT: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How far before the latest known message to look for missed ones: clocks differ.
+/// The greatest age of the latest message of such a conversation.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// The time before the latest known message from which missed messages are requested, since clocks
+/// differ.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(10);
 const ONE_DAY: SignedDuration = SignedDuration::from_hours(24);
-/// Why older messages are not loaded when there is no room for them.
-const NO_ROOM: &str = "rook's limit of lines is reached";
+/// The reason for which older messages are not loaded when the limit of lines is reached.
+const LINE_LIMIT_REACHED: &str = "rook's limit of lines is reached";
 
 /// A query to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum HistoryQuery {
-    /// Which private conversations have recent messages.
+    /// The private conversations with recent messages.
     Conversations,
     /// The read marker of a conversation.
     Marker(Conversation),
@@ -44,11 +44,12 @@ enum HistoryQuery {
     },
 }
 
-/// The queries without an answer.
+/// The queries that have no answer yet, and the state on which further queries depend.
 #[derive(Debug, Default)]
 pub struct Queries {
     /// The query that the server is answering.
     outstanding: Option<HistoryQuery>,
+    /// The queries to send after it.
     waiting: VecDeque<HistoryQuery>,
     /// The time of the latest message in any conversation.
     latest_at: Option<Timestamp>,
@@ -57,7 +58,7 @@ pub struct Queries {
 }
 
 impl Buffers {
-    /// Starts to look for messages that were missed, once the connection is ready.
+    /// Handles the end of the server's greeting: from now on, missed messages are requested.
     pub fn catch_up(&mut self, model: &Model) {
         self.is_ready = true;
         if model.history_limit().is_some() {
@@ -76,7 +77,7 @@ impl Buffers {
             HistoryQuery::Conversations => {
                 let since = match self.queries.latest_at {
                     Some(latest_at) => latest_at - CLOCK_SKEW,
-                    None => now - RECENT,
+                    None => now - MAX_AGE,
                 };
                 let [from, to] = [now + ONE_DAY, since].map(chathistory::time_reference);
                 Message::new("CHATHISTORY", ["TARGETS", &from, &to, &limit.to_string()])
@@ -99,7 +100,7 @@ impl Buffers {
 
     /// Chooses the next query. Gaps of the current conversation come first.
     fn choose_query(&mut self, limit: usize) -> Option<HistoryQuery> {
-        let room = self.room();
+        let free_lines = self.free_lines();
         let indices = std::iter::once(self.current).chain(0..self.list.len());
         for index in indices {
             let buffer = &mut self.list[index];
@@ -110,8 +111,8 @@ impl Buffers {
                 .find(|gap| gap.state == GapState::Wanted)
                 .cloned();
             if let Some(gap) = wanted {
-                if room < limit {
-                    buffer.set_gap_state(gap.line, GapState::Failed(NO_ROOM.into()));
+                if free_lines < limit {
+                    buffer.set_gap_state(gap.line, GapState::Failed(LINE_LIMIT_REACHED.into()));
                     continue;
                 }
                 buffer.set_gap_state(gap.line, GapState::Requested);
@@ -130,7 +131,7 @@ impl Buffers {
         None
     }
 
-    /// Handles that the outstanding query was refused or not answered.
+    /// Handles the failure of the outstanding query: it was refused or not answered.
     pub fn query_failed(&mut self, reason: &str) {
         if let Some(HistoryQuery::Page {
             conversation, gap, ..
@@ -141,13 +142,13 @@ impl Buffers {
         }
     }
 
-    /// Handles the end of the answer. A query that is still outstanding then has got none.
+    /// Handles the end of the answer. If the query is still outstanding, the answer was empty.
     pub fn query_finished(&mut self) {
         self.query_failed("the server sent no answer");
     }
 
-    /// Handles the loss of the connection: queries are dropped, and what is said in our channels
-    /// from now on will be missing.
+    /// Handles the loss of the connection: drops the queries, and opens a gap in each of our
+    /// channels, where messages will be missing.
     pub fn disconnect(&mut self, now: Timestamp, model: &Model) {
         self.is_ready = false;
         self.queries.waiting.clear();
@@ -163,7 +164,8 @@ impl Buffers {
         }
     }
 
-    /// Requests a gap of the current conversation; with `retry`, also one that has failed.
+    /// Requests a gap of the current conversation. With `retry`, requests it even if loading it has
+    /// failed before.
     pub fn request_gap(&mut self, gap: LineId, retry: bool) {
         let buffer = &mut self.list[self.current];
         let may_request = |state: &GapState| match state {
@@ -180,25 +182,26 @@ impl Buffers {
         }
     }
 
-    /// Returns the read markers that the server does not have yet, and takes them for sent.
+    /// Returns the messages with the read markers that the server does not have yet, and counts
+    /// them as sent.
     pub fn take_unsent_markers(&mut self) -> Vec<Message> {
         let unsent = self.list.iter_mut().filter_map(|buffer| {
-            let read = chathistory::time_reference(buffer.take_unsent_marker()?);
+            let until = chathistory::time_reference(buffer.take_unsent_marker()?);
             Some(Message::new(
                 "MARKREAD",
-                [buffer.conversation.name(), &read],
+                [buffer.conversation.name(), &until],
             ))
         });
         unsent.collect()
     }
 
-    /// Notes the time of a message.
-    pub(super) fn note_latest(&mut self, at: Timestamp) {
+    /// Updates the time of the latest message in any conversation.
+    pub(super) fn update_latest(&mut self, at: Timestamp) {
         self.queries.latest_at = self.queries.latest_at.max(Some(at));
     }
 
-    /// Requests the read marker of a private conversation that is being opened. For channels the
-    /// server sends it unasked.
+    /// Requests the read marker of a private conversation that is being opened. The server sends
+    /// those of channels without a request.
     pub(super) fn request_marker(&mut self, conversation: &Conversation) {
         if self.queries.has_markers && matches!(conversation, Conversation::Person(_)) {
             self.queries
@@ -207,6 +210,7 @@ impl Buffers {
         }
     }
 
+    /// Inserts a page of history at the gap for which it was requested.
     pub(super) fn apply_page(
         &mut self,
         target: &str,
@@ -251,12 +255,13 @@ impl Buffers {
             }
         }
         if let Some(last) = events.last() {
-            self.note_latest(last.at);
+            self.update_latest(last.at);
         }
         self.mark_read_if_watched(index);
         Some(())
     }
 
+    /// Opens the private conversations with recent messages.
     pub(super) fn apply_conversations(&mut self, found: &[(String, Timestamp)], model: &Model) {
         if self.queries.outstanding == Some(HistoryQuery::Conversations) {
             self.queries.outstanding = None;
@@ -267,7 +272,7 @@ impl Buffers {
             .filter(|(conversation, _)| !model.is_me(conversation.name()));
         for (conversation, latest) in people.take(MAX_CONVERSATIONS) {
             if self.position(&conversation).is_none() {
-                // The read marker, which is requested now, says whether there is something unread.
+                // Its read marker, which is now requested, decides whether messages are unread.
                 let index = self.ensure_open(conversation, latest, model);
                 self.list[index].latest = Some(latest);
                 continue;
@@ -279,6 +284,7 @@ impl Buffers {
         }
     }
 
+    /// Applies the read marker of a conversation.
     pub(super) fn apply_marker(
         &mut self,
         target: &str,
@@ -305,7 +311,7 @@ impl Buffers {
     }
 }
 
-/// Returns a reference to a message, to request what was said before it.
+/// Returns a reference to a message, to request the messages before it.
 fn reference(event: &ChatEvent) -> Box<str> {
     match &event.msgid {
         Some(msgid) => chathistory::msgid_reference(msgid).into(),
@@ -332,7 +338,7 @@ pub fn message_body(kind: &EventKind, model: &Model) -> Option<Body> {
         EventKind::Info(text) => return Some(Body::Info(text.as_str().into())),
         _ => return None,
     };
-    Some(Body::Said {
+    Some(Body::Message {
         nick: nick.into(),
         kind: *kind,
         text: text.as_str().into(),

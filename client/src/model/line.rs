@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::MessageKind;
 
-/// Identifies a line within its buffer, wherever it moves.
+/// Identifies a line within its buffer. Its index may change, its identifier does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineId(pub(super) u64);
 
@@ -22,32 +22,33 @@ pub struct Line {
 }
 
 impl Line {
-    /// Returns the nick of who said it, if it can be replied to. Notices of the server to us alone,
-    /// which have no msgid, cannot.
+    /// Returns the sender's nick if the line is a message to which the user can reply. Notices from
+    /// the server to us, which have no msgid, are not.
     pub fn speaker(&self) -> Option<&str> {
         match &self.body {
-            Body::Said {
+            Body::Message {
                 kind: MessageKind::Notice,
                 ..
             } if self.msgid.is_none() => None,
-            Body::Said { nick, .. } => Some(nick),
+            Body::Message { nick, .. } => Some(nick),
             _ => None,
         }
     }
 }
 
-/// The content of a line. Names and texts are as the server sent them.
+/// The content of a line. Names and texts are as the server sent them: control characters must be
+/// removed before they are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// A message; `own` if we sent it, `highlight` if it mentions us or is for us only.
-    Said {
+    /// A message: `own` if we sent it, `highlight` if it mentions us or was sent to us only.
+    Message {
         nick: Box<str>,
         kind: MessageKind,
         text: Box<str>,
         own: bool,
         highlight: bool,
     },
-    /// A message that was redacted, `by` its sender or an operator.
+    /// A message that was redacted by its sender or an operator.
     Redacted {
         nick: Box<str>,
         by: Box<str>,
@@ -55,9 +56,9 @@ pub enum Body {
     },
     /// Joins and parts.
     Membership(Vec<MembershipChange>),
-    /// Something else that happened, in words.
+    /// Another event, as text.
     Info(Box<str>),
-    /// Something that was not done, in words.
+    /// A refusal, as text.
     Refused(Box<str>),
     /// Messages may be missing here.
     Gap,
@@ -68,10 +69,10 @@ pub enum Body {
 /// A join or a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembershipChange {
-    /// Whose.
+    /// The user who joined or left.
     pub nick: Box<str>,
     /// Whether it is a join.
     pub joined: bool,
-    /// The reason given for a part.
+    /// The reason of a part, if the user gave one.
     pub reason: Option<Box<str>>,
 }

@@ -14,7 +14,7 @@ impl Model {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         match message.command.as_str() {
             numeric::RPL_WELCOME => {
-                // Its text is the same for everyone; a signed-in user is greeted by a notice.
+                // The text is not shown: the server greets a signed-in user with a notice.
                 self.nick = param(0);
                 None
             }
@@ -52,12 +52,12 @@ impl Model {
                     channel.members.extend(members);
                 }
                 let nicks = names.into_iter().map(|(nick, _)| nick.to_owned());
-                self.listing.entry(name).or_default().extend(nicks);
+                self.incomplete_names.entry(name).or_default().extend(nicks);
                 None
             }
             numeric::RPL_ENDOFNAMES => {
                 let nicks = self
-                    .listing
+                    .incomplete_names
                     .remove(&ChannelName::parse(message.param(1)?).ok()?)?;
                 Some(EventKind::Members {
                     channel: param(1),
@@ -75,7 +75,7 @@ impl Model {
                     .split_once(' ')
                     .map(|(_, name)| name.to_owned())
                     .unwrap_or_default();
-                self.found = true;
+                self.list_has_entries = true;
                 let nick = param(5);
                 Some(EventKind::Info(
                     if real_name.is_empty() || real_name == nick {
@@ -86,8 +86,8 @@ impl Model {
                 ))
             }
             numeric::RPL_ENDOFWHO => {
-                let found = std::mem::take(&mut self.found);
-                (!found).then(|| EventKind::Info(format!("nobody found: {}", param(1))))
+                let has_entries = std::mem::take(&mut self.list_has_entries);
+                (!has_entries).then(|| EventKind::Info(format!("nobody found: {}", param(1))))
             }
             numeric::RPL_AWAY => Some(EventKind::Info(format!("{} is away: {}", param(1), last()))),
             numeric::RPL_UNAWAY | numeric::RPL_NOWAWAY => {
@@ -149,8 +149,8 @@ impl Model {
                 )))
             }
             numeric::RPL_BANLIST | numeric::RPL_EXCEPTLIST | numeric::RPL_INVEXLIST => {
-                self.found = true;
-                let what = match message.command.as_str() {
+                self.list_has_entries = true;
+                let entry_kind = match message.command.as_str() {
                     numeric::RPL_BANLIST => "banned",
                     numeric::RPL_EXCEPTLIST => "exempt from bans",
                     _ => "may join without an invitation",
@@ -159,7 +159,7 @@ impl Model {
                     .param(3)
                     .map(|by| format!(" (by {})", by.split('!').next().unwrap_or(by)));
                 Some(EventKind::Info(format!(
-                    "{what}: {}{}",
+                    "{entry_kind}: {}{}",
                     param(2),
                     by.unwrap_or_default()
                 )))
@@ -167,8 +167,8 @@ impl Model {
             numeric::RPL_ENDOFBANLIST
             | numeric::RPL_ENDOFEXCEPTLIST
             | numeric::RPL_ENDOFINVEXLIST => {
-                let found = std::mem::take(&mut self.found);
-                (!found).then(|| EventKind::Info("the list is empty".to_owned()))
+                let has_entries = std::mem::take(&mut self.list_has_entries);
+                (!has_entries).then(|| EventKind::Info("the list is empty".to_owned()))
             }
             numeric::RPL_MOTD => {
                 let text = last();
@@ -184,13 +184,13 @@ impl Model {
                 param(1),
                 param(2)
             ))),
-            // A ban is reported once, when the session ends.
+            // A ban is shown when the session ends.
             numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
             numeric::ERR_INVITEONLYCHAN
             | numeric::ERR_BANNEDFROMCHAN
             | numeric::ERR_BADCHANNELKEY
             | numeric::ERR_BADCHANMASK => {
-                // Rejoining would be refused again.
+                // Joining it again after a reconnection would be refused too.
                 if let Ok(channel) = ChannelName::parse(&param(1))
                     && !self.is_in(&channel)
                 {

@@ -1,4 +1,5 @@
-//! Messages that the state of the chat calls for: text cut to what fits, and channels to rejoin.
+//! Messages that depend on the state of the chat: text split to fit the wire, and `JOIN`s of the
+//! channels to rejoin.
 
 use rookery_protocol::Message;
 use rookery_protocol::framing::MAX_LINE;
@@ -8,19 +9,19 @@ use crate::text;
 
 /// The most bytes of channel names and keys in one `JOIN`, well below the limit of a message.
 const MAX_JOIN: usize = 400;
-/// The assumed length of our `!user@host` until the server has shown it to us.
+/// The assumed length of our `!user@host` until the server has sent it to us.
 const ASSUMED_USER_AND_HOST: usize = 80;
 
 impl Model {
-    /// Returns the messages that carry `text` to a channel or nick. Others receive them with our
-    /// source in front, so the text is cut to what still fits a line then.
+    /// Returns the messages that send `text` to a channel or nick. Others receive them with our
+    /// source in front, so the text is split into pieces that still fit a line with it.
     pub fn text_messages(&self, target: &str, text: &str, kind: MessageKind) -> Vec<Message> {
         let (before, after) = if kind == MessageKind::Action {
             ("\u{1}ACTION ", "\u{1}")
         } else {
             ("", "")
         };
-        let room = self
+        let limit = self
             .max_text("PRIVMSG", target)
             .saturating_sub(before.len() + after.len());
         let message = |piece: &str| {
@@ -29,18 +30,18 @@ impl Model {
                 [target.to_owned(), format!("{before}{piece}{after}")],
             )
         };
-        text::split(text, room).into_iter().map(message).collect()
+        text::split(text, limit).into_iter().map(message).collect()
     }
 
-    /// Returns the messages that join all channels of the auto-join list that we are not in, as few
-    /// as possible.
+    /// Returns the messages that join all channels of the auto-join list that we are not in. Each
+    /// message joins as many channels as fit.
     pub fn rejoin_messages(&self) -> Vec<Message> {
         let mut missing: Vec<_> = self
             .auto_join
             .iter()
             .filter(|(channel, _)| !self.is_in(channel))
             .collect();
-        // Keys are matched to channels by position, so the channels with a key come first.
+        // The server matches keys to channels by position, so channels with a key come first.
         missing.sort_by_key(|(_, key)| key.is_none());
         let mut joins: Vec<[String; 2]> = Vec::new();
         for (channel, key) in missing {
@@ -77,8 +78,8 @@ impl Model {
             .source
             .as_ref()
             .map_or(self.nick.len() + ASSUMED_USER_AND_HOST, String::len);
-        let taken = 1 + source + 1 + command.len() + 1 + target.len() + 2 + 2;
-        MAX_LINE.saturating_sub(taken)
+        let overhead = 1 + source + 1 + command.len() + 1 + target.len() + 2 + 2;
+        MAX_LINE.saturating_sub(overhead)
     }
 }
 
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_takes_several_messages_that_fit_the_wire_with_our_source() {
+    fn long_text_is_split_into_messages_that_fit_the_wire_with_our_source() {
         let mut model = Model::default();
         let source = "me!user@some.host.example";
         for line in [":s 001 me :Hi", &format!(":{source} JOIN #lobby")] {
@@ -108,7 +109,7 @@ mod tests {
                 received.iter().all(|line| line.len() <= 512),
                 "{received:?}"
             );
-            assert!(received[0].len() > 500, "the room is used");
+            assert!(received[0].len() > 500, "messages are as long as possible");
             let words = received.iter().map(|line| line.matches("word").count());
             assert_eq!(words.sum::<usize>(), 300);
         }

@@ -1,5 +1,5 @@
-//! Turns events into lines: which buffer an event belongs to, its text, and whether it is unread or
-//! a highlight.
+//! Turns events into lines: chooses the buffer of each event, its text, and whether it counts as
+//! unread or as a highlight.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +9,7 @@ use super::{
     MessageKind, Model,
 };
 
-/// A message that mentions the user or is for the user only.
+/// A message that mentions the user or was sent to the user only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highlight {
     /// The conversation.
@@ -18,26 +18,26 @@ pub struct Highlight {
     pub nick: String,
     /// The text.
     pub text: String,
-    /// Whether another conversation is the current one.
+    /// Whether it is in a conversation that is not the current one.
     pub elsewhere: bool,
 }
 
 impl Buffers {
-    /// Adds an event to the buffers it belongs to; returns a highlight if it is one that notifies.
-    /// `model` has handled the event already.
+    /// Adds an event to the buffers to which it belongs; returns the highlight if the event is one.
+    /// `model` must have handled the message of the event already.
     pub fn apply(&mut self, event: &ChatEvent, model: &Model) -> Option<Highlight> {
         let at = event.at;
-        let who = |nick: &str| {
+        let name = |nick: &str| {
             if model.is_me(nick) {
                 "you".to_owned()
             } else {
                 nick.to_owned()
             }
         };
-        let because = |reason: &Option<String>| {
+        let suffix = |reason: &Option<String>| {
             reason
                 .as_ref()
-                .map_or(String::new(), |why| format!(" ({why})"))
+                .map_or(String::new(), |reason| format!(" ({reason})"))
         };
         let info = |text: String| Body::Info(text.into());
         if self.is_ignored(&event.kind) {
@@ -45,44 +45,44 @@ impl Buffers {
         }
         match &event.kind {
             EventKind::ChannelMessage { channel, .. } => {
-                return self.say(Conversation::channel(channel)?, event, model);
+                return self.add_message(Conversation::channel(channel)?, event, model);
             }
             EventKind::DirectReceived { from, .. } => {
-                return self.say(
+                return self.add_message(
                     Conversation::person(from).unwrap_or(Conversation::Server),
                     event,
                     model,
                 );
             }
             EventKind::DirectSent { to, .. } => {
-                return self.say(
+                return self.add_message(
                     Conversation::person(to).unwrap_or(Conversation::Server),
                     event,
                     model,
                 );
             }
-            // The server's greeting stays in the server's buffer.
+            // The server's greeting is shown in the server's buffer only.
             EventKind::ServerNotice { text, .. } if !self.is_ready => {
-                self.push(0, at, None, notice_of_server(text, false));
+                self.push(0, at, None, server_notice(text, false));
             }
             EventKind::Info(text) if !self.is_ready => {
                 self.push(0, at, None, info(text.clone()));
             }
             EventKind::ServerNotice { text, .. } => {
-                // An announcement is shown in the current conversation as well.
-                let body = notice_of_server(text, true);
+                // An announcement is also shown in the current conversation.
+                let body = server_notice(text, true);
                 if self.current != 0 {
                     self.push(0, at, None, body.clone());
                 }
                 let id = self.push(self.current, at, None, body);
-                self.notice(self.current, id, at, true);
+                self.count(self.current, id, at, true);
             }
             EventKind::Joined { channel, nick } if model.is_me(nick) => {
                 let conversation = Conversation::channel(channel)?;
-                let wanted = model
+                let is_current = model
                     .current()
                     .is_some_and(|current| Conversation::Channel(current.clone()) == conversation);
-                // After a reconnection, the current conversation does not change.
+                // A rejoin after a reconnection does not change the current conversation.
                 let is_new = !self
                     .list
                     .iter()
@@ -92,8 +92,8 @@ impl Buffers {
                     self.list[index].open_gap(at, GapState::Wanted);
                 }
                 self.push(index, at, None, info(format!("you joined {channel}")));
-                if wanted && is_new {
-                    self.show(index);
+                if is_current && is_new {
+                    self.switch_to(index);
                 }
             }
             EventKind::Joined { channel, nick } => {
@@ -143,16 +143,16 @@ impl Buffers {
                 by,
                 reason,
             } => {
-                let back = if model.is_me(nick) {
+                let advice = if model.is_me(nick) {
                     format!("; /join {channel} to rejoin")
                 } else {
                     String::new()
                 };
                 let text = format!(
-                    "{} kicked {} from {channel}{}{back}",
-                    who(by),
-                    who(nick),
-                    because(reason)
+                    "{} kicked {} from {channel}{}{advice}",
+                    name(by),
+                    name(nick),
+                    suffix(reason)
                 );
                 let index = self.ensure_open(Conversation::channel(channel)?, at, model);
                 let body = if model.is_me(nick) {
@@ -195,16 +195,16 @@ impl Buffers {
                 text,
             } => {
                 let text = if text.is_empty() {
-                    format!("{} removed the topic", who(nick))
+                    format!("{} removed the topic", name(nick))
                 } else {
-                    format!("{} set the topic: {text}", who(nick))
+                    format!("{} set the topic: {text}", name(nick))
                 };
                 self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
             EventKind::ModeChanged { channel, by, modes } => {
                 let text =
-                    describe_mode(modes, &who).unwrap_or_else(|| format!("set mode {modes}"));
-                let text = format!("{} {text}", who(by));
+                    describe_mode(modes, &name).unwrap_or_else(|| format!("set mode {modes}"));
+                let text = format!("{} {text}", name(by));
                 match Conversation::channel(channel) {
                     Some(conversation) => self.push_if_open(&conversation, at, info(text)),
                     None => {
@@ -225,10 +225,10 @@ impl Buffers {
                     self.current,
                     at,
                     None,
-                    info(format!("{} invited {nick} to {channel}", who(by))),
+                    info(format!("{} invited {nick} to {channel}", name(by))),
                 );
             }
-            // Members are shown beside the conversation.
+            // The members are in a column beside the conversation.
             EventKind::Members { .. } => {}
             EventKind::HistoryPage { target, events } => self.apply_page(target, events, model)?,
             EventKind::Conversations(found) => self.apply_conversations(found, model),
@@ -248,8 +248,8 @@ impl Buffers {
         None
     }
 
-    /// Adds a message.
-    fn say(
+    /// Adds a message; returns the highlight if it is one that the user has not read.
+    fn add_message(
         &mut self,
         conversation: Conversation,
         event: &ChatEvent,
@@ -257,7 +257,7 @@ impl Buffers {
     ) -> Option<Highlight> {
         let at = event.at;
         let body = message_body(&event.kind, model)?;
-        let Body::Said {
+        let Body::Message {
             nick,
             text,
             own,
@@ -267,9 +267,9 @@ impl Buffers {
         else {
             return None;
         };
-        let call = (!own && *highlight).then(|| (nick.to_string(), text.to_string()));
+        let mention = (!own && *highlight).then(|| (nick.to_string(), text.to_string()));
         let own = *own;
-        // The message that opens a conversation is unread in it.
+        // A message that opens its conversation counts as unread.
         let index = self.ensure_open(
             conversation.clone(),
             at - SignedDuration::from_millis(1),
@@ -282,15 +282,15 @@ impl Buffers {
         {
             return None;
         }
-        self.note_latest(at);
+        self.update_latest(at);
         let id = self.push(index, at, event.msgid.as_deref(), body);
-        let read = self.list[index].read_until() >= at;
+        let is_read = self.list[index].read_until() >= at;
         if !own {
-            self.notice(index, id, at, call.is_some());
+            self.count(index, id, at, mention.is_some());
         }
-        let (nick, text) = call?;
-        let counts = !read && !self.is_muted(&conversation);
-        counts.then_some(Highlight {
+        let (nick, text) = mention?;
+        let is_relevant = !is_read && !self.is_muted(&conversation);
+        is_relevant.then_some(Highlight {
             conversation,
             nick,
             text,
@@ -298,8 +298,8 @@ impl Buffers {
         })
     }
 
-    /// Counts a line as unread, unless someone looks at it.
-    fn notice(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
+    /// Counts a line as unread, or marks its buffer read if the user sees it.
+    fn count(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
         if self.is_watched(index) {
             self.list[index].mark_read();
         } else {
@@ -319,13 +319,13 @@ impl Buffers {
         let Some(index) = self.position(conversation) else {
             return;
         };
-        let one = MembershipChange {
+        let change = MembershipChange {
             nick: nick.into(),
             joined,
             reason: reason.map(Into::into),
         };
-        if let Err(one) = self.list[index].fold(at, one) {
-            self.push(index, at, None, Body::Membership(vec![one]));
+        if let Err(change) = self.list[index].fold(at, change) {
+            self.push(index, at, None, Body::Membership(vec![change]));
         }
     }
 
@@ -336,11 +336,11 @@ impl Buffers {
     }
 }
 
-/// Formats a notice of the server. It is named as in the list of conversations: its host name would
-/// not fit beside the text.
-fn notice_of_server(text: &str, highlight: bool) -> Body {
+/// Returns the body of a notice from the server. Its sender is named as in the list of
+/// conversations, since a host name would not fit into the column of nicks.
+fn server_notice(text: &str, highlight: bool) -> Body {
     let nick = Conversation::Server.name().into();
-    Body::Said {
+    Body::Message {
         nick,
         kind: MessageKind::Notice,
         text: text.into(),
@@ -350,10 +350,10 @@ fn notice_of_server(text: &str, highlight: bool) -> Body {
 }
 
 /// Describes a change of one common mode; `None` for other changes.
-fn describe_mode(modes: &str, who: &impl Fn(&str) -> String) -> Option<String> {
+fn describe_mode(modes: &str, name: &impl Fn(&str) -> String) -> Option<String> {
     let (mode, parameter) = modes.split_once(' ').unwrap_or((modes, ""));
     let (nick, mask) = (
-        who(parameter),
+        name(parameter),
         parameter.strip_suffix("!*@*").unwrap_or(parameter),
     );
     if parameter.contains(' ')
@@ -372,8 +372,8 @@ fn describe_mode(modes: &str, who: &impl Fn(&str) -> String) -> Option<String> {
         "-i" => "opened the channel to everyone".to_owned(),
         "+m" => "made the channel moderated".to_owned(),
         "-m" => "ended moderation".to_owned(),
-        "+t" => "let only operators set the topic".to_owned(),
-        "-t" => "let everyone set the topic".to_owned(),
+        "+t" => "allowed only operators to set the topic".to_owned(),
+        "-t" => "allowed everyone to set the topic".to_owned(),
         _ => return None,
     })
 }

@@ -4,22 +4,23 @@ fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-/// A model in which our nick is `me` and we are in `#lobby`, after `lines`.
+/// Creates a model in which our nick is `me` and we are in `#lobby`, and which has received
+/// `lines`.
 fn model(lines: &[&str]) -> Model {
     let mut model = Model::default();
-    take(&mut model, ":s 001 me :Welcome");
-    take(&mut model, ":me!m@h JOIN #lobby");
+    receive(&mut model, ":s 001 me :Welcome");
+    receive(&mut model, ":me!m@h JOIN #lobby");
     for line in lines {
-        take(&mut model, line);
+        receive(&mut model, line);
     }
     model
 }
 
-fn take(model: &mut Model, line: &str) -> Vec<EventKind> {
+fn receive(model: &mut Model, line: &str) -> Vec<EventKind> {
     model
         .handle(&Message::parse(line).unwrap(), now())
         .into_iter()
-        .map(|change| change.kind)
+        .map(|event| event.kind)
         .collect()
 }
 
@@ -32,7 +33,7 @@ fn channel(name: &str) -> ChannelName {
 }
 
 #[test]
-fn the_time_is_the_servers_if_the_message_has_it() {
+fn the_time_is_that_of_the_server_if_the_message_contains_it() {
     let mut model = model(&[]);
     let with_time =
         Message::parse("@time=2025-05-06T07:08:09.123Z :a!a@h PRIVMSG #lobby :x").unwrap();
@@ -54,10 +55,10 @@ fn presence_follows_names_joins_parts_kicks_quits_and_nicks() {
     for name in ["alice", "Bob", "carol", "dave", "me"] {
         assert!(model.is_present(&nick(name)), "{name}");
     }
-    take(&mut model, ":alice!a@h PART #lobby");
-    take(&mut model, ":bob!b@h QUIT :bye");
-    take(&mut model, ":carol!c@h KICK #lobby dave :out");
-    take(&mut model, ":carol!c@h NICK carla");
+    receive(&mut model, ":alice!a@h PART #lobby");
+    receive(&mut model, ":bob!b@h QUIT :bye");
+    receive(&mut model, ":carol!c@h KICK #lobby dave :out");
+    receive(&mut model, ":carol!c@h NICK carla");
     for name in ["alice", "bob", "dave", "carol"] {
         assert!(!model.is_present(&nick(name)), "{name}");
     }
@@ -65,7 +66,7 @@ fn presence_follows_names_joins_parts_kicks_quits_and_nicks() {
 }
 
 #[test]
-fn ranks_follow_names_and_modes_and_stay_with_the_person() {
+fn ranks_follow_names_and_modes_and_nick_changes() {
     let mut model = model(&[
         ":s 353 me = #lobby :@alice bob +carol @+dave",
         ":s 366 me #lobby :End",
@@ -74,16 +75,16 @@ fn ranks_follow_names_and_modes_and_stay_with_the_person() {
         let lobby = channel("#lobby");
         model
             .members(&lobby)
-            .map(|(nick, rank)| format!("{}{nick}", rank.sign()))
+            .map(|(nick, rank)| format!("{}{nick}", rank.prefix()))
             .collect()
     };
     assert_eq!(ranks(&model), ["@alice", "bob", "+carol", "@dave", "me"]);
-    take(
+    receive(
         &mut model,
         ":alice!a@h MODE #lobby +lbo-v 5 *!*@x bob carol",
     );
-    take(&mut model, ":alice!a@h MODE #lobby -o+o dave nobody");
-    take(&mut model, ":bob!b@h NICK rob");
+    receive(&mut model, ":alice!a@h MODE #lobby -o+o dave nobody");
+    receive(&mut model, ":bob!b@h NICK rob");
     assert_eq!(ranks(&model), ["@alice", "carol", "dave", "me", "@rob"]);
 }
 
@@ -91,12 +92,12 @@ fn ranks_follow_names_and_modes_and_stay_with_the_person() {
 fn the_topic_is_known_until_the_channel_is_left() {
     let mut model = model(&[":s 332 me #lobby :first", ":a!a@h TOPIC #lobby :second"]);
     assert_eq!(model.topic(&channel("#lobby")), "second");
-    take(&mut model, ":me!m@h PART #lobby");
+    receive(&mut model, ":me!m@h PART #lobby");
     assert_eq!(model.topic(&channel("#lobby")), "");
 }
 
 #[test]
-fn our_nick_as_a_word_of_its_own_mentions_us() {
+fn our_nick_as_a_whole_word_mentions_us() {
     let model = model(&[]);
     for text in ["me: hi", "hey ME!", "ask me", "(me)"] {
         assert!(model.mentions_me(text), "{text}");
@@ -107,14 +108,14 @@ fn our_nick_as_a_word_of_its_own_mentions_us() {
 }
 
 #[test]
-fn quits_and_new_nicks_name_the_channels_we_share() {
+fn quits_and_nick_changes_list_the_channels_we_share() {
     let mut model = model(&[":me!m@h JOIN #ops", ":bob!b@h JOIN #ops"]);
-    let events = take(&mut model, ":bob!b@h NICK rob");
+    let events = receive(&mut model, ":bob!b@h NICK rob");
     assert!(matches!(
         &events[..],
         [EventKind::NickChanged { channels, .. }] if *channels == [channel("#ops")]
     ));
-    let events = take(&mut model, ":rob!b@h QUIT :bye");
+    let events = receive(&mut model, ":rob!b@h QUIT :bye");
     assert!(
         matches!(&events[..], [EventKind::Quit { channels, .. }] if *channels == [channel("#ops")])
     );
@@ -123,10 +124,10 @@ fn quits_and_new_nicks_name_the_channels_we_share() {
 #[test]
 fn names_replies_become_one_event() {
     let mut model = model(&[]);
-    assert!(take(&mut model, ":s 353 me = #lobby :@alice bob").is_empty());
-    assert!(take(&mut model, ":s 353 me = #lobby :carol").is_empty());
+    assert!(receive(&mut model, ":s 353 me = #lobby :@alice bob").is_empty());
+    assert!(receive(&mut model, ":s 353 me = #lobby :carol").is_empty());
     let nicks = ["alice", "bob", "carol"].map(str::to_owned).into();
-    let events = take(&mut model, ":s 366 me #lobby :End of /NAMES list");
+    let events = receive(&mut model, ":s 366 me #lobby :End of /NAMES list");
     assert_eq!(
         events,
         [EventKind::Members {
@@ -140,7 +141,7 @@ fn names_replies_become_one_event() {
 fn someone_who_wrote_to_us_is_present_until_they_disconnect() {
     let mut model = model(&[":eve!e@h PRIVMSG me :hi"]);
     assert!(model.is_present(&nick("eve")));
-    take(&mut model, ":s 401 me eve :No such nick");
+    receive(&mut model, ":s 401 me eve :No such nick");
     assert!(!model.is_present(&nick("eve")));
 }
 
@@ -153,13 +154,13 @@ fn the_current_channel_is_the_first_joined_then_the_requested_one() {
         "a join that we did not request changes nothing"
     );
     model.switch_when_joined(&channel("#ops"), Some("key"));
-    take(&mut model, ":bob!b@h JOIN #ops");
+    receive(&mut model, ":bob!b@h JOIN #ops");
     assert_eq!(model.current(), Some(&channel("#lobby")));
-    take(&mut model, ":me!m@h JOIN #ops");
+    receive(&mut model, ":me!m@h JOIN #ops");
     assert_eq!(model.current(), Some(&channel("#ops")));
     model.switch_to(&channel("#Lobby"));
     assert_eq!(model.current(), Some(&channel("#lobby")));
-    take(&mut model, ":me!m@h PART #lobby");
+    receive(&mut model, ":me!m@h PART #lobby");
     assert!(
         model
             .current()
@@ -168,11 +169,11 @@ fn the_current_channel_is_the_first_joined_then_the_requested_one() {
 }
 
 #[test]
-fn the_name_of_a_channel_is_needed_unless_it_is_the_only_one() {
+fn the_name_of_a_channel_is_needed_unless_we_are_in_that_one_only() {
     let mut model = model(&[]);
     assert!(!model.needs_channel_name("#LOBBY"));
     assert!(model.needs_channel_name("#elsewhere"));
-    take(&mut model, ":me!m@h JOIN #ops");
+    receive(&mut model, ":me!m@h JOIN #ops");
     assert!(model.needs_channel_name("#lobby"));
 }
 
@@ -185,7 +186,7 @@ fn joins(model: &Model) -> Vec<String> {
 }
 
 #[test]
-fn many_channels_are_joined_by_few_messages_each_with_its_own_key() {
+fn many_channels_are_joined_with_few_messages_and_their_own_keys() {
     let mut model = model(&[]);
     model.add_auto_join(
         &["#b", "#a sesame", "#d", "#c walnut"].map(|one| one.to_owned().try_into().unwrap()),
@@ -219,12 +220,12 @@ fn after_a_reconnection_channels_are_rejoined_with_their_keys() {
         ":me!m@h JOIN #out",
     ]);
     model.switch_when_joined(&channel("#ops"), Some("key"));
-    take(&mut model, ":me!m@h JOIN #ops");
-    take(&mut model, ":boss!b@h KICK #out me :no");
+    receive(&mut model, ":me!m@h JOIN #ops");
+    receive(&mut model, ":boss!b@h KICK #out me :no");
     model.disconnect();
     assert!(!model.is_in(&channel("#lobby")));
-    take(&mut model, ":s 001 me :Welcome back");
-    take(&mut model, ":me!m@h JOIN #lobby");
+    receive(&mut model, ":s 001 me :Welcome back");
+    receive(&mut model, ":me!m@h JOIN #lobby");
     assert_eq!(joins(&model), ["JOIN #ops key"]);
     assert_eq!(
         model.current(),
@@ -236,21 +237,21 @@ fn after_a_reconnection_channels_are_rejoined_with_their_keys() {
 #[test]
 fn direct_messages_have_a_direction() {
     let mut model = model(&[]);
-    let received = take(&mut model, ":alice!a@h PRIVMSG me :hi");
+    let received = receive(&mut model, ":alice!a@h PRIVMSG me :hi");
     assert!(matches!(&received[..], [EventKind::DirectReceived { from, .. }] if from == "alice"));
-    let echo = take(&mut model, ":me!m@h PRIVMSG alice :hi");
+    let echo = receive(&mut model, ":me!m@h PRIVMSG alice :hi");
     assert!(matches!(&echo[..], [EventKind::DirectSent { to, .. }] if to == "alice"));
-    let server = take(&mut model, ":irc.example NOTICE me :hi");
+    let server = receive(&mut model, ":irc.example NOTICE me :hi");
     assert!(matches!(&server[..], [EventKind::ServerNotice { from, .. }] if from == "irc.example"));
 }
 
 #[test]
-fn our_own_new_nick_is_known() {
+fn our_own_nick_change_is_followed() {
     let mut model = model(&[":me!m@h NICK myself"]);
     assert!(model.is_me("MySelf"));
     assert!(!model.is_me("me"));
     assert!(matches!(
-        &take(&mut model, ":myself!m@h PRIVMSG bob :x")[..],
+        &receive(&mut model, ":myself!m@h PRIVMSG bob :x")[..],
         [EventKind::DirectSent { .. }]
     ));
 }
@@ -259,7 +260,7 @@ fn our_own_new_nick_is_known() {
 fn errors_become_events_and_protocol_messages_do_not() {
     let mut model = model(&[]);
     assert_eq!(
-        take(&mut model, ":s 401 me bob :No such nick"),
+        receive(&mut model, ":s 401 me bob :No such nick"),
         [EventKind::Refused("bob is not here".to_owned())]
     );
     for line in [
@@ -273,12 +274,12 @@ fn errors_become_events_and_protocol_messages_do_not() {
         ":s CAP * NEW :x",
         ":a!a@h ACCOUNT a",
     ] {
-        assert_eq!(take(&mut model, line), [], "{line}");
+        assert_eq!(receive(&mut model, line), [], "{line}");
     }
 }
 
 #[test]
-fn messages_without_their_parts_do_no_harm() {
+fn messages_without_their_parameters_are_handled() {
     for command in [
         "PRIVMSG", "NOTICE", "JOIN", "PART", "KICK", "QUIT", "NICK", "TOPIC", "MODE", "INVITE",
         "FAIL", "001", "332", "353", "366", "352", "301", "404", "433", "311", "317", "322", "324",
@@ -289,7 +290,7 @@ fn messages_without_their_parts_do_no_harm() {
             format!(":me {command}"),
             format!(":me!m@h {command} #x"),
         ] {
-            take(&mut model(&[]), &line);
+            receive(&mut model(&[]), &line);
         }
     }
 }
@@ -297,18 +298,18 @@ fn messages_without_their_parts_do_no_harm() {
 #[test]
 fn who_lists_people_and_says_if_there_are_none() {
     let mut model = model(&[]);
-    let info = |words: &str| [EventKind::Info(words.to_owned())];
+    let info = |text: &str| [EventKind::Info(text.to_owned())];
     assert_eq!(
-        take(&mut model, ":s 352 me #lobby u h s bob H :0 bob"),
+        receive(&mut model, ":s 352 me #lobby u h s bob H :0 bob"),
         info("bob")
     );
     assert_eq!(
-        take(&mut model, ":s 352 me #lobby u h s eve G :0 Eve Adams"),
+        receive(&mut model, ":s 352 me #lobby u h s eve G :0 Eve Adams"),
         info("eve (away): Eve Adams")
     );
-    assert_eq!(take(&mut model, ":s 315 me #lobby :End"), []);
+    assert_eq!(receive(&mut model, ":s 315 me #lobby :End"), []);
     assert_eq!(
-        take(&mut model, ":s 315 me mallory :End"),
+        receive(&mut model, ":s 315 me mallory :End"),
         info("nobody found: mallory")
     );
 }
@@ -345,14 +346,14 @@ fn replies_about_people_and_channels_are_described() {
         ("372 me :- Be kind.", "Be kind."),
     ] {
         assert_eq!(
-            take(&mut model, &format!(":s {line}")),
+            receive(&mut model, &format!(":s {line}")),
             [EventKind::Info(text.to_owned())],
             "{line}"
         );
     }
-    assert_eq!(take(&mut model, ":s 368 me #lobby :End"), []);
+    assert_eq!(receive(&mut model, ":s 368 me #lobby :End"), []);
     let empty = [EventKind::Info("the list is empty".to_owned())];
-    assert_eq!(take(&mut model, ":s 368 me #lobby :End"), empty);
+    assert_eq!(receive(&mut model, ":s 368 me #lobby :End"), empty);
     for silent in [
         "312 me bob s :net",
         "318 me bob :End",
@@ -360,6 +361,6 @@ fn replies_about_people_and_channels_are_described() {
         "671 me bob :is secure",
         "321 me",
     ] {
-        assert_eq!(take(&mut model, &format!(":s {silent}")), [], "{silent}");
+        assert_eq!(receive(&mut model, &format!(":s {silent}")), [], "{silent}");
     }
 }

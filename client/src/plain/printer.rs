@@ -1,5 +1,5 @@
-//! Prints events as plain lines. Everything that plain mode prints passes through here, and control
-//! characters are removed.
+//! Prints events as plain lines. All output of plain mode is printed here, without control
+//! characters.
 
 use std::io::{self, Write};
 
@@ -22,14 +22,14 @@ impl<W: Write> Printer<W> {
     }
 
     /// Prints an event.
-    pub fn print(&mut self, change: &ChatEvent, model: &Model) -> io::Result<()> {
-        match describe(&change.kind, model) {
-            Some(text) => self.line(change.at, &text),
+    pub fn print(&mut self, event: &ChatEvent, model: &Model) -> io::Result<()> {
+        match describe(&event.kind, model) {
+            Some(text) => self.line(event.at, &text),
             None => Ok(()),
         }
     }
 
-    /// Prints a line of the program itself.
+    /// Prints a line of information from the program itself.
     pub fn info(&mut self, now: Timestamp, text: &str) -> io::Result<()> {
         self.line(now, &format!("-- {text}"))
     }
@@ -43,17 +43,17 @@ impl<W: Write> Printer<W> {
 
 /// Describes an event; `None` for events that only the full screen shows.
 fn describe(kind: &EventKind, model: &Model) -> Option<String> {
-    let who = |nick: &str| {
+    let name = |nick: &str| {
         if model.is_me(nick) {
             "you".to_owned()
         } else {
             nick.to_owned()
         }
     };
-    let because = |reason: &Option<String>| {
+    let suffix = |reason: &Option<String>| {
         reason
             .as_ref()
-            .map_or(String::new(), |why| format!(" ({why})"))
+            .map_or(String::new(), |reason| format!(" ({reason})"))
     };
     Some(match kind {
         EventKind::ChannelMessage {
@@ -67,7 +67,7 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
             } else {
                 String::new()
             };
-            format!("{place}{}", said(nick, *kind, text))
+            format!("{place}{}", format_message(nick, *kind, text))
         }
         EventKind::DirectReceived {
             from,
@@ -82,13 +82,13 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
         } => format!("[you → {to}] * you {text}"),
         EventKind::DirectSent { to, text, .. } => format!("[you → {to}] {text}"),
         EventKind::ServerNotice { from, text } => format!("-{from}- {text}"),
-        EventKind::Joined { channel, nick } => format!("-- {} joined {channel}", who(nick)),
+        EventKind::Joined { channel, nick } => format!("-- {} joined {channel}", name(nick)),
         EventKind::Parted {
             channel,
             nick,
             reason,
         } => {
-            format!("-- {} left {channel}{}", who(nick), because(reason))
+            format!("-- {} left {channel}{}", name(nick), suffix(reason))
         }
         EventKind::Kicked {
             channel,
@@ -98,12 +98,12 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
         } => {
             format!(
                 "-- {} kicked {} from {channel}{}",
-                who(by),
-                who(nick),
-                because(reason)
+                name(by),
+                name(nick),
+                suffix(reason)
             )
         }
-        EventKind::Quit { nick, reason, .. } => format!("-- {} left{}", who(nick), because(reason)),
+        EventKind::Quit { nick, reason, .. } => format!("-- {} left{}", name(nick), suffix(reason)),
         EventKind::NickChanged { old, new, .. } if model.is_me(new) => {
             format!("-- you are now {new} (were {old})")
         }
@@ -118,20 +118,20 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
             by: Some(nick),
             text,
         } if text.is_empty() => {
-            format!("-- {} removed the topic of {channel}", who(nick))
+            format!("-- {} removed the topic of {channel}", name(nick))
         }
         EventKind::Topic {
             channel,
             by: Some(nick),
             text,
         } => {
-            format!("-- {} set the topic of {channel}: {text}", who(nick))
+            format!("-- {} set the topic of {channel}: {text}", name(nick))
         }
         EventKind::ModeChanged { channel, by, modes } => {
-            format!("-- {} sets mode {modes} on {channel}", who(by))
+            format!("-- {} sets mode {modes} on {channel}", name(by))
         }
         EventKind::Invited { channel, by, nick } => {
-            format!("-- {} invites {} to {channel}", who(by), who(nick))
+            format!("-- {} invites {} to {channel}", name(by), name(nick))
         }
         EventKind::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
         EventKind::Info(text) | EventKind::Refused(text) => format!("-- {text}"),
@@ -140,8 +140,8 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
         } => {
             format!(
                 "-- {} deleted a message in {target}{}",
-                who(by),
-                because(reason)
+                name(by),
+                suffix(reason)
             )
         }
         EventKind::HistoryPage { .. }
@@ -150,7 +150,7 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
     })
 }
 
-fn said(nick: &str, kind: MessageKind, text: &str) -> String {
+fn format_message(nick: &str, kind: MessageKind, text: &str) -> String {
     match kind {
         MessageKind::Message => format!("<{nick}> {text}"),
         MessageKind::Action => format!("* {nick} {text}"),
@@ -174,8 +174,8 @@ mod tests {
         for line in start.iter().chain(lines) {
             let message =
                 Message::parse(&format!("@time=2026-01-02T14:03:05.678Z {line}")).unwrap();
-            for change in model.handle(&message, Timestamp::UNIX_EPOCH) {
-                printer.print(&change, &model).unwrap();
+            for event in model.handle(&message, Timestamp::UNIX_EPOCH) {
+                printer.print(&event, &model).unwrap();
             }
         }
         let text = String::from_utf8(printer.out).unwrap();

@@ -44,7 +44,7 @@ impl Harness {
         for unused in ["away-notify", "draft/multiline"] {
             assert!(
                 !request[0].contains(unused),
-                "asks only for what it uses: {request:?}"
+                "an unused capability is requested: {request:?}"
             );
         }
         assert!(request[0].contains("draft/read-marker"), "{request:?}");
@@ -77,14 +77,14 @@ fn show(actions: Vec<Action>) -> Vec<String> {
             email,
             if_email_of: Some(name),
         } => format!("? {email} if of {name}"),
-        Action::Notify(words) => format!("- {words}"),
+        Action::Notify(text) => format!("- {text}"),
         Action::Store(account) => format!(
             "store {} {}",
             account.name,
             &account.credential.expose()[..7]
         ),
         Action::Done => "done".to_owned(),
-        Action::Fail(why) => format!("fail {why}"),
+        Action::Fail(reason) => format!("fail {reason}"),
     };
     actions.into_iter().map(show).collect()
 }
@@ -118,7 +118,7 @@ fn a_stored_credential_signs_in_without_questions() {
 }
 
 #[test]
-fn a_new_account_is_registered_and_its_code_asked_for_after_negotiation() {
+fn a_new_account_is_registered_and_the_user_asked_for_the_code_after_negotiation() {
     let mut sign_in = Harness::start(Plan::MailedCode(alice()));
     let registered = format!(
         "> REGISTER alice alice@example.org {}",
@@ -129,7 +129,7 @@ fn a_new_account_is_registered_and_its_code_asked_for_after_negotiation() {
         sign_in
             .receive(":s NOTICE * :Sign in with SASL or REGISTER")
             .is_empty(),
-        "that is for people who type commands"
+        "that is for users of other clients"
     );
     let asked = sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     assert_eq!(asked, ["? alice@example.org"]);
@@ -189,10 +189,10 @@ fn a_device_is_added_to_an_existing_account_by_a_mailed_code() {
     let mut sign_in = Harness::mailed_code();
     let actions = sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
     assert_eq!(actions, ["> AUTHENTICATE X-EMAIL-CODE"]);
-    let who = base64("alice\0alice@example.org");
+    let identity = base64("alice\0alice@example.org");
     assert_eq!(
         sign_in.receive("AUTHENTICATE +"),
-        [format!("> AUTHENTICATE {who}")]
+        [format!("> AUTHENTICATE {identity}")]
     );
     let exists =
         "- alice already exists. If it is yours, enter the mailed code to add this device.";
@@ -200,10 +200,10 @@ fn a_device_is_added_to_an_existing_account_by_a_mailed_code() {
         sign_in.receive("AUTHENTICATE +"),
         [exists, "? alice@example.org if of alice"]
     );
-    let proof = base64(&format!("123456\0{}", credential(1).expose()));
+    let response = base64(&format!("123456\0{}", credential(1).expose()));
     assert_eq!(
         sign_in.answer("123456"),
-        [format!("> AUTHENTICATE {proof}")]
+        [format!("> AUTHENTICATE {response}")]
     );
     assert_eq!(sign_in.receive(":s 903 * :ok"), ["store alice rkd1_01"]);
     assert_eq!(
@@ -213,7 +213,7 @@ fn a_device_is_added_to_an_existing_account_by_a_mailed_code() {
 }
 
 #[test]
-fn the_text_about_a_name_that_someone_else_is_registering_is_shown() {
+fn the_servers_text_about_an_existing_name_is_shown_if_no_mail_is_sent() {
     let mut sign_in = Harness::mailed_code();
     sign_in.receive(
         ":s FAIL REGISTER ACCOUNT_EXISTS alice :Someone is registering that name; choose another",
@@ -221,9 +221,9 @@ fn the_text_about_a_name_that_someone_else_is_registering_is_shown() {
     sign_in.receive("AUTHENTICATE +");
     let refused =
         sign_in.receive(":s 904 * :SASL authentication failed: no account has exactly that name");
-    let words =
+    let failure =
         "fail Someone is registering that name; choose another (no account has exactly that name)";
-    assert_eq!(refused, [words]);
+    assert_eq!(refused, [failure]);
 }
 
 #[test]

@@ -1,15 +1,14 @@
-//! The state of the full screen: keys and messages go in, effects come out.
+//! The state of the full screen. It handles keys and messages, and returns effects.
 //!
-//! [`App`] owns the state of the chat (`model`), the lines of all conversations (`buffers`) and
-//! what the user is doing: text being typed, scroll positions, an open overlay. It neither draws
-//! nor performs I/O: drawing reads it (`tui/draw.rs`), and what has to happen outside is an
-//! [`Effect`] that the event loop (`tui.rs`) carries out. That makes whole sessions testable
-//! without a terminal.
+//! [`App`] owns the state of the chat (`model`), the lines of all conversations (`buffers`) and the
+//! state of the user interface: text being typed, scroll positions, an open overlay. It neither
+//! draws nor performs I/O: `tui/draw.rs` draws it, and the event loop (`tui.rs`) carries out each
+//! [`Effect`]. Whole sessions are therefore tested without a terminal.
 //!
-//! Its methods are spread over the files of this folder by concern: `keys`, `overlay_keys` and
-//! `mouse` handle input; `submit`, `front_end` and `screen_commands` carry out what was typed;
-//! `network` follows the connection; `focus`, `scroll` and `view` know what is on the screen;
-//! `selection`, `links` and `completion` belong to one feature each.
+//! The files of this folder contain its methods by concern: `keys`, `overlay_keys` and `mouse`
+//! handle input; `submit`, `front_end` and `screen_commands` carry out typed text and commands;
+//! `network` handles the connection; `focus`, `scroll` and `view` compute what is on the screen;
+//! `selection`, `links` and `completion` are one feature each.
 
 mod completion;
 mod focus;
@@ -44,12 +43,12 @@ use crate::receipts::{Receipts, Sent};
 use crate::state::Preferences;
 use crate::urls::Url;
 
-/// Something to be done outside of the app.
+/// An action that the event loop must carry out.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Sends a message to the server.
     Send(Message),
-    /// Notifies the user, who is looking elsewhere, of a message: its sender's nick and its text.
+    /// Notifies the user of a message that is not in view: its sender's nick and its text.
     Notify(String, String),
     /// Stores the preferences for the next start.
     SavePreferences(Preferences),
@@ -57,18 +56,18 @@ pub enum Effect {
     Open(Url),
     /// Copies text to the clipboard.
     Copy(String),
-    /// Quits, with a reason for the others.
+    /// Quits, with a reason that other users see.
     Quit(Option<String>),
 }
 
 /// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// It is being made for the first time.
+    /// The first connection is being made.
     Connecting,
     /// It is ready for messages.
     Online,
-    /// It was lost; the next attempt is made at that time.
+    /// It was lost; the next attempt is made at this time.
     Lost { retry_at: Instant },
 }
 
@@ -89,7 +88,7 @@ pub struct App {
     editor_conversation: Conversation,
     /// The text being typed for other conversations.
     drafts: BTreeMap<Conversation, Draft>,
-    /// What is shown over the conversation.
+    /// The open overlay, if any.
     pub overlay: Option<Overlay>,
     /// The state of the connection.
     pub connection: Connection,
@@ -97,7 +96,7 @@ pub struct App {
     pub lag: Option<Duration>,
     /// A hint about the last key; the next key clears it.
     pub hint: Option<String>,
-    /// Whether the members are shown; `None`: if the screen is wide enough.
+    /// Whether the members are shown; with `None` they are if the screen is wide enough.
     pub members: Option<bool>,
     /// The colours.
     pub theme: Theme,
@@ -110,9 +109,9 @@ pub struct App {
     /// The preferences as last stored.
     saved_preferences: Preferences,
     receipts: Receipts,
-    /// Messages that wait until earlier ones have their receipts.
+    /// Messages to send once earlier ones have their receipts.
     queue: VecDeque<(Message, Sent)>,
-    /// A completion that Tab goes on with.
+    /// The completion that the next Tab continues.
     completion: Option<Completion>,
     /// The message that the text in `editor` replies to.
     reply_target: Option<MessageRef>,
@@ -120,9 +119,10 @@ pub struct App {
     last_highlight: Option<(Conversation, String)>,
     /// Whether the terminal has the focus; `None` if it does not report that.
     focused: Option<bool>,
-    /// Set at the first sign-in on this device, until the first steps have been shown.
+    /// Whether this is the first sign-in on this device and the first steps have not been shown
+    /// yet.
     pub first_visit: bool,
-    /// Why the connection was lost, as last shown.
+    /// The reason for the loss of the connection, as last shown.
     lost_reason: Option<String>,
     /// When the user last pressed a key or moved the mouse.
     active_at: Timestamp,
@@ -166,7 +166,7 @@ impl App {
         }
     }
 
-    /// Applies the preferences stored at an earlier time.
+    /// Applies the stored preferences.
     pub fn restore(&mut self, preferences: &Preferences) {
         self.model.add_auto_join(&preferences.channels);
         for nick in &preferences.ignored {
@@ -201,7 +201,7 @@ impl App {
         }
     }
 
-    /// Takes the effects that are to be carried out.
+    /// Removes and returns the effects that are to be carried out.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }

@@ -1,4 +1,4 @@
-//! Where the parts of the screen are, for a given size.
+//! Divides the screen into its parts, depending on its size.
 
 use ratatui::layout::Rect;
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -6,14 +6,16 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::text;
 
-/// From this width on, the conversations have a column.
-const WIDE_FOR_LIST: u16 = 64;
-/// From this width on, the members have a column too.
-const WIDE_FOR_MEMBERS: u16 = 96;
-const LIST: u16 = 18;
-const MEMBERS: u16 = 18;
+/// The width from which on the list of conversations is shown.
+const MIN_WIDTH_FOR_LIST: u16 = 64;
+/// The width from which on the members are shown too.
+const MIN_WIDTH_FOR_MEMBERS: u16 = 96;
+/// The width of the list of conversations.
+const LIST_WIDTH: u16 = 18;
+/// The width of the column of members.
+const MEMBERS_WIDTH: u16 = 18;
 /// The most rows of the message box.
-const MAX_INPUT: u16 = 6;
+const MAX_INPUT_ROWS: u16 = 6;
 
 /// The parts of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,28 +24,28 @@ pub struct Areas {
     pub list: Option<Rect>,
     /// The members, with the line at their left.
     pub members: Option<Rect>,
-    /// The topic: one row where there is room.
+    /// The topic: one row, or none on a very low screen.
     pub topic: Rect,
     /// The lines of the current conversation.
     pub conversation: Rect,
-    /// The status line: one row where there is room.
+    /// The status line: one row, or none on a very low screen.
     pub status: Rect,
     /// The message box: at least one row.
     pub input: Rect,
 }
 
 impl Areas {
-    /// Divides a screen of that size while `typed` is in the message box. `members` says whether
-    /// they are shown; `None`: if the screen is wide enough.
+    /// Divides a screen of a given size while `typed` is in the message box. `members` sets whether
+    /// the members are shown; with `None` they are if the screen is wide enough.
     pub fn of(size: Rect, typed: &str, members: Option<bool>) -> Self {
         let Rect { width, height, .. } = size;
-        let has_list = width >= WIDE_FOR_LIST;
-        let has_members = has_list && members.unwrap_or(width >= WIDE_FOR_MEMBERS);
-        let left = if has_list { LIST } else { 0 };
-        let right = if has_members { MEMBERS } else { 0 };
-        let wanted =
-            u16::try_from(input_rows(typed, 0, usize::from(width)).0.len()).unwrap_or(MAX_INPUT);
-        let input = wanted.clamp(1, MAX_INPUT.min((height / 3).max(1)));
+        let has_list = width >= MIN_WIDTH_FOR_LIST;
+        let has_members = has_list && members.unwrap_or(width >= MIN_WIDTH_FOR_MEMBERS);
+        let left = if has_list { LIST_WIDTH } else { 0 };
+        let right = if has_members { MEMBERS_WIDTH } else { 0 };
+        let wanted = u16::try_from(input_rows(typed, 0, usize::from(width)).0.len())
+            .unwrap_or(MAX_INPUT_ROWS);
+        let input = wanted.clamp(1, MAX_INPUT_ROWS.min((height / 3).max(1)));
         let topic = u16::from(height >= 6);
         let status = u16::from(height >= 3);
         let middle = height.saturating_sub(input + topic + status);
@@ -86,13 +88,13 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
     let mut position = (0, 0);
     for (at, letter) in text.grapheme_indices(true) {
         // A formatting code is shown as one letter.
-        let wide = if letter.chars().all(|char| text::mark(char).is_some()) {
+        let letter_width = if letter.chars().all(|char| text::code_letter(char).is_some()) {
             1
         } else {
             letter.width()
         };
         // One column stays free for the cursor at the end of a row.
-        if letter != "\n" && column + wide >= width && column > 0 {
+        if letter != "\n" && column + letter_width >= width && column > 0 {
             rows.push(String::new());
             column = 0;
         }
@@ -104,7 +106,7 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
             column = 0;
         } else if let Some(row) = rows.last_mut() {
             row.push_str(letter);
-            column += wide;
+            column += letter_width;
         }
     }
     if cursor >= text.len() {

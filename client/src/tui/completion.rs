@@ -1,9 +1,9 @@
-//! Completion of the word before the cursor to a nick, a channel or a command. Completing again
-//! replaces it by the next match.
+//! Completes the word before the cursor to a nick, a channel or a command. Completing again
+//! replaces the completion with the next match.
 
 use super::editor::Editor;
 
-/// What a word can be completed to, best first.
+/// The candidates for a completion, best first.
 #[derive(Debug, Default)]
 pub struct Candidates {
     /// The nicks.
@@ -14,7 +14,7 @@ pub struct Candidates {
     pub commands: Vec<String>,
 }
 
-/// A completion that can go on to the next match.
+/// A completion, which can be replaced with the next match.
 #[derive(Debug)]
 pub struct Completion {
     /// The byte offset at which the word begins.
@@ -45,8 +45,8 @@ impl Completion {
         })
     }
 
-    /// Replaces the match by the next or the previous one.
-    pub fn step(&mut self, editor: &mut Editor, forward: bool) {
+    /// Replaces the match with the next or the previous one.
+    pub fn cycle(&mut self, editor: &mut Editor, forward: bool) {
         let count = self.matches.len();
         self.current = if forward {
             self.current + 1
@@ -99,7 +99,7 @@ mod tests {
             return editor.text().to_owned();
         };
         for _ in 1..tabs {
-            completion.step(&mut editor, forward);
+            completion.cycle(&mut editor, forward);
         }
         editor.text().to_owned()
     }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_without_a_match_stays() {
+    fn a_word_without_a_match_is_unchanged() {
         for text in ["", "x", "hi ", "#x", "/x"] {
             assert_eq!(completed(text, 1, true), text);
         }

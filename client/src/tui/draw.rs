@@ -1,4 +1,4 @@
-//! Draws the chat on the full screen. Drawing only reads the state; it changes nothing.
+//! Draws the chat on the full screen. Drawing only reads the state.
 
 mod popups;
 mod status;
@@ -21,12 +21,12 @@ use crate::text::{self, Format};
 pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let areas = app.areas();
     let buffer = app.buffers.current();
-    let rows = app.layout().visible(
+    let rows = app.layout().visible_rows(
         buffer,
         app.scroll_position(),
         usize::from(areas.conversation.height),
     );
-    // Few lines are drawn at the bottom, next to the message box.
+    // If the lines do not fill the area, they are drawn at its bottom, next to the message box.
     let empty = areas
         .conversation
         .height
@@ -107,7 +107,7 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
     frame.render_widget(Paragraph::new(rows), area);
     let line = area.right().saturating_sub(1);
     column_line(frame, app, line, area);
-    // Marks that there are unread messages in conversations that do not fit.
+    // Marks unread messages in conversations above or below the visible part of the list.
     let mut mark_hidden = |marker: &'static str, hidden: &[Buffer], y: u16| {
         let (unread, highlights) = hidden
             .iter()
@@ -184,7 +184,7 @@ fn members(frame: &mut Frame<'_>, app: &App, area: Rect) {
             let nick = text::plain(nick);
             let name = cut(&nick, width.saturating_sub(1));
             Row::from(vec![
-                Span::styled(format!("{:1}", rank.sign()), app.theme.faint()),
+                Span::styled(format!("{:1}", rank.prefix()), app.theme.faint()),
                 Span::styled(name, app.theme.nick(&nick)),
             ])
         })
@@ -221,7 +221,7 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let first = (row + 1).saturating_sub(usize::from(area.height));
     let mut format = Format::default();
     let rows = rows.iter().map(|row| {
-        let pieces = text::marked(row, &mut format).into_iter();
+        let pieces = text::formatted_with_codes(row, &mut format).into_iter();
         pieces
             .map(|(format, piece)| Span::styled(piece, app.theme.formatted(format)))
             .collect::<Row<'_>>()
@@ -244,9 +244,9 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     }
 }
 
-/// Returns what an empty message box says.
+/// Returns the hint in an empty message box.
 fn placeholder(app: &App) -> String {
-    let what = match &app.buffers.current().conversation {
+    let hint = match &app.buffers.current().conversation {
         _ if app.connection != Connection::Online => "Not connected yet".to_owned(),
         Conversation::Server => "/join #CHANNEL, or Ctrl-K to switch to one".to_owned(),
         Conversation::Channel(channel) if !app.model.is_in(channel) => {
@@ -255,5 +255,5 @@ fn placeholder(app: &App) -> String {
         Conversation::Channel(channel) => format!("Message to {channel}"),
         Conversation::Person(nick) => format!("Message to {nick} only"),
     };
-    text::plain(&format!("{what} · /help"))
+    text::plain(&format!("{hint} · /help"))
 }

@@ -1,4 +1,5 @@
-//! The editor of the message box: text of one or more lines, a cursor, cut text, and a history.
+//! The editor of the message box: text of one or more lines, a cursor, the text that was last cut,
+//! and a history of submitted texts.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -6,10 +7,10 @@ use crate::text;
 
 /// The most texts in the history.
 const MAX_HISTORY: usize = 500;
-/// The longest text in bytes; more would be hundreds of messages.
+/// The longest text in bytes. Longer text would be hundreds of messages.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// Text being typed for another conversation than the current one.
+/// Text being typed for a conversation that is not the current one.
 #[derive(Debug, Default)]
 pub struct Draft {
     text: String,
@@ -32,7 +33,7 @@ pub struct Editor {
     /// The text that was last cut.
     cut: String,
     history: Vec<String>,
-    /// The index of the recalled text in the history, and what was being typed before.
+    /// The index of the recalled text in the history, and the text that was typed before.
     recalled: Option<(usize, String)>,
 }
 
@@ -58,7 +59,7 @@ impl Editor {
         self.cursor = self.text.len();
     }
 
-    /// Replaces the text and cursor by a draft, and returns them.
+    /// Replaces the text and the cursor with those of a draft, and returns the previous ones.
     pub fn replace(&mut self, draft: Draft) -> Draft {
         self.recalled = None;
         let text = std::mem::replace(&mut self.text, draft.text);
@@ -68,7 +69,7 @@ impl Editor {
         }
     }
 
-    /// Takes the text, and adds it to the history.
+    /// Removes and returns the text, and adds it to the history.
     pub fn submit(&mut self) -> String {
         let text = std::mem::take(&mut self.text);
         self.cursor = 0;
@@ -82,18 +83,19 @@ impl Editor {
         text
     }
 
-    /// Whether that text still fits.
-    pub fn has_room(&self, text: &str) -> bool {
+    /// Whether more text can be inserted within the limit of length.
+    pub fn fits(&self, text: &str) -> bool {
         self.text.len() + text.len() <= MAX_TEXT
     }
 
-    /// Inserts text at the cursor. Formatting codes are preserved; other control characters are
-    /// removed.
+    /// Inserts text at the cursor, unless the whole would be too long. Formatting codes are
+    /// preserved; other control characters are removed.
     pub fn insert(&mut self, text: &str) {
-        let taken =
-            |char: &char| *char == '\n' || text::mark(*char).is_some() || !text::is_unsafe(*char);
-        let text: String = text.replace('\t', " ").chars().filter(taken).collect();
-        if self.has_room(&text) {
+        let is_allowed = |char: &char| {
+            *char == '\n' || text::code_letter(*char).is_some() || !text::is_unsafe(*char)
+        };
+        let text: String = text.replace('\t', " ").chars().filter(is_allowed).collect();
+        if self.fits(&text) {
             self.text.insert_str(self.cursor, &text);
             self.cursor += text.len();
         }
@@ -147,8 +149,8 @@ impl Editor {
         self.text.replace_range(self.cursor..end, "");
     }
 
-    /// Swaps the characters before and after the cursor and moves on; at the end of a line, swaps
-    /// the last two.
+    /// Swaps the characters before and after the cursor, and moves to the right; at the end of a
+    /// line, swaps the last two characters.
     pub fn swap(&mut self) {
         let at_end = self.cursor == self.line_end();
         let middle = if at_end { self.before() } else { self.cursor };
@@ -200,7 +202,7 @@ impl Editor {
         self.cut_between(self.cursor, self.word_after());
     }
 
-    /// Inserts what was last cut.
+    /// Inserts the text that was last cut.
     pub fn yank(&mut self) {
         self.insert(&self.cut.clone());
     }
@@ -210,7 +212,7 @@ impl Editor {
         let start = self.line_start();
         if start > 0 {
             let above = self.text[..start - 1].rfind('\n').map_or(0, |end| end + 1);
-            self.cursor = self.place_in(above, self.text[start..self.cursor].chars().count());
+            self.cursor = self.offset_in_line(above, self.text[start..self.cursor].chars().count());
             return;
         }
         let at = self
@@ -232,7 +234,7 @@ impl Editor {
         let end = self.line_end();
         if end < self.text.len() {
             let column = self.text[self.line_start()..self.cursor].chars().count();
-            self.cursor = self.place_in(end + 1, column);
+            self.cursor = self.offset_in_line(end + 1, column);
             return;
         }
         let Some((at, draft)) = self.recalled.take() else {
@@ -267,8 +269,8 @@ impl Editor {
             .map_or(self.text.len(), |end| self.cursor + end)
     }
 
-    /// Returns the offset of a column in the line that begins at `start`, or of its end.
-    fn place_in(&self, start: usize, column: usize) -> usize {
+    /// Returns the offset of a column in the line that begins at `start`, or the end of that line.
+    fn offset_in_line(&self, start: usize, column: usize) -> usize {
         let line = self.text[start..].split('\n').next().unwrap_or_default();
         start
             + line
@@ -317,9 +319,9 @@ mod tests {
     #[test]
     fn characters_of_several_bytes_are_deleted_as_a_whole() {
         let mut editor = editor("aä👩‍👩‍👧e\u{301}");
-        for left in ["aä👩‍👩‍👧", "aä", "a", "", ""] {
+        for rest in ["aä👩‍👩‍👧", "aä", "a", "", ""] {
             editor.backspace();
-            assert_eq!(editor.text(), left);
+            assert_eq!(editor.text(), rest);
         }
     }
 

@@ -1,4 +1,5 @@
-//! Overlays: what is drawn over the conversation or captures the keyboard.
+//! Overlays: parts of the screen that are drawn over the conversation or receive the keys instead
+//! of the message box.
 
 use super::editor::Editor;
 use super::password::PasswordChange;
@@ -6,14 +7,14 @@ use super::search::Search;
 use crate::model::{Conversation, LineId};
 use crate::urls::Url;
 
-/// What is shown over the conversation, or takes the keys away from it.
+/// An overlay. At most one is open at a time.
 #[derive(Debug)]
 pub enum Overlay {
-    /// All keys and commands, from this row on.
+    /// The help on keys and commands, scrolled to this row.
     Help(usize),
-    /// The quick switcher: the query, and which of the matches is selected.
+    /// The quick switcher: the query, and the index of the selected match.
     Switcher(Editor, usize),
-    /// The question whether to insert this pasted text of several lines.
+    /// The confirmation before this pasted text of several lines is inserted.
     Paste(String),
     /// The dialog that sets the account's password.
     Password(PasswordChange),
@@ -21,7 +22,7 @@ pub enum Overlay {
     Search(Search),
     /// The links of a conversation.
     Links(LinkList),
-    /// A selected message. The status line says what the keys do with it.
+    /// A selected message. The status line lists the keys that apply to it.
     Selection(Selection),
     /// The next key inserts a formatting code. The status line lists the codes.
     Format,
@@ -32,7 +33,7 @@ pub enum Overlay {
 pub struct Selection {
     /// The message.
     pub message: MessageRef,
-    /// Set by the first press of the key that redacts the message; the second press does it.
+    /// Whether the key that redacts the message was pressed once; the second press redacts it.
     pub confirming_redaction: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The dialog that sets the account's password. What is typed is not shown, is not part of `Debug`
-//! output, and is forgotten as soon as it has been sent.
+//! The dialog that sets the account's password. The input is not shown, is not part of `Debug`
+//! output, and is dropped as soon as it has been sent.
 
 use std::fmt;
 
@@ -16,30 +16,30 @@ pub struct PasswordChange {
     account: String,
     stage: Stage,
     input: String,
-    /// What is wrong with the last answer, or what the server said.
+    /// The error in the last answer, or the last text from the server.
     message: Option<String>,
 }
 
-/// What is asked for.
+/// The answer that the dialog asks for.
 enum Stage {
-    /// The current password. It may be left out: then a code is mailed.
+    /// The current password. If it is left empty, a code is mailed.
     Current,
-    /// The new password; `current` is what `SETPASS` takes for the current one.
+    /// The new password; `current` is the parameter of `SETPASS` for the current one.
     New { current: String },
-    /// The new password once more.
+    /// The new password again.
     Repeat { current: String, new: String },
-    /// Nothing: the server's answer is awaited.
+    /// None, while the server's answer is awaited.
     Waiting,
     /// The mailed code.
     Code,
 }
 
-/// What a message from the server means for the dialog.
+/// The meaning of a message from the server for the dialog.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
     /// It is about something else.
     Unrelated,
-    /// It is about the password; the dialog goes on.
+    /// It is about the password; the dialog continues.
     Handled,
     /// The password is set; the server's text says so.
     Done(String),
@@ -52,7 +52,7 @@ impl fmt::Debug for PasswordChange {
 }
 
 impl PasswordChange {
-    /// Starts to set the password of an account.
+    /// Opens the dialog for an account.
     pub fn new(account: &str) -> Self {
         Self {
             account: account.to_owned(),
@@ -62,7 +62,7 @@ impl PasswordChange {
         }
     }
 
-    /// Returns what is asked for.
+    /// Returns the question that the user answers.
     pub fn question(&self) -> &'static str {
         match self.stage {
             Stage::Current => "Current password, if you know it",
@@ -73,7 +73,7 @@ impl PasswordChange {
         }
     }
 
-    /// Returns what the keys do.
+    /// Returns a hint about the keys.
     pub fn hint(&self) -> &'static str {
         match self.stage {
             Stage::Current => "Enter alone: confirm with a mailed code instead. Esc cancels.",
@@ -84,12 +84,12 @@ impl PasswordChange {
         }
     }
 
-    /// Returns what is wrong with the last answer, or what the server said.
+    /// Returns the error in the last answer, or the last text from the server.
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// Returns the input as it may be shown.
+    /// Returns the input as it is shown: masked, except for a code.
     pub fn masked_input(&self) -> String {
         match self.stage {
             Stage::Code => text::plain(&self.input),
@@ -126,7 +126,7 @@ impl PasswordChange {
         self.message = None;
         let mut message = None;
         self.stage = match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            // `SETPASS` takes it as a parameter between spaces.
+            // In `SETPASS` it is a parameter before the last one, so it cannot contain a space.
             Stage::Current if input.contains(' ') || input.starts_with(':') => {
                 self.message = Some(
                     "That password cannot be sent here: press Enter alone to get a code by mail."
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_is_neither_shown_nor_in_debug_output() {
+    fn the_input_is_neither_shown_nor_in_debug_output() {
         let mut change = PasswordChange::new("alice");
         change.paste("secret\nand more");
         assert_eq!(change.masked_input(), "••••••");

@@ -27,7 +27,8 @@ fn type_line(screen: &mut SignInScreen, text: &str) {
     screen.handle_key(KeyCode::Enter.into());
 }
 
-/// A server whose certificate no authority vouches for has mailed a code.
+/// Returns the screen after a server, whose certificate no authority vouches for, has mailed a
+/// code.
 fn waiting_for_the_code() -> SignInScreen {
     let mut screen = first_start();
     type_line(&mut screen, "alice");
@@ -67,9 +68,6 @@ fn code_screen() {
 fn the_question_is_in_view_on_a_small_terminal() {
     let screen = draw(&waiting_for_the_code(), 40, 10);
     for part in ["Code", "A code was mailed", "six-digit code", "Up goes"] {
-        assert!(
-            screen.contains(part),
-            "the question is in view, whatever else is not:\n{screen}"
-        );
+        assert!(screen.contains(part), "{part:?} is not in view:\n{screen}");
     }
 }

@@ -1,12 +1,13 @@
-//! Searching a conversation: first what is loaded, then page by page what the server has.
+//! Searches a conversation: first the loaded messages, then the history on the server, page by
+//! page.
 //!
-//! A search does not load anything itself. Each step says what it needs next: a line to be shown,
-//! or a gap to be loaded before it can go on.
+//! A search does not load messages itself. Each step returns what the caller must do next: show a
+//! line, or load a gap before the search can continue.
 
 use crate::model::{Body, Buffer, Conversation, GapState, Line, LineId};
 use crate::text;
 
-/// The pages that are loaded before the user is asked whether to go on.
+/// The number of pages after which the search pauses until the user continues it.
 const MAX_PAGES: usize = 20;
 
 /// A search in one conversation.
@@ -14,9 +15,9 @@ const MAX_PAGES: usize = 20;
 pub struct Search {
     /// The conversation.
     pub conversation: Conversation,
-    /// The query as it was typed.
+    /// The search term as it was typed.
     query: String,
-    /// The query in lower case.
+    /// The search term in lower case.
     needle: String,
     /// The matches so far, newest first.
     matches: Vec<LineId>,
@@ -26,32 +27,32 @@ pub struct Search {
     searched_to: Option<LineId>,
     /// How many pages may still be loaded.
     pages_left: usize,
-    /// The gap that this search has asked to be loaded.
+    /// The gap whose loading this search awaits.
     awaited_gap: Option<LineId>,
     state: State,
 }
 
-/// How far a search is.
+/// The state of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// It is going on.
+    /// It continues.
     Searching,
     /// A match was found, or the limit of pages is reached.
     Paused,
-    /// Everything was searched.
+    /// The whole conversation was searched.
     Exhausted,
-    /// The rest cannot be loaded, for that reason.
+    /// The rest cannot be loaded, for this reason.
     Failed(String),
 }
 
-/// What a search needs next.
+/// What the caller must do for a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchStep {
-    /// This line must be shown.
+    /// Show this line.
     Show(LineId),
-    /// This gap must be loaded.
+    /// Load this gap.
     Load(LineId),
-    /// Nothing now.
+    /// Nothing at this time.
     Wait,
 }
 
@@ -71,7 +72,7 @@ impl Search {
         }
     }
 
-    /// Returns the query in lower case.
+    /// Returns the search term in lower case.
     pub fn needle(&self) -> &str {
         &self.needle
     }
@@ -81,7 +82,7 @@ impl Search {
         self.matches.get(self.current?).copied()
     }
 
-    /// Goes to the next older match; searches further back if none is known.
+    /// Moves to the next older match; continues the search if none is known.
     pub fn older(&mut self) -> SearchStep {
         let next = self.current.map_or(0, |current| current + 1);
         if let Some(line) = self.matches.get(next) {
@@ -94,14 +95,14 @@ impl Search {
         SearchStep::Wait
     }
 
-    /// Goes to the next newer match.
+    /// Moves to the next newer match.
     pub fn newer(&mut self) -> SearchStep {
         self.current = self.current.map(|current| current.saturating_sub(1));
         self.current_match()
             .map_or(SearchStep::Wait, SearchStep::Show)
     }
 
-    /// Searches on in what is loaded, up to the next match or gap.
+    /// Continues the search in the loaded messages, up to the next match or gap.
     pub fn advance(&mut self, buffer: &Buffer) -> SearchStep {
         if self.state != State::Searching {
             return SearchStep::Wait;
@@ -153,7 +154,7 @@ impl Search {
 
     fn matches_line(&self, line: &Line) -> bool {
         match &line.body {
-            Body::Said { nick, text, .. } => {
+            Body::Message { nick, text, .. } => {
                 text::plain(text).to_lowercase().contains(&self.needle)
                     || nick.to_lowercase() == self.needle
             }

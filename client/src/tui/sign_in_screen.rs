@@ -1,7 +1,7 @@
 //! The sign-in screen: name, email and the mailed code.
 //!
 //! It is shown when no account is stored for the server, or when the server refuses the stored
-//! credential. It only collects answers; the event loop signs in.
+//! credential. It only collects the answers; the event loop signs in with them.
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -18,59 +18,59 @@ use crate::text;
 /// The most lines of notices that are shown.
 const MAX_NOTICES: usize = 8;
 /// From this height on, empty rows separate the parts.
-const SPACIOUS: u16 = 14;
+const MIN_HEIGHT_FOR_GAPS: u16 = 14;
 
-/// What is asked for.
+/// The field that the user fills in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Name,
     Email,
-    /// Nothing: the server's answer is awaited.
+    /// None, while the server's answer is awaited.
     Waiting,
-    /// The mailed code. While one is being checked, the next may be typed already.
+    /// The mailed code. While the server checks one, the next may be typed already.
     Code {
         checking: bool,
     },
 }
 
-/// What the user has answered.
+/// An answer of the user.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The name and email.
     Identity(AccountName, Email),
     /// The mailed code.
     Code(String),
-    /// To leave without signing in.
-    Leave,
+    /// The user quits without signing in.
+    Quit,
 }
 
 /// The state of the sign-in screen.
 #[derive(Debug)]
 pub struct SignInScreen {
     server: String,
-    question: Field,
+    field: Field,
     name: Option<AccountName>,
     email: Option<Email>,
     editor: Editor,
     /// Lines about the server and the sign-in, oldest first.
     notices: Vec<String>,
-    /// Where the code was mailed, in words.
+    /// A sentence that says where the code was mailed.
     mailed: Option<String>,
-    /// The number of notices from before the code was asked for. Later ones are about the last
-    /// code.
+    /// The number of notices from before the user was asked for the code. Later ones are about the
+    /// last code.
     earlier_notices: usize,
-    /// What is wrong with the last answer.
+    /// The error in the last answer.
     error: Option<String>,
-    /// Whether name and email are both asked for again, to be corrected.
+    /// Whether both name and email are asked for again, to be corrected.
     correcting: bool,
 }
 
 impl SignInScreen {
-    /// Asks for those of name and email that are not known.
+    /// Creates the screen, which asks for the name and email unless they are known.
     pub fn new(server: String, name: Option<AccountName>, email: Option<Email>) -> Self {
         let mut screen = Self {
             server,
-            question: Field::Waiting,
+            field: Field::Waiting,
             name,
             email,
             editor: Editor::default(),
@@ -80,7 +80,7 @@ impl SignInScreen {
             error: None,
             correcting: false,
         };
-        screen.ask(match (&screen.name, &screen.email) {
+        screen.show_field(match (&screen.name, &screen.email) {
             (None, _) => Field::Name,
             (_, None) => Field::Email,
             _ => Field::Waiting,
@@ -94,10 +94,10 @@ impl SignInScreen {
     }
 
     /// Asks for the name and email again after the server has refused the sign-in.
-    pub fn restart(&mut self, why: &str) {
-        self.error = Some(why.to_owned());
+    pub fn restart(&mut self, reason: &str) {
+        self.error = Some(reason.to_owned());
         self.correcting = true;
-        self.ask(Field::Name);
+        self.show_field(Field::Name);
     }
 
     /// Adds a notice of one or more lines.
@@ -111,34 +111,34 @@ impl SignInScreen {
     /// Asks for the code; `mailed` says where it was mailed.
     pub fn ask_code(&mut self, mailed: &str) {
         self.mailed = Some(mailed.to_owned());
-        if let Field::Code { checking } = &mut self.question {
-            // The last code was wrong. What is being typed already stays.
+        if let Field::Code { checking } = &mut self.field {
+            // The last code was wrong. Text that is being typed already stays.
             *checking = false;
         } else {
             self.earlier_notices = self.notices.len();
-            self.ask(Field::Code { checking: false });
+            self.show_field(Field::Code { checking: false });
         }
     }
 
     /// Inserts the first line of a paste.
     pub fn paste(&mut self, text: &str) {
-        if self.question != Field::Waiting {
+        if self.field != Field::Waiting {
             self.editor
                 .insert(text.lines().next().unwrap_or_default().trim());
         }
     }
 
-    /// Handles a key; returns an answer if one is complete.
+    /// Handles a key; returns an answer if the key completes one.
     pub fn handle_key(&mut self, key: KeyEvent) -> Option<Answer> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c' | 'd') if control => return Some(Answer::Leave),
-            KeyCode::Esc => return Some(Answer::Leave),
+            KeyCode::Char('c' | 'd') if control => return Some(Answer::Quit),
+            KeyCode::Esc => return Some(Answer::Quit),
             KeyCode::Char('a') if control => self.editor.home(),
             KeyCode::Char('e') if control => self.editor.end(),
             KeyCode::Char('u') if control => self.editor.cut_to_start(),
             KeyCode::Char('w') if control => self.editor.cut_word_left(),
-            KeyCode::Char(letter) if !control && self.question != Field::Waiting => {
+            KeyCode::Char(letter) if !control && self.field != Field::Waiting => {
                 self.editor.insert(&letter.to_string());
             }
             KeyCode::Backspace => self.editor.backspace(),
@@ -156,11 +156,11 @@ impl SignInScreen {
 
     fn submit(&mut self) -> Option<Answer> {
         let typed = self.editor.text().trim().to_owned();
-        let parsed = match self.question {
+        let parsed = match self.field {
             Field::Name => AccountName::parse(&typed).map(|name| self.name = Some(name)),
             Field::Email => Email::parse(&typed).map(|email| self.email = Some(email)),
             Field::Code { checking: false } if !typed.is_empty() => {
-                self.ask(Field::Code { checking: true });
+                self.show_field(Field::Code { checking: true });
                 self.notices.truncate(self.earlier_notices);
                 return Some(Answer::Code(typed));
             }
@@ -171,21 +171,21 @@ impl SignInScreen {
             return None;
         }
         self.error = None;
-        if self.question == Field::Name && (self.correcting || self.email.is_none()) {
-            self.ask(Field::Email);
+        if self.field == Field::Name && (self.correcting || self.email.is_none()) {
+            self.show_field(Field::Email);
             return None;
         }
         self.correcting = false;
-        self.ask(Field::Waiting);
+        self.show_field(Field::Waiting);
         self.identity()
             .map(|(name, email)| Answer::Identity(name, email))
     }
 
-    /// Goes back to the previous question, to correct its answer.
+    /// Returns to the previous field, to correct its answer.
     fn go_back(&mut self) {
-        match self.question {
-            Field::Code { .. } => self.ask(Field::Email),
-            Field::Email => self.ask(Field::Name),
+        match self.field {
+            Field::Code { .. } => self.show_field(Field::Email),
+            Field::Email => self.show_field(Field::Name),
             Field::Name | Field::Waiting => return,
         }
         self.correcting = true;
@@ -193,10 +193,10 @@ impl SignInScreen {
         self.notices.truncate(self.earlier_notices);
     }
 
-    /// Asks a question. An earlier answer is in the field, to be corrected.
-    fn ask(&mut self, question: Field) {
-        self.question = question;
-        self.editor.set(match question {
+    /// Shows a field with its earlier answer, if it has one.
+    fn show_field(&mut self, field: Field) {
+        self.field = field;
+        self.editor.set(match field {
             Field::Name => self.name.as_ref().map_or("", AccountName::as_str),
             Field::Email => self.email.as_ref().map_or("", Email::as_str),
             Field::Code { .. } | Field::Waiting => "",
@@ -208,23 +208,27 @@ impl SignInScreen {
         let area = frame.area();
         let width = area.width.min(72);
         let left = (area.width - width) / 2;
-        let gap = usize::from(area.height >= SPACIOUS);
+        let gap = usize::from(area.height >= MIN_HEIGHT_FOR_GAPS);
         let space = || std::iter::repeat_n(Row::default(), gap);
         let mut rows: Vec<Row<'_>> = vec![Row::styled(
             format!("Rookery · {}", self.server),
             theme.accent(),
         )];
         rows.extend(space());
-        let field = |label: &str, value: &str, asked: bool| {
-            let style = if asked { theme.accent() } else { theme.faint() };
+        let field_row = |label: &str, value: &str, is_active: bool| {
+            let style = if is_active {
+                theme.accent()
+            } else {
+                theme.faint()
+            };
             Row::from(vec![
                 Span::styled(format!("{label:<7}"), style),
                 Span::raw(value.to_owned()),
             ])
         };
-        let asked_row = |rows: &Vec<Row<'_>>| u16::try_from(rows.len()).unwrap_or(u16::MAX);
+        let row_count = |rows: &Vec<Row<'_>>| u16::try_from(rows.len()).unwrap_or(u16::MAX);
         let mut cursor_row = None;
-        let questions = [
+        let fields = [
             (
                 Field::Name,
                 "Name",
@@ -237,21 +241,21 @@ impl SignInScreen {
             ),
             (Field::Code { checking: false }, "Code", None),
         ];
-        for (question, label, value) in questions {
-            let is_code = |question| matches!(question, Field::Code { .. });
-            let asked = self.question == question || (is_code(self.question) && is_code(question));
-            if asked {
-                cursor_row = Some(asked_row(&rows));
+        for (field, label, value) in fields {
+            let is_code = |field| matches!(field, Field::Code { .. });
+            let is_active = self.field == field || (is_code(self.field) && is_code(field));
+            if is_active {
+                cursor_row = Some(row_count(&rows));
             }
-            if !is_code(question) || asked {
-                rows.push(field(
+            if !is_code(field) || is_active {
+                rows.push(field_row(
                     label,
-                    if asked {
+                    if is_active {
                         self.editor.text()
                     } else {
                         value.unwrap_or_default()
                     },
-                    asked,
+                    is_active,
                 ));
             }
         }
@@ -259,7 +263,7 @@ impl SignInScreen {
         if let Some(error) = &self.error {
             rows.push(Row::styled(text::plain(error), theme.alert()));
         }
-        let is_code = matches!(self.question, Field::Code { .. });
+        let is_code = matches!(self.field, Field::Code { .. });
         let split = if is_code {
             self.earlier_notices.min(self.notices.len())
         } else {
@@ -272,8 +276,8 @@ impl SignInScreen {
                 .map(|line| Row::styled(text::plain(line), theme.alert())),
         );
         rows.extend(self.mailed.iter().map(|line| Row::from(text::plain(line))));
-        let hint = match self.question {
-            Field::Name => "A new name, or your account's name. Enter continues, Esc leaves.",
+        let hint = match self.field {
+            Field::Name => "A new name, or your account's name. Enter continues, Esc quits.",
             Field::Email => "A code is mailed there to verify it. Enter continues, Up goes back.",
             Field::Waiting | Field::Code { checking: true } => "One moment…",
             Field::Code { checking: false } => {
@@ -331,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn name_and_email_are_asked_until_they_are_valid_and_then_the_code() {
+    fn name_and_email_are_asked_for_until_they_are_valid_and_then_the_code() {
         let mut screen = SignInScreen::new("chat.example".to_owned(), None, None);
         assert_eq!(type_line(&mut screen, "a!b"), None);
         assert!(screen.error.is_some());
@@ -352,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_about_a_code_leaves_what_is_typed_and_replaces_the_last_answer() {
+    fn a_notice_about_a_code_replaces_the_previous_one_and_not_the_typed_text() {
         let mut screen = SignInScreen::new(
             "x".to_owned(),
             Some(name("alice")),
@@ -413,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_not_asked_for() {
+    fn known_answers_are_not_asked_for() {
         let mut screen = SignInScreen::new("x".to_owned(), Some(name("alice")), None);
         assert_eq!(screen.identity(), None);
         let answer = type_line(&mut screen, "a@b.example");
@@ -426,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn up_goes_back_and_esc_leaves() {
+    fn up_goes_back_and_esc_quits() {
         let mut screen = SignInScreen::new("x".to_owned(), None, None);
         type_line(&mut screen, "alice");
         screen.handle_key(KeyCode::Up.into());
@@ -436,6 +440,6 @@ mod tests {
             "the name is in the field, to be corrected"
         );
         assert_eq!(screen.name, Some(name("alicea")));
-        assert_eq!(screen.handle_key(KeyCode::Esc.into()), Some(Answer::Leave));
+        assert_eq!(screen.handle_key(KeyCode::Esc.into()), Some(Answer::Quit));
     }
 }

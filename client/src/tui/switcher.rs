@@ -1,7 +1,7 @@
 //! The quick switcher: finds a conversation by a few letters.
 
-/// Returns how well the letters of `query` occur in `name` in their order: more is better. `None`
-/// if they do not.
+/// Scores how well `name` contains the letters of `query` in their order; higher is better. `None`
+/// if it does not contain them.
 fn score(query: &str, name: &str) -> Option<i32> {
     let name: Vec<char> = name.to_lowercase().chars().collect();
     let mut score = 0;
@@ -21,7 +21,7 @@ fn score(query: &str, name: &str) -> Option<i32> {
     Some(score * 64 - i32::try_from(name.len().min(63)).unwrap_or(63))
 }
 
-/// Returns the indices of the matching names, best first; all in order if the query is empty.
+/// Returns the indices of the matching names, best first. An empty query matches all names.
 pub fn matches(query: &str, names: &[&str]) -> Vec<usize> {
     if query.trim().is_empty() {
         return (0..names.len()).collect();

@@ -1,16 +1,16 @@
-//! Colours: what the terminal supports, and the style of each element.
+//! The colours that the terminal supports, and the style of each element of the screen.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::config::Colours;
 use crate::text::{Colour, Format};
 
-/// The relative luminance (WCAG 2) that contrasts with black and with white alike, by slightly more
+/// The relative luminance (WCAG 2) that has the same contrast to black and to white, slightly more
 /// than 4.5 to 1.
 const BETWEEN_BLACK_AND_WHITE: f64 = 0.179;
 /// The number of hues for nicks.
 const HUES: u32 = 24;
-/// Those of the terminal's own colours that are readable on a light and on a dark background.
+/// The colours of the terminal that are legible on a light and on a dark background.
 const SIXTEEN: [Color; 5] = [
     Color::Red,
     Color::Green,
@@ -19,13 +19,13 @@ const SIXTEEN: [Color; 5] = [
     Color::Blue,
 ];
 
-/// The styles. There is a method for each element, even if some look the same.
+/// The styles. Each element has a method of its own, even if some look the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Theme {
     colours: Colours,
 }
 
-/// Returns the colours that the environment asks for (`NO_COLOR`, `COLORTERM`).
+/// Returns the colours that the environment requests (`NO_COLOR`, `COLORTERM`).
 pub fn colours_from_environment() -> Colours {
     let var = |name| std::env::var(name).ok();
     colours(var("NO_COLOR").as_deref(), var("COLORTERM").as_deref())
@@ -33,20 +33,20 @@ pub fn colours_from_environment() -> Colours {
 
 fn colours(no_color: Option<&str>, colorterm: Option<&str>) -> Colours {
     match (no_color, colorterm) {
-        (Some(wish), _) if !wish.is_empty() => Colours::None,
+        (Some(no_color), _) if !no_color.is_empty() => Colours::None,
         (_, Some("truecolor" | "24bit")) => Colours::True,
         _ => Colours::Sixteen,
     }
 }
 
-#[allow(clippy::unused_self, reason = "a theme is asked for each look")]
+#[allow(clippy::unused_self, reason = "every style is a method of the theme")]
 impl Theme {
     /// Creates the theme for a number of colours.
     pub fn new(colours: Colours) -> Self {
         Self { colours }
     }
 
-    /// Returns the style of a nick, which is always the same for a nick.
+    /// Returns the style of a nick. A nick always has the same style.
     pub fn nick(self, nick: &str) -> Style {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         let hash = hash(&nick.to_lowercase());
@@ -73,7 +73,7 @@ impl Theme {
             .add_modifier(Modifier::BOLD)
     }
 
-    /// Returns the style of what is new or selected.
+    /// Returns the style of new or selected elements.
     pub fn accent(self) -> Style {
         self.coloured(Color::Cyan, (0, 124, 150))
             .add_modifier(Modifier::BOLD)
@@ -84,7 +84,7 @@ impl Theme {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// Returns the style that formatting codes ask for.
+    /// Returns the style for a format set by formatting codes.
     pub fn formatted(self, format: Format) -> Style {
         let mut style = Style::new();
         let modifiers = [
@@ -153,7 +153,7 @@ fn hash(text: &str) -> u32 {
     })
 }
 
-/// Returns the colour of a hue (0 to 1) that is equally readable on black and on white.
+/// Returns the colour of a hue (0 to 1) that is equally legible on black and on white.
 fn legible(hue: f64) -> (u8, u8, u8) {
     let (mut dark, mut light) = (0.0, 1.0);
     for _ in 0..20 {
@@ -167,7 +167,7 @@ fn legible(hue: f64) -> (u8, u8, u8) {
     from_hsl(hue, dark)
 }
 
-/// Converts with a fixed, moderate saturation.
+/// Converts a hue and a lightness (0 to 1) to RGB, with a fixed, moderate saturation.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nick_always_has_its_colour() {
+    fn a_nick_always_has_the_same_colour() {
         let theme = Theme::new(Colours::True);
         assert_eq!(theme.nick("Alice"), theme.nick("alice"));
         let names = [

@@ -1,36 +1,36 @@
-//! Text in columns: cut to a width, pushed to the right, wrapped into rows.
+//! Styled text in columns: cutting, aligning and wrapping it, and finding the links in it.
 
 use ratatui::style::Style;
 use ratatui::text::Span;
 pub use rookery_terminal::{cut, wrap};
 use unicode_width::UnicodeWidthStr as _;
 
-/// What a piece of a message is: its look, and which of the message's links it belongs to.
+/// The style of a piece of a message, and the link that the piece belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ink {
-    /// The look.
+pub struct PieceStyle {
+    /// The style.
     pub style: Style,
-    /// The index of the link.
+    /// The index of the link among the links of the message; `None` outside of links.
     pub link: Option<usize>,
 }
 
-impl From<Style> for Ink {
+impl From<Style> for PieceStyle {
     fn from(style: Style) -> Self {
         Self { style, link: None }
     }
 }
 
-/// One row of a message, in pieces.
-pub type Wrapped = Vec<(Ink, String)>;
+/// Text in pieces, each of one style. Wrapping it returns one such text for each row.
+pub type StyledText = Vec<(PieceStyle, String)>;
 
-/// As it is drawn.
-pub fn spans(row: Wrapped) -> impl Iterator<Item = Span<'static>> {
+/// Converts a row into what ratatui draws.
+pub fn spans(row: StyledText) -> impl Iterator<Item = Span<'static>> {
     row.into_iter()
-        .map(|(ink, text)| Span::styled(text, ink.style))
+        .map(|(style, text)| Span::styled(text, style.style))
 }
 
-/// The link that stands in that column.
-pub fn link_at(row: &Wrapped, column: usize) -> Option<usize> {
+/// Returns the index of the link at a column of a row.
+pub fn link_at(row: &StyledText, column: usize) -> Option<usize> {
     let mut end = 0;
     let found = row.iter().find(|(_, text)| {
         end += text.width();
@@ -39,8 +39,8 @@ pub fn link_at(row: &Wrapped, column: usize) -> Option<usize> {
     found?.0.link
 }
 
-/// `text` at the right end of `width` columns, cut if it is longer.
-pub fn right(text: &str, width: usize) -> String {
+/// Aligns `text` to the right within `width` columns, and cuts it if it is longer.
+pub fn align_right(text: &str, width: usize) -> String {
     let cut = cut(text, width);
     " ".repeat(width.saturating_sub(cut.width())) + &cut
 }
@@ -50,18 +50,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_is_found_on_every_row_that_it_takes() {
-        let link = Ink {
+    fn a_link_is_found_on_every_row_that_it_covers() {
+        let link = PieceStyle {
             style: Style::new(),
             link: Some(0),
         };
         let pieces = [
-            (Ink::default(), "日 ".to_owned()),
+            (PieceStyle::default(), "日 ".to_owned()),
             (link, "http://a.b".to_owned()),
-            (Ink::default(), "!".to_owned()),
+            (PieceStyle::default(), "!".to_owned()),
         ];
         let rows = wrap(&pieces, 7);
-        let hits: Vec<Vec<usize>> = rows
+        let columns_of_link: Vec<Vec<usize>> = rows
             .iter()
             .map(|row| {
                 (0..9)
@@ -69,6 +69,6 @@ mod tests {
                     .collect()
             })
             .collect();
-        assert_eq!(hits, [vec![], (0..7).collect(), vec![0, 1, 2]]);
+        assert_eq!(columns_of_link, [vec![], (0..7).collect(), vec![0, 1, 2]]);
     }
 }

@@ -3,20 +3,20 @@
 use crate::server::{Rook, Server};
 
 #[test]
-fn kicked_right_after_a_direct_message_it_exits_once_with_one_line() {
+fn a_kick_right_after_a_direct_message_exits_with_one_line() {
     let server = Server::start();
     let home = server.known_home();
     let mut rook = Rook::start(&home, &[&server.address()]);
     let mut session = server.accept();
     session.sign_in();
-    rook.types("/msg bob hi");
+    rook.type_line("/msg bob hi");
     let label = session.expect_labelled("PRIVMSG bob hi");
-    session.sends(&format!("@label={label} :alice!a@h PRIVMSG bob :hi"));
-    session.sends("ERROR :Kicked: enough for today");
+    session.send(&format!("@label={label} :alice!a@h PRIVMSG bob :hi"));
+    session.send("ERROR :Kicked: enough for today");
     // Messages that follow change nothing.
-    session.sends_if_it_can(&":bob!b@h PRIVMSG alice :are you there?\r\n".repeat(100));
+    session.try_send(&":bob!b@h PRIVMSG alice :are you there?\r\n".repeat(100));
     drop(session);
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!(ended.code, 4, "{ended:?}");
     assert_eq!(
         ended.stderr,
@@ -31,15 +31,15 @@ fn kicked_right_after_a_direct_message_it_exits_once_with_one_line() {
 }
 
 #[test]
-fn banned_it_exits_with_the_reason() {
+fn a_ban_exits_with_the_reason() {
     let server = Server::start();
     let rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();
     session.authenticate();
-    session.sends(":s 465 alice :You are banned from this server: spam");
-    session.sends("ERROR :Banned: spam");
+    session.send(":s 465 alice :You are banned from this server: spam");
+    session.send("ERROR :Banned: spam");
     drop(session);
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
         (
@@ -61,27 +61,27 @@ fn a_lost_connection_is_replaced_and_its_channels_are_rejoined() {
     let mut rook = Rook::start(&home, &[&server.address()]);
     let mut session = server.accept();
     session.sign_in();
-    rook.types("/join #ops sesame");
+    rook.type_line("/join #ops sesame");
     let label = session.expect_labelled("JOIN #ops sesame");
-    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
-    rook.prints("you joined #ops");
-    rook.types("lost");
+    session.send(&format!("@label={label} :alice!a@h JOIN #ops"));
+    rook.expect_output("you joined #ops");
+    rook.type_line("lost");
     session.expect_labelled("PRIVMSG #ops lost");
     drop(session);
-    rook.prints("not confirmed, perhaps not sent, to #ops: lost");
-    rook.prints("the server closed the connection; trying again in 1 s");
+    rook.expect_output("not confirmed, perhaps not sent, to #ops: lost");
+    rook.expect_output("the server closed the connection; trying again in 1 s");
     let mut session = server.accept();
     session.sign_in();
     let label = session.expect_labelled("JOIN #ops sesame");
-    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
-    rook.types("back");
+    session.send(&format!("@label={label} :alice!a@h JOIN #ops"));
+    rook.type_line("back");
     let label = session.expect_labelled("PRIVMSG #ops back");
-    session.sends(&format!("@label={label} :alice!a@h PRIVMSG #ops :back"));
-    rook.prints("#ops <alice> back");
-    rook.types("/quit so long");
+    session.send(&format!("@label={label} :alice!a@h PRIVMSG #ops :back"));
+    rook.expect_output("#ops <alice> back");
+    rook.type_line("/quit so long");
     session.expect("QUIT :so long");
-    session.sends("ERROR :Quit: so long");
-    assert_eq!(rook.ends().code, 0);
+    session.send("ERROR :Quit: so long");
+    assert_eq!(rook.wait().code, 0);
 }
 
 #[test]
@@ -90,9 +90,9 @@ fn a_failure_before_the_first_sign_in_is_reported_and_not_retried() {
     let rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();
     session.expect("CAP LS");
-    session.sends("ERROR :Too many connections from your address");
+    session.send("ERROR :Too many connections from your address");
     drop(session);
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!(ended.code, 1);
     assert!(
         ended
@@ -102,7 +102,7 @@ fn a_failure_before_the_first_sign_in_is_reported_and_not_retried() {
     );
     assert!(!server.has_connection());
     let nobody = Rook::start(&server.known_home(), &["localhost:1"]);
-    let ended = nobody.types_and_ends(&["alice", "alice@example.org"]);
+    let ended = nobody.finish_with(&["alice", "alice@example.org"]);
     assert_eq!(ended.code, 1);
     assert!(
         ended.stderr.contains("cannot connect to localhost:1"),
@@ -116,10 +116,10 @@ fn ctrl_c_quits() {
     let mut rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();
     session.sign_in();
-    rook.prints("you joined #lobby");
+    rook.expect_output("you joined #lobby");
     rook.interrupt();
     session.expect("QUIT");
-    session.sends("ERROR :Quit");
-    let ended = rook.ends();
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 }

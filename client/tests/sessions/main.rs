@@ -1,4 +1,4 @@
-//! Runs `rook` against a scripted server: how sessions begin and end for people and scripts.
+//! Runs `rook` against a scripted server: tests how sessions begin and end for users and scripts.
 
 #![allow(clippy::unwrap_used)]
 

@@ -13,21 +13,21 @@ fn send_joins_the_channel_and_waits_for_each_receipt() {
     let mut session = server.accept();
     session.sign_in();
     let label = session.expect_labelled("PRIVMSG #ops one");
-    session.sends(&format!(
+    session.send(&format!(
         "@label={label} :s 403 alice #ops :No such channel"
     ));
     let label = session.expect_labelled("JOIN #ops");
-    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
+    session.send(&format!("@label={label} :alice!a@h JOIN #ops"));
     let label = session.expect_labelled("PRIVMSG #ops one");
-    assert!(!session.says_more(), "the next waits for the receipt");
-    session.sends(&format!("@label={label} :alice!a@h PRIVMSG #ops :one"));
+    assert!(!session.receives_more(), "the next waits for the receipt");
+    session.send(&format!("@label={label} :alice!a@h PRIVMSG #ops :one"));
     let label = session.expect_labelled("PRIVMSG #ops two");
-    assert!(!session.says_more());
-    session.sends(&format!("@label={label} :alice!a@h PRIVMSG #ops :two"));
+    assert!(!session.receives_more());
+    session.send(&format!("@label={label} :alice!a@h PRIVMSG #ops :two"));
     session.expect("PART #ops");
     session.expect("QUIT");
-    session.sends("ERROR :Quit");
-    let ended = rook.ends();
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
     assert_eq!(
         (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
         (0, "", "")
@@ -43,28 +43,53 @@ fn send_joins_only_if_necessary_and_as_a_visitor() {
     );
     let mut session = server.accept();
     session.expect("CAP LS 302");
-    session.sends(
+    session.send(
         ":s CAP * LS :message-tags batch echo-message labeled-response sasl=PLAIN,X-EMAIL-CODE rookery/visitor",
     );
     let asked = session.expect("CAP REQ :");
     assert!(asked.contains("rookery/visitor"), "{asked}");
-    session.sends(&format!(":s CAP * ACK :{}", &asked["CAP REQ :".len()..]));
-    session.proves_itself();
-    session.sends(":s 001 alice :Welcome back, alice.");
-    session.settles();
+    session.send(&format!(":s CAP * ACK :{}", &asked["CAP REQ :".len()..]));
+    session.accept_credential();
+    session.send(":s 001 alice :Welcome back, alice.");
+    session.answer_ready_ping();
     let label = session.expect_labelled("PRIVMSG #ops hi");
-    session.sends(&format!(
+    session.send(&format!(
         "@label={label} :s 404 alice #ops :Cannot send to channel (+n: only its members can)"
     ));
     let label = session.expect_labelled("JOIN #ops");
-    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
+    session.send(&format!("@label={label} :alice!a@h JOIN #ops"));
     let label = session.expect_labelled("PRIVMSG #ops hi");
-    session.sends(&format!("@label={label} :alice!a@h PRIVMSG #ops :hi"));
+    session.send(&format!("@label={label} :alice!a@h PRIVMSG #ops :hi"));
     session.expect("PART #ops");
     session.expect("QUIT");
     drop(session);
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn send_interrupted_while_it_joins_leaves_the_channel() {
+    let server = Server::start();
+    let rook = Rook::start(
+        &server.known_home(),
+        &["send", "#ops", "hi", "--server", &server.address()],
+    );
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("PRIVMSG #ops hi");
+    session.send(&format!(
+        "@label={label} :s 404 alice #ops :Cannot send to channel"
+    ));
+    session.expect_labelled("JOIN #ops");
+    rook.interrupt();
+    session.expect("PART #ops");
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (1, "rook: interrupted\n")
+    );
 }
 
 #[test]
@@ -72,26 +97,26 @@ fn send_without_a_text_reads_standard_input() {
     let server = Server::start();
     let home = server.known_home();
     let mut rook = Rook::start(&home, &["send", "bob", "--server", &server.address()]);
-    rook.types("/not a command");
-    rook.types("");
-    rook.types("last");
-    rook.closes_input();
+    rook.type_line("/not a command");
+    rook.type_line("");
+    rook.type_line("last");
+    rook.close_input();
     let mut session = server.accept();
     session.sign_in();
     for text in ["/not a command", "last"] {
         let label = session.expect_labelled(&format!("PRIVMSG bob {text}"));
-        session.sends(&format!("@label={label} :alice!a@h PRIVMSG bob :{text}"));
+        session.send(&format!("@label={label} :alice!a@h PRIVMSG bob :{text}"));
     }
     session.expect("QUIT");
     drop(session);
-    assert_eq!(rook.ends().code, 0);
+    assert_eq!(rook.wait().code, 0);
 }
 
 #[test]
 fn send_fails_with_the_servers_reason() {
     let server = Server::start();
     let home = server.known_home();
-    for (target, command, refusal, words) in [
+    for (target, command, refusal, output) in [
         (
             "bob",
             "PRIVMSG bob hi",
@@ -119,23 +144,23 @@ fn send_fails_with_the_servers_reason() {
         session.sign_in();
         if command.starts_with("JOIN") {
             let label = session.expect_labelled("PRIVMSG #ops hi");
-            session.sends(&format!(
+            session.send(&format!(
                 "@label={label} :s 404 alice #ops :Cannot send to channel"
             ));
         }
         let label = session.expect_labelled(command);
-        session.sends(&format!("@label={label} :s {refusal}"));
+        session.send(&format!("@label={label} :s {refusal}"));
         session.expect("QUIT");
-        session.sends("ERROR :Quit");
-        let ended = rook.ends();
-        assert_eq!((ended.code, ended.stderr.as_str()), (1, words));
+        session.send("ERROR :Quit");
+        let ended = rook.wait();
+        assert_eq!((ended.code, ended.stderr.as_str()), (1, output));
     }
     let rook = Rook::start(&home, &["send", "bob", "hi", "--server", &server.address()]);
     let mut session = server.accept();
     session.sign_in();
     session.expect_labelled("PRIVMSG bob hi");
     drop(session);
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!(
         ended.code, 1,
         "a message without a receipt is a failure: {ended:?}"
@@ -144,10 +169,10 @@ fn send_fails_with_the_servers_reason() {
 }
 
 #[test]
-fn send_needs_a_sign_in_and_asks_nothing() {
+fn send_needs_an_earlier_sign_in_and_asks_no_questions() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();
-    let ended = Rook::start(&home, &["send", "bob", "hi", "--server", &server.address()]).ends();
+    let ended = Rook::start(&home, &["send", "bob", "hi", "--server", &server.address()]).wait();
     assert_eq!(ended.code, 3);
     assert!(
         ended
@@ -163,10 +188,10 @@ fn send_needs_a_sign_in_and_asks_nothing() {
     let mut session = server.accept();
     session.negotiate();
     session.expect("AUTHENTICATE PLAIN");
-    session.sends("AUTHENTICATE +");
+    session.send("AUTHENTICATE +");
     session.expect("AUTHENTICATE");
-    session.sends(":s 904 alice :No such credential");
-    let ended = rook.ends();
+    session.send(":s 904 alice :No such credential");
+    let ended = rook.wait();
     assert_eq!(ended.code, 3);
     assert!(ended.stderr.contains("No such credential"), "{ended:?}");
 }

@@ -1,5 +1,5 @@
-//! A scripted server with one certificate, and `rook` as a person or a script runs it. Every wait
-//! has a deadline.
+//! A scripted server, and a running `rook` as a user or a script uses it. Every wait has a
+//! deadline.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -16,10 +16,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// Longer than anything takes that succeeds.
+/// The time after which a wait fails.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// How long to wait for something that should not happen.
-const A_WHILE: Duration = Duration::from_millis(300);
+/// The time to wait for something that should not happen.
+const GRACE_PERIOD: Duration = Duration::from_millis(300);
 
 pub struct Server {
     listener: TcpListener,
@@ -107,7 +107,7 @@ impl Server {
         self.home_with_pin(Some(&self.fingerprint))
     }
 
-    /// The same with that pin, or none. The folder lives as long as the server.
+    /// Like [`Self::known_home`], with another pin or none. The folder lives as long as the server.
     pub fn home_with_pin(&self, fingerprint: Option<&str>) -> PathBuf {
         let home = self.folder.path().to_owned();
         let folder = home.join("rookery/rook");
@@ -138,7 +138,7 @@ impl Server {
         session
     }
 
-    /// Writes the config for the user with that home folder.
+    /// Writes the config of the user with a home folder.
     pub fn configure(home: &impl AsRef<Path>, config: &str) {
         let folder = home.as_ref().join("config/rookery");
         std::fs::create_dir_all(&folder).unwrap();
@@ -153,8 +153,8 @@ impl Server {
         stream.read_to_end(&mut received).is_err() && received.is_empty()
     }
 
-    /// Waits for a connection and closes it at once.
-    pub fn hangs_up(&self) -> bool {
+    /// Waits for a connection and closes it at once; returns whether that succeeded.
+    pub fn close_connection(&self) -> bool {
         self.connection()
             .sock
             .shutdown(std::net::Shutdown::Both)
@@ -189,7 +189,7 @@ impl Server {
 }
 
 impl Session {
-    pub fn sends(&mut self, line: &str) {
+    pub fn send(&mut self, line: &str) {
         self.stream
             .get_mut()
             .write_all(format!("{line}\r\n").as_bytes())
@@ -197,7 +197,7 @@ impl Session {
     }
 
     /// Sends lines, ignoring whether the client still reads them.
-    pub fn sends_if_it_can(&mut self, lines: &str) {
+    pub fn try_send(&mut self, lines: &str) {
         let _ = self.stream.get_mut().write_all(lines.as_bytes());
     }
 
@@ -227,11 +227,11 @@ impl Session {
     }
 
     /// Whether another line arrives within a short time.
-    pub fn says_more(&mut self) -> bool {
+    pub fn receives_more(&mut self) -> bool {
         self.stream
             .get_ref()
             .sock
-            .set_read_timeout(Some(A_WHILE))
+            .set_read_timeout(Some(GRACE_PERIOD))
             .unwrap();
         let more = self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
         self.stream
@@ -242,54 +242,59 @@ impl Session {
         more
     }
 
+    /// Plays the server's part of the capability negotiation.
     pub fn negotiate(&mut self) {
         self.expect("CAP LS 302");
-        self.sends(
+        self.send(
             ":s CAP * LS :message-tags batch echo-message labeled-response server-time standard-replies \
              sasl=PLAIN,X-EMAIL-CODE draft/account-registration=before-connect",
         );
         let asked = self.expect("CAP REQ :");
-        self.sends(&format!(":s CAP * ACK :{}", &asked["CAP REQ :".len()..]));
+        self.send(&format!(":s CAP * ACK :{}", &asked["CAP REQ :".len()..]));
     }
 
-    /// Plays the sign-in up to the welcome.
+    /// Plays the server's part of the sign-in up to the welcome.
     pub fn authenticate(&mut self) {
         self.negotiate();
-        self.proves_itself();
+        self.accept_credential();
     }
 
-    pub fn proves_itself(&mut self) {
+    /// Plays the server's part of the authentication with the stored credential.
+    pub fn accept_credential(&mut self) {
         self.expect("AUTHENTICATE PLAIN");
-        self.sends("AUTHENTICATE +");
+        self.send("AUTHENTICATE +");
         self.expect("AUTHENTICATE ");
-        self.sends(":s 903 alice :Signed in");
+        self.send(":s 903 alice :Signed in");
         self.expect("CAP END");
     }
 
-    /// Plays the whole sign-in and the join of the lobby.
+    /// Plays the server's part of the whole sign-in, with the join of the lobby.
     pub fn sign_in(&mut self) {
         self.sign_in_with(":s 353 alice = #lobby :alice");
     }
 
+    /// Like [`Self::sign_in`], with another reply to `NAMES`.
     pub fn sign_in_with(&mut self, names: &str) {
         self.authenticate();
-        self.sends(":s 001 alice :Welcome back, alice.");
-        self.sends(":s 422 alice :No MOTD");
-        self.sends(":alice!a@h JOIN #lobby");
-        self.sends(names);
-        self.sends(":s 366 alice #lobby :End");
-        self.settles();
+        self.send(":s 001 alice :Welcome back, alice.");
+        self.send(":s 422 alice :No MOTD");
+        self.send(":alice!a@h JOIN #lobby");
+        self.send(names);
+        self.send(":s 366 alice #lobby :End");
+        self.answer_ready_ping();
     }
 
-    pub fn admits(&mut self) {
-        self.sends(":s 001 alice :Welcome, alice. You are new here.");
-        self.sends(":alice!a@h JOIN #lobby");
-        self.settles();
+    /// Welcomes a new user, who joins the lobby.
+    pub fn admit(&mut self) {
+        self.send(":s 001 alice :Welcome, alice. You are new here.");
+        self.send(":alice!a@h JOIN #lobby");
+        self.answer_ready_ping();
     }
 
-    pub fn settles(&mut self) {
+    /// Answers the `PING` with which the client waits for the end of the greeting.
+    pub fn answer_ready_ping(&mut self) {
         let ping = self.expect("PING ");
-        self.sends(&format!(":s PONG s {}", &ping["PING ".len()..]));
+        self.send(&format!(":s PONG s {}", &ping["PING ".len()..]));
     }
 
     fn line(&mut self) -> String {
@@ -333,7 +338,7 @@ impl Rook {
         let input = child.stdin.take();
         let stdout = child.stdout.take().unwrap();
         let (sender, output) = channel();
-        // Ends, and closes the pipe, when the test no longer reads or `rook` has exited.
+        // The thread ends, and closes the pipe, when the test drops the receiver or `rook` exits.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
@@ -349,15 +354,15 @@ impl Rook {
         }
     }
 
-    pub fn types(&mut self, line: &str) {
+    pub fn type_line(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    pub fn closes_input(&mut self) {
+    pub fn close_input(&mut self) {
         self.input = None;
     }
 
-    pub fn closes_output(&mut self) {
+    pub fn close_output(&mut self) {
         self.output = channel().1;
     }
 
@@ -369,8 +374,8 @@ impl Rook {
         assert!(sent.success());
     }
 
-    /// Waits until a line is printed that contains `text`.
-    pub fn prints(&mut self, text: &str) {
+    /// Waits for a line of output that contains `text`.
+    pub fn expect_output(&mut self, text: &str) {
         loop {
             let line = self.output.recv_timeout(DEADLINE).unwrap_or_else(|_| {
                 panic!("{text:?} is not printed, only:\n{}", self.printed);
@@ -382,25 +387,25 @@ impl Rook {
         }
     }
 
-    /// Types the last lines, closes the input, and waits for the exit.
-    pub fn types_and_ends(mut self, lines: &[&str]) -> Ended {
+    /// Types the last lines, closes the input and waits for the exit.
+    pub fn finish_with(mut self, lines: &[&str]) -> Ended {
         for line in lines {
-            self.types(line);
+            self.type_line(line);
         }
-        self.closes_input();
-        self.ends()
+        self.close_input();
+        self.wait()
     }
 
     /// Closes the input, answers `QUIT`, and waits for the exit.
-    pub fn leaves(mut self, session: &mut Session) -> Ended {
-        self.closes_input();
+    pub fn quit(mut self, session: &mut Session) -> Ended {
+        self.close_input();
         session.expect("QUIT");
-        session.sends("ERROR :Quit");
-        self.ends()
+        session.send("ERROR :Quit");
+        self.wait()
     }
 
-    /// Does `something` repeatedly until the program has exited by itself.
-    pub fn ends_while(&mut self, mut something: impl FnMut()) -> ExitStatus {
+    /// Calls `action` repeatedly until the program has exited.
+    pub fn wait_while(&mut self, mut action: impl FnMut()) -> ExitStatus {
         let until = Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -408,17 +413,17 @@ impl Rook {
             }
             assert!(
                 Instant::now() < until,
-                "rook does not end; it printed:\n{}",
+                "rook does not exit; it printed:\n{}",
                 self.printed
             );
-            something();
+            action();
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Waits until the program has exited by itself, with its input still open if it was.
-    pub fn ends(mut self) -> Ended {
-        let status = self.ends_while(|| {});
+    /// Waits until the program has exited. The input stays open if it was.
+    pub fn wait(mut self) -> Ended {
+        let status = self.wait_while(|| {});
         let mut stderr = String::new();
         self.child
             .stderr
@@ -431,14 +436,14 @@ impl Rook {
         }
         let stdout = std::mem::take(&mut self.printed);
         Ended {
-            code: status.code().expect("no signal ended it"),
+            code: status.code().expect("rook exits without a signal"),
             stdout,
             stderr,
         }
     }
 }
 
-/// A failed test leaves no process running.
+/// Kills the process, so that a failed test leaves none running.
 impl Drop for Rook {
     fn drop(&mut self) {
         let _ = self.child.kill();

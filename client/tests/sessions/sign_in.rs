@@ -1,11 +1,11 @@
-//! The first sign-in on a device and later ones, and what is asked.
+//! The first sign-in on a device, later ones, and the questions to the user.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::server::{Rook, Server};
 
 #[test]
-fn the_first_start_asks_registers_and_pins_and_the_second_asks_nothing() {
+fn the_first_start_registers_and_pins_and_the_second_asks_no_questions() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();
     let mut rook = Rook::start(&home, &[&server.address()]);
@@ -17,26 +17,26 @@ fn the_first_start_asks_registers_and_pins_and_the_second_asks_nothing() {
         "000000",
         "123456",
     ] {
-        rook.types(line);
+        rook.type_line(line);
     }
     let mut session = server.accept();
     session.negotiate();
     session.expect("CAP END");
-    session.sends(":s NOTICE alice :Type /quote REGISTER");
+    session.send(":s NOTICE alice :Type /quote REGISTER");
     let credential = session
         .expect("REGISTER alice alice@example.org ")
         .rsplit(' ')
         .next()
         .unwrap()
         .to_owned();
-    session.sends(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    session.send(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     session.expect("VERIFY alice 000000");
-    session.sends(":s FAIL VERIFY INVALID_CODE alice :The code is not right");
+    session.send(":s FAIL VERIFY INVALID_CODE alice :The code is not right");
     session.expect("VERIFY alice 123456");
-    session.sends(":s VERIFY SUCCESS alice :Yours");
-    session.sends(":s 900 alice alice!a@h alice :Signed in");
-    session.admits();
-    rook.prints("you joined #lobby");
+    session.send(":s VERIFY SUCCESS alice :Yours");
+    session.send(":s 900 alice alice!a@h alice :Signed in");
+    session.admit();
+    rook.expect_output("you joined #lobby");
     let file = home.path().join(format!(
         "rookery/rook/{}.toml",
         server.address().replace(':', "%3A")
@@ -47,7 +47,7 @@ fn the_first_start_asks_registers_and_pins_and_the_second_asks_nothing() {
         "{state}"
     );
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    let ended = rook.leaves(&mut session);
+    let ended = rook.quit(&mut session);
     assert!(ended.stderr.contains(&server.fingerprint()), "{ended:?}");
     assert!(ended.stderr.contains("The code is not right"), "{ended:?}");
     assert!(!ended.stderr.contains("/quote"), "{ended:?}");
@@ -56,26 +56,26 @@ fn the_first_start_asks_registers_and_pins_and_the_second_asks_nothing() {
     let rook = Rook::start(&home, &[&server.address()]);
     let mut session = server.accept();
     session.sign_in();
-    let ended = rook.leaves(&mut session);
+    let ended = rook.quit(&mut session);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 }
 
 #[test]
-fn an_unanswered_question_ends_it() {
+fn rook_exits_if_a_question_is_not_answered() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();
-    let ended = Rook::start(&home, &[&server.address()]).types_and_ends(&["alice"]);
+    let ended = Rook::start(&home, &[&server.address()]).finish_with(&["alice"]);
     assert_eq!(ended.code, 3, "{ended:?}");
-    let who = ["--name", "alice", "--email", "alice@example.org"];
+    let identity = ["--name", "alice", "--email", "alice@example.org"];
     let rook = Rook::start(
         &home,
-        &[&[server.address().as_str()] as &[_], &who].concat(),
+        &[&[server.address().as_str()] as &[_], &identity].concat(),
     );
     let mut session = server.accept();
     session.negotiate();
     session.expect("REGISTER");
-    session.sends(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
-    let ended = rook.types_and_ends(&[]);
+    session.send(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    let ended = rook.finish_with(&[]);
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(
         ended

@@ -2,18 +2,18 @@
 
 use crate::server::{Rook, Server, Session};
 
-/// Plays the session of `rook tail #ops` up to its request for history.
-fn tail_arrives(session: &mut Session) {
+/// Plays the server's part of `rook tail #ops` up to its request for history.
+fn start_tail(session: &mut Session) {
     session.authenticate();
-    session.sends(":s 001 alice :Welcome back, alice.");
-    session.sends(":s 005 alice CHATHISTORY=3 NETWORK=x :are supported by this server");
-    session.sends(":alice!a@h JOIN #lobby");
-    session.settles();
+    session.send(":s 001 alice :Welcome back, alice.");
+    session.send(":s 005 alice CHATHISTORY=3 NETWORK=x :are supported by this server");
+    session.send(":alice!a@h JOIN #lobby");
+    session.answer_ready_ping();
     let label = session.expect_labelled("JOIN #ops");
-    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
+    session.send(&format!("@label={label} :alice!a@h JOIN #ops"));
 }
 
-/// A message of `bob` to `#ops` with a number, sent at that second.
+/// Returns a message from `bob` to `#ops` with a number, which is also the second it was sent at.
 fn numbered(number: u32) -> String {
     format!(
         "msgid=m{number};time=2026-01-02T00:00:{number:02}.000Z :bob!b@h PRIVMSG #ops :number {number}"
@@ -21,11 +21,11 @@ fn numbered(number: u32) -> String {
 }
 
 fn page(session: &mut Session, numbers: &[u32]) {
-    session.sends(":s BATCH +h chathistory #ops");
+    session.send(":s BATCH +h chathistory #ops");
     for &number in numbers {
-        session.sends(&format!("@batch=h;{}", numbered(number)));
+        session.send(&format!("@batch=h;{}", numbered(number)));
     }
-    session.sends(":s BATCH -h");
+    session.send(":s BATCH -h");
 }
 
 #[test]
@@ -43,34 +43,34 @@ fn tail_prints_history_and_new_messages_across_a_lost_connection_without_gaps_or
         ],
     );
     let mut session = server.accept();
-    tail_arrives(&mut session);
+    start_tail(&mut session);
     session.expect("CHATHISTORY LATEST #ops * 3");
     // New messages wait, although the page contains them too.
-    session.sends(&format!("@{}", numbered(6)));
-    session.sends(&format!("@{}", numbered(7)));
+    session.send(&format!("@{}", numbered(6)));
+    session.send(&format!("@{}", numbered(7)));
     page(&mut session, &[4, 5, 6]);
     session.expect("CHATHISTORY BEFORE #ops msgid=m4 3");
     page(&mut session, &[1, 2, 3]);
-    session.sends(":bob!b@h PRIVMSG #lobby :elsewhere");
-    session.sends(":bob!b@h PRIVMSG #ops :\u{1}VERSION\u{1}");
-    session.sends(&format!("@{}", numbered(8)));
-    rook.prints("number 8");
+    session.send(":bob!b@h PRIVMSG #lobby :elsewhere");
+    session.send(":bob!b@h PRIVMSG #ops :\u{1}VERSION\u{1}");
+    session.send(&format!("@{}", numbered(8)));
+    rook.expect_output("number 8");
     drop(session);
 
     let mut session = server.accept();
-    tail_arrives(&mut session);
+    start_tail(&mut session);
     session.expect("CHATHISTORY AFTER #ops timestamp=2026-01-02T00:00:07.999Z 3");
     page(&mut session, &[8, 9, 10]);
     session.expect("CHATHISTORY AFTER #ops msgid=m10 3");
-    session.sends(&format!("@{}", numbered(12)));
+    session.send(&format!("@{}", numbered(12)));
     page(&mut session, &[11, 12]);
-    session.sends(&format!("@{}", numbered(13)));
-    rook.prints("number 13");
+    session.send(&format!("@{}", numbered(13)));
+    rook.expect_output("number 13");
     rook.interrupt();
     session.expect("PART #ops");
     session.expect("QUIT");
-    session.sends("ERROR :Quit");
-    let ended = rook.ends();
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
     assert_eq!(ended.code, 0, "{ended:?}");
     let wanted: Vec<String> = (3..=13)
         .map(|number| format!("2026-01-02 00:00:{number:02} <bob> number {number}"))
@@ -100,15 +100,15 @@ fn tail_prints_one_json_object_a_line_for_one_person() {
     let mut session = server.accept();
     session.sign_in();
     // Without history there are only new messages.
-    session.sends(
+    session.send(
         "@time=2026-01-02T14:03:05.678Z;msgid=a;account=Bob :bob!b@h PRIVMSG alice :\u{1}ACTION nods\u{1}",
     );
-    session.sends(":bob!b@h PRIVMSG #lobby :to all");
-    session.sends(":carol!b@h PRIVMSG alice :from another");
-    session.sends("@time=2026-01-02T14:03:06Z :alice!a@h PRIVMSG bob :said on another device");
-    rook.prints("another device");
-    session.sends("ERROR :Kicked: enough");
-    let ended = rook.ends();
+    session.send(":bob!b@h PRIVMSG #lobby :to all");
+    session.send(":carol!b@h PRIVMSG alice :from another");
+    session.send("@time=2026-01-02T14:03:06Z :alice!a@h PRIVMSG bob :said on another device");
+    rook.expect_output("another device");
+    session.send("ERROR :Kicked: enough");
+    let ended = rook.wait();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
         (4, "rook: You were kicked: enough. Run rook to rejoin.\n")
@@ -123,6 +123,29 @@ fn tail_prints_one_json_object_a_line_for_one_person() {
 }
 
 #[test]
+fn tail_interrupted_while_it_joins_leaves_the_channel() {
+    let server = Server::start();
+    let rook = Rook::start(
+        &server.known_home(),
+        &["tail", "#ops", "--server", &server.address()],
+    );
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("JOIN #ops");
+    rook.interrupt();
+    session.expect("PART #ops");
+    session.expect("QUIT");
+    session.send(&format!("@label={label} :alice!a@h JOIN #ops"));
+    session.send(":alice!a@h PART #ops");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(
+        (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+        (0, "", "")
+    );
+}
+
+#[test]
 fn tail_ends_quietly_when_its_output_is_closed() {
     let server = Server::start();
     let mut rook = Rook::start(
@@ -131,11 +154,11 @@ fn tail_ends_quietly_when_its_output_is_closed() {
     );
     let mut session = server.accept();
     session.sign_in();
-    session.sends(":bob!b@h PRIVMSG alice :hi");
-    rook.prints("hi");
-    rook.closes_output();
-    rook.ends_while(|| session.sends_if_it_can(":bob!b@h PRIVMSG alice :hi\r\n"));
-    let ended = rook.ends();
+    session.send(":bob!b@h PRIVMSG alice :hi");
+    rook.expect_output("hi");
+    rook.close_output();
+    rook.wait_while(|| session.try_send(":bob!b@h PRIVMSG alice :hi\r\n"));
+    let ended = rook.wait();
     assert_eq!(ended.code, 0);
     assert_eq!(
         ended.stderr,
@@ -152,12 +175,12 @@ fn tail_fails_where_it_cannot_join_or_is_kicked() {
     let mut session = server.accept();
     session.sign_in();
     let label = session.expect_labelled("JOIN #ops");
-    session.sends(&format!(
+    session.send(&format!(
         "@label={label} :s 473 alice #ops :Cannot join channel (+i)"
     ));
     session.expect("QUIT");
-    session.sends("ERROR :Quit");
-    let ended = rook.ends();
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
         (1, "rook: #ops: Cannot join channel (+i)\n")
@@ -165,13 +188,13 @@ fn tail_fails_where_it_cannot_join_or_is_kicked() {
 
     let rook = start();
     let mut session = server.accept();
-    tail_arrives(&mut session);
+    start_tail(&mut session);
     session.expect("CHATHISTORY");
-    session.sends(":s FAIL CHATHISTORY MESSAGE_ERROR LATEST #ops :Please try again later");
-    session.sends(":bob!b@h KICK #ops alice :not here");
+    session.send(":s FAIL CHATHISTORY MESSAGE_ERROR LATEST #ops :Please try again later");
+    session.send(":bob!b@h KICK #ops alice :not here");
     session.expect("QUIT");
     drop(session);
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!(ended.code, 1);
     assert_eq!(
         ended.stderr,

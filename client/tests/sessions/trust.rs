@@ -8,7 +8,7 @@ fn a_changed_certificate_is_refused_before_anything_is_sent() {
     let home = server.home_with_pin(Some(&pinned.fingerprint()));
     let rook = Rook::start(&home, &[&server.address()]);
     assert!(server.refused_handshake(), "nothing is sent");
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!(ended.code, 1);
     let file = home.join("rookery/rook");
     for part in [
@@ -33,7 +33,7 @@ fn a_credential_issued_by_a_vouched_server_is_not_sent_to_an_unknown_one() {
     ] {
         let rook = Rook::start(&home, arguments);
         assert!(server.refused_handshake());
-        let ended = rook.ends();
+        let ended = rook.wait();
         assert_eq!(ended.code, 1);
         assert!(ended.stderr.contains("No authority vouches"), "{ended:?}");
     }
@@ -52,7 +52,7 @@ fn with_an_authority_only_its_certificates_are_trusted() {
         ],
     );
     assert!(server.refused_handshake());
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!(ended.code, 1);
     assert!(ended.stderr.contains("is not trusted"), "{ended:?}");
 
@@ -66,10 +66,10 @@ fn with_an_authority_only_its_certificates_are_trusted() {
     );
     let mut session = server.accept();
     session.sign_in();
-    assert_eq!(rook.leaves(&mut session).code, 0);
+    assert_eq!(rook.quit(&mut session).code, 0);
 
     let rook = Rook::start(&home, &[&server.address(), "--ca", "/nowhere/ca.pem"]);
-    let ended = rook.ends();
+    let ended = rook.wait();
     assert_eq!(ended.code, 1);
     assert!(ended.stderr.contains("/nowhere/ca.pem"), "{ended:?}");
 }
@@ -87,7 +87,7 @@ fn an_authority_is_stored_by_content_and_not_by_its_file() {
         );
         let mut session = server.accept();
         session.sign_in();
-        rook.leaves(&mut session)
+        rook.quit(&mut session)
     };
     let output = visit(&["--ca", file.to_str().unwrap()]).stderr;
     assert!(
@@ -116,7 +116,7 @@ fn an_authority_is_stored_by_content_and_not_by_its_file() {
     ] {
         let rook = Rook::start(&home, arguments);
         assert!(other.refused_handshake());
-        let ended = rook.ends();
+        let ended = rook.wait();
         assert_eq!(ended.code, 1);
         assert!(
             ended.stderr.contains("is not trusted") && ended.stderr.contains("--ca FILE"),
@@ -135,7 +135,7 @@ fn a_new_certificate_is_accepted_for_the_same_key_only() {
         let rook = Rook::start(&home, &[&server.address()]);
         let mut session = server.accept();
         session.sign_in();
-        rook.leaves(&mut session).stderr
+        rook.quit(&mut session).stderr
     };
     assert_eq!(visit(&server), "");
     server.renew_certificate();
@@ -149,5 +149,5 @@ fn a_new_certificate_is_accepted_for_the_same_key_only() {
     server.renew_key();
     let rook = Rook::start(&home, &[&server.address()]);
     assert!(server.refused_handshake());
-    assert!(rook.ends().stderr.contains("HAS CHANGED"));
+    assert!(rook.wait().stderr.contains("HAS CHANGED"));
 }

@@ -40,7 +40,7 @@ impl Chat {
             .list
             .iter()
             .find(|buffer| buffer.conversation.name() == name)
-            .expect("the place is open")
+            .expect("the conversation is open")
     }
 
     fn unread(&self, name: &str) -> (usize, usize) {
@@ -69,17 +69,17 @@ fn conversations_are_listed_server_first_then_channels_then_people() {
     assert_eq!(
         chat.buffers.current().conversation.name(),
         "#lobby",
-        "what opens beside it events nothing"
+        "opening other conversations does not change the current one"
     );
 }
 
 #[test]
-fn unread_messages_are_counted_until_someone_looks() {
+fn unread_messages_are_counted_until_their_conversation_is_current() {
     let mut chat = Chat::new();
     chat.receive(":bob!b@h PRIVMSG #lobby :in view");
     chat.receive(":bob!b@h PRIVMSG #ops :one");
-    let call = chat.receive(":bob!b@h PRIVMSG #ops :me: two").unwrap();
-    assert!(call.elsewhere && call.nick == "bob");
+    let highlight = chat.receive(":bob!b@h PRIVMSG #ops :me: two").unwrap();
+    assert!(highlight.elsewhere && highlight.nick == "bob");
     assert_eq!(
         chat.receive(":me!m@h PRIVMSG #ops :my own, from another device"),
         None
@@ -94,13 +94,13 @@ fn unread_messages_are_counted_until_someone_looks() {
     );
     chat.receive(":bob!b@h PRIVMSG me :for you alone");
     assert_eq!((chat.unread("bob").0, chat.unread("bob").1), (1, 1));
-    chat.buffers.show_unread();
+    chat.buffers.switch_to_unread();
     assert_eq!(
         chat.buffers.current().conversation.name(),
         "#ops",
         "the first with a highlight"
     );
-    chat.buffers.show_unread();
+    chat.buffers.switch_to_unread();
     assert_eq!(chat.buffers.current().conversation.name(), "bob");
     assert_eq!((chat.unread("#ops").0, chat.unread("bob").1), (0, 0));
 }
@@ -109,43 +109,46 @@ fn unread_messages_are_counted_until_someone_looks() {
 fn new_messages_are_marked_until_the_next_switch() {
     let mut chat = Chat::new();
     chat.receive(":bob!b@h PRIVMSG #lobby :seen");
-    chat.buffers.step(true);
-    chat.buffers.step(false);
-    assert_eq!(chat.buffer("#lobby").new_from(), None);
+    chat.buffers.switch_to_neighbour(true);
+    chat.buffers.switch_to_neighbour(false);
+    assert_eq!(chat.buffer("#lobby").first_new(), None);
     chat.buffers.set_watched(false);
     chat.receive(":bob!b@h PRIVMSG #lobby :unseen");
     chat.receive(":bob!b@h PRIVMSG #lobby :unseen");
     assert_eq!(chat.unread("#lobby").0, 2);
     chat.buffers.set_watched(true);
     assert_eq!(
-        (chat.unread("#lobby").0, chat.buffer("#lobby").new_from()),
+        (chat.unread("#lobby").0, chat.buffer("#lobby").first_new()),
         (0, Some(LineId(3)))
     );
     chat.receive(":bob!b@h PRIVMSG #lobby :seen");
-    assert_eq!(chat.buffer("#lobby").new_from(), Some(LineId(3)));
-    chat.buffers.step(true);
-    assert_eq!(chat.buffer("#lobby").new_from(), None);
+    assert_eq!(chat.buffer("#lobby").first_new(), Some(LineId(3)));
+    chat.buffers.switch_to_neighbour(true);
+    assert_eq!(chat.buffer("#lobby").first_new(), None);
 }
 
 #[test]
-fn joins_and_parts_fold_into_one_line() {
+fn joins_and_parts_are_combined_in_one_line() {
     let mut chat = Chat::new();
     chat.receive(":a!a@h JOIN #lobby");
     chat.receive(":b!b@h JOIN #lobby");
     chat.receive(":a!a@h QUIT :gone");
     chat.receive(":c!c@h PART #lobby");
-    let Body::Membership(moves) = &chat.buffer("#lobby").lines().back().unwrap().body else {
+    let Body::Membership(changes) = &chat.buffer("#lobby").lines().back().unwrap().body else {
         panic!()
     };
-    let folded: Vec<_> = moves.iter().map(|one| (&*one.nick, one.joined)).collect();
-    assert_eq!(folded, [("b", true), ("a", false), ("c", false)]);
+    let combined: Vec<_> = changes
+        .iter()
+        .map(|change| (&*change.nick, change.joined))
+        .collect();
+    assert_eq!(combined, [("b", true), ("a", false), ("c", false)]);
     assert_eq!(chat.buffer("#lobby").lines().len(), 2, "with our own join");
     chat.receive(":b!b@h PRIVMSG #lobby :hi");
     chat.receive(":d!d@h JOIN #lobby");
     assert_eq!(
         chat.buffer("#lobby").lines().len(),
         4,
-        "a message ends the fold"
+        "after a message, a new line begins"
     );
 }
 
@@ -166,7 +169,7 @@ fn an_announcement_is_shown_in_the_current_conversation_too() {
     chat.receive(":s.example NOTICE me :Welcome back, me.");
     let last = |chat: &Chat| chat.buffer("#lobby").lines().back().unwrap().body.clone();
     assert!(
-        !matches!(last(&chat), Body::Said { .. }),
+        !matches!(last(&chat), Body::Message { .. }),
         "the greeting is no announcement"
     );
     chat.buffers.catch_up(&chat.model);
@@ -174,14 +177,14 @@ fn an_announcement_is_shown_in_the_current_conversation_too() {
     for conversation in ["server", "#lobby"] {
         let last = &chat.buffer(conversation).lines().back().unwrap().body;
         assert!(
-            matches!(last, Body::Said { nick, text, .. } if &**nick == "server" && &**text == "restart in five minutes"),
+            matches!(last, Body::Message { nick, text, .. } if &**nick == "server" && &**text == "restart in five minutes"),
             "{conversation}"
         );
     }
 }
 
 #[test]
-fn a_part_closes_the_conversation_and_a_kick_leaves_it_with_its_reason() {
+fn a_part_closes_the_conversation_and_a_kick_leaves_it_open_with_the_reason() {
     let mut chat = Chat::new();
     chat.receive(":boss!b@h KICK #ops me :too loud");
     let text = "boss kicked you from #ops (too loud); /join #ops to rejoin";
@@ -193,15 +196,15 @@ fn a_part_closes_the_conversation_and_a_kick_leaves_it_with_its_reason() {
     assert_eq!(chat.names(), ["server", "#ops"]);
     chat.buffers.close(&Conversation::Server);
     chat.buffers.close(&Conversation::named("#ops").unwrap());
-    assert_eq!(chat.names(), ["server"], "that one cannot be closed");
+    assert_eq!(chat.names(), ["server"], "the server's cannot be closed");
 }
 
 #[test]
-fn a_private_conversation_follows_a_new_nick() {
+fn a_private_conversation_is_renamed_with_a_nick_change() {
     let mut chat = Chat::new();
     chat.receive(":bob!b@h PRIVMSG me :hi");
     chat.receive(":zoe!z@h PRIVMSG me :hi");
-    chat.buffers.show(3);
+    chat.buffers.switch_to(3);
     assert_eq!(chat.buffers.current().conversation.name(), "bob");
     chat.receive(":bob!b@h NICK zz");
     assert_eq!(chat.names(), ["server", "#lobby", "#ops", "zoe", "zz"]);
@@ -217,7 +220,7 @@ fn the_longest_buffer_is_shortened_first() {
     }
     let lobby = chat.buffer("#lobby");
     assert_eq!(
-        lobby.index_of(LineId(0)),
+        lobby.index_of(LineId(1)),
         None,
         "the oldest line was dropped"
     );
@@ -234,7 +237,7 @@ fn the_longest_buffer_is_shortened_first() {
 }
 
 #[test]
-fn strangers_cannot_open_conversations_without_limit() {
+fn the_number_of_conversations_is_limited() {
     let mut chat = Chat::new();
     for number in 0..MAX_BUFFERS + 10 {
         chat.receive(&format!(":n{number}!b@h PRIVMSG me :hi"));
@@ -246,7 +249,7 @@ fn strangers_cannot_open_conversations_without_limit() {
 }
 
 #[test]
-fn common_modes_are_described_and_others_shown_as_they_are() {
+fn common_modes_are_described_and_others_are_shown_unchanged() {
     let mut chat = Chat::new();
     for (modes, text) in [
         ("+o bob", "boss made bob an operator"),

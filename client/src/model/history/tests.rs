@@ -1,4 +1,4 @@
-//! A client and a server with a history, without a connection between them.
+//! Tests with a simulated server that has a history.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ struct Chat {
     /// The read marker of each conversation.
     markers: BTreeMap<String, i64>,
     now: i64,
-    asked: Vec<String>,
+    /// The queries that the client has sent.
+    queries: Vec<String>,
 }
 
 fn at(second: i64) -> Timestamp {
@@ -36,7 +37,7 @@ impl Chat {
             stored: BTreeMap::new(),
             markers: BTreeMap::new(),
             now: 10_000,
-            asked: Vec::new(),
+            queries: Vec::new(),
         };
         chat.stored.insert(
             "#lobby".to_owned(),
@@ -83,13 +84,13 @@ impl Chat {
         }
     }
 
-    /// Sends a message now, which the client receives.
+    /// Sends a message at the current time, which the server stores and the client receives.
     fn send_message(&mut self, nick: &'static str, target: &str) {
         let line = self.store_message(nick, target);
         self.receive(&line);
     }
 
-    /// Sends a message now, which only the history receives.
+    /// Sends a message at the current time, which the server only stores.
     fn store_message(&mut self, nick: &'static str, target: &str) -> String {
         self.now += 1;
         let conversation = if target == "me" { nick } else { target };
@@ -106,7 +107,7 @@ impl Chat {
     }
 
     fn send_query(&mut self) -> bool {
-        let Some(question) = self.buffers.next_query(&self.model, at(self.now)) else {
+        let Some(query) = self.buffers.next_query(&self.model, at(self.now)) else {
             return false;
         };
         assert_eq!(
@@ -114,16 +115,16 @@ impl Chat {
             None,
             "one at a time"
         );
-        self.asked.push(question.to_string());
-        let answer = self.answer(&question);
+        self.queries.push(query.to_string());
+        let answer = self.answer(&query);
         self.receive_all(&answer);
         self.buffers.query_finished();
         true
     }
 
-    fn answer(&self, question: &Message) -> Vec<String> {
-        let params: Vec<&str> = question.params.iter().map(String::as_str).collect();
-        match (question.command.as_str(), &params[..]) {
+    fn answer(&self, query: &Message) -> Vec<String> {
+        let params: Vec<&str> = query.params.iter().map(String::as_str).collect();
+        match (query.command.as_str(), &params[..]) {
             ("MARKREAD", [target]) => {
                 let marker = self
                     .markers
@@ -175,13 +176,14 @@ impl Chat {
     fn index(&self, name: &str) -> usize {
         self.buffers
             .position(&Conversation::named(name).unwrap())
-            .expect("the place is open")
+            .expect("the conversation is open")
     }
 
-    /// Returns what a buffer shows: the seconds of messages, and signs for gaps and the beginning.
+    /// Returns the lines of a buffer: the seconds of messages, `?` for gaps and `|` for the
+    /// beginning.
     fn shown(&self, name: &str) -> Vec<String> {
         let sign = |line: &super::super::Line| match &line.body {
-            Body::Said { .. } => Some(line.at.as_second().to_string()),
+            Body::Message { .. } => Some(line.at.as_second().to_string()),
             Body::Gap => Some("?".to_owned()),
             Body::Beginning => Some("|".to_owned()),
             _ => None,
@@ -231,20 +233,20 @@ fn numbers(range: std::ops::RangeInclusive<i64>) -> Vec<String> {
 }
 
 #[test]
-fn joining_loads_the_latest_page_and_looking_loads_older_ones() {
+fn joining_loads_the_latest_page_and_requests_load_older_ones() {
     let mut chat = Chat::with(25);
     chat.sign_in();
     chat.catch_up();
-    assert_eq!(chat.asked[0], "CHATHISTORY LATEST #lobby * 10");
+    assert_eq!(chat.queries[0], "CHATHISTORY LATEST #lobby * 10");
     assert_eq!(
         chat.shown("#lobby"),
         [vec!["?".to_owned()], numbers(16..=25)].concat()
     );
-    assert!(!chat.send_query(), "nothing is loaded that nobody looks at");
+    assert!(!chat.send_query(), "a gap out of view is not loaded");
     chat.request_gap(0);
     chat.catch_up();
     assert_eq!(
-        chat.asked.last().unwrap(),
+        chat.queries.last().unwrap(),
         "CHATHISTORY BEFORE #lobby msgid=m16 10"
     );
     for _ in 0..2 {
@@ -264,9 +266,9 @@ fn history_is_inserted_before_live_messages() {
     let mut chat = Chat::with(3);
     chat.sign_in();
     // Before the requested page arrives, a message is sent, which the page contains too.
-    let question = chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    let query = chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
     chat.send_message("bob", "#lobby");
-    let page = chat.answer(&question);
+    let page = chat.answer(&query);
     chat.receive_all(&page);
     let now = chat.stored["#lobby"][3].0.to_string();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", &now]);
@@ -301,7 +303,7 @@ fn missed_messages_are_inserted_without_duplicates() {
 }
 
 #[test]
-fn more_than_a_missed_page_leaves_a_gap_that_looking_loads() {
+fn more_than_a_missed_page_leaves_a_gap_that_can_be_loaded() {
     let mut chat = Chat::with(4);
     chat.sign_in();
     chat.catch_up();
@@ -333,12 +335,12 @@ fn more_than_a_missed_page_leaves_a_gap_that_looking_loads() {
     assert_eq!(
         chat.shown("#lobby"),
         [vec!["|".to_owned()], all].concat(),
-        "whole again"
+        "no gap is left"
     );
 }
 
 #[test]
-fn a_connection_lost_during_a_page_does_no_harm() {
+fn a_page_is_requested_again_after_a_lost_connection() {
     let mut chat = Chat::with(4);
     chat.sign_in();
     chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
@@ -350,7 +352,7 @@ fn a_connection_lost_during_a_page_does_no_harm() {
 }
 
 #[test]
-fn a_refused_page_says_why_and_is_requested_again_only_on_demand() {
+fn a_refused_page_has_its_reason_and_is_requested_again_only_on_demand() {
     let mut chat = Chat::with(4);
     chat.sign_in();
     chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
@@ -359,7 +361,7 @@ fn a_refused_page_says_why_and_is_requested_again_only_on_demand() {
     let gap = chat.buffers.current().gaps()[0].clone();
     assert_eq!(gap.state, GapState::Failed("please try again later".into()));
     chat.buffers.request_gap(gap.line, false);
-    assert!(!chat.send_query(), "no loop");
+    assert!(!chat.send_query(), "it is not retried automatically");
     chat.buffers.request_gap(gap.line, true);
     chat.catch_up();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", "4"]);
@@ -409,26 +411,26 @@ fn conversations_are_restored_and_those_with_new_messages_loaded() {
     assert_eq!(
         chat.shown("carol"),
         ["?"],
-        "all of it is read: it is loaded when someone looks"
+        "all of it is read, so it is loaded only when in view"
     );
     assert_eq!(chat.shown("dave"), ["?", "9000"]);
     let unread =
         |chat: &Chat, name: &str| chat.buffers.unread(&chat.buffers.list()[chat.index(name)]);
     assert_eq!(unread(&chat, "dave"), (1, 1));
     assert_eq!(unread(&chat, "carol"), (0, 0));
-    // Later, one of them has written more while we were away, and someone else for the first time.
+    // During the lost connection, one of them writes again, and someone else for the first time.
     chat.lose_connection();
     chat.store_message("dave", "me");
     chat.store_message("erin", "me");
-    chat.asked.clear();
+    chat.queries.clear();
     chat.sign_in();
     chat.catch_up();
     assert_eq!(unread(&chat, "dave"), (2, 2));
     assert_eq!(unread(&chat, "erin"), (1, 1));
     let about_carol: Vec<&String> = chat
-        .asked
+        .queries
         .iter()
-        .filter(|asked| asked.contains("carol"))
+        .filter(|query| query.contains("carol"))
         .collect();
     assert!(
         about_carol.is_empty(),
@@ -449,8 +451,8 @@ fn unread_counts_and_the_line_of_new_messages_follow_the_marker() {
             .0
     };
     assert_eq!(lobby(&chat), 3);
-    let new_from = chat.buffers.current().new_from().unwrap();
-    let first = chat.buffers.current().index_of(new_from).unwrap();
+    let first_new = chat.buffers.current().first_new().unwrap();
+    let first = chat.buffers.current().index_of(first_new).unwrap();
     assert_eq!(chat.buffers.current().lines()[first].at, at(6));
     assert!(
         chat.buffers.take_unsent_markers().is_empty(),
@@ -460,21 +462,21 @@ fn unread_counts_and_the_line_of_new_messages_follow_the_marker() {
     chat.receive(&format!(":s MARKREAD #lobby timestamp={:.3}", at(7)));
     assert_eq!(lobby(&chat), 1);
     chat.receive(&format!(":s MARKREAD #lobby timestamp={:.3}", at(2)));
-    assert_eq!(lobby(&chat), 1, "a marker only goes forward");
+    assert_eq!(lobby(&chat), 1, "a marker never moves back");
     chat.buffers.set_watched(true);
     assert_eq!(lobby(&chat), 0);
     assert_eq!(
-        chat.buffers.current().new_from(),
-        Some(new_from),
-        "the line stays until one leaves"
+        chat.buffers.current().first_new(),
+        Some(first_new),
+        "the line stays until the next switch"
     );
-    let told: Vec<String> = chat
+    let sent: Vec<String> = chat
         .buffers
         .take_unsent_markers()
         .iter()
         .map(Message::to_string)
         .collect();
-    assert_eq!(told, ["MARKREAD #lobby timestamp=1970-01-01T00:00:08.000Z"]);
+    assert_eq!(sent, ["MARKREAD #lobby timestamp=1970-01-01T00:00:08.000Z"]);
     assert!(chat.buffers.take_unsent_markers().is_empty(), "once");
 }
 
@@ -485,7 +487,12 @@ fn a_server_without_markers_gets_none() {
     chat.catch_up();
     chat.send_message("bob", "#lobby");
     assert!(chat.buffers.take_unsent_markers().is_empty());
-    assert!(!chat.asked.iter().any(|asked| asked.starts_with("MARKREAD")));
+    assert!(
+        !chat
+            .queries
+            .iter()
+            .any(|query| query.starts_with("MARKREAD"))
+    );
 }
 
 #[test]
@@ -500,12 +507,12 @@ fn after_a_reconnection_the_line_of_new_messages_is_where_the_connection_was_los
     chat.store_message("bob", "#lobby");
     chat.sign_in();
     chat.catch_up();
-    let new_from = chat
+    let first_new = chat
         .buffers
         .current()
-        .new_from()
+        .first_new()
         .expect("there is something new");
-    let first = chat.buffers.current().index_of(new_from).unwrap();
+    let first = chat.buffers.current().index_of(first_new).unwrap();
     assert_eq!(chat.buffers.current().lines()[first].at, at(missed));
 }
 
@@ -531,7 +538,7 @@ fn messages_of_ignored_people_are_left_out_of_the_history() {
     assert_eq!(
         chat.shown("#lobby"),
         [vec!["|".to_owned()], numbers(25..=30)].concat(),
-        "and the end is found"
+        "and the beginning is found"
     );
 }
 
@@ -563,12 +570,12 @@ fn dropped_lines_can_be_loaded_again() {
         chat.send_message("bob", "#lobby");
     }
     let shown = chat.shown("#lobby");
-    assert_eq!(shown[0], "?", "the beginning is out of sight");
+    assert_eq!(shown[0], "?", "the beginning was dropped");
     let all = &chat.stored["#lobby"];
     let first = all[all.len() - (shown.len() - 1)].0.to_string();
     assert_eq!(shown[1], first);
     chat.request_gap(0);
-    assert!(!chat.send_query(), "there is no room");
+    assert!(!chat.send_query(), "the limit of lines is reached");
     let gap = &chat.buffers.current().gaps()[0];
     assert!(matches!(gap.state, GapState::Failed(_)));
     assert_eq!(

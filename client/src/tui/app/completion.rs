@@ -6,17 +6,17 @@ use crate::model::Conversation;
 use crate::tui::completion::{Candidates, Completion};
 
 impl App {
-    /// Completes the word before the cursor, or goes on to the next match.
+    /// Completes the word before the cursor, or replaces the completion with the next match.
     pub(super) fn complete(&mut self, forward: bool) {
         if let Some(completion) = &mut self.completion {
-            completion.step(&mut self.editor, forward);
+            completion.cycle(&mut self.editor, forward);
         } else {
             let candidates = self.candidates();
             self.completion = Completion::begin(&mut self.editor, &candidates, forward);
         }
     }
 
-    /// Returns what a word can be completed to. Those who spoke last come first.
+    /// Returns the candidates for a completion. The senders of the latest messages come first.
     fn candidates(&self) -> Candidates {
         let buffer = self.buffers.current();
         let mut nicks: Vec<String> = Vec::new();

@@ -1,25 +1,25 @@
-//! Where the user looks: what is in view is marked read, and messages from elsewhere notify.
+//! The user's attention: marks messages in view read, and notifies of messages elsewhere.
 
 use jiff::SignedDuration;
 
 use super::{App, Connection, Effect};
 use crate::model::Highlight;
 
-/// The shortest time between two rounds of read markers.
+/// The shortest time between two updates of the read markers on the server.
 const MARKER_INTERVAL: SignedDuration = SignedDuration::from_secs(2);
-/// Someone who has pressed no key for this long is taken to be away from the screen.
+/// The time without input after which the user is assumed to be away from the screen.
 const IDLE: SignedDuration = SignedDuration::from_mins(5);
 
 impl App {
-    /// Handles that the terminal has gained or lost the focus.
+    /// Handles the gain or loss of the terminal's focus.
     pub fn set_focused(&mut self, focused: bool) {
         self.focused = Some(focused);
         self.active_at = self.now;
         self.refresh();
     }
 
-    /// Brings the state up to date before drawing and as time passes: what is in view is marked
-    /// read, and what is missing there is requested.
+    /// Updates the state before drawing and as time passes: marks messages in view read, and
+    /// requests messages that are missing there.
     pub fn refresh(&mut self) {
         self.switch_drafts();
         self.continue_search();
@@ -33,7 +33,7 @@ impl App {
         self.send_queued();
     }
 
-    /// Sends what was read to the server, for the account's other devices.
+    /// Sends new read markers to the server, for the account's other devices.
     pub(super) fn send_markers(&mut self) {
         if self.connection == Connection::Online {
             let markers = self.buffers.take_unsent_markers();
@@ -44,11 +44,12 @@ impl App {
         }
     }
 
-    /// Notifies the user of a highlight that they do not see.
+    /// Notifies the user of a highlight that is not in view.
     pub(super) fn handle_highlight(&mut self, highlight: Highlight) {
         let is_unseen = match self.focused {
             Some(focused) => !focused,
-            // The terminal does not report the focus: assume that the conversation is watched.
+            // The terminal does not report the focus: the user is assumed to see the current
+            // conversation.
             None => highlight.elsewhere || !self.is_present(),
         };
         if is_unseen {
@@ -58,7 +59,7 @@ impl App {
         self.last_highlight = Some((highlight.conversation, highlight.nick));
     }
 
-    /// Whether someone seems to be looking at the screen.
+    /// Whether the user seems to be looking at the screen.
     fn is_present(&self) -> bool {
         self.focused != Some(false) && self.now.duration_since(self.active_at) < IDLE
     }

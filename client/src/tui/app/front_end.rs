@@ -46,8 +46,9 @@ impl FrontEnd for App {
         self.buffers.close(conversation);
     }
 
-    /// The first message also says which message it replies to, if one was selected for that.
-    fn say(&mut self, target: &str, text: &str, kind: MessageKind) {
+    /// Sends text. The first message refers to the message to which it replies, if one was
+    /// selected.
+    fn send_text(&mut self, target: &str, text: &str, kind: MessageKind) {
         let is_current = target == self.buffers.current().conversation.name();
         let mut msgid = self
             .replied_to()

@@ -1,4 +1,4 @@
-//! What each key does while nothing is shown over the conversation.
+//! Handles keys while no overlay is open.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -8,7 +8,7 @@ use crate::front_end::FrontEnd as _;
 use crate::tui::editor::Editor;
 use crate::tui::overlay::Overlay;
 
-/// The keys and what they do, for the help.
+/// The keys and their effects, for the help.
 pub const KEYS: &[Usage] = &[
     ("F1", "show this list"),
     ("Enter", "send"),
@@ -55,7 +55,7 @@ pub const KEYS: &[Usage] = &[
     ("Ctrl-Z", "suspend; `fg` in the shell resumes"),
     (
         "Ctrl-C",
-        "clear the message box; twice when it is empty: leave",
+        "clear the message box; twice when it is empty: quit",
     ),
     (
         "click",
@@ -64,7 +64,7 @@ pub const KEYS: &[Usage] = &[
 ];
 
 /// The hint after the first Ctrl-C in an empty message box.
-const CONFIRM_LEAVE: &str = "press Ctrl-C again, or type /quit, to leave";
+const CONFIRM_QUIT: &str = "press Ctrl-C again, or type /quit, to quit";
 
 impl App {
     /// Handles a key.
@@ -82,7 +82,8 @@ impl App {
         self.refresh();
     }
 
-    /// Handles a key in the message box; `previous_hint` is what the key before it has shown.
+    /// Handles a key without an overlay; `previous_hint` is the hint that the previous key has
+    /// shown.
     pub(super) fn handle_chat_key(&mut self, key: KeyEvent, previous_hint: Option<&str>) {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let alt = key.modifiers.contains(KeyModifiers::ALT);
@@ -94,8 +95,8 @@ impl App {
                 'a' => self.editor.home(),
                 'b' => self.editor.left(),
                 'c' if !self.editor.is_empty() => self.editor.set(""),
-                'c' if previous_hint == Some(CONFIRM_LEAVE) => self.quit(None),
-                'c' => self.hint = Some(CONFIRM_LEAVE.to_owned()),
+                'c' if previous_hint == Some(CONFIRM_QUIT) => self.quit(None),
+                'c' => self.hint = Some(CONFIRM_QUIT.to_owned()),
                 'd' => self.editor.delete(),
                 'e' => self.editor.end(),
                 'f' => self.editor.right(),
@@ -103,9 +104,9 @@ impl App {
                 'j' => self.editor.insert("\n"),
                 'k' if self.editor.cut_to_end() => {}
                 'k' => self.open_switcher(),
-                'n' => self.buffers.step(true),
+                'n' => self.buffers.switch_to_neighbour(true),
                 'o' => self.overlay = Some(Overlay::Format),
-                'p' => self.buffers.step(false),
+                'p' => self.buffers.switch_to_neighbour(false),
                 'r' if self.editor.is_empty() => self.editor.insert("/search "),
                 't' => self.editor.swap(),
                 'u' => self.editor.cut_to_start(),
@@ -114,7 +115,7 @@ impl App {
                 _ => {}
             },
             KeyCode::Char(letter) if alt && !control => match letter {
-                'a' => self.buffers.show_unread(),
+                'a' => self.buffers.switch_to_unread(),
                 'b' => self.editor.word_left(),
                 'd' => self.editor.cut_word_right(),
                 'f' => self.editor.word_right(),
@@ -123,7 +124,8 @@ impl App {
                 'o' => self.open_links(),
                 '1'..='9' => {
                     if let Some(number) = letter.to_digit(10) {
-                        self.buffers.show(usize::try_from(number).unwrap_or(1) - 1);
+                        self.buffers
+                            .switch_to(usize::try_from(number).unwrap_or(1) - 1);
                     }
                 }
                 _ => {}

@@ -1,4 +1,4 @@
-//! The links in a conversation: listed, opened and copied.
+//! Lists, opens and copies the links in a conversation.
 
 use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::Position;
@@ -36,7 +36,7 @@ impl App {
         Some(Overlay::Links(list))
     }
 
-    /// Opens the list of the links in this conversation, newest first.
+    /// Opens the list of the links in the current conversation, newest first.
     pub(super) fn open_links(&mut self) {
         let all = self.buffers.current().lines();
         let mut links: Vec<Url> = Vec::new();
@@ -55,7 +55,7 @@ impl App {
         self.overlay = self.list_links(links);
     }
 
-    /// Returns a list of these links; without any, shows a hint instead.
+    /// Returns the overlay that lists these links; shows a hint instead if there are none.
     pub(super) fn list_links(&mut self, links: Vec<Url>) -> Option<Overlay> {
         if links.is_empty() {
             self.hint = Some("there are no links here".to_owned());
@@ -64,14 +64,16 @@ impl App {
         Some(Overlay::Links(LinkList { links, selected: 0 }))
     }
 
-    /// Returns the link at that position of the screen.
+    /// Returns the link at a position of the screen.
     pub(super) fn link_at(&self, at: Position) -> Option<Url> {
         let area = self.areas().conversation;
         let (buffer, layout) = (self.buffers.current(), self.layout());
         let position = self.scroll_position();
         let rows_above_last = usize::from(area.bottom().checked_sub(at.y + 1)?);
         let column = usize::from(at.x.checked_sub(area.x)?);
-        let visible = layout.visible(buffer, position, area.height.into()).len();
+        let visible = layout
+            .visible_rows(buffer, position, area.height.into())
+            .len();
         if !area.contains(at) || rows_above_last >= visible {
             return None;
         }
@@ -83,7 +85,7 @@ impl App {
 /// Returns the links in a line, in order.
 pub(super) fn links_of(line: &Line) -> Vec<Url> {
     match &line.body {
-        Body::Said { text, .. } | Body::Info(text) => find_urls(text),
+        Body::Message { text, .. } | Body::Info(text) => find_urls(text),
         _ => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! What a paste, a click and the wheel do.
+//! Handles pastes, clicks and the wheel.
 
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
@@ -8,7 +8,7 @@ use crate::front_end::FrontEnd as _;
 use crate::model::Conversation;
 use crate::tui::overlay::Overlay;
 
-/// The rows that one turn of the wheel scrolls.
+/// The number of rows that one turn of the wheel scrolls.
 const WHEEL: usize = 3;
 
 impl App {
@@ -23,7 +23,7 @@ impl App {
             }
             Some(Overlay::Password(change)) => change.paste(text),
             Some(_) => {}
-            None if !self.editor.has_room(text) => {
+            None if !self.editor.fits(text) => {
                 self.hint = Some("that is too long to be pasted here".to_owned());
             }
             None if text.contains('\n') => self.overlay = Some(Overlay::Paste(text.to_owned())),
@@ -49,7 +49,7 @@ impl App {
         let areas = self.areas();
         if let Some(list) = areas.list.filter(|list| list.contains(at)) {
             let first = self.first_listed(usize::from(list.height));
-            self.buffers.show(usize::from(at.y - list.y) + first);
+            self.buffers.switch_to(usize::from(at.y - list.y) + first);
         } else if let Some(area) = areas.members.filter(|area| area.contains(at)) {
             let (members, _) = self.listed_members(usize::from(area.height));
             let member = members

@@ -1,5 +1,5 @@
-//! What arrives from the server and what is sent to it. Each message is followed until its receipt
-//! arrives; those that get none are reported.
+//! Handles the connection and the messages from the server, and sends messages. Tracks each sent
+//! message until its receipt arrives, and shows the ones without a receipt.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl App {
                 }
             }
         }
-        let outcome = self.receipts.settle(message);
+        let outcome = self.receipts.handle(message);
         match &outcome {
             Some(Outcome::Refused(Sent::Text { target, text }, reason))
                 if message.command == "BATCH" =>
@@ -53,7 +53,7 @@ impl App {
         if let Some(Outcome::Done(Sent::Query)) = outcome {
             self.buffers.query_finished();
         }
-        // Only these change the list of channels to rejoin.
+        // Only these messages change the list of channels to rejoin.
         let is_refusal = message.command.starts_with('4');
         if is_refusal || matches!(message.command.as_str(), "JOIN" | "PART" | "KICK") {
             self.save_preferences();
@@ -86,8 +86,8 @@ impl App {
         self.lag = None;
         let mut lost = self.receipts.drain();
         lost.extend(self.queue.drain(..).map(|(_, sent)| sent));
-        self.give_up(&lost);
-        // The status line counts down to the next attempt; the same reason is shown only once.
+        self.report_unconfirmed(&lost);
+        // The same reason is shown only once: the status line shows each attempt.
         if self.lost_reason.as_deref() != Some(reason) {
             self.show_refusal(&format!("{reason}; trying again"));
             self.lost_reason = Some(reason.to_owned());
@@ -96,38 +96,40 @@ impl App {
         self.model.disconnect();
     }
 
-    /// Returns when [`Self::expire_receipts`] has something to do.
+    /// Returns the time at which the oldest receipt is overdue.
     pub fn deadline(&self) -> Option<Instant> {
         self.receipts.deadline()
     }
 
-    /// Abandons receipts that are overdue.
+    /// Drops overdue receipts, and reports them as missing.
     pub fn expire_receipts(&mut self, now: Instant) {
         let lost = self.receipts.expire(now);
-        self.give_up(&lost);
+        self.report_unconfirmed(&lost);
         self.send_queued();
     }
 
-    fn give_up(&mut self, lost: &[Sent]) {
+    /// Shows that messages were not confirmed, and ends a query without an answer.
+    fn report_unconfirmed(&mut self, lost: &[Sent]) {
         if lost.contains(&Sent::Query) {
             self.buffers.query_failed("the server does not answer");
         }
         self.show_unconfirmed(lost);
     }
 
-    /// Sends a message as soon as there is room.
+    /// Sends a message as soon as enough earlier ones have their receipts.
     pub(super) fn enqueue(&mut self, message: Message, sent: Sent) {
         if self.queue.len() >= MAX_QUEUED {
-            self.give_up(&[sent]);
+            self.report_unconfirmed(&[sent]);
             return;
         }
         self.queue.push_back((message, sent));
         self.send_queued();
     }
 
-    /// Sends queued messages as far as there is room, and the next query for history.
+    /// Sends queued messages as far as the outstanding receipts allow, and the next query for
+    /// history.
     pub(super) fn send_queued(&mut self) {
-        while self.receipts.has_room()
+        while self.receipts.may_send()
             && let Some((message, sent)) = self.queue.pop_front()
         {
             self.effects

@@ -1,4 +1,4 @@
-//! What each key does while something is shown over the conversation.
+//! Handles keys while an overlay is open.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -27,14 +27,14 @@ impl App {
             Overlay::Help(from) => self.handle_help_key(from, key.code),
             Overlay::Format => {
                 if let KeyCode::Char(letter) = key.code
-                    && let Some(code) = text::code(letter)
+                    && let Some(code) = text::code_of_letter(letter)
                 {
                     self.editor.insert(code.encode_utf8(&mut [0; 4]));
                 }
                 None
             }
             Overlay::Password(mut change) => {
-                // The server's answer carries no label, so no receipt is tracked.
+                // The server's answer has no label, so no receipt is tracked.
                 let message = change.handle_key(key);
                 self.effects.extend(message.map(Effect::Send));
                 Some(Overlay::Password(change))
@@ -74,7 +74,7 @@ impl App {
         let selected = match key.code {
             KeyCode::Enter => {
                 if let Some(&index) = matches.get(selected) {
-                    self.buffers.show(index);
+                    self.buffers.switch_to(index);
                 }
                 return None;
             }
@@ -82,7 +82,7 @@ impl App {
             KeyCode::Char('n' | 'k') if control => (selected + 1) % count,
             KeyCode::Up | KeyCode::BackTab => (selected + count - 1) % count,
             KeyCode::Char('p') if control => (selected + count - 1) % count,
-            // Another query: its best match is selected.
+            // When the query changes, its best match is selected.
             KeyCode::Char('u') if control => {
                 query.cut_to_start();
                 0
@@ -104,7 +104,8 @@ impl App {
         Some(Overlay::Switcher(query, selected))
     }
 
-    /// Keys that do not belong to the search end it, and do what they do without one.
+    /// Handles a key during a search. Any key that is not for the search ends it, and then has its
+    /// usual effect.
     fn handle_search_key(&mut self, mut search: Search, key: KeyEvent) -> Option<Overlay> {
         let step = match key.code {
             KeyCode::Up | KeyCode::Enter => search.older(),

@@ -1,4 +1,4 @@
-//! The commands that need the full screen, and what they do.
+//! The commands that need the full screen.
 
 #![allow(
     clippy::unnecessary_wraps,
@@ -96,14 +96,14 @@ pub fn find(name: &str) -> Option<&'static Command<App>> {
     commands::find_in(COMMANDS, name)
 }
 
-/// Returns how the commands of the full screen are written and what they do, those of both front
-/// ends included.
+/// Returns the syntax and help of the commands of the full screen, which include those of both
+/// front ends.
 pub fn usages() -> impl Iterator<Item = Usage> {
     let screen = COMMANDS.iter().flat_map(|command| command.usages).copied();
     commands::usages().chain(screen)
 }
 
-/// Returns all that the help lists.
+/// Returns all forms of text and commands, for the help.
 pub fn help() -> impl Iterator<Item = Usage> {
     TEXT_FORMS.iter().copied().chain(usages())
 }
@@ -112,7 +112,7 @@ fn query(app: &mut App, arguments: &str) -> Result<(), Refusal> {
     let (nick, text) = parse_nick(arguments)?;
     app.switch_to(Conversation::Person(nick.clone()));
     if let Some(text) = non_empty(text) {
-        app.say(nick.as_str(), text, MessageKind::Message);
+        app.send_text(nick.as_str(), text, MessageKind::Message);
     }
     Ok(())
 }
@@ -120,7 +120,7 @@ fn query(app: &mut App, arguments: &str) -> Result<(), Refusal> {
 fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
     let conversation = app.buffers.current().conversation.clone();
     match &conversation {
-        Conversation::Server => return Err("this one cannot be closed".into()),
+        Conversation::Server => return Err("the server's conversation cannot be closed".into()),
         Conversation::Channel(channel) if app.model.is_in(channel) => {
             app.request(Message::new("PART", [channel.as_str()]));
         }
@@ -129,14 +129,14 @@ fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Replies to the selected message, else to the last highlight. In a channel the text begins with
-/// the nick that it is for.
+/// Replies to the selected message, else to the last highlight. In a channel, the text is prefixed
+/// with the nick of its sender.
 fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         return Err(Refusal::Usage);
     }
     let selected = app.replied_to().and_then(|line| match &line.body {
-        Body::Said { nick, .. } => {
+        Body::Message { nick, .. } => {
             Some((app.buffers.current().conversation.clone(), nick.to_string()))
         }
         _ => None,
@@ -144,10 +144,10 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     match selected.or_else(|| app.last_highlight.clone()) {
         Some((Conversation::Channel(channel), nick)) => {
             let text = format!("{nick}: {text}");
-            app.say(channel.as_str(), &text, MessageKind::Message);
+            app.send_text(channel.as_str(), &text, MessageKind::Message);
         }
         Some((Conversation::Person(nick), _)) => {
-            app.say(nick.as_str(), text, MessageKind::Message);
+            app.send_text(nick.as_str(), text, MessageKind::Message);
         }
         Some((Conversation::Server, _)) | None => {
             return Err("nobody has mentioned you yet".into());
@@ -187,10 +187,10 @@ fn search(app: &mut App, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The password is never an argument: it would be among the typed lines that can be recalled.
+/// Opens the dialog. The password is never an argument, since typed lines can be recalled.
 fn password(app: &mut App, arguments: &str) -> Result<(), Refusal> {
     if !arguments.is_empty() {
-        return Err("type /password alone; you are asked for the password".into());
+        return Err("type /password alone; you will be asked for the password".into());
     }
     app.overlay = Some(Overlay::Password(PasswordChange::new(app.model.nick())));
     Ok(())

@@ -1,4 +1,4 @@
-//! Scrolling, and the searches that scroll.
+//! Scrolls the current conversation, and continues searches.
 
 use super::App;
 use crate::model::LineId;
@@ -7,14 +7,15 @@ use crate::tui::overlay::Overlay;
 use crate::tui::search::SearchStep;
 
 impl App {
-    /// Scrolls by a number of rows. Scrolling up also retries to load what could not be loaded.
+    /// Scrolls by a number of rows. Scrolling up also requests messages again that could not be
+    /// loaded.
     pub fn scroll(&mut self, up: bool, rows: usize) {
         let height = self.conversation_height();
         let (buffer, layout) = (self.buffers.current(), self.layout());
         let position = if up {
-            layout.up(buffer, self.scroll_position(), height, rows)
+            layout.scrolled_up(buffer, self.scroll_position(), height, rows)
         } else {
-            layout.down(buffer, self.scroll_position(), rows)
+            layout.scrolled_down(buffer, self.scroll_position(), rows)
         };
         let near = if up {
             gaps_near(buffer, position, height)
@@ -57,14 +58,16 @@ impl App {
     pub(super) fn scroll_to_line(&mut self, line: LineId) {
         let height = self.conversation_height();
         let (buffer, position) = (self.buffers.current(), self.scroll_position());
-        if !self.layout().shows(buffer, position, height, line) {
+        if !self.layout().is_visible(buffer, position, height, line) {
             self.center_line(line);
         }
     }
 
     fn center_line(&mut self, line: LineId) {
         let height = self.conversation_height();
-        let position = self.layout().around(self.buffers.current(), line, height);
+        let position = self
+            .layout()
+            .centered_on(self.buffers.current(), line, height);
         self.set_scroll_position(position);
     }
 
@@ -90,7 +93,7 @@ impl App {
         self.apply_search_step(step);
     }
 
-    /// Does what a step of a search asks for.
+    /// Carries out a step of a search.
     pub(super) fn apply_search_step(&mut self, step: SearchStep) {
         match step {
             SearchStep::Wait => {}

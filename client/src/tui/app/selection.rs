@@ -1,4 +1,4 @@
-//! Selecting a message, to reply to it, copy it or delete it.
+//! Selects a message, to reply to it, copy it or delete it.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use rookery_protocol::Message;
@@ -10,8 +10,8 @@ use crate::model::{Body, Conversation, Line, LineId, Rank};
 use crate::text;
 use crate::tui::overlay::{MessageRef, Overlay, Selection};
 
-/// The letters of a message that the status line quotes.
-const EXCERPT: usize = 30;
+/// The most letters of a message that the status line quotes.
+const MAX_EXCERPT: usize = 30;
 
 impl App {
     /// Selects the newest message in view.
@@ -38,7 +38,7 @@ impl App {
         key: KeyEvent,
     ) -> Option<Overlay> {
         let line = self.find_message(&selection.message)?.clone();
-        let Body::Said { nick, text, .. } = &line.body else {
+        let Body::Message { nick, text, .. } = &line.body else {
             return None;
         };
         let unchanged = Some(self.selection(line.id));
@@ -92,15 +92,15 @@ impl App {
         None
     }
 
-    /// Returns what the keys do with the selected message, for the status line.
+    /// Returns the keys that apply to the selected message, for the status line.
     pub fn selection_hint(&self, selection: &Selection) -> String {
         let Some(line) = self.find_message(&selection.message) else {
             return String::new();
         };
         if selection.confirming_redaction {
-            return format!("d again deletes: {}", excerpt(line));
+            return format!("press d again to delete {}", excerpt(line));
         }
-        let own = matches!(line.body, Body::Said { own: true, .. });
+        let own = matches!(line.body, Body::Message { own: true, .. });
         let hints = [
             (true, "r reply"),
             (!own, "p private"),
@@ -116,12 +116,12 @@ impl App {
         applicable.collect::<Vec<_>>().join(" · ")
     }
 
-    /// Returns the message that typed text replies to, if it is in the current conversation.
+    /// Returns the message to which the typed text replies, if it is in the current conversation.
     pub fn replied_to(&self) -> Option<&Line> {
         self.find_message(self.reply_target.as_ref()?)
     }
 
-    /// Returns the message, if it is in the current conversation.
+    /// Returns the line of a message, if it is in the current conversation.
     pub fn find_message(&self, message: &MessageRef) -> Option<&Line> {
         if message.conversation == self.buffers.current().conversation {
             self.line(message.line)
@@ -130,7 +130,7 @@ impl App {
         }
     }
 
-    /// Returns which message typed text replies to, for the status line.
+    /// Returns the message to which the typed text replies, for the status line.
     pub fn reply_hint(&self) -> Option<String> {
         let line = self.replied_to()?;
         Some(format!("reply to {} · Esc: cancel reply", excerpt(line)))
@@ -171,7 +171,7 @@ impl App {
         };
         let Some(line) = next.map(|line| line.id) else {
             if older {
-                // There may be more to load.
+                // Scrolling up loads older messages.
                 self.scroll(true, 1);
                 return Some(self.selection(from));
             }
@@ -187,8 +187,8 @@ impl App {
         buffer.lines().get(buffer.index_of(id)?)
     }
 
-    /// Whether the user may delete a message: their own, and any message in a channel that they are
-    /// an operator of.
+    /// Whether the user may delete a message: one of their own, or any message in a channel of
+    /// which they are an operator.
     fn may_redact(&self, line: &Line) -> bool {
         let is_operator = || match &self.buffers.current().conversation {
             Conversation::Channel(channel) => self
@@ -197,21 +197,21 @@ impl App {
                 .any(|(nick, rank)| rank == Rank::Operator && self.model.is_me(nick.as_str())),
             _ => false,
         };
-        matches!(line.body, Body::Said { own: true, .. }) || is_operator()
+        matches!(line.body, Body::Message { own: true, .. }) || is_operator()
     }
 }
 
-/// Returns the sender of a message and how it begins.
+/// Returns the sender and the beginning of a message.
 fn excerpt(line: &Line) -> String {
     match &line.body {
-        Body::Said { nick, text, .. } => {
+        Body::Message { nick, text, .. } => {
             let text = text::plain(text);
-            let more = if text.chars().count() > EXCERPT {
+            let more = if text.chars().count() > MAX_EXCERPT {
                 "…"
             } else {
                 ""
             };
-            let beginning: String = text.chars().take(EXCERPT).collect();
+            let beginning: String = text.chars().take(MAX_EXCERPT).collect();
             format!("{nick}: “{beginning}{more}”")
         }
         _ => String::new(),

@@ -1,4 +1,5 @@
-//! The text being typed: one draft for each conversation, and what Enter does with it.
+//! The text being typed: sends it or carries out its command, and manages one draft for each
+//! conversation.
 
 use super::{App, Connection, screen_commands};
 use crate::commands::{self, Requires, Typed};
@@ -6,8 +7,8 @@ use crate::front_end::FrontEnd as _;
 use crate::model::Conversation;
 
 impl App {
-    /// Sends the typed text or carries out the command in it. Text that cannot be sent now stays in
-    /// the editor, with a hint.
+    /// Sends the typed text, or carries out the command in it. If that is not possible now, the
+    /// text stays in the editor, and a hint is shown.
     pub(super) fn submit(&mut self) {
         let text = self.editor.text();
         if text.trim().is_empty() {
@@ -33,7 +34,7 @@ impl App {
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
                 // `//` stands for a slash at the beginning of text.
                 let is_escaped = line.starts_with("//");
-                commands::say(self, if is_escaped { &line[1..] } else { line });
+                commands::send_text(self, if is_escaped { &line[1..] } else { line });
             }
             return;
         }
@@ -74,8 +75,8 @@ impl App {
         }
     }
 
-    /// Puts the text of the current conversation into the editor, so that nothing is sent to
-    /// another conversation than it was typed for.
+    /// Loads the draft of the current conversation into the editor, so that text is sent only to
+    /// the conversation for which it was typed.
     pub(super) fn switch_drafts(&mut self) {
         let current = self.buffers.current().conversation.clone();
         if self.editor_conversation == current {
@@ -92,7 +93,7 @@ impl App {
                 (&previous, &current),
                 (Conversation::Person(_), Conversation::Person(_))
             );
-        // What was typed while the connection was made is for the first conversation after it.
+        // Text that was typed before the first channel was joined is for that channel.
         let was_connecting =
             previous == Conversation::Server && !self.drafts.contains_key(&current);
         if is_renamed || was_connecting {
@@ -106,7 +107,7 @@ impl App {
     }
 }
 
-/// Returns what must hold for the text to be sent or carried out.
+/// Returns the condition under which the text can be sent or its command carried out.
 fn requirement(text: &str) -> Requires {
     let Typed::Command(name, _) = Typed::parse(text) else {
         return Requires::Connection;

@@ -1,4 +1,5 @@
-//! The full screen as a user sees it: keys and messages in, whole screens out.
+//! Tests of the full screen as a user sees it: keys and messages are the input, whole screens the
+//! output.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ struct Harness {
 }
 
 impl Harness {
-    /// Before the first connection.
+    /// Creates the state before the first connection.
     fn disconnected() -> Self {
         let start = "2026-01-02T13:59:00Z".parse().unwrap();
         let theme = Theme::new(Colours::None);
@@ -37,7 +38,7 @@ impl Harness {
         }
     }
 
-    /// Signed in, in `#lobby` with some others.
+    /// Creates the state after the sign-in, in `#lobby` with some others.
     fn new() -> Self {
         let mut ui = Self::disconnected();
         ui.receive(":s 001 alice :Welcome back, alice.");
@@ -78,7 +79,7 @@ impl Harness {
         self.receive(":bob!b@h PRIVMSG alice :psst");
         self.app.now = "2026-01-03T00:00:10Z".parse().unwrap();
         self.receive(
-            ":carol!c@h PRIVMSG #lobby :a new \u{2}day\u{2}, \u{1d}日本語\u{1d} \u{1b}[2Jand nothing to obey",
+            ":carol!c@h PRIVMSG #lobby :a new \u{2}day\u{2}, \u{1d}日本語\u{1d} \u{1b}[2Jand no escape sequence",
         );
         self
     }
@@ -106,7 +107,7 @@ impl Harness {
         self.press(KeyCode::Enter, KeyModifiers::NONE);
     }
 
-    /// Returns what is sent, without labels.
+    /// Returns the messages sent since the last call, without labels.
     fn sent(&mut self) -> Vec<String> {
         let effects = self.app.take_effects();
         let messages = effects.into_iter().filter_map(|effect| match effect {
@@ -229,7 +230,10 @@ fn the_switcher_finds_a_conversation_by_a_few_letters() {
     ui.type_text("text");
     ui.control('a');
     ui.control('k');
-    assert!(ui.app.overlay.is_none(), "with text to the right it cuts");
+    assert!(
+        ui.app.overlay.is_none(),
+        "with text to the right, Ctrl-K cuts it"
+    );
     assert_eq!(ui.app.editor.text(), "");
 }
 
@@ -302,7 +306,7 @@ fn tab_completes_the_last_speaker_first() {
 }
 
 #[test]
-fn no_size_breaks_the_screen() {
+fn every_size_of_the_screen_is_drawn_without_a_panic() {
     let mut ui = Harness::new().with_messages();
     ui.type_text(&"long ".repeat(50));
     for overlay in ["", "/help", "switch", "paste"] {
@@ -396,9 +400,9 @@ fn a_long_paste_is_sent_no_faster_than_it_is_confirmed() {
 }
 
 #[test]
-fn highlights_notify_only_someone_who_does_not_look() {
+fn highlights_notify_only_while_the_terminal_has_no_focus() {
     let mut ui = Harness::new();
-    let calls = |ui: &mut Harness| -> usize {
+    let notifications = |ui: &mut Harness| -> usize {
         ui.app
             .take_effects()
             .iter()
@@ -407,20 +411,20 @@ fn highlights_notify_only_someone_who_does_not_look() {
     };
     ui.app.set_focused(true);
     ui.receive(":bob!b@h PRIVMSG alice :psst");
-    assert_eq!(calls(&mut ui), 0, "the unread count is in view");
+    assert_eq!(notifications(&mut ui), 0, "the unread count is in view");
     ui.app.set_focused(false);
     ui.receive(":bob!b@h PRIVMSG #lobby :nothing of note");
-    assert_eq!(calls(&mut ui), 0);
+    assert_eq!(notifications(&mut ui), 0);
     ui.receive(":bob!b@h PRIVMSG #lobby :Alice?");
     ui.receive(":bob!b@h PRIVMSG alice :psst");
-    assert_eq!(calls(&mut ui), 2);
+    assert_eq!(notifications(&mut ui), 2);
     ui.enter("/mute");
     ui.receive(":bob!b@h PRIVMSG #lobby :Alice!");
-    assert_eq!(calls(&mut ui), 0);
+    assert_eq!(notifications(&mut ui), 0);
 }
 
 #[test]
-fn ctrl_c_clears_the_message_box_and_leaves_the_second_time() {
+fn ctrl_c_clears_the_message_box_and_quits_the_second_time() {
     let mut ui = Harness::new();
     ui.type_text("text");
     ui.control('c');
@@ -431,7 +435,10 @@ fn ctrl_c_clears_the_message_box_and_leaves_the_second_time() {
     ui.type_text("a");
     ui.control('c');
     ui.control('c');
-    assert!(ui.app.take_effects().is_empty(), "not twice in a row");
+    assert!(
+        ui.app.take_effects().is_empty(),
+        "it was not pressed twice in a row"
+    );
     ui.control('c');
     assert_eq!(ui.app.take_effects(), [Effect::Quit(None)]);
 }

@@ -1,4 +1,4 @@
-//! What the parts of the screen show.
+//! The content of the parts of the screen.
 
 use super::App;
 use crate::model::{Conversation, Rank};
@@ -8,12 +8,12 @@ use crate::tui::overlay::Overlay;
 use crate::tui::switcher;
 
 impl App {
-    /// Returns where the parts of the screen are.
+    /// Returns the areas of the parts of the screen.
     pub fn areas(&self) -> Areas {
         Areas::of(self.size, self.editor.text(), self.members)
     }
 
-    /// Returns how the lines of a conversation are laid out.
+    /// Returns the layout of the current conversation.
     pub fn layout(&self) -> Layout<'_> {
         Layout {
             width: usize::from(self.areas().conversation.width),
@@ -33,7 +33,7 @@ impl App {
         }
     }
 
-    /// Whether typed text goes into the message box.
+    /// Whether typed text is inserted into the message box.
     pub fn has_text_input(&self) -> bool {
         matches!(
             self.overlay,
@@ -54,12 +54,14 @@ impl App {
             .collect()
     }
 
-    /// Returns the index of the first conversation in the list. The current one is always in view.
+    /// Returns the index of the first conversation that the list shows. The current one is always
+    /// in view.
     pub fn first_listed(&self, height: usize) -> usize {
         (self.buffers.index() + 1).saturating_sub(height)
     }
 
-    /// Returns the members that fit into a column of that height, and how many do not.
+    /// Returns the members that fit into a column of a given height, and the number of those that
+    /// do not.
     pub fn listed_members(&self, height: usize) -> (Vec<(Rank, &str)>, usize) {
         let Conversation::Channel(channel) = &self.buffers.current().conversation else {
             return (Vec::new(), 0);
@@ -71,11 +73,11 @@ impl App {
             .collect();
         let count = members.len();
         if count > height {
-            // Of a large channel only those that are shown are sorted; the last row is for the
+            // In a large channel only the members that are shown are sorted. The last row shows the
             // number of the others.
-            let room = height.saturating_sub(1);
-            members.select_nth_unstable(room);
-            members.truncate(room);
+            let rows = height.saturating_sub(1);
+            members.select_nth_unstable(rows);
+            members.truncate(rows);
         }
         members.sort_unstable();
         let more = count - members.len();

@@ -20,7 +20,7 @@ use crate::tui::wrap::cut;
 /// The most rows of a list of links.
 const MAX_LINK_ROWS: usize = 12;
 
-/// Draws all commands and keys, from a row on.
+/// Draws the help on commands and keys, scrolled to a row.
 pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
     let commands: Vec<Usage> = screen_commands::help().collect();
     let forms = commands.iter().chain(KEYS).map(|(form, _)| form.width());
@@ -34,7 +34,7 @@ pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
     let room = usize::from(width).saturating_sub(column + 4).max(1);
     let add_usages = |rows: &mut Vec<Row<'static>>, usages: &[Usage]| {
         for (form, help) in usages {
-            // What does not fit into one row continues in the next.
+            // Text that does not fit into one row continues in the next.
             let forms = text::split(form, column.max(1));
             let helps = text::split(help, room);
             for index in 0..forms.len().max(helps.len()) {
@@ -111,7 +111,7 @@ pub fn links(frame: &mut Frame<'_>, app: &App, list: &LinkList) {
     frame.render_widget(Paragraph::new(rows), inside);
 }
 
-/// Draws the question whether to insert a paste.
+/// Draws the confirmation before a paste is inserted.
 pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
     let count = pasted.lines().count();
     let inside = popup(frame, app, "Paste", 60, 7);

@@ -1,5 +1,5 @@
-//! Draws the status line: on the left a hint about the keys or the current conversation, on the
-//! right the state of the connection.
+//! The status line: on the left a hint about the keys or the current conversation, on the right the
+//! state of the connection.
 
 use jiff::tz::TimeZone;
 use ratatui::text::Line as Row;
@@ -36,7 +36,7 @@ fn connection(app: &App) -> String {
     }
 }
 
-/// Returns the most important of what could be on the left.
+/// Returns the left part: the most important of the possible hints.
 fn left(app: &App) -> String {
     match &app.overlay {
         Some(Overlay::Search(search)) => {
@@ -57,7 +57,7 @@ fn left(app: &App) -> String {
     }
 }
 
-/// Returns how the command being typed is written, or which commands it may become.
+/// Returns the syntax of the command being typed, or the commands that begin like it.
 fn command_hint(typed: &str) -> Option<String> {
     if !commands::is_command(typed) {
         return None;
@@ -67,7 +67,7 @@ fn command_hint(typed: &str) -> Option<String> {
     Some(match &matches[..] {
         [] => "no such command: /help lists all commands".to_owned(),
         [(form, help)] => format!("{form}: {help}"),
-        // One command in several forms.
+        // All matches are forms of one command.
         [(first, _), .., (last, _)] if name(first) == name(last) => {
             let forms: Vec<&str> = matches.iter().map(|(form, _)| *form).collect();
             forms.join(" · ")
@@ -88,8 +88,8 @@ fn time(app: &App, line: &Line) -> String {
         .to_string()
 }
 
-/// Returns the current conversation. Where the list of conversations has no room, unread messages
-/// come first.
+/// Returns the current conversation. On a screen without the list of conversations, unread messages
+/// elsewhere come first.
 fn location(app: &App) -> String {
     let buffer = app.buffers.current();
     let muted = if app.buffers.is_muted(&buffer.conversation) {

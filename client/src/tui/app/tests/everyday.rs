@@ -1,9 +1,9 @@
-//! Everyday commands.
+//! Tests of everyday commands.
 
 use super::*;
 
 #[test]
-fn the_status_line_says_that_one_is_away() {
+fn the_status_line_shows_that_the_user_is_away() {
     let mut ui = Harness::new();
     ui.enter("/away lunch");
     assert_eq!(ui.sent(), ["AWAY lunch"]);
@@ -19,7 +19,7 @@ fn the_status_line_says_that_one_is_away() {
 }
 
 #[test]
-fn redact_deletes_the_last_message_of_ones_own() {
+fn redact_deletes_the_users_last_message() {
     let mut ui = Harness::new();
     ui.enter("/redact");
     assert!(ui.screen().contains("you have no message here"));

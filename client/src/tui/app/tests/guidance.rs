@@ -1,4 +1,4 @@
-//! Hints about what can be done, and marks of where to look.
+//! Tests of hints and marks that guide the user.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn the_first_visit_shows_the_first_steps_once() {
 }
 
 #[test]
-fn an_empty_message_box_says_what_can_be_typed() {
+fn an_empty_message_box_has_a_hint() {
     let mut ui = Harness::new().with_messages();
     let last = |ui: &Harness| ui.screen().lines().last().unwrap().to_owned();
     assert!(
@@ -33,12 +33,12 @@ fn an_empty_message_box_says_what_can_be_typed() {
     ui.type_text("x");
     assert!(!last(&ui).contains("Message"), "{}", ui.screen());
     ui.control('u');
-    for (place, words) in [
+    for (number, hint) in [
         ('1', "/join #CHANNEL, or Ctrl-K"),
         ('4', "Message to bob only"),
     ] {
-        ui.alt(place);
-        assert!(last(&ui).contains(words), "{}", ui.screen());
+        ui.alt(number);
+        assert!(last(&ui).contains(hint), "{}", ui.screen());
     }
     ui.alt('2');
     ui.receive(":boss!o@h KICK #lobby alice :out");
@@ -52,7 +52,7 @@ fn an_empty_message_box_says_what_can_be_typed() {
 #[test]
 fn a_command_is_explained_while_it_is_typed() {
     let mut ui = Harness::new();
-    for (typed, words) in [
+    for (typed, hint) in [
         ("/k", "/kick NICK [REASON]: remove someone from the channel"),
         (
             "/kick bob too lou",
@@ -64,7 +64,7 @@ fn a_command_is_explained_while_it_is_typed() {
         ("//zz", "alice@chat.example.org #lobby"),
     ] {
         ui.type_text(typed);
-        assert!(ui.screen().contains(words), "{typed}: {}", ui.screen());
+        assert!(ui.screen().contains(hint), "{typed}: {}", ui.screen());
         ui.control('u');
     }
 }
@@ -194,7 +194,11 @@ fn a_click_on_a_member_opens_a_private_conversation() {
     click(&mut ui, 15);
     assert_eq!(ui.conversation(), "#lobby", "there is no member there");
     click(&mut ui, 3);
-    assert_eq!(ui.conversation(), "#lobby", "one does not write to oneself");
+    assert_eq!(
+        ui.conversation(),
+        "#lobby",
+        "there is no conversation with oneself"
+    );
     click(&mut ui, 4);
     assert_eq!(ui.conversation(), "bob");
 }
@@ -202,14 +206,14 @@ fn a_click_on_a_member_opens_a_private_conversation() {
 #[test]
 fn a_paste_that_is_too_long_is_refused_with_a_hint() {
     let mut ui = Harness::new();
-    ui.type_text("kept");
+    ui.type_text("typed");
     ui.app.handle_paste(&"x\n".repeat(40_000));
     assert!(
         ui.screen().contains("too long to be pasted"),
         "{}",
         ui.screen()
     );
-    assert_eq!(ui.app.editor.text(), "kept");
+    assert_eq!(ui.app.editor.text(), "typed");
 }
 
 #[test]

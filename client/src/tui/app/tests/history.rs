@@ -1,4 +1,4 @@
-//! Older messages: loading, scrolling, searching, and what counts as read.
+//! Tests of older messages: loading, scrolling, searching, and unread counts.
 
 use super::*;
 
@@ -19,10 +19,10 @@ fn history_is_loaded_when_it_comes_into_view() {
         ],
     );
     ui.app.refresh();
-    let marked = "MARKREAD #den timestamp=2026-01-02T13:00:00.000Z";
+    let marker = "MARKREAD #den timestamp=2026-01-02T13:00:00.000Z";
     assert_eq!(
         ui.sent(),
-        [marked, "CHATHISTORY BEFORE #den msgid=a 50"],
+        [marker, "CHATHISTORY BEFORE #den msgid=a 50"],
         "the page is read, and the screen has room for more"
     );
     insta::assert_snapshot!(ui.screen());
@@ -159,7 +159,7 @@ fn a_search_covers_loaded_messages_first_and_then_the_history() {
 }
 
 #[test]
-fn a_search_without_a_match_pauses_after_some_pages() {
+fn a_search_without_a_match_pauses_after_a_number_of_pages() {
     let mut ui = Harness::new();
     ui.receive(":s 005 alice CHATHISTORY=1 :are supported");
     ui.receive(":alice!a@h JOIN #den");
@@ -182,14 +182,14 @@ fn a_search_without_a_match_pauses_after_some_pages() {
         ui.screen()
     );
     ui.press(KeyCode::Up, KeyModifiers::NONE);
-    assert_eq!(ui.sent().len(), 1, "on demand");
+    assert_eq!(ui.sent().len(), 1, "it continues on demand");
     ui.type_text("a");
     assert!(ui.app.overlay.is_none(), "typing ends the search");
     assert_eq!(ui.app.editor.text(), "a");
 }
 
 #[test]
-fn after_minutes_without_a_key_messages_count_as_unread() {
+fn after_minutes_without_input_messages_count_as_unread() {
     let mut ui = Harness::new();
     ui.receive(":s MARKREAD #lobby timestamp=2026-01-02T12:00:00.000Z");
     ui.receive(":bob!b@h PRIVMSG #lobby :hi");

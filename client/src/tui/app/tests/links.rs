@@ -1,4 +1,4 @@
-//! Links in messages.
+//! Tests of links in messages.
 
 use super::*;
 

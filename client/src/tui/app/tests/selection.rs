@@ -1,8 +1,8 @@
-//! Selecting a message.
+//! Tests of the selection of a message.
 
 use super::*;
 
-/// Three messages, the second of them our own.
+/// Creates a channel with three messages, of which the second is our own.
 fn three_messages() -> Harness {
     let mut ui = Harness::new();
     ui.receive(":s.example NOTICE alice :an announcement that nobody can answer");
@@ -20,7 +20,7 @@ fn select(ui: &mut Harness, steps: usize) {
     }
 }
 
-/// Returns what is sent, and which message it replies to.
+/// Returns the messages sent since the last call, each with the msgid to which it replies.
 fn sent(ui: &mut Harness) -> Vec<(String, Option<String>)> {
     let effects = ui.app.take_effects().into_iter();
     let messages = effects.filter_map(|effect| match effect {
@@ -64,7 +64,7 @@ fn a_message_is_selected_and_replied_to() {
     assert_eq!(
         sent(&mut ui),
         [("PRIVMSG #lobby :and to all".to_owned(), None)],
-        "only that one"
+        "only one message is a reply"
     );
     select(&mut ui, 3);
     ui.type_text("/reply yes");
@@ -111,7 +111,7 @@ fn a_selected_message_is_copied_opened_and_answered_in_private() {
 }
 
 #[test]
-fn only_messages_one_may_delete_are_deleted_and_only_at_the_second_key() {
+fn only_messages_that_the_user_may_delete_are_deleted_and_only_by_the_second_key() {
     let mut ui = three_messages();
     select(&mut ui, 1);
     assert!(
@@ -123,7 +123,8 @@ fn only_messages_one_may_delete_are_deleted_and_only_at_the_second_key() {
     select(&mut ui, 1);
     ui.type_text("d");
     assert!(
-        ui.screen().contains("d again deletes: alice: “of course”"),
+        ui.screen()
+            .contains("press d again to delete alice: “of course”"),
         "{}",
         ui.screen()
     );
