@@ -519,7 +519,7 @@ impl TestPlane {
             name: account.name,
             email: account.email,
             new: false,
-            proved_at: Timestamp::now(),
+            authenticated_at: Timestamp::now(),
             credential: None,
         }
     }
@@ -601,7 +601,7 @@ fn identity(name: &str) -> Identity {
         name: AccountName::parse(name).unwrap(),
         email: Email::parse(&format!("{name}@example.org")).ok(),
         new: false,
-        proved_at: Timestamp::now(),
+        authenticated_at: Timestamp::now(),
         credential: None,
     }
 }

@@ -213,13 +213,15 @@ impl Committer {
         match output {
             Output::Deliver(delivery) => self.deliver(&delivery),
             Output::Store {
-                then, otherwise, ..
+                deliveries,
+                on_failure,
+                ..
             } => {
                 if stored {
-                    for delivery in &then {
+                    for delivery in &deliveries {
                         self.deliver(delivery);
                     }
-                } else if let Some(refusal) = otherwise {
+                } else if let Some(refusal) = on_failure {
                     self.deliver(&refusal);
                 }
             }
@@ -233,7 +235,7 @@ impl Committer {
                 }
             }
             Output::AdmissionPolicy(policy) => drop(self.policy.send_replace(policy)),
-            Output::Happened(event) => self.events.publish(event),
+            Output::ServerEvent(event) => self.events.publish(event),
             Output::Answer(answer) => {
                 // Connections receive what precedes a reply no later than the caller the reply.
                 self.wake();
@@ -367,8 +369,8 @@ mod tests {
         };
         Effect::Core(Output::Store {
             entry: Box::new(entry),
-            then: vec![line(BOB, format!("delivered {number}"))],
-            otherwise: Some(line(ALICE, format!("failed {number}"))),
+            deliveries: vec![line(BOB, format!("delivered {number}"))],
+            on_failure: Some(line(ALICE, format!("failed {number}"))),
         })
     }
 

@@ -139,7 +139,7 @@ impl SessionEvent {
     /// The session's connection has ended. If it was `lost`, the client may not have received what
     /// was sent last.
     pub fn gone(session: SessionId, disconnect: Disconnect, lost: bool) -> Self {
-        Self(Event::Gone {
+        Self(Event::Disconnected {
             session,
             disconnect,
             lost,
@@ -210,12 +210,12 @@ impl CoreHandle {
 
     /// Sends a command that may have history read. Returns when its answer is in the session's send
     /// queue.
-    pub async fn ask_history(
+    pub async fn history_command(
         &self,
         session: SessionId,
         message: Message,
     ) -> Result<(), CoreStopped> {
-        let event = |ticket| Event::AskHistory {
+        let event = |ticket| Event::HistoryCommand {
             ticket,
             session,
             message,

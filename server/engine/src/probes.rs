@@ -49,17 +49,17 @@ pub struct Activity {
 }
 
 impl Probes {
-    /// Returns who and what is busiest, up to `most` of each kind.
-    pub async fn activity(&self, most: usize) -> Result<Activity, CoreStopped> {
+    /// Returns who and what is busiest, up to `limit` of each kind.
+    pub async fn activity(&self, limit: usize) -> Result<Activity, CoreStopped> {
         let core_queue_events = self.core.waiting();
         let commit_queue = self.commit_queue.read().await?;
         let sessions = commit_queue
             .largest_sendqs
             .iter()
-            .take(most)
+            .take(limit)
             .map(|(session, _)| *session)
             .collect();
-        let busy = self.core.ask(FindBusiest { most, sessions }).await?;
+        let busy = self.core.ask(FindBusiest { limit, sessions }).await?;
         Ok(Activity {
             connections: self.connections.count(),
             core_queue_events,

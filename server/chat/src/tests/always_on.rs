@@ -6,11 +6,11 @@ use super::harness::*;
 use super::persistent_channels::restored;
 use crate::event::{Event, HistoryQuery, SessionId, Settings};
 use crate::request::{
-    AddBan, Admission, CloseChannel, Emptied, EndAccount, EndAll, Ended, FindCovered, Kick,
+    AddBan, Admission, CloseChannel, ClosedChannel, EndAccount, EndAll, Ended, FindCovered, Kick,
     KickTarget, ListUsers, UserView,
 };
 
-const AWAY: &str = "Nobody is at the keyboard just now";
+const AWAY: &str = "Away from keyboard";
 
 /// Returns a chat in which alice, who is always on, and bob are in a channel.
 fn together() -> (Harness, SessionId, SessionId) {
@@ -318,7 +318,9 @@ fn operators_see_the_user_and_that_no_session_is_connected() {
         name: ChannelName::parse("#x").unwrap(),
         reason: "over".to_owned(),
     });
-    assert!(matches!(harness.answer(ticket), Some(Emptied { members }) if members.len() == 2));
+    assert!(
+        matches!(harness.answer(ticket), Some(ClosedChannel { members }) if members.len() == 2)
+    );
     assert!(
         restored(&harness.persisted).presences[0]
             .channels

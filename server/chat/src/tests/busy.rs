@@ -4,9 +4,9 @@ use super::harness::*;
 use crate::event::SessionId;
 use crate::request::{Busy, FindBusiest};
 
-fn busy(harness: &mut Harness, most: usize, sessions: &[SessionId]) -> Busy {
+fn busy(harness: &mut Harness, limit: usize, sessions: &[SessionId]) -> Busy {
     let ticket = harness.act(FindBusiest {
-        most,
+        limit,
         sessions: sessions.to_vec(),
     });
     match harness.answer(ticket) {

@@ -6,7 +6,7 @@ use rookery_protocol::Nick;
 use super::harness::*;
 use crate::event::Event;
 use crate::request::{
-    AddBan, Admission, Announce, Announced, Audience, CloseChannel, Count, Counts, Emptied,
+    AddBan, Admission, Announce, Announced, Audience, CloseChannel, ClosedChannel, Count, Counts,
     EndAccount, Ended, FindChannel, FindCovered, FindUser, Kick, KickTarget, ListChannels,
     ListUsers, RemoveBan, SetMaintenance,
 };
@@ -559,7 +559,7 @@ fn an_ended_account_is_admitted_only_with_a_new_proof() {
     ));
     harness.advance(1);
     let signed_in_again = crate::event::Identity {
-        proved_at: harness.now,
+        authenticated_at: harness.now,
         ..identity("alice")
     };
     assert!(matches!(
@@ -602,7 +602,7 @@ fn closing_a_channel_removes_it_and_notifies_each_member_once() {
         name: "#x".parse().unwrap(),
         reason: "off topic".to_owned(),
     });
-    let Some(Emptied { members }) = harness.answer(ticket) else {
+    let Some(ClosedChannel { members }) = harness.answer(ticket) else {
         panic!()
     };
     assert_eq!(members, [nick("alice"), nick("bob")]);
@@ -630,7 +630,9 @@ fn closing_a_channel_removes_it_and_notifies_each_member_once() {
         name: "#none".parse().unwrap(),
         reason: String::new(),
     });
-    assert!(matches!(harness.answer(ticket), Some(Emptied { members }) if members.is_empty()));
+    assert!(
+        matches!(harness.answer(ticket), Some(ClosedChannel { members }) if members.is_empty())
+    );
 }
 
 #[test]

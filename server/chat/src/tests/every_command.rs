@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::harness::*;
 use super::reference::commands_by_name;
-use crate::event::{Found, HistoryQuery, SessionId};
+use crate::event::{HistoryQuery, HistoryResult, SessionId};
 
 /// The parameters of a command, and the commands and numerics that its sender receives. `LONG`
 /// means a word of 400 bytes, and `MANY` twenty words.
@@ -429,10 +429,10 @@ fn request(harness: &mut Harness, alice: SessionId, line: &str) -> Vec<String> {
     let mut received = harness.request(alice, line);
     if !harness.fetches.is_empty() {
         let nothing = match &harness.fetches[0].query {
-            HistoryQuery::Page(_) => Found::Page(Vec::new()),
-            HistoryQuery::Targets(_) => Found::Targets(Vec::new()),
-            HistoryQuery::Several(_) => Found::Several(Vec::new()),
-            HistoryQuery::Message(_) => Found::Message(None),
+            HistoryQuery::Page(_) => HistoryResult::Page(Vec::new()),
+            HistoryQuery::Targets(_) => HistoryResult::Targets(Vec::new()),
+            HistoryQuery::Several(_) => HistoryResult::Several(Vec::new()),
+            HistoryQuery::Message(_) => HistoryResult::Message(None),
         };
         harness.answer_fetch(nothing);
         received.extend(harness.received(alice));

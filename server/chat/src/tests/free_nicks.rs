@@ -3,9 +3,9 @@
 use rookery_protocol::{AccountName, Nick};
 
 use super::harness::*;
-use crate::event::{Found, HistoryQuery, SessionId, Settings};
+use crate::event::{HistoryQuery, HistoryResult, SessionId, Settings};
 use crate::request::{AddBan, Admission, Ended, Kick, KickTarget};
-use rookery_record::{HistoryTarget, Party, Place};
+use rookery_record::{HistoryTarget, Participant, Place};
 
 fn free() -> Harness {
     Harness::with(Settings {
@@ -26,8 +26,8 @@ fn user(harness: &mut Harness, account: &str, nick: &str, capabilities: &str) ->
     session
 }
 
-fn party(account: &str) -> Party {
-    Party::Account(Nick::parse(account).unwrap())
+fn participant(account: &str) -> Participant {
+    Participant::Account(Nick::parse(account).unwrap())
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn conversations_are_those_of_the_accounts_and_shown_by_present_nicks() {
     harness.send(bob, "PRIVMSG rook :hi");
     let entry = harness.entries.pop().unwrap();
     let place = Place::Direct {
-        from: party("bob"),
-        to: party("alice"),
+        from: participant("bob"),
+        to: participant("alice"),
     };
     assert_eq!(
         (entry.place.clone(), entry.account.clone()),
@@ -161,12 +161,12 @@ fn conversations_are_those_of_the_accounts_and_shown_by_present_nicks() {
     assert_eq!(
         page.places[0],
         Place::Direct {
-            from: party("alice"),
-            to: party("bob")
+            from: participant("alice"),
+            to: participant("bob")
         }
     );
     harness.clear_received();
-    harness.answer_fetch(Found::Page(vec![entry]));
+    harness.answer_fetch(HistoryResult::Page(vec![entry]));
     let received = harness.received(alice);
     assert!(
         received[1].ends_with(" :crow!~crow@users.irc.test PRIVMSG jay :hi"),
@@ -182,7 +182,7 @@ fn conversations_are_those_of_the_accounts_and_shown_by_present_nicks() {
     };
     assert_eq!(targets.account.as_ref().unwrap().as_str(), "alice");
     harness.clear_received();
-    harness.answer_fetch(Found::Targets(vec![HistoryTarget {
+    harness.answer_fetch(HistoryResult::Targets(vec![HistoryTarget {
         name: "bob".to_owned(),
         at: START,
     }]));

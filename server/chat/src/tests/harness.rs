@@ -14,8 +14,8 @@ use rookery_protocol::{
 
 use crate::Chat;
 use crate::event::{
-    Candidate, Delivery, Disconnect, Event, Fetch, Found, HistoryQuery, Identity, LineFault,
-    Output, SessionId, Settings,
+    Candidate, Delivery, Disconnect, Event, Fetch, HistoryQuery, HistoryResult, Identity,
+    LineFault, Output, SessionId, Settings,
 };
 use crate::request::{Admission, Request};
 use crate::state::admission_policy::AdmissionPolicy;
@@ -24,7 +24,7 @@ use crate::state::bans::Bans;
 use crate::ticket::{Answer, Reply, Ticket};
 use rookery_record::{
     AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry, Place,
-    Reading,
+    ReadableTarget,
 };
 
 /// The time at which every test begins.
@@ -72,7 +72,7 @@ pub fn identity(name: &str) -> Identity {
         name: AccountName::parse(name).unwrap(),
         email: Email::parse(&format!("{}@example.org", name.to_lowercase())).ok(),
         new: false,
-        proved_at: START,
+        authenticated_at: START,
         credential: None,
     }
 }
@@ -173,21 +173,21 @@ impl Harness {
                 Output::Deliver(delivery) => self.deliver(&[delivery]),
                 Output::Store {
                     entry,
-                    then,
-                    otherwise,
+                    deliveries,
+                    on_failure,
                 } => {
                     if self.store_works {
                         self.entries.push(*entry);
-                        self.deliver(&then);
+                        self.deliver(&deliveries);
                     } else {
-                        self.deliver(otherwise.as_slice());
+                        self.deliver(on_failure.as_slice());
                     }
                 }
                 Output::Persist(change) => self.persisted.push(*change),
                 Output::AdmissionPolicy(gate) => self.policy = gate,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer(answer) => self.answers.push(answer),
-                Output::Happened(event) => self.events.push(event.what),
+                Output::ServerEvent(event) => self.events.push(event.what),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
         }
@@ -281,7 +281,7 @@ impl Harness {
     }
 
     /// Answers the one history query that waits.
-    pub fn answer_fetch(&mut self, found: Found) {
+    pub fn answer_fetch(&mut self, found: HistoryResult) {
         let fetch = self.fetches.pop().unwrap();
         assert!(self.fetches.is_empty());
         self.event(Event::Fetched {
@@ -296,7 +296,7 @@ impl Harness {
             let HistoryQuery::Several(query) = &fetch.query else {
                 panic!("{fetch:?}")
             };
-            let mut readings = query.readings.clone();
+            let mut targets = query.targets.clone();
             let others = self.entries.iter().filter_map(|entry| match &entry.place {
                 Place::Direct { from, to } if Some(from.nick()) == query.account.as_ref() => {
                     Some(to.nick())
@@ -307,7 +307,7 @@ impl Harness {
                 _ => None,
             });
             let others: std::collections::BTreeSet<&Nick> = others.collect();
-            readings.extend(others.into_iter().map(|other| {
+            targets.extend(others.into_iter().map(|other| {
                 let mut places = Place::conversation(
                     query.account.as_ref().unwrap(),
                     other.clone(),
@@ -317,13 +317,13 @@ impl Harness {
                     Place::Direct { from, to } => Place::Direct { from: to, to: from },
                     place @ Place::Channel(_) => place,
                 }));
-                Reading {
+                ReadableTarget {
                     name: other.to_string(),
                     places,
                     since: Timestamp::MIN,
                 }
             }));
-            let found = readings.into_iter().filter_map(|reading| {
+            let found = targets.into_iter().filter_map(|reading| {
                 let mut entries: Vec<HistoryEntry> = self
                     .entries
                     .iter()
@@ -334,7 +334,7 @@ impl Harness {
                 entries.drain(..entries.len().saturating_sub(query.limit));
                 (!entries.is_empty()).then_some((reading.name, entries))
             });
-            let found = Found::Several(found.collect());
+            let found = HistoryResult::Several(found.collect());
             self.event(Event::Fetched {
                 fetch: Box::new(fetch),
                 found,
@@ -348,7 +348,7 @@ impl Harness {
     }
 
     pub fn disconnect(&mut self, session: SessionId) {
-        self.event(Event::Gone {
+        self.event(Event::Disconnected {
             session,
             disconnect: Disconnect::lost("Connection closed"),
             lost: false,
@@ -357,7 +357,7 @@ impl Harness {
 
     /// Reports that the connection of the session timed out.
     pub fn lose_connection(&mut self, session: SessionId) {
-        self.event(Event::Gone {
+        self.event(Event::Disconnected {
             session,
             disconnect: Disconnect::lost("Ping timeout"),
             lost: true,

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Nick};
 
 use super::harness::*;
-use crate::event::{Event, Found, HistoryQuery, SessionId, Settings};
-use rookery_record::{HistoryTarget, PageQuery, Party, Place, Point, Selection};
+use crate::event::{Event, HistoryQuery, HistoryResult, SessionId, Settings};
+use rookery_record::{HistoryTarget, PageQuery, Participant, Place, Point, Selection};
 
 const CAPS: &str = "draft/chathistory batch message-tags server-time account-tag";
 
@@ -268,13 +268,16 @@ fn a_conversation_is_read_by_its_parties_under_their_accounts_only() {
     let (a, guest) = (harness.user("alice", CAPS), harness.guest("gast", CAPS));
     let (alice, bob) = (Nick::parse("alice").unwrap(), Nick::parse("Bob").unwrap());
     let with = |to| Place::Direct {
-        from: Party::Account(alice.clone()),
+        from: Participant::Account(alice.clone()),
         to,
     };
     let query = query_of(&mut harness, a, "CHATHISTORY LATEST Bob * 9");
     assert_eq!(
         query.places,
-        [with(Party::Account(bob.clone())), with(Party::Guest(bob))]
+        [
+            with(Participant::Account(bob.clone())),
+            with(Participant::Guest(bob))
+        ]
     );
     assert!(
         harness.request(guest, "CHATHISTORY LATEST alice * 9")[0]
@@ -295,7 +298,7 @@ fn the_reply_is_a_batch_of_the_messages_as_they_were_sent() {
     harness.advance(5);
     harness.send(b, "CHATHISTORY LATEST #x * 9");
     let entries = harness.entries.clone();
-    harness.answer_fetch(Found::Page(entries));
+    harness.answer_fetch(HistoryResult::Page(entries));
     let received = harness.received(b);
     let time = "@time=2027-01-15T08:00:10.000Z";
     let inner = |line: &str| line.replacen('@', "@batch=1;", 1);
@@ -341,7 +344,7 @@ fn events_are_replayed_to_clients_with_event_playback() {
     assert!(!query_of(&mut harness, b, "CHATHISTORY LATEST #x * 9").redactions);
     harness.send(b, "CHATHISTORY LATEST #x * 9");
     let entries = harness.entries.clone();
-    harness.answer_fetch(Found::Page(entries));
+    harness.answer_fetch(HistoryResult::Page(entries));
     let received = harness.received(b);
     let read: Vec<String> = received[1..received.len() - 1]
         .iter()
@@ -379,7 +382,7 @@ fn an_empty_page_is_an_empty_batch_and_without_batches_lines_are_plain() {
         harness.user("bob", "draft/chathistory"),
     );
     harness.send(a, "CHATHISTORY LATEST BOB * 9");
-    harness.answer_fetch(Found::Page(Vec::new()));
+    harness.answer_fetch(HistoryResult::Page(Vec::new()));
     assert_eq!(
         harness.received(a),
         [":irc.test BATCH +1 chathistory BOB", ":irc.test BATCH -1"]
@@ -388,7 +391,7 @@ fn an_empty_page_is_an_empty_batch_and_without_batches_lines_are_plain() {
     harness.clear_received();
     harness.send(b, "CHATHISTORY LATEST alice * 9");
     let entries = harness.entries.clone();
-    harness.answer_fetch(Found::Page(entries));
+    harness.answer_fetch(HistoryResult::Page(entries));
     assert_eq!(
         harness.received(b),
         [":alice!~alice@users.irc.test PRIVMSG bob :hi"]
@@ -417,7 +420,7 @@ fn targets_are_listed_with_the_time_of_their_latest_message() {
     assert_eq!(query.account.as_ref().map(Nick::as_str), Some("alice"));
     assert_eq!(query.channels, [(ChannelName::parse("#x").unwrap(), START)]);
     assert_eq!(query.to, "2027-01-02T03:04:05.678Z".parse().unwrap());
-    harness.answer_fetch(Found::Targets(vec![HistoryTarget {
+    harness.answer_fetch(HistoryResult::Targets(vec![HistoryTarget {
         name: "Bob".to_owned(),
         at: START,
     }]));
@@ -442,15 +445,15 @@ fn the_label_is_on_the_batch_or_on_the_failure() {
             .is_empty(),
         "no ACK: there is more to come"
     );
-    harness.answer_fetch(Found::Page(Vec::new()));
+    harness.answer_fetch(HistoryResult::Page(Vec::new()));
     let received = harness.received(a);
     assert!(
         received[0].starts_with("@label=a\\sb :irc.test BATCH +") && !received[1].contains("label"),
         "{received:?}"
     );
     for (found, text) in [
-        (Found::NoSuchMessage, "unknown message id"),
-        (Found::Failed, "please try again later"),
+        (HistoryResult::NoSuchMessage, "unknown message id"),
+        (HistoryResult::Failed, "please try again later"),
     ] {
         harness.send(a, "@label=2 CHATHISTORY AFTER #x msgid=m 9");
         harness.answer_fetch(found);
@@ -483,7 +486,7 @@ fn a_user_who_lost_the_right_in_the_meantime_gets_nothing() {
     harness.send(guest, "CHATHISTORY LATEST #x * 9");
     harness.send(a, "KICK #x gast");
     harness.clear_received();
-    harness.answer_fetch(Found::Page(entries.clone()));
+    harness.answer_fetch(HistoryResult::Page(entries.clone()));
     let received = harness.received(guest);
     assert!(
         received.len() == 1 && received[0].contains("FAIL CHATHISTORY INVALID_TARGET LATEST #x"),
@@ -492,7 +495,7 @@ fn a_user_who_lost_the_right_in_the_meantime_gets_nothing() {
 
     harness.channel("#x", &[guest]);
     harness.send(guest, "CHATHISTORY LATEST #x * 9");
-    harness.answer_fetch(Found::Page(entries));
+    harness.answer_fetch(HistoryResult::Page(entries));
     assert_eq!(
         commands(&harness.received(guest)),
         ["BATCH", "BATCH"],
@@ -517,7 +520,7 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
             };
             let (ticket, asked) = harness.ticket();
             let message = rookery_protocol::Message::parse(line).unwrap();
-            harness.event(Event::AskHistory {
+            harness.event(Event::HistoryCommand {
                 ticket,
                 session,
                 message,
@@ -528,7 +531,7 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
                     harness.disconnect(session);
                     harness.clear_received();
                 }
-                harness.answer_fetch(Found::Page(Vec::new()));
+                harness.answer_fetch(HistoryResult::Page(Vec::new()));
                 assert_eq!(harness.received(session).is_empty(), disconnects);
             }
             assert!(matches!(harness.answer(asked), Some(())), "{line}");

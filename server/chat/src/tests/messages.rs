@@ -5,7 +5,7 @@ use rookery_protocol::Nick;
 
 use super::harness::*;
 use crate::event::{Event, Output};
-use rookery_record::{Party, Place};
+use rookery_record::{Participant, Place};
 
 #[test]
 fn all_other_members_receive_a_channel_message_once() {
@@ -48,15 +48,15 @@ fn a_message_is_delivered_only_after_it_is_stored() {
         );
         let [
             Output::Store {
-                then,
-                otherwise: Some(refusal),
+                deliveries,
+                on_failure: Some(refusal),
                 ..
             },
         ] = outputs.as_slice()
         else {
             panic!("{outputs:?}")
         };
-        let mut to: Vec<_> = then
+        let mut to: Vec<_> = deliveries
             .iter()
             .flat_map(|delivery| &delivery.to)
             .copied()
@@ -104,8 +104,8 @@ fn a_message_is_stored_as_it_was_sent() {
     assert_eq!(
         second.place,
         Place::Direct {
-            from: Party::Guest(Nick::parse("bob").unwrap()),
-            to: Party::Account(Nick::parse("Alice").unwrap()),
+            from: Participant::Guest(Nick::parse("bob").unwrap()),
+            to: Participant::Account(Nick::parse("Alice").unwrap()),
         }
     );
     assert!(second.account.is_none());

@@ -6,7 +6,7 @@ use rookery_protocol::ChannelName;
 
 use super::harness::*;
 use crate::event::{SessionId, Settings};
-use crate::request::{CloseChannel, Count, Counts, Emptied};
+use crate::request::{CloseChannel, ClosedChannel, Count, Counts};
 use rookery_record::{Change, ChatSnapshot, PersistentChannel};
 
 /// Returns the snapshot that results from the changes so far.
@@ -20,14 +20,14 @@ pub fn restored(changes: &[Change]) -> ChatSnapshot {
             Change::Channel(channel) => {
                 drop(channels.insert(channel.name.clone(), channel.clone()));
             }
-            Change::ChannelGone(name) => drop(channels.remove(name)),
+            Change::ChannelRemoved(name) => drop(channels.remove(name)),
             Change::AccountMetadata { account, metadata } if metadata.is_empty() => {
                 drop(said.remove(account));
             }
             Change::AccountMetadata { account, metadata } => {
                 drop(said.insert(account.clone(), metadata.clone()));
             }
-            Change::Device(mark) => drop(devices.insert(mark.device, mark.heard_until)),
+            Change::Device(mark) => drop(devices.insert(mark.device, mark.received_until)),
             Change::ReadMarker {
                 account,
                 target,
@@ -47,7 +47,7 @@ pub fn restored(changes: &[Change]) -> ChatSnapshot {
             Change::Presence(presence) => {
                 drop(presences.insert(presence.account, presence.clone()));
             }
-            Change::PresenceGone(account) => drop(presences.remove(account)),
+            Change::PresenceRemoved(account) => drop(presences.remove(account)),
         }
     }
     ChatSnapshot {
@@ -66,9 +66,8 @@ pub fn restored(changes: &[Change]) -> ChatSnapshot {
 /// Returns the names of the channels in the persisted changes.
 fn of_channels(harness: &Harness) -> Vec<&str> {
     let name = |change| match change {
-        &Change::Channel(PersistentChannel { ref name, .. }) | &Change::ChannelGone(ref name) => {
-            Some(name.as_str())
-        }
+        &Change::Channel(PersistentChannel { ref name, .. })
+        | &Change::ChannelRemoved(ref name) => Some(name.as_str()),
         _ => None,
     };
     harness.persisted.iter().filter_map(name).collect()
@@ -268,7 +267,9 @@ fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
         name: name(),
         reason: "spam".to_owned(),
     });
-    assert!(matches!(harness.answer(ticket), Some(Emptied { members }) if members.len() == 1));
+    assert!(
+        matches!(harness.answer(ticket), Some(ClosedChannel { members }) if members.len() == 1)
+    );
     assert_eq!(restored(&harness.persisted).channels, []);
     assert_eq!(count(&mut harness), 0);
     assert!(
@@ -285,7 +286,9 @@ fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
         name: name(),
         reason: "spam".to_owned(),
     });
-    assert!(matches!(harness.answer(ticket), Some(Emptied { members }) if members.is_empty()));
+    assert!(
+        matches!(harness.answer(ticket), Some(ClosedChannel { members }) if members.is_empty())
+    );
     assert_eq!(
         restored(&harness.persisted).channels,
         [],

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::ChannelName;
 
 use super::harness::*;
-use crate::event::{Event, Found, HistoryQuery, Identity, SessionId, Settings};
+use crate::event::{Event, HistoryQuery, HistoryResult, Identity, SessionId, Settings};
 use crate::request::Admission;
 use rookery_record::{CredentialId, SeveralQuery};
 
@@ -285,7 +285,7 @@ fn messages_that_could_not_be_read_are_replayed_the_next_time() {
     harness.disconnect(alice);
     harness.send(bob, "PRIVMSG #x :one");
     let alice = harness.user("alice", CAPS);
-    harness.answer_fetch(Found::Failed);
+    harness.answer_fetch(HistoryResult::Failed);
     assert!(harness.received(alice)[0].contains("could not be read"));
     harness.disconnect(alice);
     let left_early = harness.user("alice", CAPS);
@@ -314,7 +314,7 @@ fn play_parses_its_parameters() {
     harness.channel("#y", &[alice]);
     let names = |query: &SeveralQuery| {
         query
-            .readings
+            .targets
             .iter()
             .map(|reading| reading.name.clone())
             .collect::<Vec<_>>()
@@ -431,7 +431,7 @@ fn a_labelled_play_is_answered_in_one() {
     assert!(received[7].ends_with(" BATCH -4") && received.len() == 8);
     let (ticket, asked) = harness.ticket();
     let message = rookery_protocol::Message::parse("PRIVMSG *playback :PLAY #x").unwrap();
-    harness.event(Event::AskHistory {
+    harness.event(Event::HistoryCommand {
         ticket,
         session: alice,
         message,

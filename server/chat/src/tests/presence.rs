@@ -265,10 +265,7 @@ fn an_unattended_session_does_not_count_as_present() {
                 .map(|(_, text)| text.to_owned())
         })
     };
-    assert_eq!(
-        whois(&mut harness).as_deref(),
-        Some("Nobody is at the keyboard just now")
-    );
+    assert_eq!(whois(&mut harness).as_deref(), Some("Away from keyboard"));
     let desk = harness.user("alice", "");
     assert_eq!(harness.received(bob), [":alice!~alice@users.irc.test AWAY"]);
     assert_eq!(commands(&harness.request(desk, "AWAY :lunch")), ["306"]);
@@ -284,10 +281,7 @@ fn an_unattended_session_does_not_count_as_present() {
     assert_eq!(whois(&mut harness), None);
     harness.send(phone, "AWAY :back soon");
     harness.send(phone, "AWAY *");
-    assert_eq!(
-        whois(&mut harness).as_deref(),
-        Some("Nobody is at the keyboard just now")
-    );
+    assert_eq!(whois(&mut harness).as_deref(), Some("Away from keyboard"));
     let plain = harness.user("carl", "");
     harness.send(plain, "AWAY *");
     assert!(

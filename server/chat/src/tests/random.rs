@@ -14,7 +14,7 @@ use crate::request::{
     RemoveBan,
 };
 use crate::state::User;
-use crate::state::away::{AwayState, NOT_HERE};
+use crate::state::away::{AwayState, DEFAULT_MESSAGE};
 use crate::state::channel::Channel;
 use rookery_record::{BanId, Change, Metadata, Presence};
 
@@ -595,7 +595,7 @@ impl World {
             let away = presence
                 .away
                 .as_deref()
-                .or(user.sessions().is_empty().then_some(NOT_HERE));
+                .or(user.sessions().is_empty().then_some(DEFAULT_MESSAGE));
             assert_eq!((&presence.nick, away), (&user.nick, user.away.as_deref()));
         }
         let chosen = |user: &&User| {
@@ -608,13 +608,13 @@ impl World {
             state.users().filter(chosen).count(),
             "every always-on user"
         );
-        for (device, heard_until) in restored.devices {
-            let is_here = state
+        for (device, received_until) in restored.devices {
+            let is_connected = state
                 .users()
                 .flat_map(User::sessions)
                 .any(|session| session.device == Some(device));
             assert!(
-                is_here || state.devices[&device].at == heard_until,
+                is_connected || state.devices[&device].at == received_until,
                 "the persisted device marks are complete"
             );
         }

@@ -5,7 +5,7 @@ use std::slice;
 use rookery_protocol::{ChannelName, Nick};
 
 use super::*;
-use rookery_record::{HistoryEntry, Party, Place};
+use rookery_record::{HistoryEntry, Participant, Place};
 
 fn said(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
     HistoryEntry {
@@ -25,10 +25,10 @@ fn channel(name: &str) -> Place {
 }
 
 fn direct(from: &str, to: &str) -> Place {
-    let party = |nick| Party::Account(Nick::parse(nick).unwrap());
+    let participant = |nick| Participant::Account(Nick::parse(nick).unwrap());
     Place::Direct {
-        from: party(from),
-        to: party(to),
+        from: participant(from),
+        to: participant(to),
     }
 }
 

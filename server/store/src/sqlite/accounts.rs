@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::{Store, execute, find, list, optional, parsed, timestamp};
 use crate::Result;
-use rookery_record::{Account, AccountId, NewAccount, ScramKeys, Taken};
+use rookery_record::{Account, AccountConflict, AccountId, NewAccount, ScramKeys};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -84,14 +84,14 @@ impl Store {
     pub fn create_account(
         &mut self,
         account: &NewAccount,
-    ) -> Result<std::result::Result<Account, Taken>> {
+    ) -> Result<std::result::Result<Account, AccountConflict>> {
         if self.is_name_taken(&account.name)? {
-            return Ok(Err(Taken::Name));
+            return Ok(Err(AccountConflict::Name));
         }
         if let Some(email) = &account.email
             && self.account_by_email(email)?.is_some()
         {
-            return Ok(Err(Taken::Email));
+            return Ok(Err(AccountConflict::Email));
         }
         let created = find(
             &self.connection,
@@ -194,13 +194,13 @@ impl Store {
         &mut self,
         id: AccountId,
         email: Option<&Email>,
-    ) -> Result<std::result::Result<(), Taken>> {
+    ) -> Result<std::result::Result<(), AccountConflict>> {
         if let Some(email) = email
             && self
                 .account_by_email(email)?
                 .is_some_and(|owner| owner.id != id)
         {
-            return Ok(Err(Taken::Email));
+            return Ok(Err(AccountConflict::Email));
         }
         let sql = "UPDATE accounts SET email = ?2, email_folded = ?3 WHERE id = ?1";
         execute(

@@ -11,7 +11,8 @@ use rusqlite::{Connection, params};
 use super::{Store, execute, find, pages, search};
 use crate::{ExpiryPoint, Result};
 use rookery_record::{
-    FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Party, Place, TargetsQuery,
+    FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Participant, Place,
+    TargetsQuery,
 };
 
 /// Places and authors whose numbers are cached; beyond this the cache is emptied.
@@ -83,7 +84,8 @@ pub(super) fn sides(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
     let sides = match place {
         Place::Channel(name) => [(name.as_str(), name.folded().into()), ("", "".into())],
         Place::Direct { from, to } => {
-            let [from, to] = [from, to].map(|party| (party.nick().as_str(), party_folded(party)));
+            let [from, to] = [from, to]
+                .map(|participant| (participant.nick().as_str(), party_folded(participant)));
             if from.1 <= to.1 {
                 [from, to]
             } else {
@@ -104,10 +106,10 @@ pub(super) fn sides(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
     })
 }
 
-fn party_folded(party: &Party) -> Cow<'_, str> {
-    match party {
-        Party::Account(nick) => nick.folded().into(),
-        Party::Guest(nick) => format!("{GUEST}{}", nick.folded()).into(),
+fn party_folded(participant: &Participant) -> Cow<'_, str> {
+    match participant {
+        Participant::Account(nick) => nick.folded().into(),
+        Participant::Guest(nick) => format!("{GUEST}{}", nick.folded()).into(),
     }
 }
 

@@ -14,7 +14,7 @@ use super::history::{EVENTS, GUEST, place_number, sides};
 use super::{column_name, find, list, parsed, timestamp};
 use crate::{Result, StoreError};
 use rookery_record::{
-    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery,
+    HistoryEntry, HistoryTarget, PageQuery, Participant, Place, Point, Selection, TargetsQuery,
 };
 
 /// The position of a message: milliseconds and number.
@@ -287,7 +287,7 @@ fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
         return Ok(Place::Channel(parsed(row, 8)?));
     }
-    let (one, other) = (party(row, 8, 10)?, party(row, 9, 11)?);
+    let (one, other) = (participant(row, 8, 10)?, participant(row, 9, 11)?);
     if account.is_empty() && !source.contains('!') {
         return Ok(Place::Direct {
             from: one,
@@ -302,9 +302,9 @@ fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     let nick = Nick::parse(nick)
         .map_err(|_| StoreError::Corrupt(format!("{source:?} as {}", column_name(row, 4))))?;
     let by = if account.is_empty() {
-        Party::Guest(nick)
+        Participant::Guest(nick)
     } else {
-        Party::Account(nick)
+        Participant::Account(nick)
     };
     let (from, to) = if one == by {
         (one, other)
@@ -314,16 +314,16 @@ fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     Ok(Place::Direct { from, to })
 }
 
-fn party(row: &Row<'_>, text: usize, folded: usize) -> Result<Party> {
+fn participant(row: &Row<'_>, text: usize, folded: usize) -> Result<Participant> {
     let nick = parsed(row, text)?;
     let guest = row
         .get_ref(folded)?
         .as_str()
         .is_ok_and(|folded| folded.trim_start_matches(EVENTS).starts_with(GUEST));
     Ok(if guest {
-        Party::Guest(nick)
+        Participant::Guest(nick)
     } else {
-        Party::Account(nick)
+        Participant::Account(nick)
     })
 }
 

@@ -76,7 +76,7 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
     let mut found = FoundMessages::default();
     let (mut walked, mut last_walked, mut last_found) = (0, None, None);
     while let Some(row) = rows.next()? {
-        if walked == query.most {
+        if walked == query.max_examined {
             found.next = last_walked;
             break;
         }

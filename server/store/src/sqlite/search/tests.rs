@@ -64,7 +64,7 @@ fn query() -> MessageQuery {
         until: None,
         before: None,
         limit: 99,
-        most: 1000,
+        max_examined: 1000,
     }
 }
 
@@ -176,18 +176,18 @@ fn pages_return_each_match_once_wherever_a_search_stops() {
     let (_folder, sqlite) = lively();
     let all = "m9 m8 m7 m6 m4 m3 m1 m0";
     for (channel, all) in [(None, all), (Some("#lobby"), "m9 m7 m6 m1 m0")] {
-        for (limit, most) in [(1, 1000), (3, 1000), (8, 1000), (99, 1), (2, 2), (99, 3)] {
+        for (limit, max_examined) in [(1, 1000), (3, 1000), (8, 1000), (99, 1), (2, 2), (99, 3)] {
             let channel = channel.map(|name| name.parse().unwrap());
             let mut query = MessageQuery {
                 channel,
                 limit,
-                most,
+                max_examined,
                 ..query()
             };
             let (mut found, mut rounds) = (Vec::new(), 0);
             loop {
                 let page = sqlite.find_messages(&query).unwrap();
-                assert!(page.messages.len() <= limit && page.messages.len() <= most);
+                assert!(page.messages.len() <= limit && page.messages.len() <= max_examined);
                 found.extend(page.messages.into_iter().map(|entry| entry.msgid));
                 rounds += 1;
                 assert!(rounds < 20, "the search ends");
@@ -196,7 +196,7 @@ fn pages_return_each_match_once_wherever_a_search_stops() {
                     None => break,
                 }
             }
-            assert_eq!(found.join(" "), all, "{limit} {most}");
+            assert_eq!(found.join(" "), all, "{limit} {max_examined}");
         }
     }
 }
@@ -225,7 +225,7 @@ fn a_search_from_a_time_starts_there() {
     let around = |number: i64| MessageQuery {
         since: Some(minute(number * 24 * 60)),
         until: Some(minute((number + 1) * 24 * 60)),
-        most: 2,
+        max_examined: 2,
         ..query()
     };
     for number in [0, 1, 50, 98, 99] {
