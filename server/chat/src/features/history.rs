@@ -93,7 +93,7 @@ fn page<'m>(
     let points = match subcommand {
         "LATEST" | "BEFORE" | "AFTER" | "AROUND" => 1,
         "BETWEEN" => 2,
-        _ => return Err(invalid(&[], "Unknown subcommand")),
+        _ => return Err(invalid(&[], "Unknown command")),
     };
     check_count(params, points + 2)?;
     let (target, limit) = (params[0], limit(ctx, params[points + 1])?);
