@@ -42,7 +42,7 @@ impl Accounts {
             NewInvitation {
                 email,
                 code_hash,
-                tries: TRIES,
+                attempts: TRIES,
                 by,
                 created_at: now,
                 expires_at,

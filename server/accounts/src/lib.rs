@@ -157,13 +157,13 @@ impl Accounts {
     }
 }
 
-fn identity(account: &Account, proved_at: Timestamp) -> Identity {
+fn identity(account: &Account, authenticated_at: Timestamp) -> Identity {
     Identity {
         id: account.id,
         name: account.name.clone(),
         email: account.email.clone(),
         new: !account.greeted,
-        proved_at,
+        authenticated_at,
         credential: None,
     }
 }

@@ -21,7 +21,7 @@ use super::{Accounts, Peer, device_hash, identity, mail_templates};
 use rookery_base::mail::{Mail, MailState};
 use rookery_chat::event::Identity;
 use rookery_record::{
-    Account, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, NewAccount, Taken,
+    Account, AccountConflict, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, NewAccount,
     covers_account,
 };
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
@@ -401,11 +401,11 @@ pub(crate) fn banned(ban: &Ban, name: &AccountName) -> Failure {
     )
 }
 
-impl From<Taken> for Failure {
-    fn from(taken: Taken) -> Self {
+impl From<AccountConflict> for Failure {
+    fn from(taken: AccountConflict) -> Self {
         match taken {
-            Taken::Name => name_taken(),
-            Taken::Email => failure(
+            AccountConflict::Name => name_taken(),
+            AccountConflict::Email => failure(
                 "UNACCEPTABLE_EMAIL",
                 "This email now belongs to another account",
             ),

@@ -3,19 +3,19 @@
 use std::cmp::Reverse;
 
 use crate::context::Context;
-use crate::ids::SessionId;
+use crate::ids::{Identity, SessionId};
 use crate::request::{Busy, BusyChannel, BusyUser, Owner};
 
-/// Returns up to `most` busy channels and users, and the owners of the sessions.
-pub fn find_busiest(ctx: &Context<'_>, most: usize, sessions: &[SessionId]) -> Busy {
+/// Returns up to `limit` busy channels and users, and the owners of the sessions.
+pub fn find_busiest(ctx: &Context<'_>, limit: usize, sessions: &[SessionId]) -> Busy {
     let now = ctx.now();
     let account =
-        |identity: &Option<crate::ids::Identity>| identity.as_ref().map(|who| who.name.clone());
+        |identity: &Option<Identity>| identity.as_ref().map(|identity| identity.name.clone());
     let channels = ctx
         .state
         .channels()
         .map(|channel| (channel.activity.count(now), channel));
-    let busiest_channels = busiest(most, channels).map(|(messages, channel)| BusyChannel {
+    let busiest_channels = busiest(limit, channels).map(|(messages, channel)| BusyChannel {
         name: channel.name.clone(),
         members: channel.members().len(),
         messages,
@@ -24,7 +24,7 @@ pub fn find_busiest(ctx: &Context<'_>, most: usize, sessions: &[SessionId]) -> B
         .state
         .users()
         .map(|user| (user.activity.count(now), user));
-    let busiest_users = busiest(most, users).map(|(messages, user)| BusyUser {
+    let busiest_users = busiest(limit, users).map(|(messages, user)| BusyUser {
         nick: user.nick.clone(),
         account: account(&user.identity),
         address: user.sessions().last().map(|session| session.address),
@@ -57,10 +57,11 @@ pub fn find_busiest(ctx: &Context<'_>, most: usize, sessions: &[SessionId]) -> B
     }
 }
 
-/// Returns those with the most messages, without those that have none. The order of equals is kept.
-fn busiest<T>(most: usize, all: impl Iterator<Item = (u32, T)>) -> impl Iterator<Item = (u32, T)> {
+/// Returns up to `limit` items with the most messages, in a stable order, without those that have
+/// none.
+fn busiest<T>(limit: usize, all: impl Iterator<Item = (u32, T)>) -> impl Iterator<Item = (u32, T)> {
     let mut busy: Vec<(u32, T)> = all.filter(|(messages, _)| *messages > 0).collect();
     busy.sort_by_key(|(messages, _)| Reverse(*messages));
-    busy.truncate(most);
+    busy.truncate(limit);
     busy.into_iter()
 }

@@ -73,14 +73,18 @@ pub fn negotiate(
             )
         }
         "REQ" => {
-            let asked = message.param(1).unwrap_or_default();
-            let (answer, current) = match apply(offered, current, asked) {
+            let requested = message.param(1).unwrap_or_default();
+            let (answer, current) = match apply(offered, current, requested) {
                 Some(changed) => ("ACK", changed),
                 None => ("NAK", current),
             };
-            let mut parts = vec![asked.to_owned()];
-            if asked.len() > room {
-                parts = fill(asked.split_whitespace().map(|name| ["", name]), ' ', room);
+            let mut parts = vec![requested.to_owned()];
+            if requested.len() > room {
+                parts = fill(
+                    requested.split_whitespace().map(|name| ["", name]),
+                    ' ',
+                    room,
+                );
             }
             (
                 parts.iter().map(|part| reply(&[answer, part])).collect(),
@@ -130,9 +134,9 @@ pub fn listed(capability: Capability, values: Option<CapabilityValues>) -> Strin
 }
 
 /// Applies the requested changes, or returns `None` if one of them is not possible.
-fn apply(offered: Capabilities, current: Capabilities, asked: &str) -> Option<Capabilities> {
+fn apply(offered: Capabilities, current: Capabilities, requested: &str) -> Option<Capabilities> {
     let mut changed = current;
-    for name in asked.split(' ').filter(|name| !name.is_empty()) {
+    for name in requested.split(' ').filter(|name| !name.is_empty()) {
         match name.strip_prefix('-') {
             // Version 302 implies cap-notify, which cannot be disabled.
             Some("cap-notify") if current.has(Capability::CapNotify) => return None,
@@ -147,8 +151,8 @@ fn apply(offered: Capabilities, current: Capabilities, asked: &str) -> Option<Ca
     Some(changed)
 }
 
-/// Lists the items in several messages if the client supports that. Otherwise, what does not fit in
-/// one is left out, vendor capabilities first.
+/// Lists the items, in several messages if the client supports that. Otherwise, items that do not
+/// fit into one message are omitted, vendor capabilities first.
 fn list(
     items: &[String],
     several: bool,
@@ -178,7 +182,7 @@ mod tests {
         Capabilities::of(Capability::ALL)
     }
 
-    fn ask(
+    fn negotiated(
         offered: Capabilities,
         current: Capabilities,
         line: &str,
@@ -195,7 +199,7 @@ mod tests {
 
     #[test]
     fn version_302_gets_values_and_cap_notify() {
-        let (replies, changed) = ask(all(), Capabilities::NONE, "CAP LS 302");
+        let (replies, changed) = negotiated(all(), Capabilities::NONE, "CAP LS 302");
         let text = replies.join("\n");
         assert!(
             text.contains("sasl=PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE"),
@@ -224,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_values_of_registration_are_those_that_hold() {
+    fn the_value_of_registration_follows_the_settings() {
         let value = |email_required, register_before_connect| {
             let values = CapabilityValues {
                 email_required,
@@ -250,7 +254,7 @@ mod tests {
     #[test]
     fn older_versions_get_one_line_without_values() {
         for line in ["CAP LS", "CAP LS 301", "CAP LS x"] {
-            let (replies, changed) = ask(all(), Capabilities::NONE, line);
+            let (replies, changed) = negotiated(all(), Capabilities::NONE, line);
             assert_eq!(replies.len(), 1);
             assert!(
                 !replies[0].contains('=') && replies[0].len() <= 510,
@@ -262,33 +266,34 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_taken_whole_or_not_at_all() {
-        let (replies, changed) = ask(all(), Capabilities::NONE, "CAP REQ :batch nonsense");
+    fn a_request_is_applied_completely_or_not_at_all() {
+        let (replies, changed) = negotiated(all(), Capabilities::NONE, "CAP REQ :batch nonsense");
         assert_eq!(replies, [":server CAP * NAK :batch nonsense"]);
         assert_eq!(changed, Capabilities::NONE);
-        let (replies, changed) = ask(all(), Capabilities::NONE, "CAP REQ :batch echo-message");
+        let (replies, changed) =
+            negotiated(all(), Capabilities::NONE, "CAP REQ :batch echo-message");
         assert_eq!(replies, [":server CAP * ACK :batch echo-message"]);
         assert_eq!(
             changed,
             Capabilities::of(&[Capability::Batch, Capability::EchoMessage])
         );
-        let (replies, changed) = ask(all(), changed, "CAP REQ -batch");
+        let (replies, changed) = negotiated(all(), changed, "CAP REQ -batch");
         assert_eq!(replies, [":server CAP * ACK -batch"]);
         assert_eq!(changed, Capabilities::of(&[Capability::EchoMessage]));
-        let (_, changed) = ask(Capabilities::NONE, Capabilities::NONE, "CAP REQ batch");
+        let (_, changed) = negotiated(Capabilities::NONE, Capabilities::NONE, "CAP REQ batch");
         assert_eq!(changed, Capabilities::NONE, "not offered");
     }
 
     #[test]
-    fn sts_is_told_to_version_302_and_cannot_be_asked_for() {
-        let (replies, _) = ask(all(), Capabilities::NONE, "CAP LS 302");
+    fn sts_is_listed_for_version_302_and_cannot_be_requested() {
+        let (replies, _) = negotiated(all(), Capabilities::NONE, "CAP LS 302");
         assert!(
             replies.join(" ").contains(" sts=duration=3600"),
             "{replies:?}"
         );
-        let (replies, _) = ask(all(), Capabilities::NONE, "CAP LS");
+        let (replies, _) = negotiated(all(), Capabilities::NONE, "CAP LS");
         assert!(!replies.join(" ").contains("sts"), "{replies:?}");
-        let (replies, _) = ask(all(), Capabilities::NONE, "CAP REQ sts");
+        let (replies, _) = negotiated(all(), Capabilities::NONE, "CAP REQ sts");
         assert_eq!(replies, [":server CAP * NAK sts"]);
         let silent = CapabilityValues::default();
         let message = Message::parse("CAP LS 302").unwrap();
@@ -302,9 +307,9 @@ mod tests {
     }
 
     #[test]
-    fn no_name_is_ever_cut() {
+    fn no_capability_name_is_cut() {
         let (server, nick) = ("irc.".repeat(15), "n".repeat(30));
-        let told = |line: &str| {
+        let replies_to = |line: &str| {
             let message = Message::parse(line).unwrap();
             let (replies, changed) = negotiate(
                 &server,
@@ -336,10 +341,10 @@ mod tests {
             .iter()
             .map(|capability| capability.name())
             .collect();
-        let (replies, names, _) = told("CAP LS 301");
+        let (replies, names, _) = replies_to("CAP LS 301");
         assert!(
             replies.len() == 1 && names.len() < every.len(),
-            "there is no room for all of them"
+            "not all of them fit"
         );
         assert!(
             names.iter().all(|name| every.contains(&name.as_str())),
@@ -352,40 +357,51 @@ mod tests {
                 .all(|name| names.iter().any(|listed| listed == name)),
             "{names:?}"
         );
-        let (replies, names, changed) = told(&format!("CAP REQ :{}", every.join(" ")));
+        let (replies, names, changed) = replies_to(&format!("CAP REQ :{}", every.join(" ")));
         assert!(
             replies.len() == 2 && replies.iter().all(|reply| reply.params[1] == "ACK"),
             "{replies:?}"
         );
         assert!(names == every && changed == all());
-        let (replies, names, _) = told(&format!("CAP REQ :{} x", every.join(" ")));
+        let (replies, names, _) = replies_to(&format!("CAP REQ :{} x", every.join(" ")));
         assert!(
             replies.iter().all(|reply| reply.params[1] == "NAK") && names.last().unwrap() == "x"
         );
-        assert_eq!(told("CAP LIST").1.len(), every.len());
+        assert_eq!(replies_to("CAP LIST").1.len(), every.len());
     }
 
     #[test]
-    fn cap_notify_stays() {
-        let (_, current) = ask(all(), Capabilities::NONE, "CAP LS 302");
-        let (replies, changed) = ask(all(), current, "CAP REQ -cap-notify");
+    fn cap_notify_cannot_be_disabled_in_version_302() {
+        let (_, current) = negotiated(all(), Capabilities::NONE, "CAP LS 302");
+        let (replies, changed) = negotiated(all(), current, "CAP REQ -cap-notify");
         assert_eq!(replies, [":server CAP * NAK -cap-notify"]);
         assert!(changed.has(Capability::CapNotify));
     }
 
     #[test]
-    fn lists_what_is_on_and_refuses_what_it_does_not_know() {
+    fn enabled_capabilities_are_listed_and_unknown_subcommands_refused() {
         assert_eq!(
-            ask(all(), Capabilities::NONE, "CAP LIST").0,
+            negotiated(all(), Capabilities::NONE, "CAP LIST").0,
             [":server CAP * LIST :"]
         );
         assert_eq!(
-            ask(all(), Capabilities::of(&[Capability::Batch]), "CAP LIST").0,
+            negotiated(all(), Capabilities::of(&[Capability::Batch]), "CAP LIST").0,
             [":server CAP * LIST batch"]
         );
-        assert!(ask(all(), Capabilities::NONE, "CAP END").0.is_empty());
-        assert!(ask(all(), Capabilities::NONE, "CAP FLY").0[0].starts_with(":server 410 * FLY :"));
-        assert!(ask(all(), Capabilities::NONE, "CAP :a b").0[0].starts_with(":server 410 * * :"));
-        assert!(ask(all(), Capabilities::NONE, "CAP").0[0].starts_with(":server 461 * CAP :"));
+        assert!(
+            negotiated(all(), Capabilities::NONE, "CAP END")
+                .0
+                .is_empty()
+        );
+        assert!(
+            negotiated(all(), Capabilities::NONE, "CAP FLY").0[0]
+                .starts_with(":server 410 * FLY :")
+        );
+        assert!(
+            negotiated(all(), Capabilities::NONE, "CAP :a b").0[0].starts_with(":server 410 * * :")
+        );
+        assert!(
+            negotiated(all(), Capabilities::NONE, "CAP").0[0].starts_with(":server 461 * CAP :")
+        );
     }
 }

@@ -11,24 +11,25 @@ use crate::context::{Caller, Context};
 pub struct Command {
     /// The names, in upper case. Aliases share a row.
     pub names: &'static [&'static str],
-    /// With fewer parameters, the reply is numeric 461 and the handler is not called.
+    /// The minimum number of parameters. With fewer, the reply is numeric 461 and the handler is
+    /// not called.
     pub min_params: usize,
     /// The lines of the command's page in `HELP`.
     pub help: &'static [&'static str],
-    /// How many messages the command counts for in flood control.
+    /// Returns the number of messages that the command counts for in flood control.
     pub weight: fn(&Message) -> u32,
-    /// Who handles the command.
+    /// The part of the server that handles the command.
     pub handler: Handler,
 }
 
-/// Who handles a command.
+/// The part of the server that handles a command.
 #[derive(Clone, Copy)]
 pub enum Handler {
     /// The core, by this function.
     Core(fn(&mut Context<'_>, Caller, &Message)),
     /// The accounts crate, before the message reaches the core.
     Accounts,
-    /// Nobody on the chat port: elsewhere it is for operators, who use the control plane here. The
-    /// reply is numeric 481.
+    /// None on the chat port: other servers offer the command to operators, who use the control
+    /// plane here. The reply is numeric 481.
     ControlPlane,
 }

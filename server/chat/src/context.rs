@@ -37,13 +37,13 @@ impl Stamp {
     }
 }
 
-/// What the handling of one event works with.
+/// The context in which one event is handled.
 pub struct Context<'a> {
     pub state: &'a mut State,
     pub settings: &'a Settings,
     pub stamp: &'a Stamp,
     pub out: Outputs<'a>,
-    /// The request that waits for the next page of history.
+    /// The ticket that is answered after the next page of history was sent.
     pub ticket: Option<Ticket<()>>,
 }
 
@@ -89,6 +89,7 @@ impl<'a> Context<'a> {
             .collect()
     }
 
+    /// Answers the ticket.
     pub fn answer<T: Reply>(&mut self, ticket: Ticket<T>, reply: T) {
         self.out.push(ticket.answer(reply));
     }
@@ -137,8 +138,8 @@ impl<'a> Context<'a> {
         self.send(caller, &line);
     }
 
-    /// Returns a numeric without its last parameter, which is a list, and the bytes per line that
-    /// the list may take.
+    /// Returns a numeric without its last parameter, which is a list, and the number of bytes
+    /// available for the list in each line.
     pub fn list_head(&self, caller: Caller, code: &str, words: &[&str]) -> (Line, usize) {
         let head = words
             .iter()
@@ -195,13 +196,13 @@ impl<'a> Context<'a> {
         );
     }
 
-    /// Replies that the command does not exist, or not for this client (numeric 421).
+    /// Replies that the command does not exist, or is not available to this client (numeric 421).
     pub fn unknown_command(&mut self, caller: Caller, command: &str, text: &str) {
         self.reply(caller, ERR_UNKNOWNCOMMAND, &[command], text);
     }
 
-    /// Sends lines as a batch, which is one reply. Clients without the capability `batch` get the
-    /// lines alone.
+    /// Sends lines as a batch, which is one reply. Clients without the capability `batch` receive
+    /// the lines without it.
     pub fn send_batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) {
         let lines = self.batch(caller, kind, lines);
         self.out.deliver_batch(caller.session, lines);
@@ -232,8 +233,8 @@ impl<'a> Context<'a> {
         rendered
     }
 
-    /// Requests a page of history for the caller. Its reply carries the label of this command, and
-    /// the request that waits for it is answered with it.
+    /// Requests a page of history for the caller. The reply will have the label of this command,
+    /// and [`Self::ticket`] will be answered after it.
     pub fn fetch(&mut self, caller: Caller, purpose: Purpose, query: HistoryQuery) {
         let fetch = Fetch {
             session: caller.session,
@@ -276,7 +277,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns the tags of what the user does.
+    /// Returns the tags of a line whose source is the user.
     pub fn tags_of<'u>(&self, user: &'u User) -> Tags<'u>
     where
         'a: 'u,
@@ -313,7 +314,8 @@ impl<'a> Context<'a> {
         self.out.deliver(deliveries);
     }
 
-    /// Sends all members of the channel what the user does, and stores it in the history.
+    /// Sends all members of the channel a line from the user, and stores it in the history as an
+    /// event. `rest` adds the parameters after the channel.
     pub fn send_channel_event(
         &mut self,
         user: UserId,
@@ -354,8 +356,8 @@ impl<'a> Context<'a> {
             // An event is sent even if it cannot be stored.
             self.out.push(Output::Store {
                 entry,
-                then: Vec::new(),
-                otherwise: None,
+                deliveries: Vec::new(),
+                on_failure: None,
             });
         }
     }
@@ -379,9 +381,9 @@ impl<'a> Context<'a> {
 }
 
 impl Context<'_> {
-    /// Sends a line about the user to those who follow it and have `capability`: users who share a
-    /// channel with it, and sessions that monitor its nick with `extended-monitor`. `except` is
-    /// left out.
+    /// Sends a line about the user to the sessions with `capability` that follow the user: those of
+    /// users who share a channel with it, and those that monitor its nick with `extended-monitor`.
+    /// `except` is excluded.
     pub fn send_to_followers(
         &mut self,
         user: UserId,
@@ -393,9 +395,9 @@ impl Context<'_> {
         self.send_to_users(user, &peers, line, |session| {
             Some(session.id) != except && session.capabilities.has(capability)
         });
-        let shown = self.state.user(user);
-        let watchers = self.state.watchers(&shown.nick).iter();
-        let strangers: Vec<&Session> = watchers
+        let user = self.state.user(user);
+        let watchers = self.state.watchers(&user.nick).iter();
+        let others: Vec<&Session> = watchers
             .filter(|id| {
                 self.state
                     .user_of(**id)
@@ -406,17 +408,17 @@ impl Context<'_> {
             .filter(|session| session.capabilities.has(Capability::ExtendedMonitor))
             .collect();
         let deliveries = address(
-            strangers.iter().copied(),
-            strangers.len(),
-            &self.tags_of(shown),
+            others.iter().copied(),
+            others.len(),
+            &self.tags_of(user),
             line,
         );
         self.out.deliver(deliveries);
     }
 }
 
-/// Addresses the line to the receivers, about `expected` in number: one delivery for each set of
-/// relevant capabilities, not one for each receiver.
+/// Addresses the line to the receivers, of which about `expected` are anticipated. Returns one
+/// delivery for each set of relevant capabilities, so that each form is rendered once.
 pub fn address<'s>(
     receivers: impl Iterator<Item = &'s Session>,
     expected: usize,
@@ -428,7 +430,8 @@ pub fn address<'s>(
     })
 }
 
-/// Like [`address`], for what `render` returns. It depends on the `relevant` capabilities only.
+/// Like [`address`], for a line that `render` returns and that depends on the `relevant`
+/// capabilities only.
 pub fn address_each<'s>(
     receivers: impl Iterator<Item = &'s Session>,
     expected: usize,

@@ -1,4 +1,4 @@
-//! Requests of the control plane: kicks, bans, announcements, and what operators see.
+//! The requests of the control plane: kicks, bans, announcements, and views of users and channels.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::features::{access, catch_up, persistence, quit, redact};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::request::{
     AddBan, Announce, Announced, ApplyBansToNewSessions, Audience, ChannelView, CloseChannel,
-    ControlRequest, Count, Counts, Emptied, EndAccount, EndAll, Ended, FindBusiest, FindChannel,
-    FindCovered, FindUser, ForgetAccount, Kick, KickTarget, ListChannels, ListUsers, MemberView,
-    PublishRedactions, RemoveBan, SessionView, SetMaintenance, UserView,
+    ClosedChannel, ControlRequest, Count, Counts, EndAccount, EndAll, Ended, FindBusiest,
+    FindChannel, FindCovered, FindUser, ForgetAccount, Kick, KickTarget, ListChannels, ListUsers,
+    MemberView, PublishRedactions, RemoveBan, SessionView, SetMaintenance, UserView,
 };
 use crate::state::channel::{Channel, Flag};
 use crate::state::{ClosingSession, PendingEnd, Session, User};
@@ -56,7 +56,10 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
         }
         ControlRequest::FindCovered(ticket, FindCovered(target)) => {
             let covered = covered(ctx, &target);
-            let users = covered.iter().map(|hit| view_of(ctx, hit)).collect();
+            let users = covered
+                .iter()
+                .map(|user| selected_view(ctx, user))
+                .collect();
             ctx.answer(ticket, users);
         }
         ControlRequest::FindUser(ticket, FindUser(nick)) => {
@@ -79,7 +82,7 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
         }
         ControlRequest::CloseChannel(ticket, CloseChannel { name, reason }) => {
             let members = close_channel(ctx, &name, &reason);
-            ctx.answer(ticket, Emptied { members });
+            ctx.answer(ticket, ClosedChannel { members });
         }
         ControlRequest::Announce(ticket, Announce { to, text }) => {
             let announced = announce(ctx, &to, &text);
@@ -99,8 +102,8 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
             };
             ctx.answer(ticket, counts);
         }
-        ControlRequest::FindBusiest(ticket, FindBusiest { most, sessions }) => {
-            let busiest = Box::new(busy::find_busiest(ctx, most, &sessions));
+        ControlRequest::FindBusiest(ticket, FindBusiest { limit, sessions }) => {
+            let busiest = Box::new(busy::find_busiest(ctx, limit, &sessions));
             ctx.answer(ticket, busiest);
         }
         ControlRequest::EndAll(ticket, EndAll { reason }) => end_all(ctx, ticket, reason),
@@ -108,37 +111,42 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
 }
 
 fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reason: &str) {
-    let last = format!("Kicked: {reason}");
+    let text = format!("Kicked: {reason}");
     let end = Ending {
-        why: DisconnectReason::Kicked,
+        reason: DisconnectReason::Kicked,
         numeric_text: None,
-        quit_text: Some(last.clone()),
-        last,
+        quit_text: Some(text.clone()),
+        error_text: text,
     };
     match target {
         KickTarget::User(nick) => {
-            let hits: Vec<Hit> = ctx
+            let selected: Vec<SelectedUser> = ctx
                 .state
                 .by_name(nick)
-                .map(Hit::all_of)
+                .map(SelectedUser::whole)
                 .into_iter()
                 .collect();
-            end_hits(ctx, ticket, &hits, &end, |_, leaving| {
-                leaving.is_named(nick)
+            end_selected(ctx, ticket, &selected, &end, |_, closing| {
+                closing.is_named(nick)
             });
         }
         KickTarget::Session(nick, session) => {
-            let its = |user| Hit::some_of(user, |its| its.id == *session);
-            let hits: Vec<Hit> = ctx.state.by_name(nick).and_then(its).into_iter().collect();
-            end_hits(ctx, ticket, &hits, &end, |id, leaving| {
-                id == *session && leaving.is_named(nick)
+            let select = |user| SelectedUser::with_sessions(user, |other| other.id == *session);
+            let selected: Vec<SelectedUser> = ctx
+                .state
+                .by_name(nick)
+                .and_then(select)
+                .into_iter()
+                .collect();
+            end_selected(ctx, ticket, &selected, &end, |id, closing| {
+                id == *session && closing.is_named(nick)
             });
         }
         KickTarget::Covered(target) => {
             let policy = Arc::clone(&ctx.state.policy);
-            let hits = covered(ctx, target);
-            end_hits(ctx, ticket, &hits, &end, |_, leaving| {
-                leaving.is_covered(target, policy.bans.aliases())
+            let selected = covered(ctx, target);
+            end_selected(ctx, ticket, &selected, &end, |_, closing| {
+                closing.is_covered(target, policy.bans.aliases())
             });
         }
     }
@@ -147,13 +155,13 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
 fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     let now = ctx.now();
     let Ban { target, reason, .. } = ban.clone();
-    let holds = ban.holds(now);
+    let is_active = ban.is_active(now);
     let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
     bans.expire(now);
     bans.add(ban);
     publish_policy(ctx);
     let policy = Arc::clone(&ctx.state.policy);
-    let hits = if holds {
+    let selected = if is_active {
         covered(ctx, &target)
     } else {
         Vec::new()
@@ -161,57 +169,58 @@ fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     let numeric_text = Some(format!("You are banned from this server: {reason}"));
     let quit_text = Some("Banned".to_owned());
     let end = Ending {
-        why: DisconnectReason::Banned,
+        reason: DisconnectReason::Banned,
         numeric_text,
         quit_text,
-        last: format!("Banned: {reason}"),
+        error_text: format!("Banned: {reason}"),
     };
-    end_hits(ctx, ticket, &hits, &end, |_, leaving| {
-        holds && leaving.is_covered(&target, policy.bans.aliases())
+    end_selected(ctx, ticket, &selected, &end, |_, closing| {
+        is_active && closing.is_covered(&target, policy.bans.aliases())
     });
 }
 
-/// Publishes the admission policy to those who refuse connections before they reach the core.
+/// Publishes the admission policy to the listener, which refuses connections before they reach the
+/// core.
 pub fn publish_policy(ctx: &mut Context<'_>) {
     ctx.out
         .push(Output::AdmissionPolicy(Arc::clone(&ctx.state.policy)));
 }
 
-/// Returns the sessions that a ban of the target covers: an account with all its sessions, or the
-/// sessions from an address.
-fn covered(ctx: &Context<'_>, target: &BanTarget) -> Vec<Hit> {
+/// Returns the users that a ban of the target covers: the users of a covered account with all
+/// their sessions, and other users with their sessions from a covered address.
+fn covered(ctx: &Context<'_>, target: &BanTarget) -> Vec<SelectedUser> {
     let aliases = ctx.state.policy.bans.aliases();
-    let hit = |user: &User| {
+    let select = |user: &User| {
         if covers_identity(target, aliases, user.identity.as_ref()) {
-            Some(Hit::all_of(user))
+            Some(SelectedUser::whole(user))
         } else {
-            Hit::some_of(user, |session| target.covers_address(session.address.ip()))
+            SelectedUser::with_sessions(user, |session| target.covers_address(session.address.ip()))
         }
     };
-    ctx.state.users().filter_map(hit).collect()
+    ctx.state.users().filter_map(select).collect()
 }
 
 fn end_account(ctx: &mut Context<'_>, ticket: Ticket<Ended>, account: AccountId, reason: String) {
-    let is_its =
-        |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
-    let hits: Vec<Hit> = ctx
+    let is_owner =
+        |identity: &Option<Identity>| identity.as_ref().is_some_and(|own| own.id == account);
+    let selected: Vec<SelectedUser> = ctx
         .state
         .users()
-        .filter(|user| is_its(&user.identity))
-        .map(Hit::all_of)
+        .filter(|user| is_owner(&user.identity))
+        .map(SelectedUser::whole)
         .collect();
     ctx.state
         .ended_accounts
         .insert(account, (ctx.now(), reason.clone()));
     let quit_text = Some(reason.clone());
     let end = Ending {
-        why: DisconnectReason::AccountEnded,
+        reason: DisconnectReason::AccountEnded,
         numeric_text: None,
         quit_text,
-        last: reason,
+        error_text: reason,
     };
-    end_hits(ctx, ticket, &hits, &end, |_, leaving| {
-        is_its(&leaving.identity)
+    end_selected(ctx, ticket, &selected, &end, |_, closing| {
+        is_owner(&closing.identity)
     });
 }
 
@@ -227,10 +236,11 @@ fn announce(ctx: &mut Context<'_>, to: &Audience, text: &str) -> Announced {
             None => Vec::new(),
         },
         Audience::Account(name) => {
-            let is_its = |user: &&User| user.identity.as_ref().is_some_and(|who| who.name == *name);
+            let is_owner =
+                |user: &&User| user.identity.as_ref().is_some_and(|own| own.name == *name);
             ctx.state
                 .users()
-                .filter(is_its)
+                .filter(is_owner)
                 .flat_map(sessions_of)
                 .collect()
         }
@@ -253,8 +263,7 @@ fn announce(ctx: &mut Context<'_>, to: &Audience, text: &str) -> Announced {
             Audience::All | Audience::Account(_) => ctx.notice(caller, text),
         }
     }
-    let nobody = callers.is_empty() && !matches!(to, Audience::All);
-    if nobody {
+    if callers.is_empty() && !matches!(to, Audience::All) {
         Announced::NoRecipient
     } else {
         Announced::Sent {
@@ -265,7 +274,7 @@ fn announce(ctx: &mut Context<'_>, to: &Audience, text: &str) -> Announced {
 
 /// Removes the channel, and deletes it from the store if it is persistent.
 ///
-/// Each member sees only its own kick: there is nothing left to see of the others'.
+/// Each member is notified of its own kick only, because all members are removed.
 fn close_channel(ctx: &mut Context<'_>, name: &ChannelName, reason: &str) -> Vec<Nick> {
     let Some(channel) = ctx.state.channel(name) else {
         return Vec::new();
@@ -321,65 +330,73 @@ fn channel_view(ctx: &Context<'_>, channel: &Channel) -> ChannelView {
     }
 }
 
-/// Returns the user with only those of its sessions that are hit.
-fn view_of(ctx: &Context<'_>, hit: &Hit) -> UserView {
-    let mut view = view(ctx.state.user(hit.user));
+/// Returns the view of a user with only its selected sessions.
+fn selected_view(ctx: &Context<'_>, selected: &SelectedUser) -> UserView {
+    let mut view = view(ctx.state.user(selected.user));
     view.sessions
-        .retain(|session| hit.sessions.contains(&session.id));
+        .retain(|session| selected.sessions.contains(&session.id));
     view
 }
 
-/// Users that are always on remain in the store, and are restored at the next start.
+/// Ends all sessions because the server stops. Users that are always on remain in the store, and
+/// are restored at the next start.
 fn end_all(ctx: &mut Context<'_>, ticket: Ticket<Ended>, reason: String) {
     let connected = ctx.state.users().filter(|user| !user.sessions().is_empty());
-    let hits: Vec<Hit> = connected.map(Hit::all_of).collect();
+    let selected: Vec<SelectedUser> = connected.map(SelectedUser::whole).collect();
     let end = Ending {
-        why: DisconnectReason::ServerStopping,
+        reason: DisconnectReason::ServerStopping,
         numeric_text: None,
         quit_text: None,
-        last: reason,
+        error_text: reason,
     };
-    end_hits(ctx, ticket, &hits, &end, |_, _| true);
+    end_selected(ctx, ticket, &selected, &end, |_, _| true);
 }
 
-/// Ends the sessions, and the users that are hit as a whole. The ticket is answered when their
-/// connections have closed, and those of closing sessions for which `also_meant` is true.
-fn end_hits(
+/// Ends the selected sessions, and the users that are selected as a whole. The ticket is answered
+/// when their connections have closed, and those of the closing sessions for which `includes` is
+/// true.
+fn end_selected(
     ctx: &mut Context<'_>,
     ticket: Ticket<Ended>,
-    hits: &[Hit],
+    selected: &[SelectedUser],
     end: &Ending,
-    also_meant: impl Fn(SessionId, &ClosingSession) -> bool,
+    includes: impl Fn(SessionId, &ClosingSession) -> bool,
 ) {
     let number = ticket.number();
     let (mut ended, mut waiting) = (Ended::default(), 0);
-    for (_, leaving) in ctx
+    for (_, closing) in ctx
         .state
         .closing_sessions
         .iter_mut()
-        .filter(|(id, leaving)| also_meant(**id, leaving))
+        .filter(|(id, closing)| includes(**id, closing))
     {
-        leaving.tickets.push(number);
+        closing.tickets.push(number);
         waiting += 1;
     }
-    for hit in hits {
-        end_hit(ctx, number, hit, end, &mut ended);
+    for user in selected {
+        end_user(ctx, number, user, end, &mut ended);
     }
     waiting += ended.sessions;
     if waiting == 0 {
         ctx.answer(ticket, ended);
     } else {
-        let due = PendingEnd {
+        let pending = PendingEnd {
             ticket,
             ended,
             waiting,
         };
-        ctx.state.pending_ends.insert(number, due);
+        ctx.state.pending_ends.insert(number, pending);
     }
 }
 
-fn end_hit(ctx: &mut Context<'_>, ticket: u64, hit: &Hit, end: &Ending, ended: &mut Ended) {
-    let callers: Vec<Caller> = hit
+fn end_user(
+    ctx: &mut Context<'_>,
+    ticket: u64,
+    selected: &SelectedUser,
+    end: &Ending,
+    ended: &mut Ended,
+) {
+    let callers: Vec<Caller> = selected
         .sessions
         .iter()
         .filter_map(|&session| ctx.caller(session))
@@ -389,9 +406,9 @@ fn end_hit(ctx: &mut Context<'_>, ticket: u64, hit: &Hit, end: &Ending, ended: &
             ctx.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
         }
     }
-    ended.users.push(ctx.state.user(hit.user).nick.clone());
+    ended.users.push(ctx.state.user(selected.user).nick.clone());
     ended.sessions += callers.len();
-    let leaving: Vec<ClosingSession> = callers
+    let closing: Vec<ClosingSession> = callers
         .iter()
         .map(|&caller| ClosingSession {
             tickets: vec![ticket],
@@ -399,24 +416,29 @@ fn end_hit(ctx: &mut Context<'_>, ticket: u64, hit: &Hit, end: &Ending, ended: &
         })
         .collect();
     for caller in &callers {
-        catch_up::leave_device(ctx, caller.session, false);
+        catch_up::detach_device(ctx, caller.session, false);
     }
     match &end.quit_text {
-        Some(quit_text) if hit.is_whole => quit::quit_user(ctx, hit.user, quit_text, end.why),
+        Some(quit_text) if selected.is_whole => {
+            quit::quit_user(ctx, selected.user, quit_text, end.reason)
+        }
         Some(quit_text) => {
             for caller in &callers {
-                quit::remove_session(ctx, caller.session, quit_text, end.why);
+                quit::remove_session(ctx, caller.session, quit_text, end.reason);
             }
         }
-        None => drop(ctx.state.remove_user(hit.user, ctx.stamp.at, end.why)),
+        None => drop(
+            ctx.state
+                .remove_user(selected.user, ctx.stamp.at, end.reason),
+        ),
     }
-    for (caller, leaving) in callers.iter().zip(leaving) {
-        quit::end_session(ctx, caller.session, leaving, &end.last);
+    for (caller, closing) in callers.iter().zip(closing) {
+        quit::end_session(ctx, caller.session, closing, &end.error_text);
     }
 }
 
-/// A user to end, as a whole or some of its sessions.
-struct Hit {
+/// A user that a request selects, as a whole or with some of its sessions.
+struct SelectedUser {
     user: UserId,
     sessions: Vec<SessionId>,
     /// Whether the user quits even if it is always on. Otherwise it quits with its last session, as
@@ -424,8 +446,9 @@ struct Hit {
     is_whole: bool,
 }
 
-impl Hit {
-    fn all_of(user: &User) -> Self {
+impl SelectedUser {
+    /// Selects the user as a whole.
+    fn whole(user: &User) -> Self {
         Self {
             user: user.id,
             sessions: sessions_of(user),
@@ -433,12 +456,12 @@ impl Hit {
         }
     }
 
-    /// Returns `None` if there are no such sessions.
-    fn some_of(user: &User, meant: impl Fn(&Session) -> bool) -> Option<Self> {
+    /// Selects the sessions for which `includes` is true; returns `None` if there are none.
+    fn with_sessions(user: &User, includes: impl Fn(&Session) -> bool) -> Option<Self> {
         let sessions: Vec<SessionId> = user
             .sessions()
             .iter()
-            .filter(|session| meant(session))
+            .filter(|session| includes(session))
             .map(|session| session.id)
             .collect();
         (!sessions.is_empty()).then_some(Self {
@@ -450,7 +473,7 @@ impl Hit {
 }
 
 impl ClosingSession {
-    /// Whether the session's user had that nick, or an account of that name.
+    /// Whether the session's user had that nick, or was signed in to the account with that name.
     fn is_named(&self, nick: &Nick) -> bool {
         let account = self
             .identity
@@ -466,19 +489,25 @@ impl ClosingSession {
 }
 
 /// Whether a ban of that target covers the identity; never a guest.
-fn covers_identity(target: &BanTarget, aliases: &EmailAliases, who: Option<&Identity>) -> bool {
-    who.is_some_and(|who| covers_account(target, aliases, &who.name, who.email.as_ref()))
+fn covers_identity(
+    target: &BanTarget,
+    aliases: &EmailAliases,
+    identity: Option<&Identity>,
+) -> bool {
+    identity.is_some_and(|identity| {
+        covers_account(target, aliases, &identity.name, identity.email.as_ref())
+    })
 }
 
-/// How users are ended.
+/// The reason for which sessions are ended, and the texts about it.
 struct Ending {
-    why: DisconnectReason,
-    /// The text of numeric 465, if it is sent before the end.
+    reason: DisconnectReason,
+    /// The text of numeric 465, if it precedes the `ERROR`.
     numeric_text: Option<String>,
     /// The quit message that others see; `None` if all are ended.
     quit_text: Option<String>,
-    /// The text of the `ERROR` that they receive.
-    last: String,
+    /// The text of the `ERROR` that each session receives.
+    error_text: String,
 }
 
 fn sessions_of(user: &User) -> Vec<SessionId> {

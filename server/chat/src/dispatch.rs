@@ -6,16 +6,16 @@ use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 
 use crate::command::Handler;
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
-use crate::event::{Fetch, Found, HistoryQuery, LineFault, Purpose};
+use crate::event::{Fetch, HistoryQuery, HistoryResult, LineFault, Purpose};
 use crate::features::redact::Redaction;
 use crate::features::{batch, catch_up, history, playback, redact, server};
 use crate::ids::SessionId;
 use crate::ticket::Ticket;
 use crate::{features, labels};
 
-/// Runs a command whose reply may have to wait for a page of history. `ticket` is answered when the
-/// reply is on its way.
-pub fn ask_history(
+/// Runs a command whose reply may have to wait for a page of history. `ticket` is answered after
+/// the reply.
+pub fn history_command(
     ctx: &mut Context<'_>,
     ticket: Ticket<()>,
     session: SessionId,
@@ -28,9 +28,9 @@ pub fn ask_history(
     }
 }
 
-/// Hands what was read from the history to the feature that requested it, unless its session has
+/// Passes a result of the history reader to the feature that requested it, unless the session has
 /// ended.
-pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: Found) {
+pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: HistoryResult) {
     let Fetch {
         session,
         ticket,
@@ -40,7 +40,7 @@ pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: Found) {
     } = fetch;
     if let Some(caller) = ctx.caller(session) {
         labels::labelled(ctx, caller, label, |ctx| {
-            found_for(ctx, caller, purpose, &query, found);
+            dispatch_result(ctx, caller, purpose, &query, found);
         });
     }
     if let Some(ticket) = ticket {
@@ -48,15 +48,15 @@ pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: Found) {
     }
 }
 
-fn found_for(
+fn dispatch_result(
     ctx: &mut Context<'_>,
     caller: Caller,
     purpose: Purpose,
     query: &HistoryQuery,
-    found: Found,
+    found: HistoryResult,
 ) {
     match purpose {
-        Purpose::Missed {
+        Purpose::CatchUp {
             number,
             after,
             until,
@@ -86,7 +86,7 @@ pub fn command(ctx: &mut Context<'_>, session: SessionId, message: &Message) {
     let Some(caller) = ctx.caller(session) else {
         return;
     };
-    catch_up::record_heard(ctx, session);
+    catch_up::record_received(ctx, session);
     let label = labels::escaped(caller, message);
     if batch::is_part(caller, message) {
         // The reply follows when the batch is closed.
@@ -95,8 +95,8 @@ pub fn command(ctx: &mut Context<'_>, session: SessionId, message: &Message) {
     labels::labelled(ctx, caller, label, |ctx| run(ctx, caller, message));
 }
 
-/// Handles a line that is not a message. If it was to be part of a multi-line message, that message
-/// fails.
+/// Handles a line that is not a message. If it may have been part of an open multi-line message,
+/// that message fails.
 pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
     let Some(caller) = ctx.caller(session) else {
         return;
@@ -105,7 +105,9 @@ pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
         LineFault::NotUtf8(Some(message)) if !batch::is_part(caller, message) => {
             labels::escaped(caller, message)
         }
-        _ => batch::fail(ctx, caller),
+        LineFault::NotUtf8(_) | LineFault::TooLong | LineFault::Malformed => {
+            batch::fail(ctx, caller)
+        }
     };
     labels::labelled(ctx, caller, label, |ctx| match fault {
         LineFault::TooLong => {

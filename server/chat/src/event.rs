@@ -18,199 +18,248 @@ use crate::ticket::{Answer, Ticket};
 pub use crate::ids::{Identity, SessionId};
 pub use crate::settings::Settings;
 
-/// A session that asks to be admitted.
+/// A session that requests admission.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// The nick that the client asked for. Without [`Settings::free_nicks`], a signed-in user has
+    /// The nick that the client requested. Without [`Settings::free_nicks`], a signed-in user has
     /// the name of its account instead.
     pub nick: Nick,
+    /// The username that the client sent.
     pub username: String,
+    /// The real name that the client sent.
     pub realname: String,
-    /// `None` for a guest.
+    /// The account that the session has signed in to; `None` for a guest.
     pub identity: Option<Identity>,
+    /// The capabilities that the client has enabled.
     pub capabilities: Capabilities,
     /// The away state that the client reported before admission (`draft/pre-away`).
     pub away_state: AwayState,
+    /// The client's address.
     pub address: SocketAddr,
-    /// Protocol version and key exchange, for operators.
+    /// The TLS version and key exchange, for operators.
     pub tls: String,
 }
 
 /// An event that the core handles.
 #[derive(Debug)]
 pub enum Event {
-    /// A session asks to be admitted. The welcome precedes the reply.
+    /// A session requests admission. The outputs that welcome it precede the reply.
     Admit {
+        /// The ticket for the reply.
         ticket: Ticket<Admission>,
+        /// The session.
         session: SessionId,
+        /// The properties of the session.
         candidate: Box<Candidate>,
     },
-    /// An admitted session has signed in, or its account has another email. The reply is
+    /// An admitted session has signed in, or the email of its account has changed. The reply is
     /// [`Admission::NickInUse`] if the account's name looks like that of another user's account.
     SignIn {
+        /// The ticket for the reply.
         ticket: Ticket<Admission>,
+        /// The session.
         session: SessionId,
+        /// The account.
         identity: Identity,
     },
-    /// Asks how to address the session. The reply is `None` if the session has ended.
+    /// Requests the format of replies to the session. The reply is `None` if the session has ended.
     GetReplyFormat {
+        /// The ticket for the reply.
         ticket: Ticket<Option<ReplyFormat>>,
+        /// The session.
         session: SessionId,
     },
     /// An admitted session sent a message.
     Command {
+        /// The session.
         session: SessionId,
+        /// The message.
         message: Message,
     },
-    /// An admitted session sent a command that reads history. The ticket is answered when the
-    /// session's reply is on its way.
-    AskHistory {
+    /// An admitted session sent a command that reads history.
+    HistoryCommand {
+        /// The ticket, which is answered after the reply to the session was output.
         ticket: Ticket<()>,
+        /// The session.
         session: SessionId,
+        /// The message.
         message: Message,
     },
     /// The result of an [`Output::Fetch`].
-    Fetched { fetch: Box<Fetch>, found: Found },
+    Fetched {
+        /// The request.
+        fetch: Box<Fetch>,
+        /// Its result.
+        found: HistoryResult,
+    },
     /// An admitted session sent a line that is not a message.
     BadLine {
+        /// The session.
         session: SessionId,
+        /// The reason why the line is not a message.
         fault: LineFault,
     },
-    /// The connection of an admitted session has closed, from either side. If it was `lost`, the
-    /// client may not have received what was sent last.
-    Gone {
+    /// The connection of an admitted session has closed, from either side.
+    Disconnected {
+        /// The session.
         session: SessionId,
+        /// The reason.
         disconnect: Disconnect,
+        /// Whether the connection was lost, so that the client may not have received the last
+        /// lines.
         lost: bool,
     },
     /// A request of the control plane.
     Control(ControlRequest),
-    /// The config was reloaded.
+    /// The configuration was reloaded.
     Reload(Box<Settings>),
 }
 
-/// How a connection ended.
+/// The reason why a connection ended.
 #[derive(Clone, Debug)]
 pub struct Disconnect {
-    pub why: DisconnectReason,
-    /// What other users see.
-    pub words: Cow<'static, str>,
+    /// The reason, for operators.
+    pub reason: DisconnectReason,
+    /// The text that other users see.
+    pub text: Cow<'static, str>,
 }
 
 impl Disconnect {
     /// Creates the disconnect of a connection that broke, or closed without `QUIT`.
-    pub fn lost(words: impl Into<Cow<'static, str>>) -> Self {
+    pub fn lost(text: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            why: DisconnectReason::ConnectionLost,
-            words: words.into(),
+            reason: DisconnectReason::ConnectionLost,
+            text: text.into(),
         }
     }
 }
 
-/// Why a line is not a message.
+/// The reason why a line is not a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineFault {
+    /// The line is too long.
     TooLong,
-    /// The message that it would be with the invalid bytes replaced, if it is one.
+    /// The line is not UTF-8. Contains the message with the invalid bytes replaced, if that is one.
     NotUtf8(Option<Box<Message>>),
-    /// There is no command in the line.
+    /// The line contains no command.
     Malformed,
 }
 
 /// One line, with its line ending, for some sessions; or several lines that must stay together.
 #[derive(Clone, Debug)]
 pub struct Delivery {
+    /// The receivers.
     pub to: Vec<SessionId>,
+    /// The line or lines, as on the wire.
     pub line: Bytes,
 }
 
-/// What follows from an event, in order.
+/// An effect of an event. The order of outputs is significant.
 #[derive(Debug)]
 pub enum Output {
+    /// Sends lines.
     Deliver(Delivery),
-    /// A message: `then` is delivered once the entry is stored, `otherwise` if it cannot be stored.
+    /// Stores an entry in the history, and sends lines that depend on that.
     Store {
+        /// The entry.
         entry: Box<HistoryEntry>,
-        then: Vec<Delivery>,
-        otherwise: Option<Delivery>,
+        /// Sent once the entry is stored.
+        deliveries: Vec<Delivery>,
+        /// Sent if the entry cannot be stored.
+        on_failure: Option<Delivery>,
     },
-    /// A change that outlives a restart: it is on disk before the outputs after it, of this event
-    /// or later ones, are released. If it cannot be written, the server logs that and continues as
-    /// if it had been; the change is then lost at the next start, unless a later change of the same
-    /// thing, which contains all of it, is written.
+    /// Persists a change. It is on disk before any later output, of this event or later ones, takes
+    /// effect. If it cannot be written, the server logs an error and continues. The change is then
+    /// lost at the next start, unless a later change of the same subject is written, which contains
+    /// its whole state.
     Persist(Box<Change>),
-    /// Closes the session's connection once its queue and this last line are sent.
+    /// Closes the session's connection once its send queue and this last line are sent.
     End {
+        /// The session.
         session: SessionId,
+        /// The last line.
         line: Bytes,
     },
     /// The admission policy that applies from now on.
     AdmissionPolicy(Arc<AdmissionPolicy>),
     /// The reply to an event that carried a ticket.
     Answer(Answer),
-    /// An event for operators who watch the server.
-    Happened(TimedEvent),
-    /// Requests a page of history, to be read once all earlier outputs are released. The result is
-    /// [`Event::Fetched`].
+    /// Publishes an event to operators who watch the server.
+    ServerEvent(TimedEvent),
+    /// Requests a page of history, to be read after all earlier outputs took effect. The result
+    /// arrives as [`Event::Fetched`].
     Fetch(Box<Fetch>),
 }
 
 /// A request for history.
 #[derive(Debug)]
 pub struct Fetch {
+    /// The session that the reply is for.
     pub session: SessionId,
-    /// The request that waits for the reply to be on its way.
+    /// The ticket of an [`Event::HistoryCommand`], to be answered after the reply.
     pub ticket: Option<Ticket<()>>,
     /// The label of the reply, escaped.
     pub label: Option<String>,
+    /// The purpose, which decides the reply.
     pub purpose: Purpose,
+    /// Selects the part of the history.
     pub query: HistoryQuery,
 }
 
-/// Why history is read.
+/// The purpose of a request for history.
 #[derive(Debug)]
 pub enum Purpose {
     /// `CHATHISTORY`.
     Chathistory {
-        /// As the client sent it.
+        /// The subcommand, as the client sent it.
         subcommand: String,
         /// The channel or nick, as the client sent it; `*` for none.
         target: String,
     },
     /// `REDACT`.
     Redaction {
-        /// As the client sent it.
+        /// The channel or nick, as the client sent it.
         target: String,
+        /// The id of the message.
         msgid: String,
+        /// The reason that the client sent.
         reason: Option<String>,
     },
     /// `PLAY`, of znc.in/playback.
     Playback,
-    /// The catch-up of a session, by its number: the messages after the first mark, up to the
-    /// second.
-    Missed {
+    /// The catch-up of a session: the messages that its device missed.
+    CatchUp {
+        /// The number of the catch-up.
         number: u64,
+        /// The mark after which the messages were sent.
         after: Mark,
+        /// The mark up to which the messages were sent.
         until: Mark,
     },
 }
 
-/// What to read.
+/// Selects a part of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryQuery {
+    /// A page of one channel or conversation.
     Page(PageQuery),
+    /// The channels and conversations with recent messages.
     Targets(TargetsQuery),
+    /// The messages of several channels and conversations.
     Several(SeveralQuery),
     /// The message with that id.
     Message(String),
 }
 
-/// What was read.
+/// The result of a [`HistoryQuery`].
 #[derive(Debug)]
-pub enum Found {
+pub enum HistoryResult {
+    /// The messages of a page.
     Page(Vec<HistoryEntry>),
+    /// The channels and conversations with recent messages.
     Targets(Vec<HistoryTarget>),
-    /// By the name of the channel, or of the other user in the conversation.
+    /// The messages of several channels and conversations, by the name of the channel, or of the
+    /// other user in the conversation.
     Several(Vec<(String, Vec<HistoryEntry>)>),
     /// The message with that id, if it exists.
     Message(Option<Box<HistoryEntry>>),
@@ -220,9 +269,9 @@ pub enum Found {
     Failed,
 }
 
-impl Found {
-    /// Returns the messages of several channels and conversations, if those were read.
-    pub fn several(self) -> Option<Vec<(String, Vec<HistoryEntry>)>> {
+impl HistoryResult {
+    /// Returns the messages of several channels and conversations, if this is such a result.
+    pub(crate) fn several(self) -> Option<Vec<(String, Vec<HistoryEntry>)>> {
         match self {
             Self::Several(several) => Some(several),
             _ => None,

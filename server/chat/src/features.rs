@@ -1,6 +1,7 @@
-//! What users can do: each command with the rules behind it, in a file of its own.
+//! The commands of users, each with the rules behind it. Related commands share a file.
 //!
-//! To add a command, add a row to the `COMMANDS` of its file and, for a new file, its name here.
+//! To add a command, add a row to the `COMMANDS` of its file. A new file is also declared here, as
+//! a module and in [`COMMANDS`].
 
 use rookery_protocol::Message;
 
@@ -34,7 +35,8 @@ pub mod replay;
 pub mod server;
 mod who;
 
-/// All commands. Those that are sent most often come first, because [`find`] searches in order.
+/// All commands, by module. Those that are sent most often come first, because [`find`] searches in
+/// order.
 pub static COMMANDS: &[&[Command]] = &[
     messages::COMMANDS,
     server::COMMANDS,
@@ -64,13 +66,13 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter().copied().flatten()
 }
 
-/// Returns the command of that name, which is in upper case.
+/// Returns the command with that name, which must be in upper case.
 pub fn find(name: &str) -> Option<&'static Command> {
     commands().find(|command| command.names.contains(&name))
 }
 
-/// Returns how many messages the message counts for in flood control: commands that make the core
-/// walk over all channels or users delay everyone for longer.
+/// Returns how many messages the message counts for in flood control. Commands that visit all
+/// channels or all users count for more, because they delay everyone for longer.
 pub fn weight(message: &Message) -> u32 {
     find(&message.command).map_or(1, |command| (command.weight)(message))
 }

@@ -21,7 +21,8 @@ pub fn lines(settings: &Settings) -> impl Iterator<Item = Vec<String>> {
 
 /// Returns all tokens.
 fn tokens(settings: &Settings) -> Vec<String> {
-    let bound = |limit: usize| {
+    // An empty value means that there is no limit.
+    let shown_limit = |limit: usize| {
         if limit == 0 {
             String::new()
         } else {
@@ -45,7 +46,7 @@ fn tokens(settings: &Settings) -> Vec<String> {
         format!("ACCOUNTEXTBAN={}", mask::ACCOUNT),
         "EXCEPTS=e".to_owned(),
         "INVEX=I".to_owned(),
-        format!("CHANLIMIT=#:{}", bound(settings.channels_per_user)),
+        format!("CHANLIMIT=#:{}", shown_limit(settings.channels_per_user)),
         format!("NICKLEN={}", rookery_protocol::names::MAX_NICK),
         format!("CHANNELLEN={}", rookery_protocol::names::MAX_CHANNEL),
         format!("TOPICLEN={}", lengths::TOPIC),
@@ -73,14 +74,9 @@ fn tokens(settings: &Settings) -> Vec<String> {
         tokens.push("MSGREFTYPES=msgid,timestamp".to_owned());
     }
     if settings.channel_list_entries > 0 {
-        tokens.push(
-            ["b", "e", "I"]
-                .map(|list| format!("{list}:{}", settings.channel_list_entries))
-                .join(","),
-        );
-        if let Some(token) = tokens.last_mut() {
-            token.insert_str(0, "MAXLIST=");
-        }
+        let limits =
+            ["b", "e", "I"].map(|list| format!("{list}:{}", settings.channel_list_entries));
+        tokens.push(format!("MAXLIST={}", limits.join(",")));
     }
     tokens
 }

@@ -5,19 +5,19 @@ use rookery_protocol::{Capabilities, Capability, Message};
 use crate::context::{Caller, Context};
 use crate::lengths;
 
-/// Returns the label that the client with those capabilities wants on the reply to `message`.
+/// Returns the label that a client with those capabilities expects on the reply to `message`.
 pub fn of(message: &Message, capabilities: Capabilities) -> Option<&str> {
-    // Several replies make a batch.
-    let labels =
+    // Several replies are sent as a batch.
+    let is_supported =
         capabilities.has(Capability::LabeledResponse) && capabilities.has(Capability::Batch);
     message
         .tags
         .get("label")
-        .filter(|label| labels && (1..=lengths::LABEL).contains(&label.len()))
+        .filter(|label| is_supported && (1..=lengths::LABEL).contains(&label.len()))
 }
 
 /// Returns the label of the caller's message, escaped.
-pub fn escaped(caller: Caller, message: &Message) -> Option<String> {
+pub(crate) fn escaped(caller: Caller, message: &Message) -> Option<String> {
     let label = of(message, caller.capabilities)?;
     let mut escaped = String::new();
     // Writing to a String cannot fail.
@@ -25,8 +25,8 @@ pub fn escaped(caller: Caller, message: &Message) -> Option<String> {
     Some(escaped)
 }
 
-/// Runs `run`, and puts the label, which is escaped, on what it replies to the caller.
-pub fn labelled(
+/// Runs `run`, and adds the label, which is escaped, to its replies to the caller.
+pub(crate) fn labelled(
     ctx: &mut Context<'_>,
     caller: Caller,
     label: Option<String>,
@@ -38,7 +38,7 @@ pub fn labelled(
     ctx.out.begin(caller.session, label);
     run(ctx);
     if ctx.state.user_of(caller.session).is_none() {
-        // The session has quit: it receives nothing more.
+        // The session has quit, so it receives no reply.
         ctx.out.take_label();
     }
     let server = &ctx.settings.server_name;

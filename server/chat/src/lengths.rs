@@ -1,5 +1,5 @@
-//! The limits of texts, in bytes unless noted, as `ISUPPORT` announces them. A text within its
-//! limit fits one line even with the longest possible names.
+//! The maximum lengths of texts, in bytes unless noted, as `ISUPPORT` announces them. A text within
+//! its limit fits into one line even with the longest possible names.
 
 /// The part of a username that the client chooses.
 pub const USERNAME: usize = 10;
@@ -29,12 +29,13 @@ pub const METADATA_KEYS: usize = 20;
 pub const METADATA_SUBSCRIPTIONS: usize = 50;
 /// The value of a `label` tag (IRCv3 labeled-response).
 pub const LABEL: usize = 64;
-/// A multi-line message, in bytes and in lines (IRCv3 `draft/multiline`).
+/// A multi-line message (IRCv3 `draft/multiline`).
 pub const MULTILINE_BYTES: usize = 4096;
+/// The number of lines of a multi-line message.
 pub const MULTILINE_LINES: usize = 32;
 /// The number of targets of one message (`TARGMAX`).
 pub const TARGETS: usize = 4;
 /// The number of changes with a parameter in one `MODE` (`MODES`): as many as fit one line.
 pub const MODES: usize = 13;
-/// The number of users that a `WHO` with a mask returns.
+/// The maximum number of users that a `WHO` with a mask returns.
 pub const WHO: usize = 500;

@@ -1,15 +1,17 @@
-//! The core of the chat server: sessions, users, channels, permissions, and who receives what.
+//! The core of the chat server: sessions, users, channels, permissions, and the routing of
+//! messages.
 //!
-//! The core does no I/O. It has no sockets, no clock, no store and no threads: the engine hands it
-//! an [`Event`] together with the current time, and [`Chat::handle`] appends the [`Output`]s that
-//! follow from it, in order. It is deterministic: the same state, time and event always produce the
+//! The core does no I/O. It has no sockets, no clock, no store and no threads. The engine passes it
+//! an [`Event`] together with the current time, and [`Chat::handle`] appends the resulting
+//! [`Output`]s, in order. It is deterministic: the same state, time and event always produce the
 //! same outputs. That makes it testable by simulation, and its state reproducible from a log of
 //! events.
 //!
-//! Whatever has to wait happens outside and returns as an event: a page of history is requested
-//! with [`Output::Fetch`] and arrives as [`Event::Fetched`]; signing in happens in the accounts
-//! crate and ends in [`Event::Admit`] or [`Event::SignIn`]. A message that is stored leaves as
-//! [`Output::Store`], whose deliveries the engine makes once the message is on disk.
+//! Operations that have to wait happen outside of the core, and their results arrive as events. A
+//! page of history is requested with [`Output::Fetch`] and arrives as [`Event::Fetched`]; signing
+//! in happens in the accounts crate and results in [`Event::Admit`] or [`Event::SignIn`]. A message
+//! that is to be stored is output as [`Output::Store`], and the engine delivers it once it is on
+//! disk.
 //!
 //! # The path of a message
 //!
@@ -22,16 +24,15 @@
 //! - `ids`, `settings`, `lengths`: plain data; `line`, `multiline`: lines on their way to clients.
 //! - `state`: users, sessions, channels and memberships. It changes them and keeps them consistent,
 //!   but sends nothing.
-//! - `event`, `request`, `ticket`: what enters and leaves the core.
-//! - `outputs`: where outputs are collected, and replies get their label; `context`: what the
-//!   handling of one event works with, and the ways to send something.
-//! - `features`: each command with its rules, in a file of its own.
-//! - `control` and `busy`: requests of the control plane; `reload`: a new config.
-//! - `dispatch`: from messages to commands.
+//! - `event`, `request`, `ticket`: the inputs and outputs of the core.
+//! - `outputs`: collects outputs, and adds labels to replies; `context`: the context in which one
+//!   event is handled, and the ways to send lines.
+//! - `features`: the commands with their rules.
+//! - `control` and `busy`: requests of the control plane; `reload`: a new configuration.
+//! - `dispatch`: finds the command of each message.
 //!
 //! This crate may depend on the protocol, on `control-api` and on `record`; never on tokio,
 //! rusqlite or rustls.
-#![allow(missing_docs)]
 
 mod busy;
 pub mod capabilities;
@@ -87,8 +88,8 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// Creates a chat from what was persisted. `run` differs between any two starts of the server:
-    /// message ids begin with it.
+    /// Creates a chat from the persisted state. `run` must differ between any two starts of the
+    /// server, because it is the prefix of message ids.
     pub fn new(
         settings: Settings,
         run: String,
@@ -126,7 +127,7 @@ impl Chat {
         }
     }
 
-    /// Applies `event` and appends what follows from it to `out`.
+    /// Handles `event` and appends the resulting outputs to `out`.
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Output>) {
         self.stamp.set(now);
         match event {
@@ -142,7 +143,7 @@ impl Chat {
             self.state
                 .server_events
                 .drain(..)
-                .map(|event| Output::Happened(TimedEvent { at, event })),
+                .map(|event| Output::ServerEvent(TimedEvent { at, event })),
         );
     }
 
@@ -157,7 +158,7 @@ impl Chat {
     }
 }
 
-/// Leads the event to the code that handles it.
+/// Dispatches the event to the module that handles it.
 fn apply(ctx: &mut Context<'_>, event: Event) {
     match event {
         Event::Admit {
@@ -181,14 +182,14 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             dispatch::command(ctx, session, &message);
             catch_up::resume(ctx, session);
         }
-        Event::AskHistory {
+        Event::HistoryCommand {
             ticket,
             session,
             message,
-        } => dispatch::ask_history(ctx, ticket, session, &message),
+        } => dispatch::history_command(ctx, ticket, session, &message),
         Event::Fetched { fetch, found } => dispatch::fetched(ctx, *fetch, found),
         Event::BadLine { session, fault } => dispatch::bad_line(ctx, session, fault),
-        Event::Gone {
+        Event::Disconnected {
             session,
             disconnect,
             lost,

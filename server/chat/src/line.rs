@@ -97,12 +97,12 @@ impl Line {
         out.into()
     }
 
-    /// Returns the part that fits, cut between two characters.
+    /// Returns the part of the line that fits, cut between two characters.
     fn body(&self) -> &[u8] {
         &self.0[..cut(&self.0, MAX_BODY)]
     }
 
-    /// Replaces characters that would end the line, no matter where the text comes from.
+    /// Appends the text, with each character that would end the line replaced by a space.
     fn push(&mut self, text: &str) {
         self.0.extend(text.bytes().map(|byte| {
             if matches!(byte, 0 | b'\r' | b'\n') {
@@ -140,12 +140,14 @@ pub fn truncate(text: &str, limit: usize) -> &str {
     &text[..cut(text.as_bytes(), limit)]
 }
 
-/// The tags of a line. Each session gets those that it understands.
+/// The tags of a line. Each session receives those that it has the capabilities for.
 #[derive(Clone, Copy, Default)]
 pub struct Tags<'a> {
+    /// The time at which the line was sent, as in the `time` tag.
     pub time: &'a str,
     /// The account of the line's source.
     pub account: Option<&'a str>,
+    /// The id of the message.
     pub msgid: Option<&'a str>,
     /// Client-only tags, escaped.
     pub client: &'a str,
@@ -223,7 +225,8 @@ pub fn is_ctcp(text: &str) -> bool {
     command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
 }
 
-/// Joins the items, each of two adjacent parts, to lists of at most `room` bytes.
+/// Joins the items into lists of at most `room` bytes, with `between` as separator. Each item has
+/// two parts, which are not separated.
 pub fn fill<'i>(
     items: impl Iterator<Item = [&'i str; 2]>,
     between: char,
@@ -247,7 +250,7 @@ pub fn fill<'i>(
     lists
 }
 
-/// Returns the lines as part of the batch. Lines of an inner batch stay part of that.
+/// Returns the lines with the tag of the batch. Lines of an inner batch retain its tag.
 pub fn within(batch: &str, lines: &[u8]) -> Bytes {
     let tag = format!("batch={batch}");
     let mut marked = Vec::with_capacity(lines.len() + tag.len() + 2);
@@ -261,7 +264,7 @@ pub fn within(batch: &str, lines: &[u8]) -> Bytes {
     marked.into()
 }
 
-/// Adds a tag to the line; of several lines, to the first.
+/// Returns the lines with the tag added to the first.
 pub fn mark(line: &[u8], tag: &str) -> Bytes {
     let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
     marked.push(b'@');

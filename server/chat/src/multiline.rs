@@ -14,12 +14,12 @@ pub const CONCAT: &str = "draft/multiline-concat";
 /// The capabilities that change how such a message looks, besides its tags.
 const RELEVANT: Capabilities = Capabilities::of(&[Capability::Multiline, Capability::Batch]);
 
-/// Whether a session with those capabilities gets a batch.
+/// Whether a session with those capabilities receives a multi-line message as a batch.
 pub fn understands(capabilities: Capabilities) -> bool {
     capabilities.and(RELEVANT) == RELEVANT
 }
 
-/// Whether the text has several lines. Neither separator can be part of a line.
+/// Whether the text has several lines, separated by line feeds or carriage returns.
 pub fn is_multiline(text: &str) -> bool {
     text.contains(['\n', '\r'])
 }
@@ -51,10 +51,11 @@ pub fn cut_lines(text: &str, room: usize) -> String {
     cut
 }
 
-/// One line of a message.
+/// One line of a multi-line message.
 pub struct MultilineLine<'t> {
     /// Whether it continues the previous line, which was too long.
     pub continues: bool,
+    /// The text, without its separator.
     pub text: &'t str,
 }
 
@@ -65,9 +66,11 @@ impl MultilineLine<'_> {
     }
 }
 
-/// The content of a message: one line, or several.
+/// The content of a message.
 pub enum Content<'a> {
+    /// One line.
     One(Line),
+    /// Several lines.
     Several(MultilineContent<'a>),
 }
 
@@ -97,10 +100,13 @@ impl Content<'_> {
 
 /// A multi-line message.
 pub struct MultilineContent<'a> {
+    /// The source of its lines.
     pub source: &'a str,
+    /// The channel or nick that it is for.
     pub target: &'a str,
     /// The start of each line: source, command and target.
     pub head: Line,
+    /// The text, with its separators.
     pub text: &'a str,
     /// The name of the batch.
     pub batch: &'a str,
@@ -140,7 +146,7 @@ impl MultilineContent<'_> {
             let mut tags = *tags;
             for line in lines(text).filter(|line| !line.text.is_empty()) {
                 out.extend(head.clone().text(line.text).render(&tags, capabilities));
-                // The id stands for the whole message.
+                // Only the first line has the id, so that it stays unique.
                 tags.msgid = None;
             }
         }
@@ -153,16 +159,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_comes_apart_as_it_was_put_together() {
-        let apart = |text: &str| {
+    fn a_text_is_split_into_the_lines_it_was_joined_from() {
+        let split = |text: &str| {
             lines(text)
                 .map(|line| (line.continues, line.text.to_owned()))
                 .collect::<Vec<_>>()
         };
         let line = |continues, text: &str| (continues, text.to_owned());
-        assert_eq!(apart("one"), [line(false, "one")]);
+        assert_eq!(split("one"), [line(false, "one")]);
         assert_eq!(
-            apart("\na\rb\n"),
+            split("\na\rb\n"),
             [
                 line(false, ""),
                 line(false, "a"),

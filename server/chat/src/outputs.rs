@@ -1,10 +1,9 @@
-//! Where the handling of an event puts its outputs, and how a label gets on the replies to a
-//! command.
+//! The outputs of an event, and the label on the replies to a command.
 //!
-//! Without a label, outputs go straight to the vector of the caller of the core. While a command
-//! with a label runs, [`Outputs`] collects them and knows which are replies to its client;
-//! [`Outputs::finish`] then puts the label where IRCv3 labeled-response wants it: on the one reply,
-//! on a batch around several, or on an `ACK` in place of none.
+//! Without a label, outputs are appended to the vector of the core's caller at once. While a
+//! command with a label runs, [`Outputs`] collects them and distinguishes replies to its client
+//! from other outputs. [`Outputs::finish`] then adds the label as IRCv3 labeled-response requires:
+//! to a single reply, to a batch around several, or to an `ACK` if there is no reply.
 
 use bytes::Bytes;
 use rookery_record::HistoryEntry;
@@ -16,14 +15,14 @@ use crate::line::{mark, within};
 /// The outputs of one event.
 pub struct Outputs<'a> {
     out: &'a mut Vec<Output>,
-    /// While a command with a label runs.
+    /// The outputs of the command with a label that is running, if any.
     labelled: Option<Labelled>,
 }
 
 /// The outputs of a command with a label.
 struct Labelled {
     session: SessionId,
-    /// Escaped. `None` once the reply has been put off, with its label.
+    /// The label, escaped. `None` if the reply will be sent later, with the label.
     label: Option<String>,
     items: Vec<Item>,
 }
@@ -34,17 +33,17 @@ enum Item {
     Other(Output),
     /// One reply: a line, or the lines of a batch.
     Reply(Vec<Bytes>),
-    /// A message that waits for the store; the reply is its receipt or its refusal.
+    /// A message that is delivered once it is stored. The reply is its receipt or its refusal.
     Stored {
         entry: Box<HistoryEntry>,
-        then: Vec<Delivery>,
+        deliveries: Vec<Delivery>,
         receipt: Option<Bytes>,
         refusal: Bytes,
     },
 }
 
 impl<'a> Outputs<'a> {
-    /// Creates a sink that appends to `out`.
+    /// Creates outputs that are appended to `out`.
     pub fn new(out: &'a mut Vec<Output>) -> Self {
         Self {
             out,
@@ -67,8 +66,8 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// Adds a delivery that may reach the caller, but not as a reply: its own message, as any
-    /// receiver gets it.
+    /// Adds a delivery that is not a reply, even if the caller is one of its receivers: a message
+    /// that the caller sent to itself.
     pub fn deliver_copy(&mut self, delivery: Delivery) {
         match &mut self.labelled {
             Some(labelled) => labelled.items.push(Item::Other(Output::Deliver(delivery))),
@@ -90,33 +89,34 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// Adds a message that is delivered once it is stored: `then` to its receivers, and `receipt`
-    /// to the session that sent it. That session gets `refusal` if the message cannot be stored.
+    /// Adds a message that is delivered once it is stored: by `deliveries` to its receivers, and by
+    /// `receipt` to the session that sent it. That session receives `refusal` if the message cannot
+    /// be stored.
     pub fn store(
         &mut self,
         entry: Box<HistoryEntry>,
-        mut then: Vec<Delivery>,
+        mut deliveries: Vec<Delivery>,
         receipt: Option<Delivery>,
         refusal: Delivery,
     ) {
         if let Some(labelled) = &mut self.labelled {
             labelled.items.push(Item::Stored {
                 entry,
-                then,
+                deliveries,
                 receipt: receipt.map(|receipt| receipt.line),
                 refusal: refusal.line,
             });
         } else {
-            then.extend(receipt);
+            deliveries.extend(receipt);
             self.out.push(Output::Store {
                 entry,
-                then,
-                otherwise: Some(refusal),
+                deliveries,
+                on_failure: Some(refusal),
             });
         }
     }
 
-    /// Collects outputs from here on: those for `session` are replies to a command with that label.
+    /// Starts to collect outputs. Deliveries to `session` are replies to a command with that label.
     pub fn begin(&mut self, session: SessionId, label: String) {
         self.labelled = Some(Labelled {
             session,
@@ -125,13 +125,13 @@ impl<'a> Outputs<'a> {
         });
     }
 
-    /// Takes the label for a reply that comes later, after a page of history was read.
+    /// Removes and returns the label, for a reply that is sent later.
     pub fn take_label(&mut self) -> Option<String> {
         self.labelled.as_mut()?.label.take()
     }
 
-    /// Puts the label on what was collected since [`Self::begin`], and adds it to the outputs.
-    /// `server` is the server's name; `next_batch` returns a new name for a batch.
+    /// Adds the label to the replies collected since [`Self::begin`], and appends everything that
+    /// was collected. `server` is the server's name; `next_batch` returns a new name for a batch.
     pub fn finish(&mut self, server: &str, next_batch: impl FnOnce() -> String) {
         let Some(labelled) = self.labelled.take() else {
             return;
@@ -149,7 +149,7 @@ impl<'a> Outputs<'a> {
             if replies > 1 {
                 let batch = next_batch();
                 for item in &mut items {
-                    item.change(|line| within(&batch, line));
+                    item.map_lines(|line| within(&batch, line));
                 }
                 let open = format!(":{server} BATCH +{batch} labeled-response\r\n");
                 let open = mark(open.as_bytes(), &label);
@@ -160,7 +160,7 @@ impl<'a> Outputs<'a> {
                     ack = Some(mark(format!(":{server} ACK\r\n").as_bytes(), &label));
                 }
                 for item in &mut items {
-                    item.change_first(|line| mark(line, &label));
+                    item.map_first_line(|line| mark(line, &label));
                 }
             }
         }
@@ -168,15 +168,15 @@ impl<'a> Outputs<'a> {
         self.out
             .extend(items.into_iter().flat_map(|item| item.outputs(session)));
         if let Some(line) = ack {
-            // An acknowledgement waits for the last message to be stored.
+            // An acknowledgement is delivered once the last message is stored.
             let last = self.out.iter_mut().skip(start).rev();
             let stored = last.filter_map(|output| match output {
-                Output::Store { then, .. } => Some(then),
+                Output::Store { deliveries, .. } => Some(deliveries),
                 _ => None,
             });
             let to = vec![session];
             match stored.into_iter().next() {
-                Some(then) => then.push(Delivery { to, line }),
+                Some(deliveries) => deliveries.push(Delivery { to, line }),
                 None => self.out.push(to_session(session, line)),
             }
         }
@@ -187,7 +187,7 @@ impl<'a> Outputs<'a> {
 }
 
 impl Labelled {
-    /// Adds an output; the caller's part of a delivery becomes a reply.
+    /// Adds an output. A delivery to the caller becomes a reply, apart from its other receivers.
     fn push(&mut self, output: Output) {
         match output {
             Output::Deliver(mut delivery) if delivery.to.contains(&self.session) => {
@@ -208,7 +208,7 @@ impl Item {
         !matches!(self, Self::Other(_))
     }
 
-    /// Whether the caller receives a line of it as a reply, if all goes well.
+    /// Whether the caller receives a line of it as a reply, provided that the message is stored.
     fn has_line(&self) -> bool {
         match self {
             Self::Other(_) => false,
@@ -217,8 +217,8 @@ impl Item {
         }
     }
 
-    /// Changes every line of the reply.
-    fn change(&mut self, change: impl Fn(&[u8]) -> Bytes) {
+    /// Replaces every line of the reply.
+    fn map_lines(&mut self, change: impl Fn(&[u8]) -> Bytes) {
         match self {
             Self::Other(_) => {}
             Self::Reply(lines) => lines.iter_mut().for_each(|line| *line = change(line)),
@@ -232,15 +232,15 @@ impl Item {
         }
     }
 
-    /// Changes the first line of the reply: of a batch, the line that opens it.
-    fn change_first(&mut self, change: impl Fn(&[u8]) -> Bytes) {
+    /// Replaces the first line of the reply; of a batch, the line that opens it.
+    fn map_first_line(&mut self, change: impl Fn(&[u8]) -> Bytes) {
         match self {
             Self::Reply(lines) => {
                 if let Some(line) = lines.first_mut() {
                     *line = change(line);
                 }
             }
-            item => item.change(change),
+            item => item.map_lines(change),
         }
     }
 
@@ -253,20 +253,20 @@ impl Item {
                 .collect(),
             Self::Stored {
                 entry,
-                mut then,
+                mut deliveries,
                 receipt,
                 refusal,
             } => {
                 let to = vec![session];
-                then.extend(receipt.map(|line| Delivery {
+                deliveries.extend(receipt.map(|line| Delivery {
                     to: to.clone(),
                     line,
                 }));
-                let otherwise = Some(Delivery { to, line: refusal });
+                let on_failure = Some(Delivery { to, line: refusal });
                 vec![Output::Store {
                     entry,
-                    then,
-                    otherwise,
+                    deliveries,
+                    on_failure,
                 }]
             }
         }

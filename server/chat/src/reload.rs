@@ -1,4 +1,4 @@
-//! Applies a new config to the sessions and users that are connected.
+//! Applies a new configuration to users and sessions.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! What the control plane may ask of the core, and what the core replies.
+//! The requests of the control plane to the core, and the replies.
 //!
-//! Each request is a type of its own, and [`Request::Reply`] is the type of its reply; the table at
-//! the end of the requests pairs them. Every act is in the audit trail, and every change on disk,
-//! before its request reaches the core.
+//! Each request is a type of its own, and [`Request::Reply`] is the type of its reply; the table
+//! below the requests pairs them. Every act is in the audit trail, and every change on disk, before
+//! its request reaches the core.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::ids::{Identity, SessionId};
 use crate::ticket::{Reply, Ticket};
 use rookery_record::{AccountId, Ban, BanId, BanTarget, HistoryEntry};
 
-/// Something that the core can be asked, with one type of reply.
+/// A request to the core, with the type of its reply.
 pub trait Request {
-    /// What the core replies.
+    /// The type of the reply.
     type Reply: Reply;
 
-    /// Returns the request with the ticket for its reply, as the core handles it.
+    /// Returns the request with the ticket for its reply, in the form that the core handles.
     fn with_ticket(self, ticket: Ticket<Self::Reply>) -> ControlRequest;
 }
 
@@ -27,9 +27,9 @@ pub trait Request {
 /// closed.
 #[derive(Debug)]
 pub struct Kick {
-    /// Whose sessions end.
+    /// The sessions to end.
     pub target: KickTarget,
-    /// Why, for those who are kicked and for the others in their channels.
+    /// The reason, which is shown to the kicked users and to the members of their channels.
     pub reason: String,
 }
 
@@ -47,17 +47,17 @@ pub struct ApplyBansToNewSessions(pub Vec<Ban>);
 #[derive(Debug)]
 pub struct RemoveBan(pub BanId);
 
-/// Begins maintenance, in which nobody new is admitted and the message says why; or ends it.
+/// Begins maintenance, during which new sessions are refused with the message; `None` ends it.
 #[derive(Debug)]
 pub struct SetMaintenance(pub Option<Arc<str>>);
 
-/// Ends every session of an account, and refuses those that proved to be of it before now. The
-/// reply waits until all of their connections are closed.
+/// Ends every session of an account, and refuses sessions that signed in to it before now but are
+/// not admitted yet. The reply waits until all connections of the ended sessions are closed.
 #[derive(Debug)]
 pub struct EndAccount {
     /// The account.
     pub account: AccountId,
-    /// Why, for the account's sessions and for the others in their channels.
+    /// The reason, which is shown to the account's user and to the members of its channels.
     pub reason: String,
 }
 
@@ -65,7 +65,8 @@ pub struct EndAccount {
 #[derive(Debug)]
 pub struct ForgetAccount(pub AccountName);
 
-/// Finds the users that a ban of that target would hit now, each with the sessions it would end.
+/// Finds the users that a ban of that target would affect now, each with the sessions that it would
+/// end.
 #[derive(Debug)]
 pub struct FindCovered(pub BanTarget);
 
@@ -85,30 +86,30 @@ pub struct ListChannels;
 #[derive(Debug)]
 pub struct FindChannel(pub ChannelName);
 
-/// Kicks everyone out of a channel and removes it.
+/// Removes a channel with all its members.
 #[derive(Debug)]
 pub struct CloseChannel {
     /// The channel.
     pub name: ChannelName,
-    /// Why, for its members.
+    /// The reason, which is shown to the members.
     pub reason: String,
 }
 
-/// Sends a notice of the server.
+/// Sends a notice from the server.
 #[derive(Debug)]
 pub struct Announce {
-    /// Who receives it.
+    /// The recipients.
     pub to: Audience,
     /// One line of text.
     pub text: String,
 }
 
-/// Tells those who received them that messages of one author were redacted.
+/// Notifies the recipients of messages by one author that the messages were redacted.
 #[derive(Debug)]
 pub struct PublishRedactions {
-    /// Each message beside the entry that replaces it in the history.
+    /// Each message, with the entry that redacts it in the history.
     pub messages: Vec<(HistoryEntry, HistoryEntry)>,
-    /// Why they were redacted.
+    /// The reason.
     pub reason: String,
 }
 
@@ -116,12 +117,12 @@ pub struct PublishRedactions {
 #[derive(Debug)]
 pub struct Count;
 
-/// Finds who and what is busiest.
+/// Finds the busiest users and channels.
 #[derive(Debug)]
 pub struct FindBusiest {
-    /// How many users and how many channels to return at most.
-    pub most: usize,
-    /// The sessions whose owners are wanted.
+    /// The maximum number of users, and of channels, to return.
+    pub limit: usize,
+    /// The sessions whose owners are returned.
     pub sessions: Vec<SessionId>,
 }
 
@@ -169,7 +170,7 @@ requests! {
     ListUsers -> Vec<UserView>,
     ListChannels -> Vec<ChannelView>,
     FindChannel -> Option<ChannelView>,
-    CloseChannel -> Emptied,
+    CloseChannel -> ClosedChannel,
     Announce -> Announced,
     PublishRedactions -> (),
     Count -> Counts,
@@ -177,18 +178,18 @@ requests! {
     EndAll -> Ended,
 }
 
-/// Whose sessions a kick ends.
+/// The sessions that a kick ends.
 #[derive(Clone, Debug)]
 pub enum KickTarget {
-    /// All sessions of the user who has that nick, or of the account of that name.
+    /// All sessions of the user with that nick or, if there is none, of the account with that name.
     User(Nick),
-    /// One session, if it is of that user.
+    /// One session, if it belongs to that user.
     Session(Nick, SessionId),
-    /// All that a ban of that target would end.
+    /// All sessions that a ban of that target would end.
     Covered(BanTarget),
 }
 
-/// Who receives an announcement.
+/// The recipients of an announcement.
 #[derive(Clone, Debug)]
 pub enum Audience {
     /// Every session.
@@ -199,34 +200,34 @@ pub enum Audience {
     Account(AccountName),
 }
 
-/// The reply to a session that asks to be admitted or to sign in.
+/// The reply to a session that requests admission or has signed in.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// The session is admitted, or signed in. No other reply lets it in.
+    /// The session is admitted, or signed in. Every other reply is a refusal.
     Admitted,
     /// Another user has the nick, or one that looks the same.
     NickInUse,
-    /// A ban covers the session: it is sent numeric 465 and closed.
+    /// A ban covers the session, which is to be sent numeric 465 and closed.
     Banned {
         /// The reason of the ban.
         reason: String,
         /// When the ban expires, if it does.
         expires_at: Option<Timestamp>,
     },
-    /// An operator has ended the account's sessions since the session proved its identity: it is
-    /// sent the reason and closed.
+    /// An operator has ended the account's sessions since the session signed in. It is to be sent
+    /// the reason and closed.
     Stale {
-        /// Why they were ended.
+        /// The reason why the sessions were ended.
         reason: String,
     },
-    /// The server is under maintenance: the session is sent the reason and closed.
+    /// The server is under maintenance. The session is to be sent the reason and closed.
     Closed {
         /// The message of the maintenance.
         reason: String,
     },
 }
 
-/// What a reply to a command of a session depends on, which only the core knows.
+/// The properties of a session that the format of replies to it depends on.
 #[derive(Debug)]
 pub struct ReplyFormat {
     /// The nick of the session's user.
@@ -235,30 +236,30 @@ pub struct ReplyFormat {
     pub capabilities: Capabilities,
 }
 
-/// The sessions that were ended; their connections are closed.
+/// The sessions that were ended. Their connections are closed.
 #[derive(Debug, Default)]
 pub struct Ended {
     /// Their users.
     pub users: Vec<Nick>,
-    /// How many they were.
+    /// The number of sessions.
     pub sessions: usize,
 }
 
-/// What became of an announcement.
+/// The result of an announcement.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Announced {
-    /// It was sent to that many sessions.
+    /// It was sent.
     Sent {
-        /// How many.
+        /// The number of sessions.
         sessions: usize,
     },
-    /// There is no such channel, or nobody is signed in to that account.
+    /// The channel does not exist, or no session is signed in to the account.
     NoRecipient,
 }
 
 /// The channel that was closed.
 #[derive(Debug)]
-pub struct Emptied {
+pub struct ClosedChannel {
     /// Its members, by nick; none if there was no such channel.
     pub members: Vec<Nick>,
 }
@@ -266,49 +267,49 @@ pub struct Emptied {
 /// Counts of users, sessions, channels and bans.
 #[derive(Debug)]
 pub struct Counts {
-    /// Users who are present.
+    /// The number of users, including always-on users without a session.
     pub users: usize,
-    /// Sessions that are admitted.
+    /// The number of admitted sessions.
     pub sessions: usize,
-    /// Channels.
+    /// The number of channels.
     pub channels: usize,
-    /// Bans that have not expired.
+    /// The number of bans in force.
     pub bans: usize,
     /// Whether the server is under maintenance.
     pub maintenance: bool,
 }
 
-/// Who and what is busy.
+/// The busiest users and channels.
 #[derive(Debug)]
 pub struct Busy {
-    /// Users who are present.
+    /// The number of users, including always-on users without a session.
     pub users: usize,
-    /// Those of them who have no account.
+    /// The number of users without an account.
     pub guests: usize,
-    /// Sessions that are admitted.
+    /// The number of admitted sessions.
     pub sessions: usize,
-    /// Channels.
+    /// The number of channels.
     pub channels: usize,
     /// The channels with the most messages in the last minute, the busiest first.
     pub busiest_channels: Vec<BusyChannel>,
     /// The users with the most messages in the last minute, the busiest first.
     pub busiest_users: Vec<BusyUser>,
-    /// The owners of the sessions that were asked about; those that have ended are left out.
+    /// The owners of the requested sessions, without sessions that have ended.
     pub owners: Vec<Owner>,
 }
 
-/// A channel in which something was said in the last minute.
+/// A channel with messages in the last minute.
 #[derive(Debug)]
 pub struct BusyChannel {
     /// Its name.
     pub name: ChannelName,
-    /// How many members it has.
+    /// The number of members.
     pub members: usize,
-    /// How many messages it had.
+    /// The number of messages in the last minute.
     pub messages: u32,
 }
 
-/// A user who said something in the last minute.
+/// A user who sent messages in the last minute.
 #[derive(Debug)]
 pub struct BusyUser {
     /// The user's nick.
@@ -317,9 +318,9 @@ pub struct BusyUser {
     pub account: Option<AccountName>,
     /// The address of the user's newest session.
     pub address: Option<SocketAddr>,
-    /// How many sessions the user has.
+    /// The number of the user's sessions.
     pub sessions: usize,
-    /// How many messages the user sent.
+    /// The number of messages in the last minute.
     pub messages: u32,
 }
 
@@ -336,31 +337,31 @@ pub struct Owner {
     pub address: SocketAddr,
 }
 
-/// A user as operators see it.
+/// A user, as shown to operators.
 #[derive(Clone, Debug)]
 pub struct UserView {
     /// The user's nick.
     pub nick: Nick,
-    /// The account the user is signed in to; `None` for a guest.
+    /// The account that the user is signed in to; `None` for a guest.
     pub identity: Option<Identity>,
     /// When the user connected.
     pub since: Timestamp,
-    /// When the user last sent a command that counts as activity.
+    /// When the user last sent a command other than `PING` and `PONG`.
     pub active_at: Timestamp,
-    /// The channels the user is in.
+    /// The channels that the user is in.
     pub channels: Vec<ChannelName>,
     /// The user's sessions.
     pub sessions: Vec<SessionView>,
 }
 
-/// A session as operators see it.
+/// A session, as shown to operators.
 #[derive(Clone, Debug)]
 pub struct SessionView {
     /// The session's number.
     pub id: SessionId,
-    /// The username its client sent.
+    /// The username that its client sent.
     pub username: String,
-    /// The real name its client sent.
+    /// The real name that its client sent.
     pub realname: String,
     /// Its address.
     pub address: SocketAddr,
@@ -370,7 +371,7 @@ pub struct SessionView {
     pub since: Timestamp,
 }
 
-/// A channel as operators see it.
+/// A channel, as shown to operators.
 #[derive(Clone, Debug)]
 pub struct ChannelView {
     /// Its name.
@@ -387,7 +388,7 @@ pub struct ChannelView {
     pub members: Vec<MemberView>,
 }
 
-/// A member of a channel as operators see it.
+/// A member of a channel, as shown to operators.
 #[derive(Clone, Debug)]
 pub struct MemberView {
     /// The member's nick.

@@ -3,19 +3,24 @@
 use rookery_protocol::{Capabilities, CapabilityValues, ChannelName};
 use rookery_record::EmailAliases;
 
-/// The part of the config that the core uses.
+/// The part of the configuration that the core uses.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a switch of the config"
+    reason = "each is a switch in the configuration"
 )]
 pub struct Settings {
+    /// The server's name, the source of its lines.
     pub server_name: String,
+    /// The network's name.
     pub network: String,
+    /// The channels that everyone joins on sign-in.
     pub lobby: Vec<ChannelName>,
     /// Whether a signed-in user may have a nick other than the name of its account.
     pub free_nicks: bool,
+    /// The message of the day; empty for none.
     pub motd: String,
+    /// Whether messages are stored in the history.
     pub history: bool,
     /// Whether members of a channel may read what was sent before they joined.
     pub history_before_join: bool,
@@ -25,18 +30,21 @@ pub struct Settings {
     /// The maximum number of missed messages that a session is sent for each channel and
     /// conversation; 0 for none.
     pub replay_lines: usize,
-    /// 0 means no limit, here and below.
+    /// The maximum number of messages in one page of history. Here and below, 0 means no limit.
     pub history_page: usize,
-    /// The size of a session's send queue.
+    /// The maximum size of a session's send queue, in bytes.
     pub sendq_bytes: usize,
-    /// For how many minutes users may redact their own messages.
+    /// The number of minutes for which users may redact their own messages.
     pub redaction_minutes: u32,
+    /// The maximum number of channels that one user may be in.
     pub channels_per_user: usize,
-    /// The number of channels that one account may own.
+    /// The maximum number of channels that one account may own.
     pub owned_channels: usize,
+    /// The maximum number of entries in each list of a channel.
     pub channel_list_entries: usize,
+    /// The maximum number of nicks that one session may monitor.
     pub monitor_entries: usize,
-    /// How bans compare email addresses.
+    /// The rules by which bans compare emails.
     pub email_aliases: EmailAliases,
     /// The capabilities offered to clients.
     pub capabilities: Capabilities,

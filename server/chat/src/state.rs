@@ -1,6 +1,6 @@
 //! The state: users with their sessions, and channels with their members.
 //!
-//! Methods change it and keep its parts consistent with each other, and collect events for
+//! The methods change the state, keep its parts consistent with each other, and collect events for
 //! operators. They send nothing and check no permission: that is up to the features.
 
 pub mod activity;
@@ -60,12 +60,13 @@ pub struct State {
     /// Texts that many sessions and users share.
     texts: BTreeSet<Arc<str>>,
     departed: VecDeque<Departed>,
-    /// Shared with those who refuse connections before they reach the core.
+    /// The admission policy, shared with the listener, which refuses connections before they reach
+    /// the core.
     pub policy: Arc<AdmissionPolicy>,
     /// The accounts whose sessions an operator has ended, with the time and the reason: sign-ins
     /// from before then are stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
-    /// Up to where each device had received everything when it was last connected.
+    /// The mark up to which each device had received everything when it was last connected.
     pub devices: BTreeMap<Device, Mark>,
     /// The read markers of accounts.
     pub markers: BTreeMap<AccountId, Markers>,
@@ -78,11 +79,11 @@ pub struct State {
     pub closing_sessions: BTreeMap<SessionId, ClosingSession>,
     pub pending_ends: BTreeMap<u64, PendingEnd>,
     pub started_at: Timestamp,
-    /// The number of invisible users, which each admission asks for.
+    /// The number of invisible users. It is counted here because every new session is sent it.
     invisible: usize,
-    /// The maximum number of users at the same time.
-    pub most_users: usize,
-    /// What has happened in this event, for operators.
+    /// The highest number of users at any one time since the start.
+    pub peak_users: usize,
+    /// The events for operators that the current event has caused.
     pub server_events: Vec<ServerEvent>,
     run: String,
     last_user: u64,
@@ -116,7 +117,7 @@ impl State {
             pending_ends: BTreeMap::new(),
             started_at: now,
             invisible: 0,
-            most_users: 0,
+            peak_users: 0,
             server_events: Vec::new(),
             run,
             last_user: 0,
@@ -168,18 +169,18 @@ impl State {
         self.nicks.get(nick).map(|&id| self.user(id))
     }
 
-    /// Returns the user of the account of that name.
+    /// Returns the user of the account with that name.
     pub fn by_account(&self, name: &AccountName) -> Option<&User> {
         self.accounts.get(name).map(|&id| self.user(id))
     }
 
-    /// Returns the user of that nick or, if there is none, of the account of that name.
+    /// Returns the user with that nick or, if there is none, of the account with that name.
     pub fn by_name(&self, name: &Nick) -> Option<&User> {
         let account = || self.by_account(&AccountName::parse(name.as_str()).ok()?);
         self.by_nick(name).or_else(account)
     }
 
-    /// Returns the user whose nick was typed.
+    /// Returns the user with the nick that was typed.
     pub fn named(&self, nick: &str) -> Option<&User> {
         self.by_nick(&Nick::parse(nick).ok()?)
     }
@@ -281,19 +282,20 @@ impl State {
         };
         self.users.insert(id, Box::new(user));
         self.touch(id);
-        self.most_users = self.most_users.max(self.users.len());
+        self.peak_users = self.peak_users.max(self.users.len());
         id
     }
 
+    /// Adds the session to the user.
     pub fn attach(&mut self, user: UserId, mut session: Session) {
         session.tls = self.intern(session.tls);
         self.sessions.insert(session.id, user);
         let address = session.address;
-        let shown = self.user_mut(user);
-        shown.sessions.push(session);
-        // A user that is always on has been connected all the time, as operators see it.
-        if shown.sessions.len() == 1 && !shown.is_persisted {
-            let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
+        let user = self.user_mut(user);
+        user.sessions.push(session);
+        // To operators, a user that is always on has been connected all the time.
+        if user.sessions.len() == 1 && !user.is_persisted {
+            let (nick, account) = (user.nick.to_string(), user.account().map(str::to_owned));
             self.server_events.push(ServerEvent::UserConnected {
                 nick,
                 account,
@@ -312,7 +314,12 @@ impl State {
     }
 
     /// Removes a user, its sessions and its memberships. Returns the user.
-    pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: DisconnectReason) -> Box<User> {
+    pub fn remove_user(
+        &mut self,
+        id: UserId,
+        now: Timestamp,
+        reason: DisconnectReason,
+    ) -> Box<User> {
         for name in std::mem::take(&mut self.user_mut(id).channels) {
             self.drop_member(id, &name);
         }
@@ -336,7 +343,7 @@ impl State {
         self.server_events.push(ServerEvent::UserDisconnected {
             nick,
             account,
-            reason: why,
+            reason,
         });
         user
     }
@@ -349,10 +356,9 @@ impl State {
             .expect("a `UserId` refers to a user that exists");
         let old = user.nick.clone();
         if old.as_str() != nick.as_str() {
-            let (nick, before) = (nick.to_string(), old.to_string());
             self.server_events.push(ServerEvent::UserRenamed {
-                nick,
-                previous_nick: before,
+                nick: nick.to_string(),
+                previous_nick: old.to_string(),
             });
         }
         if old != nick {
@@ -368,7 +374,7 @@ impl State {
         self.touch(id);
     }
 
-    /// Makes the user the owner of the account, shown with that host.
+    /// Signs the user in to the account, and gives it that host.
     pub fn identify(&mut self, id: UserId, identity: Identity, host: Arc<str>) {
         if let Some(before) = &self.user(id).identity {
             let before = before.name.clone();
@@ -393,7 +399,8 @@ impl State {
     pub fn free_guest_nick(&mut self) -> Nick {
         loop {
             self.last_guest += 1;
-            let nick = Nick::parse(&format!("Guest-{}", self.last_guest)).expect("of a valid form");
+            let nick = Nick::parse(&format!("Guest-{}", self.last_guest))
+                .expect("a guest's nick is valid");
             if self.holders(&nick).is_empty() {
                 return nick;
             }

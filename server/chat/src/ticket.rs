@@ -1,16 +1,16 @@
-//! Typed tickets: how the core replies to those who ask it something.
+//! Typed tickets, by which the core replies to requests.
 //!
-//! An event that wants a reply carries a [`Ticket<T>`], where `T` is the type of the reply. The
-//! core replies by consuming the ticket ([`Ticket::answer`]), at once or in a later event; the
-//! compiler refuses a reply of another type and a second reply to one ticket. What leaves the core
-//! is an [`Answer`]: the ticket beside the reply, as plain data. Who waits for it, and how it gets
-//! there, is outside the scope of the core.
+//! An event that expects a reply carries a [`Ticket<T>`], where `T` is the type of the reply. The
+//! core replies by consuming the ticket ([`Ticket::answer`]), at once or in a later event. The
+//! compiler rejects a reply of another type, and a second reply to one ticket. The output is an
+//! [`Answer`], which contains the ticket and the reply as plain data. The engine passes it to the
+//! caller that waits for it.
 
 use std::marker::PhantomData;
 
 use crate::event::Output;
 use crate::request::{
-    Admission, Announced, Busy, ChannelView, Counts, Emptied, Ended, ReplyFormat, UserView,
+    Admission, Announced, Busy, ChannelView, ClosedChannel, Counts, Ended, ReplyFormat, UserView,
 };
 
 /// The right to one reply of type `T`.
@@ -21,7 +21,7 @@ pub struct Ticket<T> {
 }
 
 impl<T> Ticket<T> {
-    /// Makes a ticket. Its number has to differ from that of every other ticket that is waited for.
+    /// Creates a ticket. Its number must differ from that of every other ticket without a reply.
     pub fn new(number: u64) -> Self {
         Self {
             number,
@@ -29,14 +29,14 @@ impl<T> Ticket<T> {
         }
     }
 
-    /// Returns the number that tells this ticket from others.
+    /// Returns the number that identifies the ticket.
     pub fn number(&self) -> u64 {
         self.number
     }
 }
 
 impl<T: Reply> Ticket<T> {
-    /// Returns the output that brings `reply` to the holder of the ticket.
+    /// Returns the output that answers the ticket with `reply`.
     pub fn answer(self, reply: T) -> Output {
         Output::Answer(reply.with_ticket(self))
     }
@@ -44,10 +44,10 @@ impl<T: Reply> Ticket<T> {
 
 /// A type that the core replies with.
 pub trait Reply: Sized {
-    /// Returns the answer to `ticket`.
+    /// Returns the answer to `ticket` that contains this reply.
     fn with_ticket(self, ticket: Ticket<Self>) -> Answer;
 
-    /// Returns the reply if it is of this type.
+    /// Returns the reply if it has this type.
     #[cfg(test)]
     fn of(answer: Answer) -> Option<Self>;
 }
@@ -100,7 +100,7 @@ replies! {
     Channels(Vec<ChannelView>),
     Counts(Counts),
     Done(()),
-    Emptied(Emptied),
+    ClosedChannel(ClosedChannel),
     Ended(Ended),
     ReplyFormat(Option<ReplyFormat>),
     User(Option<UserView>),

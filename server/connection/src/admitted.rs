@@ -53,7 +53,7 @@ impl Session {
                 StreamEvent::Deadline => match self.check_idle(&mut idle) {
                     None => continue,
                     Some(disconnect) => {
-                        Box::pin(self.close(&disconnect.words)).await;
+                        Box::pin(self.close(&disconnect.text)).await;
                         return Ok(disconnect);
                     }
                 },
@@ -122,7 +122,7 @@ impl Session {
     /// receives its replies in order. Returns why the session ends, if it does.
     async fn read_history(&mut self, message: Message) -> Result<Option<Disconnect>, CoreStopped> {
         tokio::select! {
-            done = self.services.core.request_history(self.id, message) => done.map(|()| None),
+            done = self.services.core.history_command(self.id, message) => done.map(|()| None),
             end = self.stream.send_until_closed() => Ok(Some(match end {
                 StreamEvent::Closed(disconnect) => disconnect,
                 _ => Disconnect::lost(CLOSED),
@@ -177,15 +177,15 @@ impl Session {
             Admission::Banned { reason, expires_at } => {
                 self.close_banned(&name, &reason, expires_at).await;
                 return Ok(Some(Disconnect {
-                    why: DisconnectReason::Banned,
-                    words: "Banned".into(),
+                    reason: DisconnectReason::Banned,
+                    text: "Banned".into(),
                 }));
             }
             Admission::Stale { reason } | Admission::Closed { reason } => {
                 self.close(&reason).await;
                 return Ok(Some(Disconnect {
-                    why: DisconnectReason::AccountEnded,
-                    words: reason.into(),
+                    reason: DisconnectReason::AccountEnded,
+                    text: reason.into(),
                 }));
             }
             Admission::Admitted => self.set_identity(Some(identity)).await,
@@ -237,10 +237,10 @@ impl Session {
             return None;
         }
         if idle.pinged {
-            let words = format!("Ping timeout: {} seconds", silent.as_secs());
+            let text = format!("Ping timeout: {} seconds", silent.as_secs());
             return Some(Disconnect {
-                why: DisconnectReason::PingTimeout,
-                words: words.into(),
+                reason: DisconnectReason::PingTimeout,
+                text: text.into(),
             });
         }
         idle.pinged = true;
@@ -255,7 +255,7 @@ impl Session {
 fn may_read_history(message: &Message) -> bool {
     match message.command.as_str() {
         "CHATHISTORY" | "REDACT" => true,
-        "PRIVMSG" => message.param(0).is_some_and(playback::is_meant),
+        "PRIVMSG" => message.param(0).is_some_and(playback::is_request),
         _ => false,
     }
 }

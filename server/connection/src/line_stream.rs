@@ -178,8 +178,8 @@ impl LineStream {
             State::Overflowed => {
                 METRICS.sendqs_exceeded.increment();
                 let disconnect = Disconnect {
-                    why: DisconnectReason::SendqExceeded,
-                    words: "SendQ exceeded".into(),
+                    reason: DisconnectReason::SendqExceeded,
+                    text: "SendQ exceeded".into(),
                 };
                 Err(Poll::Ready(StreamEvent::Closed(disconnect)))
             }

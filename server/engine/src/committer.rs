@@ -220,13 +220,15 @@ impl Committer {
         match output {
             Output::Deliver(delivery) => self.deliver(&delivery),
             Output::Store {
-                then, otherwise, ..
+                deliveries,
+                on_failure,
+                ..
             } => {
                 if stored {
-                    for delivery in &then {
+                    for delivery in &deliveries {
                         self.deliver(delivery);
                     }
-                } else if let Some(refusal) = otherwise {
+                } else if let Some(refusal) = on_failure {
                     self.deliver(&refusal);
                 }
             }
@@ -240,7 +242,7 @@ impl Committer {
                 }
             }
             Output::AdmissionPolicy(policy) => drop(self.policy.send_replace(policy)),
-            Output::Happened(event) => self.events.publish(event),
+            Output::ServerEvent(event) => self.events.publish(event),
             Output::Answer(answer) => {
                 // Wake the connections now, so that what precedes the reply is not sent after it.
                 self.wake();
@@ -374,8 +376,8 @@ mod tests {
         };
         Effect::Core(Output::Store {
             entry: Box::new(entry),
-            then: vec![line(BOB, format!("delivered {number}"))],
-            otherwise: Some(line(ALICE, format!("failed {number}"))),
+            deliveries: vec![line(BOB, format!("delivered {number}"))],
+            on_failure: Some(line(ALICE, format!("failed {number}"))),
         })
     }
 

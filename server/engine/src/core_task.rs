@@ -37,7 +37,7 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
                 (Event::Admit { session, .. }, Some(sendq)) => {
                     effects.push(Effect::Attach(*session, sendq));
                 }
-                (Event::Gone { session, .. }, _) => effects.push(Effect::Detach(*session)),
+                (Event::Disconnected { session, .. }, _) => effects.push(Effect::Detach(*session)),
                 _ => {}
             }
             chat.handle(now, event, &mut outputs);

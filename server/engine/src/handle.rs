@@ -141,7 +141,7 @@ impl SessionEvent {
     /// Returns the event that the session's connection has ended. If it was `lost`, the client may
     /// not have received the last lines.
     pub fn disconnected(session: SessionId, disconnect: Disconnect, lost: bool) -> Self {
-        Self(Event::Gone {
+        Self(Event::Disconnected {
             session,
             disconnect,
             lost,
@@ -212,12 +212,12 @@ impl CoreHandle {
 
     /// Sends a command that may read history. Returns once its answer is in the session's send
     /// queue.
-    pub async fn request_history(
+    pub async fn history_command(
         &self,
         session: SessionId,
         message: Message,
     ) -> Result<(), CoreStopped> {
-        let event = |ticket| Event::AskHistory {
+        let event = |ticket| Event::HistoryCommand {
             ticket,
             session,
             message,

@@ -12,9 +12,9 @@ use rookery_protocol::Nick;
 use tokio::sync::Semaphore;
 
 use crate::handle::HistorySender;
-use rookery_chat::event::{Event, Fetch, Found, HistoryQuery};
+use rookery_chat::event::{Event, Fetch, HistoryQuery, HistoryResult};
 use rookery_record::{
-    HistoryEntry, PageQuery, Place, Point, Reading, Selection, SeveralQuery, TargetsQuery,
+    HistoryEntry, PageQuery, Place, Point, ReadableTarget, Selection, SeveralQuery, TargetsQuery,
 };
 use rookery_store::{Database, Result, Store};
 
@@ -55,21 +55,23 @@ impl HistoryReader {
                 .await
                 .unwrap_or_else(|error| {
                     tracing::error!(%error, "cannot read the history");
-                    Found::Failed
+                    HistoryResult::Failed
                 });
             core.send(Event::Fetched { fetch, found }).await;
         });
     }
 }
 
-fn find(store: &Store, query: &HistoryQuery) -> Result<Found> {
+fn find(store: &Store, query: &HistoryQuery) -> Result<HistoryResult> {
     Ok(match query {
         HistoryQuery::Page(query) => store
             .history_page(query)?
-            .map_or(Found::NoSuchMessage, Found::Page),
-        HistoryQuery::Targets(query) => Found::Targets(store.history_targets(query)?),
-        HistoryQuery::Message(msgid) => Found::Message(store.history_entry(msgid)?.map(Box::new)),
-        HistoryQuery::Several(query) => Found::Several(pages_of_places(store, query)?),
+            .map_or(HistoryResult::NoSuchMessage, HistoryResult::Page),
+        HistoryQuery::Targets(query) => HistoryResult::Targets(store.history_targets(query)?),
+        HistoryQuery::Message(msgid) => {
+            HistoryResult::Message(store.history_entry(msgid)?.map(Box::new))
+        }
+        HistoryQuery::Several(query) => HistoryResult::Several(pages_of_places(store, query)?),
     })
 }
 
@@ -84,11 +86,11 @@ fn pages_of_places(
         None => Vec::new(),
     };
     let mut found = Vec::new();
-    for Reading {
+    for ReadableTarget {
         name,
         places,
         since,
-    } in conversations.iter().chain(&query.readings)
+    } in conversations.iter().chain(&query.targets)
     {
         let page = PageQuery {
             places: places.clone(),
@@ -108,7 +110,7 @@ fn pages_of_places(
 }
 
 /// Returns the account's conversations that have messages later than `after`.
-fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<Reading>> {
+fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<ReadableTarget>> {
     let query = TargetsQuery {
         channels: Vec::new(),
         account: Some(account.clone()),
@@ -123,7 +125,7 @@ fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<
         .filter_map(|target| {
             let other = Nick::parse(&target.name).ok()?;
             let places = Place::conversation(account, other.clone(), other);
-            Some(Reading {
+            Some(ReadableTarget {
                 name: target.name,
                 places,
                 since: Timestamp::MIN,

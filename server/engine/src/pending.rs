@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use tokio::sync::oneshot;
 
 use rookery_chat::request::{
-    Admission, Announced, Busy, ChannelView, Counts, Emptied, Ended, ReplyFormat, UserView,
+    Admission, Announced, Busy, ChannelView, ClosedChannel, Counts, Ended, ReplyFormat, UserView,
 };
 use rookery_chat::ticket::{Answer, Reply};
 
@@ -77,7 +77,7 @@ pending_replies! {
     channels: Channels(Vec<ChannelView>),
     counts: Counts(Counts),
     done: Done(()),
-    emptied: Emptied(Emptied),
+    closed_channel: ClosedChannel(ClosedChannel),
     ended: Ended(Ended),
     reply_format: ReplyFormat(Option<ReplyFormat>),
     user: User(Option<UserView>),

@@ -60,10 +60,7 @@ impl Probes {
             .take(limit)
             .map(|(session, _)| *session)
             .collect();
-        let busiest = FindBusiest {
-            most: limit,
-            sessions,
-        };
+        let busiest = FindBusiest { limit, sessions };
         let busy = self.core.request(busiest).await?;
         Ok(Activity {
             connections: self.connections.count(),

@@ -119,15 +119,15 @@ mod tests {
         }
         for number in 0..5 {
             let entry = Box::new(entry(format!("new-{number}"), now, 1));
-            let then = vec![Delivery {
+            let deliveries = vec![Delivery {
                 to: vec![ALICE],
                 line: Bytes::from_static(b"hello\r\n"),
             }];
             batches
                 .send(vec![Effect::Core(Output::Store {
                     entry,
-                    then,
-                    otherwise: None,
+                    deliveries,
+                    on_failure: None,
                 })])
                 .await
                 .unwrap();

@@ -45,7 +45,8 @@ pub struct NewAdmin {
     pub initial_password_expires_at: Option<Timestamp>,
 }
 
-/// An authenticator app (RFC 6238) that has proved to hold the secret. `Debug` omits the secret.
+/// An authenticator app (RFC 6238) whose possession of the secret was verified. `Debug` omits the
+/// secret.
 #[derive(Clone)]
 pub struct Authenticator {
     /// The secret that is shared with the app, and therefore cannot be stored as a hash.

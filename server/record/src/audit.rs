@@ -15,17 +15,17 @@ pub enum Outcome {
 /// An entry to be added to the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAudit {
-    /// When it happened.
+    /// When the act happened.
     pub at: Timestamp,
     /// The name of the admin, or the name that was typed at a sign-in; empty if there is none.
     pub actor: String,
-    /// The IP address and port, or `local` for `rookeryd admin`.
+    /// The IP address and port of the client, or `local` for `rookeryd admin`.
     pub origin: String,
     /// A short public name of the control-plane session; never its token.
     pub session: String,
     /// The name of the act, such as `login` or `ban`.
     pub act: String,
-    /// What it was done to; empty if to nothing in particular.
+    /// The object of the act, such as a user or a ban; empty if there is none.
     pub target: String,
     /// Whether it was allowed.
     pub outcome: Outcome,

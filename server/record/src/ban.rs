@@ -14,7 +14,7 @@ pub struct BanId(pub i64);
 pub struct Ban {
     /// Its number.
     pub id: BanId,
-    /// What it covers.
+    /// The account, email, pattern, address or network that it covers.
     pub target: BanTarget,
     /// The reason, as shown to the banned person.
     pub reason: String,
@@ -49,7 +49,7 @@ pub fn covers_account(
 
 impl Ban {
     /// Returns whether the ban is in force at `now`.
-    pub fn holds(&self, now: Timestamp) -> bool {
+    pub fn is_active(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 }
@@ -57,7 +57,7 @@ impl Ban {
 /// A ban to be stored.
 #[derive(Clone, Debug)]
 pub struct NewBan {
-    /// What it covers.
+    /// The account, email, pattern, address or network that it covers.
     pub target: BanTarget,
     /// The reason, as shown to the banned person.
     pub reason: String,

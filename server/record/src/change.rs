@@ -6,14 +6,14 @@ use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 
 use super::{AccountId, Device, Metadata, PersistentChannel};
 
-/// A change of the chat's persistent state. Each contains the whole new state of what it is about,
-/// so that the last one is sufficient even if earlier ones were not stored.
+/// A change of the chat's persistent state. Each contains the whole new state of its subject, so
+/// that the last one is sufficient even if earlier ones were not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The channel has changed.
     Channel(PersistentChannel),
     /// The channel with this name is no longer persistent.
-    ChannelGone(ChannelName),
+    ChannelRemoved(ChannelName),
     /// The metadata of an account has changed.
     AccountMetadata {
         /// The name of the account.
@@ -21,7 +21,7 @@ pub enum Change {
         /// All of its metadata.
         metadata: Metadata,
     },
-    /// A device has connected or disconnected, or has received messages.
+    /// A device has connected or disconnected.
     Device(DeviceMark),
     /// A read marker of an account has changed (IRCv3 draft/read-marker).
     ReadMarker {
@@ -32,12 +32,12 @@ pub enum Change {
         /// The time up to which it was read; `None` deletes the marker.
         read_until: Option<Timestamp>,
     },
-    /// The account's choice to be always on has changed; `None` follows the configuration.
+    /// The account's choice of always-on has changed; `None` follows the configuration.
     AlwaysOn(AccountId, Option<bool>),
     /// An always-on user has changed.
     Presence(Presence),
     /// The account's user is no longer always on.
-    PresenceGone(AccountId),
+    PresenceRemoved(AccountId),
 }
 
 /// A user who stays present while no session is connected.
@@ -59,7 +59,7 @@ pub struct Presence {
     pub modes: String,
     /// The away message, if the user is away.
     pub away: Option<String>,
-    /// When the user connected.
+    /// When the user first connected.
     pub since: Timestamp,
     /// The channels that the user is in, in the order of joining.
     pub channels: Vec<Membership>,
@@ -84,10 +84,10 @@ pub struct DeviceMark {
     /// The device.
     pub device: Device,
     /// The time up to which it has received everything.
-    pub heard_until: Timestamp,
+    pub received_until: Timestamp,
     /// Whether the device is connected. If the server is killed, a connected device has received
     /// everything up to that time.
-    pub is_here: bool,
+    pub is_connected: bool,
 }
 
 /// The persistent state that the chat starts with: the result of all stored [`Change`]s.

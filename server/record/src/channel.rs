@@ -5,7 +5,7 @@ use rookery_protocol::{AccountName, ChannelName};
 
 use super::Metadata;
 
-/// A channel that an account owns, and that therefore exists while nobody is in it.
+/// A channel that an account owns, and that therefore exists even while it has no members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistentChannel {
     /// Its name.
@@ -14,7 +14,7 @@ pub struct PersistentChannel {
     pub founder: AccountName,
     /// When it was created.
     pub created_at: Timestamp,
-    /// Since when it has had its present name.
+    /// When it got its current name.
     pub named_at: Timestamp,
     /// Its topic.
     pub topic: Option<PersistentTopic>,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Nick};
 use serde::Deserialize;
 
-/// How safely a message is stored before anyone receives it.
+/// How durably a message is stored before anyone receives it.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum HistorySync {
@@ -43,17 +43,19 @@ pub struct HistoryEntry {
 const REDACT: &str = "REDACT";
 
 impl HistoryEntry {
-    /// Returns whether this is an event and not a message with a text.
+    /// Returns whether this is an event, that is, neither `PRIVMSG` nor `NOTICE`.
     pub fn is_event(&self) -> bool {
         !matches!(self.command.as_str(), "PRIVMSG" | "NOTICE")
     }
 
-    /// Returns whether this is a message, if only of tags, and can be redacted.
+    /// Returns whether this is a message, including one that consists of tags only. Only messages
+    /// can be redacted.
     pub fn is_message(&self) -> bool {
         matches!(self.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG")
     }
 
-    /// Returns the status that a channel message was for; `None` if it was for all members.
+    /// Returns the prefix of the member status that a channel message was restricted to, `@` or
+    /// `+`; `None` if it was for all members.
     pub fn status(&self) -> Option<char> {
         self.tags.strip_prefix("statusmsg=")?.chars().next()
     }
@@ -113,21 +115,24 @@ pub enum Place {
     /// A conversation of two users.
     Direct {
         /// The sender.
-        from: Party,
+        from: Participant,
         /// The receiver.
-        to: Party,
+        to: Participant,
     },
 }
 
 impl Place {
-    /// Returns the places of the conversation of an account's owner with the owner of the account
-    /// `other`, and with guests of the nick `guest`.
+    /// Returns the places of the conversations of the account `account`: with the account `other`,
+    /// and with guests who have the nick `guest`.
     pub fn conversation(account: &Nick, other: Nick, guest: Nick) -> Vec<Self> {
         let with = |to| Self::Direct {
-            from: Party::Account(account.clone()),
+            from: Participant::Account(account.clone()),
             to,
         };
-        vec![with(Party::Account(other)), with(Party::Guest(guest))]
+        vec![
+            with(Participant::Account(other)),
+            with(Participant::Guest(guest)),
+        ]
     }
 
     /// Returns whether both are the same channel, or a conversation of the same two users.
@@ -141,17 +146,17 @@ impl Place {
     }
 }
 
-/// One side of a conversation of two. A guest's nick proves nothing: a person who registers it
-/// later is not the same party.
+/// One side of a conversation of two. A guest and an account of the same name are different
+/// participants, because anyone may register the nick of a guest later.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Party {
+pub enum Participant {
     /// The owner of the account with this name.
     Account(Nick),
     /// A guest with this nick.
     Guest(Nick),
 }
 
-impl Party {
+impl Participant {
     /// Returns the nick, or the name of the account.
     pub fn nick(&self) -> &Nick {
         match self {
@@ -189,21 +194,21 @@ pub enum Selection {
 pub struct PageQuery {
     /// The places, whose messages are merged.
     pub places: Vec<Place>,
-    /// Which of the messages are read.
+    /// Selects the messages.
     pub selection: Selection,
     /// Whether events are included.
     pub events: bool,
     /// Whether redactions are included among the events.
     pub redactions: bool,
-    /// Earlier messages are not visible to the user.
+    /// The time from which messages are visible to the user.
     pub since: Timestamp,
     /// The maximum number of messages.
     pub limit: usize,
 }
 
-impl Reading {
+impl ReadableTarget {
     /// Returns whether the user may read the message. Times are stored in milliseconds.
-    pub fn shows(&self, entry: &HistoryEntry) -> bool {
+    pub fn is_visible(&self, entry: &HistoryEntry) -> bool {
         entry.at.as_millisecond() >= self.since.as_millisecond()
     }
 }
@@ -228,7 +233,7 @@ pub struct TargetsQuery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeveralQuery {
     /// The channels and conversations.
-    pub readings: Vec<Reading>,
+    pub targets: Vec<ReadableTarget>,
     /// The account whose conversations are all included.
     pub account: Option<Nick>,
     /// Messages after this time, exclusive.
@@ -241,12 +246,12 @@ pub struct SeveralQuery {
 
 /// A channel or conversation that a user may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ReadableTarget {
     /// The name of the channel, or the nick of the other side.
     pub name: String,
     /// The places, whose messages are merged.
     pub places: Vec<Place>,
-    /// Earlier messages are not visible to the user.
+    /// The time from which messages are visible to the user.
     pub since: Timestamp,
 }
 

@@ -14,10 +14,11 @@ pub struct Invitation {
     pub id: InvitationId,
     /// The invited email.
     pub email: Email,
-    /// The argon2id hash of the code in PHC form: a code is short, and valid for days.
+    /// The argon2id hash of the code in PHC form. A fast hash would not do, as a code is short and
+    /// valid for days.
     pub code_hash: String,
-    /// How many more codes will be checked. With none left, the invitation stays valid, and the
-    /// email is verified by another code.
+    /// The number of attempts at entering the code that remain. If none remain, the invitation
+    /// stays valid, but the email is verified by another code.
     pub attempts_left: u8,
     /// The admin who made it.
     pub by: String,
@@ -34,8 +35,8 @@ pub struct NewInvitation {
     pub email: Email,
     /// The argon2id hash of the code in PHC form.
     pub code_hash: String,
-    /// How many codes will be checked.
-    pub tries: u8,
+    /// The number of attempts at entering the code.
+    pub attempts: u8,
     /// The admin who makes it.
     pub by: String,
     /// When it is made.

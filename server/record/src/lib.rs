@@ -1,7 +1,7 @@
-//! What the Rookery server stores, as plain data: accounts, credentials, bans, messages, channels,
-//! admins, the audit trail.
+//! The data that the Rookery server stores, as plain types: accounts, credentials, bans, messages,
+//! channels, admins, the audit trail.
 //!
-//! The crate holds the types that the chat, the store and everything above share, with the rules
+//! The crate contains the types that the chat, the store and everything above share, with the rules
 //! that depend on nothing but the data itself. It must not contain I/O, SQL or state, and it may
 //! depend only on the crates for the protocol and the control plane's types.
 
@@ -25,8 +25,8 @@ pub use ban::{Ban, BanId, NewBan, covers_account};
 pub use change::{Change, ChatSnapshot, DeviceMark, Membership, Presence};
 pub use channel::{Access, AccessLevel, ListedMask, PersistentChannel, PersistentTopic};
 pub use history::{
-    HistoryEntry, HistorySync, HistoryTarget, PageQuery, Party, Place, Point, Reading, Redactor,
-    Selection, SeveralQuery, TargetsQuery,
+    HistoryEntry, HistorySync, HistoryTarget, PageQuery, Participant, Place, Point, ReadableTarget,
+    Redactor, Selection, SeveralQuery, TargetsQuery,
 };
 pub use invitation::{Invitation, InvitationId, NewInvitation};
 pub use mailbox::EmailAliases;
@@ -96,9 +96,10 @@ impl std::fmt::Debug for ScramKeys {
     }
 }
 
-/// Why an account cannot be created or changed.
+/// The property of an account that another account already has, so that the account cannot be
+/// created or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum AccountConflict {
     /// Another account has the name, or one that looks the same.
     Name,
     /// Another account has the email.
@@ -133,7 +134,7 @@ pub enum CredentialKind {
 pub struct Credential {
     /// Its number.
     pub id: CredentialId,
-    /// What it is.
+    /// Its kind.
     pub kind: CredentialKind,
     /// The SHA-256 hash or fingerprint.
     pub hash: [u8; 32],

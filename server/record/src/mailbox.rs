@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use rookery_protocol::Email;
 
-/// What mail providers ignore in the part before the `@`. Letter case is ignored for all.
+/// The rules by which mail providers ignore dots and tags in the part before the `@`. Letter case
+/// is ignored for all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmailAliases {
     without_dots: Vec<String>,
@@ -12,7 +13,8 @@ pub struct EmailAliases {
 }
 
 impl EmailAliases {
-    /// Takes the domains that ignore dots, and those that ignore a `+` and everything after it.
+    /// Creates the rules. Domains in `without_dots` ignore dots, and domains in `without_tags`
+    /// ignore a `+` and everything after it.
     pub fn new(without_dots: &[String], without_tags: &[String]) -> Self {
         let folded = |domains: &[String]| {
             domains

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// Maintenance mode is on. Sessions that are admitted already stay.
+/// Maintenance mode that is on. It does not affect sessions that are already admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Maintenance {
-    /// The admin's message to people who try to connect.
+    /// The admin's message to those who try to connect.
     pub message: String,
     /// The admin who turned it on.
     pub by: String,
@@ -16,7 +16,7 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
-    /// Returns the reason that a refused client is sent.
+    /// Returns the reason that is sent to a refused client.
     pub fn refusal_text(&self) -> Arc<str> {
         format!("The server is closed for maintenance: {}", self.message).into()
     }

@@ -1,4 +1,4 @@
-//! Operators' search among the messages of channels.
+//! The search of channel messages by operators.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use super::HistoryEntry;
 pub struct MessageQuery {
     /// A part of the text, in lower case.
     pub text: Option<String>,
-    /// The account with this name, or guests with this nick.
+    /// The author: the account with this name, or guests with this nick.
     pub author: Option<Nick>,
     /// The channel.
     pub channel: Option<ChannelName>,
@@ -21,12 +21,12 @@ pub struct MessageQuery {
     pub since: Option<Timestamp>,
     /// Messages before this time.
     pub until: Option<Timestamp>,
-    /// Where an earlier search ended.
+    /// The position where an earlier search ended.
     pub before: Option<Cursor>,
     /// The maximum number of messages to find.
     pub limit: usize,
     /// The maximum number of messages to examine.
-    pub most: usize,
+    pub max_examined: usize,
 }
 
 /// The result of a [`MessageQuery`].

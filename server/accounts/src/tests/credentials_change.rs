@@ -337,7 +337,12 @@ async fn a_change_does_not_renew_the_time_of_the_proof() {
         .expect("SETEMAIL SUCCESS alice :");
     let entered = client.finish_handshake("alice").await;
     assert_eq!(
-        entered.admitted().identity.as_ref().unwrap().proved_at,
+        entered
+            .admitted()
+            .identity
+            .as_ref()
+            .unwrap()
+            .authenticated_at,
         start()
     );
 }

@@ -221,7 +221,12 @@ async fn the_time_of_a_proof_is_that_of_reading_the_account() {
     client.send("AUTHENTICATE +").await.expect(" 903 * :");
     let entered = client.finish_handshake("alice").await;
     assert_eq!(
-        entered.admitted().identity.as_ref().unwrap().proved_at,
+        entered
+            .admitted()
+            .identity
+            .as_ref()
+            .unwrap()
+            .authenticated_at,
         start()
     );
 }

@@ -44,12 +44,12 @@ pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return;
     };
     let founder = channel.is_founded_by(ctx.state.user(caller.user));
-    let runs = founder || channel.is_operator(caller.user);
+    let is_operator = founder || channel.is_operator(caller.user);
     if channel.founder.is_none() {
         let text = "That channel has no owner, so it has no access list";
         return refuse(ctx, caller, "NOT_OWNED", &[name.as_str()], text);
     }
-    if !runs {
+    if !is_operator {
         return needs_operator(ctx, caller, &name);
     }
     let subcommand = message.param(1).unwrap_or("LIST").to_ascii_uppercase();
@@ -99,13 +99,13 @@ fn list(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     });
     let rows: Vec<_> = founder.chain(others).collect();
     for (account, level, by, at) in &rows {
-        say(
+        send_words(
             ctx,
             caller,
             &["LIST", name.as_str(), account, level, by, &shown_time(*at)],
         );
     }
-    say(
+    send_words(
         ctx,
         caller,
         &["END", name.as_str(), &rows.len().to_string()],
@@ -157,19 +157,19 @@ fn add(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, account: &str,
         by,
         at,
     });
-    let is_here = apply(ctx, caller.user, name, &account, before, Some(level));
-    let what = match level {
+    let is_online = apply(ctx, caller.user, name, &account, before, Some(level));
+    let status = match level {
         AccessLevel::Operator => "is a permanent operator of the channel",
         AccessLevel::Voice => "has permanent voice in the channel",
     };
-    let text = format!("{account} {what}");
+    let text = format!("{account} {status}");
     let line = ctx
         .server_line("ACCESS")
         .word("ADDED")
         .word(name.as_str())
         .word(account.as_str());
     ctx.send(caller, &line.word(level.as_str()).text(&text));
-    if !is_here {
+    if !is_online {
         let text =
             "No such user is online. Check the name: anyone who registers it gets this access";
         let line = ctx
@@ -266,7 +266,7 @@ fn letter(level: AccessLevel) -> char {
     }
 }
 
-fn say(ctx: &mut Context<'_>, caller: Caller, words: &[&str]) {
+fn send_words(ctx: &mut Context<'_>, caller: Caller, words: &[&str]) {
     let line = words
         .iter()
         .fold(ctx.server_line("ACCESS"), |line, word| line.word(word));
@@ -277,8 +277,8 @@ fn refuse(ctx: &mut Context<'_>, caller: Caller, code: &str, context: &[&str], t
     ctx.fail(caller, "ACCESS", code, context, text);
 }
 
-/// Sets the member modes of its account for a user who has just signed in, or whose channel has
-/// just got an owner, and notifies the members.
+/// Sets the member modes that a user has by its account, after it has signed in, and notifies the
+/// members.
 pub fn apply_access(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
     let Some(channel) = ctx.state.channel(name) else {
         return;
@@ -286,8 +286,8 @@ pub fn apply_access(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
     let Some(member) = channel.member(user) else {
         return;
     };
-    let (before, due) = (member.modes, channel.modes_by_access(ctx.state.user(user)));
-    mode_changes::set_member_modes(ctx, user, name, before.with(due));
+    let (before, granted) = (member.modes, channel.modes_by_access(ctx.state.user(user)));
+    mode_changes::set_member_modes(ctx, user, name, before.with(granted));
     mode_changes::notify_member_modes(ctx, user, name, before);
 }
 
@@ -302,17 +302,17 @@ pub fn channels_left(ctx: &Context<'_>, account: &AccountName) -> Option<usize> 
     (limit > 0).then(|| limit.saturating_sub(owned))
 }
 
-/// Removes a deleted account from the chat: the channels it owned have no owner, and no access list
-/// contains it. Users stay in those channels.
+/// Removes a deleted account from the chat: from the channels that it owned, and from all access
+/// lists. Users remain in those channels.
 pub fn forget_account(ctx: &mut Context<'_>, account: &AccountName) {
     ctx.state.account_metadata.remove(account);
-    let meant = |channel: &&Channel| {
+    let is_affected = |channel: &&Channel| {
         channel.founder.as_ref() == Some(account) || channel.access_of(account).is_some()
     };
     let names: Vec<ChannelName> = ctx
         .state
         .channels()
-        .filter(meant)
+        .filter(is_affected)
         .map(|channel| channel.name.clone())
         .collect();
     for name in names {

@@ -1,5 +1,5 @@
-//! The commands that prove or change an identity. The accounts crate handles them, before a message
-//! reaches the core; they are declared here so that `HELP` and flood control know every command.
+//! The commands that sign in or change an account. The accounts crate handles them before a message
+//! reaches the core. They are declared here so that `HELP` and flood control know every command.
 
 use crate::command::{Command, Handler};
 

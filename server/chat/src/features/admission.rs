@@ -24,7 +24,7 @@ use crate::state::user::{Session, host};
 use crate::state::{NewUser, User};
 use crate::ticket::Ticket;
 
-/// Admits the candidate, or answers the ticket with the reason why not.
+/// Admits the candidate, or answers the ticket with the reason for the refusal.
 pub fn admit(
     ctx: &mut Context<'_>,
     ticket: Ticket<Admission>,
@@ -51,20 +51,20 @@ pub fn admit(
         let reason = message.to_string();
         return ctx.answer(ticket, Admission::Closed { reason });
     }
-    let here = identity
+    let existing = identity
         .as_ref()
         .and_then(|identity| ctx.state.by_account(&identity.name));
-    let here = here.map(|user| user.id);
+    let existing = existing.map(|user| user.id);
     let nick = match &identity {
         Some(identity) if !ctx.settings.free_nicks => identity.name.to_nick(),
         _ => nick,
     };
-    if here.is_none() && clear_nick(ctx, &nick, identity.as_ref(), None).is_err() {
+    if existing.is_none() && clear_nick(ctx, &nick, identity.as_ref(), None).is_err() {
         return ctx.answer(ticket, Admission::NickInUse);
     }
     let new = identity.as_ref().map(|identity| identity.new);
     let credential = identity.as_ref().and_then(|identity| identity.credential);
-    let user = here.unwrap_or_else(|| {
+    let user = existing.unwrap_or_else(|| {
         let new_user = NewUser {
             nick: nick.clone(),
             host: host(&ctx.settings.server_name, identity.is_some()),
@@ -85,7 +85,7 @@ pub fn admit(
         monitors: std::collections::BTreeSet::new(),
         subscriptions: std::collections::BTreeSet::new(),
         device: None,
-        heard: ctx.state.mark(ctx.stamp.at),
+        received: ctx.state.mark(ctx.stamp.at),
         catch_up: None,
         away_state,
         batch: None,
@@ -96,12 +96,12 @@ pub fn admit(
         capabilities,
     };
     ctx.state.attach(user, session);
-    if here.is_none() {
+    if existing.is_none() {
         monitor::announce_online(ctx, user);
     }
     away::update_away(ctx, user, Some(caller.session), false);
     greet(ctx, caller, new);
-    if here.is_some() {
+    if existing.is_some() {
         send_memberships(ctx, caller);
     }
     join_lobby(ctx, caller);
@@ -140,26 +140,26 @@ pub fn sign_in(
         return ctx.answer(ticket, Admission::Admitted);
     }
     let (new, credential) = (identity.new, identity.credential);
-    let here = ctx.state.by_account(&identity.name).map(|user| user.id);
-    let caller = if let Some(user) = here {
+    let existing = ctx.state.by_account(&identity.name).map(|user| user.id);
+    let caller = if let Some(user) = existing {
         move_session(ctx, caller, user)
     } else {
         let own = identity.name.to_nick();
-        // The name of the account that the session leaves stays with that account.
-        let is_left = |nick: &Nick| {
+        // The session cannot retain the name of the account that it signs out of.
+        let is_old_account = |nick: &Nick| {
             before
                 .account()
                 .is_some_and(|account| is_alike(nick, account))
         };
-        let keeps = ctx.settings.free_nicks && !is_left(&before.nick);
-        let nick = if keeps {
+        let retains_nick = ctx.settings.free_nicks && !is_old_account(&before.nick);
+        let nick = if retains_nick {
             before.nick.clone()
         } else {
             own.clone()
         };
-        // A user that is always on remains without sessions.
-        let alone = before.sessions().len() == 1 && !always_on::is_always_on(ctx, before);
-        let (nick, itself) = if alone {
+        // A user that is always on is not renamed, as it remains without sessions.
+        let is_only_session = before.sessions().len() == 1 && !always_on::is_always_on(ctx, before);
+        let (nick, itself) = if is_only_session {
             (nick, Some(caller.user))
         } else {
             (own, None)
@@ -167,8 +167,8 @@ pub fn sign_in(
         if clear_nick(ctx, &nick, Some(&identity), itself).is_err() {
             return ctx.answer(ticket, Admission::NickInUse);
         }
-        if alone {
-            catch_up::leave_device(ctx, session, false);
+        if is_only_session {
+            catch_up::detach_device(ctx, session, false);
             apply_identity(ctx, caller, identity, nick);
             caller
         } else {
@@ -184,12 +184,14 @@ pub fn sign_in(
     ctx.answer(ticket, Admission::Admitted);
 }
 
-/// Returns the answer for an account or address that must not be admitted: its sessions were ended
-/// after it signed in, or it is banned.
+/// Returns the refusal of an account or address that must not be admitted: an operator has ended
+/// the account's sessions since it signed in, or a ban covers it.
 fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> Option<Admission> {
     let ended =
         identity.and_then(|identity| Some((identity, ctx.state.ended_accounts.get(&identity.id)?)));
-    if let Some((_, (_, reason))) = ended.filter(|(identity, (at, _))| identity.proved_at <= *at) {
+    if let Some((_, (_, reason))) =
+        ended.filter(|(identity, (at, _))| identity.authenticated_at <= *at)
+    {
         return Some(Admission::Stale {
             reason: reason.clone(),
         });
@@ -217,7 +219,7 @@ fn clear_nick(
             .into_iter()
             .filter(move |holder| Some(*holder) != itself)
     };
-    let aside: Vec<UserId> = name
+    let to_rename: Vec<UserId> = name
         .iter()
         .flat_map(|name| others(ctx.state.holders(name)))
         .collect();
@@ -225,19 +227,19 @@ fn clear_nick(
         let account = user.account().unwrap_or_default();
         name.as_ref().is_some_and(|name| is_alike(name, account))
     };
-    if aside
+    if to_rename
         .iter()
         .any(|holder| is_its_own(ctx.state.user(*holder)))
-        || others(ctx.state.holders(nick)).any(|holder| !aside.contains(&holder))
+        || others(ctx.state.holders(nick)).any(|holder| !to_rename.contains(&holder))
     {
         return Err(NickTaken);
     }
     if let Some(name) = name {
-        for user in aside {
+        for user in to_rename {
             reassign_nick(ctx, user, &name);
         }
     }
-    // A user may have been renamed to the nick that is wanted.
+    // A user may have been renamed to `nick`.
     let mut holders = ctx.state.holders(nick).into_iter();
     if holders.all(|holder| Some(holder) == itself) {
         Ok(())
@@ -265,7 +267,8 @@ fn reassign_nick(ctx: &mut Context<'_>, user: UserId, name: &Nick) {
     }
 }
 
-/// Moves the session from its user, which has other sessions, to a new user of its own.
+/// Moves the session to a new user of its own. Its current user remains, with its other sessions or
+/// always on.
 fn split_session(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) -> Caller {
     let before = ctx.state.user(caller.user);
     let new_user = NewUser {
@@ -280,7 +283,7 @@ fn split_session(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick
     move_session(ctx, caller, user)
 }
 
-/// Makes the user the owner of the account, and notifies those who see it.
+/// Signs the user in to the account, and notifies those who follow it.
 fn apply_identity(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nick: Nick) {
     if ctx.state.user(caller.user).nick.as_str() != nick.as_str() {
         nick::rename(ctx, caller.user, nick);
@@ -306,10 +309,10 @@ fn apply_identity(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nic
     }
 }
 
-/// Moves the session to the user of its account. The user that it leaves quits if this was its last
-/// session, unless it is always on.
+/// Moves the session to another user. Its previous user quits if this was its last session, unless
+/// it is always on.
 fn move_session(ctx: &mut Context<'_>, caller: Caller, user: UserId) -> Caller {
-    catch_up::leave_device(ctx, caller.session, false);
+    catch_up::detach_device(ctx, caller.session, false);
     let name = ctx.state.user(user).nick.clone();
     for channel in ctx.state.user(caller.user).channels().to_vec() {
         let line = ctx.user_line(caller.user, "PART").word(channel.as_str());
@@ -321,8 +324,8 @@ fn move_session(ctx: &mut Context<'_>, caller: Caller, user: UserId) -> Caller {
         return caller;
     };
     let monitors = std::mem::take(&mut session.monitors);
-    let left = ctx.state.user(caller.user);
-    if left.sessions().is_empty() && !always_on::is_always_on(ctx, left) {
+    let old_user = ctx.state.user(caller.user);
+    if old_user.sessions().is_empty() && !always_on::is_always_on(ctx, old_user) {
         quit::quit_user(
             ctx,
             caller.user,
@@ -340,7 +343,7 @@ fn move_session(ctx: &mut Context<'_>, caller: Caller, user: UserId) -> Caller {
     caller
 }
 
-/// Sends what every new session receives first.
+/// Sends the lines that every new session receives first.
 fn greet(ctx: &mut Context<'_>, caller: Caller, new: Option<bool>) {
     server::burst(ctx, caller);
     welcome(ctx, caller, new);

@@ -1,5 +1,6 @@
 //! Users that are always on: they stay in their channels, marked as away, while none of their
-//! sessions is connected, across restarts too. `SET` switches it for an account.
+//! sessions is connected, including across restarts. `SET` turns always-on on or off for an
+//! account.
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
@@ -64,12 +65,12 @@ pub fn set(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
                 return ctx.fail(caller, "SET", "INVALID_VALUE", &[ALWAYS_ON, value], text);
             }
         };
-        choose(ctx, caller, account, choice);
+        set_choice(ctx, caller, account, choice);
     }
-    tell(ctx, caller, account);
+    show_setting(ctx, caller, account);
 }
 
-fn choose(ctx: &mut Context<'_>, caller: Caller, account: AccountId, choice: Option<bool>) {
+fn set_choice(ctx: &mut Context<'_>, caller: Caller, account: AccountId, choice: Option<bool>) {
     let before = match choice {
         Some(choice) => ctx.state.always_on.insert(account, choice),
         None => ctx.state.always_on.remove(&account),
@@ -81,7 +82,7 @@ fn choose(ctx: &mut Context<'_>, caller: Caller, account: AccountId, choice: Opt
     }
 }
 
-fn tell(ctx: &mut Context<'_>, caller: Caller, account: AccountId) {
+fn show_setting(ctx: &mut Context<'_>, caller: Caller, account: AccountId) {
     let choice = ctx.state.always_on.get(&account);
     let on = is_always_on(ctx, ctx.state.user(caller.user));
     let (value, meaning) = if on {
@@ -95,14 +96,14 @@ fn tell(ctx: &mut Context<'_>, caller: Caller, account: AccountId) {
             "you leave your channels when your last client disconnects",
         )
     };
-    let whose = if choice.is_some() {
+    let origin = if choice.is_some() {
         "your choice"
     } else {
         "the server's default"
     };
     ctx.notice(
         caller,
-        &format!("{ALWAYS_ON} is {value} ({whose}): {meaning}."),
+        &format!("{ALWAYS_ON} is {value} ({origin}): {meaning}."),
     );
 }
 
@@ -117,7 +118,7 @@ pub fn is_always_on(ctx: &Context<'_>, user: &User) -> bool {
 pub fn persist_presences(ctx: &mut Context<'_>) {
     for account in std::mem::take(&mut ctx.state.ended_presences) {
         ctx.out
-            .push(Output::Persist(Box::new(Change::PresenceGone(account))));
+            .push(Output::Persist(Box::new(Change::PresenceRemoved(account))));
     }
     for id in std::mem::take(&mut ctx.state.touched) {
         if !ctx.state.exists(id) {
@@ -127,7 +128,7 @@ pub fn persist_presences(ctx: &mut Context<'_>) {
         let is_always_on = is_always_on(ctx, user);
         let change = match (&user.identity, is_always_on, user.is_persisted) {
             (Some(identity), true, _) => Change::Presence(presence_of(ctx, user, identity)),
-            (Some(identity), false, true) => Change::PresenceGone(identity.id),
+            (Some(identity), false, true) => Change::PresenceRemoved(identity.id),
             _ => continue,
         };
         ctx.state.user_mut(id).is_persisted = is_always_on;
@@ -147,8 +148,8 @@ fn presence_of(ctx: &Context<'_>, user: &User, identity: &Identity) -> Presence 
         let MemberModes {
             operator, voice, ..
         } = modes;
-        // What was sent under this name before the channel had it belongs to another channel. If
-        // the channel itself is not persisted, this is the only record of when it got its name.
+        // Messages under this name from before the channel got it belong to another channel. If the
+        // channel itself is not persisted, this is the only record of when it got its name.
         let joined_at = joined_at.max(channel.named_at);
         Some(Membership {
             channel: channel.name.clone(),

@@ -8,7 +8,7 @@ use crate::context::{Caller, Context};
 use crate::ids::{SessionId, UserId};
 use crate::lengths;
 use crate::line::truncate;
-use crate::state::away::{AwayState, NOT_HERE};
+use crate::state::away::{AwayState, DEFAULT_MESSAGE};
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
@@ -58,9 +58,9 @@ pub fn away_state(message: &Message, knows_pre_away: bool) -> AwayState {
 }
 
 /// Recomputes whether the user is away from the states of its sessions, and notifies others of a
-/// change. `by` is the session whose state has just changed; it is not notified. An away message
-/// survives the session that set it, unless it was `taken_back` by `AWAY`.
-pub fn update_away(ctx: &mut Context<'_>, id: UserId, by: Option<SessionId>, taken_back: bool) {
+/// change. `by` is the session whose state has just changed; it is not notified. The away message
+/// of a session that has ended remains in use, unless `by_command` is true: `AWAY` replaces it.
+pub fn update_away(ctx: &mut Context<'_>, id: UserId, by: Option<SessionId>, by_command: bool) {
     let user = ctx.state.user(id);
     let sessions = || user.sessions().iter();
     let away: Option<Box<str>> = if sessions().any(|session| session.away_state == AwayState::Here)
@@ -68,18 +68,18 @@ pub fn update_away(ctx: &mut Context<'_>, id: UserId, by: Option<SessionId>, tak
         None
     } else {
         let own = sessions().find(|session| Some(session.id) == by);
-        let of = |text: &str| sessions().any(|session| session.away_state.text() == Some(text));
+        let is_set = |text: &str| sessions().any(|session| session.away_state.text() == Some(text));
         let before = user.away.as_deref();
         let text = own
             .and_then(|own| own.away_state.text())
-            .or(before.filter(|text| of(text)))
+            .or(before.filter(|text| is_set(text)))
             .or_else(|| {
                 sessions()
                     .rev()
                     .find_map(|session| session.away_state.text())
             })
-            .or(before.filter(|_| !taken_back));
-        Some(text.unwrap_or(NOT_HERE).into())
+            .or(before.filter(|_| !by_command));
+        Some(text.unwrap_or(DEFAULT_MESSAGE).into())
     };
     if user.away == away {
         return;

@@ -22,8 +22,8 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(batch),
 }];
 
-/// Handles `BATCH` from a client without `draft/multiline`. From the others it does not get here:
-/// [`handle`] comes first.
+/// Handles `BATCH` from a client without `draft/multiline`. A `BATCH` from other clients is handled
+/// by [`handle`] instead.
 fn batch(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.unknown_command(caller, &message.command, UNKNOWN_COMMAND);
 }
@@ -85,8 +85,8 @@ pub fn handle(ctx: &mut Context<'_>, caller: Caller, message: &Message, label: O
     }
 }
 
-/// Fails the open batch because a line that may belong to it could not be read; the rest of the
-/// batch is ignored. Returns the batch's label if it has not been replied to.
+/// Marks the open batch as failed because a line that may belong to it could not be read. The rest
+/// of the batch is ignored. Returns the batch's label if no reply has been sent yet.
 pub fn fail(ctx: &mut Context<'_>, caller: Caller) -> Option<String> {
     let session = ctx.state.session_mut(caller.session)?;
     let batch = session.batch.as_mut().filter(|batch| !batch.failed)?;

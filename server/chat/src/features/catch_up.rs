@@ -1,7 +1,8 @@
-//! Sends a device what it missed when it connects again, unless its client requests history itself.
+//! Sends a device the messages that it missed when it connects again, unless its client requests
+//! history itself.
 //!
-//! A device is an account together with the credential it signs in with. A mark records up to where
-//! it has received everything: the moment it was last known to be connected.
+//! A device is an account together with the credential that it signs in with. Its mark is the
+//! moment at which it was last known to be connected, up to which it has received everything.
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{Capability, ChannelName};
@@ -13,20 +14,20 @@ use crate::features::{history, replay};
 use crate::ids::SessionId;
 use crate::state::catch_up::{CatchUp, Mark};
 
-/// How long after admission a channel that the client joins counts as one it was in before.
-const ARRIVAL: SignedDuration = SignedDuration::from_secs(60);
+/// The time after admission within which the client joins the channels that it was in before.
+const REJOIN_WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Starts the catch-up of a session that has signed in with that credential: requests what its
-/// device missed.
+/// Starts the catch-up of a session that has signed in with that credential, by requesting the
+/// messages that its device missed.
 pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<CredentialId>) {
-    let reads_by_itself = [
+    let requests_history = [
         Capability::Chathistory,
         Capability::Playback,
         Capability::Visitor,
     ]
     .into_iter()
     .any(|capability| caller.has(capability));
-    let replays = ctx.settings.history && ctx.settings.replay_lines > 0 && !reads_by_itself;
+    let replays = ctx.settings.history && ctx.settings.replay_lines > 0 && !requests_history;
     let user = ctx.state.user(caller.user);
     let Some(identity) = user.identity.as_ref().filter(|_| replays) else {
         return;
@@ -41,16 +42,16 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
         .iter()
         .filter(|session| session.device == Some(device));
     let before = others
-        .map(|session| session.heard)
+        .map(|session| session.received)
         .chain(ctx.state.devices.get(&device).copied())
         .max();
-    let until = ctx.now() + ARRIVAL;
-    let heard_until = before.map_or(ctx.now(), |before| before.at);
+    let until = ctx.now() + REJOIN_WINDOW;
+    let received_until = before.map_or(ctx.now(), |before| before.at);
     ctx.out
         .push(Output::Persist(Box::new(Change::Device(DeviceMark {
             device,
-            heard_until,
-            is_here: true,
+            received_until,
+            is_connected: true,
         }))));
     let number = ctx.state.next_catch_up();
     let Some(session) = ctx.state.session_mut(caller.session) else {
@@ -59,7 +60,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
     session.device = Some(device);
     // A device that was never connected has missed nothing.
     let Some(after) = before else { return };
-    session.heard = after;
+    session.received = after;
     session.catch_up = Some(CatchUp {
         number,
         after,
@@ -70,7 +71,8 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
     request_missed(ctx, caller, true);
 }
 
-/// Requests what was missed in the channels that the client has joined since its catch-up started.
+/// Requests the missed messages of the channels that the client has joined since its catch-up
+/// started.
 pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     let Some(caller) = ctx.caller(session) else {
         return;
@@ -89,19 +91,19 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     }
 }
 
-/// Records that the session is alive, so that its device has received everything up to now.
-pub fn record_heard(ctx: &mut Context<'_>, session: SessionId) {
+/// Records that the session is alive and its device has therefore received everything up to now.
+pub fn record_received(ctx: &mut Context<'_>, session: SessionId) {
     let mark = ctx.state.mark(ctx.stamp.at);
     if let Some(session) = ctx.state.session_mut(session)
         && session.is_caught_up()
     {
-        session.heard = mark;
+        session.received = mark;
     }
 }
 
-/// Ends the presence of the session's device, and persists its mark. If the connection was lost,
-/// the mark is the last moment the session was known to be alive.
-pub fn leave_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
+/// Detaches the device from the session, and persists its mark. If the connection was lost, the
+/// mark is the last moment at which the session was known to be alive.
+pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
     let now = ctx.state.mark(ctx.stamp.at);
     let Some(caller) = ctx.caller(session) else {
         return;
@@ -109,20 +111,21 @@ pub fn leave_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
     let Some(session) = ctx.state.session_mut(session) else {
         return;
     };
-    // A session may be ended by the core before its connection closes; only the first counts.
+    // A session that the core ends is detached before its connection closes. The second call for it
+    // has no effect.
     let Some(device) = session.device.take() else {
         return;
     };
-    let heard = if lost || !session.is_caught_up() {
-        session.heard
+    let received = if lost || !session.is_caught_up() {
+        session.received
     } else {
         now
     };
     session.catch_up = None;
-    let mark = ctx.state.devices.entry(device).or_insert(heard);
-    *mark = heard.max(*mark);
-    let heard_until = mark.at;
-    let is_here = ctx
+    let mark = ctx.state.devices.entry(device).or_insert(received);
+    *mark = received.max(*mark);
+    let received_until = mark.at;
+    let is_connected = ctx
         .state
         .user(caller.user)
         .sessions()
@@ -131,13 +134,13 @@ pub fn leave_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
     ctx.out
         .push(Output::Persist(Box::new(Change::Device(DeviceMark {
             device,
-            heard_until,
-            is_here,
+            received_until,
+            is_connected,
         }))));
 }
 
-/// Requests what was missed in channels that were not requested yet, and in conversations if
-/// `conversations` is set.
+/// Requests the missed messages of channels that were not requested yet and, if `conversations` is
+/// true, of conversations.
 fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
     let Some(session) = ctx.state.session(caller.session) else {
         return;
@@ -156,12 +159,12 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
     if channels.is_empty() && !conversations {
         return;
     }
-    let readings = channels
+    let targets = channels
         .iter()
         .filter_map(|name| history::readable(ctx, caller, name.as_str()))
         .collect();
     let query = SeveralQuery {
-        readings,
+        targets,
         account: user
             .identity
             .as_ref()
@@ -189,7 +192,7 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
         session: caller.session,
         ticket: None,
         label: None,
-        purpose: Purpose::Missed {
+        purpose: Purpose::CatchUp {
             number,
             after,
             until,
@@ -198,8 +201,8 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
     })));
 }
 
-/// Sends what the session's device missed, unless the catch-up it was read for has been replaced.
-/// `found` is `None` if the store failed.
+/// Sends the messages that were read for the catch-up with that number, unless it has been
+/// replaced. `found` is `None` if the store failed.
 pub fn found(
     ctx: &mut Context<'_>,
     caller: Caller,
@@ -215,7 +218,7 @@ pub fn found(
         return;
     };
     let Some(found) = found else {
-        // The mark stays, so that it is sent when the device connects again.
+        // The mark does not advance, so the messages are requested again on the next connection.
         return ctx.notice(
             caller,
             "The messages you missed could not be read; connect again to receive them",
@@ -232,7 +235,7 @@ pub fn found(
     replay::send_several(ctx, caller, missed);
 }
 
-/// Whether the message was sent after the one mark and not after the other.
+/// Whether the message was sent after the first mark, and not after the second.
 fn is_between(ctx: &Context<'_>, entry: &HistoryEntry, after: Mark, until: Mark) -> bool {
     match ctx.state.message_number(&entry.msgid) {
         Some(number) => after.message < number && number <= until.message,

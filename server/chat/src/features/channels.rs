@@ -1,4 +1,4 @@
-//! Joining and leaving channels, and what is in them: `JOIN`, `PART`, `TOPIC`, `KICK`, `INVITE`.
+//! Membership in channels, and their topics: `JOIN`, `PART`, `TOPIC`, `KICK`, `INVITE`.
 
 use rookery_protocol::numeric::{
     ERR_BADCHANMASK, ERR_BADCHANNELKEY, ERR_BANNEDFROMCHAN, ERR_CHANNELISFULL,
@@ -99,8 +99,8 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// Joins the caller's user to the channel, or replies why not. Does nothing if it is a member
-/// already.
+/// Adds the caller's user to the channel, or replies why it may not join. Does nothing if it is
+/// already a member.
 pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Option<&str>) {
     let user = ctx.state.user(caller.user);
     if user.channels().contains(name) {
@@ -134,14 +134,14 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
         .channel(name)
         .map_or_else(|| name.clone(), |channel| channel.name.clone());
 
-    let extended = |on: bool| {
+    let is_extended = |extended: bool| {
         move |session: &crate::state::Session| {
-            session.capabilities.has(Capability::ExtendedJoin) == on
+            session.capabilities.has(Capability::ExtendedJoin) == extended
         }
     };
-    for on in [false, true] {
-        let line = join_line(ctx.state.user(caller.user), &name, on);
-        ctx.send_to_channel(caller.user, &name, &line, extended(on));
+    for extended in [false, true] {
+        let line = join_line(ctx.state.user(caller.user), &name, extended);
+        ctx.send_to_channel(caller.user, &name, &line, is_extended(extended));
     }
     if let Some(away) = ctx.state.user(caller.user).away.clone() {
         let line = ctx.user_line(caller.user, "AWAY").text(&away);
@@ -187,7 +187,7 @@ fn join_refusal(
     key: Option<&str>,
 ) -> Option<(&'static str, &'static str)> {
     let channel = ctx.state.channel(name)?;
-    // Modes do not keep out those who are operators by their account.
+    // Modes do not apply to users who are operators by their account.
     if channel.modes_by_access(user).is_operator() {
         return None;
     }
@@ -397,14 +397,14 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     // Only an invitation by an operator overrides `+i`.
     if operator {
-        let here: Vec<_> = channel
+        let others: Vec<_> = channel
             .invited
             .iter()
             .copied()
             .filter(|id| *id != target && ctx.state.exists(*id))
             .collect();
         if let Some(channel) = ctx.state.channel_mut(&name) {
-            channel.invited = here;
+            channel.invited = others;
             channel.invited.push(target);
         }
     }
@@ -447,7 +447,8 @@ fn invitations(ctx: &mut Context<'_>, caller: Caller) {
     ctx.reply(caller, RPL_ENDOFINVITELIST, &[], "End of invite list");
 }
 
-/// Returns the name of the channel as it is written, or replies that there is no such channel.
+/// Returns the name of the channel as its creator wrote it, or replies that there is no such
+/// channel.
 pub fn existing(ctx: &mut Context<'_>, caller: Caller, name: &str) -> Option<ChannelName> {
     let found = ChannelName::parse(name)
         .ok()

@@ -16,7 +16,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(help),
 }];
 
-/// Pages on what is not a command.
+/// Pages on topics that are not commands.
 const TOPICS: &[(&str, &[&str])] = &[
     (
         "ADMIN",
@@ -30,8 +30,8 @@ const TOPICS: &[(&str, &[&str])] = &[
         &[
             "A channel that you create while signed in is yours. It is persistent: its topic,",
             "modes, lists and history remain when it is empty.",
-            "MODE #channel +q nick transfers it, MODE #channel -q and your own nick gives it up.",
-            "ACCESS gives accounts permanent operator status or voice.",
+            "MODE #channel +q nick transfers it; MODE #channel -q with your own nick gives it up.",
+            "ACCESS grants accounts permanent operator status or voice.",
             "A channel without an owner is removed when its last member leaves. Until then an",
             "operator can give it an owner with +q.",
         ],
@@ -39,20 +39,19 @@ const TOPICS: &[(&str, &[&str])] = &[
     (
         "HISTORY",
         &[
-            "Messages are stored, and CHATHISTORY reads them: in channels you are in, since the",
-            "channel",
-            "was created or renamed, and in your private conversations while you are signed in.",
-            "Clients without CHATHISTORY are sent what they missed when they connect again.",
+            "Messages are stored. CHATHISTORY reads those of channels that you are in, from when the",
+            "channel was created or renamed, and, while you are signed in, those of your private",
+            "conversations. Clients without CHATHISTORY receive missed messages when they connect.",
         ],
     ),
 ];
 
 /// Handles `HELP [<subject>]`.
 fn help(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
+    let Some(requested) = message.param(0).filter(|name| !name.is_empty()) else {
         return index(ctx, caller);
     };
-    let subject = asked.to_ascii_uppercase();
+    let subject = requested.to_ascii_uppercase();
     let topic = TOPICS.iter().find(|(name, _)| *name == subject);
     let lines = topic.map(|(_, lines)| *lines);
     match lines.or_else(|| features::find(&subject).map(|command| command.help)) {
@@ -60,13 +59,13 @@ fn help(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         None => ctx.reply(
             caller,
             ERR_HELPNOTFOUND,
-            &[asked],
+            &[requested],
             "No help available on that topic; HELP lists all topics",
         ),
     }
 }
 
-/// Sends the names of all pages, except for the commands that no one can use here.
+/// Sends the names of all pages, except for those of commands that are refused here.
 fn index(ctx: &mut Context<'_>, caller: Caller) {
     let commands = features::commands()
         .filter(|command| !matches!(command.handler, Handler::ControlPlane))

@@ -1,18 +1,19 @@
-//! `CHATHISTORY`: who may read which part of the history, and how it is sent.
+//! `CHATHISTORY`: the permissions to read the history, and the format of its pages.
 //!
-//! The core decides what may be read and requests it with `Output::Fetch`; the reply follows when
-//! the page arrives. When it does, permission is checked again.
+//! The core checks the permission and requests a page with `Output::Fetch`. When the page arrives,
+//! the permission is checked again, and the reply is sent.
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capability, ChannelName, Message, Nick};
 use rookery_record::{
-    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Selection, TargetsQuery,
+    HistoryEntry, HistoryTarget, PageQuery, Participant, Place, Point, ReadableTarget, Selection,
+    TargetsQuery,
 };
 
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context};
-use crate::event::{Found, HistoryQuery, Purpose};
+use crate::event::{HistoryQuery, HistoryResult, Purpose};
 use crate::line::{Line, Tags, shown_time};
 use crate::multiline::{Content, MultilineContent, is_multiline};
 use crate::state::User;
@@ -67,7 +68,7 @@ pub fn chathistory(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// Why a request is refused.
+/// The refusal of a request.
 struct Refusal<'m> {
     code: &'static str,
     /// The parameters after the subcommand.
@@ -94,7 +95,7 @@ fn page<'m>(
         "BETWEEN" => 2,
         _ => return Err(invalid(&[], "Unknown command")),
     };
-    count(params, points + 2)?;
+    check_count(params, points + 2)?;
     let (target, limit) = (params[0], limit(ctx, params[points + 1])?);
     let point = |index: usize| point(target, params[index]);
     let selection = match subcommand {
@@ -126,7 +127,7 @@ fn targets<'m>(
     caller: Caller,
     params: &[&'m str],
 ) -> Result<(&'m str, HistoryQuery), Refusal<'m>> {
-    count(params, 3)?;
+    check_count(params, 3)?;
     let time = |text: &'m str| {
         text.strip_prefix("timestamp=")
             .and_then(timestamp)
@@ -154,15 +155,15 @@ fn targets<'m>(
     ))
 }
 
-fn count<'m>(params: &[&'m str], due: usize) -> Result<(), Refusal<'m>> {
-    match params.len().cmp(&due) {
+fn check_count<'m>(params: &[&'m str], expected: usize) -> Result<(), Refusal<'m>> {
+    match params.len().cmp(&expected) {
         std::cmp::Ordering::Less => Err(invalid(&[], "Insufficient parameters")),
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Greater => Err(invalid(&[], "Too many parameters")),
     }
 }
 
-/// Returns the limit, cut to that of the server.
+/// Returns the limit, which the server's limit restricts.
 fn limit<'m>(ctx: &Context<'_>, text: &'m str) -> Result<usize, Refusal<'m>> {
     let asked: Option<u32> = text.parse().ok().filter(|&limit| limit > 0);
     let asked = asked.ok_or_else(|| invalid(&[text], "Invalid limit"))?;
@@ -192,45 +193,47 @@ fn point<'m>(target: &'m str, text: &'m str) -> Result<Point, Refusal<'m>> {
 
 /// Parses a time as in the `time` tag: `YYYY-MM-DDThh:mm:ss.sssZ`.
 pub fn timestamp(text: &str) -> Option<Timestamp> {
-    let form = text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
-    form.then(|| text.parse().ok()).flatten()
+    let is_valid_form = text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
+    is_valid_form.then(|| text.parse().ok()).flatten()
 }
 
-/// Returns what the caller may read of the channel, or of its conversation with the nick; `None` if
-/// nothing.
-pub fn readable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Reading> {
+/// Returns the part of the channel, or of the conversation with that nick, that the caller may
+/// read; `None` if it may read nothing.
+pub fn readable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<ReadableTarget> {
     if let Ok(name) = ChannelName::parse(target) {
         let since = channel_since(ctx, caller, &name)?;
         let name = ctx.state.channel(&name)?.name.clone();
-        return Some(Reading {
+        return Some(ReadableTarget {
             name: name.to_string(),
             places: vec![Place::Channel(name)],
             since,
         });
     }
     let user = ctx.state.user(caller.user);
-    // A guest's nick proves nothing, so its conversations cannot be read.
+    // Anyone may use a guest's nick later, so the conversations of guests cannot be read.
     user.identity.as_ref()?;
     let nick = Nick::parse(target).ok()?;
-    // A nick stands for the account of the user that has it now.
-    let other = match ctx.state.by_nick(&nick).map(User::party) {
-        Some(Party::Account(account)) => account,
+    // The conversation is with the account of the user that has the nick now.
+    let other = match ctx.state.by_nick(&nick).map(User::participant) {
+        Some(Participant::Account(account)) => account,
         _ => nick.clone(),
     };
-    let places = Place::conversation(user.party().nick(), other, nick);
-    // The other user may be offline, or its nick may have been written in several ways: the client
-    // knows the name that it sent.
-    Some(Reading {
+    let places = Place::conversation(user.participant().nick(), other, nick);
+    // The reply has the name that the client sent: the other user may be offline, or the letter
+    // case of its nick may differ.
+    Some(ReadableTarget {
         places,
         since: Timestamp::MIN,
         name: target.to_owned(),
     })
 }
 
-/// Returns from when on the caller may read the channel's history; `None` if it is not a member.
+/// Returns the time from which the caller may read the channel's history; `None` if it is not a
+/// member.
 ///
-/// The history of a channel begins when the channel got its name, because an earlier channel of
-/// that name belonged to others. The lobbies are everyone's, and always were.
+/// The history of a channel begins when the channel got its name, because an earlier channel with
+/// that name may have belonged to other users. The history of a lobby has no beginning, because a
+/// lobby belongs to everyone.
 pub fn channel_since(ctx: &Context<'_>, caller: Caller, name: &ChannelName) -> Option<Timestamp> {
     let channel = ctx.state.channel(name)?;
     let member = channel.member(caller.user)?;
@@ -248,13 +251,14 @@ pub fn channel_since(ctx: &Context<'_>, caller: Caller, name: &ChannelName) -> O
     })
 }
 
+/// Sends the page that was read, or replies that it could not be read.
 pub fn found(
     ctx: &mut Context<'_>,
     caller: Caller,
     subcommand: &str,
     target: &str,
     query: &HistoryQuery,
-    found: Found,
+    found: HistoryResult,
 ) {
     // The caller may have lost access to the channel in the meantime.
     let readable = match query {
@@ -262,12 +266,14 @@ pub fn found(
         HistoryQuery::Targets(_) | HistoryQuery::Several(_) | HistoryQuery::Message(_) => None,
     };
     match (found, readable) {
-        (Found::Page(entries), Some(readable)) => {
-            let seen = entries.iter().filter(|entry| readable.shows(entry));
-            let lines = seen.map(|entry| entry_line(ctx, caller, entry)).collect();
+        (HistoryResult::Page(entries), Some(readable)) => {
+            let visible = entries.iter().filter(|entry| readable.is_visible(entry));
+            let lines = visible
+                .map(|entry| entry_line(ctx, caller, entry))
+                .collect();
             ctx.send_batch(caller, &["chathistory", &readable.name], lines);
         }
-        (Found::Targets(targets), _) => {
+        (HistoryResult::Targets(targets), _) => {
             let lines = targets
                 .iter()
                 .map(|target| target_line(ctx, caller, target))
@@ -276,8 +282,10 @@ pub fn found(
         }
         (found, readable) => {
             let (code, text) = match (found, readable) {
-                (Found::Page(_), None) => ("INVALID_TARGET", "Messages could not be retrieved"),
-                (Found::NoSuchMessage, _) => (
+                (HistoryResult::Page(_), None) => {
+                    ("INVALID_TARGET", "Messages could not be retrieved")
+                }
+                (HistoryResult::NoSuchMessage, _) => (
                     "MESSAGE_ERROR",
                     "Messages could not be retrieved: unknown message id",
                 ),
@@ -295,7 +303,7 @@ fn target_line(ctx: &Context<'_>, caller: Caller, target: &HistoryTarget) -> Byt
     let line = ctx
         .server_line("CHATHISTORY")
         .word("TARGETS")
-        .word(&present_name(ctx, &target.name));
+        .word(&current_name(ctx, &target.name));
     line.word(&shown_time(target.at))
         .render(&ctx.server_tags(), caller.capabilities)
 }
@@ -305,7 +313,7 @@ fn target_line(ctx: &Context<'_>, caller: Caller, target: &HistoryTarget) -> Byt
 pub fn entry_line(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Bytes {
     let target = entry_target(ctx, caller, entry);
     let head = Line::new(&entry.source, &entry.command).word(&target);
-    let wording = match &entry.text {
+    let content = match &entry.text {
         text if entry.is_event() => Content::One(head.rest(text)),
         text if is_multiline(text) => {
             let (source, target, batch) = (&entry.source, &target, &entry.msgid);
@@ -327,7 +335,7 @@ pub fn entry_line(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> By
         // The entry's own tags contain it.
         bot: false,
     };
-    wording.render(&tags, caller.capabilities)
+    content.render(&tags, caller.capabilities)
 }
 
 /// Returns the start of the message's line, without its text.
@@ -341,29 +349,30 @@ fn entry_target(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Stri
     match &entry.place {
         Place::Channel(name) => name.to_string(),
         Place::Direct { from, to } if !entry.source.contains('!') => {
-            let other = if *from == ctx.state.user(caller.user).party() {
+            let other = if *from == ctx.state.user(caller.user).participant() {
                 to
             } else {
                 from
             };
-            present_nick(ctx, other).to_string()
+            current_nick(ctx, other).to_string()
         }
-        Place::Direct { to, .. } => present_nick(ctx, to).to_string(),
+        Place::Direct { to, .. } => current_nick(ctx, to).to_string(),
     }
 }
 
 /// Returns the current nick of the account, or its name if it is offline.
-pub fn present_nick(ctx: &Context<'_>, party: &Party) -> Nick {
-    let account = match party {
-        Party::Account(name) => AccountName::parse(name.as_str()).ok(),
-        Party::Guest(_) => None,
+pub fn current_nick(ctx: &Context<'_>, participant: &Participant) -> Nick {
+    let account = match participant {
+        Participant::Account(name) => AccountName::parse(name.as_str()).ok(),
+        Participant::Guest(_) => None,
     };
     let user = account.and_then(|account| ctx.state.by_account(&account));
-    user.map_or_else(|| party.nick().clone(), |user| user.nick.clone())
+    user.map_or_else(|| participant.nick().clone(), |user| user.nick.clone())
 }
 
 /// Returns the channel's name, or the current nick of the account of that name.
-pub fn present_name(ctx: &Context<'_>, name: &str) -> String {
-    let nick = Nick::parse(name).map(|nick| present_nick(ctx, &Party::Account(nick)).to_string());
+pub fn current_name(ctx: &Context<'_>, name: &str) -> String {
+    let nick =
+        Nick::parse(name).map(|nick| current_nick(ctx, &Participant::Account(nick)).to_string());
     nick.unwrap_or_else(|_| name.to_owned())
 }

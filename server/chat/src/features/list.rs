@@ -80,6 +80,7 @@ enum Filter {
     Topic(Bound),
 }
 
+/// A bound on a number, exclusive.
 enum Bound {
     Below(i64),
     Above(i64),
@@ -93,15 +94,15 @@ impl Bound {
         text.strip_prefix('>')?.parse().ok().map(Self::Above)
     }
 
-    fn holds(&self, value: i64) -> bool {
+    fn includes(&self, value: i64) -> bool {
         match self {
             Self::Below(bound) => value < *bound,
             Self::Above(bound) => value > *bound,
         }
     }
 
-    /// Like [`Self::holds`], for an age: exactly that many minutes count as older.
-    fn holds_for_age(&self, minutes: i64) -> bool {
+    /// Like [`Self::includes`], for an age: an age equal to a lower bound is included.
+    fn includes_age(&self, minutes: i64) -> bool {
         match self {
             Self::Below(bound) => minutes < *bound,
             Self::Above(bound) => minutes >= *bound,
@@ -131,13 +132,13 @@ impl Filter {
             Self::Name(mask) => mask::matches(mask, channel.name.folded()),
             Self::NotName(mask) => !mask::matches(mask, channel.name.folded()),
             Self::Users(bound) => {
-                bound.holds(i64::try_from(channel.members().len()).unwrap_or(i64::MAX))
+                bound.includes(i64::try_from(channel.members().len()).unwrap_or(i64::MAX))
             }
-            Self::Created(bound) => bound.holds_for_age(minutes_since(channel.created_at)),
+            Self::Created(bound) => bound.includes_age(minutes_since(channel.created_at)),
             Self::Topic(bound) => channel
                 .topic
                 .as_ref()
-                .is_some_and(|topic| bound.holds_for_age(minutes_since(topic.at))),
+                .is_some_and(|topic| bound.includes_age(minutes_since(topic.at))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `MARKREAD`: up to where a user has read each channel and conversation (IRCv3
+//! `MARKREAD`: the time up to which a user has read each channel and conversation (IRCv3
 //! `draft/read-marker`). Only the user's own sessions are notified.
 
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ pub fn markread(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "Missing parameters",
         );
     };
-    let news = match message.param(1) {
+    let has_moved = match message.param(1) {
         None => read_until(ctx, caller.user, target).map(|_| false),
         Some(text) => {
             let Some(at) = text.strip_prefix("timestamp=").and_then(history::timestamp) else {
@@ -60,7 +60,7 @@ pub fn markread(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             mark_read(ctx, caller.user, target, at)
         }
     };
-    let Ok(news) = news else {
+    let Ok(has_moved) = has_moved else {
         return ctx.fail(
             caller,
             COMMAND,
@@ -74,7 +74,7 @@ pub fn markread(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .and_then(|name| ctx.state.channel(&name));
     let name = channel.map_or_else(|| target.to_owned(), |channel| channel.name.to_string());
     send_marker(ctx, caller, &name);
-    if news {
+    if has_moved {
         for other in ctx
             .callers(caller.user)
             .into_iter()
@@ -121,17 +121,20 @@ fn marker_name(ctx: &Context<'_>, target: &str) -> Option<Box<str>> {
         return Some(channel.folded().into());
     }
     let nick = Nick::parse(target).ok()?;
-    let party = ctx.state.by_nick(&nick).map(crate::state::User::party);
+    let participant = ctx
+        .state
+        .by_nick(&nick)
+        .map(crate::state::User::participant);
     Some(
-        party
+        participant
             .as_ref()
-            .map_or(&nick, |party| party.nick())
+            .map_or(&nick, |participant| participant.nick())
             .folded()
             .into(),
     )
 }
 
-/// Returns up to where the user has read.
+/// Returns the time up to which the user has read.
 ///
 /// # Errors
 ///
@@ -150,7 +153,7 @@ pub fn read_until(
     Ok(markers.and_then(|markers| markers.get(&name)))
 }
 
-/// Records up to where the user has read. Returns whether the marker moved.
+/// Records the time up to which the user has read. Returns whether the marker moved.
 ///
 /// # Errors
 ///
@@ -162,10 +165,10 @@ pub fn mark_read(
     read_until: Timestamp,
 ) -> Result<bool, NoTarget> {
     let name = marker_name(ctx, target).ok_or(NoTarget)?;
-    // Nothing from the future can have been read. Times are stored to the millisecond.
+    // A marker cannot be in the future. Times are stored to the millisecond.
     let read_until = read_until.min(ctx.now()).as_millisecond();
     let read_until =
-        Timestamp::from_millisecond(read_until).expect("it was a time before it was cut");
+        Timestamp::from_millisecond(read_until).expect("a truncated timestamp is in range");
     let user = ctx.state.user_mut(user);
     let Some(account) = user.identity.as_ref().map(|identity| identity.id) else {
         return Ok(!user.markers.set(name, read_until).is_empty());
@@ -176,7 +179,7 @@ pub fn mark_read(
         .entry(account)
         .or_default()
         .set(name, read_until);
-    let news = !changes.is_empty();
+    let has_moved = !changes.is_empty();
     for (target, read_until) in changes {
         let target = target.into();
         ctx.out.push(Output::Persist(Box::new(Change::ReadMarker {
@@ -185,10 +188,10 @@ pub fn mark_read(
             read_until,
         })));
     }
-    Ok(news)
+    Ok(has_moved)
 }
 
-/// Sends the session up to where its user has read, if its client has the capability.
+/// Sends the session its user's marker of the target, if its client has the capability.
 pub fn send_marker(ctx: &mut Context<'_>, caller: Caller, target: &str) {
     if !caller.has(Capability::ReadMarker) {
         return;

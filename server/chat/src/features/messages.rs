@@ -78,8 +78,8 @@ pub fn privmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         }
         return;
     };
-    if ctx.settings.history && !quiet && playback::is_meant(targets) {
-        return playback::ask(ctx, caller, text);
+    if ctx.settings.history && !quiet && playback::is_request(targets) {
+        return playback::request(ctx, caller, text);
     }
     let draft = Draft {
         command,
@@ -199,23 +199,24 @@ fn send_to_channel(
     let name = ChannelName::parse(name).map_err(|_| none())?;
     let channel = ctx.state.channel(&name).ok_or_else(none)?;
     let sender = ctx.state.user(caller.user);
-    let asks = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
-    let ctcp = channel.flags.has(Flag::NoCtcp) && draft.text.is_some_and(asks);
-    let why = ctcp.then_some("+C: no CTCP but ACTION");
+    let has_ctcp = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
+    let ctcp = channel.flags.has(Flag::NoCtcp) && draft.text.is_some_and(has_ctcp);
+    let ctcp_refusal = ctcp.then_some("+C: no CTCP but ACTION");
     // Visitors may speak in the lobby without joining it.
     let counts_as_member =
         admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
-    if let Some(why) = why.or_else(|| speak_refusal(channel, sender, counts_as_member)) {
+    if let Some(reason) = ctcp_refusal.or_else(|| speak_refusal(channel, sender, counts_as_member))
+    {
         return Err((
             ERR_CANNOTSENDTOCHAN,
-            format!("Cannot send to channel ({why})"),
+            format!("Cannot send to channel ({reason})"),
         ));
     }
-    let shown = match status {
+    let shown_target = match status {
         Some(status) => format!("{status}{}", channel.name),
         None => channel.name.to_string(),
     };
-    let meant = |member: &&Member| match status {
+    let receives = |member: &&Member| match status {
         _ if member.user == caller.user => false,
         None => true,
         Some('@') => member.modes.is_operator(),
@@ -224,12 +225,12 @@ fn send_to_channel(
     let receivers = channel
         .members()
         .iter()
-        .filter(meant)
+        .filter(receives)
         .map(|member| member.user);
     let addressed = Addressed {
-        target: &shown,
+        target: &shown_target,
         place: Place::Channel(channel.name.clone()),
-        // A message to operators only must never be read from the history by everyone.
+        // The mark restricts the message to the same members when it is read from the history.
         mark: status.map(|status| format!("statusmsg={status}")),
         to_self: false,
     };
@@ -261,8 +262,8 @@ fn send_to_user(
     let addressed = Addressed {
         target: target.nick.as_str(),
         place: Place::Direct {
-            from: ctx.state.user(caller.user).party(),
-            to: target.party(),
+            from: ctx.state.user(caller.user).participant(),
+            to: target.participant(),
         },
         mark: None,
         to_self: target.id == caller.user,
@@ -321,7 +322,7 @@ pub fn speak_refusal(
     channel.mutes(user).then_some("+b: you are banned from it")
 }
 
-/// Where a message goes.
+/// The target of a message, in the forms that receivers and the history need.
 struct Addressed<'a> {
     /// As the receivers see it.
     target: &'a str,
@@ -361,7 +362,7 @@ fn compose(
             truncate(text, room).into()
         }
     });
-    let wording = match &text {
+    let content = match &text {
         Some(text) if multiline::is_multiline(text) => Content::Several(MultilineContent {
             source: &sender.source,
             target: addressed.target,
@@ -394,8 +395,8 @@ fn compose(
         .flat_map(|user| ctx.state.user(user).sessions())
         .chain(siblings)
         .filter(can_read);
-    let relevant = wording.relevant(&tags);
-    let render = |capabilities| wording.render(&tags, capabilities);
+    let relevant = content.relevant(&tags);
+    let render = |capabilities| content.render(&tags, capabilities);
     let deliveries = address_each(receivers, expected, relevant, render);
     let echo = sender.sessions().iter().filter(|session| {
         session.id == caller.session
@@ -444,7 +445,7 @@ fn compose(
     }
 }
 
-/// Whether a `TAGMSG` is stored: not if it only says that someone is typing.
+/// Whether a `TAGMSG` is stored: it is not if its only tags are typing notifications.
 fn is_worth_storing(client_tags: &str) -> bool {
     let keys = client_tags
         .split(';')

@@ -90,8 +90,8 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
-/// Returns what the name stands for; `*` is the caller. A secret channel exists only for its
-/// members.
+/// Returns the target with that name; `*` is the caller's user. A secret channel is found only by
+/// its members.
 fn find(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<MetadataTarget> {
     if target == "*" {
         return Some(MetadataTarget::User(caller.user));
@@ -242,10 +242,11 @@ fn subscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
         return;
     }
     for channel in ctx.state.user(caller.user).channels().to_vec() {
-        let is_said = values::synced_lines(ctx, caller, &MetadataTarget::Channel(channel.clone()))
-            .next()
-            .is_some();
-        if is_said {
+        let has_values =
+            values::synced_lines(ctx, caller, &MetadataTarget::Channel(channel.clone()))
+                .next()
+                .is_some();
+        if has_values {
             ctx.reply_words(caller, RPL_METADATASYNCLATER, &[channel.as_str(), "1"]);
         }
     }

@@ -1,4 +1,4 @@
-//! Changes of a channel's modes and of its members' modes, and how members are notified.
+//! Applies changes of members' modes, and notifies channels of changes of any of their modes.
 
 use rookery_protocol::ChannelName;
 
@@ -11,7 +11,7 @@ use crate::state::channel::MemberModes;
 /// A mode change: whether the mode is set, its letter, and its parameter.
 pub type ModeChange = (bool, char, Option<String>);
 
-/// Notifies the channel of the modes that the member has and did not have `before`.
+/// Notifies the channel of the modes that the member has now but did not have in `before`.
 pub fn notify_member_modes(
     ctx: &mut Context<'_>,
     user: UserId,
@@ -42,6 +42,7 @@ pub fn notify_member_modes(
     ctx.notify_channel(name, &line);
 }
 
+/// Sets the modes of the member, without a notification.
 pub fn set_member_modes(
     ctx: &mut Context<'_>,
     user: UserId,
@@ -70,12 +71,12 @@ pub fn notify_modes(ctx: &mut Context<'_>, by: UserId, name: &ChannelName, chang
     while !rest.is_empty() {
         let (mut letters, mut parameters) = (String::new(), String::new());
         let mut sign = None;
-        let mut taken = 0;
+        let mut count = 0;
         for (on, letter, parameter) in rest {
             let more = parameter
                 .as_ref()
                 .map_or(0, |parameter| parameter.len() + 1);
-            if taken > 0 && letters.len() + 3 + parameters.len() + more > room {
+            if count > 0 && letters.len() + 3 + parameters.len() + more > room {
                 break;
             }
             if sign != Some(*on) {
@@ -87,7 +88,7 @@ pub fn notify_modes(ctx: &mut Context<'_>, by: UserId, name: &ChannelName, chang
                 parameters.push(' ');
                 parameters.push_str(parameter);
             }
-            taken += 1;
+            count += 1;
         }
         let change = |line: Line| {
             parameters
@@ -100,6 +101,6 @@ pub fn notify_modes(ctx: &mut Context<'_>, by: UserId, name: &ChannelName, chang
         } else {
             ctx.send_channel_event(by, name, "MODE", change);
         }
-        rest = &rest[taken..];
+        rest = &rest[count..];
     }
 }

@@ -24,11 +24,10 @@ pub const COMMANDS: &[Command] = &[Command {
     min_params: 1,
     help: &[
         "MODE #channel [changes], MODE nick [changes]",
-        "Channel modes: C no CTCP, b ban, e ban exception, I invite exception, i invite only, k",
-        "key,",
-        "l user limit, m moderated, n no messages from outside, o operator, q founder (+q",
-        "transfers the",
-        "channel, -q gives it up), s secret, t only operators set the topic, v voice.",
+        "Channel modes: C no CTCP, b ban, e ban exception, I invite exception, i invite only,",
+        "k key, l user limit, m moderated, n no messages from outside, o operator, q founder",
+        "(+q transfers the channel, -q gives it up), s secret, t only operators set the topic,",
+        "v voice.",
         "Masks: nick!user@host or ~a:account; ~m: before either only mutes.",
         "User modes: B bot, i invisible.",
     ],
@@ -47,7 +46,7 @@ pub fn mode(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     };
     match message.params.get(1) {
         None => show(ctx, caller, &name),
-        Some(changes) => Changing::new(ctx, caller, name).run(changes, &message.params[2..]),
+        Some(changes) => ModeCommand::new(ctx, caller, name).run(changes, &message.params[2..]),
     }
 }
 
@@ -165,7 +164,7 @@ fn numerics(list: List) -> (&'static str, &'static str) {
 }
 
 /// The processing of one `MODE` on a channel.
-struct Changing<'t, 'a> {
+struct ModeCommand<'t, 'a> {
     ctx: &'t mut Context<'a>,
     caller: Caller,
     name: ChannelName,
@@ -173,11 +172,11 @@ struct Changing<'t, 'a> {
     done: Vec<ModeChange>,
     /// Whether the reply that the caller lacks permission was sent.
     refused: bool,
-    /// The lists that were sent, and unknown letters: each is answered once per line.
+    /// The letters of lists that were sent, and unknown letters. Each is answered once per command.
     answered: Vec<char>,
 }
 
-impl<'t, 'a> Changing<'t, 'a> {
+impl<'t, 'a> ModeCommand<'t, 'a> {
     fn new(ctx: &'t mut Context<'a>, caller: Caller, name: ChannelName) -> Self {
         Self {
             ctx,
@@ -220,7 +219,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                         self.set_key(key);
                     }
                 }
-                // The key may be removed without naming it.
+                // The key may be removed without a parameter.
                 'k' => {
                     let _ = parameters.next();
                     self.change(|channel| {
@@ -270,14 +269,14 @@ impl<'t, 'a> Changing<'t, 'a> {
 
     /// Returns the parameter, or replies that the mode needs one.
     fn parameter<'p>(&mut self, letter: char, given: Option<&'p str>) -> Option<&'p str> {
-        if given.is_none() && self.may() {
+        if given.is_none() && self.may_change() {
             self.invalid(letter, "*", "That mode needs a parameter");
         }
         given
     }
 
-    /// Whether the caller may change anything; if not, replies so, once.
-    fn may(&mut self) -> bool {
+    /// Returns whether the caller may change the channel's modes. If not, replies so, once.
+    fn may_change(&mut self) -> bool {
         let Some(channel) = self.ctx.state.channel(&self.name) else {
             return false;
         };
@@ -293,9 +292,10 @@ impl<'t, 'a> Changing<'t, 'a> {
         allowed
     }
 
-    /// Makes a change if the caller may. `change` returns it if the state changed.
+    /// Applies a change if the caller may change modes. `change` returns the mode change if the
+    /// state has changed.
     fn change(&mut self, change: impl FnOnce(&mut Channel) -> Option<ModeChange>) {
-        if self.may()
+        if self.may_change()
             && let Some(channel) = self.ctx.state.channel_mut(&self.name)
             && let Some(done) = change(channel)
         {
@@ -321,7 +321,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                 channel.key = Some(key.into());
                 (!same).then(|| (true, 'k', Some(key.to_owned())))
             });
-        } else if self.may() {
+        } else if self.may_change() {
             let text = format!(
                 "A key has 1 to {} printable ASCII characters and no comma",
                 lengths::KEY
@@ -337,7 +337,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                 channel.limit = Some(limit);
                 (!same).then(|| (true, 'l', Some(limit.to_string())))
             }),
-            _ if self.may() => {
+            _ if self.may_change() => {
                 self.invalid('l', given, "The limit must be a positive whole number");
             }
             _ => {}
@@ -345,7 +345,7 @@ impl<'t, 'a> Changing<'t, 'a> {
     }
 
     fn change_member(&mut self, on: bool, letter: char, nick: &str) {
-        if !self.may() {
+        if !self.may_change() {
             return;
         }
         let Some((id, nick, member)) = self.member(nick) else {
@@ -392,10 +392,10 @@ impl<'t, 'a> Changing<'t, 'a> {
         Some((id, nick, member))
     }
 
-    /// Transfers the channel (`+q` and a member) or gives it up (`-q` and the founder itself). An
-    /// operator may give a channel without an owner to anyone in it, itself included.
+    /// Transfers the channel (`+q` with a member) or removes its owner (`-q` with the founder). An
+    /// operator may make any member the owner of a channel that has none.
     fn change_founder(&mut self, on: bool, nick: &str) {
-        if !self.may() {
+        if !self.may_change() {
             return;
         }
         let Some(channel) = self.ctx.state.channel(&self.name) else {
@@ -447,7 +447,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                 });
         for old in old {
             let nick = self.ctx.state.user(old).nick.to_string();
-            self.stand(old, |modes| modes.founder = false);
+            self.set_member(old, |modes| modes.founder = false);
             self.done.push((false, 'q', Some(nick)));
         }
         let Some(channel) = self.ctx.state.channel_mut(&self.name) else {
@@ -458,14 +458,14 @@ impl<'t, 'a> Changing<'t, 'a> {
             return persistence::forget_channel(self.ctx, &self.name);
         }
         channel.founder = Some(account);
-        self.stand(id, |modes| (modes.founder, modes.operator) = (true, true));
+        self.set_member(id, |modes| (modes.founder, modes.operator) = (true, true));
         self.done.push((true, 'q', Some(nick.clone())));
         if !member.modes.operator {
             self.done.push((true, 'o', Some(nick)));
         }
     }
 
-    fn stand(&mut self, user: UserId, change: impl FnOnce(&mut MemberModes)) {
+    fn set_member(&mut self, user: UserId, change: impl FnOnce(&mut MemberModes)) {
         self.ctx.state.touch(user);
         if let Some(member) = self
             .ctx
@@ -478,7 +478,7 @@ impl<'t, 'a> Changing<'t, 'a> {
     }
 
     fn change_list(&mut self, on: bool, list: List, given: &str) {
-        if !self.may() {
+        if !self.may_change() {
             return;
         }
         if given.is_empty() || given.contains(' ') {

@@ -41,14 +41,14 @@ pub fn monitor(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         ("+", Some(targets)) => add(ctx, caller, &targets),
         ("-", Some(targets)) => {
             for nick in targets.iter().filter_map(|target| Nick::parse(target).ok()) {
-                if watched(ctx, caller, |monitors| monitors.remove(&nick)) {
+                if change_list(ctx, caller, |monitors| monitors.remove(&nick)) {
                     ctx.state.unwatch(&nick, caller.session);
                 }
             }
         }
         ("C", _) => {
             for nick in list(ctx, caller) {
-                watched(ctx, caller, |monitors| monitors.remove(&nick));
+                change_list(ctx, caller, |monitors| monitors.remove(&nick));
                 ctx.state.unwatch(&nick, caller.session);
             }
         }
@@ -114,7 +114,7 @@ fn add(ctx: &mut Context<'_>, caller: Caller, targets: &[&str]) {
             );
             break;
         }
-        watched(ctx, caller, |monitors| monitors.insert(nick.clone()));
+        change_list(ctx, caller, |monitors| monitors.insert(nick.clone()));
         ctx.state.watch(&nick, caller.session);
         added.push(nick);
     }
@@ -145,7 +145,8 @@ fn list(ctx: &Context<'_>, caller: Caller) -> Vec<Nick> {
         .unwrap_or_default()
 }
 
-fn watched(
+/// Applies a change to the session's monitor list; returns the result of `change`.
+fn change_list(
     ctx: &mut Context<'_>,
     caller: Caller,
     change: impl FnOnce(&mut std::collections::BTreeSet<Nick>) -> bool,

@@ -1,4 +1,4 @@
-//! `NAMES`, and what a session receives about a channel after `JOIN`.
+//! `NAMES`, and the description of a channel that a session receives after `JOIN`.
 
 use rookery_protocol::numeric::{RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICWHOTIME};
 use rookery_protocol::{Capability, ChannelName, Message};
@@ -25,7 +25,8 @@ pub const COMMANDS: &[Command] = &[Command {
 
 /// Handles `NAMES [<channels>]`.
 pub fn names(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    // Without a channel, the list of all would be too long, so it is empty.
+    // Without a channel, the reply is an empty list, because that of all channels would be too
+    // long.
     let asked = message
         .param(0)
         .filter(|asked| !asked.is_empty())
@@ -38,7 +39,8 @@ pub fn names(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     end(ctx, caller, asked);
 }
 
-/// Sends the session what it needs to know of a channel that its user has joined.
+/// Sends the session the topic, the read marker and the members of a channel that its user has
+/// joined.
 pub fn describe(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     topic(ctx, caller, name);
     markread::send_marker(ctx, caller, name.as_str());

@@ -82,15 +82,15 @@ pub fn setname(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.send_to_followers(caller.user, &line, Capability::Setname, None);
 }
 
-/// Renames the user, and notifies everyone who sees it.
+/// Renames the user, and notifies everyone who shares a channel with it or monitors its nick.
 pub fn rename(ctx: &mut Context<'_>, user: UserId, nick: Nick) {
     let line = ctx.user_line(user, "NICK").word(nick.as_str());
     let peers = ctx.state.peers(user);
     ctx.send_to_users(user, &peers, &line, |_| true);
     let old = ctx.state.user(user).nick.clone();
-    let other = old != nick;
+    let is_other = old != nick;
     ctx.state.rename(user, nick, ctx.stamp.at);
-    if other {
+    if is_other {
         monitor::announce_offline(ctx, &old);
         monitor::announce_online(ctx, user);
     }

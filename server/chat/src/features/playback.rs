@@ -1,5 +1,5 @@
-//! Playback as in ZNC (znc.in/playback): a client requests what was sent since a time with a
-//! message to `*playback`.
+//! Playback as in ZNC (znc.in/playback): a client requests the messages since a point in time by
+//! sending a message to `*playback`.
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use rookery_protocol::ChannelName;
@@ -13,22 +13,23 @@ use crate::params::split_list;
 /// The target of the requests. It is not a valid nick.
 const NAME: &str = "*playback";
 
+/// The notice about an invalid request.
 const USAGE: &str = "PLAY <channels and nicks, or *> [<from> [<to>]], times in seconds since 1970";
 
 /// Whether a message to that target requests playback.
-pub fn is_meant(target: &str) -> bool {
+pub fn is_request(target: &str) -> bool {
     target.eq_ignore_ascii_case(NAME)
 }
 
 /// Handles `PLAY <targets or *> [<from> [<to>]]`.
-pub fn ask(ctx: &mut Context<'_>, caller: Caller, text: &str) {
-    let Some(query) = read(ctx, caller, text) else {
+pub(crate) fn request(ctx: &mut Context<'_>, caller: Caller, text: &str) {
+    let Some(query) = parse(ctx, caller, text) else {
         return ctx.notice(caller, USAGE);
     };
     ctx.fetch(caller, Purpose::Playback, HistoryQuery::Several(query));
 }
 
-fn read(ctx: &Context<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
+fn parse(ctx: &Context<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
     let mut words = text.split_ascii_whitespace();
     let play = words
         .next()
@@ -46,7 +47,7 @@ fn read(ctx: &Context<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
         split_list(targets)
     };
     Some(SeveralQuery {
-        readings: names
+        targets: names
             .into_iter()
             .filter_map(|name| history::readable(ctx, caller, name))
             .collect(),
@@ -78,8 +79,8 @@ fn seconds(text: &str) -> Option<Timestamp> {
         .ok()
 }
 
-/// Sends what was found for a `PLAY`; `found` is `None` if the store failed.
-pub fn found(
+/// Sends the messages that were read for a `PLAY`. `found` is `None` if the store failed.
+pub(crate) fn found(
     ctx: &mut Context<'_>,
     caller: Caller,
     found: Option<Vec<(String, Vec<HistoryEntry>)>>,

@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(quit),
 }];
 
-/// Handles `QUIT [<reason>]`: ends this session. The user stays as long as it has another.
+/// Handles `QUIT [<reason>]`: ends this session. The user remains if it has another one.
 pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let reason = match message.param(0).filter(|reason| !reason.is_empty()) {
         Some(reason) => format!("Quit: {}", truncate(reason, lengths::QUIT - "Quit: ".len())),
@@ -37,22 +37,22 @@ pub fn disconnected(
     disconnect: &Disconnect,
     lost: bool,
 ) {
-    if let Some(leaving) = ctx.state.closing_sessions.remove(&session) {
-        for ticket in leaving.tickets {
+    if let Some(closing) = ctx.state.closing_sessions.remove(&session) {
+        for ticket in closing.tickets {
             connection_closed(ctx, ticket);
         }
     } else {
-        catch_up::leave_device(ctx, session, lost);
-        remove_session(ctx, session, &disconnect.words, disconnect.why);
+        catch_up::detach_device(ctx, session, lost);
+        remove_session(ctx, session, &disconnect.text, disconnect.reason);
     }
 }
 
 /// Ends the caller's session, and its user if this was the last one.
 pub fn close_session(ctx: &mut Context<'_>, caller: Caller, reason: &str) {
-    let leaving = closing_session(ctx, caller);
-    catch_up::leave_device(ctx, caller.session, false);
+    let closing = closing_session(ctx, caller);
+    catch_up::detach_device(ctx, caller.session, false);
     remove_session(ctx, caller.session, reason, DisconnectReason::Quit);
-    end_session(ctx, caller.session, leaving, reason);
+    end_session(ctx, caller.session, closing, reason);
 }
 
 /// Removes the session from its user. The user quits if this was its last session, unless it is
@@ -60,15 +60,15 @@ pub fn close_session(ctx: &mut Context<'_>, caller: Caller, reason: &str) {
 pub fn remove_session(
     ctx: &mut Context<'_>,
     session: SessionId,
-    reason: &str,
-    why: DisconnectReason,
+    quit_text: &str,
+    reason: DisconnectReason,
 ) {
     let Some(id) = ctx.state.user_of(session) else {
         return;
     };
     let user = ctx.state.user(id);
     if user.sessions().len() == 1 && !always_on::is_always_on(ctx, user) {
-        quit_user(ctx, id, reason, why);
+        quit_user(ctx, id, quit_text, reason);
     } else if let Some(mut session) = ctx.state.detach(session) {
         ctx.state.forget_monitors(&mut session);
         away::update_away(ctx, id, None, false);
@@ -76,30 +76,36 @@ pub fn remove_session(
 }
 
 /// Removes the user, and notifies everyone who shares a channel with it.
-pub fn quit_user(ctx: &mut Context<'_>, user: UserId, reason: &str, why: DisconnectReason) {
+pub fn quit_user(ctx: &mut Context<'_>, user: UserId, quit_text: &str, reason: DisconnectReason) {
     let mut peers = ctx.state.peers(user);
     peers.retain(|peer| *peer != user);
     let line = ctx
         .user_line(user, "QUIT")
-        .text(truncate(reason, lengths::QUIT));
+        .text(truncate(quit_text, lengths::QUIT));
     ctx.send_to_users(user, &peers, &line, |_| true);
-    let user = ctx.state.remove_user(user, ctx.stamp.at, why);
+    let user = ctx.state.remove_user(user, ctx.stamp.at, reason);
     if let Some(identity) = user.identity.as_ref().filter(|_| user.is_persisted) {
         ctx.state.ended_presences.push(identity.id);
     }
     monitor::announce_offline(ctx, &user.nick);
 }
 
-/// Has the session's connection closed after a last line, and remembers it until it is closed.
-pub fn end_session(ctx: &mut Context<'_>, session: SessionId, leaving: ClosingSession, last: &str) {
+/// Sends a last line and closes the session's connection. The session is remembered until the
+/// connection is closed.
+pub fn end_session(
+    ctx: &mut Context<'_>,
+    session: SessionId,
+    closing: ClosingSession,
+    error_text: &str,
+) {
     ctx.out.push(Output::End {
         session,
-        line: Line::error(last).plain(),
+        line: Line::error(error_text).plain(),
     });
-    ctx.state.closing_sessions.insert(session, leaving);
+    ctx.state.closing_sessions.insert(session, closing);
 }
 
-/// Returns what is remembered of a session that is about to be ended.
+/// Returns the record of a session that is about to be ended.
 pub fn closing_session(ctx: &Context<'_>, caller: Caller) -> ClosingSession {
     let user = ctx.state.user(caller.user);
     let session = ctx
@@ -116,13 +122,13 @@ pub fn closing_session(ctx: &Context<'_>, caller: Caller) -> ClosingSession {
 
 /// Answers the ticket if this was the last session that it was waiting for.
 fn connection_closed(ctx: &mut Context<'_>, ticket: u64) {
-    let Some(due) = ctx.state.pending_ends.get_mut(&ticket) else {
+    let Some(pending) = ctx.state.pending_ends.get_mut(&ticket) else {
         return;
     };
-    due.waiting -= 1;
-    if due.waiting == 0
-        && let Some(due) = ctx.state.pending_ends.remove(&ticket)
+    pending.waiting -= 1;
+    if pending.waiting == 0
+        && let Some(pending) = ctx.state.pending_ends.remove(&ticket)
     {
-        ctx.answer(due.ticket, due.ended);
+        ctx.answer(pending.ticket, pending.ended);
     }
 }

@@ -5,11 +5,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, Capability, Message};
-use rookery_record::{HistoryEntry, Party, Place, Reading, Redactor};
+use rookery_record::{HistoryEntry, Participant, Place, ReadableTarget, Redactor};
 
 use crate::command::{Command, Handler};
 use crate::context::{Caller, Context, address};
-use crate::event::{Delivery, Found, HistoryQuery, Purpose};
+use crate::event::{Delivery, HistoryQuery, HistoryResult, Purpose};
 use crate::features::history;
 use crate::lengths;
 use crate::line::{Line, Tags, truncate};
@@ -57,11 +57,12 @@ pub struct Redaction<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// Why a message is not deleted: the code, an additional parameter, and a text.
+/// The refusal to delete a message: the code, an additional parameter, and a text.
 type Refusal = (&'static str, Option<String>, &'static str);
 
-/// Returns the places whose messages the caller may redact; `None` if it must not know of any.
-pub fn redactable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Reading> {
+/// Returns the channel or conversation whose messages the caller can read, which is a condition of
+/// redacting them; `None` if it can read none.
+pub fn redactable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<ReadableTarget> {
     let name = match target.strip_prefix(['@', '+']) {
         Some(name) if name.starts_with('#') => name,
         _ => target,
@@ -69,7 +70,7 @@ pub fn redactable(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<Rea
     history::readable(ctx, caller, name)
 }
 
-/// Replies that there is nothing the caller could redact.
+/// Replies that the caller cannot redact messages of the target.
 pub fn no_such_target(ctx: &mut Context<'_>, caller: Caller, target: &str) {
     let text =
         "You cannot delete messages from there: you are not in that channel, or not signed in";
@@ -77,13 +78,18 @@ pub fn no_such_target(ctx: &mut Context<'_>, caller: Caller, target: &str) {
 }
 
 /// Redacts the message that was looked up, or replies why not.
-pub fn found(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, found: Found) {
+pub fn found(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    redaction: &Redaction<'_>,
+    found: HistoryResult,
+) {
     let &Redaction { target, msgid, .. } = redaction;
     // The caller may have lost access to the channel in the meantime.
     let Some(readable) = redactable(ctx, caller, target) else {
         return no_such_target(ctx, caller, target);
     };
-    let Found::Message(message) = found else {
+    let HistoryResult::Message(message) = found else {
         let text = "The message could not be read; please try again later";
         return ctx.fail(caller, "REDACT", "MESSAGE_ERROR", &[target, msgid], text);
     };
@@ -102,7 +108,7 @@ pub fn found(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, f
 fn may_redact(
     ctx: &Context<'_>,
     caller: Caller,
-    readable: &Reading,
+    readable: &ReadableTarget,
     message: Option<HistoryEntry>,
 ) -> Result<HistoryEntry, Refusal> {
     let user = ctx.state.user(caller.user);
@@ -111,14 +117,14 @@ fn may_redact(
         None,
         "This message does not exist, or is too old",
     );
-    let in_sight = |message: &HistoryEntry| {
-        readable.shows(message)
+    let is_visible = |message: &HistoryEntry| {
+        readable.is_visible(message)
             && readable
                 .places
                 .iter()
                 .any(|place| place.is_same(&message.place))
     };
-    let message = message.filter(in_sight).ok_or_else(|| unknown.clone())?;
+    let message = message.filter(is_visible).ok_or_else(|| unknown.clone())?;
     let account = user.identity.as_ref().map(|identity| &identity.name);
     let own = account.is_some() && message.account.as_ref() == account;
     let operator = match &message.place {
@@ -161,7 +167,7 @@ fn may_redact(
     Ok(message)
 }
 
-/// Stores the redaction and then sends it; the caller's own copy is its receipt.
+/// Stores the redaction and then sends it. The caller's own copy is its receipt.
 fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, message: &HistoryEntry) {
     let &Redaction {
         target,
@@ -181,20 +187,20 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         ..ctx.tags_of(user)
     };
 
-    let mut then = redaction_deliveries(ctx, message, &entry, &tags, |session| {
+    let mut deliveries = redaction_deliveries(ctx, message, &entry, &tags, |session| {
         session.id != caller.session
     });
-    let what = if message.account.is_some() && message.account == entry.account {
+    let object = if message.account.is_some() && message.account == entry.account {
         "a message".to_owned()
     } else {
         format!("a message from {}", nick_of(&message.source))
     };
     let text = format!(
-        "{} redacted {what} from {}",
+        "{} redacted {object} from {}",
         user.nick,
         ago(ctx.now(), message.at)
     );
-    then.extend(notice_deliveries(ctx, message, &with_reason(text, reason)));
+    deliveries.extend(notice_deliveries(ctx, message, &with_reason(text, reason)));
     let line = redaction_line(ctx, message, &entry, user).render(&tags, caller.capabilities);
     let receipt = Delivery {
         to: vec![caller.session],
@@ -212,7 +218,8 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         to: vec![caller.session],
         line,
     };
-    ctx.out.store(Box::new(entry), then, Some(receipt), refusal);
+    ctx.out
+        .store(Box::new(entry), deliveries, Some(receipt), refusal);
 }
 
 /// Sends the redactions by an operator of the control plane to those who are online: each message
@@ -230,10 +237,10 @@ pub fn notify_redacted_by_operator(
             ..ctx.server_tags()
         };
         deliveries.extend(redaction_deliveries(ctx, message, entry, &tags, |_| true));
-        let together = |(other, _): &&mut (&HistoryEntry, usize)| {
+        let is_same_audience = |(other, _): &&mut (&HistoryEntry, usize)| {
             other.place.is_same(&message.place) && other.status() == message.status()
         };
-        match notices.iter_mut().find(together) {
+        match notices.iter_mut().find(is_same_audience) {
             Some((_, count)) => *count += 1,
             None => notices.push((message, 1)),
         }
@@ -263,35 +270,36 @@ fn audience<'c>(ctx: &'c Context<'_>, message: &HistoryEntry) -> Vec<&'c User> {
             let Some(channel) = ctx.state.channel(name) else {
                 return Vec::new();
             };
-            let meant = |modes: MemberModes| match message.status() {
+            let received = |modes: MemberModes| match message.status() {
                 None => true,
                 Some('@') => modes.is_operator(),
                 Some(_) => modes.may_speak(),
             };
             let members = channel.members().iter();
             members
-                .filter(|member| meant(member.modes))
+                .filter(|member| received(member.modes))
                 .map(|member| ctx.state.user(member.user))
                 .collect()
         }
         Place::Direct { from, to } => {
-            let here = |party: &Party| match party {
-                Party::Account(name) => ctx
+            let online = |participant: &Participant| match participant {
+                Participant::Account(name) => ctx
                     .state
                     .by_account(&AccountName::parse(name.as_str()).ok()?),
-                Party::Guest(nick) => ctx
+                Participant::Guest(nick) => ctx
                     .state
                     .by_nick(nick)
                     .filter(|user| user.identity.is_none()),
             };
-            let mut parties: Vec<&User> = [from, to].into_iter().filter_map(here).collect();
+            let mut parties: Vec<&User> = [from, to].into_iter().filter_map(online).collect();
             parties.dedup_by_key(|user| user.id);
             parties
         }
     }
 }
 
-/// Returns the redaction for the clients that understand it, among the sessions that pass.
+/// Returns the deliveries of the redaction to the sessions that understand it and for which `pass`
+/// is true.
 fn redaction_deliveries(
     ctx: &Context<'_>,
     message: &HistoryEntry,
@@ -347,16 +355,16 @@ fn redaction_line(
             let status = message.status().map(String::from).unwrap_or_default();
             line.word(&format!("{status}{name}"))
         }
-        Place::Direct { from, to } if !entry.source.contains('!') && *to == user.party() => {
-            line.word(history::present_nick(ctx, from).as_str())
+        Place::Direct { from, to } if !entry.source.contains('!') && *to == user.participant() => {
+            line.word(history::current_nick(ctx, from).as_str())
         }
-        Place::Direct { to, .. } => line.word(history::present_nick(ctx, to).as_str()),
+        Place::Direct { to, .. } => line.word(history::current_nick(ctx, to).as_str()),
     };
     line.rest(&entry.text)
 }
 
-/// Returns a notice for the clients that do not understand redactions. They never received a
-/// `TAGMSG`, so its redaction is not sent.
+/// Returns the deliveries of a notice to the sessions that do not understand redactions. The
+/// redaction of a `TAGMSG` needs none, because those sessions did not receive it.
 fn notice_deliveries(ctx: &Context<'_>, message: &HistoryEntry, text: &str) -> Vec<Delivery> {
     if message.command == "TAGMSG" {
         return Vec::new();
@@ -394,7 +402,7 @@ fn with_reason(text: String, reason: Option<&str>) -> String {
     }
 }
 
-/// Returns how long ago that was, in the largest unit that fits.
+/// Returns the time since `at` as a text, in the largest unit that fits.
 fn ago(now: Timestamp, at: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs().max(0);
     let (count, unit) = match seconds {

@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[Command {
     handler: Handler::Core(rename),
 }];
 
-/// Handles `RENAME <channel> <new name> [<reason>]`. Everything else about the channel stays.
+/// Handles `RENAME <channel> <new name> [<reason>]`. Everything else about the channel remains.
 pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(old) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
         return;
@@ -75,9 +75,9 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "That channel already exists",
         );
     }
-    let lasts = channel.founder.is_some();
+    let is_persistent = channel.founder.is_some();
     ctx.state.rename_channel(&old, &new, ctx.stamp.at);
-    if lasts && old != new {
+    if is_persistent && old != new {
         persistence::forget_channel(ctx, &old);
     }
     persistence::persist_channel(ctx, &new);
@@ -91,14 +91,19 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.send_to_channel(caller.user, &new, &line, |session| {
         session.capabilities.has(Capability::ChannelRename)
     });
-    // To a client without the capability, a change of letter case is no change.
+    // Clients without the capability are not notified of a change of letter case.
     if old != new {
-        show_as_move(ctx, &old, &new, reason);
+        send_as_part_and_join(ctx, &old, &new, reason);
     }
 }
 
-/// Shows the rename as `PART` and `JOIN` to sessions without the capability.
-fn show_as_move(ctx: &mut Context<'_>, old: &ChannelName, new: &ChannelName, reason: &str) {
+/// Sends the rename as `PART` and `JOIN` to sessions without the capability.
+fn send_as_part_and_join(
+    ctx: &mut Context<'_>,
+    old: &ChannelName,
+    new: &ChannelName,
+    reason: &str,
+) {
     let Some(channel) = ctx.state.channel(new) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Sends earlier messages to a session that missed them or asked for them.
+//! Sends earlier messages to a session that missed or requested them.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ use crate::features::history;
 use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
 use crate::multiline::is_multiline;
 
-/// Sends what was said in several channels and conversations, each in a batch of its own, up to
-/// what fits the session's send queue.
+/// Sends the messages of several channels and conversations, each in a batch of its own. They may
+/// fill up to half of the session's send queue.
 pub fn send_several(
     ctx: &mut Context<'_>,
     caller: Caller,
@@ -33,20 +33,20 @@ pub fn send_several(
         for entry in entries
             .iter()
             .rev()
-            .filter(|entry| readable.shows(entry) && !is_ctcp(&entry.text))
+            .filter(|entry| readable.is_visible(entry) && !is_ctcp(&entry.text))
         {
-            let shown = replayed(ctx, caller, entry);
-            let bytes: usize = shown.iter().map(Bytes::len).sum();
+            let rendered = replayed(ctx, caller, entry);
+            let bytes: usize = rendered.iter().map(Bytes::len).sum();
             is_cut = bytes > room;
             if is_cut {
                 break;
             }
             room -= bytes;
-            lines.extend(shown.into_iter().rev());
+            lines.extend(rendered.into_iter().rev());
         }
         lines.reverse();
         if !lines.is_empty() {
-            let name = history::present_name(ctx, &readable.name);
+            let name = history::current_name(ctx, &readable.name);
             ctx.send_batch(caller, &["chathistory", &name], lines);
         }
     }
@@ -82,7 +82,7 @@ fn replayed(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Vec<Byte
         )];
     }
     let text = match entry.text.strip_prefix(ACTION) {
-        Some(deed) => format!("{ACTION}[{time}] {deed}"),
+        Some(action) => format!("{ACTION}[{time}] {action}"),
         None => format!("[{time}] {}", entry.text),
     };
     let head = history::entry_head(ctx, caller, entry);

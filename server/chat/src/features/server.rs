@@ -1,5 +1,5 @@
-//! Commands about the server: `PING`, `MOTD`, `LUSERS`, `VERSION`, `TIME`, `INFO`, `CAP`, and what
-//! every session receives first.
+//! Commands about the server: `PING`, `MOTD`, `LUSERS`, `VERSION`, `TIME`, `INFO`, `CAP`, and the
+//! lines that every new session receives first.
 
 use bytes::Bytes;
 use rookery_protocol::numeric::{
@@ -133,14 +133,17 @@ pub const COMMANDS: &[Command] = &[
 /// The server's name and version.
 const VERSION: &str = concat!("rookeryd-", env!("CARGO_PKG_VERSION"));
 
-/// The modes of users, of channels, and those of channels that take a parameter.
+/// The modes of users.
 const USER_MODES: &str = "Bi";
 
+/// The modes of channels.
 const CHANNEL_MODES: &str = "CbeIiklmnoqstv";
 
+/// The modes of channels that have a parameter.
 const PARAMETER_MODES: &str = "beIkloqv";
 
-/// Sends what every new session receives first: 001 to 005, the counts, the message of the day.
+/// Sends the lines that every new session receives first: 001 to 005, the counts, the message of
+/// the day.
 pub fn burst(ctx: &mut Context<'_>, caller: Caller) {
     let user = ctx.state.user(caller.user);
     let source = user.source.to_string();
@@ -220,7 +223,7 @@ fn counts(ctx: &mut Context<'_>, caller: Caller) {
     let invisible = ctx.state.invisible_count();
     let visible = users - invisible;
     let channels = ctx.state.channel_count();
-    let most = ctx.state.most_users;
+    let peak = ctx.state.peak_users;
     let text = format!("There are {visible} users and {invisible} invisible on 1 server");
     ctx.reply(caller, RPL_LUSERCLIENT, &[], &text);
     ctx.reply(
@@ -235,13 +238,13 @@ fn counts(ctx: &mut Context<'_>, caller: Caller) {
         &[],
         &format!("I have {users} users and 0 servers"),
     );
-    let (users, most) = (users.to_string(), most.to_string());
+    let (users, peak) = (users.to_string(), peak.to_string());
     for (code, kind) in [(RPL_LOCALUSERS, "local"), (RPL_GLOBALUSERS, "global")] {
         ctx.reply(
             caller,
             code,
-            &[&users, &most],
-            &format!("Current {kind} users {users}, max {most}"),
+            &[&users, &peak],
+            &format!("Current {kind} users {users}, max {peak}"),
         );
     }
 }
@@ -287,7 +290,7 @@ pub fn ping(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.send(caller, &line);
 }
 
-/// Handles `PONG`, which the connection has already counted as a sign of life.
+/// Handles `PONG`, which needs no action: the connection has already recorded the activity.
 pub fn pong(_: &mut Context<'_>, _: Caller, _: &Message) {}
 
 /// Handles `VERSION`.
@@ -342,7 +345,7 @@ pub fn refuse_operator_command(ctx: &mut Context<'_>, caller: Caller, command: &
     ctx.reply(caller, ERR_NOPRIVILEGES, &[], &text);
 }
 
-/// Handles `CAP`, which may follow admission too.
+/// Handles `CAP` after admission.
 pub fn cap(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let settings = ctx.settings;
     let nick = ctx.state.user(caller.user).nick.clone();

@@ -70,10 +70,10 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// Returns the weight of a `WHO`: a search by mask walks over all users.
+/// Returns the weight of a `WHO`. A search by mask visits all users.
 fn who_weight(message: &Message) -> u32 {
-    let asked = message.param(0).unwrap_or_default();
-    let is_search = asked.is_empty() || !asked.starts_with('#') && mask::is_mask(asked);
+    let mask = message.param(0).unwrap_or_default();
+    let is_search = mask.is_empty() || !mask.starts_with('#') && mask::is_mask(mask);
     if is_search { 10 } else { 1 }
 }
 
@@ -101,9 +101,9 @@ pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     };
     let lines: Vec<Line> = found
         .iter()
-        .map(|found| match &fields {
-            Some(fields) => fields.line(ctx, caller, found),
-            None => line(ctx, caller, found),
+        .map(|entry| match &fields {
+            Some(fields) => fields.line(ctx, caller, entry),
+            None => line(ctx, caller, entry),
         })
         .collect();
     for line in lines {
@@ -112,30 +112,30 @@ pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     ctx.reply(caller, RPL_ENDOFWHO, &[asked], "End of /WHO list");
 }
 
-/// A user that `WHO` has found, and the channel.
-pub struct Found<'s> {
+/// A user that `WHO` returns, with the channel if one was requested.
+pub struct WhoEntry<'s> {
     pub user: &'s User,
-    place: Option<(&'s ChannelName, Member)>,
+    membership: Option<(&'s ChannelName, Member)>,
 }
 
-impl Found<'_> {
+impl WhoEntry<'_> {
     /// Returns the channel, or `*`.
     pub fn channel(&self) -> &str {
-        self.place.map_or("*", |(channel, _)| channel.as_str())
+        self.membership.map_or("*", |(channel, _)| channel.as_str())
     }
 
     /// Returns the flags: `H` or `G` (away), `B` for a bot, and the prefixes in the channel.
     pub fn flags(&self, caller: Caller) -> String {
         let here = if self.user.away.is_some() { "G" } else { "H" };
         let bot = if self.user.is_bot { "B" } else { "" };
-        let prefix = self.place.map_or("", |(_, member)| {
+        let prefix = self.membership.map_or("", |(_, member)| {
             member.modes.prefix(caller.has(Capability::MultiPrefix))
         });
         format!("{here}{bot}{prefix}")
     }
 }
 
-fn in_channel<'t>(ctx: &'t Context<'_>, caller: Caller, name: &ChannelName) -> Vec<Found<'t>> {
+fn in_channel<'t>(ctx: &'t Context<'_>, caller: Caller, name: &ChannelName) -> Vec<WhoEntry<'t>> {
     let Some(channel) = ctx
         .state
         .channel(name)
@@ -150,26 +150,29 @@ fn in_channel<'t>(ctx: &'t Context<'_>, caller: Caller, name: &ChannelName) -> V
         .map(|member| (member, ctx.state.user(member.user)));
     members
         .filter(|(_, user)| inside || !user.is_invisible())
-        .map(|(member, user)| Found {
+        .map(|(member, user)| WhoEntry {
             user,
-            place: Some((&channel.name, *member)),
+            membership: Some((&channel.name, *member)),
         })
         .collect()
 }
 
 /// Returns the user with this nick, or the users that match the mask and are visible to the
 /// caller.
-fn by_mask<'t>(ctx: &'t Context<'_>, caller: Caller, asked: &str) -> Vec<Found<'t>> {
+fn by_mask<'t>(ctx: &'t Context<'_>, caller: Caller, asked: &str) -> Vec<WhoEntry<'t>> {
     if !mask::is_mask(asked) {
         return ctx
             .state
             .named(asked)
-            .map(|user| Found { user, place: None })
+            .map(|user| WhoEntry {
+                user,
+                membership: None,
+            })
             .into_iter()
             .collect();
     }
     let pattern = asked.to_lowercase();
-    let fits = |user: &&User| {
+    let matches_mask = |user: &&User| {
         [
             user.nick.folded(),
             &user.username,
@@ -182,21 +185,24 @@ fn by_mask<'t>(ctx: &'t Context<'_>, caller: Caller, asked: &str) -> Vec<Found<'
     ctx.state
         .users()
         .filter(|user| !user.is_invisible() || ctx.state.share_channel(caller.user, user.id))
-        .filter(fits)
+        .filter(matches_mask)
         .take(lengths::WHO)
-        .map(|user| Found { user, place: None })
+        .map(|user| WhoEntry {
+            user,
+            membership: None,
+        })
         .collect()
 }
 
-fn line(ctx: &Context<'_>, caller: Caller, found: &Found<'_>) -> Line {
-    let user = found.user;
+fn line(ctx: &Context<'_>, caller: Caller, entry: &WhoEntry<'_>) -> Line {
+    let user = entry.user;
     let words = [
-        found.channel(),
+        entry.channel(),
         &user.username,
         &user.host,
         &ctx.settings.server_name,
         user.nick.as_str(),
-        &found.flags(caller),
+        &entry.flags(caller),
     ];
     let line = words
         .iter()
@@ -381,29 +387,28 @@ pub fn ison(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .iter()
         .flat_map(|nicks| nicks.split(' '))
         .filter(|nick| !nick.is_empty());
-    let here: Vec<&str> = asked
+    let online: Vec<&str> = asked
         .filter_map(|nick| ctx.state.named(nick))
         .map(|user| user.nick.as_str())
         .collect();
-    let here = here.join(" ");
-    ctx.reply(caller, RPL_ISON, &[], &here);
+    ctx.reply(caller, RPL_ISON, &[], &online.join(" "));
 }
 
 /// Handles `USERHOST <nicks>`.
 pub fn userhost(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    let here: Vec<String> = message
+    let users: Vec<String> = message
         .params
         .iter()
         .filter_map(|nick| ctx.state.named(nick))
         .map(|user| {
-            let here = if user.away.is_some() { '-' } else { '+' };
-            format!("{}={here}{}@{}", user.nick, user.username, user.host)
+            let presence = if user.away.is_some() { '-' } else { '+' };
+            format!("{}={presence}{}@{}", user.nick, user.username, user.host)
         })
         .collect();
-    ctx.reply(caller, RPL_USERHOST, &[], &here.join(" "));
+    ctx.reply(caller, RPL_USERHOST, &[], &users.join(" "));
 }
 
-/// In the order in which they are sent.
+/// All fields, in the order in which they are sent.
 const FIELDS: &str = "tcuihsnfdlaor";
 
 /// The maximum length of a token.
@@ -412,43 +417,43 @@ const TOKEN: usize = 3;
 /// Sent in place of an address: the addresses of users are private.
 const HIDDEN_ADDRESS: &str = "255.255.255.255";
 
-/// The fields that the caller asks for (WHOX).
+/// The fields that the caller has requested (WHOX).
 pub struct Fields<'m> {
-    asked: &'m str,
+    requested: &'m str,
     token: &'m str,
 }
 
 impl<'m> Fields<'m> {
     /// Parses what follows the `%`: `<fields>[,<token>]`.
     pub fn new(text: &'m str) -> Self {
-        let (asked, token) = text.split_once(',').unwrap_or((text, "0"));
+        let (requested, token) = text.split_once(',').unwrap_or((text, "0"));
         let is_token =
             (1..=TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_digit());
         Self {
-            asked,
+            requested,
             token: if is_token { token } else { "0" },
         }
     }
 
     /// Returns the reply about one user.
-    pub fn line(&self, ctx: &Context<'_>, caller: Caller, found: &Found<'_>) -> Line {
-        let user = found.user;
+    pub fn line(&self, ctx: &Context<'_>, caller: Caller, entry: &WhoEntry<'_>) -> Line {
+        let user = entry.user;
         let idle = (ctx.now().as_second() - user.active_at.as_second())
             .max(0)
             .to_string();
         let head = ctx.numeric(caller, RPL_WHOSPCRPL);
         FIELDS
             .chars()
-            .filter(|field| self.asked.contains(*field))
+            .filter(|field| self.requested.contains(*field))
             .fold(head, |line, field| match field {
                 't' => line.word(self.token),
-                'c' => line.word(found.channel()),
+                'c' => line.word(entry.channel()),
                 'u' => line.word(&user.username),
                 'i' => line.word(HIDDEN_ADDRESS),
                 'h' => line.word(&user.host),
                 's' => line.word(&ctx.settings.server_name),
                 'n' => line.word(user.nick.as_str()),
-                'f' => line.word(&found.flags(caller)),
+                'f' => line.word(&entry.flags(caller)),
                 'd' => line.word("0"),
                 'l' => line.word(&idle),
                 'a' => line.word(user.account().unwrap_or("0")),

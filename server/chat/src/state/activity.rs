@@ -1,10 +1,10 @@
-//! Counts recent messages, so that operators see which users and channels are busy.
+//! Counts recent messages, which shows operators the busiest users and channels.
 
 use jiff::Timestamp;
 
 /// The number of slots of a count.
 const SLOTS: usize = 6;
-/// How long each slot counts. Together they make about a minute.
+/// The number of seconds that each slot covers. All slots together cover about a minute.
 const SLOT_SECONDS: i64 = 10;
 
 /// The number of messages in the last 50 to 60 seconds.
@@ -18,29 +18,29 @@ pub struct Recent {
 impl Recent {
     /// Counts one message.
     pub fn add(&mut self, now: Timestamp) {
-        self.turn_to(now);
-        let slot = &mut self.slots[place(self.now)];
+        self.advance(now);
+        let slot = &mut self.slots[slot_index(self.now)];
         *slot = slot.saturating_add(1);
     }
 
     /// Returns the number of messages.
     pub fn count(mut self, now: Timestamp) -> u32 {
-        self.turn_to(now);
+        self.advance(now);
         self.slots
             .iter()
             .fold(0, |sum, slot| sum.saturating_add(*slot))
     }
 
-    /// Empties the slots that are over. If the clock was set back, all slots are in the future and
-    /// are emptied.
-    fn turn_to(&mut self, now: Timestamp) {
+    /// Empties the slots that have expired. If the clock was set back, all slots are in the future
+    /// and are emptied.
+    fn advance(&mut self, now: Timestamp) {
         let now = now.as_second().div_euclid(SLOT_SECONDS);
         let passed = now - std::mem::replace(&mut self.now, now);
         match usize::try_from(passed) {
             Ok(0) => {}
             Ok(1..SLOTS) => {
-                for over in now - passed + 1..=now {
-                    self.slots[place(over)] = 0;
+                for expired in now - passed + 1..=now {
+                    self.slots[slot_index(expired)] = 0;
                 }
             }
             _ => self.slots = [0; SLOTS],
@@ -48,7 +48,7 @@ impl Recent {
     }
 }
 
-fn place(slot: i64) -> usize {
+fn slot_index(slot: i64) -> usize {
     // No message is older than 1970.
     usize::try_from(slot).unwrap_or_default() % SLOTS
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).expect("a time like any")
+        Timestamp::from_second(1_800_000_000 + second).expect("the time is in range")
     }
 
     #[test]
@@ -69,7 +69,11 @@ mod tests {
             recent.add(at(second));
         }
         assert_eq!(recent.count(at(59)), 60);
-        assert_eq!(recent.count(at(60)), 50, "the first ten seconds are over");
+        assert_eq!(
+            recent.count(at(60)),
+            50,
+            "the first ten seconds have expired"
+        );
         assert_eq!(recent.count(at(85)), 30);
         recent.add(at(85));
         assert_eq!(recent.count(at(85)), 31);

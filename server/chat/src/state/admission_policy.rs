@@ -1,4 +1,4 @@
-//! Who is refused before admission: those who are banned and, during maintenance, everyone.
+//! The admission policy: bans and, during maintenance, the refusal of everyone.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use crate::state::bans::Bans;
 /// The rules by which the server admits users.
 #[derive(Clone, Debug, Default)]
 pub struct AdmissionPolicy {
+    /// The bans in force.
     pub bans: Bans,
-    /// During maintenance: the reason that new sessions are given.
+    /// During maintenance, the reason that is sent to new sessions.
     pub maintenance: Option<Arc<str>>,
 }

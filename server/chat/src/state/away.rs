@@ -1,20 +1,22 @@
 //! Whether a user is away, as its sessions report it.
 
-/// The away message of users who have not set one.
-pub const NOT_HERE: &str = "Nobody is at the keyboard just now";
+/// The away message of users who are away without a message of their own.
+pub const DEFAULT_MESSAGE: &str = "Away from keyboard";
 
-/// Whether someone is at a session.
+/// Whether the user is present at a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AwayState {
+    /// Present.
     #[default]
     Here,
     /// Away, with a message.
     Away(Box<str>),
-    /// Connected automatically (`AWAY *`): does not count as present.
+    /// Away without a message, because the client has connected automatically (`AWAY *`).
     Unattended,
 }
 
 impl AwayState {
+    /// Returns the away message, if there is one.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Away(text) => Some(text),

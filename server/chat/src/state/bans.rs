@@ -21,7 +21,7 @@ pub struct Bans {
 }
 
 impl Bans {
-    /// Creates the set of bans; `aliases` tells which emails are the same mailbox.
+    /// Creates the set of bans. `aliases` decides which emails belong to the same mailbox.
     pub fn new(bans: impl IntoIterator<Item = Ban>, aliases: EmailAliases) -> Self {
         let mut all = Self {
             aliases,
@@ -49,26 +49,26 @@ impl Bans {
         }
     }
 
-    /// Removes the bans for which `go` is true; returns whether there were any.
-    fn drop_if(&mut self, go: impl Fn(&Ban) -> bool) -> bool {
-        if !self.by_target.values().any(&go) {
+    /// Removes the bans for which `is_over` is true; returns whether there were any.
+    fn remove_if(&mut self, is_over: impl Fn(&Ban) -> bool) -> bool {
+        if !self.by_target.values().any(&is_over) {
             return false;
         }
-        let staying = std::mem::take(&mut self.by_target)
+        let remaining = std::mem::take(&mut self.by_target)
             .into_values()
-            .filter(|ban| !go(ban));
-        *self = Self::new(staying, std::mem::take(&mut self.aliases));
+            .filter(|ban| !is_over(ban));
+        *self = Self::new(remaining, std::mem::take(&mut self.aliases));
         true
     }
 
     /// Removes the ban with that id; returns whether it existed.
     pub fn remove(&mut self, id: BanId) -> bool {
-        self.drop_if(|ban| ban.id == id)
+        self.remove_if(|ban| ban.id == id)
     }
 
     /// Removes the bans that have expired; returns whether there were any.
     pub fn expire(&mut self, now: Timestamp) -> bool {
-        self.drop_if(|ban| !ban.holds(now))
+        self.remove_if(|ban| !ban.is_active(now))
     }
 
     /// Replaces the email aliases.
@@ -88,7 +88,10 @@ impl Bans {
 
     /// Returns the number of bans in force.
     pub fn count(&self, now: Timestamp) -> usize {
-        self.by_target.values().filter(|ban| ban.holds(now)).count()
+        self.by_target
+            .values()
+            .filter(|ban| ban.is_active(now))
+            .count()
     }
 
     /// Returns the ban that covers the account, if any.
@@ -108,12 +111,12 @@ impl Bans {
 
     /// Returns the ban that covers the address, if any.
     pub fn on_address(&self, address: IpAddr, now: Timestamp) -> Option<&Ban> {
-        let alone = BanTarget::Address(address.to_canonical());
+        let single = BanTarget::Address(address.to_canonical());
         let wide = self
             .wide
             .iter()
             .filter(|target| target.covers_address(address));
-        self.first([&alone].into_iter().chain(wide), now)
+        self.first([&single].into_iter().chain(wide), now)
     }
 
     fn first<'t>(
@@ -123,7 +126,7 @@ impl Bans {
     ) -> Option<&Ban> {
         targets
             .filter_map(|target| self.by_target.get(target))
-            .find(|ban| ban.holds(now))
+            .find(|ban| ban.is_active(now))
     }
 }
 
@@ -161,7 +164,7 @@ mod tests {
             name: AccountName::parse(name).unwrap(),
             email: Email::parse(email).ok(),
             new: false,
-            proved_at: Timestamp::UNIX_EPOCH,
+            authenticated_at: Timestamp::UNIX_EPOCH,
             credential: None,
         };
         bans.on_account(&identity, Timestamp::UNIX_EPOCH)

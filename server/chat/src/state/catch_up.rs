@@ -3,21 +3,21 @@
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 
-/// A point in time up to which everything was received.
+/// A position in the sequence of messages, up to which a device has received everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
     pub at: Timestamp,
-    /// The number of the last message by then, of this run of the server: several messages may have
-    /// the same millisecond.
+    /// The number of the last message of this run of the server by then. It distinguishes messages
+    /// of the same millisecond.
     pub message: u64,
 }
 
-/// The catch-up of a session: what it still has to be sent.
+/// The catch-up of a session: sends it the messages that its device missed.
 pub struct CatchUp {
-    /// Never reused: a session may sign in to another account, and back, while its messages are
-    /// read.
+    /// The unique number. It identifies outdated results, because a session may sign in to another
+    /// account while its messages are read.
     pub number: u64,
-    /// What its device had received before.
+    /// The mark up to which the device had received everything before.
     pub after: Mark,
     /// Channels joined until then are included.
     pub until: Timestamp,

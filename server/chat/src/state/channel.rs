@@ -16,10 +16,10 @@ pub struct Channel {
     pub founder: Option<AccountName>,
     /// Its metadata.
     pub metadata: Metadata,
-    /// The accounts with permanent operator status or voice; only for an owned channel.
+    /// The accounts with permanent operator status or voice. Empty for a channel without an owner.
     pub access: Vec<Access>,
     pub created_at: Timestamp,
-    /// When it got its name. What was sent under that name earlier belongs to another channel.
+    /// When it got its name. Earlier messages under that name belong to another channel.
     pub named_at: Timestamp,
     pub topic: Option<Topic>,
     pub flags: Flags,
@@ -27,7 +27,7 @@ pub struct Channel {
     pub limit: Option<u32>,
     /// Mode `b`.
     pub bans: Vec<Entry>,
-    /// Mode `e`: users that no ban keeps out.
+    /// Mode `e`: users that no ban applies to.
     pub exceptions: Vec<Entry>,
     /// Mode `I`: users who need no invitation.
     pub invite_exceptions: Vec<Entry>,
@@ -198,11 +198,11 @@ impl MemberModes {
     }
 
     pub fn letters(self) -> impl Iterator<Item = char> {
-        let held = [self.founder, self.operator, self.voice];
+        let set = [self.founder, self.operator, self.voice];
         Self::MODES
             .into_iter()
-            .zip(held)
-            .filter(|(_, held)| *held)
+            .zip(set)
+            .filter(|(_, is_set)| *is_set)
             .map(|((letter, _), _)| letter)
     }
 
@@ -273,21 +273,21 @@ impl Channel {
             .is_some_and(|member| member.modes.is_operator())
     }
 
-    /// Only for the state, which keeps the user's side of the membership.
+    /// Must only be called by the state, which updates the user's side of the membership.
     pub(super) fn insert(&mut self, member: Member) {
         if let Err(at) = self.position(member.user) {
             self.members.insert(at, member);
         }
     }
 
-    /// Only for the state, which keeps the user's side of the membership.
+    /// Must only be called by the state, which updates the user's side of the membership.
     pub(super) fn remove(&mut self, user: UserId) {
         if let Ok(at) = self.position(user) {
             self.members.remove(at);
         }
     }
 
-    /// Whether a ban of the channel keeps the user out.
+    /// Whether a ban of the channel prevents the user from joining.
     pub fn bans(&self, user: &User) -> bool {
         self.is_covered(user, |mask| !mask.mutes())
     }
@@ -297,15 +297,15 @@ impl Channel {
         self.bans(user) || self.is_covered(user, |_| true)
     }
 
-    /// Whether a ban for which `counts` is true covers the user, and no such exception does.
-    fn is_covered(&self, user: &User, counts: impl Fn(&Mask) -> bool) -> bool {
+    /// Whether a ban for which `applies` is true covers the user, and no such exception does.
+    fn is_covered(&self, user: &User, applies: impl Fn(&Mask) -> bool) -> bool {
         if self.bans.is_empty() {
             return false;
         }
         let subject = Subject::new(user);
         let covered = |list: &[Entry]| {
             list.iter()
-                .any(|entry| counts(&entry.mask) && entry.mask.covers(&subject))
+                .any(|entry| applies(&entry.mask) && entry.mask.covers(&subject))
         };
         covered(&self.bans) && !covered(&self.exceptions)
     }
@@ -352,9 +352,9 @@ impl Channel {
 
     /// Whether the user may see the channel's metadata: it is a member, or everyone may join.
     pub fn shows_metadata_to(&self, user: UserId) -> bool {
-        let closed =
+        let is_closed =
             self.flags.has(Flag::InviteOnly) || self.flags.has(Flag::Secret) || self.key.is_some();
-        !closed || self.has(user)
+        !is_closed || self.has(user)
     }
 
     /// Whether the user may know that the channel exists.

@@ -1,4 +1,5 @@
-//! Sessions that the core has ended and whose connections are still open, and who waits for them.
+//! Sessions that the core has ended and whose connections are still open, and the requests that
+//! wait for them.
 
 use std::net::IpAddr;
 

@@ -7,7 +7,7 @@ use rookery_protocol::Nick;
 
 use crate::state::{State, User};
 
-/// The maximum number of users that `WHOWAS` remembers.
+/// The maximum number of departed users that are remembered.
 const DEPARTED: usize = 512;
 
 /// A user that has quit or changed its nick.
@@ -39,7 +39,7 @@ impl State {
         self.departed.push_back(departed);
     }
 
-    /// Returns those who had the nick, the latest first.
+    /// Returns the users who had the nick, the latest first.
     pub fn departed(&self, nick: &Nick) -> impl Iterator<Item = &Departed> {
         self.departed
             .iter()

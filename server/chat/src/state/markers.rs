@@ -1,4 +1,4 @@
-//! Read markers: up to where a user has read each channel and conversation
+//! Read markers: the time up to which a user has read each channel and conversation
 //! (IRCv3 `draft/read-marker`).
 
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ impl Markers {
         self.0.insert(target.into(), read_until);
     }
 
-    /// Advances the marker. Returns the changes: none if it would move back, otherwise the marker
-    /// and, if there are too many, the one that is dropped for it.
+    /// Advances the marker. Returns the changes: none if it would move back, otherwise the new
+    /// marker and, if there are too many, the removal of the oldest one.
     pub fn set(
         &mut self,
         target: Box<str>,

@@ -4,7 +4,7 @@ pub use rookery_protocol::glob::{is_pattern as is_mask, matches};
 
 use crate::state::user::User;
 
-/// The first character of extended masks (`EXTBAN`).
+/// The prefix of extended masks (`EXTBAN`).
 pub const EXTENDED: char = '~';
 /// Matches users by account: `~a:alice` (`ACCOUNTEXTBAN`).
 pub const ACCOUNT: char = 'a';
@@ -148,7 +148,11 @@ mod tests {
         assert_eq!(complete("~a:Bob"), "~a:Bob");
         assert_eq!(complete("~m:bob"), "~m:bob!*@*");
         assert_eq!(complete("~m:~a:bob"), "~m:~a:bob");
-        assert_eq!(complete("~bob"), "~bob!*@*", "no colon, no kind");
+        assert_eq!(
+            complete("~bob"),
+            "~bob!*@*",
+            "without a colon, the mask is not extended"
+        );
         for bad in [
             "~x:bob",
             "~:bob",

@@ -1,4 +1,4 @@
-//! Memberships. All changes are made here, so that the channel and the user always agree.
+//! Memberships. All changes are made here, so that channels and users stay consistent.
 
 use jiff::Timestamp;
 use rookery_control_api::ServerEvent;
@@ -84,11 +84,11 @@ impl State {
             }
             _ => {}
         }
-        let made = MemberModes {
+        let as_creator = MemberModes {
             operator: new && create_as != CreateAs::Lobby,
             ..MemberModes::default()
         };
-        let modes = made.with(channel.modes_by_access(joining));
+        let modes = as_creator.with(channel.modes_by_access(joining));
         channel.invited.retain(|invited| *invited != user);
         channel.insert(Member {
             user,

@@ -6,10 +6,12 @@ use crate::ids::SessionId;
 use crate::state::{Session, State};
 
 impl State {
+    /// Adds a session that monitors the nick.
     pub fn watch(&mut self, nick: &Nick, session: SessionId) {
         self.watchers.entry(nick.clone()).or_default().push(session);
     }
 
+    /// Removes a session that monitored the nick.
     pub fn unwatch(&mut self, nick: &Nick, session: SessionId) {
         if let Some(watchers) = self.watchers.get_mut(nick) {
             watchers.retain(|watcher| *watcher != session);
@@ -19,6 +21,7 @@ impl State {
         }
     }
 
+    /// Returns the sessions that monitor the nick.
     pub fn watchers(&self, nick: &Nick) -> &[SessionId] {
         self.watchers.get(nick).map_or(&[], Vec::as_slice)
     }

@@ -20,19 +20,20 @@ impl State {
         }
     }
 
-    /// Returns the number of a message of this run of the server.
+    /// Returns the number of the message with this id; `None` if it is from an earlier run of the
+    /// server.
     pub fn message_number(&self, msgid: &str) -> Option<u64> {
         let digits = msgid.strip_prefix(&*self.run)?.strip_prefix('-')?;
         u64::from_str_radix(digits, 36).ok()
     }
 
-    /// Returns the number of a catch-up.
+    /// Returns a unique number for a catch-up.
     pub fn next_catch_up(&mut self) -> u64 {
         self.last_catch_up += 1;
         self.last_catch_up
     }
 
-    /// Returns the name of a batch.
+    /// Returns a unique name for a batch.
     pub fn next_batch(&mut self) -> String {
         self.last_batch += 1;
         base36(self.last_batch)

@@ -28,17 +28,19 @@ pub struct OpenBatch {
 /// An error: a code of the specification, its parameters, and a text.
 pub type Fault = (&'static str, Vec<String>, &'static str);
 
-/// Returns an error without a code of its own.
+/// Returns an error with the general code `MULTILINE_INVALID`.
 pub fn invalid(text: &'static str) -> Fault {
     ("MULTILINE_INVALID", Vec::new(), text)
 }
 
 impl OpenBatch {
-    /// Returns what is wrong with how the batch was opened while `open` was open.
+    /// Returns the error in the `message` that opened the batch, if any. `open` is the batch that
+    /// was open before.
     pub fn fault(&self, open: Option<&Self>, message: &Message) -> Option<Fault> {
         let kind = message.param(1).unwrap_or_default();
-        let is_name = |char: char| char.is_ascii_alphanumeric() || char == '-';
-        if !(1..=lengths::LABEL).contains(&self.name.len()) || !self.name.chars().all(is_name) {
+        let is_name_char = |char: char| char.is_ascii_alphanumeric() || char == '-';
+        if !(1..=lengths::LABEL).contains(&self.name.len()) || !self.name.chars().all(is_name_char)
+        {
             Some((
                 "INVALID_REFTAG",
                 vec![self.name.clone()],

@@ -5,15 +5,15 @@ use rookery_protocol::Nick;
 use rookery_record::{Membership, Presence};
 
 use super::State;
-use super::away::NOT_HERE;
+use super::away::DEFAULT_MESSAGE;
 use super::channel::{Member, MemberModes};
 use super::user::NewUser;
 use crate::ids::Identity;
 use crate::settings::Settings;
 
 impl State {
-    /// Restores the users that were always on when the server stopped, if that still applies to
-    /// them.
+    /// Restores the users that were always on when the server stopped, except for those that are no
+    /// longer always on, are banned, or whose nick is in use.
     pub fn restore_presences(
         &mut self,
         presences: Vec<Presence>,
@@ -26,7 +26,7 @@ impl State {
                 name: presence.name.clone(),
                 email: presence.email.clone(),
                 new: false,
-                proved_at: now,
+                authenticated_at: now,
                 credential: None,
             };
             let nick = if settings.free_nicks {
@@ -34,10 +34,10 @@ impl State {
             } else {
                 identity.name.to_nick()
             };
-            let stays = self.wants_always_on(&identity, settings)
+            let is_restored = self.wants_always_on(&identity, settings)
                 && self.policy.bans.on_account(&identity, now).is_none()
                 && self.holders(&nick).is_empty();
-            if stays {
+            if is_restored {
                 self.restore_presence(presence, identity, nick, settings);
             } else {
                 self.ended_presences.push(presence.account);
@@ -72,7 +72,7 @@ impl State {
         self.set_invisible(id, modes.contains('i'));
         let user = self.user_mut(id);
         user.is_bot = modes.contains('B');
-        user.away = Some(away.map_or_else(|| NOT_HERE.into(), Into::into));
+        user.away = Some(away.map_or_else(|| DEFAULT_MESSAGE.into(), Into::into));
         user.is_persisted = true;
         for Membership {
             channel,

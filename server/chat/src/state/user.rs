@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, ChannelName, Nick};
-use rookery_record::{Device, Metadata, Party};
+use rookery_record::{Device, Metadata, Participant};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
@@ -49,7 +49,7 @@ pub struct User {
 /// One connection of a user.
 pub struct Session {
     pub id: SessionId,
-    /// What its client sent in `USER`, for operators.
+    /// The username that its client sent in `USER`, for operators.
     pub username: Box<str>,
     pub realname: Box<str>,
     pub capabilities: Capabilities,
@@ -62,18 +62,18 @@ pub struct Session {
     pub subscriptions: BTreeSet<String>,
     /// The multi-line message that it is sending.
     pub batch: Option<Box<OpenBatch>>,
-    /// The device that is sent what it missed; `None` for clients that request history themselves,
-    /// and for guests.
+    /// The device, which is sent the messages that it missed; `None` for guests, and for clients
+    /// that request history themselves.
     pub device: Option<Device>,
-    /// Up to where it has received everything.
-    pub heard: Mark,
-    /// What it missed and still has to be sent.
+    /// The mark up to which it has received everything.
+    pub received: Mark,
+    /// The catch-up with the messages that its device missed.
     pub catch_up: Option<CatchUp>,
     pub away_state: AwayState,
 }
 
 impl Session {
-    /// Whether it has been sent all it missed, as far as is known.
+    /// Whether no request of its catch-up is without a result.
     pub fn is_caught_up(&self) -> bool {
         self.catch_up
             .as_ref()
@@ -95,11 +95,11 @@ impl User {
         self.invisible
     }
 
-    /// Returns the user as a party of a conversation.
-    pub fn party(&self) -> Party {
+    /// Returns the user as a participant of a conversation.
+    pub fn participant(&self) -> Participant {
         match &self.identity {
-            Some(identity) => Party::Account(identity.name.to_nick()),
-            None => Party::Guest(self.nick.clone()),
+            Some(identity) => Participant::Account(identity.name.to_nick()),
+            None => Participant::Guest(self.nick.clone()),
         }
     }
 
@@ -125,8 +125,8 @@ pub(super) fn source(nick: &Nick, username: &str, host: &str) -> Arc<str> {
     format!("{nick}!{username}@{host}").into()
 }
 
-/// Returns the host that users are shown with, which never tells where they connect from.
-pub fn host(server_name: &str, known: bool) -> Arc<str> {
-    let kind = if known { "users" } else { "guests" };
+/// Returns the host that users are shown with. It never reveals their address.
+pub fn host(server_name: &str, has_account: bool) -> Arc<str> {
+    let kind = if has_account { "users" } else { "guests" };
     format!("{kind}.{server_name}").into()
 }

@@ -3,9 +3,10 @@
 use super::harness::*;
 use crate::event::{Event, HistoryQuery, SessionId, Settings};
 use crate::request::{
-    AddBan, Admission, Emptied, EndAll, Ended, FindCovered, Kick, KickTarget, ListUsers, UserView,
+    AddBan, Admission, ClosedChannel, EndAll, Ended, FindCovered, Kick, KickTarget, ListUsers,
+    UserView,
 };
-use crate::state::away::NOT_HERE;
+use crate::state::away::DEFAULT_MESSAGE;
 use rookery_record::{BanTarget, PageQuery};
 
 /// Returns a chat in which alice, who is always on, and bob are in a channel.
@@ -44,7 +45,9 @@ fn the_user_stays_present_as_away_and_receives_missed_messages() {
     harness.disconnect(alice);
     assert_eq!(
         harness.received(bob),
-        [format!(":alice!~alice@users.irc.test AWAY :{NOT_HERE}")]
+        [format!(
+            ":alice!~alice@users.irc.test AWAY :{DEFAULT_MESSAGE}"
+        )]
     );
     assert_eq!(
         whois(&mut harness, bob),
@@ -53,7 +56,10 @@ fn the_user_stays_present_as_away_and_receives_missed_messages() {
     );
     harness.send(bob, "PRIVMSG #x :one");
     let answer = harness.request(bob, "PRIVMSG alice :two");
-    assert_eq!(answer, [format!(":irc.test 301 bob alice :{NOT_HERE}")]);
+    assert_eq!(
+        answer,
+        [format!(":irc.test 301 bob alice :{DEFAULT_MESSAGE}")]
+    );
     harness.send(bob, "MONITOR + alice");
     assert_eq!(commands(&harness.received(bob)), ["730"], "alice is online");
 
@@ -286,7 +292,7 @@ fn admins_see_the_user_without_a_session() {
                 .all(|user| user.sessions.is_empty() && user.channels.len() == 1)
         );
     }
-    let Emptied { members } = harness.reply_to(close_channel("#x", "over"));
+    let ClosedChannel { members } = harness.reply_to(close_channel("#x", "over"));
     assert_eq!(members.len(), 2);
     assert!(harness.snapshot().presences[0].channels.is_empty());
 }

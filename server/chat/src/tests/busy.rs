@@ -4,9 +4,9 @@ use super::harness::*;
 use crate::event::SessionId;
 use crate::request::{Busy, FindBusiest};
 
-fn busy(harness: &mut Harness, most: usize, sessions: &[SessionId]) -> Busy {
+fn busy(harness: &mut Harness, limit: usize, sessions: &[SessionId]) -> Busy {
     let sessions = sessions.to_vec();
-    *harness.reply_to(FindBusiest { most, sessions })
+    *harness.reply_to(FindBusiest { limit, sessions })
 }
 
 /// Returns the name, members and messages of each of the busiest channels.

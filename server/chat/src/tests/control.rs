@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 use super::harness::*;
 use crate::event::Identity;
 use crate::request::{
-    Admission, Announce, Announced, Audience, Emptied, Ended, FindChannel, FindUser, ListChannels,
-    ListUsers, SetMaintenance,
+    Admission, Announce, Announced, Audience, ClosedChannel, Ended, FindChannel, FindUser,
+    ListChannels, ListUsers, SetMaintenance,
 };
 
 #[test]
@@ -121,7 +121,7 @@ fn an_ended_account_is_admitted_only_after_it_has_authenticated_again() {
     ));
     harness.advance(1);
     let signed_in_again = Identity {
-        proved_at: harness.now,
+        authenticated_at: harness.now,
         ..identity("alice")
     };
     assert!(matches!(
@@ -159,7 +159,7 @@ fn closing_a_channel_removes_it_and_notifies_each_member_once() {
         .collect();
     assert_eq!(members, [(true, false), (false, true)]);
 
-    let Emptied { members } = harness.reply_to(close_channel("#x", "off topic"));
+    let ClosedChannel { members } = harness.reply_to(close_channel("#x", "off topic"));
     assert_eq!(members, [nick("alice"), nick("bob")]);
     for (session, name) in [(first, "alice"), (second, "alice"), (bob, "bob")] {
         assert_eq!(
@@ -180,7 +180,7 @@ fn closing_a_channel_removes_it_and_notifies_each_member_once() {
         !harness.request(bob, "TOPIC #x").concat().contains("Old"),
         "it is a new channel"
     );
-    let Emptied { members } = harness.reply_to(close_channel("#none", ""));
+    let ClosedChannel { members } = harness.reply_to(close_channel("#none", ""));
     assert!(members.is_empty());
 }
 

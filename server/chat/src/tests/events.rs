@@ -50,11 +50,11 @@ fn the_reason_of_a_disconnect_is_reported() {
         (DisconnectReason::SendqExceeded, "SendQ exceeded"),
     ] {
         let session = harness.user("alice", "");
-        harness.event(Event::Gone {
+        harness.event(Event::Disconnected {
             session,
             disconnect: Disconnect {
-                why,
-                words: Cow::Borrowed(words),
+                reason: why,
+                text: Cow::Borrowed(words),
             },
             lost: true,
         });

@@ -1,17 +1,36 @@
 //! Every command of the table: its replies to bad input, and that each label has one response.
+//!
+//! Bad input for a command follows from its row in `COMMANDS`, so a new command is tested without a
+//! change here. [`BAD_INPUT`] adds the input that only some commands have a special reply to.
 
 use std::collections::BTreeSet;
 
 use super::harness::*;
 use super::reference::commands_by_name;
-use crate::event::{Found, HistoryQuery, SessionId};
+use crate::Handler;
+use crate::event::{HistoryQuery, HistoryResult, SessionId};
 
 /// The parameters of a command, and the commands and numerics that its sender receives. `LONG`
 /// means a word of 400 bytes, and `MANY` twenty words.
 type Answers = &'static [(&'static str, &'static str)];
 
-/// The sender, alice, is the operator of `#mine`, is in bob's `#x` and not in cat's `#theirs`;
-/// cat's `#closed` is invite-only.
+/// The input that every command must reply to, except for those in [`SILENT`].
+const HOSTILE: &[&str] = &[
+    "",
+    ":",
+    ",",
+    ":a b",
+    "LONG",
+    "MANY",
+    "#x LONG",
+    "#mine MANY",
+];
+
+/// The commands without replies.
+const SILENT: &[&str] = &["NOTICE", "PONG", "QUIT"];
+
+/// The exact replies to bad input of particular commands. The sender, alice, is the operator of
+/// `#mine`, is in bob's `#x` and not in cat's `#theirs`; cat's `#closed` is invite-only.
 const BAD_INPUT: &[(&str, Answers)] = &[
     (
         "ACCESS",
@@ -112,6 +131,8 @@ const BAD_INPUT: &[(&str, Answers)] = &[
             ("#LONG", "476"),
             (":#a b", "476"),
             ("#x", ""),
+            ("#x LONG", ""),
+            ("#mine MANY", ""),
             ("1 MANY", "403"),
         ],
     ),
@@ -336,6 +357,8 @@ const BAD_INPUT: &[(&str, Answers)] = &[
             ("nobody", "401"),
             ("#nowhere", "403"),
             ("#theirs", "404"),
+            ("#x LONG", ""),
+            ("#mine MANY", ""),
             ("LONG", "401"),
             ("MANY", "401"),
         ],
@@ -399,7 +422,7 @@ const BAD_INPUT: &[(&str, Answers)] = &[
 ];
 
 const CAPABILITIES: &str = "draft/message-redaction draft/chathistory draft/read-marker draft/metadata-3 \
-                            draft/extended-isupport standard-replies echo-message batch labeled-response";
+                            draft/extended-isupport standard-replies echo-message setname batch labeled-response";
 
 /// Returns a chat with alice, who sends all lines.
 fn scene() -> (Harness, SessionId) {
@@ -429,10 +452,10 @@ fn request(harness: &mut Harness, alice: SessionId, line: &str) -> Vec<String> {
     let mut received = harness.request(alice, line);
     if !harness.fetches.is_empty() {
         let nothing = match &harness.fetches[0].query {
-            HistoryQuery::Page(_) => Found::Page(Vec::new()),
-            HistoryQuery::Targets(_) => Found::Targets(Vec::new()),
-            HistoryQuery::Several(_) => Found::Several(Vec::new()),
-            HistoryQuery::Message(_) => Found::Message(None),
+            HistoryQuery::Page(_) => HistoryResult::Page(Vec::new()),
+            HistoryQuery::Targets(_) => HistoryResult::Targets(Vec::new()),
+            HistoryQuery::Several(_) => HistoryResult::Several(Vec::new()),
+            HistoryQuery::Message(_) => HistoryResult::Message(None),
         };
         harness.answer_fetch(nothing);
         received.extend(harness.received(alice));
@@ -440,15 +463,45 @@ fn request(harness: &mut Harness, alice: SessionId, line: &str) -> Vec<String> {
     received
 }
 
+/// Returns the exact replies to bad input of the command.
+fn bad_input(command: &str) -> Answers {
+    let row = BAD_INPUT.iter().find(|(listed, _)| *listed == command);
+    row.map_or(&[], |(_, answers)| answers)
+}
+
+#[test]
+fn every_command_replies_to_hostile_input_and_the_session_goes_on() {
+    for command in crate::commands() {
+        if !matches!(command.handler, Handler::Core(_)) {
+            continue;
+        }
+        for name in command.names {
+            for rest in HOSTILE {
+                let (mut harness, alice) = scene();
+                let line = line(name, rest);
+                let received = request(&mut harness, alice, &line);
+                let params = rookery_protocol::Message::parse(&line).unwrap().params;
+                let is_listed = bad_input(name).iter().any(|(listed, _)| listed == rest);
+                if params.len() < command.min_params {
+                    assert_eq!(commands(&received), ["461"], "{name} {rest}");
+                } else if !is_listed && !SILENT.contains(name) {
+                    assert!(!received.is_empty(), "{name} {rest}");
+                }
+                let goes_on = harness.request(alice, "PING x").len() == 1;
+                assert_eq!(goes_on, *name != "QUIT", "{name} {rest}");
+            }
+        }
+    }
+}
+
 #[test]
 fn bad_input_gets_the_answer_that_its_command_has_for_it() {
     let (own, elsewhere) = commands_by_name();
-    let listed: BTreeSet<&str> = BAD_INPUT.iter().map(|(command, _)| *command).collect();
-    assert_eq!(
-        listed,
-        own.into_iter().collect(),
-        "every command has its line above"
-    );
+    let mut listed = BTreeSet::new();
+    for (command, _) in BAD_INPUT {
+        assert!(own.contains(command), "there is no command {command}");
+        assert!(listed.insert(command), "{command} has two rows");
+    }
     let mut wrong = Vec::new();
     for (command, answers) in BAD_INPUT {
         for (rest, expected) in *answers {
@@ -508,11 +561,8 @@ fn each_label_has_one_answer_for_every_command() {
         .chain(elsewhere)
         .filter(|command| *command != "QUIT")
     {
-        let bad = BAD_INPUT
-            .iter()
-            .find(|(listed, _)| *listed == command)
-            .map_or(&[][..], |(_, bad)| bad);
-        for rest in good.iter().chain(bad.iter().map(|(rest, _)| rest)) {
+        let bad = bad_input(command).iter().map(|(rest, _)| rest);
+        for rest in good.iter().chain(HOSTILE).chain(bad) {
             let (mut harness, alice) = scene();
             let received = request(
                 &mut harness,

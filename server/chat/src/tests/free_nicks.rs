@@ -3,9 +3,9 @@
 use rookery_protocol::AccountName;
 
 use super::harness::*;
-use crate::event::{Found, HistoryQuery, Identity, SessionId, Settings};
+use crate::event::{HistoryQuery, HistoryResult, Identity, SessionId, Settings};
 use crate::request::{AddBan, Admission, Ended};
-use rookery_record::{HistoryTarget, Party, Place};
+use rookery_record::{HistoryTarget, Participant, Place};
 
 /// Returns a chat with free nicks.
 fn free_nicks() -> Harness {
@@ -21,8 +21,8 @@ fn user(harness: &mut Harness, account: &str, nick: &str, capabilities: &str) ->
     harness.admit(candidate).0
 }
 
-fn party(account: &str) -> Party {
-    Party::Account(nick(account))
+fn participant(account: &str) -> Participant {
+    Participant::Account(nick(account))
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn direct_messages_are_stored_by_account_and_read_by_current_nick() {
     harness.send(bob, "PRIVMSG rook :hi");
     let entry = harness.entries.pop().unwrap();
     let place = Place::Direct {
-        from: party("bob"),
-        to: party("alice"),
+        from: participant("bob"),
+        to: participant("alice"),
     };
     assert_eq!(
         (entry.place.clone(), entry.account.clone()),
@@ -156,12 +156,12 @@ fn direct_messages_are_stored_by_account_and_read_by_current_nick() {
     assert_eq!(
         page.places[0],
         Place::Direct {
-            from: party("alice"),
-            to: party("bob")
+            from: participant("alice"),
+            to: participant("bob")
         }
     );
     harness.clear_received();
-    harness.answer_fetch(Found::Page(vec![entry]));
+    harness.answer_fetch(HistoryResult::Page(vec![entry]));
     let received = harness.received(alice);
     assert!(
         received[1].ends_with(" :crow!~crow@users.irc.test PRIVMSG jay :hi"),
@@ -177,7 +177,7 @@ fn direct_messages_are_stored_by_account_and_read_by_current_nick() {
     };
     assert_eq!(targets.account.as_ref().unwrap().as_str(), "alice");
     harness.clear_received();
-    harness.answer_fetch(Found::Targets(vec![HistoryTarget {
+    harness.answer_fetch(HistoryResult::Targets(vec![HistoryTarget {
         name: "bob".to_owned(),
         at: START,
     }]));

@@ -90,7 +90,7 @@ pub fn identity(name: &str) -> Identity {
         name: AccountName::parse(name).unwrap(),
         email: Email::parse(&format!("{}@example.org", name.to_lowercase())).ok(),
         new: false,
-        proved_at: START,
+        authenticated_at: START,
         credential: None,
     }
 }
@@ -224,21 +224,21 @@ impl Harness {
                 Output::Deliver(delivery) => self.deliver(&[delivery]),
                 Output::Store {
                     entry,
-                    then,
-                    otherwise,
+                    deliveries,
+                    on_failure,
                 } => {
                     if self.store_works {
                         self.entries.push(*entry);
-                        self.deliver(&then);
+                        self.deliver(&deliveries);
                     } else {
-                        self.deliver(otherwise.as_slice());
+                        self.deliver(on_failure.as_slice());
                     }
                 }
                 Output::Persist(change) => self.persisted.push(*change),
                 Output::AdmissionPolicy(policy) => self.policy = policy,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer(answer) => self.answers.push(answer),
-                Output::Happened(event) => self.events.push(event.event),
+                Output::ServerEvent(event) => self.events.push(event.event),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
         }
@@ -350,7 +350,7 @@ impl Harness {
     }
 
     pub fn disconnect(&mut self, session: SessionId) {
-        self.event(Event::Gone {
+        self.event(Event::Disconnected {
             session,
             disconnect: Disconnect::lost("Connection closed"),
             lost: false,
@@ -359,7 +359,7 @@ impl Harness {
 
     /// Reports that the connection of the session timed out.
     pub fn lose_connection(&mut self, session: SessionId) {
-        self.event(Event::Gone {
+        self.event(Event::Disconnected {
             session,
             disconnect: Disconnect::lost("Ping timeout"),
             lost: true,

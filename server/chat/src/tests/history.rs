@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Nick};
 
 use super::harness::*;
-use crate::event::{Found, HistoryQuery, SessionId, Settings};
-use rookery_record::{HistoryTarget, PageQuery, Party, Place, Point, Selection};
+use crate::event::{HistoryQuery, HistoryResult, SessionId, Settings};
+use rookery_record::{HistoryTarget, PageQuery, Participant, Place, Point, Selection};
 
 const CAPS: &str = "draft/chathistory batch message-tags server-time account-tag";
 
@@ -266,13 +266,16 @@ fn direct_messages_are_read_by_accounts_only() {
     let (a, guest) = (harness.user("alice", CAPS), harness.guest("gast", CAPS));
     let (alice, bob) = (nick("alice"), nick("Bob"));
     let with = |to| Place::Direct {
-        from: Party::Account(alice.clone()),
+        from: Participant::Account(alice.clone()),
         to,
     };
     let query = query_of(&mut harness, a, "CHATHISTORY LATEST Bob * 9");
     assert_eq!(
         query.places,
-        [with(Party::Account(bob.clone())), with(Party::Guest(bob))]
+        [
+            with(Participant::Account(bob.clone())),
+            with(Participant::Guest(bob))
+        ]
     );
     assert!(
         harness.request(guest, "CHATHISTORY LATEST alice * 9")[0]
@@ -293,7 +296,7 @@ fn the_reply_is_a_batch_of_the_messages_as_they_were_sent() {
     harness.advance(5);
     harness.send(b, "CHATHISTORY LATEST #x * 9");
     let entries = harness.entries.clone();
-    harness.answer_fetch(Found::Page(entries));
+    harness.answer_fetch(HistoryResult::Page(entries));
     let received = harness.received(b);
     let time = "@time=2027-01-15T08:00:10.000Z";
     let inner = |line: &str| line.replacen('@', "@batch=1;", 1);
@@ -342,7 +345,7 @@ fn events_are_replayed_to_clients_with_event_playback() {
     assert!(!query_of(&mut harness, b, "CHATHISTORY LATEST #x * 9").redactions);
     harness.send(b, "CHATHISTORY LATEST #x * 9");
     let entries = harness.entries.clone();
-    harness.answer_fetch(Found::Page(entries));
+    harness.answer_fetch(HistoryResult::Page(entries));
     let received = harness.received(b);
     let replayed: Vec<String> = received[1..received.len() - 1]
         .iter()
@@ -380,7 +383,7 @@ fn an_empty_page_is_an_empty_batch_and_without_the_capability_there_is_no_batch(
         harness.user("bob", "draft/chathistory"),
     );
     harness.send(a, "CHATHISTORY LATEST BOB * 9");
-    harness.answer_fetch(Found::Page(Vec::new()));
+    harness.answer_fetch(HistoryResult::Page(Vec::new()));
     assert_eq!(
         harness.received(a),
         [":irc.test BATCH +1 chathistory BOB", ":irc.test BATCH -1"]
@@ -389,7 +392,7 @@ fn an_empty_page_is_an_empty_batch_and_without_the_capability_there_is_no_batch(
     harness.clear_received();
     harness.send(b, "CHATHISTORY LATEST alice * 9");
     let entries = harness.entries.clone();
-    harness.answer_fetch(Found::Page(entries));
+    harness.answer_fetch(HistoryResult::Page(entries));
     assert_eq!(
         harness.received(b),
         [":alice!~alice@users.irc.test PRIVMSG bob :hi"]
@@ -418,7 +421,7 @@ fn targets_are_listed_with_the_time_of_their_latest_message() {
     assert_eq!(query.account.as_ref().map(Nick::as_str), Some("alice"));
     assert_eq!(query.channels, [(ChannelName::parse("#x").unwrap(), START)]);
     assert_eq!(query.to, "2027-01-02T03:04:05.678Z".parse().unwrap());
-    harness.answer_fetch(Found::Targets(vec![HistoryTarget {
+    harness.answer_fetch(HistoryResult::Targets(vec![HistoryTarget {
         name: "Bob".to_owned(),
         at: START,
     }]));
@@ -443,15 +446,15 @@ fn the_label_is_on_the_batch_or_on_the_failure() {
             .is_empty(),
         "no ACK, as the reply follows"
     );
-    harness.answer_fetch(Found::Page(Vec::new()));
+    harness.answer_fetch(HistoryResult::Page(Vec::new()));
     let received = harness.received(a);
     assert!(
         received[0].starts_with("@label=a\\sb :irc.test BATCH +") && !received[1].contains("label"),
         "{received:?}"
     );
     for (found, text) in [
-        (Found::NoSuchMessage, "unknown message id"),
-        (Found::Failed, "please try again later"),
+        (HistoryResult::NoSuchMessage, "unknown message id"),
+        (HistoryResult::Failed, "please try again later"),
     ] {
         harness.send(a, "@label=2 CHATHISTORY AFTER #x msgid=m 9");
         harness.answer_fetch(found);
@@ -484,7 +487,7 @@ fn a_user_who_has_left_before_the_page_arrives_receives_none_of_it() {
     harness.send(guest, "CHATHISTORY LATEST #x * 9");
     harness.send(a, "KICK #x gast");
     harness.clear_received();
-    harness.answer_fetch(Found::Page(entries.clone()));
+    harness.answer_fetch(HistoryResult::Page(entries.clone()));
     let received = harness.received(guest);
     assert!(
         received.len() == 1 && received[0].contains("FAIL CHATHISTORY INVALID_TARGET LATEST #x"),
@@ -493,7 +496,7 @@ fn a_user_who_has_left_before_the_page_arrives_receives_none_of_it() {
 
     harness.channel("#x", &[guest]);
     harness.send(guest, "CHATHISTORY LATEST #x * 9");
-    harness.answer_fetch(Found::Page(entries));
+    harness.answer_fetch(HistoryResult::Page(entries));
     assert_eq!(
         commands(&harness.received(guest)),
         ["BATCH", "BATCH"],
@@ -516,14 +519,14 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
             } else {
                 a
             };
-            let key = harness.ask_history(session, line);
+            let key = harness.history_command(session, line);
             if waits {
                 assert!(harness.answer(key).is_none());
                 if disconnects {
                     harness.disconnect(session);
                     harness.clear_received();
                 }
-                harness.answer_fetch(Found::Page(Vec::new()));
+                harness.answer_fetch(HistoryResult::Page(Vec::new()));
                 assert_eq!(harness.received(session).is_empty(), disconnects);
             }
             assert!(matches!(harness.answer(key), Some(())), "{line}");

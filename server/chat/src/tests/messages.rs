@@ -4,7 +4,7 @@ use rookery_protocol::{AccountName, ChannelName};
 
 use super::harness::*;
 use crate::event::Output;
-use rookery_record::{Party, Place};
+use rookery_record::{Participant, Place};
 
 #[test]
 fn all_other_members_receive_a_channel_message_once() {
@@ -38,15 +38,15 @@ fn a_message_is_delivered_only_after_it_is_stored() {
         let outputs = harness.outputs_of(a, line);
         let [
             Output::Store {
-                then,
-                otherwise: Some(refusal),
+                deliveries,
+                on_failure: Some(refusal),
                 ..
             },
         ] = outputs.as_slice()
         else {
             panic!("{outputs:?}")
         };
-        let mut to: Vec<_> = then
+        let mut to: Vec<_> = deliveries
             .iter()
             .flat_map(|delivery| &delivery.to)
             .copied()
@@ -91,8 +91,8 @@ fn a_message_is_stored_as_it_was_sent() {
     assert_eq!(
         second.place,
         Place::Direct {
-            from: Party::Guest(nick("bob")),
-            to: Party::Account(nick("Alice")),
+            from: Participant::Guest(nick("bob")),
+            to: Participant::Account(nick("Alice")),
         }
     );
     assert!(second.account.is_none());

@@ -1,7 +1,7 @@
 //! Multiline messages (IRCv3 draft/multiline): how they are sent, delivered, stored and read back.
 
 use super::harness::*;
-use crate::event::{Found, LineFault, SessionId, Settings};
+use crate::event::{HistoryResult, LineFault, SessionId, Settings};
 
 const CAPS: &str = "draft/multiline batch message-tags echo-message labeled-response";
 
@@ -95,7 +95,7 @@ fn a_multiline_message_is_read_back_as_it_was_sent() {
     let entry = harness.entries.last().cloned().unwrap();
     harness.clear_received();
     harness.send(a, "CHATHISTORY LATEST #x * 9");
-    harness.answer_fetch(Found::Page(vec![entry.clone()]));
+    harness.answer_fetch(HistoryResult::Page(vec![entry.clone()]));
     let (id, from) = (entry.msgid.clone(), ":alice!~alice@users.irc.test");
     let received = harness.received(a);
     let outer = batch_reference(&received[0]);
@@ -110,7 +110,7 @@ fn a_multiline_message_is_read_back_as_it_was_sent() {
     assert_eq!(received[6], format!("@batch={outer} {from} BATCH -{id}"));
     assert_eq!(received.len(), 8);
     harness.send(old, "CHATHISTORY LATEST #x * 9");
-    harness.answer_fetch(Found::Page(vec![entry]));
+    harness.answer_fetch(HistoryResult::Page(vec![entry]));
     let received = harness.received(old);
     let outer = batch_reference(&received[0]);
     assert_eq!(received.len(), 5);

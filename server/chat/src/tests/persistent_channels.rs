@@ -2,15 +2,14 @@
 
 use super::harness::*;
 use crate::event::{Output, SessionId};
-use crate::request::Emptied;
+use crate::request::ClosedChannel;
 use rookery_record::{Change, PersistentChannel};
 
 /// Returns the channels in the persisted changes, by name.
 fn changed_channels(harness: &Harness) -> Vec<&str> {
     let name = |change| match change {
-        &Change::Channel(PersistentChannel { ref name, .. }) | &Change::ChannelGone(ref name) => {
-            Some(name.as_str())
-        }
+        &Change::Channel(PersistentChannel { ref name, .. })
+        | &Change::ChannelRemoved(ref name) => Some(name.as_str()),
         _ => None,
     };
     harness.persisted.iter().filter_map(name).collect()
@@ -181,7 +180,7 @@ fn a_rename_is_persisted() {
 #[test]
 fn a_channel_that_an_admin_closes_is_no_longer_persisted() {
     let (mut harness, op) = configured();
-    let Emptied { members } = harness.reply_to(close_channel("#x", "spam"));
+    let ClosedChannel { members } = harness.reply_to(close_channel("#x", "spam"));
     assert_eq!(members.len(), 1);
     assert_eq!(harness.snapshot().channels, []);
     assert_eq!(harness.counts().channels, 0);
@@ -195,7 +194,7 @@ fn a_channel_that_an_admin_closes_is_no_longer_persisted() {
     );
     harness.send(op, "JOIN #x");
     harness.send(op, "PART #x");
-    let Emptied { members } = harness.reply_to(close_channel("#x", "spam"));
+    let ClosedChannel { members } = harness.reply_to(close_channel("#x", "spam"));
     assert!(members.is_empty());
     assert_eq!(
         harness.snapshot().channels,

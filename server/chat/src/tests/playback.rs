@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::harness::*;
-use crate::event::{Found, HistoryQuery, Identity, SessionId, Settings};
+use crate::event::{HistoryQuery, HistoryResult, Identity, SessionId, Settings};
 use crate::request::Admission;
 use rookery_record::{CredentialId, SeveralQuery};
 
@@ -283,7 +283,7 @@ fn messages_that_could_not_be_read_are_replayed_the_next_time() {
     harness.disconnect(alice);
     harness.send(bob, "PRIVMSG #x :one");
     let alice = harness.user("alice", CAPS);
-    harness.answer_fetch(Found::Failed);
+    harness.answer_fetch(HistoryResult::Failed);
     assert!(harness.received(alice)[0].contains("could not be read"));
     harness.disconnect(alice);
     let disconnected_early = harness.user("alice", CAPS);
@@ -313,7 +313,7 @@ fn play_parses_its_parameters() {
     harness.channel("#y", &[alice]);
     let names = |query: &SeveralQuery| {
         query
-            .readings
+            .targets
             .iter()
             .map(|reading| reading.name.clone())
             .collect::<Vec<_>>()
@@ -428,7 +428,7 @@ fn a_labelled_play_has_one_labelled_reply() {
     ];
     assert_eq!(tags[1..7], inner, "{received:#?}");
     assert!(received[7].ends_with(" BATCH -4") && received.len() == 8);
-    let key = harness.ask_history(alice, "PRIVMSG *playback :PLAY #x");
+    let key = harness.history_command(alice, "PRIVMSG *playback :PLAY #x");
     assert!(harness.answer(key).is_none());
     harness.answer_all_fetches();
     assert!(matches!(harness.answer(key), Some(())));

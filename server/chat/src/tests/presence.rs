@@ -268,7 +268,7 @@ fn an_unattended_session_does_not_count_as_present() {
     };
     assert_eq!(
         away_message(&mut harness).as_deref(),
-        Some("Nobody is at the keyboard just now")
+        Some("Away from keyboard")
     );
     let desk = harness.user("alice", "");
     assert_eq!(harness.received(bob), [":alice!~alice@users.irc.test AWAY"]);
@@ -287,7 +287,7 @@ fn an_unattended_session_does_not_count_as_present() {
     harness.send(phone, "AWAY *");
     assert_eq!(
         away_message(&mut harness).as_deref(),
-        Some("Nobody is at the keyboard just now")
+        Some("Away from keyboard")
     );
     let plain = harness.user("carl", "");
     harness.send(plain, "AWAY *");

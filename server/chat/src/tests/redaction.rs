@@ -1,7 +1,7 @@
 //! `REDACT`: who may redact, who is notified, and what remains.
 
 use super::harness::*;
-use crate::event::{Found, SessionId, Settings};
+use crate::event::{HistoryResult, SessionId, Settings};
 use rookery_record::HistoryEntry;
 
 const CAPS: &str = "draft/message-redaction message-tags batch labeled-response";
@@ -24,7 +24,7 @@ fn redact(
         harness.request(session, line).is_empty(),
         "nothing is sent before the message is read"
     );
-    harness.answer_fetch(Found::Message(found.cloned().map(Box::new)));
+    harness.answer_fetch(HistoryResult::Message(found.cloned().map(Box::new)));
     harness.received(session)
 }
 
@@ -243,7 +243,7 @@ fn each_refusal_has_the_code_of_the_specification() {
         "{received:?}"
     );
     harness.send(b, &line);
-    harness.answer_fetch(Found::Failed);
+    harness.answer_fetch(HistoryResult::Failed);
     assert!(harness.received(b)[0].contains(" FAIL REDACT MESSAGE_ERROR #x "));
 
     harness.send(op, "TOPIC #x :news");
@@ -380,7 +380,7 @@ fn redactions_are_in_the_history_of_clients_with_event_playback() {
     );
     let redaction = harness.entries.last().cloned().unwrap();
     harness.send(a, "CHATHISTORY LATEST #x * 9");
-    harness.answer_fetch(Found::Page(vec![redaction]));
+    harness.answer_fetch(HistoryResult::Page(vec![redaction]));
     let received = harness.received(a);
     assert_eq!(bare(&received[1]), bare(&live[0]));
 }

@@ -233,14 +233,14 @@ impl Watcher {
     async fn send_bans(&mut self) -> Result<(), StreamEnd> {
         let now = self.stream.now();
         let has_changed = self.policy.has_changed().unwrap_or(false);
-        if !has_changed && self.known_bans.values().all(|ban| ban.holds(now)) {
+        if !has_changed && self.known_bans.values().all(|ban| ban.is_active(now)) {
             return Ok(());
         }
         let after = in_force(&self.policy.borrow_and_update().bans, now);
         let before = std::mem::replace(&mut self.known_bans, after.clone());
         for (id, ban) in &before {
             let entry = to_entry(ban.clone());
-            if !ban.holds(now) {
+            if !ban.is_active(now) {
                 self.send_now(ServerEvent::BanExpired { ban: entry })
                     .await?;
             } else if !after.contains_key(id) {
@@ -301,7 +301,7 @@ impl Watcher {
 
 fn in_force(bans: &Bans, now: Timestamp) -> BTreeMap<BanId, Ban> {
     bans.iter()
-        .filter(|ban| ban.holds(now))
+        .filter(|ban| ban.is_active(now))
         .map(|ban| (ban.id, ban.clone()))
         .collect()
 }

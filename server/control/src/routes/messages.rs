@@ -113,7 +113,7 @@ impl MessageOptions {
                 Kind::BadRequest.with_detail("`before` must be the `next` of another page.")
             })?,
             limit,
-            most: MAX_EXAMINED,
+            max_examined: MAX_EXAMINED,
         })
     }
 
@@ -343,7 +343,7 @@ async fn messages_by(
         until: None,
         before: None,
         limit: usize::from(MAX_LIMIT),
-        most: MAX_EXAMINED,
+        max_examined: MAX_EXAMINED,
     };
     let mut found = AuthorMessages {
         msgids: Vec::new(),

@@ -20,7 +20,7 @@ impl TestPlane {
             name: account.name,
             email: account.email,
             new: false,
-            proved_at: Timestamp::now(),
+            authenticated_at: Timestamp::now(),
             credential: None,
         }
     }
@@ -63,7 +63,11 @@ impl TestPlane {
                 }
             }
             let _ = core
-                .send(SessionEvent::disconnected(session, Disconnect::lost(""), false))
+                .send(SessionEvent::disconnected(
+                    session,
+                    Disconnect::lost(""),
+                    false,
+                ))
                 .await;
             received
         })
@@ -97,7 +101,7 @@ pub(super) fn identity(name: &str) -> Identity {
         name: AccountName::parse(name).unwrap(),
         email: Email::parse(&format!("{name}@example.org")).ok(),
         new: false,
-        proved_at: Timestamp::now(),
+        authenticated_at: Timestamp::now(),
         credential: None,
     }
 }

@@ -3,7 +3,7 @@
 use rookery_protocol::{ChannelName, Nick};
 
 use super::*;
-use rookery_record::{HistoryEntry, Party, Place};
+use rookery_record::{HistoryEntry, Participant, Place};
 
 /// Returns a message of an author, sent one minute after the one with the previous number.
 fn message(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
@@ -24,10 +24,10 @@ fn channel(name: &str) -> Place {
 }
 
 fn direct(from: &str, to: &str) -> Place {
-    let party = |nick| Party::Account(Nick::parse(nick).unwrap());
+    let participant = |nick| Participant::Account(Nick::parse(nick).unwrap());
     Place::Direct {
-        from: party(from),
-        to: party(to),
+        from: participant(from),
+        to: participant(to),
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::{Store, execute, find, list, optional, parsed, timestamp};
 use crate::Result;
-use rookery_record::{Account, AccountId, NewAccount, ScramKeys, Taken};
+use rookery_record::{Account, AccountConflict, AccountId, NewAccount, ScramKeys};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -80,18 +80,18 @@ impl Store {
         list(&self.connection, select!("ORDER BY name_folded"), [], read)
     }
 
-    /// Creates an account. Returns [`Taken`] if its name or email is not available.
+    /// Creates an account. Returns [`AccountConflict`] if its name or email is not available.
     pub fn create_account(
         &mut self,
         account: &NewAccount,
-    ) -> Result<std::result::Result<Account, Taken>> {
+    ) -> Result<std::result::Result<Account, AccountConflict>> {
         if self.is_name_taken(&account.name)? {
-            return Ok(Err(Taken::Name));
+            return Ok(Err(AccountConflict::Name));
         }
         if let Some(email) = &account.email
             && self.account_by_email(email)?.is_some()
         {
-            return Ok(Err(Taken::Email));
+            return Ok(Err(AccountConflict::Email));
         }
         let created = find(
             &self.connection,
@@ -189,18 +189,18 @@ impl Store {
         })
     }
 
-    /// Replaces the account's email. Returns [`Taken::Email`] if another account has it.
+    /// Replaces the account's email. Returns [`AccountConflict::Email`] if another account has it.
     pub fn set_email(
         &mut self,
         id: AccountId,
         email: Option<&Email>,
-    ) -> Result<std::result::Result<(), Taken>> {
+    ) -> Result<std::result::Result<(), AccountConflict>> {
         if let Some(email) = email
             && self
                 .account_by_email(email)?
                 .is_some_and(|owner| owner.id != id)
         {
-            return Ok(Err(Taken::Email));
+            return Ok(Err(AccountConflict::Email));
         }
         let sql = "UPDATE accounts SET email = ?2, email_folded = ?3 WHERE id = ?1";
         execute(

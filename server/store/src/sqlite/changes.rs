@@ -9,7 +9,7 @@ impl Store {
     pub fn persist(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Channel(channel) => channels::persist(&self.connection, channel),
-            Change::ChannelGone(name) => channels::delete(&self.connection, name),
+            Change::ChannelRemoved(name) => channels::delete(&self.connection, name),
             Change::AccountMetadata {
                 account,
                 metadata: values,
@@ -24,7 +24,7 @@ impl Store {
                 presence::persist_choice(&self.connection, *account, *choice)
             }
             Change::Presence(presence) => presence::persist(&self.connection, presence),
-            Change::PresenceGone(account) => presence::delete(&self.connection, *account),
+            Change::PresenceRemoved(account) => presence::delete(&self.connection, *account),
         }
     }
 

@@ -15,20 +15,20 @@ pub(super) fn persist(connection: &Connection, mark: &DeviceMark) -> Result<()> 
             account,
             credential,
         },
-        heard_until,
-        is_here,
+        received_until,
+        is_connected,
     } = mark;
-    let heard_until = heard_until.as_millisecond();
+    let received_until = received_until.as_millisecond();
     match credential {
         None => execute(
             connection,
             "UPDATE accounts SET heard_until = ?1, is_here = ?2 WHERE id = ?3",
-            params![heard_until, is_here, account.0],
+            params![received_until, is_connected, account.0],
         ),
         Some(credential) => execute(
             connection,
             "UPDATE credentials SET heard_until = ?1, is_here = ?2 WHERE id = ?3 AND account = ?4",
-            params![heard_until, is_here, credential.0, account.0],
+            params![received_until, is_connected, credential.0, account.0],
         ),
     }
     .map(drop)

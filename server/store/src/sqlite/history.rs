@@ -12,7 +12,8 @@ use rusqlite::{Connection, params};
 use super::{Store, execute, find, pages, search};
 use crate::{ExpiryProgress, Result};
 use rookery_record::{
-    FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Party, Place, TargetsQuery,
+    FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Participant, Place,
+    TargetsQuery,
 };
 
 /// The number of places, and of authors, whose numbers are cached. A full cache is emptied.
@@ -85,7 +86,8 @@ pub(super) fn place_names(place: &Place, events: bool) -> [(&str, Cow<'_, str>);
     let names = match place {
         Place::Channel(name) => [(name.as_str(), name.folded().into()), ("", "".into())],
         Place::Direct { from, to } => {
-            let [from, to] = [from, to].map(|party| (party.nick().as_str(), party_folded(party)));
+            let [from, to] = [from, to]
+                .map(|participant| (participant.nick().as_str(), party_folded(participant)));
             if from.1 <= to.1 {
                 [from, to]
             } else {
@@ -106,10 +108,10 @@ pub(super) fn place_names(place: &Place, events: bool) -> [(&str, Cow<'_, str>);
     })
 }
 
-fn party_folded(party: &Party) -> Cow<'_, str> {
+fn party_folded(party: &Participant) -> Cow<'_, str> {
     match party {
-        Party::Account(nick) => nick.folded().into(),
-        Party::Guest(nick) => format!("{GUEST_PREFIX}{}", nick.folded()).into(),
+        Participant::Account(nick) => nick.folded().into(),
+        Participant::Guest(nick) => format!("{GUEST_PREFIX}{}", nick.folded()).into(),
     }
 }
 

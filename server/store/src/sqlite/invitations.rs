@@ -82,7 +82,7 @@ impl Store {
                 new.email.as_str(),
                 new.email.folded(),
                 new.code_hash,
-                new.tries,
+                new.attempts,
                 new.by,
                 new.created_at.as_millisecond(),
                 new.expires_at.as_millisecond(),

@@ -14,7 +14,7 @@ use super::history::{EVENTS_PREFIX, GUEST_PREFIX, place_names, place_number};
 use super::{column_name, find, list, parsed, timestamp};
 use crate::{Result, StoreError};
 use rookery_record::{
-    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery,
+    HistoryEntry, HistoryTarget, PageQuery, Participant, Place, Point, Selection, TargetsQuery,
 };
 
 /// The position of a message: its time in milliseconds, and its number.
@@ -291,7 +291,7 @@ fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
         return Ok(Place::Channel(parsed(row, 8)?));
     }
-    let (first, second) = (party(row, 8, 10)?, party(row, 9, 11)?);
+    let (first, second) = (participant(row, 8, 10)?, participant(row, 9, 11)?);
     if account.is_empty() && !source.contains('!') {
         return Ok(Place::Direct {
             from: first,
@@ -306,9 +306,9 @@ fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     let nick = Nick::parse(nick)
         .map_err(|_| StoreError::Corrupt(format!("{source:?} as {}", column_name(row, 4))))?;
     let sender = if account.is_empty() {
-        Party::Guest(nick)
+        Participant::Guest(nick)
     } else {
-        Party::Account(nick)
+        Participant::Account(nick)
     };
     let (from, to) = if first == sender {
         (first, second)
@@ -318,7 +318,7 @@ fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     Ok(Place::Direct { from, to })
 }
 
-fn party(row: &Row<'_>, text: usize, folded: usize) -> Result<Party> {
+fn participant(row: &Row<'_>, text: usize, folded: usize) -> Result<Participant> {
     let nick = parsed(row, text)?;
     let guest = row.get_ref(folded)?.as_str().is_ok_and(|folded| {
         folded
@@ -326,9 +326,9 @@ fn party(row: &Row<'_>, text: usize, folded: usize) -> Result<Party> {
             .starts_with(GUEST_PREFIX)
     });
     Ok(if guest {
-        Party::Guest(nick)
+        Participant::Guest(nick)
     } else {
-        Party::Account(nick)
+        Participant::Account(nick)
     })
 }
 

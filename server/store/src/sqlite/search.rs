@@ -78,7 +78,7 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
     let mut found = FoundMessages::default();
     let (mut examined, mut last_examined, mut last_found) = (0, None, None);
     while let Some(row) = rows.next()? {
-        if examined == query.most {
+        if examined == query.max_examined {
             found.next = last_examined;
             break;
         }

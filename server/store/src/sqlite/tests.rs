@@ -16,7 +16,7 @@ use super::*;
 use crate::*;
 use rookery_record::{
     AuditEntry, AuditQuery, BanTarget, HistoryEntry, NewAccount, NewAdmin, NewAudit, NewBan,
-    Outcome, Party, Place,
+    Outcome, Participant, Place,
 };
 
 /// Creates an empty store in a temporary folder.
@@ -93,10 +93,10 @@ pub(super) fn lobby() -> Place {
 }
 
 pub(super) fn direct(from: &str, to: &str) -> Place {
-    let party = |nick| Party::Account(Nick::parse(nick).unwrap());
+    let participant = |nick| Participant::Account(Nick::parse(nick).unwrap());
     Place::Direct {
-        from: party(from),
-        to: party(to),
+        from: participant(from),
+        to: participant(to),
     }
 }
 

@@ -15,12 +15,13 @@ use crate::state::Session;
 use crate::state::channel::Channel;
 
 /// The maximum number of values in one sync; a client can request the others individually.
-const SYNCED: usize = 1000;
+const SYNC_LIMIT: usize = 1000;
 
-/// In a channel with more members, a client that joins has to request their metadata with `SYNC`.
-const SYNCED_AT_ONCE: usize = 100;
+/// The maximum number of members of a channel whose metadata is sent to a client that joins. In a
+/// larger channel, the client has to request it with `SYNC`.
+const SYNC_MEMBERS: usize = 100;
 
-/// What has metadata.
+/// A user or channel, which has metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetadataTarget {
     User(UserId),
@@ -108,8 +109,8 @@ pub fn line(
     }
 }
 
-/// Notifies those who follow the target and have subscribed to a key whose value is not what it was
-/// `before`. `by`, the session that made the change, is left out.
+/// Notifies the sessions that follow the target of each key that they have subscribed to and whose
+/// value differs from `before`. `by`, the session that made the change, is excluded.
 pub fn notify_change(
     ctx: &mut Context<'_>,
     subject: &MetadataTarget,
@@ -142,10 +143,11 @@ pub fn notify_change(
     }
 }
 
-/// Returns the sessions that are notified: of a channel, those of its members; of a user, its own,
-/// those of users who share a channel with it, and those that monitor it.
+/// Returns the subscribed sessions that follow the target. Those of a channel are its members'
+/// sessions; those of a user are its own, those of users who share a channel with it, and those
+/// that monitor it.
 fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Caller> {
-    let asks = |session: &&Session| {
+    let is_subscriber = |session: &&Session| {
         session.capabilities.has(Capability::Metadata) && !session.subscriptions.is_empty()
     };
     let mut sessions: Vec<SessionId> = match subject {
@@ -158,7 +160,7 @@ fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Caller> {
             let watchers = watchers.filter_map(|id| ctx.state.session(*id));
             peers
                 .chain(watchers)
-                .filter(asks)
+                .filter(is_subscriber)
                 .map(|session| session.id)
                 .collect()
         }
@@ -168,7 +170,10 @@ fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Caller> {
                 .channel(name)
                 .into_iter()
                 .flat_map(|channel| ctx.state.sessions_in(channel));
-            receivers.filter(asks).map(|session| session.id).collect()
+            receivers
+                .filter(is_subscriber)
+                .map(|session| session.id)
+                .collect()
         }
     };
     sessions.sort_unstable();
@@ -212,7 +217,7 @@ pub fn synced_lines(
         .flat_map(move |member| subscribed_lines(ctx, caller, MetadataTarget::User(member.user)));
     subscribed_lines(ctx, caller, subject.clone())
         .chain(of_members)
-        .take(SYNCED)
+        .take(SYNC_LIMIT)
 }
 
 /// Sends the caller the values of the target that it has subscribed to, if it has the capability.
@@ -227,7 +232,7 @@ pub fn sync(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
             .channel(name)
             .map_or(0, |channel| channel.members().len()),
     };
-    if members > SYNCED_AT_ONCE {
+    if members > SYNC_MEMBERS {
         let target = target_name(ctx, subject);
         return ctx.reply_words(caller, RPL_METADATASYNCLATER, &[&target, "5"]);
     }

@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use rookery_protocol::{Message, Nick};
 
 use super::{Harness, ReplyKey};
-use crate::event::{Event, Fetch, Found, HistoryQuery, SessionId};
-use rookery_record::{HistoryEntry, Place, Reading, SeveralQuery};
+use crate::event::{Event, Fetch, HistoryQuery, HistoryResult, SessionId};
+use rookery_record::{HistoryEntry, Place, ReadableTarget, SeveralQuery};
 
 impl Harness {
     /// Sends a command that reads history. Returns the key of the reply, which arrives when the
     /// session has its answer.
-    pub fn ask_history(&mut self, session: SessionId, line: &str) -> ReplyKey<()> {
+    pub fn history_command(&mut self, session: SessionId, line: &str) -> ReplyKey<()> {
         let (ticket, key) = self.ticket();
         let message = Message::parse(line).unwrap();
-        self.event(Event::AskHistory {
+        self.event(Event::HistoryCommand {
             ticket,
             session,
             message,
@@ -24,7 +24,7 @@ impl Harness {
     }
 
     /// Answers the only pending history query.
-    pub fn answer_fetch(&mut self, found: Found) {
+    pub fn answer_fetch(&mut self, found: HistoryResult) {
         let fetch = self.fetches.pop().unwrap();
         assert!(self.fetches.is_empty());
         self.report_found(fetch, found);
@@ -36,20 +36,20 @@ impl Harness {
             let HistoryQuery::Several(query) = &fetch.query else {
                 panic!("{fetch:?}")
             };
-            let mut readings = query.readings.clone();
+            let mut readings = query.targets.clone();
             if let Some(account) = &query.account {
-                readings.extend(self.direct_readings(account));
+                readings.extend(self.direct_targets(account));
             }
             let found = readings.into_iter().filter_map(|reading| {
                 let entries = self.entries_of(&reading, query);
                 (!entries.is_empty()).then_some((reading.name, entries))
             });
-            let found = Found::Several(found.collect());
+            let found = HistoryResult::Several(found.collect());
             self.report_found(fetch, found);
         }
     }
 
-    fn report_found(&mut self, fetch: Fetch, found: Found) {
+    fn report_found(&mut self, fetch: Fetch, found: HistoryResult) {
         self.event(Event::Fetched {
             fetch: Box::new(fetch),
             found,
@@ -57,7 +57,7 @@ impl Harness {
     }
 
     /// Returns a reading for each user who has exchanged direct messages with the account.
-    fn direct_readings(&self, account: &Nick) -> Vec<Reading> {
+    fn direct_targets(&self, account: &Nick) -> Vec<ReadableTarget> {
         let others = self.entries.iter().filter_map(|entry| match &entry.place {
             Place::Direct { from, to } if from.nick() == account => Some(to.nick()),
             Place::Direct { from, to } if to.nick() == account => Some(from.nick()),
@@ -70,7 +70,7 @@ impl Harness {
                 Place::Direct { from, to } => Place::Direct { from: to, to: from },
                 place @ Place::Channel(_) => place,
             }));
-            Reading {
+            ReadableTarget {
                 name: other.to_string(),
                 places,
                 since: Timestamp::MIN,
@@ -80,7 +80,7 @@ impl Harness {
     }
 
     /// Returns the latest messages of the reading, as many as the query allows.
-    fn entries_of(&self, reading: &Reading, query: &SeveralQuery) -> Vec<HistoryEntry> {
+    fn entries_of(&self, reading: &ReadableTarget, query: &SeveralQuery) -> Vec<HistoryEntry> {
         let mut entries: Vec<HistoryEntry> = self
             .entries
             .iter()

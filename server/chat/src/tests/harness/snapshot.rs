@@ -36,14 +36,14 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
             Change::Channel(channel) => {
                 drop(channels.insert(channel.name.clone(), channel.clone()));
             }
-            Change::ChannelGone(name) => drop(channels.remove(name)),
+            Change::ChannelRemoved(name) => drop(channels.remove(name)),
             Change::AccountMetadata { account, metadata } if metadata.is_empty() => {
                 drop(metadata_of.remove(account));
             }
             Change::AccountMetadata { account, metadata } => {
                 drop(metadata_of.insert(account.clone(), metadata.clone()));
             }
-            Change::Device(mark) => drop(devices.insert(mark.device, mark.heard_until)),
+            Change::Device(mark) => drop(devices.insert(mark.device, mark.received_until)),
             Change::ReadMarker {
                 account,
                 target,
@@ -63,7 +63,7 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
             Change::Presence(presence) => {
                 drop(presences.insert(presence.account, presence.clone()));
             }
-            Change::PresenceGone(account) => drop(presences.remove(account)),
+            Change::PresenceRemoved(account) => drop(presences.remove(account)),
         }
     }
     ChatSnapshot {

@@ -6,7 +6,7 @@ use rookery_protocol::ChannelName;
 
 use super::world::World;
 use crate::state::User;
-use crate::state::away::{AwayState, NOT_HERE};
+use crate::state::away::{AwayState, DEFAULT_MESSAGE};
 use crate::state::channel::Channel;
 use rookery_record::Presence;
 
@@ -161,7 +161,7 @@ impl World {
             let away = presence
                 .away
                 .as_deref()
-                .or(user.sessions().is_empty().then_some(NOT_HERE));
+                .or(user.sessions().is_empty().then_some(DEFAULT_MESSAGE));
             assert_eq!((&presence.nick, away), (&user.nick, user.away.as_deref()));
         }
         let is_always_on = |user: &&User| {
@@ -174,13 +174,13 @@ impl World {
             state.users().filter(is_always_on).count(),
             "every always-on user is persisted"
         );
-        for (device, heard_until) in restored.devices {
+        for (device, received_until) in restored.devices {
             let is_connected = state
                 .users()
                 .flat_map(User::sessions)
                 .any(|session| session.device == Some(device));
             assert!(
-                is_connected || state.devices[&device].at == heard_until,
+                is_connected || state.devices[&device].at == received_until,
                 "the persisted device marks are complete"
             );
         }

@@ -101,10 +101,10 @@ fn a_message_is_read_as_it_was_stored() {
     let (_folder, mut sqlite) = empty_store();
     let between = |from, to| Place::Direct { from, to };
     let (alice, bob) = (
-        Party::Account("Alice".parse().unwrap()),
-        Party::Guest("bob".parse().unwrap()),
+        Participant::Account("Alice".parse().unwrap()),
+        Participant::Guest("bob".parse().unwrap()),
     );
-    let carol = Party::Account("Carol".parse().unwrap());
+    let carol = Participant::Account("Carol".parse().unwrap());
     let entries = [
         message("one", noon(), between(alice.clone(), bob.clone())),
         HistoryEntry {
@@ -142,15 +142,15 @@ fn a_message_is_read_as_it_was_stored() {
 #[test]
 fn the_conversations_with_an_account_and_with_a_guest_of_the_same_nick_can_be_read_as_one() {
     let (_folder, mut sqlite) = empty_store();
-    let alice = || Party::Account("alice".parse().unwrap());
+    let alice = || Participant::Account("alice".parse().unwrap());
     let bob = || "bob".parse().unwrap();
     let with_guest = Place::Direct {
         from: alice(),
-        to: Party::Guest(bob()),
+        to: Participant::Guest(bob()),
     };
     let with_account = Place::Direct {
         from: alice(),
-        to: Party::Account(bob()),
+        to: Participant::Account(bob()),
     };
     let entries = [
         message("g1", second(1), with_guest.clone()),
@@ -209,9 +209,9 @@ fn events_are_read_on_request_and_can_be_named_in_a_selection() {
         text: String::new(),
         ..message(msgid, at, place)
     };
-    let guest = Party::Guest("guest".parse().unwrap());
+    let guest = Participant::Guest("guest".parse().unwrap());
     let conversation = Place::Direct {
-        from: Party::Account("alice".parse().unwrap()),
+        from: Participant::Account("alice".parse().unwrap()),
         to: guest,
     };
     for (prefix, place) in [("l", lobby()), ("t", conversation)] {
@@ -263,8 +263,8 @@ fn targets_are_selected_by_the_time_of_their_latest_message() {
     let (_folder, mut sqlite) = empty_store();
     let channel = |name: &str| ChannelName::parse(name).unwrap();
     let guest = Place::Direct {
-        from: Party::Guest("carol".parse().unwrap()),
-        to: Party::Account("alice".parse().unwrap()),
+        from: Participant::Guest("carol".parse().unwrap()),
+        to: Participant::Account("alice".parse().unwrap()),
     };
     let mut status = message("9", second(9), lobby());
     status.tags = "statusmsg=+".to_owned();

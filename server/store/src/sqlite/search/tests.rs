@@ -67,7 +67,7 @@ fn query() -> MessageQuery {
         until: None,
         before: None,
         limit: 99,
-        most: 1000,
+        max_examined: 1000,
     }
 }
 
@@ -179,18 +179,18 @@ fn consecutive_pages_return_each_match_once_for_any_limit() {
     let (_folder, sqlite) = sample_store();
     let all = "m9 m8 m7 m6 m4 m3 m1 m0";
     for (channel, all) in [(None, all), (Some("#lobby"), "m9 m7 m6 m1 m0")] {
-        for (limit, most) in [(1, 1000), (3, 1000), (8, 1000), (99, 1), (2, 2), (99, 3)] {
+        for (limit, max_examined) in [(1, 1000), (3, 1000), (8, 1000), (99, 1), (2, 2), (99, 3)] {
             let channel = channel.map(|name| name.parse().unwrap());
             let mut query = MessageQuery {
                 channel,
                 limit,
-                most,
+                max_examined,
                 ..query()
             };
             let (mut found, mut rounds) = (Vec::new(), 0);
             loop {
                 let page = sqlite.find_messages(&query).unwrap();
-                assert!(page.messages.len() <= limit && page.messages.len() <= most);
+                assert!(page.messages.len() <= limit && page.messages.len() <= max_examined);
                 found.extend(page.messages.into_iter().map(|entry| entry.msgid));
                 rounds += 1;
                 assert!(rounds < 20, "the search ends");
@@ -199,7 +199,7 @@ fn consecutive_pages_return_each_match_once_for_any_limit() {
                     None => break,
                 }
             }
-            assert_eq!(found.join(" "), all, "{limit} {most}");
+            assert_eq!(found.join(" "), all, "{limit} {max_examined}");
         }
     }
 }
@@ -228,7 +228,7 @@ fn a_search_by_time_examines_only_messages_near_the_range() {
     let on_day = |number: i64| MessageQuery {
         since: Some(minute(number * 24 * 60)),
         until: Some(minute((number + 1) * 24 * 60)),
-        most: 2,
+        max_examined: 2,
         ..query()
     };
     for number in [0, 1, 50, 98, 99] {

@@ -1,7 +1,9 @@
 //! Tests of accounts and their credentials.
 
 use super::*;
-use rookery_record::{AccountId, CredentialId, CredentialKind, NewAccount, ScramKeys, Taken};
+use rookery_record::{
+    AccountConflict, AccountId, CredentialId, CredentialKind, NewAccount, ScramKeys,
+};
 
 #[test]
 fn an_account_is_found_by_number_name_and_email_after_a_restart() {
@@ -50,13 +52,13 @@ fn a_name_that_equals_or_resembles_another_is_taken() {
         let refused = sqlite
             .create_account(&account(taken, "other@example.org"))
             .unwrap();
-        assert_eq!(refused.unwrap_err(), Taken::Name, "{taken}");
+        assert_eq!(refused.unwrap_err(), AccountConflict::Name, "{taken}");
     }
     assert!(!sqlite.is_name_taken(&name("alina")).unwrap());
     let refused = sqlite
         .create_account(&account("bob", "ALICE@example.ORG"))
         .unwrap();
-    assert_eq!(refused.unwrap_err(), Taken::Email);
+    assert_eq!(refused.unwrap_err(), AccountConflict::Email);
     assert_eq!(sqlite.accounts().unwrap().len(), 1);
 }
 
@@ -239,7 +241,7 @@ fn secrets_are_constant_and_scram_keys_are_set_and_removed_with_the_password() {
     let taken = sqlite
         .set_email(bob.id, Some(&"A@b.example".parse().unwrap()))
         .unwrap();
-    assert_eq!(taken, Err(Taken::Email));
+    assert_eq!(taken, Err(AccountConflict::Email));
     sqlite.set_email(bob.id, None).unwrap().unwrap();
     assert!(sqlite.account(bob.id).unwrap().unwrap().email.is_none());
 }

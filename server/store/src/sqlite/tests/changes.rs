@@ -96,7 +96,7 @@ fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
     };
     sqlite.persist(&Change::Channel(changed.clone())).unwrap();
     sqlite
-        .persist(&Change::ChannelGone(ChannelName::parse("#A").unwrap()))
+        .persist(&Change::ChannelRemoved(ChannelName::parse("#A").unwrap()))
         .unwrap();
     assert_eq!(
         stored(&sqlite),
@@ -178,11 +178,11 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
     ];
     let later = |seconds| noon() + jiff::SignedDuration::from_secs(seconds);
     for (seconds, device) in (1..).zip(devices) {
-        let is_here = device.account == bob.id;
+        let is_connected = device.account == bob.id;
         let mark = DeviceMark {
             device,
-            heard_until: later(seconds),
-            is_here,
+            received_until: later(seconds),
+            is_connected,
         };
         sqlite.persist(&Change::Device(mark)).unwrap();
     }
@@ -336,7 +336,7 @@ fn read_markers_always_on_settings_and_presences_are_deleted_with_the_account() 
         1,
         "the user of a disabled account is not restored"
     );
-    sqlite.persist(&Change::PresenceGone(bob.id)).unwrap();
+    sqlite.persist(&Change::PresenceRemoved(bob.id)).unwrap();
     sqlite.delete_account(&alice).unwrap();
     sqlite.set_disabled(bob.id, None).unwrap();
     let stored = sqlite.chat_snapshot().unwrap();
