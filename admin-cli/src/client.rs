@@ -3,29 +3,33 @@
 //! The client knows paths and JSON, not commands. Every failure becomes a [`Failure`] that says
 //! what to do next.
 
-use std::fmt::{self, Display};
-use std::fs;
+mod certificates;
+mod path;
+mod problem;
+
+use std::fmt::Display;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rookery_control_api::{CSV_TYPE, Problem};
-use rookery_terminal::certificate_problem;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{AlertDescription, CertificateError};
+use rookery_control_api::CSV_TYPE;
+use rustls::AlertDescription;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Method, Request, Response, StatusCode};
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+use ureq::http::{Method, Request, Response};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use crate::address::ServerAddress;
 use crate::failure::Failure;
 
-/// The time limit of a request; the server takes less for its slowest reply.
+pub use self::certificates::ClientKey;
+use self::certificates::Trusted;
+pub use self::path::{Query, segment};
+use self::problem::problem;
+
+/// The time limit of a request; the slowest reply of the server needs less.
 const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of a read from a stream, in which the server sends something every 15 seconds.
@@ -33,7 +37,7 @@ const STREAM_READ_TIMEOUT: Duration = Duration::from_secs(45);
 /// The authority that the server creates at its first start, relative to the folder it starts in.
 const LOCAL_AUTHORITY: &str = "certs/ca.pem";
 const JSON_TYPE: &str = "application/json";
-/// The most bytes that a reply may have.
+/// The maximum size of a reply, in bytes.
 const MAX_REPLY: u64 = 16 << 20;
 
 /// A reply of the server.
@@ -53,40 +57,6 @@ pub struct Client {
     trusted: Trusted,
     /// Whether it has a client certificate.
     has_certificate: bool,
-}
-
-/// A client certificate with its key, for a server that requires one of operators.
-pub struct ClientKey(ClientCert);
-
-impl ClientKey {
-    /// Reads the certificate, if one is given. Without a `key` file, the key is read from the
-    /// certificate's file.
-    pub fn read(
-        certificate: Option<PathBuf>,
-        key: Option<PathBuf>,
-    ) -> Result<Option<Self>, Failure> {
-        let Some(certificate) = certificate else {
-            return match key {
-                None => Ok(None),
-                Some(_) => Err(Failure::Usage("--key needs --certificate".to_owned())),
-            };
-        };
-        let chain = certificates_in(&certificate, "certificate")?;
-        let file = key.unwrap_or(certificate);
-        let broken =
-            |why: &str| Failure::new(format!("cannot use the key in {}: {why}", file.display()));
-        let pem = fs::read(&file).map_err(|error| broken(&error.to_string()))?;
-        let key = PrivateKey::from_pem(&pem)
-            .map_err(|_| broken("the file holds no key in PEM format"))?;
-        Ok(Some(Self(ClientCert::new_with_certs(&chain, key))))
-    }
-}
-
-/// The authorities that may have signed the server's certificate.
-#[derive(Clone)]
-enum Trusted {
-    File(PathBuf),
-    System,
 }
 
 impl Client {
@@ -328,91 +298,6 @@ impl Client {
     }
 }
 
-/// A path with query parameters.
-pub struct Query {
-    path: String,
-    separator: char,
-}
-
-impl Query {
-    /// Creates a query without parameters.
-    pub fn new(path: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            separator: '?',
-        }
-    }
-
-    /// Adds a parameter.
-    pub fn set(mut self, name: &str, value: impl Display) -> Self {
-        self.path.extend([
-            &self.separator.to_string(),
-            name,
-            "=",
-            &segment(&value.to_string()),
-        ]);
-        self.separator = '&';
-        self
-    }
-
-    /// Adds a parameter if it has a value.
-    pub fn maybe(self, name: &str, value: Option<impl Display>) -> Self {
-        match value {
-            Some(value) => self.set(name, value),
-            None => self,
-        }
-    }
-
-    /// Adds `name=true` if `on`.
-    pub fn flag(self, name: &str, on: bool) -> Self {
-        self.maybe(name, on.then_some(true))
-    }
-}
-
-impl Display for Query {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.path)
-    }
-}
-
-/// Converts the server's problem document. Returns `None` if `raw` is no such document.
-fn problem(status: StatusCode, raw: String) -> Option<Failure> {
-    let problem: Problem = serde_json::from_str(&raw).ok()?;
-    // Other problems with that status concern a password or a code.
-    if status == StatusCode::UNAUTHORIZED && problem.kind == "/problems/not-signed-in" {
-        return Some(Failure::NotSignedIn(
-            "The server does not accept the stored sign-in: it has ended.".to_owned(),
-        ));
-    }
-    let message = match next_step(&problem.kind) {
-        None => problem.detail,
-        Some(step) => format!("{} {step}", problem.detail),
-    };
-    Some(Failure::Failed {
-        message,
-        document: Some(raw),
-    })
-}
-
-/// Returns what to do about a problem in terms of this program's commands, where the server's text
-/// cannot say it.
-fn next_step(kind: &str) -> Option<&'static str> {
-    Some(match kind.strip_prefix("/problems/")? {
-        "not-online" => "`admin-cli list` shows who is online.",
-        "no-such-account" => "`admin-cli accounts` lists the accounts.",
-        "no-such-admin" => "`admin-cli admins list` lists the admins.",
-        "no-such-channel" => "`admin-cli channels` lists the channels.",
-        "no-such-invitation" => "`admin-cli invitations` lists the open invitations.",
-        "no-such-registration" => "`admin-cli registrations` lists the pending registrations.",
-        "no-such-message" => "`admin-cli messages` lists messages with their ids.",
-        "wrong-password" => "Nothing was changed; try again.",
-        "fresh-sign-in-required" => "Sign in with `admin-cli login`.",
-        "no-authenticator" => "Enrol one with `admin-cli totp enrol`.",
-        "challenge-expired" | "login-failed" => "Start again with `admin-cli login`.",
-        _ => return None,
-    })
-}
-
 /// Returns whether a TLS alert means that the client certificate is missing or rejected.
 fn is_about_certificate(alert: AlertDescription) -> bool {
     use AlertDescription as Alert;
@@ -448,130 +333,14 @@ fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     }
 }
 
-impl Trusted {
-    fn certificates(&self) -> Result<Vec<Certificate<'static>>, Failure> {
-        let system = || rustls_native_certs::load_native_certs().certs;
-        match self {
-            Self::File(file) => certificates_in(file, "authority"),
-            Self::System => Ok(system().iter().map(owned).collect()),
-        }
-    }
-
-    /// Explains why the server's certificate was rejected, and what to do.
-    fn explain(&self, server: &ServerAddress, error: &CertificateError) -> String {
-        use CertificateError::{NotValidForName, NotValidForNameContext};
-        if let NotValidForName | NotValidForNameContext { .. } = error {
-            return format!(
-                "the certificate of {server} is for other host names. Use one of its names with \
-                 --server, or have this one added to `tls.names` in the server's config.toml and a \
-                 new certificate made."
-            );
-        }
-        let problem = certificate_problem(error);
-        let hint = match self {
-            Self::File(file) => format!(
-                "The trusted authority is the one in {}. If the server uses another, pass its \
-                 certs/ca.pem with --ca FILE.",
-                file.display()
-            ),
-            Self::System => {
-                "The system's authorities are trusted. If the server created its own certificate, \
-                 copy its certs/ca.pem to this machine and pass it with --ca FILE, or in the \
-                 variable ROOKERY_CA."
-                    .to_owned()
-            }
-        };
-        format!("the certificate of {server} is not accepted: {problem}. {hint}")
-    }
-}
-
-/// Reads the certificates in a PEM file, at least one.
-fn certificates_in(file: &Path, what: &str) -> Result<Vec<Certificate<'static>>, Failure> {
-    let broken = |why: &str| {
-        Failure::new(format!(
-            "cannot use the {what} in {}: {why}",
-            file.display()
-        ))
-    };
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let certificates = read.map_err(|error| broken(&error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(broken("the file holds no certificate in PEM format"));
-    }
-    Ok(certificates.iter().map(owned).collect())
-}
-
-fn owned(certificate: &CertificateDer<'_>) -> Certificate<'static> {
-    Certificate::from_der(certificate).to_owned()
-}
-
-/// The characters that are percent-encoded in a path segment or a query value: all but the
-/// unreserved ones (RFC 3986 §2.3).
-const RESERVED: AsciiSet = NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// Returns text as one segment of a path, or one value of a query.
-pub fn segment(text: &str) -> String {
-    utf8_percent_encode(text, &RESERVED).to_string()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
+    use rookery_control_api::Problem;
+
     use super::*;
-
-    fn reply(status: u16, kind: &str) -> Failure {
-        let raw =
-            format!(r#"{{"type":"/problems/{kind}","title":"T","status":{status},"detail":"D"}}"#);
-        problem(StatusCode::from_u16(status).unwrap(), raw).unwrap()
-    }
-
-    #[test]
-    fn a_missing_sign_in_has_its_own_exit_code() {
-        assert_eq!(reply(401, "not-signed-in").exit_code(), 3);
-        assert_eq!(reply(401, "login-failed").exit_code(), 1);
-        assert_eq!(reply(401, "wrong-code").exit_code(), 1);
-        assert_eq!(reply(404, "not-online").exit_code(), 1);
-        assert_eq!(reply(503, "audit-unavailable").exit_code(), 1);
-        assert_eq!(reply(404, "no-such-ban").to_string(), "D");
-        assert_eq!(
-            reply(404, "not-online").to_string(),
-            "D `admin-cli list` shows who is online."
-        );
-        assert!(
-            reply(401, "not-signed-in")
-                .to_string()
-                .contains("`admin-cli login`")
-        );
-        assert!(reply(401, "wrong-code").is_problem("wrong-code"));
-        assert!(!reply(401, "wrong-code").is_problem("wrong"));
-        assert!(problem(StatusCode::BAD_GATEWAY, "<html>".to_owned()).is_none());
-    }
-
-    #[test]
-    fn a_name_stays_one_segment_of_the_path() {
-        assert_eq!(segment("alice"), "alice");
-        assert_eq!(segment("../v1/bans?x=1"), "..%2Fv1%2Fbans%3Fx%3D1");
-        assert_eq!(segment("Ärger [x]"), "%C3%84rger%20%5Bx%5D");
-    }
-
-    #[test]
-    fn a_query_encodes_its_values() {
-        let query = Query::new("/v1/users")
-            .set("limit", 100)
-            .maybe("search", Some("a&b"))
-            .maybe("after", None::<&str>)
-            .flag("guests", true)
-            .flag("reverse", false);
-        assert_eq!(
-            query.to_string(),
-            "/v1/users?limit=100&search=a%26b&guests=true"
-        );
-        assert_eq!(Query::new("/v1/bans").to_string(), "/v1/bans");
-    }
 
     #[test]
     fn an_unreadable_authority_file_is_named() {

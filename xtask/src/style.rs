@@ -2,7 +2,8 @@
 //!
 //! The word list is a table in `docs/style.md`; this module holds no words of its own. Patterns
 //! are matched against the text with its line breaks and comment markers removed, so a phrase that
-//! runs over two lines of a comment is found as well.
+//! runs over two lines of a comment is found as well. An identifier is also matched as the words it
+//! consists of: `SignInScreen` is matched as "Sign In Screen".
 
 use std::path::Path;
 
@@ -118,6 +119,14 @@ fn check_text(language: Language, text: &str, words: &[Phrase]) -> Vec<(usize, S
         .filter(|(_, width)| *width > MAX_COLUMNS)
         .map(|(index, width)| (index + 1, format!("{width} columns; at most {MAX_COLUMNS}")))
         .collect();
+    let names = identifiers(text);
+    for phrase in words {
+        for (line, name) in &names {
+            if phrase.pattern.is_match(&words_of(name)) {
+                found.push((*line, format!("`{name}`; write {}", phrase.instead)));
+            }
+        }
+    }
     let prose = Prose::new(language, text);
     for phrase in words {
         for place in phrase.pattern.find_iter(&prose.text) {
@@ -126,6 +135,39 @@ fn check_text(language: Language, text: &str, words: &[Phrase]) -> Vec<(usize, S
         }
     }
     found
+}
+
+/// Returns the identifiers of several words in a text, each with the number of its line.
+fn identifiers(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let names = line.split(|char: char| !(char.is_alphanumeric() || char == '_'));
+        let names = names.filter(|name| words_of(name).contains(' '));
+        found.extend(names.map(|name| (index + 1, name)));
+    }
+    found
+}
+
+/// Splits an identifier at each `_` and change of case, and returns its words as a sentence with a
+/// full stop, which some patterns need to see where a phrase ends.
+fn words_of(name: &str) -> String {
+    let mut words = String::new();
+    let mut before = ' ';
+    let mut chars = name.trim_matches('_').chars().peekable();
+    while let Some(char) = chars.next() {
+        let next_is_lower = chars.peek().is_some_and(|next| next.is_lowercase());
+        let begins_word = char.is_uppercase()
+            && (before.is_lowercase()
+                || before.is_numeric()
+                || (before.is_uppercase() && next_is_lower));
+        if begins_word {
+            words.push(' ');
+        }
+        words.push(if char == '_' { ' ' } else { char });
+        before = char;
+    }
+    words.push('.');
+    words
 }
 
 /// A text on one line, without indentation and comment markers.
@@ -362,6 +404,18 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert_eq!(lines(Language::Rust, "fn forsoothsayer() {}\n"), [0; 0]);
+    }
+
+    #[test]
+    fn a_phrase_inside_an_identifier_is_found() {
+        let found = "fn forsooth_it_works() {}\nstruct SoForsooth;\nconst BY_MY_TROTH: u8 = 1;\n";
+        assert_eq!(lines(Language::Rust, found), [1, 2, 3]);
+        assert_eq!(
+            lines(Language::Rust, "_is_forsooth(HTTPForsooth);\n"),
+            [1, 1]
+        );
+        let allowed = "fn forsoothsayer_of(by_my: u8, troth: u8) {}\nstruct Forsoothsayer;\n";
+        assert_eq!(lines(Language::Rust, allowed), [0; 0]);
     }
 
     #[test]
