@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -50,7 +50,12 @@ const NOT_TLS: &str = "HTTP/1.1 400 Bad Request\r\n\
 
 /// Accepts and serves connections until the future is dropped, which closes them.
 pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
-    let router = router(Arc::clone(&plane));
+    // Built for the first connection: `utoipa-axum` describes each route while it adds it, and the
+    // descriptions take several MB for a moment.
+    let router = Arc::new(LazyLock::new({
+        let plane = Arc::clone(&plane);
+        move || router(plane)
+    }));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let networks = Arc::new(Connections::default());
     let mut connections = JoinSet::new();
@@ -77,9 +82,9 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             tracing::debug!(%address, "too many connections to the control port from one network");
             continue;
         };
-        let (plane, router) = (Arc::clone(&plane), router.clone());
+        let (plane, router) = (Arc::clone(&plane), Arc::clone(&router));
         connections.spawn(async move {
-            if let Err(error) = serve(&plane, router, stream, address).await {
+            if let Err(error) = serve(&plane, &router, stream, address).await {
                 tracing::debug!(%address, %error, "a connection to the control port failed");
             }
             drop((place, network_place));
@@ -90,7 +95,7 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
 /// Serves one connection until it ends.
 async fn serve(
     plane: &ControlPlane,
-    router: Router,
+    router: &LazyLock<Router, impl FnOnce() -> Router>,
     mut stream: TcpStream,
     address: SocketAddr,
 ) -> anyhow::Result<()> {
@@ -111,7 +116,7 @@ async fn serve(
     };
 
     let (stream_state, mut streaming) = StreamState::new();
-    let routes = TowerToHyperService::new(router);
+    let routes = TowerToHyperService::new(Router::clone(router));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(RequestOrigin {
             address,

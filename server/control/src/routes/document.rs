@@ -12,7 +12,7 @@ use crate::openapi;
 use crate::plane::ControlPlane;
 
 /// The rendered document. It is built for the first request that asks for it: the tree that it is
-/// rendered from takes several MB, which a server that is never asked should not use.
+/// rendered from takes several MB, which a server that is never asked for it should not use.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
     openapi::complete(super::description())
         .to_json()
