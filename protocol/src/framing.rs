@@ -9,6 +9,12 @@ pub const MAX_CLIENT_TAGS: usize = 4096;
 /// (IRCv3 message-tags).
 pub const MAX_TAGS: usize = 8191;
 
+/// Whether the byte ends a line. Lines end in CR LF; a CR or LF alone is accepted as well (RFC 1459
+/// §8), and the empty line between the two is ignored.
+pub fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
 /// A line read from the stream, or the reason why it was dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
@@ -44,7 +50,7 @@ impl LineFramer {
     /// A line that is too long is reported once, as soon as the maximum is exceeded; the rest of it
     /// is skipped.
     pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(Line<'_>)) {
-        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+        while let Some(end) = bytes.iter().position(|&byte| is_line_end(byte)) {
             let (head, tail) = (&bytes[..end], &bytes[end + 1..]);
             bytes = tail;
             if self.skipping {
@@ -70,7 +76,6 @@ impl LineFramer {
 }
 
 fn emit(line: &[u8], max_tags: usize, each: &mut impl FnMut(Line<'_>)) {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.is_empty() {
         return;
     }
@@ -114,6 +119,15 @@ mod tests {
             ["PING a", "PING b"]
         );
         assert_eq!(lines(&mut framer, b" c\r\n"), ["PING c"]);
+    }
+
+    #[test]
+    fn a_line_may_end_in_cr_or_lf_alone() {
+        let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
+        assert_eq!(
+            lines(&mut framer, b"NICK a\rUSER a\nPING b\r\nPING c\r"),
+            ["NICK a", "USER a", "PING b", "PING c"]
+        );
     }
 
     #[test]

@@ -105,6 +105,17 @@ impl Message {
         self.params.get(index).map(String::as_str)
     }
 
+    /// Whether the last parameter is a text, which servers write with a colon even if it is one
+    /// word. Some clients look for the colon instead of parsing the parameters.
+    fn ends_in_text(&self) -> bool {
+        let from_server = self.source.is_some();
+        match self.command.as_str() {
+            "ERROR" | "FAIL" | "NOTE" | "NOTICE" | "PING" | "PONG" | "PRIVMSG" | "WARN" => true,
+            "CAP" => from_server,
+            command => from_server && command.bytes().all(|byte| byte.is_ascii_digit()),
+        }
+    }
+
     /// Returns the nick of the source: the text before the first `!` or `@`.
     pub fn source_nick(&self) -> Option<&str> {
         self.source
@@ -113,7 +124,8 @@ impl Message {
     }
 }
 
-/// Writes the line without its line end. The last parameter gets a colon only if it needs one.
+/// Writes the line without its line end. The last parameter gets a colon if it needs one, and where
+/// servers customarily write one.
 impl fmt::Display for Message {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.tags.is_empty() {
@@ -126,7 +138,8 @@ impl fmt::Display for Message {
         for (index, param) in self.params.iter().enumerate() {
             out.write_char(' ')?;
             let last = index + 1 == self.params.len();
-            if last && (param.is_empty() || param.starts_with(':') || param.contains(' ')) {
+            let is_word = !(param.is_empty() || param.starts_with(':') || param.contains(' '));
+            if last && (self.ends_in_text() || !is_word) {
                 out.write_char(':')?;
             }
             out.write_str(param)?;
@@ -292,6 +305,28 @@ mod tests {
         assert_eq!(Message::parse(":alice"), Err(ParseError::NoCommand));
         assert_eq!(Message::parse("GET/ now"), Err(ParseError::BadCommand));
         assert_eq!(Message::parse("PING a\0b"), Err(ParseError::BadByte));
+    }
+
+    #[test]
+    fn texts_have_a_colon_even_if_they_are_one_word() {
+        for line in [
+            ":server CAP * ACK :sasl",
+            ":server CAP alice NAK :sasl",
+            ":server 001 alice :Welcome",
+            ":server FAIL VERIFY INVALID_CODE :Wrong",
+            ":alice!a@host NOTICE bob :hi",
+            "ERROR :Closing",
+            "PING :token",
+        ] {
+            assert_eq!(Message::parse(line).unwrap().to_string(), line);
+        }
+        for line in [
+            "CAP REQ sasl",
+            ":server AUTHENTICATE +",
+            ":alice!a@host JOIN #lobby",
+        ] {
+            assert_eq!(Message::parse(line).unwrap().to_string(), line);
+        }
     }
 
     #[test]

@@ -166,6 +166,13 @@ impl Nick {
     }
 }
 
+impl Nick {
+    /// Returns the name of the account that this nick would belong to.
+    pub fn to_account(&self) -> AccountName {
+        AccountName(self.0.clone())
+    }
+}
+
 impl AccountName {
     /// Returns the skeleton of the name (UTS #39 §4). Two names with the same skeleton look alike,
     /// so that one could be mistaken for the other.

@@ -43,6 +43,9 @@ pub struct Handshake {
     user: Option<User>,
     capabilities: Capabilities,
     away_state: AwayState,
+    /// The server password, which is tried once nothing else is missing. A client that also does
+    /// SASL has signed in by then.
+    server_password: Option<String>,
 }
 
 /// How far the session has progressed.
@@ -105,6 +108,7 @@ impl Handshake {
             user: None,
             capabilities: Capabilities::NONE,
             away_state: AwayState::Here,
+            server_password: None,
         }
     }
 
@@ -132,8 +136,8 @@ impl Handshake {
             "ISUPPORT" if self.capabilities.has(Capability::ExtendedIsupport) => {
                 self.isupport(&mut replies);
             }
-            // The server has no password; clients that send one by habit are not refused.
-            "PASS" | "PONG" => {}
+            "PASS" => self.set_server_password(&mut replies, &message),
+            "PONG" => {}
             "QUIT" => {
                 let reason = message.param(0).unwrap_or_default();
                 return close(&if reason.is_empty() {
@@ -149,7 +153,7 @@ impl Handshake {
             command => self.refuse(&mut replies, command),
         }
         let mut replies = replies.finish();
-        let step = Box::pin(self.try_to_admit()).await;
+        let step = Box::pin(self.try_to_admit(now)).await;
         replies.extend(step.replies);
         Step {
             replies,
@@ -206,12 +210,19 @@ impl Handshake {
     }
 
     /// Returns the next step if nothing is missing for admission or for the waiting room.
-    async fn try_to_admit(&mut self) -> Step {
+    async fn try_to_admit(&mut self, now: Timestamp) -> Step {
         let (Some(nick), Some(user), Negotiation::Closed) =
             (&self.nick, &self.user, self.negotiation)
         else {
             return stay(Vec::new());
         };
+        let mut replies = self.replies(None);
+        if let Some(password) = self.server_password.take()
+            && self.sign_in.identity().is_none()
+        {
+            let sign_in = &mut self.sign_in;
+            Box::pin(sign_in.use_server_password(now, &mut replies, nick, &password)).await;
+        }
         let identity = self.sign_in.identity().cloned();
         let own = identity.as_ref().map(|identity| identity.name.clone());
         let config = self.accounts.config.get();
@@ -225,7 +236,6 @@ impl Handshake {
             address: self.peer.address,
             tls: self.peer.tls.clone(),
         });
-        let mut replies = self.replies(None);
         if own.is_some() && !config.accounts.free_nicks {
             return admit(replies, candidate);
         }
@@ -323,6 +333,9 @@ impl Handshake {
         }
         replies
             .notice("Already have an account? Configure SASL PLAIN in your client and reconnect.");
+        replies.notice(&format!(
+            "Without SASL, set the server password to {name}:PASSWORD."
+        ));
         replies.notice("The client rook does all of this for you. HELP repeats these lines.");
     }
 
@@ -358,6 +371,18 @@ impl Handshake {
             Err(error) => {
                 let text = format!("This cannot be a nick: {error}");
                 replies.numeric(numeric::ERR_ERRONEUSNICKNAME, &[word(asked), &text]);
+            }
+        }
+    }
+
+    fn set_server_password(&mut self, replies: &mut Replies, message: &Message) {
+        match message.params.as_slice() {
+            [] => replies.need_more_params("PASS"),
+            [password] => self.server_password = Some(password.clone()),
+            // A part of a secret must never pass for the whole.
+            _ => {
+                let text = "A password with spaces must follow a colon: PASS :account:password";
+                replies.numeric(numeric::ERR_PASSWDMISMATCH, &[text]);
             }
         }
     }

@@ -278,7 +278,7 @@ mod tests {
             Capabilities::of(&[Capability::Batch, Capability::EchoMessage])
         );
         let (replies, changed) = negotiated(all(), changed, "CAP REQ -batch");
-        assert_eq!(replies, [":server CAP * ACK -batch"]);
+        assert_eq!(replies, [":server CAP * ACK :-batch"]);
         assert_eq!(changed, Capabilities::of(&[Capability::EchoMessage]));
         let (_, changed) = negotiated(Capabilities::NONE, Capabilities::NONE, "CAP REQ batch");
         assert_eq!(changed, Capabilities::NONE, "not offered");
@@ -294,7 +294,7 @@ mod tests {
         let (replies, _) = negotiated(all(), Capabilities::NONE, "CAP LS");
         assert!(!replies.join(" ").contains("sts"), "{replies:?}");
         let (replies, _) = negotiated(all(), Capabilities::NONE, "CAP REQ sts");
-        assert_eq!(replies, [":server CAP * NAK sts"]);
+        assert_eq!(replies, [":server CAP * NAK :sts"]);
         let silent = CapabilityValues::default();
         let message = Message::parse("CAP LS 302").unwrap();
         let (replies, _) = negotiate("server", "*", all(), silent, Capabilities::NONE, &message);
@@ -374,7 +374,7 @@ mod tests {
     fn cap_notify_cannot_be_disabled_in_version_302() {
         let (_, current) = negotiated(all(), Capabilities::NONE, "CAP LS 302");
         let (replies, changed) = negotiated(all(), current, "CAP REQ -cap-notify");
-        assert_eq!(replies, [":server CAP * NAK -cap-notify"]);
+        assert_eq!(replies, [":server CAP * NAK :-cap-notify"]);
         assert!(changed.has(Capability::CapNotify));
     }
 
@@ -386,7 +386,7 @@ mod tests {
         );
         assert_eq!(
             negotiated(all(), Capabilities::of(&[Capability::Batch]), "CAP LIST").0,
-            [":server CAP * LIST batch"]
+            [":server CAP * LIST :batch"]
         );
         assert!(
             negotiated(all(), Capabilities::NONE, "CAP END")

@@ -16,10 +16,39 @@ pub struct Command {
     pub min_params: usize,
     /// The lines of the command's page in `HELP`.
     pub help: &'static [&'static str],
-    /// Returns the number of messages that the command counts for in flood control.
-    pub weight: fn(&Message) -> u32,
+    /// Returns what the command counts for in flood control.
+    pub weight: fn(&Message) -> Weight,
     /// The part of the server that handles the command.
     pub handler: Handler,
+}
+
+/// What a message counts for in flood control, in tenths of an ordinary message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight(u32);
+
+impl Weight {
+    /// The weight of a command that costs the server next to nothing and reaches nobody else.
+    /// Clients send dozens of them in a row when they connect.
+    pub const LIGHT: Self = Self(1);
+    /// The weight of an ordinary message.
+    pub const MESSAGE: Self = Self::messages(1);
+    /// The number of bytes of a reply that weigh as much as a light command.
+    const REPLY_BYTES: usize = 1024;
+
+    /// Returns the weight of that many ordinary messages.
+    pub const fn messages(count: u32) -> Self {
+        Self(count * 10)
+    }
+
+    /// Returns what a reply of that length adds to the weight of its command.
+    pub fn of_reply(bytes: usize) -> Self {
+        Self(u32::try_from(bytes / Self::REPLY_BYTES).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the weight in tenths of an ordinary message.
+    pub fn tenths(self) -> u32 {
+        self.0
+    }
 }
 
 /// The part of the server that handles a command.

@@ -5,7 +5,7 @@
 
 use rookery_protocol::Message;
 
-use crate::command::Command;
+use crate::command::{Command, Weight};
 
 pub mod access;
 mod accounts;
@@ -71,8 +71,8 @@ pub fn find(name: &str) -> Option<&'static Command> {
     commands().find(|command| command.names.contains(&name))
 }
 
-/// Returns how many messages the message counts for in flood control. Commands that visit all
-/// channels or all users count for more, because they delay everyone for longer.
-pub fn weight(message: &Message) -> u32 {
-    find(&message.command).map_or(1, |command| (command.weight)(message))
+/// Returns what the message counts for in flood control. Commands that visit all channels or all
+/// users count for more, because they delay everyone for longer.
+pub fn weight(message: &Message) -> Weight {
+    find(&message.command).map_or(Weight::MESSAGE, |command| (command.weight)(message))
 }

@@ -58,7 +58,7 @@ mod state;
 mod tests;
 pub mod ticket;
 
-pub use command::{Command, Handler};
+pub use command::{Command, Handler, Weight};
 pub use features::{away, commands, playback, weight};
 pub use state::admission_policy::AdmissionPolicy;
 pub use state::away::AwayState;

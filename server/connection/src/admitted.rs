@@ -24,8 +24,19 @@ struct IdleTimer {
     /// How long a client may be silent; zero for as long as it likes.
     limit: Duration,
     check_at: Option<Instant>,
-    /// Whether a `PING` waits for its reply.
-    pinged: bool,
+    /// When the last `PING` was sent, unless something was received since.
+    pinged_at: Option<Instant>,
+}
+
+/// What [`IdleTimer::check`] finds.
+#[derive(Debug, PartialEq, Eq)]
+enum Idle {
+    /// The client has sent something recently.
+    No,
+    /// A `PING` is due.
+    Ping,
+    /// The client has not responded to the last `PING`.
+    TimedOut,
 }
 
 impl Session {
@@ -121,13 +132,16 @@ impl Session {
     /// nothing more is read from the client, so that one session has one page read at a time and
     /// receives its replies in order. Returns why the session ends, if it does.
     async fn read_history(&mut self, message: Message) -> Result<Option<Disconnect>, CoreStopped> {
+        let before = self.stream.queued_in_total();
         tokio::select! {
-            done = self.services.core.history_command(self.id, message) => done.map(|()| None),
-            end = self.stream.send_until_closed() => Ok(Some(match end {
+            done = self.services.core.history_command(self.id, message) => done?,
+            end = self.stream.send_until_closed() => return Ok(Some(match end {
                 StreamEvent::Closed(disconnect) => disconnect,
                 _ => Disconnect::lost(CLOSED),
             })),
         }
+        self.stream.count_reply(before);
+        Ok(None)
     }
 
     /// Handles a command that proves or changes an identity. Returns why the session ends, if it
@@ -226,28 +240,24 @@ impl Session {
         Ok(true)
     }
 
-    /// Checks how long the client has been silent. Returns why the session ends if the client no
-    /// longer responds.
+    /// Checks whether the client still responds. Returns why the session ends if it does not.
     fn check_idle(&self, idle: &mut IdleTimer) -> Option<Disconnect> {
         let last_received = self.stream.last_received_at();
-        let silent = last_received.elapsed();
-        if silent < idle.limit {
-            idle.pinged = false;
-            idle.check_at = Some(last_received + idle.limit);
-            return None;
+        match idle.check(Instant::now(), last_received) {
+            Idle::No => None,
+            Idle::Ping => {
+                let server = self.services.config.get().chat.server_name.clone();
+                self.send(&[Message::new("PING", [server])]);
+                None
+            }
+            Idle::TimedOut => {
+                let seconds = last_received.elapsed().as_secs();
+                Some(Disconnect {
+                    reason: DisconnectReason::PingTimeout,
+                    text: format!("Ping timeout: {seconds} seconds").into(),
+                })
+            }
         }
-        if idle.pinged {
-            let text = format!("Ping timeout: {} seconds", silent.as_secs());
-            return Some(Disconnect {
-                reason: DisconnectReason::PingTimeout,
-                text: text.into(),
-            });
-        }
-        idle.pinged = true;
-        idle.check_at = Some(Instant::now() + idle.limit);
-        let server = self.services.config.get().chat.server_name.clone();
-        self.send(&[Message::new("PING", [server])]);
-        None
     }
 }
 
@@ -267,7 +277,72 @@ impl IdleTimer {
         Self {
             limit,
             check_at,
-            pinged: false,
+            pinged_at: None,
         }
+    }
+
+    /// Checks, at `now`, a client that last sent something at `last_received`, and sets the time of
+    /// the next check.
+    fn check(&mut self, now: Instant, last_received: Instant) -> Idle {
+        // Any response counts, however soon after the `PING` it arrived.
+        let responded = self.pinged_at.is_none_or(|sent| last_received >= sent);
+        if !responded {
+            return Idle::TimedOut;
+        }
+        if now < last_received + self.limit {
+            self.pinged_at = None;
+            self.check_at = Some(last_received + self.limit);
+            return Idle::No;
+        }
+        self.pinged_at = Some(now);
+        self.check_at = Some(now + self.limit);
+        Idle::Ping
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(120);
+
+    #[test]
+    fn a_client_that_responds_at_once_is_never_timed_out() {
+        let connected = Instant::now();
+        for delay in [0, 1, 1_000_000] {
+            let mut timer = IdleTimer::new(120);
+            let mut last_received = connected;
+            let mut now = connected;
+            for _ in 0..10 {
+                now += LIMIT;
+                match timer.check(now, last_received) {
+                    Idle::Ping => last_received = now + Duration::from_nanos(delay),
+                    Idle::No => {}
+                    Idle::TimedOut => panic!("it responded after {delay} ns"),
+                }
+                now = timer.check_at.expect("the next check") - LIMIT;
+            }
+        }
+    }
+
+    #[test]
+    fn a_silent_client_is_pinged_after_the_limit_and_timed_out_after_as_long_again() {
+        let connected = Instant::now();
+        let mut timer = IdleTimer::new(120);
+        assert_eq!(timer.check(connected + LIMIT, connected), Idle::Ping);
+        assert_eq!(timer.check_at, Some(connected + 2 * LIMIT));
+        assert_eq!(
+            timer.check(connected + 2 * LIMIT, connected),
+            Idle::TimedOut
+        );
+    }
+
+    #[test]
+    fn a_client_that_has_sent_something_is_checked_again_after_the_limit() {
+        let connected = Instant::now();
+        let sent = connected + Duration::from_secs(100);
+        let mut timer = IdleTimer::new(120);
+        assert_eq!(timer.check(connected + LIMIT, sent), Idle::No);
+        assert_eq!(timer.check_at, Some(sent + LIMIT));
     }
 }

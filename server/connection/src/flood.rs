@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rookery_chat::Weight;
+
 /// A rate limit by the generic cell rate algorithm (GCRA): a leaky bucket, stored as the one point
 /// in time at which it will be empty.
 #[derive(Debug)]
@@ -13,7 +15,7 @@ pub struct Flood {
 
 #[derive(Debug)]
 struct Rate {
-    /// The time that one message takes.
+    /// The time that an ordinary message takes.
     interval: Duration,
     /// The time that a burst takes.
     burst: Duration,
@@ -36,11 +38,11 @@ impl Flood {
         }
     }
 
-    /// Counts a message of that weight. Returns from when on the next one may be read, if that
-    /// is later than `now`.
-    pub fn count(&mut self, now: Instant, weight: u32) -> Option<Instant> {
+    /// Counts a message, or a reply, of that weight. Returns from when on the next message may be
+    /// read, if that is later than `now`.
+    pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
         let rate = self.rate.as_ref()?;
-        self.empty_at = self.empty_at.max(now) + rate.interval * weight;
+        self.empty_at = self.empty_at.max(now) + rate.interval * weight.tenths() / 10;
         let next = (self.empty_at + rate.interval).checked_sub(rate.burst)?;
         (next > now).then_some(next)
     }
@@ -54,16 +56,18 @@ mod tests {
     fn after_a_burst_messages_pass_one_at_a_time() {
         let start = Instant::now();
         let mut flood = Flood::new(3, 2, start);
-        assert_eq!(flood.count(start, 1), None);
-        assert_eq!(flood.count(start, 1), None);
-        let next = flood.count(start, 1).expect("the burst is used up");
+        assert_eq!(flood.count(start, Weight::messages(1)), None);
+        assert_eq!(flood.count(start, Weight::messages(1)), None);
+        let next = flood
+            .count(start, Weight::messages(1))
+            .expect("the burst is used up");
         assert_eq!(next - start, Duration::from_millis(500));
         assert_eq!(
-            flood.count(next, 1),
+            flood.count(next, Weight::messages(1)),
             Some(next + Duration::from_millis(500))
         );
         assert_eq!(
-            flood.count(start + Duration::from_mins(1), 1),
+            flood.count(start + Duration::from_mins(1), Weight::messages(1)),
             None,
             "a pause allows a burst again"
         );
@@ -73,21 +77,29 @@ mod tests {
     fn commands_that_visit_everything_count_as_more() {
         let start = Instant::now();
         let mut flood = Flood::new(20, 4, start);
-        assert_eq!(flood.count(start, 10), None);
+        assert_eq!(flood.count(start, Weight::messages(10)), None);
         assert_eq!(
-            flood.count(start, 10),
+            flood.count(start, Weight::messages(10)),
             Some(start + Duration::from_millis(250))
         );
         assert_eq!(
-            flood.count(start + Duration::from_millis(250), 10),
+            flood.count(start + Duration::from_millis(250), Weight::messages(10)),
             Some(start + Duration::from_millis(2750))
         );
+    }
+
+    #[test]
+    fn ten_light_commands_count_as_one_message() {
+        let start = Instant::now();
+        let mut flood = Flood::new(2, 1, start);
+        assert!((0..10).all(|_| flood.count(start, Weight::LIGHT).is_none()));
+        assert!((0..10).any(|_| flood.count(start, Weight::LIGHT).is_some()));
     }
 
     #[test]
     fn zero_is_no_limit() {
         let start = Instant::now();
         let mut flood = Flood::new(0, 4, start);
-        assert!((0..1000).all(|_| flood.count(start, 1).is_none()));
+        assert!((0..1000).all(|_| flood.count(start, Weight::messages(1)).is_none()));
     }
 }

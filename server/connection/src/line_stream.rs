@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use rookery_control_api::DisconnectReason;
-use rookery_protocol::framing::MAX_CLIENT_TAGS;
+use rookery_protocol::framing::{MAX_CLIENT_TAGS, is_line_end};
 use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
@@ -23,6 +23,7 @@ use tokio::time::Sleep;
 use super::flood::Flood;
 use super::socket::Socket;
 use rookery_base::metrics::METRICS;
+use rookery_chat::Weight;
 use rookery_chat::event::{Disconnect, LineFault};
 use rookery_engine::sendq::{Sendq, State};
 
@@ -69,6 +70,8 @@ pub struct LineStream {
     writing: VecDeque<Bytes>,
     flushed: bool,
     flood: Flood,
+    /// The number of bytes that were written since the connection was made.
+    written: u64,
     /// Until then nothing is read, because the client sends too fast.
     throttled_until: Option<Instant>,
     /// When an ending connection is closed even if not everything is sent.
@@ -89,6 +92,7 @@ impl LineStream {
             sendq,
             writing: VecDeque::new(),
             flushed: true,
+            written: 0,
             flood,
             throttled_until: None,
             close_deadline: None,
@@ -106,6 +110,20 @@ impl LineStream {
     /// Returns when the client last sent something.
     pub fn last_received_at(&self) -> Instant {
         self.last_received_at
+    }
+
+    /// Returns the number of bytes that were queued for the client since the connection was made.
+    pub fn queued_in_total(&self) -> u64 {
+        self.written + self.sendq.bytes() as u64
+    }
+
+    /// Counts a reply for flood control that grew the total of queued bytes from `before`: nothing
+    /// more is read until the client may send again.
+    pub fn count_reply(&mut self, before: u64) {
+        let bytes = self.queued_in_total().saturating_sub(before);
+        let weight = Weight::of_reply(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let next = self.flood.count(Instant::now(), weight);
+        self.throttled_until = self.throttled_until.max(next);
     }
 
     /// Waits for the next event, and sends what is in the send queue meanwhile. It is cancel safe.
@@ -142,7 +160,7 @@ impl LineStream {
                 Ok(input) => {
                     let weight = match &input {
                         Input::Message(message) => rookery_chat::weight(message),
-                        Input::Fault(_) => 1,
+                        Input::Fault(_) => Weight::MESSAGE,
                     };
                     self.throttled_until = self.flood.count(now, weight);
                     StreamEvent::Input(input)
@@ -255,6 +273,7 @@ impl LineStream {
         let written =
             ready!(Pin::new(&mut self.socket).poll_write_vectored(context, &slices[..count]))?;
         self.flushed = false;
+        self.written += written as u64;
         self.sendq.sent(written);
         let mut remaining = written;
         while let Some(line) = self.writing.front_mut() {
@@ -331,7 +350,7 @@ fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Inpu
         // Push up to the end of one line, so that at most one input results.
         let end = bytes
             .iter()
-            .position(|&byte| byte == b'\n')
+            .position(|&byte| is_line_end(byte))
             .map_or(bytes.len(), |end| end + 1);
         let (line, rest) = bytes.split_at(end);
         framer.push(line, |line| input = Some(parse(&line)));
@@ -369,10 +388,10 @@ mod tests {
         };
         assert_eq!(
             first(b"\r\nPING a\r\n\xff\nPI"),
-            ("PING a".to_owned(), b"\xff\nPI".as_slice())
+            ("PING :a".to_owned(), b"\n\xff\nPI".as_slice())
         );
         assert_eq!(
-            first(b"\xff\nPI"),
+            first(b"\n\xff\nPI"),
             ("Some(Fault(NotUtf8(None)))".to_owned(), b"PI".as_slice())
         );
         assert_eq!(
@@ -380,12 +399,12 @@ mod tests {
             ("None".to_owned(), b"".as_slice()),
             "the rest of the line follows"
         );
-        assert_eq!(first(b"NG b\r\n"), ("PING b".to_owned(), b"".as_slice()));
+        assert_eq!(first(b"NG b\n"), ("PING :b".to_owned(), b"".as_slice()));
         let long = [b'x'; 8000].as_slice();
         assert_eq!(first(long).0, "Some(Fault(TooLong))");
         assert_eq!(
             first(b"xxx\nPING c\n"),
-            ("PING c".to_owned(), b"".as_slice())
+            ("PING :c".to_owned(), b"".as_slice())
         );
     }
 }

@@ -200,7 +200,7 @@ mod tests {
         let short = Message::new("ERROR", ["Banned: spam"]);
         assert_eq!(line(&short), "ERROR :Banned: spam\r\n");
         let labelled = Message::parse("@label=abc ERROR Banned").expect("a message");
-        assert_eq!(line(&labelled), "@label=abc ERROR Banned\r\n");
+        assert_eq!(line(&labelled), "@label=abc ERROR :Banned\r\n");
         let long = line(&Message::new(
             "ERROR",
             [format!("Banned: {}", "ü".repeat(500))],

@@ -1,13 +1,15 @@
 //! SASL exchanges (IRCv3 sasl 3.2): `AUTHENTICATE`, from the choice of a mechanism to its outcome.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use rookery_protocol::{Message, numeric};
+use rookery_protocol::{Message, Nick, numeric};
 
 use super::{MailWatch, Phase, SignIn};
 use crate::authenticate::{Refused, Scram};
 use crate::email_code::Challenge;
 use crate::reply_format::Replies;
-use crate::sasl::{self, Chunk, Mechanism, Response};
+use crate::sasl::{self, Chunk, Claim, Mechanism, Response};
 use crate::scram::ClientFirst;
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Identity;
@@ -116,9 +118,7 @@ impl SignIn {
                 self.set_identity(identity)
             }
             Err(refused) => {
-                let reason = refused.reason();
-                self.accounts
-                    .report_refusal(claimed, self.peer.address, reason);
+                self.report(claimed, &refused);
                 let code = match refused {
                     Refused::SignedIn { .. } => numeric::ERR_SASLALREADY,
                     _ => numeric::ERR_SASLFAIL,
@@ -127,6 +127,54 @@ impl SignIn {
                 None
             }
         }
+    }
+
+    /// Signs in with a server password (`PASS`), for clients that cannot do SASL: `account:password`,
+    /// or the password of the account with the nick. The checks and limits are those of SASL
+    /// `PLAIN`.
+    pub async fn use_server_password(
+        &mut self,
+        now: Timestamp,
+        replies: &mut Replies,
+        nick: &Nick,
+        password: &str,
+    ) {
+        let (claim, secret) = password
+            .split_once(':')
+            .and_then(|(account, secret)| Some((Claim::parse(account)?, secret)))
+            .unwrap_or_else(|| (Claim::Name(nick.to_account()), password));
+        let claimed = claim.folded().to_owned();
+        let proved = if (1..=sasl::MAX_SECRET).contains(&secret.len()) {
+            let accounts = Arc::clone(&self.accounts);
+            accounts
+                .authenticate_by_secret(now, &self.peer, claim, secret.to_owned())
+                .await
+        } else {
+            Err(Refused::Wrong)
+        };
+        match proved {
+            Ok(identity) => {
+                METRICS.chat_sign_ins.increment();
+                replies.logged_in(&identity);
+                self.set_identity(identity);
+            }
+            Err(refused) => {
+                self.report(claimed, &refused);
+                let text = format!(
+                    "The server password was not accepted: {}. Set it to account:password, or \
+                     leave it empty",
+                    refused.reason()
+                );
+                replies.numeric(numeric::ERR_PASSWDMISMATCH, &[&text]);
+            }
+        }
+    }
+
+    /// Reports a refused sign-in to operators. `claimed` is the name or email that the client
+    /// claimed.
+    fn report(&self, claimed: String, refused: &Refused) {
+        self.accounts
+            .report_refusal(claimed, self.peer.address, refused.reason());
     }
 
     fn begin_exchange(&mut self, replies: &mut Replies, mechanism: &str) {

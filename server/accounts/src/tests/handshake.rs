@@ -37,7 +37,7 @@ async fn the_waiting_room_explains_how_to_get_an_account() {
     let again = client.send("PING 1").await;
     assert_eq!(
         again.lines,
-        [":rookery.local PONG rookery.local 1"],
+        [":rookery.local PONG rookery.local :1"],
         "the hints are sent once"
     );
     client.send("NICK bob").await.stays();
@@ -370,4 +370,81 @@ async fn isupport_before_admission_requires_its_capability() {
         received.lines.last().unwrap(),
         ":rookery.local BATCH -answer-0"
     );
+}
+
+#[tokio::test]
+async fn a_server_password_signs_in() {
+    let server = TestServer::new();
+    server
+        .account("Wren", "wren@reeds.example", Some("a good:passphrase"))
+        .await;
+    for (password, nick) in [
+        ("Wren:a good:passphrase", "somebody"),
+        ("wren@reeds.example:a good:passphrase", "somebody"),
+        ("a good:passphrase", "wren"),
+    ] {
+        let mut client = server.client();
+        client.send(&format!("PASS :{password}")).await.stays();
+        let received = client.finish_handshake(nick).await;
+        let identity = received.admitted().identity.as_ref();
+        assert_eq!(identity.map(|own| own.name.as_str()), Some("Wren"));
+        received.expect(" 900 ");
+    }
+}
+
+#[tokio::test]
+async fn a_server_password_is_subject_to_the_limits_of_a_sign_in() {
+    let server = TestServer::with(|config| config.limits.failed_sign_ins = 2);
+    server
+        .account("wren", "wren@reeds.example", Some("a good passphrase"))
+        .await;
+    let mut client = server.client();
+    client.send("PASS wren:wrong").await.stays();
+    client
+        .finish_handshake("wren")
+        .await
+        .stays()
+        .expect(" 464 wren :");
+    assert!(client.machine.is_waiting_room());
+    client.send("PASS wren:wrong").await.expect(" 464 ");
+    client
+        .send("PASS :wren:a good passphrase")
+        .await
+        .stays()
+        .expect(" 464 ");
+}
+
+#[tokio::test]
+async fn a_server_password_with_spaces_is_never_cut() {
+    let server = TestServer::new();
+    server
+        .account("wren", "wren@reeds.example", Some("correct"))
+        .await;
+    let mut client = server.client();
+    client
+        .send("PASS wren:correct horse battery")
+        .await
+        .expect(" 464 ");
+    client.send("PASS").await.expect(" 461 ");
+    client.finish_handshake("wren").await.stays();
+    assert!(client.machine.is_waiting_room());
+}
+
+#[tokio::test]
+async fn sasl_takes_precedence_over_a_server_password() {
+    let server = TestServer::new();
+    for name in ["wren", "robin"] {
+        server
+            .account(name, &format!("{name}@reeds.example"), Some("secret"))
+            .await;
+    }
+    let mut client = server.client();
+    client.send("PASS robin:wrong").await.stays();
+    client.send("CAP REQ sasl").await.stays();
+    client.plain("wren", "secret").await.expect(" 903 ");
+    client.finish_handshake("wren").await.stays();
+    let received = client.send("CAP END").await;
+    let identity = received.admitted().identity.as_ref();
+    assert_eq!(identity.map(|own| own.name.as_str()), Some("wren"));
+    assert!(!received.has(" 464 "), "{received:?}");
 }

@@ -12,7 +12,7 @@
 use rookery_protocol::{AccountName, ChannelName, Message};
 use rookery_record::{Access, AccessLevel};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::channels::{existing, needs_operator};
 use crate::features::mode_changes::ModeChange;
@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "ACCESS #channel ADD account op|voice, ACCESS #channel DEL account",
         "Changes that list; for the founder. MODE #channel +q nick transfers the channel.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(access),
 }];
 

@@ -1,7 +1,7 @@
 //! The commands that sign in or change an account. The accounts crate handles them before a message
 //! reaches the core. They are declared here so that `HELP` and flood control know every command.
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[
@@ -13,7 +13,7 @@ pub const COMMANDS: &[Command] = &[
             "Signs in with SASL. Your client does this: enter your account name and password",
             "there.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Accounts,
     },
     Command {
@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
             "registration.",
             "REGISTER again requests another code.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Accounts,
     },
     Command {
@@ -35,7 +35,7 @@ pub const COMMANDS: &[Command] = &[
             "VERIFY account code",
             "Confirms a REGISTER, SETPASS or SETEMAIL with the code from the mail.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Accounts,
     },
     Command {
@@ -46,7 +46,7 @@ pub const COMMANDS: &[Command] = &[
             "Manages the devices and client certificates that can sign in to your account.",
             "ADD adds the certificate of this connection.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Accounts,
     },
     Command {
@@ -57,7 +57,7 @@ pub const COMMANDS: &[Command] = &[
             "Changes your password. SETPASS * new: you receive a code by mail; VERIFY account",
             "code completes the change.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Accounts,
     },
     Command {
@@ -68,7 +68,7 @@ pub const COMMANDS: &[Command] = &[
             "Changes your account's email address. You receive a code at the new address; VERIFY",
             "account code completes the change.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Accounts,
     },
 ];

@@ -6,7 +6,7 @@ use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
 use rookery_record::{AccountId, Change, Membership, Presence};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::event::Output;
 use crate::features::quit;
@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Shows or sets whether you stay in your channels, marked as away, while none of your",
         "clients is connected.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(set),
 }];
 

@@ -3,7 +3,7 @@
 use rookery_protocol::numeric::{RPL_NOWAWAY, RPL_UNAWAY};
 use rookery_protocol::{Capability, Message};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::ids::{SessionId, UserId};
 use crate::lengths;
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "AWAY [:message]",
         "Marks you as away. Without a message, marks you as back.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(away),
 }];
 

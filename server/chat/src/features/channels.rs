@@ -8,7 +8,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::metadata::values;
 use crate::features::{access, mode_changes, names, persistence};
@@ -27,14 +27,14 @@ pub const COMMANDS: &[Command] = &[
             "JOIN #channel[,#channel] [key[,key]]",
             "Joins channels, and creates those that do not exist. JOIN 0 leaves all channels.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(join),
     },
     Command {
         names: &["PART"],
         min_params: 1,
         help: &["PART #channel[,#channel] [:reason]", "Leaves channels."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(part),
     },
     Command {
@@ -44,7 +44,7 @@ pub const COMMANDS: &[Command] = &[
             "TOPIC #channel [:topic]",
             "Shows or sets the topic of a channel.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(topic),
     },
     Command {
@@ -54,7 +54,7 @@ pub const COMMANDS: &[Command] = &[
             "KICK #channel nick[,nick] [:reason]",
             "Removes users from a channel where you are an operator.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(kick),
     },
     Command {
@@ -64,7 +64,7 @@ pub const COMMANDS: &[Command] = &[
             "INVITE nick #channel",
             "Invites a user to a channel you are in. Without parameters, lists your invitations.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(invite),
     },
 ];

@@ -3,7 +3,7 @@
 use rookery_protocol::Message;
 use rookery_protocol::numeric::{ERR_HELPNOTFOUND, RPL_ENDOFHELP, RPL_HELPSTART, RPL_HELPTXT};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features;
 
@@ -12,7 +12,7 @@ pub const COMMANDS: &[Command] = &[Command {
     names: &["HELP", "HELPOP"],
     min_params: 0,
     help: &["HELP [command]", "Shows how to use a command."],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(help),
 }];
 

@@ -11,7 +11,7 @@ use rookery_record::{
     TargetsQuery,
 };
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::event::{HistoryQuery, HistoryResult, Purpose};
 use crate::line::{Line, Tags, shown_time};
@@ -30,7 +30,8 @@ pub const COMMANDS: &[Command] = &[Command {
         "Reads the history of a channel you are in, or of a private conversation.",
         "A point is msgid=... or timestamp=YYYY-MM-DDThh:mm:ss.sssZ.",
     ],
-    weight: |_| 1,
+    // The pages that are read add to it.
+    weight: |_| Weight::LIGHT,
     handler: Handler::Core(chathistory),
 }];
 

@@ -3,7 +3,7 @@
 use rookery_protocol::numeric::{RPL_LIST, RPL_LISTEND, RPL_LISTSTART};
 use rookery_protocol::{ChannelName, Message};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::params::split_list;
 use crate::state::channel::Channel;
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Lists channels. Conditions: name or mask, !mask, <users, >users, C<minutes or C>minutes",
         "since creation, T<minutes or T>minutes since the topic was set.",
     ],
-    weight: |_| 10,
+    weight: |_| Weight::messages(10),
     handler: Handler::Core(list),
 }];
 

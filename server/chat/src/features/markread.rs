@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 use rookery_record::Change;
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::event::Output;
 use crate::features::history;
@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Shows or sets how far you have read a channel or conversation. Your other clients are",
         "notified.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::LIGHT,
     handler: Handler::Core(markread),
 }];
 

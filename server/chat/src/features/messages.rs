@@ -12,7 +12,7 @@ use rookery_protocol::numeric::{
 use rookery_protocol::{Capability, ChannelName, Message};
 use rookery_record::{HistoryEntry, Place};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context, address_each};
 use crate::event::{Delivery, Output};
 use crate::features::{admission, playback};
@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[
             "Sends a message to channels or users. @#channel reaches only the operators of the",
             "channel.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(privmsg),
     },
     Command {
@@ -44,14 +44,14 @@ pub const COMMANDS: &[Command] = &[
             "NOTICE target[,target] :text",
             "Sends a message that no program answers automatically.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(privmsg),
     },
     Command {
         names: &["TAGMSG"],
         min_params: 1,
         help: &["TAGMSG target[,target]", "Sends message tags without text."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(tagmsg),
     },
 ];

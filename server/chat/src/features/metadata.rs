@@ -8,7 +8,7 @@ use rookery_protocol::numeric::{
 use rookery_protocol::{Capability, ChannelName, Message};
 use rookery_record::Metadata;
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::metadata::values::{MetadataTarget, is_key};
 use crate::lengths;
@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "METADATA * SUB key ..., UNSUB key ..., SUBS",
         "Manages the keys whose changes are sent to you.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(metadata),
 }];
 

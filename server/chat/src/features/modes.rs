@@ -8,7 +8,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{ChannelName, Message, Nick};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::channels::{existing, needs_operator, not_on_channel, outranked};
 use crate::features::mode_changes::ModeChange;
@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Masks: nick!user@host or ~a:account; ~m: before either only mutes.",
         "User modes: B bot, i invisible.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(mode),
 }];
 

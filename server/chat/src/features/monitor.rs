@@ -6,7 +6,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Message, Nick};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::metadata::values;
 use crate::features::metadata::values::MetadataTarget;
@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "MONITOR C, MONITOR L, MONITOR S",
         "Clears the list, shows it, or shows who on it is online.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(monitor),
 }];
 

@@ -3,7 +3,7 @@
 use rookery_protocol::numeric::{RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICWHOTIME};
 use rookery_protocol::{Capability, ChannelName, Message};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::markread;
 use crate::lengths;
@@ -19,7 +19,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "NAMES #channel[,#channel]",
         "Lists the members of a channel.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(names),
 }];
 

@@ -5,7 +5,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, Message, Nick};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::monitor;
 use crate::ids::UserId;
@@ -21,14 +21,14 @@ pub const COMMANDS: &[Command] = &[
             "Changes your nick. When you are signed in, your nick is the name of your account,",
             "unless the server allows free nicks.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(nick),
     },
     Command {
         names: &["SETNAME"],
         min_params: 1,
         help: &["SETNAME :real name", "Changes your real name."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(setname),
     },
 ];

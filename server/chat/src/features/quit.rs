@@ -3,7 +3,7 @@
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::event::{Disconnect, Output};
 use crate::features::{always_on, away, catch_up, monitor};
@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[Command {
     names: &["QUIT"],
     min_params: 0,
     help: &["QUIT [:reason]", "Ends this session."],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(quit),
 }];
 

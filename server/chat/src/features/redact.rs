@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, Capability, Message};
 use rookery_record::{HistoryEntry, Participant, Place, ReadableTarget, Redactor};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context, address};
 use crate::event::{Delivery, HistoryQuery, HistoryResult, Purpose};
 use crate::features::history;
@@ -24,7 +24,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "REDACT target msgid [:reason]",
         "Deletes one of your messages, or any message in a channel where you are an operator.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(redact),
 }];
 

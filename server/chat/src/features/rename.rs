@@ -3,7 +3,7 @@
 use rookery_protocol::numeric::ERR_CHANOPRIVSNEEDED;
 use rookery_protocol::{Capability, ChannelName, Message};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::channels::{existing, join_line, needs_operator, not_on_channel};
 use crate::features::{markread, names, persistence};
@@ -19,7 +19,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Renames a channel where you are an operator. Only the founder can rename an owned",
         "channel.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(rename),
 }];
 

@@ -10,7 +10,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, Message};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::metadata;
 use crate::features::metadata::values::MetadataTarget;
@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[
         names: &["PING"],
         min_params: 1,
         help: &["PING token", "The server replies with PONG and the token."],
-        weight: |_| 1,
+        weight: |_| Weight::LIGHT,
         handler: Handler::Core(ping),
     },
     Command {
@@ -33,7 +33,7 @@ pub const COMMANDS: &[Command] = &[
             "PONG token",
             "Your client's reply to a PING from the server.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::LIGHT,
         handler: Handler::Core(pong),
     },
     Command {
@@ -43,66 +43,66 @@ pub const COMMANDS: &[Command] = &[
             "CAP LS 302, CAP LIST, CAP REQ :names, CAP END",
             "Negotiates the capabilities that your client uses.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::LIGHT,
         handler: Handler::Core(cap),
     },
     Command {
         names: &["INFO"],
         min_params: 0,
         help: &["INFO", "Shows information about this server."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(info),
     },
     Command {
         names: &["ISUPPORT"],
         min_params: 0,
         help: &["ISUPPORT", "Shows the features and limits of this server."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(isupport),
     },
     Command {
         names: &["LINKS"],
         min_params: 0,
         help: &["LINKS", "This server is not linked to other servers."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(links),
     },
     Command {
         names: &["LUSERS"],
         min_params: 0,
         help: &["LUSERS", "Shows the number of users and channels."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(lusers),
     },
     Command {
         names: &["MOTD"],
         min_params: 0,
         help: &["MOTD", "Shows the message of the day."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(motd),
     },
     Command {
         names: &["TIME"],
         min_params: 0,
         help: &["TIME", "Shows the server's time."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(time),
     },
     Command {
         names: &["VERSION"],
         min_params: 0,
         help: &["VERSION", "Shows the server's version and its features."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(version),
     },
     Command {
         names: &["PASS"],
         min_params: 0,
         help: &[
-            "PASS password",
-            "Valid only before registration, where it is ignored: sign in with SASL.",
+            "PASS account:password",
+            "Valid only before registration: signs in clients that do not support SASL.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(already_registered),
     },
     Command {
@@ -112,7 +112,7 @@ pub const COMMANDS: &[Command] = &[
             "USER name 0 * :real name",
             "Valid only before registration. SETNAME changes your real name later.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(already_registered),
     },
     Command {
@@ -125,7 +125,7 @@ pub const COMMANDS: &[Command] = &[
             "Operators use the control plane, with admin-cli, on its own port.",
             "No command in chat can kick or ban users, or change the server.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::ControlPlane,
     },
 ];

@@ -8,7 +8,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::metadata::values;
 use crate::features::metadata::values::MetadataTarget;
@@ -35,7 +35,7 @@ pub const COMMANDS: &[Command] = &[
         names: &["WHOIS"],
         min_params: 0,
         help: &["WHOIS nick", "Shows information about a user."],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(whois),
     },
     Command {
@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
             "WHOWAS nick [count]",
             "Shows information about users who have disconnected.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(whowas),
     },
     Command {
@@ -55,7 +55,7 @@ pub const COMMANDS: &[Command] = &[
             "ISON nick nick ...",
             "Lists which of these nicks are online.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(ison),
     },
     Command {
@@ -65,16 +65,20 @@ pub const COMMANDS: &[Command] = &[
             "USERHOST nick nick ...",
             "Shows brief information about these users.",
         ],
-        weight: |_| 1,
+        weight: |_| Weight::MESSAGE,
         handler: Handler::Core(userhost),
     },
 ];
 
 /// Returns the weight of a `WHO`. A search by mask visits all users.
-fn who_weight(message: &Message) -> u32 {
+fn who_weight(message: &Message) -> Weight {
     let mask = message.param(0).unwrap_or_default();
     let is_search = mask.is_empty() || !mask.starts_with('#') && mask::is_mask(mask);
-    if is_search { 10 } else { 1 }
+    if is_search {
+        Weight::messages(10)
+    } else {
+        Weight::MESSAGE
+    }
 }
 
 /// Handles `WHO [<channel, nick or mask> [[o][%<fields>[,<token>]]]]`.

@@ -16,11 +16,11 @@ fn capabilities_change_during_a_session() {
     assert!(harness.request(a, "PING x")[0].starts_with("@time=2027-01-15T08:00:00.000Z "));
     assert_eq!(
         harness.request(a, "CAP REQ -server-time"),
-        [":irc.test CAP ann ACK -server-time"]
+        [":irc.test CAP ann ACK :-server-time"]
     );
     assert_eq!(
         harness.request(a, "CAP LIST"),
-        [":irc.test CAP ann LIST multi-prefix"]
+        [":irc.test CAP ann LIST :multi-prefix"]
     );
     assert_eq!(
         harness.request(a, "CAP REQ :batch nonsense"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rookery_protocol::Message;
 
 use super::harness::*;
-use crate::Handler;
+use crate::{Handler, Weight};
 
 const DOCS: &str = include_str!("../../../../docs/irc.md");
 
@@ -115,14 +115,14 @@ fn every_mode_and_every_token_of_isupport_has_a_row_in_the_docs() {
 #[test]
 fn commands_that_visit_every_user_or_channel_cost_more() {
     for (line, weight) in [
-        ("LIST", 10),
-        ("LIST >5", 10),
-        ("WHO", 10),
-        ("WHO *.org %n", 10),
-        ("WHO #channel", 1),
-        ("WHO alice", 1),
-        ("PRIVMSG #channel :LIST", 1),
-        ("NONSENSE", 1),
+        ("LIST", Weight::messages(10)),
+        ("LIST >5", Weight::messages(10)),
+        ("WHO", Weight::messages(10)),
+        ("WHO *.org %n", Weight::messages(10)),
+        ("WHO #channel", Weight::MESSAGE),
+        ("WHO alice", Weight::MESSAGE),
+        ("PRIVMSG #channel :LIST", Weight::MESSAGE),
+        ("NONSENSE", Weight::MESSAGE),
     ] {
         let message = Message::parse(line).unwrap();
         assert_eq!(crate::weight(&message), weight, "{line}");
