@@ -215,7 +215,7 @@ impl Accounts {
                 .acquire()
                 .await
                 .expect("the semaphore is never closed");
-            let limit = self.config.get().limits.failed_sign_ins;
+            let limit = self.config.limits.get().failed_sign_ins;
             self.throttle
                 .check(now, &keys, limit)
                 .map_err(Refused::Throttled)?;
@@ -280,7 +280,7 @@ impl Accounts {
 
     /// Checks whether the address of `peer` may try another code.
     pub(crate) fn check_failures(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
-        let limit = self.config.get().limits.failed_sign_ins;
+        let limit = self.config.limits.get().failed_sign_ins;
         self.throttle
             .check(now, &[Key::FailuresFrom(network(peer.address.ip()))], limit)
     }
@@ -305,7 +305,7 @@ impl Accounts {
             Key::FailuresFor(first.claim.folded().to_owned()),
         ];
         self.throttle
-            .check(now, &keys, self.config.get().limits.failed_sign_ins)
+            .check(now, &keys, self.config.limits.get().failed_sign_ins)
             .map_err(Refused::Throttled)?;
         let secret = self
             .decoy_key
@@ -348,7 +348,7 @@ impl Accounts {
         scram: &Scram,
         payload: &[u8],
     ) -> Result<(String, Identity), Refused> {
-        let limit = self.config.get().limits.failed_sign_ins;
+        let limit = self.config.limits.get().failed_sign_ins;
         self.throttle
             .check(now, &scram.keys, limit)
             .map_err(Refused::Throttled)?;

@@ -71,8 +71,7 @@ impl Accounts {
         current: &str,
         new: &str,
     ) -> Result<Changed, Failure> {
-        let config = self.config.get();
-        let length = config.limits.password_length;
+        let length = self.config.limits.get().password_length;
         let NewSecret::Password(new) = new_secret(new, &owner.name, owner.email.as_ref(), length)?
         else {
             return Err(failure(
@@ -96,7 +95,8 @@ impl Accounts {
             return self.set_password(peer, owner, password).await;
         };
         let (digits, code) = PendingCode::issue(now);
-        let mail = mail_templates::new_password(&config.chat.network, &owner.name, &to, &digits);
+        let network = &self.config.chat.get().network;
+        let mail = mail_templates::new_password(network, &owner.name, &to, &digits);
         let change = Box::new(PendingChange {
             what: What::Password(password),
             code,
@@ -116,9 +116,9 @@ impl Accounts {
         owner: &Identity,
         new: Option<Email>,
     ) -> Result<Changed, Failure> {
-        let config = self.config.get();
+        let accounts = self.config.accounts.get();
         let Some(email) = new else {
-            if config.accounts.verify_email {
+            if accounts.verify_email {
                 return Err(failure(
                     "INVALID_EMAIL",
                     "Accounts on this server need an email address",
@@ -127,7 +127,7 @@ impl Accounts {
             return self.set_email(now, peer, owner, None).await;
         };
         let (name, given, address) = (owner.name.clone(), email.clone(), peer.address.ip());
-        let aliases = config.accounts.email_aliases();
+        let aliases = accounts.email_aliases();
         let (holder, ban) = self
             .database
             .read(move |store| {
@@ -144,18 +144,19 @@ impl Accounts {
                 "This is already the email of your account",
             ));
         }
-        if !config.accounts.verify_email {
+        if !accounts.verify_email {
             // The reply discloses whether another account has the email.
             self.count_registration(now, peer)?;
             return self.set_email(now, peer, owner, Some(email)).await;
         }
         self.count_mail(now, peer, Some(&email))?;
         let (digits, code) = PendingCode::issue(now);
+        let network = &self.config.chat.get().network;
         let mail = match &holder {
-            None => mail_templates::new_email(&config.chat.network, &owner.name, &email, &digits),
+            None => mail_templates::new_email(network, &owner.name, &email, &digits),
             Some(holder) => {
                 let known = holder.email.as_ref().unwrap_or(&email);
-                mail_templates::already_registered(&config.chat.network, holder, known)
+                mail_templates::already_registered(network, holder, known)
             }
         };
         let what = What::Email {
@@ -231,7 +232,7 @@ impl Accounts {
             .await
             .expect("the semaphore is never closed");
         self.throttle
-            .check(now, &keys, self.config.get().limits.failed_sign_ins)
+            .check(now, &keys, self.config.limits.get().failed_sign_ins)
             .map_err(|Wait { minutes }| {
                 failure(
                     "TEMPORARILY_UNAVAILABLE",
@@ -260,7 +261,7 @@ impl Accounts {
         email: Option<Email>,
     ) -> Result<Changed, Failure> {
         let (present, new, address) = (owner.clone(), email.clone(), peer.address.ip());
-        let aliases = self.config.get().accounts.email_aliases();
+        let aliases = self.config.accounts.get().email_aliases();
         let old = self
             .database
             .write(Durability::Record, move |store| {
@@ -283,7 +284,7 @@ impl Accounts {
         tracing::info!(address = %peer.address, account = %owner.name, "email changed");
         if let Some(old) = old {
             self.mailer.send(mail_templates::email_changed(
-                &self.config.get().chat.network,
+                &self.config.chat.get().network,
                 &owner.name,
                 &old,
             ));
@@ -319,7 +320,7 @@ impl Accounts {
         tracing::info!(address = %peer.address, account = %owner.name, "password changed");
         if let Some(email) = &account.email {
             self.mailer.send(mail_templates::password_changed(
-                &self.config.get().chat.network,
+                &self.config.chat.get().network,
                 &owner.name,
                 email,
             ));

@@ -28,7 +28,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 pub use import::{Import, Imported, Kind, bans, users};
-use rookery_base::config::LiveConfig;
+use rookery_base::config::{Data, Live};
 use rookery_record::Ban;
 use rookery_store::{Database, Result, StoreError};
 use synchronizer::{SyncedFile, Synchronizer};
@@ -53,10 +53,10 @@ enum Request {
 
 impl CsvSync {
     /// Starts the task for the files in the data folder. Must be called within a tokio runtime.
-    pub fn new(config: LiveConfig, database: Database) -> Self {
+    pub fn new(config: Live<Data>, database: Database) -> Self {
         let (requests, incoming) = mpsc::channel(MAX_REQUESTS);
         let users_changed = Arc::new(Notify::new());
-        let folder = config.get().data.directory.clone();
+        let folder = config.get().directory.clone();
         let synchronizer = Synchronizer {
             config,
             database,

@@ -67,7 +67,7 @@ impl Accounts {
         let (digits, code) = PendingCode::issue(now);
         let matches = *known == email;
         let mail =
-            mail_templates::sign_in(&self.config.get().chat.network, &account, known, &digits);
+            mail_templates::sign_in(&self.config.chat.get().network, &account, known, &digits);
         let useful_for = mail.useful_for;
         let follow = if matches {
             self.mailer.send(mail)
@@ -156,7 +156,7 @@ impl Accounts {
         let mut keys = vec![Key::MailsFrom(network(peer.address.ip()))];
         keys.extend(email.map(|email| Key::MailsTo(email.folded().to_owned())));
         self.throttle
-            .count(now, &keys, self.config.get().limits.mails_per_hour)
+            .count(now, &keys, self.config.limits.get().mails_per_hour)
     }
 }
 

@@ -17,6 +17,7 @@ use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 use super::reply_format::{Replies, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
+use rookery_base::config::capability_values;
 use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, LineFault};
 use rookery_chat::{away, capabilities, isupport, labels};
@@ -225,7 +226,7 @@ impl Handshake {
         }
         let identity = self.sign_in.identity().cloned();
         let own = identity.as_ref().map(|identity| identity.name.clone());
-        let config = self.accounts.config.get();
+        let accounts = self.accounts.config.accounts.get();
         let candidate = Box::new(Candidate {
             nick: nick.clone(),
             username: user.username.clone(),
@@ -236,10 +237,10 @@ impl Handshake {
             address: self.peer.address,
             tls: self.peer.tls.clone(),
         });
-        if own.is_some() && !config.accounts.free_nicks {
+        if own.is_some() && !accounts.free_nicks {
             return admit(replies, candidate);
         }
-        if own.is_none() && config.accounts.required {
+        if own.is_none() && accounts.required {
             self.enter_waiting_room(&mut replies);
             return stay(replies.finish());
         }
@@ -307,16 +308,16 @@ impl Handshake {
 
     /// Explains how to register or sign in from the waiting room.
     fn add_hints(&self, replies: &mut Replies) {
-        let config = self.accounts.config.get();
+        let accounts = self.accounts.config.accounts.get();
         let name = match replies.nick() {
             "*" => "NAME".to_owned(),
             nick => nick.to_owned(),
         };
         replies.notice(&format!(
             "Welcome to {}. You need an account to connect.",
-            config.chat.network
+            self.accounts.config.chat.get().network
         ));
-        replies.notice(if config.accounts.open {
+        replies.notice(if accounts.open {
             "New here? Register with a name, your email address and a password:"
         } else {
             "New here? Registration is closed, except for people who were invited by mail:"
@@ -324,10 +325,10 @@ impl Handshake {
         replies.notice(&format!(
             "    /quote REGISTER {name} you@example.org PASSWORD"
         ));
-        if !config.accounts.open {
+        if !accounts.open {
             replies.notice("Then enter the code of the invitation:");
             replies.notice(&format!("    /quote VERIFY {name} CODE"));
-        } else if config.accounts.verify_email {
+        } else if accounts.verify_email {
             replies.notice("Then enter the code that is mailed to you:");
             replies.notice(&format!("    /quote VERIFY {name} CODE"));
         }
@@ -345,12 +346,12 @@ impl Handshake {
             Some("END") => self.negotiation = Negotiation::Closed,
             _ => {}
         }
-        let config = self.accounts.config.get();
+        let config = &self.accounts.config;
         let (answers, capabilities) = capabilities::negotiate(
-            &config.chat.server_name,
+            &config.chat.get().server_name,
             replies.nick(),
-            config.capabilities(),
-            config.capability_values(),
+            config.history.get().capabilities(),
+            capability_values(&config.accounts.get(), &config.tls.get()),
             self.capabilities,
             message,
         );
@@ -420,7 +421,14 @@ impl Handshake {
     }
 
     fn isupport(&self, replies: &mut Replies) {
-        let settings = settings::from_config(&self.accounts.config.get());
+        let config = &self.accounts.config;
+        let settings = settings::from_sections(
+            &config.chat.get(),
+            &config.accounts.get(),
+            &config.history.get(),
+            &config.limits.get(),
+            &config.tls.get(),
+        );
         for mut tokens in isupport::lines(&settings) {
             tokens.push(isupport::END.to_owned());
             let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();

@@ -35,7 +35,7 @@ impl Accounts {
         by: String,
     ) -> (NewInvitation, Mail) {
         let digits = codes::digits(now);
-        let mail = mail_templates::invitation(&self.config.get().chat.network, &email, &digits);
+        let mail = mail_templates::invitation(&self.config.chat.get().network, &email, &digits);
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(now);
         let code_hash = password::hash(digits).await;
         (
@@ -103,6 +103,6 @@ impl Accounts {
     pub(crate) fn count_registration(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
         let keys = [Key::MailsFrom(network(peer.address.ip()))];
         self.throttle
-            .count(now, &keys, self.config.get().limits.mails_per_hour)
+            .count(now, &keys, self.config.limits.get().mails_per_hour)
     }
 }

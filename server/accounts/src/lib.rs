@@ -42,7 +42,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::csv_sync::CsvSync;
 use pending::PendingRegistrations;
-use rookery_base::config::LiveConfig;
+use rookery_base::config::{self, Live};
 use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
 use rookery_base::random::random;
@@ -63,9 +63,23 @@ pub struct Peer {
     pub tls: String,
 }
 
+/// The sections of the config that accounts depend on.
+pub struct AccountsConfig {
+    /// `[accounts]`, for who may register and sign in.
+    pub accounts: Live<config::Accounts>,
+    /// `[chat]`, for the names of the server and the network.
+    pub chat: Live<config::Chat>,
+    /// `[history]`, for the capabilities that are offered during the handshake.
+    pub history: Live<config::History>,
+    /// `[limits]`, for the numbers of failed sign-ins and mails, and the length of passwords.
+    pub limits: Live<config::Limits>,
+    /// `[tls]`, for the duration of the policy that clients connect over TLS only (IRCv3 sts).
+    pub tls: Live<config::Tls>,
+}
+
 /// What all sign-ins share: the database, the mailer, the limits, and what waits for a code.
 pub struct Accounts {
-    config: LiveConfig,
+    config: AccountsConfig,
     database: Database,
     mailer: Mailer,
     csv: CsvSync,
@@ -86,7 +100,7 @@ pub struct Accounts {
 impl Accounts {
     /// Creates the accounts over a database, its CSV files and the mailer.
     pub fn new(
-        config: LiveConfig,
+        config: AccountsConfig,
         database: Database,
         mailer: Mailer,
         csv: CsvSync,
@@ -153,7 +167,7 @@ impl Accounts {
 
     /// Returns the name of the server, the source of its messages.
     fn server_name(&self) -> String {
-        self.config.get().chat.server_name.clone()
+        self.config.chat.get().server_name.clone()
     }
 }
 

@@ -100,16 +100,17 @@ impl Accounts {
         secret: &str,
         own: Option<AttemptId>,
     ) -> Result<Registered, Failure> {
-        let config = self.config.get();
-        if email.is_none() && (config.accounts.verify_email || !config.accounts.open) {
+        let accounts = self.config.accounts.get();
+        if email.is_none() && (accounts.verify_email || !accounts.open) {
             return Err(failure(
                 "INVALID_EMAIL",
                 "Accounts on this server need an email address",
             ));
         }
-        let secret = new_secret(secret, &name, email.as_ref(), config.limits.password_length)?;
+        let length = self.config.limits.get().password_length;
+        let secret = new_secret(secret, &name, email.as_ref(), length)?;
         let Found { owner, invitation } = self.look_up(now, peer, &name, email.as_ref()).await?;
-        let needs_invitation = !config.accounts.open;
+        let needs_invitation = !accounts.open;
         if needs_invitation && invitation.is_none() {
             // The reply discloses whether the email is invited.
             self.count_registration(now, peer)?;
@@ -128,7 +129,7 @@ impl Accounts {
             return Ok(Registered::Invited(Box::new(registration)));
         }
         // An invited person always has to prove the email.
-        let needs_code = config.accounts.verify_email || needs_invitation;
+        let needs_code = accounts.verify_email || needs_invitation;
         if needs_code {
             self.pending.ensure_room(now, &name, email.as_ref(), own)?;
             self.count_mail(now, peer, email.as_ref())?;
@@ -158,7 +159,7 @@ impl Accounts {
         };
         let (digits, code) = PendingCode::issue(now);
         let mail = code_mail(
-            &config.chat.network,
+            &self.config.chat.get().network,
             &registration,
             &email,
             owner.as_ref(),
@@ -224,7 +225,7 @@ impl Accounts {
             .database
             .read(move |store| store.account_by_email(&email))
             .await?;
-        let network = &self.config.get().chat.network;
+        let network = &self.config.chat.get().network;
         let mail = code_mail(
             network,
             &registration,
@@ -245,7 +246,7 @@ impl Accounts {
         email: Option<&Email>,
     ) -> Result<Found, Failure> {
         let (wanted, given, address) = (name.clone(), email.cloned(), peer.address.ip());
-        let aliases = self.config.get().accounts.email_aliases();
+        let aliases = self.config.accounts.get().email_aliases();
         let (taken, found, ban) = self
             .database
             .read(move |store| {
@@ -283,7 +284,7 @@ impl Accounts {
     ) -> Result<Identity, Failure> {
         let (address, aliases) = (
             peer.address.ip(),
-            self.config.get().accounts.email_aliases(),
+            self.config.accounts.get().email_aliases(),
         );
         let created = self
             .database

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::handshake::{Handshake, Next};
-use super::{Accounts, Peer};
+use super::{Accounts, AccountsConfig, Peer};
 use crate::csv_sync::CsvSync;
 use rookery_base::config::{Config, LiveConfig};
 use rookery_base::events::EventBus;
@@ -68,10 +68,16 @@ impl TestServer {
         let (sender, live) = LiveConfig::new(config);
         let database =
             Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
-        let csv = CsvSync::new(live.clone(), database.clone());
+        let csv = CsvSync::new(live.section(|config| &config.data), database.clone());
         let mailer = Mailer::start(live.section(|config| &config.mail), EventBus::default());
         let accounts = Arc::new(Accounts::new(
-            live,
+            AccountsConfig {
+                accounts: live.section(|config| &config.accounts),
+                chat: live.section(|config| &config.chat),
+                history: live.section(|config| &config.history),
+                limits: live.section(|config| &config.limits),
+                tls: live.section(|config| &config.tls),
+            },
             database.clone(),
             mailer,
             csv,

@@ -28,7 +28,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::config::{Admin, Config, Tls};
+use crate::config::{Admin, Tls};
 
 /// The time before its expiry at which a certificate of the local authority is renewed. For any
 /// other certificate, a warning is logged instead.
@@ -45,18 +45,14 @@ pub struct Certificates {
 impl Certificates {
     /// Loads the files that `[tls]` names. If they are missing, creates a certificate, and a local
     /// authority to sign it.
-    pub fn open(config: &Config) -> anyhow::Result<Self> {
-        Self::open_at(config, Timestamp::now())
+    pub fn open(tls: &Tls, admin: &Admin) -> anyhow::Result<Self> {
+        Self::open_at(tls, admin, Timestamp::now())
     }
 
-    fn open_at(config: &Config, now: Timestamp) -> anyhow::Result<Self> {
+    fn open_at(tls: &Tls, admin: &Admin, now: Timestamp) -> anyhow::Result<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        authority::create_missing(&config.tls, now)?;
-        let current = Arc::new(CurrentCertificate(RwLock::new(load(
-            &config.tls,
-            &provider,
-            now,
-        )?)));
+        authority::create_missing(tls, now)?;
+        let current = Arc::new(CurrentCertificate(RwLock::new(load(tls, &provider, now)?)));
         let verifier = Arc::new(client::AcceptsAnyCertificate::new(&provider));
         let chat_tls = Arc::new(server_config(&provider, verifier, &current)?);
         let no_client_auth = WebPkiClientVerifier::no_client_auth();
@@ -68,18 +64,18 @@ impl Certificates {
             web_tls,
         };
         // Reports an unusable `admin.client_ca` at the start, not at each connection.
-        certificates.admin_tls(&config.admin)?;
+        certificates.admin_tls(admin)?;
         Ok(certificates)
     }
 
     /// Loads the files again. If that fails, the current certificate remains in use.
-    pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
-        self.reload_at(config, Timestamp::now())
+    pub fn reload(&self, tls: &Tls, admin: &Admin) -> anyhow::Result<()> {
+        self.reload_at(tls, admin, Timestamp::now())
     }
 
-    fn reload_at(&self, config: &Config, now: Timestamp) -> anyhow::Result<()> {
-        self.admin_tls(&config.admin)?;
-        self.current.set(load(&config.tls, &self.provider, now)?);
+    fn reload_at(&self, tls: &Tls, admin: &Admin, now: Timestamp) -> anyhow::Result<()> {
+        self.admin_tls(admin)?;
+        self.current.set(load(tls, &self.provider, now)?);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ mod tests;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use rookery_protocol::{Capabilities, Capability, CapabilityValues};
+use rookery_protocol::CapabilityValues;
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -55,27 +55,12 @@ pub struct Config {
     pub websocket: WebSocket,
 }
 
-impl Config {
-    /// Returns the capabilities that the server offers. If history is disabled, those that need it
-    /// are left out.
-    pub fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::of(Capability::ALL);
-        if !self.history.enabled {
-            capabilities.remove(Capability::Chathistory);
-            capabilities.remove(Capability::EventPlayback);
-            capabilities.remove(Capability::Playback);
-            capabilities.remove(Capability::MessageRedaction);
-        }
-        capabilities
-    }
-
-    /// Returns the values of the capabilities that are advertised in `CAP LS 302`.
-    pub fn capability_values(&self) -> CapabilityValues {
-        CapabilityValues {
-            email_required: self.accounts.verify_email,
-            register_before_connect: self.accounts.register_before_connect,
-            sts_seconds: u64::from(self.tls.sts_days) * 24 * 60 * 60,
-        }
+/// Returns the values of the capabilities that are advertised in `CAP LS 302`.
+pub fn capability_values(accounts: &Accounts, tls: &Tls) -> CapabilityValues {
+    CapabilityValues {
+        email_required: accounts.verify_email,
+        register_before_connect: accounts.register_before_connect,
+        sts_seconds: u64::from(tls.sts_days) * 24 * 60 * 60,
     }
 }
 

@@ -43,7 +43,7 @@ impl Session {
     /// Serves an admitted session. Returns why it ended. Rare paths are boxed, so that the task of
     /// an idle session holds no memory for them.
     pub(super) async fn serve_admitted(&mut self) -> Result<Disconnect, CoreStopped> {
-        let mut idle = IdleTimer::new(self.services.config.get().limits.ping_seconds);
+        let mut idle = IdleTimer::new(self.services.config.limits.get().ping_seconds);
         let mut sign_in: Option<Box<SignIn>> = None;
         loop {
             let next = match &mut sign_in {
@@ -103,7 +103,7 @@ impl Session {
 
     fn may_change_nick(&self, message: &Message) -> bool {
         let nick_is_free =
-            self.identity.is_none() || self.services.config.get().accounts.free_nicks;
+            self.identity.is_none() || self.services.config.accounts.get().free_nicks;
         message.command == "NICK" && nick_is_free
     }
 
@@ -166,7 +166,7 @@ impl Session {
             return Ok(None);
         };
         let label = labels::of(&message, capabilities).map(str::to_owned);
-        let server = self.services.config.get().chat.server_name.clone();
+        let server = self.services.config.chat.get().server_name.clone();
         let mut replies = Replies::new(server, nick.as_str(), label);
         let identity = machine
             .handle(Timestamp::now(), &mut replies, &message)
@@ -233,7 +233,7 @@ impl Session {
             return Ok(true);
         };
         let label = labels::of(message, capabilities).map(str::to_owned);
-        let server = self.services.config.get().chat.server_name.clone();
+        let server = self.services.config.chat.get().server_name.clone();
         let mut replies = Replies::new(server, own.as_str(), label);
         replies.push(self.nick_in_use(&own, &nick, text));
         self.send(&replies.finish());
@@ -246,7 +246,7 @@ impl Session {
         match idle.check(Instant::now(), last_received) {
             Idle::No => None,
             Idle::Ping => {
-                let server = self.services.config.get().chat.server_name.clone();
+                let server = self.services.config.chat.get().server_name.clone();
                 self.send(&[Message::new("PING", [server])]);
                 None
             }

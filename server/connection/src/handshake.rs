@@ -22,7 +22,7 @@ impl Session {
         let mut handshake = Handshake::new(Arc::clone(&self.services.accounts), self.peer.clone());
         let started = Instant::now();
         loop {
-            let limits = &self.services.config.get().limits;
+            let limits = self.services.config.limits.get();
             let (seconds, too_late) = if handshake.is_waiting_room() {
                 (
                     limits.waiting_room_seconds,

@@ -21,3 +21,4 @@ mod socket;
 mod websocket;
 
 pub use listener::{ChatPort, Transport};
+pub use session::ConnectionConfig;

@@ -20,12 +20,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::plaintext;
-use super::session::{self, Services, Session};
+use super::session::{self, ConnectionConfig, Services, Session};
 use super::socket::Socket;
 use super::websocket;
 use rookery_accounts::{Accounts, Peer};
 use rookery_base::certificates::Certificates;
-use rookery_base::config::LiveConfig;
 use rookery_base::metrics::METRICS;
 use rookery_base::net::{close_with, is_tls};
 use rookery_chat::AdmissionPolicy;
@@ -65,7 +64,7 @@ pub struct ChatPort {
 impl ChatPort {
     /// Makes a port that admits sessions to `core` and counts its connections in `connections`.
     pub fn new(
-        config: LiveConfig,
+        config: ConnectionConfig,
         accounts: Arc<Accounts>,
         core: CoreHandle,
         certificates: Arc<Certificates>,
@@ -105,7 +104,7 @@ impl ChatPort {
 
     /// Brings a connection up to its session, or refuses it.
     async fn accept(self: Arc<Self>, transport: Transport, stream: TcpStream, address: SocketAddr) {
-        let limits = self.services.config.get().limits.clone();
+        let limits = self.services.config.limits.get();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let permit = Connections::try_acquire(
             &self.connections,
@@ -154,7 +153,7 @@ impl ChatPort {
             tracing::info!(%address, target = %ban.target, "refused: banned");
             let why = format!("{} is banned: {}", ban.target, ban.reason);
             self.services.accounts.report_refusal("", address, why);
-            let server = self.services.config.get().chat.server_name.clone();
+            let server = self.services.config.chat.get().server_name.clone();
             let banned = session::banned(server, "*", &ban.reason, ban.expires_at);
             let error = Message::new("ERROR", [format!("Banned: {}", ban.reason)]);
             return Some(vec![banned, error]);
@@ -215,7 +214,7 @@ impl ChatPort {
         let socket = match transport {
             Transport::Irc => Socket::Tls(tls),
             Transport::WebSocket => {
-                let origins = self.services.config.get().websocket.origins.clone();
+                let origins = self.services.config.websocket.get().origins.clone();
                 let lines = websocket::accept(tls, &origins).await;
                 Socket::WebSocket(Box::new(lines.map_err(io::Error::other)?))
             }

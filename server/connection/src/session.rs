@@ -17,16 +17,28 @@ use super::flood::Flood;
 use super::line_stream::{CLOSED, LineStream, StreamEvent};
 use super::socket::Socket;
 use rookery_accounts::{Accounts, Peer};
-use rookery_base::config::LiveConfig;
+use rookery_base::config::{self, Live};
 use rookery_chat::event::{Disconnect, Identity, SessionId};
 use rookery_chat::line::truncate;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
 use rookery_engine::quota::ConnectionPermit;
 use rookery_engine::sendq::Sendq;
 
-/// What all sessions share.
+/// The sections of the config that the chat port depends on.
+pub struct ConnectionConfig {
+    /// `[accounts]`, for whether nicks are free.
+    pub accounts: Live<config::Accounts>,
+    /// `[chat]`, for the server's name.
+    pub chat: Live<config::Chat>,
+    /// `[limits]`, for connections, timeouts, send queues and flood control.
+    pub limits: Live<config::Limits>,
+    /// `[websocket]`, for the origins of pages that may connect.
+    pub websocket: Live<config::WebSocket>,
+}
+
+/// The parts of the server that all sessions share.
 pub(super) struct Services {
-    pub config: LiveConfig,
+    pub config: ConnectionConfig,
     pub accounts: Arc<Accounts>,
     pub core: CoreHandle,
 }
@@ -63,7 +75,7 @@ impl Session {
         socket: Socket,
         permit: ConnectionPermit,
     ) -> Box<Self> {
-        let limits = services.config.get().limits.clone();
+        let limits = services.config.limits.get();
         let now = Instant::now();
         let sendq = Arc::new(Sendq::new(limits.sendq_bytes));
         let flood = Flood::new(limits.message_burst, limits.messages_per_second, now);
@@ -96,7 +108,7 @@ impl Session {
 
     /// Returns the numeric that refuses `nick` to the user whose nick is `own`.
     pub(super) fn nick_in_use(&self, own: &Nick, nick: &Nick, text: &str) -> Message {
-        let server = self.services.config.get().chat.server_name.clone();
+        let server = self.services.config.chat.get().server_name.clone();
         Message::new(
             numeric::ERR_NICKNAMEINUSE,
             [own.as_str(), nick.as_str(), text],
@@ -126,7 +138,7 @@ impl Session {
         self.services
             .accounts
             .report_refusal(nick.as_str(), self.peer.address, why);
-        let server = self.services.config.get().chat.server_name.clone();
+        let server = self.services.config.chat.get().server_name.clone();
         self.send(&[banned(server, nick.as_str(), reason, expires_at)]);
         self.close(&format!("Banned: {reason}")).await
     }

@@ -1,29 +1,46 @@
 //! Derives the core's settings from the configuration.
 
-use rookery_base::config::Config;
+use rookery_base::config::{Accounts, Chat, Config, History, Limits, Tls, capability_values};
 use rookery_chat::event::Settings;
 
 /// Returns the core's settings that result from `config`.
 pub fn from_config(config: &Config) -> Settings {
+    from_sections(
+        &config.chat,
+        &config.accounts,
+        &config.history,
+        &config.limits,
+        &config.tls,
+    )
+}
+
+/// Returns the core's settings that result from the sections that affect them.
+pub fn from_sections(
+    chat: &Chat,
+    accounts: &Accounts,
+    history: &History,
+    limits: &Limits,
+    tls: &Tls,
+) -> Settings {
     Settings {
-        server_name: config.chat.server_name.clone(),
-        network: config.chat.network.clone(),
-        lobby: config.chat.lobby.clone(),
-        free_nicks: config.accounts.free_nicks,
-        motd: config.chat.motd.clone(),
-        history: config.history.enabled,
-        always_on: config.accounts.always_on,
-        replay_lines: config.history.replay_lines,
-        history_page: config.limits.history_page,
-        sendq_bytes: config.limits.sendq_bytes,
-        history_before_join: config.history.before_join,
-        redaction_minutes: config.history.redaction_minutes,
-        channels_per_user: config.limits.channels_per_user,
-        owned_channels: config.limits.owned_channels,
-        channel_list_entries: config.limits.channel_list_entries,
-        monitor_entries: config.limits.monitor_entries,
-        email_aliases: config.accounts.email_aliases(),
-        capabilities: config.capabilities(),
-        capability_values: config.capability_values(),
+        server_name: chat.server_name.clone(),
+        network: chat.network.clone(),
+        lobby: chat.lobby.clone(),
+        free_nicks: accounts.free_nicks,
+        motd: chat.motd.clone(),
+        history: history.enabled,
+        always_on: accounts.always_on,
+        replay_lines: history.replay_lines,
+        history_page: limits.history_page,
+        sendq_bytes: limits.sendq_bytes,
+        history_before_join: history.before_join,
+        redaction_minutes: history.redaction_minutes,
+        channels_per_user: limits.channels_per_user,
+        owned_channels: limits.owned_channels,
+        channel_list_entries: limits.channel_list_entries,
+        monitor_entries: limits.monitor_entries,
+        email_aliases: accounts.email_aliases(),
+        capabilities: history.capabilities(),
+        capability_values: capability_values(accounts, tls),
     }
 }

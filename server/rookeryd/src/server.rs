@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
 
 use crate::metrics_port;
-use rookery_accounts::Accounts;
 use rookery_accounts::csv_sync::CsvSync;
+use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, LiveConfig, Loaded, MailTransport};
 use rookery_base::events::EventBus;
@@ -30,7 +30,7 @@ use rookery_chat::AdmissionPolicy;
 use rookery_chat::Bans;
 use rookery_chat::Chat;
 use rookery_chat::request::{AddBan, EndAll};
-use rookery_connection::{ChatPort, Transport};
+use rookery_connection::{ChatPort, ConnectionConfig, Transport};
 use rookery_control::handle::ControlHandle;
 use rookery_control::{Control, ControlConfig, ReloadRequest};
 use rookery_engine::probes::Probes;
@@ -52,10 +52,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let started_at = Timestamp::now();
     let database = open_database(&config)?;
-    let certificates = Arc::new(Certificates::open(&config)?);
+    let certificates = Arc::new(Certificates::open(&config.tls, &config.admin)?);
     let listeners = Listeners::bind(&config).await?;
     let (config_sender, live) = LiveConfig::new(config);
-    let csv_sync = CsvSync::new(live.clone(), database.clone());
+    let csv_sync = CsvSync::new(live.section(|config| &config.data), database.clone());
     let stored = Stored::load(&database, &csv_sync, started_at).await?;
     let has_admins = !stored.admins.is_empty();
 
@@ -69,7 +69,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     ));
     let mailer = Mailer::start(live.section(|config| &config.mail), events.clone());
     let accounts = Arc::new(Accounts::new(
-        live.clone(),
+        AccountsConfig {
+            accounts: live.section(|config| &config.accounts),
+            chat: live.section(|config| &config.chat),
+            history: live.section(|config| &config.history),
+            limits: live.section(|config| &config.limits),
+            tls: live.section(|config| &config.tls),
+        },
         database.clone(),
         mailer.clone(),
         csv_sync.clone(),
@@ -84,7 +90,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     } = engine;
     let connections = Arc::new(Connections::default());
     let chat_port = Arc::new(ChatPort::new(
-        live.clone(),
+        ConnectionConfig {
+            accounts: live.section(|config| &config.accounts),
+            chat: live.section(|config| &config.chat),
+            limits: live.section(|config| &config.limits),
+            websocket: live.section(|config| &config.websocket),
+        },
         Arc::clone(&accounts),
         core,
         Arc::clone(&certificates),
@@ -362,7 +373,7 @@ impl Server {
     /// and the data folder stay the same.
     async fn reload_config(&self) -> Result<()> {
         let config = Config::load(self.file.as_deref())?.config;
-        self.certificates.reload(&config)?;
+        self.certificates.reload(&config.tls, &config.admin)?;
         let settings = settings::from_config(&config);
         self.config.send_replace(Arc::new(config));
         Ok(self.core.reload(settings).await?)
@@ -378,7 +389,8 @@ impl Server {
 
     /// Renews our own certificate in time, and loads one that another program has renewed.
     fn renew_certificate(&self) {
-        if let Err(error) = self.certificates.reload(&self.config.borrow()) {
+        let config = Arc::clone(&self.config.borrow());
+        if let Err(error) = self.certificates.reload(&config.tls, &config.admin) {
             tracing::error!("cannot renew the certificate, the old one stays in use: {error:#}");
             self.events.component_failed(
                 Component::Certificate,

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::files;
 use super::format::{self, AddedRow, File, Row};
-use rookery_base::config::LiveConfig;
+use rookery_base::config::{Data, Live};
 use rookery_record::{Ban, NewAccount, NewBan};
 use rookery_store::{Database, Durability, Result, Store, StoreError};
 
@@ -26,7 +26,7 @@ const ATTEMPTS: u32 = 5;
 
 /// The database, and the files in the data folder.
 pub struct Synchronizer {
-    pub config: LiveConfig,
+    pub config: Live<Data>,
     pub database: Database,
     /// The data folder at the start; a reload does not change it, as for the database.
     pub folder: PathBuf,
@@ -85,7 +85,7 @@ impl Synchronizer {
         for file in [File::OriginalUsers, File::OriginalBans] {
             bans.extend(log_file_error(self.import_original(file, now).await)?.unwrap_or_default());
         }
-        if self.config.get().data.csv {
+        if self.config.get().csv {
             for synced in [SyncedFile::Users, SyncedFile::Bans(now)] {
                 bans.extend(
                     log_file_error(self.import_synced(synced, now).await)?.unwrap_or_default(),
@@ -97,7 +97,7 @@ impl Synchronizer {
 
     /// Rewrites a file from the database; rows that have not been imported yet stay at its end.
     pub async fn write(&self, synced: SyncedFile) -> Result<()> {
-        if !self.config.get().data.csv {
+        if !self.config.get().csv {
             return Ok(());
         }
         self.rewrite(synced, HashSet::new())

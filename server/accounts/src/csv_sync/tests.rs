@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::test_log::TestLog;
-use rookery_base::config::Config;
+use rookery_base::config::{Config, LiveConfig};
 use rookery_record::HistorySync;
 use rookery_record::{Account, BanId, BanTarget, NewAccount, NewBan};
 use rookery_store::{DATABASE_FILE, Durability};
@@ -42,8 +42,8 @@ impl TestFiles {
         let mut config = Config::default();
         config.data.directory = folder.path().to_owned();
         config.data.csv = csv;
-        let (_, config) = LiveConfig::new(config);
-        let csv = CsvSync::new(config, database.clone());
+        let (_, live) = LiveConfig::new(config);
+        let csv = CsvSync::new(live.section(|config| &config.data), database.clone());
         Self {
             folder,
             database,

@@ -129,9 +129,9 @@ impl SignIn {
         }
     }
 
-    /// Signs in with a server password (`PASS`), for clients that cannot do SASL: `account:password`,
-    /// or the password of the account with the nick. The checks and limits are those of SASL
-    /// `PLAIN`.
+    /// Signs in with a server password (`PASS`), for clients that cannot do SASL:
+    /// `account:password`, or the password of the account with the nick. The checks and limits are
+    /// those of SASL `PLAIN`.
     pub async fn use_server_password(
         &mut self,
         now: Timestamp,
@@ -201,7 +201,7 @@ impl SignIn {
             Some(present)
                 if self.phase == Phase::Admitted
                     && present.id != identity.id
-                    && !self.accounts.config.get().accounts.free_nicks =>
+                    && !self.accounts.config.accounts.get().free_nicks =>
             {
                 Err(Refused::SignedIn {
                     name: present.name.clone(),

@@ -16,6 +16,7 @@ use rustls::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::Config;
 
 const ONLY_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
 const ONLY_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
@@ -41,12 +42,12 @@ impl Fixture {
     }
 
     fn open(&self, now: Timestamp) -> Certificates {
-        Certificates::open_at(&self.config, now).unwrap()
+        Certificates::open_at(&self.config.tls, &self.config.admin, now).unwrap()
     }
 
     #[track_caller]
     fn assert_refused(&self, expected: &str) {
-        let Err(error) = Certificates::open(&self.config) else {
+        let Err(error) = Certificates::open(&self.config.tls, &self.config.admin) else {
             panic!("must be refused")
         };
         let error = format!("{error:#}");
@@ -365,7 +366,9 @@ fn a_reload_replaces_the_certificate_of_both_ports_and_ends_no_session() {
     for name in ["server.pem", "server.key", "ca.pem", "ca.key"] {
         std::fs::copy(other.file(name), fixture.file(name)).unwrap();
     }
-    certificates.reload(&fixture.config).unwrap();
+    certificates
+        .reload(&fixture.config.tls, &fixture.config.admin)
+        .unwrap();
     ping_pong(&mut client, &mut server).unwrap();
     let (client, _) = test_client.connect(chat).unwrap();
     assert_ne!(leaf(&client), before);
@@ -378,7 +381,12 @@ fn a_failed_reload_leaves_the_certificate_unchanged() {
     let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
     std::fs::write(fixture.file("server.pem"), "not PEM").unwrap();
-    let error = format!("{:#}", certificates.reload(&fixture.config).unwrap_err());
+    let error = format!(
+        "{:#}",
+        certificates
+            .reload(&fixture.config.tls, &fixture.config.admin)
+            .unwrap_err()
+    );
     assert!(
         error.contains("server.pem: no certificate found"),
         "{error}"
@@ -399,11 +407,17 @@ fn a_certificate_of_the_local_authority_is_renewed_before_it_expires() {
     assert_eq!(end.duration_since(long_ago).as_hours() / 24, 396);
 
     certificates
-        .reload_at(&fixture.config, end - RENEW_BEFORE - day)
+        .reload_at(
+            &fixture.config.tls,
+            &fixture.config.admin,
+            end - RENEW_BEFORE - day,
+        )
         .unwrap();
     assert_eq!(certificates.expires_at(), Some(end), "not renewed yet");
     let now = end - RENEW_BEFORE + day;
-    certificates.reload_at(&fixture.config, now).unwrap();
+    certificates
+        .reload_at(&fixture.config.tls, &fixture.config.admin, now)
+        .unwrap();
     assert!(certificates.expires_at().unwrap() > now + SignedDuration::from_hours(24 * 390));
     assert_eq!(
         std::fs::read(fixture.file("server.key")).unwrap(),
@@ -420,7 +434,9 @@ fn a_certificate_of_the_local_authority_is_renewed_for_an_added_name() {
     let mut fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
     fixture.config.tls.names.push("new.example.org".to_owned());
-    certificates.reload(&fixture.config).unwrap();
+    certificates
+        .reload(&fixture.config.tls, &fixture.config.admin)
+        .unwrap();
     TestClient {
         name: "new.example.org",
         ..TestClient::new(&fixture)
@@ -509,6 +525,11 @@ fn an_unreadable_client_ca_is_an_error_at_start_and_at_reload() {
     let certificates = fixture.open(Timestamp::now());
     fixture.config.admin.client_ca = Some(fixture.file("none.pem"));
     fixture.assert_refused("admin.client_ca: ");
-    let error = format!("{:#}", certificates.reload(&fixture.config).unwrap_err());
+    let error = format!(
+        "{:#}",
+        certificates
+            .reload(&fixture.config.tls, &fixture.config.admin)
+            .unwrap_err()
+    );
     assert!(error.contains("admin.client_ca: "), "{error}");
 }

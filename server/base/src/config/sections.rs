@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use rookery_protocol::{ChannelName, Email};
+use rookery_protocol::{Capabilities, Capability, ChannelName, Email};
 use rookery_record::{EmailAliases, HistorySync};
 use serde::Deserialize;
 
@@ -173,6 +173,21 @@ pub struct History {
     pub replay_lines: usize,
     /// For how many minutes users may redact their own messages; 0 means without limit.
     pub redaction_minutes: u32,
+}
+
+impl History {
+    /// Returns the capabilities that the server offers. If history is disabled, those that need it
+    /// are left out.
+    pub fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::of(Capability::ALL);
+        if !self.enabled {
+            capabilities.remove(Capability::Chathistory);
+            capabilities.remove(Capability::EventPlayback);
+            capabilities.remove(Capability::Playback);
+            capabilities.remove(Capability::MessageRedaction);
+        }
+        capabilities
+    }
 }
 
 /// `[limits]`: limits on what one client, or all clients together, may use.

@@ -10,10 +10,10 @@ use super::*;
 use crate::handle::ControlHandle;
 use crate::plane::{Control, ControlConfig, ControlPlane, ReloadRequest};
 use crate::routes::router;
-use rookery_accounts::Accounts;
 use rookery_accounts::csv_sync::CsvSync;
+use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
-use rookery_base::config::{Config, LiveConfig};
+use rookery_base::config::{self, Config, LiveConfig};
 use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
 use rookery_base::rates::Rates;
@@ -59,9 +59,9 @@ impl TestPlane {
             HistorySync::Normal,
         )
         .unwrap();
-        let certificates = Arc::new(Certificates::open(&config).unwrap());
+        let certificates = Arc::new(Certificates::open(&config.tls, &config.admin).unwrap());
         let (_, live) = LiveConfig::new(config);
-        let csv_sync = CsvSync::new(live.clone(), database.clone());
+        let csv_sync = CsvSync::new(live.section(|config| &config.data), database.clone());
 
         let settings = Settings {
             server_name: "rookery.test".to_owned(),
@@ -82,7 +82,7 @@ impl TestPlane {
             monitor_entries: 0,
             email_aliases: live.get().accounts.email_aliases(),
             capabilities: Capabilities::default(),
-            capability_values: live.get().capability_values(),
+            capability_values: config::capability_values(&live.get().accounts, &live.get().tls),
         };
         let bans = Bans::new([], settings.email_aliases.clone());
         let policy = Arc::new(AdmissionPolicy {
@@ -118,7 +118,13 @@ impl TestPlane {
         };
 
         let accounts = Accounts::new(
-            live.clone(),
+            AccountsConfig {
+                accounts: live.section(|config| &config.accounts),
+                chat: live.section(|config| &config.chat),
+                history: live.section(|config| &config.history),
+                limits: live.section(|config| &config.limits),
+                tls: live.section(|config| &config.tls),
+            },
             database.clone(),
             mailer.clone(),
             csv_sync.clone(),
