@@ -237,9 +237,9 @@ async fn a_web_client_that_sends_too_fast_is_slowed_down() {
     page.expect(" 001 ann ").await;
     let start = std::time::Instant::now();
     for count in 0..8 {
-        page.send(&format!("PING {count}")).await;
+        page.send(&format!("PRIVMSG ann :number {count}")).await;
     }
-    page.expect("PONG rookery.test :7").await;
+    page.expect("PRIVMSG ann :number 7").await;
     assert!(
         start.elapsed() >= Duration::from_secs(1),
         "eight messages take a second after a burst of five"
