@@ -25,7 +25,7 @@ mod render_events;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rookery_protocol::{ChannelName, Message, Nick};
+use rookery_protocol::{Capabilities, Capability, ChannelName, Message, Nick};
 
 pub use buffer::{Buffer, GapState};
 pub use buffers::Buffers;
@@ -66,6 +66,8 @@ pub struct Model {
     /// The server's limit of messages in one page of history; `None` without history, 0 for no
     /// limit.
     page_limit: Option<usize>,
+    /// The capabilities that the server has acknowledged.
+    capabilities: Capabilities,
     batches: Batches,
 }
 
@@ -168,6 +170,7 @@ impl Model {
         self.requested = None;
         self.source = None;
         self.page_limit = None;
+        self.capabilities = Capabilities::NONE;
         self.away = false;
         self.batches.clear();
     }
@@ -199,6 +202,11 @@ impl Model {
             0 => MAX_PAGE,
             limit => limit.min(MAX_PAGE),
         })
+    }
+
+    /// Whether a capability is in use on this connection.
+    pub fn has(&self, capability: Capability) -> bool {
+        self.capabilities.has(capability)
     }
 
     /// Handles a message from the server; returns the events to show.
@@ -245,6 +253,14 @@ impl Model {
                 Some(self.message_event(message))
             }
             "REDACT" => Some(self.redaction_event(message)),
+            "CAP" if message.param(1) == Some("ACK") => {
+                let acknowledged = message.params.last().into_iter();
+                acknowledged
+                    .flat_map(|list| list.split_ascii_whitespace())
+                    .filter_map(Capability::from_name)
+                    .for_each(|capability| self.capabilities.insert(capability));
+                None
+            }
             "CREDENTIAL" => describe_credential(message).map(EventKind::Info),
             "MARKREAD" => {
                 let until = message

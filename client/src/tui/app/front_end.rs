@@ -39,7 +39,7 @@ impl FrontEnd for App {
     }
 
     fn switch_to(&mut self, conversation: Conversation) {
-        self.buffers.open(conversation, self.now, &self.model);
+        self.buffers.open(conversation, &self.model);
     }
 
     fn close(&mut self, conversation: &Conversation) {

@@ -136,7 +136,7 @@ impl App {
                 .push(Effect::Send(self.receipts.track(message, sent)));
         }
         if self.connection == Connection::Online
-            && let Some(query) = self.buffers.next_query(&self.model, self.now)
+            && let Some(query) = self.buffers.next_query(&self.model)
         {
             self.effects
                 .push(Effect::Send(self.receipts.track(query, Sent::Query)));
