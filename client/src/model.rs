@@ -18,6 +18,7 @@ mod conversation;
 mod event;
 mod history;
 mod line;
+mod mentions;
 mod numerics;
 mod outgoing;
 mod render_events;
@@ -33,9 +34,11 @@ pub use channel::Rank;
 pub use conversation::Conversation;
 pub use event::{ChatEvent, EventKind, MessageKind};
 pub use line::{Body, Line, LineId, MembershipChange};
+pub use mentions::start_of_last_nick;
 pub use render_events::Highlight;
 
 use crate::config::AutoJoin;
+use crate::text;
 use channel::Channel;
 use chathistory::{Batched, Batches, MAX_PAGE};
 
@@ -111,15 +114,10 @@ impl Model {
             .map_or("", |channel| &channel.topic)
     }
 
-    /// Whether a text contains our nick as a whole word.
+    /// Whether a text mentions us by our nick.
     pub fn mentions_me(&self, text: &str) -> bool {
-        let me = self.nick.to_lowercase();
-        let is_part_of_word = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
-        !me.is_empty()
-            && text
-                .to_lowercase()
-                .split(|char| !is_part_of_word(char))
-                .any(|word| word == me)
+        let is_present = |name: &str| Nick::parse(name).is_ok_and(|nick| self.is_present(&nick));
+        mentions::mentions(&text::plain(text), &self.nick, is_present)
     }
 
     /// Returns the channel to which plain mode sends text.
