@@ -238,6 +238,11 @@ impl Model {
 
     fn apply(&mut self, message: &Message) -> Option<EventKind> {
         let nick = message.source_nick().unwrap_or_default().to_owned();
+        if let Some(source) = message.source.as_ref().filter(|_| self.is_me(&nick))
+            && source.contains('!')
+        {
+            self.source = Some(source.clone());
+        }
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let reason = |index: usize| {
             message
@@ -272,7 +277,7 @@ impl Model {
             // The user did not request the read marker, so a refusal is not shown.
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
             "JOIN" => {
-                self.join(&param(0), &nick, message.source.as_deref());
+                self.join(&param(0), &nick);
                 Some(EventKind::Joined {
                     channel: param(0),
                     nick,
@@ -441,12 +446,11 @@ impl Model {
         }
     }
 
-    fn join(&mut self, channel: &str, nick: &str, source: Option<&str>) {
+    fn join(&mut self, channel: &str, nick: &str) {
         let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
             return;
         };
         if self.is_me(nick) {
-            self.source = source.map(str::to_owned);
             let requested = self.requested.take_if(|(channel, _)| *channel == name);
             if requested.is_some() || self.current.is_none() {
                 self.current = Some(name.clone());
@@ -489,8 +493,11 @@ impl Model {
     fn rename(&mut self, old: &str, new: &str) {
         if self.is_me(old) {
             new.clone_into(&mut self.nick);
-            // The user and host are unchanged, but the server sends them only with the next join.
-            self.source = None;
+            let user_and_host = self
+                .source
+                .as_ref()
+                .and_then(|source| source.split_once('!'));
+            self.source = user_and_host.map(|(_, unchanged)| format!("{new}!{unchanged}"));
         }
         let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else {
             return;

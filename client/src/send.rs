@@ -149,7 +149,7 @@ impl Sender {
         while self.phase == Phase::Sending && self.receipts.is_empty() {
             match self.queue.pop_front() {
                 Some(text) => {
-                    for message in
+                    for (message, _) in
                         self.model
                             .text_messages(self.target.as_str(), &text, MessageKind::Message)
                     {
@@ -175,6 +175,11 @@ impl Sender {
             Event::Ready if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
             Event::Message(message) => {
                 self.model.handle(&message, Timestamp::now());
+                if message.command == "WARN"
+                    && let Some(warning) = message.params.last()
+                {
+                    console::notice(warning);
+                }
                 if let Some(Outcome::Refused(sent, text)) = self.receipts.handle(&message) {
                     self.handle_refusal(sent, &message.command, text);
                 }

@@ -233,6 +233,15 @@ impl Buffers {
         self.push(self.current, at, None, Body::Refused(text.into()));
     }
 
+    /// Adds a line with a refusal to the conversation with that name, if it is open and not the
+    /// current one.
+    pub fn add_refusal_elsewhere(&mut self, at: Timestamp, name: &str, text: &str) {
+        let index = Conversation::named(name).and_then(|conversation| self.position(&conversation));
+        if let Some(index) = index.filter(|&index| index != self.current) {
+            self.push(index, at, None, Body::Refused(text.into()));
+        }
+    }
+
     /// Returns the index of a conversation, if it is open.
     pub(super) fn position(&self, conversation: &Conversation) -> Option<usize> {
         self.list

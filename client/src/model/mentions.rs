@@ -40,11 +40,7 @@ pub fn mentions(text: &str, nick: &str, is_present: impl Fn(&str) -> bool) -> bo
 
 /// Returns the byte offset at which the nick that ends the text begins.
 pub fn start_of_last_nick(text: &str) -> usize {
-    let before = text
-        .char_indices()
-        .rev()
-        .find(|(_, char)| !is_nick_char(*char));
-    before.map_or(0, |(at, char)| at + char.len_utf8())
+    text.trim_end_matches(is_nick_char).len()
 }
 
 #[cfg(test)]

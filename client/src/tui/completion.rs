@@ -3,6 +3,7 @@
 
 use super::editor::Editor;
 use crate::model::start_of_last_nick;
+use crate::text;
 
 /// The candidates for a completion, best first.
 #[derive(Debug, Default)]
@@ -28,11 +29,7 @@ impl Completion {
     /// Completes the word before the cursor; `None` if nothing matches.
     pub fn begin(editor: &mut Editor, candidates: &Candidates, forward: bool) -> Option<Self> {
         let before = &editor.text()[..editor.cursor()];
-        let after_space = before
-            .char_indices()
-            .rev()
-            .find(|(_, char)| char.is_whitespace())
-            .map_or(0, |(at, space)| at + space.len_utf8());
+        let after_space = text::after_last_space(before);
         // A nick may also follow a character that cannot be in it, as in `@alice`.
         let is_name = !before[after_space..].starts_with(['/', '#']);
         let last_nick = Some(start_of_last_nick(before)).filter(|_| is_name);
