@@ -335,9 +335,10 @@ impl Buffers {
         }
         if !model.has(Capability::ReadMarker) {
             // What was missed while the program was running is unread.
-            let since = match self.queries.listed {
-                true => settled.unwrap_or(Timestamp::UNIX_EPOCH),
-                false => latest,
+            let since = if self.queries.listed {
+                settled.unwrap_or(Timestamp::UNIX_EPOCH)
+            } else {
+                latest
             };
             let index = self.ensure_open(conversation, since, model);
             return self.settle(index, latest);

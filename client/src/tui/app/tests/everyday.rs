@@ -225,7 +225,11 @@ fn what_the_server_says_about_a_message_names_its_text_and_is_in_its_conversatio
     for screen in [1, 2] {
         ui.alt(char::from_digit(screen, 10).unwrap());
         let screen = ui.screen();
-        for text in ["Your text was cut; about: too long", "not sent:", "unwelcome"] {
+        for text in [
+            "Your text was cut; about: too long",
+            "not sent:",
+            "unwelcome",
+        ] {
             assert!(screen.contains(text), "{screen}");
         }
     }
