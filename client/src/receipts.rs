@@ -52,8 +52,8 @@ struct Pending {
 pub struct Receipts {
     last_label: u64,
     pending: BTreeMap<u64, Pending>,
-    /// The answers that consist of several messages, by the name of their batch: the label, and what
-    /// is answered.
+    /// The answers that consist of several messages, by the name of their batch: the label, and
+    /// what is answered.
     batches: HashMap<String, (u64, Sent)>,
 }
 

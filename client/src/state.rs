@@ -100,8 +100,8 @@ impl Preferences {
     }
 }
 
-/// Removes from `list` the items that are in `before` only, and adds those that are in `after` only,
-/// in place of items that are the same in the sense of `is_same`.
+/// Removes from `list` the items that are in `before` only, and adds those that are in `after`
+/// only, in place of items that are the same in the sense of `is_same`.
 fn merge<T: Clone + PartialEq>(
     list: &mut Vec<T>,
     before: &[T],

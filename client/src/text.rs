@@ -257,8 +257,8 @@ pub fn split(text: &str, limit: usize) -> Vec<&str> {
     pieces
 }
 
-/// Returns the length of the longest prefix of at most `limit` bytes; of the first character if even
-/// that exceeds the limit.
+/// Returns the length of the longest prefix of at most `limit` bytes; of the first character if
+/// even that exceeds the limit.
 fn first_chars(text: &str, limit: usize) -> usize {
     match text.floor_char_boundary(limit) {
         0 => text.chars().next().map_or(0, char::len_utf8),

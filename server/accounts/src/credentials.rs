@@ -6,8 +6,8 @@
 //!   <count>`.
 //! - `CREDENTIAL ADD` → `CREDENTIAL ADDED <id> :text`. The client certificate of the connection can
 //!   then sign in to the account by SASL `EXTERNAL`.
-//! - `CREDENTIAL REVOKE <id>` → `CREDENTIAL REVOKED <id> :text`. The sessions that signed in with it
-//!   are ended.
+//! - `CREDENTIAL REVOKE <id>` → `CREDENTIAL REVOKED <id> :text`. The sessions that signed in with
+//!   it are ended.
 //!
 //! Errors are `FAIL CREDENTIAL <code> <context> :text`.
 
