@@ -18,6 +18,7 @@ mod conversation;
 mod event;
 mod history;
 mod line;
+mod mentions;
 mod numerics;
 mod outgoing;
 mod render_events;
@@ -25,7 +26,7 @@ mod render_events;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rookery_protocol::{ChannelName, Message, Nick};
+use rookery_protocol::{Capabilities, Capability, ChannelName, Message, Nick};
 
 pub use buffer::{Buffer, GapState};
 pub use buffers::Buffers;
@@ -33,9 +34,11 @@ pub use channel::Rank;
 pub use conversation::Conversation;
 pub use event::{ChatEvent, EventKind, MessageKind};
 pub use line::{Body, Line, LineId, MembershipChange};
+pub use mentions::start_of_last_nick;
 pub use render_events::Highlight;
 
 use crate::config::AutoJoin;
+use crate::text;
 use channel::Channel;
 use chathistory::{Batched, Batches, MAX_PAGE};
 
@@ -66,6 +69,8 @@ pub struct Model {
     /// The server's limit of messages in one page of history; `None` without history, 0 for no
     /// limit.
     page_limit: Option<usize>,
+    /// The capabilities that the server has acknowledged.
+    capabilities: Capabilities,
     batches: Batches,
 }
 
@@ -109,15 +114,10 @@ impl Model {
             .map_or("", |channel| &channel.topic)
     }
 
-    /// Whether a text contains our nick as a whole word.
+    /// Whether a text mentions us by our nick.
     pub fn mentions_me(&self, text: &str) -> bool {
-        let me = self.nick.to_lowercase();
-        let is_part_of_word = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
-        !me.is_empty()
-            && text
-                .to_lowercase()
-                .split(|char| !is_part_of_word(char))
-                .any(|word| word == me)
+        let is_present = |name: &str| Nick::parse(name).is_ok_and(|nick| self.is_present(&nick));
+        mentions::mentions(&text::plain(text), &self.nick, is_present)
     }
 
     /// Returns the channel to which plain mode sends text.
@@ -168,6 +168,7 @@ impl Model {
         self.requested = None;
         self.source = None;
         self.page_limit = None;
+        self.capabilities = Capabilities::NONE;
         self.away = false;
         self.batches.clear();
     }
@@ -201,6 +202,11 @@ impl Model {
         })
     }
 
+    /// Whether a capability is in use on this connection.
+    pub fn has(&self, capability: Capability) -> bool {
+        self.capabilities.has(capability)
+    }
+
     /// Handles a message from the server; returns the events to show.
     pub fn handle(&mut self, message: &Message, now: Timestamp) -> Vec<ChatEvent> {
         let kind = match self.batches.collect(message) {
@@ -232,6 +238,11 @@ impl Model {
 
     fn apply(&mut self, message: &Message) -> Option<EventKind> {
         let nick = message.source_nick().unwrap_or_default().to_owned();
+        if let Some(source) = message.source.as_ref().filter(|_| self.is_me(&nick))
+            && source.contains('!')
+        {
+            self.source = Some(source.clone());
+        }
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let reason = |index: usize| {
             message
@@ -245,6 +256,14 @@ impl Model {
                 Some(self.message_event(message))
             }
             "REDACT" => Some(self.redaction_event(message)),
+            "CAP" if message.param(1) == Some("ACK") => {
+                let acknowledged = message.params.last().into_iter();
+                acknowledged
+                    .flat_map(|list| list.split_ascii_whitespace())
+                    .filter_map(Capability::from_name)
+                    .for_each(|capability| self.capabilities.insert(capability));
+                None
+            }
             "CREDENTIAL" => describe_credential(message).map(EventKind::Info),
             "MARKREAD" => {
                 let until = message
@@ -258,7 +277,7 @@ impl Model {
             // The user did not request the read marker, so a refusal is not shown.
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
             "JOIN" => {
-                self.join(&param(0), &nick, message.source.as_deref());
+                self.join(&param(0), &nick);
                 Some(EventKind::Joined {
                     channel: param(0),
                     nick,
@@ -427,12 +446,11 @@ impl Model {
         }
     }
 
-    fn join(&mut self, channel: &str, nick: &str, source: Option<&str>) {
+    fn join(&mut self, channel: &str, nick: &str) {
         let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
             return;
         };
         if self.is_me(nick) {
-            self.source = source.map(str::to_owned);
             let requested = self.requested.take_if(|(channel, _)| *channel == name);
             if requested.is_some() || self.current.is_none() {
                 self.current = Some(name.clone());
@@ -475,8 +493,11 @@ impl Model {
     fn rename(&mut self, old: &str, new: &str) {
         if self.is_me(old) {
             new.clone_into(&mut self.nick);
-            // The user and host are unchanged, but the server sends them only with the next join.
-            self.source = None;
+            let user_and_host = self
+                .source
+                .as_ref()
+                .and_then(|source| source.split_once('!'));
+            self.source = user_and_host.map(|(_, unchanged)| format!("{new}!{unchanged}"));
         }
         let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else {
             return;

@@ -18,8 +18,8 @@ use crate::commands::{self, Requires, Typed};
 use crate::console::{self, Interrupt, StdinEvent, StdinReader};
 use crate::exit::Exit;
 use crate::front_end::FrontEnd;
-use crate::model::{Conversation, MessageKind, Model};
-use crate::receipts::{Outcome, Receipts, Sent, is_labelled};
+use crate::model::{Conversation, EventKind, MessageKind, Model};
+use crate::receipts::{Outcome, Receipts, Sent, is_labelled, remark};
 use crate::reconnect::{ConnectOptions, Event, Reconnector, new_credential};
 use crate::state::{StateFile, StoredAccount};
 use crate::tui::is_screen_command;
@@ -289,10 +289,16 @@ impl<W: Write + 'static> PlainChat<W> {
     }
 
     fn handle_message(&mut self, message: &Message) -> io::Result<()> {
+        let cause = self.receipts.cause(message).cloned();
         if let Some(Outcome::Refused(Sent::Text { .. }, _)) = self.receipts.handle(message) {
             self.undelivered += 1;
         }
-        for event in self.model.handle(message, Timestamp::now()) {
+        for mut event in self.model.handle(message, Timestamp::now()) {
+            if let (EventKind::Refused(reason), Some(Sent::Text { text, .. })) =
+                (&mut event.kind, &cause)
+            {
+                *reason = remark(message, reason, text);
+            }
             self.printer.print(&event, &self.model)?;
         }
         Ok(())
@@ -403,10 +409,10 @@ impl<W: Write + 'static> FrontEnd for PlainChat<W> {
     fn close(&mut self, _conversation: &Conversation) {}
 
     fn send_text(&mut self, target: &str, text: &str, kind: MessageKind) {
-        for message in self.model.text_messages(target, text, kind) {
+        for (message, piece) in self.model.text_messages(target, text, kind) {
             let sent = Sent::Text {
                 target: target.to_owned(),
-                text: text.to_owned(),
+                text: piece.to_owned(),
             };
             self.server.send(&self.receipts.track(message, sent));
         }

@@ -23,7 +23,7 @@ pub enum Sent {
     Text {
         /// The channel or nick.
         target: String,
-        /// The text as it was typed.
+        /// The text.
         text: String,
     },
     /// A command that was typed.
@@ -52,8 +52,9 @@ struct Pending {
 pub struct Receipts {
     last_label: u64,
     pending: BTreeMap<u64, Pending>,
-    /// The labels of answers that consist of several messages, by the name of their batch.
-    batches: HashMap<String, u64>,
+    /// The answers that consist of several messages, by the name of their batch: the label, and
+    /// what is answered.
+    batches: HashMap<String, (u64, Sent)>,
 }
 
 impl Receipts {
@@ -113,6 +114,16 @@ impl Receipts {
             .collect()
     }
 
+    /// Returns what a message from the server answers, if it is part of an answer. It must not have
+    /// been handled yet.
+    pub fn cause(&self, message: &Message) -> Option<&Sent> {
+        match (message.tags.get("label"), message.tags.get("batch")) {
+            (Some(label), _) => self.pending.get(&label.parse().ok()?).map(|one| &one.sent),
+            (None, Some(batch)) => self.batches.get(batch).map(|(_, sent)| sent),
+            (None, None) => None,
+        }
+    }
+
     /// Handles a message from the server; returns the outcome if it completes an answer.
     pub fn handle(&mut self, message: &Message) -> Option<Outcome> {
         if message.command == "BATCH" {
@@ -126,7 +137,7 @@ impl Receipts {
             .tags
             .get("batch")
             .and_then(|batch| self.batches.get(batch))
-            .copied();
+            .map(|(label, _)| *label);
         let label = labelled.or(batched)?;
         let sent = &self.pending.get(&label)?.sent;
         let refused = refusal(message);
@@ -148,12 +159,13 @@ impl Receipts {
         let name = message.param(0)?;
         if let Some(opened) = name.strip_prefix('+') {
             let label = message.tags.get("label")?.parse().ok()?;
-            if self.pending.contains_key(&label) {
-                self.batches.insert(opened.to_owned(), label);
+            if let Some(pending) = self.pending.get(&label) {
+                let sent = pending.sent.clone();
+                self.batches.insert(opened.to_owned(), (label, sent));
             }
             return None;
         }
-        let label = self.batches.remove(name.strip_prefix('-')?)?;
+        let (label, _) = self.batches.remove(name.strip_prefix('-')?)?;
         Some(match self.pending.remove(&label)?.sent {
             sent @ Sent::Text { .. } => {
                 Outcome::Refused(sent, "the server sent no receipt".to_owned())
@@ -161,6 +173,15 @@ impl Receipts {
             sent => Outcome::Done(sent),
         })
     }
+}
+
+/// Returns a refusal or a warning from the server, with the text of the message that caused it.
+pub fn remark(message: &Message, reason: &str, text: &str) -> String {
+    let about = match message.command.as_str() {
+        "WARN" => "about",
+        _ => "not sent",
+    };
+    format!("{reason}; {about}: {text}")
 }
 
 /// Whether the server's answer to a request carries the request's label. `CREDENTIAL` is answered

@@ -103,10 +103,13 @@ enum Stage {
 pub struct Reconnector {
     options: ConnectOptions,
     state_file: StateFile,
+    /// The state as last loaded or stored. Another instance may have changed the file since.
     state: ServerState,
-    /// The account that signs in: with its credential if it is the one stored in `state`, else with
-    /// a mailed code.
+    /// The account that signs in.
     account: StoredAccount,
+    /// Whether the account's credential was stored on this device, so that it signs in without a
+    /// mailed code.
+    has_stored_credential: bool,
     /// Whether a user is there to enter a code when the stored credential is refused.
     interactive: bool,
     stage: Stage,
@@ -131,6 +134,7 @@ impl Reconnector {
         Self {
             options,
             state_file,
+            has_stored_credential: state.account.as_ref() == Some(&account),
             state,
             account,
             interactive,
@@ -173,8 +177,8 @@ impl Reconnector {
                     session::Event::Store(account) => {
                         self.notify_account_replaced(&account);
                         self.account = account.clone();
-                        self.state.account = Some(account);
-                        self.save();
+                        self.has_stored_credential = true;
+                        self.update(|state| state.account = Some(account.clone()));
                     }
                     session::Event::SignedIn => {
                         self.admitted = true;
@@ -224,14 +228,14 @@ impl Reconnector {
         let started = session.restart_sign_in(account);
         if started {
             self.account = account.clone();
+            self.has_stored_credential = false;
         }
         started
     }
 
-    /// Stores the preferences for the next start.
-    pub fn save_preferences(&mut self, preferences: Preferences) {
-        self.state.preferences = preferences;
-        self.save();
+    /// Stores the changes between two versions of the preferences for the next start.
+    pub fn save_preferences(&mut self, before: &Preferences, after: &Preferences) {
+        self.update(|state| state.preferences.apply_changes(before, after));
     }
 
     /// Measures the round-trip time; [`Event::Lag`] follows.
@@ -253,10 +257,26 @@ impl Reconnector {
 
     fn connect(&mut self) {
         self.began = Instant::now();
+        self.reload();
         let (server, state_file) = (self.options.server.clone(), self.state_file.clone());
         let trust = session::trust(self.options.ca.as_deref(), &self.state);
         let connecting = async move { session::connect(&server, trust, &state_file).await };
         self.stage = Stage::Connecting(Box::pin(connecting));
+    }
+
+    /// Loads the state, since another instance may have stored a new credential of the account or
+    /// another certificate. If the file is missing or damaged, the state stays as it is.
+    fn reload(&mut self) {
+        match self.state_file.load() {
+            Ok(state) if state != ServerState::default() => self.state = state,
+            _ => return,
+        }
+        if self.has_stored_credential
+            && let Some(account) = &self.state.account
+            && account.name == self.account.name
+        {
+            self.account = account.clone();
+        }
     }
 
     fn start(&mut self, connected: Connected) {
@@ -264,14 +284,14 @@ impl Reconnector {
             self.pin(pinned);
         }
         if let Some(authority) = connected.authority
-            && self.state.trust_authority(authority)
+            && self.state.authority.as_ref() != Some(&authority)
         {
             self.events.push_back(Event::Notice(format!(
                 "{}: from now on only certificates of this authority are trusted, even \
                  without --ca.",
                 self.options.server
             )));
-            self.save();
+            self.update(|state| state.trust_authority(authority.clone()));
         }
         match self.plan() {
             Ok(plan) => {
@@ -306,12 +326,11 @@ impl Reconnector {
                  SHA-256 {shown}"
             ))),
         }
-        self.state.pin(pinned);
-        self.save();
+        self.update(|state| state.pin(pinned));
     }
 
     fn plan(&self) -> anyhow::Result<Plan> {
-        if self.state.account.as_ref() != Some(&self.account) {
+        if !self.has_stored_credential {
             return Ok(Plan::MailedCode(self.account.clone()));
         }
         let fallback = if self.interactive {
@@ -341,11 +360,16 @@ impl Reconnector {
         }
     }
 
-    fn save(&mut self) {
-        if let Err(error) = self.state_file.save(&self.state) {
-            self.events.push_back(Event::Notice(format!(
-                "{error:#}: you will have to sign in again next time"
-            )));
+    /// Changes the stored state. If it cannot be stored, the change applies to this run only.
+    fn update(&mut self, change: impl Fn(&mut ServerState)) {
+        match self.state_file.update(&change) {
+            Ok(state) => self.state = state,
+            Err(error) => {
+                change(&mut self.state);
+                self.events.push_back(Event::Notice(format!(
+                    "{error:#}: you will have to sign in again next time"
+                )));
+            }
         }
     }
 

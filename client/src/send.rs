@@ -53,7 +53,7 @@ pub async fn run(
     text: Option<String>,
 ) -> anyhow::Result<Exit> {
     let state_file = StateFile::of(&options.server)?;
-    let mut state = state_file.load()?;
+    let state = state_file.load()?;
     let trust = session::trust(options.ca.as_deref(), &state);
     let account = match options.require_account(&state) {
         Ok(account) => account.clone(),
@@ -67,11 +67,10 @@ pub async fn run(
     };
     let connection = match connected {
         Ok(connected) => {
-            if connected
-                .authority
-                .is_some_and(|authority| state.trust_authority(authority))
+            if let Some(authority) = connected.authority
+                && state.authority.as_ref() != Some(&authority)
             {
-                state_file.save(&state)?;
+                state_file.update(|state| state.trust_authority(authority))?;
             }
             connected.connection
         }
@@ -150,7 +149,7 @@ impl Sender {
         while self.phase == Phase::Sending && self.receipts.is_empty() {
             match self.queue.pop_front() {
                 Some(text) => {
-                    for message in
+                    for (message, _) in
                         self.model
                             .text_messages(self.target.as_str(), &text, MessageKind::Message)
                     {
@@ -176,6 +175,11 @@ impl Sender {
             Event::Ready if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
             Event::Message(message) => {
                 self.model.handle(&message, Timestamp::now());
+                if message.command == "WARN"
+                    && let Some(warning) = message.params.last()
+                {
+                    console::notice(warning);
+                }
                 if let Some(Outcome::Refused(sent, text)) = self.receipts.handle(&message) {
                     self.handle_refusal(sent, &message.command, text);
                 }

@@ -243,7 +243,8 @@ impl Session {
     }
 
     fn handle_message(&mut self, message: Message) {
-        let is_welcome = message.command == numeric::RPL_WELCOME;
+        // The model reads the nick from the welcome, and the capabilities in use.
+        let is_for_model = matches!(message.command.as_str(), numeric::RPL_WELCOME | "CAP");
         match self
             .sign_in
             .as_mut()
@@ -251,8 +252,7 @@ impl Session {
         {
             Some(actions) => {
                 self.perform(actions);
-                // The model reads the nick from the welcome.
-                if is_welcome {
+                if is_for_model {
                     self.events.push_back(Event::Message(message));
                 }
             }

@@ -3,10 +3,13 @@
 //!
 //! Each server has a file of its own, since a device has one account per server. The file contains
 //! the device credential, so only its owner may read it, and no error shows its content.
+//!
+//! Several instances of `rook` may run at the same time. A change is therefore applied to the
+//! content of the file at that moment, under a lock, and never to an earlier copy.
 
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -61,13 +64,9 @@ impl ServerState {
         self.key = pinned.key;
     }
 
-    /// Trusts an authority in place of any pin; returns whether the state has changed.
-    pub fn trust_authority(&mut self, authority: Authority) -> bool {
-        if self.authority.as_ref() == Some(&authority) {
-            return false;
-        }
+    /// Trusts an authority in place of any pin.
+    pub fn trust_authority(&mut self, authority: Authority) {
         (self.fingerprint, self.key, self.authority) = (None, None, Some(authority));
-        true
     }
 }
 
@@ -83,6 +82,38 @@ pub struct Preferences {
     /// The channels and people without unread counts and notifications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub muted: Vec<String>,
+}
+
+impl Preferences {
+    /// Applies the changes that turned `before` into `after`. Other changes, which another instance
+    /// may have made, are preserved.
+    pub fn apply_changes(&mut self, before: &Self, after: &Self) {
+        let is_same_channel = |one: &AutoJoin, other: &AutoJoin| one.channel == other.channel;
+        merge(
+            &mut self.channels,
+            &before.channels,
+            &after.channels,
+            is_same_channel,
+        );
+        merge(&mut self.ignored, &before.ignored, &after.ignored, Nick::eq);
+        merge(&mut self.muted, &before.muted, &after.muted, String::eq);
+    }
+}
+
+/// Removes from `list` the items that are in `before` only, and adds those that are in `after`
+/// only, in place of items that are the same in the sense of `is_same`.
+fn merge<T: Clone + PartialEq>(
+    list: &mut Vec<T>,
+    before: &[T],
+    after: &[T],
+    is_same: impl Fn(&T, &T) -> bool,
+) {
+    let added = after.iter().filter(|one| !before.contains(one));
+    list.retain(|one| {
+        let is_removed = before.contains(one) && !after.contains(one);
+        !is_removed && !added.clone().any(|new| is_same(one, new))
+    });
+    list.extend(added.cloned());
 }
 
 /// An account with its credential, which signs in without questions.
@@ -143,18 +174,41 @@ impl StateFile {
         })
     }
 
-    /// Replaces the file atomically. Only its owner may read it.
-    pub fn save(&self, state: &ServerState) -> anyhow::Result<()> {
-        self.write(state)
-            .with_context(|| format!("cannot write {}", self.path.display()))
+    /// Applies a change to the stored state, and returns the result. Other instances wait until it
+    /// is stored.
+    pub fn update(&self, change: impl FnOnce(&mut ServerState)) -> anyhow::Result<ServerState> {
+        let context = || format!("cannot write {}", self.path.display());
+        let _lock = self.lock().with_context(context)?;
+        let mut state = self.load()?;
+        change(&mut state);
+        self.write(&state).with_context(context)?;
+        Ok(state)
     }
 
-    fn write(&self, state: &ServerState) -> anyhow::Result<()> {
-        let folder = self.path.parent().context("the state file has no folder")?;
+    /// Waits for the lock, which is released when the returned file is closed. The state file is
+    /// replaced on every change, so the lock is on a file beside it.
+    fn lock(&self) -> anyhow::Result<File> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(folder)?;
+            .create(self.folder()?)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.path.with_extension("lock"))?;
+        file.lock()?;
+        Ok(file)
+    }
+
+    fn folder(&self) -> anyhow::Result<&Path> {
+        self.path.parent().context("the state file has no folder")
+    }
+
+    /// Replaces the file atomically. Only its owner may read it.
+    fn write(&self, state: &ServerState) -> anyhow::Result<()> {
+        let folder = self.folder()?;
         // A temporary file is readable by its owner only, and is deleted on an error.
         let mut file = NamedTempFile::new_in(folder)?;
         file.write_all(toml::to_string(state)?.as_bytes())?;
@@ -213,29 +267,88 @@ mod tests {
         StateFile::within(&folder.join("rookery/rook"), &server.parse().unwrap())
     }
 
+    fn store(file: &StateFile) {
+        file.update(|stored| *stored = state()).unwrap();
+    }
+
+    #[test]
+    fn instances_that_change_the_state_at_the_same_time_preserve_all_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|threads| {
+            for instance in 0..4 {
+                let here = file(folder.path(), "localhost");
+                threads.spawn(move || {
+                    for number in 0..25 {
+                        let muted = format!("#channel{instance}-{number}");
+                        here.update(|state| state.preferences.muted.push(muted))
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        let stored = file(folder.path(), "localhost").load().unwrap();
+        assert_eq!(stored.preferences.muted.len(), 100);
+    }
+
+    #[test]
+    fn only_the_changes_of_this_instance_are_applied_to_the_preferences() {
+        let preferences = |channels: &[&str], ignored: &[&str], muted: &[&str]| Preferences {
+            channels: channels
+                .iter()
+                .map(|one| (*one).to_owned().try_into().unwrap())
+                .collect(),
+            ignored: ignored.iter().map(|one| one.parse().unwrap()).collect(),
+            muted: muted.iter().map(|one| (*one).to_owned()).collect(),
+        };
+        let mut stored = preferences(
+            &["#lobby", "#den", "#ops"],
+            &["eve", "mallory"],
+            &["#noise"],
+        );
+        stored.apply_changes(
+            &preferences(&["#lobby", "#old"], &["eve"], &[]),
+            &preferences(&["#lobby", "#ops sesame"], &["trent"], &["bob"]),
+        );
+        assert_eq!(
+            stored,
+            preferences(
+                &["#lobby", "#den", "#ops sesame"],
+                &["mallory", "trent"],
+                &["#noise", "bob"]
+            )
+        );
+        let after = stored.clone();
+        stored.apply_changes(&Preferences::default(), &after);
+        assert_eq!(
+            stored, after,
+            "a change that is stored already is not repeated"
+        );
+    }
+
     #[test]
     fn saved_state_is_loaded_and_each_server_has_its_own_file() {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost:6697");
         assert_eq!(here.load().unwrap(), ServerState::default());
-        here.save(&ServerState::default()).unwrap();
-        here.save(&state()).unwrap();
+        here.update(|_| {}).unwrap();
+        store(&here);
         assert_eq!(here.load().unwrap(), state());
         assert_eq!(
             file(folder.path(), "[::1]:6697").load().unwrap(),
             ServerState::default()
         );
-        let files = std::fs::read_dir(here.path().parent().unwrap())
-            .unwrap()
-            .count();
-        assert_eq!(files, 1, "no temporary file is left");
+        let folder = std::fs::read_dir(here.path().parent().unwrap()).unwrap();
+        let mut files: Vec<_> = folder.map(|file| file.unwrap().file_name()).collect();
+        files.sort();
+        let wanted = ["localhost%3A6697.lock", "localhost%3A6697.toml"];
+        assert_eq!(files, wanted, "no temporary file is left");
     }
 
     #[test]
     fn only_the_owner_may_read_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost");
-        here.save(&state()).unwrap();
+        store(&here);
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(here.path()), 0o600);
         assert_eq!(mode(here.path().parent().unwrap()), 0o700);
@@ -245,7 +358,7 @@ mod tests {
     fn a_damaged_file_is_named_without_its_secret() {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost");
-        here.save(&state()).unwrap();
+        store(&here);
         let text = std::fs::read_to_string(here.path()).unwrap();
         std::fs::write(here.path(), text.replace("rkd1_07", "rkd1_0X")).unwrap();
         let error = format!("{:#}", here.load().unwrap_err());
@@ -263,7 +376,7 @@ mod tests {
         std::fs::write(folder.path().join("rookery"), "in the way").unwrap();
         let error = format!(
             "{:#}",
-            file(folder.path(), "localhost").save(&state()).unwrap_err()
+            file(folder.path(), "localhost").update(|_| {}).unwrap_err()
         );
         assert!(error.contains("localhost%3A6697.toml"), "{error}");
     }

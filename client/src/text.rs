@@ -2,6 +2,7 @@
 //! formatting codes, and splits text that does not fit one message.
 
 pub use rookery_terminal::is_unsafe;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 /// The format of a piece of text, as set by IRC's formatting codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -220,14 +221,25 @@ const MORE_COLOURS: [u32; 83] = [
     0x81_81_81, 0x9f_9f_9f, 0xbc_bc_bc, 0xe2_e2_e2, 0xff_ff_ff,
 ];
 
-/// Splits `text` into pieces of up to `limit` bytes, between words where that is possible.
+/// Returns the byte offset after the last space of any kind; 0 if there is none.
+pub fn after_last_space(text: &str) -> usize {
+    text.trim_end_matches(|char: char| !char.is_whitespace())
+        .len()
+}
+
+/// Splits `text` into pieces of up to `limit` bytes, between words where that is possible. What is
+/// shown as one character, such as an emoji of several code points, is split only if it exceeds the
+/// limit.
 pub fn split(text: &str, limit: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while rest.len() > limit {
-        let end = (1..=limit).rev().find(|&end| rest.is_char_boundary(end));
-        // If even one character exceeds the limit, the piece is that character.
-        let end = end.unwrap_or_else(|| rest.chars().next().map_or(rest.len(), char::len_utf8));
+        let end = rest
+            .grapheme_indices(true)
+            .map(|(at, shown)| at + shown.len())
+            .take_while(|&end| end <= limit)
+            .last()
+            .unwrap_or_else(|| first_chars(rest, limit));
         let space = if rest[end..].starts_with(' ') {
             Some(end)
         } else {
@@ -243,6 +255,15 @@ pub fn split(text: &str, limit: usize) -> Vec<&str> {
         pieces.push(rest);
     }
     pieces
+}
+
+/// Returns the length of the longest prefix of at most `limit` bytes; of the first character if
+/// even that exceeds the limit.
+fn first_chars(text: &str, limit: usize) -> usize {
+    match text.floor_char_boundary(limit) {
+        0 => text.chars().next().map_or(0, char::len_utf8),
+        end => end,
+    }
 }
 
 #[cfg(test)]
@@ -386,6 +407,26 @@ mod tests {
             assert_eq!(pieces.concat(), word);
         }
         assert_eq!(split("🦜🦜", 1).concat(), "🦜🦜");
+    }
+
+    #[test]
+    fn an_emoji_of_several_code_points_is_not_cut() {
+        let family = "👨\u{200d}👩\u{200d}👧\u{200d}👦";
+        for shown in [family, "🇦🇹", "👍🏽", "e\u{301}", "1\u{fe0f}\u{20e3}"] {
+            let text = format!("a{}", shown.repeat(30));
+            for limit in shown.len()..100 {
+                let pieces = split(&text, limit);
+                assert_eq!(pieces.concat(), text);
+                for piece in pieces {
+                    assert!(piece.len() <= limit, "{limit}");
+                    let rest = piece.strip_prefix('a').unwrap_or(piece);
+                    assert_eq!(rest.replace(shown, ""), "", "{limit}");
+                }
+            }
+        }
+        let pieces = split(family, 10);
+        assert_eq!(pieces.concat(), family);
+        assert!(pieces.iter().all(|piece| piece.len() <= 10), "{pieces:?}");
     }
 
     #[test]

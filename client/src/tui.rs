@@ -361,7 +361,9 @@ impl FullScreen {
                     }
                 }
                 Effect::Copy(text) => terminal::copy(&text)?,
-                Effect::SavePreferences(preferences) => server.save_preferences(preferences),
+                Effect::SavePreferences { before, after } => {
+                    server.save_preferences(&before, &after);
+                }
                 Effect::Quit(reason) => {
                     self.quitting = true;
                     server.quit(reason.as_deref());

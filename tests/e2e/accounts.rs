@@ -249,6 +249,12 @@ async fn a_client_certificate_signs_in_to_its_account_until_it_is_revoked() {
             is_command(message, "CREDENTIAL", "REVOKED")
         })
         .await;
+    let last = alice.read_until_closed().await;
+    let error = last.last().unwrap();
+    assert_eq!(error.command, "ERROR", "its own session ends: {last:?}");
+    assert!(error.param(0).unwrap().contains("revoked"), "{error}");
+    // The session that signed in with the password stays.
+    early.say("#lobby", "still here").await;
     let mut late = Client::connect_with_certificate(&server, "alice", Some(&identity)).await;
     late.negotiate("alice").await;
     late.authenticate("EXTERNAL", b"").await;

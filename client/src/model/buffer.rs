@@ -36,9 +36,6 @@ pub struct Buffer {
     first_new: Option<LineId>,
     /// The read marker on the server.
     marker: ServerMarker,
-    /// The time of the latest message, from the server's list of conversations, until the read
-    /// marker is known.
-    pub(super) latest: Option<Timestamp>,
 }
 
 /// The read marker on the server.
@@ -110,7 +107,6 @@ impl Buffer {
             highlights: 0,
             first_new: None,
             marker: ServerMarker::default(),
-            latest: None,
         }
     }
 
@@ -297,6 +293,22 @@ impl Buffer {
     pub fn set_gap_state(&mut self, line: LineId, state: GapState) {
         if let Some(gap) = self.gaps.iter_mut().find(|gap| gap.line == line) {
             gap.state = state;
+        }
+    }
+
+    /// Requests the last gap if all messages after it are unread, since there may be unread ones in
+    /// the gap too.
+    pub fn request_unread(&mut self) {
+        let Some(line) = self.gaps.last().map(|gap| gap.line) else {
+            return;
+        };
+        let after = self.index_of(line).map(|index| self.lines.range(index..));
+        let mut messages = after
+            .into_iter()
+            .flatten()
+            .filter(|line| line.msgid.is_some());
+        if messages.all(|line| line.at > self.read_until) {
+            self.set_gap_state(line, GapState::Wanted);
         }
     }
 

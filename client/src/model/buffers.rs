@@ -18,7 +18,7 @@ use super::{Body, Buffer, Conversation, EventKind, GapState, LineId, Model};
 /// The most lines in all buffers together.
 const MAX_LINES: usize = 100_000;
 /// The most buffers.
-const MAX_BUFFERS: usize = 500;
+pub(super) const MAX_BUFFERS: usize = 500;
 
 /// The buffers of all conversations.
 #[derive(Debug)]
@@ -134,8 +134,8 @@ impl Buffers {
     }
 
     /// Makes a conversation the current one; opens it if necessary.
-    pub fn open(&mut self, conversation: Conversation, now: Timestamp, model: &Model) {
-        let index = self.ensure_open(conversation, now, model);
+    pub fn open(&mut self, conversation: Conversation, model: &Model) {
+        let index = self.ensure_open(conversation, self.latest_at(), model);
         self.switch_to(index);
     }
 
@@ -200,6 +200,11 @@ impl Buffers {
         !self.ignored.is_empty() && Nick::parse(nick).is_ok_and(|nick| self.ignored.contains(&nick))
     }
 
+    /// Whether a conversation is with someone who is ignored.
+    pub(super) fn is_ignored_person(&self, conversation: &Conversation) -> bool {
+        matches!(conversation, Conversation::Person(nick) if self.ignored.contains(nick))
+    }
+
     /// Closes a conversation.
     pub fn close(&mut self, conversation: &Conversation) {
         let Some(index) = self.position(conversation) else {
@@ -226,6 +231,15 @@ impl Buffers {
     /// Adds a line with a refusal to the current conversation.
     pub fn add_refusal(&mut self, at: Timestamp, text: &str) {
         self.push(self.current, at, None, Body::Refused(text.into()));
+    }
+
+    /// Adds a line with a refusal to the conversation with that name, if it is open and not the
+    /// current one.
+    pub fn add_refusal_elsewhere(&mut self, at: Timestamp, name: &str, text: &str) {
+        let index = Conversation::named(name).and_then(|conversation| self.position(&conversation));
+        if let Some(index) = index.filter(|&index| index != self.current) {
+            self.push(index, at, None, Body::Refused(text.into()));
+        }
     }
 
     /// Returns the index of a conversation, if it is open.
@@ -273,45 +287,56 @@ impl Buffers {
     }
 
     /// Returns the index of a conversation, which is opened if necessary. When it is opened,
-    /// messages up to `since` count as read.
+    /// messages up to `since` count as read until its read marker arrives, which is requested.
     pub(super) fn ensure_open(
         &mut self,
         conversation: Conversation,
         since: Timestamp,
         model: &Model,
     ) -> usize {
-        let found = self
-            .list
-            .binary_search_by(|buffer| buffer.conversation.cmp(&conversation));
-        found.unwrap_or_else(|mut index| {
-            if self.list.len() >= MAX_BUFFERS
-                && let Some(oldest) = self.least_recent_direct()
-            {
-                self.close(&oldest);
-                index = self
-                    .list
-                    .partition_point(|buffer| buffer.conversation < conversation);
-            }
-            self.request_marker(&conversation);
-            let mut buffer = Buffer::new(conversation, since);
-            if model.history_limit().is_some() {
-                buffer.open_gap(since, GapState::Idle);
-            }
-            self.list.insert(index, buffer);
-            if index <= self.current {
-                self.current += 1;
-            }
-            index
+        self.position(&conversation).unwrap_or_else(|| {
+            self.request_marker(&conversation, model);
+            self.open_buffer(conversation, since, model)
         })
     }
 
+    /// Opens a conversation that is not open, and returns its index. Messages up to `since` count
+    /// as read.
+    pub(super) fn open_buffer(
+        &mut self,
+        conversation: Conversation,
+        since: Timestamp,
+        model: &Model,
+    ) -> usize {
+        if self.list.len() >= MAX_BUFFERS
+            && let Some(oldest) = self.least_relevant_direct()
+        {
+            self.close(&oldest);
+        }
+        let index = self
+            .list
+            .partition_point(|buffer| buffer.conversation < conversation);
+        let mut buffer = Buffer::new(conversation, since);
+        if model.history_limit().is_some() {
+            buffer.open_gap(since, GapState::Idle);
+        }
+        self.list.insert(index, buffer);
+        if index <= self.current {
+            self.current += 1;
+        }
+        index
+    }
+
     /// Returns the private conversation whose last line is the oldest, except the current one.
-    fn least_recent_direct(&self) -> Option<Conversation> {
+    /// Those with unread messages come last.
+    fn least_relevant_direct(&self) -> Option<Conversation> {
         let people = self.list.iter().enumerate().filter(|(index, buffer)| {
             *index != self.current && matches!(buffer.conversation, Conversation::Person(_))
         });
-        let (_, oldest) =
-            people.min_by_key(|(_, buffer)| buffer.lines().back().map(|line| line.at))?;
+        let (_, oldest) = people.min_by_key(|(_, buffer)| {
+            let last_at = buffer.lines().back().map(|line| line.at);
+            (buffer.unread() > 0, last_at)
+        })?;
         Some(oldest.conversation.clone())
     }
 

@@ -5,12 +5,13 @@
 //! conversation come first. Only one query is outstanding at a time, so that answers cannot be
 //! confused and the server is not flooded.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::Message;
+use rookery_protocol::{Capability, Message};
 
 use super::buffer::{HistoryLine, Page};
+use super::buffers::MAX_BUFFERS;
 use super::{
     Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MessageKind, Model,
     chathistory,
@@ -18,22 +19,22 @@ use super::{
 
 /// The most messages that one query requests.
 const MAX_PAGE: usize = 100;
-/// The most private conversations that are opened after signing in.
-const MAX_CONVERSATIONS: usize = 30;
-/// The greatest age of the latest message of such a conversation.
-const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// The time before the latest known message from which missed messages are requested, since clocks
-/// differ.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(10);
-const ONE_DAY: SignedDuration = SignedDuration::from_hours(24);
+/// The most private conversations that are opened when the program starts although all of their
+/// messages are read. Those with unread messages are always opened.
+const MAX_READ_CONVERSATIONS: usize = 30;
+/// The most private conversations that are searched for unread messages, the most recent first.
+const MAX_CONVERSATIONS: usize = MAX_BUFFERS;
+/// The precision of the times in queries.
+const MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
 /// The reason for which older messages are not loaded when the limit of lines is reached.
 const LINE_LIMIT_REACHED: &str = "rook's limit of lines is reached";
 
 /// A query to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum HistoryQuery {
-    /// The private conversations with recent messages.
-    Conversations,
+    /// A page of the private conversations, the most recent first: those whose latest message is
+    /// older than `before`. The pages before it contained `earlier` of them.
+    Conversations { before: Timestamp, earlier: usize },
     /// The read marker of a conversation.
     Marker(Conversation),
     /// A page of messages for a gap, before a reference; without one, the latest messages.
@@ -51,10 +52,16 @@ pub struct Queries {
     outstanding: Option<HistoryQuery>,
     /// The queries to send after it.
     waiting: VecDeque<HistoryQuery>,
-    /// The time of the latest message in any conversation.
+    /// The time of the latest message in any conversation, by the server's clock.
     latest_at: Option<Timestamp>,
-    /// Whether the server stores read markers.
-    has_markers: bool,
+    /// Whether the server has listed all private conversations since the program started.
+    listed: bool,
+    /// The private conversations whose read marker is needed to know whether messages are unread,
+    /// with the time of the latest message in each.
+    unsettled: BTreeMap<Conversation, Timestamp>,
+    /// The private conversations about which nothing is left to query, unless there is a message
+    /// other than the one at this time, which was then the latest.
+    settled: BTreeMap<Conversation, Timestamp>,
 }
 
 impl Buffers {
@@ -62,24 +69,25 @@ impl Buffers {
     pub fn catch_up(&mut self, model: &Model) {
         self.is_ready = true;
         if model.history_limit().is_some() {
-            self.queries.waiting.push_back(HistoryQuery::Conversations);
+            self.queries.waiting.push_back(HistoryQuery::Conversations {
+                before: Timestamp::MAX,
+                earlier: 0,
+            });
         }
     }
 
     /// Returns the next query to send; `None` while one is outstanding.
-    pub fn next_query(&mut self, model: &Model, now: Timestamp) -> Option<Message> {
+    pub fn next_query(&mut self, model: &Model) -> Option<Message> {
         if self.queries.outstanding.is_some() {
             return None;
         }
         let limit = model.history_limit()?.min(MAX_PAGE);
         let query = self.choose_query(limit)?;
         let message = match &query {
-            HistoryQuery::Conversations => {
-                let since = match self.queries.latest_at {
-                    Some(latest_at) => latest_at - CLOCK_SKEW,
-                    None => now - MAX_AGE,
-                };
-                let [from, to] = [now + ONE_DAY, since].map(chathistory::time_reference);
+            // The times are the server's, and the first is later than any: which messages are
+            // unread must not depend on the clock of this device.
+            HistoryQuery::Conversations { before, .. } => {
+                let [from, to] = [*before, Timestamp::UNIX_EPOCH].map(chathistory::time_reference);
                 Message::new("CHATHISTORY", ["TARGETS", &from, &to, &limit.to_string()])
             }
             HistoryQuery::Marker(conversation) => Message::new("MARKREAD", [conversation.name()]),
@@ -98,10 +106,23 @@ impl Buffers {
         Some(message)
     }
 
-    /// Chooses the next query. Gaps of the current conversation come first.
+    /// Chooses the next query: gaps of the current conversation come first, then those of private
+    /// conversations, and those of other channels last.
     fn choose_query(&mut self, limit: usize) -> Option<HistoryQuery> {
+        let (people, others): (Vec<usize>, Vec<usize>) = (0..self.list.len())
+            .partition(|&index| matches!(self.list[index].conversation, Conversation::Person(_)));
+        self.page_query(std::iter::once(self.current).chain(people), limit)
+            .or_else(|| self.queries.waiting.pop_front())
+            .or_else(|| self.page_query(others.into_iter(), limit))
+    }
+
+    /// Returns the query for the latest wanted gap of the first buffer that has one.
+    fn page_query(
+        &mut self,
+        indices: impl Iterator<Item = usize>,
+        limit: usize,
+    ) -> Option<HistoryQuery> {
         let free_lines = self.free_lines();
-        let indices = std::iter::once(self.current).chain(0..self.list.len());
         for index in indices {
             let buffer = &mut self.list[index];
             let wanted = buffer
@@ -110,23 +131,17 @@ impl Buffers {
                 .rev()
                 .find(|gap| gap.state == GapState::Wanted)
                 .cloned();
-            if let Some(gap) = wanted {
-                if free_lines < limit {
-                    buffer.set_gap_state(gap.line, GapState::Failed(LINE_LIMIT_REACHED.into()));
-                    continue;
-                }
-                buffer.set_gap_state(gap.line, GapState::Requested);
-                return Some(HistoryQuery::Page {
-                    conversation: buffer.conversation.clone(),
-                    gap: gap.line,
-                    before: gap.before,
-                });
+            let Some(gap) = wanted else { continue };
+            if free_lines < limit {
+                buffer.set_gap_state(gap.line, GapState::Failed(LINE_LIMIT_REACHED.into()));
+                continue;
             }
-            if index == self.current
-                && let Some(query) = self.queries.waiting.pop_front()
-            {
-                return Some(query);
-            }
+            buffer.set_gap_state(gap.line, GapState::Requested);
+            return Some(HistoryQuery::Page {
+                conversation: buffer.conversation.clone(),
+                gap: gap.line,
+                before: gap.before,
+            });
         }
         None
     }
@@ -152,6 +167,7 @@ impl Buffers {
     pub fn disconnect(&mut self, now: Timestamp, model: &Model) {
         self.is_ready = false;
         self.queries.waiting.clear();
+        self.queries.unsettled.clear();
         self.queries.outstanding = None;
         for buffer in &mut self.list {
             buffer.reset_gaps();
@@ -200,10 +216,15 @@ impl Buffers {
         self.queries.latest_at = self.queries.latest_at.max(Some(at));
     }
 
-    /// Requests the read marker of a private conversation that is being opened. The server sends
-    /// those of channels without a request.
-    pub(super) fn request_marker(&mut self, conversation: &Conversation) {
-        if self.queries.has_markers && matches!(conversation, Conversation::Person(_)) {
+    /// Returns the time of the latest message in any conversation.
+    pub(super) fn latest_at(&self) -> Timestamp {
+        self.queries.latest_at.unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// Requests the read marker of a private conversation. The server sends those of channels
+    /// without a request.
+    pub(super) fn request_marker(&mut self, conversation: &Conversation, model: &Model) {
+        if model.has(Capability::ReadMarker) && matches!(conversation, Conversation::Person(_)) {
             self.queries
                 .waiting
                 .push_back(HistoryQuery::Marker(conversation.clone()));
@@ -261,50 +282,115 @@ impl Buffers {
         Some(())
     }
 
-    /// Opens the private conversations with recent messages.
+    /// Applies a page of the private conversations: opens the most recent ones when the program
+    /// starts, and requests the read markers that decide in which of them messages are unread.
     pub(super) fn apply_conversations(&mut self, found: &[(String, Timestamp)], model: &Model) {
-        if self.queries.outstanding == Some(HistoryQuery::Conversations) {
-            self.queries.outstanding = None;
-        }
-        let people = found
+        let query = self
+            .queries
+            .outstanding
+            .take_if(|query| matches!(query, HistoryQuery::Conversations { .. }));
+        let Some(HistoryQuery::Conversations { before, earlier }) = query else {
+            return;
+        };
+        let mut people: Vec<(Conversation, Timestamp)> = found
             .iter()
             .filter_map(|(name, latest)| Some((Conversation::person(name)?, *latest)))
-            .filter(|(conversation, _)| !model.is_me(conversation.name()));
-        for (conversation, latest) in people.take(MAX_CONVERSATIONS) {
-            if self.position(&conversation).is_none() {
-                // Its read marker, which is now requested, decides whether messages are unread.
-                let index = self.ensure_open(conversation, latest, model);
-                self.list[index].latest = Some(latest);
-                continue;
-            }
-            let index = self.ensure_open(conversation, latest, model);
-            if self.list[index].last_message_at() < Some(latest) {
-                self.list[index].open_gap(latest, GapState::Wanted);
-            }
+            .filter(|(conversation, _)| {
+                !model.is_me(conversation.name()) && !self.is_ignored_person(conversation)
+            })
+            .collect();
+        people.sort_by_key(|(_, latest)| std::cmp::Reverse(*latest));
+        let count = earlier + people.len();
+        for (rank, (conversation, latest)) in (earlier..).zip(people) {
+            self.check_conversation(conversation, latest, rank, model);
+        }
+        // The page consists of the most recent ones, unless there are no others. Of those that
+        // have the same time, some may be on the next page.
+        let oldest = found.iter().map(|(_, latest)| *latest).min();
+        let next = oldest.map(|oldest| oldest + MILLISECOND);
+        match next.filter(|next| *next < before && count < MAX_CONVERSATIONS) {
+            Some(before) => self.queries.waiting.push_back(HistoryQuery::Conversations {
+                before,
+                earlier: count,
+            }),
+            None => self.queries.listed = true,
         }
     }
 
-    /// Applies the read marker of a conversation.
+    /// Requests the read marker of a private conversation whose latest message may be unread.
+    fn check_conversation(
+        &mut self,
+        conversation: Conversation,
+        latest: Timestamp,
+        rank: usize,
+        model: &Model,
+    ) {
+        let position = self.position(&conversation);
+        let settled = self.queries.settled.get(&conversation).copied();
+        // Another device may have read meanwhile what is unread here.
+        let has_unread = position.is_some_and(|index| self.list[index].unread() > 0);
+        let is_settled = settled == Some(latest) && !has_unread;
+        if is_settled || self.queries.unsettled.get(&conversation) == Some(&latest) {
+            return;
+        }
+        if !model.has(Capability::ReadMarker) {
+            // What was missed while the program was running is unread.
+            let since = if self.queries.listed {
+                settled.unwrap_or(Timestamp::UNIX_EPOCH)
+            } else {
+                latest
+            };
+            let index = self.ensure_open(conversation, since, model);
+            return self.settle(index, latest);
+        }
+        if position.is_none() && !self.queries.listed && rank < MAX_READ_CONVERSATIONS {
+            self.ensure_open(conversation.clone(), latest, model);
+        } else {
+            self.request_marker(&conversation, model);
+        }
+        self.queries.unsettled.insert(conversation, latest);
+    }
+
+    /// Requests the messages of a private conversation up to the latest one, if they are unread or
+    /// missing.
+    fn settle(&mut self, index: usize, latest: Timestamp) {
+        let buffer = &mut self.list[index];
+        if buffer.last_message_at().is_some_and(|last| last < latest) {
+            buffer.open_gap(latest, GapState::Wanted);
+        } else if latest > buffer.read_until() {
+            buffer.request_unread();
+        }
+        let conversation = buffer.conversation.clone();
+        self.queries.settled.insert(conversation, latest);
+    }
+
+    /// Applies the read marker of a conversation. A private conversation is opened if it has unread
+    /// messages.
     pub(super) fn apply_marker(
         &mut self,
         target: &str,
         until: Option<Timestamp>,
         model: &Model,
     ) -> Option<()> {
-        self.queries.has_markers = true;
         let conversation = Conversation::named(target)?;
         if self.queries.outstanding == Some(HistoryQuery::Marker(conversation.clone())) {
             self.queries.outstanding = None;
         }
-        let index = self.position(&conversation)?;
-        let buffer = &mut self.list[index];
-        buffer.apply_marker(until);
-        let has_unread = buffer
-            .latest
-            .take()
-            .is_some_and(|latest| latest > buffer.read_until());
-        if has_unread && model.history_limit().is_some() {
-            buffer.open_gap(buffer.read_until(), GapState::Wanted);
+        let latest = self.queries.unsettled.remove(&conversation);
+        let index = match (self.position(&conversation), latest) {
+            (Some(index), _) => index,
+            (None, Some(latest)) if until < Some(latest) => {
+                self.open_buffer(conversation, until.unwrap_or_default(), model)
+            }
+            (None, Some(latest)) => {
+                self.queries.settled.insert(conversation, latest);
+                return None;
+            }
+            (None, None) => return None,
+        };
+        self.list[index].apply_marker(until);
+        if let Some(latest) = latest {
+            self.settle(index, latest);
         }
         self.mark_read_if_watched(index);
         Some(())

@@ -9,13 +9,19 @@ use crate::text;
 
 /// The most bytes of channel names and keys in one `JOIN`, well below the limit of a message.
 const MAX_JOIN: usize = 400;
-/// The assumed length of our `!user@host` until the server has sent it to us.
-const ASSUMED_USER_AND_HOST: usize = 80;
+/// The assumed length of our `!user@host` until the server has sent it to us: the longest that
+/// Rookery's server makes of a name of its own, which may have 63 bytes.
+const ASSUMED_USER_AND_HOST: usize = 84;
 
 impl Model {
-    /// Returns the messages that send `text` to a channel or nick. Others receive them with our
-    /// source in front, so the text is split into pieces that still fit a line with it.
-    pub fn text_messages(&self, target: &str, text: &str, kind: MessageKind) -> Vec<Message> {
+    /// Returns the messages that send `text` to a channel or nick, each with its piece of the text.
+    /// Others receive them with our source in front, so the pieces still fit a line with it.
+    pub fn text_messages<'t>(
+        &self,
+        target: &str,
+        text: &'t str,
+        kind: MessageKind,
+    ) -> Vec<(Message, &'t str)> {
         let (before, after) = if kind == MessageKind::Action {
             ("\u{1}ACTION ", "\u{1}")
         } else {
@@ -24,11 +30,9 @@ impl Model {
         let limit = self
             .max_text("PRIVMSG", target)
             .saturating_sub(before.len() + after.len());
-        let message = |piece: &str| {
-            Message::new(
-                "PRIVMSG",
-                [target.to_owned(), format!("{before}{piece}{after}")],
-            )
+        let message = |piece: &'t str| {
+            let params = [target.to_owned(), format!("{before}{piece}{after}")];
+            (Message::new("PRIVMSG", params), piece)
         };
         text::split(text, limit).into_iter().map(message).collect()
     }
@@ -103,7 +107,7 @@ mod tests {
             assert!(sent.len() > 2);
             let received: Vec<String> = sent
                 .into_iter()
-                .map(|message| format!("{}\r\n", message.from_source(source)))
+                .map(|(message, _)| format!("{}\r\n", message.from_source(source)))
                 .collect();
             assert!(
                 received.iter().all(|line| line.len() <= 512),
@@ -113,5 +117,26 @@ mod tests {
             let words = received.iter().map(|line| line.matches("word").count());
             assert_eq!(words.sum::<usize>(), 300);
         }
+    }
+
+    #[test]
+    fn our_source_is_known_from_our_own_lines_and_after_a_change_of_nick() {
+        let length = |lines: &[&str]| {
+            let mut model = Model::default();
+            for line in [&[":s 001 me :Hi"], lines].concat() {
+                model.handle(&Message::parse(line).unwrap(), Timestamp::UNIX_EPOCH);
+            }
+            let text = "x".repeat(600);
+            let sent = model.text_messages("#lobby", &text, MessageKind::Message);
+            sent[0].1.len()
+        };
+        let joined = length(&[":me!user@some.host.example JOIN #lobby"]);
+        assert!(joined > length(&[]), "a long source is assumed");
+        let echo = ":me!user@some.host.example PRIVMSG #lobby :hi";
+        assert_eq!(length(&[echo]), joined);
+        assert_eq!(
+            length(&[echo, ":me!user@some.host.example NICK mine"]),
+            joined - 2
+        );
     }
 }

@@ -99,12 +99,16 @@ fn the_topic_is_known_until_the_channel_is_left() {
 #[test]
 fn our_nick_as_a_whole_word_mentions_us() {
     let model = model(&[]);
-    for text in ["me: hi", "hey ME!", "ask me", "(me)"] {
+    let coloured = "\u{3}04me\u{3}, look";
+    for text in ["me: hi", "hey ME!", "ask me", "(me)", "[me]", coloured] {
         assert!(model.mentions_me(text), "{text}");
     }
-    for text in ["some", "me-too", "home", ""] {
+    for text in ["some", "me-too", "me^", "me[away]", "home", ""] {
         assert!(!model.mentions_me(text), "{text}");
     }
+    let mut model = model;
+    receive(&mut model, ":[me]!m@h JOIN #lobby");
+    assert!(!model.mentions_me("[me]: hi"), "that is someone else");
 }
 
 #[test]

@@ -50,8 +50,13 @@ pub enum Effect {
     Send(Message),
     /// Notifies the user of a message that is not in view: its sender's nick and its text.
     Notify(String, String),
-    /// Stores the preferences for the next start.
-    SavePreferences(Preferences),
+    /// Stores the changes of the preferences for the next start.
+    SavePreferences {
+        /// The preferences as last stored by this instance.
+        before: Preferences,
+        /// The present preferences.
+        after: Preferences,
+    },
     /// Opens a link.
     Open(Url),
     /// Copies text to the clipboard.
@@ -194,10 +199,10 @@ impl App {
 
     /// Stores the preferences if they have changed.
     fn save_preferences(&mut self) {
-        let preferences = self.preferences();
-        if preferences != self.saved_preferences {
-            self.saved_preferences = preferences.clone();
-            self.effects.push(Effect::SavePreferences(preferences));
+        let after = self.preferences();
+        if after != self.saved_preferences {
+            let before = std::mem::replace(&mut self.saved_preferences, after.clone());
+            self.effects.push(Effect::SavePreferences { before, after });
         }
     }
 

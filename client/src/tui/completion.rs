@@ -2,6 +2,8 @@
 //! replaces the completion with the next match.
 
 use super::editor::Editor;
+use crate::model::start_of_last_nick;
+use crate::text;
 
 /// The candidates for a completion, best first.
 #[derive(Debug, Default)]
@@ -27,17 +29,20 @@ impl Completion {
     /// Completes the word before the cursor; `None` if nothing matches.
     pub fn begin(editor: &mut Editor, candidates: &Candidates, forward: bool) -> Option<Self> {
         let before = &editor.text()[..editor.cursor()];
-        let start = before
-            .rfind(char::is_whitespace)
-            .map_or(0, |space| space + 1);
-        let word = before[start..].to_lowercase();
-        let matches = find_matches(&word, start == 0, candidates);
-        let current = if forward {
-            0
-        } else {
-            matches.len().checked_sub(1)?
-        };
-        editor.replace_from(start, matches.get(current)?);
+        let after_space = text::after_last_space(before);
+        // A nick may also follow a character that cannot be in it, as in `@alice`.
+        let is_name = !before[after_space..].starts_with(['/', '#']);
+        let last_nick = Some(start_of_last_nick(before)).filter(|_| is_name);
+        let (start, matches) = [Some(after_space), last_nick]
+            .into_iter()
+            .flatten()
+            .map(|start| {
+                let word = before[start..].to_lowercase();
+                (start, find_matches(&word, start == 0, candidates))
+            })
+            .find(|(_, matches)| !matches.is_empty())?;
+        let current = if forward { 0 } else { matches.len() - 1 };
+        editor.replace_from(start, &matches[current]);
         Some(Self {
             start,
             matches,
@@ -86,7 +91,7 @@ mod tests {
     fn candidates() -> Candidates {
         let list = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         Candidates {
-            nicks: list(&["bob", "Bobby", "alice"]),
+            nicks: list(&["bob", "Bobby", "alice", "[fox]", "fox|away"]),
             channels: list(&["#lobby", "#ops"]),
             commands: list(&["/me", "/msg", "/mode"]),
         }
@@ -111,6 +116,10 @@ mod tests {
         assert_eq!(completed("b", 3, true), "bob: ");
         assert_eq!(completed("b", 1, false), "Bobby: ");
         assert_eq!(completed("hi AL", 1, true), "hi alice ");
+        assert_eq!(completed("hi [f", 1, true), "hi [fox] ");
+        assert_eq!(completed("hi fox|", 1, true), "hi fox|away ");
+        assert_eq!(completed("@al", 1, true), "@alice ");
+        assert_eq!(completed("hi\u{3000}al", 1, true), "hi\u{3000}alice ");
         assert_eq!(completed("/join #o", 1, true), "/join #ops ");
         assert_eq!(completed("/ms", 1, true), "/msg ");
         assert_eq!(
@@ -121,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_word_without_a_match_is_unchanged() {
-        for text in ["", "x", "hi ", "#x", "/x"] {
+        for text in ["", "x", "hi ", "#x", "/x", "/bo", "#bo", "hi @", "@"] {
             assert_eq!(completed(text, 1, true), text);
         }
     }

@@ -191,10 +191,8 @@ impl Editor {
     /// Cuts between the last space and the cursor.
     pub fn cut_word_left(&mut self) {
         let before = self.text[..self.cursor].trim_end();
-        let start = before
-            .rfind(char::is_whitespace)
-            .map_or(0, |space| space + 1);
-        self.cut_between(start.min(self.cursor), self.cursor);
+        let start = text::after_last_space(before);
+        self.cut_between(start, self.cursor);
     }
 
     /// Cuts to the end of the word.
@@ -344,6 +342,13 @@ mod tests {
         assert_eq!(editor.text(), "");
         editor.yank();
         assert_eq!(editor.text(), " two");
+    }
+
+    #[test]
+    fn a_word_after_a_wide_space_is_cut() {
+        let mut editor = editor("一\u{3000}二");
+        editor.cut_word_left();
+        assert_eq!(editor.text(), "一\u{3000}");
     }
 
     #[test]

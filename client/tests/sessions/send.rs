@@ -195,3 +195,24 @@ fn send_needs_an_earlier_sign_in_and_asks_no_questions() {
     assert_eq!(ended.code, 3);
     assert!(ended.stderr.contains("No such credential"), "{ended:?}");
 }
+
+#[test]
+fn a_warning_about_a_message_is_printed() {
+    let server = Server::start();
+    let rook = Rook::start(
+        &server.known_home(),
+        &["send", "#ops", "hi", "--server", &server.address()],
+    );
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("PRIVMSG #ops hi");
+    session.send(&format!("@label={label} :s BATCH +1 labeled-response"));
+    session.send("@batch=1 :s WARN PRIVMSG TEXT_TRUNCATED #ops :Your text was cut");
+    session.send("@batch=1 :alice!a@h PRIVMSG #ops :h");
+    session.send(":s BATCH -1");
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains("Your text was cut"), "{ended:?}");
+}

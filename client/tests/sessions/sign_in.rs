@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::server::{Rook, Server};
 
 #[test]
@@ -83,4 +86,30 @@ fn rook_exits_if_a_question_is_not_answered() {
             .contains("A code was mailed to alice@example.org"),
         "{ended:?}"
     );
+}
+
+#[test]
+fn a_reconnection_uses_the_credential_that_another_instance_has_stored() {
+    let server = Server::start();
+    let home = server.known_home();
+    let mut rook = Rook::start(&home, &[&server.address()]);
+    let mut session = server.accept();
+    session.sign_in();
+    rook.expect_output("you joined #lobby");
+    let name = server.address().replace(':', "%3A") + ".toml";
+    let file = home.join("rookery/rook").join(name);
+    let state = std::fs::read_to_string(&file).unwrap();
+    let (old, new) = ("ab".repeat(32), "cd".repeat(32));
+    std::fs::write(&file, state.replace(&old, &new)).unwrap();
+    drop(session);
+    let mut session = server.accept();
+    session.negotiate();
+    session.expect("AUTHENTICATE PLAIN");
+    session.send("AUTHENTICATE +");
+    let response = session.expect("AUTHENTICATE ");
+    let response = BASE64.decode(&response["AUTHENTICATE ".len()..]).unwrap();
+    let response = String::from_utf8(response).unwrap();
+    assert!(response.ends_with(&format!("rkd1_{new}")), "{response:?}");
+    let stored = std::fs::read_to_string(&file).unwrap();
+    assert!(stored.contains(&new) && !stored.contains(&old), "{stored}");
 }

@@ -6,7 +6,8 @@
 //!   <count>`.
 //! - `CREDENTIAL ADD` → `CREDENTIAL ADDED <id> :text`. The client certificate of the connection can
 //!   then sign in to the account by SASL `EXTERNAL`.
-//! - `CREDENTIAL REVOKE <id>` → `CREDENTIAL REVOKED <id> :text`. Open sessions stay open.
+//! - `CREDENTIAL REVOKE <id>` → `CREDENTIAL REVOKED <id> :text`. The sessions that signed in with
+//!   it are ended.
 //!
 //! Errors are `FAIL CREDENTIAL <code> <context> :text`.
 
@@ -33,7 +34,8 @@ enum Added {
 const MAX_CERTIFICATES: usize = 20;
 
 impl Accounts {
-    /// Handles `CREDENTIAL` of a session that is signed in as `owner`.
+    /// Handles `CREDENTIAL` of a session that is signed in as `owner`. Returns the credential that
+    /// was revoked, if one was.
     pub(crate) async fn credential_command(
         &self,
         now: Timestamp,
@@ -41,18 +43,21 @@ impl Accounts {
         peer: &Peer,
         owner: &Identity,
         message: &Message,
-    ) {
+    ) -> Option<CredentialId> {
         let Some(subcommand) = message.param(0) else {
-            return replies.need_more_params("CREDENTIAL");
+            replies.need_more_params("CREDENTIAL");
+            return None;
         };
         let done = match subcommand.to_ascii_uppercase().as_str() {
-            "LIST" => self.list_credentials(replies, owner).await,
+            "LIST" => self.list_credentials(replies, owner).await.map(|()| None),
             "ADD" => {
                 let Some(fingerprint) = peer.certificate else {
                     let text = "Connect with a client certificate first";
-                    return fail(replies, "NO_CERTIFICATE", "ADD", text);
+                    fail(replies, "NO_CERTIFICATE", "ADD", text);
+                    return None;
                 };
-                self.add_certificate(now, replies, owner, fingerprint).await
+                let added = self.add_certificate(now, replies, owner, fingerprint).await;
+                added.map(|()| None)
             }
             "REVOKE" => match message.param(1).map(str::parse) {
                 Some(Ok(id)) => {
@@ -61,20 +66,26 @@ impl Accounts {
                 }
                 Some(Err(_)) => {
                     let text = "Give the number that CREDENTIAL LIST shows";
-                    return fail(replies, "NO_SUCH_CREDENTIAL", "REVOKE", text);
+                    fail(replies, "NO_SUCH_CREDENTIAL", "REVOKE", text);
+                    Ok(None)
                 }
-                None => return replies.need_more_params("CREDENTIAL"),
+                None => {
+                    replies.need_more_params("CREDENTIAL");
+                    Ok(None)
+                }
             },
             _ => {
                 let text = "The subcommands are LIST, ADD and REVOKE";
-                return fail(replies, "UNKNOWN_SUBCOMMAND", word(subcommand), text);
+                fail(replies, "UNKNOWN_SUBCOMMAND", word(subcommand), text);
+                Ok(None)
             }
         };
-        if let Err(error) = done {
+        done.unwrap_or_else(|error| {
             tracing::error!(%error, "credentials could not be read or written");
             let text = "Credentials are temporarily unavailable; try again later";
             fail(replies, "TEMPORARILY_UNAVAILABLE", word(subcommand), text);
-        }
+            None
+        })
     }
 
     async fn list_credentials(&self, replies: &mut Replies, owner: &Identity) -> Result<()> {
@@ -150,10 +161,7 @@ impl Accounts {
                 let text = "This certificate belongs to another account";
                 fail(replies, "CERTIFICATE_IN_USE", "ADD", text);
             }
-            Added::NoLongerAuthorized => {
-                let text = "Your sign-in is no longer valid; sign in again";
-                fail(replies, "ACCOUNT_REQUIRED", "ADD", text);
-            }
+            Added::NoLongerAuthorized => no_longer_authorized(replies, "ADD"),
         }
         Ok(())
     }
@@ -163,25 +171,38 @@ impl Accounts {
         replies: &mut Replies,
         owner: &Identity,
         id: CredentialId,
-    ) -> Result<()> {
-        let account = owner.id;
+    ) -> Result<Option<CredentialId>> {
+        let present = owner.clone();
         let found = self
             .database
             .write(Durability::Record, move |store| {
-                store.remove_credential(account, id)
+                match still_authorized(store, &present)? {
+                    Some(account) => store.remove_credential(account.id, id).map(Some),
+                    None => Ok(None),
+                }
             })
             .await?;
         let number = id.0.to_string();
-        if found {
-            tracing::info!(account = %owner.name, credential = id.0, "credential revoked");
-            let text = "It can no longer sign in to your account";
-            replies.command("CREDENTIAL", &["REVOKED", &number, text]);
-        } else {
-            let text = "You have no credential with this number";
-            fail(replies, "NO_SUCH_CREDENTIAL", &number, text);
+        match found {
+            Some(true) => {
+                tracing::info!(account = %owner.name, credential = id.0, "credential revoked");
+                let text = "It can no longer sign in to your account; its sessions are ended";
+                replies.command("CREDENTIAL", &["REVOKED", &number, text]);
+                return Ok(Some(id));
+            }
+            Some(false) => {
+                let text = "You have no credential with this number";
+                fail(replies, "NO_SUCH_CREDENTIAL", &number, text);
+            }
+            None => no_longer_authorized(replies, &number),
         }
-        Ok(())
+        Ok(None)
     }
+}
+
+fn no_longer_authorized(replies: &mut Replies, context: &str) {
+    let text = "Your sign-in is no longer valid; sign in again";
+    fail(replies, "ACCOUNT_REQUIRED", context, text);
 }
 
 fn fail(replies: &mut Replies, code: &str, context: &str, text: &str) {

@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 
 use super::reply_format::{Replies, word};
-use super::sign_in::{self, SignIn};
+use super::sign_in::{self, Outcome, SignIn};
 use super::{Accounts, Peer};
 use rookery_base::config::capability_values;
 use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, LineFault};
 use rookery_chat::{away, capabilities, isupport, labels};
 use rookery_engine::settings;
+use rookery_record::CredentialId;
 
 /// The maximum length of a user name in bytes; longer ones are cut.
 const MAX_USERNAME: usize = 20;
@@ -47,6 +48,8 @@ pub struct Handshake {
     /// The server password, which is tried once nothing else is missing. A client that also does
     /// SASL has signed in by then.
     server_password: Option<String>,
+    /// A credential that was revoked, until the caller takes it.
+    revoked: Option<CredentialId>,
 }
 
 /// How far the session has progressed.
@@ -110,7 +113,14 @@ impl Handshake {
             capabilities: Capabilities::NONE,
             away_state: AwayState::Here,
             server_password: None,
+            revoked: None,
         }
+    }
+
+    /// Removes and returns the credential that the last message has revoked, which the core must
+    /// know.
+    pub fn take_revoked(&mut self) -> Option<CredentialId> {
+        self.revoked.take()
     }
 
     /// Handles one message. May wait for a password hash or the database.
@@ -148,7 +158,10 @@ impl Handshake {
                 });
             }
             command if sign_in::COMMANDS.contains(&command) => {
-                Box::pin(self.sign_in.handle(now, &mut replies, &message)).await;
+                let outcome = Box::pin(self.sign_in.handle(now, &mut replies, &message)).await;
+                if let Some(Outcome::Revoked(credential)) = outcome {
+                    self.revoked = Some(credential);
+                }
                 self.add_verification_notice(&mut replies);
             }
             command => self.refuse(&mut replies, command),

@@ -62,6 +62,7 @@ use super::{Accounts, Peer};
 use exchange::Exchange;
 use mail_watch::MailWatch;
 use rookery_chat::event::Identity;
+use rookery_record::CredentialId;
 use state::{Phase, RegistrationState, State};
 
 /// The commands that [`SignIn::handle`] handles, before and after admission.
@@ -87,6 +88,15 @@ pub struct SignIn {
     retry: Option<Challenge>,
     /// The mail whose delivery the client is waiting for.
     mail: Option<MailWatch>,
+}
+
+/// What the core must know about a command that was handled.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The session has become another account, or its account has another email.
+    SignedIn(Box<Identity>),
+    /// The account has revoked this credential.
+    Revoked(CredentialId),
 }
 
 impl SignIn {
@@ -137,15 +147,15 @@ impl SignIn {
 
     /// Handles one of [`COMMANDS`]. May wait for a password hash or the database.
     ///
-    /// Returns the identity if the session has become another account, or its account has another
-    /// email; a repeated proof of the same identity returns `None`.
+    /// Returns what the core must know, if anything. A repeated proof of the same identity returns
+    /// `None`.
     pub async fn handle(
         &mut self,
         now: Timestamp,
         replies: &mut Replies,
         message: &Message,
-    ) -> Option<Identity> {
-        match message.command.as_str() {
+    ) -> Option<Outcome> {
+        let identity = match message.command.as_str() {
             "AUTHENTICATE" => self.authenticate(now, replies, message).await,
             "REGISTER" => self.register(now, replies, message).await,
             "VERIFY" => self.verify(now, replies, message).await,
@@ -157,14 +167,16 @@ impl SignIn {
                 Some(owner) => match command {
                     "SETPASS" | "SETEMAIL" => self.change(now, replies, &owner, message).await,
                     _ => {
-                        self.accounts
+                        return self
+                            .accounts
                             .credential_command(now, replies, &self.peer, &owner, message)
-                            .await;
-                        None
+                            .await
+                            .map(Outcome::Revoked);
                     }
                 },
             },
-        }
+        };
+        identity.map(|identity| Outcome::SignedIn(Box::new(identity)))
     }
 
     /// Waits until the delivery of a requested mail is delayed or fails. Returns the notices for

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rookery_control_api::{DisconnectReason, TimedEvent};
 use rookery_protocol::{Capabilities, Message, Nick};
-use rookery_record::{Change, HistoryEntry, HistoryTarget, PageQuery, SeveralQuery, TargetsQuery};
+use rookery_record::{
+    Change, CredentialId, HistoryEntry, HistoryTarget, PageQuery, SeveralQuery, TargetsQuery,
+};
 
 use crate::request::{Admission, ControlRequest, ReplyFormat};
 use crate::state::admission_policy::AdmissionPolicy;
@@ -109,6 +111,8 @@ pub enum Event {
         /// lines.
         lost: bool,
     },
+    /// An account has revoked a credential.
+    CredentialRevoked(CredentialId),
     /// A request of the control plane.
     Control(ControlRequest),
     /// The configuration was reloaded.

@@ -28,7 +28,7 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
-use rookery_record::{AccountId, Device, Metadata};
+use rookery_record::{AccountId, CredentialId, Device, Metadata};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
@@ -66,6 +66,9 @@ pub struct State {
     /// The accounts whose sessions an operator has ended, with the time and the reason: sign-ins
     /// from before then are stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
+    /// The credentials that their accounts have revoked, with the time: sign-ins with them from
+    /// before then are stale.
+    pub revoked_credentials: BTreeMap<CredentialId, Timestamp>,
     /// The mark up to which each device had received everything when it was last connected.
     pub devices: BTreeMap<Device, Mark>,
     /// The read markers of accounts.
@@ -108,6 +111,7 @@ impl State {
             departed: VecDeque::new(),
             policy,
             ended_accounts: BTreeMap::new(),
+            revoked_credentials: BTreeMap::new(),
             devices: BTreeMap::new(),
             markers: BTreeMap::new(),
             always_on: BTreeMap::new(),

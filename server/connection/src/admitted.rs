@@ -11,7 +11,7 @@ use rookery_protocol::{Message, Nick};
 use super::line_stream::{CLOSED, Input, StreamEvent};
 use super::session::Session;
 use rookery_accounts::reply_format::Replies;
-use rookery_accounts::sign_in::{self, SignIn};
+use rookery_accounts::sign_in::{self, Outcome, SignIn};
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Disconnect;
 use rookery_chat::request::{Admission, ReplyFormat};
@@ -168,12 +168,17 @@ impl Session {
         let label = labels::of(&message, capabilities).map(str::to_owned);
         let server = self.services.config.chat.get().server_name.clone();
         let mut replies = Replies::new(server, nick.as_str(), label);
-        let identity = machine
+        let outcome = machine
             .handle(Timestamp::now(), &mut replies, &message)
             .await;
         self.send(&replies.finish());
-        let Some(identity) = identity else {
-            return Ok(None);
+        let identity = match outcome {
+            None => return Ok(None),
+            Some(Outcome::Revoked(credential)) => {
+                self.services.core.credential_revoked(credential).await?;
+                return Ok(None);
+            }
+            Some(Outcome::SignedIn(identity)) => *identity,
         };
         let name = identity.name.to_nick();
         match self

@@ -60,6 +60,9 @@ impl Session {
             };
             let step = handshake.handle(Timestamp::now(), message).await;
             self.send(&step.replies);
+            if let Some(credential) = handshake.take_revoked() {
+                self.services.core.credential_revoked(credential).await?;
+            }
             match step.next {
                 Next::Stay => {}
                 Next::Close(reason) => return Ok(self.close(&reason).await),

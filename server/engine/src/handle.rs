@@ -18,6 +18,7 @@ use crate::sendq::Sendq;
 use rookery_chat::event::{Candidate, Disconnect, Event, Identity, LineFault, SessionId, Settings};
 use rookery_chat::request::{Admission, ReplyFormat, Request};
 use rookery_chat::ticket::Ticket;
+use rookery_record::CredentialId;
 
 /// The number of events that may wait for the core. When it is reached, senders have to wait.
 const MAX_WAITING_EVENTS: usize = 4096;
@@ -208,6 +209,11 @@ impl CoreHandle {
     ) -> Result<Option<ReplyFormat>, CoreStopped> {
         let event = |ticket| Event::GetReplyFormat { ticket, session };
         self.0.request(None, event).await
+    }
+
+    /// Ends the sessions that signed in with a credential that its account has revoked.
+    pub async fn credential_revoked(&self, credential: CredentialId) -> Result<(), CoreStopped> {
+        self.0.send(Event::CredentialRevoked(credential)).await
     }
 
     /// Sends a command that may read history. Returns once its answer is in the session's send

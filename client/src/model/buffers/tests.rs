@@ -249,6 +249,22 @@ fn the_number_of_conversations_is_limited() {
 }
 
 #[test]
+fn an_unread_conversation_is_closed_only_if_all_are_unread() {
+    let mut chat = Chat::new();
+    chat.receive(":bob!b@h PRIVMSG me :please read this");
+    for number in 0..MAX_BUFFERS {
+        let nick = format!("n{number}");
+        chat.receive(&format!(":{nick}!b@h PRIVMSG me :hi"));
+        for name in [nick.as_str(), "#lobby"] {
+            let conversation = Conversation::named(name).unwrap();
+            chat.buffers.open(conversation, &chat.model);
+        }
+    }
+    assert_eq!(chat.buffers.list().len(), MAX_BUFFERS);
+    assert_eq!(chat.unread("bob"), (1, 1));
+}
+
+#[test]
 fn common_modes_are_described_and_others_are_shown_unchanged() {
     let mut chat = Chat::new();
     for (modes, text) in [

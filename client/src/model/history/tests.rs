@@ -19,6 +19,8 @@ struct Chat {
     /// The read marker of each conversation.
     markers: BTreeMap<String, i64>,
     now: i64,
+    /// By how many seconds the client's clock differs from the server's.
+    skew: i64,
     /// The queries that the client has sent.
     queries: Vec<String>,
 }
@@ -37,6 +39,7 @@ impl Chat {
             stored: BTreeMap::new(),
             markers: BTreeMap::new(),
             now: 10_000,
+            skew: 0,
             queries: Vec::new(),
         };
         chat.stored.insert(
@@ -47,6 +50,9 @@ impl Chat {
     }
 
     fn sign_in(&mut self) {
+        if !self.markers.is_empty() {
+            self.receive(":s CAP * ACK :draft/read-marker server-time");
+        }
         self.receive(":s 001 me :Welcome");
         self.receive(&format!(
             ":s 005 me CHATHISTORY={LIMIT} MSGREFTYPES=msgid,timestamp :are supported"
@@ -70,10 +76,21 @@ impl Chat {
         self.model.disconnect();
     }
 
+    /// Ends the program and starts it again.
+    fn restart(&mut self) {
+        (self.model, self.buffers) = Default::default();
+        self.queries.clear();
+        self.sign_in();
+        self.catch_up();
+    }
+
     fn receive(&mut self, line: &str) {
         self.now += 1;
-        let message = Message::parse(line).unwrap();
-        for event in self.model.handle(&message, at(self.now)) {
+        let mut message = Message::parse(line).unwrap();
+        if message.tags.get("time").is_none() {
+            message.tags.set("time", format!("{:.3}", at(self.now)));
+        }
+        for event in self.model.handle(&message, at(self.now + self.skew)) {
             self.buffers.apply(&event, &self.model);
         }
     }
@@ -107,14 +124,10 @@ impl Chat {
     }
 
     fn send_query(&mut self) -> bool {
-        let Some(query) = self.buffers.next_query(&self.model, at(self.now)) else {
+        let Some(query) = self.buffers.next_query(&self.model) else {
             return false;
         };
-        assert_eq!(
-            self.buffers.next_query(&self.model, at(self.now)),
-            None,
-            "one at a time"
-        );
+        assert_eq!(self.buffers.next_query(&self.model), None, "one at a time");
         self.queries.push(query.to_string());
         let answer = self.answer(&query);
         self.receive_all(&answer);
@@ -132,14 +145,21 @@ impl Chat {
                     .map_or("*".to_owned(), |&at_| format!("timestamp={:.3}", at(at_)));
                 vec![format!(":s MARKREAD {target} {marker}")]
             }
-            ("CHATHISTORY", ["TARGETS", _, since, _]) => {
-                let since: Timestamp = since.strip_prefix("timestamp=").unwrap().parse().unwrap();
-                let latest = self
+            ("CHATHISTORY", ["TARGETS", before, since, limit]) => {
+                let time = |point: &str| -> Timestamp {
+                    point.strip_prefix("timestamp=").unwrap().parse().unwrap()
+                };
+                let (before, since) = (time(before), time(since));
+                let mut targets: Vec<(Timestamp, &String)> = self
                     .stored
                     .iter()
-                    .filter_map(|(name, stored)| Some((name, at(stored.last()?.0))));
-                let targets = latest.filter(|(_, latest)| *latest > since);
-                let lines = targets.map(|(name, latest)| {
+                    .filter_map(|(name, stored)| Some((at(stored.last()?.0), name)))
+                    .filter(|(latest, _)| since < *latest && *latest < before)
+                    .collect();
+                targets.sort();
+                let limit: usize = limit.parse().unwrap();
+                let page = &targets[targets.len().saturating_sub(limit)..];
+                let lines = page.iter().map(|(latest, name)| {
                     format!("@batch=t :s CHATHISTORY TARGETS {name} {latest:.3}")
                 });
                 batch("t", "draft/chathistory-targets", lines.collect())
@@ -208,6 +228,16 @@ impl Chat {
     }
 }
 
+fn unread(chat: &Chat, name: &str) -> (usize, usize) {
+    chat.buffers.unread(&chat.buffers.list()[chat.index(name)])
+}
+
+/// Whether a conversation is open.
+fn is_listed(chat: &Chat, name: &str) -> bool {
+    let conversation = Conversation::named(name).unwrap();
+    chat.buffers.position(&conversation).is_some()
+}
+
 fn line(second: i64, nick: &str, target: &str) -> String {
     let source = if nick == "me" {
         "me!m@h"
@@ -266,7 +296,7 @@ fn history_is_inserted_before_live_messages() {
     let mut chat = Chat::with(3);
     chat.sign_in();
     // Before the requested page arrives, a message is sent, which the page contains too.
-    let query = chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    let query = chat.buffers.next_query(&chat.model).unwrap();
     chat.send_message("bob", "#lobby");
     let page = chat.answer(&query);
     chat.receive_all(&page);
@@ -343,9 +373,9 @@ fn more_than_a_missed_page_leaves_a_gap_that_can_be_loaded() {
 fn a_page_is_requested_again_after_a_lost_connection() {
     let mut chat = Chat::with(4);
     chat.sign_in();
-    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    chat.buffers.next_query(&chat.model).unwrap();
     chat.lose_connection();
-    assert_eq!(chat.buffers.next_query(&chat.model, at(chat.now)), None);
+    assert_eq!(chat.buffers.next_query(&chat.model), None);
     chat.sign_in();
     chat.catch_up();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", "4"]);
@@ -355,7 +385,7 @@ fn a_page_is_requested_again_after_a_lost_connection() {
 fn a_refused_page_has_its_reason_and_is_requested_again_only_on_demand() {
     let mut chat = Chat::with(4);
     chat.sign_in();
-    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    chat.buffers.next_query(&chat.model).unwrap();
     chat.buffers.query_failed("please try again later");
     chat.catch_up();
     let gap = chat.buffers.current().gaps()[0].clone();
@@ -383,7 +413,7 @@ fn a_page_that_repeats_ends_the_loading() {
     chat.sign_in();
     chat.catch_up();
     chat.request_gap(0);
-    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    chat.buffers.next_query(&chat.model).unwrap();
     // The server sends the same page again.
     let lines = (1..=4).map(|second| line(second, "bob", "#lobby").replacen('@', "@batch=p;", 1));
     chat.receive_all(&batch("p", "chathistory #lobby", lines.collect()));
@@ -414,8 +444,6 @@ fn conversations_are_restored_and_those_with_new_messages_loaded() {
         "all of it is read, so it is loaded only when in view"
     );
     assert_eq!(chat.shown("dave"), ["?", "9000"]);
-    let unread =
-        |chat: &Chat, name: &str| chat.buffers.unread(&chat.buffers.list()[chat.index(name)]);
     assert_eq!(unread(&chat, "dave"), (1, 1));
     assert_eq!(unread(&chat, "carol"), (0, 0));
     // During the lost connection, one of them writes again, and someone else for the first time.
@@ -436,6 +464,120 @@ fn conversations_are_restored_and_those_with_new_messages_loaded() {
         about_carol.is_empty(),
         "nothing is new there: {about_carol:?}"
     );
+}
+
+#[test]
+fn unread_direct_messages_stay_unread_until_they_are_read_whatever_the_local_clock_says() {
+    const TWO_DAYS: i64 = 2 * 24 * 60 * 60;
+    for skew in [0, -TWO_DAYS, TWO_DAYS] {
+        let mut chat = Chat::with(3);
+        chat.skew = skew;
+        chat.markers.insert("#lobby".to_owned(), 3);
+        chat.restart();
+        chat.send_message("bob", "me");
+        assert_eq!(unread(&chat, "bob"), (1, 1), "{skew}");
+        // The lobby talks on for longer than any difference between clocks.
+        chat.now += 3 * TWO_DAYS;
+        chat.send_message("carol", "#lobby");
+        for _ in 0..2 {
+            chat.restart();
+            assert_eq!(unread(&chat, "bob"), (1, 1), "{skew}");
+        }
+        chat.buffers
+            .open(Conversation::named("bob").unwrap(), &chat.model);
+        chat.catch_up();
+        let sent = chat.buffers.take_unsent_markers();
+        let read = sent.iter().find(|one| one.param(0) == Some("bob")).unwrap();
+        let until = read
+            .param(1)
+            .and_then(|until| until.split_once('='))
+            .unwrap();
+        let until: Timestamp = until.1.parse().unwrap();
+        assert_eq!(until, at(chat.stored["bob"][0].0), "{skew}");
+        chat.markers.insert("bob".to_owned(), until.as_second());
+        chat.restart();
+        assert_eq!(unread(&chat, "bob"), (0, 0), "{skew}");
+    }
+}
+
+#[test]
+fn a_conversation_opened_with_a_wrong_clock_counts_new_messages_as_unread() {
+    let mut chat = Chat::with(3);
+    chat.skew = 100_000;
+    chat.sign_in();
+    chat.catch_up();
+    chat.buffers
+        .open(Conversation::named("bob").unwrap(), &chat.model);
+    chat.buffers.switch_to(0);
+    chat.send_message("bob", "me");
+    assert_eq!(unread(&chat, "bob"), (1, 1));
+}
+
+#[test]
+fn unread_conversations_are_found_among_many_channels_and_many_newer_conversations() {
+    let mut chat = Chat::with(3);
+    chat.markers.insert("#lobby".to_owned(), 3);
+    for number in 0..25 {
+        let channel = format!("#channel{number}");
+        chat.stored.insert(channel, vec![(9000 + number, "erin")]);
+    }
+    for number in 0..45 {
+        let nick = format!("friend{number}");
+        chat.markers.insert(nick.clone(), 8000 + number);
+        chat.stored.insert(nick, vec![(8000 + number, "friend")]);
+    }
+    // Several have the time of the last one of a page.
+    for nick in ["dave", "erin", "frank"] {
+        chat.stored.insert(nick.to_owned(), vec![(8000, "dave")]);
+    }
+    chat.restart();
+    for nick in ["dave", "erin", "frank"] {
+        assert_eq!(unread(&chat, nick), (1, 1), "{nick}");
+    }
+    assert!(is_listed(&chat, "friend44"));
+    assert!(!is_listed(&chat, "friend0"), "old, and read");
+}
+
+#[test]
+fn what_was_read_on_another_device_meanwhile_is_read_after_a_reconnection() {
+    let mut chat = Chat::with(3);
+    chat.markers.insert("#lobby".to_owned(), 3);
+    chat.restart();
+    chat.send_message("bob", "me");
+    chat.send_message("erin", "me");
+    chat.lose_connection();
+    chat.markers.insert("bob".to_owned(), chat.now);
+    chat.store_message("erin", "me");
+    chat.sign_in();
+    chat.catch_up();
+    assert_eq!(unread(&chat, "bob"), (0, 0));
+    assert_eq!(unread(&chat, "erin"), (2, 2));
+}
+
+#[test]
+fn a_query_that_the_lost_connection_left_unanswered_is_sent_again() {
+    let mut chat = Chat::with(3);
+    chat.markers.insert("#lobby".to_owned(), 3);
+    chat.stored.insert("bob".to_owned(), vec![(9000, "bob")]);
+    chat.sign_in();
+    while !chat.queries.iter().any(|query| query.contains("TARGETS")) {
+        chat.send_query();
+    }
+    chat.lose_connection();
+    chat.sign_in();
+    chat.catch_up();
+    assert_eq!(unread(&chat, "bob"), (1, 1));
+}
+
+#[test]
+fn the_conversations_of_ignored_people_are_not_opened() {
+    let mut chat = Chat::with(3);
+    chat.stored.insert("eve".to_owned(), vec![(9000, "eve")]);
+    chat.buffers
+        .ignore(rookery_protocol::Nick::parse("eve").unwrap());
+    chat.sign_in();
+    chat.catch_up();
+    assert!(!is_listed(&chat, "eve"));
 }
 
 #[test]

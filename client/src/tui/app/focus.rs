@@ -59,8 +59,10 @@ impl App {
         self.last_highlight = Some((highlight.conversation, highlight.nick));
     }
 
-    /// Whether the user seems to be looking at the screen.
+    /// Whether the user seems to be looking at the screen. After a change of the clock, that is not
+    /// known until the next key.
     fn is_present(&self) -> bool {
-        self.focused != Some(false) && self.now.duration_since(self.active_at) < IDLE
+        let idle = self.now.duration_since(self.active_at).abs();
+        self.focused != Some(false) && idle < IDLE
     }
 }

@@ -39,7 +39,7 @@ impl FrontEnd for App {
     }
 
     fn switch_to(&mut self, conversation: Conversation) {
-        self.buffers.open(conversation, self.now, &self.model);
+        self.buffers.open(conversation, &self.model);
     }
 
     fn close(&mut self, conversation: &Conversation) {
@@ -54,13 +54,13 @@ impl FrontEnd for App {
             .replied_to()
             .and_then(|line| line.msgid.clone())
             .filter(|_| is_current && kind != MessageKind::Notice);
-        for mut message in self.model.text_messages(target, text, kind) {
+        for (mut message, piece) in self.model.text_messages(target, text, kind) {
             if let Some(msgid) = msgid.take() {
                 message.tags.set("+draft/reply", msgid);
             }
             let sent = Sent::Text {
                 target: target.to_owned(),
-                text: text.to_owned(),
+                text: piece.to_owned(),
             };
             self.enqueue(message, sent);
         }

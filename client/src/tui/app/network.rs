@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::{App, Connection, Effect};
 use crate::front_end::FrontEnd as _;
-use crate::receipts::{Outcome, Sent};
+use crate::model::EventKind;
+use crate::receipts::{Outcome, Sent, remark};
 use crate::tui::overlay::Overlay;
 use crate::tui::password::Reply;
 
@@ -34,6 +35,7 @@ impl App {
                 }
             }
         }
+        let cause = self.receipts.cause(message).cloned();
         let outcome = self.receipts.handle(message);
         match &outcome {
             Some(Outcome::Refused(Sent::Text { target, text }, reason))
@@ -43,7 +45,13 @@ impl App {
             }
             Some(Outcome::Refused(Sent::Query, reason)) => self.buffers.query_failed(reason),
             _ => {
-                for event in self.model.handle(message, self.now) {
+                for mut event in self.model.handle(message, self.now) {
+                    if let (EventKind::Refused(reason), Some(Sent::Text { target, text })) =
+                        (&mut event.kind, &cause)
+                    {
+                        *reason = remark(message, reason, text);
+                        self.buffers.add_refusal_elsewhere(event.at, target, reason);
+                    }
                     if let Some(highlight) = self.buffers.apply(&event, &self.model) {
                         self.handle_highlight(highlight);
                     }
@@ -136,7 +144,7 @@ impl App {
                 .push(Effect::Send(self.receipts.track(message, sent)));
         }
         if self.connection == Connection::Online
-            && let Some(query) = self.buffers.next_query(&self.model, self.now)
+            && let Some(query) = self.buffers.next_query(&self.model)
         {
             self.effects
                 .push(Effect::Send(self.receipts.track(query, Sent::Query)));

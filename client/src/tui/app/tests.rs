@@ -134,7 +134,7 @@ impl Harness {
             .take_effects()
             .into_iter()
             .filter_map(|effect| match effect {
-                Effect::SavePreferences(preferences) => Some(preferences),
+                Effect::SavePreferences { after, .. } => Some(after),
                 _ => None,
             });
         saved.last().expect("preferences are stored")

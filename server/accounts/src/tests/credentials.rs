@@ -112,6 +112,30 @@ async fn a_revoked_device_cannot_sign_in() {
 }
 
 #[tokio::test]
+async fn a_revoked_device_can_revoke_nothing_even_before_its_session_ends() {
+    let server = server_with_two_accounts().await;
+    let mut phone = server.client();
+    phone.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
+    phone.submit_code(&code, &device(1)).await.expect(" 903 ");
+    let mut desktop = signed_in(&server, "alice", Some(CERTIFICATE)).await;
+    desktop
+        .send("CREDENTIAL ADD")
+        .await
+        .expect("CREDENTIAL ADDED 2 :");
+    desktop
+        .send("CREDENTIAL REVOKE 1")
+        .await
+        .expect("CREDENTIAL REVOKED 1 :");
+    assert!(desktop.machine.take_revoked().is_some());
+    phone
+        .send("CREDENTIAL REVOKE 2")
+        .await
+        .expect("FAIL CREDENTIAL ACCOUNT_REQUIRED 2 :");
+    assert!(phone.machine.take_revoked().is_none());
+}
+
+#[tokio::test]
 async fn the_list_marks_the_device_of_the_session() {
     let server = server_with_two_accounts().await;
     let mut new = server.client();

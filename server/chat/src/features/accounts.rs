@@ -44,7 +44,8 @@ pub const COMMANDS: &[Command] = &[
         help: &[
             "CREDENTIAL LIST, CREDENTIAL ADD, CREDENTIAL REVOKE id",
             "Manages the devices and client certificates that can sign in to your account.",
-            "ADD adds the certificate of this connection.",
+            "ADD adds the certificate of this connection. REVOKE also ends the sessions that signed",
+            "in with the device or certificate.",
         ],
         weight: |_| Weight::MESSAGE,
         handler: Handler::Accounts,

@@ -84,6 +84,7 @@ pub fn admit(
         since: ctx.now(),
         monitors: std::collections::BTreeSet::new(),
         subscriptions: std::collections::BTreeSet::new(),
+        credential,
         device: None,
         received: ctx.state.mark(ctx.stamp.at),
         catch_up: None,
@@ -175,6 +176,9 @@ pub fn sign_in(
             split_session(ctx, caller, identity, nick)
         }
     };
+    if let Some(session) = ctx.state.session_mut(session) {
+        session.credential = credential;
+    }
     // The session was greeted when it was admitted; only new accounts are welcomed again.
     if new {
         welcome(ctx, caller, Some(new));
@@ -184,8 +188,8 @@ pub fn sign_in(
     ctx.answer(ticket, Admission::Admitted);
 }
 
-/// Returns the refusal of an account or address that must not be admitted: an operator has ended
-/// the account's sessions since it signed in, or a ban covers it.
+/// Returns the refusal of an account or address that must not be admitted: since it signed in, an
+/// operator has ended the account's sessions or the credential was revoked, or a ban covers it.
 fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> Option<Admission> {
     let ended =
         identity.and_then(|identity| Some((identity, ctx.state.ended_accounts.get(&identity.id)?)));
@@ -194,6 +198,16 @@ fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> O
     {
         return Some(Admission::Stale {
             reason: reason.clone(),
+        });
+    }
+    let is_revoked = identity.is_some_and(|identity| {
+        let revoked = &ctx.state.revoked_credentials;
+        let revoked_at = identity.credential.and_then(|one| revoked.get(&one));
+        revoked_at.is_some_and(|at| identity.authenticated_at <= *at)
+    });
+    if is_revoked {
+        return Some(Admission::Stale {
+            reason: quit::REVOKED.to_owned(),
         });
     }
     let (bans, now) = (&ctx.state.policy.bans, ctx.now());

@@ -2,6 +2,7 @@
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
+use rookery_record::CredentialId;
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
@@ -10,7 +11,10 @@ use crate::features::{always_on, away, catch_up, monitor};
 use crate::ids::{SessionId, UserId};
 use crate::lengths;
 use crate::line::{Line, truncate};
-use crate::state::ClosingSession;
+use crate::state::{ClosingSession, User};
+
+/// Why a session ends whose credential was revoked.
+pub const REVOKED: &str = "A device or certificate of your account was revoked; sign in again";
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
@@ -27,7 +31,25 @@ pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         Some(reason) => format!("Quit: {}", truncate(reason, lengths::QUIT - "Quit: ".len())),
         None => "Quit".to_owned(),
     };
-    close_session(ctx, caller, &reason);
+    close_session(ctx, caller, &reason, DisconnectReason::Quit);
+}
+
+/// Ends the sessions that have signed in with a credential that its account has revoked. Sign-ins
+/// with it from before now are refused admission.
+pub fn credential_revoked(ctx: &mut Context<'_>, credential: CredentialId) {
+    ctx.state.revoked_credentials.insert(credential, ctx.now());
+    let sessions: Vec<SessionId> = ctx
+        .state
+        .users()
+        .flat_map(User::sessions)
+        .filter(|session| session.credential == Some(credential))
+        .map(|session| session.id)
+        .collect();
+    for session in sessions {
+        if let Some(caller) = ctx.caller(session) {
+            close_session(ctx, caller, REVOKED, DisconnectReason::AccountEnded);
+        }
+    }
 }
 
 /// Handles the end of a connection.
@@ -47,12 +69,13 @@ pub fn disconnected(
     }
 }
 
-/// Ends the caller's session, and its user if this was the last one.
-pub fn close_session(ctx: &mut Context<'_>, caller: Caller, reason: &str) {
+/// Ends the caller's session, and its user if this was the last one. `text` is for the client and
+/// for others.
+fn close_session(ctx: &mut Context<'_>, caller: Caller, text: &str, reason: DisconnectReason) {
     let closing = closing_session(ctx, caller);
     catch_up::detach_device(ctx, caller.session, false);
-    remove_session(ctx, caller.session, reason, DisconnectReason::Quit);
-    end_session(ctx, caller.session, closing, reason);
+    remove_session(ctx, caller.session, text, reason);
+    end_session(ctx, caller.session, closing, text);
 }
 
 /// Removes the session from its user. The user quits if this was its last session, unless it is

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, ChannelName, Nick};
-use rookery_record::{Device, Metadata, Participant};
+use rookery_record::{CredentialId, Device, Metadata, Participant};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
@@ -62,6 +62,8 @@ pub struct Session {
     pub subscriptions: BTreeSet<String>,
     /// The multi-line message that it is sending.
     pub batch: Option<Box<OpenBatch>>,
+    /// The credential it signed in with, if that belongs to a single device.
+    pub credential: Option<CredentialId>,
     /// The device, which is sent the messages that it missed; `None` for guests, and for clients
     /// that request history themselves.
     pub device: Option<Device>,

@@ -1,9 +1,10 @@
 //! Requests of the control plane other than kicks and bans.
 
 use jiff::SignedDuration;
+use rookery_record::CredentialId;
 
 use super::harness::*;
-use crate::event::Identity;
+use crate::event::{Event, Identity};
 use crate::request::{
     Admission, Announce, Announced, Audience, ClosedChannel, Ended, FindChannel, FindUser,
     ListChannels, ListUsers, SetMaintenance,
@@ -130,6 +131,38 @@ fn an_ended_account_is_admitted_only_after_it_has_authenticated_again() {
             .1,
         Admission::Admitted
     ));
+}
+
+#[test]
+fn the_sessions_of_a_revoked_credential_end_and_the_others_of_the_account_stay() {
+    let mut harness = Harness::new();
+    let device = |number: i64| Identity {
+        credential: Some(CredentialId(number)),
+        ..identity("alice")
+    };
+    let connect = |harness: &mut Harness, number| {
+        let candidate = Harness::candidate("alice", Some(device(number)), "");
+        harness.admit(candidate).0
+    };
+    let phones = [connect(&mut harness, 1), connect(&mut harness, 1)];
+    let (desktop, other) = (connect(&mut harness, 2), harness.user("alice", ""));
+    // A guest who signs in has the credential from then on.
+    let guest = harness.guest("gast", "");
+    harness.sign_in(guest, device(1));
+    let bob = harness.user("bob", "");
+    harness.channel("#X", &[desktop, bob]);
+    let in_handshake = Harness::candidate("alice", Some(device(1)), "");
+    harness.advance(1);
+    harness.event(Event::CredentialRevoked(CredentialId(1)));
+    assert_eq!(harness.ended_sessions(), [phones[0], phones[1], guest]);
+    assert!(harness.received(bob).is_empty(), "alice is still here");
+    for session in [desktop, other] {
+        assert!(!harness.request(session, "PING x").is_empty());
+    }
+    let Admission::Stale { reason } = harness.try_admit(in_handshake).1 else {
+        panic!("it authenticated before the credential was revoked")
+    };
+    assert!(reason.contains("revoked"), "{reason}");
 }
 
 #[test]

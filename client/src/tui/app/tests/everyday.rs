@@ -190,6 +190,52 @@ fn the_channels_are_joined_again_at_the_next_start() {
 }
 
 #[test]
+fn long_text_is_sent_in_pieces_without_loss() {
+    let mut ui = Harness::new();
+    let text = "one two three ".repeat(100);
+    ui.app.editor.insert(text.trim_end());
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    let sent = ui.sent();
+    assert!(sent.len() > 2, "{sent:?}");
+    let pieces: Vec<&str> = sent
+        .iter()
+        .map(|line| line.strip_prefix("PRIVMSG #lobby :").unwrap())
+        .collect();
+    assert_eq!(pieces.join(" "), text.trim_end());
+}
+
+#[test]
+fn what_the_server_says_about_a_message_names_its_text_and_is_in_its_conversation() {
+    let mut ui = Harness::new().with_messages();
+    ui.enter("too long");
+    ui.sent();
+    let label = ui.label.clone();
+    ui.enter("unwelcome");
+    ui.sent();
+    let refused = ui.label.clone();
+    ui.alt('1');
+    // The echo may be before the warning.
+    ui.receive(&format!("@label={label} :s BATCH +w labeled-response"));
+    ui.receive("@batch=w :alice!a@h PRIVMSG #lobby :too long");
+    ui.receive("@batch=w :s WARN PRIVMSG TEXT_TRUNCATED #lobby :Your text was cut");
+    ui.receive(":s BATCH -w");
+    ui.receive(&format!(
+        "@label={refused} :s 404 alice #lobby :Cannot send to channel"
+    ));
+    for screen in [1, 2] {
+        ui.alt(char::from_digit(screen, 10).unwrap());
+        let screen = ui.screen();
+        for text in [
+            "Your text was cut; about: too long",
+            "not sent:",
+            "unwelcome",
+        ] {
+            assert!(screen.contains(text), "{screen}");
+        }
+    }
+}
+
+#[test]
 fn text_typed_for_one_conversation_is_not_sent_to_another() {
     let mut ui = Harness::new().with_messages();
     ui.alt('4');
