@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Nick};
-use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
+use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, ban_text, covers_account};
 
 use crate::busy;
 use crate::context::{Caller, Context};
@@ -146,7 +146,8 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
 
 fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     let now = ctx.now();
-    let Ban { target, reason, .. } = ban.clone();
+    let text = ban_text(&ban.reason, ban.expires_at);
+    let target = ban.target.clone();
     let holds = ban.holds(now);
     let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
     bans.expire(now);
@@ -158,13 +159,13 @@ fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     } else {
         Vec::new()
     };
-    let numeric_text = Some(format!("You are banned from this server: {reason}"));
+    let numeric_text = Some(format!("You are banned from this server: {text}"));
     let quit_text = Some("Banned".to_owned());
     let end = Ending {
         why: DisconnectReason::Banned,
         numeric_text,
         quit_text,
-        last: format!("Banned: {reason}"),
+        last: format!("Banned: {text}"),
     };
     end_hits(ctx, ticket, &hits, &end, |_, leaving| {
         holds && leaving.is_covered(&target, policy.bans.aliases())

@@ -78,11 +78,13 @@ fn text_goes_to_the_current_conversation_and_direct_messages_to_their_nick() {
     ];
     assert_eq!(ui.sent(), sent);
     ui.enter("a secret /mallory");
-    assert_eq!(ui.sent(), ["PRIVMSG #lobby :a secret /mallory"]);
+    assert_eq!(ui.sent(), [""; 0], "it goes to nobody");
+    assert_eq!(ui.app.editor.text(), "a secret /mallory");
     assert!(
         ui.screen().contains("mallory is not here"),
         "the user is warned"
     );
+    ui.control('u');
     ui.enter("/query bob");
     ui.enter("just us");
     assert_eq!(ui.sent(), ["PRIVMSG bob :just us"]);

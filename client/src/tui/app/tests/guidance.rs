@@ -96,6 +96,39 @@ fn text_that_nobody_would_receive_stays_in_the_message_box() {
 }
 
 #[test]
+fn text_that_may_be_meant_for_one_person_stays_in_the_message_box() {
+    let mut ui = Harness::new();
+    ui.receive(":carol!c@h PRIVMSG #lobby :alice: lunch?");
+    for (text, hint) in [
+        ("my secret is 42 /mallory", "mallory is not here"),
+        ("/me whispers 42 /mallory", "mallory is not here"),
+        ("/reply it is 42 /mallory", "mallory is not here"),
+        ("hello all\nmy secret is 42 /mallory", "mallory is not here"),
+        ("/msg bob my secret\nis 42", "/msg takes one line"),
+        ("first\n/QUERY bob 42", "/QUERY takes one line"),
+    ] {
+        ui.app.editor.set(text);
+        ui.press(KeyCode::Enter, KeyModifiers::NONE);
+        assert_eq!(ui.sent(), [""; 0], "{text}");
+        assert_eq!(ui.app.editor.text(), text);
+        assert!(ui.screen().contains(hint), "{text}: {}", ui.screen());
+    }
+    ui.app.editor.set("//msg bob x\nlook in //tmp");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    ui.enter("/reply in private /bob");
+    ui.enter(" /msg bob 42");
+    assert_eq!(
+        ui.sent(),
+        [
+            "PRIVMSG #lobby :/msg bob x",
+            "PRIVMSG #lobby :look in /tmp",
+            "PRIVMSG bob :in private",
+            "PRIVMSG bob 42"
+        ]
+    );
+}
+
+#[test]
 fn a_long_outage_and_its_end_are_each_shown_once() {
     let mut ui = Harness::new();
     ui.receive(":bob!b@h PRIVMSG alice :psst");
