@@ -120,7 +120,8 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
             ))
         }
         None if !cli.plain && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
-            runtime.block_on(tui::run(options, config.colours, config.notify))
+            let mouse = config.mouse.unwrap_or(true);
+            runtime.block_on(tui::run(options, config.colours, config.notify, mouse))
         }
         None => {
             let printer = plain::Printer::new(std::io::stdout().lock(), TimeZone::system());

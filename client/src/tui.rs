@@ -81,6 +81,7 @@ pub async fn run(
     options: ConnectOptions,
     colours: Option<Colours>,
     notify: Notify,
+    mouse: bool,
 ) -> anyhow::Result<Exit> {
     let state_file = StateFile::of(&options.server)?;
     let state = state_file.load()?;
@@ -109,7 +110,11 @@ pub async fn run(
         quitting: false,
     };
     full_screen.start()?;
-    let mut screen = Screen::open(Capture::All)?;
+    let mut screen = Screen::open(if mouse {
+        Capture::All
+    } else {
+        Capture::WithoutMouse
+    })?;
     full_screen
         .run(
             &mut screen,
@@ -178,7 +183,7 @@ impl FullScreen {
         interrupt: &mut Interrupt,
         continued: &mut unix::Signal,
     ) -> anyhow::Result<Exit> {
-        self.app.size = screen.terminal.size()?.into();
+        self.app.size = screen.size()?.into();
         let mut next_frame = Instant::now();
         let mut next_tick = Instant::now() + TICK_INTERVAL;
         let mut next_measurement = Instant::now() + LAG_INTERVAL;
@@ -189,7 +194,7 @@ impl FullScreen {
                     self.app.refresh();
                     self.perform_effects()?;
                 }
-                screen.terminal.draw(|frame| {
+                screen.draw(|frame| {
                     self.app.size = frame.area();
                     match &self.sign_in {
                         Some(sign_in) => sign_in.draw(frame, self.theme),
