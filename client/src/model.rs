@@ -42,6 +42,9 @@ use chathistory::{Batched, Batches, MAX_PAGE};
 /// The most people stored as correspondents, who are needed for the form `TEXT /NICK` only.
 const MAX_CORRESPONDENTS: usize = 500;
 
+/// The user's own name in a sentence.
+pub const YOU: &str = "you";
+
 /// The state of the chat as the server reports it.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -76,6 +79,11 @@ impl Model {
             (Ok(one), Ok(other)) => one == other,
             _ => nick == self.nick,
         }
+    }
+
+    /// Returns how a nick is shown in a sentence: `you` for our own.
+    pub fn display_name<'a>(&self, nick: &'a str) -> &'a str {
+        if self.is_me(nick) { YOU } else { nick }
     }
 
     /// Returns our nick.
@@ -246,6 +254,10 @@ impl Model {
             }
             "REDACT" => Some(self.redaction_event(message)),
             "CREDENTIAL" => describe_credential(message).map(EventKind::Info),
+            // The answers to what was sent with /raw.
+            "REGISTER" | "VERIFY" | "SETPASS" | "SETEMAIL" => Some(EventKind::Info(
+                message.params.last().cloned().unwrap_or_default(),
+            )),
             "MARKREAD" => {
                 let until = message
                     .param(1)

@@ -155,6 +155,12 @@ fn commands_without_a_channel_are_about_the_current_one() {
         ("/devices revoke 7", "CREDENTIAL REVOKE 7"),
         ("/part #x", "PART #x"),
         ("/topic new plans", "TOPIC #lobby :new plans"),
+        ("/topic -", "TOPIC #lobby :"),
+        ("/topic - -", "TOPIC #lobby :- -"),
+        ("/raw VERSION", "VERSION"),
+        ("/quote verify me 123456", "VERIFY me 123456"),
+        ("/raw PRIVMSG #ops :a b", "PRIVMSG #ops :a b"),
+        ("/raw QUIT :so long", "quit so long"),
     ] {
         assert_eq!(Recorder::in_lobby(line), [call], "{line}");
     }
@@ -201,6 +207,9 @@ fn wrong_arguments_are_refused_and_nothing_is_sent() {
         "/devices revoke",
         "/devices revoke x",
         "/devices x",
+        "/raw",
+        "/raw :me",
+        "/raw a-b",
     ] {
         let calls = Recorder::in_lobby(line);
         assert!(

@@ -12,7 +12,7 @@ use crate::tui::overlay::Overlay;
 const WHEEL: usize = 3;
 
 impl App {
-    /// Handles a paste. Several lines are inserted only after a confirmation.
+    /// Handles a paste. Before several lines are sent, the user is asked.
     pub fn handle_paste(&mut self, text: &str) {
         self.switch_drafts();
         let text = text.replace("\r\n", "\n").replace('\r', "\n");

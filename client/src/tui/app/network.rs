@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{App, Connection, Effect};
 use crate::front_end::FrontEnd as _;
+use crate::model::Conversation;
 use crate::receipts::{Outcome, Sent};
 use crate::tui::overlay::Overlay;
 use crate::tui::password::Reply;
@@ -50,8 +51,12 @@ impl App {
                 }
             }
         }
-        if let Some(Outcome::Done(Sent::Query)) = outcome {
-            self.buffers.query_finished();
+        match &outcome {
+            Some(Outcome::Done(Sent::Query)) => self.buffers.query_finished(),
+            Some(Outcome::Done(Sent::Text { target, text })) => {
+                self.confirm_elsewhere(target, text);
+            }
+            _ => {}
         }
         // Only these messages change the list of channels to rejoin.
         let is_refusal = message.command.starts_with('4');
@@ -59,6 +64,20 @@ impl App {
             self.save_preferences();
         }
         self.send_queued();
+    }
+
+    /// Shows that text was sent, if it is in a conversation that is not in view.
+    fn confirm_elsewhere(&mut self, target: &str, text: &str) {
+        let Some(conversation) = Conversation::named(target) else {
+            return;
+        };
+        if conversation != self.buffers.current().conversation && self.hint.is_none() {
+            let only = match conversation {
+                Conversation::Person(_) => " only",
+                _ => "",
+            };
+            self.hint = Some(format!("sent to {target}{only}: {text}"));
+        }
     }
 
     /// Handles the end of the server's greeting: from now on messages can be sent.
