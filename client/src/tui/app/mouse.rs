@@ -3,7 +3,8 @@
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::{App, Effect};
+use super::keys::READ_ONLY;
+use super::{App, Connection, Effect};
 use crate::front_end::FrontEnd as _;
 use crate::model::Conversation;
 use crate::tui::overlay::Overlay;
@@ -23,6 +24,9 @@ impl App {
             }
             Some(Overlay::Password(change)) => change.paste(text),
             Some(_) => {}
+            None if matches!(self.connection, Connection::Ended { .. }) => {
+                self.hint = Some(READ_ONLY.to_owned());
+            }
             None if !self.editor.fits(text) => {
                 self.hint = Some("that is too long to be pasted here".to_owned());
             }

@@ -168,6 +168,58 @@ fn a_long_outage_and_its_end_are_each_shown_once() {
 }
 
 #[test]
+fn after_a_kick_the_screen_stays_and_the_user_decides_what_to_do() {
+    let mut ui = Harness::new().with_messages();
+    ui.enter("on its way");
+    ui.type_text("half a sen");
+    ui.sent();
+    ui.app.session_ended(false, "too loud");
+    let screen = ui.screen();
+    for part in [
+        "good morning",
+        "not confirmed, perhaps not sent, to",
+        "You were kicked: too loud. Press r to",
+        "KICKED, r: reconnect",
+        "half a sen",
+    ] {
+        assert!(screen.contains(part), "{part} in\n{screen}");
+    }
+    ui.type_text("tx");
+    ui.app.handle_paste("pasted");
+    assert_eq!(ui.app.editor.text(), "half a sen", "it is read-only");
+    assert!(ui.screen().contains("r connects again"), "{}", ui.screen());
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.app.take_effects(), []);
+    ui.type_text("r");
+    assert_eq!(ui.app.take_effects(), [Effect::Reconnect]);
+    ui.app.connecting_in(Duration::from_secs(1));
+    ui.type_text("t");
+    assert_eq!(ui.app.editor.text(), "half a sent");
+    ui.receive(":s 001 alice :Welcome back, alice.");
+    ui.receive(":alice!a@h JOIN #lobby");
+    ui.app.connection_ready();
+    assert!(ui.screen().contains("connected again"), "{}", ui.screen());
+}
+
+#[test]
+fn after_a_ban_the_screen_says_for_how_long() {
+    let mut ui = Harness::sized(40, 10).with_messages();
+    ui.app.take_effects();
+    ui.app
+        .session_ended(true, "spam (until 2026-01-09T00:00:00Z)");
+    let screen = ui.screen();
+    for part in [
+        "You are banned: spam (until",
+        "2026-01-09T00:00:00Z). Ask the",
+        "BANNED, r: try again",
+    ] {
+        assert!(screen.contains(part), "{part} in\n{screen}");
+    }
+    ui.enter("/quit");
+    assert_eq!(ui.app.take_effects(), [Effect::Quit(None)]);
+}
+
+#[test]
 fn the_switcher_lists_highlights_then_unread_then_recently_shown_conversations() {
     let mut ui = Harness::new().with_messages();
     ui.receive(":carol!c@h PRIVMSG alice :psst");
