@@ -254,10 +254,6 @@ impl Model {
             }
             "REDACT" => Some(self.redaction_event(message)),
             "CREDENTIAL" => describe_credential(message).map(EventKind::Info),
-            // The answers to what was sent with /raw.
-            "REGISTER" | "VERIFY" | "SETPASS" | "SETEMAIL" => Some(EventKind::Info(
-                message.params.last().cloned().unwrap_or_default(),
-            )),
             "MARKREAD" => {
                 let until = message
                     .param(1)
@@ -338,7 +334,8 @@ impl Model {
             "FAIL" | "WARN" => Some(EventKind::Refused(
                 message.params.last().cloned().unwrap_or_default(),
             )),
-            "NOTE" => Some(EventKind::Info(
+            // Most of these answer what was sent with /raw.
+            "NOTE" | "REGISTER" | "VERIFY" | "SETPASS" | "SETEMAIL" => Some(EventKind::Info(
                 message.params.last().cloned().unwrap_or_default(),
             )),
             numeric if numeric.len() == 3 && numeric.bytes().all(|byte| byte.is_ascii_digit()) => {

@@ -112,6 +112,10 @@ enum Phase {
 }
 
 /// The state of `rook tail`.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is independent of the others"
+)]
 struct Tail<W> {
     target: Target,
     /// Whether the channel is joined even if it does not exist. After a reconnection it may have to
