@@ -70,6 +70,12 @@ pub enum ScriptCommand {
         target: Target,
         /// The message; without it, each line of standard input is sent as one message
         text: Option<String>,
+        /// Create the channel if it does not exist
+        #[arg(long)]
+        create: bool,
+        /// Send text to a channel even if it ends in /NICK, as if it were for NICK only
+        #[arg(long)]
+        literal: bool,
     },
     /// Prints the messages of a channel or a person as they arrive; reconnects if necessary
     Tail {
@@ -82,6 +88,9 @@ pub enum ScriptCommand {
         /// action, notice) and text
         #[arg(long)]
         json: bool,
+        /// Create the channel if it does not exist
+        #[arg(long)]
+        create: bool,
     },
 }
 
@@ -206,7 +215,8 @@ mod tests {
         ] {
             let cli = parse(&line).unwrap();
             assert_eq!(server(&cli), "chat.example:6697");
-            let Some(Command::ScriptCommand(ScriptCommand::Send { target, text })) = cli.command
+            let Some(Command::ScriptCommand(ScriptCommand::Send { target, text, .. })) =
+                cli.command
             else {
                 panic!("{cli:?}")
             };

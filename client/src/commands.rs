@@ -15,7 +15,7 @@ mod talk;
 pub use command::{
     Command, Refusal, Requires, Usage, find as find_in, non_empty, parse_nick, split_word,
 };
-pub use talk::{addressee, send_text};
+pub use talk::{Recipient, addressee, recipient, send_text};
 
 use crate::front_end::AnyFrontEnd;
 
@@ -30,6 +30,7 @@ const FAMILIES: [&[Command<AnyFrontEnd>]; 4] = [
 /// Special forms of text that are not commands, for the help.
 pub const TEXT_FORMS: &[Usage] = &[
     ("TEXT /NICK", "send TEXT to NICK only"),
+    ("TEXT //NICK", "send text that ends in /NICK"),
     ("//TEXT", "send text that begins with a slash"),
 ];
 
@@ -45,12 +46,13 @@ pub enum Typed<'a> {
 }
 
 impl<'a> Typed<'a> {
-    /// Parses a line.
+    /// Parses a line. Spaces before a slash are ignored: with them, a command would become text
+    /// that everyone receives.
     pub fn parse(line: &'a str) -> Self {
         if line.trim().is_empty() {
             return Self::Nothing;
         }
-        match line.strip_prefix('/') {
+        match line.trim_start().strip_prefix('/') {
             None => Self::Text(line),
             Some(text) if text.starts_with('/') => Self::Text(text),
             Some(command) => {
@@ -64,7 +66,7 @@ impl<'a> Typed<'a> {
 /// Whether the text of a message box is a command. Several lines are several messages, even if they
 /// begin with a slash.
 pub fn is_command(text: &str) -> bool {
-    text.starts_with('/') && !text.starts_with("//") && !text.contains('\n')
+    !text.contains('\n') && matches!(Typed::parse(text), Typed::Command(..))
 }
 
 /// Returns the command of that name, if it works in both front ends.
@@ -84,6 +86,7 @@ pub fn usages() -> impl Iterator<Item = Usage> {
 /// Returns those of `usages` that match a line being typed: while its first word is incomplete, the
 /// commands that begin with it; after that, exactly that command.
 pub fn matching(typed: &str, usages: impl Iterator<Item = Usage>) -> Vec<Usage> {
+    let typed = typed.trim_start();
     let (word, is_whole) = typed
         .split_once(' ')
         .map_or((typed, false), |(word, _)| (word, true));

@@ -25,6 +25,9 @@ pub struct Config {
     pub colours: Option<Colours>,
     /// How the user is notified of highlights that are not in view.
     pub notify: Notify,
+    /// Whether `rook` uses the mouse, which it does by default; otherwise the terminal selects text
+    /// with it.
+    pub mouse: Option<bool>,
     servers: BTreeMap<ServerName, Server>,
 }
 
@@ -287,6 +290,7 @@ mod tests {
 
     const TWO: &str = r##"
         notify = "bell"
+        mouse = false
         colours = "16"
         [servers.home]
         address = "chat.example.org"
@@ -324,8 +328,8 @@ mod tests {
             "a port makes it a host"
         );
         assert_eq!(
-            (config.notify, config.colours),
-            (Notify::Bell, Some(Colours::Sixteen))
+            (config.notify, config.colours, config.mouse),
+            (Notify::Bell, Some(Colours::Sixteen), Some(false))
         );
     }
 
@@ -383,6 +387,7 @@ mod tests {
             ("[servers.a]\nname = \"a\"", 1, &["address"]),
             ("notify = \"loud\"", 1, &["notify: ", "terminal"]),
             ("colours = 16", 1, &["colours: "]),
+            ("mouse = \"off\"", 1, &["mouse: ", "boolean"]),
             ("default = \"x\"", 1, &["default: ", "servers.x"]),
             ("[servers.send]\naddress = \"a\"", 1, &["send"]),
             ("[servers.\"a b\"]\naddress = \"a\"", 1, &["a b"]),

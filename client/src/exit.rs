@@ -2,7 +2,8 @@
 //!
 //! The decision is made here only: after a kick or a ban the program exits with the reason; any
 //! other end is a lost connection, unless the user has quit. Front ends act on the result, so a
-//! session cannot end twice, and no front end reconnects after a kick.
+//! session cannot end twice, and no front end reconnects after a kick by itself. The full screen
+//! stays until the user quits or asks it to connect again.
 
 use std::process::ExitCode;
 

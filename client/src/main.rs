@@ -83,16 +83,27 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
         .enable_all()
         .build()?;
     let result = match script {
-        Some(ScriptCommand::Send { target, text }) => {
+        Some(ScriptCommand::Send {
+            target,
+            text,
+            create,
+            literal,
+        }) => {
             if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
                 Cli::exit_with_usage_error("the message is empty");
             }
+            let target = send::Destination {
+                target,
+                create,
+                literal,
+            };
             runtime.block_on(send::run(options, target, text))
         }
         Some(ScriptCommand::Tail {
             target,
             lines,
             json,
+            create,
         }) => {
             let format = if json {
                 tail::OutputFormat::Json
@@ -102,13 +113,15 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
             runtime.block_on(tail::run(
                 options,
                 target,
+                create,
                 lines,
                 format,
                 std::io::stdout().lock(),
             ))
         }
         None if !cli.plain && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
-            runtime.block_on(tui::run(options, config.colours, config.notify))
+            let mouse = config.mouse.unwrap_or(true);
+            runtime.block_on(tui::run(options, config.colours, config.notify, mouse))
         }
         None => {
             let printer = plain::Printer::new(std::io::stdout().lock(), TimeZone::system());

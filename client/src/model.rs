@@ -45,6 +45,9 @@ use chathistory::{Batched, Batches, MAX_PAGE};
 /// The most people stored as correspondents, who are needed for the form `TEXT /NICK` only.
 const MAX_CORRESPONDENTS: usize = 500;
 
+/// The user's own name in a sentence.
+pub const YOU: &str = "you";
+
 /// The state of the chat as the server reports it.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -81,6 +84,11 @@ impl Model {
             (Ok(one), Ok(other)) => one == other,
             _ => nick == self.nick,
         }
+    }
+
+    /// Returns how a nick is shown in a sentence: `you` for our own.
+    pub fn display_name<'a>(&self, nick: &'a str) -> &'a str {
+        if self.is_me(nick) { YOU } else { nick }
     }
 
     /// Returns our nick.
@@ -345,7 +353,8 @@ impl Model {
             "FAIL" | "WARN" => Some(EventKind::Refused(
                 message.params.last().cloned().unwrap_or_default(),
             )),
-            "NOTE" => Some(EventKind::Info(
+            // Most of these answer what was sent with /raw.
+            "NOTE" | "REGISTER" | "VERIFY" | "SETPASS" | "SETEMAIL" => Some(EventKind::Info(
                 message.params.last().cloned().unwrap_or_default(),
             )),
             numeric if numeric.len() == 3 && numeric.bytes().all(|byte| byte.is_ascii_digit()) => {

@@ -8,6 +8,7 @@ use rookery_protocol::{Message, numeric};
 use tokio::time::Instant;
 
 use crate::cli::Target;
+use crate::commands;
 use crate::console::{self, Interrupt, StdinEvent, StdinReader};
 use crate::exit::{Exit, SessionEnd};
 use crate::model::{MessageKind, Model};
@@ -46,12 +47,45 @@ impl Source {
     }
 }
 
-/// Sends `text`, or the lines of standard input, to `target`.
+/// Where the messages go.
+#[derive(Debug)]
+pub struct Destination {
+    /// The channel or person.
+    pub target: Target,
+    /// Whether a channel that does not exist is created.
+    pub create: bool,
+    /// Whether text for a channel is sent even if it ends in `/NICK`.
+    pub literal: bool,
+}
+
+impl Destination {
+    /// Returns why a text is not sent there: what may be meant for one person does not go to a
+    /// channel.
+    fn refusal(&self, text: &str) -> Option<String> {
+        let Target::Channel(channel) = &self.target else {
+            return None;
+        };
+        let (_, nick) = commands::addressee(text).filter(|_| !self.literal)?;
+        Some(format!(
+            "text that ends in /{nick} may be for {nick} only, and was not sent to {channel}: use \
+             `rook send {nick} TEXT`, or --literal to send it to the channel"
+        ))
+    }
+}
+
+/// Sends `text`, or the lines of standard input, to `destination`.
 pub async fn run(
     options: ConnectOptions,
-    target: Target,
+    destination: Destination,
     text: Option<String>,
 ) -> anyhow::Result<Exit> {
+    if let Some(refusal) = text
+        .iter()
+        .flat_map(|text| text.lines())
+        .find_map(|line| destination.refusal(line))
+    {
+        return Ok(Exit::Failed(refusal));
+    }
     let state_file = StateFile::of(&options.server)?;
     let state = state_file.load()?;
     let trust = session::trust(options.ca.as_deref(), &state);
@@ -78,7 +112,7 @@ pub async fn run(
     };
     let mut sender = Sender {
         session: Session::start(connection, Plan::Visit(account), temporary_nick()),
-        target,
+        destination,
         model: Model::default(),
         receipts: Receipts::default(),
         queue: VecDeque::new(),
@@ -111,7 +145,10 @@ pub async fn run(
                 }
             }
             input = source.next(), if wants_text => match input {
-                StdinEvent::Line(line) => sender.queue.push_back(line),
+                StdinEvent::Line(line) => match sender.destination.refusal(&line) {
+                    None => sender.queue.push_back(line),
+                    Some(refusal) => sender.fail(refusal),
+                },
                 StdinEvent::InvalidUtf8 => sender.fail("a line is not UTF-8 text: it was not sent".to_owned()),
                 StdinEvent::Eof => sender.source_open = false,
             },
@@ -129,7 +166,7 @@ pub async fn run(
 /// A session that sends messages.
 struct Sender {
     session: Session,
-    target: Target,
+    destination: Destination,
     model: Model,
     receipts: Receipts,
     /// The texts that are still to be sent.
@@ -149,12 +186,13 @@ impl Sender {
         while self.phase == Phase::Sending && self.receipts.is_empty() {
             match self.queue.pop_front() {
                 Some(text) => {
+                    let target = self.destination.target.as_str();
                     for (message, _) in
                         self.model
-                            .text_messages(self.target.as_str(), &text, MessageKind::Message)
+                            .text_messages(target, &text, MessageKind::Message)
                     {
                         let sent = Sent::Text {
-                            target: self.target.as_str().to_owned(),
+                            target: target.to_owned(),
                             text: text.clone(),
                         };
                         self.session.send(&self.receipts.track(message, sent));
@@ -192,11 +230,10 @@ impl Sender {
     /// Handles a refused message. If the channel accepts messages from members only, joins it once
     /// and sends the message again.
     fn handle_refusal(&mut self, sent: Sent, code: &str, reason: String) {
-        let needs_membership = matches!(
-            code,
-            numeric::ERR_CANNOTSENDTOCHAN | numeric::ERR_NOSUCHCHANNEL
-        );
-        match (&self.target, sent) {
+        let does_not_exist = code == numeric::ERR_NOSUCHCHANNEL;
+        let needs_membership =
+            code == numeric::ERR_CANNOTSENDTOCHAN || (does_not_exist && self.destination.create);
+        match (&self.destination.target, sent) {
             (Target::Channel(channel), Sent::Text { text, .. })
                 if needs_membership && !self.joined && !self.model.is_in(channel) =>
             {
@@ -209,6 +246,9 @@ impl Sender {
             (_, Sent::Command) => {
                 self.joined = false;
                 self.fail(reason);
+            }
+            (Target::Channel(_), _) if does_not_exist && !self.destination.create => {
+                self.fail(format!("{reason}; --create creates it"));
             }
             _ => self.fail(reason),
         }
@@ -228,7 +268,7 @@ impl Sender {
         self.phase = Phase::Quitting;
         // All devices of an account share its channels, so this one must not add a channel. The
         // server may not have answered the join yet.
-        if let Target::Channel(channel) = &self.target
+        if let Target::Channel(channel) = &self.destination.target
             && self.joined
         {
             self.session.send(&Message::new("PART", [channel.as_str()]));

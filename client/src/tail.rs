@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::{ChannelName, Message, Nick};
+use rookery_protocol::{ChannelName, Message, Nick, numeric};
 
 use crate::chat_message::ChatMessage;
 use crate::cli::Target;
@@ -39,10 +39,12 @@ pub enum OutputFormat {
 }
 
 /// Prints the messages of a channel or of the conversation with a nick until the session ends,
-/// beginning with the last `lines` of the history.
+/// beginning with the last `lines` of the history. A channel that does not exist is created if
+/// `create` is set, else it is an error.
 pub async fn run(
     options: ConnectOptions,
     target: Target,
+    create: bool,
     lines: usize,
     format: OutputFormat,
     out: impl Write,
@@ -55,7 +57,7 @@ pub async fn run(
     };
     let mut interrupt = Interrupt::catch()?;
     let mut server = Reconnector::new(options, state_file, state, account, false);
-    let mut tail = Tail::new(target, lines, format, out);
+    let mut tail = Tail::new(target, create, lines, format, out);
     loop {
         let handled = tokio::select! {
             event = server.next() => tail.handle_event(event),
@@ -99,6 +101,8 @@ enum Effect {
 enum Phase {
     /// It signs in and joins the channel.
     Connecting,
+    /// It has asked whether the channel exists.
+    LookingUp,
     /// It has requested a page of at most `limit` messages.
     CatchingUp { limit: usize },
     /// Messages are printed as they arrive.
@@ -108,8 +112,15 @@ enum Phase {
 }
 
 /// The state of `rook tail`.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is independent of the others"
+)]
 struct Tail<W> {
     target: Target,
+    /// Whether the channel is joined even if it does not exist. After a reconnection it may have to
+    /// be created again, so this is set once it has been found.
+    create: bool,
     /// The number of messages from before the first connection to print.
     lines: usize,
     format: OutputFormat,
@@ -142,9 +153,10 @@ struct Tail<W> {
 }
 
 impl<W: Write> Tail<W> {
-    fn new(target: Target, lines: usize, format: OutputFormat, out: W) -> Self {
+    fn new(target: Target, create: bool, lines: usize, format: OutputFormat, out: W) -> Self {
         Self {
             target,
+            create,
             lines,
             format,
             zone: TimeZone::system(),
@@ -222,15 +234,27 @@ impl<W: Write> Tail<W> {
         }
         match &self.target {
             Target::Channel(channel) if !self.model.is_in(channel) => {
-                self.joined = true;
-                let join = self
-                    .receipts
-                    .track(Message::new("JOIN", [channel.as_str()]), Sent::Command);
-                self.effects.push(Effect::Send(join));
+                if self.create {
+                    self.join();
+                } else {
+                    self.phase = Phase::LookingUp;
+                    self.request(Message::new("TOPIC", [channel.as_str()]));
+                }
                 Ok(())
             }
             _ => self.catch_up(),
         }
+    }
+
+    fn join(&mut self) {
+        self.phase = Phase::Connecting;
+        self.joined = true;
+        self.request(Message::new("JOIN", [self.target.as_str()]));
+    }
+
+    fn request(&mut self, message: Message) {
+        let message = self.receipts.track(message, Sent::Command);
+        self.effects.push(Effect::Send(message));
     }
 
     /// Requests the first page of the missing history.
@@ -273,6 +297,18 @@ impl<W: Write> Tail<W> {
         }
         if let Some(outcome) = self.receipts.handle(message) {
             match outcome {
+                Outcome::Refused(_, reason)
+                    if self.phase == Phase::LookingUp
+                        && message.command == numeric::ERR_NOSUCHCHANNEL =>
+                {
+                    self.fail(format!("{reason}; --create creates it"));
+                }
+                // Any other answer means that the channel exists.
+                _ if self.phase == Phase::LookingUp => {
+                    self.create = true;
+                    self.join();
+                    return Ok(());
+                }
                 Outcome::Refused(_, reason) => {
                     self.joined = false;
                     self.fail(reason);
@@ -338,10 +374,13 @@ impl<W: Write> Tail<W> {
         match self.phase {
             Phase::Live => return self.print(&message),
             Phase::Quitting => {}
-            Phase::Connecting | Phase::CatchingUp { .. } if self.waiting.len() < MAX_WAITING => {
-                self.waiting.push(message);
+            Phase::Connecting | Phase::LookingUp | Phase::CatchingUp { .. } => {
+                if self.waiting.len() < MAX_WAITING {
+                    self.waiting.push(message);
+                } else {
+                    self.dropped = true;
+                }
             }
-            Phase::Connecting | Phase::CatchingUp { .. } => self.dropped = true,
         }
         Ok(())
     }

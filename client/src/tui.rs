@@ -69,6 +69,8 @@ struct FullScreen {
     needs_redraw: bool,
     /// Whether `QUIT` was sent.
     quitting: bool,
+    /// How an operator has ended the session, until the user is signed in again.
+    ended: Option<Exit>,
 }
 
 /// Whether a name is that of a slash command that needs the full screen.
@@ -81,6 +83,7 @@ pub async fn run(
     options: ConnectOptions,
     colours: Option<Colours>,
     notify: Notify,
+    mouse: bool,
 ) -> anyhow::Result<Exit> {
     let state_file = StateFile::of(&options.server)?;
     let state = state_file.load()?;
@@ -107,9 +110,14 @@ pub async fn run(
         notices: Vec::new(),
         needs_redraw: true,
         quitting: false,
+        ended: None,
     };
     full_screen.start()?;
-    let mut screen = Screen::open(Capture::All)?;
+    let mut screen = Screen::open(if mouse {
+        Capture::All
+    } else {
+        Capture::WithoutMouse
+    })?;
     full_screen
         .run(
             &mut screen,
@@ -178,7 +186,7 @@ impl FullScreen {
         interrupt: &mut Interrupt,
         continued: &mut unix::Signal,
     ) -> anyhow::Result<Exit> {
-        self.app.size = screen.terminal.size()?.into();
+        self.app.size = screen.size()?.into();
         let mut next_frame = Instant::now();
         let mut next_tick = Instant::now() + TICK_INTERVAL;
         let mut next_measurement = Instant::now() + LAG_INTERVAL;
@@ -189,7 +197,7 @@ impl FullScreen {
                     self.app.refresh();
                     self.perform_effects()?;
                 }
-                screen.terminal.draw(|frame| {
+                screen.draw(|frame| {
                     self.app.size = frame.area();
                     match &self.sign_in {
                         Some(sign_in) => sign_in.draw(frame, self.theme),
@@ -314,6 +322,7 @@ impl FullScreen {
                 sign_in.ask_code(&mailed);
             }
             Event::SignedIn => {
+                self.ended = None;
                 self.app.first_visit = self.sign_in.take().is_some();
                 self.notices.clear();
             }
@@ -335,13 +344,27 @@ impl FullScreen {
                     .map_or(Duration::ZERO, Reconnector::retry);
                 self.app.connection_lost(&reason, pause);
             }
-            Event::Exit(Exit::NotSignedIn(reason)) if self.sign_in.is_some() => {
+            Event::Exit(exit) => return self.handle_exit(exit),
+        }
+        None
+    }
+
+    /// Handles the end of the last session; returns `Some` when the program should exit. Where the
+    /// user can do something about it, the screen stays.
+    fn handle_exit(&mut self, exit: Exit) -> Option<Exit> {
+        match (&mut self.sign_in, &exit) {
+            (Some(sign_in), Exit::NotSignedIn(reason)) => {
                 self.server = None;
-                if let Some(sign_in) = &mut self.sign_in {
-                    sign_in.restart(&reason);
-                }
+                sign_in.restart(reason);
             }
-            Event::Exit(exit) => return Some(exit),
+            (None, Exit::Kicked(reason) | Exit::Banned(reason)) => {
+                let banned = matches!(exit, Exit::Banned(_));
+                self.app.session_ended(banned, reason);
+                self.ended = Some(exit);
+            }
+            // The exit code says how the session ended.
+            (_, Exit::Finished) => return Some(self.ended.take().unwrap_or(exit)),
+            _ => return Some(exit),
         }
         None
     }
@@ -360,6 +383,7 @@ impl FullScreen {
                         self.app.hint = Some(format!("{error}; c copies the link"));
                     }
                 }
+                Effect::Reconnect => self.app.connecting_in(server.retry()),
                 Effect::Copy(text) => terminal::copy(&text)?,
                 Effect::SavePreferences { before, after } => {
                     server.save_preferences(&before, &after);

@@ -11,6 +11,7 @@
 //! and on rustls for the errors that it explains.
 
 mod certificate;
+mod joined;
 mod layout;
 mod sanitize;
 mod screen;

@@ -2,8 +2,6 @@
 
 use std::io::{self, Stdout, stdout};
 
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
@@ -13,12 +11,18 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use ratatui::layout::Size;
+use ratatui::{Frame, Terminal};
+
+use crate::joined::{JoinedBackend, protect};
 
 /// Which input a program wants from the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capture {
     /// Key presses only.
     Keys,
+    /// Key presses, pasted text and focus changes. The terminal selects text with the mouse.
+    WithoutMouse,
     /// Key presses, pasted text, focus changes and the mouse.
     All,
 }
@@ -27,8 +31,7 @@ pub enum Capture {
 /// terminal; so does a panic, before its message is printed.
 #[derive(Debug)]
 pub struct Screen {
-    /// To draw on.
-    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<JoinedBackend<Stdout>>,
     capture: Capture,
 }
 
@@ -45,7 +48,7 @@ impl Screen {
             restore();
             report(panic);
         }));
-        let opened = enter(capture).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
+        let opened = enter(capture).and_then(|()| Terminal::new(JoinedBackend::new(stdout())));
         match opened {
             Ok(terminal) => Ok(Self { terminal, capture }),
             Err(error) => {
@@ -53,6 +56,28 @@ impl Screen {
                 Err(error)
             }
         }
+    }
+
+    /// Draws a frame.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal cannot be written.
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.terminal.draw(|frame| {
+            render(frame);
+            protect(frame.buffer_mut());
+        })?;
+        Ok(())
+    }
+
+    /// Returns the size of the terminal.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal does not report it.
+    pub fn size(&self) -> io::Result<Size> {
+        self.terminal.size()
     }
 
     /// Restores the terminal for as long as another program uses it, until [`Screen::reopen`].
@@ -86,15 +111,13 @@ impl Drop for Screen {
 fn enter(capture: Capture) -> io::Result<()> {
     enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen)?;
-    match capture {
-        Capture::Keys => Ok(()),
-        Capture::All => execute!(
-            stdout(),
-            EnableBracketedPaste,
-            EnableFocusChange,
-            EnableMouseCapture
-        ),
+    if capture != Capture::Keys {
+        execute!(stdout(), EnableBracketedPaste, EnableFocusChange)?;
     }
+    if capture == Capture::All {
+        execute!(stdout(), EnableMouseCapture)?;
+    }
+    Ok(())
 }
 
 /// Restores the terminal. Switching off what was never on does no harm, and there is nothing to

@@ -260,6 +260,8 @@ async fn a_redacted_message_disappears_from_every_screen() {
     screen.enter_line("the door code is 4711");
     screen.expect("alice the door code").await;
     screen.enter_line("/redact a slip");
+    screen.expect("d: delete").await;
+    screen.type_text("d");
     let now = screen.expect("(a slip)").await;
     assert!(!now.contains("4711"), "{now}");
     // An earlier message is selected, and deleted when the key is pressed twice.
@@ -358,7 +360,7 @@ async fn messages_sent_during_an_interruption_are_filled_in() {
 }
 
 #[tokio::test]
-async fn a_kick_and_a_ban_restore_the_terminal_and_print_one_line() {
+async fn after_a_kick_or_ban_the_screen_stays_until_the_user_quits() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let device = Device::new();
@@ -366,16 +368,74 @@ async fn a_kick_and_a_ban_restore_the_terminal_and_print_one_line() {
     operator
         .run_ok(&["kick", "alice", "--reason", "too loud"])
         .await;
-    let end = screen.expect_exit(4).await;
-    assert_eq!(end.matches("kicked: too loud").count(), 1, "{end}");
+    let ended = screen.expect("You were kicked: too loud").await;
+    assert!(ended.contains("you joined #lobby"), "{ended}");
+    screen.type_text("r");
+    screen.expect("connected again").await;
+    screen.expect("lag").await;
+    screen.enter_line("back again");
+    screen.expect("alice back again").await;
 
-    let screen = Screen::start(&device.command(&server, &[]));
-    screen.expect("you joined #lobby").await;
-    operator.run_ok(&["ban", "alice", "--reason", "spam"]).await;
+    let ban = ["ban", "alice", "--reason", "spam", "--for", "7d"];
+    operator.run_ok(&ban).await;
+    let ended = screen.expect("You are banned: spam (until").await;
+    assert!(ended.contains("alice back again"), "{ended}");
+    screen.type_text("r");
+    wait_for("the second refusal", || {
+        (screen.contents().matches("are banned: spam").count() > 2).then_some(())
+    })
+    .await;
+    screen.enter_line("/quit");
     let end = screen.expect_exit(4).await;
-    assert_eq!(end.matches("spam").count(), 1, "{end}");
+    assert_eq!(end.matches("banned: spam (until").count(), 1, "{end}");
+
+    // A start while the ban lasts.
     let screen = Screen::start(&device.command(&server, &[]));
+    screen.expect("You are banned: spam (until").await;
+    screen.press("C-c");
+    screen.expect("press Ctrl-C again").await;
+    screen.press("C-c");
     screen.expect_exit(4).await;
+}
+
+#[tokio::test]
+async fn the_terminal_keeps_the_mouse_if_the_config_says_so() {
+    let server = Server::start().await;
+    let device = Device::new();
+    device.configure("mouse = false");
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
+    assert_eq!(screen.terminal_state(), "1 0 1");
+}
+
+#[tokio::test]
+async fn the_last_wrong_code_leads_to_a_new_one() {
+    let server = Server::start().await;
+    let device = Device::new();
+    let screen = Screen::start(&device.command(&server, &[]));
+    screen.expect("Name").await;
+    screen.enter_line("alice");
+    screen.expect("Email").await;
+    screen.enter_line(&email_of("alice"));
+    screen.expect("Code").await;
+    let first = server.mailbox().code_to(&email_of("alice")).await;
+    let wrong = if first == "000000" {
+        "111111"
+    } else {
+        "000000"
+    };
+    for left in ["4 tries", "3 tries", "2 tries", "one try"] {
+        screen.enter_line(wrong);
+        screen.expect(left).await;
+    }
+    screen.enter_line(wrong);
+    let offer = screen.expect("send a new code").await;
+    assert!(offer.contains("Name   alice"), "{offer}");
+    screen.type_text("000006");
+    screen.press("Enter");
+    screen.expect("A code was mailed").await;
+    let second = server.mailbox().code_to(&email_of("alice")).await;
+    screen.enter_line(&second);
+    screen.expect("you joined #lobby").await;
 }
 
 #[tokio::test]

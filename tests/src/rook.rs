@@ -47,6 +47,13 @@ impl Device {
         assert_eq!(rook.wait().await.code, Some(0));
     }
 
+    /// Writes the config of the user.
+    pub fn configure(&self, config: &str) {
+        let folder = self.home.path().join("config/rookery");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("rook.toml"), config).unwrap();
+    }
+
     /// Returns the command for `rook` with these arguments, trusting the server's own authority.
     pub fn command(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = self.command_without_ca(server, arguments);

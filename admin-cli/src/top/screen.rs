@@ -48,7 +48,6 @@ pub fn run(client: &Client, interval: Duration, mut model: Model) -> Result<(), 
     };
     loop {
         screen
-            .terminal
             .draw(|frame| draw(frame, &model, look))
             .map_err(while_doing("cannot write to the terminal"))?;
         match inputs.recv() {

@@ -44,7 +44,10 @@ pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
     },
     Command {
         name: "topic",
-        usages: &[("/topic [TEXT]", "show or set the topic")],
+        usages: &[
+            ("/topic [TEXT]", "show or set the topic"),
+            ("/topic -", "remove the topic"),
+        ],
         requires: Requires::Connection,
         run: topic,
     },
@@ -177,9 +180,14 @@ fn list(front_end: &mut AnyFrontEnd, _arguments: &str) -> Result<(), Refusal> {
 
 fn topic(front_end: &mut AnyFrontEnd, text: &str) -> Result<(), Refusal> {
     let channel = current_channel(front_end)?;
+    let text = match text {
+        "" => None,
+        "-" => Some(""),
+        text => Some(text),
+    };
     front_end.request(Message::new(
         "TOPIC",
-        std::iter::once(channel.as_str()).chain(non_empty(text)),
+        std::iter::once(channel.as_str()).chain(text),
     ));
     Ok(())
 }

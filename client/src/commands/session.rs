@@ -25,6 +25,18 @@ pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
         run: devices,
     },
     Command {
+        name: "raw",
+        usages: &[("/raw LINE", "send a line of IRC to the server as it is")],
+        requires: Requires::Connection,
+        run: raw,
+    },
+    Command {
+        name: "quote",
+        usages: &[("/quote LINE", "the same as /raw, as in other clients")],
+        requires: Requires::Connection,
+        run: raw,
+    },
+    Command {
         name: "help",
         usages: &[("/help", "show this list")],
         requires: Requires::Nothing,
@@ -46,6 +58,20 @@ fn devices(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> 
     let number = arguments.strip_prefix("revoke ").unwrap_or_default();
     let number: u64 = number.trim().parse().map_err(|_| Refusal::Usage)?;
     front_end.request(Message::new("CREDENTIAL", ["REVOKE", &number.to_string()]));
+    Ok(())
+}
+
+fn raw(front_end: &mut AnyFrontEnd, line: &str) -> Result<(), Refusal> {
+    if line.is_empty() {
+        return Err(Refusal::Usage);
+    }
+    let message = Message::parse(line).map_err(|error| Refusal::Reason(error.to_string()))?;
+    if message.command == "QUIT" {
+        // Otherwise the end of the connection would be taken for a loss.
+        front_end.quit(message.params.into_iter().next());
+    } else {
+        front_end.request(message);
+    }
     Ok(())
 }
 

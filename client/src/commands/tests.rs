@@ -102,6 +102,8 @@ fn text_without_a_leading_slash_is_sent_unchanged() {
     assert_eq!(Typed::parse("   "), Typed::Nothing);
     assert_eq!(Typed::parse("//etc/passwd"), Typed::Text("/etc/passwd"));
     assert_eq!(Typed::parse("a /msg b"), Typed::Text("a /msg b"));
+    assert_eq!(Typed::parse(" /msg b x"), Typed::Command("msg", "b x"));
+    assert_eq!(Typed::parse(" //etc"), Typed::Text("/etc"));
     let sent = Recorder::in_lobby("  hi  there ");
     assert_eq!(sent, ["say #lobby:   hi  there "]);
 }
@@ -153,6 +155,12 @@ fn commands_without_a_channel_are_about_the_current_one() {
         ("/devices revoke 7", "CREDENTIAL REVOKE 7"),
         ("/part #x", "PART #x"),
         ("/topic new plans", "TOPIC #lobby :new plans"),
+        ("/topic -", "TOPIC #lobby :"),
+        ("/topic - -", "TOPIC #lobby :- -"),
+        ("/raw VERSION", "VERSION"),
+        ("/quote verify me 123456", "VERIFY me 123456"),
+        ("/raw PRIVMSG #ops :a b", "PRIVMSG #ops :a b"),
+        ("/raw QUIT :so long", "quit so long"),
     ] {
         assert_eq!(Recorder::in_lobby(line), [call], "{line}");
     }
@@ -199,6 +207,9 @@ fn wrong_arguments_are_refused_and_nothing_is_sent() {
         "/devices revoke",
         "/devices revoke x",
         "/devices x",
+        "/raw",
+        "/raw :me",
+        "/raw a-b",
     ] {
         let calls = Recorder::in_lobby(line);
         assert!(
@@ -215,17 +226,12 @@ fn wrong_arguments_are_refused_and_nothing_is_sent() {
 #[test]
 fn a_line_that_ends_in_a_nick_is_sent_to_that_person_if_present() {
     let alice = Nick::parse("alice").unwrap();
-    let present = |nick: &Nick| *nick == alice;
     assert_eq!(
-        addressee("How are you? /alice", present),
+        addressee("How are you? /alice"),
         Some(("How are you?", alice.clone()))
     );
-    assert_eq!(
-        addressee("hi /Alice  ", present),
-        Some(("hi", alice.clone()))
-    );
+    assert_eq!(addressee("hi /Alice  "), Some(("hi", alice)));
     for line in [
-        "How are you? /bob",
         "/alice",
         " /alice",
         "see http://x/alice",
@@ -234,12 +240,35 @@ fn a_line_that_ends_in_a_nick_is_sent_to_that_person_if_present() {
         "hi/alice",
         "hi //alice",
     ] {
-        assert_eq!(addressee(line, present), None, "{line}");
+        assert_eq!(addressee(line), None, "{line}");
     }
     assert_eq!(Recorder::in_lobby("hi /me"), ["say me: hi"]);
-    let sent = Recorder::in_lobby("hi /bob");
-    assert_eq!(sent[0], "say #lobby: hi /bob");
-    assert!(sent[1].contains("bob is not here"), "{sent:?}");
+    assert_eq!(Recorder::in_lobby("/me waves /me"), ["act me: waves"]);
+}
+
+#[test]
+fn a_line_for_someone_who_is_not_present_is_sent_to_nobody() {
+    for line in [
+        "my secret is 42 /bob",
+        "my secret is 42\u{a0}/bob ",
+        "/me whispers 42 /bob",
+    ] {
+        let calls = Recorder::in_lobby(line);
+        assert!(
+            matches!(&calls[..], [call] if call.starts_with("refuse bob is not here")),
+            "{line}: {calls:?}"
+        );
+    }
+    for (line, call) in [
+        ("look in //tmp", "say #lobby: look in /tmp"),
+        ("// is a comment", "say #lobby: / is a comment"),
+        ("see //tmp/x", "say #lobby: see //tmp/x"),
+        ("see http://x", "say #lobby: see http://x"),
+        ("/me is in //tmp ", "act #lobby: is in /tmp"),
+        ("/msg #lobby look in /tmp", "say #lobby: look in /tmp"),
+    ] {
+        assert_eq!(Recorder::in_lobby(line), [call], "{line}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{Body, Conversation, Line, LineId, MembershipChange, chathistory};
+use super::{Body, Conversation, Line, LineId, MembershipChange, YOU, chathistory};
 
 /// The most joins and parts in one line.
 const MAX_FOLDED: usize = 200;
@@ -214,7 +214,7 @@ impl Buffer {
         }
     }
 
-    /// Marks a message redacted, if it is in this buffer.
+    /// Marks a message redacted, if it is in this buffer. `by` is the name to show.
     pub fn redact(&mut self, msgid: &str, by: &str, reason: Option<&str>) {
         let message = self
             .lines
@@ -222,9 +222,13 @@ impl Buffer {
             .rev()
             .find(|line| line.msgid.as_deref() == Some(msgid));
         if let Some(line) = message
-            && let Body::Message { nick, .. } = &mut line.body
+            && let Body::Message { nick, own, .. } = &mut line.body
         {
-            let nick = std::mem::take(nick);
+            let nick = if *own {
+                YOU.into()
+            } else {
+                std::mem::take(nick)
+            };
             line.body = Body::Redacted {
                 nick,
                 by: by.into(),

@@ -272,6 +272,7 @@ impl Buffers {
                 msgid, by, reason, ..
             } = &event.kind
             {
+                let by = model.display_name(by);
                 self.list[index].redact(msgid, by, reason.as_deref());
             }
         }

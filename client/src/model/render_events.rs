@@ -27,13 +27,7 @@ impl Buffers {
     /// `model` must have handled the message of the event already.
     pub fn apply(&mut self, event: &ChatEvent, model: &Model) -> Option<Highlight> {
         let at = event.at;
-        let name = |nick: &str| {
-            if model.is_me(nick) {
-                "you".to_owned()
-            } else {
-                nick.to_owned()
-            }
-        };
+        let name = |nick: &str| model.display_name(nick).to_owned();
         let suffix = |reason: &Option<String>| {
             reason
                 .as_ref()
@@ -240,7 +234,7 @@ impl Buffers {
                 reason,
             } => {
                 let index = self.position(&Conversation::named(target)?)?;
-                self.list[index].redact(msgid, by, reason.as_deref());
+                self.list[index].redact(msgid, &name(by), reason.as_deref());
             }
             EventKind::Info(text) => self.add_info(at, text),
             EventKind::Refused(text) => self.add_refusal(at, text),

@@ -43,13 +43,7 @@ impl<W: Write> Printer<W> {
 
 /// Describes an event; `None` for events that only the full screen shows.
 fn describe(kind: &EventKind, model: &Model) -> Option<String> {
-    let name = |nick: &str| {
-        if model.is_me(nick) {
-            "you".to_owned()
-        } else {
-            nick.to_owned()
-        }
-    };
+    let name = |nick: &str| model.display_name(nick).to_owned();
     let suffix = |reason: &Option<String>| {
         reason
             .as_ref()

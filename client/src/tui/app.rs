@@ -57,6 +57,8 @@ pub enum Effect {
         /// The present preferences.
         after: Preferences,
     },
+    /// Connects again after the server has ended the session.
+    Reconnect,
     /// Opens a link.
     Open(Url),
     /// Copies text to the clipboard.
@@ -74,6 +76,12 @@ pub enum Connection {
     Online,
     /// It was lost; the next attempt is made at this time.
     Lost { retry_at: Instant },
+    /// An operator has kicked or banned the user. The screen stays, read-only, until the user
+    /// connects again or quits.
+    Ended {
+        /// Whether it was a ban, so that the server refuses the user while it lasts.
+        banned: bool,
+    },
 }
 
 /// The state of the full screen.
@@ -127,7 +135,7 @@ pub struct App {
     /// Whether this is the first sign-in on this device and the first steps have not been shown
     /// yet.
     pub first_visit: bool,
-    /// The reason for the loss of the connection, as last shown.
+    /// The reason for the loss or the end of the connection, as last shown.
     lost_reason: Option<String>,
     /// When the user last pressed a key or moved the mouse.
     active_at: Timestamp,

@@ -246,6 +246,9 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
 
 /// Returns the hint in an empty message box.
 fn placeholder(app: &App) -> String {
+    if let Some(reason) = app.end_reason() {
+        return text::plain(reason);
+    }
     let hint = match &app.buffers.current().conversation {
         _ if app.connection != Connection::Online => "Not connected yet".to_owned(),
         Conversation::Server => "/join #CHANNEL, or Ctrl-K to switch to one".to_owned(),

@@ -14,7 +14,7 @@ pub enum Overlay {
     Help(usize),
     /// The quick switcher: the query, and the index of the selected match.
     Switcher(Editor, usize),
-    /// The confirmation before this pasted text of several lines is inserted.
+    /// The question whether to send this pasted text of several lines.
     Paste(String),
     /// The dialog that sets the account's password.
     Password(PasswordChange),
@@ -33,8 +33,15 @@ pub enum Overlay {
 pub struct Selection {
     /// The message.
     pub message: MessageRef,
-    /// Whether the key that redacts the message was pressed once; the second press redacts it.
-    pub confirming_redaction: bool,
+    /// The redaction of the message that waits for its confirmation.
+    pub redaction: Option<Redaction>,
+}
+
+/// A redaction that the user has asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redaction {
+    /// The reason that others see.
+    pub reason: Option<String>,
 }
 
 /// A reference to a message in a conversation.

@@ -31,6 +31,8 @@ enum Field {
     Code {
         checking: bool,
     },
+    /// None, since the mailed code is no longer valid. Enter requests a new one.
+    NewCode,
 }
 
 /// An answer of the user.
@@ -93,11 +95,23 @@ impl SignInScreen {
         self.name.clone().zip(self.email.clone())
     }
 
-    /// Asks for the name and email again after the server has refused the sign-in.
+    /// Shows that the server has refused the sign-in, and what can be done: request a new code, or
+    /// correct the name and email.
     pub fn restart(&mut self, reason: &str) {
         self.error = Some(reason.to_owned());
-        self.correcting = true;
-        self.show_field(Field::Name);
+        match self.field {
+            Field::Code { .. } | Field::NewCode => {
+                self.mailed = None;
+                self.notices.truncate(self.earlier_notices);
+                self.show_field(Field::NewCode);
+            }
+            Field::Waiting => {
+                self.correcting = true;
+                self.show_field(Field::Name);
+            }
+            // The user is already correcting them.
+            Field::Name | Field::Email => {}
+        }
     }
 
     /// Adds a notice of one or more lines.
@@ -110,22 +124,29 @@ impl SignInScreen {
 
     /// Asks for the code; `mailed` says where it was mailed.
     pub fn ask_code(&mut self, mailed: &str) {
-        self.mailed = Some(mailed.to_owned());
-        if let Field::Code { checking } = &mut self.field {
+        match &mut self.field {
             // The last code was wrong. Text that is being typed already stays.
-            *checking = false;
-        } else {
-            self.earlier_notices = self.notices.len();
-            self.show_field(Field::Code { checking: false });
+            Field::Code { checking } => *checking = false,
+            Field::Waiting | Field::NewCode => {
+                self.earlier_notices = self.notices.len();
+                self.show_field(Field::Code { checking: false });
+            }
+            // The user has gone back to correct these, and the sign-in restarts with the answers.
+            Field::Name | Field::Email => return,
         }
+        self.mailed = Some(mailed.to_owned());
     }
 
     /// Inserts the first line of a paste.
     pub fn paste(&mut self, text: &str) {
-        if self.field != Field::Waiting {
+        if self.accepts_text() {
             self.editor
                 .insert(text.lines().next().unwrap_or_default().trim());
         }
+    }
+
+    fn accepts_text(&self) -> bool {
+        !matches!(self.field, Field::Waiting | Field::NewCode)
     }
 
     /// Handles a key; returns an answer if the key completes one.
@@ -138,7 +159,7 @@ impl SignInScreen {
             KeyCode::Char('e') if control => self.editor.end(),
             KeyCode::Char('u') if control => self.editor.cut_to_start(),
             KeyCode::Char('w') if control => self.editor.cut_word_left(),
-            KeyCode::Char(letter) if !control && self.field != Field::Waiting => {
+            KeyCode::Char(letter) if !control && self.accepts_text() => {
                 self.editor.insert(&letter.to_string());
             }
             KeyCode::Backspace => self.editor.backspace(),
@@ -148,6 +169,7 @@ impl SignInScreen {
             KeyCode::Home => self.editor.home(),
             KeyCode::End => self.editor.end(),
             KeyCode::Up | KeyCode::BackTab => self.go_back(),
+            KeyCode::Tab | KeyCode::Down if self.field == Field::NewCode => {}
             KeyCode::Enter | KeyCode::Tab | KeyCode::Down => return self.submit(),
             _ => {}
         }
@@ -164,6 +186,7 @@ impl SignInScreen {
                 self.notices.truncate(self.earlier_notices);
                 return Some(Answer::Code(typed));
             }
+            Field::NewCode => Ok(()),
             Field::Code { .. } | Field::Waiting => return None,
         };
         if let Err(error) = parsed {
@@ -184,7 +207,7 @@ impl SignInScreen {
     /// Returns to the previous field, to correct its answer.
     fn go_back(&mut self) {
         match self.field {
-            Field::Code { .. } => self.show_field(Field::Email),
+            Field::Code { .. } | Field::NewCode => self.show_field(Field::Email),
             Field::Email => self.show_field(Field::Name),
             Field::Name | Field::Waiting => return,
         }
@@ -199,7 +222,7 @@ impl SignInScreen {
         self.editor.set(match field {
             Field::Name => self.name.as_ref().map_or("", AccountName::as_str),
             Field::Email => self.email.as_ref().map_or("", Email::as_str),
-            Field::Code { .. } | Field::Waiting => "",
+            Field::Code { .. } | Field::NewCode | Field::Waiting => "",
         });
     }
 
@@ -242,7 +265,7 @@ impl SignInScreen {
             (Field::Code { checking: false }, "Code", None),
         ];
         for (field, label, value) in fields {
-            let is_code = |field| matches!(field, Field::Code { .. });
+            let is_code = |field| matches!(field, Field::Code { .. } | Field::NewCode);
             let is_active = self.field == field || (is_code(self.field) && is_code(field));
             if is_active {
                 cursor_row = Some(row_count(&rows));
@@ -283,6 +306,7 @@ impl SignInScreen {
             Field::Code { checking: false } => {
                 "Enter the six-digit code. Wrong email or no mail? Up goes back."
             }
+            Field::NewCode => "Enter: send a new code. Up: correct the name or email. Esc quits.",
         };
         rows.push(Row::styled(hint, theme.faint()));
         if !before.is_empty() {
@@ -413,6 +437,58 @@ mod tests {
         assert_eq!(
             answer,
             Some(Answer::Identity(name("alice2"), email("alice@example.org")))
+        );
+    }
+
+    #[test]
+    fn after_the_last_wrong_code_a_new_one_is_offered_and_nothing_typed_gets_elsewhere() {
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        type_line(&mut screen, "alice");
+        type_line(&mut screen, "a@b.example");
+        screen.ask_code("A code was mailed to a@b.example.");
+        assert!(type_line(&mut screen, "000005").is_some());
+        // The next code is being typed when the server refuses the last one.
+        for letter in "000".chars() {
+            screen.handle_key(KeyCode::Char(letter).into());
+        }
+        screen.restart("Too many wrong codes");
+        for letter in "006".chars() {
+            assert_eq!(screen.handle_key(KeyCode::Char(letter).into()), None);
+        }
+        screen.paste("000007");
+        assert_eq!(screen.handle_key(KeyCode::Tab.into()), None);
+        assert_eq!((screen.field, screen.editor.text()), (Field::NewCode, ""));
+        assert_eq!(screen.mailed, None, "the old code is no longer mentioned");
+        let answer = screen.handle_key(KeyCode::Enter.into());
+        assert_eq!(
+            answer,
+            Some(Answer::Identity(name("alice"), email("a@b.example")))
+        );
+        screen.ask_code("A code was mailed to a@b.example.");
+        assert_eq!(
+            type_line(&mut screen, "123456"),
+            Some(Answer::Code("123456".to_owned()))
+        );
+    }
+
+    #[test]
+    fn an_answer_of_the_server_does_not_move_what_is_being_corrected() {
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        type_line(&mut screen, "alice");
+        type_line(&mut screen, "a@b.example");
+        screen.ask_code("A code was mailed to a@b.example.");
+        assert!(type_line(&mut screen, "000001").is_some());
+        screen.handle_key(KeyCode::Up.into());
+        screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        for letter in "al@".chars() {
+            screen.handle_key(KeyCode::Char(letter).into());
+        }
+        screen.ask_code("A code was mailed to a@b.example.");
+        screen.restart("Too many wrong codes");
+        let answer = type_line(&mut screen, "c.example");
+        assert_eq!(
+            answer,
+            Some(Answer::Identity(name("alice"), email("al@c.example")))
         );
     }
 

@@ -34,6 +34,7 @@ fn rook_fails_if_piped_lines_are_not_delivered() {
     let mut rook = Rook::start(&server.known_home(), &[&server.address(), "--plain"]);
     rook.type_line("refused");
     rook.type_line("/nonsense");
+    rook.type_line("my secret is 42 /bob");
     rook.close_input();
     let mut session = server.accept();
     session.sign_in();
@@ -46,10 +47,13 @@ fn rook_fails_if_piped_lines_are_not_delivered() {
     let ended = rook.wait();
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(
-        ended.stdout.contains("-- #lobby: Cannot send to channel"),
+        ended.stdout.contains("-- #lobby: Cannot send to channel")
+            && ended
+                .stdout
+                .contains("-- bob is not here: nothing was sent"),
         "{ended:?}"
     );
-    assert!(ended.stderr.contains("lines not delivered: 2"), "{ended:?}");
+    assert!(ended.stderr.contains("lines not delivered: 3"), "{ended:?}");
 }
 
 #[test]

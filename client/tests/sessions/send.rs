@@ -8,7 +8,14 @@ fn send_joins_the_channel_and_waits_for_each_receipt() {
     let home = server.known_home();
     let rook = Rook::start(
         &home,
-        &["send", "#ops", "one\ntwo", "--server", &server.address()],
+        &[
+            "send",
+            "#ops",
+            "one\ntwo",
+            "--create",
+            "--server",
+            &server.address(),
+        ],
     );
     let mut session = server.accept();
     session.sign_in();
@@ -130,6 +137,12 @@ fn send_fails_with_the_servers_reason() {
             "rook: #ops: Wrong key\n",
         ),
         (
+            "#nope",
+            "PRIVMSG #nope hi",
+            "403 alice #nope :No such channel",
+            "rook: #nope: No such channel; --create creates it\n",
+        ),
+        (
             "bob",
             "PRIVMSG bob hi",
             "FAIL PRIVMSG STORE_FAILED :Not stored",
@@ -215,4 +228,52 @@ fn a_warning_about_a_message_is_printed() {
     let ended = rook.wait();
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.stderr.contains("Your text was cut"), "{ended:?}");
+}
+
+#[test]
+fn send_refuses_text_for_a_channel_that_may_be_meant_for_one_person() {
+    let server = Server::start();
+    let home = server.known_home();
+    let address = server.address();
+    let start = |options: &[&str]| {
+        Rook::start(
+            &home,
+            &[&["send", "#ops", "--server", &address], options].concat(),
+        )
+    };
+    let ended = start(&["all\nmy secret is 42 /bob"]).wait();
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("rook send bob TEXT"), "{ended:?}");
+    assert!(!server.has_connection(), "nothing was sent");
+
+    let mut rook = start(&[]);
+    let mut session = server.accept();
+    session.sign_in();
+    rook.type_line("my secret is 42 /bob");
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("--literal"), "{ended:?}");
+
+    let rook = start(&["look in /tmp", "--literal"]);
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("PRIVMSG #ops look in /tmp");
+    session.send(&format!(
+        "@label={label} :alice!a@h PRIVMSG #ops :look in /tmp"
+    ));
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    assert_eq!(rook.wait().code, 0);
+
+    // One person is not a channel.
+    let rook = Rook::start(&home, &["send", "bob", "see /tmp", "--server", &address]);
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("PRIVMSG bob see /tmp");
+    session.send(&format!("@label={label} :alice!a@h PRIVMSG bob :see /tmp"));
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    assert_eq!(rook.wait().code, 0);
 }

@@ -4,11 +4,24 @@ use crate::server::{Rook, Server, Session};
 
 /// Plays the server's part of `rook tail #ops` up to its request for history.
 fn start_tail(session: &mut Session) {
+    greet(session);
+    let label = session.expect_labelled("TOPIC #ops");
+    session.send(&format!(
+        "@label={label} :s 442 alice #ops :You're not on that channel"
+    ));
+    join(session);
+}
+
+/// Plays the server's part of the sign-in, with history.
+fn greet(session: &mut Session) {
     session.authenticate();
     session.send(":s 001 alice :Welcome back, alice.");
     session.send(":s 005 alice CHATHISTORY=3 NETWORK=x :are supported by this server");
     session.send(":alice!a@h JOIN #lobby");
     session.answer_ready_ping();
+}
+
+fn join(session: &mut Session) {
     let label = session.expect_labelled("JOIN #ops");
     session.send(&format!("@label={label} :alice!a@h JOIN #ops"));
 }
@@ -57,8 +70,10 @@ fn tail_prints_history_and_new_messages_across_a_lost_connection_without_gaps_or
     rook.expect_output("number 8");
     drop(session);
 
+    // The channel has been found before, and may not have members yet.
     let mut session = server.accept();
-    start_tail(&mut session);
+    greet(&mut session);
+    join(&mut session);
     session.expect("CHATHISTORY AFTER #ops timestamp=2026-01-02T00:00:07.999Z 3");
     page(&mut session, &[8, 9, 10]);
     session.expect("CHATHISTORY AFTER #ops msgid=m10 3");
@@ -127,7 +142,7 @@ fn tail_interrupted_while_it_joins_leaves_the_channel() {
     let server = Server::start();
     let rook = Rook::start(
         &server.known_home(),
-        &["tail", "#ops", "--server", &server.address()],
+        &["tail", "#ops", "--create", "--server", &server.address()],
     );
     let mut session = server.accept();
     session.sign_in();
@@ -174,6 +189,23 @@ fn tail_fails_where_it_cannot_join_or_is_kicked() {
     let rook = start();
     let mut session = server.accept();
     session.sign_in();
+    let label = session.expect_labelled("TOPIC #ops");
+    session.send(&format!(
+        "@label={label} :s 403 alice #ops :No such channel"
+    ));
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (1, "rook: #ops: No such channel; --create creates it\n")
+    );
+
+    let rook = start();
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("TOPIC #ops");
+    session.send(&format!("@label={label} :s 332 alice #ops :Plans"));
     let label = session.expect_labelled("JOIN #ops");
     session.send(&format!(
         "@label={label} :s 473 alice #ops :Cannot join channel (+i)"

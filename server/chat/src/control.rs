@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Nick};
-use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
+use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, ban_text, covers_account};
 
 use crate::busy;
 use crate::context::{Caller, Context};
@@ -154,7 +154,8 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
 
 fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     let now = ctx.now();
-    let Ban { target, reason, .. } = ban.clone();
+    let text = ban_text(&ban.reason, ban.expires_at);
+    let target = ban.target.clone();
     let is_active = ban.is_active(now);
     let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
     bans.expire(now);
@@ -166,13 +167,13 @@ fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     } else {
         Vec::new()
     };
-    let numeric_text = Some(format!("You are banned from this server: {reason}"));
+    let numeric_text = Some(format!("You are banned from this server: {text}"));
     let quit_text = Some("Banned".to_owned());
     let end = Ending {
         reason: DisconnectReason::Banned,
         numeric_text,
         quit_text,
-        error_text: format!("Banned: {reason}"),
+        error_text: format!("Banned: {text}"),
     };
     end_selected(ctx, ticket, &selected, &end, |_, closing| {
         is_active && closing.is_covered(&target, policy.bans.aliases())

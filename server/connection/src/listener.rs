@@ -31,6 +31,7 @@ use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
 use rookery_engine::handle::CoreHandle;
 use rookery_engine::quota::Connections;
+use rookery_record::ban_text;
 
 /// How many refused clients are sent the reason at the same time.
 const REFUSALS_AT_ONCE: usize = 16;
@@ -154,8 +155,9 @@ impl ChatPort {
             let why = format!("{} is banned: {}", ban.target, ban.reason);
             self.services.accounts.report_refusal("", address, why);
             let server = self.services.config.chat.get().server_name.clone();
-            let banned = session::banned(server, "*", &ban.reason, ban.expires_at);
-            let error = Message::new("ERROR", [format!("Banned: {}", ban.reason)]);
+            let text = ban_text(&ban.reason, ban.expires_at);
+            let banned = session::banned(server, "*", &text);
+            let error = Message::new("ERROR", [format!("Banned: {text}")]);
             return Some(vec![banned, error]);
         }
         policy.maintenance.as_ref().map(|message| {

@@ -23,6 +23,7 @@ use rookery_chat::line::truncate;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
 use rookery_engine::quota::ConnectionPermit;
 use rookery_engine::sendq::Sendq;
+use rookery_record::ban_text;
 
 /// The sections of the config that the chat port depends on.
 pub struct ConnectionConfig {
@@ -139,8 +140,9 @@ impl Session {
             .accounts
             .report_refusal(nick.as_str(), self.peer.address, why);
         let server = self.services.config.chat.get().server_name.clone();
-        self.send(&[banned(server, nick.as_str(), reason, expires_at)]);
-        self.close(&format!("Banned: {reason}")).await
+        let text = ban_text(reason, expires_at);
+        self.send(&[banned(server, nick.as_str(), &text)]);
+        self.close(&format!("Banned: {text}")).await
     }
 
     /// Sends `ERROR` with the reason, and waits until it is sent.
@@ -191,15 +193,9 @@ impl Drop for Session {
     }
 }
 
-/// Returns the numeric 465 that a banned client receives.
-pub(super) fn banned(
-    server: String,
-    nick: &str,
-    reason: &str,
-    expires_at: Option<Timestamp>,
-) -> Message {
-    let until = expires_at.map_or_else(String::new, |end| format!(" (until {end:.0})"));
-    let text = format!("You are banned from this server: {reason}{until}");
+/// Returns the numeric 465 that a banned client receives, with the text of the ban.
+pub(super) fn banned(server: String, nick: &str, text: &str) -> Message {
+    let text = format!("You are banned from this server: {text}");
     Message::new(numeric::ERR_YOUREBANNEDCREEP, [nick, &text]).from_source(server)
 }
 

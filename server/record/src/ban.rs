@@ -26,6 +26,14 @@ pub struct Ban {
     pub expires_at: Option<Timestamp>,
 }
 
+/// Returns the reason of a ban and its end, if it has one, as shown to the banned person.
+pub fn ban_text(reason: &str, expires_at: Option<Timestamp>) -> String {
+    match expires_at {
+        Some(end) => format!("{reason} (until {end:.0})"),
+        None => reason.to_owned(),
+    }
+}
+
 /// Returns whether a ban of `target` covers the account with this name and email. All spellings of
 /// an email that lead to the same mailbox are covered. A ban of an email covers no account without
 /// one.

@@ -2,8 +2,8 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::App;
-use crate::commands::Usage;
+use super::{App, Connection, Effect};
+use crate::commands::{self, Usage};
 use crate::front_end::FrontEnd as _;
 use crate::tui::editor::Editor;
 use crate::tui::overlay::Overlay;
@@ -51,6 +51,7 @@ pub const KEYS: &[Usage] = &[
         "Ctrl-O, then a letter",
         "start or end formatting: bold, italic, underlined, struck through, …",
     ),
+    ("r", "connect again after you were kicked or banned"),
     ("Ctrl-L", "redraw the screen"),
     ("Ctrl-Z", "suspend; `fg` in the shell resumes"),
     (
@@ -62,6 +63,9 @@ pub const KEYS: &[Usage] = &[
         "switch to a conversation or member, open a link; Shift selects text",
     ),
 ];
+
+/// The hint when text is typed after the server has ended the session.
+pub(super) const READ_ONLY: &str = "not connected: r connects again, /quit quits";
 
 /// The hint after the first Ctrl-C in an empty message box.
 const CONFIRM_QUIT: &str = "press Ctrl-C again, or type /quit, to quit";
@@ -91,6 +95,13 @@ impl App {
             self.completion = None;
         }
         match key.code {
+            KeyCode::Char(letter) if !control && !alt && !self.accepts_text(letter) => {
+                if letter == 'r' {
+                    self.effects.push(Effect::Reconnect);
+                } else {
+                    self.hint = Some(READ_ONLY.to_owned());
+                }
+            }
             KeyCode::Char(letter) if control && !alt => match letter {
                 'a' => self.editor.home(),
                 'b' => self.editor.left(),
@@ -156,6 +167,15 @@ impl App {
             KeyCode::F(1) => self.show_help(),
             _ => {}
         }
+    }
+
+    /// Whether a typed character is inserted into the message box. After the server has ended the
+    /// session, only a command can be typed.
+    fn accepts_text(&self, letter: char) -> bool {
+        let is_command = || {
+            commands::is_command(self.editor.text()) || (self.editor.is_empty() && letter == '/')
+        };
+        !matches!(self.connection, Connection::Ended { .. }) || is_command()
     }
 
     fn open_switcher(&mut self) {

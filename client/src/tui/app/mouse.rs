@@ -3,7 +3,8 @@
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::{App, Effect};
+use super::keys::READ_ONLY;
+use super::{App, Connection, Effect};
 use crate::front_end::FrontEnd as _;
 use crate::model::Conversation;
 use crate::tui::overlay::Overlay;
@@ -12,7 +13,7 @@ use crate::tui::overlay::Overlay;
 const WHEEL: usize = 3;
 
 impl App {
-    /// Handles a paste. Several lines are inserted only after a confirmation.
+    /// Handles a paste. Before several lines are sent, the user is asked.
     pub fn handle_paste(&mut self, text: &str) {
         self.switch_drafts();
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -23,6 +24,9 @@ impl App {
             }
             Some(Overlay::Password(change)) => change.paste(text),
             Some(_) => {}
+            None if matches!(self.connection, Connection::Ended { .. }) => {
+                self.hint = Some(READ_ONLY.to_owned());
+            }
             None if !self.editor.fits(text) => {
                 self.hint = Some("that is too long to be pasted here".to_owned());
             }

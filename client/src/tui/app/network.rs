@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{App, Connection, Effect};
 use crate::front_end::FrontEnd as _;
-use crate::model::EventKind;
+use crate::model::{Conversation, EventKind};
 use crate::receipts::{Outcome, Sent, remark};
 use crate::tui::overlay::Overlay;
 use crate::tui::password::Reply;
@@ -58,8 +58,12 @@ impl App {
                 }
             }
         }
-        if let Some(Outcome::Done(Sent::Query)) = outcome {
-            self.buffers.query_finished();
+        match &outcome {
+            Some(Outcome::Done(Sent::Query)) => self.buffers.query_finished(),
+            Some(Outcome::Done(Sent::Text { target, text })) => {
+                self.confirm_elsewhere(target, text);
+            }
+            _ => {}
         }
         // Only these messages change the list of channels to rejoin.
         let is_refusal = message.command.starts_with('4');
@@ -67,6 +71,20 @@ impl App {
             self.save_preferences();
         }
         self.send_queued();
+    }
+
+    /// Shows that text was sent, if it is in a conversation that is not in view.
+    fn confirm_elsewhere(&mut self, target: &str, text: &str) {
+        let Some(conversation) = Conversation::named(target) else {
+            return;
+        };
+        if conversation != self.buffers.current().conversation && self.hint.is_none() {
+            let only = match conversation {
+                Conversation::Person(_) => " only",
+                _ => "",
+            };
+            self.hint = Some(format!("sent to {target}{only}: {text}"));
+        }
     }
 
     /// Handles the end of the server's greeting: from now on messages can be sent.
@@ -88,13 +106,8 @@ impl App {
 
     /// Handles the loss of the connection; the next attempt follows after `pause`.
     pub fn connection_lost(&mut self, reason: &str, pause: Duration) {
-        self.connection = Connection::Lost {
-            retry_at: Instant::now() + pause,
-        };
-        self.lag = None;
-        let mut lost = self.receipts.drain();
-        lost.extend(self.queue.drain(..).map(|(_, sent)| sent));
-        self.report_unconfirmed(&lost);
+        self.connecting_in(pause);
+        self.drop_unconfirmed();
         // The same reason is shown only once: the status line shows each attempt.
         if self.lost_reason.as_deref() != Some(reason) {
             self.show_refusal(&format!("{reason}; trying again"));
@@ -102,6 +115,48 @@ impl App {
         }
         self.buffers.disconnect(self.now, &self.model);
         self.model.disconnect();
+    }
+
+    /// Handles the end of the session by an operator, for this reason. The user decides whether to
+    /// connect again.
+    pub fn session_ended(&mut self, banned: bool, reason: &str) {
+        self.connection = Connection::Ended { banned };
+        self.drop_unconfirmed();
+        let (what, advice) = if banned {
+            (
+                "are banned",
+                "Ask the server's operators; press r to try again, Ctrl-C twice to quit",
+            )
+        } else {
+            ("were kicked", "Press r to reconnect, Ctrl-C twice to quit")
+        };
+        let text = format!("You {what}: {reason}");
+        self.show_refusal(&format!("{text}. {advice}"));
+        self.lost_reason = Some(text);
+        self.buffers.disconnect(self.now, &self.model);
+        self.model.disconnect();
+    }
+
+    /// Handles that the next attempt to connect follows after `pause`.
+    pub fn connecting_in(&mut self, pause: Duration) {
+        self.connection = Connection::Lost {
+            retry_at: Instant::now() + pause,
+        };
+    }
+
+    /// Returns why an operator has ended the session, while it is ended.
+    pub fn end_reason(&self) -> Option<&str> {
+        match self.connection {
+            Connection::Ended { .. } => self.lost_reason.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn drop_unconfirmed(&mut self) {
+        self.lag = None;
+        let mut lost = self.receipts.drain();
+        lost.extend(self.queue.drain(..).map(|(_, sent)| sent));
+        self.report_unconfirmed(&lost);
     }
 
     /// Returns the time at which the oldest receipt is overdue.

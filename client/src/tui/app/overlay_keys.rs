@@ -42,9 +42,14 @@ impl App {
             Overlay::Paste(text) => match key.code {
                 KeyCode::Char('y') | KeyCode::Enter => {
                     self.editor.insert(&text);
+                    self.submit();
                     None
                 }
-                KeyCode::Char('n') => None,
+                KeyCode::Char('n') => {
+                    self.editor.insert(&text);
+                    self.hint = Some("not sent yet: Enter sends it, Ctrl-C clears it".to_owned());
+                    None
+                }
                 _ => Some(Overlay::Paste(text)),
             },
         }

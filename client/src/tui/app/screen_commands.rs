@@ -8,7 +8,9 @@
 use rookery_protocol::{Message, Nick};
 
 use super::App;
-use crate::commands::{self, Command, Refusal, Requires, TEXT_FORMS, Usage, non_empty, parse_nick};
+use crate::commands::{
+    self, Command, Recipient, Refusal, Requires, TEXT_FORMS, Usage, non_empty, parse_nick,
+};
 use crate::front_end::FrontEnd as _;
 use crate::model::{Body, Conversation, MessageKind};
 use crate::tui::overlay::Overlay;
@@ -130,11 +132,18 @@ fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
 }
 
 /// Replies to the selected message, else to the last highlight. In a channel, the text is prefixed
-/// with the nick of its sender.
+/// with the nick of its sender. A reply that ends in `/NICK` goes to that person only.
 fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         return Err(Refusal::Usage);
     }
+    let text = match commands::recipient(text, &app.model).map_err(Refusal::Reason)? {
+        Recipient::Conversation(text) => text,
+        Recipient::Person(nick, text) => {
+            app.send_text(nick.as_str(), text, MessageKind::Message);
+            return Ok(());
+        }
+    };
     let selected = app.replied_to().and_then(|line| match &line.body {
         Body::Message { nick, .. } => {
             Some((app.buffers.current().conversation.clone(), nick.to_string()))
@@ -147,7 +156,7 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
             app.send_text(channel.as_str(), &text, MessageKind::Message);
         }
         Some((Conversation::Person(nick), _)) => {
-            app.send_text(nick.as_str(), text, MessageKind::Message);
+            app.send_text(nick.as_str(), &text, MessageKind::Message);
         }
         Some((Conversation::Server, _)) | None => {
             return Err("nobody has mentioned you yet".into());
@@ -199,7 +208,7 @@ fn password(app: &mut App, arguments: &str) -> Result<(), Refusal> {
 fn redact(app: &mut App, reason: &str) -> Result<(), Refusal> {
     let selected = app.replied_to().map(|line| line.id);
     match selected.or_else(|| app.buffers.current().last_own()) {
-        Some(line) => app.redact(line, non_empty(reason)),
+        Some(line) => app.confirm_redaction(line, non_empty(reason)),
         None => return Err("you have no message here that could be deleted".into()),
     }
     Ok(())

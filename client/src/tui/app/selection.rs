@@ -8,7 +8,7 @@ use super::{App, Effect};
 use crate::front_end::FrontEnd as _;
 use crate::model::{Body, Conversation, Line, LineId, Rank};
 use crate::text;
-use crate::tui::overlay::{MessageRef, Overlay, Selection};
+use crate::tui::overlay::{MessageRef, Overlay, Redaction, Selection};
 
 /// The most letters of a message that the status line quotes.
 const MAX_EXCERPT: usize = 30;
@@ -41,6 +41,10 @@ impl App {
         let Body::Message { nick, text, .. } = &line.body else {
             return None;
         };
+        if let (KeyCode::Char('d' | 'y'), Some(redaction)) = (key.code, &selection.redaction) {
+            self.redact(line.id, redaction.reason.as_deref());
+            return None;
+        }
         let unchanged = Some(self.selection(line.id));
         match key.code {
             KeyCode::Up | KeyCode::Down | KeyCode::Char('k' | 'j') => {
@@ -76,10 +80,9 @@ impl App {
                 links => return self.list_links(links.to_vec()),
             },
             KeyCode::Char('d') if !self.may_redact(&line) => return unchanged,
-            KeyCode::Char('d') if selection.confirming_redaction => self.redact(line.id, None),
             KeyCode::Char('d') => {
                 return Some(Overlay::Selection(Selection {
-                    confirming_redaction: true,
+                    redaction: Some(Redaction::default()),
                     ..selection
                 }));
             }
@@ -97,8 +100,8 @@ impl App {
         let Some(line) = self.find_message(&selection.message) else {
             return String::new();
         };
-        if selection.confirming_redaction {
-            return format!("press d again to delete {}", excerpt(line));
+        if selection.redaction.is_some() {
+            return format!("d: delete, Esc: cancel · {}", excerpt(line));
         }
         let own = matches!(line.body, Body::Message { own: true, .. });
         let hints = [
@@ -136,8 +139,19 @@ impl App {
         Some(format!("reply to {} · Esc: cancel reply", excerpt(line)))
     }
 
+    /// Selects a message, and asks the user whether to delete it.
+    pub(super) fn confirm_redaction(&mut self, line: LineId, reason: Option<&str>) {
+        self.scroll_to_line(line);
+        self.overlay = Some(Overlay::Selection(Selection {
+            message: self.message_ref(line),
+            redaction: Some(Redaction {
+                reason: reason.map(str::to_owned),
+            }),
+        }));
+    }
+
     /// Asks the server to delete a message (`draft/message-redaction`).
-    pub(super) fn redact(&mut self, line: LineId, reason: Option<&str>) {
+    fn redact(&mut self, line: LineId, reason: Option<&str>) {
         let msgid = self.line(line).and_then(|line| line.msgid.clone());
         let target = self.buffers.current().conversation.name();
         match msgid {
@@ -150,14 +164,17 @@ impl App {
     }
 
     fn selection(&self, line: LineId) -> Overlay {
-        let message = MessageRef {
+        Overlay::Selection(Selection {
+            message: self.message_ref(line),
+            redaction: None,
+        })
+    }
+
+    fn message_ref(&self, line: LineId) -> MessageRef {
+        MessageRef {
             conversation: self.buffers.current().conversation.clone(),
             line,
-        };
-        Overlay::Selection(Selection {
-            message,
-            confirming_redaction: false,
-        })
+        }
     }
 
     fn select_next(&mut self, from: LineId, older: bool) -> Option<Overlay> {

@@ -2,7 +2,7 @@
 //! conversation.
 
 use super::{App, Connection, screen_commands};
-use crate::commands::{self, Requires, Typed};
+use crate::commands::{self, Recipient, Requires, Typed};
 use crate::front_end::FrontEnd as _;
 use crate::model::Conversation;
 
@@ -19,8 +19,11 @@ impl App {
             self.hint = Some("not connected: your text was not sent".to_owned());
             return;
         }
-        if let Some(hint) = self.missing_audience(text, requires) {
-            self.hint = Some(hint);
+        let hint = self
+            .wrong_recipient(text)
+            .or_else(|| self.missing_audience(text, requires));
+        if hint.is_some() {
+            self.hint = hint;
             return;
         }
         let text = self.editor.submit();
@@ -32,9 +35,12 @@ impl App {
     fn execute(&mut self, text: &str) {
         if !commands::is_command(text) {
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                // `//` stands for a slash at the beginning of text.
-                let is_escaped = line.starts_with("//");
-                commands::send_text(self, if is_escaped { &line[1..] } else { line });
+                // Several lines are text, even those that look like commands.
+                let text = match Typed::parse(line) {
+                    Typed::Text(text) => text,
+                    Typed::Nothing | Typed::Command(..) => line,
+                };
+                commands::send_text(self, text);
             }
             return;
         }
@@ -53,10 +59,31 @@ impl App {
         }
     }
 
+    /// Returns a hint if the text may be meant for someone who would not receive it.
+    fn wrong_recipient(&self, text: &str) -> Option<String> {
+        let refusal = |text: &str| commands::recipient(text, &self.model).err();
+        if commands::is_command(text) {
+            return match Typed::parse(text) {
+                Typed::Command(name, text) if is_talk(name) => refusal(text),
+                _ => None,
+            };
+        }
+        text.lines().find_map(|line| match Typed::parse(line) {
+            Typed::Command(name, _) if is_private(name) => Some(format!(
+                "/{name} takes one line: nothing was sent; //{name} sends it as text"
+            )),
+            _ => refusal(line),
+        })
+    }
+
     /// Returns a hint if nobody would receive the text in the current conversation.
     fn missing_audience(&self, text: &str, requires: Requires) -> Option<String> {
-        let is_for_one_person =
-            |line: &str| commands::addressee(line, |nick| self.model.is_present(nick)).is_some();
+        let is_for_one_person = |line: &str| {
+            matches!(
+                commands::recipient(line, &self.model),
+                Ok(Recipient::Person(..))
+            )
+        };
         let needs_audience = if commands::is_command(text) {
             requires == Requires::Audience
         } else {
@@ -105,6 +132,20 @@ impl App {
             self.drafts.insert(previous, draft);
         }
     }
+}
+
+/// Whether a command sends its arguments to the current conversation or to the nick at their end.
+fn is_talk(command: &str) -> bool {
+    ["me", "reply"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(command))
+}
+
+/// Whether a command sends text to one person.
+fn is_private(command: &str) -> bool {
+    ["msg", "query"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(command))
 }
 
 /// Returns the condition under which the text can be sent or its command carried out.

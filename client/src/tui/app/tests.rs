@@ -273,10 +273,15 @@ fn a_paste_of_several_lines_asks_for_confirmation() {
     ui.app.handle_paste("a\r\nb\x1b[2J\r\nc\r\n");
     insta::assert_snapshot!(ui.screen());
     ui.press(KeyCode::Char('n'), KeyModifiers::NONE);
+    assert_eq!(ui.app.editor.text(), "a\nb[2J\nc", "it can be edited");
+    assert!(ui.screen().contains("not sent yet"), "{}", ui.screen());
+    ui.control('c');
+    ui.app.handle_paste("x\ny");
+    ui.press(KeyCode::Esc, KeyModifiers::NONE);
     assert!(ui.app.editor.is_empty());
+    assert_eq!(ui.sent(), [""; 0]);
     ui.app.handle_paste("a\nb");
     ui.press(KeyCode::Char('y'), KeyModifiers::NONE);
-    ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(ui.sent(), ["PRIVMSG #lobby a", "PRIVMSG #lobby b"]);
 }
 

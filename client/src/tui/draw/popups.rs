@@ -114,7 +114,7 @@ pub fn links(frame: &mut Frame<'_>, app: &App, list: &LinkList) {
 /// Draws the confirmation before a paste is inserted.
 pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
     let count = pasted.lines().count();
-    let inside = popup(frame, app, "Paste", 60, 7);
+    let inside = popup(frame, app, "Paste", 60, 8);
     let width = usize::from(inside.width);
     let mut rows: Vec<Row<'_>> = pasted
         .lines()
@@ -122,10 +122,12 @@ pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
         .map(|line| Row::styled(cut(&text::plain(line), width), app.theme.faint()))
         .collect();
     rows.push(Row::default());
-    rows.push(Row::from(cut(
-        &format!("Send these {count} lines as {count} messages? y / n"),
-        width,
-    )));
+    for text in [
+        format!("Send these {count} lines as {count} messages?"),
+        "y: send · n: keep in the message box · Esc: discard".to_owned(),
+    ] {
+        rows.push(Row::from(cut(&text, width)));
+    }
     let over = rows.len().saturating_sub(usize::from(inside.height));
     frame.render_widget(Paragraph::new(rows.split_off(over)), inside);
 }

@@ -33,6 +33,8 @@ fn connection(app: &App) -> String {
             let left = retry_at.saturating_duration_since(Instant::now());
             format!("NOT CONNECTED, retry in {} s", left.as_secs())
         }
+        Connection::Ended { banned: false } => "KICKED, r: reconnect".to_owned(),
+        Connection::Ended { banned: true } => "BANNED, r: try again".to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::Span;
 
 use super::Layout;
-use crate::model::{Body, Line, MembershipChange, MessageKind};
+use crate::model::{Body, Line, MembershipChange, MessageKind, YOU};
 use crate::text::{self, Format};
 use crate::tui::wrap::{PieceStyle, StyledText, align_right, wrap};
 use crate::urls;
@@ -117,7 +117,9 @@ impl Layout<'_> {
             Body::Redacted { nick, by, reason } => {
                 let reason = format_reason(reason.as_deref());
                 let text = if by == nick {
-                    format!("{nick} deleted a message{reason}")
+                    format!("{by} deleted a message{reason}")
+                } else if **nick == *YOU {
+                    format!("{by} deleted your message{reason}")
                 } else {
                     format!("{by} deleted a message by {nick}{reason}")
                 };

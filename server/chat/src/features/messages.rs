@@ -197,7 +197,15 @@ fn send_to_channel(
 ) -> Result<(), Refusal> {
     let none = || (ERR_NOSUCHCHANNEL, "No such channel".to_owned());
     let name = ChannelName::parse(name).map_err(|_| none())?;
-    let channel = ctx.state.channel(&name).ok_or_else(none)?;
+    let channel = ctx.state.channel(&name).ok_or_else(|| {
+        // A lobby exists even while nobody is in it.
+        if ctx.settings.lobby.contains(&name) {
+            let text = "Cannot send to channel (nobody is in it; join it first)";
+            (ERR_CANNOTSENDTOCHAN, text.to_owned())
+        } else {
+            none()
+        }
+    })?;
     let sender = ctx.state.user(caller.user);
     let has_ctcp = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
     let ctcp = channel.flags.has(Flag::NoCtcp) && draft.text.is_some_and(has_ctcp);

@@ -64,6 +64,13 @@ fn an_account_is_welcomed_by_its_name_and_joins_the_lobby() {
 #[test]
 fn a_visitor_speaks_in_the_lobby_without_join_or_quit() {
     let mut harness = Harness::with(settings_with_lobby("#lobby"));
+    let (early, _) = harness.connect("carol", "rookery/visitor");
+    assert_eq!(
+        commands(&harness.request(early, "PRIVMSG #lobby :hi")),
+        ["404"],
+        "the lobby exists while nobody is in it"
+    );
+    harness.disconnect(early);
     let bob = harness.user("bob", "");
     harness.channel("#ops", &[bob]);
     let (alice, received) = harness.connect("alice", "rookery/visitor");

@@ -54,6 +54,23 @@ fn a_ban_ends_the_sessions_it_covers_and_refuses_new_ones() {
 }
 
 #[test]
+fn a_banned_user_learns_when_the_ban_ends() {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "");
+    let mut expiring = ban(7, "alice", "spam");
+    expiring.expires_at = Some(START + SignedDuration::from_secs(60));
+    harness.act(AddBan(expiring));
+    let until = format!("spam (until {:.0})", START + SignedDuration::from_secs(60));
+    assert_eq!(
+        harness.received(alice),
+        [format!(
+            ":irc.test 465 alice :You are banned from this server: {until}"
+        )]
+    );
+    assert_eq!(harness.ended[0].1, format!("ERROR :Banned: {until}"));
+}
+
+#[test]
 fn a_ban_replaces_an_earlier_one_of_the_same_target() {
     let mut harness = Harness::new();
     harness.act(AddBan(ban(1, "alice", "first")));

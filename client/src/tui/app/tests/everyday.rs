@@ -26,14 +26,80 @@ fn redact_deletes_the_users_last_message() {
     ui.receive("@msgid=m1 :alice!a@h PRIVMSG #lobby :my pasword is walnut");
     ui.receive("@msgid=m2 :bob!b@h PRIVMSG #lobby :oh");
     ui.enter("/redact a slip");
+    assert_eq!(ui.sent(), [""; 0], "the user is asked first");
+    assert!(
+        ui.screen().contains("d: delete, Esc: cancel · alice: “my"),
+        "{}",
+        ui.screen()
+    );
+    ui.press(KeyCode::Esc, KeyModifiers::NONE);
+    ui.type_text("d");
+    assert_eq!(ui.app.editor.text(), "d", "it was cancelled");
+    ui.control('u');
+    ui.enter("/redact a slip");
+    ui.type_text("d");
     assert_eq!(ui.sent(), ["REDACT #lobby m1 :a slip"]);
     ui.receive(":alice!a@h REDACT #lobby m1 :a slip");
     assert!(!ui.screen().contains("walnut"));
     assert!(
-        ui.screen().contains("alice deleted a message (a slip)"),
+        ui.screen().contains("you deleted a message (a slip)"),
         "{}",
         ui.screen()
     );
+    ui.receive("@msgid=m3 :alice!a@h PRIVMSG #lobby :it is chestnut now");
+    ui.receive(":boss!o@h REDACT #lobby m3 :again");
+    assert!(
+        ui.screen().contains("boss deleted your message (again)"),
+        "{}",
+        ui.screen()
+    );
+}
+
+#[test]
+fn redact_shows_the_message_that_it_asks_about() {
+    let mut ui = Harness::sized(80, 12);
+    ui.receive("@msgid=mine :alice!a@h PRIVMSG #lobby :my pasword is walnut");
+    for number in 0..30 {
+        ui.receive(&format!(":bob!b@h PRIVMSG #lobby :number {number}"));
+    }
+    ui.enter("/redact");
+    assert!(ui.screen().contains("alice my pasword"), "{}", ui.screen());
+    ui.type_text("y");
+    assert_eq!(ui.sent(), ["REDACT #lobby mine"]);
+}
+
+#[test]
+fn the_answer_to_a_raw_command_is_shown() {
+    let mut ui = Harness::new();
+    ui.enter("/quote VERIFY alice 123456");
+    assert_eq!(ui.sent(), ["VERIFY alice 123456"]);
+    ui.receive("@label=1 :s VERIFY SUCCESS alice :Your email is changed");
+    assert!(ui.screen().contains("Your email is changed"));
+    ui.enter("/raw VERIFY alice 123456");
+    ui.receive("@label=2 :s FAIL VERIFY INVALID_CODE alice :The code is wrong");
+    assert!(ui.screen().contains("The code is wrong"));
+}
+
+#[test]
+fn text_sent_elsewhere_is_confirmed_even_without_the_list_of_conversations() {
+    let mut ui = Harness::sized(40, 10);
+    ui.enter("/msg bob psst");
+    ui.receive("@label=1 :alice!a@h PRIVMSG bob :psst");
+    assert!(
+        ui.screen().contains("sent to bob only: psst"),
+        "{}",
+        ui.screen()
+    );
+    ui.enter("/msg #ops deploy");
+    ui.receive("@label=2 :alice!a@h PRIVMSG #ops :deploy");
+    assert!(
+        ui.screen().contains("sent to #ops: deploy"),
+        "{}",
+        ui.screen()
+    );
+    ui.enter("hello");
+    ui.receive("@label=3 :alice!a@h PRIVMSG #lobby :hello");
+    assert!(!ui.screen().contains("sent to"), "{}", ui.screen());
 }
 
 #[test]
@@ -78,11 +144,13 @@ fn text_goes_to_the_current_conversation_and_direct_messages_to_their_nick() {
     ];
     assert_eq!(ui.sent(), sent);
     ui.enter("a secret /mallory");
-    assert_eq!(ui.sent(), ["PRIVMSG #lobby :a secret /mallory"]);
+    assert_eq!(ui.sent(), [""; 0], "it goes to nobody");
+    assert_eq!(ui.app.editor.text(), "a secret /mallory");
     assert!(
         ui.screen().contains("mallory is not here"),
         "the user is warned"
     );
+    ui.control('u');
     ui.enter("/query bob");
     ui.enter("just us");
     assert_eq!(ui.sent(), ["PRIVMSG bob :just us"]);

@@ -96,6 +96,39 @@ fn text_that_nobody_would_receive_stays_in_the_message_box() {
 }
 
 #[test]
+fn text_that_may_be_meant_for_one_person_stays_in_the_message_box() {
+    let mut ui = Harness::new();
+    ui.receive(":carol!c@h PRIVMSG #lobby :alice: lunch?");
+    for (text, hint) in [
+        ("my secret is 42 /mallory", "mallory is not here"),
+        ("/me whispers 42 /mallory", "mallory is not here"),
+        ("/reply it is 42 /mallory", "mallory is not here"),
+        ("hello all\nmy secret is 42 /mallory", "mallory is not here"),
+        ("/msg bob my secret\nis 42", "/msg takes one line"),
+        ("first\n/QUERY bob 42", "/QUERY takes one line"),
+    ] {
+        ui.app.editor.set(text);
+        ui.press(KeyCode::Enter, KeyModifiers::NONE);
+        assert_eq!(ui.sent(), [""; 0], "{text}");
+        assert_eq!(ui.app.editor.text(), text);
+        assert!(ui.screen().contains(hint), "{text}: {}", ui.screen());
+    }
+    ui.app.editor.set("//msg bob x\nlook in //tmp");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    ui.enter("/reply in private /bob");
+    ui.enter(" /msg bob 42");
+    assert_eq!(
+        ui.sent(),
+        [
+            "PRIVMSG #lobby :/msg bob x",
+            "PRIVMSG #lobby :look in /tmp",
+            "PRIVMSG bob :in private",
+            "PRIVMSG bob 42"
+        ]
+    );
+}
+
+#[test]
 fn a_long_outage_and_its_end_are_each_shown_once() {
     let mut ui = Harness::new();
     ui.receive(":bob!b@h PRIVMSG alice :psst");
@@ -132,6 +165,58 @@ fn a_long_outage_and_its_end_are_each_shown_once() {
         "{}",
         ui.screen()
     );
+}
+
+#[test]
+fn after_a_kick_the_screen_stays_and_the_user_decides_what_to_do() {
+    let mut ui = Harness::new().with_messages();
+    ui.enter("on its way");
+    ui.type_text("half a sen");
+    ui.sent();
+    ui.app.session_ended(false, "too loud");
+    let screen = ui.screen();
+    for part in [
+        "good morning",
+        "not confirmed, perhaps not sent, to",
+        "You were kicked: too loud. Press r to",
+        "KICKED, r: reconnect",
+        "half a sen",
+    ] {
+        assert!(screen.contains(part), "{part} in\n{screen}");
+    }
+    ui.type_text("tx");
+    ui.app.handle_paste("pasted");
+    assert_eq!(ui.app.editor.text(), "half a sen", "it is read-only");
+    assert!(ui.screen().contains("r connects again"), "{}", ui.screen());
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.app.take_effects(), []);
+    ui.type_text("r");
+    assert_eq!(ui.app.take_effects(), [Effect::Reconnect]);
+    ui.app.connecting_in(Duration::from_secs(1));
+    ui.type_text("t");
+    assert_eq!(ui.app.editor.text(), "half a sent");
+    ui.receive(":s 001 alice :Welcome back, alice.");
+    ui.receive(":alice!a@h JOIN #lobby");
+    ui.app.connection_ready();
+    assert!(ui.screen().contains("connected again"), "{}", ui.screen());
+}
+
+#[test]
+fn after_a_ban_the_screen_says_for_how_long() {
+    let mut ui = Harness::sized(40, 10).with_messages();
+    ui.app.take_effects();
+    ui.app
+        .session_ended(true, "spam (until 2026-01-09T00:00:00Z)");
+    let screen = ui.screen();
+    for part in [
+        "You are banned: spam (until",
+        "2026-01-09T00:00:00Z). Ask the",
+        "BANNED, r: try again",
+    ] {
+        assert!(screen.contains(part), "{part} in\n{screen}");
+    }
+    ui.enter("/quit");
+    assert_eq!(ui.app.take_effects(), [Effect::Quit(None)]);
 }
 
 #[test]

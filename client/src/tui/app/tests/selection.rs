@@ -124,7 +124,7 @@ fn only_messages_that_the_user_may_delete_are_deleted_and_only_by_the_second_key
     ui.type_text("d");
     assert!(
         ui.screen()
-            .contains("press d again to delete alice: “of course”"),
+            .contains("d: delete, Esc: cancel · alice: “of course”"),
         "{}",
         ui.screen()
     );
@@ -139,6 +139,7 @@ fn only_messages_that_the_user_may_delete_are_deleted_and_only_by_the_second_key
     select(&mut ui, 1);
     ui.type_text("/redact too loud");
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    ui.type_text("d");
     assert_eq!(
         sent(&mut ui),
         [("REDACT #lobby m3 :too loud".to_owned(), None)],
