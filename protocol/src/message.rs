@@ -1,5 +1,6 @@
 //! IRC messages, parsed from and written to lines (Modern IRC Client Protocol; IRCv3 message-tags).
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 /// The maximum number of parameters of a message. Any text after them belongs to the last one.
@@ -103,6 +104,16 @@ impl Message {
     /// Returns the parameter at `index`, counted from zero.
     pub fn param(&self, index: usize) -> Option<&str> {
         self.params.get(index).map(String::as_str)
+    }
+
+    /// Returns the text that begins with the parameter at `index` and ends the message. A text whose
+    /// colon was left out has been split into several parameters, which are joined by single spaces.
+    pub fn text(&self, index: usize) -> Option<Cow<'_, str>> {
+        match self.params.get(index..)? {
+            [] => None,
+            [whole] => Some(whole.into()),
+            words => Some(words.join(" ").into()),
+        }
     }
 
     /// Returns the nick of the source: the text before the first `!` or `@`.

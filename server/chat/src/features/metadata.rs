@@ -64,7 +64,7 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             caller,
             &subject,
             &rest[0],
-            rest.get(1).map(String::as_str),
+            message.text(3).as_deref(),
         ),
         "CLEAR" => clear(ctx, caller, &subject),
         "SUB" if !rest.is_empty() => subscribe(ctx, caller, rest),
