@@ -311,6 +311,10 @@ impl SignIn {
             return None;
         };
         let name = name_or_nick(name, replies);
+        if message.params.len() > 3 {
+            fail_unmarked_password(replies, "REGISTER", &name);
+            return None;
+        }
         let own = match &self.state {
             State::SignedIn { identity, .. } => {
                 fail_signed_in(replies, "REGISTER", identity);
@@ -407,10 +411,16 @@ impl SignIn {
         replies: &mut Replies,
         message: &Message,
     ) -> Option<Identity> {
-        let (Some(name), Some(code)) = (message.param(0), message.param(1)) else {
+        let Some((name, code)) = message
+            .params
+            .split_first()
+            .filter(|(_, code)| !code.is_empty())
+        else {
             replies.need_more_params("VERIFY");
             return None;
         };
+        // A code with a space in it may be typed without the colon.
+        let code = &code.join(" ");
         let registration = match &mut self.state {
             State::SignedOut(registration) => registration,
             State::SignedIn { identity, change } => {
@@ -463,6 +473,10 @@ impl SignIn {
         owner: &Identity,
         message: &Message,
     ) -> Option<Identity> {
+        if message.command == "SETPASS" && message.params.len() > 2 {
+            fail_unmarked_password(replies, "SETPASS", owner.name.as_str());
+            return None;
+        }
         let Self { accounts, peer, .. } = self;
         let (command, changed) =
             match (message.command.as_str(), message.param(0), message.param(1)) {
@@ -557,6 +571,21 @@ impl SignIn {
         self.mail = None;
         Some(identity)
     }
+}
+
+/// Refuses a password of which the parameters cannot show where it begins, and how many spaces are
+/// between its words.
+fn fail_unmarked_password(replies: &mut Replies, command: &str, context: &str) {
+    let text = match command {
+        "SETPASS" => {
+            "Write a colon before a new password with spaces: SETPASS current :new password. If the \
+             current one has spaces, use * instead of it to have a code mailed to you"
+        }
+        _ => {
+            "Write a colon before a password with spaces: REGISTER account email :my long password"
+        }
+    };
+    replies.fail(command, "UNACCEPTABLE_PASSWORD", word(context), text);
 }
 
 /// Returns the account that a parameter names; `*` means the nick.
