@@ -106,8 +106,9 @@ impl Message {
         self.params.get(index).map(String::as_str)
     }
 
-    /// Returns the text that begins with the parameter at `index` and ends the message. A text whose
-    /// colon was left out has been split into several parameters, which are joined by single spaces.
+    /// Returns the text that begins with the parameter at `index` and ends the message. A text
+    /// whose colon was left out has been split into several parameters, which are joined by single
+    /// spaces.
     pub fn text(&self, index: usize) -> Option<Cow<'_, str>> {
         match self.params.get(index..)? {
             [] => None,

@@ -1,8 +1,8 @@
 //! Passwords: their preparation, and their hashing (argon2id) on threads of its own, a bounded
 //! number at a time.
 //!
-//! Every password, of accounts and of admins, is a [`Password`] before it is hashed or derived from,
-//! so that what a person types is compared in one form, however the keyboard encodes it.
+//! Every password, of accounts and of admins, is a [`Password`] before it is hashed or derived
+//! from, so that what a person types is compared in one form, however the keyboard encodes it.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -36,8 +36,8 @@ static HASH_PERMITS: Semaphore = Semaphore::const_new(SLOTS);
 static DECOY_HASH: LazyLock<String> =
     LazyLock::new(|| hash_blocking(&Password::generated(String::new())));
 
-/// A password in the form that is hashed, prepared by the profile OpaqueString (RFC 8265 §4.2): in
-/// Unicode's normalization form C, with only the ordinary space, and without characters that
+/// A password in the form that is hashed, prepared by the profile `OpaqueString` (RFC 8265 §4.2):
+/// in Unicode's normalization form C, with only the ordinary space, and without characters that
 /// cannot be typed reliably.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);

@@ -1,9 +1,9 @@
 //! The key that encrypts the SCRAM verifiers in the database.
 //!
-//! A SCRAM verifier (RFC 5802 §3) is as good as a fast hash of the password: someone who has it can try
-//! passwords offline, and clients limit the number of iterations that would slow this down. So the
-//! keys in it are encrypted with a key in a file beside the database, which a stolen database or a
-//! copy made with `.backup` does not contain.
+//! A SCRAM verifier (RFC 5802 §3) is as good as a fast hash of the password: someone who has it can
+//! try passwords offline, and clients limit the number of iterations that would slow this down. So
+//! the keys in it are encrypted with a key in a file beside the database, which a stolen database
+//! or a copy made with `.backup` does not contain.
 //!
 //! If the file is lost, verifiers can no longer be decrypted, and SCRAM fails for their accounts as
 //! for an account without one. The next sign-in with the password by `PLAIN` stores a new verifier.
@@ -39,7 +39,7 @@ impl VerifierKey {
             bytes => bytes?,
         };
         let bytes: [u8; KEY_BYTES] = bytes.try_into().map_err(|bytes: Vec<u8>| {
-            let text = format!("it has {} bytes instead of {KEY_BYTES}", bytes.len());
+            let text = format!("it has {} instead of {KEY_BYTES} bytes", bytes.len());
             io::Error::new(io::ErrorKind::InvalidData, text)
         })?;
         Ok(Some(Self::new(&bytes)))
@@ -60,8 +60,8 @@ impl VerifierKey {
         Self(key.expect("AES-256 accepts a key of 32 bytes"))
     }
 
-    /// Returns the verifier to store for the keys of the account's password. It can be decrypted for
-    /// that account only.
+    /// Returns the verifier to store for the keys of the account's password. It can be decrypted
+    /// for that account only.
     pub(crate) fn encrypt(&self, account: &AccountName, keys: &ScramKeys) -> ScramVerifier {
         let mut encrypted = [keys.stored_key, keys.server_key].concat();
         let nonce = self
@@ -150,6 +150,9 @@ mod tests {
         assert_eq!(mode & 0o777, files::PRIVATE);
         fs::write(&file, b"short").unwrap();
         let error = VerifierKey::load(folder.path()).err().unwrap();
-        assert!(error.to_string().contains("5 bytes"), "{error}");
+        assert!(
+            error.to_string().contains("5 instead of 32 bytes"),
+            "{error}"
+        );
     }
 }

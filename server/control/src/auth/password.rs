@@ -34,8 +34,9 @@ pub enum BadPassword {
     Unprepared(#[from] password::BadPassword),
 }
 
-/// Checks a new password as typed, and returns it prepared. `context` has the texts that an attacker would try first: the admin's
-/// name and email, and the names of the server and the network.
+/// Checks a new password as typed, and returns it prepared. `context` has the texts that an
+/// attacker would try first: the admin's name and email, and the names of the server and the
+/// network.
 pub fn check(typed: &str, context: &[&str]) -> Result<Password, BadPassword> {
     let prepared = Password::prepare(typed)?;
     let password = prepared.as_str();
