@@ -13,6 +13,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use rookery_protocol::code::without_separators;
 use rookery_protocol::{
     AccountName, Capabilities, Capability, DeviceCredential, Email, Message, Nick, numeric,
 };
@@ -241,7 +242,7 @@ impl SignIn {
 
     /// Handles the code that the user has entered after [`Action::AskCode`].
     pub fn answer(&mut self, code: &str) -> Vec<Action> {
-        let code = code.trim();
+        let code = &*without_separators(code);
         // The server counts attempts, so text that cannot be a code is not sent.
         if code.len() != CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return vec![

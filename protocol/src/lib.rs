@@ -1,8 +1,8 @@
 //! IRC on the wire: what a client and a server send each other, and nothing else.
 //!
 //! This crate turns bytes into lines ([`framing`]), lines into messages and back ([`message`]), and
-//! text into checked names and ban targets ([`names`], [`ban`]). It also holds the tables that both
-//! sides share: numerics ([`numeric`]) and capabilities ([`capability`]).
+//! text into checked names, ban targets and codes ([`names`], [`ban`], [`code`]). It also holds the
+//! tables that both sides share: numerics ([`numeric`]) and capabilities ([`capability`]).
 //!
 //! It performs no I/O, keeps no state beyond a half-read line, and has no notion of users, channels
 //! or sessions. Rules about them belong to the server and the clients, which build on this crate.
@@ -11,6 +11,7 @@
 
 pub mod ban;
 pub mod capability;
+pub mod code;
 pub mod credential;
 pub mod framing;
 pub mod glob;

@@ -1,5 +1,6 @@
 //! IRC messages, parsed from and written to lines (Modern IRC Client Protocol; IRCv3 message-tags).
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 /// The maximum number of parameters of a message. Any text after them belongs to the last one.
@@ -113,6 +114,17 @@ impl Message {
             "ERROR" | "FAIL" | "NOTE" | "NOTICE" | "PING" | "PONG" | "PRIVMSG" | "WARN" => true,
             "CAP" => from_server,
             command => from_server && command.bytes().all(|byte| byte.is_ascii_digit()),
+        }
+    }
+
+    /// Returns the text that begins with the parameter at `index` and ends the message. A text
+    /// whose colon was left out has been split into several parameters, which are joined by single
+    /// spaces.
+    pub fn text(&self, index: usize) -> Option<Cow<'_, str>> {
+        match self.params.get(index..)? {
+            [] => None,
+            [whole] => Some(whole.into()),
+            words => Some(words.join(" ").into()),
         }
     }
 

@@ -141,7 +141,7 @@ fn a_new_account_is_registered_and_the_user_asked_for_the_code_after_negotiation
         sign_in.receive(":s NOTE REGISTER MAIL_DELAYED alice :Trying again"),
         ["- Trying again"]
     );
-    assert_eq!(sign_in.answer("  123456 "), ["> VERIFY alice 123456"]);
+    assert_eq!(sign_in.answer("  123 456 "), ["> VERIFY alice 123456"]);
     assert_eq!(
         sign_in.receive(":s VERIFY SUCCESS alice :Verified"),
         ["store alice rkd1_01"]

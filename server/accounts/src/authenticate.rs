@@ -11,16 +11,18 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, DeviceCredential};
 use subtle::ConstantTimeEq as _;
 
+use super::password::{self, Password};
 use super::registration::tries_left;
 use super::sasl::Claim;
-use super::scram::{self, ClientFirst, ProofError};
+use super::scram::{self, ClientFirst, ProofError, ScramKeys};
 use rookery_base::net::network;
 
 use super::throttle::{Key, Wait};
-use super::{Accounts, Peer, device_hash, identity, password};
+use super::verifier_key::KEY_FILE;
+use super::{Accounts, Peer, device_hash, identity};
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Identity;
-use rookery_record::{Account, Credential, CredentialId, CredentialKind};
+use rookery_record::{Account, Credential, CredentialId, CredentialKind, ScramVerifier};
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
 /// Why a proof was refused. The texts are shown to the person who signs in.
@@ -38,7 +40,7 @@ pub enum Refused {
     NoCertificate,
     /// The client certificate belongs to no account, or not to the one named.
     UnknownCertificate,
-    /// The name or the password is wrong, or the account has no SCRAM keys yet.
+    /// The name or the password is wrong, or the account has no SCRAM keys that can be used.
     WrongScram,
     /// The session is signed in to another account and cannot change it.
     SignedIn {
@@ -82,8 +84,8 @@ impl Refused {
             Self::UnknownCertificate => {
                 "the client certificate does not belong to the account".to_owned()
             }
-            Self::WrongScram => "wrong name or password; if the account has never used SCRAM \
-                                 here, sign in once with PLAIN"
+            Self::WrongScram => "wrong name or password; if both are right, sign in once with \
+                                 PLAIN, which renews what the server stores for SCRAM"
                 .to_owned(),
             Self::SignedIn { name } => {
                 format!("You are signed in as {name}; reconnect to sign in to another account")
@@ -235,7 +237,7 @@ impl Accounts {
         let account = account.ok_or(Refused::Wrong)?;
         match device {
             Some(device) => self.record_use(device, now).await,
-            None => self.store_missing_scram_keys(&account, secret).await,
+            None => self.renew_verifier(&account, &secret).await,
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
         proved(&account, now, device)
@@ -321,11 +323,16 @@ impl Accounts {
                 let Some(account) = account_of(store, &claim)? else {
                     return Ok(None);
                 };
-                let keys = store.scram_keys(account.id)?;
-                Ok(keys.map(|keys| (account, keys)))
+                let verifier = store.scram_verifier(account.id)?;
+                Ok(verifier.map(|verifier| (account, verifier)))
             })
             .await?;
-        let (account, real) = found.unzip();
+        let (account, real) = found
+            .and_then(|(account, verifier)| {
+                let keys = self.current_keys(&account, &verifier)?;
+                Some((account, keys))
+            })
+            .unzip();
         let is_real = real.is_some();
         let scram_keys = real.unwrap_or_else(|| scram::decoy_keys(secret, &first.claim));
         let (answer, challenge) = first.challenge(scram_keys, is_real);
@@ -368,21 +375,44 @@ impl Accounts {
         }
     }
 
-    /// Derives and stores the SCRAM keys of a verified password that was set without them.
-    async fn store_missing_scram_keys(&self, account: &Account, password: String) {
+    /// Returns the keys in the account's SCRAM verifier; none if it cannot be decrypted, or
+    /// was derived with another number of iterations, which would tell the account from one that
+    /// does not exist.
+    fn current_keys(&self, account: &Account, verifier: &ScramVerifier) -> Option<ScramKeys> {
+        self.verifier_key
+            .decrypt(&account.name, verifier)
+            .filter(ScramKeys::are_current)
+    }
+
+    /// Stores a SCRAM verifier of a verified password if none can be used: the password was set
+    /// before the server stored verifiers, with other parameters, or under another key.
+    async fn renew_verifier(&self, account: &Account, password: &str) {
         let (id, hash) = (account.id, account.password_hash.clone());
         let known = self
             .database
-            .read(move |store| Ok(store.scram_keys(id)?.is_some()))
+            .read(move |store| store.scram_verifier(id))
             .await;
-        if known.unwrap_or(true) {
+        let is_usable = match &known {
+            Ok(Some(verifier)) => self.current_keys(account, verifier).is_some(),
+            Ok(None) => false,
+            Err(_) => true,
+        };
+        let Some(password) = Password::prepare(password).ok().filter(|_| !is_usable) else {
             return;
+        };
+        if let Ok(Some(_)) = known {
+            tracing::warn!(
+                account = %account.name,
+                "replacing a SCRAM verifier that does not belong to {KEY_FILE} or is out of date"
+            );
         }
-        let keys = password::scram_keys(password).await;
+        let verifier = password::scram_verifier(&self.verifier_key, &account.name, password).await;
         let stored = self.database.write(Durability::Record, move |store| {
             // The password may have been changed since.
             match store.account(id)? {
-                Some(account) if account.password_hash == hash => store.set_scram_keys(id, &keys),
+                Some(account) if account.password_hash == hash => {
+                    store.set_scram_verifier(id, &verifier)
+                }
                 _ => Ok(()),
             }
         });
@@ -390,7 +420,7 @@ impl Accounts {
             tracing::warn!(
                 %error,
                 account = %account.name,
-                "the SCRAM keys of a password could not be stored"
+                "the SCRAM verifier of a password could not be stored"
             );
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::code::without_separators;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use totp_rs::{Algorithm, Builder};
@@ -63,7 +64,7 @@ impl PendingCode {
         (digits, pending)
     }
 
-    /// Checks a code in constant time and counts the try. White space around it is ignored.
+    /// Checks a code as typed in constant time and counts the try.
     pub fn check(&mut self, now: Timestamp, code: &str) -> Verdict {
         if self.attempts_left == 0 || now >= self.expires_at {
             return Verdict::Dead;
@@ -90,7 +91,7 @@ impl PendingCode {
     }
 
     fn matches(&self, code: &str) -> bool {
-        bool::from(hash(&self.salt, code.trim()).ct_eq(&self.hash))
+        bool::from(hash(&self.salt, &without_separators(code)).ct_eq(&self.hash))
     }
 
     /// Returns when the code expires.
@@ -154,6 +155,16 @@ mod tests {
             pending.check(at(LIFETIME_SECONDS - 1), &code),
             Verdict::Dead
         );
+    }
+
+    #[test]
+    fn a_code_is_accepted_with_spaces_and_dashes() {
+        for separator in [" ", "-", "\u{a0}", "\u{2011}", " \u{2013} "] {
+            let (code, mut pending) = PendingCode::issue(at(0));
+            let typed = format!("{}{separator}{}", &code[..3], &code[3..]);
+            assert!(pending.is(at(1), &typed), "{typed:?}");
+            assert_eq!(pending.check(at(1), &typed), Verdict::Right, "{typed:?}");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Accounts {
         if let Some(email) = &account.email {
             self.count_mail(now, peer, Some(email))?;
         }
-        let password = StoredPassword::derive(new).await;
+        let password = StoredPassword::derive(&self.verifier_key, &owner.name, new).await;
         let Some(to) = account.email.filter(|_| current == "*") else {
             return self.set_password(peer, owner, password).await;
         };

@@ -9,13 +9,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::Email;
+use rookery_protocol::code::without_separators;
 
 use super::pending::Registration;
 use super::registration::{Failure, failure, wrong_code};
 use rookery_base::net::network;
 
+use super::password::{self, Password};
 use super::throttle::{Key, Wait};
-use super::{Accounts, Peer, codes, mail_templates, password};
+use super::{Accounts, Peer, codes, mail_templates};
 use rookery_base::mail::Mail;
 use rookery_chat::event::Identity;
 use rookery_record::NewInvitation;
@@ -37,7 +39,7 @@ impl Accounts {
         let digits = codes::digits(now);
         let mail = mail_templates::invitation(&self.config.chat.get().network, &email, &digits);
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(now);
-        let code_hash = password::hash(digits).await;
+        let code_hash = password::hash(Password::generated(digits)).await;
         (
             NewInvitation {
                 email,
@@ -84,7 +86,7 @@ impl Accounts {
             self.add_failure(now, peer);
             return Err(wrong_code(0));
         };
-        if !password::verify(code.trim().to_owned(), Some(invitation.code_hash)).await {
+        if !password::verify(without_separators(code), Some(invitation.code_hash)).await {
             self.add_failure(now, peer);
             tracing::info!(
                 address = %peer.address,

@@ -31,6 +31,7 @@ mod test_log;
 #[cfg(test)]
 mod tests;
 mod throttle;
+pub mod verifier_key;
 
 use std::net::SocketAddr;
 
@@ -51,6 +52,7 @@ use rookery_chat::event::Identity;
 use rookery_record::{Account, AccountId};
 use rookery_store::{Database, Durability, Result};
 use throttle::Throttle;
+use verifier_key::VerifierKey;
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
@@ -95,16 +97,19 @@ pub struct Accounts {
     /// The key of the decoy SCRAM parameters of unknown accounts; read from the database when it is
     /// first needed.
     decoy_key: OnceCell<[u8; 32]>,
+    verifier_key: VerifierKey,
 }
 
 impl Accounts {
-    /// Creates the accounts over a database, its CSV files and the mailer.
+    /// Creates the accounts over a database, its CSV files, the mailer, and the key that encrypts
+    /// the SCRAM verifiers in the database.
     pub fn new(
         config: AccountsConfig,
         database: Database,
         mailer: Mailer,
         csv: CsvSync,
         events: EventBus,
+        verifier_key: VerifierKey,
     ) -> Self {
         Self {
             config,
@@ -117,6 +122,7 @@ impl Accounts {
             pending: PendingRegistrations::default(),
             refused: RecentRefusals::new(Port::Chat),
             decoy_key: OnceCell::new(),
+            verifier_key,
         }
     }
 

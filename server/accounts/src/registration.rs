@@ -12,7 +12,7 @@ use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
 
 use super::codes::PendingCode;
-use super::password::StoredPassword;
+use super::password::{Password, StoredPassword};
 pub use super::pending::Waiting;
 use super::pending::{AttemptId, CannotWait, CodeCheck, Registration, StoredSecret};
 use super::sasl::MAX_SECRET;
@@ -67,18 +67,10 @@ pub(crate) fn tries_left(left: u8) -> String {
     }
 }
 
-/// The secret of a new account or a new password, as typed.
+/// The secret of a new account, or a new password.
 pub(crate) enum NewSecret {
-    Password(String),
+    Password(Password),
     Device(DeviceCredential),
-}
-
-/// Returns the form in which the secret is stored.
-async fn stored(secret: NewSecret) -> StoredSecret {
-    match secret {
-        NewSecret::Password(text) => StoredSecret::Password(StoredPassword::derive(text).await),
-        NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
-    }
 }
 
 /// What the database holds about an email.
@@ -118,7 +110,7 @@ impl Accounts {
         }
         if owner.is_none() && invitation.is_some_and(|invitation| invitation.attempts_left > 0) {
             self.count_registration(now, peer)?;
-            let secret = stored(secret).await;
+            let secret = self.stored(&name, secret).await;
             let registration = Registration {
                 name,
                 email,
@@ -143,7 +135,7 @@ impl Accounts {
                 ));
             }
         }
-        let secret = stored(secret).await;
+        let secret = self.stored(&name, secret).await;
         let registration = Registration {
             name,
             email: email.clone(),
@@ -170,6 +162,16 @@ impl Accounts {
             attempt,
             follow: self.mailer.send(mail),
         })
+    }
+
+    /// Returns the form in which the secret of the account is stored.
+    async fn stored(&self, account: &AccountName, secret: NewSecret) -> StoredSecret {
+        match secret {
+            NewSecret::Password(password) => StoredSecret::Password(
+                StoredPassword::derive(&self.verifier_key, account, password).await,
+            ),
+            NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
+        }
     }
 
     /// Completes the registration that waits for `code`. `own` is the session's own attempt.
@@ -500,11 +502,14 @@ pub(crate) fn new_secret(
     if let Some(credential) = DeviceCredential::parse(text) {
         return Ok(NewSecret::Device(credential));
     }
-    if text.len() > MAX_SECRET {
+    let password = Password::prepare(text)
+        .map_err(|error| failure("UNACCEPTABLE_PASSWORD", error.to_string()))?;
+    let prepared = password.as_str();
+    if prepared.len() > MAX_SECRET {
         let reason = format!("The password may have at most {MAX_SECRET} bytes");
         return Err(failure("UNACCEPTABLE_PASSWORD", reason));
     }
-    if text.chars().count() < length.max(1) {
+    if prepared.chars().count() < length.max(1) {
         let reason = format!(
             "The password must have at least {} characters",
             length.max(1)
@@ -512,11 +517,11 @@ pub(crate) fn new_secret(
         return Err(failure("WEAK_PASSWORD", reason));
     }
     let mut own = [name.as_str()].into_iter().chain(email.map(Email::as_str));
-    if own.any(|known| known.eq_ignore_ascii_case(text)) {
+    if own.any(|known| known.eq_ignore_ascii_case(prepared)) {
         return Err(failure(
             "WEAK_PASSWORD",
             "The password must not be the name or email",
         ));
     }
-    Ok(NewSecret::Password(text.to_owned()))
+    Ok(NewSecret::Password(password))
 }

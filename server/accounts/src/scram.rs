@@ -11,18 +11,39 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::password::Password;
 use super::random;
 use super::sasl::Claim;
-use rookery_record::ScramKeys;
 
-/// The number of iterations that OWASP recommends for PBKDF2-HMAC-SHA256.
-const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).expect("more than none");
+/// The most that Cyrus SASL accepts, which many clients use. It does not suffice against offline
+/// guessing, so the keys are stored encrypted ([`verifier_key`](super::verifier_key)).
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(65_536).expect("more than none");
 /// The maximum length of a client's nonce in bytes.
 const MAX_NONCE: usize = 256;
 const SERVER_NONCE_BYTES: usize = 18;
 
-/// Derives the keys of a password with a new salt. Takes hundreds of milliseconds.
-pub fn keys_of(password: &str) -> ScramKeys {
+/// The keys that a password is checked with (RFC 5802 §3).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ScramKeys {
+    /// The salt of the password.
+    pub salt: [u8; 16],
+    /// The number of PBKDF2 iterations.
+    pub iterations: u32,
+    /// The key that the client's proof is checked with.
+    pub stored_key: [u8; 32],
+    /// The key that the server signs with.
+    pub server_key: [u8; 32],
+}
+
+impl ScramKeys {
+    /// Returns whether they were derived with the number of iterations that is used now.
+    pub fn are_current(&self) -> bool {
+        self.iterations == ITERATIONS.get()
+    }
+}
+
+/// Derives the keys of a password with a new salt. Takes tens of milliseconds.
+pub fn keys_of(password: &Password) -> ScramKeys {
     keys(password, random(), ITERATIONS)
 }
 
@@ -40,8 +61,10 @@ pub fn decoy_keys(secret: &[u8; 32], claim: &Claim) -> ScramKeys {
     }
 }
 
-fn keys(password: &str, salt: [u8; 16], iterations: NonZeroU32) -> ScramKeys {
-    // A password that SASLprep prohibits is used unprepared.
+fn keys(password: &Password, salt: [u8; 16], iterations: NonZeroU32) -> ScramKeys {
+    // Clients prepare a password by SASLprep (RFC 5802 §2.2), and use one that it prohibits as it
+    // is.
+    let password = password.as_str();
     let prepared = stringprep::saslprep(password).unwrap_or(password.into());
     let mut salted = [0; 32];
     pbkdf2::derive(
@@ -209,7 +232,11 @@ mod tests {
             .unwrap()
             .try_into()
             .unwrap();
-        let keys = keys("pencil", salt, NonZeroU32::new(4096).unwrap());
+        let keys = keys(
+            &Password::prepare("pencil").unwrap(),
+            salt,
+            NonZeroU32::new(4096).unwrap(),
+        );
         let first = ClientFirst::parse(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
         assert_eq!(first.claim.folded(), "user");
         first.challenge_with("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", keys, true)
@@ -303,11 +330,14 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_prepared_by_saslprep() {
-        let keys = |password: &str| keys(password, [0; 16], NonZeroU32::new(1).unwrap());
-        assert_eq!(keys("I\u{ad}X"), keys("IX"), "a soft hyphen is removed");
+    fn passwords_are_prepared_as_clients_prepare_them() {
+        let keys = |password: &str| {
+            let password = Password::prepare(password).unwrap();
+            keys(&password, [0; 16], NonZeroU32::new(1).unwrap()).stored_key
+        };
         assert_eq!(keys("\u{2168}"), keys("IX"), "a Roman nine");
+        assert_eq!(keys("cafe\u{301}"), keys("caf\u{e9}"), "NFD and NFC");
         assert_ne!(keys("user"), keys("USER"));
-        assert_ne!(keys("a\u{7}"), keys("a"), "prohibited characters stay");
+        assert_ne!(keys("a\u{1f426}"), keys("a"), "prohibited characters stay");
     }
 }

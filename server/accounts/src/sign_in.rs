@@ -57,7 +57,7 @@ use rookery_protocol::{AccountName, Email, Message};
 
 use super::email_code::Challenge;
 use super::registration::{Failure, failure};
-use super::reply_format::Replies;
+use super::reply_format::{Replies, word};
 use super::{Accounts, Peer};
 use exchange::Exchange;
 use mail_watch::MailWatch;
@@ -214,6 +214,21 @@ impl SignIn {
         self.mail = None;
         Some(identity)
     }
+}
+
+/// Refuses a password of which the parameters cannot show where it begins, and how many spaces are
+/// between its words.
+fn fail_unmarked_password(replies: &mut Replies, command: &str, context: &str) {
+    let text = match command {
+        "SETPASS" => {
+            "Write a colon before a new password with spaces: SETPASS current :new password. If the \
+             current one has spaces, use * instead of it to have a code mailed to you"
+        }
+        _ => {
+            "Write a colon before a password with spaces: REGISTER account email :my long password"
+        }
+    };
+    replies.fail(command, "UNACCEPTABLE_PASSWORD", word(context), text);
 }
 
 /// Parses an email parameter; `*` means none.

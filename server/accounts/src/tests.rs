@@ -21,6 +21,8 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::handshake::{Handshake, Next};
+use super::password::{Password, hash_blocking};
+use super::verifier_key::VerifierKey;
 use super::{Accounts, AccountsConfig, Peer};
 use crate::csv_sync::CsvSync;
 use rookery_base::config::{Config, LiveConfig};
@@ -44,6 +46,10 @@ fn device(seed: u8) -> String {
         .to_owned()
 }
 
+fn prepared(password: &str) -> Password {
+    Password::prepare(password).unwrap()
+}
+
 /// The accounts of a server, without the rest of it.
 struct TestServer {
     folder: TempDir,
@@ -58,7 +64,11 @@ impl TestServer {
     }
 
     fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::over(tempfile::tempdir().unwrap(), change)
+    }
+
+    /// Creates the server over the data in `folder`, with a new key for SCRAM verifiers.
+    fn over(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.data.directory = folder.path().to_owned();
         config.mail.directory = folder.path().join("mail");
@@ -82,6 +92,7 @@ impl TestServer {
             mailer,
             csv,
             EventBus::default(),
+            VerifierKey::create(folder.path()).unwrap(),
         ));
         Self {
             folder,
@@ -113,7 +124,7 @@ impl TestServer {
         let account = NewAccount {
             name: AccountName::parse(name).unwrap(),
             email: Some(Email::parse(email).unwrap()),
-            password_hash: password.map(super::password::hash_blocking),
+            password_hash: password.map(|password| hash_blocking(&prepared(password))),
             created_at: start(),
             greeted: true,
         };

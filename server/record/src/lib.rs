@@ -75,25 +75,15 @@ pub struct NewAccount {
     pub greeted: bool,
 }
 
-/// The keys that SCRAM-SHA-256 checks a password with (RFC 5802 §3, RFC 7677). `Debug` omits them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ScramKeys {
+/// What SCRAM-SHA-256 checks a password with (RFC 5802 §3, RFC 7677), as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScramVerifier {
     /// The salt of the password.
     pub salt: [u8; 16],
     /// The number of PBKDF2 iterations.
     pub iterations: u32,
-    /// The key that the client's proof is checked with.
-    pub stored_key: [u8; 32],
-    /// The key that the server signs with.
-    pub server_key: [u8; 32],
-}
-
-impl std::fmt::Debug for ScramKeys {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("ScramKeys")
-            .field("iterations", &self.iterations)
-            .finish_non_exhaustive()
-    }
+    /// The keys of the password, encrypted with a key that the store does not have.
+    pub encrypted_keys: Vec<u8>,
 }
 
 /// The property of an account that another account already has, so that the account cannot be

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use rookery_control_api::Role;
 use rookery_protocol::{AccountName, Email};
 
-use rookery_accounts::password::hash_blocking;
+use rookery_accounts::password::{Password, hash_blocking};
 use rookery_base::config::Config;
 use rookery_control::admin_password;
 use rookery_record::{Admin, NewAdmin, NewAudit, Outcome};
@@ -314,7 +314,7 @@ impl Admins {
 
 /// Returns the password from the file; without one, prompts for it twice on a terminal, or else
 /// reads a line of standard input.
-fn password(file: Option<&Path>, context: &[&str]) -> Result<String> {
+fn password(file: Option<&Path>, context: &[&str]) -> Result<Password> {
     let password = if let Some(path) = file {
         let source = || format!("Cannot read the password file {}", path.display());
         first_line(File::open(path).with_context(source)?).with_context(source)?
@@ -329,8 +329,7 @@ fn password(file: Option<&Path>, context: &[&str]) -> Result<String> {
     } else {
         first_line(io::stdin()).context("Cannot read the password from standard input")?
     };
-    admin_password::check(&password, context)?;
-    Ok(password)
+    Ok(admin_password::check(&password, context)?)
 }
 
 /// Returns the first line without its end.

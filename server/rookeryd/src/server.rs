@@ -18,6 +18,7 @@ use tokio::time::{Instant, interval_at, timeout};
 
 use crate::metrics_port;
 use rookery_accounts::csv_sync::CsvSync;
+use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, LiveConfig, Loaded, MailTransport};
@@ -37,7 +38,7 @@ use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
 use rookery_engine::{Engine, retention, settings};
 use rookery_record::{Admin, Ban, ChatSnapshot, Maintenance};
-use rookery_store::{DATABASE_FILE, Database, Durability};
+use rookery_store::{DATABASE_FILE, Database, Durability, Store};
 
 /// The time between two checks whether the certificate has to be renewed, or was.
 const RENEWAL: Duration = Duration::from_hours(12);
@@ -52,6 +53,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let started_at = Timestamp::now();
     let database = open_database(&config)?;
+    let verifier_key = open_verifier_key(&config, &database).await?;
     let certificates = Arc::new(Certificates::open(&config.tls, &config.admin)?);
     let listeners = Listeners::bind(&config).await?;
     let (config_sender, live) = LiveConfig::new(config);
@@ -80,6 +82,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         mailer.clone(),
         csv_sync.clone(),
         events.clone(),
+        verifier_key,
     ));
     let Engine {
         core,
@@ -165,6 +168,29 @@ fn open_database(config: &Config) -> Result<Database> {
     })
 }
 
+/// Reads the key that encrypts SCRAM verifiers, or creates it at the first start.
+async fn open_verifier_key(config: &Config, database: &Database) -> Result<VerifierKey> {
+    let folder = &config.data.directory;
+    let file = || {
+        format!(
+            "cannot use the key file {}",
+            folder.join(KEY_FILE).display()
+        )
+    };
+    if let Some(key) = VerifierKey::load(folder).with_context(file)? {
+        return Ok(key);
+    }
+    if database.read(Store::has_scram_verifiers).await? {
+        tracing::warn!(
+            file = %folder.join(KEY_FILE).display(),
+            "the key of the SCRAM verifiers is missing, and a new one was created: SCRAM-SHA-256 \
+             fails for every account until its owner signs in once with PLAIN; to avoid this, stop \
+             the server and restore the file from a backup"
+        );
+    }
+    VerifierKey::create(folder).with_context(file)
+}
+
 /// The listeners of all ports.
 struct Listeners {
     chat: TcpListener,
@@ -244,10 +270,7 @@ impl Stored {
             .await
             .context("cannot import the CSV files")?;
         database
-            .write(
-                Durability::Message,
-                rookery_store::Store::mark_all_disconnected,
-            )
+            .write(Durability::Message, Store::mark_all_disconnected)
             .await
             .context("cannot write to the database")?;
         let stored = database.read(move |store| {

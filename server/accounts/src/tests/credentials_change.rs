@@ -1,6 +1,7 @@
 //! `SETPASS` and `SETEMAIL`.
 
 use super::*;
+use crate::password::StoredPassword;
 
 async fn signed_in(server: &TestServer) -> Client {
     let mut client = server.client();
@@ -29,10 +30,15 @@ async fn a_password_is_changed_with_the_current_one_and_the_owner_is_notified() 
         .send("SETPASS correct short")
         .await
         .expect("FAIL SETPASS WEAK_PASSWORD alice :");
+    let present = StoredPassword::derive(
+        &server.accounts.verifier_key,
+        &AccountName::parse("alice").unwrap(),
+        prepared("present"),
+    )
+    .await;
     server
-        .change_account("alice", |store, account| {
-            let hash = crate::password::hash_blocking("present");
-            store.set_password(account.id, &hash, &crate::scram::keys_of("present"))
+        .change_account("alice", move |store, account| {
+            store.set_password(account.id, &present.hash, &present.scram)
         })
         .await;
     client

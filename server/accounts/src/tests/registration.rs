@@ -837,3 +837,68 @@ async fn whether_an_email_has_an_account_is_disclosed_a_few_times_only() {
         .await
         .expect("FAIL SETEMAIL TEMPORARILY_UNAVAILABLE alice :");
 }
+
+#[tokio::test]
+async fn a_password_in_several_words_needs_a_colon_and_is_then_taken_whole() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    let mut client = server.client();
+    client
+        .send("REGISTER alice alice@example.org seventeen herons wading")
+        .await
+        .expect("FAIL REGISTER UNACCEPTABLE_PASSWORD alice :Write a colon");
+    client
+        .send("REGISTER alice alice@example.org :seventeen  herons wading")
+        .await
+        .expect("REGISTER SUCCESS alice :");
+    client
+        .send("SETPASS seventeen different reeds and moss")
+        .await
+        .expect("FAIL SETPASS UNACCEPTABLE_PASSWORD alice :Write a colon");
+    for (password, reply) in [
+        ("seventeen  herons wading", " 903 "),
+        ("seventeen herons wading", " 904 "),
+        ("seventeen", " 904 "),
+        ("different", " 904 "),
+    ] {
+        server.client().plain("alice", password).await.expect(reply);
+    }
+}
+
+#[tokio::test]
+async fn a_password_with_a_character_that_cannot_be_typed_reliably_is_refused_when_it_is_set() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    server
+        .client()
+        .send("REGISTER alice alice@example.org :correct\u{7f}horse")
+        .await
+        .expect("FAIL REGISTER UNACCEPTABLE_PASSWORD alice :")
+        .expect("U+007F");
+}
+
+#[tokio::test]
+async fn a_code_is_taken_with_spaces_and_dashes() {
+    let server = TestServer::new();
+    for (count, (name, before, between)) in [
+        ("ann", "", " "),
+        ("bea", ":", " "),
+        ("cat", "", "-"),
+        ("dan", ":", " - "),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = server.client();
+        client
+            .send(&format!(
+                "REGISTER {name} {name}@example.org :correct horse"
+            ))
+            .await
+            .expect("VERIFICATION_REQUIRED");
+        let code = server.code(count + 1).await;
+        let (first, last) = code.split_at(3);
+        client
+            .send(&format!("VERIFY {name} {before}{first}{between}{last}"))
+            .await
+            .expect("VERIFY SUCCESS");
+    }
+}

@@ -27,7 +27,7 @@ fn proof(challenge: &str, password: &str) -> (String, String) {
         .decode(fields[1].strip_prefix("s=").unwrap())
         .unwrap();
     let iterations: u32 = fields[2].strip_prefix("i=").unwrap().parse().unwrap();
-    assert!(iterations >= 600_000, "as many as OWASP asks for");
+    assert_eq!(iterations, 65_536, "the most that Cyrus SASL accepts");
     let mut salted = [0; 32];
     let password = password.as_bytes();
     pbkdf2::derive(
@@ -154,6 +154,67 @@ async fn an_account_without_scram_keys_gets_them_by_signing_in_with_plain() {
         .expect(" 903 ");
     let mut client = server.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
+    assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
+}
+
+/// Returns the server with another key, as if the key file were lost.
+fn with_another_key(server: TestServer) -> TestServer {
+    TestServer::over(server.folder, |_| {})
+}
+
+#[tokio::test]
+async fn without_the_key_scram_fails_until_a_sign_in_with_plain() {
+    let server = with_another_key(registered().await);
+    let mut client = server.client();
+    let (last, _) = proof(&begin(&mut client).await, PASSWORD);
+    client.respond(last.as_bytes()).await.expect(" 904 ");
+    server
+        .client()
+        .plain("alice", PASSWORD)
+        .await
+        .expect(" 903 ");
+    let mut client = server.client();
+    let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
+    assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
+}
+
+#[tokio::test]
+async fn a_verifier_of_other_iterations_is_not_offered_and_is_replaced() {
+    let server = registered().await;
+    server
+        .change_account("alice", |store, account| {
+            let mut old = store.scram_verifier(account.id)?.unwrap();
+            old.iterations = 600_000;
+            store.set_scram_verifier(account.id, &old)
+        })
+        .await;
+    let challenge = begin(&mut server.client()).await;
+    assert!(challenge.ends_with(",i=65536"), "{challenge}");
+    server
+        .client()
+        .plain("alice", PASSWORD)
+        .await
+        .expect(" 903 ");
+    let mut client = server.client();
+    let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
+    assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
+}
+
+#[tokio::test]
+async fn a_password_is_the_same_for_plain_and_scram_however_it_is_encoded() {
+    let (composed, decomposed) = ("caf\u{e9} \u{fc}ber", "cafe\u{301} u\u{308}ber");
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    server
+        .client()
+        .send(&format!("REGISTER alice alice@example.org :{decomposed}"))
+        .await
+        .expect("SUCCESS");
+    for typed in [composed, decomposed] {
+        server.client().plain("alice", typed).await.expect(" 903 ");
+    }
+    // A SCRAM client prepares the password itself (RFC 5802 §2.2).
+    let mut client = server.client();
+    let (last, expected) = proof(&begin(&mut client).await, composed);
     assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
 }
 

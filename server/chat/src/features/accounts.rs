@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[
         names: &["REGISTER"],
         min_params: 0,
         help: &[
-            "REGISTER account email password",
+            "REGISTER account email :password",
             "Creates an account. You receive a code by mail; VERIFY account code completes the",
             "registration.",
             "REGISTER again requests another code.",
@@ -54,8 +54,8 @@ pub const COMMANDS: &[Command] = &[
         names: &["SETPASS"],
         min_params: 0,
         help: &[
-            "SETPASS current new",
-            "Changes your password. SETPASS * new: you receive a code by mail; VERIFY account",
+            "SETPASS current :new",
+            "Changes your password. SETPASS * :new: you receive a code by mail; VERIFY account",
             "code completes the change.",
         ],
         weight: |_| Weight::MESSAGE,

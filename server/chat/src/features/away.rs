@@ -50,7 +50,7 @@ pub fn away(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 /// Returns the state that an `AWAY` message reports. A lone `*` is special only for clients with
 /// `draft/pre-away`.
 pub fn away_state(message: &Message, knows_pre_away: bool) -> AwayState {
-    match message.param(0) {
+    match message.text(0).as_deref() {
         None | Some("") => AwayState::Here,
         Some("*") if knows_pre_away => AwayState::Unattended,
         Some(text) => AwayState::Away(truncate(text, lengths::AWAY).into()),

@@ -224,11 +224,11 @@ pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if is_empty_list(targets) {
         return ctx.need_more_params(caller, &message.command);
     }
-    let reason = message.param(1).filter(|reason| !reason.is_empty());
+    let reason = message.text(1).filter(|reason| !reason.is_empty());
     for target in split_list(targets) {
         if let Some(name) = existing(ctx, caller, target) {
             if ctx.state.user(caller.user).channels().contains(&name) {
-                leave(ctx, caller, &name, reason);
+                leave(ctx, caller, &name, reason.as_deref());
             } else {
                 not_on_channel(ctx, caller, &name);
             }
@@ -254,7 +254,8 @@ pub fn topic(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let Some(channel) = ctx.state.channel(&name) else {
         return;
     };
-    let Some(text) = message.param(1) else {
+    let text = message.text(1);
+    let Some(text) = text.as_deref() else {
         if !channel.is_visible_to(caller.user) {
             return not_on_channel(ctx, caller, &name);
         }
@@ -299,8 +300,9 @@ pub fn kick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return ctx.need_more_params(caller, "KICK");
     }
     let own_nick = ctx.state.user(caller.user).nick.to_string();
-    let reason = message
-        .param(2)
+    let reason = message.text(2);
+    let reason = reason
+        .as_deref()
         .filter(|reason| !reason.is_empty())
         .unwrap_or(&own_nick);
     for (index, nick) in nicks.iter().enumerate() {

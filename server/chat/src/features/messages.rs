@@ -72,18 +72,19 @@ pub fn privmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         }
         return;
     };
-    let Some(text) = message.param(1).filter(|text| !text.is_empty()) else {
+    let text = message.text(1).unwrap_or_default();
+    if text.is_empty() {
         if !quiet {
             ctx.reply(caller, ERR_NOTEXTTOSEND, &[], "No text to send");
         }
         return;
-    };
+    }
     if ctx.settings.history && !quiet && playback::is_request(targets) {
-        return playback::request(ctx, caller, text);
+        return playback::request(ctx, caller, &text);
     }
     let draft = Draft {
         command,
-        text: Some(text),
+        text: Some(&text),
         client_tags: client_tags(caller, message),
         quiet,
     };

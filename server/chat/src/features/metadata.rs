@@ -59,13 +59,9 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         "GET" | "LIST" | "SYNC" if closed => no_permission(ctx, caller, &name, "*"),
         "GET" if !rest.is_empty() => get(ctx, caller, &subject, rest),
         "LIST" => list(ctx, caller, &subject),
-        "SET" if !rest.is_empty() => set(
-            ctx,
-            caller,
-            &subject,
-            &rest[0],
-            rest.get(1).map(String::as_str),
-        ),
+        "SET" if !rest.is_empty() => {
+            set(ctx, caller, &subject, &rest[0], message.text(3).as_deref())
+        }
         "CLEAR" => clear(ctx, caller, &subject),
         "SUB" if !rest.is_empty() => subscribe(ctx, caller, rest),
         "UNSUB" if !rest.is_empty() => unsubscribe(ctx, caller, rest),

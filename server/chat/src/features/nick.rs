@@ -71,7 +71,7 @@ pub fn nick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 
 /// Handles `SETNAME <real name>`.
 pub fn setname(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    let name = message.param(0).unwrap_or_default();
+    let name = &*message.text(0).unwrap_or_default();
     if name.is_empty() || name.len() > lengths::REALNAME {
         let text = format!("A real name must have 1 to {} bytes", lengths::REALNAME);
         return ctx.fail(caller, "SETNAME", "INVALID_REALNAME", &[], &text);

@@ -27,8 +27,11 @@ pub const COMMANDS: &[Command] = &[Command {
 
 /// Handles `QUIT [<reason>]`: ends this session. The user remains if it has another one.
 pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    let reason = match message.param(0).filter(|reason| !reason.is_empty()) {
-        Some(reason) => format!("Quit: {}", truncate(reason, lengths::QUIT - "Quit: ".len())),
+    let reason = match message.text(0).filter(|reason| !reason.is_empty()) {
+        Some(reason) => format!(
+            "Quit: {}",
+            truncate(&reason, lengths::QUIT - "Quit: ".len())
+        ),
         None => "Quit".to_owned(),
     };
     close_session(ctx, caller, &reason, DisconnectReason::Quit);

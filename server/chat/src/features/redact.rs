@@ -40,8 +40,8 @@ pub fn redact(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if redactable(ctx, caller, target).is_none() {
         return no_such_target(ctx, caller, target);
     }
-    let reason = message.param(2).filter(|reason| !reason.is_empty());
-    let reason = reason.map(|reason| truncate(reason, lengths::REDACT).to_owned());
+    let reason = message.text(2).filter(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| truncate(&reason, lengths::REDACT).to_owned());
     let purpose = Purpose::Redaction {
         target: target.to_owned(),
         msgid: msgid.to_owned(),

@@ -82,7 +82,8 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     persistence::persist_channel(ctx, &new);
     markread::rename_markers(ctx, &old, &new);
-    let reason = truncate(message.param(2).unwrap_or_default(), lengths::PART);
+    let reason = message.text(2).unwrap_or_default();
+    let reason = truncate(&reason, lengths::PART);
     let line = ctx
         .user_line(caller.user, "RENAME")
         .word(old.as_str())

@@ -331,3 +331,22 @@ fn a_channel_may_refuse_ctcp_except_actions() {
     harness.send(b, "PRIVMSG #x :\u{1}ACTION waves\u{1}");
     assert_eq!(commands(&harness.received(op)), ["PRIVMSG"]);
 }
+
+#[test]
+fn a_text_whose_colon_was_left_out_is_taken_whole() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", ""), harness.user("bob", "setname"));
+    harness.channel("#x", &[a, b]);
+    for (typed, whole) in [
+        ("PRIVMSG #x one two three", "PRIVMSG #x :one two three"),
+        ("NOTICE #x one two three", "NOTICE #x :one two three"),
+        ("TOPIC #x one two three", "TOPIC #x :one two three"),
+        ("SETNAME one two three", "SETNAME :one two three"),
+        ("PART #x one two three", "PART #x :one two three"),
+    ] {
+        harness.send(a, typed);
+        let received = harness.received(b);
+        let line = format!(":alice!~alice@users.irc.test {whole}");
+        assert_eq!(received, [line], "{typed}");
+    }
+}

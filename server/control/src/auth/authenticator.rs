@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use totp_rs::{Algorithm, Builder, Secret, Totp};
 
 use rookery_base::random::random;
+use rookery_protocol::code::without_separators;
 use rookery_record::Authenticator;
 use rookery_store::{Result as StoreResult, Store};
 
@@ -33,7 +34,7 @@ pub fn new_secret() -> [u8; 20] {
 /// Returns the time step that a code belongs to: the current one or an adjacent one (RFC 6238
 /// §5.2). Returns none if the code is wrong.
 pub fn step_of(secret: &[u8; 20], code: &str, now: Timestamp) -> Option<u64> {
-    totp(secret).check(code.trim(), now.as_second().unsigned_abs())
+    totp(secret).check(&without_separators(code), now.as_second().unsigned_abs())
 }
 
 fn totp(secret: &[u8; 20]) -> Totp {
@@ -117,11 +118,7 @@ pub fn random_letters() -> String {
 /// Returns the hash of a recovery code, whatever its grouping and letter case. Returns none if the
 /// text does not have the form of one.
 fn recovery_hash(code: &str) -> Option<[u8; 32]> {
-    let letters: String = code
-        .chars()
-        .filter(|char| !matches!(char, '-' | ' '))
-        .map(|char| char.to_ascii_lowercase())
-        .collect();
+    let letters = without_separators(code).to_ascii_lowercase();
     let is_code =
         letters.len() == RECOVERY_LETTERS && BASE32_NOPAD_NOCASE.decode(letters.as_bytes()).is_ok();
     is_code.then(|| Sha256::digest(&letters).into())
@@ -166,11 +163,14 @@ mod tests {
             (3059, Some(100)),
             (3060, None),
         ] {
-            assert_eq!(
-                step_of(&secret, &format!(" {code} "), at(second)),
-                step,
-                "{second}"
-            );
+            let grouped = format!(" {} {}", &code[..3], &code[3..]);
+            for typed in [&code, &grouped, &grouped.replace(' ', "-")] {
+                assert_eq!(
+                    step_of(&secret, typed, at(second)),
+                    step,
+                    "{typed:?} at {second}"
+                );
+            }
         }
         for odd in ["", "12345", "1234567", "abcdef", "１２３４５６", "+12345"] {
             assert_eq!(step_of(&secret, odd, at(3000)), None, "{odd:?}");

@@ -1,5 +1,6 @@
 //! The requirements on an admin's password: long, and not among the first that an attacker tries.
 
+use rookery_accounts::password::{self, Password};
 use zxcvbn::{Score, zxcvbn};
 
 /// The minimum number of characters. An admin's password grants everything, and the second factor
@@ -28,11 +29,17 @@ pub enum BadPassword {
          dates or rows of keys. Four or five unrelated words make a good password."
     )]
     Common,
+    /// It contains a character that cannot be typed reliably.
+    #[error("{0}.")]
+    Unprepared(#[from] password::BadPassword),
 }
 
-/// Checks a new password. `context` has the texts that an attacker would try first: the admin's
-/// name and email, and the names of the server and the network.
-pub fn check(password: &str, context: &[&str]) -> Result<(), BadPassword> {
+/// Checks a new password as typed, and returns it prepared. `context` has the texts that an
+/// attacker would try first: the admin's name and email, and the names of the server and the
+/// network.
+pub fn check(typed: &str, context: &[&str]) -> Result<Password, BadPassword> {
+    let prepared = Password::prepare(typed)?;
+    let password = prepared.as_str();
     if password.chars().count() < MIN_CHARACTERS {
         return Err(BadPassword::Short);
     }
@@ -55,10 +62,11 @@ pub fn check(password: &str, context: &[&str]) -> Result<(), BadPassword> {
     {
         return Err(BadPassword::Common);
     }
-    Ok(())
+    Ok(prepared)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -105,6 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_returned_prepared_or_refused_with_the_character() {
+        let decomposed = "U\u{308}bermut tut selten gut!";
+        let prepared = check(decomposed, &CONTEXT).unwrap();
+        assert_eq!(prepared.as_str(), "Übermut tut selten gut!");
+        let refused = check("lantern\tkettle marble ox", &CONTEXT).unwrap_err();
+        assert!(refused.to_string().contains("U+0009"), "{refused}");
+    }
+
+    #[test]
     fn unrelated_words_are_accepted_without_rules_about_characters() {
         for good in [
             "correct horse battery",
@@ -112,7 +129,7 @@ mod tests {
             "wdkqzhfmbtxvyw",
             "Übermut tut selten gut!",
         ] {
-            assert_eq!(check(good, &CONTEXT), Ok(()), "{good}");
+            assert!(check(good, &CONTEXT).is_ok(), "{good}");
         }
     }
 }

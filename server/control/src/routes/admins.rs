@@ -20,7 +20,7 @@ use crate::http::extract::{JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
-use rookery_accounts::password;
+use rookery_accounts::password::{self, Password};
 use rookery_record::{Admin, NewAdmin};
 use rookery_store::{Result as StoreResult, Store};
 
@@ -96,7 +96,7 @@ async fn add(
     let admin = NewAdmin {
         name: name.to_string(),
         email,
-        password_hash: password::hash(initial_password.clone()).await,
+        password_hash: password::hash(Password::generated(initial_password.clone())).await,
         role,
         created_at,
         initial_password_expires_at: Some(initial_password_expires_at),
@@ -223,7 +223,7 @@ async fn reset_password(
     let own = operator.name().to_owned();
     let initial_password = random_letters();
     let initial_password_expires_at = operator.now() + INITIAL_LIFETIME;
-    let hash = password::hash(initial_password.clone()).await;
+    let hash = password::hash(Password::generated(initial_password.clone())).await;
     let reset = operator.record(act, move |store| {
         let admin = match changeable_admin(store, &name, None)? {
             Ok(admin) if admin.name == own => {

@@ -14,7 +14,7 @@ use crate::auth::permission::AnyAdmin;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
-use rookery_accounts::password;
+use rookery_accounts::password::{self, Password};
 use rookery_record::Admin;
 
 /// Returns the route of the password.
@@ -82,10 +82,11 @@ async fn new_hash(
         .throttle
         .lock()
         .succeeded(operator.now(), name, network);
-    if old == new {
+    let old = Password::prepare(&old);
+    if old.is_ok() && old == Password::prepare(&new) {
         return Err(Kind::Invalid.with_detail("The new password is the same as the old one."));
     }
-    auth::password::check(
+    let new = auth::password::check(
         &new,
         &[name, email.as_str(), &chat.network, &chat.server_name],
     )

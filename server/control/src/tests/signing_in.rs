@@ -1,6 +1,7 @@
 //! Signing in with a password and a code; and requests without a valid token.
 
 use super::*;
+use rookery_accounts::password::Password;
 
 impl TestPlane {
     /// Sends the same code a hundred times concurrently, for the challenges in turn; returns how
@@ -357,7 +358,7 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
     let plane = TestPlane::new().await;
     plane.add_admin("other").await;
     let (root, other) = (plane.sign_in("root").await, plane.sign_in("other").await);
-    let hash = password::hash("another".to_owned()).await;
+    let hash = password::hash(Password::prepare("another").unwrap()).await;
     let change = move |store: &mut rookery_store::Store| {
         store.set_admin_password("root", &hash, None)?;
         store.remove_admin("other")

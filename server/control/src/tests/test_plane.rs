@@ -11,6 +11,8 @@ use crate::handle::ControlHandle;
 use crate::plane::{Control, ControlConfig, ControlPlane, ReloadRequest};
 use crate::routes::router;
 use rookery_accounts::csv_sync::CsvSync;
+use rookery_accounts::password::Password;
+use rookery_accounts::verifier_key::VerifierKey;
 use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{self, Config, LiveConfig};
@@ -129,6 +131,7 @@ impl TestPlane {
             mailer.clone(),
             csv_sync.clone(),
             events.clone(),
+            VerifierKey::create(folder.path()).unwrap(),
         );
         let accounts = Arc::new(accounts);
         let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
@@ -175,7 +178,7 @@ impl TestPlane {
         let admin = NewAdmin {
             name: name.to_owned(),
             email: Email::parse(&format!("{name}@example.org")).unwrap(),
-            password_hash: password::hash(PASSWORD.to_owned()).await,
+            password_hash: password::hash(Password::prepare(PASSWORD).unwrap()).await,
             role,
             created_at: self.now.get(),
             initial_password_expires_at: None,

@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::{Store, execute, find, list, optional, parsed, timestamp};
 use crate::Result;
-use rookery_record::{Account, AccountConflict, AccountId, NewAccount, ScramKeys};
+use rookery_record::{Account, AccountConflict, AccountId, NewAccount, ScramVerifier};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -143,50 +143,53 @@ impl Store {
         execute(&self.connection, sql, params![id.0, reason]).map(drop)
     }
 
-    /// Replaces the hash and the SCRAM keys of the account's password.
+    /// Replaces the hash and the SCRAM verifier of the account's password.
     pub fn set_password(
         &mut self,
         id: AccountId,
         password_hash: &str,
-        scram: &ScramKeys,
+        scram: &ScramVerifier,
     ) -> Result<()> {
         let sql = "UPDATE accounts SET password_hash = ?2 WHERE id = ?1";
         execute(&self.connection, sql, params![id.0, password_hash])?;
-        self.set_scram_keys(id, scram)
+        self.set_scram_verifier(id, scram)
     }
 
-    /// Stores the SCRAM keys of the password that the account already has.
-    pub fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()> {
+    /// Stores the SCRAM verifier of the password that the account already has.
+    pub fn set_scram_verifier(&mut self, id: AccountId, verifier: &ScramVerifier) -> Result<()> {
         let sql =
-            "INSERT OR REPLACE INTO scram_keys (account, salt, iterations, stored_key, server_key)
-             VALUES (?1, ?2, ?3, ?4, ?5)";
-        let ScramKeys {
+            "INSERT OR REPLACE INTO scram_verifiers (account, salt, iterations, encrypted_keys)
+             VALUES (?1, ?2, ?3, ?4)";
+        let ScramVerifier {
             salt,
             iterations,
-            stored_key,
-            server_key,
-        } = keys;
+            encrypted_keys,
+        } = verifier;
         execute(
             &self.connection,
             sql,
-            params![id.0, salt, iterations, stored_key, server_key],
+            params![id.0, salt, iterations, encrypted_keys],
         )
         .map(drop)
     }
 
-    /// Returns the account's SCRAM keys; `None` if it has no password, or if the password was set
-    /// before the server stored SCRAM keys and has not been used since.
-    pub fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>> {
-        let sql =
-            "SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = ?1";
+    /// Returns the account's SCRAM verifier; `None` if it has no password, or if the password was
+    /// set before the server stored such verifiers and has not been used since.
+    pub fn scram_verifier(&self, id: AccountId) -> Result<Option<ScramVerifier>> {
+        let sql = "SELECT salt, iterations, encrypted_keys FROM scram_verifiers WHERE account = ?1";
         find(&self.connection, sql, [id.0], |row| {
-            Ok(ScramKeys {
+            Ok(ScramVerifier {
                 salt: row.get(0)?,
                 iterations: row.get(1)?,
-                stored_key: row.get(2)?,
-                server_key: row.get(3)?,
+                encrypted_keys: row.get(2)?,
             })
         })
+    }
+
+    /// Whether any account has a SCRAM verifier.
+    pub fn has_scram_verifiers(&self) -> Result<bool> {
+        let sql = "SELECT 1 FROM scram_verifiers";
+        Ok(self.connection.prepare_cached(sql)?.exists([])?)
     }
 
     /// Replaces the account's email. Returns [`AccountConflict::Email`] if another account has it.
@@ -232,7 +235,7 @@ impl Store {
     pub fn remove_password(&mut self, id: AccountId) -> Result<()> {
         execute(
             &self.connection,
-            "DELETE FROM scram_keys WHERE account = ?1",
+            "DELETE FROM scram_verifiers WHERE account = ?1",
             [id.0],
         )?;
         execute(

@@ -2,7 +2,7 @@
 
 use super::*;
 use rookery_record::{
-    AccountConflict, AccountId, CredentialId, CredentialKind, NewAccount, ScramKeys,
+    AccountConflict, AccountId, CredentialId, CredentialKind, NewAccount, ScramVerifier,
 };
 
 #[test]
@@ -205,7 +205,7 @@ fn the_migration_to_optional_emails_preserves_rows_that_refer_to_accounts() {
 }
 
 #[test]
-fn secrets_are_constant_and_scram_keys_are_set_and_removed_with_the_password() {
+fn secrets_are_constant_and_scram_verifiers_are_set_and_removed_with_the_password() {
     let (_folder, mut sqlite) = empty_store();
     let secret = sqlite.secret("one").unwrap();
     assert_eq!(sqlite.secret("one").unwrap(), secret);
@@ -214,15 +214,16 @@ fn secrets_are_constant_and_scram_keys_are_set_and_removed_with_the_password() {
         .create_account(&account("alice", "a@b.example"))
         .unwrap()
         .unwrap();
-    assert!(sqlite.scram_keys(alice.id).unwrap().is_none());
-    let keys = ScramKeys {
+    assert!(sqlite.scram_verifier(alice.id).unwrap().is_none());
+    assert!(!sqlite.has_scram_verifiers().unwrap());
+    let verifier = ScramVerifier {
         salt: [1; 16],
         iterations: 2,
-        stored_key: [3; 32],
-        server_key: [4; 32],
+        encrypted_keys: vec![3; 92],
     };
-    sqlite.set_password(alice.id, "hash", &keys).unwrap();
-    assert_eq!(sqlite.scram_keys(alice.id).unwrap(), Some(keys));
+    sqlite.set_password(alice.id, "hash", &verifier).unwrap();
+    assert_eq!(sqlite.scram_verifier(alice.id).unwrap(), Some(verifier));
+    assert!(sqlite.has_scram_verifiers().unwrap());
     assert_eq!(
         sqlite
             .account(alice.id)
@@ -233,7 +234,7 @@ fn secrets_are_constant_and_scram_keys_are_set_and_removed_with_the_password() {
         Some("hash")
     );
     sqlite.remove_password(alice.id).unwrap();
-    assert!(sqlite.scram_keys(alice.id).unwrap().is_none());
+    assert!(sqlite.scram_verifier(alice.id).unwrap().is_none());
     let bob = sqlite
         .create_account(&account("bob", "b@b.example"))
         .unwrap()
