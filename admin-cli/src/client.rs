@@ -6,6 +6,7 @@
 mod certificates;
 mod path;
 mod problem;
+mod tcp;
 
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader};
@@ -19,6 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, Response};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, RustlsConnector};
 use ureq::{Agent, Body};
 
 use crate::address::ServerAddress;
@@ -28,6 +31,7 @@ pub use self::certificates::ClientKey;
 use self::certificates::Trusted;
 pub use self::path::{Query, segment};
 use self::problem::problem;
+use self::tcp::HappyEyeballs;
 
 /// The time limit of a request; the slowest reply of the server needs less.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -83,7 +87,7 @@ impl Client {
                 rustls::crypto::aws_lc_rs::default_provider(),
             ))
             .build();
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls)
             .https_only(true)
             .http_status_as_error(false)
@@ -93,8 +97,9 @@ impl Client {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_global(Some(TIMEOUT))
             .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+            .build();
+        let connector = HappyEyeballs.chain(RustlsConnector::default());
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Self {
             agent,
             server,
@@ -280,6 +285,10 @@ impl Client {
                  in config.toml)?"
             ),
             (None, ureq::Error::HostNotFound) => format!("the host of {server} does not exist"),
+            (None, ureq::Error::Timeout(ureq::Timeout::Connect)) => format!(
+                "{server} cannot be reached: no answer within {} seconds",
+                CONNECT_TIMEOUT.as_secs()
+            ),
             (None, ureq::Error::Timeout(_)) => format!(
                 "{server} did not reply in time; the request may have been carried out anyway"
             ),

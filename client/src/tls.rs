@@ -111,7 +111,7 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
         .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
     let connecting = async {
-        let stream = TcpStream::connect((server.host(), server.port())).await?;
+        let stream = rookery_dial::connect(server.host(), server.port()).await?;
         stream.set_nodelay(true)?;
         TlsConnector::from(Arc::new(config))
             .connect(server.name(), stream)
