@@ -27,7 +27,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'
 /// The state stored for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerState {
-    /// The fingerprint of the certificate pinned on first use; `None` if an authority signed the
+    /// The fingerprint of the certificate that the user has trusted; `None` if an authority signed the
     /// server's certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
@@ -55,10 +55,11 @@ impl ServerState {
         })
     }
 
-    /// Pins a certificate in place of the previous one.
+    /// Pins a certificate in place of the previous one or of an authority.
     pub fn pin(&mut self, pinned: CertificatePin) {
         self.fingerprint = Some(pinned.certificate);
         self.key = pinned.key;
+        self.authority = None;
     }
 
     /// Trusts an authority in place of any pin; returns whether the state has changed.
@@ -117,11 +118,6 @@ impl StateFile {
         Self {
             path: folder.join(format!("{name}.toml")),
         }
-    }
-
-    /// Returns the path of the file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Loads the state. Without a file it is empty.
@@ -225,7 +221,7 @@ mod tests {
             file(folder.path(), "[::1]:6697").load().unwrap(),
             ServerState::default()
         );
-        let files = std::fs::read_dir(here.path().parent().unwrap())
+        let files = std::fs::read_dir(here.path.parent().unwrap())
             .unwrap()
             .count();
         assert_eq!(files, 1, "no temporary file is left");
@@ -237,8 +233,8 @@ mod tests {
         let here = file(folder.path(), "localhost");
         here.save(&state()).unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(here.path()), 0o600);
-        assert_eq!(mode(here.path().parent().unwrap()), 0o700);
+        assert_eq!(mode(&here.path), 0o600);
+        assert_eq!(mode(here.path.parent().unwrap()), 0o700);
     }
 
     #[test]
@@ -246,13 +242,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost");
         here.save(&state()).unwrap();
-        let text = std::fs::read_to_string(here.path()).unwrap();
-        std::fs::write(here.path(), text.replace("rkd1_07", "rkd1_0X")).unwrap();
+        let text = std::fs::read_to_string(&here.path).unwrap();
+        std::fs::write(&here.path, text.replace("rkd1_07", "rkd1_0X")).unwrap();
         let error = format!("{:#}", here.load().unwrap_err());
-        assert!(
-            error.contains(&here.path().display().to_string()),
-            "{error}"
-        );
+        assert!(error.contains(&here.path.display().to_string()), "{error}");
         assert!(!error.contains("0707"), "{error}");
         assert!(!format!("{:?}", state()).contains("0707"));
     }

@@ -54,7 +54,7 @@ pub async fn run(
         Err(exit) => return Ok(exit),
     };
     let mut interrupt = Interrupt::catch()?;
-    let mut server = Reconnector::new(options, state_file, state, account, false);
+    let mut server = Reconnector::new(options, state_file, state, Some(account), false);
     let mut tail = Tail::new(target, lines, format, out);
     loop {
         let handled = tokio::select! {
@@ -185,7 +185,11 @@ impl<W: Write> Tail<W> {
             Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
             Event::Ready => self.handle_ready()?,
             Event::Message(message) => self.handle_message(&message)?,
-            Event::SignedIn | Event::Lag(_) => {}
+            // The first two need a user, whom a script does not have.
+            Event::UnknownCertificate(_)
+            | Event::AccountRequired
+            | Event::SignedIn
+            | Event::Lag(_) => {}
         }
         Ok(None)
     }
