@@ -10,7 +10,7 @@ mod tcp;
 
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,8 +38,6 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of a read from a stream, in which the server sends something every 15 seconds.
 const STREAM_READ_TIMEOUT: Duration = Duration::from_secs(45);
-/// The authority that the server creates at its first start, relative to the folder it starts in.
-const LOCAL_AUTHORITY: &str = "certs/ca.pem";
 const JSON_TYPE: &str = "application/json";
 /// The maximum size of a reply, in bytes.
 const MAX_REPLY: u64 = 16 << 20;
@@ -66,19 +64,14 @@ pub struct Client {
 impl Client {
     /// Reads the trusted authorities. The first request connects.
     ///
-    /// Without `ca`, the authority in `certs/ca.pem` is trusted if that file exists, and the
-    /// system's authorities otherwise.
+    /// `ca` is the file of the only trusted authority; without it, the system's authorities are
+    /// trusted.
     pub fn new(
         server: ServerAddress,
         ca: Option<PathBuf>,
         key: Option<ClientKey>,
     ) -> Result<Self, Failure> {
-        let local = || {
-            Path::new(LOCAL_AUTHORITY)
-                .exists()
-                .then(|| LOCAL_AUTHORITY.into())
-        };
-        let trusted = ca.or_else(local).map_or(Trusted::System, Trusted::File);
+        let trusted = ca.map_or(Trusted::System, Trusted::File);
         let has_certificate = key.is_some();
         let tls = TlsConfig::builder()
             .client_cert(key.map(|ClientKey(key)| key))
@@ -120,6 +113,16 @@ impl Client {
     /// Returns the address of the server.
     pub fn server(&self) -> &ServerAddress {
         &self.server
+    }
+
+    /// Checks that the server can be reached and is trusted, whatever it replies.
+    pub fn check_connection(&self) -> Result<(), Failure> {
+        let request = self.request(&Method::GET, "/healthz", None)?;
+        let mut response = self
+            .agent
+            .run(request)
+            .map_err(|error| self.explain(&error))?;
+        self.text(&mut response).map(drop)
     }
 
     /// Sends a `GET` request.

@@ -1,8 +1,8 @@
 //! `rook`, the Rookery chat client.
 //!
 //! It has two front ends (`tui`: the full screen, `plain`: plain lines) and three commands for
-//! scripts (`send`, `tail`, `trust`). All but `trust` use one `session`, or a series of sessions (`reconnect`),
-//! and pass every message that they receive to the `model`.
+//! scripts (`send`, `tail`, `trust`). All but `trust` use one `session`, or a series of sessions
+//! (`reconnect`), and pass every message that they receive to the `model`.
 
 mod address;
 mod authority;

@@ -27,8 +27,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'
 /// The state stored for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerState {
-    /// The fingerprint of the certificate that the user has trusted; `None` if an authority signed the
-    /// server's certificate.
+    /// The fingerprint of the certificate that the user has trusted; `None` if an authority signed
+    /// the server's certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
     /// The fingerprint of the pinned certificate's public key: a new certificate for the same key

@@ -185,7 +185,7 @@ impl<W: Write> Tail<W> {
             Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
             Event::Ready => self.handle_ready()?,
             Event::Message(message) => self.handle_message(&message)?,
-            // The first two need a user, whom a script does not have.
+            // The first two are for a user at a terminal.
             Event::UnknownCertificate(_)
             | Event::AccountRequired
             | Event::SignedIn

@@ -1,8 +1,9 @@
 //! The full screen front end: the event loop that connects the terminal, the server and the state
 //! of the screen.
 //!
-//! [`FullScreen`] owns the connection, and the screens before the chat while they are needed. The chat itself is in [`App`]: the event loop passes keys and messages to it, and carries out
-//! its effects.
+//! [`FullScreen`] owns the connection, and the screens before the chat while they are needed. The
+//! chat itself is in [`App`]: the event loop passes keys and messages to it, and carries out its
+//! effects.
 
 mod app;
 mod areas;
