@@ -92,10 +92,10 @@ pub async fn connect(
     server: &ServerAddress,
     trust: Result<Trust, Exit>,
 ) -> Result<Connected, NotConnected> {
-    let ended = |end| Err(NotConnected::Ended(end));
+    let ended = NotConnected::Ended;
     let trust = match trust {
         Ok(trust) => trust,
-        Err(exit) => return ended(SessionEnd::Exit(exit)),
+        Err(exit) => return Err(ended(SessionEnd::Exit(exit))),
     };
     match tls::connect(server, &trust).await {
         Ok(secured) => Ok(Connected {
@@ -107,13 +107,15 @@ pub async fn connect(
             },
         }),
         Err(ConnectError::Unknown(unknown)) => Err(NotConnected::UnknownCertificate(unknown)),
-        Err(error @ ConnectError::Unreachable { .. }) => ended(SessionEnd::Lost(error.to_string())),
+        Err(error @ ConnectError::Unreachable { .. }) => {
+            Err(ended(SessionEnd::Lost(error.to_string())))
+        }
         Err(error @ ConnectError::Untrusted { .. }) => {
-            ended(SessionEnd::Exit(Exit::Failed(format!(
+            Err(ended(SessionEnd::Exit(Exit::Failed(format!(
                 "{error}. Only certificates of the authority that was named with --ca are trusted. \
                  If the server uses another authority now, name it with --ca FILE; `rook trust \
                  {server}` trusts the server's certificate instead."
-            ))))
+            )))))
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::state::StateFile;
 use crate::tls::{self, ConnectError, Trust};
 use crate::unknown_certificate::QUESTION;
 
-/// Trusts the certificate that the server presents if it has the fingerprint `expected`, or, without
-/// one, if the user at the terminal confirms it.
+/// Trusts the certificate that the server presents if it has the fingerprint `expected`.
+/// Without one, the user at the terminal must confirm it.
 pub async fn run(server: ServerAddress, expected: Option<Fingerprint>) -> anyhow::Result<Exit> {
     let state_file = StateFile::of(&server)?;
     let mut state = state_file.load()?;
