@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 const DEFAULT_PORT: u16 = 6698;
 
 /// A host and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ServerAddress {
     /// A host name or IP address, in lower case and without brackets.
     host: String,
@@ -45,6 +48,20 @@ impl FromStr for ServerAddress {
             host: host.to_lowercase(),
             port,
         })
+    }
+}
+
+impl TryFrom<String> for ServerAddress {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ServerAddress> for String {
+    fn from(address: ServerAddress) -> Self {
+        address.to_string()
     }
 }
 

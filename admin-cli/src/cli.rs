@@ -1,5 +1,6 @@
 //! The command line: global options, the commands of the server, and those of the program itself.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,11 @@ use crate::address::ServerAddress;
 use crate::client::{Client, ClientKey};
 use crate::commands;
 use crate::context::Context;
+use crate::endpoint::{Endpoint, Named};
 use crate::failure::{Failure, while_doing};
 use crate::render;
 use crate::shell::Shell;
+use crate::state_folder::StateFolder;
 use crate::token_store::TokenStore;
 
 const AFTER_HELP: &str =
@@ -24,23 +27,17 @@ const AFTER_HELP: &str =
 #[derive(Debug, Parser)]
 #[command(name = "admin-cli", version, after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Address of the server's control plane
-    #[arg(
-        long,
-        global = true,
-        value_name = "HOST:PORT",
-        default_value = "localhost:6698",
-        env = "ROOKERY_SERVER"
-    )]
-    pub server: ServerAddress,
+    /// Address of the server's control plane [default: that of the last login, or localhost:6698]
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "ROOKERY_SERVER")]
+    pub server: Option<ServerAddress>,
 
-    /// PEM file with the authority to trust [default: certs/ca.pem if it exists, otherwise the
-    /// system's authorities]
+    /// PEM file with the authority to trust [default: certs/ca.pem if it exists, that of the last
+    /// login to this server, or the system's authorities]
     #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CA")]
     pub ca: Option<PathBuf>,
 
     /// PEM file with the client certificate that the server requires of operators
-    /// (`admin.client_ca`)
+    /// (`admin.client_ca`) [default: that of the last login to this server]
     #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CERTIFICATE")]
     pub certificate: Option<PathBuf>,
 
@@ -89,43 +86,60 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         json,
         command,
     } = arguments;
+    let named = Named {
+        server,
+        ca,
+        certificate,
+        key,
+    };
     match command {
-        Command::Server(command) => {
-            let store = TokenStore::of_user(&server)?;
-            let key = ClientKey::read(certificate, key)?;
-            command.run(&Context {
-                anonymous: &Client::new(server, ca, key)?,
-                store: &store,
-                json,
-            })
-        }
-        Command::Shell => {
-            let store = TokenStore::of_user(&server)?;
-            let files = [
-                ("--ca", &ca),
-                ("--certificate", &certificate),
-                ("--key", &key),
-            ];
-            let global_options = global_options(&server, files);
-            let key = ClientKey::read(certificate, key)?;
-            let context = Context {
-                anonymous: &Client::new(server, ca, key)?,
-                store: &store,
-                json,
-            };
+        Command::Server(command) => with_context(named, json, |context| command.run(&context)),
+        Command::Shell => with_context(named, json, |context| {
             Shell {
                 context,
-                global_options,
+                global_options: global_options(context.endpoint),
             }
             .run()
-        }
+        }),
         Command::Completions { shell } => print_completions(shell, json),
         Command::Man { folder } => write_man_pages(&folder, json),
     }
 }
 
+/// Runs `run` with the endpoint that the operator named, completed by that of the last login.
+fn with_context(
+    named: Named,
+    json: bool,
+    run: impl FnOnce(Context<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let state = StateFolder::of_user()?;
+    let folder = env::current_dir().map_err(while_doing("cannot find the current folder"))?;
+    let endpoint = Endpoint::resolve(named, Endpoint::load(&state)?, &folder);
+    let Endpoint {
+        server,
+        ca,
+        certificate,
+        key,
+    } = endpoint.clone();
+    let store = TokenStore::new(state, &server);
+    let key = ClientKey::read(certificate, key)?;
+    run(Context {
+        anonymous: &Client::new(server, ca, key)?,
+        endpoint: &endpoint,
+        store: &store,
+        json,
+    })
+}
+
 /// Returns the options with which another process reaches the same server.
-fn global_options(server: &ServerAddress, files: [(&str, &Option<PathBuf>); 3]) -> Vec<OsString> {
+fn global_options(endpoint: &Endpoint) -> Vec<OsString> {
+    let Endpoint {
+        server,
+        ca,
+        certificate,
+        key,
+    } = endpoint;
+    let files = [("--ca", ca), ("--certificate", certificate), ("--key", key)];
     let files = files
         .into_iter()
         .filter_map(|(option, file)| Some([option.into(), file.as_ref()?.into()]));

@@ -6,10 +6,11 @@
 mod certificates;
 mod path;
 mod problem;
+mod tcp;
 
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, Response};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, RustlsConnector};
 use ureq::{Agent, Body};
 
 use crate::address::ServerAddress;
@@ -28,14 +31,13 @@ pub use self::certificates::ClientKey;
 use self::certificates::Trusted;
 pub use self::path::{Query, segment};
 use self::problem::problem;
+use self::tcp::HappyEyeballs;
 
 /// The time limit of a request; the slowest reply of the server needs less.
 const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of a read from a stream, in which the server sends something every 15 seconds.
 const STREAM_READ_TIMEOUT: Duration = Duration::from_secs(45);
-/// The authority that the server creates at its first start, relative to the folder it starts in.
-const LOCAL_AUTHORITY: &str = "certs/ca.pem";
 const JSON_TYPE: &str = "application/json";
 /// The maximum size of a reply, in bytes.
 const MAX_REPLY: u64 = 16 << 20;
@@ -62,19 +64,14 @@ pub struct Client {
 impl Client {
     /// Reads the trusted authorities. The first request connects.
     ///
-    /// Without `ca`, the authority in `certs/ca.pem` is trusted if that file exists, and the
-    /// system's authorities otherwise.
+    /// `ca` is the file of the only trusted authority; without it, the system's authorities are
+    /// trusted.
     pub fn new(
         server: ServerAddress,
         ca: Option<PathBuf>,
         key: Option<ClientKey>,
     ) -> Result<Self, Failure> {
-        let local = || {
-            Path::new(LOCAL_AUTHORITY)
-                .exists()
-                .then(|| LOCAL_AUTHORITY.into())
-        };
-        let trusted = ca.or_else(local).map_or(Trusted::System, Trusted::File);
+        let trusted = ca.map_or(Trusted::System, Trusted::File);
         let has_certificate = key.is_some();
         let tls = TlsConfig::builder()
             .client_cert(key.map(|ClientKey(key)| key))
@@ -83,7 +80,7 @@ impl Client {
                 rustls::crypto::aws_lc_rs::default_provider(),
             ))
             .build();
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls)
             .https_only(true)
             .http_status_as_error(false)
@@ -93,8 +90,9 @@ impl Client {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_global(Some(TIMEOUT))
             .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+            .build();
+        let connector = HappyEyeballs.chain(RustlsConnector::default());
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Self {
             agent,
             server,
@@ -115,6 +113,16 @@ impl Client {
     /// Returns the address of the server.
     pub fn server(&self) -> &ServerAddress {
         &self.server
+    }
+
+    /// Checks that the server can be reached and is trusted, whatever it replies.
+    pub fn check_connection(&self) -> Result<(), Failure> {
+        let request = self.request(&Method::GET, "/healthz", None)?;
+        let mut response = self
+            .agent
+            .run(request)
+            .map_err(|error| self.explain(&error))?;
+        self.text(&mut response).map(drop)
     }
 
     /// Sends a `GET` request.
@@ -280,6 +288,10 @@ impl Client {
                  in config.toml)?"
             ),
             (None, ureq::Error::HostNotFound) => format!("the host of {server} does not exist"),
+            (None, ureq::Error::Timeout(ureq::Timeout::Connect)) => format!(
+                "{server} cannot be reached: no answer within {} seconds",
+                CONNECT_TIMEOUT.as_secs()
+            ),
             (None, ureq::Error::Timeout(_)) => format!(
                 "{server} did not reply in time; the request may have been carried out anyway"
             ),

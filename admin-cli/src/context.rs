@@ -1,6 +1,7 @@
 //! What every command works with: the server, the stored sign-in and the output format.
 
 use crate::client::{Client, Reply};
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::render::{self, Clock};
 use crate::token_store::TokenStore;
@@ -10,6 +11,8 @@ use crate::token_store::TokenStore;
 pub struct Context<'a> {
     /// A client of the server without a token.
     pub anonymous: &'a Client,
+    /// How the server is reached, to be stored after a login.
+    pub endpoint: &'a Endpoint,
     /// Where the token for this server is stored.
     pub store: &'a TokenStore,
     /// Whether to print the server's replies as JSON.

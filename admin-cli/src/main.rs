@@ -13,11 +13,13 @@ mod client;
 mod colour;
 mod commands;
 mod context;
+mod endpoint;
 mod failure;
 mod pages;
 mod prompt;
 mod render;
 mod shell;
+mod state_folder;
 mod token_store;
 mod top;
 

@@ -235,10 +235,10 @@ impl Shell<'_> {
     }
 
     fn history_file(&self) -> Result<PathBuf, Failure> {
-        self.context
-            .store
-            .folder()
-            .map(|folder| folder.join("history"))
+        let folder = self.context.store.folder();
+        let failed = while_doing(format!("cannot create {}", folder.path().display()));
+        folder.create().map_err(failed)?;
+        Ok(folder.path().join("history"))
     }
 }
 

@@ -1,17 +1,15 @@
 //! The token for each server, in a file that only its owner can read.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 
-use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 use crate::address::ServerAddress;
 use crate::failure::{Failure, while_doing};
+use crate::state_folder::StateFolder;
 
 /// A token and when it expires.
 #[derive(Serialize, Deserialize)]
@@ -20,28 +18,15 @@ pub struct SavedToken {
     pub expires_at: Timestamp,
 }
 
-/// The token of one server: a file in the user's state folder.
+/// The token of one server: a file in the state folder.
 pub struct TokenStore {
-    folder: PathBuf,
+    folder: StateFolder,
     file: PathBuf,
 }
 
 impl TokenStore {
-    /// Returns the store in `$XDG_STATE_HOME/rookery/admin-cli`.
-    pub fn of_user(server: &ServerAddress) -> Result<Self, Failure> {
-        let places = etcetera::choose_base_strategy().map_err(|error| {
-            Failure::new(format!(
-                "there is no home folder to store the token in: {error}"
-            ))
-        })?;
-        let state = places.state_dir().unwrap_or_else(|| places.data_dir());
-        Ok(Self::inside(
-            state.join("rookery").join("admin-cli"),
-            server,
-        ))
-    }
-
-    fn inside(folder: PathBuf, server: &ServerAddress) -> Self {
+    /// Returns the store for a server.
+    pub fn new(folder: StateFolder, server: &ServerAddress) -> Self {
         let safe = |char: char| {
             if char.is_alphanumeric() || ".-".contains(char) {
                 char
@@ -50,7 +35,7 @@ impl TokenStore {
             }
         };
         let name: String = server.to_string().chars().map(safe).collect();
-        let file = folder.join(format!("{name}.json"));
+        let file = folder.path().join(format!("{name}.json"));
         Self { folder, file }
     }
 
@@ -66,7 +51,9 @@ impl TokenStore {
     /// Stores the token. The file is replaced as a whole or not at all.
     pub fn save(&self, token: &SavedToken) -> Result<(), Failure> {
         let content = serde_json::to_vec(token).map_err(|error| Failure::new(error.to_string()))?;
-        self.write(&content).map_err(self.failed_to("write"))
+        self.folder
+            .write(&self.file, &content)
+            .map_err(self.failed_to("write"))
     }
 
     /// Removes the token.
@@ -79,33 +66,9 @@ impl TokenStore {
         }
     }
 
-    /// Returns the folder, which only its owner can read. It is created if it does not exist.
-    pub fn folder(&self) -> Result<&Path, Failure> {
-        let failed = while_doing(format!(
-            "cannot create the folder {}",
-            self.folder.display()
-        ));
-        self.create_folder().map_err(failed)?;
-        Ok(&self.folder)
-    }
-
-    fn create_folder(&self) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)?;
-        // It may have existed before, with another mode.
-        fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
-    }
-
-    fn write(&self, content: &[u8]) -> io::Result<()> {
-        self.create_folder()?;
-        // `tempfile` creates it readable by its owner only.
-        let mut file = NamedTempFile::new_in(&self.folder)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.file)?;
-        Ok(())
+    /// Returns the folder of the store.
+    pub fn folder(&self) -> &StateFolder {
+        &self.folder
     }
 
     fn failed_to(&self, verb: &str) -> impl FnOnce(io::Error) -> Failure + use<> {
@@ -119,7 +82,15 @@ impl TokenStore {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
     use super::*;
+
+    fn store(folder: &Path, server: &str) -> TokenStore {
+        TokenStore::new(StateFolder::at(folder.to_owned()), &server.parse().unwrap())
+    }
 
     fn token(text: &str) -> SavedToken {
         SavedToken {
@@ -131,8 +102,7 @@ mod tests {
     #[test]
     fn each_server_has_its_own_token() {
         let home = tempfile::tempdir().unwrap();
-        let store =
-            |server: &str| TokenStore::inside(home.path().join("a/b"), &server.parse().unwrap());
+        let store = |server: &str| store(&home.path().join("a/b"), server);
         assert!(store("one:1").load().unwrap().is_none());
         store("one:1").save(&token("first")).unwrap();
         store("[::1]:1").save(&token("second")).unwrap();
@@ -151,7 +121,7 @@ mod tests {
         let folder = home.path().join("admin-cli");
         fs::create_dir(&folder).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
-        let store = TokenStore::inside(folder.clone(), &"one:1".parse().unwrap());
+        let store = store(&folder, "one:1");
         store.save(&token("secret")).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
@@ -166,7 +136,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_no_token() {
         let home = tempfile::tempdir().unwrap();
-        let store = TokenStore::inside(home.path().to_owned(), &"one:1".parse().unwrap());
+        let store = store(home.path(), "one:1");
         fs::write(&store.file, "{").unwrap();
         assert!(store.load().unwrap().is_none());
     }

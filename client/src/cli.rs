@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
 
 use crate::config::ServerArgument;
+use crate::fingerprint::Fingerprint;
 
 /// Chats on a Rookery server.
 #[derive(Debug, Parser)]
@@ -91,6 +92,15 @@ pub enum ScriptCommand {
         /// Create the channel if it does not exist
         #[arg(long)]
         create: bool,
+    },
+    /// Trusts the certificate that a server presents, in place of what was trusted before
+    Trust {
+        /// The server: its name in the config, HOST or HOST:PORT
+        #[arg(value_name = "SERVER", id = "trusted_server")]
+        server: ServerArgument,
+        /// The SHA-256 fingerprint that the certificate must have, as `rookeryd fingerprint` prints
+        /// it; without it, rook shows the fingerprint and asks, on a terminal only
+        fingerprint: Option<Fingerprint>,
     },
 }
 

@@ -13,7 +13,7 @@ use toml::Spanned;
 use crate::address::{AddressError, ServerAddress};
 
 /// Subcommands, which cannot be names of servers.
-const RESERVED_NAMES: [&str; 5] = ["completions", "help", "man", "send", "tail"];
+const RESERVED_NAMES: [&str; 6] = ["completions", "help", "man", "send", "tail", "trust"];
 
 /// The config file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -22,6 +22,13 @@ pub enum StdinEvent {
     Eof,
 }
 
+impl StdinEvent {
+    /// Whether it is the answer `yes` to a question.
+    pub fn is_yes(&self) -> bool {
+        matches!(self, Self::Line(line) if line.trim().eq_ignore_ascii_case("yes"))
+    }
+}
+
 /// Reads lines from standard input, only as fast as they are requested.
 pub struct StdinReader {
     lines: mpsc::Receiver<StdinEvent>,

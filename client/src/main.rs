@@ -1,8 +1,8 @@
 //! `rook`, the Rookery chat client.
 //!
-//! It has two front ends (`tui`: the full screen, `plain`: plain lines) and two commands for
-//! scripts (`send`, `tail`). All of them use one `session`, or a series of sessions (`reconnect`),
-//! and pass every message that they receive to the `model`.
+//! It has two front ends (`tui`: the full screen, `plain`: plain lines) and three commands for
+//! scripts (`send`, `tail`, `trust`). All but `trust` use one `session`, or a series of sessions
+//! (`reconnect`), and pass every message that they receive to the `model`.
 
 mod address;
 mod authority;
@@ -27,7 +27,9 @@ mod state;
 mod tail;
 mod text;
 mod tls;
+mod trust;
 mod tui;
+mod unknown_certificate;
 mod urls;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -71,7 +73,11 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
         Ok(config) => config,
         Err(error) => return Ok(Exit::InvalidConfig(error.to_string())),
     };
-    let server = config.choose(cli.server());
+    let trusted = match &script {
+        Some(ScriptCommand::Trust { server, .. }) => Some(server),
+        _ => cli.server(),
+    };
+    let server = config.choose(trusted);
     let options = reconnect::ConnectOptions {
         server: server.address,
         ca: cli.ca.or(server.ca),
@@ -118,6 +124,9 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
                 format,
                 std::io::stdout().lock(),
             ))
+        }
+        Some(ScriptCommand::Trust { fingerprint, .. }) => {
+            runtime.block_on(trust::run(options.server, fingerprint))
         }
         None if !cli.plain && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
             let mouse = config.mouse.unwrap_or(true);

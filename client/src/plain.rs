@@ -11,7 +11,7 @@ pub use printer::Printer;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use rookery_protocol::Message;
+use rookery_protocol::{AccountName, Email, Message, NameError};
 use tokio::time::Instant;
 
 use crate::commands::{self, Requires, Typed};
@@ -20,15 +20,17 @@ use crate::exit::Exit;
 use crate::front_end::FrontEnd;
 use crate::model::{Conversation, EventKind, MessageKind, Model};
 use crate::receipts::{Outcome, Receipts, Sent, is_labelled, remark};
-use crate::reconnect::{ConnectOptions, Event, Reconnector, new_credential};
-use crate::state::{StateFile, StoredAccount};
+use crate::reconnect::{ConnectOptions, Event, Reconnector, new_account};
+use crate::state::StateFile;
 use crate::tui::is_screen_command;
+use crate::unknown_certificate::{QUESTION, UnknownCertificate};
 
 /// Shown when a line cannot be sent, since there is no connection.
 const NOT_CONNECTED: &str = "not connected: nothing was sent";
 
 /// A chat in plain lines.
 struct PlainChat<W> {
+    identity: Identity,
     server: Reconnector,
     stdin: StdinReader,
     interrupt: Interrupt,
@@ -53,11 +55,23 @@ enum QuitReason {
     EndOfInput,
 }
 
+/// What the user has said about the account, until it signs in.
+struct Identity {
+    /// The server, for the question.
+    server: String,
+    name: Option<AccountName>,
+    email: Option<Email>,
+}
+
 /// The stage of the chat, which decides the meaning of the next line from standard input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     /// The sign-in is under way, and no line is read.
     SigningIn,
+    /// The line says whether this certificate is trusted.
+    AwaitingTrust(UnknownCertificate),
+    /// The line is the name of the account, or else its email.
+    AwaitingIdentity,
     /// The line is the mailed code.
     AwaitingCode,
     /// The line is text or a command.
@@ -75,23 +89,16 @@ pub async fn run<W: Write + 'static>(
 ) -> anyhow::Result<Exit> {
     let state_file = StateFile::of(&options.server)?;
     let state = state_file.load()?;
-    let mut interrupt = Interrupt::catch()?;
-    let mut stdin = StdinReader::start();
-    let account = tokio::select! {
-        account = identify(&options, options.stored_account(&state), &mut stdin) => account?,
-        () = interrupt.wait() => return Ok(Exit::Finished),
-    };
-    let Some(account) = account else {
-        return Ok(Exit::NotSignedIn(
-            "not signed in, and standard input ended before the name and email were given"
-                .to_owned(),
-        ));
-    };
+    let interrupt = Interrupt::catch()?;
+    let stdin = StdinReader::start();
+    let account = options.known_account(&state)?;
     let mut model = Model::default();
     model.add_auto_join(&options.join);
-    // A line that a script pipes in must not be sent as a mailed code.
+    // A line that a script pipes in must not be sent as a mailed code, nor answer whether a
+    // certificate is trusted.
     let interactive = stdin.is_terminal();
     let mut chat = PlainChat {
+        identity: Identity::of(&options),
         server: Reconnector::new(options, state_file, state, account, interactive),
         stdin,
         interrupt,
@@ -109,48 +116,32 @@ pub async fn run<W: Write + 'static>(
     }
 }
 
-/// Returns the stored account, or asks for name and email. `None` if standard input ends first.
-async fn identify(
-    options: &ConnectOptions,
-    stored: Option<&StoredAccount>,
-    stdin: &mut StdinReader,
-) -> anyhow::Result<Option<StoredAccount>> {
-    if let Some(stored) = stored {
-        return Ok(Some(stored.clone()));
-    }
-    let question = format!("Your name on {}:", options.server);
-    let Some(name) = prompt_until_valid(stdin, &question, options.name.clone()).await else {
-        return Ok(None);
-    };
-    let Some(email) = prompt_until_valid(stdin, "Your email:", options.email.clone()).await else {
-        return Ok(None);
-    };
-    Ok(Some(StoredAccount {
-        name,
-        email,
-        credential: new_credential()?,
-    }))
-}
-
-/// Returns `known`, or asks until the answer is valid. `None` if standard input ends first.
-async fn prompt_until_valid<T: std::str::FromStr<Err: std::fmt::Display>>(
-    stdin: &mut StdinReader,
-    question: &str,
-    known: Option<T>,
-) -> Option<T> {
-    if known.is_some() {
-        return known;
-    }
-    loop {
-        console::prompt(question);
-        match stdin.next().await {
-            StdinEvent::Eof => return None,
-            StdinEvent::InvalidUtf8 => console::notice("Please type UTF-8 text."),
-            StdinEvent::Line(line) => match line.trim().parse() {
-                Ok(answer) => return Some(answer),
-                Err(error) => console::notice(&format!("Not valid: {error}.")),
-            },
+impl Identity {
+    fn of(options: &ConnectOptions) -> Self {
+        Self {
+            server: options.server.to_string(),
+            name: options.name.clone(),
+            email: options.email.clone(),
         }
+    }
+
+    /// Asks for what is still missing.
+    fn prompt(&self) {
+        if self.name.is_none() {
+            console::prompt(&format!("Your name on {}:", self.server));
+        } else {
+            console::prompt("Your email:");
+        }
+    }
+
+    /// Handles the answer to the prompt.
+    fn answer(&mut self, line: &str) -> Result<(), NameError> {
+        if self.name.is_none() {
+            self.name = Some(AccountName::parse(line.trim())?);
+        } else {
+            self.email = Some(Email::parse(line.trim())?);
+        }
+        Ok(())
     }
 }
 
@@ -170,7 +161,7 @@ impl<W: Write + 'static> PlainChat<W> {
             }
             let reads_stdin = match self.phase {
                 Phase::SigningIn | Phase::Closing => false,
-                Phase::AwaitingCode => true,
+                Phase::AwaitingTrust(_) | Phase::AwaitingIdentity | Phase::AwaitingCode => true,
                 Phase::Chatting => self.quitting.is_none() && self.receipts.may_send(),
                 // Lines of a script wait for the connection; for a user, they are refused at once.
                 Phase::Reconnecting => self.stdin.is_terminal(),
@@ -183,7 +174,7 @@ impl<W: Write + 'static> PlainChat<W> {
                     }
                 }
                 input = self.stdin.next(), if reads_stdin => {
-                    if let Some(exit) = self.handle_input(input) {
+                    if let Some(exit) = self.handle_input(input).map_err(io::Error::other)? {
                         return Ok(exit);
                     }
                 }
@@ -191,7 +182,10 @@ impl<W: Write + 'static> PlainChat<W> {
                     if self.phase == Phase::Closing {
                         return Ok(Exit::Finished);
                     }
-                    if self.phase == Phase::AwaitingCode {
+                    if matches!(
+                        self.phase,
+                        Phase::AwaitingTrust(_) | Phase::AwaitingIdentity | Phase::AwaitingCode
+                    ) {
                         // The cursor is in the line of the prompt.
                         console::notice("\n");
                     }
@@ -233,6 +227,15 @@ impl<W: Write + 'static> PlainChat<W> {
                 let seconds = pause.as_secs_f32().ceil();
                 self.show(&format!("{reason}; trying again in {seconds:.0} s"));
             }
+            Event::UnknownCertificate(unknown) => {
+                console::notice(&unknown.description());
+                console::prompt(QUESTION);
+                self.phase = Phase::AwaitingTrust(unknown);
+            }
+            Event::AccountRequired => {
+                self.phase = Phase::AwaitingIdentity;
+                self.identity.prompt();
+            }
             Event::CodeRequired { mailed } => {
                 console::prompt(&format!("{mailed} Code:"));
                 self.phase = Phase::AwaitingCode;
@@ -258,8 +261,38 @@ impl<W: Write + 'static> PlainChat<W> {
     }
 
     /// Handles a line from standard input; returns `Some` when the program should exit.
-    fn handle_input(&mut self, input: StdinEvent) -> Option<Exit> {
-        match (self.phase, input) {
+    fn handle_input(&mut self, input: StdinEvent) -> anyhow::Result<Option<Exit>> {
+        match (&self.phase, input) {
+            (Phase::AwaitingTrust(unknown), answer) => {
+                if !answer.is_yes() {
+                    return Ok(Some(Exit::Failed(unknown.declined())));
+                }
+                self.server.trust(unknown);
+                self.phase = Phase::SigningIn;
+            }
+            (Phase::AwaitingIdentity, StdinEvent::Line(line)) => {
+                if let Err(error) = self.identity.answer(&line) {
+                    console::notice(&format!("Not valid: {error}."));
+                }
+                match (&self.identity.name, &self.identity.email) {
+                    (Some(name), Some(email)) => {
+                        self.server
+                            .sign_in_as(new_account(name.clone(), email.clone())?);
+                        self.phase = Phase::SigningIn;
+                    }
+                    _ => self.identity.prompt(),
+                }
+            }
+            (Phase::AwaitingIdentity, StdinEvent::InvalidUtf8) => {
+                console::notice("Please type UTF-8 text.");
+                self.identity.prompt();
+            }
+            (Phase::AwaitingIdentity, StdinEvent::Eof) => {
+                return Ok(Some(Exit::NotSignedIn(
+                    "not signed in, and standard input ended before the name and email were given"
+                        .to_owned(),
+                )));
+            }
             (Phase::AwaitingCode, StdinEvent::Line(line)) => {
                 self.phase = Phase::SigningIn;
                 self.server.answer(&line);
@@ -270,13 +303,13 @@ impl<W: Write + 'static> PlainChat<W> {
             (Phase::AwaitingCode, StdinEvent::Eof) => {
                 let reason =
                     "not signed in: standard input ended before the mailed code was entered";
-                return Some(Exit::NotSignedIn(reason.to_owned()));
+                return Ok(Some(Exit::NotSignedIn(reason.to_owned())));
             }
-            (Phase::Reconnecting, StdinEvent::Eof) => return Some(Exit::Finished),
+            (Phase::Reconnecting, StdinEvent::Eof) => return Ok(Some(Exit::Finished)),
             (Phase::Reconnecting, StdinEvent::Line(line)) => {
                 self.execute_offline(&line);
                 if self.quitting.is_some() {
-                    return Some(Exit::Finished);
+                    return Ok(Some(Exit::Finished));
                 }
             }
             (_, StdinEvent::Line(line)) => self.execute(&line),
@@ -285,7 +318,7 @@ impl<W: Write + 'static> PlainChat<W> {
             }
             (_, StdinEvent::Eof) => self.quitting = Some(QuitReason::EndOfInput),
         }
-        None
+        Ok(None)
     }
 
     fn handle_message(&mut self, message: &Message) -> io::Result<()> {

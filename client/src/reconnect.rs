@@ -14,9 +14,10 @@ use crate::address::ServerAddress;
 use crate::config::AutoJoin;
 use crate::exit::{Exit, SessionEnd};
 use crate::fingerprint::CertificatePin;
-use crate::session::{self, Connected, Session};
+use crate::session::{self, Connected, NotConnected, Session};
 use crate::sign_in::Plan;
 use crate::state::{Preferences, ServerState, StateFile, StoredAccount};
+use crate::unknown_certificate::UnknownCertificate;
 
 /// The shortest pause between two attempts to connect.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
@@ -48,6 +49,18 @@ impl ConnectOptions {
         state.account.as_ref().filter(wanted)
     }
 
+    /// Returns the stored account, or the account that the user has named, with a new credential.
+    /// Returns `None` if its name or email is missing.
+    pub fn known_account(&self, state: &ServerState) -> anyhow::Result<Option<StoredAccount>> {
+        if let Some(stored) = self.stored_account(state) {
+            return Ok(Some(stored.clone()));
+        }
+        let Some((name, email)) = self.name.clone().zip(self.email.clone()) else {
+            return Ok(None);
+        };
+        new_account(name, email).map(Some)
+    }
+
     /// Returns the stored account for a command that cannot ask the user for one.
     pub fn require_account<'a>(&self, state: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
         self.stored_account(state).ok_or_else(|| {
@@ -68,6 +81,12 @@ impl ConnectOptions {
 pub enum Event {
     /// A notice about the server or the sign-in, of one or more lines.
     Notice(String),
+    /// The server presents a certificate that is not trusted. Nothing follows until
+    /// [`Reconnector::trust`] is called.
+    UnknownCertificate(UnknownCertificate),
+    /// The server can be reached and is trusted, but no account is known. Nothing follows until
+    /// [`Reconnector::sign_in_as`] is called.
+    AccountRequired,
     /// The user must enter the mailed code, to be passed to [`Reconnector::answer`].
     CodeRequired {
         /// A sentence that says where it was mailed.
@@ -88,7 +107,7 @@ pub enum Event {
     Exit(Exit),
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Connected, SessionEnd>>>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Connected, NotConnected>>>>;
 
 enum Stage {
     /// The next attempt is made at this time.
@@ -105,12 +124,13 @@ pub struct Reconnector {
     state_file: StateFile,
     /// The state as last loaded or stored. Another instance may have changed the file since.
     state: ServerState,
-    /// The account that signs in.
-    account: StoredAccount,
+    /// The account that signs in. `None` until the user has named one.
+    account: Option<StoredAccount>,
     /// Whether the account's credential was stored on this device, so that it signs in without a
     /// mailed code.
     has_stored_credential: bool,
-    /// Whether a user is there to enter a code when the stored credential is refused.
+    /// Whether a user is there to enter a code when the stored credential is refused, and to decide
+    /// about an unknown certificate.
     interactive: bool,
     stage: Stage,
     events: VecDeque<Event>,
@@ -123,18 +143,18 @@ pub struct Reconnector {
 
 impl Reconnector {
     /// Prepares the connection for an account, whose credential is the stored one or a new one.
-    /// [`Self::next`] connects.
+    /// [`Self::next`] connects. Without an account, [`Event::AccountRequired`] follows.
     pub fn new(
         options: ConnectOptions,
         state_file: StateFile,
         state: ServerState,
-        account: StoredAccount,
+        account: Option<StoredAccount>,
         interactive: bool,
     ) -> Self {
         Self {
             options,
             state_file,
-            has_stored_credential: state.account.as_ref() == Some(&account),
+            has_stored_credential: account.is_some() && state.account == account,
             state,
             account,
             interactive,
@@ -159,7 +179,15 @@ impl Reconnector {
                 }
                 Stage::Connecting(connecting) => match connecting.await {
                     Ok(connected) => self.start(connected),
-                    Err(end) => return self.end(end),
+                    Err(NotConnected::Ended(end)) => return self.end(end),
+                    Err(NotConnected::UnknownCertificate(unknown)) => {
+                        self.stage = Stage::Disconnected;
+                        return if self.interactive {
+                            Event::UnknownCertificate(unknown)
+                        } else {
+                            Event::Exit(Exit::Failed(unknown.refusal()))
+                        };
+                    }
                 },
                 Stage::Online(session) => match session.next().await {
                     session::Event::CodeRequired { email, if_email_of } => {
@@ -176,7 +204,7 @@ impl Reconnector {
                     session::Event::Notice(text) => return Event::Notice(text),
                     session::Event::Store(account) => {
                         self.notify_account_replaced(&account);
-                        self.account = account.clone();
+                        self.account = Some(account.clone());
                         self.has_stored_credential = true;
                         self.update(|state| state.account = Some(account.clone()));
                     }
@@ -220,17 +248,28 @@ impl Reconnector {
         }
     }
 
-    /// Restarts the sign-in as `account`; returns false if no sign-in is under way.
-    pub fn restart_sign_in(&mut self, account: &StoredAccount) -> bool {
-        let Stage::Online(session) = &mut self.stage else {
-            return false;
+    /// Pins a certificate after [`Event::UnknownCertificate`], and connects again.
+    pub fn trust(&mut self, unknown: &UnknownCertificate) {
+        self.update(|state| state.pin(unknown.shown));
+        self.stage = Stage::Waiting(Instant::now());
+    }
+
+    /// Signs in as `account`: restarts the sign-in that is under way, or connects again.
+    pub fn sign_in_as(&mut self, account: StoredAccount) {
+        let restarted = match &mut self.stage {
+            Stage::Online(session) => session.restart_sign_in(&account),
+            _ => false,
         };
-        let started = session.restart_sign_in(account);
-        if started {
-            self.account = account.clone();
-            self.has_stored_credential = false;
+        if !restarted {
+            self.stage = Stage::Waiting(Instant::now());
         }
-        started
+        self.account = Some(account);
+        self.has_stored_credential = false;
+    }
+
+    /// Returns the account that signs in, if it is known.
+    pub fn account(&self) -> Option<&StoredAccount> {
+        self.account.as_ref()
     }
 
     /// Stores the changes between two versions of the preferences for the next start.
@@ -258,9 +297,9 @@ impl Reconnector {
     fn connect(&mut self) {
         self.began = Instant::now();
         self.reload();
-        let (server, state_file) = (self.options.server.clone(), self.state_file.clone());
+        let server = self.options.server.clone();
         let trust = session::trust(self.options.ca.as_deref(), &self.state);
-        let connecting = async move { session::connect(&server, trust, &state_file).await };
+        let connecting = async move { session::connect(&server, trust).await };
         self.stage = Stage::Connecting(Box::pin(connecting));
     }
 
@@ -272,16 +311,16 @@ impl Reconnector {
             _ => return,
         }
         if self.has_stored_credential
-            && let Some(account) = &self.state.account
-            && account.name == self.account.name
+            && let (Some(own), Some(stored)) = (&mut self.account, &self.state.account)
+            && own.name == stored.name
         {
-            self.account = account.clone();
+            own.clone_from(stored);
         }
     }
 
     fn start(&mut self, connected: Connected) {
-        if let Some(pinned) = connected.pin {
-            self.pin(pinned);
+        if let Some(pinned) = connected.renewed_pin {
+            self.renew_pin(pinned);
         }
         if let Some(authority) = connected.authority
             && self.state.authority.as_ref() != Some(&authority)
@@ -293,7 +332,13 @@ impl Reconnector {
             )));
             self.update(|state| state.trust_authority(authority.clone()));
         }
-        match self.plan() {
+        let Some(account) = &self.account else {
+            // The server would not wait until the user has typed name and email.
+            self.stage = Stage::Disconnected;
+            self.events.push_back(Event::AccountRequired);
+            return;
+        };
+        match self.plan(account) {
             Ok(plan) => {
                 self.stage = Stage::Online(Box::new(Session::start(
                     connected.connection,
@@ -309,29 +354,21 @@ impl Reconnector {
         }
     }
 
-    fn pin(&mut self, pinned: CertificatePin) {
-        let ConnectOptions { server, .. } = &self.options;
-        let shown = pinned.certificate;
-        match self.state.fingerprint {
-            None => self.events.push_back(Event::Notice(format!(
-                "No authority vouches for the certificate of {server}. Its fingerprint is\n  \
-                 SHA-256 {shown}\n\
-                 It is trusted from now on, and pinned in {}",
-                self.state_file.path().display()
-            ))),
-            // The pin had no key: an older version or the user stored it.
-            Some(known) if known == shown => {}
-            Some(_) => self.events.push_back(Event::Notice(format!(
-                "{server} has a new certificate for the same key, which is now pinned: \
-                 SHA-256 {shown}"
-            ))),
+    /// Pins a new certificate for the pinned key.
+    fn renew_pin(&mut self, pinned: CertificatePin) {
+        // If only the key is new, an older version or the user has stored the pin without it.
+        if self.state.fingerprint != Some(pinned.certificate) {
+            self.events.push_back(Event::Notice(format!(
+                "{} has a new certificate for the same key, which is now pinned: SHA-256 {}",
+                self.options.server, pinned.certificate
+            )));
         }
         self.update(|state| state.pin(pinned));
     }
 
-    fn plan(&self) -> anyhow::Result<Plan> {
+    fn plan(&self, account: &StoredAccount) -> anyhow::Result<Plan> {
         if !self.has_stored_credential {
-            return Ok(Plan::MailedCode(self.account.clone()));
+            return Ok(Plan::MailedCode(account.clone()));
         }
         let fallback = if self.interactive {
             Some(new_credential()?)
@@ -339,7 +376,7 @@ impl Reconnector {
             None
         };
         Ok(Plan::StoredCredential {
-            account: self.account.clone(),
+            account: account.clone(),
             fallback,
         })
     }
@@ -384,8 +421,17 @@ impl Reconnector {
     }
 }
 
+/// Returns an account with a new credential, which signs in with a mailed code.
+pub fn new_account(name: AccountName, email: Email) -> anyhow::Result<StoredAccount> {
+    Ok(StoredAccount {
+        name,
+        email,
+        credential: new_credential()?,
+    })
+}
+
 /// Returns a new random credential.
-pub fn new_credential() -> anyhow::Result<DeviceCredential> {
+fn new_credential() -> anyhow::Result<DeviceCredential> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(DeviceCredential::from_random(bytes))

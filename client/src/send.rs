@@ -14,7 +14,7 @@ use crate::exit::{Exit, SessionEnd};
 use crate::model::{MessageKind, Model};
 use crate::receipts::{Outcome, RECEIPT_TIMEOUT, Receipts, Sent};
 use crate::reconnect::{ConnectOptions, temporary_nick};
-use crate::session::{self, Event, Session};
+use crate::session::{self, Event, NotConnected, Session};
 use crate::sign_in::Plan;
 use crate::state::StateFile;
 
@@ -96,7 +96,7 @@ pub async fn run(
     let mut interrupt = Interrupt::catch()?;
     let sign_in_deadline = Instant::now() + RECEIPT_TIMEOUT;
     let connected = tokio::select! {
-        connected = session::connect(&options.server, trust, &state_file) => connected,
+        connected = session::connect(&options.server, trust) => connected,
         () = interrupt.wait() => return Ok(Exit::Failed("interrupted: nothing was sent".to_owned())),
     };
     let connection = match connected {
@@ -108,7 +108,10 @@ pub async fn run(
             }
             connected.connection
         }
-        Err(end) => return Ok(exit_for(end, None)),
+        Err(NotConnected::UnknownCertificate(unknown)) => {
+            return Ok(Exit::Failed(unknown.refusal()));
+        }
+        Err(NotConnected::Ended(end)) => return Ok(exit_for(end, None)),
     };
     let mut sender = Sender {
         session: Session::start(connection, Plan::Visit(account), temporary_nick()),

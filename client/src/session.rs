@@ -16,8 +16,9 @@ use crate::connection::{Connection, Timeouts};
 use crate::exit::{EndTracker, Exit, SessionEnd};
 use crate::fingerprint::CertificatePin;
 use crate::sign_in::{Action, Plan, SignIn};
-use crate::state::{ServerState, StateFile, StoredAccount};
+use crate::state::{ServerState, StoredAccount};
 use crate::tls::{self, ConnectError, PinPolicy, Trust};
+use crate::unknown_certificate::UnknownCertificate;
 
 /// The timeout for a step of the sign-in that does not wait for the user.
 const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,63 +72,51 @@ pub struct Session {
 pub struct Connected {
     /// The connection, over TLS.
     pub connection: Connection<TlsStream<TcpStream>>,
-    /// The certificate to pin, if it is not pinned already.
-    pub pin: Option<CertificatePin>,
+    /// A new certificate for the pinned key, to be pinned.
+    pub renewed_pin: Option<CertificatePin>,
     /// The named authority, if one was required to vouch for the server.
     pub authority: Option<Authority>,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum NotConnected {
+    /// The user must decide whether the certificate is trusted.
+    UnknownCertificate(UnknownCertificate),
+    /// The attempt has ended.
+    Ended(SessionEnd),
 }
 
 /// Connects to a server; `trust` says which certificates are accepted.
 pub async fn connect(
     server: &ServerAddress,
     trust: Result<Trust, Exit>,
-    state_file: &StateFile,
-) -> Result<Connected, SessionEnd> {
-    let trust = trust.map_err(SessionEnd::Exit)?;
+) -> Result<Connected, NotConnected> {
+    let ended = NotConnected::Ended;
+    let trust = match trust {
+        Ok(trust) => trust,
+        Err(exit) => return Err(ended(SessionEnd::Exit(exit))),
+    };
     match tls::connect(server, &trust).await {
         Ok(secured) => Ok(Connected {
             connection: Connection::new(secured.stream, Timeouts::default()),
-            pin: secured.pin,
+            renewed_pin: secured.renews_pin.then_some(secured.certificate),
             authority: match trust {
                 Trust::Authority(authority) => Some(authority),
                 Trust::SystemOr(_) => None,
             },
         }),
-        Err(error @ ConnectError::Unreachable { .. }) => Err(SessionEnd::Lost(error.to_string())),
-        Err(error) => Err(SessionEnd::Exit(Exit::Failed(explain(&error, state_file)))),
-    }
-}
-
-/// Explains why a certificate was refused, and what the user can do.
-fn explain(error: &ConnectError, state_file: &StateFile) -> String {
-    let file = state_file.path().display();
-    match error {
-        ConnectError::Changed {
-            server,
-            pinned,
-            shown,
-        } => format!(
-            "THE CERTIFICATE OF {server} HAS CHANGED. Nothing was sent to it.\n\
-             \x20 pinned here:  SHA-256 {pinned}\n\
-             \x20 shown now:    SHA-256 {shown}\n\
-             \x20 The pin is stored in {file}\n\
-             Either the server has a new certificate, or someone intercepts your connection. Ask \
-             the server's operators for its fingerprint. If it is the one shown now, put it into \
-             the line `fingerprint` of that file and connect again."
-        ),
-        ConnectError::NoLongerVouched { server, shown } => format!(
-            "No authority vouches for the certificate of {server}, as one did when you signed in. \
-             Nothing was sent to it.\n\
-             \x20 shown now:    SHA-256 {shown}\n\
-             If you signed in with `--ca FILE`, use that option again. Otherwise ask the server's \
-             operators for its fingerprint; if it is this one, add it as the first line of {file}:\n\
-             fingerprint = \"{shown}\""
-        ),
-        ConnectError::Untrusted { .. } => format!(
-            "{error}. Only certificates of the authority that was named with --ca are trusted. It is \
-             stored in {file}; if the server uses another authority now, name it with --ca FILE."
-        ),
-        ConnectError::Unreachable { .. } => error.to_string(),
+        Err(ConnectError::Unknown(unknown)) => Err(NotConnected::UnknownCertificate(unknown)),
+        Err(error @ ConnectError::Unreachable { .. }) => {
+            Err(ended(SessionEnd::Lost(error.to_string())))
+        }
+        Err(error @ ConnectError::Untrusted { .. }) => {
+            Err(ended(SessionEnd::Exit(Exit::Failed(format!(
+                "{error}. Only certificates of the authority that was named with --ca are trusted. \
+                 If the server uses another authority now, name it with --ca FILE; `rook trust \
+                 {server}` trusts the server's certificate instead."
+            )))))
+        }
     }
 }
 
@@ -143,12 +132,19 @@ pub fn trust(ca: Option<&Path>, state: &ServerState) -> Result<Trust, Exit> {
         })?;
         return Ok(Trust::Authority(authority));
     }
-    Ok(match (&state.authority, state.pinned(), &state.account) {
-        (Some(authority), ..) => Trust::Authority(authority.clone()),
-        (None, Some(pinned), _) => Trust::SystemOr(PinPolicy::Known(pinned)),
-        (None, None, None) => Trust::SystemOr(PinPolicy::TrustFirst),
-        (None, None, Some(_)) => Trust::SystemOr(PinPolicy::Refuse),
+    Ok(match &state.authority {
+        Some(authority) => Trust::Authority(authority.clone()),
+        None => Trust::SystemOr(pin_policy(state)),
     })
+}
+
+/// Returns the policy for a certificate that no authority vouches for.
+pub fn pin_policy(state: &ServerState) -> PinPolicy {
+    match (state.pinned(), &state.account) {
+        (Some(pinned), _) => PinPolicy::Known(pinned),
+        (None, None) => PinPolicy::FirstUse,
+        (None, Some(_)) => PinPolicy::VouchedBefore,
+    }
 }
 
 impl Session {

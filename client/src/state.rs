@@ -30,8 +30,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'
 /// The state stored for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerState {
-    /// The fingerprint of the certificate pinned on first use; `None` if an authority signed the
-    /// server's certificate.
+    /// The fingerprint of the certificate that the user has trusted; `None` if an authority signed
+    /// the server's certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
     /// The fingerprint of the pinned certificate's public key: a new certificate for the same key
@@ -58,10 +58,11 @@ impl ServerState {
         })
     }
 
-    /// Pins a certificate in place of the previous one.
+    /// Pins a certificate in place of the previous one or of an authority.
     pub fn pin(&mut self, pinned: CertificatePin) {
         self.fingerprint = Some(pinned.certificate);
         self.key = pinned.key;
+        self.authority = None;
     }
 
     /// Trusts an authority in place of any pin.
@@ -148,11 +149,6 @@ impl StateFile {
         Self {
             path: folder.join(format!("{name}.toml")),
         }
-    }
-
-    /// Returns the path of the file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Loads the state. Without a file it is empty.
@@ -337,7 +333,7 @@ mod tests {
             file(folder.path(), "[::1]:6697").load().unwrap(),
             ServerState::default()
         );
-        let folder = std::fs::read_dir(here.path().parent().unwrap()).unwrap();
+        let folder = std::fs::read_dir(here.path.parent().unwrap()).unwrap();
         let mut files: Vec<_> = folder.map(|file| file.unwrap().file_name()).collect();
         files.sort();
         let wanted = ["localhost%3A6697.lock", "localhost%3A6697.toml"];
@@ -350,8 +346,8 @@ mod tests {
         let here = file(folder.path(), "localhost");
         store(&here);
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(here.path()), 0o600);
-        assert_eq!(mode(here.path().parent().unwrap()), 0o700);
+        assert_eq!(mode(&here.path), 0o600);
+        assert_eq!(mode(here.path.parent().unwrap()), 0o700);
     }
 
     #[test]
@@ -359,13 +355,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost");
         store(&here);
-        let text = std::fs::read_to_string(here.path()).unwrap();
-        std::fs::write(here.path(), text.replace("rkd1_07", "rkd1_0X")).unwrap();
+        let text = std::fs::read_to_string(&here.path).unwrap();
+        std::fs::write(&here.path, text.replace("rkd1_07", "rkd1_0X")).unwrap();
         let error = format!("{:#}", here.load().unwrap_err());
-        assert!(
-            error.contains(&here.path().display().to_string()),
-            "{error}"
-        );
+        assert!(error.contains(&here.path.display().to_string()), "{error}");
         assert!(!error.contains("0707"), "{error}");
         assert!(!format!("{:?}", state()).contains("0707"));
     }

@@ -56,7 +56,7 @@ pub async fn run(
         Err(exit) => return Ok(exit),
     };
     let mut interrupt = Interrupt::catch()?;
-    let mut server = Reconnector::new(options, state_file, state, account, false);
+    let mut server = Reconnector::new(options, state_file, state, Some(account), false);
     let mut tail = Tail::new(target, create, lines, format, out);
     loop {
         let handled = tokio::select! {
@@ -197,7 +197,11 @@ impl<W: Write> Tail<W> {
             Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
             Event::Ready => self.handle_ready()?,
             Event::Message(message) => self.handle_message(&message)?,
-            Event::SignedIn | Event::Lag(_) => {}
+            // The first two are for a user at a terminal.
+            Event::UnknownCertificate(_)
+            | Event::AccountRequired
+            | Event::SignedIn
+            | Event::Lag(_) => {}
         }
         Ok(None)
     }

@@ -1,8 +1,9 @@
 //! Connects by TCP and TLS, and decides whether the server's certificate is trusted.
 //!
 //! If an authority was named, only its certificates are trusted; otherwise those of the system's
-//! authorities are. A certificate that none of these signed is pinned on first use. From then on
-//! the server must present the same certificate, or one for the same key.
+//! authorities are. A certificate that none of these signed is trusted only once the user has
+//! confirmed its fingerprint, which pins it. From then on the server must present the same
+//! certificate, or one for the same key.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,7 +23,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
 use crate::authority::Authority;
-use crate::fingerprint::{CertificatePin, Fingerprint};
+use crate::fingerprint::CertificatePin;
+use crate::unknown_certificate::{TrustedBefore, UnknownCertificate};
 
 /// The timeout for connecting and the TLS handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -41,19 +43,21 @@ pub enum Trust {
 pub enum PinPolicy {
     /// It must be this one, or one for the same key.
     Known(CertificatePin),
-    /// It is pinned.
-    TrustFirst,
-    /// It is refused: an authority vouched for the server when the stored credential was issued, so
+    /// It is unknown: the server was never connected to.
+    FirstUse,
+    /// It is unknown: an authority vouched for the server when the stored credential was issued, so
     /// the credential must not be sent to this one.
-    Refuse,
+    VouchedBefore,
 }
 
 /// A TLS connection.
 pub struct TlsConnection {
     /// The stream, ready for messages.
     pub stream: TlsStream<TcpStream>,
-    /// The certificate to pin, if it is not pinned already.
-    pub pin: Option<CertificatePin>,
+    /// The certificate that the server presents.
+    pub certificate: CertificatePin,
+    /// Whether that certificate is to be pinned, as a new one for the pinned key.
+    pub renews_pin: bool,
 }
 
 /// The reason for which connecting failed.
@@ -75,25 +79,9 @@ pub enum ConnectError {
         /// The reason.
         cause: String,
     },
-    /// No authority vouches for the certificate, while one did when the stored credential was
-    /// issued.
-    #[error("no authority vouches for the certificate of {server}, as one did when you signed in")]
-    NoLongerVouched {
-        /// The server.
-        server: String,
-        /// The certificate that it presents.
-        shown: Fingerprint,
-    },
-    /// The certificate is not the pinned one.
-    #[error("the certificate of {server} has changed")]
-    Changed {
-        /// The server.
-        server: String,
-        /// The pinned certificate.
-        pinned: Fingerprint,
-        /// The certificate that it presents.
-        shown: Fingerprint,
-    },
+    /// No authority vouches for the certificate, and it is not the pinned one.
+    #[error("{}", .0.refusal())]
+    Unknown(UnknownCertificate),
 }
 
 /// Connects to a server.
@@ -111,7 +99,7 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
         .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
     let connecting = async {
-        let stream = TcpStream::connect((server.host(), server.port())).await?;
+        let stream = rookery_dial::connect(server.host(), server.port()).await?;
         stream.set_nodelay(true)?;
         TlsConnector::from(Arc::new(config))
             .connect(server.name(), stream)
@@ -128,20 +116,23 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
         }
         Ok(Err(error)) => error,
         Ok(Ok(stream)) => {
-            let pin = match verifier.verdict.get() {
-                Some(Verdict::Pin(pinned)) => Some(*pinned),
-                _ => None,
+            let (_, tls) = stream.get_ref();
+            let Some(certificate) = tls.peer_certificates().and_then(<[_]>::first) else {
+                return Err(unreachable("it presents no certificate".to_owned()));
             };
-            return Ok(TlsConnection { stream, pin });
+            return Ok(TlsConnection {
+                certificate: CertificatePin::of(certificate),
+                renews_pin: matches!(verifier.verdict.get(), Some(Verdict::RenewsPin)),
+                stream,
+            });
         }
     };
     Err(match verifier.verdict.get() {
-        Some(&Verdict::Changed { pinned, shown }) => ConnectError::Changed {
+        Some(&Verdict::Unknown { shown, before }) => ConnectError::Unknown(UnknownCertificate {
             server,
-            pinned,
             shown,
-        },
-        Some(&Verdict::Unvouched(shown)) => ConnectError::NoLongerVouched { server, shown },
+            before,
+        }),
         Some(Verdict::Refused(cause)) => ConnectError::Untrusted {
             server,
             cause: cause.clone(),
@@ -155,14 +146,12 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
 #[derive(Debug)]
 enum Verdict {
     Trusted,
-    /// Trusted and to be pinned: on first use, or as a new certificate for the pinned key.
-    Pin(CertificatePin),
-    /// No authority vouches for it, while one did before.
-    Unvouched(Fingerprint),
-    /// It is not the pinned one.
-    Changed {
-        pinned: Fingerprint,
-        shown: Fingerprint,
+    /// Trusted and to be pinned, as a new certificate for the pinned key.
+    RenewsPin,
+    /// No authority vouches for it, and it is not the pinned one.
+    Unknown {
+        shown: CertificatePin,
+        before: TrustedBefore,
     },
     /// The named authority did not sign it, or it is invalid, for this reason.
     Refused(String),
@@ -209,20 +198,18 @@ impl Verifier {
                 other => other.to_string(),
             });
         };
-        match *pin {
+        let before = match *pin {
             PinPolicy::Known(pinned)
                 if pinned.certificate == shown.certificate
                     || (pinned.key.is_some() && pinned.key == shown.key) =>
             {
-                Verdict::Pin(shown)
+                return Verdict::RenewsPin;
             }
-            PinPolicy::Known(pinned) => Verdict::Changed {
-                pinned: pinned.certificate,
-                shown: shown.certificate,
-            },
-            PinPolicy::TrustFirst => Verdict::Pin(shown),
-            PinPolicy::Refuse => Verdict::Unvouched(shown.certificate),
-        }
+            PinPolicy::Known(pinned) => TrustedBefore::Pinned(pinned.certificate),
+            PinPolicy::FirstUse => TrustedBefore::Nothing,
+            PinPolicy::VouchedBefore => TrustedBefore::Authority,
+        };
+        Verdict::Unknown { shown, before }
     }
 }
 
@@ -256,8 +243,8 @@ impl ServerCertVerifier for Verifier {
             Err(refusal) => self.decide(shown, refusal),
         };
         match self.verdict.get_or_init(|| verdict) {
-            Verdict::Trusted | Verdict::Pin(_) => Ok(ServerCertVerified::assertion()),
-            Verdict::Unvouched(_) | Verdict::Changed { .. } | Verdict::Refused(_) => Err(verified
+            Verdict::Trusted | Verdict::RenewsPin => Ok(ServerCertVerified::assertion()),
+            Verdict::Unknown { .. } | Verdict::Refused(_) => Err(verified
                 .err()
                 .unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into())),
         }

@@ -1,12 +1,13 @@
 //! The full screen front end: the event loop that connects the terminal, the server and the state
 //! of the screen.
 //!
-//! [`FullScreen`] owns the connection, the stored state, and the sign-in screen while it is needed.
-//! The chat itself is in [`App`]: the event loop passes keys and messages to it, and carries out
-//! its effects.
+//! [`FullScreen`] owns the connection, and the screens before the chat while they are needed. The
+//! chat itself is in [`App`]: the event loop passes keys and messages to it, and carries out its
+//! effects.
 
 mod app;
 mod areas;
+mod certificate_screen;
 mod completion;
 mod draw;
 mod editor;
@@ -28,7 +29,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use rookery_protocol::{AccountName, Email};
 use rookery_terminal::{Capture, Screen};
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -38,9 +38,10 @@ use crate::config::{Colours, Notify};
 use crate::console::Interrupt;
 use crate::exit::Exit;
 use crate::front_end::FrontEnd as _;
-use crate::reconnect::{ConnectOptions, Event, Reconnector, new_credential};
-use crate::state::{ServerState, StateFile, StoredAccount};
+use crate::reconnect::{ConnectOptions, Event, Reconnector, new_account};
+use crate::state::StateFile;
 use app::{App, Connection, Effect};
+use certificate_screen::{CertificateScreen, Decision};
 use sign_in_screen::{Answer, SignInScreen};
 use theme::Theme;
 
@@ -54,10 +55,9 @@ const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// The full screen and its connection.
 struct FullScreen {
     options: ConnectOptions,
-    state_file: StateFile,
-    state: ServerState,
-    /// The connection; `None` until the account that signs in is known.
-    server: Option<Reconnector>,
+    server: Reconnector,
+    /// The question whether a certificate is trusted, until it is answered.
+    certificate: Option<CertificateScreen>,
     /// The sign-in screen, while it is needed.
     sign_in: Option<SignInScreen>,
     app: App,
@@ -98,12 +98,21 @@ pub async fn run(
     );
     app.model.add_auto_join(&options.join);
     app.restore(&state.preferences);
+    let stored = options.stored_account(&state);
+    let sign_in = stored.is_none().then(|| {
+        SignInScreen::new(
+            options.server.to_string(),
+            options.name.clone(),
+            options.email.clone(),
+        )
+    });
+    let account = options.known_account(&state)?;
+    let server = Reconnector::new(options.clone(), state_file, state, account, true);
     let mut full_screen = FullScreen {
         options,
-        state_file,
-        state,
-        server: None,
-        sign_in: None,
+        server,
+        certificate: None,
+        sign_in,
         app,
         theme,
         notify,
@@ -112,7 +121,6 @@ pub async fn run(
         quitting: false,
         ended: None,
     };
-    full_screen.start()?;
     let mut screen = Screen::open(if mouse {
         Capture::All
     } else {
@@ -129,56 +137,6 @@ pub async fn run(
 }
 
 impl FullScreen {
-    /// Starts to connect if a stored account exists; otherwise opens the sign-in screen.
-    fn start(&mut self) -> anyhow::Result<()> {
-        if let Some(account) = self.options.stored_account(&self.state).cloned() {
-            self.server = Some(self.server_for(account));
-            return Ok(());
-        }
-        let ConnectOptions {
-            server,
-            name,
-            email,
-            ..
-        } = &self.options;
-        let sign_in = SignInScreen::new(server.to_string(), name.clone(), email.clone());
-        let identity = sign_in.identity();
-        self.sign_in = Some(sign_in);
-        if let Some((name, email)) = identity {
-            self.sign_in_as(name, email)?;
-        }
-        Ok(())
-    }
-
-    fn sign_in_as(&mut self, name: AccountName, email: Email) -> anyhow::Result<()> {
-        // An earlier attempt may have pinned the server's certificate.
-        self.state = self.state_file.load()?;
-        let account = StoredAccount {
-            name,
-            email,
-            credential: new_credential()?,
-        };
-        // If a sign-in is under way, the user has corrected the name or email, and it restarts.
-        let restarted = self
-            .server
-            .as_mut()
-            .is_some_and(|server| server.restart_sign_in(&account));
-        if !restarted {
-            self.server = Some(self.server_for(account));
-        }
-        Ok(())
-    }
-
-    fn server_for(&self, account: StoredAccount) -> Reconnector {
-        Reconnector::new(
-            self.options.clone(),
-            self.state_file.clone(),
-            self.state.clone(),
-            account,
-            true,
-        )
-    }
-
     async fn run(
         &mut self,
         screen: &mut Screen,
@@ -199,9 +157,10 @@ impl FullScreen {
                 }
                 screen.draw(|frame| {
                     self.app.size = frame.area();
-                    match &self.sign_in {
-                        Some(sign_in) => sign_in.draw(frame, self.theme),
-                        None => draw::draw(frame, &self.app),
+                    match (&self.certificate, &self.sign_in) {
+                        (Some(certificate), _) => certificate.draw(frame, self.theme),
+                        (None, Some(sign_in)) => sign_in.draw(frame, self.theme),
+                        (None, None) => draw::draw(frame, &self.app),
                     }
                 })?;
                 self.needs_redraw = false;
@@ -238,7 +197,7 @@ impl FullScreen {
                 }
                 () = interrupt.wait() => return Ok(Exit::Finished),
                 () = tokio::time::sleep_until(next_frame), if self.needs_redraw => {}
-                event = next_event(&mut self.server) => {
+                event = self.server.next() => {
                     self.needs_redraw = true;
                     if let Some(exit) = self.handle_event(event) {
                         return Ok(exit);
@@ -256,9 +215,7 @@ impl FullScreen {
                 }
                 () = tokio::time::sleep_until(next_measurement) => {
                     next_measurement = Instant::now() + LAG_INTERVAL;
-                    if let Some(server) = &mut self.server {
-                        server.measure_lag();
-                    }
+                    self.server.measure_lag();
                 }
             }
             self.perform_effects()?;
@@ -268,6 +225,21 @@ impl FullScreen {
 
     /// Handles an event of the terminal; returns `Some` when the program should exit.
     fn handle_input(&mut self, input: Input) -> anyhow::Result<Option<Exit>> {
+        if let Some(certificate) = &mut self.certificate {
+            let answer = match input {
+                Input::Key(key) if key.kind != KeyEventKind::Release => certificate.handle_key(key),
+                _ => None,
+            };
+            return Ok(match answer {
+                Some(Decision::Trust) => {
+                    self.server.trust(certificate.unknown());
+                    self.certificate = None;
+                    None
+                }
+                Some(Decision::Refuse) => Some(Exit::Failed(certificate.unknown().declined())),
+                None => None,
+            });
+        }
         let Some(sign_in) = &mut self.sign_in else {
             match input {
                 Input::Key(key) => self.app.handle_key(key),
@@ -281,12 +253,11 @@ impl FullScreen {
         };
         match input {
             Input::Key(key) if key.kind != KeyEventKind::Release => match sign_in.handle_key(key) {
-                Some(Answer::Identity(name, email)) => self.sign_in_as(name, email)?,
-                Some(Answer::Code(code)) => {
-                    if let Some(server) = &mut self.server {
-                        server.answer(&code);
-                    }
+                // If a sign-in is under way, the user has corrected the name or email.
+                Some(Answer::Identity(name, email)) => {
+                    self.server.sign_in_as(new_account(name, email)?);
                 }
+                Some(Answer::Code(code)) => self.server.answer(&code),
                 Some(Answer::Quit) => return Ok(Some(Exit::Finished)),
                 None => {}
             },
@@ -307,11 +278,20 @@ impl FullScreen {
                     self.notices.push(text);
                 }
             }
+            Event::UnknownCertificate(unknown) => {
+                self.certificate = Some(CertificateScreen::new(unknown));
+            }
+            Event::AccountRequired => {
+                if let Some(sign_in) = &mut self.sign_in {
+                    sign_in.ask_identity();
+                }
+            }
             Event::CodeRequired { mailed } => {
                 // When the stored credential is refused, there is no sign-in screen yet.
                 let sign_in = self.sign_in.get_or_insert_with(|| {
-                    let stored = self.state.account.clone();
-                    let (name, email) = stored.map(|account| (account.name, account.email)).unzip();
+                    let account = self.server.account().cloned();
+                    let (name, email) =
+                        account.map(|account| (account.name, account.email)).unzip();
                     let server = self.options.server.to_string();
                     let mut sign_in = SignInScreen::new(server, name, email);
                     for notice in self.notices.drain(..) {
@@ -328,9 +308,7 @@ impl FullScreen {
             }
             Event::Ready => {
                 self.app.connection_ready();
-                if let Some(server) = &mut self.server {
-                    server.measure_lag();
-                }
+                self.server.measure_lag();
             }
             Event::Message(message) => self.app.handle_message(&message),
             Event::Lag(lag) => self.app.lag = Some(lag),
@@ -338,10 +316,7 @@ impl FullScreen {
                 if self.quitting {
                     return Some(Exit::Finished);
                 }
-                let pause = self
-                    .server
-                    .as_mut()
-                    .map_or(Duration::ZERO, Reconnector::retry);
+                let pause = self.server.retry();
                 self.app.connection_lost(&reason, pause);
             }
             Event::Exit(exit) => return self.handle_exit(exit),
@@ -354,7 +329,6 @@ impl FullScreen {
     fn handle_exit(&mut self, exit: Exit) -> Option<Exit> {
         match (&mut self.sign_in, &exit) {
             (Some(sign_in), Exit::NotSignedIn(reason)) => {
-                self.server = None;
                 sign_in.restart(reason);
             }
             (None, Exit::Kicked(reason) | Exit::Banned(reason)) => {
@@ -372,25 +346,22 @@ impl FullScreen {
     /// Carries out the effects of the app.
     fn perform_effects(&mut self) -> anyhow::Result<()> {
         for effect in self.app.take_effects() {
-            let Some(server) = &mut self.server else {
-                return Ok(());
-            };
             match effect {
-                Effect::Send(message) => server.send(&message),
+                Effect::Send(message) => self.server.send(&message),
                 Effect::Notify(nick, text) => terminal::notify(self.notify, &nick, &text)?,
                 Effect::Open(link) => {
                     if let Err(error) = link.open() {
                         self.app.hint = Some(format!("{error}; c copies the link"));
                     }
                 }
-                Effect::Reconnect => self.app.connecting_in(server.retry()),
+                Effect::Reconnect => self.app.connecting_in(self.server.retry()),
                 Effect::Copy(text) => terminal::copy(&text)?,
                 Effect::SavePreferences { before, after } => {
-                    server.save_preferences(&before, &after);
+                    self.server.save_preferences(&before, &after);
                 }
                 Effect::Quit(reason) => {
                     self.quitting = true;
-                    server.quit(reason.as_deref());
+                    self.server.quit(reason.as_deref());
                 }
             }
         }
@@ -407,12 +378,4 @@ fn is_control(input: &Input, letter: char) -> bool {
     let wanted = KeyCode::Char(letter);
     matches!(input, Input::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press, .. })
         if *code == wanted && *modifiers == KeyModifiers::CONTROL)
-}
-
-/// Waits for the next event; never returns without a connection.
-async fn next_event(server: &mut Option<Reconnector>) -> Event {
-    match server {
-        Some(server) => server.next().await,
-        None => std::future::pending().await,
-    }
 }

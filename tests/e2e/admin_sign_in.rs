@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use rookery_tests::admin::{Operator, PASSWORD, admin_email};
 use rookery_tests::authenticator::App;
 use rookery_tests::control::{ControlClient, RawConnection, RawResponse, bearer};
+use rookery_tests::process::Process;
 use rookery_tests::server::Server;
 use rookery_tests::wait_for;
 use serde_json::{Value, json};
@@ -350,4 +351,27 @@ async fn an_operator_changes_the_password_and_lists_and_ends_sessions() {
     );
     let trail = format!("{:?}", server.database().audit());
     assert!(!trail.contains(PASSWORD) && !trail.contains(NEW_PASSWORD));
+}
+
+#[tokio::test]
+async fn later_commands_reach_the_server_of_the_last_login_from_any_folder() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    for arguments in [&["list"] as &[_], &["logout"]] {
+        let mut command = operator.command_without_server(arguments);
+        let exit = Process::start("admin-cli", &mut command).wait().await;
+        assert_eq!(exit.code, Some(0), "{arguments:?}: {}", exit.transcript);
+    }
+}
+
+#[tokio::test]
+async fn login_checks_the_connection_before_it_asks_for_anything() {
+    let server = Server::start().await;
+    let operator = Operator::add(&server, "root");
+    let address = server.admin().to_string();
+    // The server's own authority is not among those of the system.
+    let mut command = operator.command_without_server(&["--server", &address, "login"]);
+    let exit = Process::start("admin-cli login", &mut command).wait().await;
+    assert_eq!(exit.code, Some(1), "{}", exit.transcript);
+    assert!(exit.transcript.contains("--ca FILE"), "{}", exit.transcript);
 }

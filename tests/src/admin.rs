@@ -121,10 +121,23 @@ impl Operator {
             .arg("--ca")
             .arg(&self.ca)
             .args(arguments);
+        self.at_home(&mut command);
+        command
+    }
+
+    /// Returns the command for `admin-cli` in the operator's home folder, with neither the server
+    /// nor its authority named.
+    pub fn command_without_server(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(programs::path("admin-cli"));
+        command.current_dir(self.home.path()).args(arguments);
+        self.at_home(&mut command);
+        command
+    }
+
+    fn at_home(&self, command: &mut Command) {
         command
             .env("HOME", self.home.path())
             .env("XDG_STATE_HOME", self.home.path().join("state"));
-        command
     }
 
     /// Runs `admin-cli` with empty input and waits until it exits.

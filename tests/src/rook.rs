@@ -61,12 +61,28 @@ impl Device {
         command
     }
 
+    /// Trusts the certificate of the server if it has this fingerprint.
+    pub async fn trust(&self, server: &Server, fingerprint: &str) {
+        let mut command = Command::new(programs::path("rook"));
+        command.args(["trust", &server.chat().to_string(), fingerprint]);
+        let exit = Process::start("rook trust", self.at_home(&mut command))
+            .wait()
+            .await;
+        assert_eq!(exit.code, Some(0), "{}", exit.transcript);
+    }
+
     /// Like [`Self::command`], without an authority to trust.
     pub fn command_without_ca(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = Command::new(programs::path("rook"));
         command
             .args(["--server", &server.chat().to_string()])
             .args(arguments);
+        self.at_home(&mut command);
+        command
+    }
+
+    /// Lets a command use the home folder of this device.
+    fn at_home<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.env("HOME", self.home.path()).env("TZ", "UTC");
         for (variable, folder) in [
             ("XDG_STATE_HOME", "state"),

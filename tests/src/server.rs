@@ -310,6 +310,14 @@ impl Server {
             .unwrap()
     }
 
+    /// Returns the fingerprint that `rookeryd fingerprint` prints, without the name of the hash.
+    pub fn fingerprint(&self) -> String {
+        let output = self.rookeryd(&["fingerprint"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let fingerprint = text.trim().strip_prefix("SHA-256 ");
+        fingerprint.expect("a SHA-256 fingerprint").to_owned()
+    }
+
     fn signal(&self, name: &str) {
         let status = Command::new("sh")
             .args(["-c", &format!("kill -{name} {}", self.child.id())])

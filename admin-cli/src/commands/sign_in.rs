@@ -86,6 +86,8 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
         name,
         password_file,
     } = options;
+    // The operator types a password only if it can be sent.
+    client.check_connection()?;
     let name = name.map_or_else(ask_name, Ok)?;
     let password = password_file.map_or_else(
         || ask_password("Password: ", "--password-file"),
@@ -119,6 +121,7 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
     })?;
     let VerifyReply { token, expires_at } = reply.value;
     context.store.save(&SavedToken { token, expires_at })?;
+    context.endpoint.save(context.store.folder())?;
     if context.json {
         // The server's reply contains the token, which must not be printed.
         return render::print(&json!({ "expires_at": expires_at }).to_string());

@@ -17,7 +17,9 @@ fn draw(screen: &SignInScreen, width: u16, height: u16) -> String {
 }
 
 fn first_start() -> SignInScreen {
-    SignInScreen::new("chat.example.org".to_owned(), None, None)
+    let mut screen = SignInScreen::new("chat.example.org".to_owned(), None, None);
+    screen.ask_identity();
+    screen
 }
 
 fn type_line(screen: &mut SignInScreen, text: &str) {

@@ -68,9 +68,9 @@ pub struct SignInScreen {
 }
 
 impl SignInScreen {
-    /// Creates the screen, which asks for the name and email unless they are known.
+    /// Creates the screen, with what is known of the account.
     pub fn new(server: String, name: Option<AccountName>, email: Option<Email>) -> Self {
-        let mut screen = Self {
+        Self {
             server,
             field: Field::Waiting,
             name,
@@ -81,17 +81,20 @@ impl SignInScreen {
             earlier_notices: 0,
             error: None,
             correcting: false,
-        };
-        screen.show_field(match (&screen.name, &screen.email) {
+        }
+    }
+
+    /// Asks for the name and email, unless they are known.
+    pub fn ask_identity(&mut self) {
+        self.show_field(match (&self.name, &self.email) {
             (None, _) => Field::Name,
             (_, None) => Field::Email,
             _ => Field::Waiting,
         });
-        screen
     }
 
     /// Returns name and email, if both are known.
-    pub fn identity(&self) -> Option<(AccountName, Email)> {
+    fn identity(&self) -> Option<(AccountName, Email)> {
         self.name.clone().zip(self.email.clone())
     }
 
@@ -358,9 +361,16 @@ mod tests {
         Email::parse(text).unwrap()
     }
 
+    /// Returns the screen once it is connected to a server that has no account of this device.
+    fn asking(server: &str, name: Option<AccountName>) -> SignInScreen {
+        let mut screen = SignInScreen::new(server.to_owned(), name, None);
+        screen.ask_identity();
+        screen
+    }
+
     #[test]
     fn name_and_email_are_asked_for_until_they_are_valid_and_then_the_code() {
-        let mut screen = SignInScreen::new("chat.example".to_owned(), None, None);
+        let mut screen = asking("chat.example", None);
         assert_eq!(type_line(&mut screen, "a!b"), None);
         assert!(screen.error.is_some());
         screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
@@ -415,7 +425,7 @@ mod tests {
 
     #[test]
     fn a_wrong_email_can_be_corrected_after_the_code_was_mailed() {
-        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        let mut screen = asking("x", None);
         type_line(&mut screen, "alice");
         assert!(type_line(&mut screen, "alice@exmple.org").is_some());
         screen.ask_code("A code was mailed to alice@exmple.org.");
@@ -494,20 +504,22 @@ mod tests {
 
     #[test]
     fn known_answers_are_not_asked_for() {
-        let mut screen = SignInScreen::new("x".to_owned(), Some(name("alice")), None);
+        let mut screen = asking("x", Some(name("alice")));
         assert_eq!(screen.identity(), None);
         let answer = type_line(&mut screen, "a@b.example");
         assert!(matches!(answer, Some(Answer::Identity(..))));
-        assert!(
-            SignInScreen::new("x".to_owned(), Some(name("a")), Some(email("a@b.c")))
-                .identity()
-                .is_some()
-        );
+    }
+
+    #[test]
+    fn nothing_is_asked_before_the_server_is_reached() {
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        assert_eq!(type_line(&mut screen, "alice"), None);
+        assert_eq!(screen.name, None);
     }
 
     #[test]
     fn up_goes_back_and_esc_quits() {
-        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        let mut screen = asking("x", None);
         type_line(&mut screen, "alice");
         screen.handle_key(KeyCode::Up.into());
         assert_eq!(

@@ -138,6 +138,23 @@ impl Server {
         session
     }
 
+    /// Trusts this server's certificate in a home folder.
+    pub fn trust_in(&self, home: &impl AsRef<Path>) {
+        let rook = Rook::start(home, &["trust", &self.address(), &self.fingerprint]);
+        assert!(self.refused_handshake());
+        let ended = rook.wait();
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+
+    /// Waits for a connection that is closed after the TLS handshake; returns whether the client
+    /// sent nothing.
+    pub fn only_handshake(&self) -> bool {
+        let mut stream = self.connection();
+        let mut received = Vec::new();
+        let _ = stream.read_to_end(&mut received);
+        !stream.conn.is_handshaking() && received.is_empty()
+    }
+
     /// Writes the config of the user with a home folder.
     pub fn configure(home: &impl AsRef<Path>, config: &str) {
         let folder = home.as_ref().join("config/rookery");

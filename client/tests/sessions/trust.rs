@@ -10,16 +10,68 @@ fn a_changed_certificate_is_refused_before_anything_is_sent() {
     assert!(server.refused_handshake(), "nothing is sent");
     let ended = rook.wait();
     assert_eq!(ended.code, 1);
-    let file = home.join("rookery/rook");
-    for part in [
-        "HAS CHANGED",
-        &pinned.fingerprint(),
-        &server.fingerprint(),
-        file.to_str().unwrap(),
-        "fingerprint",
-    ] {
+    let remedy = format!("rook trust {} {}", server.address(), server.fingerprint());
+    for part in ["HAS CHANGED", &pinned.fingerprint(), &remedy] {
         assert!(ended.stderr.contains(part), "{part} is missing: {ended:?}");
     }
+
+    server.trust_in(&home);
+    let rook = Rook::start(&home, &[&server.address()]);
+    let mut session = server.accept();
+    session.sign_in();
+    assert_eq!(rook.quit(&mut session).stderr, "");
+}
+
+#[test]
+fn in_a_pipe_an_unknown_certificate_is_refused_and_yes_is_no_answer() {
+    let server = Server::start();
+    let home = tempfile::tempdir().unwrap();
+    let address = server.address();
+    for arguments in [
+        &["--plain", address.as_str()] as &[_],
+        &["trust", address.as_str()],
+    ] {
+        let mut rook = Rook::start(&home, arguments);
+        rook.type_line("yes");
+        assert!(server.refused_handshake());
+        let ended = rook.wait();
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let remedy = format!("rook trust {address} {}", server.fingerprint());
+        assert!(ended.stderr.contains(&remedy), "{ended:?}");
+    }
+    assert!(!home.path().join("rookery").exists(), "nothing is stored");
+}
+
+#[test]
+fn trust_pins_only_the_certificate_with_the_given_fingerprint() {
+    let (server, other) = (Server::start(), Server::start());
+    let home = server.known_home();
+    for server in [&server, &other] {
+        let wrong = "00:".repeat(31) + "00";
+        let rook = Rook::start(&home, &["trust", &server.address(), &wrong]);
+        server.only_handshake();
+        let ended = rook.wait();
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.stderr.contains(&server.fingerprint()), "{ended:?}");
+    }
+    let ended = Rook::start(&home, &["trust", &other.address(), "00:11"]).wait();
+    assert_eq!(ended.code, 2, "{ended:?}");
+
+    // A certificate takes the place of an authority.
+    let named = [
+        server.address(),
+        "--ca".to_owned(),
+        server.certificate().display().to_string(),
+    ];
+    let rook = Rook::start(&home, &named.each_ref().map(String::as_str));
+    let mut session = server.accept();
+    session.sign_in();
+    rook.quit(&mut session);
+    server.trust_in(&home);
+    let rook = Rook::start(&home, &[&server.address()]);
+    let mut session = server.accept();
+    session.sign_in();
+    assert_eq!(rook.quit(&mut session).code, 0);
 }
 
 #[test]

@@ -27,6 +27,7 @@ use rustls::server::{
 };
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
+use sha2::{Digest as _, Sha256};
 
 use crate::config::{Admin, Tls};
 
@@ -52,7 +53,9 @@ impl Certificates {
     fn open_at(tls: &Tls, admin: &Admin, now: Timestamp) -> anyhow::Result<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         authority::create_missing(tls, now)?;
-        let current = Arc::new(CurrentCertificate(RwLock::new(load(tls, &provider, now)?)));
+        let loaded = load(tls, &provider, now)?;
+        log_fingerprint(tls, &loaded);
+        let current = Arc::new(CurrentCertificate(RwLock::new(loaded)));
         let verifier = Arc::new(client::AcceptsAnyCertificate::new(&provider));
         let chat_tls = Arc::new(server_config(&provider, verifier, &current)?);
         let no_client_auth = WebPkiClientVerifier::no_client_auth();
@@ -75,7 +78,11 @@ impl Certificates {
 
     fn reload_at(&self, tls: &Tls, admin: &Admin, now: Timestamp) -> anyhow::Result<()> {
         self.admin_tls(admin)?;
-        self.current.set(load(tls, &self.provider, now)?);
+        let loaded = load(tls, &self.provider, now)?;
+        if loaded.cert.first() != self.current.get().cert.first() {
+            log_fingerprint(tls, &loaded);
+        }
+        self.current.set(loaded);
         Ok(())
     }
 
@@ -198,6 +205,28 @@ fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKe
         Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => Ok(pair),
         Err(error) => Err(error).with_context(|| format!("tls.certificate: {certificate}")),
     }
+}
+
+/// Returns the fingerprint of the certificate in the file that `[tls]` names, as clients show it.
+pub fn fingerprint(tls: &Tls) -> anyhow::Result<String> {
+    let chain = pem::certificates(&tls.certificate)
+        .with_context(|| format!("tls.certificate: {}", tls.certificate.display()))?;
+    Ok(fingerprint_of(&chain[0]))
+}
+
+/// Formats the fingerprint of a certificate as `openssl x509 -fingerprint -sha256` and `rook` do.
+fn fingerprint_of(certificate: &CertificateDer<'_>) -> String {
+    let bytes = Sha256::digest(certificate);
+    let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    format!("SHA-256 {}", pairs.join(":"))
+}
+
+fn log_fingerprint(tls: &Tls, loaded: &CertifiedKey) {
+    tracing::info!(
+        "the fingerprint of {} is {}",
+        tls.certificate.display(),
+        fingerprint_of(&loaded.cert[0])
+    );
 }
 
 fn warn_about_expiry(tls: &Tls, certificate: &CertificateDer<'_>, now: Timestamp) {

@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use rookery_base::certificates;
 use rookery_base::config::{Config, LogFormat};
 
 /// The Rookery chat server. Without a command, it runs the server.
@@ -33,6 +34,9 @@ struct Arguments {
 enum Command {
     /// Check the config and exit
     Check,
+    /// Print the fingerprint of the server's certificate, for users to compare with what their
+    /// client shows
+    Fingerprint,
     /// Manage the admins of the control plane, on this machine; the server may be running
     #[command(subcommand)]
     Admin(admin_command::AdminCommand),
@@ -65,6 +69,10 @@ fn run(arguments: Arguments) -> Result<()> {
                 Some(file) => println!("{} is valid.", file.display()),
                 None => println!("No config.toml found; the built-in defaults are valid."),
             }
+            Ok(())
+        }
+        Some(Command::Fingerprint) => {
+            println!("{}", certificates::fingerprint(&load()?.config.tls)?);
             Ok(())
         }
         Some(Command::Admin(command)) => admin_command::run(&load()?.config, command),

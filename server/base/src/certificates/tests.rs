@@ -377,6 +377,22 @@ fn a_reload_replaces_the_certificate_of_both_ports_and_ends_no_session() {
 }
 
 #[test]
+fn the_fingerprint_is_that_of_the_certificate_in_the_form_of_openssl() {
+    let fixture = Fixture::new();
+    let missing = format!("{:#}", fingerprint(&fixture.config.tls).unwrap_err());
+    assert!(missing.contains("tls.certificate: "), "{missing}");
+    fixture.open(Timestamp::now());
+    let printed = fingerprint(&fixture.config.tls).unwrap();
+    let presented = CertificateDer::from_pem_file(fixture.file("server.pem")).unwrap();
+    assert_eq!(printed, fingerprint_of(&presented));
+    assert_eq!(
+        fingerprint_of(&CertificateDer::from(b"abc".to_vec())),
+        "SHA-256 BA:78:16:BF:8F:01:CF:EA:41:41:40:DE:5D:AE:22:23:B0:03:61:A3:96:17:7A:9C:B4:10:\
+         FF:61:F2:00:15:AD"
+    );
+}
+
+#[test]
 fn a_failed_reload_leaves_the_certificate_unchanged() {
     let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
