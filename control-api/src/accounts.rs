@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
 use crate::users::KickReply;
 
 /// The reply to `GET /v1/accounts`: one page of the accounts.
@@ -23,7 +24,7 @@ pub struct AccountEntry {
     /// The email; `null` if the account has none.
     pub email: Option<String>,
     /// When the account was created.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub created_at: Timestamp,
     /// Whether a password is set.
     pub has_password: bool,
@@ -39,6 +40,7 @@ pub struct AccountEntry {
 pub struct DisableRequest {
     /// The reason, which the owner of the account sees. A default is used if left out.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub reason: Option<String>,
 }
 
@@ -66,10 +68,10 @@ pub struct CredentialEntry {
     /// The kind of credential.
     pub kind: AccountCredential,
     /// When the credential was created.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub created_at: Timestamp,
     /// When the credential was last used to sign in; `null` if never.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub last_used_at: Option<Timestamp>,
 }
 

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// What an admin may do. Each role includes the permissions of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -76,10 +78,10 @@ pub struct AdminEntry {
     /// Whether an authenticator app is enrolled.
     pub totp: bool,
     /// When the admin was added.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub created_at: Timestamp,
     /// Until when the initial password is valid; `null` if the admin has set a password.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub initial_password_expires_at: Option<Timestamp>,
 }
 
@@ -88,8 +90,10 @@ pub struct AdminEntry {
 #[serde(deny_unknown_fields)]
 pub struct AdminRequest {
     /// The name with which the admin signs in; the rules for account names apply.
+    #[schema(value_type = text::Name)]
     pub name: String,
     /// The address to which codes and notices are mailed.
+    #[schema(value_type = text::Email)]
     pub email: String,
     /// The role of the admin.
     pub role: Role,
@@ -104,7 +108,7 @@ pub struct InitialPassword {
     /// again, and only permits to set a new password.
     pub initial_password: String,
     /// Until when the initial password is valid.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub initial_password_expires_at: Timestamp,
 }
 

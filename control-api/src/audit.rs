@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The reply to `GET /v1/audit`: one page of the audit trail.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditList {
@@ -44,7 +46,7 @@ pub struct AuditRecord {
     /// The number of the entry, counted from 1 without gaps.
     pub id: i64,
     /// When the act was requested.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub at: Timestamp,
     /// The name of the admin as it was given; empty if none was.
     pub actor: String,

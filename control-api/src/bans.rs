@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
 use crate::users::{KickReply, OnlineUser};
 
 /// The body of `POST /v1/bans`. At most one of `expires_at` and `duration` may be given; without
@@ -13,16 +14,19 @@ use crate::users::{KickReply, OnlineUser};
 pub struct BanRequest {
     /// The name of an account, an email, a pattern of emails (`*@spam.example`), an IP address, or
     /// a network (`192.0.2.0/24`).
+    #[schema(value_type = text::Target)]
     pub target: String,
     /// The reason, which those who are refused see. A default is used if left out.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub reason: Option<String>,
     /// When the ban expires.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub expires_at: Option<Timestamp>,
     /// How long the ban lasts, such as `90s`, `15m`, `12h`, `7d` or `2w`.
     #[serde(default)]
+    #[schema(value_type = Option<text::Duration>)]
     pub duration: Option<String>,
     /// Adds no ban, and only returns who would be affected now.
     #[serde(default)]
@@ -75,10 +79,10 @@ pub struct BanEntry {
     /// The admin who added the ban, or `file` for a row that was added to the CSV file by hand.
     pub by: String,
     /// When the ban was added.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub created_at: Timestamp,
     /// When the ban expires; `null` if it is permanent.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub expires_at: Option<Timestamp>,
 }
 

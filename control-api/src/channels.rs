@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The reply to `GET /v1/channels`: one page of the channels.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChannelList {
@@ -28,7 +30,7 @@ pub struct ChannelEntry {
     /// The letters of the modes that are on.
     pub modes: String,
     /// When the channel was created.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub created_at: Timestamp,
 }
 
@@ -60,6 +62,7 @@ pub struct ChannelMember {
 pub struct CloseRequest {
     /// The reason, which the members of the channel see. A default is used if left out.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub reason: Option<String>,
 }
 
@@ -78,10 +81,11 @@ pub struct CloseReply {
 pub struct PurgeRequest {
     /// Deletes only the history before this time. If left out, everything until now is deleted.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub before: Option<Timestamp>,
     /// The reason, which the members of the channel see. A default is used if left out.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub reason: Option<String>,
 }
 

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
 use crate::{AuditRecord, BanEntry};
 
 /// The data of one server-sent event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TimedEvent {
     /// The time of the event.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub at: Timestamp,
     /// The event.
     #[serde(flatten)]

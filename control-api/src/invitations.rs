@@ -4,11 +4,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The body of `POST /v1/invitations`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationRequest {
     /// The invited email address.
+    #[schema(value_type = text::Email)]
     pub email: String,
 }
 
@@ -22,10 +25,10 @@ pub struct InvitationEntry {
     /// The name of the admin who sent the invitation.
     pub by: String,
     /// When the invitation was sent.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub created_at: Timestamp,
     /// When the invitation expires.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub expires_at: Timestamp,
     /// The number of attempts left to enter the code. At 0, the invitation remains open: someone
     /// who registers with the email is mailed another code.

@@ -21,6 +21,7 @@ mod problem;
 mod registrations;
 mod sign_in;
 mod status;
+pub mod text;
 mod top;
 mod totp;
 mod users;

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The body of `PUT /v1/maintenance`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +15,7 @@ pub struct MaintenanceRequest {
     /// The message to those who are refused, on one line. A default is used if left out. Allowed
     /// only with `on`.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub message: Option<String>,
 }
 
@@ -26,6 +29,6 @@ pub struct MaintenanceState {
     /// The admin who started the maintenance; `null` if it is off.
     pub by: Option<String>,
     /// When the maintenance started; `null` if it is off.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub since: Option<Timestamp>,
 }

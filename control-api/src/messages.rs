@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The reply to `GET /v1/messages`: one page of channel messages.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct MessageList {
@@ -21,7 +23,7 @@ pub struct MessageEntry {
     /// The message id, for `POST /v1/messages/{msgid}/redact`.
     pub msgid: String,
     /// When the message was sent.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub at: Timestamp,
     /// The channel.
     pub channel: String,
@@ -44,6 +46,7 @@ pub struct MessageEntry {
 pub struct RedactRequest {
     /// The reason, which those who received the message see. A default is used if left out.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub reason: Option<String>,
 }
 
@@ -59,7 +62,7 @@ pub struct RedactReply {
     /// The author's account; `null` for a guest.
     pub account: Option<String>,
     /// When the message was sent.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub at: Timestamp,
 }
 
@@ -68,16 +71,19 @@ pub struct RedactReply {
 #[serde(deny_unknown_fields)]
 pub struct RedactAuthorRequest {
     /// The name of an account, or the nick of guests.
+    #[schema(value_type = text::Name)]
     pub author: String,
     /// Redacts only messages in this channel.
     #[serde(default)]
+    #[schema(value_type = Option<text::Channel>)]
     pub channel: Option<String>,
     /// Redacts only messages sent at or after this time.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub since: Option<Timestamp>,
     /// The reason, which those who received the messages see. A default is used if left out.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub reason: Option<String>,
     /// Redacts nothing, and only returns how many messages would be redacted.
     #[serde(default)]

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The reply to `GET /v1/registrations`: one page of the pending registrations.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RegistrationList {
@@ -26,7 +28,7 @@ pub struct RegistrationEntry {
     /// registration cannot be completed.
     pub email_taken: bool,
     /// When the code expires.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub expires_at: Timestamp,
     /// The number of attempts left to enter the code.
     pub attempts_left: u8,

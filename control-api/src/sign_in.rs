@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The body of `POST /v1/login`: the first factor.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +50,7 @@ pub struct LoginReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_to: Option<String>,
     /// When the challenge expires.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub expires_at: Timestamp,
     /// A warning, for example that mail is delayed at the moment.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +79,7 @@ pub struct VerifyReply {
     /// The token for the header `Authorization: Bearer`.
     pub token: String,
     /// When the token expires.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub expires_at: Timestamp,
 }
 
@@ -115,13 +117,13 @@ pub struct AdminSession {
     /// The IP address and port from which the admin signed in.
     pub address: String,
     /// When the admin signed in.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub since: Timestamp,
     /// When the session was last used.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub last_used_at: Timestamp,
     /// When the session expires, unless it ends earlier because it is idle for too long.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub expires_at: Timestamp,
     /// Whether this request was made with the session.
     pub current: bool,

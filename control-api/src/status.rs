@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Rates;
+use crate::text;
 
 /// The reply to `POST /v1/reload`: the config, the certificates and the CSV files were reloaded.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReloadReply {
     /// When they were reloaded.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub reloaded_at: Timestamp,
 }
 
@@ -22,7 +23,7 @@ pub struct Status {
     /// The name of the server on the chat port.
     pub server_name: String,
     /// When the server started.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub started_at: Timestamp,
     /// The number of online users, guests included.
     pub users: usize,
@@ -51,7 +52,7 @@ pub struct Status {
     /// The state of outgoing mail: `ok`, or the last failure.
     pub mail: String,
     /// When the server's certificate expires; `null` if unknown.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub certificate_expires_at: Option<Timestamp>,
 }
 

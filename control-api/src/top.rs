@@ -5,16 +5,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Role;
+use crate::text;
 
 /// The reply to `GET /v1/top`: a snapshot of the server. The rate of a counter is its growth
 /// between two snapshots, divided by the time between them.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Top {
     /// The time of the snapshot by the server's clock.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub at: Timestamp,
     /// When the server started. The counters started from zero then.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub started_at: Timestamp,
     /// The role of the admin who sent the request.
     pub role: Role,
@@ -158,7 +159,7 @@ pub struct WaitingSendq {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedSignIn {
     /// When the sign-in was refused.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub at: Timestamp,
     /// The port at which it was refused.
     pub port: Port,

@@ -6,12 +6,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The reply to `GET /v1/totp`: the state of the admin's own authenticator app.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TotpStatus {
     /// When the app was enrolled; absent if none is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<text::Time>)]
     pub enrolled_at: Option<Timestamp>,
     /// Whether a code from the app is required, so that mailed codes are not accepted.
     pub required: bool,
@@ -28,7 +30,7 @@ pub struct TotpEnrolment {
     /// The secret in Base32, to be typed into the app.
     pub secret: String,
     /// Until when the enrolment can be confirmed.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub expires_at: Timestamp,
 }
 

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// The maximum number of bytes of a reason, so that it fits into one IRC line.
 pub const MAX_REASON: usize = 300;
 
@@ -92,10 +94,10 @@ pub struct OnlineUser {
     /// The account's email; `null` for a guest and for an account without an email.
     pub email: Option<String>,
     /// When the first of the sessions was admitted.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub since: Timestamp,
     /// When the user was last active.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub active_at: Timestamp,
     /// The channels that the user is in.
     pub channels: Vec<String>,
@@ -113,7 +115,7 @@ pub struct OnlineSession {
     /// The TLS version and key exchange, such as `TLSv1.3 X25519MLKEM768`.
     pub tls: String,
     /// When the session was admitted.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = text::Time)]
     pub since: Timestamp,
     /// The user name that the client reports. It is not verified.
     pub username: String,
@@ -127,6 +129,7 @@ pub struct OnlineSession {
 pub struct KickRequest {
     /// The reason, which the user sees. A default is used if left out.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub reason: Option<String>,
     /// Kicks only this session of the user. If left out, all sessions are kicked.
     #[serde(default)]
@@ -139,10 +142,12 @@ pub struct KickRequest {
 pub struct MassKickRequest {
     /// The target, as in a ban: the name of an account, an email, a pattern of emails
     /// (`*@spam.example`), an IP address, or a network (`192.0.2.0/24`).
+    #[schema(value_type = text::Target)]
     #[serde(rename = "match")]
     pub target: String,
     /// The reason, which the users see. A default is used if left out.
     #[serde(default)]
+    #[schema(value_type = Option<text::Line>)]
     pub reason: Option<String>,
     /// Kicks no one, and only returns who would be affected now.
     #[serde(default)]

@@ -17,6 +17,7 @@ MAILS = Path(os.environ["ROOKERY_MAILS"])
 TRUST = ssl.create_default_context(cafile=os.environ["ROOKERY_CA"])
 OWNER = os.environ["ROOKERY_OWNER"]
 PASSWORD = os.environ["ROOKERY_PASSWORD"]
+ORDERS = ["name", "since", "idle", "sessions", "address"]
 
 
 def post(path, body):
@@ -51,11 +52,35 @@ class Owner:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
+NAMES = {"name", "email", "target", "match", "author", "channel", "account", "after"}
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """Skips names with characters outside ASCII. Which of them are allowed (RFC 8265) cannot be
+    described by a pattern; the server's own tests cover them."""
+    body = case.body if isinstance(case.body, dict) else {}
+    values = [*(case.query or {}).items(), *body.items()]
+    return all(str(value).isascii() for name, value in values if name in NAMES)
+
+
 @schemathesis.hook
 def map_case(context, case):
-    """Redirects requests that would remove or demote the owner who makes the requests."""
+    """Mends what the description can only say in words: relations between parameters of a query,
+    and times in the future. Redirects requests that would remove or demote the owner who makes the
+    requests."""
     if case.path.startswith("/v1/admins/") and (case.path_parameters or {}).get("name") == OWNER:
         case.path_parameters["name"] = "nobody"
+    query = case.query or {}
+    if case.path == "/v1/audit" and "before" in query and "after" in query:
+        del query["before"]
+    if case.path == "/v1/users" and "after" in query and query.get("sort", "name") in ORDERS:
+        has_key = re.match("[0-9a-f]{16,32}~", str(query["after"]))
+        query["sort"] = "idle" if has_key else "name"
+    if case.path == "/v1/bans" and isinstance(case.body, dict):
+        expires_at = case.body.get("expires_at")
+        if isinstance(expires_at, str) and re.match(r"[01]\d{3}-|20", expires_at):
+            case.body["expires_at"] = "2400" + expires_at[4:]
     return case
 
 

@@ -8,12 +8,10 @@
 
 mod authority;
 mod client;
-mod pem;
 #[cfg(test)]
 mod tests;
-mod validity;
+mod x509;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -30,6 +28,8 @@ use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Admin, Tls};
+use crate::pem;
+use x509::Validity;
 
 /// The time before its expiry at which a certificate of the local authority is renewed. For any
 /// other certificate, a warning is logged instead.
@@ -44,8 +44,20 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Loads the files that `[tls]` names. If they are missing, creates a certificate, and a local
-    /// authority to sign it.
+    /// Checks the files that `[tls]` and `admin.client_ca` name as [`Self::open`] does, but creates
+    /// and changes none. Returns a warning for each reason why clients may refuse the certificate.
+    pub fn check(tls: &Tls, admin: &Admin) -> anyhow::Result<Vec<String>> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        client_verifier(&provider, admin)?;
+        if !authority::pair_exists(tls)? {
+            return Ok(Vec::new());
+        }
+        let pair = read_pair(tls, &provider)?;
+        Ok(warnings(tls, &pair.cert, Timestamp::now()))
+    }
+
+    /// Loads the files that `[tls]` names. If they are missing and the paths are the default ones,
+    /// creates a certificate, and a local authority to sign it.
     pub fn open(tls: &Tls, admin: &Admin) -> anyhow::Result<Self> {
         Self::open_at(tls, admin, Timestamp::now())
     }
@@ -104,34 +116,15 @@ impl Certificates {
     /// Returns the configuration of the control plane's port. With `admin.client_ca`, it requires a
     /// client certificate that this authority signed.
     pub fn admin_tls(&self, config: &Admin) -> anyhow::Result<Arc<ServerConfig>> {
-        let verifier = match &config.client_ca {
-            None => WebPkiClientVerifier::no_client_auth(),
-            Some(file) => self
-                .verifier_for(file)
-                .with_context(|| format!("admin.client_ca: {}", file.display()))?,
-        };
+        let verifier = client_verifier(&self.provider, config)?;
         let mut tls = server_config(&self.provider, verifier, &self.current)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(tls))
     }
 
-    fn verifier_for(&self, file: &Path) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
-        let mut roots = RootCertStore::empty();
-        for certificate in pem::certificates(file)? {
-            roots.add(certificate)?;
-        }
-        Ok(
-            WebPkiClientVerifier::builder_with_provider(
-                Arc::new(roots),
-                Arc::clone(&self.provider),
-            )
-            .build()?,
-        )
-    }
-
     /// Returns when the current certificate expires, or `None` if its dates cannot be read.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        validity::of(self.current.get().cert.first()?).map(|validity| validity.end)
+        x509::validity(self.current.get().cert.first()?).map(|validity| validity.end)
     }
 }
 
@@ -155,8 +148,31 @@ impl ResolvesServerCert for CurrentCertificate {
     }
 }
 
+/// Returns the verifier of client certificates on the control plane's port.
+fn client_verifier(
+    provider: &Arc<CryptoProvider>,
+    config: &Admin,
+) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+    let Some(file) = &config.client_ca else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let verifier = || {
+        let mut roots = RootCertStore::empty();
+        for certificate in pem::certificates(file)? {
+            roots.add(certificate)?;
+        }
+        let roots = Arc::new(roots);
+        let provider = Arc::clone(provider);
+        let verifier: Arc<dyn ClientCertVerifier> =
+            WebPkiClientVerifier::builder_with_provider(roots, provider).build()?;
+        anyhow::Ok(verifier)
+    };
+    verifier().with_context(|| format!("admin.client_ca: {}", file.display()))
+}
+
 /// Returns a configuration for TLS 1.3 and 1.2 without session resumption: sessions last for hours,
-/// so saving one handshake is not worth the memory for tickets.
+/// so saving one handshake is not worth the memory for tickets. The cipher suite is the first in
+/// the server's order that the client offers.
 fn server_config(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ClientCertVerifier>,
@@ -169,6 +185,7 @@ fn server_config(
         .with_cert_resolver(resolver);
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
+    tls.ignore_client_order = true;
     Ok(tls)
 }
 
@@ -183,7 +200,9 @@ fn load(tls: &Tls, provider: &CryptoProvider, now: Timestamp) -> anyhow::Result<
             tracing::warn!("the server's certificate could not be renewed: {error:#}");
         }
     }
-    warn_about_expiry(tls, &pair.cert[0], now);
+    for warning in warnings(tls, &pair.cert, now) {
+        tracing::warn!("{warning}");
+    }
     Ok(Arc::new(pair))
 }
 
@@ -229,25 +248,61 @@ fn log_fingerprint(tls: &Tls, loaded: &CertifiedKey) {
     );
 }
 
-fn warn_about_expiry(tls: &Tls, certificate: &CertificateDer<'_>, now: Timestamp) {
+/// Returns a warning for each reason why clients may refuse the certificate.
+fn warnings(tls: &Tls, chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<String> {
     let file = tls.certificate.display();
-    match validity::of(certificate) {
-        None => tracing::warn!("{file}: the certificate's dates cannot be read"),
-        Some(validity) if validity.end <= now => {
-            tracing::warn!(
-                "{file}: the certificate expired on {}; clients refuse it",
-                validity.end
-            );
-        }
-        Some(validity) if validity.start > now => {
-            tracing::warn!(
-                "{file}: the certificate is not valid before {}; clients refuse it until then",
-                validity.start
-            );
-        }
-        Some(validity) if validity.end < now + RENEW_BEFORE => {
-            tracing::warn!("{file}: the certificate expires soon, on {}", validity.end);
-        }
-        Some(_) => {}
+    let fields: Option<Vec<_>> = chain.iter().map(|der| x509::Fields::of(der)).collect();
+    let Some(fields) = fields else {
+        return vec![format!(
+            "{file}: the certificate's dates and names cannot be read"
+        )];
+    };
+    [
+        validity_warning(fields[0].validity, now),
+        chain_warning(tls, chain, &fields).map(str::to_owned),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|warning| format!("{file}: {warning}"))
+    .collect()
+}
+
+fn validity_warning(Validity { start, end }: Validity, now: Timestamp) -> Option<String> {
+    if end <= now {
+        Some(format!(
+            "the certificate expired on {end}; clients refuse it"
+        ))
+    } else if start > now {
+        Some(format!(
+            "the certificate is not valid before {start}; clients refuse it until then"
+        ))
+    } else if end < now + RENEW_BEFORE {
+        Some(format!("the certificate expires soon, on {end}"))
+    } else {
+        None
     }
+}
+
+/// Returns what is wrong with a chain. Whether the authority that it leads to is one that clients
+/// trust is not checked, because that differs from client to client.
+fn chain_warning(
+    tls: &Tls,
+    chain: &[CertificateDer<'_>],
+    fields: &[x509::Fields<'_>],
+) -> Option<&'static str> {
+    if fields
+        .windows(2)
+        .any(|pair| pair[0].issuer != pair[1].subject)
+    {
+        return Some(
+            "the certificates are not a chain: each has to be followed by that of its issuer, the \
+             server's own first",
+        );
+    }
+    let is_alone = fields.len() == 1 && !fields[0].is_self_issued();
+    (is_alone && !authority::has_signed(tls, &chain[0], fields[0].validity.start)).then_some(
+        "the file has the server's certificate alone. If an intermediate authority issued it, add \
+         that certificate (from Let's Encrypt, use fullchain.pem): clients refuse an incomplete \
+         chain",
+    )
 }

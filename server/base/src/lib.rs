@@ -15,6 +15,7 @@ pub mod files;
 pub mod mail;
 pub mod metrics;
 pub mod net;
+mod pem;
 pub mod random;
 pub mod rate_window;
 pub mod rates;

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
 use parking_lot::Mutex;
 use rookery_control_api::Component;
 use rookery_protocol::Email;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use crate::config::{self, Live, MailTransport};
 use crate::events::EventBus;
 use crate::metrics::{Counter, METRICS};
+use crate::pem;
 
 /// The maximum number of mails that are queued or being sent. When it is reached, a further mail
 /// fails at once.
@@ -121,6 +123,27 @@ enum SendError {
     /// This mail will never be accepted.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Checks the files that `[mail.smtp]` names, if they are used.
+pub fn check(config: &config::Mail) -> anyhow::Result<()> {
+    let smtp = &config.smtp;
+    if config.transport == MailTransport::Directory {
+        return Ok(());
+    }
+    if let Some(file) = &smtp.password_file {
+        std::fs::read_to_string(file)
+            .map_err(anyhow::Error::from)
+            .and_then(|password| {
+                ensure!(!password.trim().is_empty(), "the file holds no password");
+                Ok(())
+            })
+            .with_context(|| format!("mail.smtp.password_file: {}", file.display()))?;
+    }
+    if let Some(file) = &smtp.ca {
+        pem::certificates(file).with_context(|| format!("mail.smtp.ca: {}", file.display()))?;
+    }
+    Ok(())
 }
 
 impl Mailer {

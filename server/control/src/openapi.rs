@@ -3,7 +3,7 @@
 use rookery_control_api::{CSV_TYPE, Problem};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, Components, ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr, Required};
 
@@ -29,8 +29,37 @@ pub fn base() -> OpenApi {
     api
 }
 
-/// Adds to each operation the header and the problems that it has because of its kind.
+/// The requests of which at most one of two fields may be given.
+const EXCLUSIVE: [(&str, &str, &str); 2] = [
+    ("AnnouncementRequest", "channel", "account"),
+    ("BanRequest", "expires_at", "duration"),
+];
+
+/// Adds a condition to a schema that `utoipa` derived, which cannot relate one field to another.
+fn add_condition(components: &mut Components, name: &str, condition: AnyOfBuilder) {
+    if let Some(schema) = components.schemas.remove(name) {
+        let both = AllOfBuilder::new().item(schema).item(condition);
+        components.schemas.insert(name.to_owned(), both.into());
+    }
+}
+
+/// Returns the schema of an object whose field is missing or `null`.
+fn absent(field: &str) -> ObjectBuilder {
+    ObjectBuilder::new().property(field, ObjectBuilder::new().schema_type(Type::Null))
+}
+
+/// Adds to each operation the header and the problems that it has because of its kind, and to the
+/// requests the relations between their fields.
 pub fn complete(mut api: OpenApi) -> OpenApi {
+    let components = api.components.get_or_insert_default();
+    for (name, one, other) in EXCLUSIVE {
+        let alternatives = AnyOfBuilder::new().item(absent(one)).item(absent(other));
+        add_condition(components, name, alternatives);
+    }
+    let on = ObjectBuilder::new().enum_values(Some([true]));
+    let is_on = ObjectBuilder::new().property("on", on);
+    let alternatives = AnyOfBuilder::new().item(absent("message")).item(is_on);
+    add_condition(components, "MaintenanceRequest", alternatives);
     for item in api.paths.paths.values_mut() {
         let unsafe_operations = [&mut item.post, &mut item.put, &mut item.delete];
         let operations = unsafe_operations

@@ -51,6 +51,8 @@ pub struct ControlConfig {
     pub chat: Live<config::Chat>,
     /// `[limits]`, for the number of failed sign-ins.
     pub limits: Live<config::Limits>,
+    /// `[tls]`, for how long browsers remember to use TLS only.
+    pub tls: Live<config::Tls>,
 }
 
 /// The parts of the server that the control plane uses.

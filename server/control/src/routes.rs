@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -66,6 +66,10 @@ pub fn router(plane: Arc<ControlPlane>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(run_to_completion))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&plane),
+            strict_transport_security,
+        ))
         .with_state(plane)
 }
 
@@ -110,6 +114,24 @@ async fn not_found() -> Refusal {
 
 async fn method_not_allowed() -> Refusal {
     Kind::MethodNotAllowed.with_detail("The header `Allow` lists the methods of this path.")
+}
+
+/// Adds the header `Strict-Transport-Security`, unless `tls.sts_days` is 0. Browsers ignore it for
+/// an IP address, and if they do not trust the certificate (RFC 6797 §8.1).
+async fn strict_transport_security(
+    State(plane): State<Arc<ControlPlane>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    let days = u64::from(plane.control.config.tls.get().sts_days);
+    if days > 0 {
+        let value = format!("max-age={}", days * 24 * 60 * 60);
+        let value = HeaderValue::try_from(value).expect("a number is a valid header value");
+        let headers = response.headers_mut();
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    response
 }
 
 /// Runs each request as a task of its own, so that an act that was recorded is completed even if

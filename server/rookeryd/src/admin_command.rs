@@ -22,7 +22,7 @@ use rookery_store::{DATABASE_FILE, Store};
 
 const NO_DATABASE: &str = "There was no database in";
 const WHERE_TO_RUN: &str =
-    "If the server has run before, run this in its folder, or name its config with --config.";
+    "If the server has run before, run this in the folder of its config, or name it with --config.";
 
 /// The commands of `rookeryd admin`.
 #[derive(Debug, Subcommand)]
@@ -80,9 +80,9 @@ pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     if is_new && !matches!(command, AdminCommand::Add { .. }) {
         bail!("{NO_DATABASE} {}. {WHERE_TO_RUN}", file.display());
     }
-    let sqlite = Store::open(&file).context(
-        "Cannot open the database; run this in the server's folder, as the user that runs the server",
-    )?;
+    config.data.check_folder()?;
+    let sqlite = Store::open(&file)
+        .context("Cannot open the database; run this as the user that runs the server")?;
     let network = config.chat.network.clone();
     AdminDatabase {
         sqlite,

@@ -6,6 +6,7 @@
 
 mod admin_command;
 mod audit_command;
+mod config_check;
 mod metrics_port;
 mod server;
 
@@ -23,7 +24,8 @@ use rookery_base::config::{Config, LogFormat};
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The config file [default: config.toml, or the built-in defaults if it does not exist]
+    /// The config file; relative paths in it are relative to its folder [default: config.toml, or
+    /// the built-in defaults if it does not exist]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -32,7 +34,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check the config and exit
+    /// Check the config and the files that it names, and exit
     Check,
     /// Print the fingerprint of the server's certificate, for users to compare with what their
     /// client shows
@@ -64,13 +66,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let load = || Config::load(arguments.config.as_deref());
     match arguments.command {
-        Some(Command::Check) => {
-            match load()?.file {
-                Some(file) => println!("{} is valid.", file.display()),
-                None => println!("No config.toml found; the built-in defaults are valid."),
-            }
-            Ok(())
-        }
+        Some(Command::Check) => config_check::run(&load()?),
         Some(Command::Fingerprint) => {
             println!("{}", certificates::fingerprint(&load()?.config.tls)?);
             Ok(())

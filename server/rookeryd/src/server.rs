@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
 
+use crate::config_check::check_files;
 use crate::metrics_port;
 use rookery_accounts::csv_sync::CsvSync;
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
@@ -49,8 +50,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 pub async fn run(loaded: Loaded) -> Result<()> {
     let Loaded { config, file } = loaded;
     if file.is_none() {
-        tracing::info!("no config.toml found, using the built-in defaults");
+        let folder = std::env::current_dir()?;
+        tracing::info!(
+            folder = %folder.display(),
+            "no config.toml in this folder, using the built-in defaults"
+        );
     }
+    // The certificates are loaded below, with the same warnings.
+    check_files(&config)?;
     let started_at = Timestamp::now();
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
@@ -125,6 +132,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
             admin: live.section(|config| &config.admin),
             chat: live.section(|config| &config.chat),
             limits: live.section(|config| &config.limits),
+            tls: live.section(|config| &config.tls),
         },
         database,
         csv_sync: csv_sync.clone(),
@@ -160,12 +168,21 @@ pub async fn run(loaded: Loaded) -> Result<()> {
 
 fn open_database(config: &Config) -> Result<Database> {
     let folder = &config.data.directory;
-    Database::open(&folder.join(DATABASE_FILE), config.history.sync).with_context(|| {
+    let file = folder.join(DATABASE_FILE);
+    let is_new = !file.exists();
+    let database = Database::open(&file, config.history.sync).with_context(|| {
         format!(
             "cannot use the data folder {} (data.directory)",
             folder.display()
         )
-    })
+    })?;
+    if is_new {
+        tracing::info!(
+            file = %std::path::absolute(&file)?.display(),
+            "there was no database, created a new one"
+        );
+    }
+    Ok(database)
 }
 
 /// Reads the key that encrypts SCRAM verifiers, or creates it at the first start.
@@ -396,6 +413,7 @@ impl Server {
     /// and the data folder stay the same.
     async fn reload_config(&self) -> Result<()> {
         let config = Config::load(self.file.as_deref())?.config;
+        check_files(&config)?;
         self.certificates.reload(&config.tls, &config.admin)?;
         let settings = settings::from_config(&config);
         self.config.send_replace(Arc::new(config));

@@ -1,7 +1,9 @@
 //! The local certificate authority: created together with the server's certificate if both are
 //! missing, and used to renew that certificate before it expires.
 //!
-//! No existing file is overwritten, except a certificate that this authority signed.
+//! No existing file is overwritten, except a certificate that this authority signed. Files are
+//! created at the default paths only: a missing file at a path that the operator set is more likely
+//! a mistake, and a new authority would change the server's identity.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -22,14 +24,15 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 
-use super::{RENEW_BEFORE, pem, validity};
+use super::{RENEW_BEFORE, x509};
 use crate::config::Tls;
-use crate::files;
+use crate::{files, pem};
 
 /// The validity of the authority in years.
 const AUTHORITY_YEARS: i16 = 10;
-/// The validity of a certificate in days, not longer than the strictest clients accept.
-const CERTIFICATE_DAYS: i32 = 397;
+/// The validity of a certificate in days, from the day before it is signed. Not longer than the
+/// strictest clients and scanners accept.
+const CERTIFICATE_DAYS: i32 = 365;
 
 /// The mode of certificates. Keys are written with [`files::PRIVATE`].
 const READABLE: u32 = 0o644;
@@ -69,15 +72,28 @@ impl Authority {
     }
 }
 
-/// Creates the server's certificate and key if both are missing, and the authority if that is
-/// missing too. Fails if only one file of a pair is missing.
-pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
-    if both_or_none(
+/// Whether the server's certificate and key exist; if not, they may be created. Fails if only one of
+/// them is missing, or if both are and the operator set their paths.
+pub(super) fn pair_exists(tls: &Tls) -> anyhow::Result<bool> {
+    let exists = both_or_none(
         "tls.certificate",
         &tls.certificate,
         "tls.private_key",
         &tls.private_key,
-    )? {
+    )?;
+    ensure!(
+        exists || tls.create_missing,
+        "tls.certificate: {} does not exist, and neither does tls.private_key; only files at the \
+         default paths (certs/server.pem and certs/server.key) are created",
+        tls.certificate.display()
+    );
+    Ok(exists)
+}
+
+/// Creates the server's certificate and key if both are missing, and the authority if that is
+/// missing too.
+pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
+    if pair_exists(tls)? {
         return Ok(());
     }
     for file in [&tls.certificate, &tls.private_key] {
@@ -91,9 +107,9 @@ pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
         create_authority(&authority, now)?;
     }
     let key = KeyPair::generate()?;
-    let chain = sign(tls, &authority, &key, now)?;
+    let certificate = sign(tls, &authority, &key, now)?;
     write(&tls.private_key, &key.serialize_pem(), files::PRIVATE)?;
-    write(&tls.certificate, &chain, READABLE)?;
+    write(&tls.certificate, &certificate, READABLE)?;
     tracing::info!(
         "created the certificate {1} for {0}, signed by the local authority {2}",
         names(tls).join(", "),
@@ -115,9 +131,10 @@ pub(super) fn renew(
     if !(authority.certificate.exists() && authority.key.exists()) {
         return Ok(false);
     }
-    let (Some(validity), Ok(parsed)) =
-        (validity::of(current), ParsedCertificate::try_from(current))
-    else {
+    let (Some(validity), Ok(parsed)) = (
+        x509::validity(current),
+        ParsedCertificate::try_from(current),
+    ) else {
         return Ok(false);
     };
     let lacks_a_name = tls.names.iter().any(|name| {
@@ -130,8 +147,8 @@ pub(super) fn renew(
     {
         return Ok(false);
     }
-    let chain = sign(tls, &authority, &read_key(&tls.private_key)?, now)?;
-    write(&tls.certificate, &chain, READABLE)?;
+    let certificate = sign(tls, &authority, &read_key(&tls.private_key)?, now)?;
+    write(&tls.certificate, &certificate, READABLE)?;
     tracing::info!(
         "renewed the certificate {} for {}",
         tls.certificate.display(),
@@ -143,12 +160,9 @@ pub(super) fn renew(
 fn create_authority(authority: &Authority, now: Timestamp) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;
     let mut params = authority_params();
-    let today = date(now);
-    set_dates(
-        &mut params,
-        today,
-        today.saturating_add(AUTHORITY_YEARS.years()),
-    );
+    let start = first_day(now);
+    let end = start.saturating_add(AUTHORITY_YEARS.years());
+    set_dates(&mut params, start, end);
     let certificate = params.self_signed(&key)?;
     write(&authority.key, &key.serialize_pem(), files::PRIVATE)?;
     write(&authority.certificate, &certificate.pem(), READABLE)?;
@@ -170,10 +184,11 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-/// Signs a certificate for `key`. Returns the chain of it and the authority's certificate in PEM.
+/// Signs a certificate for `key`. Returns it in PEM, without the authority's: a client that trusts
+/// the authority has its certificate, and no other client has a use for it.
 fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyhow::Result<String> {
     let authority_certificate = authority.read_certificate()?;
-    let authority_end = validity::of(&authority_certificate)
+    let authority_end = x509::validity(&authority_certificate)
         .with_context(|| {
             format!(
                 "{}: the certificate's dates cannot be read",
@@ -192,11 +207,11 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    let today = date(now);
-    let end = today
+    let start = first_day(now);
+    let end = start
         .saturating_add(CERTIFICATE_DAYS.days())
         .min(date(authority_end));
-    set_dates(&mut params, today, end);
+    set_dates(&mut params, start, end);
     let certificate = params.signed_by(key, &authority.issuer()?)?;
     ensure!(
         is_signed_by(&authority_certificate, certificate.der(), now),
@@ -204,8 +219,14 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
         authority.key.display(),
         authority.certificate.display()
     );
-    let authority_pem = fs::read_to_string(&authority.certificate)?;
-    Ok(format!("{}{authority_pem}", certificate.pem()))
+    Ok(certificate.pem())
+}
+
+/// Whether the local authority signed `certificate`, and both were valid at `at`.
+pub(super) fn has_signed(tls: &Tls, certificate: &CertificateDer<'_>, at: Timestamp) -> bool {
+    Authority::of(tls)
+        .read_certificate()
+        .is_ok_and(|authority| is_signed_by(&authority, certificate, at))
 }
 
 /// Whether `authority` signed `certificate`, and both are valid at `at`.
@@ -255,8 +276,13 @@ fn date(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-/// Sets the validity period. It starts the day before `today`, for clients whose clock is slow.
-fn set_dates(params: &mut CertificateParams, today: Date, end: Date) {
+/// Returns the first day of a validity period: the day before, for clients whose clock is slow.
+fn first_day(now: Timestamp) -> Date {
+    date(now).saturating_sub(1.day())
+}
+
+/// Sets the validity period.
+fn set_dates(params: &mut CertificateParams, start: Date, end: Date) {
     let midnight = |date: Date| {
         date_time_ymd(
             date.year().into(),
@@ -264,7 +290,7 @@ fn set_dates(params: &mut CertificateParams, today: Date, end: Date) {
             date.day().unsigned_abs(),
         )
     };
-    params.not_before = midnight(today.saturating_sub(1.day()));
+    params.not_before = midnight(start);
     params.not_after = midnight(end);
 }
 

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::ToSpan as _;
-use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use rcgen::{CertificateParams, CertifiedIssuer, DistinguishedName, DnType, KeyPair};
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -64,6 +64,8 @@ struct TestClient {
     name: &'static str,
     versions: &'static [&'static SupportedProtocolVersion],
     protocols: Vec<Vec<u8>>,
+    /// Whether the client prefers the cipher suites in the reverse of the default order.
+    reversed_suites: bool,
     certificate: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
 }
 
@@ -74,12 +76,17 @@ impl TestClient {
             name: "localhost",
             versions: rustls::DEFAULT_VERSIONS,
             protocols: Vec::new(),
+            reversed_suites: false,
             certificate: None,
         }
     }
 
     fn client(&self) -> ClientConnection {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut provider = aws_lc_rs::default_provider();
+        if self.reversed_suites {
+            provider.cipher_suites.reverse();
+        }
+        let provider = Arc::new(provider);
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from_pem_file(&self.authority).unwrap())
@@ -420,7 +427,7 @@ fn a_certificate_of_the_local_authority_is_renewed_before_it_expires() {
     let end = certificates.expires_at().unwrap();
     let key = std::fs::read(fixture.file("server.key")).unwrap();
     let day = 24.hours();
-    assert_eq!(end.duration_since(long_ago).as_hours() / 24, 396);
+    assert_eq!(end.duration_since(long_ago).as_hours() / 24, 363);
 
     certificates
         .reload_at(
@@ -434,7 +441,7 @@ fn a_certificate_of_the_local_authority_is_renewed_before_it_expires() {
     certificates
         .reload_at(&fixture.config.tls, &fixture.config.admin, now)
         .unwrap();
-    assert!(certificates.expires_at().unwrap() > now + SignedDuration::from_hours(24 * 390));
+    assert!(certificates.expires_at().unwrap() > now + SignedDuration::from_hours(24 * 360));
     assert_eq!(
         std::fs::read(fixture.file("server.key")).unwrap(),
         key,
@@ -443,6 +450,114 @@ fn a_certificate_of_the_local_authority_is_renewed_before_it_expires() {
     TestClient::new(&fixture)
         .connect(certificates.chat_tls())
         .unwrap();
+}
+
+#[test]
+fn the_servers_certificate_is_valid_for_a_year_and_shown_without_its_authority() {
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    let (client, _) = TestClient::new(&fixture)
+        .connect(certificates.chat_tls())
+        .unwrap();
+    assert_eq!(client.peer_certificates().unwrap().len(), 1);
+    let Validity { start, end } = x509::validity(&leaf(&client)).unwrap();
+    assert!(end.duration_since(start) <= SignedDuration::from_hours(24 * 366));
+}
+
+#[test]
+fn the_servers_order_of_cipher_suites_is_preferred() {
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    for versions in [ONLY_1_3, ONLY_1_2] {
+        let chosen = |reversed: bool| {
+            let test_client = TestClient {
+                versions,
+                reversed_suites: reversed,
+                ..TestClient::new(&fixture)
+            };
+            let (client, _) = test_client.connect(certificates.chat_tls()).unwrap();
+            client.negotiated_cipher_suite().unwrap().suite()
+        };
+        assert_eq!(chosen(true), chosen(false));
+    }
+}
+
+#[test]
+fn missing_files_at_a_path_that_was_set_are_an_error_and_are_not_created() {
+    let mut fixture = Fixture::new();
+    fixture.config.tls.create_missing = false;
+    fixture.assert_refused("server.pem does not exist");
+    let error = Certificates::check(&fixture.config.tls, &fixture.config.admin)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("server.pem does not exist"), "{error}");
+    assert!(!fixture.file("").exists());
+}
+
+#[test]
+fn a_check_reads_the_files_and_creates_none() {
+    let mut fixture = Fixture::new();
+    assert_eq!(
+        Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap(),
+        Vec::<String>::new()
+    );
+    assert!(!fixture.file("").exists());
+
+    fixture.open(Timestamp::now());
+    assert_eq!(
+        Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap(),
+        Vec::<String>::new()
+    );
+    fixture.config.admin.client_ca = Some(fixture.file("none.pem"));
+    let error = Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap_err();
+    assert!(error.to_string().contains("admin.client_ca: "), "{error}");
+    fixture.config.admin.client_ca = None;
+    std::fs::write(fixture.file("server.key"), "").unwrap();
+    let error = Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap_err();
+    assert!(error.to_string().contains("tls.private_key: "), "{error}");
+}
+
+#[test]
+fn an_incomplete_chain_is_warned_of() {
+    let fixture = Fixture::new();
+    fixture.open(Timestamp::now());
+    let authority = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params
+    };
+    let root =
+        CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap();
+    let middle =
+        CertifiedIssuer::signed_by(authority("middle"), KeyPair::generate().unwrap(), &root)
+            .unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["localhost".to_owned()])
+        .unwrap()
+        .signed_by(&key, &middle)
+        .unwrap()
+        .pem();
+    std::fs::write(fixture.file("server.key"), key.serialize_pem()).unwrap();
+    let warnings = |chain: &[&str]| {
+        std::fs::write(fixture.file("server.pem"), chain.concat()).unwrap();
+        Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap()
+    };
+    let (middle, root) = (middle.pem(), root.pem());
+    let warned = warnings(&[&leaf]);
+    assert!(
+        warned.len() == 1
+            && warned[0].contains("server.pem: the file has the server's certificate"),
+        "{warned:?}"
+    );
+    let warned = warnings(&[&leaf, &root]);
+    assert!(
+        warned.len() == 1 && warned[0].contains("server.pem: the certificates are not a chain"),
+        "{warned:?}"
+    );
+    assert_eq!(warnings(&[&leaf, &middle]), Vec::<String>::new());
+    assert_eq!(warnings(&[&leaf, &middle, &root]), Vec::<String>::new());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Checks what the types of the values do not: ranges, keys that depend on one another, and
 //! addresses that are used twice.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use rustls::pki_types::ServerName;
@@ -35,7 +36,8 @@ pub(super) struct InvalidValue {
 /// Returns an error for the first invalid value. The values are checked in the order of the shipped
 /// file.
 pub(super) fn validate(config: &Config) -> Checked {
-    chat(config)
+    listeners(config)
+        .and_then(|()| chat(config))
         .and_then(|()| admin(config))
         .and_then(|()| tls(config))
         .and_then(|()| accounts(config))
@@ -43,7 +45,6 @@ pub(super) fn validate(config: &Config) -> Checked {
         .and_then(|()| data(config))
         .and_then(|()| limits(&config.limits))
         .and_then(|()| log_level(&config.log.level))
-        .and_then(|()| metrics(config))
         .and_then(|()| websocket(config))
 }
 
@@ -85,15 +86,42 @@ fn chat(config: &Config) -> Checked {
     )
 }
 
+/// Refuses two listeners on the same port, unless their addresses can be used at the same time.
+fn listeners(config: &Config) -> Checked {
+    let all = [
+        ("chat.listen", Some(config.chat.listen)),
+        ("admin.listen", Some(config.admin.listen)),
+        ("metrics.listen", config.metrics.listen),
+        ("websocket.listen", config.websocket.listen),
+    ];
+    let mut earlier: Vec<(&str, SocketAddr)> = Vec::new();
+    for (key, address) in all {
+        let Some(address) = address else { continue };
+        if let Some((other, used)) = earlier
+            .iter()
+            .find(|(_, used)| exclude_one_another(*used, address))
+        {
+            let message = format!("needs a port of its own: {other} ({used}) uses the same one");
+            return Err(InvalidValue { key, message });
+        }
+        earlier.push((key, address));
+    }
+    Ok(())
+}
+
+/// Whether only one of two addresses can be listened on. An unspecified address covers all others
+/// of its family, and `[::]` covers IPv4 as well.
+fn exclude_one_another(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |all: IpAddr, other: IpAddr| {
+        all.is_unspecified() && (all.is_ipv6() || other.is_ipv4()) || all == other
+    };
+    let [first, second] = [one, other].map(|address| address.ip().to_canonical());
+    one.port() == other.port()
+        && one.port() != 0
+        && (covers(first, second) || covers(second, first))
+}
+
 fn admin(config: &Config) -> Checked {
-    ensure(
-        config.admin.listen != config.chat.listen || config.admin.listen.port() == 0,
-        "admin.listen",
-        format!(
-            "must differ from chat.listen ({}): the control plane needs a port of its own",
-            config.chat.listen
-        ),
-    )?;
     ensure(
         (1..=MINUTES_PER_DAY).contains(&config.admin.session_minutes),
         "admin.session_minutes",
@@ -256,31 +284,7 @@ fn log_level(level: &str) -> Checked {
     }
 }
 
-fn metrics(config: &Config) -> Checked {
-    let others = [config.chat.listen, config.admin.listen];
-    let used_twice = config
-        .metrics
-        .listen
-        .filter(|listen| listen.port() != 0 && others.contains(listen));
-    ensure(
-        used_twice.is_none(),
-        "metrics.listen",
-        "must differ from the other listen addresses: metrics need a port of their own",
-    )
-}
-
 fn websocket(config: &Config) -> Checked {
-    let others = [
-        Some(config.chat.listen),
-        Some(config.admin.listen),
-        config.metrics.listen,
-    ];
-    let listen = config.websocket.listen.filter(|listen| listen.port() != 0);
-    ensure(
-        listen.is_none_or(|listen| !others.contains(&Some(listen))),
-        "websocket.listen",
-        "must differ from the other listen addresses: web clients need a port of their own",
-    )?;
     let is_origin = |origin: &&String| {
         let host = origin
             .strip_prefix("https://")

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize as _;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::Config;
 use super::check::{self, InvalidValue};
+use super::{Config, Data, Tls};
 
 /// The file that is read by default. It may be missing.
 const DEFAULT_FILE: &str = "config.toml";
@@ -49,12 +49,12 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads the file `named`. With `None`, reads `config.toml`, or returns the built-in defaults
-    /// if that file is missing.
+    /// if that file is missing. Relative paths are resolved against the folder of the file.
     pub fn load(named: Option<&Path>) -> Result<Loaded, ConfigError> {
         let file = named.unwrap_or(Path::new(DEFAULT_FILE));
         match std::fs::read_to_string(file) {
             Ok(text) => Ok(Loaded {
-                config: Self::parse(&text, file)?,
+                config: Self::parse(&text, file)?.with_paths_in(file.parent()),
                 file: Some(file.to_owned()),
             }),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
@@ -68,6 +68,44 @@ impl Config {
                 error,
             }),
         }
+    }
+
+    /// Resolves relative paths against `folder`.
+    fn with_paths_in(mut self, folder: Option<&Path>) -> Self {
+        let Self {
+            admin,
+            tls,
+            mail,
+            data,
+            ..
+        } = &mut self;
+        let folder = folder.unwrap_or(Path::new(""));
+        let required = [
+            &mut tls.certificate,
+            &mut tls.private_key,
+            &mut mail.directory,
+            &mut data.directory,
+        ];
+        let optional = [
+            &mut admin.client_ca,
+            &mut mail.smtp.password_file,
+            &mut mail.smtp.ca,
+        ];
+        for path in required
+            .into_iter()
+            .chain(optional.into_iter().filter_map(Option::as_mut))
+        {
+            *path = folder.join(&path);
+        }
+        let is_default = |path: &Path, default: &Path| {
+            let [path, default] = [path, &folder.join(default)].map(std::path::absolute);
+            matches!((path, default), (Ok(path), Ok(default)) if path == default)
+        };
+        let default = Tls::default();
+        tls.create_missing = is_default(&tls.certificate, &default.certificate)
+            && is_default(&tls.private_key, &default.private_key);
+        data.create_missing = is_default(&data.directory, &Data::default().directory);
+        self
     }
 
     /// Parses and checks the text of `file`.

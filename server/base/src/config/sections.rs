@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::{Context as _, ensure};
 use rookery_protocol::{Capabilities, Capability, ChannelName, Email};
 use rookery_record::{EmailAliases, HistorySync};
 use serde::Deserialize;
@@ -52,6 +53,10 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// A PEM file with the certificate's private key.
     pub private_key: PathBuf,
+    /// Whether the server creates the two files if they are missing: only if both are at their
+    /// default paths. Not a key.
+    #[serde(skip)]
+    pub create_missing: bool,
     /// Additional host names and IP addresses for a certificate that the server creates.
     pub names: Vec<String>,
     /// For how many days clients remember to connect over TLS only (IRCv3 sts); 0 disables this.
@@ -152,8 +157,29 @@ pub struct Smtp {
 pub struct Data {
     /// The folder of `rookery.db`, `users.csv` and `bans.csv`.
     pub directory: PathBuf,
+    /// Whether the server creates the folder if it is missing: only at its default path. Not a key.
+    #[serde(skip)]
+    pub create_missing: bool,
     /// Whether `users.csv` and `bans.csv` are kept in sync with the database.
     pub csv: bool,
+}
+
+impl Data {
+    /// Fails if the folder is missing and may not be created. A missing folder at a path that the
+    /// operator set is more likely a mistake, and the server would start without its data.
+    pub fn check_folder(&self) -> anyhow::Result<()> {
+        let exists = self
+            .directory
+            .try_exists()
+            .with_context(|| format!("data.directory: {}", self.directory.display()))?;
+        ensure!(
+            exists || self.create_missing,
+            "data.directory: {} does not exist; create this folder if a new server is to start in \
+             it",
+            self.directory.display()
+        );
+        Ok(())
+    }
 }
 
 /// `[history]`: stored messages.
@@ -306,6 +332,7 @@ impl Default for Tls {
         Self {
             certificate: "certs/server.pem".into(),
             private_key: "certs/server.key".into(),
+            create_missing: true,
             names: Vec::new(),
             sts_days: 30,
         }
@@ -365,6 +392,7 @@ impl Default for Data {
     fn default() -> Self {
         Self {
             directory: "data".into(),
+            create_missing: true,
             csv: true,
         }
     }

@@ -195,14 +195,6 @@ fn invalid_values_are_refused() {
             "chat.motd: contains a control character",
         ),
         (
-            "[admin]\nlisten = \"0.0.0.0:6697\"",
-            "admin.listen: must differ from chat.listen",
-        ),
-        (
-            "[metrics]\nlisten = \"127.0.0.1:6698\"",
-            "metrics.listen: must differ from the other listen addresses",
-        ),
-        (
             "[admin]\nsession_minutes = 0",
             "admin.session_minutes: must be between 1 and 1440",
         ),
@@ -264,6 +256,83 @@ fn invalid_values_are_refused() {
         "[mail]\ntransport = \"smtp\"\n[mail.smtp]\nhost = \"\"",
         "config.toml:4: mail.smtp.host: must be",
     );
+}
+
+#[test]
+fn two_listeners_on_one_port_are_refused() {
+    for (text, key, other) in [
+        ("admin.listen = \"0.0.0.0:6697\"", "admin", "chat"),
+        ("admin.listen = \"127.0.0.1:6697\"", "admin", "chat"),
+        ("admin.listen = \"[::]:6697\"", "admin", "chat"),
+        (
+            "admin.listen = \"[::ffff:127.0.0.1]:6697\"",
+            "admin",
+            "chat",
+        ),
+        ("metrics.listen = \"127.0.0.1:6698\"", "metrics", "admin"),
+        ("metrics.listen = \"[::]:6698\"", "metrics", "admin"),
+        ("websocket.listen = \"0.0.0.0:6698\"", "websocket", "admin"),
+    ] {
+        assert_refused(
+            text,
+            &format!("config.toml:1: {key}.listen: needs a port of its own: {other}.listen ("),
+        );
+    }
+    for text in [
+        "admin.listen = \"[::1]:6697\"",
+        "metrics.listen = \"127.0.0.2:6698\"",
+        "chat.listen = \"0.0.0.0:0\"\nadmin.listen = \"0.0.0.0:0\"",
+    ] {
+        assert_eq!(parse(text).err(), None, "{text}");
+    }
+}
+
+#[test]
+fn relative_paths_are_resolved_against_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let load = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(&file)).unwrap().config
+    };
+    let config = load(
+        "admin.client_ca = \"admins.pem\"\nmail.directory = \"/var/mails\"\n\
+         [mail.smtp]\nusername = \"u\"\npassword_file = \"password\"\nca = \"../ca.pem\"",
+    );
+    let within = |name: &str| folder.path().join(name);
+    assert_eq!(config.tls.certificate, within("certs/server.pem"));
+    assert_eq!(config.tls.private_key, within("certs/server.key"));
+    assert_eq!(config.data.directory, within("data"));
+    assert_eq!(config.mail.directory, Path::new("/var/mails"));
+    assert_eq!(config.admin.client_ca, Some(within("admins.pem")));
+    assert_eq!(config.mail.smtp.password_file, Some(within("password")));
+    assert_eq!(config.mail.smtp.ca, Some(within("../ca.pem")));
+}
+
+#[test]
+fn files_are_created_at_the_default_paths_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let load = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(&file)).unwrap().config
+    };
+    let config = load("");
+    assert!(config.tls.create_missing && config.data.create_missing);
+    config.data.check_folder().unwrap();
+    let same = folder.path().join("certs/server.pem");
+    let config = load(&format!(
+        "tls.certificate = {same:?}\ndata.directory = \"data\""
+    ));
+    assert!(config.tls.create_missing && config.data.create_missing);
+
+    assert!(!load("tls.certificate = \"other.pem\"").tls.create_missing);
+    assert!(!load("tls.private_key = \"other.key\"").tls.create_missing);
+    let config = load("data.directory = \"elsewhere\"");
+    let error = config.data.check_folder().unwrap_err().to_string();
+    assert!(error.starts_with("data.directory: "), "{error}");
+    std::fs::create_dir(folder.path().join("elsewhere")).unwrap();
+    config.data.check_folder().unwrap();
 }
 
 #[test]

@@ -396,6 +396,28 @@ async fn nothing_is_sent_if_the_server_does_not_offer_starttls() {
     assert!(greeted, "the connection got as far as the greeting");
 }
 
+#[test]
+fn the_files_that_the_smtp_transport_needs_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let [password, authority] = ["password", "ca.pem"].map(|name| folder.path().join(name));
+    let mut config = smtp_config(25, SmtpSecurity::Tls).mail;
+    check(&config).unwrap();
+    config.smtp.password_file = Some(password.clone());
+    let error = check(&config).unwrap_err().to_string();
+    assert!(error.starts_with("mail.smtp.password_file: "), "{error}");
+    fs::write(&password, "\n").unwrap();
+    assert!(check(&config).is_err(), "an empty password");
+    fs::write(&password, "secret\n").unwrap();
+    check(&config).unwrap();
+
+    config.smtp.ca = Some(authority.clone());
+    fs::write(&authority, "no certificate").unwrap();
+    let error = check(&config).unwrap_err().to_string();
+    assert!(error.starts_with("mail.smtp.ca: "), "{error}");
+    config.transport = MailTransport::Directory;
+    check(&config).unwrap();
+}
+
 #[tokio::test]
 async fn the_password_is_sent_only_to_a_server_with_a_trusted_certificate() {
     let (port, mut lines, authority) = tls_mail_server(|line| match line.split(' ').next() {

@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::str::FromStr;
 
+use rookery_control_api::text;
 use serde::Deserialize;
 
 use super::problem::{Kind, Refusal};
@@ -18,17 +19,39 @@ const MAX_LIMIT: u16 = 1000;
 /// The maximum number of characters of `after`: an email fits.
 const MAX_AFTER: usize = 254;
 
-/// The query of a list that has no filters.
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PageOptions {
-    /// Begins after this entry: the `next` of the previous page.
-    #[param(max_length = 254)]
-    pub after: Option<String>,
-    /// The maximum number of entries; 100 by default.
-    #[param(minimum = 1, maximum = 1000)]
-    pub limit: Option<u16>,
+/// Declares the query of a list that has no filters, by the type of `after` and its schema.
+macro_rules! page_options {
+    ($(#[doc = $doc:literal])+ $name:ident, $after:ty, #[param($($schema:tt)+)]) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+        #[serde(deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub struct $name {
+            /// Begins after this entry: the `next` of the previous page.
+            #[param($($schema)+)]
+            pub after: Option<$after>,
+            /// The maximum number of entries; 100 by default.
+            #[param(minimum = 1, maximum = 1000)]
+            pub limit: Option<u16>,
+        }
+    };
+}
+
+page_options! {
+    /// The query of a list whose keys are of any form.
+    PageOptions, String, #[param(max_length = 254)]
+}
+page_options! {
+    /// The query of a list of numbered entries.
+    NumberPageOptions, i64, #[param(minimum = 0)]
+}
+page_options! {
+    /// The query of a list of users.
+    NamePageOptions, String, #[param(inline, value_type = Option<text::Name>)]
+}
+page_options! {
+    /// The query of a list of channels.
+    ChannelPageOptions, String, #[param(inline, value_type = Option<text::Channel>)]
 }
 
 /// The requested page of a list whose entries are ordered by a key of the type `K`.
@@ -48,6 +71,36 @@ pub fn limit(given: Option<u16>, default: u16, max: u16) -> Result<usize, Refusa
     Ok(limit.into())
 }
 
+fn not_a_next() -> Refusal {
+    Kind::BadRequest.with_detail("`after` must be the `next` of another page.")
+}
+
+impl NumberPageOptions {
+    /// Returns the page.
+    pub fn page(self) -> Result<Page<i64>, Refusal> {
+        let limit = limit(self.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        if self.after.is_some_and(i64::is_negative) {
+            return Err(not_a_next());
+        }
+        Ok(Page {
+            after: self.after,
+            limit,
+        })
+    }
+}
+
+impl From<NamePageOptions> for PageOptions {
+    fn from(NamePageOptions { after, limit }: NamePageOptions) -> Self {
+        Self { after, limit }
+    }
+}
+
+impl From<ChannelPageOptions> for PageOptions {
+    fn from(ChannelPageOptions { after, limit }: ChannelPageOptions) -> Self {
+        Self { after, limit }
+    }
+}
+
 impl PageOptions {
     /// Returns the page of a list whose keys are parsed by [`FromStr`].
     pub fn page<K: FromStr>(self) -> Result<Page<K>, Refusal> {
@@ -61,9 +114,7 @@ impl PageOptions {
             (after.chars().count() <= MAX_AFTER)
                 .then(|| parse(&after))
                 .flatten()
-                .ok_or_else(|| {
-                    Kind::BadRequest.with_detail("`after` must be the `next` of another page.")
-                })
+                .ok_or_else(not_a_next)
         };
         let after = self.after.map(parse).transpose()?;
         Ok(Page { after, limit })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use rookery_control_api::{
     AccountCredential, AccountEntry, AccountList, AccountReply, CredentialEntry, CredentialList,
-    DisableRequest, RevokeRequest,
+    DisableRequest, RevokeRequest, text,
 };
 use rookery_protocol::AccountName;
 use serde::Deserialize;
@@ -45,6 +45,7 @@ struct AccountOptions {
     /// Only accounts with this text in their name or email, in any letter case.
     search: Option<String>,
     /// Begins after this name: the `next` of the previous page.
+    #[param(inline, value_type = Option<text::Name>)]
     after: Option<String>,
     /// The maximum number of accounts; 100 by default.
     #[param(minimum = 1, maximum = 1000)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use rookery_control_api::{AuditList, AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
+use rookery_control_api::{AuditList, AuditOutcome, AuditRecord, AuditVerdict, ChainHead, text};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,14 +45,15 @@ struct AuditOptions {
     /// Only entries with this outcome.
     outcome: Option<AuditOutcome>,
     /// Only entries from this time on.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(inline, value_type = Option<text::Time>)]
     since: Option<Timestamp>,
     /// Only entries before this time.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(inline, value_type = Option<text::Time>)]
     until: Option<Timestamp>,
-    /// The newest entries before this one, instead of the newest of all.
+    /// The newest entries before this one, instead of the newest of all. Not together with `after`.
     before: Option<i64>,
     /// The oldest entries after this one, instead of the newest of all; 0 begins at the first.
+    /// Not together with `before`.
     after: Option<i64>,
     /// The maximum number of entries; 50 by default.
     #[param(minimum = 1, maximum = 1000)]

@@ -18,7 +18,7 @@ use crate::audit::trail;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
-use crate::http::pages::PageOptions;
+use crate::http::pages::NumberPageOptions;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_chat::request::{AddBan, RemoveBan};
@@ -34,17 +34,17 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Lists the bans in force
 #[utoipa::path(
-    get, path = "/v1/bans", tag = "bans", params(PageOptions),
+    get, path = "/v1/bans", tag = "bans", params(NumberPageOptions),
     security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the bans, newest first", body = BanList))
 )]
 async fn list(
     operator: SignedIn<Auditor>,
-    query: Result<QueryParams<PageOptions>, Refusal>,
+    query: Result<QueryParams<NumberPageOptions>, Refusal>,
 ) -> Result<Json<BanList>, Refusal> {
     let mut act = operator.act("bans", "");
     let page = operator
-        .audited(&mut act, async |_| query?.0.page::<i64>())
+        .audited(&mut act, async |_| query?.0.page())
         .await?
         .reversed();
     operator.allow(&act, "").await?;

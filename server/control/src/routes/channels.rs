@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
-use crate::http::pages::PageOptions;
+use crate::http::pages::{ChannelPageOptions, NamePageOptions, PageOptions};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_chat::request::{
@@ -37,17 +37,17 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Lists the channels
 #[utoipa::path(
-    get, path = "/v1/channels", tag = "channels", params(PageOptions),
+    get, path = "/v1/channels", tag = "channels", params(ChannelPageOptions),
     security(("token" = [role_of(list)])),
     responses((status = 200, description = "One page of the channels, by name", body = ChannelList))
 )]
 async fn list(
     operator: SignedIn<Auditor>,
-    query: Result<QueryParams<PageOptions>, Refusal>,
+    query: Result<QueryParams<ChannelPageOptions>, Refusal>,
 ) -> Result<Json<ChannelList>, Refusal> {
     let mut act = operator.act("channels", "");
     let page = operator
-        .audited(&mut act, async |_| query?.0.page())
+        .audited(&mut act, async |_| PageOptions::from(query?.0).page())
         .await?;
     operator.allow(&act, "").await?;
     let channels = operator.plane.request(ListChannels).await?;
@@ -61,7 +61,7 @@ async fn list(
 /// Returns a channel with its members
 #[utoipa::path(
     get, path = "/v1/channels/{name}", tag = "channels", security(("token" = [role_of(show)])),
-    params(PageOptions, ("name" = String, Path, description = "The channel's name, with its #")),
+    params(NamePageOptions, ("name" = String, Path, description = "The channel's name, with its #")),
     responses(
         (status = 200, description = "The channel and a page of its members", body = ChannelReply),
         response::NoSuchChannel,
@@ -70,7 +70,7 @@ async fn list(
 async fn show(
     operator: SignedIn<Auditor>,
     name: Result<PathParams<String>, Refusal>,
-    query: Result<QueryParams<PageOptions>, Refusal>,
+    query: Result<QueryParams<NamePageOptions>, Refusal>,
 ) -> Result<Json<ChannelReply>, Refusal> {
     let mut act = operator.act("channel", "");
     let (channel, page) = operator
@@ -78,7 +78,10 @@ async fn show(
             let PathParams(name) = name?;
             act.target.clone_from(&name);
             let QueryParams(options) = query?;
-            Ok((existing(&operator, &name).await?, options.page()?))
+            Ok((
+                existing(&operator, &name).await?,
+                PageOptions::from(options).page()?,
+            ))
         })
         .await?;
     operator.allow(&act, "").await?;

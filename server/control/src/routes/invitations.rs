@@ -16,7 +16,7 @@ use super::registrations::mail_state;
 use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{JsonBody, PathParams, QueryParams};
-use crate::http::pages::PageOptions;
+use crate::http::pages::NumberPageOptions;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_record::{Invitation, InvitationId};
@@ -33,7 +33,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Lists the valid invitations
 #[utoipa::path(
-    get, path = "/v1/invitations", tag = "accounts", params(PageOptions),
+    get, path = "/v1/invitations", tag = "accounts", params(NumberPageOptions),
     security(("token" = [role_of(list)])),
     responses((
         status = 200, description = "One page of the invitations, oldest first",
@@ -42,11 +42,11 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 )]
 async fn list(
     operator: SignedIn<Auditor>,
-    query: Result<QueryParams<PageOptions>, Refusal>,
+    query: Result<QueryParams<NumberPageOptions>, Refusal>,
 ) -> Result<Json<InvitationList>, Refusal> {
     let mut act = operator.act("invitations", "");
     let page = operator
-        .audited(&mut act, async |_| query?.0.page::<i64>())
+        .audited(&mut act, async |_| query?.0.page())
         .await?;
     operator.allow(&act, "").await?;
     let now = operator.now();

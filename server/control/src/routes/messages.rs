@@ -9,6 +9,7 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use rookery_control_api::{
     MessageEntry, MessageList, RedactAuthorReply, RedactAuthorRequest, RedactReply, RedactRequest,
+    text,
 };
 use rookery_protocol::{ChannelName, Nick};
 use serde::Deserialize;
@@ -61,16 +62,19 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 #[into_params(parameter_in = Query)]
 struct MessageOptions {
     /// Only messages with this text, in any letter case; up to 200 bytes.
+    #[param(max_length = 200)]
     text: Option<String>,
     /// Only messages of this account, or of guests with this nick.
+    #[param(inline, value_type = Option<text::Name>)]
     author: Option<String>,
     /// Only messages in this channel.
+    #[param(inline, value_type = Option<text::Channel>)]
     channel: Option<String>,
     /// Only messages from this time on.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(inline, value_type = Option<text::Time>)]
     since: Option<Timestamp>,
     /// Only messages before this time.
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(inline, value_type = Option<text::Time>)]
     until: Option<Timestamp>,
     /// Continues after the `next` of the previous page.
     #[param(pattern = "^[0-9]{1,14}[.][0-9]{1,18}$")]

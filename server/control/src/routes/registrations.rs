@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{PathParams, QueryParams};
-use crate::http::pages::PageOptions;
+use crate::http::pages::NumberPageOptions;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_accounts::registration::Waiting;
@@ -31,7 +31,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 
 /// Lists the registrations that wait for their codes
 #[utoipa::path(
-    get, path = "/v1/registrations", tag = "accounts", params(PageOptions),
+    get, path = "/v1/registrations", tag = "accounts", params(NumberPageOptions),
     security(("token" = [role_of(list)])),
     responses((
         status = 200, description = "One page of the registrations, oldest first",
@@ -40,19 +40,20 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 )]
 async fn list(
     operator: SignedIn<Auditor>,
-    query: Result<QueryParams<PageOptions>, Refusal>,
+    query: Result<QueryParams<NumberPageOptions>, Refusal>,
 ) -> Result<Json<RegistrationList>, Refusal> {
     let mut act = operator.act("registrations", "");
     let page = operator
-        .audited(&mut act, async |_| query?.0.page_by(parse_id))
+        .audited(&mut act, async |_| query?.0.page())
         .await?;
     operator.allow(&act, "").await?;
     let accounts = &operator.plane.control.accounts;
     let waiting = accounts.waiting_registrations(operator.now());
-    let (waiting, next) = page.cut(waiting, |waiting| waiting.id);
+    // The numbers count from 1, so each fits into an `i64`.
+    let (waiting, next) = page.cut(waiting, |waiting| waiting.id.cast_signed());
     Ok(Json(RegistrationList {
         registrations: waiting.iter().map(to_entry).collect(),
-        next,
+        next: next.map(i64::cast_unsigned),
     }))
 }
 
@@ -103,11 +104,6 @@ async fn resend(
         registration: to_entry(&waiting),
         mail: mail_state(mail).await,
     }))
-}
-
-/// Parses the number of a registration, which fits into an `i64`, as all numbers of the API do.
-fn parse_id(text: &str) -> Option<u64> {
-    text.parse::<i64>().ok()?.try_into().ok()
 }
 
 fn no_such_registration(id: u64) -> Refusal {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use axum::Json;
-use rookery_control_api::{OnlineSession, OnlineUser, UserList, UserOrder, UserReply};
+use rookery_control_api::{OnlineSession, OnlineUser, UserList, UserOrder, UserReply, text};
 use rookery_protocol::{ChannelName, Nick};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -35,10 +35,12 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 #[into_params(parameter_in = Query)]
 struct UserOptions {
     /// Only users in this channel.
+    #[param(inline, value_type = Option<text::Channel>)]
     channel: Option<String>,
     /// Only users that a ban of this target would affect, with the sessions that it would end. The
     /// target is an account name, an email, an email pattern, an IP address or a network.
     #[serde(rename = "match")]
+    #[param(inline, value_type = Option<text::Target>)]
     target: Option<String>,
     /// Only users with this text in their nick, email, an address, or a client's user name or real
     /// name, in any letter case.
@@ -52,6 +54,7 @@ struct UserOptions {
     /// Reverses the order.
     reverse: Option<bool>,
     /// Begins after this user: the `next` of the previous page, in the same order.
+    #[param(inline, value_type = Option<text::UserPosition>)]
     after: Option<String>,
     /// The maximum number of users; 100 by default.
     #[param(minimum = 1, maximum = 1000)]
@@ -165,11 +168,12 @@ impl Query {
         let channel = channel.map_err(|error| bad(format!("`channel`: {error}.")))?;
         let target = target.as_deref().map(BanTarget::parse).transpose();
         let target = target.map_err(|error| bad(format!("`match` is {error}.")))?;
-        let search = search.unwrap_or_default().to_lowercase();
+        let search = search.unwrap_or_default();
         if search.chars().count() > MAX_SEARCH {
             let detail = format!("`search` may have up to {MAX_SEARCH} characters.");
             return Err(bad(detail));
         }
+        let search = search.to_lowercase();
         let order = sort.unwrap_or_default();
         let page = PageOptions { after, limit };
         Ok(Self {

@@ -14,6 +14,11 @@ fn check_headers(reply: &Reply) {
         "nosniff",
         "{reply:?}"
     );
+    assert_eq!(
+        reply.headers[header::STRICT_TRANSPORT_SECURITY],
+        "max-age=2592000",
+        "{reply:?}"
+    );
 }
 
 #[tokio::test]

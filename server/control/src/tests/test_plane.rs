@@ -141,6 +141,7 @@ impl TestPlane {
                 admin: live.section(|config| &config.admin),
                 chat: live.section(|config| &config.chat),
                 limits: live.section(|config| &config.limits),
+                tls: live.section(|config| &config.tls),
             },
             database: database.clone(),
             csv_sync,

@@ -1,6 +1,7 @@
-//! Reads the validity period of a certificate.
+//! Reads the fields of a certificate that rustls does not expose: who issued it to whom, and for
+//! how long.
 //!
-//! rustls does not expose these dates, so this module skips the DER elements that precede them
+//! They precede the public key, so this module parses only the DER elements up to it
 //! (RFC 5280 §4.1).
 
 use jiff::Timestamp;
@@ -18,23 +19,50 @@ pub(super) struct Validity {
     pub end: Timestamp,
 }
 
+/// The fields of a certificate that this module reads. Names are in DER, to be compared only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fields<'a> {
+    pub issuer: &'a [u8],
+    pub validity: Validity,
+    pub subject: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Returns the fields of a certificate in DER, or `None` if it cannot be parsed.
+    pub(super) fn of(certificate: &'a [u8]) -> Option<Self> {
+        let (_, certificate, _) = element(certificate)?;
+        let (_, mut fields, _) = element(certificate)?;
+        if let (VERSION, _, rest) = element(fields)? {
+            fields = rest;
+        }
+        for _serial_signature in 0..2 {
+            (_, _, fields) = element(fields)?;
+        }
+        let (_, issuer, fields) = element(fields)?;
+        let (_, dates, fields) = element(fields)?;
+        let (_, subject, _) = element(fields)?;
+        let (start_tag, start, dates) = element(dates)?;
+        let (end_tag, end, _) = element(dates)?;
+        let validity = Validity {
+            start: time(start_tag, start)?,
+            end: time(end_tag, end)?,
+        };
+        Some(Self {
+            issuer,
+            validity,
+            subject,
+        })
+    }
+
+    /// Whether the certificate names itself as its issuer, as that of a root authority does.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
+    }
+}
+
 /// Returns the validity period of a certificate in DER, or `None` if it cannot be parsed.
-pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut fields, _) = element(certificate)?;
-    if let (VERSION, _, rest) = element(fields)? {
-        fields = rest;
-    }
-    for _serial_signature_issuer in 0..3 {
-        (_, _, fields) = element(fields)?;
-    }
-    let (_, dates, _) = element(fields)?;
-    let (start_tag, start, dates) = element(dates)?;
-    let (end_tag, end, _) = element(dates)?;
-    Some(Validity {
-        start: time(start_tag, start)?,
-        end: time(end_tag, end)?,
-    })
+pub(super) fn validity(certificate: &[u8]) -> Option<Validity> {
+    Fields::of(certificate).map(|fields| fields.validity)
 }
 
 /// Splits off the first DER element. Returns its tag, its content, and the rest of the input.
@@ -101,10 +129,10 @@ mod tests {
     fn a_truncated_certificate_cannot_be_parsed() {
         let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let der = pair.cert.der();
-        assert!(of(der).is_some());
+        assert!(Fields::of(der).is_some_and(|fields| fields.is_self_issued()));
         for length in 0..der.len() {
-            assert_eq!(of(&der[..length]), None, "{length} bytes");
+            assert_eq!(Fields::of(&der[..length]), None, "{length} bytes");
         }
-        assert_eq!(of(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
+        assert_eq!(Fields::of(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
     }
 }

@@ -6,7 +6,7 @@ use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Returns all certificates in the file. Fails if there is none.
-pub(super) fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+pub fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let content = std::fs::read(file)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&content)
         .collect::<Result<_, _>>()
@@ -19,7 +19,7 @@ pub(super) fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'st
 }
 
 /// Returns the first private key in the file.
-pub(super) fn private_key(file: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
+pub fn private_key(file: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(&std::fs::read(file)?).map_err(|error| match error {
         Error::NoItemsFound => {
             anyhow::anyhow!(
