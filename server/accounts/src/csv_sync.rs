@@ -5,7 +5,8 @@
 //! A person may add rows at any time; they are imported at start and at reload. Until then they
 //! stay in the file, also when it is rewritten. Deleting or changing a row has no effect: the file
 //! is rewritten from the database, which is the record. Bad rows are moved to `users.rejected.csv`
-//! or `bans.rejected.csv`, so that the file can be imported without them.
+//! or `bans.rejected.csv`, so that the file can be imported without them. A file that is refused as
+//! a whole, because its rows might mean something else, stays as it is until someone corrects it.
 //!
 //! This module runs the one task that does all of this; `format` parses and formats rows,
 //! `files` reads and writes files, `synchronizer` compares them with the database, and
@@ -27,10 +28,11 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+pub use format::RefusedFile;
 pub use import::{Import, Imported, Kind, bans, users};
 use rookery_base::config::{Data, Live};
-use rookery_record::Ban;
 use rookery_store::{Database, Result, StoreError};
+pub use synchronizer::Synced;
 use synchronizer::{SyncedFile, Synchronizer};
 
 /// How long after a change of an account `users.csv` is written; further changes are included.
@@ -47,7 +49,7 @@ pub struct CsvSync {
 }
 
 enum Request {
-    Sync(Timestamp, oneshot::Sender<Result<Vec<Ban>>>),
+    Sync(Timestamp, oneshot::Sender<Result<Synced>>),
     WriteBans(Timestamp, oneshot::Sender<Result<()>>),
 }
 
@@ -70,11 +72,11 @@ impl CsvSync {
     }
 
     /// Imports the rows that people added, and the files of the original server. Logs every bad
-    /// row, and every file that cannot be read or written. Returns the new bans.
+    /// row, and every file that cannot be read or written or is refused.
     ///
     /// # Errors
     /// If the database cannot be read or written.
-    pub async fn sync(&self, now: Timestamp) -> Result<Vec<Ban>> {
+    pub async fn sync(&self, now: Timestamp) -> Result<Synced> {
         self.request(|reply| Request::Sync(now, reply)).await
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval_at, timeout};
 
 use crate::config_check::check_files;
 use crate::metrics_port;
-use rookery_accounts::csv_sync::CsvSync;
+use rookery_accounts::csv_sync::{CsvSync, Synced};
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
@@ -420,12 +420,15 @@ impl Server {
         Ok(self.core.reload(settings).await?)
     }
 
-    /// Imports what was added to the CSV files. Bans among it are in force when this returns.
+    /// Imports what was added to the CSV files. Bans among it are in force when this returns. Fails
+    /// if a file was not imported; the others were.
     async fn import_files(&self) -> Result<()> {
         let import = async { Ok::<_, anyhow::Error>(self.csv_sync.sync(Timestamp::now()).await?) };
-        let requests = |bans: &Vec<Ban>| bans.iter().cloned().map(AddBan).collect();
-        let imported = self.core.commit_then_request_all(import, requests).await;
-        imported.map(drop)
+        let requests = |synced: &Synced| synced.bans.iter().cloned().map(AddBan).collect();
+        let (Synced { problems, .. }, _) =
+            self.core.commit_then_request_all(import, requests).await?;
+        ensure!(problems.is_empty(), "{}", problems.join("; "));
+        Ok(())
     }
 
     /// Renews our own certificate in time, and loads one that another program has renewed.

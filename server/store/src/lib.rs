@@ -67,8 +67,8 @@ pub enum StoreError {
     /// A stored value is not valid.
     #[error("the database contains an invalid value: {0}")]
     Corrupt(String),
-    /// One of the CSV files that follow the database could not be read or written.
-    #[error("the file {path} cannot be read or written: {error}", path = path.display())]
+    /// One of the CSV files that follow the database could not be read or written, or is refused.
+    #[error("cannot synchronize {path}: {error}", path = path.display())]
     Csv {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,9 @@
 //! The format of the CSV files: parses rows, distinguishes added rows from those that the server
 //! wrote, and formats rows. Nothing here accesses a file.
 //!
+//! A file begins with its header. A file without it, or with columns that it does not have
+//! ([`RefusedFile`]), is refused whole: each of its rows might be parsed, and mean something else.
+//!
 //! The key of a row is its email (its name if it has none), or the target of its ban. A row with a
 //! key that the server did not write was added by a person. A change or deletion of a row that the
 //! server wrote is ignored.
@@ -8,7 +11,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use csv::{ReaderBuilder, StringRecord, WriterBuilder};
+use csv::{QuoteStyle, ReaderBuilder, StringRecord, WriterBuilder};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -57,6 +60,14 @@ impl File {
             Self::OriginalUsers | Self::OriginalBans => &["name", "email"],
         }
     }
+
+    /// Returns the number of columns that a header must name.
+    fn required_columns(self) -> usize {
+        match self {
+            Self::Bans => 1,
+            Self::Users | Self::OriginalUsers | Self::OriginalBans => 2,
+        }
+    }
 }
 
 /// A parsed row. A field that was left empty is `None`.
@@ -95,6 +106,11 @@ impl Row {
             return Err(format!(
                 "it has more than {columns} columns; put a text with a comma in quotation marks"
             ));
+        }
+        if let Some([b'\'', b'=' | b'+' | b'-' | b'@']) = field(0).as_bytes().get(..2) {
+            return Err(
+                "it begins with the apostrophe of an export for spreadsheets; remove it".to_owned(),
+            );
         }
         match file {
             File::Users | File::OriginalUsers => Ok(Self::User {
@@ -159,35 +175,37 @@ pub struct AddedRow {
     pub row: Result<Row, String>,
 }
 
-/// Returns whether the content begins with the header of `file`.
-pub fn has_header(file: File, content: &[u8]) -> bool {
-    let content = content
-        .strip_prefix("\u{feff}".as_bytes())
-        .unwrap_or(content);
-    let first = lines(content).next().and_then(|(_, raw)| fields(raw).ok());
-    first.is_some_and(|fields| is_header(file, &fields))
+/// Why a whole file is refused: its rows would mean something else than their author meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct RefusedFile {
+    /// The number of the line, from 1.
+    pub line: u64,
+    /// What is wrong with the line, and what to do.
+    pub reason: String,
 }
 
-/// Returns the rows of `content` whose keys are not in `written`.
-pub fn added(file: File, content: &[u8], written: &str) -> Vec<AddedRow> {
-    let content = content
-        .strip_prefix("\u{feff}".as_bytes())
-        .unwrap_or(content);
+/// Returns the rows of `content` whose keys are not in `written`. A file without any text has no
+/// rows.
+///
+/// # Errors
+/// If the first line is not the header, or a line shows that the file has other columns than the
+/// header says.
+pub fn added(file: File, content: &[u8], written: &str) -> Result<Vec<AddedRow>, RefusedFile> {
     let own_lines: HashSet<&[u8]> = lines(written.as_bytes()).map(|(_, raw)| raw).collect();
     let own_keys = keys(file, written);
+    let mut lines = lines(without_bom(content)).filter(|(_, raw)| !is_blank(raw));
+    if let Some((line, raw)) = lines.next() {
+        check_header(file, raw).map_err(|reason| RefusedFile { line, reason })?;
+    }
     let mut found = Vec::new();
-    for (line, raw) in lines(content) {
+    for (line, raw) in lines {
         if own_lines.contains(raw) {
             continue;
         }
         let fields = fields(raw);
-        let is_blank = |fields: &Vec<String>| fields.iter().all(String::is_empty);
-        if fields
-            .as_ref()
-            .is_ok_and(|fields| is_blank(fields) || line == 1 && is_header(file, fields))
-        {
-            continue;
-        }
+        check_columns(file, raw, fields.as_deref().unwrap_or_default())
+            .map_err(|reason| RefusedFile { line, reason })?;
         let row = fields.and_then(|fields| Row::parse(file, &fields));
         if row.as_ref().is_ok_and(|row| own_keys.contains(&*row.key())) {
             continue;
@@ -198,7 +216,77 @@ pub fn added(file: File, content: &[u8], written: &str) -> Vec<AddedRow> {
             row,
         });
     }
-    found
+    Ok(found)
+}
+
+/// Returns whether the content begins with the header of `file`.
+pub fn has_header(file: File, content: &[u8]) -> bool {
+    let first = lines(without_bom(content)).find(|(_, raw)| !is_blank(raw));
+    first.is_some_and(|(_, raw)| check_header(file, raw).is_ok())
+}
+
+/// Returns the content without the byte order mark with which spreadsheets begin a file.
+fn without_bom(content: &[u8]) -> &[u8] {
+    content
+        .strip_prefix("\u{feff}".as_bytes())
+        .unwrap_or(content)
+}
+
+/// Returns whether a line has no text. A spreadsheet saves an empty row as commas.
+fn is_blank(line: &[u8]) -> bool {
+    line.iter()
+        .all(|&byte| byte == b',' || byte.is_ascii_whitespace())
+}
+
+/// Checks that a line names the columns of `file`; those at the end may be missing.
+fn check_header(file: File, line: &[u8]) -> Result<(), String> {
+    check_separator(line)?;
+    let columns = file.header();
+    let mut names = fields(line)?;
+    while names.last().is_some_and(String::is_empty) {
+        names.pop();
+    }
+    let are_named = names.len() <= columns.len()
+        && names
+            .iter()
+            .zip(columns)
+            .all(|(name, column)| name.eq_ignore_ascii_case(column));
+    if names.len() >= file.required_columns() && are_named {
+        Ok(())
+    } else {
+        Err(format!(
+            "the first line must be the header {}",
+            columns.join(",")
+        ))
+    }
+}
+
+/// Checks that a row has the columns that the header names.
+fn check_columns(file: File, line: &[u8], fields: &[String]) -> Result<(), String> {
+    check_separator(line)?;
+    let holds_email = |field: &String| Email::parse(field).is_ok();
+    if file.header()[0] == "name" && fields.first().is_some_and(holds_email) {
+        return Err(format!(
+            "the column name holds an email; the columns are {}",
+            file.header().join(",")
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that another character than the comma does not end the first column. A name may contain
+/// a semicolon, and is in quotation marks then.
+fn check_separator(line: &[u8]) -> Result<(), String> {
+    for (separator, name) in [(b';', "semicolons"), (b'\t', "tabs")] {
+        let fields = split(line, separator).unwrap_or_default();
+        if fields.len() > 1 && !fields[0].contains(',') {
+            return Err(format!(
+                "the columns are separated by {name}; save the file with commas between them, \
+                 and names that contain {name} in quotation marks"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the rows whose keys are not in `content`, which the server wrote.
@@ -247,22 +335,20 @@ fn fields(line: &[u8]) -> Result<Vec<String>, String> {
     if text.contains(|char: char| char.is_control() && char != '\t') {
         return Err("it contains a control character".to_owned());
     }
-    let mut reader = ReaderBuilder::new().has_headers(false).from_reader(line);
+    split(line, b',')
+}
+
+/// Returns the fields of a line of UTF-8.
+fn split(line: &[u8], separator: u8) -> Result<Vec<String>, String> {
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(separator)
+        .from_reader(line);
     let mut record = StringRecord::new();
     reader
         .read_record(&mut record)
         .map_err(|error| error.to_string())?;
     Ok(record.iter().map(|field| field.trim().to_owned()).collect())
-}
-
-/// Two columns identify a header: no row can have their names as values.
-fn is_header(file: File, fields: &[String]) -> bool {
-    fields.len() > 1
-        && fields
-            .iter()
-            .zip(file.header())
-            .take(2)
-            .all(|(field, name)| field.eq_ignore_ascii_case(name))
 }
 
 /// Returns `users.csv` as the server writes it.
@@ -300,12 +386,24 @@ pub fn of_bans(bans: &[Ban]) -> String {
 }
 
 fn content<const N: usize>(file: File, rows: impl Iterator<Item = [String; N]>) -> String {
-    let mut writer = WriterBuilder::new().from_writer(Vec::new());
-    let written = writer.write_record(file.header()).and_then(|()| {
-        rows.into_iter()
-            .try_for_each(|row| writer.write_record(row))
-    });
-    written.expect("rows of one length can be written to memory");
+    let mut content = line(file.header());
+    rows.for_each(|row| content.push_str(&line(&row)));
+    content
+}
+
+/// Returns a line. If its first field might be taken for several, every field is quoted.
+fn line(fields: &[impl AsRef<[u8]>]) -> String {
+    let is_ambiguous = fields[0].as_ref().contains(&b';');
+    let mut writer = WriterBuilder::new()
+        .quote_style(if is_ambiguous {
+            QuoteStyle::Always
+        } else {
+            QuoteStyle::Necessary
+        })
+        .from_writer(Vec::new());
+    writer
+        .write_record(fields)
+        .expect("memory can be written to");
     let bytes = writer.into_inner().expect("memory can be written to");
     String::from_utf8(bytes).expect("texts make a text")
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::format::{self, AddedRow, File, Row};
+use super::format::{self, AddedRow, File, RefusedFile, Row};
 use super::synchronizer::{self, Outcome};
 use rookery_record::{Account, Ban, BanTarget};
 use rookery_store::{Result, Store};
@@ -35,13 +35,16 @@ pub struct Imported {
 impl Import {
     /// Parses a file with the columns of `users.csv` or `bans.csv`, or of the original server
     /// (`name,email`). For bans, the header decides which.
-    pub fn parse(kind: Kind, content: &[u8]) -> Self {
+    ///
+    /// # Errors
+    /// If the file as a whole is refused.
+    pub fn parse(kind: Kind, content: &[u8]) -> std::result::Result<Self, RefusedFile> {
         let file = match kind {
             Kind::Users => File::Users,
             Kind::Bans if format::has_header(File::OriginalBans, content) => File::OriginalBans,
             Kind::Bans => File::Bans,
         };
-        Self(format::added(file, content, ""))
+        format::added(file, content, "").map(Self)
     }
 
     /// Returns the number of rows, good and bad.

@@ -56,6 +56,31 @@ impl SyncedFile {
     }
 }
 
+/// The result of synchronizing all files.
+#[derive(Debug, Default)]
+pub struct Synced {
+    /// The bans that were imported.
+    pub bans: Vec<Ban>,
+    /// For each file that could not be read or written, or was refused, which and why.
+    pub problems: Vec<String>,
+}
+
+impl Synced {
+    /// Logs and records an error of one file and returns `None` for it; returns an error of the
+    /// database.
+    fn unless_file_failed<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ StoreError::Csv { .. }) => {
+                tracing::error!("{error}");
+                self.problems.push(error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// The result of importing rows.
 #[derive(Default)]
 pub(super) struct Outcome {
@@ -80,19 +105,19 @@ enum Applied {
 impl Synchronizer {
     /// Imports every file and rewrites those of the server. A file that cannot be read or written
     /// is logged, and does not affect the others.
-    pub async fn sync(&self, now: Timestamp) -> Result<Vec<Ban>> {
-        let mut bans = Vec::new();
+    pub async fn sync(&self, now: Timestamp) -> Result<Synced> {
+        let mut synced = Synced::default();
         for file in [File::OriginalUsers, File::OriginalBans] {
-            bans.extend(log_file_error(self.import_original(file, now).await)?.unwrap_or_default());
+            let imported = self.import_original(file, now).await;
+            let bans = synced.unless_file_failed(imported)?;
+            synced.bans.extend(bans.unwrap_or_default());
         }
         if self.config.get().csv {
-            for synced in [SyncedFile::Users, SyncedFile::Bans(now)] {
-                bans.extend(
-                    log_file_error(self.import_synced(synced, now).await)?.unwrap_or_default(),
-                );
+            for file in [SyncedFile::Users, SyncedFile::Bans(now)] {
+                self.import_synced(file, now, &mut synced).await?;
             }
         }
-        Ok(bans)
+        Ok(synced)
     }
 
     /// Rewrites a file from the database; rows that have not been imported yet stay at its end.
@@ -119,28 +144,37 @@ impl Synchronizer {
         Ok(outcome.bans)
     }
 
-    async fn import_synced(&self, synced: SyncedFile, now: Timestamp) -> Result<Vec<Ban>> {
-        let file = synced.file();
-        let (_, _, added) = self.read_file(file).await?;
+    async fn import_synced(
+        &self,
+        synced_file: SyncedFile,
+        now: Timestamp,
+        synced: &mut Synced,
+    ) -> Result<()> {
+        let file = synced_file.file();
+        let read = self.read_file(file).await;
+        let Some((_, _, added)) = synced.unless_file_failed(read)? else {
+            return Ok(());
+        };
         let outcome = self.import(file, added, now).await?;
+        synced.bans.extend(outcome.bans);
         let rejected: Vec<Vec<u8>> = outcome
             .rejected
             .into_iter()
             .map(|(_, raw, _)| raw)
             .collect();
         // They leave the file only once they are safe in the other one.
-        let is_stored =
-            log_file_error(self.store_rejected(file, rejected.clone()).await)?.is_some();
-        let dropped = if is_stored {
+        let stored = self.store_rejected(file, rejected.clone()).await;
+        let dropped = if synced.unless_file_failed(stored)?.is_some() {
             rejected.into_iter().collect()
         } else {
             HashSet::new()
         };
-        log_file_error(self.rewrite(synced, dropped).await)?;
-        Ok(outcome.bans)
+        let rewritten = self.rewrite(synced_file, dropped).await;
+        synced.unless_file_failed(rewritten).map(drop)
     }
 
-    /// Returns the content of the file, what the server last wrote to it, and the added rows.
+    /// Returns the content of the file, what the server last wrote to it, and the added rows. A
+    /// file that is refused is an error, and stays as it is until someone corrects it.
     async fn read_file(&self, file: File) -> Result<(Option<Vec<u8>>, String, Vec<AddedRow>)> {
         let written = self
             .database
@@ -150,7 +184,8 @@ impl Synchronizer {
         let path = self.path(file.name());
         self.blocking(path, move |path| {
             let content = files::read(path)?;
-            let added = format::added(file, content.as_deref().unwrap_or_default(), &written);
+            let added = format::added(file, content.as_deref().unwrap_or_default(), &written)
+                .map_err(|refused| io::Error::new(io::ErrorKind::InvalidData, refused))?;
             Ok((content, written, added))
         })
         .await
@@ -250,18 +285,6 @@ impl Synchronizer {
         })
         .await
         .map_err(|_| StoreError::JobPanicked)?
-    }
-}
-
-/// Logs an error of one file and returns `None` for it; returns an error of the database.
-fn log_file_error<T>(result: Result<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error @ StoreError::Csv { .. }) => {
-            tracing::error!("{error}");
-            Ok(None)
-        }
-        Err(error) => Err(error),
     }
 }
 

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::test_log::TestLog;
 use rookery_base::config::{Config, LiveConfig};
+use rookery_record::Ban;
 use rookery_record::HistorySync;
 use rookery_record::{Account, BanId, BanTarget, NewAccount, NewBan};
 use rookery_store::{DATABASE_FILE, Durability};
@@ -79,6 +80,7 @@ impl TestFiles {
             .sync(now())
             .await
             .unwrap()
+            .bans
             .iter()
             .map(|ban| ban.target.to_string())
             .collect()
@@ -473,7 +475,7 @@ async fn the_files_of_the_original_server_are_imported_once_and_never_written() 
     let files = TestFiles::new();
     files.register("alice").await;
     let info = "Name,Email\r\n\r\nalice,alice@example.org\r\nBob,bob@example.org\r\n\r\ntwo words,w@example.org\r\n";
-    let banned = "two words,w@example.org\nBob,bob@example.org\n";
+    let banned = "name,email\ntwo words,w@example.org\nBob,bob@example.org\n";
     files.put("info.csv", info);
     files.put("list_of_bans.csv", banned);
     let log = TestLog::capture();
@@ -512,7 +514,7 @@ async fn the_files_of_the_original_server_are_imported_once_and_never_written() 
 #[tokio::test]
 async fn with_csv_off_nothing_is_written_and_the_original_files_are_still_imported() {
     let files = TestFiles::with_csv(false);
-    files.put("list_of_bans.csv", "bob,bob@example.org\nbad\n");
+    files.put("list_of_bans.csv", "name,email\nbob,bob@example.org\nbad\n");
     files.put("users.csv", "name,email\ncarol,carol@example.org\n");
     assert_eq!(files.sync().await, ["bob@example.org"]);
     files.csv.write_bans(now()).await.unwrap();
@@ -528,8 +530,8 @@ async fn with_csv_off_nothing_is_written_and_the_original_files_are_still_import
 async fn a_file_that_cannot_be_written_is_logged_and_affects_no_other() {
     let files = TestFiles::new();
     fs::create_dir(files.path("bans.csv")).unwrap();
-    files.put("users.csv", "bob,bob@example.org\n");
-    files.put("list_of_bans.csv", "carol,carol@example.org\n");
+    files.put("users.csv", "name,email\nbob,bob@example.org\n");
+    files.put("list_of_bans.csv", "name,email\ncarol,carol@example.org\n");
     let log = TestLog::capture();
     assert_eq!(files.sync().await, ["carol@example.org"]);
     let refused = files.csv.write_bans(now()).await.unwrap_err();
@@ -550,7 +552,7 @@ async fn a_file_that_cannot_be_written_is_logged_and_affects_no_other() {
 async fn bad_rows_stay_in_the_file_while_they_cannot_be_moved() {
     let files = TestFiles::new();
     fs::create_dir(files.path("users.rejected.csv")).unwrap();
-    files.put("users.csv", "nobody\nbob,bob@example.org\n");
+    files.put("users.csv", "name,email\nnobody\nbob,bob@example.org\n");
     files.sync().await;
     let bob = "bob,bob@example.org,2026-11-02T12:00:00Z\n";
     assert_eq!(files.text("users.csv"), format!("{USERS}{bob}nobody\n"));
@@ -571,4 +573,131 @@ fn a_file_changed_in_the_meantime_is_not_overwritten() {
     assert!(files::replace(&file, Some(b"theirs"), b"ours").unwrap());
     assert_eq!(fs::read(&file).unwrap(), b"ours");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_means_something_else_is_refused_whole_and_stays_as_it_is() {
+    for (name, content, reason) in [
+        (
+            "bans.csv",
+            "mallory,spam\n",
+            "line 1: the first line must be the header target,",
+        ),
+        (
+            "bans.csv",
+            "name,email,created_at\nbob,bob@example.org,\n",
+            "line 1: the first line",
+        ),
+        (
+            "bans.csv",
+            "target,expires_at\nbob,2026-12-31\n",
+            "line 1: the first line",
+        ),
+        (
+            "bans.csv",
+            "\n\ntarget;reason\nbob;spam\n",
+            "line 3: the columns are separated by semi",
+        ),
+        (
+            "bans.csv",
+            "sep=;\ntarget;reason\nbob;spam\n",
+            "line 1: the columns are separated by semi",
+        ),
+        (
+            "bans.csv",
+            "target\treason\nbob\tspam\n",
+            "line 1: the columns are separated by tabs",
+        ),
+        (
+            "bans.csv",
+            "target,reason\neve,\nbob;spam, spam\n",
+            "line 3: the columns are separated",
+        ),
+        (
+            "bans.csv",
+            "t\0a\0r\0g\0e\0t\0",
+            "line 1: it contains a control character",
+        ),
+        (
+            "users.csv",
+            "bob,bob@example.org\n",
+            "line 1: the first line must be the header name,",
+        ),
+        (
+            "users.csv",
+            "name\nbob\n",
+            "line 1: the first line must be the header name,",
+        ),
+        (
+            "users.csv",
+            "\"name\";\"email\"\n",
+            "line 1: the columns are separated by semicolons",
+        ),
+        (
+            "users.csv",
+            "email,name\nbob@example.org,bob\n",
+            "line 1: the first line",
+        ),
+        (
+            "users.csv",
+            "name,email\nerin,erin@example.org\nbob@example.org,bob\n",
+            "line 3: the column name holds an email",
+        ),
+        (
+            "info.csv",
+            "name,email\nbob@example.org,bob\n",
+            "line 2: the column name holds",
+        ),
+        (
+            "list_of_bans.csv",
+            "bob,bob@example.org\n",
+            "line 1: the first line must be the header",
+        ),
+        (
+            "list_of_bans.csv",
+            "name;email\nbob;bob@example.org\n",
+            "line 1: the columns are",
+        ),
+    ] {
+        for bom in ["", "\u{feff}"] {
+            let files = TestFiles::new();
+            let content = format!("{bom}{content}");
+            files.put(name, &content);
+            let log = TestLog::capture();
+            let Synced { bans, problems } = files.csv.sync(now()).await.unwrap();
+            assert!(
+                bans.is_empty() && files.names().await.is_empty(),
+                "{content:?}"
+            );
+            let [problem] = &problems[..] else {
+                panic!("{content:?}: {problems:?}");
+            };
+            let reason = format!("{name}: {reason}");
+            assert!(problem.contains(&reason), "{content:?}: {problem}");
+            let log = log.text();
+            assert!(log.contains("ERROR") && log.contains(problem), "{log}");
+            // Not even a change of the database replaces it.
+            let _ = files.csv.write_bans(now()).await;
+            assert_eq!(files.text(name), content);
+            assert!(!files.path("bans.rejected.csv").exists());
+            assert!(!files.path("users.rejected.csv").exists());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_header_may_lack_columns_at_its_end_and_an_empty_file_has_no_rows() {
+    let files = TestFiles::new();
+    files.put(
+        "users.csv",
+        "\u{feff}\r\nName,EMAIL,\r\n,,\r\nbob,bob@example.org\r\n",
+    );
+    files.put("bans.csv", "\u{feff}target\neve\n\"a;b\"\n");
+    assert_eq!(files.sync().await, ["eve", "a;b"]);
+    assert_eq!(files.names().await, ["bob"]);
+    let text = files.text("bans.csv");
+    assert!(text.contains("\n\"a;b\",\"\",\"file\","), "{text}");
+    files.put("bans.csv", "");
+    assert_eq!(files.sync().await, [""; 0]);
+    assert_eq!(files.text("bans.csv"), text);
 }

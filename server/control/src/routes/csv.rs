@@ -21,7 +21,7 @@ use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{QueryParams, whole_body};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
-use rookery_accounts::csv_sync::{self, Import, Imported};
+use rookery_accounts::csv_sync::{self, Import, Imported, RefusedFile};
 use rookery_chat::request::{AddBan, ApplyBansToNewSessions};
 use rookery_record::{Ban, Outcome};
 use rookery_store::Durability;
@@ -121,9 +121,10 @@ impl<S: Send + Sync> FromRequest<S> for CsvBody {
 
 /// Imports accounts from a CSV file
 ///
-/// With the columns `name,email,created_at`, or `name,email`. Every valid row is imported, and
-/// every invalid one is reported with the number of its line. An account that exists stays as it
-/// is. A new account signs in with a mailed code.
+/// The first line must be the header `name,email,created_at`, or `name,email`. Every valid row is
+/// imported, and every invalid one is reported with the number of its line. An account that exists
+/// stays as it is. A new account signs in with a mailed code. A file without its header, with other
+/// separators than commas or with emails for names is refused whole.
 #[utoipa::path(
     post, path = "/v1/import/users", tag = "accounts", params(ImportOptions),
     security(("token" = [role_of(import_users)])),
@@ -142,10 +143,11 @@ async fn import_users(
 
 /// Imports bans from a CSV file
 ///
-/// With the columns `target,reason,by,created_at,expires_at`, or `name,email`, distinguished by the
-/// first line. Every valid row is imported, and every invalid one is reported with the number of
-/// its line. A ban that exists stays as it is. When the answer is sent, the bans are stored and the
-/// sessions that they cover have ended.
+/// The first line must be the header `target,reason,by,created_at,expires_at` (columns at the end
+/// may be missing) or `name,email`. Every valid row is imported, and every invalid one is reported
+/// with the number of its line. A ban that exists stays as it is. When the answer is sent, the bans
+/// are stored and the sessions that they cover have ended. A file without its header or with other
+/// separators than commas is refused whole.
 #[utoipa::path(
     post, path = "/v1/import/bans", tag = "bans", params(ImportOptions),
     security(("token" = [role_of(import_bans)])),
@@ -179,7 +181,10 @@ async fn import(
     let (import, dry_run) = operator
         .audited(&mut act, async |_| {
             let (QueryParams(options), CsvBody(content)) = (query?, file?);
-            let import = Import::parse(kind, &content);
+            let import = Import::parse(kind, &content).map_err(|refused| {
+                let RefusedFile { line, reason } = refused;
+                Kind::Invalid.with_detail(format!("Line {line}: {reason}. Nothing was imported."))
+            })?;
             if !options.dry_run && !options.confirm {
                 ensure_all_confirmed(operator, &import).await?;
             }

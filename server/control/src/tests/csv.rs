@@ -193,7 +193,7 @@ async fn a_dry_run_reports_everything_and_changes_nothing() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     let alice = plane.connect("alice").await;
-    let content = "alice@example.org\nbad row\nalice@example.org\n";
+    let content = "target\nalice@example.org\nbad row\nalice@example.org\n";
     let reply = plane
         .import(&token, "bans?dry_run=true", content)
         .await
@@ -202,21 +202,25 @@ async fn a_dry_run_reports_everything_and_changes_nothing() {
         (&reply["added"], &reply["known"], &reply["done"]),
         (&json!(1), &json!(1), &json!(false))
     );
-    assert_eq!(reply["rejected"][0]["line"], json!(2));
+    assert_eq!(reply["rejected"][0]["line"], json!(3));
     assert!(plane.bans().await.is_empty() && !alice.is_finished());
     assert_eq!(
         plane.last_entry().await,
         "import-bans  allowed: dry run, 3 rows"
     );
     let users = plane
-        .import(&token, "users?dry_run=true", "alice,alice@example.org\n")
+        .import(
+            &token,
+            "users?dry_run=true",
+            "name,email\nalice,alice@example.org\n",
+        )
         .await
         .json();
     assert_eq!(users["added"], json!(1));
     assert!(plane.account_names().await.is_empty());
     // The import of the dry run succeeds.
     let users = plane
-        .import(&token, "users", "alice,alice@example.org\n")
+        .import(&token, "users", "name,email\nalice,alice@example.org\n")
         .await
         .json();
     assert_eq!(users["added"], json!(1));
@@ -226,16 +230,16 @@ async fn a_dry_run_reports_everything_and_changes_nothing() {
 async fn an_import_with_a_ban_of_everyone_has_to_be_confirmed() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
-    let content = "mallory\n*@*\n";
+    let content = "target\nmallory\n*@*\n";
     let reply = plane.import(&token, "bans", content).await;
     assert_eq!(reply.problem(), "/problems/confirmation-required");
-    assert!(reply.field("detail").starts_with("Line 2: "), "{reply:?}");
+    assert!(reply.field("detail").starts_with("Line 3: "), "{reply:?}");
     assert!(plane.bans().await.is_empty());
     assert!(
         plane
             .last_entry()
             .await
-            .starts_with("import-bans  refused: Line 2: ")
+            .starts_with("import-bans  refused: Line 3: ")
     );
     assert_eq!(
         plane
@@ -264,7 +268,7 @@ async fn an_import_of_another_type_too_large_or_without_a_record_is_refused() {
     let rows: Vec<String> = (0..3000)
         .map(|number| format!("user{number},user{number}@example.org"))
         .collect();
-    let rows = rows.join("\n");
+    let rows = format!("name,email\n{}", rows.join("\n"));
     assert!(rows.len() > 64 * 1024);
     let keyed = Request::post("/v1/import/users")
         .header("Authorization", format!("Bearer {token}"))
@@ -278,10 +282,77 @@ async fn an_import_of_another_type_too_large_or_without_a_record_is_refused() {
     plane.break_trail();
     assert_eq!(
         plane
-            .import(&token, "users", "zoe,zoe@example.org\n")
+            .import(&token, "users", "name,email\nzoe,zoe@example.org\n")
             .await
             .problem(),
         "/problems/audit-unavailable"
     );
     assert_eq!(plane.account_names().await.len(), 3000);
+}
+
+#[tokio::test]
+async fn a_file_that_means_something_else_is_refused_whole() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    for (what, content, reason) in [
+        (
+            "bans",
+            "target;reason\nmagpie;noise\n",
+            "Line 1: the columns are separated by",
+        ),
+        (
+            "bans",
+            "target,reason\neve,\nmagpie;noise\n",
+            "Line 3: the columns are separated by",
+        ),
+        (
+            "bans",
+            "magpie,noise\n",
+            "Line 1: the first line must be the header target,reason",
+        ),
+        (
+            "users",
+            "bob,bob@example.org\n",
+            "Line 1: the first line must be the header name,email",
+        ),
+        (
+            "users",
+            "name,email\nerin,erin@example.org\nbob@example.org,bob\n",
+            "Line 3: the column name holds an email",
+        ),
+    ] {
+        for query in ["", "?dry_run=true", "?confirm=true"] {
+            let reply = plane
+                .import(&token, &format!("{what}{query}"), content)
+                .await;
+            assert_eq!(reply.problem(), "/problems/invalid", "{content:?}");
+            assert!(reply.field("detail").starts_with(reason), "{reply:?}");
+            let entry = plane.last_entry().await;
+            assert!(
+                entry.starts_with(&format!("import-{what}  refused: {reason}")),
+                "{entry}"
+            );
+        }
+    }
+    assert!(plane.bans().await.is_empty() && plane.account_names().await.is_empty());
+    let accepted = "\u{feff}target\nmagpie\n";
+    assert_eq!(
+        plane.import(&token, "bans", accepted).await.json()["added"],
+        json!(1)
+    );
+}
+
+#[tokio::test]
+async fn the_apostrophe_of_a_spreadsheet_does_not_become_part_of_a_name() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let reply = plane
+        .import(&token, "bans", "target\n'=SUM\n'+a@example.org\n'quoted'\n")
+        .await
+        .json();
+    assert_eq!(
+        (&reply["added"], &reply["rejected"][1]["line"]),
+        (&json!(1), &json!(3)),
+        "{reply}"
+    );
 }
