@@ -1,9 +1,10 @@
 //! Authentication by password, device credential, SCRAM proof or client certificate.
 //!
-//! These methods of [`Accounts`] check one proof and return an [`Identity`], or say why it was
-//! [`Refused`]. They apply the limits on failures and count failures themselves. They do not know
-//! the state of the session; that is [`sign_in`](super::sign_in), which also documents the order of
-//! the checks. A mailed code is checked in [`email_code`](super::email_code).
+//! These methods of [`Accounts`] check one proof and return an [`Identity`], or the reason why it
+//! was [`Refused`]. They apply the limits on failures and count failures themselves. They do not
+//! know the state of the session, which [`sign_in`](super::sign_in) holds; that module also
+//! documents the order of the checks. A mailed code is checked in
+//! [`email_code`](super::email_code).
 
 use std::fmt;
 
@@ -25,7 +26,7 @@ use rookery_chat::event::Identity;
 use rookery_record::{Account, Credential, CredentialId, CredentialKind, ScramVerifier};
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
-/// Why a proof was refused. The texts are shown to the person who signs in.
+/// Why a proof was refused. The texts are shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The name or the secret is wrong; which of them is not disclosed.
@@ -57,7 +58,7 @@ pub enum Refused {
         attempts_left: u8,
     },
     /// The challenge has expired, or no tries are left.
-    DeadCode,
+    InvalidCode,
     /// The proof was valid, but an admin has disabled the account.
     Disabled {
         /// The admin's reason.
@@ -68,7 +69,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// Returns the reason as a text for the person, without the prefix that `Display` adds.
+    /// Returns the reason as a text for the user, without the prefix that `Display` adds.
     pub fn reason(&self) -> String {
         match self {
             Self::Wrong => "wrong name or password".to_owned(),
@@ -92,7 +93,7 @@ impl Refused {
             }
             Self::NoEmail => "the account has no email address to send a code to".to_owned(),
             Self::NoAccount => "no account has this name".to_owned(),
-            Self::WrongCode { attempts_left: 0 } | Self::DeadCode => {
+            Self::WrongCode { attempts_left: 0 } | Self::InvalidCode => {
                 "the code is no longer valid; request a new one".to_owned()
             }
             Self::WrongCode { attempts_left } => {
@@ -121,12 +122,12 @@ impl From<StoreError> for Refused {
 }
 
 /// Returns the identity of the account's owner, who signed in with `credential`, or with a password
-/// if that is `None`. To be called after the proof only: a refusal discloses that the account is
-/// disabled.
+/// if that is `None`. Must be called only after the proof, because a refusal discloses that the
+/// account is disabled.
 ///
 /// # Errors
 /// [`Refused::Disabled`] if an admin has disabled the account.
-pub(crate) fn proved(
+pub(crate) fn authenticated(
     account: &Account,
     now: Timestamp,
     credential: Option<CredentialId>,
@@ -154,21 +155,21 @@ pub(crate) fn still_authorized(store: &Store, owner: &Identity) -> StoreResult<O
     else {
         return Ok(None);
     };
-    let opens = match owner.credential {
+    let is_authorized = match owner.credential {
         Some(device) => store
             .credentials(account.id)?
             .iter()
             .any(|credential| credential.id == device),
         None => account.password_hash.is_some(),
     };
-    Ok(opens.then_some(account))
+    Ok(is_authorized.then_some(account))
 }
 
 /// A SCRAM exchange that waits for the client's proof.
 pub(crate) struct Scram {
-    /// `None` if the account does not exist or has no SCRAM keys: no proof is then accepted.
+    /// `None` if the account does not exist or has no SCRAM keys. No proof is accepted then.
     account: Option<Account>,
-    /// When the account was read: a later change of the account makes this proof stale.
+    /// When the account was read. A later end of the account's sessions makes this proof stale.
     read_at: Timestamp,
     challenge: scram::Challenge,
     keys: [Key; 2],
@@ -186,7 +187,7 @@ impl Accounts {
     ///
     /// Failures are counted by address and by name or email. A device credential that this server
     /// defined holds 256 random bits and cannot be guessed, so it is compared before the limits
-    /// apply: strangers who exhaust the limit of an account must not lock out its devices.
+    /// apply: an attacker who exhausts the limit of an account must not lock out its devices.
     pub(crate) async fn authenticate_by_secret(
         &self,
         now: Timestamp,
@@ -240,7 +241,7 @@ impl Accounts {
             None => self.renew_verifier(&account, &secret).await,
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
-        proved(&account, now, device)
+        authenticated(&account, now, device)
     }
 
     /// Checks the client certificate of the connection. It cannot be guessed, so failures are not
@@ -277,7 +278,7 @@ impl Accounts {
             account = %account.name,
             "signed in with a client certificate"
         );
-        proved(&account, now, used)
+        authenticated(&account, now, used)
     }
 
     /// Checks whether the address of `peer` may try another code.
@@ -363,7 +364,7 @@ impl Accounts {
         match (scram.challenge.check(payload), &scram.account) {
             (Ok(answer), Some(account)) => {
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
-                Ok((answer, proved(account, scram.read_at, None)?))
+                Ok((answer, authenticated(account, scram.read_at, None)?))
             }
             (Err(ProofError::BadForm), _) => Err(Refused::BadForm),
             (Err(ProofError::Wrong) | Ok(_), _) => {

@@ -45,7 +45,7 @@ pub enum Verdict {
         attempts_left: u8,
     },
     /// The code has expired, was used, or was tried too often: no code is accepted.
-    Dead,
+    Invalid,
 }
 
 impl PendingCode {
@@ -67,7 +67,7 @@ impl PendingCode {
     /// Checks a code as typed in constant time and counts the try.
     pub fn check(&mut self, now: Timestamp, code: &str) -> Verdict {
         if self.attempts_left == 0 || now >= self.expires_at {
-            return Verdict::Dead;
+            return Verdict::Invalid;
         }
         self.attempts_left -= 1;
         if self.matches(code) {
@@ -84,8 +84,8 @@ impl PendingCode {
         self.attempts_left
     }
 
-    /// Returns whether this is the code, compared in constant time, without counting a try: for
-    /// other sessions, whose tries the caller counts. Works even if no tries are left.
+    /// Returns whether this is the code, compared in constant time, without counting a try and even
+    /// if no tries are left. Used for other sessions, whose tries the caller counts.
     pub fn is(&self, now: Timestamp, code: &str) -> bool {
         now < self.expires_at && self.matches(code)
     }
@@ -153,7 +153,7 @@ mod tests {
         );
         assert_eq!(
             pending.check(at(LIFETIME_SECONDS - 1), &code),
-            Verdict::Dead
+            Verdict::Invalid
         );
     }
 
@@ -176,7 +176,7 @@ mod tests {
                 Verdict::Wrong { attempts_left }
             );
         }
-        assert_eq!(pending.check(at(1), &code), Verdict::Dead);
+        assert_eq!(pending.check(at(1), &code), Verdict::Invalid);
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
     fn a_code_expires() {
         let (code, mut pending) = PendingCode::issue(at(0));
         assert_eq!(pending.expires_at(), at(LIFETIME_SECONDS));
-        assert_eq!(pending.check(at(LIFETIME_SECONDS), &code), Verdict::Dead);
+        assert_eq!(pending.check(at(LIFETIME_SECONDS), &code), Verdict::Invalid);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! that the session is signed in to.
 //!
 //! - `SETPASS <current password> <new password>` → `SETPASS SUCCESS <account> :text`. With `*` for
-//!   the current password, a code is mailed to the account's email and `VERIFY <account> <code>`
-//!   completes the change; an account that has neither password nor email needs neither.
+//!   the current password, a code is mailed to the account's email, and `VERIFY <account> <code>`
+//!   completes the change. For an account that has neither a password nor an email, `*` changes the
+//!   password at once.
 //! - `SETEMAIL <email>` → `SETEMAIL VERIFICATION_REQUIRED <account> :text`, and `VERIFY` with the
 //!   code that was mailed to the new email; the old one is notified. Where emails are not verified,
 //!   the change is made at once, and `SETEMAIL *` removes the email.
@@ -16,44 +17,43 @@ use tokio::sync::watch;
 
 use super::authenticate::still_authorized;
 use super::codes::{PendingCode, Verdict};
+use super::password::{self, StoredPassword};
 use super::registration::{
     Failure, NewSecret, ban_against, banned, failure, new_secret, tries_left,
 };
-use rookery_base::net::network;
-
-use super::password::{self, StoredPassword};
 use super::throttle::{Key, Wait};
 use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
+use rookery_base::net::network;
 use rookery_chat::event::Identity;
 use rookery_record::Account;
 use rookery_store::Durability;
 
-/// What is to be changed, and its new value.
-enum What {
+/// The new value of a password or email.
+enum NewValue {
     Password(StoredPassword),
     Email {
         email: Email,
-        /// The email belongs to another account: no code completes the change.
+        /// Whether the email belongs to another account, so that no code completes the change.
         is_decoy: bool,
     },
 }
 
 /// A change that waits for its mailed code.
 pub(crate) struct PendingChange {
-    what: What,
+    new_value: NewValue,
     code: PendingCode,
 }
 
 /// The outcome of a requested change.
 pub(crate) enum Changed {
-    /// The change is made: the identity from now on, and a text for the person.
-    Made(Box<Identity>, &'static str),
+    /// The change has been applied. Contains the identity from now on, and a text for the user.
+    Applied(Box<Identity>, &'static str),
     /// A code is on its way to the email `to`.
     CodeMailed {
         change: Box<PendingChange>,
         to: Email,
-        follow: watch::Receiver<MailState>,
+        delivery: watch::Receiver<MailState>,
     },
 }
 
@@ -62,7 +62,7 @@ const PASSWORD_SET: &str = "Password changed. Sessions, devices and certificates
 const EMAIL_SET: &str = "Email changed";
 
 impl Accounts {
-    /// Changes the password, or mails a code that does if `current` is `*`.
+    /// Changes the password, or mails a code for the change if `current` is `*`.
     pub(crate) async fn change_password(
         &self,
         now: Timestamp,
@@ -81,7 +81,7 @@ impl Accounts {
         };
         let account = self.account_of(owner).await?;
         if current == "*" && account.email.is_none() && account.password_hash.is_some() {
-            let text = "The account has no email to send a code to; give the current password";
+            let text = "The account has no email to send a code to; enter the current password";
             return Err(failure("INVALID_PASSWORD", text));
         }
         if current != "*" {
@@ -98,17 +98,17 @@ impl Accounts {
         let network = &self.config.chat.get().network;
         let mail = mail_templates::new_password(network, &owner.name, &to, &digits);
         let change = Box::new(PendingChange {
-            what: What::Password(password),
+            new_value: NewValue::Password(password),
             code,
         });
         Ok(Changed::CodeMailed {
             change,
             to,
-            follow: self.mailer.send(mail),
+            delivery: self.mailer.send(mail),
         })
     }
 
-    /// Changes or removes the email, or mails a code that does where emails are verified.
+    /// Changes or removes the email, or mails a code for the change where emails are verified.
     pub(crate) async fn change_email(
         &self,
         now: Timestamp,
@@ -159,19 +159,20 @@ impl Accounts {
                 mail_templates::already_registered(network, holder, known)
             }
         };
-        let what = What::Email {
+        let new_value = NewValue::Email {
             email: email.clone(),
             is_decoy: holder.is_some(),
         };
-        let change = Box::new(PendingChange { what, code });
+        let change = Box::new(PendingChange { new_value, code });
         Ok(Changed::CodeMailed {
             change,
             to: email,
-            follow: self.mailer.send(mail),
+            delivery: self.mailer.send(mail),
         })
     }
 
-    /// Makes the change if the code is right. Also returns the change if it still waits for a code.
+    /// Applies the change if the code is right. Also returns the change if it still waits for a
+    /// code.
     pub(crate) async fn confirm_change(
         &self,
         now: Timestamp,
@@ -184,16 +185,16 @@ impl Accounts {
             let text = format!("Too many tries; try again in {minutes} min");
             return (Some(change), Err(failure("TEMPORARILY_UNAVAILABLE", text)));
         }
-        let is_decoy = matches!(change.what, What::Email { is_decoy: true, .. });
+        let is_decoy = matches!(change.new_value, NewValue::Email { is_decoy: true, .. });
         match change.code.check(now, code) {
             Verdict::Right if !is_decoy => {
-                let made = match change.what {
-                    What::Email { email, .. } => {
+                let applied = match change.new_value {
+                    NewValue::Email { email, .. } => {
                         self.set_email(now, peer, owner, Some(email)).await
                     }
-                    What::Password(password) => self.set_password(peer, owner, password).await,
+                    NewValue::Password(password) => self.set_password(peer, owner, password).await,
                 };
-                (None, made)
+                (None, applied)
             }
             Verdict::Wrong {
                 attempts_left: left @ 1..,
@@ -202,7 +203,7 @@ impl Accounts {
                 let text = format!("Wrong code; {}", tries_left(left));
                 (Some(change), Err(failure("INVALID_CODE", text)))
             }
-            Verdict::Wrong { .. } | Verdict::Right | Verdict::Dead => {
+            Verdict::Wrong { .. } | Verdict::Right | Verdict::Invalid => {
                 self.add_failure(now, peer);
                 (
                     None,
@@ -289,7 +290,7 @@ impl Accounts {
                 &old,
             ));
         }
-        Ok(made(
+        Ok(applied(
             Identity {
                 email,
                 ..owner.clone()
@@ -325,7 +326,7 @@ impl Accounts {
                 email,
             ));
         }
-        Ok(made(owner.clone(), PASSWORD_SET))
+        Ok(applied(owner.clone(), PASSWORD_SET))
     }
 
     async fn account_of(&self, owner: &Identity) -> Result<Account, Failure> {
@@ -337,9 +338,10 @@ impl Accounts {
     }
 }
 
-/// Returns the outcome of a change. The time of the proof stays: a change proves nothing.
-fn made(owner: Identity, text: &'static str) -> Changed {
-    Changed::Made(
+/// Returns the outcome of an applied change. It does not renew the time of the proof, because a
+/// change proves nothing.
+fn applied(owner: Identity, text: &'static str) -> Changed {
+    Changed::Applied(
         Box::new(Identity {
             new: false,
             ..owner

@@ -8,25 +8,24 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 use tokio::sync::watch;
 
-use super::authenticate::{Refused, proved};
+use super::authenticate::{Refused, authenticated};
 use super::codes::{PendingCode, Verdict};
-use rookery_base::net::network;
-
 use super::throttle::{Key, Wait};
 use super::{Accounts, Peer, device_hash, mail_templates};
 use rookery_base::mail::MailState;
+use rookery_base::net::network;
 use rookery_chat::event::Identity;
 use rookery_record::{AccountId, CredentialKind};
 use rookery_store::{Durability, Store};
 
-/// The maximum number of credentials of an account. The device that has been unused for longest is
-/// removed to make room for another.
+/// The maximum number of credentials of an account. For another device, the one that has been
+/// unused for longest is removed.
 const MAX_CREDENTIALS: usize = 50;
 
 /// A sign-in that waits for its code.
 pub(crate) struct Challenge {
-    /// `None` if the email is not the account's: no code is accepted then, and the replies do not
-    /// disclose it.
+    /// `None` if the email is not the account's. No code is accepted then; the replies do not
+    /// disclose why.
     account: Option<AccountId>,
     name: AccountName,
     email: Email,
@@ -69,7 +68,7 @@ impl Accounts {
         let mail =
             mail_templates::sign_in(&self.config.chat.get().network, &account, known, &digits);
         let useful_for = mail.useful_for;
-        let follow = if matches {
+        let delivery = if matches {
             self.mailer.send(mail)
         } else {
             self.mailer.send_dummy(useful_for)
@@ -81,7 +80,7 @@ impl Accounts {
                 email,
                 code,
             },
-            follow,
+            delivery,
         ))
     }
 
@@ -104,7 +103,7 @@ impl Accounts {
             }
             (Verdict::Right, None) => Refused::WrongCode { attempts_left: 0 },
             (Verdict::Wrong { attempts_left }, _) => Refused::WrongCode { attempts_left },
-            (Verdict::Dead, _) => Refused::DeadCode,
+            (Verdict::Invalid, _) => Refused::InvalidCode,
         };
         self.add_failure(now, peer);
         tracing::info!(address = %peer.address, account = %challenge.name, "wrong sign-in code");
@@ -127,7 +126,7 @@ impl Accounts {
                 if found.disabled.is_some() {
                     return Ok(Some((found, None)));
                 }
-                make_room(store, account)?;
+                remove_stalest_device(store, account)?;
                 let credential =
                     store.add_credential(account, CredentialKind::Device, &hash, now)?;
                 Ok(Some((found, Some(credential))))
@@ -139,7 +138,7 @@ impl Accounts {
             account = %account.name,
             "signed in on a new device"
         );
-        proved(&account, now, credential)
+        authenticated(&account, now, credential)
     }
 
     /// Counts a mail to `email`, or a request of an account without one, from the address of
@@ -160,7 +159,9 @@ impl Accounts {
     }
 }
 
-fn make_room(store: &mut Store, account: AccountId) -> rookery_store::Result<()> {
+/// Removes the device that has been unused for longest if the account has the maximum number of
+/// credentials.
+fn remove_stalest_device(store: &mut Store, account: AccountId) -> rookery_store::Result<()> {
     let credentials = store.credentials(account)?;
     if credentials.len() < MAX_CREDENTIALS {
         return Ok(());

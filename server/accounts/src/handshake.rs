@@ -6,8 +6,8 @@
 //! room: it may register or sign in, and every other command is refused with a hint. As soon as
 //! nothing is missing, [`Next::Admit`] asks the caller to have the core admit the session.
 //!
-//! [`Handshake`] does no I/O on the connection: it is given messages and returns replies. It must
-//! not admit anyone, and it knows nothing of timeouts; both are the caller's.
+//! [`Handshake`] does no I/O on the connection: it receives messages and returns replies. It must
+//! not admit anyone, and it does not know the timeouts; the caller is responsible for both.
 
 use std::sync::Arc;
 

@@ -1,11 +1,11 @@
 //! Invitations: an invited email registers with the code of its invitation, whether registration is
 //! open or closed.
 //!
-//! The code is six digits and valid for days, so only a few tries are allowed. Wrong tries, even by
-//! a stranger, use up the code but not the invitation: `REGISTER` then mails a code of five
-//! minutes, as where registration is open. A code completes the `REGISTER` of the same connection
-//! only; otherwise a stranger could register the email with another password, and have its owner
-//! confirm it.
+//! The code is six digits and valid for days, so only a few tries are allowed. Wrong tries, no
+//! matter who makes them, use up the code but not the invitation: `REGISTER` then mails a code that
+//! is valid for five minutes, as where registration is open. A code completes only the `REGISTER`
+//! of the same connection. Otherwise, an attacker could register the email with another password
+//! and have its owner confirm it.
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::Email;

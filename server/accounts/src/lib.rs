@@ -6,9 +6,10 @@
 //! invitations that wait for their codes, the limits on failures and mails (`throttle`), password
 //! hashing, the texts of the mails to users, and the CSV files beside the database ([`csv_sync`]).
 //!
-//! It must not read from or write to a connection, and it must not admit anyone: it is given
-//! messages, returns replies and identities, and `rookery-connection` asks the core. It may depend
-//! on the crates for the engine, base, store, chat and record, and on nothing that serves a port.
+//! It must not read from or write to a connection, and it must not admit anyone: it receives
+//! messages and returns replies and identities, and `rookery-connection` asks the core for
+//! admission. It may depend on the crates for the engine, base, store, chat and record, and on
+//! nothing that serves a port.
 
 mod authenticate;
 pub mod codes;
@@ -79,7 +80,8 @@ pub struct AccountsConfig {
     pub tls: Live<config::Tls>,
 }
 
-/// What all sign-ins share: the database, the mailer, the limits, and what waits for a code.
+/// The parts that all sign-ins share: the database, the mailer, the limits, and the registrations
+/// that wait for a code.
 pub struct Accounts {
     config: AccountsConfig,
     database: Database,
@@ -87,9 +89,9 @@ pub struct Accounts {
     csv: CsvSync,
     events: EventBus,
     throttle: Throttle,
-    /// Limits how many passwords of sign-ins are checked at once. It is held from the check of the
-    /// failure limit until the failure is counted, and keeps a flood of sign-ins from queueing
-    /// ahead of other users of [`password`], such as the control plane.
+    /// Limits how many passwords of sign-ins are checked at once. A permit is held from the check
+    /// of the failure limit until the failure is counted. This also prevents a flood of sign-ins
+    /// from queueing ahead of other users of [`password`], such as the control plane.
     password_checks: Semaphore,
     pending: PendingRegistrations,
     /// The sign-ins that were refused most recently.

@@ -1,7 +1,7 @@
 //! The mails to users about their accounts.
 //!
-//! Plain and short. A mailed code is alone on a line of the text, and nothing else is that could
-//! be mistaken for one: scripts and mail programs find the code that way.
+//! The texts are plain and short. A mailed code is alone on a line, and no other line could be
+//! mistaken for one, so that scripts and mail programs find the code.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! Registrations that wait for their mailed codes.
 //!
 //! They are held in memory, bounded in number, and expire with their codes. Several may wait for
-//! one name as long as they have the same email: each has its own secret and code, so a stranger
-//! can neither block the owner of an email nor have the owner confirm the stranger's password.
+//! one name as long as they have the same email: each has its own secret and code. An attacker can
+//! therefore neither block the owner of an email nor have the owner confirm a password that the
+//! attacker chose.
 
 use std::net::IpAddr;
 
@@ -16,7 +17,7 @@ use rookery_base::net::network;
 
 /// The maximum number of registrations that wait at once.
 const MAX_ATTEMPTS: usize = 5000;
-/// The maximum number of these for one name. Each has a code of its own, and all stay valid.
+/// The maximum number of registrations that wait for one name. Each has a code of its own.
 const MAX_FOR_ONE_NAME: usize = 5;
 
 /// The maximum number of wrong codes from other sessions, from all addresses together, for one
@@ -32,9 +33,9 @@ pub struct Registration {
     pub email: Option<Email>,
     /// Its first secret.
     pub secret: StoredSecret,
-    /// The email already belongs to an account: no code completes the registration.
+    /// Whether the email already belongs to an account, so that no code completes the registration.
     pub is_decoy: bool,
-    /// Registration was closed: the account is created only if the email is invited.
+    /// Whether registration is closed, so that the account is created only if the email is invited.
     pub needs_invitation: bool,
 }
 
@@ -53,11 +54,11 @@ pub struct AttemptId(u64);
 
 /// Why a registration was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CannotWait {
+pub enum PendingError {
     /// The name, or one that looks the same, is being registered with another email.
-    NameHeld,
+    NameReserved,
     /// Too many registrations are waiting.
-    Full,
+    TooMany,
 }
 
 /// The outcome of a code check.
@@ -102,7 +103,7 @@ impl Attempt {
             });
         let wrong = &mut self.foreign_tries[at].1;
         if *wrong >= TRIES || all >= MAX_FOREIGN_TRIES {
-            return Verdict::Dead;
+            return Verdict::Invalid;
         }
         if self.code.is(now, code) {
             return Verdict::Right;
@@ -164,17 +165,17 @@ struct Inner {
 }
 
 impl PendingRegistrations {
-    /// Checks whether another registration would be accepted, in place of the attempt `own`.
-    pub fn ensure_room(
+    /// Checks whether a registration would be accepted in place of the attempt `own`.
+    pub fn check_can_add(
         &self,
         now: Timestamp,
         name: &AccountName,
         email: Option<&Email>,
         own: Option<AttemptId>,
-    ) -> Result<(), CannotWait> {
+    ) -> Result<(), PendingError> {
         let mut inner = self.inner.lock();
         inner.remove_expired(now);
-        inner.ensure_room(name, &name.skeleton(), email, own)
+        inner.check_can_add(name, &name.skeleton(), email, own)
     }
 
     /// Adds a registration that waits for `code`, in place of the session's `own` attempt.
@@ -184,11 +185,11 @@ impl PendingRegistrations {
         registration: Registration,
         code: PendingCode,
         own: Option<AttemptId>,
-    ) -> Result<AttemptId, CannotWait> {
+    ) -> Result<AttemptId, PendingError> {
         let mut inner = self.inner.lock();
         inner.remove_expired(now);
         let skeleton = registration.name.skeleton();
-        inner.ensure_room(
+        inner.check_can_add(
             &registration.name,
             &skeleton,
             registration.email.as_ref(),
@@ -208,8 +209,8 @@ impl PendingRegistrations {
     }
 
     /// Checks a code for `name`. If the session itself has requested one, only that code is
-    /// accepted: otherwise a stranger could register the same name and email with another password,
-    /// and have the owner of the email confirm it.
+    /// accepted. Otherwise, an attacker could register the same name and email with another
+    /// password and have the owner of the email confirm it.
     pub fn check_code(
         &self,
         now: Timestamp,
@@ -239,7 +240,7 @@ impl PendingRegistrations {
                 Verdict::Wrong { attempts_left } => {
                     most_tries = most_tries.max(Some(attempts_left));
                 }
-                Verdict::Right | Verdict::Dead => most_tries = most_tries.max(Some(0)),
+                Verdict::Right | Verdict::Invalid => most_tries = most_tries.max(Some(0)),
             }
         }
         if let Some(index) = right {
@@ -258,7 +259,7 @@ impl PendingRegistrations {
         })
     }
 
-    /// Returns all that wait, oldest first.
+    /// Returns all registrations that wait for a mailed code, oldest first.
     pub fn all(&self, now: Timestamp) -> Vec<Waiting> {
         let mut inner = self.inner.lock();
         inner.remove_expired(now);
@@ -291,13 +292,13 @@ impl Inner {
             .retain(|attempt| now < attempt.code.expires_at());
     }
 
-    fn ensure_room(
+    fn check_can_add(
         &self,
         name: &AccountName,
         skeleton: &str,
         email: Option<&Email>,
         own: Option<AttemptId>,
-    ) -> Result<(), CannotWait> {
+    ) -> Result<(), PendingError> {
         let others = || {
             self.attempts
                 .iter()
@@ -309,10 +310,10 @@ impl Inner {
             .filter(same)
             .any(|attempt| attempt.registration.email.as_ref() != email)
         {
-            return Err(CannotWait::NameHeld);
+            return Err(PendingError::NameReserved);
         }
         if others().filter(same).count() >= MAX_FOR_ONE_NAME || others().count() >= MAX_ATTEMPTS {
-            return Err(CannotWait::Full);
+            return Err(PendingError::TooMany);
         }
         Ok(())
     }

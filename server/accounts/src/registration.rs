@@ -1,8 +1,8 @@
 //! Registration (IRCv3 draft/account-registration): what `REGISTER` and `VERIFY` do.
 //!
-//! A registration is checked, waits in memory for its mailed code (`pending`)
-//! where emails are verified, and is then stored in one transaction. Whether an email already
-//! belongs to an account is not disclosed where a mail can tell its owner instead.
+//! A registration is checked, waits in memory for its mailed code (`pending`) where emails are
+//! verified, and is then stored in one transaction. Where a mail can notify the owner of an email,
+//! replies do not disclose whether the email already belongs to an account.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::codes::PendingCode;
 use super::password::{Password, StoredPassword};
 pub use super::pending::Waiting;
-use super::pending::{AttemptId, CannotWait, CodeCheck, Registration, StoredSecret};
+use super::pending::{AttemptId, CodeCheck, PendingError, Registration, StoredSecret};
 use super::sasl::MAX_SECRET;
 use super::throttle::Wait;
 use super::{Accounts, Peer, device_hash, identity, mail_templates};
@@ -28,16 +28,16 @@ use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
 /// The outcome of `REGISTER`.
 pub enum Registered {
-    /// The account exists now.
-    Made(Identity),
+    /// The account has been created.
+    Created(Identity),
     /// The email is invited: the code of the invitation completes the registration.
     Invited(Box<Registration>),
-    /// A code is on its way.
+    /// A code is being mailed.
     CodeMailed {
         /// Identifies the registration that waits for it.
         attempt: AttemptId,
         /// The state of the mail.
-        follow: watch::Receiver<MailState>,
+        delivery: watch::Receiver<MailState>,
     },
 }
 
@@ -46,7 +46,7 @@ pub enum Registered {
 pub struct Failure {
     /// The code of the `FAIL` reply.
     pub code: &'static str,
-    /// The text for the person.
+    /// The text for the user.
     pub text: String,
 }
 
@@ -73,8 +73,8 @@ pub(crate) enum NewSecret {
     Device(DeviceCredential),
 }
 
-/// What the database holds about an email.
-struct Found {
+/// The records about an email in the database.
+struct EmailRecords {
     /// The account that the email belongs to.
     owner: Option<Account>,
     invitation: Option<Invitation>,
@@ -101,7 +101,9 @@ impl Accounts {
         }
         let length = self.config.limits.get().password_length;
         let secret = new_secret(secret, &name, email.as_ref(), length)?;
-        let Found { owner, invitation } = self.look_up(now, peer, &name, email.as_ref()).await?;
+        let EmailRecords { owner, invitation } = self
+            .check_name_and_email(now, peer, &name, email.as_ref())
+            .await?;
         let needs_invitation = !accounts.open;
         if needs_invitation && invitation.is_none() {
             // The reply discloses whether the email is invited.
@@ -120,10 +122,11 @@ impl Accounts {
             };
             return Ok(Registered::Invited(Box::new(registration)));
         }
-        // An invited person always has to prove the email.
+        // Invited users must always prove that the email is theirs.
         let needs_code = accounts.verify_email || needs_invitation;
         if needs_code {
-            self.pending.ensure_room(now, &name, email.as_ref(), own)?;
+            self.pending
+                .check_can_add(now, &name, email.as_ref(), own)?;
             self.count_mail(now, peer, email.as_ref())?;
         } else {
             self.count_registration(now, peer)?;
@@ -147,7 +150,7 @@ impl Accounts {
             return self
                 .create(now, peer, registration)
                 .await
-                .map(Registered::Made);
+                .map(Registered::Created);
         };
         let (digits, code) = PendingCode::issue(now);
         let mail = code_mail(
@@ -160,7 +163,7 @@ impl Accounts {
         let attempt = self.pending.add(now, registration, code, own)?;
         Ok(Registered::CodeMailed {
             attempt,
-            follow: self.mailer.send(mail),
+            delivery: self.mailer.send(mail),
         })
     }
 
@@ -238,15 +241,15 @@ impl Accounts {
         Ok(Some((waiting, self.mailer.send(mail))))
     }
 
-    /// Refuses taken names, and banned names, emails and addresses. Returns what the database holds
-    /// about the email.
-    async fn look_up(
+    /// Refuses taken names, and banned names, emails and addresses. Returns the records about the
+    /// email.
+    async fn check_name_and_email(
         &self,
         now: Timestamp,
         peer: &Peer,
         name: &AccountName,
         email: Option<&Email>,
-    ) -> Result<Found, Failure> {
+    ) -> Result<EmailRecords, Failure> {
         let (wanted, given, address) = (name.clone(), email.cloned(), peer.address.ip());
         let aliases = self.config.accounts.get().email_aliases();
         let (taken, found, ban) = self
@@ -262,7 +265,7 @@ impl Accounts {
                 };
                 Ok((
                     store.is_name_taken(&wanted)?,
-                    Found { owner, invitation },
+                    EmailRecords { owner, invitation },
                     ban,
                 ))
             })
@@ -276,8 +279,8 @@ impl Accounts {
         Ok(found)
     }
 
-    /// Stores the account and its secret in one transaction. That uses up the invitation of the
-    /// email, without which nothing is stored where registration is closed.
+    /// Stores the account and its secret in one transaction, and removes the invitation of the
+    /// email. Where registration is closed, nothing is stored without an invitation.
     pub(crate) async fn create(
         &self,
         now: Timestamp,
@@ -426,14 +429,14 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<CannotWait> for Failure {
-    fn from(reason: CannotWait) -> Self {
+impl From<PendingError> for Failure {
+    fn from(reason: PendingError) -> Self {
         match reason {
-            CannotWait::NameHeld => failure(
+            PendingError::NameReserved => failure(
                 "ACCOUNT_EXISTS",
                 "This name, or one that looks the same, is being registered; choose another",
             ),
-            CannotWait::Full => failure(
+            PendingError::TooMany => failure(
                 "TEMPORARILY_UNAVAILABLE",
                 "Too many registrations are waiting for their codes; use the code you have, or try \
                  again in 5 min",

@@ -2,8 +2,8 @@
 //!
 //! Handlers push replies in order; [`Replies::finish`] makes one labeled response of them (IRCv3
 //! labeled-response): an `ACK` if there are none, the labeled reply itself if there is one, a
-//! labeled batch otherwise. The creator of the collection decides whether
-//! the client may have a label.
+//! labeled batch otherwise. The creator of the collection decides whether the client may have a
+//! label.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -132,9 +132,9 @@ impl Claim {
 /// Parses `authzid NUL authcid NUL secret`. Acting for another account is not supported, so an
 /// `authzid` must equal the `authcid`.
 pub fn plain(payload: &[u8]) -> Option<(Claim, String)> {
-    let [acts_for, claim, secret] = parts(payload)?;
+    let [authzid, claim, secret] = parts(payload)?;
     let claim = Claim::parse(claim)?;
-    if !acts_for.is_empty() && Claim::parse(acts_for)? != claim {
+    if !authzid.is_empty() && Claim::parse(authzid)? != claim {
         return None;
     }
     (!secret.is_empty() && secret.len() <= MAX_SECRET).then(|| (claim, secret.to_owned()))

@@ -103,7 +103,7 @@ impl ClientFirst {
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(payload).ok()?;
         let mut parts = text.splitn(3, ',');
-        let (binding, acts_for, bare) = (parts.next()?, parts.next()?, parts.next()?);
+        let (binding, authzid, bare) = (parts.next()?, parts.next()?, parts.next()?);
         // `y`: the client supports channel binding, but believes that the server does not.
         if !matches!(binding, "n" | "y") {
             return None;
@@ -113,11 +113,11 @@ impl ClientFirst {
         let nonce = fields.next()?.strip_prefix("r=")?;
         let is_nonce = (1..=MAX_NONCE).contains(&nonce.len())
             && nonce.bytes().all(|byte| byte.is_ascii_graphic());
-        let acts_for = match acts_for {
+        let authzid = match authzid {
             "" => None,
             other => Some(Claim::parse(&unescape(other.strip_prefix("a=")?)?)?),
         };
-        if !is_nonce || acts_for.is_some_and(|other| other != claim) {
+        if !is_nonce || authzid.is_some_and(|other| other != claim) {
             return None;
         }
         let header = text[..text.len() - bare.len()].to_owned();

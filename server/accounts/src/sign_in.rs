@@ -2,9 +2,10 @@
 //!
 //! A session proves that it belongs to an account in one of six ways:
 //!
-//! - a **password**, by SASL `PLAIN` (sent over TLS) or `SCRAM-SHA-256` (proved without being
-//!   sent);
-//! - a **device credential**, a random secret that a client stores for one device, by SASL `PLAIN`;
+//! - a **password**, by SASL `PLAIN` or the server password (`PASS`), both sent over TLS, or by
+//!   `SCRAM-SHA-256`, which proves it without sending it;
+//! - a **device credential**, a random secret that a client stores for one device, by SASL `PLAIN`
+//!   or `PASS`;
 //! - a **client certificate**, by SASL `EXTERNAL`;
 //! - a **mailed code**, by SASL `X-EMAIL-CODE`, which registers a device credential on a new
 //!   device;

@@ -106,6 +106,11 @@ impl TestServer {
         self.client_from("192.0.2.1", None)
     }
 
+    /// Signs a new connection in by SASL `PLAIN`.
+    async fn sign_in(&self, name: &str, secret: &str) -> Received {
+        self.client().plain(name, secret).await
+    }
+
     fn client_from(&self, address: &str, certificate: Option<[u8; 32]>) -> Client {
         let address = (address.parse::<std::net::IpAddr>().unwrap(), 5000).into();
         let peer = Peer {
@@ -280,6 +285,10 @@ impl Client {
             lines: step.replies.iter().map(ToString::to_string).collect(),
             next: step.next,
         }
+    }
+
+    async fn verify(&mut self, name: &str, code: &str) -> Received {
+        self.send(&format!("VERIFY {name} {code}")).await
     }
 
     fn advance(&mut self, seconds: i64) {

@@ -1,7 +1,7 @@
-//! How often something may be tried: failed sign-ins and mails, by address and by recipient.
+//! Limits on the rates of failed sign-ins and of mails, by address and by account or recipient.
 //!
-//! Each key has a sliding window: the times of its last events. The keys are bounded
-//! ([`RateWindows`]), so that an attacker with many addresses or names fills no memory.
+//! Each key has a sliding window with the times of its last events. The number of keys is bounded
+//! ([`RateWindows`]), so that an attacker with many addresses or names cannot exhaust the memory.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ const MAX_KEYS: usize = 100_000;
 /// The maximum number of times remembered for one key, whatever the limit.
 const MAX_TIMES: usize = 1000;
 
-/// What is counted.
+/// A kind of event that is counted, and whose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Failed sign-ins from an address.

@@ -1,5 +1,5 @@
-//! An admitted session: most messages go straight to the core, and those that need the accounts or
-//! the history go there first. A client that is silent for too long is disconnected.
+//! An admitted session. Most messages are sent directly to the core; those that concern accounts or
+//! the history are handled here first. A client that is silent for too long is disconnected.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use rookery_engine::handle::{CoreStopped, SessionEvent};
 /// Finds clients that no longer respond: sends `PING` after a time of silence, and gives up after
 /// the same time again.
 struct IdleTimer {
-    /// How long a client may be silent; zero for as long as it likes.
+    /// How long a client may be silent; zero means without limit.
     limit: Duration,
     check_at: Option<Instant>,
     /// When the last `PING` was sent, unless something was received since.
@@ -94,7 +94,7 @@ impl Session {
         }
     }
 
-    /// Whether the message can go to the core at once.
+    /// Whether the message can be sent to the core at once.
     fn is_for_the_core(&self, message: &Message) -> bool {
         !sign_in::COMMANDS.contains(&message.command.as_str())
             && !may_read_history(message)
@@ -107,8 +107,8 @@ impl Session {
         message.command == "NICK" && nick_is_free
     }
 
-    /// Handles a message that cannot go to the core at once. Returns why the session ends, if it
-    /// does.
+    /// Handles a message that cannot be sent to the core at once. Returns why the session ends, if
+    /// it does.
     async fn handle(
         &mut self,
         sign_in: &mut Option<Box<SignIn>>,

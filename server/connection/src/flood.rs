@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use rookery_chat::Weight;
 
-/// A rate limit by the generic cell rate algorithm (GCRA): a leaky bucket, stored as the one point
-/// in time at which it will be empty.
+/// A rate limit by the generic cell rate algorithm (GCRA). This is a leaky bucket that is stored as
+/// the time at which it will be empty.
 #[derive(Debug)]
 pub struct Flood {
     /// `None` if there is no limit.
@@ -38,7 +38,7 @@ impl Flood {
         }
     }
 
-    /// Counts a message, or a reply, of that weight. Returns from when on the next message may be
+    /// Counts a message, or a reply, of the given weight. Returns when the next message may be
     /// read, if that is later than `now`.
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
         let rate = self.rate.as_ref()?;

@@ -1,7 +1,7 @@
 //! A session before it is admitted: the IRC handshake, and the waiting room.
 //!
-//! The state machine of the handshake is in `rookery-accounts`. This module feeds it what the
-//! client sends, sends its replies, enforces the time limits, and asks the core for admission when
+//! The state machine of the handshake is in `rookery-accounts`. This module passes it the messages
+//! of the client, sends its replies, enforces the time limits, and asks the core for admission when
 //! the machine is done.
 
 use std::sync::Arc;
@@ -35,8 +35,8 @@ impl Session {
             let event = tokio::select! {
                 biased;
                 event = self.stream.next(deadline) => event,
-                news = handshake.next_mail_notice() => {
-                    self.send(&news);
+                notices = handshake.next_mail_notice() => {
+                    self.send(&notices);
                     continue;
                 }
             };
@@ -107,7 +107,7 @@ impl Session {
     }
 }
 
-/// Returns the time that many seconds after `start`; `None`, for never, if they are 0.
+/// Returns the time `seconds` after `start`, or `None`, for never, if `seconds` is 0.
 fn after(start: Instant, seconds: u32) -> Option<Instant> {
     (seconds > 0).then(|| start + Duration::from_secs(seconds.into()))
 }

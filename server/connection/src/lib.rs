@@ -4,9 +4,9 @@
 //! TLS and, for browsers, WebSocket), becomes a `session`, passes the `handshake` and is then
 //! `admitted`. What the client sends goes to the core through a
 //! [`CoreHandle`](rookery_engine::handle::CoreHandle), or to the accounts; what is sent to the
-//! client comes out of its send queue.
+//! client is read from its send queue.
 //!
-//! It decides nothing about the chat or about who someone is. It may depend on `rookery-accounts`
+//! It makes no decisions about the chat or about identities. It may depend on `rookery-accounts`
 //! and what is below that; it must not know the control plane, and cannot make an operator's
 //! request.
 

@@ -27,9 +27,9 @@ use rookery_chat::Weight;
 use rookery_chat::event::{Disconnect, LineFault};
 use rookery_engine::sendq::{Sendq, State};
 
-/// How many bytes are read at once.
+/// The maximum number of bytes that are read at once.
 const READ: usize = 4096;
-/// How many lines are written together, as one TLS record if they fit.
+/// The maximum number of lines that are written together, as one TLS record if they fit.
 const GATHER: usize = 64;
 /// The quit message of a session whose connection just ended.
 pub const CLOSED: &str = "Connection closed";
@@ -62,17 +62,17 @@ pub enum StreamEvent {
 pub struct LineStream {
     socket: Socket,
     framer: LineFramer,
-    /// Bytes that were read and not yet parsed. Parsed at once, four kilobytes of short lines would
-    /// take seventy times the memory.
+    /// Bytes that were read and not yet parsed. They are parsed line by line, because as messages,
+    /// four kilobytes of short lines would take seventy times the memory.
     unread: Bytes,
     sendq: Arc<Sendq>,
     /// Lines out of the send queue that are being written.
     writing: VecDeque<Bytes>,
     flushed: bool,
     flood: Flood,
-    /// The number of bytes that were written since the connection was made.
+    /// The number of bytes that were written since the connection was established.
     written: u64,
-    /// Until then nothing is read, because the client sends too fast.
+    /// When the next line may be read from a client that sends too fast.
     throttled_until: Option<Instant>,
     /// When an ending connection is closed even if not everything is sent.
     close_deadline: Option<Instant>,
@@ -83,7 +83,7 @@ pub struct LineStream {
 }
 
 impl LineStream {
-    /// Makes the stream of a connection whose TLS and WebSocket handshakes are done.
+    /// Creates the stream of a connection whose TLS and WebSocket handshakes are done.
     pub fn new(socket: Socket, sendq: Arc<Sendq>, flood: Flood, now: Instant) -> Self {
         Self {
             socket,
@@ -112,13 +112,14 @@ impl LineStream {
         self.last_received_at
     }
 
-    /// Returns the number of bytes that were queued for the client since the connection was made.
+    /// Returns the number of bytes that were queued for the client since the connection was
+    /// established.
     pub fn queued_in_total(&self) -> u64 {
         self.written + self.sendq.bytes() as u64
     }
 
-    /// Counts a reply for flood control that grew the total of queued bytes from `before`: nothing
-    /// more is read until the client may send again.
+    /// Counts a reply for flood control. `before` is the total of queued bytes before the reply.
+    /// Nothing more is read until the client may send again.
     pub fn count_reply(&mut self, before: u64) {
         let bytes = self.queued_in_total().saturating_sub(before);
         let weight = Weight::of_reply(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -291,8 +292,8 @@ impl LineStream {
         }
     }
 
-    /// Returns the first line of what was read, and reads more if there is none. The buffer is on
-    /// the stack: an idle connection has none.
+    /// Returns the first line that was read, and reads more if there is none. The buffer is on the
+    /// stack, so that an idle connection has none.
     fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
@@ -334,7 +335,8 @@ impl LineStream {
         }
     }
 
-    /// Shuts the connection down in its protocol's way (`close_notify` in TLS), within a timeout.
+    /// Shuts the connection down as its protocol requires (`close_notify` in TLS), within a
+    /// timeout.
     pub async fn shut_down(&mut self) {
         let shutdown = tokio::io::AsyncWriteExt::shutdown(&mut self.socket);
         // The connection has ended whether this succeeds or not.
@@ -343,7 +345,7 @@ impl LineStream {
 }
 
 /// Returns the first line in `bytes`, if one ends there, and the bytes after it. The framer stores
-/// the beginning of a line that goes on.
+/// the beginning of an incomplete line.
 fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Input>, &'b [u8]) {
     let mut input = None;
     while input.is_none() && !bytes.is_empty() {

@@ -1,8 +1,7 @@
 //! Accepts connections to the chat, and brings each through its TLS and WebSocket handshakes.
 //!
-//! This is where connections are refused before they cost anything: for the number of connections,
-//! for a ban of their address, for maintenance. What passes becomes a [`Session`] on a task of its
-//! own.
+//! Connections are refused here, before they use resources, if there are too many, if their address
+//! is banned, or during maintenance. Each of the others becomes a [`Session`] on a task of its own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -42,7 +41,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A TLS record: fatal alert, `access_denied` (RFC 8446 §6.2).
 const ACCESS_DENIED: &[u8] = &[21, 3, 3, 0, 2, 2, 49];
 
-/// What a port of the chat speaks. All ports lead to the same sessions, under the same limits.
+/// The protocol of a chat port. The sessions of all ports are of one kind, under the same limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// IRC over TLS.
@@ -63,7 +62,7 @@ pub struct ChatPort {
 }
 
 impl ChatPort {
-    /// Makes a port that admits sessions to `core` and counts its connections in `connections`.
+    /// Creates a port that admits sessions to `core` and counts its connections in `connections`.
     pub fn new(
         config: ConnectionConfig,
         accounts: Arc<Accounts>,
@@ -103,7 +102,7 @@ impl ChatPort {
         }
     }
 
-    /// Brings a connection up to its session, or refuses it.
+    /// Performs the handshakes of a connection and starts its session, or refuses it.
     async fn accept(self: Arc<Self>, transport: Transport, stream: TcpStream, address: SocketAddr) {
         let limits = self.services.config.limits.get();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
@@ -146,14 +145,14 @@ impl ChatPort {
         }
     }
 
-    /// Returns what is sent to a client from that address if it is refused, and reports the
-    /// refusal.
+    /// Returns the messages for a client from this address if it is refused, and reports the
+    /// refusal. Returns `None` if it is not refused.
     fn refusal(&self, address: SocketAddr) -> Option<Vec<Message>> {
         let policy = Arc::clone(&self.policy.borrow());
         if let Some(ban) = policy.bans.on_address(address.ip(), Timestamp::now()) {
             tracing::info!(%address, target = %ban.target, "refused: banned");
-            let why = format!("{} is banned: {}", ban.target, ban.reason);
-            self.services.accounts.report_refusal("", address, why);
+            let reason = format!("{} is banned: {}", ban.target, ban.reason);
+            self.services.accounts.report_refusal("", address, reason);
             let server = self.services.config.chat.get().server_name.clone();
             let text = ban_text(&ban.reason, ban.expires_at);
             let banned = session::banned(server, "*", &text);
@@ -169,8 +168,8 @@ impl ChatPort {
         })
     }
 
-    /// Sends a refused client the reason, which takes the handshakes. If many are refused at once,
-    /// the rest receive a TLS alert of seven bytes instead.
+    /// Sends a refused client the reason, for which the handshakes are necessary. If many clients
+    /// are refused at once, the rest receive a TLS alert of seven bytes instead.
     async fn refuse(
         &self,
         transport: Transport,
@@ -225,7 +224,7 @@ impl ChatPort {
     }
 }
 
-/// Returns what the TLS handshake has shown about the client.
+/// Returns what the TLS handshake has revealed about the client.
 fn peer(address: SocketAddr, tls: &TlsStream<TcpStream>) -> Peer {
     let connection = tls.get_ref().1;
     let version = connection

@@ -1,8 +1,8 @@
 //! One session of a client, from the end of its TLS handshake to the end of its connection.
 //!
-//! A session is first in the `handshake` (and perhaps in the waiting room, which is part of it),
-//! then `admitted`. This module has what both share: the connection, the send queue, the identity,
-//! and how a session is closed. The core knows admitted sessions only.
+//! A session is first in the `handshake`, which includes the waiting room, and then `admitted`.
+//! This module contains what both states share: the connection, the send queue, the identity, and
+//! the close of a session. The core knows admitted sessions only.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,7 +55,8 @@ pub(super) struct Session {
     pub(super) identity: Option<Box<Identity>>,
     /// Counts the connection until the session is dropped.
     _permit: ConnectionPermit,
-    /// Why it ended; what holds until it does is for a session that is dropped in the middle.
+    /// Why the session ended. The initial value applies to a session that is dropped before its
+    /// end.
     disconnect: Disconnect,
 }
 
@@ -68,7 +69,7 @@ pub(super) enum HandshakeResult {
 }
 
 impl Session {
-    /// Makes the session of a connection whose TLS handshake is done.
+    /// Creates the session of a connection whose TLS handshake is done.
     pub fn new(
         services: Arc<Services>,
         id: SessionId,
@@ -135,10 +136,10 @@ impl Session {
         reason: &str,
         expires_at: Option<Timestamp>,
     ) -> HandshakeResult {
-        let why = format!("banned: {reason}");
+        let refusal = format!("banned: {reason}");
         self.services
             .accounts
-            .report_refusal(nick.as_str(), self.peer.address, why);
+            .report_refusal(nick.as_str(), self.peer.address, refusal);
         let server = self.services.config.chat.get().server_name.clone();
         let text = ban_text(reason, expires_at);
         self.send(&[banned(server, nick.as_str(), &text)]);
@@ -175,8 +176,8 @@ pub(super) fn line(message: &Message) -> Bytes {
     format!("{tags}{}\r\n", truncate(rest, MAX_LINE - 2)).into()
 }
 
-/// Tells the core that the session has ended, however it did, even by a panic: no user stays behind
-/// without a connection. The core ignores a session that it has not admitted.
+/// Notifies the core that the session has ended, even if it ended by a panic, so that no user
+/// remains without a connection. The core ignores a session that it has not admitted.
 impl Drop for Session {
     fn drop(&mut self) {
         // There is no runtime when the whole server stops.
@@ -185,10 +186,10 @@ impl Drop for Session {
         };
         let core = self.services.core.clone();
         let (disconnect, lost) = (self.disconnect.clone(), !self.stream.closed_by_client());
-        let gone = SessionEvent::disconnected(self.id, disconnect, lost);
+        let event = SessionEvent::disconnected(self.id, disconnect, lost);
         runtime.spawn(async move {
             // The core may have stopped first.
-            let _ = core.send(gone).await;
+            let _ = core.send(event).await;
         });
     }
 }

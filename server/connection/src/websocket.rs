@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// How many bytes a message may have. A line may have fewer, so a client that sends too long a line
-/// receives a reply; a longer message ends the connection.
+/// The maximum size of a message in bytes. It is larger than that of a line, so that a client whose
+/// line is too long receives a reply. A longer message ends the connection.
 const MAX_MESSAGE: usize = 16 * 1024;
 /// How many bytes are read at once, and collected before they are written.
 const BUFFER: usize = 4096;
@@ -32,14 +32,14 @@ const BINARY: &str = "binary.ircv3.net";
 pub struct WebSocketLines<S> {
     socket: WebSocketStream<S>,
     is_binary: bool,
-    /// The line of the last message, as far as it was not read yet.
+    /// The part of the last message's line that has not been read yet.
     unread: Bytes,
     /// The code of our close frame.
     code: CloseCode,
     closing: Closing,
 }
 
-/// How far the closing handshake has got.
+/// The progress of the closing handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Closing {
     /// It has not begun.
@@ -115,8 +115,8 @@ fn respond(
     Ok(response)
 }
 
-/// Whether the origin of the page may connect. Only browsers send one, and only theirs can be
-/// trusted: the check protects users of a browser from other pages.
+/// Whether the origin of the page may connect. Only browsers send an origin that can be
+/// trusted; the check protects their users from other pages.
 fn is_allowed(headers: &HeaderMap, origins: &[String]) -> bool {
     let Some(origin) = headers.get(header::ORIGIN).filter(|_| !origins.is_empty()) else {
         return true;
@@ -126,7 +126,7 @@ fn is_allowed(headers: &HeaderMap, origins: &[String]) -> bool {
         .any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Returns the message as a line. A message must be one line: line ends inside of it become NUL,
+/// Returns the message as a line. A message must be one line: line ends inside it become NUL,
 /// which makes the line invalid.
 fn to_line(message: &[u8]) -> Bytes {
     let message = message.strip_suffix(b"\n").unwrap_or(message);
@@ -218,10 +218,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketLines<S> {
         let mut sent = 0;
         for slice in slices {
             match self.poll_send(context, slice) {
-                Poll::Ready(taken) => {
-                    let taken = taken?;
-                    sent += taken;
-                    if taken < slice.len() {
+                Poll::Ready(written) => {
+                    let written = written?;
+                    sent += written;
+                    if written < slice.len() {
                         break;
                     }
                 }

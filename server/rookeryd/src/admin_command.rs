@@ -110,7 +110,7 @@ fn operator() -> String {
         .unwrap_or_else(|| "local".to_owned())
 }
 
-/// The database and what every act is recorded with.
+/// The database, and the details that are recorded with every act.
 struct AdminDatabase<'a> {
     sqlite: Store,
     actor: String,
@@ -202,7 +202,7 @@ impl AdminDatabase<'_> {
             Admins::HaveOne,
             |store| store.remove_admin(name.as_str()).map(drop),
         )?;
-        known(removed, name)?;
+        ensure_exists(removed, name)?;
         writeln!(self.out, "Removed the admin {name}.")?;
         Ok(())
     }
@@ -215,7 +215,7 @@ impl AdminDatabase<'_> {
             Admins::HaveOne,
             |store| store.set_admin_role(name.as_str(), role).map(drop),
         )?;
-        known(changed, name)?;
+        ensure_exists(changed, name)?;
         writeln!(self.out, "The admin {name} is now {role}.")?;
         Ok(())
     }
@@ -228,7 +228,7 @@ impl AdminDatabase<'_> {
             Admins::HaveOne,
             |store| store.remove_authenticator(name.as_str()).map(drop),
         )?;
-        known(done, name)?;
+        ensure_exists(done, name)?;
         writeln!(self.out, "The admin {name} now signs in with mailed codes.")?;
         Ok(())
     }
@@ -246,7 +246,7 @@ impl AdminDatabase<'_> {
                     .map(drop)
             },
         )?;
-        known(changed, name)?;
+        ensure_exists(changed, name)?;
         writeln!(self.out, "Changed the password of the admin {name}.")?;
         Ok(())
     }
@@ -262,7 +262,7 @@ impl AdminDatabase<'_> {
         effect: impl FnOnce(&mut Store) -> rookery_store::Result<()>,
     ) -> rookery_store::Result<bool> {
         let allowed = self.entry(act, target, detail, Outcome::Allowed);
-        let refused = self.entry(act, target, only_if.otherwise(), Outcome::Refused);
+        let refused = self.entry(act, target, only_if.refusal(), Outcome::Refused);
         self.sqlite.transaction(true, |store| {
             let holds = store.admin(target)?.is_some() == (only_if == Admins::HaveOne);
             store.append_audit(if holds { &allowed } else { &refused })?;
@@ -287,8 +287,8 @@ impl AdminDatabase<'_> {
     }
 }
 
-/// Fails if there was no such admin.
-fn known(found: bool, name: &AccountName) -> Result<()> {
+/// Fails if no such admin was found.
+fn ensure_exists(found: bool, name: &AccountName) -> Result<()> {
     ensure!(
         found,
         "There is no admin named {name}. `rookeryd admin list` lists them."
@@ -296,7 +296,7 @@ fn known(found: bool, name: &AccountName) -> Result<()> {
     Ok(())
 }
 
-/// Whether an admin of the name must exist for an act.
+/// Whether an admin with the given name must exist for an act.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Admins {
     HaveOne,
@@ -304,7 +304,8 @@ enum Admins {
 }
 
 impl Admins {
-    fn otherwise(self) -> &'static str {
+    /// Returns why an act is refused if the condition is not met.
+    fn refusal(self) -> &'static str {
         match self {
             Self::HaveOne => "there is no such admin",
             Self::HaveNone => "there is an admin of that name already",

@@ -17,7 +17,7 @@ use rookery_store::{DATABASE_FILE, Store};
 
 /// The first bytes of every `SQLite` file.
 const SQLITE: &[u8] = b"SQLite format 3\0";
-/// How many bytes a line of an export may have: far more than any has.
+/// The maximum length of a line of an export in bytes, far above that of any entry.
 const MAX_LINE: u64 = 1 << 20;
 
 /// The commands of `rookeryd audit`.
@@ -97,9 +97,9 @@ fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Resul
         }
         let fits = match entry(&line) {
             Ok(entry) => verifier.check(&entry),
-            Err(why) => {
+            Err(error) => {
                 verifier.record_unreadable(format!(
-                    "line {number} of the export is not an entry: {why}"
+                    "line {number} of the export is not an entry: {error}"
                 ));
                 false
             }
@@ -174,7 +174,7 @@ mod tests {
             )
         };
         let long = "x".repeat(3 << 20);
-        for (export, what) in [
+        for (export, expected) in [
             ("{".to_owned(), "line 1 of the export is not an entry"),
             ("\n".to_owned(), "line 1 of the export is not an entry"),
             (long, "line 1 of the export is not an entry"),
@@ -186,7 +186,7 @@ mod tests {
                 .defect
                 .unwrap();
             assert_eq!(fault.id, 1);
-            assert!(fault.description.contains(what), "{fault:?}");
+            assert!(fault.description.contains(expected), "{fault:?}");
         }
         assert!(verify_export(&b""[..], None).unwrap().intact);
     }

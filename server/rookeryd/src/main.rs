@@ -1,8 +1,8 @@
 //! `rookeryd`, the Rookery chat server: chat on one TLS port, the control plane on another.
 //!
 //! This crate parses the command line, starts the parts of the server in the order of their
-//! dependencies, and connects them. It is the only one that holds both a core and the operators'
-//! way into it. It may depend on every crate of the server.
+//! dependencies, and connects them. It is the only one that holds both the handle of the chat's
+//! core and that of the operators. It may depend on every crate of the server.
 
 mod admin_command;
 mod audit_command;

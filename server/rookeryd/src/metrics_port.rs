@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use rookery_base::metrics::METRICS;
 use rookery_engine::probes::Probes;
 
-/// How many connections are served at the same time; others wait.
+/// The maximum number of connections that are served at the same time; others wait.
 const CONNECTIONS: usize = 16;
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

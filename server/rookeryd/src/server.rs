@@ -226,8 +226,8 @@ impl Listeners {
         })
     }
 
-    /// Serves every port on a task of its own. Dropping what it returns closes the chat port and
-    /// the control plane.
+    /// Serves every port on a task of its own. Dropping the returned tasks closes the chat ports
+    /// and the control plane.
     fn serve(
         self,
         config: &Config,
@@ -271,7 +271,7 @@ async fn listen_if_set(address: Option<SocketAddr>, key: &str) -> Result<Option<
     }
 }
 
-/// What the database holds at the start.
+/// The state that is read from the database at the start.
 struct Stored {
     bans: Vec<Ban>,
     maintenance: Option<Maintenance>,
@@ -280,7 +280,7 @@ struct Stored {
 }
 
 impl Stored {
-    /// Imports what was added to the CSV files, and reads what the server starts from.
+    /// Imports the rows that were added to the CSV files, and reads the state.
     async fn load(database: &Database, csv_sync: &CsvSync, now: Timestamp) -> Result<Self> {
         csv_sync
             .sync(now)
@@ -302,7 +302,8 @@ impl Stored {
     }
 }
 
-/// Makes the core of what was stored, and the policy by which the chat port refuses connections.
+/// Restores the core from the stored state, and creates the policy by which the chat port refuses
+/// connections.
 fn restore_chat(config: &Config, stored: Stored, now: Timestamp) -> (Chat, Arc<AdmissionPolicy>) {
     if let Some(maintenance) = &stored.maintenance {
         tracing::warn!(
@@ -335,7 +336,7 @@ fn run_name() -> String {
     name
 }
 
-/// Logs what an operator who starts the server for the first time has to know.
+/// Logs hints for an operator who starts the server for the first time.
 fn log_hints(config: &Config, has_admins: bool) {
     if config.mail.transport == MailTransport::Directory {
         tracing::info!(
@@ -348,7 +349,7 @@ fn log_hints(config: &Config, has_admins: bool) {
     }
 }
 
-/// The parts of the server that a reload and a stop reach.
+/// The parts of the server that a reload or a stop affects.
 struct Server {
     file: Option<PathBuf>,
     config: watch::Sender<Arc<Config>>,
@@ -370,9 +371,9 @@ impl Server {
         let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
         loop {
             tokio::select! {
-                asked = signals.reload_or_stop() => match asked {
-                    Asked::Reload => drop(self.reload_and_report().await),
-                    Asked::Stop => return Ok(()),
+                action = signals.reload_or_stop() => match action {
+                    SignalAction::Reload => drop(self.reload_and_report().await),
+                    SignalAction::Stop => return Ok(()),
                 },
                 Some(request) = reload_requests.recv() => {
                     // The requester may no longer wait.
@@ -387,7 +388,8 @@ impl Server {
         }
     }
 
-    /// Reloads, and reports the result to the log and to operators. Returns what went wrong.
+    /// Reloads, and reports the result to the log and to operators. Returns the problem if the
+    /// reload failed.
     async fn reload_and_report(&self) -> Result<(), String> {
         let result = self.try_reload().await;
         match &result {
@@ -420,8 +422,8 @@ impl Server {
         Ok(self.core.reload(settings).await?)
     }
 
-    /// Imports what was added to the CSV files. Bans among it are in force when this returns. Fails
-    /// if a file was not imported; the others were.
+    /// Imports the rows that were added to the CSV files. New bans are in force when this returns.
+    /// Fails if a file was not imported; the others were.
     async fn import_files(&self) -> Result<()> {
         let import = async { Ok::<_, anyhow::Error>(self.csv_sync.sync(Timestamp::now()).await?) };
         let requests = |synced: &Synced| synced.bans.iter().cloned().map(AddBan).collect();
@@ -431,7 +433,8 @@ impl Server {
         Ok(())
     }
 
-    /// Renews our own certificate in time, and loads one that another program has renewed.
+    /// Renews a certificate of the local authority before it expires, and loads one that another
+    /// program has renewed.
     fn renew_certificate(&self) {
         let config = Arc::clone(&self.config.borrow());
         if let Err(error) = self.certificates.reload(&config.tls, &config.admin) {
@@ -443,8 +446,8 @@ impl Server {
         }
     }
 
-    /// Tells every session that the server stops, and ends it. All messages that were sent before
-    /// are stored when this returns.
+    /// Notifies every session that the server is stopping, and ends it. All messages that were sent
+    /// before are stored when this returns.
     async fn end_sessions(&self) {
         let ended = self.core.request(EndAll {
             reason: "The server is stopping".to_owned(),
@@ -455,9 +458,9 @@ impl Server {
     }
 }
 
-/// What a signal asks for.
+/// The action that a signal requests.
 #[derive(PartialEq, Eq)]
-enum Asked {
+enum SignalAction {
     Reload,
     Stop,
 }
@@ -478,11 +481,11 @@ impl Signals {
         })
     }
 
-    async fn reload_or_stop(&mut self) -> Asked {
+    async fn reload_or_stop(&mut self) -> SignalAction {
         tokio::select! {
-            _ = self.hangup.recv() => Asked::Reload,
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => SignalAction::Reload,
+            _ = self.terminate.recv() => SignalAction::Stop,
+            _ = self.interrupt.recv() => SignalAction::Stop,
         }
     }
 }

@@ -97,7 +97,7 @@ pub(super) struct Outcome {
 /// The effect of a good row.
 enum Applied {
     /// None: the database already had it.
-    Known,
+    AlreadyPresent,
     Account,
     Ban(Ban),
 }
@@ -162,7 +162,7 @@ impl Synchronizer {
             .into_iter()
             .map(|(_, raw, _)| raw)
             .collect();
-        // They leave the file only once they are safe in the other one.
+        // Rejected rows are removed from the file only once they are stored in the other one.
         let stored = self.store_rejected(file, rejected.clone()).await;
         let dropped = if synced.unless_file_failed(stored)?.is_some() {
             rejected.into_iter().collect()
@@ -308,7 +308,7 @@ pub(super) fn import_rows(
         };
         match applied {
             Ok(row) => {
-                outcome.added += usize::from(!matches!(row, Applied::Known));
+                outcome.added += usize::from(!matches!(row, Applied::AlreadyPresent));
                 if let Applied::Ban(ban) = row {
                     outcome.bans.push(ban);
                 }
@@ -335,13 +335,13 @@ fn import_row(
             created_at,
         } => {
             let Some(email) = email else {
-                // Nobody could ever sign in to it.
+                // No one could ever sign in to an account without an email or a password.
                 return Ok(Err("it has no email".to_owned()));
             };
             if let Some(known) = store.account_by_email(&email)? {
                 let same = known.name == name;
                 return Ok(if same {
-                    Ok(Applied::Known)
+                    Ok(Applied::AlreadyPresent)
                 } else {
                     Err(format!("{email} is the email of {}", known.name))
                 });
@@ -372,7 +372,7 @@ fn import_row(
                 return Ok(Err("the ban has already expired".to_owned()));
             }
             if !banned.insert(target.folded().into_owned()) {
-                return Ok(Ok(Applied::Known));
+                return Ok(Ok(Applied::AlreadyPresent));
             }
             let by = made_by.unwrap_or_else(|| by.to_owned());
             let created_at = created_at.unwrap_or(now);

@@ -57,15 +57,19 @@ impl SignIn {
     ) -> Option<Identity> {
         let name = owner.name.as_str();
         match changed {
-            Ok(Changed::Made(identity, text)) => {
-                let proved = self.set_identity(*identity);
+            Ok(Changed::Applied(identity, text)) => {
+                let new_identity = self.set_identity(*identity);
                 self.set_pending_change(None);
                 replies.command(command, &["SUCCESS", name, text]);
-                proved
+                new_identity
             }
-            Ok(Changed::CodeMailed { change, to, follow }) => {
+            Ok(Changed::CodeMailed {
+                change,
+                to,
+                delivery,
+            }) => {
                 self.set_pending_change(Some(change));
-                self.mail = Some(MailWatch::new(command, owner.name.clone(), follow));
+                self.mail = Some(MailWatch::new(command, owner.name.clone(), delivery));
                 let text = code_mailed(to.as_str(), &owner.name);
                 replies.command(command, &["VERIFICATION_REQUIRED", name, &text]);
                 None

@@ -48,7 +48,7 @@ impl SignIn {
             .register(now, &self.peer, account.clone(), address, secret, own)
             .await;
         let text = match registered {
-            Ok(Registered::Made(identity)) => {
+            Ok(Registered::Created(identity)) => {
                 return self.account_created(replies, "REGISTER", identity);
             }
             Ok(Registered::Invited(registration)) => {
@@ -62,12 +62,12 @@ impl SignIn {
                      invitation that was mailed to {email}"
                 )
             }
-            Ok(Registered::CodeMailed { attempt, follow }) => {
+            Ok(Registered::CodeMailed { attempt, delivery }) => {
                 self.state = State::SignedOut(RegistrationState::CodeMailed(Attempt {
                     name: account.clone(),
                     id: attempt,
                 }));
-                self.mail = Some(MailWatch::new("REGISTER", account.clone(), follow));
+                self.mail = Some(MailWatch::new("REGISTER", account.clone(), delivery));
                 code_mailed(email, &account)
             }
             Err(Failure { code, text }) => {

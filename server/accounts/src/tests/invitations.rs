@@ -1,4 +1,4 @@
-//! Invitations: what their codes allow, and what a stranger can do to them.
+//! Invitations: what their codes allow, and what an attacker can do to them.
 
 use super::*;
 use crate::invitations::{LIFETIME, TRIES};
@@ -94,7 +94,7 @@ async fn an_invitation_is_bound_to_its_email_and_to_the_session_that_registered(
             .await
             .expect("INVALID_CODE alice :Wrong code; 4 tries");
     }
-    // A stranger who knows the email cannot have its owner confirm the stranger's password.
+    // An attacker who knows the email cannot have its owner confirm the attacker's password.
     let mut owner = server.client();
     owner
         .send(&format!("VERIFY alice {of_alice}"))
@@ -111,16 +111,16 @@ async fn an_invitation_is_bound_to_its_email_and_to_the_session_that_registered(
 }
 
 #[tokio::test]
-async fn a_code_used_up_by_strangers_leaves_the_invitation_valid() {
+async fn a_code_used_up_by_an_attacker_leaves_the_invitation_valid() {
     let server = closed();
     let code = server.invite("alice@example.org").await;
-    let mut stranger = server.client_from("198.51.100.66", None);
-    stranger
+    let mut attacker = server.client_from("198.51.100.66", None);
+    attacker
         .send("REGISTER mallory alice@example.org :correct horse")
         .await
         .expect("You are invited");
     for left in (0..TRIES).rev() {
-        let received = stranger
+        let received = attacker
             .send(&format!("VERIFY mallory {}", another(&code)))
             .await;
         let expected = if left == 0 {
@@ -132,7 +132,7 @@ async fn a_code_used_up_by_strangers_leaves_the_invitation_valid() {
             .expect("FAIL VERIFY INVALID_CODE mallory :")
             .expect(expected);
     }
-    stranger
+    attacker
         .send(&format!("VERIFY mallory {code}"))
         .await
         .expect("no tries are left");
@@ -148,7 +148,7 @@ async fn a_code_used_up_by_strangers_leaves_the_invitation_valid() {
         .await
         .expect("VERIFICATION_REQUIRED alice :A code was mailed to alice@example.org");
     let mailed = server.code(1).await;
-    stranger
+    attacker
         .send(&format!("VERIFY mallory {mailed}"))
         .await
         .expect("INVALID_CODE");
@@ -259,12 +259,12 @@ async fn an_invitation_ends_when_it_expires_or_is_withdrawn() {
 async fn a_second_invitation_replaces_the_first_and_its_tries() {
     let server = closed();
     let first = server.invite("alice@example.org").await;
-    let mut stranger = server.client();
-    stranger
+    let mut attacker = server.client();
+    attacker
         .send("REGISTER mallory alice@example.org :correct horse")
         .await;
     for _ in 0..TRIES {
-        stranger
+        attacker
             .send(&format!("VERIFY mallory {}", another(&first)))
             .await;
     }

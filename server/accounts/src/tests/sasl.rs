@@ -199,7 +199,7 @@ async fn failures_are_limited_by_account_and_by_address() {
 }
 
 #[tokio::test]
-async fn a_known_device_signs_in_after_strangers_have_used_up_the_tries() {
+async fn a_known_device_signs_in_after_an_attacker_has_used_up_the_tries() {
     let server = server_with_alice_and(|config| config.limits.failed_sign_ins = 2).await;
     let mut client = server.client();
     client

@@ -1,0 +1,190 @@
+//! Refused registrations, and what a refusal discloses.
+
+use super::*;
+
+#[tokio::test]
+async fn a_known_email_gets_the_same_reply_and_another_mail() {
+    let server = TestServer::new();
+    server
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    let mut client = server.client();
+    let known = client
+        .send("REGISTER newname Alice@Example.org :correct horse")
+        .await;
+    let mail = server.mail(1).await;
+    assert!(
+        mail.contains("account alice") && mail.contains("To: alice@example.org"),
+        "{mail}"
+    );
+    assert_eq!(code_in(&mail), None);
+    let unknown = server
+        .client()
+        .send("REGISTER newnam3 carol@example.org :correct horse")
+        .await;
+    let masked = |received: &Received| {
+        let line = received
+            .lines
+            .join("\n")
+            .replace("newname", "NAME")
+            .replace("newnam3", "NAME");
+        line.replace("Alice@Example.org", "EMAIL")
+            .replace("carol@example.org", "EMAIL")
+    };
+    assert_eq!(masked(&known), masked(&unknown));
+    for left in (1..TRIES).rev() {
+        client
+            .verify("newname", "123456")
+            .await
+            .expect(&tries_left(left));
+    }
+}
+
+#[tokio::test]
+async fn taken_and_pending_names_and_look_alikes_are_refused() {
+    let server = TestServer::new();
+    server.account("alice", "alice@example.org", None).await;
+    for name in ["alice", "Alice", "\u{430}lice", "a1ice"] {
+        let received = server
+            .client()
+            .send(&format!("REGISTER {name} new@example.org :correct horse"))
+            .await;
+        received.expect(&format!("FAIL REGISTER ACCOUNT_EXISTS {name} :"));
+    }
+    server
+        .client()
+        .send("REGISTER bob bob@example.org :correct horse")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    for name in ["bob", "b0b"] {
+        let received = server
+            .client()
+            .send(&format!("REGISTER {name} eve@example.org :correct horse"))
+            .await;
+        received.expect("FAIL REGISTER ACCOUNT_EXISTS");
+    }
+    let mut later = server.client();
+    later.advance(LIFETIME_SECONDS);
+    later
+        .send("REGISTER bob eve@example.org :correct horse")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+}
+
+#[tokio::test]
+async fn refused_registrations_get_the_codes_of_the_draft() {
+    let server = TestServer::new();
+    server.ban("mallory").await;
+    server.ban("spam@example.org").await;
+    let mut client = server.client();
+    let long = format!("REGISTER alice a@example.org :{}", "x".repeat(301));
+    for (line, reply) in [
+        ("REGISTER alice a@example.org", " 461 * REGISTER :"),
+        (
+            "REGISTER 1abc a@example.org :correct horse",
+            "FAIL REGISTER BAD_ACCOUNT_NAME 1abc :",
+        ),
+        (
+            "REGISTER alice * :correct horse",
+            "FAIL REGISTER INVALID_EMAIL alice :",
+        ),
+        (
+            "REGISTER alice nonsense :correct horse",
+            "FAIL REGISTER INVALID_EMAIL alice :",
+        ),
+        (
+            "REGISTER alice a@example.org short12",
+            "FAIL REGISTER WEAK_PASSWORD alice :",
+        ),
+        (
+            "REGISTER alice_long a@example.org ALICE_LONG",
+            "FAIL REGISTER WEAK_PASSWORD alice_long :",
+        ),
+        (&long, "FAIL REGISTER UNACCEPTABLE_PASSWORD alice :"),
+        (
+            "REGISTER mallory a@example.org :correct horse",
+            "FAIL REGISTER BAD_ACCOUNT_NAME mallory :",
+        ),
+        (
+            "REGISTER alice Spam@Example.ORG :correct horse",
+            "FAIL REGISTER UNACCEPTABLE_EMAIL alice :",
+        ),
+    ] {
+        client.send(line).await.stays().expect(reply);
+    }
+    client
+        .send("REGISTER alice spam@example.org :correct horse")
+        .await
+        .expect("banned from this server: spam");
+    assert!(server.mail_files().is_empty());
+}
+
+#[tokio::test]
+async fn closed_registration_is_reported() {
+    let server = TestServer::with(|config| config.accounts.open = false);
+    let received = server.client().send(REGISTER).await;
+    received
+        .expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE alice :")
+        .expect("Registration is closed");
+}
+
+#[tokio::test]
+async fn mails_to_one_email_and_from_one_address_are_limited() {
+    let server = TestServer::with(|config| config.limits.mails_per_hour = 2);
+    server
+        .client()
+        .send(REGISTER)
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    server
+        .client()
+        .send(REGISTER)
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    let mut elsewhere = server.client_from("198.51.100.7", None);
+    elsewhere
+        .send(REGISTER)
+        .await
+        .expect("TEMPORARILY_UNAVAILABLE alice :Too many codes");
+    let mut here = server.client();
+    let bob = "REGISTER bob bob@example.org :correct horse";
+    here.send(bob)
+        .await
+        .expect("TEMPORARILY_UNAVAILABLE bob :Too many codes");
+    elsewhere.send(bob).await.expect("VERIFICATION_REQUIRED");
+    here.advance(3600);
+    here.send("REGISTER carol carol@example.org :correct horse")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    server.mail(4).await;
+}
+
+#[tokio::test]
+async fn a_ban_covers_other_spellings_patterns_and_addresses() {
+    let server = TestServer::with(|config| {
+        config.accounts.emails_without_dots = vec!["example.org".to_owned()];
+    });
+    server.account("bob", "bob@example.org", None).await;
+    for target in ["BOB", "eve@example.org", "*@spam.example", "192.0.2.128/25"] {
+        server.ban(target).await;
+    }
+    let refused = |email: &'static str, from: &'static str| {
+        let mut client = server.client_from(from, None);
+        async move {
+            client
+                .send(&format!("REGISTER carol {email} :correct horse"))
+                .await
+        }
+    };
+    for email in ["B.ob@example.org", "e.v.e@Example.org", "x@SPAM.example"] {
+        refused(email, "192.0.2.1")
+            .await
+            .expect("FAIL REGISTER UNACCEPTABLE_EMAIL carol :You are banned");
+    }
+    refused("carol@example.org", "192.0.2.130")
+        .await
+        .expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE carol :You are banned");
+    refused("carol@example.org", "192.0.2.1")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+}
