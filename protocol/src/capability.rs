@@ -45,11 +45,13 @@ capabilities! {
     MessageRedaction = "draft/message-redaction", "`REDACT` deletes a message.";
     MessageTags = "message-tags", "Tags in both directions, and `TAGMSG`.";
     Metadata = "draft/metadata-3", "Keys and values that describe users and channels.";
+    Metadata2 = "draft/metadata-2",
+        "The same as `draft/metadata-3`, except that values are sent unasked by `METADATA`.";
     MultiPrefix = "multi-prefix", "All prefixes of a member, not only the highest.";
     Multiline = "draft/multiline", "Messages of several lines.";
     NoImplicitNames = "no-implicit-names", "No `NAMES` after each `JOIN`.";
     Playback = "znc.in/playback",
-        "Missed messages are sent only on request, by `PLAY` to `*playback`.";
+        "Earlier messages are sent on request, by `PLAY` to `*playback`.";
     PreAway = "draft/pre-away",
         "`AWAY` before admission, and `AWAY *` for a client without a person at it.";
     ReadMarker = "draft/read-marker",

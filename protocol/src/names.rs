@@ -18,6 +18,11 @@ pub const MAX_CHANNEL: usize = 64;
 /// The maximum length of an email address in bytes (RFC 5321 §4.5.3.1.3).
 pub const MAX_EMAIL: usize = 254;
 
+/// The characters of nicks and account names, for people.
+const IN_NICKS: &str = "letters, digits and symbols other than , * ? ! @ . : / # \" < >";
+/// The characters of channel names, for people.
+const IN_CHANNELS: &str = "letters, digits and symbols other than , : * ?";
+
 /// The reason why a name is refused. The messages are shown to the person who chose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -30,9 +35,15 @@ pub enum NameError {
     /// The first character has another meaning in the protocol.
     #[error("a name cannot start with a digit or any of $ : # & ~ @ % + -")]
     BadStart,
-    /// A character is not allowed by the protocol or by PRECIS (RFC 8265).
-    #[error("the name contains a character that is not allowed")]
-    BadCharacter,
+    /// A character is not allowed by the protocol or by PRECIS (RFC 8265). The text says which are.
+    #[error("a name cannot contain {}; use {}", shown(.0), .1)]
+    BadCharacter(char, &'static str),
+    /// Each character is allowed, but not in this order (RFC 8265, bidirectional text).
+    #[error("the letters of this name cannot be combined; use letters of one script")]
+    BadCombination,
+    /// The name is not valid UTF-8.
+    #[error("the name is not valid UTF-8")]
+    NotUtf8,
     /// A channel name does not start with `#`.
     #[error("a channel name must start with #")]
     NotAChannel,
@@ -191,7 +202,7 @@ fn parse_nick(text: &str) -> Result<Name, NameError> {
         return Err(NameError::TooLong(MAX_NICK));
     }
     check_nick(text)?;
-    let folded = fold(text)?;
+    let folded = fold(text, IN_NICKS)?;
     // Folding turns full-width characters into plain ones: `＠` becomes `@`.
     check_nick(&folded)?;
     Ok(Name::new(text, folded))
@@ -202,12 +213,13 @@ fn check_nick(text: &str) -> Result<(), NameError> {
     if first.is_ascii_digit() || "$:#&~@%+-".contains(first) {
         return Err(NameError::BadStart);
     }
-    if text.contains([
+    let not_allowed = [
         ' ', ',', '*', '?', '!', '@', '.', ':', '/', '#', '"', '<', '>',
-    ]) {
-        return Err(NameError::BadCharacter);
+    ];
+    match text.chars().find(|char| not_allowed.contains(char)) {
+        Some(char) => Err(NameError::BadCharacter(char, IN_NICKS)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn parse_channel(text: &str) -> Result<Name, NameError> {
@@ -218,13 +230,12 @@ fn parse_channel(text: &str) -> Result<Name, NameError> {
     if rest.is_empty() {
         return Err(NameError::Empty);
     }
-    let folded = fold(rest)?;
+    let folded = fold(rest, IN_CHANNELS)?;
     // Folding turns full-width characters into plain ones: `，` becomes a comma.
-    if [rest, &folded]
-        .iter()
-        .any(|form| form.contains([' ', ',', ':', '*', '?']))
-    {
-        return Err(NameError::BadCharacter);
+    let not_allowed = [' ', ',', ':', '*', '?'];
+    let mut chars = rest.chars().chain(folded.chars());
+    if let Some(char) = chars.find(|char| not_allowed.contains(char)) {
+        return Err(NameError::BadCharacter(char, IN_CHANNELS));
     }
     Ok(Name::new(text, format!("#{folded}")))
 }
@@ -252,15 +263,32 @@ fn parse_email(text: &str) -> Result<Name, NameError> {
     ))
 }
 
-/// Applies PRECIS `UsernameCaseMapped` (RFC 8265 §3.3), with a fast path for ASCII.
-fn fold(text: &str) -> Result<String, NameError> {
+/// Applies PRECIS `UsernameCaseMapped` (RFC 8265 §3.3), with a fast path for ASCII. `allowed` says
+/// which characters are allowed.
+fn fold(text: &str, allowed: &'static str) -> Result<String, NameError> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(text.to_ascii_lowercase());
     }
-    UsernameCaseMapped::new()
+    let profile = UsernameCaseMapped::new();
+    profile
         .enforce(text)
         .map(std::borrow::Cow::into_owned)
-        .map_err(|_| NameError::BadCharacter)
+        .map_err(|_| {
+            let is_refused = |char: &char| profile.enforce(char.to_string()).is_err();
+            match text.chars().find(is_refused) {
+                Some(char) => NameError::BadCharacter(char, allowed),
+                None => NameError::BadCombination,
+            }
+        })
+}
+
+/// Returns how a character that is not allowed is shown: as it is if it is visible on its own.
+fn shown(char: &char) -> String {
+    match char {
+        ' ' => "a space".to_owned(),
+        char if char.is_ascii_graphic() || char.is_alphanumeric() => char.to_string(),
+        char => format!("the character U+{:04X}", u32::from(*char)),
+    }
 }
 
 /// Returns the UTS #39 skeleton of a name, with two changes.
@@ -331,6 +359,30 @@ mod tests {
             );
         }
         assert!(ChannelName::parse("#a，b").is_err());
+    }
+
+    #[test]
+    fn a_refusal_names_the_character_and_those_that_are_allowed() {
+        let refusal = |text: &str| Nick::parse(text).unwrap_err().to_string();
+        assert!(refusal("a.b").starts_with("a name cannot contain .; use letters, digits"));
+        assert!(refusal("a b").starts_with("a name cannot contain a space; "));
+        assert!(
+            refusal("a\u{200b}b").contains(" U+200B; "),
+            "{}",
+            refusal("a\u{200b}b")
+        );
+        assert!(refusal("a\u{7}").contains(" U+0007; "));
+        assert!(refusal("ärger😀").contains(" U+1F600; "));
+        let channel = ChannelName::parse("#a:b").unwrap_err().to_string();
+        assert!(
+            channel.starts_with("a name cannot contain :; use letters"),
+            "{channel}"
+        );
+        assert!(!channel.contains('!'), "which channel names may contain");
+    }
+
+    #[test]
+    fn names_have_a_maximum_length() {
         assert_eq!(
             Nick::parse(&"a".repeat(33)),
             Err(NameError::TooLong(MAX_NICK))

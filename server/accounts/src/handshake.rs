@@ -9,6 +9,7 @@
 //! [`Handshake`] does no I/O on the connection: it receives messages and returns replies. It must
 //! not admit anyone, and it does not know the timeouts; the caller is responsible for both.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -20,7 +21,7 @@ use super::{Accounts, Peer};
 use rookery_base::config::capability_values;
 use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, LineFault};
-use rookery_chat::{away, capabilities, isupport, labels};
+use rookery_chat::{away, capabilities, isupport, labels, subscriptions};
 use rookery_engine::settings;
 use rookery_record::CredentialId;
 
@@ -50,6 +51,8 @@ pub struct Handshake {
     server_password: Option<String>,
     /// A credential that was revoked, until the caller takes it.
     revoked: Option<CredentialId>,
+    /// The metadata keys that the client has subscribed to.
+    subscriptions: BTreeSet<String>,
 }
 
 /// How far the session has progressed.
@@ -114,6 +117,7 @@ impl Handshake {
             away_state: AwayState::Here,
             server_password: None,
             revoked: None,
+            subscriptions: BTreeSet::new(),
         }
     }
 
@@ -149,6 +153,7 @@ impl Handshake {
             }
             "PASS" => self.set_server_password(&mut replies, &message),
             "PONG" => {}
+            "METADATA" if self.may_subscribe(&message) => self.subscribe(&mut replies, &message),
             "QUIT" => {
                 let reason = message.param(0).unwrap_or_default();
                 return close(&if reason.is_empty() {
@@ -247,6 +252,7 @@ impl Handshake {
             identity,
             capabilities: self.capabilities,
             away_state: self.away_state.clone(),
+            subscriptions: self.subscriptions.clone(),
             address: self.peer.address,
             tls: self.peer.tls.clone(),
         });
@@ -431,6 +437,61 @@ impl Handshake {
             _ => (numeric::RPL_NOWAWAY, "You have been marked as being away"),
         };
         replies.numeric(code, &[text]);
+        let given = message.param(0).unwrap_or_default();
+        if self
+            .away_state
+            .text()
+            .is_some_and(|text| text.len() < given.len())
+        {
+            let text = "Your text was cut, because it was too long";
+            if self.capabilities.has(Capability::StandardReplies) {
+                replies.command("WARN", &["AWAY", "TEXT_TOO_LONG", text]);
+            } else {
+                replies.notice(&format!("AWAY: {text}"));
+            }
+        }
+    }
+
+    /// Whether the message manages the subscriptions to metadata, as clients do before admission.
+    fn may_subscribe(&self, message: &Message) -> bool {
+        let subcommand = message.param(1).unwrap_or_default();
+        let is_known = ["SUB", "UNSUB", "SUBS"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(subcommand));
+        subscriptions::is_notified(self.capabilities) && is_known
+    }
+
+    fn subscribe(&mut self, replies: &mut Replies, message: &Message) {
+        let keys = message.params.get(2..).unwrap_or_default();
+        let subcommand = message.param(1).unwrap_or_default().to_ascii_uppercase();
+        let (code, outcome) = match subcommand.as_str() {
+            "SUBS" => {
+                let keys: Vec<&str> = self.subscriptions.iter().map(String::as_str).collect();
+                if !keys.is_empty() {
+                    replies.numeric(numeric::RPL_METADATASUBS, &keys);
+                }
+                if self.capabilities.has(Capability::Batch) {
+                    replies.set_batch("metadata-subs");
+                }
+                return;
+            }
+            _ if keys.is_empty() => return replies.need_more_params("METADATA"),
+            "SUB" => {
+                let outcome = subscriptions::subscribe(&mut self.subscriptions, keys);
+                (numeric::RPL_METADATASUBOK, outcome)
+            }
+            _ => {
+                let outcome = subscriptions::unsubscribe(&mut self.subscriptions, keys);
+                (numeric::RPL_METADATAUNSUBOK, outcome)
+            }
+        };
+        if !outcome.done.is_empty() {
+            let keys: Vec<&str> = outcome.done.iter().map(String::as_str).collect();
+            replies.numeric(code, &keys);
+        }
+        for (code, key, text) in outcome.refused {
+            replies.fail("METADATA", code, word(key), text);
+        }
     }
 
     fn isupport(&self, replies: &mut Replies) {

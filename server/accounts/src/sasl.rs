@@ -142,7 +142,7 @@ pub fn plain(payload: &[u8]) -> Option<(Claim, String)> {
 
 /// Parses the response of `EXTERNAL`: the account to sign in to, or nothing.
 pub fn external(payload: &[u8]) -> Result<Option<AccountName>, NameError> {
-    match std::str::from_utf8(payload).map_err(|_| NameError::BadCharacter)? {
+    match std::str::from_utf8(payload).map_err(|_| NameError::NotUtf8)? {
         "" => Ok(None),
         name => AccountName::parse(name).map(Some),
     }

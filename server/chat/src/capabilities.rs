@@ -120,7 +120,7 @@ pub fn listed(capability: Capability, values: Option<CapabilityValues>) -> Strin
             let (bytes, lines) = (lengths::MULTILINE_BYTES, lengths::MULTILINE_LINES);
             format!("max-bytes={bytes},max-lines={lines}")
         }
-        Capability::Metadata => {
+        Capability::Metadata | Capability::Metadata2 => {
             let (subs, keys, bytes) = (
                 lengths::METADATA_SUBSCRIPTIONS,
                 lengths::METADATA_KEYS,

@@ -3,12 +3,15 @@
 //!
 //! This module decides how a line reaches its receivers, never whether it should be sent.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::numeric::{ERR_NEEDMOREPARAMS, ERR_UNKNOWNCOMMAND};
 use rookery_protocol::{Capabilities, Capability, ChannelName};
 use rookery_record::{HistoryEntry, Place};
 
+use crate::clock::MessageClock;
 use crate::event::{Delivery, Fetch, HistoryQuery, Output, Purpose};
 use crate::ids::{SessionId, UserId};
 use crate::line::{Line, MAX_BODY, Tags, fill, shown_time, within};
@@ -35,6 +38,15 @@ impl Stamp {
             self.text = shown_time(now);
         }
     }
+
+    /// Returns the text of another time, which is usually the same to the millisecond.
+    pub fn text_of(&self, at: Timestamp) -> Cow<'_, str> {
+        if at.as_millisecond() == self.at.as_millisecond() {
+            Cow::Borrowed(&self.text)
+        } else {
+            Cow::Owned(shown_time(at))
+        }
+    }
 }
 
 /// The context in which one event is handled.
@@ -42,6 +54,8 @@ pub struct Context<'a> {
     pub state: &'a mut State,
     pub settings: &'a Settings,
     pub stamp: &'a Stamp,
+    /// Assigns the times of messages.
+    pub clock: &'a mut MessageClock,
     pub out: Outputs<'a>,
     /// The ticket that is answered after the next page of history was sent.
     pub ticket: Option<Ticket<()>>,
@@ -184,6 +198,21 @@ impl<'a> Context<'a> {
             .fold(line, |line, word| line.word(word))
             .text(text);
         self.send(caller, &line);
+    }
+
+    /// Warns the caller if the text that it gave the command was cut, because it was longer than
+    /// `limit` bytes.
+    pub fn warn_if_cut(&mut self, caller: Caller, command: &str, given: &str, limit: usize) {
+        if given.len() <= limit {
+            return;
+        }
+        let text = format!("Your text was cut to {limit} bytes, the longest that is possible here");
+        if caller.has(Capability::StandardReplies) {
+            let line = self.server_line("WARN").word(command).word("TEXT_TOO_LONG");
+            self.send(caller, &line.text(&text));
+        } else {
+            self.notice(caller, &format!("{command}: {text}"));
+        }
     }
 
     /// Replies that the command lacks a parameter (numeric 461).
@@ -331,7 +360,10 @@ impl<'a> Context<'a> {
         let head = Line::new(&by.source, command).word(channel.name.as_str());
         let start = head.byte_len();
         let line = rest(head);
+        let place = Place::Channel(channel.name.clone());
+        let at = self.clock.next(&place);
         let tags = Tags {
+            time: &self.stamp.text_of(at),
             msgid: Some(&msgid),
             ..self.tags_of(by)
         };
@@ -344,8 +376,8 @@ impl<'a> Context<'a> {
         self.out.deliver(deliveries);
         if self.settings.history {
             let entry = Box::new(HistoryEntry {
-                at: self.now(),
-                place: Place::Channel(channel.name.clone()),
+                at,
+                place,
                 source: by.source.to_string(),
                 account: by.identity.as_ref().map(|identity| identity.name.clone()),
                 command: command.to_owned(),

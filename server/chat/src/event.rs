@@ -1,6 +1,7 @@
 //! The core's inputs ([`Event`]) and outputs ([`Output`]).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub struct Candidate {
     pub capabilities: Capabilities,
     /// The away state that the client reported before admission (`draft/pre-away`).
     pub away_state: AwayState,
+    /// The metadata keys that the client has subscribed to before admission.
+    pub subscriptions: BTreeSet<String>,
     /// The client's address.
     pub address: SocketAddr,
     /// The TLS version and key exchange, for operators.

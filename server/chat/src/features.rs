@@ -55,6 +55,7 @@ pub static COMMANDS: &[&[Command]] = &[
     monitor::COMMANDS,
     names::COMMANDS,
     nick::COMMANDS,
+    playback::COMMANDS,
     quit::COMMANDS,
     redact::COMMANDS,
     rename::COMMANDS,

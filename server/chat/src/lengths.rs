@@ -19,6 +19,8 @@ pub const QUIT: usize = 255;
 pub const AWAY: usize = 255;
 /// A channel's key (`KEYLEN`).
 pub const KEY: usize = 23;
+/// A mask in a list of a channel, which the numerics of the list and `MODE` have to hold.
+pub const MASK: usize = 160;
 /// A metadata key.
 pub const METADATA_KEY: usize = 32;
 /// A metadata value (`max-value-bytes` of the capability).

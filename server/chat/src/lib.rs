@@ -21,7 +21,8 @@
 //! # Layers
 //!
 //! Each of these modules uses only those before it:
-//! - `ids`, `settings`, `lengths`: plain data; `line`, `multiline`: lines on their way to clients.
+//! - `ids`, `settings`, `lengths`: plain data; `clock`: the times of messages; `line`, `multiline`:
+//!   lines on their way to clients.
 //! - `state`: users, sessions, channels and memberships. It changes them and keeps them consistent,
 //!   but sends nothing.
 //! - `event`, `request`, `ticket`: the inputs and outputs of the core.
@@ -36,6 +37,7 @@
 
 mod busy;
 pub mod capabilities;
+mod clock;
 mod command;
 mod context;
 mod control;
@@ -59,6 +61,7 @@ mod tests;
 pub mod ticket;
 
 pub use command::{Command, Handler, Weight};
+pub use features::metadata::subscriptions;
 pub use features::{away, commands, playback, weight};
 pub use state::admission_policy::AdmissionPolicy;
 pub use state::away::AwayState;
@@ -70,6 +73,7 @@ use jiff::Timestamp;
 use rookery_control_api::TimedEvent;
 use rookery_record::ChatSnapshot;
 
+use clock::MessageClock;
 use context::{Context, Stamp};
 use event::{Event, Output};
 use features::{admission, always_on, catch_up, quit};
@@ -85,6 +89,7 @@ pub struct Chat {
     state: State,
     settings: Settings,
     stamp: Stamp,
+    clock: MessageClock,
 }
 
 impl Chat {
@@ -124,12 +129,14 @@ impl Chat {
             state,
             settings,
             stamp: Stamp::default(),
+            clock: MessageClock::new(now, snapshot.newest_message),
         }
     }
 
     /// Handles `event` and appends the resulting outputs to `out`.
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Output>) {
         self.stamp.set(now);
+        self.clock.advance(now);
         match event {
             Event::Reload(settings) => {
                 let old = std::mem::replace(&mut self.settings, *settings);
@@ -152,6 +159,7 @@ impl Chat {
             state: &mut self.state,
             settings: &self.settings,
             stamp: &self.stamp,
+            clock: &mut self.clock,
             out: Outputs::new(out),
             ticket: None,
         }

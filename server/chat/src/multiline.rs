@@ -4,8 +4,7 @@
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
 
-use crate::line::mark;
-use crate::line::{Line, Tags};
+use crate::line::{Line, Tags, mark, truncate};
 
 /// The capability's name, which is also the type of the batch.
 pub const BATCH_TYPE: &str = "draft/multiline";
@@ -39,16 +38,28 @@ pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
     })
 }
 
-/// Returns the text with each line cut to `room` bytes.
-pub fn cut_lines(text: &str, room: usize) -> String {
-    let mut cut = String::with_capacity(text.len());
+/// Returns the text with each line of more than `room` bytes split into several that continue it.
+/// Nothing is lost, as it would be in the middle of the message.
+pub fn wrap_lines(text: &str, room: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len());
     for (number, line) in lines(text).enumerate() {
         if number > 0 {
-            cut.push(line.separator());
+            wrapped.push(line.separator());
         }
-        cut.push_str(crate::line::truncate(line.text, room));
+        let mut rest = line.text;
+        loop {
+            // At least one character, so that the loop ends.
+            let first = rest.chars().next().map_or(0, char::len_utf8);
+            let (part, after) = rest.split_at(truncate(rest, room.max(first)).len());
+            wrapped.push_str(part);
+            if after.is_empty() {
+                break;
+            }
+            wrapped.push('\r');
+            rest = after;
+        }
     }
-    cut
+    wrapped
 }
 
 /// One line of a multi-line message.
@@ -176,7 +187,7 @@ mod tests {
                 line(false, "")
             ]
         );
-        assert_eq!(cut_lines("äää\rbb\n", 3), "ä\rbb\n");
+        assert_eq!(wrap_lines("äää\rbb\n\ncccc", 3), "ä\rä\rä\rbb\n\nccc\rc");
         assert!(is_multiline("a\rb") && !is_multiline("a b"));
     }
 }

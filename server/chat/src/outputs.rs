@@ -125,6 +125,11 @@ impl<'a> Outputs<'a> {
         });
     }
 
+    /// Whether the command that is running has a label.
+    pub fn is_labelled(&self) -> bool {
+        self.labelled.is_some()
+    }
+
     /// Removes and returns the label, for a reply that is sent later.
     pub fn take_label(&mut self) -> Option<String> {
         self.labelled.as_mut()?.label.take()

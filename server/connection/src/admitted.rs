@@ -270,8 +270,7 @@ impl Session {
 fn may_read_history(message: &Message) -> bool {
     match message.command.as_str() {
         "CHATHISTORY" | "REDACT" => true,
-        "PRIVMSG" => message.param(0).is_some_and(playback::is_request),
-        _ => false,
+        _ => playback::is_request(message),
     }
 }
 

@@ -77,6 +77,7 @@ mod tests {
             identity: None,
             capabilities: rookery_protocol::Capabilities::NONE,
             away_state: rookery_chat::AwayState::Here,
+            subscriptions: std::collections::BTreeSet::new(),
             address: ([192, 0, 2, 1], 5000).into(),
             tls: String::new(),
         }

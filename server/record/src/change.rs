@@ -105,4 +105,6 @@ pub struct ChatSnapshot {
     pub always_on: Vec<(AccountId, bool)>,
     /// The always-on users.
     pub presences: Vec<Presence>,
+    /// The time of the newest stored message.
+    pub newest_message: Option<Timestamp>,
 }

@@ -448,3 +448,41 @@ async fn sasl_takes_precedence_over_a_server_password() {
     assert_eq!(identity.map(|own| own.name.as_str()), Some("wren"));
     assert!(!received.has(" 464 "), "{received:?}");
 }
+
+#[tokio::test]
+async fn clients_subscribe_to_metadata_before_the_end_of_the_handshake() {
+    let server = for_guests();
+    for capability in ["draft/metadata-2", "draft/metadata-3"] {
+        let mut client = server.client();
+        client.send("CAP LS 302").await;
+        client.send("METADATA * SUB url").await.expect(" 451 ");
+        client
+            .send(&format!("CAP REQ :{capability}"))
+            .await
+            .expect("ACK");
+        let received = client.send("METADATA * SUB avatar url $bad").await;
+        received
+            .expect(" 770 * avatar ")
+            .expect("FAIL METADATA KEY_INVALID $bad :");
+        client.send("METADATA * UNSUB url").await.expect(" 771 * ");
+        client.send("METADATA * SUBS").await.expect(" 772 * ");
+        client.send("METADATA * SET url :x").await.expect(" 451 ");
+        client.finish_handshake("gus").await;
+        let received = client.send("CAP END").await;
+        assert_eq!(
+            Vec::from_iter(&received.admitted().subscriptions),
+            ["avatar"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_away_message_that_is_cut_before_admission_is_not_cut_silently() {
+    let server = TestServer::new();
+    let mut client = server.client();
+    client
+        .send("CAP REQ :draft/pre-away standard-replies")
+        .await;
+    let away = client.send(&format!("AWAY :{}", "n".repeat(300))).await;
+    away.expect(" 306 ").expect("WARN AWAY TEXT_TOO_LONG :");
+}

@@ -106,7 +106,7 @@ fn an_error_names_the_file_the_line_and_the_key() {
     );
     assert_refused(
         "[chat]\nlobby = [\n  \"#a\",\n  \"#b c\",\n]",
-        "config.toml:2: chat.lobby: the name contains a character that is not allowed",
+        "config.toml:2: chat.lobby: a name cannot contain a space; use letters, digits and symbols other than , : * ?",
     );
     assert_refused(
         "[mail]\nfrom = \"me\"",

@@ -13,9 +13,7 @@ use crate::context::{Caller, Context};
 use crate::event::Candidate;
 use crate::features::metadata::values;
 use crate::features::metadata::values::MetadataTarget;
-use crate::features::{
-    access, always_on, away, catch_up, channels, monitor, names, nick, quit, server,
-};
+use crate::features::{access, always_on, away, catch_up, channels, monitor, nick, quit, server};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::lengths;
 use crate::line::truncate;
@@ -41,6 +39,7 @@ pub fn admit(
         identity,
         capabilities,
         away_state,
+        subscriptions,
         address,
         tls,
     } = candidate;
@@ -62,6 +61,7 @@ pub fn admit(
     if existing.is_none() && clear_nick(ctx, &nick, identity.as_ref(), None).is_err() {
         return ctx.answer(ticket, Admission::NickInUse);
     }
+    let given_realname = realname.clone();
     let new = identity.as_ref().map(|identity| identity.new);
     let credential = identity.as_ref().and_then(|identity| identity.credential);
     let user = existing.unwrap_or_else(|| {
@@ -83,10 +83,10 @@ pub fn admit(
         tls: tls.into(),
         since: ctx.now(),
         monitors: std::collections::BTreeSet::new(),
-        subscriptions: std::collections::BTreeSet::new(),
+        subscriptions,
         credential,
         device: None,
-        received: ctx.state.mark(ctx.stamp.at),
+        received: ctx.state.mark(ctx.clock.now()),
         catch_up: None,
         away_state,
         batch: None,
@@ -104,6 +104,8 @@ pub fn admit(
     greet(ctx, caller, new);
     if existing.is_some() {
         send_memberships(ctx, caller);
+    } else {
+        ctx.warn_if_cut(caller, "USER", &given_realname, lengths::REALNAME);
     }
     join_lobby(ctx, caller);
     catch_up::start(ctx, caller, credential);
@@ -375,11 +377,7 @@ fn welcome(ctx: &mut Context<'_>, caller: Caller, new: Option<bool>) {
 /// Sends the session the channels that its user is already in.
 fn send_memberships(ctx: &mut Context<'_>, caller: Caller) {
     for name in ctx.state.user(caller.user).channels().to_vec() {
-        let user = ctx.state.user(caller.user);
-        let line = channels::join_line(user, &name, caller.has(Capability::ExtendedJoin));
-        let line = line.render(&ctx.tags_of(user), caller.capabilities);
-        ctx.send_bytes(caller, line);
-        names::describe(ctx, caller, &name);
+        channels::send_membership(ctx, caller, &name);
     }
 }
 

@@ -1,8 +1,11 @@
-//! Sends a device the messages that it missed when it connects again, unless its client requests
-//! history itself.
+//! Sends a device the messages that it missed when it connects again, unless its client reads
+//! history itself. A client with `znc.in/playback` may request messages or not: it is sent what it
+//! missed, and what it requests soon after is not sent twice.
 //!
 //! A device is an account together with the credential that it signs in with. Its mark is the
 //! moment at which it was last known to be connected, up to which it has received everything.
+
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{Capability, ChannelName};
@@ -20,14 +23,8 @@ const REJOIN_WINDOW: SignedDuration = SignedDuration::from_secs(60);
 /// Starts the catch-up of a session that has signed in with that credential, by requesting the
 /// messages that its device missed.
 pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<CredentialId>) {
-    let requests_history = [
-        Capability::Chathistory,
-        Capability::Playback,
-        Capability::Visitor,
-    ]
-    .into_iter()
-    .any(|capability| caller.has(capability));
-    let replays = ctx.settings.history && ctx.settings.replay_lines > 0 && !requests_history;
+    let reads_history = caller.has(Capability::Chathistory) || caller.has(Capability::Visitor);
+    let replays = ctx.settings.history && ctx.settings.replay_lines > 0 && !reads_history;
     let user = ctx.state.user(caller.user);
     let Some(identity) = user.identity.as_ref().filter(|_| replays) else {
         return;
@@ -46,7 +43,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
         .chain(ctx.state.devices.get(&device).copied())
         .max();
     let until = ctx.now() + REJOIN_WINDOW;
-    let received_until = before.map_or(ctx.now(), |before| before.at);
+    let received_until = before.map_or(ctx.clock.now(), |before| before.at);
     ctx.out
         .push(Output::Persist(Box::new(Change::Device(DeviceMark {
             device,
@@ -67,6 +64,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
         until,
         channels: Vec::new(),
         reading: 0,
+        sent: BTreeSet::new(),
     });
     request_missed(ctx, caller, true);
 }
@@ -93,7 +91,7 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
 
 /// Records that the session is alive and its device has therefore received everything up to now.
 pub fn record_received(ctx: &mut Context<'_>, session: SessionId) {
-    let mark = ctx.state.mark(ctx.stamp.at);
+    let mark = ctx.state.mark(ctx.clock.now());
     if let Some(session) = ctx.state.session_mut(session)
         && session.is_caught_up()
     {
@@ -104,7 +102,7 @@ pub fn record_received(ctx: &mut Context<'_>, session: SessionId) {
 /// Detaches the device from the session, and persists its mark. If the connection was lost, the
 /// mark is the last moment at which the session was known to be alive.
 pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
-    let now = ctx.state.mark(ctx.stamp.at);
+    let now = ctx.state.mark(ctx.clock.now());
     let Some(caller) = ctx.caller(session) else {
         return;
     };
@@ -137,6 +135,14 @@ pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
             received_until,
             is_connected,
         }))));
+}
+
+/// Whether the message is to be sent to the caller, because the other of catch-up and playback has
+/// not sent it.
+pub fn is_first(ctx: &mut Context<'_>, caller: Caller, entry: &HistoryEntry) -> bool {
+    let session = ctx.state.session_mut(caller.session);
+    let catch_up = session.and_then(|session| session.catch_up.as_mut());
+    catch_up.is_none_or(|catch_up| catch_up.is_first(&entry.msgid))
 }
 
 /// Requests the missed messages of channels that were not requested yet and, if `conversations` is
@@ -179,7 +185,7 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
         before: Timestamp::MAX,
         limit: ctx.settings.replay_lines,
     };
-    let until = ctx.state.mark(ctx.stamp.at);
+    let until = ctx.state.mark(ctx.clock.now());
     if let Some(catch_up) = ctx
         .state
         .session_mut(caller.session)

@@ -85,7 +85,17 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     for target in targets.split(',').filter(|target| !target.is_empty()) {
         let key = keys.next().filter(|key| !key.is_empty());
         match ChannelName::parse(target) {
-            Ok(name) => join_channel(ctx, caller, &name, key),
+            Ok(name) => {
+                let user = ctx.state.user(caller.user);
+                let joined = user.channels().iter().find(|joined| **joined == name);
+                match joined.filter(|_| ctx.out.is_labelled()).cloned() {
+                    // Without a label, servers are silent, and another `JOIN` would be shown. A
+                    // client that labels it waits for the `JOIN` or for an error; an `ACK` says
+                    // neither.
+                    Some(name) => send_membership(ctx, caller, &name),
+                    None => join_channel(ctx, caller, &name, key),
+                }
+            }
             Err(NameError::NotAChannel) => no_such_channel(ctx, caller, target),
             Err(error) => {
                 ctx.reply(
@@ -168,6 +178,15 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
     }
 }
 
+/// Sends the session a channel that its user is already in.
+pub fn send_membership(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
+    let user = ctx.state.user(caller.user);
+    let line = join_line(user, name, caller.has(Capability::ExtendedJoin));
+    let line = line.render(&ctx.tags_of(user), caller.capabilities);
+    ctx.send_bytes(caller, line);
+    names::describe(ctx, caller, name);
+}
+
 /// Returns the line that announces that the user has joined.
 pub fn join_line(user: &User, name: &ChannelName, extended: bool) -> Line {
     let line = Line::new(&user.source, "JOIN").word(name.as_str());
@@ -234,6 +253,7 @@ pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             }
         }
     }
+    ctx.warn_if_cut(caller, "PART", reason.unwrap_or_default(), lengths::PART);
 }
 
 fn leave(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, reason: Option<&str>) {
@@ -270,7 +290,7 @@ pub fn topic(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if channel.flags.has(Flag::TopicLocked) && !channel.is_operator(caller.user) {
         return needs_operator(ctx, caller, &name);
     }
-    let text = truncate(text, lengths::TOPIC);
+    let (given, text) = (text, truncate(text, lengths::TOPIC));
     let by = ctx.state.user(caller.user).source.to_string().into();
     let at = ctx.now();
     if let Some(channel) = ctx.state.channel_mut(&name) {
@@ -282,6 +302,7 @@ pub fn topic(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     persistence::persist_channel(ctx, &name);
     ctx.send_channel_event(caller.user, &name, "TOPIC", |line| line.text(text));
+    ctx.warn_if_cut(caller, "TOPIC", given, lengths::TOPIC);
 }
 
 /// Handles `KICK <channel> <nicks> [<reason>]`; with several channels, one nick for each.
@@ -322,6 +343,7 @@ pub fn kick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         };
         kick_one(ctx, caller, channel, nick, reason);
     }
+    ctx.warn_if_cut(caller, "KICK", reason, lengths::KICK);
 }
 
 fn kick_one(ctx: &mut Context<'_>, caller: Caller, channel: &str, nick: &str, reason: &str) {

@@ -166,7 +166,7 @@ pub fn mark_read(
 ) -> Result<bool, NoTarget> {
     let name = marker_name(ctx, target).ok_or(NoTarget)?;
     // A marker cannot be in the future. Times are stored to the millisecond.
-    let read_until = read_until.min(ctx.now()).as_millisecond();
+    let read_until = read_until.min(ctx.clock.latest()).as_millisecond();
     let read_until =
         Timestamp::from_millisecond(read_until).expect("a truncated timestamp is in range");
     let user = ctx.state.user_mut(user);

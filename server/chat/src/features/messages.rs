@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use rookery_protocol::numeric::{
     ERR_CANNOTSENDTOCHAN, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTEXTTOSEND,
     ERR_TOOMANYTARGETS, RPL_AWAY,
@@ -18,7 +19,7 @@ use crate::event::{Delivery, Output};
 use crate::features::{admission, playback};
 use crate::ids::UserId;
 use crate::line::{Line, MAX_BODY, Tags, is_ctcp, truncate};
-use crate::multiline::{Content, MultilineContent, cut_lines};
+use crate::multiline::{Content, MultilineContent, wrap_lines};
 use crate::params::{is_empty_list, split_list};
 use crate::state::channel::{Channel, Flag, Member};
 use crate::state::{Session, User};
@@ -79,7 +80,7 @@ pub fn privmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         }
         return;
     }
-    if ctx.settings.history && !quiet && playback::is_request(targets) {
+    if ctx.settings.history && !quiet && playback::is_request(message) {
         return playback::request(ctx, caller, &text);
     }
     let draft = Draft {
@@ -243,16 +244,17 @@ fn send_to_channel(
         mark: status.map(|status| format!("statusmsg={status}")),
         to_self: false,
     };
+    let at = ctx.clock.next(&addressed.place);
     let outgoing = compose(
         ctx,
         caller,
         draft,
-        msgid,
+        Id { msgid, at },
         addressed,
         receivers,
         channel.members().len(),
     );
-    send(ctx, outgoing);
+    send(ctx, caller, draft, outgoing);
     count(ctx, caller, draft, Some(&name));
     Ok(())
 }
@@ -277,6 +279,7 @@ fn send_to_user(
         mark: None,
         to_self: target.id == caller.user,
     };
+    let at = ctx.clock.next(&addressed.place);
     let away = target
         .away
         .as_deref()
@@ -286,12 +289,12 @@ fn send_to_user(
         ctx,
         caller,
         draft,
-        msgid,
+        Id { msgid, at },
         addressed,
         std::iter::once(target.id),
         1,
     );
-    send(ctx, outgoing);
+    send(ctx, caller, draft, outgoing);
     count(ctx, caller, draft, None);
     if let Some((nick, away)) = away {
         ctx.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
@@ -342,6 +345,13 @@ struct Addressed<'a> {
     to_self: bool,
 }
 
+/// The id of a message, and its time.
+#[derive(Clone, Copy)]
+struct Id<'a> {
+    msgid: &'a str,
+    at: Timestamp,
+}
+
 /// A message with all its deliveries.
 struct Outgoing {
     /// For the history, with what the sender receives if it cannot be stored.
@@ -350,13 +360,15 @@ struct Outgoing {
     /// The sender's receipt, if its client wants one.
     echo: Option<Delivery>,
     to_self: bool,
+    /// The number of bytes of a text that fit into a line.
+    room: usize,
 }
 
 fn compose(
     ctx: &Context<'_>,
     caller: Caller,
     draft: &Draft<'_>,
-    msgid: &str,
+    Id { msgid, at }: Id<'_>,
     addressed: Addressed<'_>,
     receivers: impl Iterator<Item = UserId>,
     expected: usize,
@@ -366,7 +378,7 @@ fn compose(
     let room = MAX_BODY.saturating_sub(head.byte_len() + 2);
     let text: Option<Cow<'_, str>> = draft.text.map(|text| {
         if multiline::is_multiline(text) {
-            cut_lines(text, room).into()
+            wrap_lines(text, room).into()
         } else {
             truncate(text, room).into()
         }
@@ -383,6 +395,7 @@ fn compose(
         None => Content::One(head),
     };
     let tags = Tags {
+        time: &ctx.stamp.text_of(at),
         msgid: Some(msgid),
         client: &draft.client_tags,
         bot: sender.is_bot,
@@ -425,7 +438,7 @@ fn compose(
         ];
         Box::new(HistoryEntry {
             msgid: msgid.to_owned(),
-            at: ctx.now(),
+            at,
             place: addressed.place,
             source: sender.source.to_string(),
             account: sender
@@ -451,6 +464,7 @@ fn compose(
         deliveries,
         echo,
         to_self: addressed.to_self,
+        room,
     }
 }
 
@@ -484,16 +498,30 @@ fn not_stored(ctx: &Context<'_>, caller: Caller, command: &str, target: &str) ->
     }
 }
 
-fn send(ctx: &mut Context<'_>, outgoing: Outgoing) {
+fn send(ctx: &mut Context<'_>, caller: Caller, draft: &Draft<'_>, outgoing: Outgoing) {
     let Outgoing {
         stored,
         deliveries,
         echo,
         to_self,
+        room,
     } = outgoing;
     if let Some((entry, refusal)) = stored {
-        return ctx.out.store(entry, deliveries, echo, refusal);
+        ctx.out.store(entry, deliveries, echo, refusal);
+    } else {
+        deliver(ctx, deliveries, echo, to_self);
     }
+    if let Some(text) = draft.text.filter(|text| !multiline::is_multiline(text)) {
+        ctx.warn_if_cut(caller, draft.command, text, room);
+    }
+}
+
+fn deliver(
+    ctx: &mut Context<'_>,
+    deliveries: Vec<Delivery>,
+    echo: Option<Delivery>,
+    to_self: bool,
+) {
     if to_self {
         for delivery in deliveries {
             ctx.out.deliver_copy(delivery);

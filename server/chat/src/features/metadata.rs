@@ -1,15 +1,18 @@
-//! `METADATA`: keys and values that users and channels publish (IRCv3 `draft/metadata-3`).
+//! `METADATA`: keys and values that users and channels publish (IRCv3 `draft/metadata-3` and
+//! `draft/metadata-2`, which differ in how values are sent unasked).
 
+pub mod subscriptions;
 pub mod values;
 
 use rookery_protocol::numeric::{
     RPL_METADATASUBOK, RPL_METADATASUBS, RPL_METADATASYNCLATER, RPL_METADATAUNSUBOK,
 };
-use rookery_protocol::{Capability, ChannelName, Message};
+use rookery_protocol::{ChannelName, Message};
 use rookery_record::Metadata;
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
+use crate::features::metadata::subscriptions::{Outcome, is_notified};
 use crate::features::metadata::values::{MetadataTarget, is_key};
 use crate::lengths;
 use crate::line::{Line, fill};
@@ -103,11 +106,22 @@ fn find(ctx: &Context<'_>, caller: Caller, target: &str) -> Option<MetadataTarge
 }
 
 /// Sends all metadata of the target, as one batch.
-pub fn list(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
+fn list(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
     let name = values::target_name(ctx, subject);
     let values = values::of(ctx, subject).into_iter().flatten();
     let lines: Vec<Line> = values
         .map(|(key, value)| values::line(ctx, caller, &name, key, Some(value)))
+        .collect();
+    show(ctx, caller, &["metadata", &name], &lines);
+}
+
+/// Sends all metadata of the caller, as one batch, on admission.
+pub fn send_own(ctx: &mut Context<'_>, caller: Caller) {
+    let subject = MetadataTarget::User(caller.user);
+    let name = values::target_name(ctx, &subject);
+    let values = values::of(ctx, &subject).into_iter().flatten();
+    let lines: Vec<Line> = values
+        .map(|(key, value)| values::notification(ctx, caller, &name, key, Some(value)))
         .collect();
     show(ctx, caller, &["metadata", &name], &lines);
 }
@@ -215,26 +229,13 @@ fn may_change(ctx: &Context<'_>, caller: Caller, subject: &MetadataTarget) -> bo
 }
 
 fn subscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
-    let (mut done, mut refused) = (Vec::new(), Vec::new());
-    for key in keys {
-        let Some(session) = ctx.state.session_mut(caller.session) else {
-            return;
-        };
-        if !is_key(key) {
-            refused.push(("KEY_INVALID", key, "Invalid key"));
-        } else if session.subscriptions.len() >= lengths::METADATA_SUBSCRIPTIONS
-            && !session.subscriptions.contains(key)
-        {
-            refused.push(("TOO_MANY_SUBS", key, "You have subscribed to too many keys"));
-            break;
-        } else {
-            session.subscriptions.insert(key.clone());
-            done.push(key.clone());
-        }
-    }
-    acknowledge(ctx, caller, RPL_METADATASUBOK, &done, &refused);
+    let Some(session) = ctx.state.session_mut(caller.session) else {
+        return;
+    };
+    let outcome = subscriptions::subscribe(&mut session.subscriptions, keys);
+    acknowledge(ctx, caller, RPL_METADATASUBOK, &outcome);
     // The client requests the current values itself, one channel at a time.
-    if done.is_empty() || !caller.has(Capability::Metadata) {
+    if outcome.done.is_empty() || !is_notified(caller.capabilities) {
         return;
     }
     for channel in ctx.state.user(caller.user).channels().to_vec() {
@@ -249,32 +250,18 @@ fn subscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
 }
 
 fn unsubscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
-    let (mut done, mut refused) = (Vec::new(), Vec::new());
-    for key in keys {
-        let Some(session) = ctx.state.session_mut(caller.session) else {
-            return;
-        };
-        if is_key(key) {
-            session.subscriptions.remove(key);
-            done.push(key.clone());
-        } else {
-            refused.push(("KEY_INVALID", key, "Invalid key"));
-        }
-    }
-    acknowledge(ctx, caller, RPL_METADATAUNSUBOK, &done, &refused);
+    let Some(session) = ctx.state.session_mut(caller.session) else {
+        return;
+    };
+    let outcome = subscriptions::unsubscribe(&mut session.subscriptions, keys);
+    acknowledge(ctx, caller, RPL_METADATAUNSUBOK, &outcome);
 }
 
-fn acknowledge(
-    ctx: &mut Context<'_>,
-    caller: Caller,
-    code: &str,
-    done: &[String],
-    refused: &[(&str, &String, &str)],
-) {
-    for line in key_lines(ctx, caller, code, done) {
+fn acknowledge(ctx: &mut Context<'_>, caller: Caller, code: &str, outcome: &Outcome<'_>) {
+    for line in key_lines(ctx, caller, code, &outcome.done) {
         ctx.send(caller, &line);
     }
-    for (code, key, text) in refused {
+    for (code, key, text) in &outcome.refused {
         refuse(ctx, caller, code, &[key], text);
     }
 }

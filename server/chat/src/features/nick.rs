@@ -1,7 +1,7 @@
 //! `NICK` and `SETNAME`: the nick and the real name of a user.
 
 use rookery_protocol::numeric::{
-    ERR_ERRONEUSNICKNAME, ERR_NICKNAMEINUSE, ERR_NONICKNAMEGIVEN, ERR_UNKNOWNERROR,
+    ERR_ERRONEUSNICKNAME, ERR_NICKNAMEINUSE, ERR_NONICKCHANGE, ERR_NONICKNAMEGIVEN,
 };
 use rookery_protocol::{Capability, Message, Nick};
 
@@ -44,7 +44,7 @@ pub fn nick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     if user.identity.is_some() && !ctx.settings.free_nicks {
         let text = "Your nick is the name of your account; sign out to change it";
-        return ctx.reply(caller, ERR_UNKNOWNERROR, &["NICK"], text);
+        return ctx.reply(caller, ERR_NONICKCHANGE, &[], text);
     }
     let nick = match Nick::parse(asked) {
         Ok(nick) => nick,

@@ -1,11 +1,13 @@
-//! Playback as in ZNC (znc.in/playback): a client requests the messages since a point in time by
-//! sending a message to `*playback`.
+//! Playback as in ZNC (znc.in/playback): a client requests the messages since a point in time, by a
+//! message to `*playback` or by the command `ZNC *playback`.
 
 use jiff::{SignedDuration, Timestamp, Unit};
-use rookery_protocol::ChannelName;
+use rookery_protocol::numeric::ERR_NOSUCHNICK;
+use rookery_protocol::{ChannelName, Message};
 use rookery_record::{HistoryEntry, SeveralQuery};
 
-use crate::context::{Caller, Context};
+use crate::command::{Command, Handler};
+use crate::context::{Caller, Context, UNKNOWN_COMMAND};
 use crate::event::{HistoryQuery, Purpose};
 use crate::features::{history, replay};
 use crate::params::split_list;
@@ -16,9 +18,42 @@ const NAME: &str = "*playback";
 /// The notice about an invalid request.
 const USAGE: &str = "PLAY <channels and nicks, or *> [<from> [<to>]], times in seconds since 1970";
 
-/// Whether a message to that target requests playback.
-pub fn is_request(target: &str) -> bool {
-    target.eq_ignore_ascii_case(NAME)
+/// The commands of this module.
+pub(crate) const COMMANDS: &[Command] = &[Command {
+    names: &["ZNC"],
+    min_params: 0,
+    help: &[
+        "ZNC *playback PLAY targets|* [from [to]]",
+        "Sends earlier messages of these channels and nicks, or of all. Times are seconds since",
+        "1970. PRIVMSG *playback does the same.",
+    ],
+    weight: |_| 1,
+    handler: Handler::Core(znc),
+}];
+
+/// Whether the message requests playback.
+pub fn is_request(message: &Message) -> bool {
+    matches!(message.command.as_str(), "PRIVMSG" | "ZNC")
+        && message
+            .param(0)
+            .is_some_and(|target| target.eq_ignore_ascii_case(NAME))
+}
+
+/// Handles `ZNC <module> <request>`, whose request has one or several parameters.
+fn znc(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
+    if !ctx.settings.history {
+        return ctx.unknown_command(caller, &message.command, UNKNOWN_COMMAND);
+    }
+    match message.params.as_slice() {
+        [] => ctx.need_more_params(caller, &message.command),
+        [_, text @ ..] if is_request(message) => request(ctx, caller, &text.join(" ")),
+        [module, ..] => ctx.reply(
+            caller,
+            ERR_NOSUCHNICK,
+            &[module],
+            &format!("No such module; there is only {NAME}"),
+        ),
+    }
 }
 
 /// Handles `PLAY <targets or *> [<from> [<to>]]`.

@@ -28,10 +28,11 @@ pub const COMMANDS: &[Command] = &[Command {
 /// Handles `QUIT [<reason>]`: ends this session. The user remains if it has another one.
 pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let reason = match message.text(0).filter(|reason| !reason.is_empty()) {
-        Some(reason) => format!(
-            "Quit: {}",
-            truncate(&reason, lengths::QUIT - "Quit: ".len())
-        ),
+        Some(reason) => {
+            let limit = lengths::QUIT - "Quit: ".len();
+            ctx.warn_if_cut(caller, "QUIT", &reason, limit);
+            format!("Quit: {}", truncate(&reason, limit))
+        }
         None => "Quit".to_owned(),
     };
     close_session(ctx, caller, &reason, DisconnectReason::Quit);

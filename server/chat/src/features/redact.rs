@@ -41,6 +41,12 @@ pub fn redact(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return no_such_target(ctx, caller, target);
     }
     let reason = message.text(2).filter(|reason| !reason.is_empty());
+    ctx.warn_if_cut(
+        caller,
+        "REDACT",
+        reason.as_deref().unwrap_or_default(),
+        lengths::REDACT,
+    );
     let reason = reason.map(|reason| truncate(&reason, lengths::REDACT).to_owned());
     let purpose = Purpose::Redaction {
         target: target.to_owned(),
@@ -181,8 +187,10 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         source: user.source.to_string(),
         account,
     };
-    let entry = message.redaction(by, id, ctx.now(), reason);
+    let at = ctx.clock.next(&message.place);
+    let entry = message.redaction(by, id, at, reason);
     let tags = Tags {
+        time: &ctx.stamp.text_of(at),
         msgid: Some(&entry.msgid),
         ..ctx.tags_of(user)
     };
@@ -233,6 +241,7 @@ pub fn notify_redacted_by_operator(
     let mut deliveries = Vec::new();
     for (message, entry) in messages {
         let tags = Tags {
+            time: &ctx.stamp.text_of(entry.at),
             msgid: Some(&entry.msgid),
             ..ctx.server_tags()
         };

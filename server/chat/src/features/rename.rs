@@ -82,8 +82,8 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     persistence::persist_channel(ctx, &new);
     markread::rename_markers(ctx, &old, &new);
-    let reason = message.text(2).unwrap_or_default();
-    let reason = truncate(&reason, lengths::PART);
+    let given = message.text(2).unwrap_or_default();
+    let reason = truncate(&given, lengths::PART);
     let line = ctx
         .user_line(caller.user, "RENAME")
         .word(old.as_str())
@@ -96,6 +96,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if old != new {
         send_as_part_and_join(ctx, &old, &new, reason);
     }
+    ctx.warn_if_cut(caller, "RENAME", given, lengths::PART);
 }
 
 /// Sends the rename as `PART` and `JOIN` to sessions without the capability.

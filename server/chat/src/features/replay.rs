@@ -7,7 +7,7 @@ use rookery_protocol::Capability;
 use rookery_record::HistoryEntry;
 
 use crate::context::{Caller, Context};
-use crate::features::history;
+use crate::features::{catch_up, history};
 use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
 use crate::multiline::is_multiline;
 
@@ -40,6 +40,9 @@ pub fn send_several(
             is_cut = bytes > room;
             if is_cut {
                 break;
+            }
+            if !catch_up::is_first(ctx, caller, entry) {
+                continue;
             }
             room -= bytes;
             lines.extend(rendered.into_iter().rev());

@@ -13,7 +13,7 @@ use rookery_protocol::{Capability, Message};
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::metadata;
-use crate::features::metadata::values::MetadataTarget;
+use crate::features::metadata::subscriptions::is_notified;
 use crate::line::Line;
 use crate::{capabilities, isupport};
 
@@ -181,8 +181,8 @@ pub fn burst(ctx: &mut Context<'_>, caller: Caller) {
     );
     show_isupport(ctx, caller);
     counts(ctx, caller);
-    if caller.has(Capability::Metadata) {
-        metadata::list(ctx, caller, &MetadataTarget::User(caller.user));
+    if is_notified(caller.capabilities) {
+        metadata::send_own(ctx, caller);
     }
     message_of_the_day(ctx, caller);
 }

@@ -10,6 +10,7 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
+use crate::features::metadata::subscriptions::is_notified;
 use crate::features::metadata::values;
 use crate::features::metadata::values::MetadataTarget;
 use crate::ids::UserId;
@@ -270,7 +271,7 @@ fn describe(ctx: &mut Context<'_>, caller: Caller, id: UserId) {
     if let Some(away) = away {
         ctx.reply(caller, RPL_AWAY, &[&nick], &away);
     }
-    if caller.has(Capability::Metadata) {
+    if is_notified(caller.capabilities) {
         for (key, value) in values::of(ctx, &MetadataTarget::User(id))
             .cloned()
             .unwrap_or_default()

@@ -1,5 +1,7 @@
 //! The last position that a device has received, and the missed messages still to be sent to it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 
@@ -25,4 +27,19 @@ pub struct CatchUp {
     pub channels: Vec<ChannelName>,
     /// The number of requests without a result.
     pub reading: usize,
+    /// The ids of the messages that were sent, unasked or by playback, and that would be sent again
+    /// if both were to send them.
+    pub sent: BTreeSet<String>,
+}
+
+impl CatchUp {
+    /// Whether the message is to be sent: the first time, and not the second, when playback requests
+    /// what was sent unasked, or the reverse.
+    pub fn is_first(&mut self, msgid: &str) -> bool {
+        let is_first = !self.sent.remove(msgid);
+        if is_first {
+            self.sent.insert(msgid.to_owned());
+        }
+        is_first
+    }
 }

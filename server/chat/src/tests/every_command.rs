@@ -51,7 +51,12 @@ const BAD_INPUT: &[(&str, Answers)] = &[
     ),
     (
         "AWAY",
-        &[("", "305"), (":", "305"), ("LONG", "306"), ("MANY", "306")],
+        &[
+            ("", "305"),
+            (":", "305"),
+            ("LONG", "306 NOTICE"),
+            ("MANY", "306"),
+        ],
     ),
     // For clients without draft/multiline.
     (

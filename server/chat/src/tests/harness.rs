@@ -274,6 +274,7 @@ impl Harness {
             identity,
             capabilities: parse_capabilities(capabilities),
             away_state: AwayState::Here,
+            subscriptions: std::collections::BTreeSet::new(),
             address: SocketAddr::from(([192, 0, 2, 1], 50_000)),
             tls: "TLSv1.3".to_owned(),
         }

@@ -93,6 +93,48 @@ fn names_and_texts_are_as_long_as_announced() {
 }
 
 #[test]
+fn the_sender_of_a_text_that_is_cut_is_warned() {
+    // The source `alice!~alice@users.irc.test` leaves this for a text to `#x` and to `bob`.
+    for (start, room) in [
+        ("PRIVMSG #x", 469),
+        ("NOTICE #x", 470),
+        ("PRIVMSG bob", 468),
+        ("TOPIC #x", 307),
+        ("AWAY", 255),
+        ("REDACT #x id", 255),
+        ("KICK #x bob", 255),
+        ("RENAME #x #y", 255),
+        ("PART #x", 255),
+        ("QUIT", 249),
+    ] {
+        for (capabilities, warning) in [("standard-replies", "WARN"), ("", "NOTICE")] {
+            let warnings = |length: usize| {
+                let caps = format!("{capabilities} draft/message-redaction");
+                let mut harness = Harness::new();
+                let (alice, bob) = (harness.user("alice", &caps), harness.user("bob", ""));
+                harness.channel("#x", &[alice, bob]);
+                let text = "n".repeat(length);
+                let received = harness.request(alice, &format!("{start} :{text}"));
+                let warned = received.iter().filter(|line| line.contains(" cut to "));
+                let warned: Vec<String> = warned.cloned().collect();
+                assert!(commands(&warned).iter().all(|command| command == warning));
+                warned.len()
+            };
+            assert_eq!([warnings(room), warnings(room + 1)], [0, 1], "{start}");
+        }
+    }
+}
+
+#[test]
+fn the_sender_of_a_real_name_that_is_cut_is_warned() {
+    let mut harness = Harness::new();
+    let mut alice = Harness::candidate("alice", Some(identity("alice")), "standard-replies");
+    alice.realname = "n".repeat(129);
+    let (_, received) = harness.admit(alice);
+    assert!(find(&received, "WARN").contains(" USER TEXT_TOO_LONG :"));
+}
+
+#[test]
 fn announced_limits_are_exact() {
     let (mut harness, op, _, tokens) = announced();
     let number_in = |value: &str| value.parse::<usize>().unwrap();

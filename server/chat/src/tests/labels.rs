@@ -41,6 +41,21 @@ fn a_command_without_a_reply_is_acknowledged() {
 }
 
 #[test]
+fn a_labelled_join_of_a_channel_that_the_user_is_in_is_answered_by_the_join() {
+    let mut harness = Harness::new();
+    let a = harness.user("ann", CAPS);
+    let other = harness.user("ann", CAPS);
+    harness.channel("#X", &[a]);
+    let received = harness.request(a, "@label=1 JOIN #x");
+    let (open, inner) = received.split_first().unwrap();
+    assert!(open.starts_with("@label=1 :irc.test BATCH +"), "{open}");
+    assert_eq!(commands(inner), ["JOIN", "353", "366", "BATCH"]);
+    assert!(inner[0].ends_with(" :ann!~ann@users.irc.test JOIN #X"));
+    assert!(harness.received(other).is_empty());
+    assert!(harness.request(a, "JOIN #x").is_empty(), "as elsewhere");
+}
+
+#[test]
 fn a_reply_of_several_lines_is_a_batch() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", CAPS);

@@ -1,4 +1,4 @@
-//! `METADATA` (IRCv3 draft/metadata-2).
+//! `METADATA` (IRCv3 draft/metadata-2 and draft/metadata-3).
 
 use super::harness::*;
 use crate::event::SessionId;
@@ -27,6 +27,48 @@ fn alice_and_bob() -> (Harness, SessionId, SessionId) {
     let (alice, bob) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
     harness.channel("#x", &[alice, bob]);
     (harness, alice, bob)
+}
+
+#[test]
+fn clients_that_know_only_the_second_draft_are_notified_by_metadata_messages() {
+    let (mut harness, alice, bob) = alice_and_bob();
+    let carl = harness.user("carl", "batch draft/metadata-2");
+    harness.channel("#x", &[carl]);
+    for session in [bob, carl] {
+        assert_eq!(
+            commands(&harness.request(session, "METADATA * SUB avatar")),
+            ["770"]
+        );
+    }
+    harness.clear_received();
+    harness.send(alice, "METADATA * SET avatar :https://a.test/ a");
+    assert_eq!(
+        harness.received(bob),
+        [":irc.test 761 bob alice avatar * :https://a.test/ a"]
+    );
+    assert_eq!(
+        harness.received(carl),
+        [":irc.test METADATA alice avatar * :https://a.test/ a"]
+    );
+    harness.send(alice, "METADATA * SET avatar");
+    assert_eq!(
+        harness.received(carl),
+        [":irc.test METADATA alice avatar * :"]
+    );
+}
+
+#[test]
+fn keys_subscribed_to_before_admission_are_in_force_after_it() {
+    let (mut harness, alice, _) = alice_and_bob();
+    let mut carl = Harness::candidate("carl", Some(identity("carl")), CAPS);
+    carl.subscriptions.insert("url".to_owned());
+    let (carl, _) = harness.admit(carl);
+    harness.channel("#x", &[carl]);
+    harness.send(alice, "METADATA * SET url :here");
+    assert_eq!(
+        harness.received(carl),
+        [":irc.test 761 carl alice url * :here"]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `MODE`.
 
 use super::harness::*;
+use crate::lengths;
 
 const OP: &str = ":op!~op@users.irc.test";
 
@@ -269,4 +270,38 @@ fn each_list_and_each_unknown_letter_is_answered_once() {
         commands(&harness.request(op, "MODE #x XYXX")),
         ["472", "472"]
     );
+}
+
+#[test]
+fn a_mask_that_could_not_be_listed_or_removed_as_it_was_typed_is_refused() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "");
+    harness.channel("#x", &[a]);
+    let longest = "n".repeat(lengths::MASK - "!*@*".len());
+    let too_long = format!("{longest}n");
+    for list in ["b", "e", "I"] {
+        for bad in [
+            ":bob",
+            ":bob!*@*",
+            "b\u{200b}ob",
+            "bob\u{7}",
+            "b\u{202e}ob!*@*",
+            "~a:b\u{a0}ob",
+            &too_long,
+        ] {
+            let received = harness.request(a, &format!("MODE #x +{list} :{bad}"));
+            assert_eq!(commands(&received), ["696"], "{bad:?}: {received:?}");
+        }
+        assert_eq!(
+            commands(&harness.request(a, &format!("MODE #x +{list} {longest}"))),
+            ["MODE"]
+        );
+        let listed = harness.request(a, &format!("MODE #x +{list}"));
+        let mask = format!("{longest}!*@*");
+        assert!(listed.len() == 2 && listed[0].contains(&mask), "{listed:?}");
+        assert_eq!(
+            commands(&harness.request(a, &format!("MODE #x -{list} {mask}"))),
+            ["MODE"]
+        );
+    }
 }

@@ -86,6 +86,31 @@ fn a_multiline_message_is_delivered_as_a_batch_or_as_its_nonblank_lines() {
 }
 
 #[test]
+fn lines_that_become_too_long_for_others_are_continued_and_nothing_is_lost() {
+    let mut harness = Harness::new();
+    let (a, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
+    let old = harness.user("olga", "");
+    harness.channel("#x", &[a, b, old]);
+    let (first, second) = ("a".repeat(480) + "HOLE", "b".repeat(480) + "END");
+    let lines = [
+        format!("@batch=1 PRIVMSG #x :{first}"),
+        format!("@batch=1;draft/multiline-concat PRIVMSG #x :{second}"),
+    ];
+    let lines = lines.each_ref().map(String::as_str);
+    batch(&mut harness, a, "BATCH +1 draft/multiline #x", &lines);
+    for receiver in [b, old] {
+        let received = harness.received(receiver);
+        let texts = received
+            .iter()
+            .filter_map(|line| line.split_once(" PRIVMSG #x :"));
+        assert_eq!(
+            texts.map(|(_, text)| text).collect::<String>(),
+            format!("{first}{second}")
+        );
+    }
+}
+
+#[test]
 fn a_multiline_message_is_read_back_as_it_was_sent() {
     let mut harness = Harness::new();
     let a = harness.user("alice", "draft/multiline batch draft/chathistory");

@@ -158,7 +158,7 @@ fn clients_that_read_history_themselves_get_no_replay_and_mark_nothing_as_receiv
     let (plain, _) = connect(&mut harness, identity("alice"), CAPS);
     harness.disconnect(plain);
     harness.send(bob, "PRIVMSG #x :one");
-    for capability in ["draft/chathistory", "znc.in/playback"] {
+    for capability in ["draft/chathistory", "draft/chathistory znc.in/playback"] {
         let (other, missed) = connect(
             &mut harness,
             identity("alice"),
@@ -171,6 +171,43 @@ fn clients_that_read_history_themselves_get_no_replay_and_mark_nothing_as_receiv
         texts(&connect(&mut harness, identity("alice"), CAPS).1),
         ["one"]
     );
+}
+
+#[test]
+fn a_client_with_playback_is_replayed_what_it_missed_and_nothing_twice() {
+    let mut harness = lobby();
+    let bob = harness.user("bob", "");
+    let caps = format!("{CAPS} znc.in/playback");
+    let (alice, _) = connect(&mut harness, identity("alice"), &caps);
+    harness.send(bob, "PRIVMSG #x :seen");
+    harness.disconnect(alice);
+    harness.send(bob, "PRIVMSG #x :missed");
+    let (alice, missed) = connect(&mut harness, identity("alice"), &caps);
+    assert_eq!(texts(&missed), ["missed"], "although it requested nothing");
+    harness.send(bob, "PRIVMSG #x :live");
+    harness.clear_received();
+    harness.send(alice, "ZNC *playback PLAY #x 0");
+    harness.answer_all_fetches();
+    assert_eq!(texts(&harness.received(alice)), ["seen", "live"]);
+    harness.send(alice, "ZNC *playback PLAY #x 0");
+    harness.answer_all_fetches();
+    assert_eq!(
+        texts(&harness.received(alice)),
+        ["missed"],
+        "what it requests again is sent again"
+    );
+    harness.disconnect(alice);
+    harness.send(bob, "PRIVMSG #x :two");
+    let alice = harness.user("alice", &caps);
+    harness.send(alice, "ZNC *playback PLAY * 0");
+    harness.fetches.reverse();
+    harness.answer_all_fetches();
+    let received = harness.received(alice);
+    let twos = texts(&received)
+        .iter()
+        .filter(|text| **text == "two")
+        .count();
+    assert_eq!(twos, 1, "whichever is read first: {received:#?}");
 }
 
 #[test]
@@ -297,12 +334,21 @@ fn messages_that_could_not_be_read_are_replayed_the_next_time() {
 
 /// Sends a message to `*playback`. Returns the query that it leads to, without answering it.
 fn query_of(harness: &mut Harness, session: SessionId, text: &str) -> SeveralQuery {
-    let received = harness.request(session, &format!("PRIVMSG *Playback :{text}"));
-    assert!(received.is_empty(), "{text}: {received:?}");
-    match harness.fetches.pop().unwrap().query {
-        HistoryQuery::Several(query) => query,
-        other => panic!("{other:?}"),
-    }
+    let forms = [
+        format!("PRIVMSG *Playback :{text}"),
+        format!("ZNC *Playback {text}"),
+        format!("znc *playback :{text}"),
+    ];
+    let [query, second, third] = forms.map(|line| {
+        let received = harness.request(session, &line);
+        assert!(received.is_empty(), "{line}: {received:?}");
+        match harness.fetches.pop().unwrap().query {
+            HistoryQuery::Several(query) => query,
+            other => panic!("{other:?}"),
+        }
+    });
+    assert!(query == second && query == third, "{text}");
+    query
 }
 
 #[test]
@@ -365,6 +411,10 @@ fn play_parses_its_parameters() {
     assert_eq!(
         commands(&harness.request(alice, "PRIVMSG *playback :PLAY *")),
         ["401"]
+    );
+    assert_eq!(
+        commands(&harness.request(alice, "ZNC *playback PLAY *")),
+        ["421"]
     );
 }
 

@@ -51,9 +51,9 @@ fn a_signed_in_user_cannot_change_its_nick() {
     let a = harness.user("alice", "");
     assert!(
         harness.request(a, "NICK queen")[0]
-            .starts_with(":irc.test 400 alice NICK :Your nick is the name of your account")
+            .starts_with(":irc.test 447 alice :Your nick is the name of your account")
     );
-    assert_eq!(commands(&harness.request(a, "NICK ALICE")), ["400"]);
+    assert_eq!(commands(&harness.request(a, "NICK ALICE")), ["447"]);
     assert!(harness.request(a, "NICK alice").is_empty());
 }
 

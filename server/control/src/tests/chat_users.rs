@@ -115,6 +115,7 @@ pub(super) fn candidate(identity: Identity) -> Candidate {
         identity: Some(identity),
         capabilities: Capabilities::default(),
         away_state: rookery_chat::AwayState::Here,
+        subscriptions: std::collections::BTreeSet::new(),
         address: "198.51.100.7:6000".parse().unwrap(),
         tls: "TLSv1.3 X25519MLKEM768".to_owned(),
     }

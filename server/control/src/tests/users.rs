@@ -16,6 +16,7 @@ impl TestPlane {
             identity,
             capabilities: Capabilities::default(),
             away_state: rookery_chat::AwayState::Here,
+            subscriptions: std::collections::BTreeSet::new(),
             address: address.parse().unwrap(),
             tls: "TLSv1.2 secp256r1".to_owned(),
         };

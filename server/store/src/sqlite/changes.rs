@@ -1,6 +1,6 @@
 //! The chat's persistent state: writes each kind of change to its tables, and reads all of it back.
 
-use super::{Store, channels, devices, metadata, presence};
+use super::{Store, channels, devices, metadata, pages, presence};
 use crate::Result;
 use rookery_record::{Change, ChatSnapshot};
 
@@ -43,6 +43,7 @@ impl Store {
             read_markers: presence::markers(&self.connection)?,
             always_on: presence::choices(&self.connection)?,
             presences: presence::all(&self.connection)?,
+            newest_message: pages::newest(&self.connection)?,
         })
     }
 }

@@ -332,6 +332,15 @@ fn participant(row: &Row<'_>, text: usize, folded: usize) -> Result<Participant>
     })
 }
 
+/// Returns the time of the newest message or event; `None` if there is none.
+pub(super) fn newest(connection: &Connection) -> Result<Option<Timestamp>> {
+    // The index finds the newest of each place, and there is none over all of them.
+    let sql = "SELECT newest FROM
+            (SELECT (SELECT max(at) FROM history WHERE place = places.id) AS newest FROM places)
+         WHERE newest IS NOT NULL ORDER BY newest DESC LIMIT 1";
+    find(connection, sql, [], |row| timestamp(row, 0))
+}
+
 pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
     // By folded name: an account and a guest that once had the same name are one target.
     let mut latest: BTreeMap<String, HistoryTarget> = BTreeMap::new();
@@ -373,11 +382,25 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
         .collect();
     targets.sort_by_key(|target| target.at);
     if query.from <= query.to {
-        targets.truncate(query.limit);
+        truncate_between_times(&mut targets, query.limit);
     } else {
-        targets.drain(..targets.len().saturating_sub(query.limit));
+        targets.reverse();
+        truncate_between_times(&mut targets, query.limit);
+        targets.reverse();
     }
     Ok(targets)
+}
+
+/// Truncates the targets to `limit`, but not between two with the same time, because the client
+/// continues after the time of the last one. More than `limit` remain in that case.
+fn truncate_between_times(targets: &mut Vec<HistoryTarget>, limit: usize) {
+    let Some(last) = limit.checked_sub(1).and_then(|last| targets.get(last)) else {
+        return targets.truncate(limit);
+    };
+    let same_time = targets[limit..]
+        .iter()
+        .take_while(|target| target.at == last.at);
+    targets.truncate(limit + same_time.count());
 }
 
 /// Returns the time of the place's latest message at or after `since` that was sent to everyone.

@@ -7,6 +7,7 @@ use rookery_record::{Change, Metadata};
 
 use crate::context::{Caller, Context};
 use crate::event::Output;
+use crate::features::metadata::subscriptions::is_notified;
 use crate::features::persistence;
 use crate::ids::{SessionId, UserId};
 use crate::lengths;
@@ -109,6 +110,25 @@ pub fn line(
     }
 }
 
+/// Returns the line that notifies the caller of one value, or of its absence: the numeric, or a
+/// `METADATA` for clients that only know `draft/metadata-2`.
+pub fn notification(
+    ctx: &Context<'_>,
+    caller: Caller,
+    target: &str,
+    key: &str,
+    value: Option<&str>,
+) -> Line {
+    if caller.has(Capability::Metadata) {
+        return line(ctx, caller, target, key, value);
+    }
+    ctx.server_line("METADATA")
+        .word(target)
+        .word(key)
+        .word("*")
+        .text(value.unwrap_or_default())
+}
+
 /// Notifies the sessions that follow the target of each key that they have subscribed to and whose
 /// value differs from `before`. `by`, the session that made the change, is excluded.
 pub fn notify_change(
@@ -136,7 +156,7 @@ pub fn notify_change(
     for caller in followers(ctx, subject) {
         for (key, value) in &changed {
             if Some(caller.session) != by && is_subscribed(ctx, caller, key) {
-                let line = line(ctx, caller, &target, key, *value);
+                let line = notification(ctx, caller, &target, key, *value);
                 ctx.send(caller, &line);
             }
         }
@@ -147,9 +167,8 @@ pub fn notify_change(
 /// sessions; those of a user are its own, those of users who share a channel with it, and those
 /// that monitor it.
 fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Caller> {
-    let is_subscriber = |session: &&Session| {
-        session.capabilities.has(Capability::Metadata) && !session.subscriptions.is_empty()
-    };
+    let is_subscriber =
+        |session: &&Session| is_notified(session.capabilities) && !session.subscriptions.is_empty();
     let mut sessions: Vec<SessionId> = match subject {
         MetadataTarget::User(user) => {
             let peers = ctx.state.peers(*user);
@@ -198,7 +217,9 @@ fn subscribed_lines(
 ) -> impl Iterator<Item = Line> {
     let values = of(ctx, &subject).into_iter().flatten();
     let values = values.filter(move |(key, _)| is_subscribed(ctx, caller, key));
-    values.map(move |(key, value)| line(ctx, caller, &target_name(ctx, &subject), key, Some(value)))
+    values.map(move |(key, value)| {
+        notification(ctx, caller, &target_name(ctx, &subject), key, Some(value))
+    })
 }
 
 /// Returns all values that the caller has subscribed to, of the target and, for a channel, of its
@@ -222,7 +243,7 @@ pub fn synced_lines(
 
 /// Sends the caller the values of the target that it has subscribed to, if it has the capability.
 pub fn sync(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
-    if !caller.has(Capability::Metadata) {
+    if !is_notified(caller.capabilities) {
         return;
     }
     let members = match subject {

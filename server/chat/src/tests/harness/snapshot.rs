@@ -67,6 +67,7 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
         }
     }
     ChatSnapshot {
+        newest_message: None,
         channels: channels.into_values().collect(),
         metadata: metadata_of.into_iter().collect(),
         devices: devices.into_iter().collect(),

@@ -439,3 +439,57 @@ fn a_redaction_by_the_server_in_a_conversation_has_the_server_as_its_source() {
     );
     assert_eq!((page[0].redacts(), &*page[0].text), (Some("x3"), " x3"));
 }
+
+#[test]
+fn a_page_of_targets_does_not_end_between_two_with_the_same_time() {
+    let (_folder, mut sqlite) = empty_store();
+    // Two channels in each second.
+    let channel = |number: i64| Place::Channel(format!("#{number}").parse().unwrap());
+    let entries: Vec<HistoryEntry> = (0..10)
+        .map(|number| message(&format!("m{number}"), second(number / 2), channel(number)))
+        .collect();
+    sqlite.append_history(&entries).unwrap();
+    let channels: Vec<_> = (0..10)
+        .map(|number| (format!("#{number}").parse().unwrap(), Timestamp::MIN))
+        .collect();
+    for (limit, forward) in [(1, true), (3, true), (1, false), (3, false)] {
+        let mut names = Vec::new();
+        let (mut from, to) = match forward {
+            true => (second(-1), second(9)),
+            false => (second(9), second(-1)),
+        };
+        loop {
+            let query = TargetsQuery {
+                channels: channels.clone(),
+                account: None,
+                from,
+                to,
+                limit,
+            };
+            let mut page = sqlite.history_targets(&query).unwrap();
+            if !forward {
+                page.reverse();
+            }
+            let Some(last) = page.last() else { break };
+            assert!(page.len() >= limit.min(2) && page.len() <= limit + 1);
+            from = last.at;
+            names.extend(page.into_iter().map(|target| target.name));
+        }
+        names.sort();
+        let all: Vec<String> = (0..10).map(|number| format!("#{number}")).collect();
+        assert_eq!(names, all);
+    }
+}
+
+#[test]
+fn the_newest_message_is_found_in_every_place() {
+    let (_folder, mut sqlite) = empty_store();
+    assert_eq!(sqlite.chat_snapshot().unwrap().newest_message, None);
+    let entries = [
+        message("m1", second(7), direct("alice", "bob")),
+        message("m2", second(3), lobby()),
+    ];
+    sqlite.append_history(&entries).unwrap();
+    let newest = sqlite.chat_snapshot().unwrap().newest_message;
+    assert_eq!(newest, Some(second(7)));
+}
