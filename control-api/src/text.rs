@@ -1,8 +1,8 @@
 //! The kinds of text in requests and replies, each declared once for the OpenAPI document.
 //!
 //! The types of this module have no values: a field names one with `value_type`. A pattern is exact
-//! for ASCII. Of other characters, the rules for names (PRECIS, RFC 8265) permit only some, which no
-//! pattern can say; and a length is described in characters, but checked in bytes of UTF-8.
+//! for ASCII. Of other characters, the rules for names (PRECIS, RFC 8265) permit only some, which
+//! no pattern can say; and a length is described in characters, but checked in bytes of UTF-8.
 
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};

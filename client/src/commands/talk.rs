@@ -33,7 +33,7 @@ pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
 pub enum Recipient<'a> {
     /// The current conversation.
     Conversation(Cow<'a, str>),
-    /// The person whom the text names.
+    /// The person that the text names.
     Person(Nick, &'a str),
 }
 

@@ -26,8 +26,8 @@ pub use sections::{
     Smtp, SmtpSecurity, Tls, WebSocket,
 };
 
-/// The whole configuration. [`Config::load`] resolves relative paths against the folder of the file,
-/// so the server finds its data wherever it is started from.
+/// The whole configuration. [`Config::load`] resolves relative paths against the folder of the
+/// file, so the server finds its data wherever it is started from.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {

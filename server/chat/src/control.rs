@@ -421,7 +421,7 @@ fn end_user(
     }
     match &end.quit_text {
         Some(quit_text) if selected.is_whole => {
-            quit::quit_user(ctx, selected.user, quit_text, end.reason)
+            quit::quit_user(ctx, selected.user, quit_text, end.reason);
         }
         Some(quit_text) => {
             for caller in &callers {

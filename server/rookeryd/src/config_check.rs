@@ -1,5 +1,5 @@
-//! `rookeryd check`: checks the config and the files that it names, without starting the server. The
-//! start and a reload make the same checks.
+//! `rookeryd check`: checks the config and the files that it names, without starting the server.
+//! The start and a reload make the same checks.
 
 use anyhow::Result;
 

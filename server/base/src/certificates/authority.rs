@@ -72,8 +72,8 @@ impl Authority {
     }
 }
 
-/// Whether the server's certificate and key exist; if not, they may be created. Fails if only one of
-/// them is missing, or if both are and the operator set their paths.
+/// Whether the server's certificate and key exist; if not, they may be created. Fails if only one
+/// of them is missing, or if both are and the operator set their paths.
 pub(super) fn pair_exists(tls: &Tls) -> anyhow::Result<bool> {
     let exists = both_or_none(
         "tls.certificate",

@@ -1,4 +1,4 @@
-//! Reads the fields of a certificate that rustls does not expose: who issued it to whom, and for
+//! Reads the fields of a certificate that rustls does not expose: its issuer, its subject, and for
 //! how long.
 //!
 //! They precede the public key, so this module parses only the DER elements up to it

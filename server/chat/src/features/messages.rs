@@ -226,7 +226,7 @@ fn send_to_channel(
         Some(status) => format!("{status}{}", channel.name),
         None => channel.name.to_string(),
     };
-    let receives = |member: &&Member| match status {
+    let may_receive = |member: &&Member| match status {
         _ if member.user == caller.user => false,
         None => true,
         Some('@') => member.modes.is_operator(),
@@ -235,7 +235,7 @@ fn send_to_channel(
     let receivers = channel
         .members()
         .iter()
-        .filter(receives)
+        .filter(may_receive)
         .map(|member| member.user);
     let addressed = Addressed {
         target: &shown_target,

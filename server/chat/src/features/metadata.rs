@@ -63,7 +63,7 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         "GET" if !rest.is_empty() => get(ctx, caller, &subject, rest),
         "LIST" => list(ctx, caller, &subject),
         "SET" if !rest.is_empty() => {
-            set(ctx, caller, &subject, &rest[0], message.text(3).as_deref())
+            set(ctx, caller, &subject, &rest[0], message.text(3).as_deref());
         }
         "CLEAR" => clear(ctx, caller, &subject),
         "SUB" if !rest.is_empty() => subscribe(ctx, caller, rest),

@@ -52,15 +52,15 @@ const NOT_TLS: &str = "HTTP/1.1 400 Bad Request\r\n\
 pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
     // Built for the first connection: `utoipa-axum` describes each route while it adds it, and the
     // descriptions take several MB for a moment.
-    let router = Arc::new(LazyLock::new({
+    let lazy_router = Arc::new(LazyLock::new({
         let plane = Arc::clone(&plane);
         move || router(plane)
     }));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let networks = Arc::new(Connections::default());
     let mut connections = JoinSet::new();
     loop {
-        let place = Arc::clone(&places)
+        let permit = Arc::clone(&permits)
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
@@ -73,7 +73,7 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(network_place) = Connections::try_acquire(
+        let Some(network_permit) = Connections::try_acquire(
             &networks,
             address.ip(),
             CONNECTIONS,
@@ -82,12 +82,12 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             tracing::debug!(%address, "too many connections to the control port from one network");
             continue;
         };
-        let (plane, router) = (Arc::clone(&plane), Arc::clone(&router));
+        let (plane, lazy_router) = (Arc::clone(&plane), Arc::clone(&lazy_router));
         connections.spawn(async move {
-            if let Err(error) = serve(&plane, &router, stream, address).await {
+            if let Err(error) = serve(&plane, &lazy_router, stream, address).await {
                 tracing::debug!(%address, %error, "a connection to the control port failed");
             }
-            drop((place, network_place));
+            drop((permit, network_permit));
         });
     }
 }
@@ -95,7 +95,7 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
 /// Serves one connection until it ends.
 async fn serve(
     plane: &ControlPlane,
-    router: &LazyLock<Router, impl FnOnce() -> Router>,
+    lazy_router: &LazyLock<Router, impl FnOnce() -> Router>,
     mut stream: TcpStream,
     address: SocketAddr,
 ) -> anyhow::Result<()> {
@@ -116,14 +116,14 @@ async fn serve(
     };
 
     let (stream_state, mut streaming) = StreamState::new();
-    let routes = TowerToHyperService::new(Router::clone(router));
+    let service = TowerToHyperService::new(Router::clone(lazy_router));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(RequestOrigin {
             address,
             at: Timestamp::now(),
         });
         request.extensions_mut().insert(stream_state.clone());
-        routes.call(request)
+        service.call(request)
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
