@@ -222,7 +222,7 @@ mod tests {
         let lost = connection.next().await.unwrap_err();
         assert!(matches!(lost, ConnectionError::Silent(_)), "{lost}");
         drop(connection);
-        assert_eq!(read_line(&mut server).await, "PING rook\r\n");
+        assert_eq!(read_line(&mut server).await, "PING :rook\r\n");
         assert_eq!(read_line(&mut server).await, "");
     }
 

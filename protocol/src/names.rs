@@ -36,7 +36,7 @@ pub enum NameError {
     #[error("a name cannot start with a digit or any of $ : # & ~ @ % + -")]
     BadStart,
     /// A character is not allowed by the protocol or by PRECIS (RFC 8265). The text says which are.
-    #[error("a name cannot contain {}; use {}", shown(.0), .1)]
+    #[error("a name cannot contain {}; use {}", shown(*.0), .1)]
     BadCharacter(char, &'static str),
     /// Each character is allowed, but not in this order (RFC 8265, bidirectional text).
     #[error("the letters of this name cannot be combined; use letters of one script")]
@@ -283,11 +283,11 @@ fn fold(text: &str, allowed: &'static str) -> Result<String, NameError> {
 }
 
 /// Returns how a character that is not allowed is shown: as it is if it is visible on its own.
-fn shown(char: &char) -> String {
+fn shown(char: char) -> String {
     match char {
         ' ' => "a space".to_owned(),
         char if char.is_ascii_graphic() || char.is_alphanumeric() => char.to_string(),
-        char => format!("the character U+{:04X}", u32::from(*char)),
+        char => format!("the character U+{:04X}", u32::from(char)),
     }
 }
 

@@ -452,7 +452,7 @@ mod tests {
 
     #[test]
     fn after_the_last_wrong_code_a_new_one_is_offered_and_nothing_typed_gets_elsewhere() {
-        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        let mut screen = asking("x", None);
         type_line(&mut screen, "alice");
         type_line(&mut screen, "a@b.example");
         screen.ask_code("A code was mailed to a@b.example.");
@@ -483,7 +483,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_the_server_does_not_move_what_is_being_corrected() {
-        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        let mut screen = asking("x", None);
         type_line(&mut screen, "alice");
         type_line(&mut screen, "a@b.example");
         screen.ask_code("A code was mailed to a@b.example.");

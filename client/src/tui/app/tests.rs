@@ -189,9 +189,9 @@ fn the_message_box_grows_with_its_lines() {
     assert_eq!(
         ui.sent(),
         [
-            "PRIVMSG #lobby one",
-            "PRIVMSG #lobby two",
-            "PRIVMSG #lobby three"
+            "PRIVMSG #lobby :one",
+            "PRIVMSG #lobby :two",
+            "PRIVMSG #lobby :three"
         ]
     );
 }
@@ -282,7 +282,7 @@ fn a_paste_of_several_lines_asks_for_confirmation() {
     assert_eq!(ui.sent(), [""; 0]);
     ui.app.handle_paste("a\nb");
     ui.press(KeyCode::Char('y'), KeyModifiers::NONE);
-    assert_eq!(ui.sent(), ["PRIVMSG #lobby a", "PRIVMSG #lobby b"]);
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :a", "PRIVMSG #lobby :b"]);
 }
 
 #[test]
@@ -291,7 +291,10 @@ fn pasted_commands_are_sent_as_text() {
     ui.app.handle_paste("/quit\n/part");
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(ui.sent(), ["PRIVMSG #lobby /quit", "PRIVMSG #lobby /part"]);
+    assert_eq!(
+        ui.sent(),
+        ["PRIVMSG #lobby :/quit", "PRIVMSG #lobby :/part"]
+    );
 }
 
 #[test]
@@ -396,7 +399,7 @@ fn a_long_paste_is_sent_no_faster_than_it_is_confirmed() {
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     let first = ui.sent();
     assert!(
-        first.len() < 20 && first[0] == "PRIVMSG #lobby 0",
+        first.len() < 20 && first[0] == "PRIVMSG #lobby :0",
         "{first:?}"
     );
     let message = Message::parse("@label=1 :alice!a@h PRIVMSG #lobby 0").unwrap();

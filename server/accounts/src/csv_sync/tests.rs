@@ -303,7 +303,7 @@ async fn a_bad_row_is_logged_and_moved_and_affects_no_other() {
         format!("{USERS}{rejected}")
     );
     for (line, reason) in [
-        (4, "not allowed"),
+        (4, "cannot contain a space"),
         (5, "has the name alice"),
         (6, "is the email of alice"),
         (7, "neither a time"),

@@ -170,7 +170,13 @@ fn mask_refusal(mask: &str) -> Option<String> {
 
 /// Whether the character is not shown, or changes how others are.
 fn is_invisible(char: char) -> bool {
-    let is_format = matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let is_format = matches!(
+        char,
+        '\u{ad}' | '\u{61c}' | '\u{feff}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+    );
     is_format || char.is_control() || char.is_whitespace()
 }
 

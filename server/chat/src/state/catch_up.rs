@@ -33,8 +33,8 @@ pub struct CatchUp {
 }
 
 impl CatchUp {
-    /// Whether the message is to be sent: the first time, and not the second, when playback requests
-    /// what was sent unasked, or the reverse.
+    /// Whether the message is to be sent: the first time, and not the second, when playback
+    /// requests what was sent unasked, or the reverse.
     pub fn is_first(&mut self, msgid: &str) -> bool {
         let is_first = !self.sent.remove(msgid);
         if is_first {

@@ -43,7 +43,7 @@ page_options! {
 }
 page_options! {
     /// The query of a list of numbered entries.
-    NumberPageOptions, i64, #[param(minimum = 0)]
+    NumberPageOptions, String, #[param(value_type = Option<i64>, minimum = 0)]
 }
 page_options! {
     /// The query of a list of users.
@@ -79,13 +79,12 @@ impl NumberPageOptions {
     /// Returns the page.
     pub fn page(self) -> Result<Page<i64>, Refusal> {
         let limit = limit(self.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-        if self.after.is_some_and(i64::is_negative) {
-            return Err(not_a_next());
-        }
-        Ok(Page {
-            after: self.after,
-            limit,
-        })
+        let number = |after: String| after.parse().ok().filter(|after| *after >= 0);
+        let after = self
+            .after
+            .map(|after| number(after).ok_or_else(not_a_next))
+            .transpose()?;
+        Ok(Page { after, limit })
     }
 }
 

@@ -123,7 +123,7 @@ fn text_that_may_be_meant_for_one_person_stays_in_the_message_box() {
             "PRIVMSG #lobby :/msg bob x",
             "PRIVMSG #lobby :look in /tmp",
             "PRIVMSG bob :in private",
-            "PRIVMSG bob 42"
+            "PRIVMSG bob :42"
         ]
     );
 }

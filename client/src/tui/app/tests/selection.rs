@@ -189,7 +189,7 @@ fn a_selection_in_one_conversation_does_not_apply_in_another() {
     assert_eq!(ui.conversation(), "bob");
     ui.control('u');
     ui.enter("hello");
-    assert_eq!(sent(&mut ui), [("PRIVMSG bob hello".to_owned(), None)]);
+    assert_eq!(sent(&mut ui), [("PRIVMSG bob :hello".to_owned(), None)]);
     ui.alt('2');
     select(&mut ui, 1);
     ui.receive(":alice!a@h PART #lobby");
