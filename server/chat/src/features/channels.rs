@@ -253,7 +253,8 @@ pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             }
         }
     }
-    ctx.warn_if_cut(caller, "PART", reason.unwrap_or_default(), lengths::PART);
+    let given = reason.as_deref().unwrap_or_default();
+    ctx.warn_if_cut(caller, "PART", given, lengths::PART);
 }
 
 fn leave(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, reason: Option<&str>) {

@@ -6,7 +6,7 @@ use rookery_protocol::numeric::ERR_NOSUCHNICK;
 use rookery_protocol::{ChannelName, Message};
 use rookery_record::{HistoryEntry, SeveralQuery};
 
-use crate::command::{Command, Handler};
+use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
 use crate::event::{HistoryQuery, Purpose};
 use crate::features::{history, replay};
@@ -27,7 +27,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         "Sends earlier messages of these channels and nicks, or of all. Times are seconds since",
         "1970. PRIVMSG *playback does the same.",
     ],
-    weight: |_| 1,
+    weight: |_| Weight::MESSAGE,
     handler: Handler::Core(znc),
 }];
 

@@ -96,7 +96,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if old != new {
         send_as_part_and_join(ctx, &old, &new, reason);
     }
-    ctx.warn_if_cut(caller, "RENAME", given, lengths::PART);
+    ctx.warn_if_cut(caller, "RENAME", &given, lengths::PART);
 }
 
 /// Sends the rename as `PART` and `JOIN` to sessions without the capability.
