@@ -454,9 +454,10 @@ fn a_page_of_targets_does_not_end_between_two_with_the_same_time() {
         .collect();
     for (limit, forward) in [(1, true), (3, true), (1, false), (3, false)] {
         let mut names = Vec::new();
-        let (mut from, to) = match forward {
-            true => (second(-1), second(9)),
-            false => (second(9), second(-1)),
+        let (mut from, to) = if forward {
+            (second(-1), second(9))
+        } else {
+            (second(9), second(-1))
         };
         loop {
             let query = TargetsQuery {
