@@ -161,7 +161,7 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     script.sync().await;
     desktop.sync().await;
     phone.send("NICK other").await;
-    phone.expect_numeric("400").await;
+    phone.expect_numeric("447").await;
     phone.send("PART #work :done").await;
     phone
         .expect("the PART", |message| is_command(message, "PART", "#work"))

@@ -52,8 +52,8 @@ async fn without_free_nicks_the_nick_is_the_account_name() {
     drop(Client::register(&server, "alice").await);
     let mut alice = sign_in(&server, "wren", "alice").await;
     alice.send("NICK robin").await;
-    let refused = alice.expect_numeric("400").await;
-    assert_eq!(refused.params[..2], ["alice", "NICK"], "{refused}");
+    let refused = alice.expect_numeric("447").await;
+    assert_eq!(refused.params[0], "alice", "{refused}");
     alice.send("PRIVMSG #lobby :hello").await;
     alice.expect_privmsg("alice", "#lobby", "hello").await;
 }

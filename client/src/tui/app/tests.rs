@@ -404,7 +404,7 @@ fn a_long_paste_is_sent_no_faster_than_it_is_confirmed() {
     );
     let message = Message::parse("@label=1 :alice!a@h PRIVMSG #lobby 0").unwrap();
     ui.app.handle_message(&message);
-    assert_eq!(ui.sent(), [format!("PRIVMSG #lobby {}", first.len())]);
+    assert_eq!(ui.sent(), [format!("PRIVMSG #lobby :{}", first.len())]);
 }
 
 #[test]

@@ -315,7 +315,7 @@ const BAD_INPUT: &[(&str, Answers)] = &[
             ("no,nor,one,of,them,here :x", "401 401 401 401 407 407"),
         ],
     ),
-    ("QUIT", &[("", ""), ("LONG", ""), ("MANY", "")]),
+    ("QUIT", &[("", ""), ("LONG", "WARN"), ("MANY", "")]),
     (
         "REDACT",
         &[
