@@ -71,7 +71,7 @@ async fn a_new_user_registers_talks_in_public_and_private_and_quits() {
     let shown: String = question.split_whitespace().collect();
     assert!(shown.contains(&server.fingerprint()), "{question}");
     screen.enter_line("yes");
-    screen.expect("Name").await;
+    screen.expect("A new name").await;
     screen.enter_line("alice");
     screen.expect("Email").await;
     screen.enter_line(&email_of("alice"));
@@ -117,7 +117,7 @@ async fn a_mistyped_email_can_be_corrected() {
     let server = Server::start().await;
     let device = Device::new();
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.expect("Name").await;
+    screen.expect("A new name").await;
     screen.enter_line("alice");
     screen.expect("Email").await;
     screen.enter_line("alice@exmaple.org");
@@ -412,7 +412,7 @@ async fn the_last_wrong_code_leads_to_a_new_one() {
     let server = Server::start().await;
     let device = Device::new();
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.expect("Name").await;
+    screen.expect("A new name").await;
     screen.enter_line("alice");
     screen.expect("Email").await;
     screen.enter_line(&email_of("alice"));
