@@ -62,6 +62,9 @@ enum Load {
         /// A home folder for `rook`.
         #[arg(long)]
         home: PathBuf,
+        /// The authority of the server's certificate: its `certs/ca.pem`.
+        #[arg(long)]
+        ca: PathBuf,
     },
 }
 
@@ -76,11 +79,12 @@ async fn main() -> Result<()> {
             messages,
             rate,
         } => channel(arguments.address, process()?, members, messages, rate).await,
-        Load::Rook { rook, home } => {
+        Load::Rook { rook, home, ca } => {
             rook::Bench {
                 rook,
                 address: arguments.address,
                 home,
+                ca,
             }
             .run()
             .await

@@ -31,6 +31,8 @@ pub struct Bench {
     pub address: SocketAddr,
     /// A home folder for `rook`.
     pub home: PathBuf,
+    /// The authority of the server's certificate.
+    pub ca: PathBuf,
 }
 
 impl Bench {
@@ -46,6 +48,8 @@ impl Bench {
         let mut command = Command::new(&self.rook);
         command
             .args(["--server", &self.address.to_string()])
+            .arg("--ca")
+            .arg(&self.ca)
             .env("HOME", &self.home);
         for variable in ["XDG_STATE_HOME", "XDG_CONFIG_HOME"] {
             command.env(variable, &self.home);
