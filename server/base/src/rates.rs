@@ -23,7 +23,7 @@ impl Rates {
         Self(Mutex::new(VecDeque::from([(now, counters)])))
     }
 
-    /// Adds a sample. If all [`SAMPLES`] are stored, the oldest one is dropped.
+    /// Adds a sample. If all `SAMPLES` are stored, the oldest one is dropped.
     pub fn sample(&self, now: Timestamp, counters: Counters) {
         let mut samples = self.0.lock();
         if samples.len() == SAMPLES {
