@@ -30,7 +30,7 @@ impl Default for Timeouts {
     }
 }
 
-/// The reason for which no more messages can be read.
+/// The reason for which messages can no longer be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The server closed the connection.

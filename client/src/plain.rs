@@ -38,7 +38,7 @@ struct PlainChat<W> {
     model: Model,
     receipts: Receipts,
     phase: Phase,
-    /// Set when no more input is read. The program quits once all receipts have arrived.
+    /// Set when input is no longer read. The program quits once all receipts have arrived.
     quitting: Option<QuitReason>,
     /// The number of lines that were refused, invalid or not confirmed.
     undelivered: usize,

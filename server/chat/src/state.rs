@@ -378,7 +378,7 @@ impl State {
         self.touch(id);
     }
 
-    /// Signs the user in to the account, and gives it that host.
+    /// Signs the user in to the account, and sets its host.
     pub fn identify(&mut self, id: UserId, identity: Identity, host: Arc<str>) {
         if let Some(before) = &self.user(id).identity {
             let before = before.name.clone();

@@ -34,7 +34,7 @@ pub enum State {
     /// More lines may follow.
     #[default]
     Open,
-    /// No more lines follow: the connection closes once it has sent those that it has.
+    /// No lines follow: the connection closes once it has sent those that it has.
     Ending,
     /// More bytes waited than the limit allows: the connection closes at once, without sending.
     Overflowed,

@@ -30,7 +30,7 @@ const TOPICS: &[(&str, &[&str])] = &[
         &[
             "A channel that you create while signed in is yours. It is persistent: its topic,",
             "modes, lists and history remain when it is empty.",
-            "MODE #channel +q nick transfers it; MODE #channel -q with your own nick gives it up.",
+            "MODE #channel +q nick transfers it; MODE #channel -q with your own nick renounces it.",
             "ACCESS grants accounts permanent operator status or voice.",
             "A channel without an owner is removed when its last member leaves. Until then an",
             "operator can give it an owner with +q.",

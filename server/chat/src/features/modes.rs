@@ -26,7 +26,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "MODE #channel [changes], MODE nick [changes]",
         "Channel modes: C no CTCP, b ban, e ban exception, I invite exception, i invite only,",
         "k key, l user limit, m moderated, n no messages from outside, o operator, q founder",
-        "(+q transfers the channel, -q gives it up), s secret, t only operators set the topic,",
+        "(+q transfers the channel, -q renounces it), s secret, t only operators set the topic,",
         "v voice.",
         "Masks: nick!user@host or ~a:account; ~m: before either only mutes.",
         "User modes: B bot, i invisible.",

@@ -67,7 +67,7 @@ fn a_message_counts_for_its_sender_and_its_channel_for_a_minute() {
     assert_eq!(
         (channels(&now).len(), users(&now).len()),
         (1, 1),
-        "no more than requested"
+        "at most the requested number"
     );
 
     harness.advance(70);

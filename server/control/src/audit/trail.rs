@@ -1,6 +1,7 @@
 //! Writing the audit trail.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -82,6 +83,8 @@ pub struct Trail {
     views: Mutex<Views>,
     /// The most recent refused sign-ins on the control port.
     pub refused: RecentRefusals,
+    /// The number of acts that were refused because the trail could not be written.
+    failures: AtomicU64,
 }
 
 /// The time at which each view was last recorded, by session, act and target.
@@ -95,6 +98,7 @@ impl Trail {
             meter: Mutex::default(),
             views: Mutex::default(),
             refused: RecentRefusals::new(Port::Control),
+            failures: AtomicU64::new(0),
         }
     }
 
@@ -188,20 +192,28 @@ impl Trail {
         }
     }
 
+    /// Counts an act that cannot be recorded. Returns the refusal to answer with.
+    pub fn unavailable(&self, error: &StoreError) -> Refusal {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        METRICS.audit_failures.increment();
+        tracing::error!(%error, "the audit trail cannot be written; the act was refused");
+        Kind::AuditUnavailable.with_detail(
+            "Nothing was done, because the audit trail cannot be written; see the server's log.",
+        )
+    }
+
+    /// Returns the number of acts that were refused because the trail could not be written.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
     async fn write(&self, entry: NewAudit) -> Result<(), Refusal> {
         let written = self
             .database
             .write(Durability::Record, move |store| store.append_audit(&entry))
             .await;
-        written.map(|_| ()).map_err(|error| unavailable(&error))
+        written
+            .map(|_| ())
+            .map_err(|error| self.unavailable(&error))
     }
-}
-
-/// Returns the refusal of an act that cannot be recorded.
-pub fn unavailable(error: &StoreError) -> Refusal {
-    METRICS.audit_failures.increment();
-    tracing::error!(%error, "the audit trail cannot be written; the act was refused");
-    Kind::AuditUnavailable.with_detail(
-        "Nothing was done, because the audit trail cannot be written; see the server's log.",
-    )
 }

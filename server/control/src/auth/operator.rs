@@ -13,7 +13,7 @@ use rookery_control_api::Role;
 
 use super::permission::Permission;
 use super::sessions::{Fingerprint, Session};
-use crate::audit::trail::{self, Act};
+use crate::audit::trail::Act;
 use crate::http::extract::RequestOrigin;
 use crate::http::problem::{Kind, Refusal};
 use crate::plane::ControlPlane;
@@ -249,7 +249,9 @@ impl Operator {
                 })?;
                 Ok(result)
             });
-        let result = written.await.map_err(|error| trail::unavailable(&error))?;
+        let result = written
+            .await
+            .map_err(|error| self.plane.trail.unavailable(&error))?;
         result.map(|(_, value)| value)
     }
 

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::kicks;
-use crate::audit::trail::{self, Act};
+use crate::audit::trail::Act;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
@@ -407,7 +407,11 @@ impl AccountChange {
             })?;
             Ok(done.map(|entry| (id, entry)))
         });
-        let commit = async { written.await.map_err(|error| trail::unavailable(&error))? };
+        let commit = async {
+            written
+                .await
+                .map_err(|error| operator.plane.trail.unavailable(&error))?
+        };
         let requests = |(id, _): &(AccountId, AccountEntry)| {
             let end = |reason| EndAccount {
                 account: *id,

@@ -14,7 +14,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{kicks, targets};
-use crate::audit::trail;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
@@ -102,7 +101,11 @@ async fn add(
         store.append_audit(&entry)?;
         store.add_ban(&ban)
     });
-    let commit = async { written.await.map_err(|error| trail::unavailable(&error)) };
+    let commit = async {
+        written
+            .await
+            .map_err(|error| operator.plane.trail.unavailable(&error))
+    };
     let core = &operator.plane.control.core;
     let (ban, ended) = core
         .commit_then_request(commit, |ban| AddBan(ban.clone()))
@@ -177,7 +180,7 @@ async fn remove(
     let commit = async {
         written
             .await
-            .map_err(|error| trail::unavailable(&error))?
+            .map_err(|error| operator.plane.trail.unavailable(&error))?
             .ok_or(refusal)
     };
     let core = &operator.plane.control.core;

@@ -15,7 +15,6 @@ use utoipa_axum::routes;
 
 use super::bans::write_csv;
 use super::targets;
-use crate::audit::trail;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{QueryParams, whole_body};
@@ -216,7 +215,7 @@ async fn import(
             })
             .await
     };
-    let imported = imported.map_err(|error| trail::unavailable(&error))?;
+    let imported = imported.map_err(|error| operator.plane.trail.unavailable(&error))?;
     let sessions = if dry_run {
         0
     } else {

@@ -22,7 +22,6 @@ use crate::http::extract::QueryParams;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::http::stream::{EventStream, StreamEnd, StreamState, acquire_place};
 use crate::plane::ControlPlane;
-use rookery_base::metrics::METRICS;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::Bans;
 use rookery_record::{AuditPage, AuditQuery, Ban, BanId};
@@ -149,6 +148,7 @@ async fn events(
         .read(move |store| store.find_audit(&newest))
         .await?;
     operator.allow(&act, filter.describe()).await?;
+    let audit_failures = operator.plane.trail.failures();
     let (stream, response) = EventStream::open(operator, state, place);
     let watcher = Watcher {
         stream,
@@ -157,7 +157,7 @@ async fn events(
         policy,
         known_bans,
         last_entry: newest.first().map_or(0, |entry| entry.id),
-        audit_failures: METRICS.audit_failures.get(),
+        audit_failures,
     };
     tokio::spawn(watcher.run());
     Ok(response)
@@ -173,7 +173,7 @@ struct Watcher {
     known_bans: BTreeMap<BanId, Ban>,
     /// The newest audit entry that was sent.
     last_entry: i64,
-    /// The number of failures to write the trail, when it was last compared.
+    /// The number of acts that were refused without a trail, when it was last compared.
     audit_failures: u64,
 }
 
@@ -258,7 +258,7 @@ impl Watcher {
     /// Sends the new entries of the trail, and the failures to write it. The entries are read from
     /// the database, because `rookeryd admin` writes entries from another process.
     async fn send_audit(&mut self) -> Result<(), StreamEnd> {
-        let failures = METRICS.audit_failures.get();
+        let failures = self.stream.operator().plane.trail.failures();
         if failures > self.audit_failures {
             let detail = format!(
                 "{} acts were refused because the audit trail cannot be written",

@@ -17,7 +17,6 @@ use tokio::time::sleep;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::audit::trail;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Moderator;
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
@@ -405,7 +404,7 @@ async fn redact_all(
                 Ok(redacted?.into_iter().flatten().collect::<Vec<_>>())
             });
         let redacted = written.await.map_err(|error| match count {
-            0 => trail::unavailable(&error),
+            0 => operator.plane.trail.unavailable(&error),
             _ => interrupted(&error, count),
         })?;
         count += redacted.len();

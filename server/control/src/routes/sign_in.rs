@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::audit::notices::Notice;
-use crate::audit::trail::{self, Act};
+use crate::audit::trail::Act;
 use crate::auth::authenticator::Proof;
 use crate::auth::challenges::{Challenge, CodeCheck};
 use crate::auth::sessions::{Fingerprint, Session};
@@ -315,7 +315,10 @@ async fn open_session(
             store.append_audit(&act.entry(Outcome::Allowed, detail))?;
             Ok(Some(is_new_network))
         });
-    let Some(is_new_network) = written.await.map_err(|error| trail::unavailable(&error))? else {
+    let Some(is_new_network) = written
+        .await
+        .map_err(|error| plane.trail.unavailable(&error))?
+    else {
         plane.count_failure(&admin, origin);
         plane.challenges.lock().release(&challenge);
         let refusal = wrong_code(attempts_left.unwrap_or_default());
