@@ -61,6 +61,16 @@ async fn scroll_up_to(screen: &Screen, part: &str) -> BTreeSet<u32> {
     seen
 }
 
+/// Names alice and the email on the sign-in screen, once it asks for them, and waits until it asks
+/// for the code.
+async fn request_code(screen: &Screen, email: &str) {
+    screen.expect("A new name").await;
+    screen.enter_line("alice");
+    screen.expect("Email").await;
+    screen.enter_line(email);
+    screen.expect("Code").await;
+}
+
 #[tokio::test]
 async fn a_new_user_registers_talks_in_public_and_private_and_quits() {
     let server = Server::start().await;
@@ -71,11 +81,7 @@ async fn a_new_user_registers_talks_in_public_and_private_and_quits() {
     let shown: String = question.split_whitespace().collect();
     assert!(shown.contains(&server.fingerprint()), "{question}");
     screen.enter_line("yes");
-    screen.expect("A new name").await;
-    screen.enter_line("alice");
-    screen.expect("Email").await;
-    screen.enter_line(&email_of("alice"));
-    screen.expect("Code").await;
+    request_code(&screen, &email_of("alice")).await;
     screen.enter_line("000000");
     wait_for("the number of tries left", || {
         let now = screen.contents();
@@ -117,11 +123,7 @@ async fn a_mistyped_email_can_be_corrected() {
     let server = Server::start().await;
     let device = Device::new();
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.expect("A new name").await;
-    screen.enter_line("alice");
-    screen.expect("Email").await;
-    screen.enter_line("alice@exmaple.org");
-    screen.expect("Code").await;
+    request_code(&screen, "alice@exmaple.org").await;
     screen.press("Up");
     screen.expect("Email").await;
     screen.press("C-u");
@@ -412,11 +414,7 @@ async fn the_last_wrong_code_leads_to_a_new_one() {
     let server = Server::start().await;
     let device = Device::new();
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.expect("A new name").await;
-    screen.enter_line("alice");
-    screen.expect("Email").await;
-    screen.enter_line(&email_of("alice"));
-    screen.expect("Code").await;
+    request_code(&screen, &email_of("alice")).await;
     let first = server.mailbox().code_to(&email_of("alice")).await;
     let wrong = if first == "000000" {
         "111111"

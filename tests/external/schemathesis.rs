@@ -29,7 +29,12 @@ async fn every_operation_conforms_to_its_openapi_description() {
     let url = format!("https://localhost:{}", server.admin().port());
     let mut schemathesis = Command::new(programs::python());
     schemathesis
-        .args(["-m", "schemathesis.cli", "run", file.to_str().unwrap()])
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/external/schemathesis.toml"
+        ))
+        .args(["run", file.to_str().unwrap()])
         .args(["--url", &url])
         .args(["--tls-verify", server.ca().to_str().unwrap()])
         .args([

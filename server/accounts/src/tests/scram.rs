@@ -147,6 +147,16 @@ async fn an_account_without_scram_keys_gets_them_by_signing_in_with_plain() {
         .await
         .expect(" 904 ")
         .expect("PLAIN");
+    expect_scram_after_plain(&server).await;
+}
+
+/// Returns the server with another key, as if the key file were lost.
+fn with_another_key(server: TestServer) -> TestServer {
+    TestServer::over(server.folder, |_| {})
+}
+
+/// Expects that a sign-in with `PLAIN` succeeds, and that SCRAM does from then on.
+async fn expect_scram_after_plain(server: &TestServer) {
     server
         .client()
         .plain("alice", PASSWORD)
@@ -155,11 +165,6 @@ async fn an_account_without_scram_keys_gets_them_by_signing_in_with_plain() {
     let mut client = server.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
     assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
-}
-
-/// Returns the server with another key, as if the key file were lost.
-fn with_another_key(server: TestServer) -> TestServer {
-    TestServer::over(server.folder, |_| {})
 }
 
 #[tokio::test]
@@ -168,14 +173,7 @@ async fn without_the_key_scram_fails_until_a_sign_in_with_plain() {
     let mut client = server.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
     client.respond(last.as_bytes()).await.expect(" 904 ");
-    server
-        .client()
-        .plain("alice", PASSWORD)
-        .await
-        .expect(" 903 ");
-    let mut client = server.client();
-    let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
-    assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
+    expect_scram_after_plain(&server).await;
 }
 
 #[tokio::test]
@@ -190,14 +188,7 @@ async fn a_verifier_of_other_iterations_is_not_offered_and_is_replaced() {
         .await;
     let challenge = begin(&mut server.client()).await;
     assert!(challenge.ends_with(",i=65536"), "{challenge}");
-    server
-        .client()
-        .plain("alice", PASSWORD)
-        .await
-        .expect(" 903 ");
-    let mut client = server.client();
-    let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
-    assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
+    expect_scram_after_plain(&server).await;
 }
 
 #[tokio::test]
