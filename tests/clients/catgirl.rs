@@ -15,13 +15,13 @@ struct Catgirl {
 impl Program for Catgirl {
     async fn start(server: &Server) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let certificate = server.path("certs/server.pem");
+        let authority = server.ca();
         let line = format!(
             "export HOME='{}' LANG=C.UTF-8; while echo 'Enter starts catgirl' && read -r line; do \
              catgirl -h 127.0.0.1 -p {} -t '{}' -n alice -a 'alice:{PASSWORD}' -s '{}'; done",
             home.path().display(),
             server.chat().port(),
-            certificate.display(),
+            authority.display(),
             home.path().join("windows").display(),
         );
         let catgirl = Self {

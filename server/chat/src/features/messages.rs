@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use rookery_protocol::numeric::{
-    ERR_CANNOTSENDTOCHAN, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTEXTTOSEND,
-    ERR_TOOMANYTARGETS, RPL_AWAY,
+    ERR_CANNOTSENDTOCHAN, ERR_INPUTTOOLONG, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK,
+    ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS, RPL_AWAY,
 };
 use rookery_protocol::{Capability, ChannelName, Message};
 use rookery_record::{HistoryEntry, Place};
@@ -18,7 +18,7 @@ use crate::context::{Caller, Context, address_each};
 use crate::event::{Delivery, Output};
 use crate::features::{admission, playback};
 use crate::ids::UserId;
-use crate::line::{Line, MAX_BODY, Tags, is_ctcp, truncate};
+use crate::line::{Line, MAX_BODY, Tags, is_ctcp};
 use crate::multiline::{Content, MultilineContent, wrap_lines};
 use crate::params::{is_empty_list, split_list};
 use crate::state::channel::{Channel, Flag, Member};
@@ -124,10 +124,8 @@ pub fn send_multiline(
         client_tags,
         quiet: command == "NOTICE",
     };
-    if let Err((code, text)) = send_to_target(ctx, caller, target, &draft)
-        && !draft.quiet
-    {
-        ctx.reply(caller, code, &[target], &text);
+    if let Err(refusal) = send_to_target(ctx, caller, target, &draft) {
+        reply_refusal(ctx, caller, &draft, target, refusal);
     }
 }
 
@@ -155,21 +153,48 @@ fn send_to_each(ctx: &mut Context<'_>, caller: Caller, targets: &str, draft: &Dr
         let result = if count < lengths::TARGETS {
             send_to_target(ctx, caller, target, draft)
         } else {
-            Err((
-                ERR_TOOMANYTARGETS,
-                "Too many targets in one message; this one was ignored".to_owned(),
-            ))
+            let text = "Too many targets in one message; this one was ignored";
+            Err(Refusal::about_target(ERR_TOOMANYTARGETS, text))
         };
-        if let Err((code, text)) = result
-            && !draft.quiet
-        {
-            ctx.reply(caller, code, &[target], &text);
+        if let Err(refusal) = result {
+            reply_refusal(ctx, caller, draft, target, refusal);
         }
     }
 }
 
-/// A numeric for the sender, with its text.
-type Refusal = (&'static str, String);
+/// Why a message was not sent.
+enum Refusal {
+    /// A numeric about the target, with its text.
+    Target(&'static str, String),
+    /// The text does not fit into the line that the receivers get; in bytes.
+    TooLong { limit: usize },
+}
+
+impl Refusal {
+    fn about_target(code: &'static str, text: &str) -> Self {
+        Self::Target(code, text.to_owned())
+    }
+}
+
+fn reply_refusal(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    draft: &Draft<'_>,
+    target: &str,
+    refusal: Refusal,
+) {
+    match refusal {
+        Refusal::Target(..) if draft.quiet => {}
+        Refusal::Target(code, text) => ctx.reply(caller, code, &[target], &text),
+        // As for a line that is too long to be read, also if it is a `NOTICE`.
+        Refusal::TooLong { limit } => {
+            let text = format!(
+                "Your message to {target} was not sent: its text can have at most {limit} bytes"
+            );
+            ctx.reply(caller, ERR_INPUTTOOLONG, &[], &text);
+        }
+    }
+}
 
 fn send_to_target(
     ctx: &mut Context<'_>,
@@ -197,13 +222,13 @@ fn send_to_channel(
     draft: &Draft<'_>,
     msgid: &str,
 ) -> Result<(), Refusal> {
-    let none = || (ERR_NOSUCHCHANNEL, "No such channel".to_owned());
+    let none = || Refusal::about_target(ERR_NOSUCHCHANNEL, "No such channel");
     let name = ChannelName::parse(name).map_err(|_| none())?;
     let channel = ctx.state.channel(&name).ok_or_else(|| {
         // A lobby exists even while nobody is in it.
         if ctx.settings.lobby.contains(&name) {
             let text = "Cannot send to channel (nobody is in it; join it first)";
-            (ERR_CANNOTSENDTOCHAN, text.to_owned())
+            Refusal::about_target(ERR_CANNOTSENDTOCHAN, text)
         } else {
             none()
         }
@@ -217,7 +242,7 @@ fn send_to_channel(
         admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
     if let Some(reason) = ctcp_refusal.or_else(|| speak_refusal(channel, sender, counts_as_member))
     {
-        return Err((
+        return Err(Refusal::Target(
             ERR_CANNOTSENDTOCHAN,
             format!("Cannot send to channel ({reason})"),
         ));
@@ -226,6 +251,7 @@ fn send_to_channel(
         Some(status) => format!("{status}{}", channel.name),
         None => channel.name.to_string(),
     };
+    let room = room_for_text(sender, draft, &shown_target)?;
     let may_receive = |member: &&Member| match status {
         _ if member.user == caller.user => false,
         None => true,
@@ -239,6 +265,7 @@ fn send_to_channel(
         .map(|member| member.user);
     let addressed = Addressed {
         target: &shown_target,
+        room,
         place: Place::Channel(channel.name.clone()),
         // The mark restricts the message to the same members when it is read from the history.
         mark: status.map(|status| format!("statusmsg={status}")),
@@ -254,7 +281,7 @@ fn send_to_channel(
         receivers,
         channel.members().len(),
     );
-    send(ctx, caller, draft, outgoing);
+    send(ctx, outgoing);
     count(ctx, caller, draft, Some(&name));
     Ok(())
 }
@@ -269,9 +296,11 @@ fn send_to_user(
     let target = ctx
         .state
         .named(name)
-        .ok_or_else(|| (ERR_NOSUCHNICK, "No such nick".to_owned()))?;
+        .ok_or_else(|| Refusal::about_target(ERR_NOSUCHNICK, "No such nick"))?;
+    let room = room_for_text(ctx.state.user(caller.user), draft, target.nick.as_str())?;
     let addressed = Addressed {
         target: target.nick.as_str(),
+        room,
         place: Place::Direct {
             from: ctx.state.user(caller.user).participant(),
             to: target.participant(),
@@ -294,7 +323,7 @@ fn send_to_user(
         std::iter::once(target.id),
         1,
     );
-    send(ctx, caller, draft, outgoing);
+    send(ctx, outgoing);
     count(ctx, caller, draft, None);
     if let Some((nick, away)) = away {
         ctx.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
@@ -338,6 +367,8 @@ pub fn speak_refusal(
 struct Addressed<'a> {
     /// As the receivers see it.
     target: &'a str,
+    /// The number of bytes of a text that fit into the line that the receivers get.
+    room: usize,
     place: Place,
     /// A tag that is only stored in the history.
     mark: Option<String>,
@@ -360,8 +391,19 @@ struct Outgoing {
     /// The sender's receipt, if its client wants one.
     echo: Option<Delivery>,
     to_self: bool,
-    /// The number of bytes of a text that fit into a line.
-    room: usize,
+}
+
+/// Returns how many bytes of text fit into the line that the receivers get. A single line that is
+/// longer is refused rather than cut, because nobody would know what was missing.
+fn room_for_text(sender: &User, draft: &Draft<'_>, target: &str) -> Result<usize, Refusal> {
+    let head = Line::new(&sender.source, draft.command).word(target);
+    let limit = MAX_BODY.saturating_sub(head.byte_len() + 2);
+    match draft.text {
+        Some(text) if !multiline::is_multiline(text) && text.len() > limit => {
+            Err(Refusal::TooLong { limit })
+        }
+        _ => Ok(limit),
+    }
 }
 
 fn compose(
@@ -375,12 +417,11 @@ fn compose(
 ) -> Outgoing {
     let sender = ctx.state.user(caller.user);
     let head = Line::new(&sender.source, draft.command).word(addressed.target);
-    let room = MAX_BODY.saturating_sub(head.byte_len() + 2);
     let text: Option<Cow<'_, str>> = draft.text.map(|text| {
         if multiline::is_multiline(text) {
-            wrap_lines(text, room).into()
+            wrap_lines(text, addressed.room).into()
         } else {
-            truncate(text, room).into()
+            text.into()
         }
     });
     let content = match &text {
@@ -464,7 +505,6 @@ fn compose(
         deliveries,
         echo,
         to_self: addressed.to_self,
-        room,
     }
 }
 
@@ -498,21 +538,17 @@ fn not_stored(ctx: &Context<'_>, caller: Caller, command: &str, target: &str) ->
     }
 }
 
-fn send(ctx: &mut Context<'_>, caller: Caller, draft: &Draft<'_>, outgoing: Outgoing) {
+fn send(ctx: &mut Context<'_>, outgoing: Outgoing) {
     let Outgoing {
         stored,
         deliveries,
         echo,
         to_self,
-        room,
     } = outgoing;
     if let Some((entry, refusal)) = stored {
         ctx.out.store(entry, deliveries, echo, refusal);
     } else {
         deliver(ctx, deliveries, echo, to_self);
-    }
-    if let Some(text) = draft.text.filter(|text| !multiline::is_multiline(text)) {
-        ctx.warn_if_cut(caller, draft.command, text, room);
     }
 }
 
