@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Config, Limits, MailTransport, Smtp, SmtpSecurity};
+use super::{ANY_ORIGIN, Config, Limits, MailTransport, Smtp, SmtpSecurity};
 
 const MINUTES_PER_DAY: u32 = 24 * 60;
 const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
@@ -286,6 +286,9 @@ fn log_level(level: &str) -> Checked {
 
 fn websocket(config: &Config) -> Checked {
     let is_origin = |origin: &&String| {
+        if *origin == ANY_ORIGIN {
+            return true;
+        }
         let host = origin
             .strip_prefix("https://")
             .or_else(|| origin.strip_prefix("http://"));

@@ -292,14 +292,17 @@ pub struct Metrics {
     pub listen: Option<SocketAddr>,
 }
 
+/// In `websocket.origins`: the pages of any site may connect.
+pub const ANY_ORIGIN: &str = "*";
+
 /// `[websocket]`: the chat for web clients, over WebSocket and TLS.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebSocket {
     /// The address and port. If it is not set, web clients are not served.
     pub listen: Option<SocketAddr>,
-    /// The sites whose pages may connect, for example `https://chat.example.org`. If it is empty,
-    /// all may.
+    /// The sites whose pages may connect, for example `https://chat.example.org`, or
+    /// [`ANY_ORIGIN`]. If it is empty, the pages of the server's own host may.
     pub origins: Vec<String>,
 }
 
