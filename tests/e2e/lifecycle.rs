@@ -1,5 +1,8 @@
 //! Running a server: starting, reloading, stopping.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use rookery_tests::irc::Client;
 use rookery_tests::server::Server;
 
@@ -26,7 +29,7 @@ async fn sighup_reloads_config_and_certificate_and_ends_no_session() {
     let mut alice = Client::register(&server, "alice").await;
     let before = alice.server_certificate();
     server.set("chat.motd = \"Mind the step.\"");
-    server.set("tls.names = [\"chat.example.org\"]");
+    server.set("tls.names = [\"chat.localhost\"]");
     server.sighup().await;
 
     alice.say("#lobby", "still here").await;
@@ -62,6 +65,24 @@ async fn a_reload_with_an_invalid_config_changes_nothing_and_says_why() {
         "{received:?}"
     );
     assert!(!server.rookeryd(&["check"]).status.success());
+}
+
+#[tokio::test]
+async fn secrets_that_every_user_can_read_are_warned_of() {
+    let server = Server::start().await;
+    let warnings = |server: &Server| {
+        let errors = server.rookeryd(&["check"]).stderr;
+        String::from_utf8(errors).unwrap()
+    };
+    assert_eq!(warnings(&server), "", "what the server creates is private");
+    let key = server.path("certs/server.key");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    for warned in [warnings(&server), {
+        server.sighup().await;
+        server.log()
+    }] {
+        assert!(warned.contains("server.key: every user"), "{warned}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod smtp;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::config::{self, Live, MailTransport};
+use crate::config::{self, Live, MailTransport, SmtpSecurity};
 use crate::events::EventBus;
 use crate::metrics::{Counter, METRICS};
 use crate::pem;
@@ -144,6 +145,24 @@ pub fn check(config: &config::Mail) -> anyhow::Result<()> {
         pem::certificates(file).with_context(|| format!("mail.smtp.ca: {}", file.display()))?;
     }
     Ok(())
+}
+
+/// Returns a warning if codes are sent to another machine in clear.
+pub fn exposure(config: &config::Mail) -> Option<String> {
+    let smtp = &config.smtp;
+    let is_local = smtp.host == "localhost"
+        || smtp
+            .host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback());
+    let is_exposed =
+        config.transport == MailTransport::Smtp && smtp.security == SmtpSecurity::None && !is_local;
+    is_exposed.then(|| {
+        format!(
+            "mail.smtp.security: \"none\" sends codes in clear to {}; use \"starttls\" or \"tls\"",
+            smtp.host
+        )
+    })
 }
 
 impl Mailer {

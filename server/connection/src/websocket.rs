@@ -53,8 +53,8 @@ enum Closing {
     Sent,
 }
 
-/// Accepts a client's WebSocket handshake. Pages from origins that are not in `origins` are refused;
-/// if it is empty, pages from other hosts than the server's own.
+/// Accepts a client's WebSocket handshake. Pages of sites that are not in `origins` are refused; if
+/// it is empty, pages of other hosts than the server's own.
 #[expect(clippy::result_large_err, reason = "the library requires this type")]
 pub async fn accept<S>(stream: S, origins: &[String]) -> Result<WebSocketLines<S>, Error>
 where

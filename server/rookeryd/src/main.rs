@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tracing_subscriber::EnvFilter;
 
 use rookery_base::certificates;
@@ -79,6 +80,9 @@ fn run(arguments: Arguments) -> Result<()> {
         None => {
             let loaded = load()?;
             start_log(&loaded.config)?;
+            // Passwords and keys in memory must not be written to the disk if the server crashes.
+            set_dumpable_behavior(DumpableBehavior::NotDumpable)
+                .context("cannot switch core dumps off")?;
             rustls::crypto::aws_lc_rs::default_provider()
                 .install_default()
                 .expect("no other provider is installed");

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
 
-use crate::config_check::check_files;
+use crate::config_check::{check_files, exposures};
 use crate::metrics_port;
 use rookery_accounts::csv_sync::{CsvSync, Synced};
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
@@ -58,6 +58,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     // The certificates are loaded below, with the same warnings.
     check_files(&config)?;
+    log_exposures(&config);
     let started_at = Timestamp::now();
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
@@ -164,6 +165,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     drop(ports);
     server.end_sessions().await;
     Ok(())
+}
+
+fn log_exposures(config: &Config) {
+    for exposure in exposures(config) {
+        tracing::warn!("{exposure}");
+    }
 }
 
 fn open_database(config: &Config) -> Result<Database> {
@@ -416,6 +423,7 @@ impl Server {
     async fn reload_config(&self) -> Result<()> {
         let config = Config::load(self.file.as_deref())?.config;
         check_files(&config)?;
+        log_exposures(&config);
         self.certificates.reload(&config.tls, &config.admin)?;
         let settings = settings::from_config(&config);
         self.config.send_replace(Arc::new(config));
