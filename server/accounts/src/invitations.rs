@@ -3,7 +3,7 @@
 //!
 //! The code is six digits and valid for days, so only a few tries are allowed. Wrong tries, no
 //! matter who makes them, use up the code but not the invitation: `REGISTER` then mails a code that
-//! is valid for five minutes, as where registration is open. A code completes only the `REGISTER`
+//! is valid for ten minutes, as where registration is open. A code completes only the `REGISTER`
 //! of the same connection. Otherwise, an attacker could register the email with another password
 //! and have its owner confirm it.
 

@@ -56,6 +56,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email, Message};
 
+use super::codes::LIFETIME_MINUTES;
 use super::email_code::Challenge;
 use super::registration::{Failure, failure};
 use super::reply_format::{Replies, word};
@@ -245,7 +246,7 @@ fn parse_email(text: &str) -> Result<Option<Email>, Failure> {
 /// Returns the text that a client is sent when a code is on its way to `email`.
 fn code_mailed(email: &str, account: &AccountName) -> String {
     format!(
-        "A code was mailed to {email}; it is valid for 5 minutes. To finish, type \
+        "A code was mailed to {email}; it is valid for {LIFETIME_MINUTES} minutes. To finish, type \
          /quote VERIFY {account} and the code"
     )
 }

@@ -206,6 +206,13 @@ fn mail(config: &Config) -> Checked {
         "must be a host name or an IP address",
     )?;
     ensure(
+        mail.hello_name
+            .as_deref()
+            .is_none_or(|name| name.parse::<IpAddr>().is_ok() || is_host_name(name)),
+        "mail.hello_name",
+        "must be a host name or an IP address",
+    )?;
+    ensure(
         *port != Some(0),
         "mail.smtp.port",
         "must be between 1 and 65535",

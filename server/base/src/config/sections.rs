@@ -117,6 +117,9 @@ pub struct Mail {
     pub directory: PathBuf,
     /// The sender of every mail.
     pub from: Email,
+    /// The name or address with which the server introduces itself to mail
+    /// servers (`EHLO`, RFC 5321 §4.1.1.1). The default is the machine's name.
+    pub hello_name: Option<String>,
     /// `[mail.smtp]`.
     pub smtp: Smtp,
 }
@@ -373,6 +376,7 @@ impl Default for Mail {
             transport: MailTransport::Directory,
             directory: "data/mail".into(),
             from: parsed("rookery@localhost"),
+            hello_name: None,
             smtp: Smtp::default(),
         }
     }

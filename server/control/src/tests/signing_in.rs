@@ -43,7 +43,7 @@ async fn a_password_and_a_mailed_code_sign_an_admin_in() {
     assert_eq!(reply.field("sent_to"), "r…@e….org");
     assert_eq!(reply.json()["warning"], Value::Null);
     let expires_at: Timestamp = reply.field("expires_at").parse().unwrap();
-    assert_eq!(expires_at, plane.now.get() + SignedDuration::from_mins(5));
+    assert_eq!(expires_at, plane.now.get() + SignedDuration::from_mins(10));
 
     let code = plane.code_of_mail(0).await;
     let reply = plane.verify(&reply.field("challenge"), &code).await;
@@ -150,7 +150,7 @@ async fn a_code_is_valid_once_for_its_challenge_from_its_address() {
         ("root", Outcome::Refused)
     );
 
-    plane.advance(SignedDuration::from_mins(5));
+    plane.advance(SignedDuration::from_mins(10));
     assert_eq!(
         plane.verify(&second, &second_code).await.problem(),
         "/problems/challenge-expired"
