@@ -86,6 +86,39 @@ async fn secrets_that_every_user_can_read_are_warned_of() {
 }
 
 #[tokio::test]
+async fn in_the_sandbox_the_server_works_and_reaches_no_other_file() {
+    let mut server = Server::with(&["process.sandbox = true"]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    alice.say("#lobby", "from within").await;
+    server.set("tls.names = [\"chat.localhost\"]");
+    server.sighup().await;
+    assert_ne!(
+        Client::connect(&server, "bob").await.server_certificate(),
+        alice.server_certificate(),
+        "the certificate was renewed"
+    );
+
+    let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let copy = |name: &str| {
+        let copy = elsewhere.path().join(name);
+        std::fs::copy(server.path("certs").join(name), &copy).unwrap();
+        copy.display().to_string()
+    };
+    let (certificate, key) = (copy("server.pem"), copy("server.key"));
+    server.set(&format!("tls.certificate = \"{certificate}\""));
+    server.set(&format!("tls.private_key = \"{key}\""));
+    server.sighup().await;
+    assert!(
+        server.log().contains("Permission denied"),
+        "{}",
+        server.log()
+    );
+    server.restart().await;
+    Client::sign_in(&server, "alice").await;
+    assert_eq!(server.database().messages(), ["from within"]);
+}
+
+#[tokio::test]
 async fn check_reports_whether_a_config_is_valid_without_starting() {
     let mut server = Server::start().await;
     let output = server.rookeryd(&["check"]);

@@ -8,6 +8,7 @@ mod admin_command;
 mod audit_command;
 mod config_check;
 mod metrics_port;
+mod sandbox;
 mod server;
 
 use std::path::PathBuf;
@@ -86,6 +87,10 @@ fn run(arguments: Arguments) -> Result<()> {
             rustls::crypto::aws_lc_rs::default_provider()
                 .install_default()
                 .expect("no other provider is installed");
+            // Threads that exist already would not be restricted.
+            if loaded.config.process.sandbox {
+                sandbox::enter(&loaded)?;
+            }
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()

@@ -295,6 +295,14 @@ pub struct Metrics {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[process]`: the server's process.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Process {
+    /// Whether the process gives up access to what it does not need. Read at the start only.
+    pub sandbox: bool,
+}
+
 /// In `websocket.origins`: the pages of any site may connect.
 pub const ANY_ORIGIN: &str = "*";
 
