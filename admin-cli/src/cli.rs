@@ -157,7 +157,7 @@ fn write_man_pages(folder: &Path, json: bool) -> Result<(), Failure> {
         .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
         .map_err(failed)?;
     if json {
-        return render::print(&json!({ "folder": folder }).to_string());
+        return render::print_json(&json!({ "folder": folder }).to_string());
     }
     render::print(&format!("Wrote the man pages to {}.", folder.display()))
 }
@@ -167,7 +167,9 @@ fn print_completions(shell: ShellKind, json: bool) -> Result<(), Failure> {
     clap_complete::generate(shell, &mut Arguments::command(), "admin-cli", &mut script);
     let script = String::from_utf8_lossy(&script);
     if json {
-        return render::print(&json!({ "shell": shell.to_string(), "script": script }).to_string());
+        return render::print_json(
+            &json!({ "shell": shell.to_string(), "script": script }).to_string(),
+        );
     }
     render::print(script.trim_end())
 }

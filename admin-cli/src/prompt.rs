@@ -7,14 +7,14 @@ use std::path::Path;
 
 use crate::client::Reply;
 use crate::failure::{Failure, while_doing};
-use crate::render::printable;
+use crate::render::{self, printable};
 
 /// Reads one line of standard input. On a terminal, `prompt` is printed first.
 pub fn read_line(prompt: &str) -> Result<String, Failure> {
     let broken = || while_doing("cannot read standard input");
     if io::stdin().is_terminal() {
         let mut err = io::stderr();
-        err.write_all(prompt.as_bytes())
+        err.write_all(printable(prompt).as_bytes())
             .and_then(|()| err.flush())
             .map_err(broken())?;
     }
@@ -54,7 +54,7 @@ pub fn confirm(warning: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Ok(false);
     }
-    eprintln!("{}", printable(warning));
+    render::notice(warning);
     let answer = read_line("Continue? [y/N] ")?;
     Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
 }

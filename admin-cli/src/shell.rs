@@ -28,7 +28,7 @@ use crate::commands;
 use crate::commands::sign_in::{self, LoginOptions};
 use crate::context::Context;
 use crate::failure::{Failure, while_doing};
-use crate::{colour, render};
+use crate::render;
 use names::ServerNames;
 use tokenize::{Tokens, tokenize};
 
@@ -105,7 +105,7 @@ impl Shell<'_> {
                 Ok(Next::Quit) => break,
                 Err(failure @ Failure::NotSignedIn(_)) => return Err(failure),
                 Err(failure) => {
-                    report(&failure);
+                    render::report(&failure);
                     first.get_or_insert(failure);
                 }
             }
@@ -135,7 +135,7 @@ impl Shell<'_> {
         if self.context.store.load()?.is_none() {
             self.sign_in()?;
         }
-        eprintln!("{GREETING}");
+        render::notice(GREETING);
         loop {
             let line = match editor.readline(PROMPT) {
                 Ok(line) => line,
@@ -150,13 +150,16 @@ impl Shell<'_> {
                     .add_history_entry(line)
                     .and_then(|_| editor.append_history(&file));
                 if let Err(error) = stored {
-                    eprintln!("Cannot write the history {}: {error}", file.display());
+                    render::notice(&format!(
+                        "Cannot write the history {}: {error}",
+                        file.display()
+                    ));
                 }
             }
             match self.run_line_signed_in(line) {
                 Ok(Next::Continue) => {}
                 Ok(Next::Quit) => return Ok(()),
-                Err(failure) => report(&failure),
+                Err(failure) => render::report(&failure),
             }
         }
     }
@@ -165,7 +168,7 @@ impl Shell<'_> {
     fn run_line_signed_in(&self, line: &str) -> Result<Next, Failure> {
         match self.run_line(line) {
             Err(Failure::NotSignedIn(why)) => {
-                eprintln!("{}", render::printable(&why));
+                render::notice(&why);
                 self.sign_in()?;
                 self.run_line(line)
             }
@@ -240,23 +243,6 @@ impl Shell<'_> {
         folder.create().map_err(failed)?;
         Ok(folder.path().join("history"))
     }
-}
-
-fn report(failure: &Failure) {
-    eprintln!(
-        "{} {}",
-        colour::red_on_stderr("admin-cli:"),
-        printable_lines(&failure.to_string())
-    );
-}
-
-/// Returns the text made safe for the terminal, with its line breaks: messages of clap have several
-/// lines.
-fn printable_lines(text: &str) -> String {
-    text.lines()
-        .map(render::printable)
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 /// Completion with Tab.

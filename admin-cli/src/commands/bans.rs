@@ -150,7 +150,7 @@ pub fn banned(reply: &BanReply, clock: &Clock) -> String {
 }
 
 fn ban_preview(reply: &BanPreview, clock: &Clock) -> String {
-    let sessions = reply.users.iter().map(|user| user.sessions.len()).sum();
+    let sessions: usize = reply.users.iter().map(|user| user.sessions.len()).sum();
     let summary = printable(&format!(
         "A ban of {} would end {} of {} now, and refuse {}. Nothing was changed.",
         reply.target,

@@ -104,12 +104,9 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
         .value;
     let until = Clock::system().time(expires_at);
     let instruction = code_instruction(&factors, sent_to.as_deref());
-    eprintln!(
-        "{}",
-        printable(&format!("{instruction} It is accepted until {until}."))
-    );
+    render::notice(&format!("{instruction} It is accepted until {until}."));
     if let Some(warning) = warning {
-        eprintln!("{}", printable(&warning));
+        render::notice(&warning);
     }
 
     let reply: Reply<VerifyReply> = retry_wrong_codes(|code| {
@@ -124,7 +121,7 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
     context.endpoint.save(context.store.folder())?;
     if context.json {
         // The server's reply contains the token, which must not be printed.
-        return render::print(&json!({ "expires_at": expires_at }).to_string());
+        return render::print_json(&json!({ "expires_at": expires_at }).to_string());
     }
     render::print(&format!(
         "Signed in to {} until {}.",
@@ -158,7 +155,7 @@ pub fn retry_wrong_codes<T>(
     loop {
         match send(read_code()?) {
             Err(failure) if io::stdin().is_terminal() && failure.is_problem("wrong-code") => {
-                eprintln!("{}", printable(&failure.to_string()));
+                render::notice(&failure.to_string());
             }
             result => return result,
         }

@@ -19,6 +19,7 @@ use rookery_base::config::Config;
 use rookery_control::admin_password;
 use rookery_record::{Admin, NewAdmin, NewAudit, Outcome};
 use rookery_store::{DATABASE_FILE, Store};
+use rookery_terminal::printable_lines;
 
 const NO_DATABASE: &str = "There was no database in";
 const WHERE_TO_RUN: &str =
@@ -189,7 +190,7 @@ impl AdminDatabase<'_> {
                 "There are no admins. `rookeryd admin add NAME --email EMAIL` adds one."
             )?;
         } else {
-            writeln!(self.out, "{}", table(&admins))?;
+            writeln!(self.out, "{}", printable_lines(&table(&admins)))?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use rookery_base::config::Config;
 use rookery_record::{AuditEntry, AuditQuery, NewAudit, Outcome};
 use rookery_store::audit_chain::ChainVerifier;
 use rookery_store::{DATABASE_FILE, Store};
+use rookery_terminal::count;
 
 /// The first bytes of every `SQLite` file.
 const SQLITE: &[u8] = b"SQLite format 3\0";
@@ -142,18 +143,18 @@ fn report(verdict: &AuditVerdict, out: &mut dyn Write) -> Result<()> {
     match (&verdict.defect, &verdict.head) {
         (Some(fault), _) => {
             bail!(
-                "entry {} of the audit trail is defective: {}. The {} before it are intact.",
+                "entry {} of the audit trail is defective: {}. Intact before it: {}.",
                 fault.id,
                 fault.description,
-                verdict.entries
+                count(verdict.entries, "entry", "entries")
             )
         }
         (None, None) => writeln!(out, "The audit trail is empty.")?,
         (None, Some(head)) => {
             writeln!(
                 out,
-                "All {} entries are intact. The newest is\n{head}",
-                verdict.entries
+                "The audit trail is intact: {}. The newest is\n{head}",
+                count(verdict.entries, "entry", "entries")
             )?;
         }
     }

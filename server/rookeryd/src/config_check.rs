@@ -6,11 +6,12 @@ use anyhow::Result;
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, Loaded};
 use rookery_base::mail;
+use rookery_terminal::printable_lines;
 
 /// Runs the command, and prints the result.
 pub fn run(loaded: &Loaded) -> Result<()> {
     for warning in check_files(&loaded.config)? {
-        eprintln!("rookeryd: warning: {warning}");
+        eprintln!("rookeryd: warning: {}", printable_lines(&warning));
     }
     match &loaded.file {
         Some(file) => println!("{} is valid.", file.display()),
