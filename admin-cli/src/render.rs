@@ -1,5 +1,5 @@
-//! Output: tables, counts and times for people, JSON for scripts. Everything that the program prints
-//! goes through this module, which makes it safe for the terminal.
+//! Output: tables, counts and times for people, JSON for scripts. Everything that the program
+//! prints goes through this module, which makes it safe for the terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -7,7 +7,8 @@ use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_control_api::KickReply;
-pub use rookery_terminal::{count, printable};
+pub use rookery_control_api::count;
+pub use rookery_terminal::printable;
 use rookery_terminal::{printable_json, printable_lines};
 
 use crate::colour;

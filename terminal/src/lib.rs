@@ -2,9 +2,9 @@
 //!
 //! - `Screen` (with the feature `screen`) puts the terminal into full-screen mode and restores it,
 //!   however the program ends.
-//! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives over
-//!   the network from controlling the terminal.
-//! - [`wrap`] and [`cut`] fit text into columns; [`count`] makes a number and its noun agree.
+//! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives
+//!   over the network from controlling the terminal.
+//! - [`wrap`] and [`cut`] fit text into columns.
 //! - [`certificate_problem`] says in plain words why a server's certificate was rejected.
 //!
 //! The crate knows nothing of Rookery itself: it must not depend on the protocol, the control
@@ -17,11 +17,9 @@ mod layout;
 mod sanitize;
 #[cfg(feature = "screen")]
 mod screen;
-mod wording;
 
 pub use certificate::certificate_problem;
 pub use layout::{cut, wrap};
 pub use sanitize::{is_unsafe, printable, printable_json, printable_lines};
 #[cfg(feature = "screen")]
 pub use screen::{Capture, Screen};
-pub use wording::count;

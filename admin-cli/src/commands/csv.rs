@@ -22,9 +22,9 @@ pub enum Command {
     Export(ExportOptions),
     /// Import accounts or bans from a CSV file
     ///
-    /// The first line must be the header. Every valid row is imported; every invalid row is reported
-    /// by its line, and makes the exit code 1. A file without its header, with semicolons for
-    /// commas, or with emails for names is refused whole.
+    /// The first line must be the header. Every valid row is imported; every invalid row is
+    /// reported by its line, and makes the exit code 1. A file without its header, with semicolons
+    /// for commas, or with emails for names is refused whole.
     Import(ImportOptions),
 }
 
@@ -136,7 +136,8 @@ fn records(content: &str) -> Result<Vec<StringRecord>, csv::Error> {
     reader.records().collect()
 }
 
-/// Returns a CSV file that a spreadsheet opens as UTF-8, and whose texts it does not run as formulas.
+/// Returns a CSV file that a spreadsheet opens as UTF-8, and whose texts it does not run as
+/// formulas.
 fn for_spreadsheet(records: &[StringRecord]) -> Result<String, csv::Error> {
     let mut writer = WriterBuilder::new().from_writer("\u{feff}".as_bytes().to_vec());
     for record in records {
@@ -146,8 +147,8 @@ fn for_spreadsheet(records: &[StringRecord]) -> Result<String, csv::Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Returns the text of a cell, with an apostrophe before what a spreadsheet takes for the start of a
-/// formula.
+/// Returns the text of a cell, with an apostrophe before what a spreadsheet takes for the start of
+/// a formula.
 fn without_formula(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
         format!("'{text}")
@@ -229,7 +230,8 @@ mod tests {
         assert_eq!(records.len(), 4, "a row may have several lines");
         assert_eq!(
             for_spreadsheet(&records).unwrap(),
-            "\u{feff}target,reason\n'=x,\"'=cmd|' /C calc'!A0, now\"\n'+a@b.c,\"two\nlines\"\nbob,'-1\n"
+            "\u{feff}target,reason\n'=x,\"'=cmd|' /C calc'!A0, now\"\n\
+             '+a@b.c,\"two\nlines\"\nbob,'-1\n"
         );
     }
 

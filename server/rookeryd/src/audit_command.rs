@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
-use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
+use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead, count};
 
 use data_encoding::HEXLOWER;
 use rookery_base::config::Config;
 use rookery_record::{AuditEntry, AuditQuery, NewAudit, Outcome};
 use rookery_store::audit_chain::ChainVerifier;
 use rookery_store::{DATABASE_FILE, Store};
-use rookery_terminal::count;
 
 /// The first bytes of every `SQLite` file.
 const SQLITE: &[u8] = b"SQLite format 3\0";

@@ -1,4 +1,4 @@
-//! Wording of messages.
+//! How texts about the server word a number.
 
 use std::fmt::Display;
 
