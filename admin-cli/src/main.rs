@@ -15,6 +15,7 @@ mod commands;
 mod context;
 mod endpoint;
 mod failure;
+mod help;
 mod pages;
 mod prompt;
 mod render;
@@ -23,15 +24,14 @@ mod state_folder;
 mod token_store;
 mod top;
 
+use std::env;
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 use failure::Failure;
 
 fn main() -> ExitCode {
     colour::detect();
-    let arguments = match cli::Arguments::try_parse() {
+    let arguments = match help::parse::<cli::Arguments>(env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
             // The message quotes arguments, which may come from anywhere.

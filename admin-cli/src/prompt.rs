@@ -66,7 +66,10 @@ pub fn send_confirmed<T>(
     confirmed: bool,
 ) -> Result<Reply<T>, Failure> {
     match send(confirmed) {
-        Err(failure) if failure.needs_confirmation() && confirm(&failure.to_string())? => {
+        Err(failure) if failure.needs_confirmation() && io::stdin().is_terminal() => {
+            if !confirm(&failure.to_string())? {
+                return Err(Failure::new("not confirmed, nothing was changed"));
+            }
             send(true)
         }
         result => result,
