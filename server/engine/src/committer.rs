@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rookery_control_api::Component;
+use rookery_control_api::{Component, count};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::handle::CoreStopped;
@@ -185,8 +185,8 @@ impl Committer {
         METRICS.changes_not_persisted.add(change_count);
         if messages > 0 {
             tracing::error!(%error, messages, "cannot store messages; they were not delivered");
-            let detail =
-                format!("{messages} messages could not be stored and were not delivered: {error}");
+            let lost = count(messages, "message", "messages");
+            let detail = format!("{lost} could not be stored or delivered: {error}");
             self.events.component_failed(Component::Store, detail);
         }
         if change_count > 0 {

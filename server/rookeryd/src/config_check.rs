@@ -9,12 +9,13 @@ use rookery_accounts::verifier_key::KEY_FILE;
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, Loaded};
 use rookery_base::{files, mail};
+use rookery_terminal::printable_lines;
 
 /// Runs the command, and prints the result.
 pub fn run(loaded: &Loaded) -> Result<()> {
     let warnings = check_files(&loaded.config)?;
     for warning in warnings.into_iter().chain(exposures(&loaded.config)) {
-        eprintln!("rookeryd: warning: {warning}");
+        eprintln!("rookeryd: warning: {}", printable_lines(&warning));
     }
     match &loaded.file {
         Some(file) => println!("{} is valid.", file.display()),

@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use rookery_base::certificates;
 use rookery_base::config::{Config, LogFormat};
+use rookery_terminal::printable_lines;
 
 /// The Rookery chat server. Without a command, it runs the server.
 #[derive(Parser)]
@@ -59,7 +60,8 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rookeryd: {error:#}");
+            // The message may quote a file.
+            eprintln!("rookeryd: {}", printable_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -6,7 +6,7 @@ use axum::Json;
 use jiff::Timestamp;
 use rookery_control_api::{
     ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, PurgeReply,
-    PurgeRequest,
+    PurgeRequest, count,
 };
 use rookery_protocol::ChannelName;
 use utoipa_axum::router::OpenApiRouter;
@@ -215,7 +215,8 @@ async fn remove_history(
         let removed = removed.await.map_err(|error| {
             tracing::error!(%error, "cannot remove a channel's history");
             Kind::StoreUnavailable.with_detail(format!(
-                "{entries} entries were removed before the database failed; see the server's log."
+                "Removed {} before the database failed; see the server's log.",
+                count(entries, "entry", "entries")
             ))
         })?;
         entries += removed;

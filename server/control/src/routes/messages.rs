@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use rookery_control_api::{
     MessageEntry, MessageList, RedactAuthorReply, RedactAuthorRequest, RedactReply, RedactRequest,
-    text,
+    count, text,
 };
 use rookery_protocol::{ChannelName, Nick};
 use serde::Deserialize;
@@ -313,21 +313,17 @@ impl AuthorMessages {
     }
 
     fn describe(&self, request: &RedactAuthorRequest) -> String {
-        let count = self.count();
+        let messages = count(self.count(), "message", "messages");
         let more = if self.more { " and more" } else { "" };
-        let plural = if count == 1 { "" } else { "s" };
         let channel = match &request.channel {
             Some(channel) => format!(" in {channel}"),
-            None => format!(" in {} channels", self.channels.len()),
+            None => format!(" in {}", count(self.channels.len(), "channel", "channels")),
         };
         let since = request
             .since
             .map(|since| format!(" since {since:.0}"))
             .unwrap_or_default();
-        format!(
-            "{count}{more} message{plural} of {}{channel}{since}",
-            request.author
-        )
+        format!("{messages}{more} of {}{channel}{since}", request.author)
     }
 }
 
@@ -415,10 +411,11 @@ async fn redact_all(
     }
 }
 
-fn interrupted(error: &StoreError, count: usize) -> Refusal {
+fn interrupted(error: &StoreError, redacted: usize) -> Refusal {
     tracing::error!(%error, "cannot redact all messages of an author");
     Kind::StoreUnavailable.with_detail(format!(
-        "{count} messages were redacted before the database failed; see the server's log."
+        "Redacted {} before the database failed; see the server's log.",
+        count(redacted, "message", "messages")
     ))
 }
 
