@@ -158,7 +158,6 @@ fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     let target = ban.target.clone();
     let is_active = ban.is_active(now);
     let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
-    bans.expire(now);
     bans.add(ban);
     publish_policy(ctx);
     let policy = Arc::clone(&ctx.state.policy);
