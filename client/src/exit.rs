@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_for_a_while_is_told_from_one_that_does_not_expire() {
+    fn only_a_ban_with_an_end_is_for_a_while() {
         for (reason, wanted) in [
             ("spam (until 2026-01-09T00:00:00Z)", true),
             ("(until 2026-01-09T00:00:00Z)", true),

@@ -39,9 +39,9 @@ pub enum OutputFormat {
 }
 
 /// Prints the messages of a channel or of the conversation with a nick until the session ends,
-/// beginning with the last `lines` of the history. A channel that does not exist is created if
-/// `create` is set, else it is an error; and so is a user who is not there and has no messages in the
-/// history.
+/// beginning with the last `lines` of the history. It is an error if the channel does not exist, or
+/// if the user is not there and has no messages in the history. With `create`, the channel is
+/// created and the user waited for.
 pub async fn run(
     options: ConnectOptions,
     target: Target,
@@ -119,8 +119,9 @@ enum Phase {
 )]
 struct Tail<W> {
     target: Target,
-    /// Whether the channel is joined even if it does not exist, and a user is waited for. After a reconnection it may have to
-    /// be created again, so this is set once it has been found.
+    /// Whether the channel is joined even if it does not exist, and a user waited for who is not
+    /// there. After a reconnection the channel may have to be created again, so this is set once it
+    /// has been found.
     create: bool,
     /// The number of messages from before the first connection to print.
     lines: usize,
@@ -290,7 +291,7 @@ impl<W: Write> Tail<W> {
         Ok(())
     }
 
-    /// Asks whether a user without messages in the history is there, since the nick may be mistyped.
+    /// Asks whether a user without messages in the history is there: the nick may be mistyped.
     fn look_for_user(&mut self) {
         if let Target::User(nick) = &self.target
             && !self.has_start

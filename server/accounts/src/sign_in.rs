@@ -185,8 +185,8 @@ impl SignIn {
         identity.map(|identity| Outcome::SignedIn(Box::new(identity)))
     }
 
-    /// Refuses a command with more parameters than it has: they cannot show where a text begins, and
-    /// how many spaces are between its words.
+    /// Refuses a command with more parameters than it has: they cannot show where a text begins,
+    /// and how many spaces are between its words.
     fn fail_surplus(&self, replies: &mut Replies, message: &Message, usage: &str) {
         let usage = format!("Too many parameters; use {usage}");
         let (code, text) = match message.command.as_str() {

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use crate::ids::Identity;
 use rookery_record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
 
-/// The bans, including expired ones. Accounts, emails and single addresses are found by lookup; patterns and
-/// networks, which are few, by search.
+/// The bans, including expired ones. Accounts, emails and single addresses are found by lookup;
+/// patterns and networks, which are few, by search.
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
     by_target: HashMap<BanTarget, Ban, FixedState>,
