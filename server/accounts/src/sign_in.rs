@@ -63,6 +63,7 @@ use super::reply_format::{Replies, word};
 use super::{Accounts, Peer};
 use exchange::Exchange;
 use mail_watch::MailWatch;
+use rookery_chat::Handler;
 use rookery_chat::event::Identity;
 use rookery_record::CredentialId;
 use state::{Phase, RegistrationState, State};
@@ -157,6 +158,10 @@ impl SignIn {
         replies: &mut Replies,
         message: &Message,
     ) -> Option<Outcome> {
+        if let Some(usage) = usage_if_surplus(message) {
+            self.fail_surplus(replies, message, usage);
+            return None;
+        }
         let identity = match message.command.as_str() {
             "AUTHENTICATE" => self.authenticate(now, replies, message).await,
             "REGISTER" => self.register(now, replies, message).await,
@@ -179,6 +184,31 @@ impl SignIn {
             },
         };
         identity.map(|identity| Outcome::SignedIn(Box::new(identity)))
+    }
+
+    /// Refuses a command with more parameters than it has: they cannot show where a text begins,
+    /// and how many spaces are between its words.
+    fn fail_surplus(&self, replies: &mut Replies, message: &Message, usage: &str) {
+        let usage = format!("Too many parameters; use {usage}");
+        let (code, text) = match message.command.as_str() {
+            "REGISTER" => (
+                "UNACCEPTABLE_PASSWORD",
+                "Write a colon before a password with spaces: REGISTER account email :my long \
+                 password",
+            ),
+            "SETPASS" => (
+                "UNACCEPTABLE_PASSWORD",
+                "Write a colon before a new password with spaces: SETPASS current :new password. \
+                 If the current one has spaces, use * instead of it to have a code mailed to you",
+            ),
+            _ => ("INVALID_PARAMS", &*usage),
+        };
+        let name = match (self.identity(), message.param(0)) {
+            (Some(identity), _) => identity.name.to_string(),
+            (None, Some(name)) if message.command == "REGISTER" && name != "*" => name.to_owned(),
+            (None, _) => replies.nick().to_owned(),
+        };
+        replies.fail(&message.command, code, word(&name), text);
     }
 
     /// Waits until the delivery of a requested mail is delayed or fails. Returns the notices for
@@ -218,19 +248,15 @@ impl SignIn {
     }
 }
 
-/// Refuses a password of which the parameters cannot show where it begins, and how many spaces are
-/// between its words.
-fn fail_unmarked_password(replies: &mut Replies, command: &str, context: &str) {
-    let text = match command {
-        "SETPASS" => {
-            "Write a colon before a new password with spaces: SETPASS current :new password. If the \
-             current one has spaces, use * instead of it to have a code mailed to you"
-        }
-        _ => {
-            "Write a colon before a password with spaces: REGISTER account email :my long password"
-        }
-    };
-    replies.fail(command, "UNACCEPTABLE_PASSWORD", word(context), text);
+/// Returns the usage of the message's command if the message has more parameters than the command.
+fn usage_if_surplus(message: &Message) -> Option<&'static str> {
+    let name = message.command.as_str();
+    let command = rookery_chat::commands().find(|command| command.names.contains(&name))?;
+    let is_surplus = matches!(
+        command.handler,
+        Handler::Accounts { max_params } if message.params.len() > max_params
+    );
+    command.help.first().copied().filter(|_| is_surplus)
 }
 
 /// Parses an email parameter; `*` means none.
@@ -258,7 +284,7 @@ mod tests {
     #[test]
     fn every_command_declared_for_accounts_is_handled_here() {
         let declared: Vec<&str> = rookery_chat::commands()
-            .filter(|command| matches!(command.handler, Handler::Accounts))
+            .filter(|command| matches!(command.handler, Handler::Accounts { .. }))
             .flat_map(|command| command.names)
             .copied()
             .collect();

@@ -57,7 +57,11 @@ pub enum Handler {
     /// The core, by this function.
     Core(fn(&mut Context<'_>, Caller, &Message)),
     /// The accounts crate, before the message reaches the core.
-    Accounts,
+    Accounts {
+        /// The maximum number of parameters. More are the words of a text whose colon was left out,
+        /// and the command is refused, because a part of a secret must not pass for the whole.
+        max_params: usize,
+    },
     /// None on the chat port: other servers offer the command to operators, who use the control
     /// plane here. The reply is numeric 481.
     ControlPlane,

@@ -12,7 +12,7 @@ use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 
 use crate::ids::{Identity, SessionId};
 use crate::ticket::{Reply, Ticket};
-use rookery_record::{AccountId, Ban, BanId, BanTarget, HistoryEntry};
+use rookery_record::{AccountId, Ban, BanId, BanTarget, HistoryEntry, Place};
 
 /// A request to the core, with the type of its reply.
 pub trait Request {
@@ -104,6 +104,11 @@ pub struct Announce {
     pub text: String,
 }
 
+/// Assigns a time to an event in each of the places, in this order. As with messages, each is later
+/// than all others in its place.
+#[derive(Debug)]
+pub struct AssignTimes(pub Vec<Place>);
+
 /// Notifies the recipients of messages by one author that the messages were redacted.
 #[derive(Debug)]
 pub struct PublishRedactions {
@@ -172,6 +177,7 @@ requests! {
     FindChannel -> Option<ChannelView>,
     CloseChannel -> ClosedChannel,
     Announce -> Announced,
+    AssignTimes -> Vec<Timestamp>,
     PublishRedactions -> (),
     Count -> Counts,
     FindBusiest -> Box<Busy>,

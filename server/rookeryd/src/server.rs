@@ -299,7 +299,8 @@ impl Stored {
             .context("cannot write to the database")?;
         let stored = database.read(move |store| {
             Ok(Self {
-                bans: store.bans(now)?,
+                // Those that have expired too, because the clock may be wrong at the moment.
+                bans: store.bans(Timestamp::MIN)?,
                 maintenance: store.maintenance()?,
                 admins: store.admins()?,
                 chat: store.chat_snapshot()?,

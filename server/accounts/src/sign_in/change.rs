@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use rookery_protocol::Message;
 
-use super::{MailWatch, SignIn, State, code_mailed, fail_unmarked_password, parse_email};
+use super::{MailWatch, SignIn, State, code_mailed, parse_email};
 use crate::credentials_change::{Changed, PendingChange};
 use crate::registration::Failure;
 use crate::reply_format::Replies;
@@ -19,10 +19,6 @@ impl SignIn {
         owner: &Identity,
         message: &Message,
     ) -> Option<Identity> {
-        if message.command == "SETPASS" && message.params.len() > 2 {
-            fail_unmarked_password(replies, "SETPASS", owner.name.as_str());
-            return None;
-        }
         let Self { accounts, peer, .. } = self;
         let (command, changed) =
             match (message.command.as_str(), message.param(0), message.param(1)) {

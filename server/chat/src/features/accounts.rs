@@ -14,7 +14,7 @@ pub const COMMANDS: &[Command] = &[
             "there.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        handler: Handler::Accounts { max_params: 1 },
     },
     Command {
         names: &["REGISTER"],
@@ -26,7 +26,7 @@ pub const COMMANDS: &[Command] = &[
             "REGISTER again requests another code.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        handler: Handler::Accounts { max_params: 3 },
     },
     Command {
         names: &["VERIFY"],
@@ -36,7 +36,10 @@ pub const COMMANDS: &[Command] = &[
             "Confirms a REGISTER, SETPASS or SETEMAIL with the code from the mail.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        // A code may be typed with spaces in it.
+        handler: Handler::Accounts {
+            max_params: usize::MAX,
+        },
     },
     Command {
         names: &["CREDENTIAL"],
@@ -48,7 +51,7 @@ pub const COMMANDS: &[Command] = &[
             "in with the device or certificate.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        handler: Handler::Accounts { max_params: 2 },
     },
     Command {
         names: &["SETPASS"],
@@ -59,7 +62,7 @@ pub const COMMANDS: &[Command] = &[
             "code completes the change.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        handler: Handler::Accounts { max_params: 2 },
     },
     Command {
         names: &["SETEMAIL"],
@@ -70,6 +73,6 @@ pub const COMMANDS: &[Command] = &[
             "account code completes the change.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        handler: Handler::Accounts { max_params: 1 },
     },
 ];
