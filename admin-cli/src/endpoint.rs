@@ -4,8 +4,8 @@
 //! commands reach the same server from any folder, with the authority that was trusted before.
 //! Options and variables take precedence over it.
 //!
-//! An authority that merely lies in the current folder is trusted for this machine only: whoever
-//! made the folder could otherwise answer for any server.
+//! An authority that merely lies in the current folder is trusted for this machine only: the
+//! one who made the folder could otherwise answer for any server.
 
 use std::fs;
 use std::io;

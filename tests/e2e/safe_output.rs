@@ -1,5 +1,5 @@
-//! No output of the operators' programs contains a character that a terminal obeys, whoever wrote
-//! it; JSON has the same value.
+//! No output of the operators' programs contains a character that a terminal obeys, no matter
+//! who wrote it; JSON has the same value.
 
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, is_command};

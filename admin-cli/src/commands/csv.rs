@@ -143,7 +143,9 @@ fn for_spreadsheet(records: &[StringRecord]) -> Result<String, csv::Error> {
     for record in records {
         writer.write_record(record.iter().map(without_formula))?;
     }
-    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    let bytes = writer
+        .into_inner()
+        .map_err(csv::IntoInnerError::into_error)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -93,12 +93,11 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
         let name = name.clone();
         client.post("/v1/login", &LoginRequest { name, password })
     };
-    let reply = match password_file {
-        Some(file) => send(read_password_file(&file)?),
-        None => {
-            let ask = || ask_password("Password: ", "--password-file");
-            retry(ask, send, "login-failed")
-        }
+    let reply = if let Some(file) = password_file {
+        send(read_password_file(&file)?)
+    } else {
+        let ask = || ask_password("Password: ", "--password-file");
+        retry(ask, send, "login-failed")
     };
     let LoginReply {
         challenge,
