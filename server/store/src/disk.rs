@@ -212,7 +212,7 @@ fn write_zeros(file: &Path, bytes: u64) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(file)?;
-    let zeros = [0; 64 * 1024];
+    let zeros = [0; 16 * 1024];
     let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
     while left > 0 {
         let part = left.min(zeros.len());

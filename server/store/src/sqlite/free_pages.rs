@@ -1,7 +1,7 @@
 //! Pages of the file that deleted rows have left free, and their return to the file system.
 //!
-//! A new database is created with `auto_vacuum = INCREMENTAL`: pages from the end of the file can be
-//! moved into free ones a few at a time, so that other writes do not wait long.
+//! A new database is created with `auto_vacuum = INCREMENTAL`: pages from the end of the file can
+//! be moved into free ones a few at a time, so that other writes do not wait long.
 
 use super::Store;
 use crate::Result;
@@ -44,8 +44,8 @@ impl Store {
         Ok(())
     }
 
-    /// Rewrites a file that was created without `auto_vacuum`, so that [`Self::release_pages`] works
-    /// on it. Takes as long as copying the file. Returns whether there was something to do.
+    /// Rewrites a file that was created without `auto_vacuum`, so that [`Self::release_pages`]
+    /// works on it. Takes as long as copying the file. Returns whether there was something to do.
     pub(crate) fn enable_release(&mut self) -> Result<bool> {
         let mode: i64 = self
             .connection
