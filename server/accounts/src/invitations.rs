@@ -39,7 +39,7 @@ impl Accounts {
         let digits = codes::digits(now);
         let mail = mail_templates::invitation(&self.config.chat.get().network, &email, &digits);
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(now);
-        let code_hash = password::hash(Password::generated(digits)).await;
+        let code_hash = password::hash(&password::CHAT_SLOTS, Password::generated(digits)).await;
         (
             NewInvitation {
                 email,
@@ -86,7 +86,13 @@ impl Accounts {
             self.add_failure(now, peer);
             return Err(wrong_code(0));
         };
-        if !password::verify(without_separators(code), Some(invitation.code_hash)).await {
+        if !password::verify(
+            &password::CHAT_SLOTS,
+            without_separators(code),
+            Some(invitation.code_hash),
+        )
+        .await
+        {
             self.add_failure(now, peer);
             tracing::info!(
                 address = %peer.address,

@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Deletes expired messages until its task is dropped.
 pub async fn run(config: Live<History>, database: Database) {
+    // It makes room, also on a full disk.
+    let database = database.with_reserve();
     loop {
         let days = config.get().retention_days;
         if days > 0

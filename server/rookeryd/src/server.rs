@@ -37,7 +37,7 @@ use rookery_control::handle::ControlHandle;
 use rookery_control::{Control, ControlConfig, ReloadRequest};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
-use rookery_engine::{Engine, retention, settings};
+use rookery_engine::{Engine, disk_watch, retention, settings, shrinking};
 use rookery_record::{Admin, Ban, ChatSnapshot, Maintenance};
 use rookery_store::{DATABASE_FILE, Database, Durability, Store};
 
@@ -76,6 +76,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     tokio::spawn(retention::run(
         live.section(|config| &config.history),
         database.clone(),
+    ));
+    tokio::spawn(shrinking::run(database.clone()));
+    tokio::spawn(disk_watch::run(
+        live.section(|config| &config.limits),
+        database.clone(),
+        events.clone(),
     ));
     let mailer = Mailer::start(live.section(|config| &config.mail), events.clone());
     let accounts = Arc::new(Accounts::new(
@@ -135,7 +141,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
             limits: live.section(|config| &config.limits),
             tls: live.section(|config| &config.tls),
         },
-        database,
+        database: database.with_reserve(),
         csv_sync: csv_sync.clone(),
         core: control_handle.clone(),
         accounts,

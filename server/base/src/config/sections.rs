@@ -264,6 +264,9 @@ pub struct Limits {
     pub mails_per_hour: u32,
     /// The minimum length of an account's password in characters; 0 means no minimum.
     pub password_length: usize,
+    /// The free space in MiB below which messages are no longer stored, and so not delivered; 0
+    /// means no limit.
+    pub disk_reserve_mb: u32,
 }
 
 /// `log.format`: how the log is written.
@@ -446,6 +449,7 @@ impl Default for Limits {
             failed_sign_ins: 10,
             mails_per_hour: 10,
             password_length: 8,
+            disk_reserve_mb: 256,
         }
     }
 }

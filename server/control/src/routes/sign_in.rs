@@ -78,7 +78,7 @@ async fn check_password(
         .await
         .map_err(unreadable)?;
     let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
-    let is_right = password::verify(request.password, hash).await;
+    let is_right = password::verify(&password::CONTROL_SLOTS, request.password, hash).await;
     let has_expired = |admin: &Admin| {
         admin
             .initial_password_expires_at

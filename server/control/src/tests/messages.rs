@@ -397,8 +397,8 @@ async fn a_channels_history_is_purged_completely_or_before_a_time() {
         .await;
     assert_eq!(
         reply.json()["entries"],
-        json!(1),
-        "{reply:?}: the redaction is newer than the request"
+        json!(2),
+        "{reply:?}: also the redaction, whose time is later than the request's"
     );
     assert_eq!(
         plane.last_entry().await,

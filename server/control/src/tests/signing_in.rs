@@ -1,7 +1,7 @@
 //! Signing in with a password and a code; and requests without a valid token.
 
 use super::*;
-use rookery_accounts::password::Password;
+use rookery_accounts::password::{CHAT_SLOTS, CONTROL_SLOTS, Password};
 
 impl TestPlane {
     /// Sends the same code a hundred times concurrently, for the challenges in turn; returns how
@@ -97,13 +97,21 @@ async fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
 async fn an_unknown_name_costs_a_hash_like_a_wrong_password() {
     let plane = TestPlane::new().await;
     for name in ["root", "toor"] {
-        let permits = hold_hash_permits().await;
+        let permits = CONTROL_SLOTS.occupy_all().await;
         let mut attempt = pin!(plane.login(name, "wrong"));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut attempt).await;
         assert!(early.is_err(), "{name} was answered without a hash");
         drop(permits);
         assert_eq!(attempt.await.status, StatusCode::UNAUTHORIZED);
     }
+}
+
+#[tokio::test]
+async fn a_sign_in_does_not_wait_for_the_hashes_of_the_chat() {
+    let plane = TestPlane::new().await;
+    let _occupied = CHAT_SLOTS.occupy_all().await;
+    let signed_in = tokio::time::timeout(Duration::from_secs(20), plane.challenge("root")).await;
+    assert!(signed_in.is_ok());
 }
 
 #[tokio::test]
@@ -358,7 +366,7 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
     let plane = TestPlane::new().await;
     plane.add_admin("other").await;
     let (root, other) = (plane.sign_in("root").await, plane.sign_in("other").await);
-    let hash = password::hash(Password::prepare("another").unwrap()).await;
+    let hash = password::hash(&CONTROL_SLOTS, Password::prepare("another").unwrap()).await;
     let change = move |store: &mut rookery_store::Store| {
         store.set_admin_password("root", &hash, None)?;
         store.remove_admin("other")

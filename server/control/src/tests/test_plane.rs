@@ -179,7 +179,11 @@ impl TestPlane {
         let admin = NewAdmin {
             name: name.to_owned(),
             email: Email::parse(&format!("{name}@example.org")).unwrap(),
-            password_hash: password::hash(Password::prepare(PASSWORD).unwrap()).await,
+            password_hash: password::hash(
+                &password::CONTROL_SLOTS,
+                Password::prepare(PASSWORD).unwrap(),
+            )
+            .await,
             role,
             created_at: self.now.get(),
             initial_password_expires_at: None,
