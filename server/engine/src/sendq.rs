@@ -116,6 +116,10 @@ impl Sendqs {
     /// lowest rank first, and of those the fullest.
     fn relieve(&self) {
         let limit = self.limit.load(Ordering::Relaxed);
+        // It may have been disabled in the meantime.
+        if limit == 0 {
+            return;
+        }
         let queues: Vec<Arc<Sendq>> = {
             let queues = self.queues.lock();
             queues
