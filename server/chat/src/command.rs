@@ -32,6 +32,9 @@ impl Weight {
     pub const LIGHT: Self = Self(1);
     /// The weight of an ordinary message.
     pub const MESSAGE: Self = Self::messages(1);
+    /// The weight of a command that has a password hashed, which costs as much as thousands of
+    /// ordinary messages, on few slots.
+    pub const PASSWORD: Self = Self::messages(4);
     /// The number of bytes of a reply that weigh as much as a light command.
     const REPLY_BYTES: usize = 1024;
 

@@ -356,7 +356,7 @@ mod tests {
         );
         let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
         tokio::spawn(committer.run(receiver));
-        let [alice, bob] = [(); 2].map(|()| Arc::new(Sendq::new(0)));
+        let [alice, bob] = [(); 2].map(|()| Sendq::new(0));
         let attach = vec![
             Effect::Attach(ALICE, Arc::clone(&alice)),
             Effect::Attach(BOB, Arc::clone(&bob)),
@@ -593,7 +593,7 @@ mod tests {
             "sent bytes no longer count"
         );
 
-        let crowd = (100..200).map(|id| Effect::Attach(SessionId(id), Arc::new(Sendq::new(0))));
+        let crowd = (100..200).map(|id| Effect::Attach(SessionId(id), Sendq::new(0)));
         apply(
             &running,
             crowd

@@ -97,7 +97,7 @@ mod tests {
         );
         let (core, operators, events) = channel();
         let session = SessionId(1);
-        let admission = core.admit(session, Arc::new(Sendq::new(0)), Box::new(alice()));
+        let admission = core.admit(session, Sendq::new(0), Box::new(alice()));
         // This queues the event. The reply never comes, because there is no committer.
         assert!(timeout(Duration::ZERO, admission).await.is_err());
         for _ in 0..MAX_EVENTS - 1 {

@@ -100,7 +100,7 @@ mod tests {
         let reader = HistoryReader::new(database.clone(), core);
         let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
         tokio::spawn(committer.run(receiver));
-        let alice = Arc::new(Sendq::new(0));
+        let alice = Sendq::new(0);
         batches
             .send(vec![Effect::Attach(ALICE, Arc::clone(&alice))])
             .await

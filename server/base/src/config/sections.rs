@@ -228,6 +228,14 @@ pub struct Limits {
     /// The maximum number of connections to the chat port from one IPv4 address or one IPv6 /64
     /// network; 0 means no limit.
     pub connections_per_address: usize,
+    /// The number of new connections to the chat port per second, after a burst, from one IPv4
+    /// address or one IPv6 /64 network, and four times as many from an IPv6 /48 network; 0 means no
+    /// limit.
+    pub connect_rate: u32,
+    /// The maximum number of new connections at once, as for `connect_rate`; 0 means no limit.
+    pub connect_burst: u32,
+    /// The maximum number of sessions that one account may have; 0 means no limit.
+    pub sessions_per_account: usize,
     /// The maximum duration of the TLS handshake in seconds, including the wait for the first byte;
     /// 0 means no limit.
     pub tls_handshake_seconds: u32,
@@ -242,10 +250,15 @@ pub struct Limits {
     pub ping_seconds: u32,
     /// The maximum size of a session's send queue in bytes; 0 means no limit.
     pub sendq_bytes: usize,
+    /// The maximum size of all send queues together in bytes; 0 means no limit.
+    pub sendq_total_bytes: usize,
     /// The maximum number of messages that a session may send at once; 0 means no limit.
     pub message_burst: u32,
     /// The number of messages per second that a session may send after a burst; 0 means no limit.
     pub messages_per_second: u32,
+    /// The maximum number of bytes that one account, or one network of guests, may have stored in
+    /// the history in a day; 0 means no limit.
+    pub stored_bytes_per_day: u64,
     /// The maximum number of channels that one user may be in; 0 means no limit.
     pub channels_per_user: usize,
     /// The maximum number of channels that one account may own; 0 means no limit.
@@ -434,13 +447,18 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             connections_per_address: 100,
+            connect_rate: 20,
+            connect_burst: 200,
+            sessions_per_account: 20,
             tls_handshake_seconds: 10,
             handshake_seconds: 30,
             waiting_room_seconds: 900,
             ping_seconds: 120,
             sendq_bytes: 1 << 20,
+            sendq_total_bytes: 256 << 20,
             message_burst: 20,
             messages_per_second: 4,
+            stored_bytes_per_day: 64 << 20,
             channels_per_user: 100,
             owned_channels: 20,
             channel_list_entries: 100,

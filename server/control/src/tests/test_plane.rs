@@ -81,6 +81,8 @@ impl TestPlane {
             channels_per_user: 0,
             owned_channels: 0,
             channel_list_entries: 0,
+            sessions_per_account: 0,
+            stored_bytes_per_day: 0,
             monitor_entries: 0,
             email_aliases: live.get().accounts.email_aliases(),
             capabilities: Capabilities::default(),
