@@ -21,6 +21,9 @@ pub mod quota;
 pub mod retention;
 pub mod sendq;
 pub mod settings;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod simulation;
 
 use std::sync::Arc;
 
