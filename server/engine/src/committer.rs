@@ -154,14 +154,19 @@ impl Committer {
             .await
             > 0
         {
-            let effects: Vec<Effect> = batch_group.drain(..).flatten().collect();
-            let (entries, changes) = to_store(&effects);
-            let stored = self.commit(entries, changes).await;
-            for effect in effects {
-                self.apply(effect, stored);
-            }
-            self.wake();
+            let effects = batch_group.drain(..).flatten().collect();
+            self.process(effects).await;
         }
+    }
+
+    /// Commits one group and applies its effects.
+    pub async fn process(&mut self, effects: Vec<Effect>) {
+        let (entries, changes) = to_store(&effects);
+        let stored = self.commit(entries, changes).await;
+        for effect in effects {
+            self.apply(effect, stored);
+        }
+        self.wake();
     }
 
     /// Stores the messages and the changes of a group, either all of them or none; while space runs

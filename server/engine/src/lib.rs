@@ -23,6 +23,9 @@ pub mod retention;
 pub mod sendq;
 pub mod settings;
 pub mod shrinking;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod simulation;
 
 use std::sync::Arc;
 
