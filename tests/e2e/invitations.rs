@@ -115,7 +115,9 @@ async fn an_invitation_code_used_up_by_wrong_guesses_is_replaced() {
     for _ in 0..5 {
         mallory.send(&format!("VERIFY mallory {wrong}")).await;
         mallory
-            .expect("FAIL VERIFY", |message| message.command == "FAIL")
+            .expect("FAIL VERIFY", |message| {
+                message.command == "FAIL" && message.param(0) == Some("VERIFY")
+            })
             .await;
     }
     assert_eq!(

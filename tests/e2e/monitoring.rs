@@ -1,33 +1,11 @@
 //! Monitoring the server: `admin-cli status`, and metrics for Prometheus.
 
-use std::net::SocketAddr;
-
 use rookery_tests::admin::Operator;
 use rookery_tests::control::ControlClient;
 use rookery_tests::irc::Client;
+use rookery_tests::metrics::{self, send, value};
 use rookery_tests::server::Server;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
-/// Sends an HTTP request without TLS, and returns the whole response.
-async fn send(address: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
-    response
-}
-
-fn value(metrics: &str, name: &str) -> u64 {
-    let line = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("{name} ")));
-    line.unwrap_or_else(|| panic!("no {name} in\n{metrics}"))
-        .parse()
-        .unwrap()
-}
 
 #[tokio::test]
 async fn the_status_shows_the_state_of_the_server() {
@@ -76,7 +54,7 @@ async fn the_status_shows_the_state_of_the_server() {
 
 #[tokio::test]
 async fn metrics_are_served_to_prometheus_on_a_separate_port() {
-    let server = Server::with(&["metrics.listen = \"127.0.0.1:0\""]).await;
+    let server = metrics::start_server().await;
     let address = server.metrics();
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;

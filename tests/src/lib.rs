@@ -11,6 +11,7 @@ pub mod control;
 pub mod database;
 pub mod irc;
 pub mod mailbox;
+pub mod metrics;
 pub mod process;
 pub mod programs;
 pub mod rook;

@@ -77,7 +77,7 @@ counters! {
     connections_accepted: "rookery_connections_accepted_total", "",
         "Connections accepted on the chat port.";
     connections_refused: "rookery_connections_refused_total", "",
-        "Connections to the chat port that were refused because a limit was reached.";
+        "Connections to the chat port that were refused: a limit was reached, a ban or maintenance.";
     tls_handshakes_failed: "rookery_tls_handshakes_failed_total", "",
         "Failed TLS handshakes on the chat port.";
     messages_received: "rookery_messages_received_total", "",

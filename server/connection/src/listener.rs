@@ -217,7 +217,9 @@ impl ChatPort {
         address: SocketAddr,
         reason: &[Message],
     ) {
-        let Ok(_permit) = self.refusals.try_acquire() else {
+        let permit = self.refusals.try_acquire();
+        METRICS.connections_refused.increment();
+        let Ok(_permit) = permit else {
             return close_with(&mut stream, ACCESS_DENIED).await;
         };
         let send = async {
