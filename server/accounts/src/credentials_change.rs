@@ -21,6 +21,7 @@ use super::password::{self, StoredPassword};
 use super::registration::{
     Failure, NewSecret, ban_against, banned, failure, new_secret, tries_left,
 };
+use super::sasl::Claim;
 use super::throttle::{Key, Wait};
 use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
@@ -85,10 +86,13 @@ impl Accounts {
             return Err(failure("INVALID_PASSWORD", text));
         }
         if current != "*" {
-            self.check_password(now, peer, &account, current).await?;
+            self.check_password(peer, &account, current).await?;
         }
-        if let Some(email) = &account.email {
-            self.count_mail(now, peer, Some(email))?;
+        if account.email.is_some() {
+            // Counted by account, so that strangers cannot use up the mails of its owner.
+            let limit = self.config.limits.get().mails_per_hour;
+            self.throttle
+                .count(vec![(Key::MailsOf(account.id), limit)])?;
         }
         let password = StoredPassword::derive(&self.verifier_key, &owner.name, new).await;
         let Some(to) = account.email.filter(|_| current == "*") else {
@@ -146,10 +150,12 @@ impl Accounts {
         }
         if !accounts.verify_email {
             // The reply discloses whether another account has the email.
-            self.count_registration(now, peer)?;
+            self.count_registration(peer)?;
             return self.set_email(now, peer, owner, Some(email)).await;
         }
-        self.count_mail(now, peer, Some(&email))?;
+        let limit = self.config.limits.get().mails_per_hour;
+        self.throttle.count(vec![(Key::MailsOf(owner.id), limit)])?;
+        self.count_mail(peer, Some(&email))?;
         let (digits, code) = PendingCode::issue(now);
         let network = &self.config.chat.get().network;
         let mail = match &holder {
@@ -181,7 +187,7 @@ impl Accounts {
         mut change: Box<PendingChange>,
         code: &str,
     ) -> (Option<Box<PendingChange>>, Result<Changed, Failure>) {
-        if let Err(Wait { minutes }) = self.check_failures(now, peer) {
+        if let Err(Wait { minutes }) = self.check_failures(peer) {
             let text = format!("Too many tries; try again in {minutes} min");
             return (Some(change), Err(failure("TEMPORARILY_UNAVAILABLE", text)));
         }
@@ -199,12 +205,12 @@ impl Accounts {
             Verdict::Wrong {
                 attempts_left: left @ 1..,
             } => {
-                self.add_failure(now, peer);
+                self.add_failure(peer);
                 let text = format!("Wrong code; {}", tries_left(left));
                 (Some(change), Err(failure("INVALID_CODE", text)))
             }
             Verdict::Wrong { .. } | Verdict::Right | Verdict::Invalid => {
-                self.add_failure(now, peer);
+                self.add_failure(peer);
                 (
                     None,
                     Err(failure(
@@ -218,22 +224,20 @@ impl Accounts {
 
     async fn check_password(
         &self,
-        now: Timestamp,
         peer: &Peer,
         account: &Account,
         password: &str,
     ) -> Result<(), Failure> {
-        let keys = [
-            Key::FailuresFrom(network(peer.address.ip())),
-            Key::FailuresFor(account.name.folded().to_owned()),
-        ];
+        let claim = Claim::Name(account.name.clone());
+        let network = network(peer.address.ip());
+        let attempt = self.attempt(network, &claim, Some(account)).await?;
         let _permit = self
             .password_checks
             .acquire()
             .await
             .expect("the semaphore is never closed");
         self.throttle
-            .check(now, &keys, self.config.limits.get().failed_sign_ins)
+            .check(&attempt, self.config.limits.get().failed_sign_ins)
             .map_err(|Wait { minutes }| {
                 failure(
                     "TEMPORARILY_UNAVAILABLE",
@@ -243,7 +247,7 @@ impl Accounts {
         if password::verify(password.to_owned(), account.password_hash.clone()).await {
             return Ok(());
         }
-        self.throttle.add(now, &keys);
+        self.throttle.add_failure(&attempt);
         tracing::info!(
             address = %peer.address,
             account = %account.name,

@@ -107,11 +107,11 @@ impl Accounts {
         let needs_invitation = !accounts.open;
         if needs_invitation && invitation.is_none() {
             // The reply discloses whether the email is invited.
-            self.count_registration(now, peer)?;
+            self.count_registration(peer)?;
             return Err(closed());
         }
         if owner.is_none() && invitation.is_some_and(|invitation| invitation.attempts_left > 0) {
-            self.count_registration(now, peer)?;
+            self.count_registration(peer)?;
             let secret = self.stored(&name, secret).await;
             let registration = Registration {
                 name,
@@ -127,9 +127,9 @@ impl Accounts {
         if needs_code {
             self.pending
                 .check_can_add(now, &name, email.as_ref(), own)?;
-            self.count_mail(now, peer, email.as_ref())?;
+            self.count_mail(peer, email.as_ref())?;
         } else {
-            self.count_registration(now, peer)?;
+            self.count_registration(peer)?;
             if owner.is_some() {
                 // Without a mail, the owner cannot be notified in secret.
                 return Err(failure(
@@ -186,7 +186,7 @@ impl Accounts {
         name: &AccountName,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_failures(now, peer).map_err(|Wait { minutes }| {
+        self.check_failures(peer).map_err(|Wait { minutes }| {
             failure(
                 "TEMPORARILY_UNAVAILABLE",
                 format!("Too many tries; try again in {minutes} min"),
@@ -196,7 +196,7 @@ impl Accounts {
             .pending
             .check_code(now, peer.address.ip(), name, own, code);
         if !matches!(checked, CodeCheck::Right(_)) {
-            self.add_failure(now, peer);
+            self.add_failure(peer);
         }
         match checked {
             CodeCheck::Right(registration) => self.create(now, peer, *registration).await,
@@ -345,6 +345,7 @@ impl Accounts {
             .await?;
         let (account, credential) = created?;
         self.csv.users_changed();
+        self.record_network(account.id, peer, now).await;
         tracing::info!(address = %peer.address, account = %account.name, "account created");
         let (name, email) = (
             account.name.to_string(),
