@@ -271,6 +271,8 @@ impl Accounts {
             })
             .await?;
         if let Some(ban) = ban {
+            // The reply discloses that the email or its mailbox is banned.
+            self.count_registration(peer)?;
             return Err(banned(&ban, name));
         }
         if taken {

@@ -62,8 +62,7 @@ use super::reply_format::{Replies, word};
 use super::{Accounts, Peer};
 use exchange::Exchange;
 use mail_watch::MailWatch;
-use rookery_chat::event::Identity;
-use rookery_record::CredentialId;
+use rookery_chat::event::{Identity, Revoked};
 use state::{Phase, RegistrationState, State};
 
 /// The commands that [`SignIn::handle`] handles, before and after admission.
@@ -96,8 +95,8 @@ pub struct SignIn {
 pub enum Outcome {
     /// The session has become another account, or its account has another email.
     SignedIn(Box<Identity>),
-    /// The account has revoked this credential.
-    Revoked(CredentialId),
+    /// The account no longer accepts this.
+    Revoked(Revoked),
 }
 
 impl SignIn {
@@ -159,25 +158,27 @@ impl SignIn {
         let identity = match message.command.as_str() {
             "AUTHENTICATE" => self.authenticate(now, replies, message).await,
             "REGISTER" => self.register(now, replies, message).await,
-            "VERIFY" => self.verify(now, replies, message).await,
+            "VERIFY" => return self.verify(now, replies, message).await,
             command => match self.identity().cloned() {
                 None => {
                     replies.fail(command, "ACCOUNT_REQUIRED", "*", "Sign in first");
                     None
                 }
                 Some(owner) => match command {
-                    "SETPASS" | "SETEMAIL" => self.change(now, replies, &owner, message).await,
+                    "SETPASS" | "SETEMAIL" => {
+                        return self.change(now, replies, &owner, message).await;
+                    }
                     _ => {
-                        return self
+                        let revoked = self
                             .accounts
                             .credential_command(now, replies, &self.peer, &owner, message)
-                            .await
-                            .map(Outcome::Revoked);
+                            .await;
+                        return revoked.map(|id| Outcome::Revoked(Revoked::Credential(id)));
                     }
                 },
             },
         };
-        identity.map(|identity| Outcome::SignedIn(Box::new(identity)))
+        signed_in(identity)
     }
 
     /// Waits until the delivery of a requested mail is delayed or fails. Returns the notices for
@@ -217,6 +218,10 @@ impl SignIn {
     }
 }
 
+fn signed_in(identity: Option<Identity>) -> Option<Outcome> {
+    identity.map(|identity| Outcome::SignedIn(Box::new(identity)))
+}
+
 /// Refuses a password of which the parameters cannot show where it begins, and how many spaces are
 /// between its words.
 fn fail_unmarked_password(replies: &mut Replies, command: &str, context: &str) {
@@ -224,6 +229,9 @@ fn fail_unmarked_password(replies: &mut Replies, command: &str, context: &str) {
         "SETPASS" => {
             "Write a colon before a new password with spaces: SETPASS current :new password. If the \
              current one has spaces, use * instead of it to have a code mailed to you"
+        }
+        "SETEMAIL" => {
+            "Write a colon before a password with spaces: SETEMAIL email :my long password"
         }
         _ => {
             "Write a colon before a password with spaces: REGISTER account email :my long password"

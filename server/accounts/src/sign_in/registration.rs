@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email, Message};
 
 use super::state::{Attempt, RegistrationState};
-use super::{MailWatch, Phase, SignIn, State, code_mailed, fail_unmarked_password, parse_email};
+use super::{
+    MailWatch, Outcome, Phase, SignIn, State, code_mailed, fail_unmarked_password, parse_email,
+    signed_in,
+};
 use crate::registration::{Failure, Registered, failure};
 use crate::reply_format::{Replies, word};
 use rookery_chat::event::Identity;
@@ -123,7 +126,7 @@ impl SignIn {
         now: Timestamp,
         replies: &mut Replies,
         message: &Message,
-    ) -> Option<Identity> {
+    ) -> Option<Outcome> {
         let Some((name, code)) = message
             .params
             .split_first()
@@ -170,7 +173,7 @@ impl SignIn {
             }
         };
         match verified {
-            Ok(identity) => self.account_created(replies, "VERIFY", identity),
+            Ok(identity) => signed_in(self.account_created(replies, "VERIFY", identity)),
             Err(Failure { code, text }) => {
                 replies.fail("VERIFY", code, word(&name), &text);
                 None

@@ -393,10 +393,12 @@ async fn whether_an_email_has_an_account_is_disclosed_a_few_times_only() {
         .await
         .expect("SUCCESS");
     for address in ["carol@example.org", "dave@example.org"] {
-        other.send(&format!("SETEMAIL {address}")).await;
+        other
+            .send(&format!("SETEMAIL {address} :correct horse"))
+            .await;
     }
     other
-        .send("SETEMAIL bob@example.org")
+        .send("SETEMAIL bob@example.org :correct horse")
         .await
         .expect("FAIL SETEMAIL TEMPORARILY_UNAVAILABLE alice :");
 }

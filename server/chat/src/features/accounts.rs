@@ -65,9 +65,10 @@ pub const COMMANDS: &[Command] = &[
         names: &["SETEMAIL"],
         min_params: 0,
         help: &[
-            "SETEMAIL email",
+            "SETEMAIL email :password",
             "Changes your account's email address. You receive a code at the new address; VERIFY",
-            "account code completes the change.",
+            "account code completes the change. Without the password, you first receive one at the",
+            "present address.",
         ],
         weight: |_| Weight::MESSAGE,
         handler: Handler::Accounts,
