@@ -376,23 +376,11 @@ pub(crate) fn ban_against(
     email: Option<&Email>,
     address: IpAddr,
 ) -> StoreResult<Option<Ban>> {
-    let mailbox = email.map(|email| aliases.mailbox(email));
-    for ban in store.bans(now)? {
-        let of_banned_account = match &ban.target {
-            BanTarget::Account(banned) => store
-                .account_by_name(banned)?
-                .and_then(|account| account.email)
-                .is_some_and(|email| mailbox.as_ref() == Some(&aliases.mailbox(&email))),
-            _ => false,
-        };
-        if of_banned_account
-            || covers_account(&ban.target, aliases, name, email)
-            || ban.target.covers_address(address)
-        {
-            return Ok(Some(ban));
-        }
-    }
-    Ok(None)
+    let covers = |ban: &Ban| {
+        let own = ban.account_email.as_ref();
+        covers_account(&ban.target, own, aliases, name, email) || ban.target.covers_address(address)
+    };
+    Ok(store.bans(now)?.into_iter().find(covers))
 }
 
 /// Returns the failure for an account that the ban forbids.
