@@ -12,6 +12,7 @@ use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
 
 use super::codes::PendingCode;
+use super::common_passwords::is_common;
 use super::password::{Password, StoredPassword};
 pub use super::pending::Waiting;
 use super::pending::{AttemptId, CodeCheck, PendingError, Registration, StoredSecret};
@@ -515,6 +516,12 @@ pub(crate) fn new_secret(
         return Err(failure(
             "WEAK_PASSWORD",
             "The password must not be the name or email",
+        ));
+    }
+    if is_common(prepared) {
+        return Err(failure(
+            "WEAK_PASSWORD",
+            "This password is one of the most common ones; choose another",
         ));
     }
     Ok(NewSecret::Password(password))
