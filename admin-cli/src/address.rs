@@ -1,6 +1,7 @@
 //! The address of a control plane.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ impl FromStr for ServerAddress {
         };
         let host_ok = |char: char| char.is_alphanumeric() || ".-_".contains(char);
         let is_host = if bracketed.is_some() || host.contains(':') {
-            host.parse::<std::net::Ipv6Addr>().is_ok()
+            host.parse::<Ipv6Addr>().is_ok()
         } else {
             !host.is_empty() && host.chars().all(host_ok)
         };
@@ -48,6 +49,14 @@ impl FromStr for ServerAddress {
             host: host.to_lowercase(),
             port,
         })
+    }
+}
+
+impl ServerAddress {
+    /// Returns whether the host is this machine, whatever a name server says.
+    pub fn is_this_machine(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 }
 

@@ -13,13 +13,15 @@ use crate::address::ServerAddress;
 use crate::client::{Client, ClientKey};
 use crate::commands;
 use crate::context::Context;
-use crate::endpoint::{Endpoint, Named};
+use crate::endpoint::{Endpoint, KnownEndpoints, Named};
 use crate::failure::{Failure, while_doing};
 use crate::render;
 use crate::shell::Shell;
 use crate::state_folder::StateFolder;
 use crate::token_store::TokenStore;
 
+/// The heading of the options that every command has.
+const CONNECTION: &str = "Connection";
 const AFTER_HELP: &str =
     "Exit codes: 0 success, 1 refused or failed, 2 wrong usage, 3 not signed in.";
 
@@ -28,21 +30,45 @@ const AFTER_HELP: &str =
 #[command(name = "admin-cli", version, after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Address of the server's control plane [default: that of the last login, or localhost:6698]
-    #[arg(long, global = true, value_name = "HOST:PORT", env = "ROOKERY_SERVER")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT",
+        help_heading = CONNECTION,
+        env = "ROOKERY_SERVER"
+    )]
     pub server: Option<ServerAddress>,
 
-    /// PEM file with the authority to trust [default: certs/ca.pem if it exists, that of the last
-    /// login to this server, or the system's authorities]
-    #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CA")]
+    /// PEM file with the authority to trust [default: for a server on this machine certs/ca.pem if
+    /// it exists, else that of the last login to the server, else the system's authorities]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = CONNECTION,
+        env = "ROOKERY_CA"
+    )]
     pub ca: Option<PathBuf>,
 
     /// PEM file with the client certificate that the server requires of operators
     /// (`admin.client_ca`) [default: that of the last login to this server]
-    #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CERTIFICATE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = CONNECTION,
+        env = "ROOKERY_CERTIFICATE"
+    )]
     pub certificate: Option<PathBuf>,
 
     /// PEM file with the key of that certificate [default: the certificate's file]
-    #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_KEY")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = CONNECTION,
+        env = "ROOKERY_KEY"
+    )]
     pub key: Option<PathBuf>,
 
     /// Print the server's reply as JSON
@@ -106,7 +132,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Runs `run` with the endpoint that the operator named, completed by that of the last login.
+/// Runs `run` with the endpoint that the operator named, completed by what earlier logins stored.
 fn with_context(
     named: Named,
     json: bool,
@@ -114,7 +140,7 @@ fn with_context(
 ) -> Result<(), Failure> {
     let state = StateFolder::of_user()?;
     let folder = env::current_dir().map_err(while_doing("cannot find the current folder"))?;
-    let endpoint = Endpoint::resolve(named, Endpoint::load(&state)?, &folder);
+    let endpoint = KnownEndpoints::load(&state)?.resolve(named, &folder);
     let Endpoint {
         server,
         ca,
@@ -157,7 +183,7 @@ fn write_man_pages(folder: &Path, json: bool) -> Result<(), Failure> {
         .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
         .map_err(failed)?;
     if json {
-        return render::print(&json!({ "folder": folder }).to_string());
+        return render::print_json(&json!({ "folder": folder }).to_string());
     }
     render::print(&format!("Wrote the man pages to {}.", folder.display()))
 }
@@ -167,7 +193,9 @@ fn print_completions(shell: ShellKind, json: bool) -> Result<(), Failure> {
     clap_complete::generate(shell, &mut Arguments::command(), "admin-cli", &mut script);
     let script = String::from_utf8_lossy(&script);
     if json {
-        return render::print(&json!({ "shell": shell.to_string(), "script": script }).to_string());
+        return render::print_json(
+            &json!({ "shell": shell.to_string(), "script": script }).to_string(),
+        );
     }
     render::print(script.trim_end())
 }

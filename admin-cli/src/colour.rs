@@ -17,6 +17,16 @@ fn is_allowed() -> bool {
     !forbidden && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
+/// Returns the first code in text for standard output that [`bold`] or [`red`] writes, and its
+/// offset.
+pub fn first_code(text: &str) -> Option<(usize, &'static str)> {
+    let codes = ["\u{1b}[1m", "\u{1b}[31m", "\u{1b}[0m"];
+    let found = codes
+        .into_iter()
+        .filter_map(|code| Some((text.find(code)?, code)));
+    found.min().filter(|_| is_on())
+}
+
 /// Returns whether standard output is coloured.
 pub fn is_on() -> bool {
     ON_STDOUT.load(Relaxed)

@@ -42,7 +42,7 @@ impl Context<'_> {
         render: impl FnOnce(&T, &Clock) -> String,
     ) -> Result<(), Failure> {
         if self.json {
-            render::print(reply.raw.trim_end())
+            render::print_json(&reply.raw)
         } else {
             render::print(&render(&reply.value, &Clock::system()))
         }

@@ -1,7 +1,11 @@
 //! How a control plane is reached: its address, the trusted authority and the client certificate.
 //!
-//! The endpoint of the last login is stored, so that later commands reach the same server from any
-//! folder. Options and variables take precedence over it.
+//! The endpoint of every server that the operator has signed in to is stored, so that later
+//! commands reach the same server from any folder, with the authority that was trusted before.
+//! Options and variables take precedence over it.
+//!
+//! An authority that merely lies in the current folder is trusted for this machine only: the
+//! one who made the folder could otherwise answer for any server.
 
 use std::fs;
 use std::io;
@@ -17,9 +21,8 @@ use crate::state_folder::StateFolder;
 const DEFAULT_SERVER: &str = "localhost:6698";
 /// The authority that the server creates at its first start, relative to the folder it starts in.
 const LOCAL_AUTHORITY: &str = "certs/ca.pem";
-/// The file with the endpoint of the last login. No token file has this name, since theirs end in a
-/// port.
-const FILE: &str = "last-login.json";
+/// The file with the known endpoints. No token file has this name, since theirs end in a port.
+const FILE: &str = "servers.json";
 
 /// What the operator named, as an option or a variable.
 #[derive(Clone, Debug, Default)]
@@ -42,56 +45,75 @@ pub struct Endpoint {
     pub key: Option<PathBuf>,
 }
 
-impl Endpoint {
-    /// Completes what the operator named with `last`, the endpoint of the last login. `folder` is
-    /// the current folder: an authority in it takes precedence over that of the last login, because
-    /// it belongs to the server that is run there.
-    pub fn resolve(named: Named, last: Option<Self>, folder: &Path) -> Self {
+/// The endpoints of all servers that the operator has signed in to, one for each, in the order of
+/// the last logins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownEndpoints(Vec<Endpoint>);
+
+impl KnownEndpoints {
+    /// Completes what the operator named with what is known about the server; without a server,
+    /// that of the last login is meant. `folder` is the current folder: for a server on this
+    /// machine, an authority in it takes precedence over the known one, because it belongs to the
+    /// server that is run there.
+    pub fn resolve(self, named: Named, folder: &Path) -> Endpoint {
         let Named {
             server,
             ca,
             certificate,
             key,
         } = named;
+        let Self(mut known) = self;
         let server = server
-            .or_else(|| last.as_ref().map(|last| last.server.clone()))
+            .or_else(|| known.last().map(|last| last.server.clone()))
             .unwrap_or_else(|| DEFAULT_SERVER.parse().expect("the default is an address"));
-        let last = last.filter(|last| last.server == server);
-        let (last_ca, last_certificate, last_key) = last.map_or((None, None, None), |last| {
-            (last.ca, last.certificate, last.key)
-        });
-        let local = Some(folder.join(LOCAL_AUTHORITY)).filter(|file| file.exists());
+        known.retain(|endpoint| endpoint.server == server);
+        let (known_ca, known_certificate, known_key) =
+            known.pop().map_or((None, None, None), |known| {
+                (known.ca, known.certificate, known.key)
+            });
+        let local = Some(folder.join(LOCAL_AUTHORITY))
+            .filter(|file| server.is_this_machine() && file.exists());
         // A certificate and its key belong together.
         let (certificate, key) = if certificate.is_some() || key.is_some() {
             (certificate, key)
         } else {
-            (last_certificate, last_key)
+            (known_certificate, known_key)
         };
         let absolute = |file: PathBuf| folder.join(file);
-        Self {
+        Endpoint {
             server,
-            ca: ca.map(absolute).or(local).or(last_ca),
+            ca: ca.map(absolute).or(local).or(known_ca),
             certificate: certificate.map(absolute),
             key: key.map(absolute),
         }
     }
 
-    /// Loads the endpoint of the last login, if there is one. A damaged file counts as none.
-    pub fn load(folder: &StateFolder) -> Result<Option<Self>, Failure> {
+    /// Loads the known endpoints. A missing or damaged file counts as none.
+    pub fn load(folder: &StateFolder) -> Result<Self, Failure> {
         let file = folder.path().join(FILE);
         match fs::read(&file) {
-            Ok(content) => Ok(serde_json::from_slice(&content).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(content) => Ok(serde_json::from_slice(&content).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(while_doing(format!("cannot read {}", file.display()))(
                 error,
             )),
         }
     }
 
+    fn add(&mut self, endpoint: &Endpoint) {
+        self.0.retain(|known| known.server != endpoint.server);
+        self.0.push(endpoint.clone());
+    }
+}
+
+impl Endpoint {
     /// Stores this endpoint as that of the last login.
     pub fn save(&self, folder: &StateFolder) -> Result<(), Failure> {
         let file = folder.path().join(FILE);
-        let content = serde_json::to_vec(self).map_err(|error| Failure::new(error.to_string()))?;
+        let mut known = KnownEndpoints::load(folder)?;
+        known.add(self);
+        let content =
+            serde_json::to_vec(&known).map_err(|error| Failure::new(error.to_string()))?;
         folder
             .write(&file, &content)
             .map_err(while_doing(format!("cannot write {}", file.display())))
@@ -112,6 +134,19 @@ mod tests {
         }
     }
 
+    fn local(ca: &str) -> Endpoint {
+        Endpoint {
+            server: DEFAULT_SERVER.parse().unwrap(),
+            ca: Some(ca.into()),
+            certificate: None,
+            key: None,
+        }
+    }
+
+    fn known(endpoints: &[Endpoint]) -> KnownEndpoints {
+        KnownEndpoints(endpoints.to_vec())
+    }
+
     fn named(server: Option<&str>, ca: Option<&str>) -> Named {
         Named {
             server: server.map(|server| server.parse().unwrap()),
@@ -123,17 +158,25 @@ mod tests {
     #[test]
     fn the_last_login_is_the_default_in_every_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let resolve = |named, last| Endpoint::resolve(named, last, folder.path());
-        assert_eq!(resolve(Named::default(), Some(last())), last());
-        let first = resolve(Named::default(), None);
+        let both = known(&[local("/tmp/ca.pem"), last()]);
+        assert_eq!(both.resolve(Named::default(), folder.path()), last());
+        let first = KnownEndpoints::default().resolve(Named::default(), folder.path());
         assert_eq!(first.server.to_string(), DEFAULT_SERVER);
         assert_eq!((first.ca, first.certificate), (None, None));
     }
 
     #[test]
-    fn options_override_the_last_login() {
+    fn the_authority_of_every_server_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let resolve = |named| Endpoint::resolve(named, Some(last()), folder.path());
+        let both = known(&[last(), local("/tmp/ca.pem")]);
+        let resolved = both.resolve(named(Some("chat.example.org"), None), folder.path());
+        assert_eq!(resolved, last(), "another server was signed in to since");
+    }
+
+    #[test]
+    fn options_override_what_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let resolve = |named| known(&[last()]).resolve(named, folder.path());
         let other = resolve(named(Some("other.example:7000"), None));
         assert_eq!(
             (other.ca, other.certificate, other.key),
@@ -154,25 +197,45 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_in_the_current_folder_takes_precedence_over_the_last_one() {
+    fn the_authority_in_the_current_folder_is_trusted_for_this_machine_only() {
         let folder = tempfile::tempdir().unwrap();
-        let local = folder.path().join(LOCAL_AUTHORITY);
-        fs::create_dir(local.parent().unwrap()).unwrap();
-        fs::write(&local, "").unwrap();
-        let resolve = |named| Endpoint::resolve(named, Some(last()), folder.path());
-        assert_eq!(resolve(Named::default()).ca, Some(local));
-        let option = resolve(named(None, Some("/named.pem")));
-        assert_eq!(option.ca, Some("/named.pem".into()));
+        let authority = folder.path().join(LOCAL_AUTHORITY);
+        fs::create_dir(authority.parent().unwrap()).unwrap();
+        fs::write(&authority, "").unwrap();
+        let resolve = |named| {
+            known(&[local("/tmp/other.pem"), last()])
+                .resolve(named, folder.path())
+                .ca
+        };
+        for here in ["localhost", "127.0.0.1:7000", "127.1.2.3", "[::1]"] {
+            assert_eq!(resolve(named(Some(here), None)), Some(authority.clone()));
+        }
+        let option = resolve(named(Some("localhost"), Some("/named.pem")));
+        assert_eq!(option, Some("/named.pem".into()));
+        assert_eq!(resolve(Named::default()), last().ca);
+        for elsewhere in [
+            "other.example",
+            "192.0.2.1",
+            "localhost.example",
+            "[2001:db8::1]",
+        ] {
+            assert_eq!(resolve(named(Some(elsewhere), None)), None, "{elsewhere}");
+        }
     }
 
     #[test]
-    fn a_stored_endpoint_is_loaded() {
+    fn stored_endpoints_are_loaded() {
         let home = tempfile::tempdir().unwrap();
         let folder = StateFolder::at(home.path().join("a/b"));
-        assert_eq!(Endpoint::load(&folder).unwrap(), None);
+        assert_eq!(KnownEndpoints::load(&folder).unwrap(), known(&[]));
         last().save(&folder).unwrap();
-        assert_eq!(Endpoint::load(&folder).unwrap(), Some(last()));
+        local("/tmp/old.pem").save(&folder).unwrap();
+        local("/tmp/new.pem").save(&folder).unwrap();
+        assert_eq!(
+            KnownEndpoints::load(&folder).unwrap(),
+            known(&[last(), local("/tmp/new.pem")])
+        );
         fs::write(folder.path().join(FILE), "{").unwrap();
-        assert_eq!(Endpoint::load(&folder).unwrap(), None);
+        assert_eq!(KnownEndpoints::load(&folder).unwrap(), known(&[]));
     }
 }

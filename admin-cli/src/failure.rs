@@ -32,11 +32,14 @@ impl Failure {
         }
     }
 
+    /// The exit code of wrong usage.
+    pub const USAGE: u8 = 2;
+
     /// Returns the exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Failed { .. } => 1,
-            Self::Usage(_) => 2,
+            Self::Usage(_) => Self::USAGE,
             Self::NotSignedIn(_) => 3,
         }
     }

@@ -15,6 +15,7 @@ mod commands;
 mod context;
 mod endpoint;
 mod failure;
+mod help;
 mod pages;
 mod prompt;
 mod render;
@@ -23,13 +24,22 @@ mod state_folder;
 mod token_store;
 mod top;
 
+use std::env;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use failure::Failure;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
     colour::detect();
+    let arguments = match help::parse::<cli::Arguments>(env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            // The message quotes arguments, which may come from anywhere.
+            render::notice(error.to_string().trim_end());
+            return ExitCode::from(Failure::USAGE);
+        }
+        Err(help) => help.exit(),
+    };
     let json = arguments.json;
     match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,8 +47,7 @@ fn main() -> ExitCode {
             if json {
                 render::print_document(&failure);
             }
-            let name = colour::red_on_stderr("admin-cli:");
-            eprintln!("{name} {}", render::printable(&failure.to_string()));
+            render::report(&failure);
             ExitCode::from(failure.exit_code())
         }
     }

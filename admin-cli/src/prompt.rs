@@ -7,14 +7,14 @@ use std::path::Path;
 
 use crate::client::Reply;
 use crate::failure::{Failure, while_doing};
-use crate::render::printable;
+use crate::render::{self, printable};
 
 /// Reads one line of standard input. On a terminal, `prompt` is printed first.
 pub fn read_line(prompt: &str) -> Result<String, Failure> {
     let broken = || while_doing("cannot read standard input");
     if io::stdin().is_terminal() {
         let mut err = io::stderr();
-        err.write_all(prompt.as_bytes())
+        err.write_all(printable(prompt).as_bytes())
             .and_then(|()| err.flush())
             .map_err(broken())?;
     }
@@ -54,7 +54,7 @@ pub fn confirm(warning: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Ok(false);
     }
-    eprintln!("{}", printable(warning));
+    render::notice(warning);
     let answer = read_line("Continue? [y/N] ")?;
     Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
 }
@@ -66,7 +66,10 @@ pub fn send_confirmed<T>(
     confirmed: bool,
 ) -> Result<Reply<T>, Failure> {
     match send(confirmed) {
-        Err(failure) if failure.needs_confirmation() && confirm(&failure.to_string())? => {
+        Err(failure) if failure.needs_confirmation() && io::stdin().is_terminal() => {
+            if !confirm(&failure.to_string())? {
+                return Err(Failure::new("not confirmed, nothing was changed"));
+            }
             send(true)
         }
         result => result,

@@ -1,13 +1,15 @@
-//! Output for people: tables, counts, times. All text that comes from the server is made safe for
-//! the terminal here ([`printable`]).
+//! Output: tables, counts and times for people, JSON for scripts. Everything that the program
+//! prints goes through this module, which makes it safe for the terminal.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_control_api::KickReply;
+pub use rookery_control_api::count;
 pub use rookery_terminal::printable;
+use rookery_terminal::{printable_json, printable_lines};
 
 use crate::colour;
 use crate::failure::{Failure, while_doing};
@@ -17,25 +19,70 @@ pub fn print(text: &str) -> Result<(), Failure> {
     print_line(text).map(drop)
 }
 
-/// Prints one line of endless output. Returns whether something still reads it.
+/// Prints text of endless output. Returns whether something still reads it.
 pub fn print_line(text: &str) -> Result<bool, Failure> {
+    write(&format!("{}\n", with_own_colours(text, printable_lines)))
+}
+
+/// Prints a JSON document and a line end to standard output.
+pub fn print_json(json: &str) -> Result<(), Failure> {
+    print_json_line(json).map(drop)
+}
+
+/// Prints a JSON document of endless output. Returns whether something still reads it.
+pub fn print_json_line(json: &str) -> Result<bool, Failure> {
+    write(&format!("{}\n", printable_json(json.trim_end())))
+}
+
+/// Prints the content of a file to standard output: unchanged, except on a terminal.
+pub fn print_file(content: &str) -> Result<(), Failure> {
+    if io::stdout().is_terminal() {
+        write(&printable_lines(content)).map(drop)
+    } else {
+        write(content).map(drop)
+    }
+}
+
+/// Prints text and a line end to standard error, apart from the results on standard output.
+pub fn notice(text: &str) {
+    // If standard error cannot be written, nothing can be reported.
+    let _ = writeln!(io::stderr(), "{}", printable_lines(text));
+}
+
+/// Reports a failure to standard error.
+pub fn report(failure: &Failure) {
+    let name = colour::red_on_stderr("admin-cli:");
+    let text = printable_lines(&failure.to_string());
+    let _ = writeln!(io::stderr(), "{name} {text}");
+}
+
+/// Writes text as it is. Returns whether something still reads it.
+fn write(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
-    match out
-        .write_all(text.as_bytes())
-        .and_then(|()| out.write_all(b"\n"))
-        .and_then(|()| out.flush())
-    {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(while_doing("cannot write standard output")(error)),
     }
 }
 
+/// Applies `safe` to text, except to the colours that this program writes.
+fn with_own_colours(text: &str, safe: impl Fn(&str) -> String) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((at, code)) = colour::first_code(rest) {
+        shown += &safe(&rest[..at]);
+        shown += code;
+        rest = &rest[at + code.len()..];
+    }
+    shown + &safe(rest)
+}
+
 /// Prints the server's problem document, if there is one, for scripts that use `--json`.
 pub fn print_document(failure: &Failure) {
     if let Some(document) = failure.document() {
         // If this fails too, the exit code still reports the failure.
-        let _ = print(document);
+        let _ = print_json(document);
     }
 }
 
@@ -44,10 +91,8 @@ pub fn print_document(failure: &Failure) {
 pub fn redraw(text: &str) -> Result<(), Failure> {
     // Cursor to the top left; clear the rest of each line, and after the last line the rest of the
     // screen.
-    print(&format!(
-        "\u{1b}[H{}\u{1b}[K\n\u{1b}[J",
-        text.replace('\n', "\u{1b}[K\n")
-    ))
+    let text = with_own_colours(text, printable_lines).replace('\n', "\u{1b}[K\n");
+    write(&format!("\u{1b}[H{text}\u{1b}[K\n\u{1b}[J")).map(drop)
 }
 
 /// The time and time zone in which times are shown.
@@ -109,11 +154,6 @@ impl Clock {
     pub fn elapsed(&self, since: Timestamp) -> String {
         self.distance(since).trim_end_matches(" ago").to_owned()
     }
-}
-
-/// Returns a number with its noun: `1 ban`, `2 bans`.
-pub fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// Returns whose sessions a kick or ban has ended.

@@ -28,7 +28,8 @@ use crate::commands;
 use crate::commands::sign_in::{self, LoginOptions};
 use crate::context::Context;
 use crate::failure::{Failure, while_doing};
-use crate::{colour, render};
+use crate::help;
+use crate::render;
 use names::ServerNames;
 use tokenize::{Tokens, tokenize};
 
@@ -39,7 +40,8 @@ const HISTORY: usize = 1000;
 
 /// A line of the shell.
 #[derive(Debug, Parser)]
-#[command(name = "", no_binary_name = true, about = ABOUT, after_help = AFTER_HELP)]
+#[command(name = "", no_binary_name = true, override_usage = USAGE)]
+#[command(about = ABOUT, after_help = AFTER_HELP)]
 pub struct Line {
     /// Print the server's reply as JSON
     #[arg(long, global = true)]
@@ -48,13 +50,14 @@ pub struct Line {
     command: Command,
 }
 
+const USAGE: &str = "COMMAND [OPTIONS]";
 const ABOUT: &str = "One command per line, as on the command line after admin-cli";
 const AFTER_HELP: &str =
     "A slash before a command is ignored: /kick alice. Tab completes, Ctrl-D quits.";
 
 impl Line {
     fn parse_tokens(tokens: &Tokens) -> Result<Self, clap::Error> {
-        Self::try_parse_from(&tokens.words)
+        help::parse(&tokens.words)
     }
 }
 
@@ -105,7 +108,7 @@ impl Shell<'_> {
                 Ok(Next::Quit) => break,
                 Err(failure @ Failure::NotSignedIn(_)) => return Err(failure),
                 Err(failure) => {
-                    report(&failure);
+                    render::report(&failure);
                     first.get_or_insert(failure);
                 }
             }
@@ -135,7 +138,7 @@ impl Shell<'_> {
         if self.context.store.load()?.is_none() {
             self.sign_in()?;
         }
-        eprintln!("{GREETING}");
+        render::notice(GREETING);
         loop {
             let line = match editor.readline(PROMPT) {
                 Ok(line) => line,
@@ -150,13 +153,16 @@ impl Shell<'_> {
                     .add_history_entry(line)
                     .and_then(|_| editor.append_history(&file));
                 if let Err(error) = stored {
-                    eprintln!("Cannot write the history {}: {error}", file.display());
+                    render::notice(&format!(
+                        "Cannot write the history {}: {error}",
+                        file.display()
+                    ));
                 }
             }
             match self.run_line_signed_in(line) {
                 Ok(Next::Continue) => {}
                 Ok(Next::Quit) => return Ok(()),
-                Err(failure) => report(&failure),
+                Err(failure) => render::report(&failure),
             }
         }
     }
@@ -165,7 +171,7 @@ impl Shell<'_> {
     fn run_line_signed_in(&self, line: &str) -> Result<Next, Failure> {
         match self.run_line(line) {
             Err(Failure::NotSignedIn(why)) => {
-                eprintln!("{}", render::printable(&why));
+                render::notice(&why);
                 self.sign_in()?;
                 self.run_line(line)
             }
@@ -189,11 +195,7 @@ impl Shell<'_> {
         }
         let Line { json, command } = match Line::parse_tokens(&tokens) {
             Ok(line) => line,
-            Err(error) if error.use_stderr() => {
-                return Err(Failure::Usage(
-                    error.to_string().trim_end().replace("error: ", ""),
-                ));
-            }
+            Err(error) if error.use_stderr() => return Err(Failure::Usage(explain(&error))),
             Err(help) => {
                 render::print(help.to_string().trim_end())?;
                 return Ok(Next::Continue);
@@ -242,21 +244,14 @@ impl Shell<'_> {
     }
 }
 
-fn report(failure: &Failure) {
-    eprintln!(
-        "{} {}",
-        colour::red_on_stderr("admin-cli:"),
-        printable_lines(&failure.to_string())
-    );
-}
-
-/// Returns the text made safe for the terminal, with its line breaks: messages of clap have several
-/// lines.
-fn printable_lines(text: &str) -> String {
-    text.lines()
-        .map(render::printable)
-        .collect::<Vec<_>>()
-        .join("\n")
+/// Returns why a line is no command, with the shell's own way to help.
+fn explain(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let (reason, _) = text
+        .split_once("\n\nFor more information")
+        .unwrap_or((&text, ""));
+    let reason = reason.trim_end().replace("error: ", "");
+    format!("{reason}\n\n`help` lists the commands; `help COMMAND` explains one.")
 }
 
 /// Completion with Tab.
@@ -339,6 +334,11 @@ mod tests {
             assert!(quits, "{line:?}");
         }
         assert!(parse("bans --json").is_ok_and(|line| line.json));
+        assert_eq!(
+            explain(&parse("frob").unwrap_err()),
+            "unrecognized subcommand 'frob'\n\nUsage: COMMAND [OPTIONS]\n\n\
+             `help` lists the commands; `help COMMAND` explains one."
+        );
         for bad in [
             "",
             "123456",

@@ -64,7 +64,7 @@ impl Options {
 fn print_json(client: &Client, interval: Duration) -> Result<(), Failure> {
     loop {
         let snapshot: Reply<Top> = client.get(PATH)?;
-        if !render::print_line(snapshot.raw.trim_end())? {
+        if !render::print_json_line(&snapshot.raw)? {
             return Ok(());
         }
         thread::sleep(interval);

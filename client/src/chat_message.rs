@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::Message;
+use rookery_terminal::printable_json;
 use serde::Serialize;
 
 use crate::model::MessageKind;
@@ -74,18 +75,7 @@ impl ChatMessage {
     /// Formats it as one JSON object on one line. The text is complete; characters that a terminal
     /// could interpret are escaped.
     pub fn json(&self) -> String {
-        use std::fmt::Write as _;
-        let json = serde_json::to_string(self).expect("texts and numbers are always JSON");
-        let mut safe = String::with_capacity(json.len());
-        for char in json.chars() {
-            if text::is_unsafe(char) {
-                // All of these are within 16 bits. Writing to a String cannot fail.
-                let _ = write!(safe, "\\u{:04x}", u32::from(char));
-            } else {
-                safe.push(char);
-            }
-        }
-        safe
+        printable_json(&serde_json::to_string(self).expect("texts and numbers are always JSON"))
     }
 }
 

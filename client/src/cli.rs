@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
@@ -67,7 +69,7 @@ pub enum Command {
 pub enum ScriptCommand {
     /// Sends a message and waits for its receipt; needs an earlier sign-in on this device
     Send {
-        /// A channel (#ops) or a nick
+        /// A channel ('#ops', in quotes) or a nick
         target: Target,
         /// The message; without it, each line of standard input is sent as one message
         text: Option<String>,
@@ -80,7 +82,7 @@ pub enum ScriptCommand {
     },
     /// Prints the messages of a channel or a person as they arrive; reconnects if necessary
     Tail {
-        /// A channel (#ops) or a nick
+        /// A channel ('#ops', in quotes) or a nick
         target: Target,
         /// How many messages of the history to print first
         #[arg(long, value_name = "N", default_value_t = 10)]
@@ -89,7 +91,7 @@ pub enum ScriptCommand {
         /// action, notice) and text
         #[arg(long)]
         json: bool,
-        /// Create the channel if it does not exist
+        /// Create the channel if it does not exist, or wait for a person who is not here
         #[arg(long)]
         create: bool,
     },
@@ -139,10 +141,33 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 success, 1 failure or no connection, 2 wrong usage or an error in the config, 3 not \
 signed in (run `rook` in a terminal first), 4 kicked or banned.";
 
+/// Adds a hint to the error about a missing target: a shell takes an unquoted `#` for the start of
+/// a comment, so that the target and what follows do not reach this program.
+fn with_shell_hint(mut error: clap::Error) -> clap::Error {
+    let lacks_target = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::Strings(missing)) if missing.iter().any(|name| name == "<TARGET>")
+    );
+    if error.kind() == ErrorKind::MissingRequiredArgument && lacks_target {
+        let hint = format!("quote the name of a channel in a shell: {QUOTED}");
+        let hints = ContextValue::StyledStrs(vec![StyledStr::from(hint)]);
+        error.insert(ContextKind::Suggested, hints);
+    }
+    error
+}
+
+/// Returns the error about a user who is not found. The user may have meant a channel.
+pub fn not_here(nick: &Nick, reason: &str) -> String {
+    format!("{reason}; for a channel, write '#{nick}', in quotes")
+}
+
+/// A channel's name as it is written in a shell.
+pub const QUOTED: &str = "'#lobby'";
+
 impl Cli {
     /// Parses the command line. Exits if it is invalid or asks for help.
     pub fn read() -> Self {
-        Self::parse()
+        Self::try_parse().unwrap_or_else(|error| with_shell_hint(error).exit())
     }
 
     /// Returns the server that was named, as an argument or an option.
@@ -166,7 +191,7 @@ impl Cli {
     /// Reports wrong usage that clap cannot detect, and exits.
     pub fn exit_with_usage_error(message: &str) -> ! {
         Self::command()
-            .error(clap::error::ErrorKind::InvalidValue, message)
+            .error(ErrorKind::InvalidValue, message)
             .exit()
     }
 }
@@ -233,6 +258,19 @@ mod tests {
             assert_eq!(target, Target::Channel(ChannelName::parse("#ops").unwrap()));
             assert_eq!(text.unwrap(), "backup done");
         }
+    }
+
+    #[test]
+    fn a_missing_target_is_answered_with_how_to_write_a_channel_in_a_shell() {
+        for command in ["send", "tail"] {
+            // What a shell makes of `rook send #lobby hi`.
+            let error = with_shell_hint(parse(&[command]).unwrap_err());
+            assert_eq!(error.exit_code(), 2);
+            let text = error.to_string();
+            assert!(text.contains("<TARGET>") && text.contains(QUOTED), "{text}");
+        }
+        let other = with_shell_hint(parse(&["trust"]).unwrap_err()).to_string();
+        assert!(!other.contains(QUOTED), "{other}");
     }
 
     #[test]

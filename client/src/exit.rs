@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use rookery_protocol::{Message, numeric};
 
 use crate::text;
@@ -118,6 +119,15 @@ impl EndTracker {
     }
 }
 
+/// Whether the reason of a ban says when it expires, as the server writes it: `spam (until
+/// 2026-01-09T00:00:00Z)`.
+pub fn is_for_a_while(reason: &str) -> bool {
+    let until = reason
+        .strip_suffix(')')
+        .and_then(|reason| reason.rsplit_once("(until "));
+    until.is_some_and(|(_, time)| time.parse::<Timestamp>().is_ok())
+}
+
 /// Returns `too loud` from `Kicked: too loud`, given `Kicked`.
 fn reason(text: &str, verb: &str) -> Option<String> {
     match text.strip_prefix(verb)? {
@@ -157,6 +167,18 @@ mod tests {
             end_of(&["ERROR Kicked"]),
             Some(SessionEnd::Exit(Exit::Kicked("no reason given".to_owned())))
         );
+    }
+
+    #[test]
+    fn only_a_ban_with_an_end_is_for_a_while() {
+        for (reason, wanted) in [
+            ("spam (until 2026-01-09T00:00:00Z)", true),
+            ("(until 2026-01-09T00:00:00Z)", true),
+            ("spam", false),
+            ("spam (until you apologise)", false),
+        ] {
+            assert_eq!(is_for_a_while(reason), wanted, "{reason}");
+        }
     }
 
     #[test]

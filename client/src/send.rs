@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rookery_protocol::{Message, numeric};
 use tokio::time::Instant;
 
-use crate::cli::Target;
+use crate::cli::{Target, not_here};
 use crate::commands;
 use crate::console::{self, Interrupt, StdinEvent, StdinReader};
 use crate::exit::{Exit, SessionEnd};
@@ -252,6 +252,9 @@ impl Sender {
             }
             (Target::Channel(_), _) if does_not_exist && !self.destination.create => {
                 self.fail(format!("{reason}; --create creates it"));
+            }
+            (Target::User(nick), _) if code == numeric::ERR_NOSUCHNICK => {
+                self.fail(not_here(nick, &reason));
             }
             _ => self.fail(reason),
         }

@@ -221,7 +221,9 @@ impl SignIn {
                 self.handle_sasl_failure(message)
             }
             numeric::RPL_WELCOME => self.handle_welcome(),
-            numeric::ERR_NICKNAMEINUSE | numeric::ERR_ERRONEUSNICKNAME
+            numeric::ERR_NICKNAMEINUSE
+            | numeric::ERR_UNAVAILRESOURCE
+            | numeric::ERR_ERRONEUSNICKNAME
                 if !self.state.is_admitted() =>
             {
                 self.handle_nick_refusal(message)
@@ -539,7 +541,8 @@ impl SignIn {
     /// assigns the account's nick if it can, so a refusal is final.
     fn handle_nick_refusal(&mut self, message: &Message) -> Vec<Action> {
         let is_authenticated = matches!(self.state, State::Authenticated);
-        if message.command == numeric::ERR_NICKNAMEINUSE && !is_authenticated {
+        let is_taken = message.command != numeric::ERR_ERRONEUSNICKNAME;
+        if is_taken && !is_authenticated {
             return vec![send("NICK", &[self.temporary_nick.as_str()])];
         }
         self.fail(text_of(message))

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Message, Nick, numeric};
 
 use crate::chat_message::ChatMessage;
-use crate::cli::Target;
+use crate::cli::{Target, not_here};
 use crate::console::{self, Interrupt};
 use crate::exit::Exit;
 use crate::model::Model;
@@ -39,8 +39,9 @@ pub enum OutputFormat {
 }
 
 /// Prints the messages of a channel or of the conversation with a nick until the session ends,
-/// beginning with the last `lines` of the history. A channel that does not exist is created if
-/// `create` is set, else it is an error.
+/// beginning with the last `lines` of the history. It is an error if the channel does not exist, or
+/// if the user is not there and has no messages in the history. With `create`, the channel is
+/// created and the user waited for.
 pub async fn run(
     options: ConnectOptions,
     target: Target,
@@ -118,8 +119,9 @@ enum Phase {
 )]
 struct Tail<W> {
     target: Target,
-    /// Whether the channel is joined even if it does not exist. After a reconnection it may have to
-    /// be created again, so this is set once it has been found.
+    /// Whether the channel is joined even if it does not exist, and a user waited for who is not
+    /// there. After a reconnection the channel may have to be created again, so this is set once it
+    /// has been found.
     create: bool,
     /// The number of messages from before the first connection to print.
     lines: usize,
@@ -268,6 +270,7 @@ impl<W: Write> Tail<W> {
             if !self.has_start && self.lines > 0 {
                 console::notice("the server keeps no history: only new messages are printed");
             }
+            self.look_for_user();
             self.has_start = true;
             return self.go_live();
         };
@@ -286,6 +289,17 @@ impl<W: Write> Tail<W> {
             self.request_page(chathistory::latest(target, limit), limit);
         }
         Ok(())
+    }
+
+    /// Asks whether a user without messages in the history is there: the nick may be mistyped.
+    fn look_for_user(&mut self) {
+        if let Target::User(nick) = &self.target
+            && !self.has_start
+            && !self.create
+        {
+            let request = Message::new("ISON", [nick.as_str()]);
+            self.effects.push(Effect::Send(request));
+        }
     }
 
     fn request_page(&mut self, request: Message, limit: usize) {
@@ -326,6 +340,13 @@ impl<W: Write> Tail<W> {
                     return Ok(());
                 }
             }
+        }
+        if let (numeric::RPL_ISON, Target::User(nick)) = (message.command.as_str(), &self.target) {
+            if message.param(1).unwrap_or_default().trim().is_empty() {
+                let reason = format!("{nick} is not here, and there are no messages with {nick}");
+                self.fail(not_here(nick, &reason));
+            }
+            return Ok(());
         }
         if message.command == "FAIL" && message.param(0) == Some("CHATHISTORY") {
             console::notice(message.params.last().map_or("", String::as_str));
@@ -428,6 +449,9 @@ impl<W: Write> Tail<W> {
             let request = chathistory::before(self.target.as_str(), &reference, limit);
             self.request_page(request, limit);
             return Ok(());
+        }
+        if self.before.is_empty() {
+            self.look_for_user();
         }
         self.has_start = true;
         let before = std::mem::take(&mut self.before);

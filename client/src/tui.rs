@@ -11,6 +11,7 @@ mod certificate_screen;
 mod completion;
 mod draw;
 mod editor;
+mod help;
 mod layout;
 mod overlay;
 mod password;
@@ -36,11 +37,11 @@ use tokio::time::Instant;
 
 use crate::config::{Colours, Notify};
 use crate::console::Interrupt;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::front_end::FrontEnd as _;
 use crate::reconnect::{ConnectOptions, Event, Reconnector, new_account};
 use crate::state::StateFile;
-use app::{App, Connection, Effect};
+use app::{App, Connection, Effect, Removal};
 use certificate_screen::{CertificateScreen, Decision};
 use sign_in_screen::{Answer, SignInScreen};
 use theme::Theme;
@@ -332,8 +333,12 @@ impl FullScreen {
                 sign_in.restart(reason);
             }
             (None, Exit::Kicked(reason) | Exit::Banned(reason)) => {
-                let banned = matches!(exit, Exit::Banned(_));
-                self.app.session_ended(banned, reason);
+                let removal = match exit {
+                    Exit::Kicked(_) => Removal::Kicked,
+                    _ if exit::is_for_a_while(reason) => Removal::BannedForAWhile,
+                    _ => Removal::Banned,
+                };
+                self.app.session_ended(removal, reason);
                 self.ended = Some(exit);
             }
             // The exit code says how the session ended.

@@ -49,6 +49,10 @@ pub struct Status {
     pub largest_sendq_bytes: usize,
     /// The size of the database on disk, in bytes.
     pub store_bytes: u64,
+    /// The free space on the database's disk, in bytes.
+    pub disk_free_bytes: u64,
+    /// The state of the store: `ok`, or what cannot be stored and why.
+    pub store: String,
     /// The state of outgoing mail: `ok`, or the last failure.
     pub mail: String,
     /// When the server's certificate expires; `null` if unknown.

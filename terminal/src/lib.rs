@@ -1,8 +1,9 @@
-//! What `rook` and `admin-cli` share as programs that run in a terminal.
+//! What Rookery's programs share when they write to a terminal.
 //!
-//! - [`Screen`] puts the terminal into full-screen mode and restores it, however the program ends.
-//! - [`is_unsafe`] and [`printable`] keep what arrives over the network from controlling the
-//!   terminal.
+//! - `Screen` (with the feature `screen`) puts the terminal into full-screen mode and restores it,
+//!   however the program ends.
+//! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives
+//!   over the network from controlling the terminal.
 //! - [`wrap`] and [`cut`] fit text into columns.
 //! - [`certificate_problem`] says in plain words why a server's certificate was rejected.
 //!
@@ -14,9 +15,11 @@ mod certificate;
 mod joined;
 mod layout;
 mod sanitize;
+#[cfg(feature = "screen")]
 mod screen;
 
 pub use certificate::certificate_problem;
 pub use layout::{cut, wrap};
-pub use sanitize::{is_unsafe, printable};
+pub use sanitize::{is_unsafe, printable, printable_json, printable_lines};
+#[cfg(feature = "screen")]
 pub use screen::{Capture, Screen};

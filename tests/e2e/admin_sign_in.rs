@@ -375,3 +375,19 @@ async fn login_checks_the_connection_before_it_asks_for_anything() {
     assert_eq!(exit.code, Some(1), "{}", exit.transcript);
     assert!(exit.transcript.contains("--ca FILE"), "{}", exit.transcript);
 }
+
+#[tokio::test]
+async fn the_authority_in_the_folder_of_the_server_is_trusted_on_this_machine() {
+    let server = Server::start().await;
+    let operator = Operator::add(&server, "root");
+    let address = server.admin().to_string();
+    let mut command = operator.command_without_server(&["--server", &address, "login"]);
+    command.current_dir(server.path("."));
+    let exit = Process::start("admin-cli login", &mut command).wait().await;
+    assert_eq!(exit.code, Some(2), "{}", exit.transcript);
+    assert!(
+        exit.transcript.contains("--name"),
+        "it has connected and asks for the name: {}",
+        exit.transcript
+    );
+}

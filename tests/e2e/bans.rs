@@ -106,7 +106,26 @@ async fn a_ban_of_everyone_or_of_the_operator_must_be_confirmed() {
     operator.run_ok(&["unban", "*@*"]).await;
     // At a terminal, `admin-cli` asks.
     for (answer, code, bans) in [("n", 1, 0), ("", 1, 0), ("y", 0, 1)] {
-        let mut ban = operator.start_in_terminal(&["ban", "127.0.0.0/8"]);
+        let mut ban = operator.start_in_terminal(&["ban", "127.0.0.0/8", "--for", "7d"]);
+        ban.expect_text("[y/N]").await;
+        ban.type_line(answer);
+        let ended = ban.wait().await;
+        assert_eq!(
+            (ended.code, server.database().bans().len()),
+            (Some(code), bans),
+            "{}",
+            ended.transcript
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_permanent_ban_without_a_reason_is_confirmed_at_a_terminal() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    for (answer, code, bans) in [("n", 1, 0), ("y", 0, 1)] {
+        let mut ban = operator.start_in_terminal(&["ban", "mallory"]);
+        ban.expect_text("permanently and without a reason").await;
         ban.expect_text("[y/N]").await;
         ban.type_line(answer);
         let ended = ban.wait().await;

@@ -1,6 +1,6 @@
 //! Messages: who receives them, and how slow and fast clients are handled.
 
-use rookery_tests::irc::Client;
+use rookery_tests::irc::{Client, tcp_connect_from};
 use rookery_tests::server::Server;
 
 #[tokio::test]
@@ -53,9 +53,18 @@ async fn a_user_who_left_a_channel_no_longer_gets_its_messages() {
 
 #[tokio::test]
 async fn a_client_that_stops_reading_is_closed_and_others_miss_nothing() {
+    a_client_that_stops_reading_is_closed("limits.sendq_bytes = 65536").await;
+}
+
+#[tokio::test]
+async fn the_client_with_the_fullest_queue_is_closed_if_all_queues_exceed_their_limit() {
+    a_client_that_stops_reading_is_closed("limits.sendq_total_bytes = 65536").await;
+}
+
+async fn a_client_that_stops_reading_is_closed(limit: &str) {
     const MESSAGES: usize = 6000;
     let server = Server::with(&[
-        "limits.sendq_bytes = 65536",
+        limit,
         "limits.message_burst = 0",
         "limits.messages_per_second = 0",
     ])
@@ -127,4 +136,40 @@ async fn a_client_that_sends_too_fast_is_slowed_down_and_loses_nothing() {
         "40 messages at 20 a second after 10: {:?}",
         start.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_session_beyond_the_limit_of_an_account_is_refused() {
+    let server = Server::with(&["limits.sessions_per_account = 2"]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    let second = Client::sign_in(&server, "alice").await;
+    let password = rookery_tests::irc::PASSWORD;
+    let received = Client::sign_in_refused(&server, "alice", password).await;
+    let last = received.last().expect("a reason");
+    assert!(last.command == "ERROR" && last.param(0).unwrap().contains("2 sessions"));
+    alice.sync().await;
+    drop(second);
+    Client::register(&server, "bob").await;
+}
+
+#[tokio::test]
+async fn an_address_that_connects_too_fast_is_refused_and_others_are_not() {
+    let server = Server::with(&[
+        "accounts.required = false",
+        "limits.connect_burst = 3",
+        "limits.connect_rate = 1",
+    ])
+    .await;
+    let [fast, other] = [[127, 0, 0, 9], [127, 0, 0, 10]].map(std::net::IpAddr::from);
+    let mut connections = Vec::new();
+    for _ in 0..20 {
+        connections.push(tcp_connect_from(&server, fast).await);
+    }
+    server
+        .expect_log(&["refused: connects too fast", "refusals=1"], 1)
+        .await;
+    let mut guest = Client::connect_from(&server, "guest", other).await;
+    guest.negotiate("guest").await;
+    guest.send("CAP END").await;
+    guest.wait_until_admitted().await;
 }

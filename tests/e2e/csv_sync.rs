@@ -168,3 +168,29 @@ async fn users_and_bans_are_exported_and_imported_by_another_server() {
         "the good row was imported"
     );
 }
+
+#[tokio::test]
+async fn a_reload_reports_a_file_that_is_refused_and_changes_nothing() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    drop(Client::register(&server, "alice").await);
+    let users = server.path("data/users.csv");
+    expect_in_file(&users, "alice").await;
+    for (content, reason) in [
+        (
+            "name;email;created_at\nolga;olga@example.org;\n",
+            "semicolons",
+        ),
+        ("olga,olga@example.org,\n", "header"),
+        ("name,email\nolga@example.org,olga\n", "holds an email"),
+    ] {
+        fs::write(&users, content).unwrap();
+        let ended = operator.run(&["reload"]).await;
+        assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+        for part in ["users.csv", "line", reason] {
+            assert!(ended.transcript.contains(part), "{}", ended.transcript);
+        }
+        assert_eq!(fs::read_to_string(&users).unwrap(), content);
+        assert_eq!(server.database().accounts().len(), 1);
+    }
+}

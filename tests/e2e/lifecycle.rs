@@ -1,5 +1,8 @@
 //! Running a server: starting, reloading, stopping.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use rookery_tests::irc::Client;
 use rookery_tests::server::Server;
 
@@ -26,7 +29,7 @@ async fn sighup_reloads_config_and_certificate_and_ends_no_session() {
     let mut alice = Client::register(&server, "alice").await;
     let before = alice.server_certificate();
     server.set("chat.motd = \"Mind the step.\"");
-    server.set("tls.names = [\"chat.example.org\"]");
+    server.set("tls.names = [\"chat.localhost\"]");
     server.sighup().await;
 
     alice.say("#lobby", "still here").await;
@@ -62,6 +65,57 @@ async fn a_reload_with_an_invalid_config_changes_nothing_and_says_why() {
         "{received:?}"
     );
     assert!(!server.rookeryd(&["check"]).status.success());
+}
+
+#[tokio::test]
+async fn secrets_that_every_user_can_read_are_warned_of() {
+    let server = Server::start().await;
+    let warnings = |server: &Server| {
+        let errors = server.rookeryd(&["check"]).stderr;
+        String::from_utf8(errors).unwrap()
+    };
+    assert_eq!(warnings(&server), "", "what the server creates is private");
+    let key = server.path("certs/server.key");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    for warned in [warnings(&server), {
+        server.sighup().await;
+        server.log()
+    }] {
+        assert!(warned.contains("server.key: every user"), "{warned}");
+    }
+}
+
+#[tokio::test]
+async fn in_the_sandbox_the_server_works_and_reaches_no_other_file() {
+    let mut server = Server::with(&["process.sandbox = true"]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    alice.say("#lobby", "from within").await;
+    server.set("tls.names = [\"chat.localhost\"]");
+    server.sighup().await;
+    assert_ne!(
+        Client::connect(&server, "bob").await.server_certificate(),
+        alice.server_certificate(),
+        "the certificate was renewed"
+    );
+
+    let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let copy = |name: &str| {
+        let copy = elsewhere.path().join(name);
+        std::fs::copy(server.path("certs").join(name), &copy).unwrap();
+        copy.display().to_string()
+    };
+    let (certificate, key) = (copy("server.pem"), copy("server.key"));
+    server.set(&format!("tls.certificate = \"{certificate}\""));
+    server.set(&format!("tls.private_key = \"{key}\""));
+    server.sighup().await;
+    assert!(
+        server.log().contains("Permission denied"),
+        "{}",
+        server.log()
+    );
+    server.restart().await;
+    Client::sign_in(&server, "alice").await;
+    assert_eq!(server.database().messages(), ["from within"]);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ mod redaction;
 mod replay;
 mod roles;
 mod rook;
+mod safe_output;
 mod scram;
 mod top;
 mod user_list;

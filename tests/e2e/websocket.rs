@@ -130,7 +130,7 @@ async fn a_web_client_signs_in_and_talks_with_others() {
     bob.send("QUIT").await;
     bob.read_until_closed().await;
     for protocol in ["text.ircv3.net", "binary.ircv3.net"] {
-        let mut page = connect(&server, protocol, Some("https://chat.example.org"))
+        let mut page = connect(&server, protocol, Some("https://localhost:8443"))
             .await
             .unwrap();
         page.sign_in("bob").await;

@@ -33,6 +33,9 @@ enabled = {history}
 [limits]
 connections = 0
 connections_per_address = 0
+connect_rate = 0
+sessions_per_account = 0
+stored_bytes_per_day = 0
 message_burst = 0
 failed_sign_ins = 0
 mails_per_hour = 0

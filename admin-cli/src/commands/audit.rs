@@ -1,7 +1,7 @@
 //! `audit`: shows, exports and verifies the audit trail.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -120,8 +120,7 @@ fn list(
 
 fn export(client: &Client, file: Option<&Path>, json: bool) -> Result<(), Failure> {
     let Some(file) = file else {
-        let fault = "cannot write standard output";
-        return write_entries(client, &mut io::stdout().lock(), fault).map(drop);
+        return write_entries(client, render::print_json).map(drop);
     };
     let fault = format!("cannot write {}", file.display());
     // An older export is evidence and is never overwritten.
@@ -131,32 +130,31 @@ fn export(client: &Client, file: Option<&Path>, json: bool) -> Result<(), Failur
         .mode(0o600)
         .open(file)
         .map_err(while_doing(&fault))?;
-    let written = write_entries(client, &mut BufWriter::new(out), &fault);
+    let mut out = BufWriter::new(out);
+    let written = write_entries(client, |line| {
+        writeln!(out, "{line}").map_err(while_doing(&fault))
+    })
+    .and_then(|written| out.flush().map(|()| written).map_err(while_doing(&fault)));
     if written.is_err() {
         // An incomplete export must not look like a complete one. The first error is reported.
         let _ = fs::remove_file(file);
     }
     let (entries, head) = written?;
     if json {
-        return render::print(&json!({ "entries": entries, "head": head }).to_string());
+        return render::print_json(&json!({ "entries": entries, "head": head }).to_string());
     }
     let newest = head
         .map(|head| format!("; the newest is\n{head}"))
         .unwrap_or_default();
-    let entries = count(
-        usize::try_from(entries).unwrap_or(usize::MAX),
-        "entry",
-        "entries",
-    );
+    let entries = count(entries, "entry", "entries");
     render::print(&format!("Wrote {entries} to {}{newest}", file.display()))
 }
 
-/// Writes all entries, page by page, so that memory is bounded. Returns their number and the
-/// newest.
+/// Writes all entries, page by page, so that memory is bounded. `write` writes one line. Returns
+/// their number and the newest.
 fn write_entries(
     client: &Client,
-    out: &mut impl Write,
-    fault: &str,
+    mut write: impl FnMut(&str) -> Result<(), Failure>,
 ) -> Result<(u64, Option<ChainHead>), Failure> {
     let (mut entries, mut head, mut after) = (0, None, 0);
     loop {
@@ -167,7 +165,7 @@ fn write_entries(
         for entry in list.entries {
             let line =
                 serde_json::to_string(&entry).map_err(|error| Failure::new(error.to_string()))?;
-            writeln!(out, "{line}").map_err(while_doing(fault))?;
+            write(&line)?;
             entries += 1;
             head = Some(ChainHead {
                 id: entry.id,
@@ -179,7 +177,6 @@ fn write_entries(
             None => break,
         }
     }
-    out.flush().map_err(while_doing(fault))?;
     Ok((entries, head))
 }
 
@@ -190,9 +187,8 @@ fn verify(client: &Client, head: Option<&ChainHead>, context: &Context<'_>) -> R
         None => context.show(&reply, |verdict, _| intact(verdict)),
         Some(AuditDefect { id, description }) => Err(Failure::Failed {
             message: format!(
-                "entry {id} of the audit trail is defective: {description}. The {} before it are \
-                 intact.",
-                reply.value.entries
+                "entry {id} of the audit trail is defective: {description}. Intact before it: {}.",
+                count(reply.value.entries, "entry", "entries")
             ),
             document: Some(reply.raw),
         }),
@@ -237,8 +233,8 @@ fn entry_table(list: &AuditList, clock: &Clock) -> String {
 fn intact(verdict: &AuditVerdict) -> String {
     match &verdict.head {
         Some(head) => format!(
-            "All {} entries are intact. The newest is\n{head}",
-            verdict.entries
+            "The audit trail is intact: {}. The newest is\n{head}",
+            count(verdict.entries, "entry", "entries")
         ),
         None => "The audit trail is empty.".to_owned(),
     }

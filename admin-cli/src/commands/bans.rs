@@ -1,5 +1,7 @@
 //! `ban`, `unban` and `bans`.
 
+use std::io::{self, IsTerminal as _};
+
 use clap::{Args, Subcommand};
 use rookery_control_api::{BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 use rookery_protocol::BanTarget;
@@ -10,7 +12,7 @@ use crate::client::{Client, Reply};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::pages::{self, PageOptions};
-use crate::prompt::send_confirmed;
+use crate::prompt::{confirm, send_confirmed};
 use crate::render::{Clock, count, ended_sessions, printable, table, with_count, with_next};
 
 #[derive(Debug, Subcommand)]
@@ -40,7 +42,7 @@ pub struct BanOptions {
     /// Only show who would be affected now
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask for confirmation if the ban covers everyone or yourself
+    /// Do not ask for confirmation, also if the ban covers everyone or yourself
     #[arg(long)]
     yes: bool,
 }
@@ -78,6 +80,15 @@ fn ban(client: &Client, options: BanOptions, context: &Context<'_>) -> Result<()
     if request.dry_run {
         let reply: Reply<BanPreview> = client.post("/v1/bans", &request)?;
         return context.show(&reply, ban_preview);
+    }
+    if request.reason.is_none() && request.duration.is_none() && !yes && io::stdin().is_terminal() {
+        let warning = format!(
+            "This bans {} permanently and without a reason (--for DURATION, --reason R).",
+            request.target
+        );
+        if !confirm(&warning)? {
+            return Err(Failure::new("not confirmed, nothing was changed"));
+        }
     }
     let send = |confirm| {
         client.post(
@@ -150,7 +161,7 @@ pub fn banned(reply: &BanReply, clock: &Clock) -> String {
 }
 
 fn ban_preview(reply: &BanPreview, clock: &Clock) -> String {
-    let sessions = reply.users.iter().map(|user| user.sessions.len()).sum();
+    let sessions: usize = reply.users.iter().map(|user| user.sessions.len()).sum();
     let summary = printable(&format!(
         "A ban of {} would end {} of {} now, and refuse {}. Nothing was changed.",
         reply.target,

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 use rookery_control_api::ImportReply;
 use serde_json::json;
 
@@ -21,8 +22,9 @@ pub enum Command {
     Export(ExportOptions),
     /// Import accounts or bans from a CSV file
     ///
-    /// Every valid row is imported; every invalid row is reported by its line, and makes the exit
-    /// code 1.
+    /// The first line must be the header. Every valid row is imported; every invalid row is
+    /// reported by its line, and makes the exit code 1. A file without its header, with semicolons
+    /// for commas, or with emails for names is refused whole.
     Import(ImportOptions),
 }
 
@@ -40,13 +42,17 @@ pub struct ExportOptions {
     what: Table,
     /// A file that does not exist yet; standard output if left out
     file: Option<PathBuf>,
+    /// Write it for a spreadsheet such as Excel: begin with a byte order mark, and put an
+    /// apostrophe before text that the spreadsheet would run as a formula
+    #[arg(long)]
+    excel: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct ImportOptions {
     /// What to import
     what: Table,
-    /// A file with the columns of an export, or with name,email
+    /// A file with the header of an export, or with name,email
     file: PathBuf,
     /// Only show what would be imported
     #[arg(long)]
@@ -84,14 +90,19 @@ impl Command {
 }
 
 fn export(client: &Client, options: &ExportOptions, json: bool) -> Result<(), Failure> {
-    let ExportOptions { what, file } = options;
-    let content = client.get_text(&format!("/v1/export/{}", what.name()))?;
-    let rows = content.lines().count().saturating_sub(1);
+    let ExportOptions { what, file, excel } = options;
+    let mut content = client.get_text(&format!("/v1/export/{}", what.name()))?;
+    let unreadable = |error| Failure::new(format!("the server sent no CSV: {error}"));
+    let records = records(&content).map_err(unreadable)?;
+    let rows = records.len().saturating_sub(1);
+    if *excel {
+        content = for_spreadsheet(&records).map_err(unreadable)?;
+    }
     let Some(file) = file else {
         if json {
-            return render::print(&json!({ "rows": rows, "csv": content }).to_string());
+            return render::print_json(&json!({ "rows": rows, "csv": content }).to_string());
         }
-        return render::print(content.trim_end());
+        return render::print_file(&content);
     };
     let fault = format!("cannot write {}", file.display());
     // An existing file may be worth more than the export and is never overwritten.
@@ -108,13 +119,44 @@ fn export(client: &Client, options: &ExportOptions, json: bool) -> Result<(), Fa
     }
     written.map_err(while_doing(&fault))?;
     if json {
-        return render::print(&json!({ "rows": rows }).to_string());
+        return render::print_json(&json!({ "rows": rows }).to_string());
     }
     render::print(&printable(&format!(
         "Wrote {} to {}",
         what.count(rows),
         file.display()
     )))
+}
+
+/// Returns the rows of a CSV file, including the header.
+fn records(content: &str) -> Result<Vec<StringRecord>, csv::Error> {
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(content.as_bytes());
+    reader.records().collect()
+}
+
+/// Returns a CSV file that a spreadsheet opens as UTF-8, and whose texts it does not run as
+/// formulas.
+fn for_spreadsheet(records: &[StringRecord]) -> Result<String, csv::Error> {
+    let mut writer = WriterBuilder::new().from_writer("\u{feff}".as_bytes().to_vec());
+    for record in records {
+        writer.write_record(record.iter().map(without_formula))?;
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(csv::IntoInnerError::into_error)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Returns the text of a cell, with an apostrophe before what a spreadsheet takes for the start of
+/// a formula.
+fn without_formula(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Imports a file. The exit code is 1 if a row was rejected; the other rows are imported anyway.
@@ -176,10 +218,24 @@ fn imported(reply: &ImportReply, what: Table) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use rookery_control_api::RejectedRow;
 
     use super::*;
+
+    #[test]
+    fn an_export_for_a_spreadsheet_has_a_byte_order_mark_and_no_formula() {
+        let content =
+            "target,reason\n=x,\"=cmd|' /C calc'!A0, now\"\n+a@b.c,\"two\nlines\"\nbob,-1\n";
+        let records = records(content).unwrap();
+        assert_eq!(records.len(), 4, "a row may have several lines");
+        assert_eq!(
+            for_spreadsheet(&records).unwrap(),
+            "\u{feff}target,reason\n'=x,\"'=cmd|' /C calc'!A0, now\"\n\
+             '+a@b.c,\"two\nlines\"\nbob,'-1\n"
+        );
+    }
 
     #[test]
     fn invalid_rows_are_reported_by_line() {

@@ -158,6 +158,12 @@ fn status_facts(status: &Status, clock: &Clock) -> String {
         status.version,
         env!("CARGO_PKG_VERSION")
     );
+    let database = format!(
+        "{}, {} on disk, {} free",
+        status.store,
+        bytes(status.store_bytes),
+        bytes(status.disk_free_bytes)
+    );
     let maintenance = status
         .maintenance
         .clone()
@@ -176,7 +182,7 @@ fn status_facts(status: &Status, clock: &Clock) -> String {
         ),
         ("Rates", rates_text(&status.rates)),
         ("Queues", queues),
-        ("Database", format!("{} on disk", bytes(status.store_bytes))),
+        ("Database", database),
         ("Mail", status.mail.clone()),
         ("Certificate", certificate),
     ])

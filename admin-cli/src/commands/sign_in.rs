@@ -89,27 +89,28 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
     // The operator types a password only if it can be sent.
     client.check_connection()?;
     let name = name.map_or_else(ask_name, Ok)?;
-    let password = password_file.map_or_else(
-        || ask_password("Password: ", "--password-file"),
-        |file| read_password_file(&file),
-    )?;
+    let send = |password| {
+        let name = name.clone();
+        client.post("/v1/login", &LoginRequest { name, password })
+    };
+    let reply = if let Some(file) = password_file {
+        send(read_password_file(&file)?)
+    } else {
+        let ask = || ask_password("Password: ", "--password-file");
+        retry(ask, send, "login-failed")
+    };
     let LoginReply {
         challenge,
         factors,
         sent_to,
         expires_at,
         warning,
-    } = client
-        .post("/v1/login", &LoginRequest { name, password })?
-        .value;
+    } = reply?.value;
     let until = Clock::system().time(expires_at);
     let instruction = code_instruction(&factors, sent_to.as_deref());
-    eprintln!(
-        "{}",
-        printable(&format!("{instruction} It is accepted until {until}."))
-    );
+    render::notice(&format!("{instruction} It is accepted until {until}."));
     if let Some(warning) = warning {
-        eprintln!("{}", printable(&warning));
+        render::notice(&warning);
     }
 
     let reply: Reply<VerifyReply> = retry_wrong_codes(|code| {
@@ -124,7 +125,7 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
     context.endpoint.save(context.store.folder())?;
     if context.json {
         // The server's reply contains the token, which must not be printed.
-        return render::print(&json!({ "expires_at": expires_at }).to_string());
+        return render::print_json(&json!({ "expires_at": expires_at }).to_string());
     }
     render::print(&format!(
         "Signed in to {} until {}.",
@@ -155,10 +156,20 @@ fn code_instruction(factors: &[Factor], sent_to: Option<&str>) -> String {
 pub fn retry_wrong_codes<T>(
     send: impl Fn(String) -> Result<Reply<T>, Failure>,
 ) -> Result<Reply<T>, Failure> {
+    retry(read_code, send, "wrong-code")
+}
+
+/// Asks for a secret and sends it. On a terminal, it is asked for again while the server replies
+/// with the problem `/problems/KIND`.
+fn retry<T>(
+    ask: impl Fn() -> Result<String, Failure>,
+    send: impl Fn(String) -> Result<Reply<T>, Failure>,
+    kind: &str,
+) -> Result<Reply<T>, Failure> {
     loop {
-        match send(read_code()?) {
-            Err(failure) if io::stdin().is_terminal() && failure.is_problem("wrong-code") => {
-                eprintln!("{}", printable(&failure.to_string()));
+        match send(ask()?) {
+            Err(failure) if io::stdin().is_terminal() && failure.is_problem(kind) => {
+                render::notice(&failure.to_string());
             }
             result => return result,
         }
@@ -197,8 +208,15 @@ fn passwd(options: &PasswdOptions, context: &Context<'_>) -> Result<(), Failure>
         || ask_password("Current password: ", "--password-file"),
         read_password_file,
     )?;
-    let new = new.map_or_else(ask_new_password, read_password_file)?;
-    let reply: Reply<SessionsEnded> = client.put("/v1/password", &PasswordRequest { old, new })?;
+    let send = |new| {
+        let old = old.clone();
+        client.put("/v1/password", &PasswordRequest { old, new })
+    };
+    let reply: Result<Reply<SessionsEnded>, Failure> = match new {
+        Some(file) => send(read_password_file(file)?),
+        None => retry(ask_new_password, send, "invalid"),
+    };
+    let reply = reply?;
     context.store.remove()?;
     context.show(&reply, |_, _| {
         format!("Your password was changed. {SIGN_IN_AGAIN}")
@@ -207,11 +225,13 @@ fn passwd(options: &PasswdOptions, context: &Context<'_>) -> Result<(), Failure>
 
 fn ask_new_password() -> Result<String, Failure> {
     let ask = |prompt| ask_password(prompt, "--new-password-file");
-    let first = ask("New password: ")?;
-    if ask("New password again: ")? != first {
-        return Err(Failure::new("the two new passwords differ"));
+    loop {
+        let first = ask("New password: ")?;
+        if ask("Repeat the new password: ")? == first {
+            return Ok(first);
+        }
+        render::notice("The passwords do not match. Try again.");
     }
-    Ok(first)
 }
 
 fn sessions(command: Option<SessionsCommand>, context: &Context<'_>) -> Result<(), Failure> {

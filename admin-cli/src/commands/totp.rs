@@ -10,7 +10,7 @@ use crate::client::{Client, Reply};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::prompt::read_code;
-use crate::render::{Clock, count, printable};
+use crate::render::{self, Clock, count, printable};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -72,15 +72,15 @@ fn enrol(client: &Client, context: &Context<'_>) -> Result<(), Failure> {
     } = client.post_empty::<TotpEnrolment>("/v1/totp")?.value;
     // Printed on standard error, because the result is the recovery codes.
     if let Some(code) = qr_code(&uri) {
-        eprintln!("{code}");
+        render::notice(&code);
     }
     let until = Clock::system().time(expires_at);
-    eprintln!(
+    render::notice(&format!(
         "Scan this with an authenticator app, open {}\nor type the key {} into the app. Then enter \
          a code from the app, until {until}.",
         printable(&uri),
         printable(&secret)
-    );
+    ));
     let reply: Reply<TotpConfirmed> =
         retry_wrong_codes(|code| client.post("/v1/totp/confirm", &TotpCode { code }))?;
     context.store.remove()?;

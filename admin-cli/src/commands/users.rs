@@ -262,7 +262,7 @@ fn user_facts(user: &OnlineUser, clock: &Clock) -> String {
 }
 
 fn kick_preview(reply: &KickPreview, clock: &Clock) -> String {
-    let sessions = reply.users.iter().map(|user| user.sessions.len()).sum();
+    let sessions: usize = reply.users.iter().map(|user| user.sessions.len()).sum();
     let summary = printable(&format!(
         "A kick of {} would end {} of {} now. Nothing was changed.",
         reply.target,

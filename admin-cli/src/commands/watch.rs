@@ -46,12 +46,12 @@ impl Options {
             let Ok(timed) = serde_json::from_str::<TimedEvent>(data) else {
                 continue;
             };
-            let text = if context.json {
-                data.to_owned()
+            let is_read = if context.json {
+                render::print_json_line(data)?
             } else {
-                event_line(&timed, &Clock::system())
+                render::print_line(&event_line(&timed, &Clock::system()))?
             };
-            if !render::print_line(&text)? {
+            if !is_read {
                 return Ok(());
             }
             if let ServerEvent::Ended { reason } = timed.event {
@@ -150,13 +150,12 @@ fn describe(event: &ServerEvent, clock: &Clock) -> String {
         ServerEvent::Reloaded { problem: None } => "config, certificates and CSV files".to_owned(),
         ServerEvent::Reloaded {
             problem: Some(problem),
-        } => format!("failed, nothing was changed: {problem}"),
+        } => format!("failed: {problem}"),
         ServerEvent::ComponentFailed { component, detail } => {
             format!("{}: {detail}", component.name())
         }
         ServerEvent::EventsDropped { events } => {
-            let events = usize::try_from(*events).unwrap_or(usize::MAX);
-            let events = count(events, "event", "events");
+            let events = count(*events, "event", "events");
             format!("{events}, because they were read too slowly")
         }
         ServerEvent::Ended { reason } => reason.clone(),

@@ -5,7 +5,8 @@ use clap::{Arg, Command};
 use super::names::{NameKind, Names};
 use super::tokenize::tokenize;
 
-/// Returns the offset of the last word of `line` and the candidates for it.
+/// Returns the offset of the last word of `line` and the candidates for it. An only candidate ends
+/// with a space, so that the next word can be typed at once.
 pub fn complete(root: &Command, line: &str, names: &dyn Names) -> (usize, Vec<String>) {
     let tokens = tokenize(line);
     let Some((word, before)) = tokens.words.split_last() else {
@@ -51,6 +52,9 @@ pub fn complete(root: &Command, line: &str, names: &dyn Names) -> (usize, Vec<St
     candidates.retain(|candidate| candidate.to_lowercase().starts_with(&typed));
     candidates.sort_unstable();
     candidates.dedup();
+    if let [only] = &mut candidates[..] {
+        only.push(' ');
+    }
     (tokens.last_at, candidates)
 }
 
@@ -121,7 +125,14 @@ mod tests {
     fn completed(line: &str) -> Vec<String> {
         let mut root = Line::command();
         root.build();
-        complete(&root, line, &Known).1
+        let candidates = complete(&root, line, &Known).1;
+        let is_only = candidates.len() == 1;
+        let without_space = |candidate: String| match candidate.strip_suffix(' ') {
+            Some(word) if is_only => word.to_owned(),
+            None if !is_only => candidate,
+            _ => panic!("only a single candidate ends with a space: {candidate:?}"),
+        };
+        candidates.into_iter().map(without_space).collect()
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::{Client, Query};
 use crate::context::Context;
+use crate::render::printable;
 
 /// How long names are cached.
 const CACHE_TIME: Duration = Duration::from_secs(5);
@@ -120,7 +121,9 @@ impl Names for ServerNames<'_> {
         {
             return names.clone();
         }
-        let names = self.fetch(kind).unwrap_or_default();
+        let mut names = self.fetch(kind).unwrap_or_default();
+        // Such a name cannot be typed either.
+        names.retain(|name| *name == printable(name));
         cache.insert(kind, (Instant::now(), names.clone()));
         names
     }

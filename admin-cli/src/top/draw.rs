@@ -14,7 +14,7 @@ use super::confirm::Dialog;
 use super::model::{Model, Notice};
 use super::panes::{Pane, Width};
 use super::rates::Measure;
-use crate::render::{Clock, bytes, count};
+use crate::render::{Clock, bytes, count, printable};
 
 /// The smallest size at which all four lists fit.
 const WIDE: u16 = 70;
@@ -101,7 +101,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
         draw_pane(frame, lists, model, look, model.focus);
     }
     if let Some(row) = model.selected_row() {
-        frame.render_widget(Line::raw(row.detail), about);
+        frame.render_widget(Line::raw(printable(&row.detail)), about);
     }
     draw_foot(frame, foot, model, look);
     if let Some(dialog) = &model.dialog {
@@ -242,7 +242,7 @@ fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane:
     let mut state = TableState::new().with_selected(model.selected(pane, &rows));
     let is_number = |at: usize| matches!(pane.columns()[at].1, Width::Number(_));
     let cell = |at: usize, text: String| {
-        let line = Line::raw(text);
+        let line = Line::raw(printable(&text));
         if is_number(at) {
             line.right_aligned()
         } else {
@@ -278,14 +278,14 @@ fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane:
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     let line = match (model.notice(), &model.unreachable) {
         (Some(Notice { text, is_alarming }), _) => Line::styled(
-            text,
+            printable(&text),
             if is_alarming {
                 look.alarm()
             } else {
                 look.accent()
             },
         ),
-        (None, Some((_, why))) => Line::styled(why.clone(), look.alarm()),
+        (None, Some((_, why))) => Line::styled(printable(why), look.alarm()),
         (None, None) => {
             let keys = [
                 ("↑↓", "select"),
@@ -314,10 +314,13 @@ fn draw_dialog(frame: &mut Frame<'_>, area: Rect, dialog: &Dialog, look: Look) {
         .warning
         .clone()
         .unwrap_or_else(|| dialog.action.question());
-    let rows: Vec<Line<'_>> = wrap(&[((), text)], usize::from(width.saturating_sub(4)))
-        .into_iter()
-        .map(|row| row.into_iter().map(|((), text)| Span::raw(text)).collect())
-        .collect();
+    let rows: Vec<Line<'_>> = wrap(
+        &[((), printable(&text))],
+        usize::from(width.saturating_sub(4)),
+    )
+    .into_iter()
+    .map(|row| row.into_iter().map(|((), text)| Span::raw(text)).collect())
+    .collect();
     let lines = u16::try_from(rows.len()).unwrap_or(u16::MAX);
     let height = area.height.min(lines.saturating_add(5));
     let window = area.centered(Constraint::Length(width), Constraint::Length(height));

@@ -45,13 +45,17 @@ impl Model {
             .iter()
             .filter(|(channel, _)| !self.is_in(channel))
             .collect();
-        // The server matches keys to channels by position, so channels with a key come first.
-        missing.sort_by_key(|(_, key)| key.is_none());
+        // The server matches keys to channels by position, so channels with a key come first. One
+        // with a comma in its key, which the server reads as two, is joined last, by a message of
+        // its own.
+        let is_list = |key: &str| key.contains(',');
+        missing.sort_by_key(|(_, key)| (key.as_deref().is_some_and(is_list), key.is_none()));
         let mut joins: Vec<[String; 2]> = Vec::new();
         for (channel, key) in missing {
             let key = key.as_deref().unwrap_or_default();
             let fits = |[channels, keys]: &&mut [String; 2]| {
-                channels.len() + channel.as_str().len() + keys.len() + key.len() < MAX_JOIN
+                !is_list(key)
+                    && channels.len() + channel.as_str().len() + keys.len() + key.len() < MAX_JOIN
             };
             let Some([channels, keys]) = joins.last_mut().filter(fits) else {
                 joins.push([channel.to_string(), key.to_owned()]);

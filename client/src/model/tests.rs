@@ -190,6 +190,18 @@ fn joins(model: &Model) -> Vec<String> {
 }
 
 #[test]
+fn a_key_with_a_comma_does_not_shift_the_keys_of_other_channels() {
+    let mut model = model(&[]);
+    model.add_auto_join(
+        &["#a x,y", "#b sesame", "#c", "#d ,"].map(|one| one.to_owned().try_into().unwrap()),
+    );
+    assert_eq!(
+        joins(&model),
+        ["JOIN #b,#c sesame", "JOIN #a x,y", "JOIN #d ,"]
+    );
+}
+
+#[test]
 fn many_channels_are_joined_with_few_messages_and_their_own_keys() {
     let mut model = model(&[]);
     model.add_auto_join(

@@ -78,10 +78,25 @@ pub enum Connection {
     Lost { retry_at: Instant },
     /// An operator has kicked or banned the user. The screen stays, read-only, until the user
     /// connects again or quits.
-    Ended {
-        /// Whether it was a ban, so that the server refuses the user while it lasts.
-        banned: bool,
-    },
+    Ended(Removal),
+}
+
+/// How an operator has ended the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// The user may connect again.
+    Kicked,
+    /// The server refuses the user for some time.
+    BannedForAWhile,
+    /// The server refuses the user until an operator lifts the ban.
+    Banned,
+}
+
+impl Removal {
+    /// Whether it is of use to connect again.
+    pub fn may_reconnect(self) -> bool {
+        self != Self::Banned
+    }
 }
 
 /// The state of the full screen.

@@ -128,7 +128,7 @@ fn send_fails_with_the_servers_reason() {
             "bob",
             "PRIVMSG bob hi",
             "401 alice bob :No such nick",
-            "rook: bob is not here\n",
+            "rook: bob is not here; for a channel, write '#bob', in quotes\n",
         ),
         (
             "#ops",

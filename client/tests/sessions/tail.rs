@@ -41,6 +41,15 @@ fn page(session: &mut Session, numbers: &[u32]) {
     session.send(":s BATCH -h");
 }
 
+/// Sends a page of the history of a conversation.
+fn page_of(session: &mut Session, name: &str, messages: &[&str]) {
+    session.send(&format!(":s BATCH +h chathistory {name}"));
+    for message in messages {
+        session.send(&format!("@batch=h;{}", message.trim_start_matches('@')));
+    }
+    session.send(":s BATCH -h");
+}
+
 #[test]
 fn tail_prints_history_and_new_messages_across_a_lost_connection_without_gaps_or_duplicates() {
     let server = Server::start();
@@ -232,4 +241,50 @@ fn tail_fails_where_it_cannot_join_or_is_kicked() {
         ended.stderr,
         "Please try again later\nrook: kicked from #ops (not here)\n"
     );
+}
+
+#[test]
+fn tail_of_a_mistyped_nick_fails_unless_there_are_messages() {
+    let server = Server::start();
+    let home = server.known_home();
+    let start = |args: &[&str]| {
+        let address = server.address();
+        Rook::start(
+            &home,
+            &[&["tail", "bbo", "--server", &address], args].concat(),
+        )
+    };
+    let rook = start(&[]);
+    let mut session = server.accept();
+    greet(&mut session);
+    session.expect("CHATHISTORY LATEST bbo * 3");
+    page_of(&mut session, "bbo", &[]);
+    session.expect("ISON bbo");
+    session.send(":s 303 alice :");
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (
+            1,
+            "rook: bbo is not here, and there are no messages with bbo; for a channel, write \
+             '#bbo', in quotes\n"
+        )
+    );
+
+    let said = "@time=2026-01-02T14:03:06Z;msgid=m1 :bbo!b@h PRIVMSG alice :hi";
+    for (args, earlier) in [(&[] as &[_], Some(said)), (&["--create"], None)] {
+        let mut rook = start(args);
+        let mut session = server.accept();
+        greet(&mut session);
+        session.expect("CHATHISTORY LATEST bbo * 3");
+        page_of(&mut session, "bbo", earlier.as_slice());
+        session.send(":bbo!b@h PRIVMSG alice :here I am");
+        rook.expect_output("here I am");
+        rook.interrupt();
+        session.expect("QUIT");
+        session.send("ERROR :Quit");
+        assert_eq!(rook.wait().code, 0);
+    }
 }

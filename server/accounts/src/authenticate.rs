@@ -239,7 +239,9 @@ impl Accounts {
                 .and_then(|account| account.password_hash.clone());
             // A hash is computed for every claim, so that the time of the answer does not disclose
             // which emails are known.
-            if device.is_none() && !password::verify(secret.clone(), stored).await {
+            if device.is_none()
+                && !password::verify(&password::CHAT_SLOTS, secret.clone(), stored).await
+            {
                 self.throttle.add_failure(&attempt);
                 METRICS.chat_sign_ins_refused.increment();
                 let account = account.as_ref().map(|account| account.name.as_str());

@@ -283,7 +283,13 @@ impl Accounts {
                     format!("Too many tries; try again in {minutes} min"),
                 )
             })?;
-        if password::verify(password.to_owned(), account.password_hash.clone()).await {
+        if password::verify(
+            &password::CHAT_SLOTS,
+            password.to_owned(),
+            account.password_hash.clone(),
+        )
+        .await
+        {
             return Ok(());
         }
         self.throttle.add_failure(&attempt);

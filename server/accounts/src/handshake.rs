@@ -154,7 +154,7 @@ impl Handshake {
             "PONG" => {}
             "METADATA" if self.may_subscribe(&message) => self.subscribe(&mut replies, &message),
             "QUIT" => {
-                let reason = message.param(0).unwrap_or_default();
+                let reason = message.text(0).unwrap_or_default();
                 return close(&if reason.is_empty() {
                     "Quit".to_owned()
                 } else {
@@ -412,7 +412,7 @@ impl Handshake {
             replies.numeric(numeric::ERR_ALREADYREGISTERED, &[text]);
             return;
         }
-        let (Some(username), Some(realname)) = (message.param(0), message.param(3)) else {
+        let (Some(username), Some(realname)) = (message.param(0), message.text(3)) else {
             replies.need_more_params("USER");
             return;
         };
@@ -436,7 +436,7 @@ impl Handshake {
             _ => (numeric::RPL_NOWAWAY, "You have been marked as being away"),
         };
         replies.numeric(code, &[text]);
-        let given = message.param(0).unwrap_or_default();
+        let given = message.text(0).unwrap_or_default();
         if self
             .away_state
             .text()

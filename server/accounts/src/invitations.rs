@@ -3,7 +3,7 @@
 //!
 //! The code is six digits and valid for days, so only a few tries are allowed. Wrong tries, no
 //! matter who makes them, use up the code but not the invitation: `REGISTER` then mails a code that
-//! is valid for five minutes, as where registration is open. A code completes only the `REGISTER`
+//! is valid for ten minutes, as where registration is open. A code completes only the `REGISTER`
 //! of the same connection. Otherwise, an attacker could register the email with another password
 //! and have its owner confirm it.
 
@@ -39,7 +39,7 @@ impl Accounts {
         let digits = codes::digits(now);
         let mail = mail_templates::invitation(&self.config.chat.get().network, &email, &digits);
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(now);
-        let code_hash = password::hash(Password::generated(digits)).await;
+        let code_hash = password::hash(&password::CHAT_SLOTS, Password::generated(digits)).await;
         (
             NewInvitation {
                 email,
@@ -86,7 +86,13 @@ impl Accounts {
             self.add_failure(peer);
             return Err(wrong_code(0));
         };
-        if !password::verify(without_separators(code), Some(invitation.code_hash)).await {
+        if !password::verify(
+            &password::CHAT_SLOTS,
+            without_separators(code),
+            Some(invitation.code_hash),
+        )
+        .await
+        {
             self.add_failure(peer);
             tracing::info!(
                 address = %peer.address,

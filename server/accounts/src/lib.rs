@@ -19,6 +19,7 @@ mod credentials_change;
 pub mod csv_sync;
 mod email_code;
 pub mod handshake;
+pub mod hash_slots;
 mod invitations;
 mod mail_templates;
 pub mod password;
@@ -92,7 +93,7 @@ pub struct Accounts {
     throttle: Throttle,
     /// Limits how many passwords of sign-ins are checked at once. A permit is held from the check
     /// of the failure limit until the failure is counted. This also prevents a flood of sign-ins
-    /// from queueing ahead of other users of [`password`], such as the control plane.
+    /// from queueing ahead of other users of the chat's slots, such as registrations.
     password_checks: Semaphore,
     pending: PendingRegistrations,
     /// The sign-ins that were refused most recently.
@@ -121,7 +122,7 @@ impl Accounts {
             csv,
             events,
             throttle: Throttle::default(),
-            password_checks: Semaphore::new(password::SLOTS),
+            password_checks: Semaphore::new(password::CHAT_SLOTS.count()),
             pending: PendingRegistrations::default(),
             refused: RecentRefusals::new(Port::Chat),
             decoy_key: OnceCell::new(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rookery_protocol::{AccountName, Email};
 
-use super::codes::LIFETIME_SECONDS;
+use super::codes::{LIFETIME_MINUTES, LIFETIME_SECONDS};
 use super::invitations::LIFETIME;
 use rookery_base::mail::Mail;
 use rookery_record::Account;
@@ -19,7 +19,6 @@ const CODE_USEFUL_FOR: Duration = Duration::from_secs(LIFETIME_SECONDS.unsigned_
 
 /// Returns the mail with the code of a registration.
 pub fn registration(network: &str, name: &AccountName, email: &Email, code: &str) -> Mail {
-    let minutes = LIFETIME_SECONDS / 60;
     let text = format!(
         "Hello,
 
@@ -28,7 +27,7 @@ on {network} with this address. The code is:
 
 {code}
 
-It is valid for {minutes} minutes and can be used once. rook asks for it; in any
+It is valid for {LIFETIME_MINUTES} minutes and can be used once. rook asks for it; in any
 other client, type
 
     /quote VERIFY {name} CODE
@@ -102,7 +101,6 @@ mail.
 /// Returns the mail with the code that signs a new device in.
 pub fn sign_in(network: &str, account: &Account, email: &Email, code: &str) -> Mail {
     let name = &account.name;
-    let minutes = LIFETIME_SECONDS / 60;
     let text = format!(
         "Hello {name},
 
@@ -111,7 +109,7 @@ The code is:
 
 {code}
 
-It is valid for {minutes} minutes and can be used once. If this was not you, ignore
+It is valid for {LIFETIME_MINUTES} minutes and can be used once. If this was not you, ignore
 this mail, and give the code to nobody: anyone who has it can sign in to your
 account.
 "
@@ -121,7 +119,6 @@ account.
 
 /// Returns the mail with the code that makes `email` the email of the account.
 pub fn new_email(network: &str, name: &AccountName, email: &Email, code: &str) -> Mail {
-    let minutes = LIFETIME_SECONDS / 60;
     let text = format!(
         "Hello,
 
@@ -130,7 +127,7 @@ on {network}. The code is:
 
 {code}
 
-It is valid for {minutes} minutes and can be used once. In the client that you
+It is valid for {LIFETIME_MINUTES} minutes and can be used once. In the client that you
 are signed in with, type
 
     /quote VERIFY {name} CODE
@@ -166,7 +163,6 @@ to your account: give the code to nobody, and tell the operators of the server.
 
 /// Returns the mail with the code that sets a new password.
 pub fn new_password(network: &str, name: &AccountName, email: &Email, code: &str) -> Mail {
-    let minutes = LIFETIME_SECONDS / 60;
     let text = format!(
         "Hello {name},
 
@@ -175,7 +171,7 @@ someone, probably you, is changing the password of your account on
 
 {code}
 
-It is valid for {minutes} minutes and can be used once. In the client that you
+It is valid for {LIFETIME_MINUTES} minutes and can be used once. In the client that you
 are signed in with, type
 
     /quote VERIFY {name} CODE

@@ -1,21 +1,19 @@
-//! Passwords: their preparation, and their hashing (argon2id) on threads of its own, a bounded
-//! number at a time.
+//! Passwords: their preparation, and their hashing (argon2id) in a bounded number of slots.
 //!
 //! Every password, of accounts and of admins, is a [`Password`] before it is hashed or derived
 //! from, so that what a person types is compared in one form, however the keyboard encodes it.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::Semaphore;
 
 use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 use precis_profiles::precis_core::{CodepointInfo, Error, UnexpectedError};
 
+use super::hash_slots::{HashMemory, HashSlots};
 use super::scram;
 use super::verifier_key::VerifierKey;
 use rookery_protocol::AccountName;
@@ -26,15 +24,11 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// The number of hashes computed at once. Others wait, so that sign-ins cannot exhaust the machine.
-pub const SLOTS: usize = 2;
-
-static HASH_PERMITS: Semaphore = Semaphore::const_new(SLOTS);
-
-/// Verified in place of a missing hash, so that accounts without a password and names without an
-/// account take the same time. No password is accepted for it.
-static DECOY_HASH: LazyLock<String> =
-    LazyLock::new(|| hash_blocking(&Password::generated(String::new())));
+/// The slots for passwords and codes of the chat. Further hashes wait, so that sign-ins cannot
+/// exhaust the machine.
+pub static CHAT_SLOTS: HashSlots = HashSlots::new(2);
+/// The slot for passwords of admins, which never waits for the chat.
+pub static CONTROL_SLOTS: HashSlots = HashSlots::new(1);
 
 /// A password in the form that is hashed, prepared by the profile `OpaqueString` (RFC 8265 §4.2):
 /// in Unicode's normalization form C, with only the ordinary space, and without characters that
@@ -99,9 +93,9 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Hashes `password`. Returns the hash in PHC form.
-pub async fn hash(password: Password) -> String {
-    run_hash(move || hash_blocking(&password)).await
+/// Hashes `password` in one of `slots`. Returns the hash in PHC form.
+pub async fn hash(slots: &'static HashSlots, password: Password) -> String {
+    slots.run(move |memory| hash_in(memory, &password)).await
 }
 
 /// What is stored of a password, for SASL `PLAIN` and for SCRAM.
@@ -116,8 +110,9 @@ pub struct StoredPassword {
 impl StoredPassword {
     /// Derives what is stored for the password of `account`.
     pub async fn derive(key: &VerifierKey, account: &AccountName, password: Password) -> Self {
-        let (hash, keys) =
-            run_hash(move || (hash_blocking(&password), scram::keys_of(&password))).await;
+        let (hash, keys) = CHAT_SLOTS
+            .run(move |memory| (hash_in(memory, &password), scram::keys_of(&password)))
+            .await;
         Self {
             hash,
             scram: key.encrypt(account, &keys),
@@ -131,39 +126,54 @@ pub(crate) async fn scram_verifier(
     account: &AccountName,
     password: Password,
 ) -> ScramVerifier {
-    let keys = run_hash(move || scram::keys_of(&password)).await;
+    let keys = CHAT_SLOTS.run(move |_| scram::keys_of(&password)).await;
     key.encrypt(account, &keys)
 }
 
 /// Returns whether the password as typed matches `hash`. Without a hash, or with a password that
 /// cannot be prepared and thus was never set, it takes the same time and returns false.
-pub async fn verify(typed: String, hash: Option<String>) -> bool {
-    run_hash(move || match Password::prepare(&typed) {
-        Ok(password) => verify_blocking(&password, hash.as_deref()),
-        Err(_) => verify_blocking(&Password::generated(typed), None),
-    })
-    .await
+pub async fn verify(slots: &'static HashSlots, typed: String, hash: Option<String>) -> bool {
+    slots
+        .run(move |memory| match Password::prepare(&typed) {
+            Ok(password) => verify_in(memory, &password, hash.as_deref()),
+            Err(_) => verify_in(memory, &Password::generated(typed), None),
+        })
+        .await
 }
 
 /// Hashes `password` on the calling thread, for tens of milliseconds. Returns the hash in PHC form.
 pub fn hash_blocking(password: &Password) -> String {
-    argon2id()
-        .hash_password(password.0.as_bytes())
-        .expect("argon2id accepts any password that fits in memory, and the system provides a salt")
-        .to_string()
+    hash_in(&mut HashMemory::default(), password)
 }
 
-fn verify_blocking(password: &Password, hash: Option<&str>) -> bool {
+fn hash_in(memory: &mut HashMemory, password: &Password) -> String {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in range");
+    let salt = Salt::generate();
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    memory
+        .hash(&argon2, password.0.as_bytes(), &salt, &mut output)
+        .expect("argon2id accepts any password that fits in memory");
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).expect("the parameters have a text form"),
+        salt: Some(salt),
+        hash: Some(Output::new(&output).expect("the length is in range")),
+    };
+    hash.to_string()
+}
+
+fn verify_in(memory: &mut HashMemory, password: &Password, hash: Option<&str>) -> bool {
+    /// Verified in place of a missing hash, so that accounts without a password and names without
+    /// an account take the same time. No password is accepted for it.
+    static DECOY_HASH: OnceLock<String> = OnceLock::new();
     let known = hash.is_some();
-    match PasswordHash::new(hash.unwrap_or(&DECOY_HASH)) {
-        // The parameters are taken from the hash, so that old hashes stay valid when they are
-        // raised.
-        Ok(parsed) => {
-            argon2id()
-                .verify_password(password.0.as_bytes(), &parsed)
-                .is_ok()
-                && known
-        }
+    let hash = hash.unwrap_or_else(|| {
+        DECOY_HASH.get_or_init(|| hash_in(memory, &Password::generated(String::new())))
+    });
+    match matches(memory, password, hash) {
+        Ok(matches) => matches && known,
         Err(error) => {
             tracing::error!(%error, "a stored password hash is malformed and matches nothing");
             false
@@ -171,29 +181,31 @@ fn verify_blocking(password: &Password, hash: Option<&str>) -> bool {
     }
 }
 
-fn argon2id() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in range");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
-/// Returns the semaphore of which every hash holds a permit while it runs. A test that holds all
-/// permits delays every hash.
-pub fn hash_permits() -> &'static Semaphore {
-    &HASH_PERMITS
-}
-
-async fn run_hash<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
-    let permit = HASH_PERMITS
-        .acquire()
-        .await
-        .expect("the semaphore is never closed");
-    tokio::task::spawn_blocking(move || {
-        // Held by the hash and not by the caller: a client that disconnects frees no permit early.
-        let _permit = permit;
-        job()
-    })
-    .await
-    .expect("hashing does not panic")
+/// Returns whether the password matches the hash, compared in constant time. The parameters are
+/// taken from the hash, so that old hashes stay valid when they are raised.
+fn matches(
+    memory: &mut HashMemory,
+    password: &Password,
+    hash: &str,
+) -> argon2::password_hash::Result<bool> {
+    use argon2::password_hash::Error;
+    let parsed = PasswordHash::new(hash).map_err(|_| Error::EncodingInvalid)?;
+    let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
+        return Err(Error::EncodingInvalid);
+    };
+    let version = parsed
+        .version
+        .map_or(Ok(Version::V0x13), Version::try_from)?;
+    let argon2 = Argon2::new(
+        Algorithm::try_from(parsed.algorithm.as_str())?,
+        version,
+        Params::try_from(&parsed)?,
+    );
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = &mut output[..expected.len()];
+    memory.hash(&argon2, password.0.as_bytes(), &salt, output)?;
+    let computed = Output::new(output).map_err(|_| Error::OutputSize)?;
+    Ok(computed == expected)
 }
 
 #[cfg(test)]
@@ -206,13 +218,13 @@ mod tests {
         let composed = "une cl\u{e9} \u{e0} molette";
         let decomposed = "une cle\u{301} a\u{300} molette";
         let other_spaces = "une\u{a0}cl\u{e9}\u{2003}\u{e0}\u{3000}molette";
-        let stored = hash(Password::prepare(decomposed).unwrap()).await;
+        let stored = hash(&CHAT_SLOTS, Password::prepare(decomposed).unwrap()).await;
         for typed in [composed, decomposed, other_spaces] {
-            let matches = verify(typed.to_owned(), Some(stored.clone())).await;
+            let matches = verify(&CHAT_SLOTS, typed.to_owned(), Some(stored.clone())).await;
             assert!(matches, "{typed:?}");
         }
         let without_accents = "une cle a molette".to_owned();
-        assert!(!verify(without_accents, Some(stored)).await);
+        assert!(!verify(&CHAT_SLOTS, without_accents, Some(stored)).await);
     }
 
     #[test]
@@ -242,19 +254,33 @@ mod tests {
     #[tokio::test]
     async fn a_password_that_cannot_be_prepared_matches_nothing() {
         let typed = "bell\u{7}";
-        let stored = hash(Password::generated(typed.to_owned())).await;
-        assert!(!verify(typed.to_owned(), Some(stored)).await);
+        let stored = hash(&CHAT_SLOTS, Password::generated(typed.to_owned())).await;
+        assert!(!verify(&CHAT_SLOTS, typed.to_owned(), Some(stored)).await);
     }
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
-        let stored = hash(Password::prepare("correct horse").unwrap()).await;
+        let stored = hash(&CHAT_SLOTS, Password::prepare("correct horse").unwrap()).await;
         assert!(
             stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{stored}"
         );
-        assert!(verify("correct horse".to_owned(), Some(stored.clone())).await);
-        assert!(!verify("correct horsf".to_owned(), Some(stored.clone())).await);
+        assert!(
+            verify(
+                &CHAT_SLOTS,
+                "correct horse".to_owned(),
+                Some(stored.clone())
+            )
+            .await
+        );
+        assert!(
+            !verify(
+                &CHAT_SLOTS,
+                "correct horsf".to_owned(),
+                Some(stored.clone())
+            )
+            .await
+        );
         assert_ne!(
             stored,
             hash_blocking(&Password::prepare("correct horse").unwrap()),
@@ -265,10 +291,17 @@ mod tests {
     #[tokio::test]
     async fn no_password_matches_a_missing_hash() {
         assert!(
-            !verify(String::new(), None).await,
+            !verify(&CHAT_SLOTS, String::new(), None).await,
             "not even the password of the decoy hash"
         );
-        assert!(!verify("anything".to_owned(), None).await);
-        assert!(!verify("anything".to_owned(), Some("not a hash".to_owned())).await);
+        assert!(!verify(&CHAT_SLOTS, "anything".to_owned(), None).await);
+        assert!(
+            !verify(
+                &CHAT_SLOTS,
+                "anything".to_owned(),
+                Some("not a hash".to_owned())
+            )
+            .await
+        );
     }
 }

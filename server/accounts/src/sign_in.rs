@@ -56,12 +56,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email, Message};
 
+use super::codes::LIFETIME_MINUTES;
 use super::email_code::Challenge;
 use super::registration::{Failure, failure};
 use super::reply_format::{Replies, word};
 use super::{Accounts, Peer};
 use exchange::Exchange;
 use mail_watch::MailWatch;
+use rookery_chat::Handler;
 use rookery_chat::event::{Identity, Revoked};
 use state::{Phase, RegistrationState, State};
 
@@ -155,6 +157,10 @@ impl SignIn {
         replies: &mut Replies,
         message: &Message,
     ) -> Option<Outcome> {
+        if let Some(usage) = usage_if_surplus(message) {
+            self.fail_surplus(replies, message, usage);
+            return None;
+        }
         let identity = match message.command.as_str() {
             "AUTHENTICATE" => self.authenticate(now, replies, message).await,
             "REGISTER" => self.register(now, replies, message).await,
@@ -179,6 +185,35 @@ impl SignIn {
             },
         };
         signed_in(identity)
+    }
+
+    /// Refuses a command with more parameters than it has: they cannot show where a text begins,
+    /// and how many spaces are between its words.
+    fn fail_surplus(&self, replies: &mut Replies, message: &Message, usage: &str) {
+        let usage = format!("Too many parameters; use {usage}");
+        let (code, text) = match message.command.as_str() {
+            "REGISTER" => (
+                "UNACCEPTABLE_PASSWORD",
+                "Write a colon before a password with spaces: REGISTER account email :my long \
+                 password",
+            ),
+            "SETPASS" => (
+                "UNACCEPTABLE_PASSWORD",
+                "Write a colon before a new password with spaces: SETPASS current :new password. \
+                 If the current one has spaces, use * instead of it to have a code mailed to you",
+            ),
+            "SETEMAIL" => (
+                "UNACCEPTABLE_PASSWORD",
+                "Write a colon before a password with spaces: SETEMAIL email :my long password",
+            ),
+            _ => ("INVALID_PARAMS", &*usage),
+        };
+        let name = match (self.identity(), message.param(0)) {
+            (Some(identity), _) => identity.name.to_string(),
+            (None, Some(name)) if message.command == "REGISTER" && name != "*" => name.to_owned(),
+            (None, _) => replies.nick().to_owned(),
+        };
+        replies.fail(&message.command, code, word(&name), text);
     }
 
     /// Waits until the delivery of a requested mail is delayed or fails. Returns the notices for
@@ -222,22 +257,15 @@ fn signed_in(identity: Option<Identity>) -> Option<Outcome> {
     identity.map(|identity| Outcome::SignedIn(Box::new(identity)))
 }
 
-/// Refuses a password of which the parameters cannot show where it begins, and how many spaces are
-/// between its words.
-fn fail_unmarked_password(replies: &mut Replies, command: &str, context: &str) {
-    let text = match command {
-        "SETPASS" => {
-            "Write a colon before a new password with spaces: SETPASS current :new password. If the \
-             current one has spaces, use * instead of it to have a code mailed to you"
-        }
-        "SETEMAIL" => {
-            "Write a colon before a password with spaces: SETEMAIL email :my long password"
-        }
-        _ => {
-            "Write a colon before a password with spaces: REGISTER account email :my long password"
-        }
-    };
-    replies.fail(command, "UNACCEPTABLE_PASSWORD", word(context), text);
+/// Returns the usage of the message's command if the message has more parameters than the command.
+fn usage_if_surplus(message: &Message) -> Option<&'static str> {
+    let name = message.command.as_str();
+    let command = rookery_chat::commands().find(|command| command.names.contains(&name))?;
+    let is_surplus = matches!(
+        command.handler,
+        Handler::Accounts { max_params } if message.params.len() > max_params
+    );
+    command.help.first().copied().filter(|_| is_surplus)
 }
 
 /// Parses an email parameter; `*` means none.
@@ -253,7 +281,7 @@ fn parse_email(text: &str) -> Result<Option<Email>, Failure> {
 /// Returns the text that a client is sent when a code is on its way to `email`.
 fn code_mailed(email: &str, account: &AccountName) -> String {
     format!(
-        "A code was mailed to {email}; it is valid for 5 minutes. To finish, type \
+        "A code was mailed to {email}; it is valid for {LIFETIME_MINUTES} minutes. To finish, type \
          /quote VERIFY {account} and the code"
     )
 }
@@ -265,7 +293,7 @@ mod tests {
     #[test]
     fn every_command_declared_for_accounts_is_handled_here() {
         let declared: Vec<&str> = rookery_chat::commands()
-            .filter(|command| matches!(command.handler, Handler::Accounts))
+            .filter(|command| matches!(command.handler, Handler::Accounts { .. }))
             .flat_map(|command| command.names)
             .copied()
             .collect();

@@ -368,12 +368,3 @@ impl Client {
             .collect()
     }
 }
-
-/// Delays every password hash until the returned permits are dropped.
-async fn hold_hash_permits() -> tokio::sync::SemaphorePermit<'static> {
-    let all = u32::try_from(crate::password::SLOTS).unwrap();
-    crate::password::hash_permits()
-        .acquire_many(all)
-        .await
-        .unwrap()
-}

@@ -264,6 +264,7 @@ fn warnings(tls: &Tls, chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<Stri
     .into_iter()
     .flatten()
     .map(|warning| format!("{file}: {warning}"))
+    .chain(authority::permission_warning(tls, &chain[0], now))
     .collect()
 }
 

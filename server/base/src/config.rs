@@ -22,8 +22,8 @@ use tokio::sync::watch;
 
 pub use load::{ConfigError, Loaded};
 pub use sections::{
-    Accounts, Admin, Chat, Data, History, Limits, Log, LogFormat, Mail, MailTransport, Metrics,
-    Smtp, SmtpSecurity, Tls, WebSocket,
+    ANY_ORIGIN, Accounts, Admin, Chat, Data, History, Limits, Log, LogFormat, Mail, MailTransport,
+    Metrics, Process, Smtp, SmtpSecurity, Tls, WebSocket,
 };
 
 /// The whole configuration. [`Config::load`] resolves relative paths against the folder of the
@@ -51,6 +51,8 @@ pub struct Config {
     pub log: Log,
     /// `[metrics]`.
     pub metrics: Metrics,
+    /// `[process]`.
+    pub process: Process,
     /// `[websocket]`.
     pub websocket: WebSocket,
 }

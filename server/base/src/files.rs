@@ -43,6 +43,22 @@ pub fn write(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     persist(temporary, file)
 }
 
+/// Returns a warning if every user of the machine can read or change the file, or change what is in
+/// the folder. `None` if it does not exist.
+pub fn exposure(path: &Path) -> Option<String> {
+    let metadata = path.metadata().ok()?;
+    let (bits, remedy) = if metadata.is_dir() {
+        (0o002, "o-w")
+    } else {
+        (0o007, "o-rwx")
+    };
+    let is_exposed = metadata.permissions().mode() & bits != 0;
+    is_exposed.then(|| {
+        let path = path.display();
+        format!("{path}: every user of this machine has access to it; run chmod {remedy} {path}")
+    })
+}
+
 /// Returns the folder that contains `file`; for a bare name, the current folder.
 pub fn folder_of(file: &Path) -> &Path {
     file.parent()
@@ -69,6 +85,21 @@ mod tests {
             PRIVATE
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_every_user_can_read_and_a_folder_that_every_user_can_change_are_exposed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        assert_eq!(exposure(&file), None, "it does not exist");
+        for (mode, exposed) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
+            write(&file, b"key", mode).unwrap();
+            assert_eq!(exposure(&file).is_some(), exposed, "{mode:o}");
+        }
+        for (mode, exposed) in [(0o700, false), (0o755, false), (0o777, true)] {
+            fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            assert_eq!(exposure(folder.path()).is_some(), exposed, "{mode:o}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod smtp;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::config::{self, Live, MailTransport};
+use crate::config::{self, Live, MailTransport, SmtpSecurity};
 use crate::events::EventBus;
 use crate::metrics::{Counter, METRICS};
 use crate::pem;
@@ -52,6 +53,8 @@ const MAX_RETRY_TIME: Duration = Duration::from_mins(10);
 
 /// The reason that a waiting user receives if the failure is on the server's side.
 const CANNOT_SEND: &str = "this server cannot send mail at the moment";
+/// The reason that a waiting user receives if only its own mail is not accepted yet.
+const NOT_ACCEPTED_YET: &str = "the mail server has not accepted mail to your address yet";
 
 /// A plain-text mail to one person.
 #[derive(Clone)]
@@ -103,7 +106,7 @@ struct MailQueue {
     workers: Semaphore,
     pauses: &'static [Duration],
     events: EventBus,
-    /// The reason why the last attempt failed; `None` if it succeeded.
+    /// The reason why no mail could be sent at the last attempt; `None` if mail can be sent.
     last_failure: Mutex<Option<String>>,
 }
 
@@ -119,7 +122,11 @@ enum Job {
 enum SendError {
     /// No mail can be sent at the moment. A later attempt may succeed.
     #[error("{0}")]
-    Transient(String),
+    Broken(String),
+    /// This mail is not accepted at the moment (an unknown sender is often made to try again after
+    /// a few minutes: greylisting). Others may be.
+    #[error("{0}")]
+    Deferred(String),
     /// This mail will never be accepted.
     #[error("{0}")]
     Refused(String),
@@ -144,6 +151,24 @@ pub fn check(config: &config::Mail) -> anyhow::Result<()> {
         pem::certificates(file).with_context(|| format!("mail.smtp.ca: {}", file.display()))?;
     }
     Ok(())
+}
+
+/// Returns a warning if codes are sent to another machine in clear.
+pub fn exposure(config: &config::Mail) -> Option<String> {
+    let smtp = &config.smtp;
+    let is_local = smtp.host == "localhost"
+        || smtp
+            .host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback());
+    let is_exposed =
+        config.transport == MailTransport::Smtp && smtp.security == SmtpSecurity::None && !is_local;
+    is_exposed.then(|| {
+        format!(
+            "mail.smtp.security: \"none\" sends codes in clear to {}; use \"starttls\" or \"tls\"",
+            smtp.host
+        )
+    })
 }
 
 impl Mailer {
@@ -182,7 +207,8 @@ impl Mailer {
         self.enqueue(Job::Dummy, useful_for)
     }
 
-    /// Whether the last attempt to send a mail succeeded. The error is the reason why it failed.
+    /// Whether mail can be sent, as far as the last attempt shows. The error is the reason why not.
+    /// That one mail is refused, of whichever receiver, is no such reason.
     pub fn health(&self) -> Result<(), String> {
         self.0.last_failure.lock().clone().map_or(Ok(()), Err)
     }
@@ -231,15 +257,19 @@ impl MailQueue {
                 tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job))
                     .await
                     .unwrap_or_else(|_| {
-                        Err(SendError::Transient(format!(
+                        Err(SendError::Broken(format!(
                             "timed out after {} seconds",
                             ATTEMPT_TIMEOUT.as_secs()
                         )))
                     })
             };
-            let reason = match outcome {
+            let failure = match &outcome {
+                Err(SendError::Broken(reason)) => Some(without_addresses(reason)),
+                Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)) => None,
+            };
+            self.set_last_failure(failure);
+            let (reason, shown) = match outcome {
                 Ok(file) => {
-                    self.set_last_failure(None);
                     job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
                         // An operator who tries out the server finds the code in this file.
@@ -261,7 +291,8 @@ impl MailQueue {
                     state.send_replace(MailState::Failed(reason));
                     return;
                 }
-                Err(SendError::Transient(reason)) => reason,
+                Err(SendError::Broken(reason)) => (reason, CANNOT_SEND),
+                Err(SendError::Deferred(reason)) => (reason, NOT_ACCEPTED_YET),
             };
             let logged = without_addresses(&reason);
             tracing::warn!(%to, reason = logged, "mail could not be sent");
@@ -269,14 +300,13 @@ impl MailQueue {
                 Component::Mail,
                 format!("mail to {to} could not be sent: {logged}"),
             );
-            self.set_last_failure(Some(logged));
             let pause = pauses.next().unwrap_or(MAX_RETRY_TIME);
             if Instant::now() + pause >= deadline {
                 job.count(&METRICS.mails_failed);
-                state.send_replace(MailState::Failed(CANNOT_SEND.to_owned()));
+                state.send_replace(MailState::Failed(shown.to_owned()));
                 return;
             }
-            state.send_replace(MailState::Delayed(CANNOT_SEND.to_owned()));
+            state.send_replace(MailState::Delayed(shown.to_owned()));
             tokio::time::sleep(pause).await;
         }
     }
@@ -290,7 +320,7 @@ impl MailQueue {
         };
         match config.transport {
             MailTransport::Directory => directory::deliver(&config.directory, message).await,
-            MailTransport::Smtp => smtp::deliver(&config.smtp, message).await.map(|()| None),
+            MailTransport::Smtp => smtp::deliver(&config, message).await.map(|()| None),
         }
     }
 

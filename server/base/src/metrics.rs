@@ -36,6 +36,10 @@ pub struct ServerSnapshot {
     pub largest_sendq: usize,
     /// The size of the database on disk, in bytes.
     pub store_bytes: u64,
+    /// The number of bytes free on the database's disk.
+    pub disk_free_bytes: u64,
+    /// Whether everything can be stored, and otherwise what cannot and why.
+    pub store: Result<(), String>,
     /// When the server's certificate expires; `None` if that is unknown.
     pub certificate_expires_at: Option<Timestamp>,
     /// Whether the last attempt to send a mail succeeded, and otherwise why it failed.
@@ -138,7 +142,7 @@ impl Metrics {
             version,
             1,
         );
-        let gauges: [(&str, &str, &dyn Display); 13] = [
+        let gauges: [(&str, &str, &dyn Display); 15] = [
             (
                 "process_start_time_seconds",
                 "Start time of the server in seconds since 1970.",
@@ -186,6 +190,16 @@ impl Metrics {
                 "rookery_store_size_bytes",
                 "Size of the database on disk.",
                 &now.store_bytes,
+            ),
+            (
+                "rookery_store_healthy",
+                "Whether everything can be stored: there is space, and the database is in place.",
+                &u8::from(now.store.is_ok()),
+            ),
+            (
+                "rookery_disk_free_bytes",
+                "Free space on the database's disk.",
+                &now.disk_free_bytes,
             ),
             (
                 "rookery_certificate_expiry_timestamp_seconds",
@@ -376,6 +390,8 @@ mod tests {
             commit_queue_batches: 0,
             largest_sendq: 12,
             store_bytes: 4096,
+            disk_free_bytes: 1 << 30,
+            store: Ok(()),
             certificate_expires_at: Some(Timestamp::UNIX_EPOCH),
             mail: Err("no route".to_owned()),
         })

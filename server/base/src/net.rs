@@ -1,9 +1,10 @@
 //! Helpers for addresses and new connections, shared by the chat port and the control plane.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use rookery_record::Network;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -11,17 +12,9 @@ use tokio::time::timeout;
 /// The first byte of every TLS connection (RFC 8446 §5.1, `handshake`).
 const TLS_HANDSHAKE: u8 = 22;
 
-/// Returns the network that limits count as one address: an IPv4 address itself, or the /64 network
-/// of an IPv6 address, because one customer usually has such a network and can use all its
-/// addresses.
+/// Returns the first address of the [`Network`] that limits count as one client.
 pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
+    Network::of(address).address()
 }
 
 /// Whether the connection begins with a TLS handshake. Waits for the first byte without consuming

@@ -73,7 +73,7 @@ pub fn negotiate(
             )
         }
         "REQ" => {
-            let requested = message.param(1).unwrap_or_default();
+            let requested = &*message.text(1).unwrap_or_default();
             let (answer, current) = match apply(offered, current, requested) {
                 Some(changed) => ("ACK", changed),
                 None => ("NAK", current),

@@ -32,6 +32,9 @@ impl Weight {
     pub const LIGHT: Self = Self(1);
     /// The weight of an ordinary message.
     pub const MESSAGE: Self = Self::messages(1);
+    /// The weight of a command that has a password hashed, which costs as much as thousands of
+    /// ordinary messages, on few slots.
+    pub const PASSWORD: Self = Self::messages(4);
     /// The number of bytes of a reply that weigh as much as a light command.
     const REPLY_BYTES: usize = 1024;
 
@@ -57,7 +60,11 @@ pub enum Handler {
     /// The core, by this function.
     Core(fn(&mut Context<'_>, Caller, &Message)),
     /// The accounts crate, before the message reaches the core.
-    Accounts,
+    Accounts {
+        /// The maximum number of parameters. More are the words of a text whose colon was left out,
+        /// and the command is refused, because a part of a secret must not pass for the whole.
+        max_params: usize,
+    },
     /// None on the chat port: other servers offer the command to operators, who use the control
     /// plane here. The reply is numeric 481.
     ControlPlane,

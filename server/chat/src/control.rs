@@ -13,10 +13,10 @@ use crate::event::Output;
 use crate::features::{access, catch_up, persistence, quit, redact};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::request::{
-    AddBan, Announce, Announced, ApplyBansToNewSessions, Audience, ChannelView, CloseChannel,
-    ClosedChannel, ControlRequest, Count, Counts, EndAccount, EndAll, Ended, FindBusiest,
-    FindChannel, FindCovered, FindUser, ForgetAccount, Kick, KickTarget, ListChannels, ListUsers,
-    MemberView, PublishRedactions, RemoveBan, SessionView, SetMaintenance, UserView,
+    AddBan, Announce, Announced, ApplyBansToNewSessions, AssignTimes, Audience, ChannelView,
+    CloseChannel, ClosedChannel, ControlRequest, Count, Counts, EndAccount, EndAll, Ended,
+    FindBusiest, FindChannel, FindCovered, FindUser, ForgetAccount, Kick, KickTarget, ListChannels,
+    ListUsers, MemberView, PublishRedactions, RemoveBan, SessionView, SetMaintenance, UserView,
 };
 use crate::state::channel::{Channel, Flag};
 use crate::state::{ClosingSession, PendingEnd, Session, User};
@@ -94,6 +94,10 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
             let announced = announce(ctx, &to, &text);
             ctx.answer(ticket, announced);
         }
+        ControlRequest::AssignTimes(ticket, AssignTimes(places)) => {
+            let times = places.iter().map(|place| ctx.clock.next(place)).collect();
+            ctx.answer(ticket, times);
+        }
         ControlRequest::PublishRedactions(ticket, PublishRedactions { messages, reason }) => {
             redact::notify_redacted_by_operator(ctx, &messages, &reason);
             ctx.answer(ticket, ());
@@ -164,7 +168,6 @@ fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     let (target, account_email) = (ban.target.clone(), ban.account_email.clone());
     let is_active = ban.is_active(now);
     let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
-    bans.expire(now);
     bans.add(ban);
     publish_policy(ctx);
     let policy = Arc::clone(&ctx.state.policy);

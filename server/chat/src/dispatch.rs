@@ -139,7 +139,7 @@ fn run(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         }
         Some((Handler::Core(_), _)) => ctx.need_more_params(caller, name),
         Some((Handler::ControlPlane, _)) => server::refuse_operator_command(ctx, caller, name),
-        Some((Handler::Accounts, _)) | None => {
+        Some((Handler::Accounts { .. }, _)) | None => {
             ctx.unknown_command(caller, name, UNKNOWN_COMMAND);
         }
     }

@@ -30,6 +30,7 @@
 //!   event is handled, and the ways to send lines.
 //! - `features`: the commands with their rules.
 //! - `control` and `busy`: requests of the control plane; `reload`: a new configuration.
+//! - `token_bucket`: the limits on rates, also for the crates above.
 //! - `dispatch`: finds the command of each message.
 //!
 //! This crate may depend on the protocol, on `control-api` and on `record`; never on tokio,
@@ -59,6 +60,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 pub mod ticket;
+pub mod token_bucket;
 
 pub use command::{Command, Handler, Weight};
 pub use features::metadata::subscriptions;

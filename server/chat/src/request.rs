@@ -12,7 +12,7 @@ use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Nick};
 
 use crate::ids::{Identity, SessionId};
 use crate::ticket::{Reply, Ticket};
-use rookery_record::{AccountId, Ban, BanId, BanTarget, HistoryEntry};
+use rookery_record::{AccountId, Ban, BanId, BanTarget, HistoryEntry, Place};
 
 /// A request to the core, with the type of its reply.
 pub trait Request {
@@ -109,6 +109,11 @@ pub struct Announce {
     pub text: String,
 }
 
+/// Assigns a time to an event in each of the places, in this order. As with messages, each is later
+/// than all others in its place.
+#[derive(Debug)]
+pub struct AssignTimes(pub Vec<Place>);
+
 /// Notifies the recipients of messages by one author that the messages were redacted.
 #[derive(Debug)]
 pub struct PublishRedactions {
@@ -177,6 +182,7 @@ requests! {
     FindChannel -> Option<ChannelView>,
     CloseChannel -> ClosedChannel,
     Announce -> Announced,
+    AssignTimes -> Vec<Timestamp>,
     PublishRedactions -> (),
     Count -> Counts,
     FindBusiest -> Box<Busy>,
@@ -225,9 +231,10 @@ pub enum Admission {
         /// The reason why the sessions were ended.
         reason: String,
     },
-    /// The server is under maintenance. The session is to be sent the reason and closed.
+    /// The server is under maintenance, or the account has too many sessions. The session is to be
+    /// sent the reason and closed.
     Closed {
-        /// The message of the maintenance.
+        /// The message of the maintenance, or which limit is reached.
         reason: String,
     },
 }

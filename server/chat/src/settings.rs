@@ -42,6 +42,11 @@ pub struct Settings {
     pub owned_channels: usize,
     /// The maximum number of entries in each list of a channel.
     pub channel_list_entries: usize,
+    /// The maximum number of sessions that one account may have.
+    pub sessions_per_account: usize,
+    /// The maximum number of bytes that one account, or one network of guests, may have stored in
+    /// the history in a day.
+    pub stored_bytes_per_day: u64,
     /// The maximum number of nicks that one session may monitor.
     pub monitor_entries: usize,
     /// The rules by which bans compare emails.

@@ -28,7 +28,7 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
-use rookery_record::{AccountId, CredentialId, Device, Metadata};
+use rookery_record::{AccountId, CredentialId, Device, Metadata, Network};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
@@ -36,11 +36,15 @@ use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::catch_up::Mark;
 use crate::state::channel::Channel;
 use crate::state::markers::Markers;
+use crate::token_bucket::{Payer, TokenBuckets};
 
 pub use closing::{ClosingSession, PendingEnd};
 pub use departed::Departed;
 pub use memberships::CreateAs;
 pub use user::{NewUser, Session, User};
+
+/// The maximum number of payers whose storage is counted separately.
+const MAX_PAYERS: usize = 100_000;
 
 /// The whole state.
 pub struct State {
@@ -84,6 +88,8 @@ pub struct State {
     pub ended_presences: Vec<AccountId>,
     pub closing_sessions: BTreeMap<SessionId, ClosingSession>,
     pub pending_ends: BTreeMap<u64, PendingEnd>,
+    /// The bytes that each payer may still have stored.
+    pub storage: TokenBuckets<Payer>,
     pub started_at: Timestamp,
     /// The number of invisible users. It is counted here because every new session is sent it.
     invisible: usize,
@@ -123,6 +129,7 @@ impl State {
             ended_presences: Vec::new(),
             closing_sessions: BTreeMap::new(),
             pending_ends: BTreeMap::new(),
+            storage: TokenBuckets::new(MAX_PAYERS),
             started_at: now,
             invisible: 0,
             peak_users: 0,
@@ -156,6 +163,15 @@ impl State {
 
     pub fn user_of(&self, session: SessionId) -> Option<UserId> {
         self.sessions.get(&session).copied()
+    }
+
+    /// Returns who pays for what the session uses.
+    pub fn payer(&self, id: SessionId) -> Option<Payer> {
+        let user = self.user(self.user_of(id)?);
+        Some(match &user.identity {
+            Some(identity) => Payer::Account(identity.id),
+            None => Payer::Network(Network::of(self.session(id)?.address.ip())),
+        })
     }
 
     pub fn session(&self, id: SessionId) -> Option<&Session> {

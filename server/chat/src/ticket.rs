@@ -8,6 +8,8 @@
 
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
+
 use crate::event::Output;
 use crate::request::{
     Admission, Announced, Busy, ChannelView, ClosedChannel, Counts, Ended, ReplyFormat, UserView,
@@ -103,6 +105,7 @@ replies! {
     ClosedChannel(ClosedChannel),
     Ended(Ended),
     ReplyFormat(Option<ReplyFormat>),
+    Times(Vec<Timestamp>),
     User(Option<UserView>),
     Users(Vec<UserView>),
 }

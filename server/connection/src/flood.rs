@@ -1,61 +1,164 @@
-//! Flood control: a session may send a burst of messages, and then a steady rate.
+//! Flood control: a session may send a burst of messages, and then a steady rate. So may all the
+//! sessions of an account together, and all sessions without an account from one network.
 
+use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rookery_chat::Weight;
+use rookery_chat::token_bucket::{Payer, Rate, TokenBucket, TokenBuckets};
 
-/// A rate limit by the generic cell rate algorithm (GCRA). This is a leaky bucket that is stored as
-/// the time at which it will be empty.
+/// The number of sessions at their full rate that may share the rate of an account.
+const SESSIONS_OF_ACCOUNT: NonZeroU64 = NonZeroU64::new(5).expect("not zero");
+/// The number of sessions at their full rate that may share the rate of a network.
+const SESSIONS_OF_NETWORK: NonZeroU64 = NonZeroU64::new(25).expect("not zero");
+/// The maximum number of payers that are counted separately.
+const MAX_PAYERS: usize = 100_000;
+
+/// The buckets that sessions share.
+#[derive(Debug)]
+pub struct SharedFlood {
+    buckets: Mutex<TokenBuckets<Payer>>,
+    /// The moment to which the times of all buckets are relative.
+    start: Instant,
+}
+
+/// The limits that apply to one session.
 #[derive(Debug)]
 pub struct Flood {
     /// `None` if there is no limit.
     rate: Option<Rate>,
-    empty_at: Instant,
+    own: TokenBucket,
+    /// The bucket of the payer, and how many sessions at their full rate may share it.
+    shared: Arc<TokenBucket>,
+    sessions: NonZeroU64,
+    start: Instant,
 }
 
-#[derive(Debug)]
-struct Rate {
-    /// The time that an ordinary message takes.
-    interval: Duration,
-    /// The time that a burst takes.
-    burst: Duration,
-}
-
-impl Flood {
-    /// Allows `burst` messages at once and `per_second` after that; if either is 0, there is no
-    /// limit.
-    pub fn new(burst: u32, per_second: u32, now: Instant) -> Self {
-        let rate = (burst > 0 && per_second > 0).then(|| {
-            let interval = Duration::from_secs(1) / per_second;
-            Rate {
-                interval,
-                burst: interval * burst,
-            }
-        });
+impl SharedFlood {
+    /// Creates full buckets.
+    pub fn new(now: Instant) -> Self {
         Self {
-            rate,
-            empty_at: now,
+            buckets: Mutex::new(TokenBuckets::new(MAX_PAYERS)),
+            start: now,
         }
     }
 
+    /// Returns the limits of a new session: it may send `burst` messages at once and `per_second`
+    /// after that. If either is 0, there is no limit, for its payer neither.
+    pub fn open(&self, payer: Payer, burst: u32, per_second: u32, now: Instant) -> Flood {
+        // A bucket holds tenths of messages.
+        let [burst, per_second] = [burst, per_second].map(|count| u64::from(count) * 10);
+        Flood {
+            rate: Rate::new(burst, per_second, Duration::from_secs(1)),
+            own: TokenBucket::default(),
+            shared: self.bucket(payer, now),
+            sessions: sessions(payer),
+            start: self.start,
+        }
+    }
+
+    /// Lets another payer pay for the session from now on.
+    pub fn change_payer(&self, flood: &mut Flood, payer: Payer, now: Instant) {
+        flood.shared = self.bucket(payer, now);
+        flood.sessions = sessions(payer);
+    }
+
+    fn bucket(&self, payer: Payer, now: Instant) -> Arc<TokenBucket> {
+        let now = now.saturating_duration_since(self.start);
+        self.buckets.lock().get(now, payer)
+    }
+}
+
+fn sessions(payer: Payer) -> NonZeroU64 {
+    match payer {
+        Payer::Account(_) => SESSIONS_OF_ACCOUNT,
+        Payer::Network(_) => SESSIONS_OF_NETWORK,
+    }
+}
+
+impl Flood {
     /// Counts a message, or a reply, of the given weight. Returns when the next message may be
     /// read, if that is later than `now`.
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
-        let rate = self.rate.as_ref()?;
-        self.empty_at = self.empty_at.max(now) + rate.interval * weight.tenths() / 10;
-        let next = (self.empty_at + rate.interval).checked_sub(rate.burst)?;
-        (next > now).then_some(next)
+        let rate = self.rate?;
+        let since_start = now.saturating_duration_since(self.start);
+        let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
+        let own = self.own.take(since_start, rate, tokens, next);
+        let shared_rate = rate.times(self.sessions);
+        let shared = self.shared.take(since_start, shared_rate, tokens, next);
+        own.max(shared).map(|ready_at| self.start + ready_at)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rookery_record::{AccountId, Network};
+
     use super::*;
+
+    const ALICE: Payer = Payer::Account(AccountId(1));
+
+    /// Returns the limits of a session whose payer has no other.
+    fn flood(burst: u32, per_second: u32, now: Instant) -> Flood {
+        SharedFlood::new(now).open(ALICE, burst, per_second, now)
+    }
+
+    fn all_at_once(flood: &mut Flood, now: Instant) -> usize {
+        let sent = (0..1000).take_while(|_| flood.count(now, Weight::MESSAGE).is_none());
+        1 + sent.count()
+    }
+
+    #[test]
+    fn the_sessions_of_an_account_share_a_rate_and_do_not_affect_others() {
+        let start = Instant::now();
+        let shared = SharedFlood::new(start);
+        let mut sent = 0;
+        for _ in 0..50 {
+            let mut session = shared.open(ALICE, 20, 4, start);
+            sent += all_at_once(&mut session, start);
+        }
+        // Five sessions send all that they may; each of the others one message, and then waits.
+        assert_eq!(sent, 5 * 20 + 45);
+        let mut bob = shared.open(Payer::Account(AccountId(2)), 20, 4, start);
+        assert_eq!(all_at_once(&mut bob, start), 20);
+        let network = Payer::Network(Network::of([192, 0, 2, 1].into()));
+        let mut guest = shared.open(network, 20, 4, start);
+        assert_eq!(all_at_once(&mut guest, start), 20);
+        shared.change_payer(&mut guest, ALICE, start);
+        let next = guest.count(start, Weight::MESSAGE).expect("a wait");
+        assert!(
+            next > start + Duration::from_secs(2),
+            "alice owes 45 messages"
+        );
+    }
+
+    #[test]
+    fn passwords_that_one_account_has_checked_leave_slots_for_others() {
+        let start = Instant::now();
+        let shared = SharedFlood::new(start);
+        let proof = "AUTHENTICATE AGFsaWNlAGNvcnJlY3QtaG9yc2U=";
+        let weight = rookery_chat::weight(&rookery_protocol::Message::parse(proof).expect("one"));
+        let mut sessions: Vec<_> = (0..100).map(|_| shared.open(ALICE, 20, 4, start)).collect();
+        let mut ready_at = vec![start; sessions.len()];
+        let mut proofs = 0;
+        for millisecond in 0..60_000 {
+            let now = start + Duration::from_millis(millisecond);
+            for (session, ready_at) in sessions.iter_mut().zip(&mut ready_at) {
+                if *ready_at <= now {
+                    proofs += 1;
+                    *ready_at = session.count(now, weight).unwrap_or(now);
+                }
+            }
+        }
+        assert!((300..500).contains(&proofs), "{proofs} in a minute");
+    }
 
     #[test]
     fn after_a_burst_messages_pass_one_at_a_time() {
         let start = Instant::now();
-        let mut flood = Flood::new(3, 2, start);
+        let mut flood = flood(3, 2, start);
         assert_eq!(flood.count(start, Weight::messages(1)), None);
         assert_eq!(flood.count(start, Weight::messages(1)), None);
         let next = flood
@@ -76,7 +179,7 @@ mod tests {
     #[test]
     fn commands_that_visit_everything_count_as_more() {
         let start = Instant::now();
-        let mut flood = Flood::new(20, 4, start);
+        let mut flood = flood(20, 4, start);
         assert_eq!(flood.count(start, Weight::messages(10)), None);
         assert_eq!(
             flood.count(start, Weight::messages(10)),
@@ -91,7 +194,7 @@ mod tests {
     #[test]
     fn ten_light_commands_count_as_one_message() {
         let start = Instant::now();
-        let mut flood = Flood::new(2, 1, start);
+        let mut flood = flood(2, 1, start);
         assert!((0..10).all(|_| flood.count(start, Weight::LIGHT).is_none()));
         assert!((0..10).any(|_| flood.count(start, Weight::LIGHT).is_some()));
     }
@@ -99,7 +202,7 @@ mod tests {
     #[test]
     fn zero_is_no_limit() {
         let start = Instant::now();
-        let mut flood = Flood::new(0, 4, start);
+        let mut flood = flood(0, 4, start);
         assert!((0..1000).all(|_| flood.count(start, Weight::messages(1)).is_none()));
     }
 }

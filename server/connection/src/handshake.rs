@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
-use super::session::{HandshakeResult, Session};
+use super::session::{HandshakeResult, Session, stranger_limit};
 use rookery_accounts::handshake::{Handshake, Next};
 use rookery_chat::event::{Candidate, Disconnect};
 use rookery_chat::request::Admission;
 use rookery_engine::handle::CoreStopped;
+use rookery_engine::sendq::Rank;
 
 impl Session {
     /// Runs the handshake until the session is admitted or closed.
@@ -82,6 +83,8 @@ impl Session {
         candidate: Box<Candidate>,
     ) -> Result<Option<HandshakeResult>, CoreStopped> {
         let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
+        // The welcome is queued before the reply arrives, and may be long.
+        self.rank_sendq(identity.as_ref());
         let admission = self
             .services
             .core
@@ -89,6 +92,8 @@ impl Session {
             .await?;
         Ok(match admission {
             Admission::NickInUse => {
+                let limit = self.services.config.limits.get().sendq_bytes;
+                self.sendq.set_rank(Rank::Stranger, stranger_limit(limit));
                 let replies = handshake.nick_in_use();
                 self.send(&replies);
                 None

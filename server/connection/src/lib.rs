@@ -11,6 +11,7 @@
 //! request.
 
 mod admitted;
+mod connect_rate;
 mod flood;
 mod handshake;
 mod line_stream;

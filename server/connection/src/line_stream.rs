@@ -127,6 +127,11 @@ impl LineStream {
         self.throttled_until = self.throttled_until.max(next);
     }
 
+    /// Returns the limits on what the client sends.
+    pub fn flood_mut(&mut self) -> &mut Flood {
+        &mut self.flood
+    }
+
     /// Waits for the next event, and sends what is in the send queue meanwhile. It is cancel safe.
     pub async fn next(&mut self, deadline: Option<Instant>) -> StreamEvent {
         poll_fn(|context| self.poll_next(context, deadline)).await

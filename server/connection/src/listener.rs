@@ -1,23 +1,27 @@
 //! Accepts connections to the chat, and brings each through its TLS and WebSocket handshakes.
 //!
-//! Connections are refused here, before they use resources, if there are too many, if their address
-//! is banned, or during maintenance. Each of the others becomes a [`Session`] on a task of its own.
+//! Connections are refused here, before they use resources, if there are too many, if their network
+//! connects too fast, if their address is banned, or during maintenance. Each of the others becomes a [`Session`] on a task of its own.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rookery_protocol::Message;
 use sha2::{Digest as _, Sha256};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::connect_rate::{ConnectRates, RefusalLog};
+use super::flood::SharedFlood;
 use super::plaintext;
 use super::session::{self, ConnectionConfig, Services, Session};
 use super::socket::Socket;
@@ -38,6 +42,10 @@ const REFUSALS_AT_ONCE: usize = 16;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// The pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How many bytes the kernel accepts for a client beyond those that are on their way to it. Without
+/// this limit, it would accept megabytes for a client that reads nothing, beside the send queue.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 32 << 10;
 /// A TLS record: fatal alert, `access_denied` (RFC 8446 §6.2).
 const ACCESS_DENIED: &[u8] = &[21, 3, 3, 0, 2, 2, 49];
 
@@ -59,6 +67,11 @@ pub struct ChatPort {
     policy: watch::Receiver<Arc<AdmissionPolicy>>,
     /// Limits how many refused clients are sent the reason.
     refusals: Semaphore,
+    connect_rates: ConnectRates,
+    too_many: RefusalLog,
+    too_fast: RefusalLog,
+    banned: RefusalLog,
+    maintenance: RefusalLog,
 }
 
 impl ChatPort {
@@ -71,10 +84,13 @@ impl ChatPort {
         connections: Arc<Connections>,
         policy: watch::Receiver<Arc<AdmissionPolicy>>,
     ) -> Self {
+        let now = Instant::now();
         let services = Arc::new(Services {
             config,
             accounts,
             core,
+            flood: SharedFlood::new(now),
+            sendqs: Arc::default(),
         });
         Self {
             services,
@@ -83,6 +99,11 @@ impl ChatPort {
             next_session: AtomicU64::new(1),
             policy,
             refusals: Semaphore::new(REFUSALS_AT_ONCE),
+            connect_rates: ConnectRates::new(now),
+            too_many: RefusalLog::default(),
+            too_fast: RefusalLog::default(),
+            banned: RefusalLog::default(),
+            maintenance: RefusalLog::default(),
         }
     }
 
@@ -106,6 +127,18 @@ impl ChatPort {
     async fn accept(self: Arc<Self>, transport: Transport, stream: TcpStream, address: SocketAddr) {
         let limits = self.services.config.limits.get();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let now = Instant::now();
+        let (rate, burst) = (limits.connect_rate, limits.connect_burst);
+        if !self
+            .connect_rates
+            .try_connect(now, address.ip(), burst, rate)
+        {
+            METRICS.connections_refused.increment();
+            if let Some(refusals) = self.too_fast.count(now) {
+                tracing::info!(%address, refusals, "refused: connects too fast");
+            }
+            return;
+        }
         let permit = Connections::try_acquire(
             &self.connections,
             address.ip(),
@@ -114,7 +147,9 @@ impl ChatPort {
         );
         let Some(permit) = permit else {
             METRICS.connections_refused.increment();
-            tracing::info!(%address, "refused: too many connections");
+            if let Some(refusals) = self.too_many.count(now) {
+                tracing::info!(%address, refusals, "refused: too many connections");
+            }
             return;
         };
         if let Some(reason) = self.refusal(address) {
@@ -150,7 +185,9 @@ impl ChatPort {
     fn refusal(&self, address: SocketAddr) -> Option<Vec<Message>> {
         let policy = Arc::clone(&self.policy.borrow());
         if let Some(ban) = policy.bans.on_address(address.ip(), Timestamp::now()) {
-            tracing::info!(%address, target = %ban.target, "refused: banned");
+            if let Some(refusals) = self.banned.count(Instant::now()) {
+                tracing::info!(%address, target = %ban.target, refusals, "refused: banned");
+            }
             let reason = format!("{} is banned: {}", ban.target, ban.reason);
             self.services.accounts.report_refusal("", address, reason);
             let server = self.services.config.chat.get().server_name.clone();
@@ -160,7 +197,9 @@ impl ChatPort {
             return Some(vec![banned, error]);
         }
         policy.maintenance.as_ref().map(|message| {
-            tracing::info!(%address, "refused: maintenance");
+            if let Some(refusals) = self.maintenance.count(Instant::now()) {
+                tracing::info!(%address, refusals, "refused: maintenance");
+            }
             self.services
                 .accounts
                 .report_refusal("", address, "maintenance".to_owned());
@@ -201,6 +240,8 @@ impl ChatPort {
         address: SocketAddr,
     ) -> io::Result<Option<(Peer, Socket)>> {
         stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT)?;
         if !is_tls(&stream).await? {
             tracing::debug!(%address, "a client connected without TLS");
             plaintext::refuse(stream, transport).await;

@@ -13,17 +13,22 @@ use rookery_protocol::framing::MAX_LINE;
 use rookery_protocol::{Message, Nick, numeric};
 use tokio::runtime::Handle;
 
-use super::flood::Flood;
+use super::flood::SharedFlood;
 use super::line_stream::{CLOSED, LineStream, StreamEvent};
 use super::socket::Socket;
 use rookery_accounts::{Accounts, Peer};
 use rookery_base::config::{self, Live};
 use rookery_chat::event::{Disconnect, Identity, SessionId};
 use rookery_chat::line::truncate;
+use rookery_chat::token_bucket::Payer;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
 use rookery_engine::quota::ConnectionPermit;
-use rookery_engine::sendq::Sendq;
-use rookery_record::ban_text;
+use rookery_engine::sendq::{Rank, Sendq, Sendqs};
+use rookery_record::{Network, ban_text};
+
+/// The maximum size of the send queue of a session that is not admitted, in bytes. The replies of a
+/// handshake are much shorter.
+const STRANGER_SENDQ: usize = 32 << 10;
 
 /// The sections of the config that the chat port depends on.
 pub struct ConnectionConfig {
@@ -42,6 +47,8 @@ pub(super) struct Services {
     pub config: ConnectionConfig,
     pub accounts: Arc<Accounts>,
     pub core: CoreHandle,
+    pub flood: SharedFlood,
+    pub sendqs: Arc<Sendqs>,
 }
 
 /// One session.
@@ -79,8 +86,11 @@ impl Session {
     ) -> Box<Self> {
         let limits = services.config.limits.get();
         let now = Instant::now();
-        let sendq = Arc::new(Sendq::new(limits.sendq_bytes));
-        let flood = Flood::new(limits.message_burst, limits.messages_per_second, now);
+        services.sendqs.set_limit(limits.sendq_total_bytes);
+        let sendq = services.sendqs.open(stranger_limit(limits.sendq_bytes));
+        let payer = Payer::Network(Network::of(peer.address.ip()));
+        let (burst, per_second) = (limits.message_burst, limits.messages_per_second);
+        let flood = services.flood.open(payer, burst, per_second, now);
         let stream = LineStream::new(socket, Arc::clone(&sendq), flood, now);
         let disconnect = Disconnect::lost(CLOSED);
         Box::new(Self {
@@ -126,7 +136,21 @@ impl Session {
         {
             tracing::error!(%error, account = %identity.name, "cannot record a welcome");
         }
+        if let Some(identity) = &identity {
+            let (flood, payer) = (self.stream.flood_mut(), Payer::Account(identity.id));
+            self.services
+                .flood
+                .change_payer(flood, payer, Instant::now());
+        }
+        self.rank_sendq(identity.as_ref());
         self.identity = identity.map(Box::new);
+    }
+
+    /// Sets the send queue's limit and rank to those of an admitted session with this identity.
+    pub(super) fn rank_sendq(&self, identity: Option<&Identity>) {
+        let limit = self.services.config.limits.get().sendq_bytes;
+        let rank = identity.map_or(Rank::Guest, |_| Rank::Account);
+        self.sendq.set_rank(rank, limit);
     }
 
     /// Sends a banned client the reason, and closes.
@@ -160,6 +184,14 @@ impl Session {
     /// Sends messages that do not come from the core.
     pub(super) fn send(&self, messages: &[Message]) {
         self.sendq.push_all(messages.iter().map(line));
+    }
+}
+
+/// Returns the limit of the send queue of a session that is not admitted.
+pub(super) fn stranger_limit(sendq_bytes: usize) -> usize {
+    match sendq_bytes {
+        0 => STRANGER_SENDQ,
+        bytes => bytes.min(STRANGER_SENDQ),
     }
 }
 

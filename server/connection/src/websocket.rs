@@ -7,9 +7,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::{Sink as _, Stream as _};
+use rookery_base::config::ANY_ORIGIN;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::uri::Authority;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -51,8 +53,8 @@ enum Closing {
     Sent,
 }
 
-/// Accepts a client's WebSocket handshake. If `origins` is not empty, pages from other origins are
-/// refused.
+/// Accepts a client's WebSocket handshake. Pages of sites that are not in `origins` are refused; if
+/// it is empty, pages of other hosts than the server's own.
 #[expect(clippy::result_large_err, reason = "the library requires this type")]
 pub async fn accept<S>(stream: S, origins: &[String]) -> Result<WebSocketLines<S>, Error>
 where
@@ -118,12 +120,30 @@ fn respond(
 /// Whether the origin of the page may connect. Only browsers send an origin that can be
 /// trusted; the check protects their users from other pages.
 fn is_allowed(headers: &HeaderMap, origins: &[String]) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN).filter(|_| !origins.is_empty()) else {
+    let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
+    let Ok(origin) = origin.to_str() else {
+        return false;
+    };
+    if origins.is_empty() {
+        return is_of_this_host(origin, headers);
+    }
     origins
         .iter()
-        .any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
+        .any(|known| known == ANY_ORIGIN || origin.eq_ignore_ascii_case(known))
+}
+
+/// Whether the page is from the host that the request is for; the ports may differ.
+fn is_of_this_host(origin: &str, headers: &HeaderMap) -> bool {
+    let host_of = |text: &str| Some(text.parse::<Authority>().ok()?.host().to_ascii_lowercase());
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    origin
+        .strip_prefix("https://")
+        .and_then(host_of)
+        .is_some_and(|page| host.and_then(host_of) == Some(page))
 }
 
 /// Returns the message as a line. A message must be one line: line ends inside it become NUL,
@@ -377,28 +397,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_of_other_origins_are_refused_if_origins_are_configured() {
-        let origins = ["https://chat.example.org"];
-        for (origin, allowed) in [
-            ("https://CHAT.example.org", true),
-            ("https://evil.example", false),
-            ("null", false),
+    async fn pages_of_other_origins_are_refused() {
+        let listed = ["https://chat.example.org"].as_slice();
+        for (origins, origin, allowed) in [
+            (listed, "https://CHAT.example.org", true),
+            (listed, "https://chat.example.org:444", false),
+            (listed, "https://irc.test", false),
+            (listed, "https://evil.example", false),
+            (listed, "null", false),
+            // Without a list, the host of the request, which is `irc.test`.
+            (&[], "https://IRC.test", true),
+            (&[], "https://irc.test:8443", true),
+            (&[], "http://irc.test", false),
+            (&[], "https://irc.test.evil.example", false),
+            (&[], "https://irc.test@evil.example", false),
+            (&[], "https://evil.example", false),
+            (&[], "null", false),
+            (&["*"], "https://evil.example", true),
         ] {
-            let result = pair(&origins, &[(header::ORIGIN, origin)]).await;
+            let result = pair(origins, &[(header::ORIGIN, origin)]).await;
             match result {
-                Ok(_) => assert!(allowed, "{origin}"),
+                Ok(_) => assert!(allowed, "{origins:?} {origin}"),
                 Err(Error::Http(response)) => {
-                    assert!(!allowed && response.status() == 403, "{origin}");
+                    assert!(!allowed && response.status() == 403, "{origins:?} {origin}");
                 }
                 Err(other) => panic!("{other}"),
             }
         }
-        assert!(pair(&origins, &[]).await.is_ok(), "no page, no origin");
-        assert!(
-            pair(&[], &[(header::ORIGIN, "https://evil.example")])
-                .await
-                .is_ok()
-        );
+        for origins in [listed, &[]] {
+            assert!(pair(origins, &[]).await.is_ok(), "no page, no origin");
+        }
     }
 
     #[tokio::test]

@@ -52,7 +52,7 @@ use serde_json::{Value, json};
 
 use crate::http::extract::RequestOrigin;
 use chat_users::{candidate, identity};
-use requests::{Reply, hold_hash_permits};
+use requests::Reply;
 use rookery_accounts::password;
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::{Candidate, Identity, SessionId};

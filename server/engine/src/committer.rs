@@ -13,7 +13,8 @@
 //! are delivered to nobody and their senders receive a refusal. Changes of state (channels,
 //! presences, markers) are different: the core has already made them, so they stay in force until
 //! the server stops, and the log and the metrics report that they were not stored. Everything else
-//! in the group is applied as usual, and so is the next group.
+//! in the group is applied as usual, and so is the next group. While the disk is nearly full
+//! ([`DiskState`]), messages are refused without an attempt to store them.
 //!
 //! The committer owns the table of send queues and the table of callers that wait for replies. It
 //! must not decide anything that the core could decide.
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rookery_control_api::Component;
+use rookery_control_api::{Component, count};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::handle::CoreStopped;
@@ -35,7 +36,7 @@ use rookery_base::metrics::METRICS;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::{Delivery, Output, SessionId};
 use rookery_record::{Change, HistoryEntry};
-use rookery_store::{Database, Durability, Store};
+use rookery_store::{Database, DiskState, Durability, Store};
 
 /// The number of batches that may wait. When it is reached, the core has to wait.
 const MAX_WAITING_BATCHES: usize = 16;
@@ -153,21 +154,37 @@ impl Committer {
             .await
             > 0
         {
-            let effects: Vec<Effect> = batch_group.drain(..).flatten().collect();
-            let (entries, changes) = to_store(&effects);
-            let stored = self.commit(entries, changes).await;
-            for effect in effects {
-                self.apply(effect, stored);
-            }
-            self.wake();
+            let effects = batch_group.drain(..).flatten().collect();
+            self.process(effects).await;
         }
     }
 
-    /// Stores the messages and the changes of a group, either all of them or none. Returns whether
-    /// they are stored.
-    async fn commit(&self, entries: Vec<HistoryEntry>, changes: Vec<Change>) -> bool {
+    /// Commits one group and applies its effects.
+    pub async fn process(&mut self, effects: Vec<Effect>) {
+        let (entries, changes) = to_store(&effects);
+        let stored = self.commit(entries, changes).await;
+        for effect in effects {
+            self.apply(effect, stored);
+        }
+        self.wake();
+    }
+
+    /// Stores the messages and the changes of a group, either all of them or none; while space runs
+    /// out, only the changes. Returns whether the messages are stored.
+    async fn commit(&self, mut entries: Vec<HistoryEntry>, mut changes: Vec<Change>) -> bool {
+        let disk = self.database.disk().state();
+        let stores_messages = disk == DiskState::Normal;
+        // The disk watch reports the state, so it is not reported for each message.
+        if !stores_messages {
+            METRICS.messages_not_stored.add(entries.len());
+            entries.clear();
+        }
+        if disk == DiskState::FilesReplaced {
+            METRICS.changes_not_persisted.add(changes.len());
+            changes.clear();
+        }
         if entries.is_empty() && changes.is_empty() {
-            return true;
+            return stores_messages;
         }
         let (messages, change_count) = (entries.len(), changes.len());
         let started = Instant::now();
@@ -175,18 +192,24 @@ impl Committer {
             store.append_history(&entries)?;
             changes.iter().try_for_each(|change| store.persist(change))
         };
-        let result = self.database.write(Durability::Message, write).await;
+        let result = if stores_messages {
+            self.database.write(Durability::Message, write).await
+        } else {
+            // Some of the changes follow from acts of operators.
+            let database = self.database.with_reserve();
+            database.write(Durability::Message, write).await
+        };
         METRICS.commits.observe(started.elapsed());
         let Err(error) = result else {
             METRICS.messages_stored.add(messages);
-            return true;
+            return stores_messages;
         };
         METRICS.messages_not_stored.add(messages);
         METRICS.changes_not_persisted.add(change_count);
         if messages > 0 {
             tracing::error!(%error, messages, "cannot store messages; they were not delivered");
-            let detail =
-                format!("{messages} messages could not be stored and were not delivered: {error}");
+            let lost = count(messages, "message", "messages");
+            let detail = format!("{lost} could not be stored or delivered: {error}");
             self.events.component_failed(Component::Store, detail);
         }
         if change_count > 0 {
@@ -320,6 +343,7 @@ mod tests {
 
     struct TestCommitter {
         folder: tempfile::TempDir,
+        database: Database,
         batches: mpsc::Sender<Vec<Effect>>,
         alice: Arc<Sendq>,
         bob: Arc<Sendq>,
@@ -335,9 +359,9 @@ mod tests {
             database.clone(),
             crate::handle::channel().2.history_sender(),
         );
-        let committer = Committer::new(database, policy, EventBus::default(), reader);
+        let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
         tokio::spawn(committer.run(receiver));
-        let [alice, bob] = [(); 2].map(|()| Arc::new(Sendq::new(0)));
+        let [alice, bob] = [(); 2].map(|()| Sendq::new(0));
         let attach = vec![
             Effect::Attach(ALICE, Arc::clone(&alice)),
             Effect::Attach(BOB, Arc::clone(&bob)),
@@ -345,6 +369,7 @@ mod tests {
         batches.send(attach).await.unwrap();
         TestCommitter {
             folder,
+            database,
             batches,
             alice,
             bob,
@@ -498,6 +523,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn on_a_nearly_full_disk_messages_are_refused_and_changes_stored() {
+        let running = start().await;
+        let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        database
+            .execute_batch(
+                "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
+                 VALUES ('alice', 'alice', 'alice', 'a@b.c', 'a@b.c', 0, 1)",
+            )
+            .unwrap();
+        let count = |table| -> i64 {
+            let sql = format!("SELECT count(*) FROM {table}");
+            database.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        // More than any disk has.
+        assert_eq!(running.database.disk().check(u64::MAX), DiskState::Low);
+        apply(&running, vec![message(1), channel_of_alice("topic")]).await;
+        assert_eq!(drain(&running.bob), [""; 0]);
+        assert_eq!(drain(&running.alice), ["failed 1"]);
+        assert_eq!((count("history"), count("channels")), (0, 1));
+        assert_eq!(running.database.disk().check(0), DiskState::Normal);
+        apply(&running, vec![message(2)]).await;
+        assert_eq!(drain(&running.bob), ["delivered 2"]);
+        assert_eq!(count("history"), 1);
+    }
+
+    #[tokio::test]
     async fn a_change_that_cannot_be_stored_is_counted_and_later_effects_are_applied() {
         let running = start().await;
         let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
@@ -547,7 +598,7 @@ mod tests {
             "sent bytes no longer count"
         );
 
-        let crowd = (100..200).map(|id| Effect::Attach(SessionId(id), Arc::new(Sendq::new(0))));
+        let crowd = (100..200).map(|id| Effect::Attach(SessionId(id), Sendq::new(0)));
         apply(
             &running,
             crowd

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::committer::Effect;
 use crate::handle::{Envelope, EventQueue};
 use rookery_chat::Chat;
-use rookery_chat::event::Event;
+use rookery_chat::event::{Event, Output};
 
 /// The maximum number of events that are handled together. Their effects form one batch.
 const MAX_EVENTS: usize = 512;
@@ -26,22 +26,8 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
     while events.recv_many(&mut batch, MAX_EVENTS).await > 0 {
         let now = Timestamp::now();
         let mut effects = Vec::with_capacity(batch.len());
-        for Envelope {
-            event,
-            sendq,
-            register,
-        } in batch.drain(..)
-        {
-            effects.extend(register.map(Effect::Await));
-            match (&event, sendq) {
-                (Event::Admit { session, .. }, Some(sendq)) => {
-                    effects.push(Effect::Attach(*session, sendq));
-                }
-                (Event::Disconnected { session, .. }, _) => effects.push(Effect::Detach(*session)),
-                _ => {}
-            }
-            chat.handle(now, event, &mut outputs);
-            effects.extend(outputs.drain(..).map(Effect::Core));
+        for envelope in batch.drain(..) {
+            handle_envelope(&mut chat, now, envelope, &mut outputs, &mut effects);
             if effects.len() >= MAX_EFFECTS
                 && committer.send(std::mem::take(&mut effects)).await.is_err()
             {
@@ -52,6 +38,32 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
             return;
         }
     }
+}
+
+/// Passes one event to the core, and appends the resulting effects to `effects`. `outputs` is empty
+/// before and after.
+pub fn handle_envelope(
+    chat: &mut Chat,
+    now: Timestamp,
+    envelope: Envelope,
+    outputs: &mut Vec<Output>,
+    effects: &mut Vec<Effect>,
+) {
+    let Envelope {
+        event,
+        sendq,
+        register,
+    } = envelope;
+    effects.extend(register.map(Effect::Await));
+    match (&event, sendq) {
+        (Event::Admit { session, .. }, Some(sendq)) => {
+            effects.push(Effect::Attach(*session, sendq));
+        }
+        (Event::Disconnected { session, .. }, _) => effects.push(Effect::Detach(*session)),
+        _ => {}
+    }
+    chat.handle(now, event, outputs);
+    effects.extend(outputs.drain(..).map(Effect::Core));
 }
 
 #[cfg(test)]
@@ -97,7 +109,7 @@ mod tests {
         );
         let (core, operators, events) = channel();
         let session = SessionId(1);
-        let admission = core.admit(session, Arc::new(Sendq::new(0)), Box::new(alice()));
+        let admission = core.admit(session, Sendq::new(0), Box::new(alice()));
         // This queues the event. The reply never comes, because there is no committer.
         assert!(timeout(Duration::ZERO, admission).await.is_err());
         for _ in 0..MAX_EVENTS - 1 {

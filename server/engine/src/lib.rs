@@ -13,6 +13,7 @@
 
 pub mod committer;
 mod core_task;
+pub mod disk_watch;
 pub mod handle;
 mod history_reader;
 mod pending;
@@ -21,6 +22,10 @@ pub mod quota;
 pub mod retention;
 pub mod sendq;
 pub mod settings;
+pub mod shrinking;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod simulation;
 
 use std::sync::Arc;
 

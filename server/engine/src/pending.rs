@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use rookery_chat::request::{
@@ -82,4 +83,5 @@ pending_replies! {
     reply_format: ReplyFormat(Option<ReplyFormat>),
     user: User(Option<UserView>),
     users: Users(Vec<UserView>),
+    times: Times(Vec<Timestamp>),
 }

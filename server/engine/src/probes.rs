@@ -87,6 +87,8 @@ impl Probes {
             commit_queue_batches: commit_queue.waiting_batches,
             largest_sendq: commit_queue.largest_sendq(),
             store_bytes: self.database.size().await,
+            disk_free_bytes: self.database.disk().free_bytes(),
+            store: self.database.disk().health(),
             certificate_expires_at: self.certificates.expires_at(),
             mail: self.mailer.health(),
         })

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use rookery_base::net::network;
+use rookery_record::Network;
 
-/// Counts the open connections by address, in any state. An IPv6 [`network`] counts as one address.
+/// Counts the open connections by address, in any state. A [`Network`] counts as one address.
 #[derive(Debug, Default)]
 pub struct Connections {
     counts: Mutex<Counts>,
@@ -17,14 +17,14 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_network: HashMap<Network, usize>,
 }
 
 /// The permit of one connection. Dropping it stops counting the connection.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     connections: Arc<Connections>,
-    address: IpAddr,
+    network: Network,
 }
 
 impl Connections {
@@ -40,19 +40,19 @@ impl Connections {
         limit: usize,
         limit_per_address: usize,
     ) -> Option<ConnectionPermit> {
-        let address = network(address);
+        let network = Network::of(address);
         let mut counts = this.counts.lock();
-        let of_address = counts.by_address.get(&address).copied().unwrap_or(0);
+        let of_address = counts.by_network.get(&network).copied().unwrap_or(0);
         let is_reached = |limit, count| limit > 0 && count >= limit;
         if is_reached(limit, counts.total) || is_reached(limit_per_address, of_address) {
             return None;
         }
         counts.total += 1;
-        counts.by_address.insert(address, of_address + 1);
+        counts.by_network.insert(network, of_address + 1);
         drop(counts);
         Some(ConnectionPermit {
             connections: Arc::clone(this),
-            address,
+            network,
         })
     }
 }
@@ -61,10 +61,10 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.connections.counts.lock();
         counts.total -= 1;
-        if let Some(of_address) = counts.by_address.get_mut(&self.address) {
+        if let Some(of_address) = counts.by_network.get_mut(&self.network) {
             *of_address -= 1;
             if *of_address == 0 {
-                counts.by_address.remove(&self.address);
+                counts.by_network.remove(&self.network);
             }
         }
     }

@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Deletes expired messages until its task is dropped.
 pub async fn run(config: Live<History>, database: Database) {
+    // It makes room, also on a full disk.
+    let database = database.with_reserve();
     loop {
         let days = config.get().retention_days;
         if days > 0
@@ -98,7 +100,7 @@ mod tests {
         let reader = HistoryReader::new(database.clone(), core);
         let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
         tokio::spawn(committer.run(receiver));
-        let alice = Arc::new(Sendq::new(0));
+        let alice = Sendq::new(0);
         batches
             .send(vec![Effect::Attach(ALICE, Arc::clone(&alice))])
             .await

@@ -1,20 +1,59 @@
 //! The send queue: the lines that wait to be sent to one session.
 //!
 //! The committer fills it and the session's connection drains it; neither waits for the other. Its
-//! size is limited: a client that reads too slowly is disconnected, and does not delay others.
+//! size is limited: a client that reads too slowly is disconnected, and does not delay others. So
+//! is the size of all send queues together ([`Sendqs`]): beyond it, the sessions with the fullest
+//! queues are disconnected, strangers first.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+/// The unit in which a queue counts towards the total. Clients that read what they are sent have
+/// less in their queues, which therefore never touch the count that all queues share.
+const PAGE: usize = 4096;
+
+/// All send queues together.
+#[derive(Debug, Default)]
+pub struct Sendqs {
+    /// The maximum total size of the queues in bytes; 0 means no limit.
+    limit: AtomicUsize,
+    /// The number of bytes in whole pages that wait in the queues.
+    bytes: AtomicUsize,
+    queues: Mutex<Queues>,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    by_number: HashMap<u64, Weak<Sendq>>,
+    last_number: u64,
+}
+
+/// The rank of a session. When the queues exceed their limit, those of the lowest rank are ended
+/// first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// The session is not admitted.
+    #[default]
+    Stranger,
+    /// The session is admitted and has no account.
+    Guest,
+    /// The session is signed in to an account.
+    Account,
+}
+
 /// The send queue of one session. Queues share lines instead of copying them: a message to two
 /// hundred sessions is in memory once.
 #[derive(Debug)]
 pub struct Sendq {
-    /// The maximum number of waiting bytes; 0 means no limit.
-    limit: usize,
+    all: Arc<Sendqs>,
+    /// The number of the queue in `all`.
+    number: u64,
     inner: Mutex<Inner>,
 }
 
@@ -23,6 +62,11 @@ struct Inner {
     lines: VecDeque<Bytes>,
     /// The number of bytes in `lines`, and of those that the connection has taken but not yet sent.
     bytes: usize,
+    /// The part of `bytes` that is counted in [`Sendqs::bytes`].
+    counted: usize,
+    /// The maximum number of waiting bytes; 0 means no limit.
+    limit: usize,
+    rank: Rank,
     state: State,
     /// Wakes the connection.
     waker: Option<Waker>,
@@ -36,17 +80,110 @@ pub enum State {
     Open,
     /// No lines follow: the connection closes once it has sent those that it has.
     Ending,
-    /// More bytes waited than the limit allows: the connection closes at once, without sending.
+    /// More bytes waited than a limit allows: the connection closes at once, without sending.
     Overflowed,
 }
 
-impl Sendq {
+impl Sendqs {
+    /// Sets the maximum total size of the queues in bytes; 0 means no limit.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
     /// Creates an empty queue for up to `limit` bytes; 0 means no limit.
-    pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            inner: Mutex::default(),
+    pub fn open(self: &Arc<Self>, limit: usize) -> Arc<Sendq> {
+        let mut queues = self.queues.lock();
+        queues.last_number += 1;
+        let number = queues.last_number;
+        let sendq = Arc::new(Sendq {
+            all: Arc::clone(self),
+            number,
+            inner: Mutex::new(Inner {
+                limit,
+                ..Inner::default()
+            }),
+        });
+        queues.by_number.insert(number, Arc::downgrade(&sendq));
+        sendq
+    }
+
+    fn is_exceeded(&self) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        limit > 0 && self.bytes.load(Ordering::Relaxed) > limit
+    }
+
+    /// Ends queues until an eighth of the limit is free, so that this happens seldom: those of the
+    /// lowest rank first, and of those the fullest.
+    fn relieve(&self) {
+        let limit = self.limit.load(Ordering::Relaxed);
+        // It may have been disabled in the meantime.
+        if limit == 0 {
+            return;
         }
+        let queues: Vec<Arc<Sendq>> = {
+            let queues = self.queues.lock();
+            queues
+                .by_number
+                .values()
+                .filter_map(Weak::upgrade)
+                .collect()
+        };
+        let mut fullest: Vec<(Rank, Reverse<usize>, Arc<Sendq>)> = queues
+            .into_iter()
+            .filter_map(|sendq| {
+                let inner = sendq.inner.lock();
+                let (rank, counted) = (inner.rank, inner.counted);
+                drop(inner);
+                (counted > 0).then_some((rank, Reverse(counted), sendq))
+            })
+            .collect();
+        fullest.sort_unstable_by_key(|(rank, counted, _)| (*rank, *counted));
+        for (_, _, sendq) in fullest {
+            if self.bytes.load(Ordering::Relaxed) <= limit - limit / 8 {
+                return;
+            }
+            sendq.inner.lock().overflow(self);
+            sendq.wake();
+        }
+    }
+}
+
+impl Inner {
+    /// Counts the whole pages among the bytes towards the total. Returns whether the total has
+    /// grown.
+    fn count(&mut self, all: &Sendqs) -> bool {
+        let pages = match self.state {
+            State::Overflowed => 0,
+            State::Open | State::Ending => self.bytes / PAGE * PAGE,
+        };
+        let before = std::mem::replace(&mut self.counted, pages);
+        if pages > before {
+            all.bytes.fetch_add(pages - before, Ordering::Relaxed);
+        } else if pages < before {
+            all.bytes.fetch_sub(before - pages, Ordering::Relaxed);
+        }
+        pages > before
+    }
+
+    fn overflow(&mut self, all: &Sendqs) {
+        self.lines = VecDeque::new();
+        self.state = State::Overflowed;
+        self.count(all);
+    }
+}
+
+impl Sendq {
+    /// Creates an empty queue for up to `limit` bytes that shares no limit with others; 0 means no
+    /// limit.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::<Sendqs>::default().open(limit)
+    }
+
+    /// Sets the rank of the session and the limit of its queue in bytes; 0 means no limit.
+    pub fn set_rank(&self, rank: Rank, limit: usize) {
+        let mut inner = self.inner.lock();
+        inner.rank = rank;
+        inner.limit = limit;
     }
 
     /// Adds a line. Returns whether the connection has to be woken with [`Self::wake`], which the
@@ -57,13 +194,17 @@ impl Sendq {
             return false;
         }
         inner.bytes += line.len();
-        if self.limit > 0 && inner.bytes > self.limit {
-            inner.lines = VecDeque::new();
-            inner.state = State::Overflowed;
+        if inner.limit > 0 && inner.bytes > inner.limit {
+            inner.overflow(&self.all);
             return true;
         }
         inner.lines.push_back(line);
-        inner.lines.len() == 1
+        let is_first = inner.lines.len() == 1;
+        if inner.count(&self.all) && self.all.is_exceeded() {
+            drop(inner);
+            self.all.relieve();
+        }
+        is_first
     }
 
     /// Ends the queue: the connection closes once it has sent the waiting lines. The caller has to
@@ -114,7 +255,18 @@ impl Sendq {
 
     /// Records that the connection has sent `bytes` bytes of the lines that it took.
     pub fn sent(&self, bytes: usize) {
-        self.inner.lock().bytes -= bytes;
+        let mut inner = self.inner.lock();
+        inner.bytes -= bytes;
+        inner.count(&self.all);
+    }
+}
+
+impl Drop for Sendq {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        inner.bytes = 0;
+        inner.count(&self.all);
+        self.all.queues.lock().by_number.remove(&self.number);
     }
 }
 
@@ -191,5 +343,60 @@ mod tests {
         let (_, lines) = sendq.poll(&mut Context::from_waker(Waker::noop()), false);
         assert!(lines.is_empty());
         assert_eq!(poll(&sendq).1.len(), 1);
+    }
+
+    /// Fills the queue with that many lines of one page.
+    fn fill(sendq: &Sendq, pages: usize) {
+        for _ in 0..pages {
+            sendq.push(Bytes::from(vec![b'x'; PAGE]));
+        }
+    }
+
+    #[test]
+    fn the_fullest_queues_of_the_lowest_rank_are_ended_when_all_exceed_their_limit() {
+        let all = Arc::new(Sendqs::default());
+        all.set_limit(16 * PAGE);
+        let queues = [
+            (Rank::Account, 5),
+            (Rank::Guest, 4),
+            (Rank::Stranger, 1),
+            (Rank::Stranger, 2),
+        ]
+        .map(|(rank, pages)| {
+            let sendq = all.open(0);
+            sendq.set_rank(rank, 0);
+            fill(&sendq, pages);
+            sendq
+        });
+        let states = || queues.each_ref().map(|sendq| poll(sendq).0);
+        let last = all.open(0);
+        last.set_rank(Rank::Account, 0);
+        fill(&last, 4);
+        assert_eq!(states(), [State::Open; 4], "16 pages are within the limit");
+        fill(&last, 1);
+        // 17 pages: without the strangers' 3, there are 14, which leaves an eighth free.
+        let [open, overflowed] = [State::Open, State::Overflowed];
+        assert_eq!(states(), [open, open, overflowed, overflowed]);
+        assert_eq!(poll(&last).0, State::Open);
+        fill(&last, 3);
+        assert_eq!(states(), [open, overflowed, overflowed, overflowed]);
+        fill(&last, 4);
+        assert_eq!(states()[0], State::Open, "the fullest is ended first");
+        assert_eq!(poll(&last).0, State::Overflowed);
+    }
+
+    #[test]
+    fn what_is_sent_and_queues_that_are_dropped_no_longer_count_together() {
+        let all = Arc::new(Sendqs::default());
+        all.set_limit(2 * PAGE);
+        for _ in 0..10 {
+            let sendq = all.open(0);
+            fill(&sendq, 2);
+            sendq.sent(PAGE);
+            fill(&sendq, 1);
+            assert_eq!(poll(&sendq).0, State::Open);
+        }
+        assert_eq!(all.bytes.load(Ordering::Relaxed), 0);
+        assert!(all.queues.lock().by_number.is_empty());
     }
 }

@@ -38,6 +38,8 @@ pub fn from_sections(
         channels_per_user: limits.channels_per_user,
         owned_channels: limits.owned_channels,
         channel_list_entries: limits.channel_list_entries,
+        sessions_per_account: limits.sessions_per_account,
+        stored_bytes_per_day: limits.stored_bytes_per_day,
         monitor_entries: limits.monitor_entries,
         email_aliases: accounts.email_aliases(),
         capabilities: history.capabilities(),

@@ -14,6 +14,7 @@ pub mod history;
 pub mod invitation;
 pub mod mailbox;
 pub mod maintenance;
+pub mod network;
 pub mod search;
 
 use jiff::Timestamp;
@@ -31,6 +32,7 @@ pub use history::{
 pub use invitation::{Invitation, InvitationId, NewInvitation};
 pub use mailbox::EmailAliases;
 pub use maintenance::Maintenance;
+pub use network::Network;
 pub use rookery_protocol::BanTarget;
 pub use search::{Cursor, FoundMessages, MessageQuery};
 

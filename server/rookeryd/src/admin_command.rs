@@ -19,6 +19,7 @@ use rookery_base::config::Config;
 use rookery_control::admin_password;
 use rookery_record::{Admin, NewAdmin, NewAudit, Outcome};
 use rookery_store::{DATABASE_FILE, Store};
+use rookery_terminal::printable_lines;
 
 const NO_DATABASE: &str = "There was no database in";
 const WHERE_TO_RUN: &str =
@@ -189,7 +190,7 @@ impl AdminDatabase<'_> {
                 "There are no admins. `rookeryd admin add NAME --email EMAIL` adds one."
             )?;
         } else {
-            writeln!(self.out, "{}", table(&admins))?;
+            writeln!(self.out, "{}", printable_lines(&table(&admins)))?;
         }
         Ok(())
     }
@@ -320,17 +321,28 @@ fn password(file: Option<&Path>, context: &[&str]) -> Result<Password> {
         let source = || format!("Cannot read the password file {}", path.display());
         first_line(File::open(path).with_context(source)?).with_context(source)?
     } else if io::stdin().is_terminal() {
-        let first = rpassword::prompt_password("Password: ")?;
-        // A weak password is refused before it has to be typed again.
-        admin_password::check(&first, context)?;
-        if rpassword::prompt_password("Repeat the password: ")? != first {
-            bail!("The passwords do not match.");
-        }
-        first
+        return ask_password(context);
     } else {
         first_line(io::stdin()).context("Cannot read the password from standard input")?
     };
     Ok(admin_password::check(&password, context)?)
+}
+
+/// Prompts for a password twice, and again until it is accepted.
+fn ask_password(context: &[&str]) -> Result<Password> {
+    loop {
+        let typed = rpassword::prompt_password("Password: ")?;
+        // A weak password is refused before it has to be typed again.
+        match admin_password::check(&typed, context) {
+            Err(refusal) => eprintln!("{refusal} Try another one, or press Ctrl-C."),
+            Ok(password) => {
+                if rpassword::prompt_password("Repeat the password: ")? == typed {
+                    return Ok(password);
+                }
+                eprintln!("The passwords do not match. Try again.");
+            }
+        }
+    }
 }
 
 /// Returns the first line without its end.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
-use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
+use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead, count};
 
 use data_encoding::HEXLOWER;
 use rookery_base::config::Config;
@@ -142,18 +142,18 @@ fn report(verdict: &AuditVerdict, out: &mut dyn Write) -> Result<()> {
     match (&verdict.defect, &verdict.head) {
         (Some(fault), _) => {
             bail!(
-                "entry {} of the audit trail is defective: {}. The {} before it are intact.",
+                "entry {} of the audit trail is defective: {}. Intact before it: {}.",
                 fault.id,
                 fault.description,
-                verdict.entries
+                count(verdict.entries, "entry", "entries")
             )
         }
         (None, None) => writeln!(out, "The audit trail is empty.")?,
         (None, Some(head)) => {
             writeln!(
                 out,
-                "All {} entries are intact. The newest is\n{head}",
-                verdict.entries
+                "The audit trail is intact: {}. The newest is\n{head}",
+                count(verdict.entries, "entry", "entries")
             )?;
         }
     }

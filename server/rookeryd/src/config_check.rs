@@ -1,16 +1,21 @@
 //! `rookeryd check`: checks the config and the files that it names, without starting the server.
 //! The start and a reload make the same checks.
 
+use std::path::Path;
+
 use anyhow::Result;
 
+use rookery_accounts::verifier_key::KEY_FILE;
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, Loaded};
-use rookery_base::mail;
+use rookery_base::{files, mail};
+use rookery_terminal::printable_lines;
 
 /// Runs the command, and prints the result.
 pub fn run(loaded: &Loaded) -> Result<()> {
-    for warning in check_files(&loaded.config)? {
-        eprintln!("rookeryd: warning: {warning}");
+    let warnings = check_files(&loaded.config)?;
+    for warning in warnings.into_iter().chain(exposures(&loaded.config)) {
+        eprintln!("rookeryd: warning: {}", printable_lines(&warning));
     }
     match &loaded.file {
         Some(file) => println!("{} is valid.", file.display()),
@@ -25,4 +30,24 @@ pub fn check_files(config: &Config) -> Result<Vec<String>> {
     config.data.check_folder()?;
     mail::check(&config.mail)?;
     Certificates::check(&config.tls, &config.admin)
+}
+
+/// Returns a warning for each secret that others can read or change: files of the server that every
+/// user of the machine can, and mails that are sent in clear.
+pub fn exposures(config: &Config) -> Vec<String> {
+    let certificates = config.tls.certificate.parent().unwrap_or(Path::new(""));
+    let data = &config.data.directory;
+    let files = [
+        config.tls.private_key.clone(),
+        certificates.join("ca.key"),
+        certificates.to_owned(),
+        data.to_owned(),
+        data.join("rookery.db"),
+        data.join(KEY_FILE),
+    ];
+    let files = files.iter().chain(&config.mail.smtp.password_file);
+    files
+        .filter_map(|file| files::exposure(file))
+        .chain(mail::exposure(&config.mail))
+        .collect()
 }

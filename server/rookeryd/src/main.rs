@@ -8,6 +8,7 @@ mod admin_command;
 mod audit_command;
 mod config_check;
 mod metrics_port;
+mod sandbox;
 mod server;
 
 use std::path::PathBuf;
@@ -15,10 +16,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tracing_subscriber::EnvFilter;
 
 use rookery_base::certificates;
 use rookery_base::config::{Config, LogFormat};
+use rookery_terminal::printable_lines;
 
 /// The Rookery chat server. Without a command, it runs the server.
 #[derive(Parser)]
@@ -57,7 +60,8 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rookeryd: {error:#}");
+            // The message may quote a file.
+            eprintln!("rookeryd: {}", printable_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -79,9 +83,16 @@ fn run(arguments: Arguments) -> Result<()> {
         None => {
             let loaded = load()?;
             start_log(&loaded.config)?;
+            // Passwords and keys in memory must not be written to the disk if the server crashes.
+            set_dumpable_behavior(DumpableBehavior::NotDumpable)
+                .context("cannot switch core dumps off")?;
             rustls::crypto::aws_lc_rs::default_provider()
                 .install_default()
                 .expect("no other provider is installed");
+            // Threads that exist already would not be restricted.
+            if loaded.config.process.sandbox {
+                sandbox::enter(&loaded)?;
+            }
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
 
-use crate::config_check::check_files;
+use crate::config_check::{check_files, exposures};
 use crate::metrics_port;
 use rookery_accounts::csv_sync::{CsvSync, Synced};
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
@@ -37,7 +37,7 @@ use rookery_control::handle::ControlHandle;
 use rookery_control::{Control, ControlConfig, ReloadRequest};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
-use rookery_engine::{Engine, retention, settings};
+use rookery_engine::{Engine, disk_watch, retention, settings, shrinking};
 use rookery_record::{Admin, Ban, ChatSnapshot, Maintenance};
 use rookery_store::{DATABASE_FILE, Database, Durability, Store};
 
@@ -58,6 +58,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     // The certificates are loaded below, with the same warnings.
     check_files(&config)?;
+    log_exposures(&config);
     let started_at = Timestamp::now();
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
@@ -75,6 +76,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     tokio::spawn(retention::run(
         live.section(|config| &config.history),
         database.clone(),
+    ));
+    tokio::spawn(shrinking::run(database.clone()));
+    tokio::spawn(disk_watch::run(
+        live.section(|config| &config.limits),
+        database.clone(),
+        events.clone(),
     ));
     let mailer = Mailer::start(live.section(|config| &config.mail), events.clone());
     let accounts = Arc::new(Accounts::new(
@@ -134,7 +141,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
             limits: live.section(|config| &config.limits),
             tls: live.section(|config| &config.tls),
         },
-        database,
+        database: database.with_reserve(),
         csv_sync: csv_sync.clone(),
         core: control_handle.clone(),
         accounts,
@@ -164,6 +171,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     drop(ports);
     server.end_sessions().await;
     Ok(())
+}
+
+fn log_exposures(config: &Config) {
+    for exposure in exposures(config) {
+        tracing::warn!("{exposure}");
+    }
 }
 
 fn open_database(config: &Config) -> Result<Database> {
@@ -292,7 +305,8 @@ impl Stored {
             .context("cannot write to the database")?;
         let stored = database.read(move |store| {
             Ok(Self {
-                bans: store.bans(now)?,
+                // Those that have expired too, because the clock may be wrong at the moment.
+                bans: store.bans(Timestamp::MIN)?,
                 maintenance: store.maintenance()?,
                 admins: store.admins()?,
                 chat: store.chat_snapshot()?,
@@ -416,6 +430,7 @@ impl Server {
     async fn reload_config(&self) -> Result<()> {
         let config = Config::load(self.file.as_deref())?.config;
         check_files(&config)?;
+        log_exposures(&config);
         self.certificates.reload(&config.tls, &config.admin)?;
         let settings = settings::from_config(&config);
         self.config.send_replace(Arc::new(config));

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::disk::{Disk, DiskState, OpenFiles};
 use super::sqlite::Store;
 use super::{Result, StoreError};
 use rookery_record::HistorySync;
@@ -47,12 +48,30 @@ pub struct Database {
     readers: mpsc::Sender<ReadJob>,
     sync: HistorySync,
     file: Arc<Path>,
+    disk: Arc<Disk>,
+    may_use_reserve: bool,
 }
 
 impl Database {
     /// Opens the database file, creating it and its tables if necessary, and starts the threads.
     pub fn open(file: &Path, sync: HistorySync) -> Result<Self> {
-        let connection = Store::open(file)?;
+        Self::open_on(file, sync, Disk::new)
+    }
+
+    fn open_on(
+        file: &Path,
+        sync: HistorySync,
+        disk: impl FnOnce(OpenFiles) -> Disk,
+    ) -> Result<Self> {
+        let mut connection = Store::open(file)?;
+        match connection.enable_release() {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the database was rewritten, so that it can shrink"),
+            Err(error) => {
+                tracing::warn!(%error, "the database will not shrink when messages are deleted");
+            }
+        }
+        let disk = Arc::new(disk(connection.files().clone()));
         let (writer, jobs) = mpsc::channel::<WriteJob>();
         spawn("store-writer", move || write(connection, &jobs))?;
         let (readers, jobs) = mpsc::channel::<ReadJob>();
@@ -75,7 +94,24 @@ impl Database {
             readers,
             sync,
             file: file.into(),
+            disk,
+            may_use_reserve: false,
         })
+    }
+
+    /// Returns a handle whose writes may use the reserve of a full disk: for operators, the core's
+    /// state, and what makes room.
+    #[must_use]
+    pub fn with_reserve(&self) -> Self {
+        Self {
+            may_use_reserve: true,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the disk that the database is on.
+    pub fn disk(&self) -> &Arc<Disk> {
+        &self.disk
     }
 
     /// Runs `job` on a reading thread. Everything that it reads belongs to one snapshot.
@@ -127,9 +163,21 @@ impl Database {
         job: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let full = durability == Durability::Record || self.sync == HistorySync::Full;
+        let (disk, may_use_reserve) = (Arc::clone(&self.disk), self.may_use_reserve);
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |store: &mut Store| {
-            let _ = reply.send(store.transaction(full, job));
+            if may_use_reserve {
+                disk.make_room();
+            }
+            let result = if !may_use_reserve && disk.state() == DiskState::Full {
+                Err(StoreError::DiskFull)
+            } else {
+                store.transaction(full, job)
+            };
+            if let Err(error) = &result {
+                disk.failed(error);
+            }
+            let _ = reply.send(result);
         });
         self.writer.send(job).map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::JobPanicked)?
@@ -183,6 +231,9 @@ fn run_isolated(job: impl FnOnce()) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
     use crate::DATABASE_FILE;
 
@@ -249,6 +300,52 @@ mod tests {
         }
         let bytes = std::fs::read(file).unwrap();
         assert!(!bytes.windows(9).any(|window| window == b"forgotten"));
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_only_operators_write_and_use_the_reserve() {
+        static FREE: AtomicU64 = AtomicU64::new(1 << 30);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(DATABASE_FILE);
+        let disk = |files| Disk::with_probe(files, |_| Ok(FREE.load(Relaxed)));
+        let database = Database::open_on(&file, HistorySync::Normal, disk).unwrap();
+        let operators = database.with_reserve();
+        let write = async |database: &Database| {
+            let job = |store: &mut Store| store.set_csv_content("name", "written");
+            database.write(Durability::Record, job).await
+        };
+        let reserve = folder.path().join("rookery.db.reserve");
+        write(&operators).await.unwrap();
+        assert!(reserve.exists(), "there was room");
+        FREE.store(0, Relaxed);
+        write(&operators).await.unwrap();
+        assert!(!reserve.exists());
+        let refused = write(&database).await;
+        assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
+        write(&operators).await.unwrap();
+        FREE.store(1 << 30, Relaxed);
+        database.disk().check(0);
+        write(&database).await.unwrap();
+        assert!(reserve.exists());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_to_files_that_were_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(DATABASE_FILE);
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let write = || {
+            let job = |store: &mut Store| store.set_csv_content("name", "written");
+            database.write(Durability::Record, job)
+        };
+        write().await.unwrap();
+        let aside = folder.path().join("aside");
+        std::fs::rename(&file, &aside).unwrap();
+        let refused = write().await;
+        assert!(matches!(refused, Err(StoreError::FilesReplaced { .. })));
+        assert_eq!(database.disk().state(), DiskState::FilesReplaced);
+        std::fs::rename(&aside, &file).unwrap();
+        write().await.unwrap();
     }
 
     #[tokio::test]

@@ -5,7 +5,8 @@
 //! few reading threads; a job sent to it runs on one of them with a [`Store`], a connection inside
 //! a transaction. A job is therefore completed as a whole or not at all, writing jobs run one after
 //! the other, and a reading job sees one consistent snapshot. [`Durability`] states which failures
-//! a write survives once its job has completed.
+//! a write survives once its job has completed, and [`Disk`] what
+//! can be stored while space runs out.
 //!
 //! Each kind of record has a file under `sqlite/` with its SQL and its rows; the steps from one
 //! schema version to the next are in `migrations/`. [`audit_chain`] verifies the hash chain of the
@@ -19,13 +20,15 @@
 
 pub mod audit_chain;
 mod database;
+mod disk;
 mod sqlite;
 
 use std::io;
 use std::path::PathBuf;
 
 pub use database::{Database, Durability};
-pub use sqlite::Store;
+pub use disk::{Disk, DiskState};
+pub use sqlite::{PageCounts, Store};
 
 /// The name of the database file in the data folder.
 pub const DATABASE_FILE: &str = "rookery.db";
@@ -50,6 +53,20 @@ pub enum StoreError {
         /// Why it could not be opened.
         reason: String,
     },
+    /// The database file or its log was deleted or replaced while it was open.
+    #[error(
+        "the database file {path}, or its -wal file, was deleted or replaced while the server is \
+         running, so nothing can be stored; stop the server, restore the files from a backup, and \
+         start it again",
+        path = path.display()
+    )]
+    FilesReplaced {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The disk is full, and what is left of it is reserved for operators.
+    #[error("the disk is full; what is left of it is reserved for operators")]
+    DiskFull,
     /// SQLite reported an error.
     #[error("database error: {0}")]
     Database(rusqlite::Error),

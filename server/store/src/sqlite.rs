@@ -10,6 +10,7 @@ mod channels;
 mod credentials;
 mod csv_sync;
 mod devices;
+mod free_pages;
 mod history;
 mod invitations;
 mod maintenance;
@@ -34,6 +35,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 
 use super::{Result, StoreError};
+use crate::disk::OpenFiles;
+pub use free_pages::PageCounts;
 use history::Interned;
 
 /// How long to wait for the transaction of another process, such as `rookeryd admin`.
@@ -49,6 +52,7 @@ pub struct Store {
     interned: Interned,
     /// Whether the write-ahead log may contain deleted text.
     needs_scrub: bool,
+    files: OpenFiles,
 }
 
 impl Store {
@@ -56,6 +60,8 @@ impl Store {
     pub fn open(file: &Path) -> Result<Self> {
         create_file(file)?;
         let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Takes effect if the file is still empty, and otherwise with the next VACUUM.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         if connection.is_readonly(MAIN_DB)? {
             return Err(cannot_open(file, "there is no permission to write to it"));
         }
@@ -74,6 +80,7 @@ impl Store {
             interned: Interned::default(),
             // The previous process may have died before it emptied the log.
             needs_scrub: true,
+            files: OpenFiles::of(file),
         })
     }
 
@@ -86,6 +93,7 @@ impl Store {
             full: false,
             interned: Interned::default(),
             needs_scrub: false,
+            files: OpenFiles::of(file),
         })
     }
 
@@ -107,6 +115,11 @@ impl Store {
         Ok(())
     }
 
+    /// Returns the files of the database.
+    pub(crate) fn files(&self) -> &OpenFiles {
+        &self.files
+    }
+
     /// Runs `job` in one transaction. If `full` is true, its changes survive a power loss once this
     /// returns.
     pub fn transaction<T>(
@@ -125,6 +138,7 @@ impl Store {
             committed: false,
         };
         let value = job(open.sqlite)?;
+        open.sqlite.files.verify()?;
         open.sqlite.execute("COMMIT")?;
         open.committed = true;
         Ok(value)

@@ -51,7 +51,10 @@ pub const KEYS: &[Usage] = &[
         "Ctrl-O, then a letter",
         "start or end formatting: bold, italic, underlined, struck through, …",
     ),
-    ("r", "connect again after you were kicked or banned"),
+    (
+        "r",
+        "connect again after you were kicked, or banned for a while",
+    ),
     ("Ctrl-L", "redraw the screen"),
     ("Ctrl-Z", "suspend; `fg` in the shell resumes"),
     (
@@ -65,7 +68,9 @@ pub const KEYS: &[Usage] = &[
 ];
 
 /// The hint when text is typed after the server has ended the session.
-pub(super) const READ_ONLY: &str = "not connected: r connects again, /quit quits";
+const READ_ONLY: &str = "not connected: r connects again, /quit quits";
+/// The same after a ban that does not expire.
+const READ_ONLY_FOR_GOOD: &str = "not connected: /quit quits";
 
 /// The hint after the first Ctrl-C in an empty message box.
 const CONFIRM_QUIT: &str = "press Ctrl-C again, or type /quit, to quit";
@@ -96,10 +101,10 @@ impl App {
         }
         match key.code {
             KeyCode::Char(letter) if !control && !alt && !self.accepts_text(letter) => {
-                if letter == 'r' {
+                if letter == 'r' && self.may_reconnect() {
                     self.effects.push(Effect::Reconnect);
                 } else {
-                    self.hint = Some(READ_ONLY.to_owned());
+                    self.hint_read_only();
                 }
             }
             KeyCode::Char(letter) if control && !alt => match letter {
@@ -169,13 +174,28 @@ impl App {
         }
     }
 
+    /// Whether the session was ended by an operator, and the user may connect again.
+    fn may_reconnect(&self) -> bool {
+        matches!(self.connection, Connection::Ended(removal) if removal.may_reconnect())
+    }
+
+    /// Shows that nothing but a command can be typed after the session was ended.
+    pub(super) fn hint_read_only(&mut self) {
+        let hint = if self.may_reconnect() {
+            READ_ONLY
+        } else {
+            READ_ONLY_FOR_GOOD
+        };
+        self.hint = Some(hint.to_owned());
+    }
+
     /// Whether a typed character is inserted into the message box. After the server has ended the
     /// session, only a command can be typed.
     fn accepts_text(&self, letter: char) -> bool {
         let is_command = || {
             commands::is_command(self.editor.text()) || (self.editor.is_empty() && letter == '/')
         };
-        !matches!(self.connection, Connection::Ended { .. }) || is_command()
+        !matches!(self.connection, Connection::Ended(_)) || is_command()
     }
 
     fn open_switcher(&mut self) {

@@ -3,7 +3,6 @@
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::keys::READ_ONLY;
 use super::{App, Connection, Effect};
 use crate::front_end::FrontEnd as _;
 use crate::model::Conversation;
@@ -24,9 +23,7 @@ impl App {
             }
             Some(Overlay::Password(change)) => change.paste(text),
             Some(_) => {}
-            None if matches!(self.connection, Connection::Ended { .. }) => {
-                self.hint = Some(READ_ONLY.to_owned());
-            }
+            None if matches!(self.connection, Connection::Ended(_)) => self.hint_read_only(),
             None if !self.editor.fits(text) => {
                 self.hint = Some("that is too long to be pasted here".to_owned());
             }

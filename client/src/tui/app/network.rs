@@ -6,7 +6,7 @@ use std::time::Duration;
 use rookery_protocol::Message;
 use tokio::time::Instant;
 
-use super::{App, Connection, Effect};
+use super::{App, Connection, Effect, Removal};
 use crate::front_end::FrontEnd as _;
 use crate::model::{Conversation, EventKind};
 use crate::receipts::{Outcome, Sent, remark};
@@ -119,16 +119,19 @@ impl App {
 
     /// Handles the end of the session by an operator, for this reason. The user decides whether to
     /// connect again.
-    pub fn session_ended(&mut self, banned: bool, reason: &str) {
-        self.connection = Connection::Ended { banned };
+    pub fn session_ended(&mut self, removal: Removal, reason: &str) {
+        self.connection = Connection::Ended(removal);
         self.drop_unconfirmed();
-        let (what, advice) = if banned {
-            (
+        let (what, advice) = match removal {
+            Removal::Kicked => ("were kicked", "Press r to reconnect, Ctrl-C twice to quit"),
+            Removal::BannedForAWhile => (
                 "are banned",
                 "Ask the server's operators; press r to try again, Ctrl-C twice to quit",
-            )
-        } else {
-            ("were kicked", "Press r to reconnect, Ctrl-C twice to quit")
+            ),
+            Removal::Banned => (
+                "are banned",
+                "Ask the server's operators; Ctrl-C twice quits",
+            ),
         };
         let text = format!("You {what}: {reason}");
         self.show_refusal(&format!("{text}. {advice}"));
@@ -147,7 +150,7 @@ impl App {
     /// Returns why an operator has ended the session, while it is ended.
     pub fn end_reason(&self) -> Option<&str> {
         match self.connection {
-            Connection::Ended { .. } => self.lost_reason.as_deref(),
+            Connection::Ended(_) => self.lost_reason.as_deref(),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::{App, Effect};
 use crate::text;
 use crate::tui::editor::Editor;
+use crate::tui::help;
 use crate::tui::overlay::Overlay;
 use crate::tui::search::Search;
 
@@ -57,6 +58,9 @@ impl App {
 
     fn handle_help_key(&self, from: usize, key: KeyCode) -> Option<Overlay> {
         let half_page = usize::from(self.size.height / 2);
+        // The border takes two rows.
+        let height = usize::from(self.size.height.saturating_sub(2));
+        let last = help::rows(self.size.width).len().saturating_sub(height);
         let from = match key {
             KeyCode::Down | KeyCode::Char('j') => from + 1,
             KeyCode::Up | KeyCode::Char('k') => from.saturating_sub(1),
@@ -64,7 +68,7 @@ impl App {
             KeyCode::PageUp => from.saturating_sub(half_page),
             _ => return None,
         };
-        Some(Overlay::Help(from))
+        Some(Overlay::Help(from.min(last)))
     }
 
     fn handle_switcher_key(

@@ -203,6 +203,12 @@ fn help_is_a_popup_that_scrolls() {
     insta::assert_snapshot!(ui.screen());
     ui.press(KeyCode::PageDown, KeyModifiers::NONE);
     assert!(!ui.screen().contains("TEXT /NICK"));
+    for _ in 0..40 {
+        ui.press(KeyCode::PageDown, KeyModifiers::NONE);
+    }
+    let end = ui.screen();
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    assert_ne!(ui.screen(), end, "the first key back is seen");
     ui.press(KeyCode::Esc, KeyModifiers::NONE);
     assert!(!ui.screen().contains("Help"));
 }

@@ -7,12 +7,10 @@ use ratatui::text::{Line as Row, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::commands::Usage;
 use crate::text;
 use crate::tui::app::App;
-use crate::tui::app::keys::KEYS;
-use crate::tui::app::screen_commands;
 use crate::tui::editor::Editor;
+use crate::tui::help::{self, HelpRow};
 use crate::tui::overlay::LinkList;
 use crate::tui::password::PasswordChange;
 use crate::tui::wrap::cut;
@@ -22,44 +20,19 @@ const MAX_LINK_ROWS: usize = 12;
 
 /// Draws the help on commands and keys, scrolled to a row.
 pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
-    let commands: Vec<Usage> = screen_commands::help().collect();
-    let forms = commands.iter().chain(KEYS).map(|(form, _)| form.width());
-    let column = forms
-        .max()
-        .unwrap_or_default()
-        .min(usize::from(frame.area().width) / 2);
-    let heading = |text: &'static str| Row::styled(text, app.theme.accent());
-    let mut rows = vec![heading("Commands")];
-    let width = frame.area().width.min(100);
-    let room = usize::from(width).saturating_sub(column + 4).max(1);
-    let add_usages = |rows: &mut Vec<Row<'static>>, usages: &[Usage]| {
-        for (form, help) in usages {
-            // Text that does not fit into one row continues in the next.
-            let forms = text::split(form, column.max(1));
-            let helps = text::split(help, room);
-            for index in 0..forms.len().max(helps.len()) {
-                let form = forms.get(index).copied().unwrap_or_default();
-                let help = helps.get(index).copied().unwrap_or_default();
-                let space = " ".repeat((column + 2).saturating_sub(form.width()));
-                rows.push(Row::from(vec![
-                    Span::styled(form.to_owned(), Style::new().add_modifier(Modifier::BOLD)),
-                    Span::raw(format!("{space}{help}")),
-                ]));
-            }
-        }
+    let screen = frame.area().width;
+    let row = |row| match row {
+        HelpRow::Heading(text) => Row::styled(text, app.theme.accent()),
+        HelpRow::Usage(form, help) => Row::from(vec![
+            Span::styled(form, Style::new().add_modifier(Modifier::BOLD)),
+            Span::raw(help),
+        ]),
     };
-    add_usages(&mut rows, &commands);
-    rows.push(Row::default());
-    rows.push(heading("Keys"));
-    add_usages(&mut rows, KEYS);
+    let mut rows: Vec<Row<'_>> = help::rows(screen).into_iter().map(row).collect();
     let height = u16::try_from(rows.len() + 2).unwrap_or(u16::MAX);
-    let inside = popup(
-        frame,
-        app,
-        "Help: Up and Down scroll, Esc closes",
-        width,
-        height,
-    );
+    let title = "Help: Up and Down scroll, Esc closes";
+    let inside = popup(frame, app, title, help::popup_width(screen), height);
+    // The screen may have become larger since.
     let last = rows.len().saturating_sub(usize::from(inside.height));
     frame.render_widget(Paragraph::new(rows.split_off(from.min(last))), inside);
 }

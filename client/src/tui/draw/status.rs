@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::commands::{self, split_word};
 use crate::model::Line;
 use crate::text::{self, CODES};
-use crate::tui::app::{App, Connection, screen_commands};
+use crate::tui::app::{App, Connection, Removal, screen_commands};
 use crate::tui::overlay::Overlay;
 use crate::tui::wrap::cut;
 
@@ -33,8 +33,9 @@ fn connection(app: &App) -> String {
             let left = retry_at.saturating_duration_since(Instant::now());
             format!("NOT CONNECTED, retry in {} s", left.as_secs())
         }
-        Connection::Ended { banned: false } => "KICKED, r: reconnect".to_owned(),
-        Connection::Ended { banned: true } => "BANNED, r: try again".to_owned(),
+        Connection::Ended(Removal::Kicked) => "KICKED, r: reconnect".to_owned(),
+        Connection::Ended(Removal::BannedForAWhile) => "BANNED, r: try again".to_owned(),
+        Connection::Ended(Removal::Banned) => "BANNED".to_owned(),
     }
 }
 

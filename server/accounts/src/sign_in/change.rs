@@ -4,9 +4,7 @@
 use jiff::Timestamp;
 use rookery_protocol::Message;
 
-use super::{
-    MailWatch, Outcome, SignIn, State, code_mailed, fail_unmarked_password, parse_email, signed_in,
-};
+use super::{MailWatch, Outcome, SignIn, State, code_mailed, parse_email, signed_in};
 use crate::credentials_change::{Changed, PendingChange};
 use crate::registration::Failure;
 use crate::reply_format::Replies;
@@ -21,15 +19,6 @@ impl SignIn {
         owner: &Identity,
         message: &Message,
     ) -> Option<Outcome> {
-        if message.params.len() > 2 {
-            let command = if message.command == "SETPASS" {
-                "SETPASS"
-            } else {
-                "SETEMAIL"
-            };
-            fail_unmarked_password(replies, command, owner.name.as_str());
-            return None;
-        }
         let Self { accounts, peer, .. } = self;
         let (command, changed) =
             match (message.command.as_str(), message.param(0), message.param(1)) {

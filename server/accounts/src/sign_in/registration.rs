@@ -5,10 +5,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email, Message};
 
 use super::state::{Attempt, RegistrationState};
-use super::{
-    MailWatch, Outcome, Phase, SignIn, State, code_mailed, fail_unmarked_password, parse_email,
-    signed_in,
-};
+use super::{MailWatch, Outcome, Phase, SignIn, State, code_mailed, parse_email, signed_in};
 use crate::registration::{Failure, Registered, failure};
 use crate::reply_format::{Replies, word};
 use rookery_chat::event::Identity;
@@ -27,10 +24,6 @@ impl SignIn {
             return None;
         };
         let name = name_or_nick(name, replies);
-        if message.params.len() > 3 {
-            fail_unmarked_password(replies, "REGISTER", &name);
-            return None;
-        }
         let own = match &self.state {
             State::SignedIn { identity, .. } => {
                 fail_signed_in(replies, "REGISTER", identity);

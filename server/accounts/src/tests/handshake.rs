@@ -46,6 +46,24 @@ async fn the_waiting_room_explains_how_to_get_an_account() {
 }
 
 #[tokio::test]
+async fn texts_whose_colon_was_left_out_are_taken_whole() {
+    let server = TestServer::with(|config| config.accounts.required = false);
+    let mut client = server.client();
+    client
+        .send("CAP REQ batch server-time")
+        .await
+        .expect("ACK :batch server-time");
+    client.send("NICK bob").await.stays();
+    client.send("USER bob 0 * Bob the Builder").await.stays();
+    let ended = client.send("CAP END").await;
+    assert_eq!(ended.admitted().realname, "Bob the Builder");
+    assert_eq!(
+        server.client().send("QUIT so long").await.closed(),
+        "Quit: so long"
+    );
+}
+
+#[tokio::test]
 async fn clients_with_standard_replies_get_account_required() {
     let server = TestServer::new();
     let mut client = server.client();

@@ -430,6 +430,53 @@ async fn a_password_in_several_words_needs_a_colon_and_is_then_taken_whole() {
 }
 
 #[tokio::test]
+async fn no_command_takes_a_part_of_what_was_typed_for_the_whole() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    let limits = rookery_chat::commands().filter_map(|command| match command.handler {
+        rookery_chat::Handler::Accounts { max_params } => Some((command.names, max_params)),
+        _ => None,
+    });
+    let mut tried = 0;
+    for (names, max_params) in limits.filter(|(_, max_params)| *max_params < usize::MAX) {
+        for name in names {
+            let mut client = server.client();
+            let words = [
+                "LIST",
+                "alice@example.org",
+                "a-good-password",
+                "and",
+                "more",
+            ];
+            let line = format!("{name} {}", words[..=max_params].join(" "));
+            client.send(&line).await.expect(&format!("FAIL {name} "));
+            tried += 1;
+        }
+    }
+    assert!(tried >= 5, "{tried}");
+    let mut alice = server.client();
+    alice
+        .send("REGISTER alice alice@example.org a-good-password")
+        .await
+        .expect("REGISTER SUCCESS");
+    for (line, reply) in [
+        (
+            "SETEMAIL new@example.org a-good-password other",
+            "FAIL SETEMAIL UNACCEPTABLE_PASSWORD alice :",
+        ),
+        (
+            "CREDENTIAL REVOKE 1 2",
+            "FAIL CREDENTIAL INVALID_PARAMS alice :",
+        ),
+        (
+            "CREDENTIAL LIST all of them",
+            "FAIL CREDENTIAL INVALID_PARAMS alice :",
+        ),
+    ] {
+        alice.send(line).await.expect(reply);
+    }
+}
+
+#[tokio::test]
 async fn a_password_with_a_character_that_cannot_be_typed_reliably_is_refused_when_it_is_set() {
     let server = TestServer::with(|config| config.accounts.verify_email = false);
     server

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::codes::{LIFETIME_SECONDS, TRIES};
+use crate::password::CHAT_SLOTS;
 
 async fn server_with_alice() -> TestServer {
     server_with_alice_and(|_| {}).await
@@ -66,7 +67,7 @@ async fn an_unknown_name_or_email_costs_a_hash_like_a_wrong_password() {
     let server = server_with_alice().await;
     server.account("bob", "bob@example.org", None).await;
     for claim in ["alice", "bob", "nobody", "nobody@example.org"] {
-        let held = hold_hash_permits().await;
+        let held = CHAT_SLOTS.occupy_all().await;
         let mut client = server.client();
         let mut attempt = Box::pin(client.plain(claim, "wrong horse"));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut attempt).await;

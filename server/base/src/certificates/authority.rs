@@ -1,12 +1,15 @@
 //! The local certificate authority: created together with the server's certificate if both are
 //! missing, and used to renew that certificate before it expires.
 //!
+//! The authority can sign for the names of this server only, those at its creation (RFC 5280
+//! §4.2.1.10): people who trust it do not have to trust that its key is never stolen.
+//!
 //! No existing file is overwritten, except a certificate that this authority signed. Files are
 //! created at the default paths only: a missing file at a path that the operator set is more likely
 //! a mistake, and a new authority would change the server's identity.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,8 +18,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, date_time_ymd,
 };
 use rustls::RootCertStore;
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -104,15 +108,16 @@ pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
     }
     let authority = Authority::of(tls);
     if !authority.exists()? {
-        create_authority(&authority, now)?;
+        create_authority(tls, &authority, now)?;
     }
     let key = KeyPair::generate()?;
-    let certificate = sign(tls, &authority, &key, now)?;
+    let (names, _) = names_by_permission(tls, &authority, now)?;
+    let certificate = sign(&names, &authority, &key, now)?;
     write(&tls.private_key, &key.serialize_pem(), files::PRIVATE)?;
     write(&tls.certificate, &certificate, READABLE)?;
     tracing::info!(
         "created the certificate {1} for {0}, signed by the local authority {2}",
-        names(tls).join(", "),
+        names.join(", "),
         tls.certificate.display(),
         authority.certificate.display()
     );
@@ -137,29 +142,84 @@ pub(super) fn renew(
     ) else {
         return Ok(false);
     };
-    let lacks_a_name = tls.names.iter().any(|name| {
+    let lacks = |name: &String| {
         ServerName::try_from(name.as_str())
             .is_ok_and(|name| verify_server_name(&parsed, &name).is_err())
-    });
+    };
     let expires_soon = validity.end < now + RENEW_BEFORE;
-    if !(expires_soon || lacks_a_name)
+    if !(expires_soon || tls.names.iter().any(lacks))
         || !is_signed_by(&authority.read_certificate()?, current, validity.start)
     {
         return Ok(false);
     }
-    let certificate = sign(tls, &authority, &read_key(&tls.private_key)?, now)?;
+    let (names, _) = names_by_permission(tls, &authority, now)?;
+    if !(expires_soon || names.iter().any(lacks)) {
+        return Ok(false);
+    }
+    let certificate = sign(&names, &authority, &read_key(&tls.private_key)?, now)?;
     write(&tls.certificate, &certificate, READABLE)?;
     tracing::info!(
         "renewed the certificate {} for {}",
         tls.certificate.display(),
-        names(tls).join(", ")
+        names.join(", ")
     );
     Ok(true)
 }
 
-fn create_authority(authority: &Authority, now: Timestamp) -> anyhow::Result<()> {
+/// Returns what to do about the names in `tls.names` that the local authority may not sign for, if
+/// it signed the certificate and there are any.
+pub(super) fn permission_warning(
+    tls: &Tls,
+    current: &CertificateDer<'_>,
+    now: Timestamp,
+) -> Option<String> {
+    let authority = Authority::of(tls);
+    if !has_signed(tls, current, x509::validity(current)?.start) {
+        return None;
+    }
+    let (_, mut refused) = names_by_permission(tls, &authority, now).ok()?;
+    refused.retain(|name| tls.names.contains(name));
+    (!refused.is_empty()).then(|| {
+        format!(
+            "tls.names: the local authority {} was created for other names, and cannot sign for \
+             {}. Move it, the certificate and both keys away, restart to create new ones, and give \
+             the new authority to your users",
+            authority.certificate.display(),
+            refused.join(", ")
+        )
+    })
+}
+
+/// Returns the names that the certificate is to cover and the authority may sign for, and those
+/// that it may not.
+fn names_by_permission(
+    tls: &Tls,
+    authority: &Authority,
+    now: Timestamp,
+) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    let issuer = authority.issuer()?;
+    let authority = authority.read_certificate()?;
+    let key = KeyPair::generate()?;
+    let start = x509::validity(&authority).map_or(now, |validity| validity.start);
+    // A client's view of the constraints: does it accept a certificate for the name?
+    let is_permitted = |name: &String| {
+        let certificate = || {
+            let mut params = CertificateParams::new([name.clone()])?;
+            set_dates(&mut params, date(start), date(now).saturating_add(1.day()));
+            params.signed_by(&key, &issuer)
+        };
+        certificate().is_ok_and(|signed| is_signed_by(&authority, signed.der(), now))
+    };
+    Ok(names(tls).into_iter().partition(is_permitted))
+}
+
+fn create_authority(tls: &Tls, authority: &Authority, now: Timestamp) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;
     let mut params = authority_params();
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: names(tls).into_iter().map(subtree).collect(),
+        excluded_subtrees: Vec::new(),
+    });
     let start = first_day(now);
     let end = start.saturating_add(AUTHORITY_YEARS.years());
     set_dates(&mut params, start, end);
@@ -174,8 +234,19 @@ fn create_authority(authority: &Authority, now: Timestamp) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Returns the authority's certificate parameters. They are constant, so an issuer can be created
-/// from the authority's key alone.
+/// Returns the constraint that permits exactly this address, or this name with those below it.
+fn subtree(name: String) -> GeneralSubtree {
+    match name.parse::<IpAddr>() {
+        Ok(address) => {
+            let bits = if address.is_ipv4() { 32 } else { 128 };
+            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, bits))
+        }
+        Err(_) => GeneralSubtree::DnsName(name),
+    }
+}
+
+/// Returns the parameters that the authority's certificate shares with its issuer. They are
+/// constant, so an issuer can be created from the authority's key alone.
 fn authority_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = distinguished_name("Rookery local authority");
@@ -186,7 +257,12 @@ fn authority_params() -> CertificateParams {
 
 /// Signs a certificate for `key`. Returns it in PEM, without the authority's: a client that trusts
 /// the authority has its certificate, and no other client has a use for it.
-fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyhow::Result<String> {
+fn sign(
+    names: &[String],
+    authority: &Authority,
+    key: &KeyPair,
+    now: Timestamp,
+) -> anyhow::Result<String> {
     let authority_certificate = authority.read_certificate()?;
     let authority_end = x509::validity(&authority_certificate)
         .with_context(|| {
@@ -198,11 +274,11 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
         .end;
     ensure!(
         authority_end > now + RENEW_BEFORE,
-        "the local authority {} expires on {authority_end}: move it and its key away, restart to \
-         create a new one, and give the new file to your users",
+        "the local authority {} expires on {authority_end}: move it, the certificate and both keys \
+         away, restart to create new ones, and give the new authority to your users",
         authority.certificate.display()
     );
-    let mut params = CertificateParams::new(names(tls))?;
+    let mut params = CertificateParams::new(names)?;
     params.distinguished_name = distinguished_name("Rookery server");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

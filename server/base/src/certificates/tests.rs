@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::ToSpan as _;
-use rcgen::{CertificateParams, CertifiedIssuer, DistinguishedName, DnType, KeyPair};
+use rcgen::{CertificateParams, CertifiedIssuer, DistinguishedName, DnType, Issuer, KeyPair};
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -561,19 +561,79 @@ fn an_incomplete_chain_is_warned_of() {
 }
 
 #[test]
-fn a_certificate_of_the_local_authority_is_renewed_for_an_added_name() {
-    let mut fixture = Fixture::new();
+fn a_certificate_of_the_local_authority_is_renewed_for_an_added_name_that_it_may_sign_for() {
+    let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
-    fixture.config.tls.names.push("new.example.org".to_owned());
-    certificates
-        .reload(&fixture.config.tls, &fixture.config.admin)
-        .unwrap();
-    TestClient {
-        name: "new.example.org",
-        ..TestClient::new(&fixture)
+    let connect = |name, certificates: &Certificates| {
+        let client = TestClient {
+            name,
+            ..TestClient::new(&fixture)
+        };
+        client.connect(certificates.chat_tls())
+    };
+    let mut tls = fixture.config.tls.clone();
+    tls.names.push("new.chat.example.org".to_owned());
+    certificates.reload(&tls, &fixture.config.admin).unwrap();
+    connect("new.chat.example.org", &certificates).unwrap();
+
+    // The authority was created for other names than this one.
+    tls.names.push("elsewhere.example.org".to_owned());
+    tls.names.push("newer.chat.example.org".to_owned());
+    let before = std::fs::read(fixture.file("server.pem")).unwrap();
+    certificates.reload(&tls, &fixture.config.admin).unwrap();
+    connect("newer.chat.example.org", &certificates).unwrap();
+    assert!(connect("elsewhere.example.org", &certificates).is_err());
+    let renewed = std::fs::read(fixture.file("server.pem")).unwrap();
+    assert_ne!(renewed, before);
+    certificates.reload(&tls, &fixture.config.admin).unwrap();
+    assert_eq!(
+        std::fs::read(fixture.file("server.pem")).unwrap(),
+        renewed,
+        "nothing more can be done"
+    );
+    let warnings = Certificates::check(&tls, &fixture.config.admin).unwrap();
+    assert!(
+        matches!(&warnings[..], [warning] if warning.contains(" elsewhere.example.org")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn who_steals_the_authoritys_key_cannot_sign_for_another_name() {
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    let stolen = std::fs::read_to_string(fixture.file("ca.key")).unwrap();
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name = DistinguishedName::new();
+    let names = [
+        (DnType::OrganizationName, "Rookery"),
+        (DnType::CommonName, "Rookery local authority"),
+    ];
+    for (kind, name) in names {
+        authority.distinguished_name.push(kind, name);
     }
-    .connect(certificates.chat_tls())
-    .unwrap();
+    let issuer = Issuer::new(authority, KeyPair::from_pem(&stolen).unwrap());
+    let mut accepted = Vec::new();
+    for name in ["chat.example.org", "bank.example", "192.0.2.7", "192.0.2.8"] {
+        let key = KeyPair::generate().unwrap();
+        let forged = CertificateParams::new([name.to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
+        std::fs::write(fixture.file("server.pem"), forged.pem()).unwrap();
+        std::fs::write(fixture.file("server.key"), key.serialize_pem()).unwrap();
+        certificates
+            .reload(&fixture.config.tls, &fixture.config.admin)
+            .unwrap();
+        let client = TestClient {
+            name,
+            ..TestClient::new(&fixture)
+        };
+        if client.connect(certificates.chat_tls()).is_ok() {
+            accepted.push(name);
+        }
+    }
+    assert_eq!(accepted, ["chat.example.org", "192.0.2.7"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Config, Limits, MailTransport, Smtp, SmtpSecurity};
+use super::{ANY_ORIGIN, Config, Limits, MailTransport, Smtp, SmtpSecurity};
 
 const MINUTES_PER_DAY: u32 = 24 * 60;
 const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
@@ -206,6 +206,13 @@ fn mail(config: &Config) -> Checked {
         "must be a host name or an IP address",
     )?;
     ensure(
+        mail.hello_name
+            .as_deref()
+            .is_none_or(|name| name.parse::<IpAddr>().is_ok() || is_host_name(name)),
+        "mail.hello_name",
+        "must be a host name or an IP address",
+    )?;
+    ensure(
         *port != Some(0),
         "mail.smtp.port",
         "must be between 1 and 65535",
@@ -286,6 +293,9 @@ fn log_level(level: &str) -> Checked {
 
 fn websocket(config: &Config) -> Checked {
     let is_origin = |origin: &&String| {
+        if *origin == ANY_ORIGIN {
+            return true;
+        }
         let host = origin
             .strip_prefix("https://")
             .or_else(|| origin.strip_prefix("http://"));

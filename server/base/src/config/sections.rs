@@ -117,6 +117,9 @@ pub struct Mail {
     pub directory: PathBuf,
     /// The sender of every mail.
     pub from: Email,
+    /// The name or address with which the server introduces itself to mail
+    /// servers (`EHLO`, RFC 5321 §4.1.1.1). The default is the machine's name.
+    pub hello_name: Option<String>,
     /// `[mail.smtp]`.
     pub smtp: Smtp,
 }
@@ -225,6 +228,14 @@ pub struct Limits {
     /// The maximum number of connections to the chat port from one IPv4 address or one IPv6 /64
     /// network; 0 means no limit.
     pub connections_per_address: usize,
+    /// The number of new connections to the chat port per second, after a burst, from one IPv4
+    /// address or one IPv6 /64 network, and four times as many from an IPv6 /48 network; 0 means no
+    /// limit.
+    pub connect_rate: u32,
+    /// The maximum number of new connections at once, as for `connect_rate`; 0 means no limit.
+    pub connect_burst: u32,
+    /// The maximum number of sessions that one account may have; 0 means no limit.
+    pub sessions_per_account: usize,
     /// The maximum duration of the TLS handshake in seconds, including the wait for the first byte;
     /// 0 means no limit.
     pub tls_handshake_seconds: u32,
@@ -239,10 +250,15 @@ pub struct Limits {
     pub ping_seconds: u32,
     /// The maximum size of a session's send queue in bytes; 0 means no limit.
     pub sendq_bytes: usize,
+    /// The maximum size of all send queues together in bytes; 0 means no limit.
+    pub sendq_total_bytes: usize,
     /// The maximum number of messages that a session may send at once; 0 means no limit.
     pub message_burst: u32,
     /// The number of messages per second that a session may send after a burst; 0 means no limit.
     pub messages_per_second: u32,
+    /// The maximum number of bytes that one account, or one network of guests, may have stored in
+    /// the history in a day; 0 means no limit.
+    pub stored_bytes_per_day: u64,
     /// The maximum number of channels that one user may be in; 0 means no limit.
     pub channels_per_user: usize,
     /// The maximum number of channels that one account may own; 0 means no limit.
@@ -262,6 +278,9 @@ pub struct Limits {
     pub mails_per_hour: u32,
     /// The minimum length of an account's password in characters; 0 means no minimum.
     pub password_length: usize,
+    /// The free space in MiB below which messages are no longer stored, and so not delivered; 0
+    /// means no limit.
+    pub disk_reserve_mb: u32,
 }
 
 /// `log.format`: how the log is written.
@@ -293,14 +312,25 @@ pub struct Metrics {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[process]`: the server's process.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Process {
+    /// Whether the process gives up access to what it does not need. Read at the start only.
+    pub sandbox: bool,
+}
+
+/// In `websocket.origins`: the pages of any site may connect.
+pub const ANY_ORIGIN: &str = "*";
+
 /// `[websocket]`: the chat for web clients, over WebSocket and TLS.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebSocket {
     /// The address and port. If it is not set, web clients are not served.
     pub listen: Option<SocketAddr>,
-    /// The sites whose pages may connect, for example `https://chat.example.org`. If it is empty,
-    /// all may.
+    /// The sites whose pages may connect, for example `https://chat.example.org`, or
+    /// [`ANY_ORIGIN`]. If it is empty, the pages of the server's own host may.
     pub origins: Vec<String>,
 }
 
@@ -371,6 +401,7 @@ impl Default for Mail {
             transport: MailTransport::Directory,
             directory: "data/mail".into(),
             from: parsed("rookery@localhost"),
+            hello_name: None,
             smtp: Smtp::default(),
         }
     }
@@ -417,13 +448,18 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             connections_per_address: 100,
+            connect_rate: 20,
+            connect_burst: 200,
+            sessions_per_account: 20,
             tls_handshake_seconds: 10,
             handshake_seconds: 30,
             waiting_room_seconds: 900,
             ping_seconds: 120,
             sendq_bytes: 1 << 20,
+            sendq_total_bytes: 256 << 20,
             message_burst: 20,
             messages_per_second: 4,
+            stored_bytes_per_day: 64 << 20,
             channels_per_user: 100,
             owned_channels: 20,
             channel_list_entries: 100,
@@ -432,6 +468,7 @@ impl Default for Limits {
             failed_sign_ins: 10,
             mails_per_hour: 10,
             password_length: 8,
+            disk_reserve_mb: 256,
         }
     }
 }

@@ -22,11 +22,11 @@ pub async fn deliver(
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || {
         write(&folder, message.as_ref()).map_err(|error| {
-            SendError::Transient(format!("the mail folder {}: {error}", folder.display()))
+            SendError::Broken(format!("the mail folder {}: {error}", folder.display()))
         })
     })
     .await
-    .unwrap_or_else(|error| Err(SendError::Transient(error.to_string())))
+    .unwrap_or_else(|error| Err(SendError::Broken(error.to_string())))
 }
 
 /// Returns a unique name. Names sort by time.

@@ -1,96 +1,216 @@
 //! The `smtp` transport: sends mails to a mail server. TLS is rustls with aws-lc-rs. With
 //! `security = "starttls"`, no mail is sent if the server does not offer STARTTLS.
+//!
+//! It sends each command itself rather than the whole mail by one call, because what a refusal
+//! means depends on the command that was refused: of the greeting, the sign-in or the sender, it
+//! stops every mail; of the receiver or the text, this mail only.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use lettre::Message;
 use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 
 use super::SendError;
-use crate::config::{Smtp, SmtpSecurity};
+use crate::config::{self, Smtp, SmtpSecurity};
 
-type Transport = AsyncSmtpTransport<Tokio1Executor>;
-
-/// The timeout of the connection and of each command.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// The timeout of the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the server may take to end a session.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum number of characters of a server's reply that are reported.
 const MAX_REPLY: usize = 200;
-/// Reply codes about the authentication of this server, not about the mail (RFC 4954 §6).
-const AUTHENTICATION_REPLIES: [&str; 4] = ["530", "534", "535", "538"];
+/// The reply of a mail server that is shutting down, whatever the command was (RFC 5321 §3.8).
+const CLOSING: u16 = 421;
 
 /// Sends `message` to the mail server. Without a message, only connects and authenticates.
-pub async fn deliver(config: &Smtp, message: Option<Message>) -> Result<(), SendError> {
+pub async fn deliver(config: &config::Mail, message: Option<Message>) -> Result<(), SendError> {
+    let hello_name = hello_name(config);
+    let config = &config.smtp;
     let owned = config.clone();
     // On a blocking thread, because this reads the certificate authorities and the password from
     // files.
-    let transport = tokio::task::spawn_blocking(move || transport(&owned))
+    let secrets = tokio::task::spawn_blocking(move || Secrets::read(&owned))
         .await
-        .unwrap_or_else(|error| Err(SendError::Transient(error.to_string())))?;
+        .unwrap_or_else(|error| Err(SendError::Broken(error.to_string())))?;
+    let broken = |error| SendError::Broken(format!("the mail server {}: {error}", config.host));
+    let mut connection = connect(config, &hello_name, secrets)
+        .await
+        .map_err(|error| broken(reported(&error)))?;
     let sent = match message {
-        Some(message) => transport.send(message).await.map(drop),
-        None => transport.test_connection().await.map(drop),
+        Some(message) => transfer(&mut connection, &message).await,
+        None => {
+            let alive = connection.command(Noop).await;
+            alive
+                .map(drop)
+                .map_err(|error| Failure::OfServer(reported(&error)))
+        }
     };
-    sent.map_err(|error| send_error(config, &error))
+    // A server that does not answer `QUIT` must not delay or change the outcome.
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(QUIT_TIMEOUT, connection.abort()).await;
+    });
+    sent.map_err(|failure| match failure {
+        Failure::OfServer(reply) => broken(reply),
+        Failure::OfMail { reply, is_final } => {
+            let reply = format!("the mail server refused the mail: {reply}");
+            if is_final {
+                SendError::Refused(reply)
+            } else {
+                SendError::Deferred(reply)
+            }
+        }
+    })
 }
 
-fn transport(config: &Smtp) -> Result<Transport, SendError> {
-    let (tls, port) = match config.security {
-        SmtpSecurity::Tls => (Tls::Wrapper(tls_parameters(config)?), 465),
-        SmtpSecurity::StartTls => (Tls::Required(tls_parameters(config)?), 587),
-        SmtpSecurity::None => (Tls::None, 25),
-    };
-    let mut builder = Transport::builder_dangerous(&config.host)
-        .port(config.port.unwrap_or(port))
-        .tls(tls)
-        .timeout(Some(COMMAND_TIMEOUT));
-    if let Some(username) = &config.username {
-        let password = config
-            .password_file
-            .as_deref()
-            .map(read)
-            .transpose()?
-            .unwrap_or_default();
-        let password = password.trim_end_matches(['\r', '\n']).to_owned();
-        builder = builder.credentials(Credentials::new(username.clone(), password));
+/// Why a mail was not transferred, with the mail server's reply.
+enum Failure {
+    /// No mail would be.
+    OfServer(String),
+    /// This mail was refused, for now or for good.
+    OfMail { reply: String, is_final: bool },
+}
+
+impl Failure {
+    /// The failure if the command was about this mail. Without a reply, the connection failed.
+    fn of_mail(error: &Error) -> Self {
+        let reply = reported(error);
+        match error.status().map(u16::from) {
+            None | Some(CLOSING) => Self::OfServer(reply),
+            Some(_) => Self::OfMail {
+                reply,
+                is_final: error.is_permanent(),
+            },
+        }
     }
-    Ok(builder.build())
+}
+
+async fn transfer(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Failure> {
+    let envelope = message.envelope();
+    let mut parameters = Vec::new();
+    // Only an address can be other than ASCII: the text and the subject are encoded.
+    let mut addresses = envelope.from().into_iter().chain(envelope.to());
+    if !addresses.all(|address| AsRef::<str>::as_ref(address).is_ascii()) {
+        if !connection
+            .server_info()
+            .supports_feature(Extension::SmtpUtfEight)
+        {
+            return Err(Failure::OfMail {
+                reply: "it accepts only ASCII characters before the @".to_owned(),
+                is_final: true,
+            });
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    let from = Mail::new(envelope.from().cloned(), parameters);
+    connection
+        .command(from)
+        .await
+        .map_err(|error| Failure::OfServer(reported(&error)))?;
+    for receiver in envelope.to() {
+        let command = Rcpt::new(receiver.clone(), Vec::new());
+        connection
+            .command(command)
+            .await
+            .map_err(|error| Failure::of_mail(&error))?;
+    }
+    connection
+        .command(Data)
+        .await
+        .map_err(|error| Failure::of_mail(&error))?;
+    let accepted = connection.message(&message.formatted()).await;
+    accepted.map(drop).map_err(|error| Failure::of_mail(&error))
+}
+
+/// What the files of the configuration contain.
+struct Secrets {
+    /// `None` if the connection is not encrypted.
+    tls: Option<TlsParameters>,
+    credentials: Option<Credentials>,
+}
+
+impl Secrets {
+    fn read(config: &Smtp) -> Result<Self, SendError> {
+        let tls = match config.security {
+            SmtpSecurity::Tls | SmtpSecurity::StartTls => Some(tls_parameters(config)?),
+            SmtpSecurity::None => None,
+        };
+        let credentials = match (&config.username, &config.password_file) {
+            (Some(username), Some(file)) => {
+                let password = read(file)?;
+                let password = password.trim_end_matches(['\r', '\n']).to_owned();
+                Some(Credentials::new(username.clone(), password))
+            }
+            _ => None,
+        };
+        Ok(Self { tls, credentials })
+    }
+}
+
+/// Connects, with TLS as configured, and signs in.
+async fn connect(
+    config: &Smtp,
+    name: &ClientId,
+    secrets: Secrets,
+) -> Result<AsyncSmtpConnection, Error> {
+    let (default_port, at_once, later) = match config.security {
+        SmtpSecurity::Tls => (465, secrets.tls, None),
+        SmtpSecurity::StartTls => (587, None, secrets.tls),
+        SmtpSecurity::None => (25, None, None),
+    };
+    let address = (config.host.as_str(), config.port.unwrap_or(default_port));
+    let mut connection =
+        AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_TIMEOUT), name, at_once, None)
+            .await?;
+    if let Some(tls) = later {
+        connection.starttls(tls, name).await?;
+    }
+    if let Some(credentials) = &secrets.credentials {
+        connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+    }
+    Ok(connection)
+}
+
+/// Returns the name with which the server introduces itself; the machine's by default.
+fn hello_name(config: &config::Mail) -> ClientId {
+    match config.hello_name.as_deref().map(str::parse) {
+        None => ClientId::default(),
+        Some(Ok(IpAddr::V4(address))) => ClientId::Ipv4(address),
+        Some(Ok(IpAddr::V6(address))) => ClientId::Ipv6(address),
+        Some(Err(_)) => ClientId::Domain(config.hello_name.clone().unwrap_or_default()),
+    }
 }
 
 fn tls_parameters(config: &Smtp) -> Result<TlsParameters, SendError> {
     let mut builder = TlsParameters::builder(config.host.clone());
     if let Some(file) = &config.ca {
         let certificate = Certificate::from_pem(read(file)?.as_bytes())
-            .map_err(|error| SendError::Transient(format!("{}: {error}", file.display())))?;
+            .map_err(|error| SendError::Broken(format!("{}: {error}", file.display())))?;
         builder = builder.add_root_certificate(certificate);
     }
     builder
         .build_rustls()
-        .map_err(|error| SendError::Transient(format!("TLS to the mail server: {error}")))
+        .map_err(|error| SendError::Broken(format!("TLS to the mail server: {error}")))
 }
 
 fn read(file: &Path) -> Result<String, SendError> {
     fs::read_to_string(file)
-        .map_err(|error| SendError::Transient(format!("{}: {error}", file.display())))
+        .map_err(|error| SendError::Broken(format!("{}: {error}", file.display())))
 }
 
-/// Classifies an error. Only a permanent error reply about the mail itself is final.
-fn send_error(config: &Smtp, error: &Error) -> SendError {
-    let reply: String = error
+/// Returns an error as it is reported: on one line, and not too long.
+fn reported(error: &Error) -> String {
+    error
         .to_string()
         .chars()
         .map(|char| if char.is_control() { ' ' } else { char })
         .take(MAX_REPLY)
-        .collect();
-    let is_about_the_mail = error
-        .status()
-        .is_some_and(|code| !AUTHENTICATION_REPLIES.contains(&code.to_string().as_str()));
-    if error.is_permanent() && is_about_the_mail {
-        SendError::Refused(format!("the mail server refused the mail: {reply}"))
-    } else {
-        SendError::Transient(format!("the mail server {}: {reply}", config.host))
-    }
+        .collect()
 }

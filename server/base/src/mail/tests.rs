@@ -125,7 +125,11 @@ async fn serve_smtp(
         } else {
             reply(&line)
         };
-        in_data = if in_data { line != "." } else { line == "DATA" };
+        in_data = if in_data {
+            line != "."
+        } else {
+            answer.starts_with("354")
+        };
         let _ = received.send(line);
         let _ = write.write_all(answer.as_bytes()).await;
     }
@@ -495,4 +499,117 @@ fn logs_and_debug_output_contain_neither_codes_nor_full_addresses() {
         without_addresses("550 no <alice@example.org> here"),
         "550 no …@… here"
     );
+}
+
+/// Starts a mail server with these replies, and a mailer that uses it.
+async fn mailer_to(
+    reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
+) -> (
+    Mailer,
+    watch::Sender<Arc<Config>>,
+    mpsc::UnboundedReceiver<String>,
+) {
+    let (port, lines) = mail_server(reply).await;
+    let (sender, config) = LiveConfig::new(smtp_config(port, SmtpSecurity::None));
+    let mailer = Mailer::start_with(
+        config.section(|config| &config.mail),
+        EventBus::default(),
+        QUEUE_CAPACITY,
+        SHORT,
+    );
+    (mailer, sender, lines)
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_deferred_is_tried_again_and_is_no_trouble_of_the_server() {
+    for command in ["RCPT", "DATA", "."] {
+        let tries = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (mailer, _config, _lines) = mailer_to(move |line| {
+            let is_deferred = line.split(' ').next() == Some(command)
+                && tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 2;
+            if is_deferred {
+                "451 4.7.1 Greylisted, try again later\r\n"
+            } else {
+                accepting(line)
+            }
+        })
+        .await;
+        let mut state = mailer.send(mail("a@b.example", "text"));
+        let delayed = until(&mut state, |state| matches!(state, MailState::Delayed(_))).await;
+        assert_ne!(delayed, MailState::Delayed(CANNOT_SEND.to_owned()));
+        assert_eq!(mailer.health(), Ok(()), "{command}");
+        assert_eq!(until(&mut state, is_final).await, MailState::Sent);
+    }
+}
+
+#[tokio::test]
+async fn what_stops_every_mail_is_reported_as_such_even_if_the_refusal_is_permanent() {
+    for (command, refusal) in [
+        ("EHLO", "550 5.5.0 Invalid EHLO domain\r\n"),
+        ("MAIL", "553 5.7.1 Sender address rejected\r\n"),
+        ("RCPT", "421 4.3.2 Shutting down\r\n"),
+    ] {
+        let (mailer, _config, _lines) = mailer_to(move |line| {
+            if line.starts_with(command) {
+                refusal
+            } else {
+                accepting(line)
+            }
+        })
+        .await;
+        let mut state = mailer.send(mail("a@b.example", "text"));
+        let delayed = until(&mut state, |state| {
+            is_final(state) || matches!(state, MailState::Delayed(_))
+        })
+        .await;
+        assert_eq!(
+            delayed,
+            MailState::Delayed(CANNOT_SEND.to_owned()),
+            "{command}"
+        );
+        assert!(mailer.health().unwrap_err().contains(&refusal[..3]));
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_was_accepted_is_sent_whatever_follows() {
+    let (mailer, _config, _lines) = mailer_to(|line| {
+        if line == "QUIT" {
+            "" // and the connection stays open
+        } else {
+            accepting(line)
+        }
+    })
+    .await;
+    let state = until(&mut mailer.send(mail("a@b.example", "text")), is_final).await;
+    assert_eq!(state, MailState::Sent);
+}
+
+#[tokio::test]
+async fn an_address_that_the_mail_server_cannot_take_is_refused_without_a_try() {
+    let (mailer, _config, mut lines) = mailer_to(accepting).await;
+    let state = until(&mut mailer.send(mail("jürgen@b.example", "text")), is_final).await;
+    assert!(matches!(state, MailState::Failed(_)), "{state:?}");
+    assert_eq!(mailer.health(), Ok(()));
+    lines.close();
+    while let Some(line) = lines.recv().await {
+        assert!(!line.starts_with("MAIL"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_introduces_itself_by_the_configured_name() {
+    for (name, expected) in [
+        ("chat.example.org", "EHLO chat.example.org"),
+        ("192.0.2.1", "EHLO [192.0.2.1]"),
+        ("2001:db8::1", "EHLO [IPv6:2001:db8::1]"),
+    ] {
+        let (mailer, sender, mut lines) = mailer_to(accepting).await;
+        let mut config = Config::clone(&sender.borrow());
+        config.mail.hello_name = Some(name.to_owned());
+        sender.send_replace(Arc::new(config));
+        let sent = until(&mut mailer.send(mail("a@b.example", "text")), is_final).await;
+        assert_eq!(sent, MailState::Sent);
+        assert_eq!(lines.recv().await.unwrap(), expected);
+    }
 }

@@ -1,6 +1,8 @@
 //! The commands that sign in or change an account. The accounts crate handles them before a message
 //! reaches the core. They are declared here so that `HELP` and flood control know every command.
 
+use rookery_protocol::Message;
+
 use crate::command::{Command, Handler, Weight};
 
 /// The commands of this module.
@@ -13,8 +15,8 @@ pub const COMMANDS: &[Command] = &[
             "Signs in with SASL. Your client does this: enter your account name and password",
             "there.",
         ],
-        weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        weight: authenticate_weight,
+        handler: Handler::Accounts { max_params: 1 },
     },
     Command {
         names: &["REGISTER"],
@@ -25,8 +27,8 @@ pub const COMMANDS: &[Command] = &[
             "registration.",
             "REGISTER again requests another code.",
         ],
-        weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        weight: |_| Weight::PASSWORD,
+        handler: Handler::Accounts { max_params: 3 },
     },
     Command {
         names: &["VERIFY"],
@@ -35,8 +37,11 @@ pub const COMMANDS: &[Command] = &[
             "VERIFY account code",
             "Confirms a REGISTER, SETPASS or SETEMAIL with the code from the mail.",
         ],
-        weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        weight: |_| Weight::PASSWORD,
+        // A code may be typed with spaces in it.
+        handler: Handler::Accounts {
+            max_params: usize::MAX,
+        },
     },
     Command {
         names: &["CREDENTIAL"],
@@ -48,7 +53,7 @@ pub const COMMANDS: &[Command] = &[
             "in with the device or certificate.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        handler: Handler::Accounts { max_params: 2 },
     },
     Command {
         names: &["SETPASS"],
@@ -58,8 +63,8 @@ pub const COMMANDS: &[Command] = &[
             "Changes your password. SETPASS * :new: you receive a code by mail; VERIFY account",
             "code completes the change.",
         ],
-        weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        weight: |_| Weight::PASSWORD,
+        handler: Handler::Accounts { max_params: 2 },
     },
     Command {
         names: &["SETEMAIL"],
@@ -70,7 +75,20 @@ pub const COMMANDS: &[Command] = &[
             "account code completes the change. Without the password, you first receive one at the",
             "present address.",
         ],
-        weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts,
+        weight: |_| Weight::PASSWORD,
+        handler: Handler::Accounts { max_params: 2 },
     },
 ];
+
+/// The length of the longest name of a mechanism. The response with an account's name and password
+/// is longer.
+const MAX_MECHANISM: usize = "SCRAM-SHA-256".len();
+
+/// Returns the weight of an `AUTHENTICATE`: a response may have a password hashed, the name of a
+/// mechanism does not.
+fn authenticate_weight(message: &Message) -> Weight {
+    match message.param(0) {
+        Some(response) if response.len() > MAX_MECHANISM => Weight::PASSWORD,
+        _ => Weight::MESSAGE,
+    }
+}

@@ -54,6 +54,9 @@ pub fn admit(
         .as_ref()
         .and_then(|identity| ctx.state.by_account(&identity.name));
     let existing = existing.map(|user| user.id);
+    if let Some(refusal) = existing.and_then(|user| too_many_sessions(ctx, user)) {
+        return ctx.answer(ticket, refusal);
+    }
     let nick = match &identity {
         Some(identity) if !ctx.settings.free_nicks => identity.name.to_nick(),
         _ => nick,
@@ -148,6 +151,9 @@ pub fn sign_in(
     }
     let (new, credential) = (identity.new, identity.credential);
     let existing = ctx.state.by_account(&identity.name).map(|user| user.id);
+    if let Some(refusal) = existing.and_then(|user| too_many_sessions(ctx, user)) {
+        return ctx.answer(ticket, refusal);
+    }
     let caller = if let Some(user) = existing {
         move_session(ctx, caller, user)
     } else {
@@ -236,6 +242,17 @@ fn refusal(
     Some(Admission::Banned {
         reason: ban.reason.clone(),
         expires_at: ban.expires_at,
+    })
+}
+
+/// Returns the refusal of one more session of the user, if it has as many as it may.
+fn too_many_sessions(ctx: &Context<'_>, user: UserId) -> Option<Admission> {
+    let limit = ctx.settings.sessions_per_account;
+    let count = ctx.state.user(user).sessions().len();
+    (limit > 0 && count >= limit).then(|| Admission::Closed {
+        reason: format!(
+            "Your account has {count} sessions, which is the limit; close one of them first"
+        ),
     })
 }
 

@@ -44,8 +44,8 @@ pub fn away(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             &[],
             "You have been marked as being away",
         );
-        let given = message.param(0).unwrap_or_default();
-        ctx.warn_if_cut(caller, "AWAY", given, lengths::AWAY);
+        let given = message.text(0).unwrap_or_default();
+        ctx.warn_if_cut(caller, "AWAY", &given, lengths::AWAY);
     }
 }
 

@@ -4,6 +4,7 @@
 //! receipt.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rookery_protocol::numeric::{
@@ -23,7 +24,16 @@ use crate::multiline::{Content, MultilineContent, wrap_lines};
 use crate::params::{is_empty_list, split_list};
 use crate::state::channel::{Channel, Flag, Member};
 use crate::state::{Session, User};
+use crate::token_bucket::Rate;
 use crate::{lengths, multiline};
+
+/// The period of the limit on what one sender may have stored.
+const DAY: Duration = Duration::from_hours(24);
+/// The bytes that an entry of the history takes beside its text and its tags, roughly.
+const ENTRY_BYTES: usize = 256;
+/// The text for the sender of a message that the store has refused.
+const NOT_STORED: &str =
+    "The server could not store your message, so it was not sent; please try again";
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[
@@ -168,6 +178,8 @@ enum Refusal {
     Target(&'static str, String),
     /// The text does not fit into the line that the receivers get; in bytes.
     TooLong { limit: usize },
+    /// The sender has had as much stored as it may.
+    StorageUsedUp,
 }
 
 impl Refusal {
@@ -192,6 +204,12 @@ fn reply_refusal(
                 "Your message to {target} was not sent: its text can have at most {limit} bytes"
             );
             ctx.reply(caller, ERR_INPUTTOOLONG, &[], &text);
+        }
+        Refusal::StorageUsedUp => {
+            let text = "You have sent as much as the server stores for one sender in a day, so your \
+                        message was not sent; please try again later";
+            let line = not_stored(ctx, caller, draft.command, target, text);
+            ctx.out.push(Output::Deliver(line));
         }
     }
 }
@@ -281,6 +299,7 @@ fn send_to_channel(
         receivers,
         channel.members().len(),
     );
+    pay_for_storage(ctx, caller, &outgoing)?;
     send(ctx, outgoing);
     count(ctx, caller, draft, Some(&name));
     Ok(())
@@ -323,6 +342,7 @@ fn send_to_user(
         std::iter::once(target.id),
         1,
     );
+    pay_for_storage(ctx, caller, &outgoing)?;
     send(ctx, outgoing);
     count(ctx, caller, draft, None);
     if let Some((nick, away)) = away {
@@ -403,6 +423,31 @@ fn room_for_text(sender: &User, draft: &Draft<'_>, target: &str) -> Result<usize
             Err(Refusal::TooLong { limit })
         }
         _ => Ok(limit),
+    }
+}
+
+/// Counts the message towards what its sender may have stored in a day.
+fn pay_for_storage(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    outgoing: &Outgoing,
+) -> Result<(), Refusal> {
+    let per_day = ctx.settings.stored_bytes_per_day;
+    let (Some((entry, _)), Some(rate), Some(payer)) = (
+        &outgoing.stored,
+        Rate::new(per_day, per_day, DAY),
+        ctx.state.payer(caller.session),
+    ) else {
+        return Ok(());
+    };
+    let bytes = entry.text.len() + entry.tags.len() + ENTRY_BYTES;
+    let since_epoch = ctx.clock.now().duration_since(Timestamp::UNIX_EPOCH);
+    let now = Duration::try_from(since_epoch).unwrap_or_default();
+    let bucket = ctx.state.storage.get(now, payer);
+    if bucket.try_take(now, rate, bytes as u64) {
+        Ok(())
+    } else {
+        Err(Refusal::StorageUsedUp)
     }
 }
 
@@ -497,7 +542,7 @@ fn compose(
         })
     });
     let stored = entry.map(|entry| {
-        let refusal = not_stored(ctx, caller, draft.command, addressed.target);
+        let refusal = not_stored(ctx, caller, draft.command, addressed.target, NOT_STORED);
         (entry, refusal)
     });
     Outgoing {
@@ -518,8 +563,13 @@ fn is_worth_storing(client_tags: &str) -> bool {
 }
 
 /// Returns what the sender receives if the message cannot be stored.
-fn not_stored(ctx: &Context<'_>, caller: Caller, command: &str, target: &str) -> Delivery {
-    let text = "The server could not store your message, so it was not sent; please try again";
+fn not_stored(
+    ctx: &Context<'_>,
+    caller: Caller,
+    command: &str,
+    target: &str,
+    text: &str,
+) -> Delivery {
     let line = if caller.has(Capability::StandardReplies) {
         ctx.server_line("FAIL")
             .word(command)

@@ -1,4 +1,7 @@
-//! The bans in force, found by account, email and address.
+//! The bans, found by account, email and address.
+//!
+//! A ban that has expired has no effect, but is not removed: the clock of the system may be wrong
+//! for a while, and then the ban is in force again, as the list of bans in the store says.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,8 +12,8 @@ use jiff::Timestamp;
 use crate::ids::Identity;
 use rookery_record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
 
-/// The bans in force. Accounts, emails and single addresses are found by lookup; patterns and
-/// networks, which are few, by search.
+/// The bans, including expired ones. Accounts, emails and single addresses are found by lookup;
+/// patterns and networks, which are few, by search.
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
     by_target: HashMap<BanTarget, Ban, FixedState>,
@@ -53,26 +56,16 @@ impl Bans {
         }
     }
 
-    /// Removes the bans for which `is_over` is true; returns whether there were any.
-    fn remove_if(&mut self, is_over: impl Fn(&Ban) -> bool) -> bool {
-        if !self.by_target.values().any(&is_over) {
+    /// Removes the ban with that id; returns whether it existed.
+    pub fn remove(&mut self, id: BanId) -> bool {
+        if !self.by_target.values().any(|ban| ban.id == id) {
             return false;
         }
         let remaining = std::mem::take(&mut self.by_target)
             .into_values()
-            .filter(|ban| !is_over(ban));
+            .filter(|ban| ban.id != id);
         *self = Self::new(remaining, std::mem::take(&mut self.aliases));
         true
-    }
-
-    /// Removes the ban with that id; returns whether it existed.
-    pub fn remove(&mut self, id: BanId) -> bool {
-        self.remove_if(|ban| ban.id == id)
-    }
-
-    /// Removes the bans that have expired; returns whether there were any.
-    pub fn expire(&mut self, now: Timestamp) -> bool {
-        self.remove_if(|ban| !ban.is_active(now))
     }
 
     /// Replaces the email aliases.
@@ -236,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn expired_bans_are_removed() {
+    fn an_expired_ban_is_in_force_again_if_the_clock_is_set_back() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(10);
         let mut bans = bans(&["192.0.2.0/24", "alice"]);
         bans.add(Ban {
@@ -245,7 +238,8 @@ mod tests {
         });
         assert_eq!(at(&bans, "192.0.2.1"), Some(3));
         assert!(bans.on_address("192.0.2.1".parse().unwrap(), now).is_none());
-        assert!(bans.expire(now) && !bans.expire(now));
-        assert_eq!(bans.count(Timestamp::UNIX_EPOCH), 1);
+        assert_eq!(bans.count(now), 1);
+        assert_eq!(at(&bans, "192.0.2.1"), Some(3));
+        assert_eq!(bans.count(Timestamp::UNIX_EPOCH), 2);
     }
 }

@@ -25,6 +25,30 @@ fn a_guest_is_greeted_and_admitted() {
 }
 
 #[test]
+fn an_account_has_no_more_sessions_than_the_limit() {
+    let mut harness = Harness::with(Settings {
+        sessions_per_account: 2,
+        ..settings()
+    });
+    let first = harness.user("alice", "");
+    harness.user("alice", "");
+    let third = || Harness::candidate("x", Some(identity("alice")), "");
+    let (_, answer) = harness.try_admit(third());
+    let Admission::Closed { reason } = answer else {
+        panic!("{answer:?}")
+    };
+    assert!(reason.contains("2 sessions"), "{reason}");
+    harness.user("bob", "");
+    let guest = harness.guest("carl", "");
+    assert!(matches!(
+        harness.sign_in(guest, identity("alice")),
+        Admission::Closed { .. }
+    ));
+    harness.disconnect(first);
+    assert!(matches!(harness.try_admit(third()).1, Admission::Admitted));
+}
+
+#[test]
 fn an_account_is_welcomed_by_its_name_and_joins_the_lobby() {
     let mut harness = Harness::with(Settings {
         motd: "Be kind.\nHave fun.\n".to_owned(),

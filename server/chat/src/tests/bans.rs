@@ -92,6 +92,24 @@ fn a_ban_replaces_an_earlier_one_of_the_same_target() {
 }
 
 #[test]
+fn a_ban_is_in_force_again_after_the_clock_was_ahead_and_another_was_added() {
+    let mut harness = Harness::new();
+    let mut expiring = ban(1, "alice", "spam");
+    expiring.expires_at = Some(START + SignedDuration::from_secs(60));
+    harness.act(AddBan(expiring));
+    harness.advance(3600);
+    harness.act(AddBan(ban(2, "bob", "noise")));
+    assert_eq!(harness.counts().bans, 1);
+    harness.advance(-3600);
+    assert_eq!(harness.counts().bans, 2);
+    let alice = Harness::candidate("alice", Some(identity("alice")), "");
+    assert!(matches!(
+        harness.try_admit(alice).1,
+        Admission::Banned { .. }
+    ));
+}
+
+#[test]
 fn a_ban_of_a_network_ends_the_sessions_from_there_and_no_others() {
     let mut harness = Harness::new();
     let local = harness.user("alice", "");

@@ -61,6 +61,8 @@ pub fn settings() -> Settings {
         channels_per_user: 10,
         owned_channels: 3,
         channel_list_entries: 5,
+        sessions_per_account: 0,
+        stored_bytes_per_day: 0,
         monitor_entries: 5,
         email_aliases: EmailAliases::default(),
         capabilities: Capabilities::of(Capability::ALL),

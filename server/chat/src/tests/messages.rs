@@ -3,7 +3,7 @@
 use rookery_protocol::{AccountName, ChannelName};
 
 use super::harness::*;
-use crate::event::Output;
+use crate::event::{Output, Settings};
 use rookery_record::{Participant, Place};
 
 #[test]
@@ -112,6 +112,41 @@ fn a_message_is_stored_as_it_was_sent() {
             "@msgid={second} :bob!~bob@guests.irc.test NOTICE Alice :psst"
         )]
     );
+}
+
+#[test]
+fn a_sender_that_has_had_its_share_stored_is_refused_until_the_day_has_passed() {
+    let mut harness = Harness::with(Settings {
+        stored_bytes_per_day: 1000,
+        ..settings()
+    });
+    let a = harness.user("alice", "standard-replies");
+    let sibling = harness.user("alice", "standard-replies");
+    let b = harness.user("bob", "");
+    harness.channel("#x", &[a, b]);
+    let text = "x".repeat(200);
+    let is_sent = |harness: &mut Harness, session, target: &str| {
+        harness.clear_received();
+        harness.send(session, &format!("PRIVMSG {target} :{text}"));
+        match harness.received(session).first() {
+            None => true,
+            Some(refusal) => {
+                let start = format!(":irc.test FAIL PRIVMSG MESSAGE_NOT_STORED {target} :");
+                assert!(refusal.starts_with(&start), "{refusal}");
+                assert!(harness.received(b).is_empty());
+                false
+            }
+        }
+    };
+    assert!(is_sent(&mut harness, a, "#x") && is_sent(&mut harness, a, "#x"));
+    assert!(!is_sent(&mut harness, a, "#x") && !is_sent(&mut harness, a, "bob"));
+    assert!(
+        !is_sent(&mut harness, sibling, "bob"),
+        "it is the same account"
+    );
+    assert!(is_sent(&mut harness, b, "alice"), "others are not affected");
+    harness.advance(12 * 60 * 60);
+    assert!(is_sent(&mut harness, a, "#x") && !is_sent(&mut harness, a, "#x"));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::harness::*;
 use crate::event::{HistoryResult, SessionId, Settings};
-use rookery_record::HistoryEntry;
+use crate::request::AssignTimes;
+use rookery_record::{HistoryEntry, Place};
 
 const CAPS: &str = "draft/message-redaction message-tags batch labeled-response";
 
@@ -383,4 +384,24 @@ fn redactions_are_in_the_history_of_clients_with_event_playback() {
     harness.answer_fetch(HistoryResult::Page(vec![redaction]));
     let received = harness.received(a);
     assert_eq!(bare(&received[1]), bare(&live[0]));
+}
+
+#[test]
+fn redactions_by_operators_have_times_of_their_own_in_each_place() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", CAPS);
+    harness.channel("#x", &[a]);
+    let before = send_and_store(&mut harness, a, "PRIVMSG #x :one");
+    let other = Place::Channel("#y".parse().unwrap());
+    let places = vec![
+        before.place.clone(),
+        other.clone(),
+        before.place.clone(),
+        other,
+        before.place.clone(),
+    ];
+    let times = harness.reply_to(AssignTimes(places));
+    let after = send_and_store(&mut harness, a, "PRIVMSG #x :two");
+    assert!(before.at < times[0] && times[0] < times[2] && times[2] < times[4]);
+    assert!(times[4] < after.at && times[1] < times[3]);
 }

@@ -197,9 +197,13 @@ impl Trail {
         self.failures.fetch_add(1, Ordering::Relaxed);
         METRICS.audit_failures.increment();
         tracing::error!(%error, "the audit trail cannot be written; the act was refused");
-        Kind::AuditUnavailable.with_detail(
-            "Nothing was done, because the audit trail cannot be written; see the server's log.",
-        )
+        Kind::AuditUnavailable.with_detail(match error {
+            StoreError::FilesReplaced { .. } => {
+                "Nothing was done, because the database was deleted or replaced while the server is \
+                 running. Restore it from a backup and restart the server."
+            }
+            _ => "Nothing was done, because the audit trail cannot be written; see the server's log.",
+        })
     }
 
     /// Returns the number of acts that were refused because the trail could not be written.

@@ -96,7 +96,11 @@ async fn add(
     let admin = NewAdmin {
         name: name.to_string(),
         email,
-        password_hash: password::hash(Password::generated(initial_password.clone())).await,
+        password_hash: password::hash(
+            &password::CONTROL_SLOTS,
+            Password::generated(initial_password.clone()),
+        )
+        .await,
         role,
         created_at,
         initial_password_expires_at: Some(initial_password_expires_at),
@@ -223,7 +227,11 @@ async fn reset_password(
     let own = operator.name().to_owned();
     let initial_password = random_letters();
     let initial_password_expires_at = operator.now() + INITIAL_LIFETIME;
-    let hash = password::hash(Password::generated(initial_password.clone())).await;
+    let hash = password::hash(
+        &password::CONTROL_SLOTS,
+        Password::generated(initial_password.clone()),
+    )
+    .await;
     let reset = operator.record(act, move |store| {
         let admin = match changeable_admin(store, &name, None)? {
             Ok(admin) if admin.name == own => {

@@ -6,7 +6,7 @@ use axum::Json;
 use jiff::Timestamp;
 use rookery_control_api::{
     ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, PurgeReply,
-    PurgeRequest,
+    PurgeRequest, count,
 };
 use rookery_protocol::ChannelName;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,7 +21,7 @@ use crate::plane::ControlPlane;
 use rookery_chat::request::{
     Announce, Audience, ChannelView, CloseChannel, FindChannel, ListChannels,
 };
-use rookery_store::Durability;
+use rookery_store::{Durability, Store};
 
 /// The maximum number of history entries that one transaction removes.
 const PURGE_BATCH: usize = 500;
@@ -181,7 +181,8 @@ async fn purge(
         })
         .await?;
     let extent = before.map_or_else(|| "all".to_owned(), |before| format!("before {before:.0}"));
-    let before = before.map_or(operator.now(), |before| before.min(operator.now()));
+    // The times of entries may be later than now, after a burst or a change of the clock.
+    let before = before.unwrap_or(Timestamp::MAX);
     operator.allow(&act, format!("{extent}: {reason}")).await?;
     let entries = remove_history(&operator, &channel, before).await?;
     let text = format!("An operator of the server has removed this channel's history: {reason}");
@@ -198,24 +199,26 @@ async fn purge(
     }))
 }
 
-/// Removes the entries before a time, in small transactions, so that messages can be stored in
-/// between. Returns the number of entries.
+/// Removes the entries before a time that exist now, in small transactions, so that messages can be
+/// stored in between. Returns the number of entries.
 async fn remove_history(
     operator: &Operator,
     channel: &ChannelName,
     before: Timestamp,
 ) -> Result<usize, Refusal> {
+    let newest = operator.read(Store::newest_entry).await?;
     let mut entries = 0;
     loop {
         let channel = channel.clone();
         let database = &operator.plane.control.database;
         let removed = database.write(Durability::Record, move |store| {
-            store.purge_history(&channel, before, PURGE_BATCH)
+            store.purge_history(&channel, before, newest, PURGE_BATCH)
         });
         let removed = removed.await.map_err(|error| {
             tracing::error!(%error, "cannot remove a channel's history");
             Kind::StoreUnavailable.with_detail(format!(
-                "{entries} entries were removed before the database failed; see the server's log."
+                "Removed {} before the database failed; see the server's log.",
+                count(entries, "entry", "entries")
             ))
         })?;
         entries += removed;

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use rookery_control_api::{CSV_TYPE, ImportReply, RejectedRow};
+use rookery_control_api::{CSV_TYPE, ImportReply, RejectedRow, count};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -191,9 +191,10 @@ async fn import(
         })
         .await?;
     let (rows, now, by) = (import.rows(), operator.now(), operator.name().to_owned());
+    let counted = count(rows, "row", "rows");
     let database = &operator.plane.control.database;
     let imported = if dry_run {
-        let detail = format!("dry run, {rows} rows");
+        let detail = format!("dry run, {counted}");
         operator.allow(&act, detail).await?;
         database
             .dry_run(move |store| import.apply(store, now, &by))
@@ -209,7 +210,7 @@ async fn import(
                     ..
                 } = &imported;
                 let rejected = rejected.len();
-                let detail = format!("{rows} rows: {added} added, {known} known, {rejected} bad");
+                let detail = format!("{counted}: {added} added, {known} known, {rejected} bad");
                 store.append_audit(&act.entry(Outcome::Allowed, detail))?;
                 Ok(imported)
             })

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use rookery_control_api::{
-    InvitationEntry, InvitationList, InvitationReply, InvitationRequest, InvitationRevoked,
+    InvitationEntry, InvitationList, InvitationReply, InvitationRequest, InvitationRevoked, count,
 };
 use rookery_protocol::Email;
 use utoipa_axum::router::OpenApiRouter;
@@ -108,8 +108,9 @@ async fn add(
             let earlier = store.invitation_for(&new.email, now)?;
             if let Some(wait) = earlier.and_then(|earlier| seconds_to_wait(&earlier, now)) {
                 let detail = format!(
-                    "{} was invited less than a minute ago. Try again in {wait} seconds.",
-                    new.email
+                    "{} was invited less than a minute ago. Try again in {}.",
+                    new.email,
+                    count(wait, "second", "seconds")
                 );
                 let refusal = Kind::TooManyAttempts.with_detail(detail);
                 return Ok(Err(refusal.retry_after(wait)));

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use rookery_control_api::{
     MessageEntry, MessageList, RedactAuthorReply, RedactAuthorRequest, RedactReply, RedactRequest,
-    text,
+    count, text,
 };
 use rookery_protocol::{ChannelName, Nick};
 use serde::Deserialize;
@@ -24,7 +24,7 @@ use crate::http::pages;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_base::random::random;
-use rookery_chat::request::PublishRedactions;
+use rookery_chat::request::{AssignTimes, PublishRedactions};
 use rookery_record::{
     Cursor, FoundMessages, HistoryEntry, MessageQuery, NewAudit, Outcome, Place, Redactor,
 };
@@ -209,17 +209,23 @@ async fn redact(
     body: Result<JsonBody<RedactRequest>, Refusal>,
 ) -> Result<Json<RedactReply>, Refusal> {
     let mut act = operator.act("redact", "");
-    let (msgid, reason) = operator
+    let (msgid, reason, planned) = operator
         .audited(&mut act, async |act| {
             let PathParams(msgid) = msgid?;
             act.target.clone_from(&msgid);
             let JsonBody(request) = body?;
-            Ok((msgid, extract::reason(request.reason.as_deref())?))
+            let reason = extract::reason(request.reason.as_deref())?;
+            let planned = plan(&operator, vec![msgid.clone()]).await?;
+            Ok((msgid, reason, planned))
         })
         .await?;
     let redaction = Redaction::by(&operator, reason.clone());
     let redacted = operator.record(act, move |store| {
-        let Some(redacted) = redaction.apply(store, &msgid)? else {
+        let redacted = match planned.first() {
+            Some(planned) => redaction.apply(store, planned)?,
+            None => None,
+        };
+        let Some(redacted) = redacted else {
             let detail = format!("There is no message {msgid}, or it is redacted already.");
             return Ok(Err(Kind::NoSuchMessage.with_detail(detail)));
         };
@@ -313,21 +319,17 @@ impl AuthorMessages {
     }
 
     fn describe(&self, request: &RedactAuthorRequest) -> String {
-        let count = self.count();
+        let messages = count(self.count(), "message", "messages");
         let more = if self.more { " and more" } else { "" };
-        let plural = if count == 1 { "" } else { "s" };
         let channel = match &request.channel {
             Some(channel) => format!(" in {channel}"),
-            None => format!(" in {} channels", self.channels.len()),
+            None => format!(" in {}", count(self.channels.len(), "channel", "channels")),
         };
         let since = request
             .since
             .map(|since| format!(" since {since:.0}"))
             .unwrap_or_default();
-        format!(
-            "{count}{more} message{plural} of {}{channel}{since}",
-            request.author
-        )
+        format!("{messages}{more} of {}{channel}{since}", request.author)
     }
 }
 
@@ -388,6 +390,7 @@ async fn redact_all(
         if batch.is_empty() && entry.is_none() {
             return Ok(count);
         }
+        let planned = plan(operator, batch).await?;
         let (redaction, entry) = (Redaction::by(operator, reason.clone()), entry.take());
         let written = operator
             .plane
@@ -397,9 +400,9 @@ async fn redact_all(
                 if let Some(entry) = entry {
                     store.append_audit(&entry)?;
                 }
-                let redacted = batch
+                let redacted = planned
                     .iter()
-                    .map(|msgid| redaction.apply(store, msgid))
+                    .map(|planned| redaction.apply(store, planned))
                     .collect::<StoreResult<Vec<_>>>();
                 Ok(redacted?.into_iter().flatten().collect::<Vec<_>>())
             });
@@ -415,17 +418,45 @@ async fn redact_all(
     }
 }
 
-fn interrupted(error: &StoreError, count: usize) -> Refusal {
+fn interrupted(error: &StoreError, redacted: usize) -> Refusal {
     tracing::error!(%error, "cannot redact all messages of an author");
     Kind::StoreUnavailable.with_detail(format!(
-        "{count} messages were redacted before the database failed; see the server's log."
+        "Redacted {} before the database failed; see the server's log.",
+        count(redacted, "message", "messages")
     ))
+}
+
+/// A message that is to be redacted, with the time of its redaction.
+struct Planned {
+    msgid: String,
+    at: Timestamp,
+}
+
+/// Has the core assign the times of the redactions, so that no two events of a channel or
+/// conversation have the same. Leaves out ids that no message has.
+async fn plan(operator: &Operator, msgids: Vec<String>) -> Result<Vec<Planned>, Refusal> {
+    let messages = operator.read(move |store| {
+        let found = msgids.iter().map(|msgid| store.history_entry(msgid));
+        found.collect::<StoreResult<Vec<_>>>()
+    });
+    let messages: Vec<HistoryEntry> = messages.await?.into_iter().flatten().collect();
+    let places = messages.iter().map(|message| message.place.clone());
+    let times = operator
+        .plane
+        .request(AssignTimes(places.collect()))
+        .await?;
+    let planned = messages.into_iter().zip(times);
+    Ok(planned
+        .map(|(message, at)| Planned {
+            msgid: message.msgid,
+            at,
+        })
+        .collect())
 }
 
 /// A redaction by an operator.
 struct Redaction {
     by: Redactor,
-    at: Timestamp,
     reason: String,
 }
 
@@ -439,7 +470,6 @@ impl Redaction {
                 source,
                 account: None,
             },
-            at: Timestamp::now(),
             reason,
         }
     }
@@ -449,13 +479,16 @@ impl Redaction {
     fn apply(
         &self,
         store: &mut Store,
-        msgid: &str,
+        planned: &Planned,
     ) -> StoreResult<Option<(HistoryEntry, HistoryEntry)>> {
-        let Some(message) = store.history_entry(msgid)?.filter(HistoryEntry::is_message) else {
+        let Some(message) = store
+            .history_entry(&planned.msgid)?
+            .filter(HistoryEntry::is_message)
+        else {
             return Ok(None);
         };
         let id = format!("c{}", HEXLOWER.encode(&random::<8>()));
-        let replacement = message.redaction(self.by.clone(), id, self.at, Some(&self.reason));
+        let replacement = message.redaction(self.by.clone(), id, planned.at, Some(&self.reason));
         store.append_history(std::slice::from_ref(&replacement))?;
         Ok(Some((message, replacement)))
     }

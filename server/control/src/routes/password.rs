@@ -71,7 +71,13 @@ async fn new_hash(
     // A stolen token must not become a way to guess the password.
     let network = operator.origin().network();
     operator.plane.begin_attempt(name, operator.origin())?;
-    if !password::verify(old.clone(), Some(password_hash.clone())).await {
+    if !password::verify(
+        &password::CONTROL_SLOTS,
+        old.clone(),
+        Some(password_hash.clone()),
+    )
+    .await
+    {
         operator
             .plane
             .count_failure(operator.admin(), operator.origin());
@@ -91,5 +97,5 @@ async fn new_hash(
         &[name, email.as_str(), &chat.network, &chat.server_name],
     )
     .map_err(|bad| Kind::Invalid.with_detail(bad.to_string()))?;
-    Ok(password::hash(new).await)
+    Ok(password::hash(&password::CONTROL_SLOTS, new).await)
 }

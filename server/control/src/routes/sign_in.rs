@@ -78,7 +78,7 @@ async fn check_password(
         .await
         .map_err(unreadable)?;
     let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
-    let is_right = password::verify(request.password, hash).await;
+    let is_right = password::verify(&password::CONTROL_SLOTS, request.password, hash).await;
     let has_expired = |admin: &Admin| {
         admin
             .initial_password_expires_at
@@ -158,6 +158,7 @@ fn factors(admin: &Admin) -> Vec<Factor> {
 fn code_mail(server: &str, admin: &Admin, origin: RequestOrigin, digits: &str) -> Mail {
     let Admin { name, email, .. } = admin;
     let from = origin.address.ip().to_canonical();
+    let minutes = codes::LIFETIME_MINUTES;
     Mail {
         to: email.clone(),
         subject: "Your code for the control plane".to_owned(),
@@ -165,7 +166,7 @@ fn code_mail(server: &str, admin: &Admin, origin: RequestOrigin, digits: &str) -
             "Someone is signing in to the control plane of {server}\n\
              as {name}, from {from}. The code is\n\n\
              {digits}\n\n\
-             It is valid once, for five minutes. If this was not you, someone else\n\
+             It is valid once, for {minutes} minutes. If this was not you, someone else\n\
              knows your password. Have it changed on the server with\n\
              `rookeryd admin passwd {name}`.\n"
         ),

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
-use crate::http::problem::Refusal;
+use crate::http::problem::{Kind, Refusal};
 use crate::plane::ControlPlane;
 use rookery_base::metrics::METRICS;
 use rookery_chat::request::Count;
@@ -53,12 +53,15 @@ async fn status(operator: SignedIn<Auditor>) -> Result<Json<Status>, Refusal> {
         commit_queue_batches: now.commit_queue_batches,
         largest_sendq_bytes: now.largest_sendq,
         store_bytes: now.store_bytes,
+        disk_free_bytes: now.disk_free_bytes,
+        store: now.store.err().unwrap_or_else(|| "ok".to_owned()),
         mail: now.mail.err().unwrap_or_else(|| "ok".to_owned()),
         certificate_expires_at: now.certificate_expires_at,
     }))
 }
 
-/// Checks that the server works: that the core answers, and that the database can be read
+/// Checks that the server works: that the core answers, that the database can be read, and that
+/// there is space for messages
 #[utoipa::path(
     get, path = "/healthz", tag = "status",
     responses((status = 200, description = "The server works", body = Health))
@@ -66,6 +69,12 @@ async fn status(operator: SignedIn<Auditor>) -> Result<Json<Status>, Refusal> {
 async fn healthz(State(plane): State<Arc<ControlPlane>>) -> Result<Json<Health>, Refusal> {
     plane.read(|_| Ok(())).await?;
     plane.request(Count).await?;
+    if plane.control.database.disk().health().is_err() {
+        // Anyone may ask, so the answer has no paths and figures.
+        return Err(Kind::StoreUnavailable.with_detail(
+            "Messages cannot be stored; `admin-cli status` and the server's log say why.",
+        ));
+    }
     Ok(Json(Health {
         status: "ok".to_owned(),
     }))

@@ -29,7 +29,7 @@ impl TestPlane {
     pub(super) async fn admit(&self, candidate: Candidate) -> (SessionId, Arc<Sendq>, Admission) {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
-        let sendq = Arc::new(Sendq::new(0));
+        let sendq = Sendq::new(0);
         let admission = self
             .core
             .admit(session, Arc::clone(&sendq), Box::new(candidate))

@@ -3,7 +3,7 @@
 use rookery_protocol::{ChannelName, Nick};
 
 use super::*;
-use rookery_record::{HistoryEntry, Participant, Place};
+use rookery_record::{HistoryEntry, PageQuery, Participant, Place, Selection};
 
 /// Returns a message of an author, sent one minute after the one with the previous number.
 fn message(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
@@ -45,6 +45,30 @@ impl TestPlane {
             .read(move |store| store.history_entry(msgid))
             .await
             .unwrap()
+    }
+}
+
+impl TestPlane {
+    /// Returns the times of the redactions in a channel.
+    async fn redacted_at(&self, name: &str) -> Vec<Timestamp> {
+        let query = PageQuery {
+            places: vec![channel(name)],
+            selection: Selection::Latest(None),
+            events: true,
+            redactions: true,
+            since: Timestamp::MIN,
+            limit: 1000,
+        };
+        let page = self
+            .database
+            .read(move |store| store.history_page(&query))
+            .await
+            .unwrap();
+        let redactions = page
+            .unwrap()
+            .into_iter()
+            .filter(|entry| !entry.is_message());
+        redactions.map(|entry| entry.at).collect()
     }
 }
 
@@ -249,6 +273,11 @@ async fn all_messages_of_an_author_are_redacted_after_confirmation() {
     assert!(plane.last_entry().await.ends_with(": spam"));
     assert!(plane.stored("m5").await.is_some() && plane.stored("m6").await.is_none());
 
+    let mut times = plane.redacted_at("#lobby").await;
+    assert_eq!(times.len(), 444);
+    times.dedup();
+    assert_eq!(times.len(), 444, "each has a time of its own");
+
     let rest = json!({ "author": "bob", "confirm": true });
     assert_eq!(
         plane
@@ -368,8 +397,8 @@ async fn a_channels_history_is_purged_completely_or_before_a_time() {
         .await;
     assert_eq!(
         reply.json()["entries"],
-        json!(1),
-        "{reply:?}: the redaction is newer than the request"
+        json!(2),
+        "{reply:?}: also the redaction, whose time is later than the request's"
     );
     assert_eq!(
         plane.last_entry().await,

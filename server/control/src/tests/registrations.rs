@@ -146,7 +146,7 @@ async fn registrations_are_listed_page_by_page_until_their_codes_expire() {
         let reply = plane.get(&token, &format!("/v1/registrations?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
     }
-    plane.advance(SignedDuration::from_mins(5));
+    plane.advance(SignedDuration::from_mins(10));
     assert_eq!(
         plane.get(&token, "/v1/registrations").await.json()["registrations"],
         json!([])

@@ -189,9 +189,3 @@ impl TestPlane {
         .await
     }
 }
-
-/// Delays every password hash until the returned permits are dropped.
-pub(super) async fn hold_hash_permits() -> tokio::sync::SemaphorePermit<'static> {
-    let all = u32::try_from(password::SLOTS).unwrap();
-    password::hash_permits().acquire_many(all).await.unwrap()
-}

@@ -81,6 +81,8 @@ impl TestPlane {
             channels_per_user: 0,
             owned_channels: 0,
             channel_list_entries: 0,
+            sessions_per_account: 0,
+            stored_bytes_per_day: 0,
             monitor_entries: 0,
             email_aliases: live.get().accounts.email_aliases(),
             capabilities: Capabilities::default(),
@@ -179,7 +181,11 @@ impl TestPlane {
         let admin = NewAdmin {
             name: name.to_owned(),
             email: Email::parse(&format!("{name}@example.org")).unwrap(),
-            password_hash: password::hash(Password::prepare(PASSWORD).unwrap()).await,
+            password_hash: password::hash(
+                &password::CONTROL_SLOTS,
+                Password::prepare(PASSWORD).unwrap(),
+            )
+            .await,
             role,
             created_at: self.now.get(),
             initial_password_expires_at: None,

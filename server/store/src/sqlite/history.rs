@@ -252,23 +252,33 @@ impl Store {
             .any(Option::is_some))
     }
 
-    /// Deletes the channel's entries older than `before`, at most `limit` at once, and returns how
-    /// many were deleted.
+    /// Returns the number of the newest entry of the history; 0 if there is none.
+    pub fn newest_entry(&self) -> Result<i64> {
+        let sql = "SELECT ifnull(max(id), 0) FROM history";
+        let newest = find(&self.connection, sql, [], |row| Ok(row.get(0)?))?;
+        Ok(newest.unwrap_or(0))
+    }
+
+    /// Deletes the channel's entries older than `before` with a number up to `newest`, at most
+    /// `limit` at once, and returns how many were deleted.
     pub fn purge_history(
         &mut self,
         channel: &ChannelName,
         before: Timestamp,
+        newest: i64,
         limit: usize,
     ) -> Result<usize> {
         let [messages, events] = channel_places(&self.connection, channel)?;
         let deleted = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
-                SELECT id FROM history WHERE place IN (?1, -?1, ?2, -?2) AND at < ?3 LIMIT ?4)",
+                SELECT id FROM history WHERE place IN (?1, -?1, ?2, -?2) AND at < ?3 AND id <= ?4
+                LIMIT ?5)",
             params![
                 messages,
                 events,
                 before.as_millisecond(),
+                newest,
                 i64::try_from(limit).unwrap_or(i64::MAX)
             ],
         )?;

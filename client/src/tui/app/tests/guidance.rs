@@ -173,7 +173,7 @@ fn after_a_kick_the_screen_stays_and_the_user_decides_what_to_do() {
     ui.enter("on its way");
     ui.type_text("half a sen");
     ui.sent();
-    ui.app.session_ended(false, "too loud");
+    ui.app.session_ended(Removal::Kicked, "too loud");
     let screen = ui.screen();
     for part in [
         "good morning",
@@ -205,8 +205,10 @@ fn after_a_kick_the_screen_stays_and_the_user_decides_what_to_do() {
 fn after_a_ban_the_screen_says_for_how_long() {
     let mut ui = Harness::sized(40, 10).with_messages();
     ui.app.take_effects();
-    ui.app
-        .session_ended(true, "spam (until 2026-01-09T00:00:00Z)");
+    ui.app.session_ended(
+        Removal::BannedForAWhile,
+        "spam (until 2026-01-09T00:00:00Z)",
+    );
     let screen = ui.screen();
     for part in [
         "You are banned: spam (until",
@@ -214,6 +216,25 @@ fn after_a_ban_the_screen_says_for_how_long() {
         "BANNED, r: try again",
     ] {
         assert!(screen.contains(part), "{part} in\n{screen}");
+    }
+    ui.enter("/quit");
+    assert_eq!(ui.app.take_effects(), [Effect::Quit(None)]);
+}
+
+#[test]
+fn after_a_ban_without_end_reconnecting_is_not_offered() {
+    let mut ui = Harness::sized(80, 10).with_messages();
+    ui.app.take_effects();
+    ui.app.session_ended(Removal::Banned, "spam");
+    ui.type_text("r");
+    assert_eq!(ui.app.take_effects(), []);
+    let screen = ui.screen();
+    assert!(
+        screen.contains("BANNED") && screen.contains("/quit quits"),
+        "{screen}"
+    );
+    for offered in ["r:", "press r", "r connects"] {
+        assert!(!screen.contains(offered), "{offered} in\n{screen}");
     }
     ui.enter("/quit");
     assert_eq!(ui.app.take_effects(), [Effect::Quit(None)]);

@@ -32,6 +32,8 @@ impl World {
             free_nicks,
             channels_per_user: 0,
             owned_channels: 2,
+            sessions_per_account: 0,
+            stored_bytes_per_day: 0,
             monitor_entries: 0,
             ..settings_with_lobby("#a")
         };

@@ -1,0 +1,129 @@
+//! The slots in which passwords are hashed: how many hashes run at once, and the memory of each.
+//!
+//! argon2id needs 19 MiB for every hash. Memory of that size, allocated on whichever thread runs
+//! the hash, is not given back to the system by the allocator, so the process would grow with the
+//! number of threads. A slot therefore keeps its memory from one hash to the next.
+//!
+//! The chat and the control plane have slots of their own: no number of registrations delays the
+//! sign-in of an operator by more than the processor time that they use.
+
+use argon2::{Argon2, Block};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+/// A fixed number of slots.
+pub struct HashSlots {
+    count: usize,
+    /// One permit for each slot that is free.
+    permits: Semaphore,
+    /// The memory of the free slots that were used before.
+    memory: Mutex<Vec<HashMemory>>,
+}
+
+/// The memory of one slot, in which argon2 computes a hash. It grows to what the hash needs.
+#[derive(Default)]
+pub(super) struct HashMemory(Vec<Block>);
+
+impl HashMemory {
+    /// Hashes a password, and overwrites what the hash leaves in memory, from which the password
+    /// could be guessed quickly.
+    pub fn hash(
+        &mut self,
+        argon2: &Argon2<'_>,
+        password: &[u8],
+        salt: &[u8],
+        output: &mut [u8],
+    ) -> argon2::Result<()> {
+        let count = argon2.params().block_count();
+        if self.0.len() < count {
+            self.0.resize(count, Block::new());
+        }
+        let blocks = &mut self.0[..count];
+        let result = argon2.hash_password_into_with_memory(password, salt, output, &mut *blocks);
+        blocks.fill(Block::new());
+        result
+    }
+}
+
+impl HashSlots {
+    pub(super) const fn new(count: usize) -> Self {
+        Self {
+            count,
+            permits: Semaphore::const_new(count),
+            memory: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Returns how many hashes may run at once.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Waits until all slots are free, and occupies them until the permit is dropped. A test delays
+    /// every hash in this way.
+    pub async fn occupy_all(&self) -> tokio::sync::SemaphorePermit<'_> {
+        let all = u32::try_from(self.count).expect("the number of slots is small");
+        self.permits
+            .acquire_many(all)
+            .await
+            .expect("the semaphore is never closed")
+    }
+
+    /// Waits for a slot, and runs `job` with its memory on a thread for blocking work.
+    pub(super) async fn run<T: Send + 'static>(
+        &'static self,
+        job: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
+    ) -> T {
+        let permit = self
+            .permits
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        tokio::task::spawn_blocking(move || {
+            // Held by the hash and not by the caller: a client that disconnects frees no slot
+            // early.
+            let _permit = permit;
+            let mut memory = self.memory.lock().pop().unwrap_or_default();
+            let result = job(&mut memory);
+            self.memory.lock().push(memory);
+            result
+        })
+        .await
+        .expect("hashing does not panic")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn slots_keep_their_memory_and_nothing_of_the_passwords_in_it() {
+        static SLOTS: HashSlots = HashSlots::new(2);
+        let hash = |memory: &mut HashMemory| {
+            let mut output = [0; 32];
+            let argon2 = Argon2::default();
+            let hashed = memory.hash(&argon2, b"password", b"of eight", &mut output);
+            hashed.expect("the parameters are valid");
+            let is_clear = memory.0.iter().all(|block| block.as_ref() == [0; 128]);
+            (memory.0.as_ptr() as usize, is_clear)
+        };
+        let many: Vec<_> = (0..20).map(|_| tokio::spawn(SLOTS.run(hash))).collect();
+        let mut used = std::collections::HashSet::new();
+        for hash in many {
+            let (memory, is_clear) = hash.await.expect("the job does not panic");
+            assert!(is_clear);
+            used.insert(memory);
+        }
+        assert!(used.len() <= SLOTS.count(), "{used:?}");
+        assert_eq!(used.len(), SLOTS.memory.lock().len());
+    }
+
+    #[tokio::test]
+    async fn occupied_slots_do_not_delay_those_of_others() {
+        static CHAT: HashSlots = HashSlots::new(1);
+        static CONTROL: HashSlots = HashSlots::new(1);
+        let _occupied = CHAT.occupy_all().await;
+        assert_eq!(CONTROL.run(|_| "done").await, "done");
+    }
+}

@@ -1,0 +1,353 @@
+//! The disk under the database: how much space is left, what may still be written, and whether the
+//! files are still the ones that the server opened.
+//!
+//! **Space.** Below a limit that the caller sets, messages are no longer stored; what is left is
+//! for accounts and bans. When the disk is really full, operators still have to sign in, ban and
+//! purge, each with an entry in the audit trail. For them there is a reserve: a file beside the
+//! database that occupies space and is deleted at the first write of an operator that needs it.
+//!
+//! **Files.** When the database is deleted or replaced while it is open, SQLite continues to write
+//! to the old file, which disappears with the process. Before each commit, the files at the paths
+//! are therefore compared with the open ones.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use crate::StoreError;
+
+/// What follows the database's file name in that of the reserve.
+const RESERVE_SUFFIX: &str = ".reserve";
+/// The size of the reserve. A purge writes up to 4 MiB to the write-ahead log before SQLite reuses
+/// the log.
+const RESERVE_BYTES: u64 = 8 << 20;
+/// With less free space than this, an operator's write needs the reserve.
+const FULL_BYTES: u64 = 1 << 20;
+/// How much must be free beside the reserve before it is created again.
+const REFILL_MARGIN: u64 = 2 << 20;
+
+/// What can be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum DiskState {
+    /// Everything.
+    Normal,
+    /// No messages, because less space is free than the limit.
+    Low,
+    /// Only what may use the reserve, because the disk is full.
+    Full,
+    /// Nothing: the database's files were deleted or replaced.
+    FilesReplaced,
+}
+
+/// The disk under one database.
+#[derive(Debug)]
+pub struct Disk {
+    files: OpenFiles,
+    folder: PathBuf,
+    free: fn(&Path) -> io::Result<u64>,
+    /// A [`DiskState`].
+    state: AtomicU8,
+    free_bytes: AtomicU64,
+    /// Whether the reserve exists.
+    reserve: Mutex<bool>,
+}
+
+impl Disk {
+    /// Starts to observe the disk of an open database, and creates the reserve.
+    pub(crate) fn new(files: OpenFiles) -> Self {
+        Self::with_probe(files, free_bytes)
+    }
+
+    pub(crate) fn with_probe(files: OpenFiles, free: fn(&Path) -> io::Result<u64>) -> Self {
+        let parent = files.database.parent().unwrap_or(Path::new(""));
+        // An empty path is the working folder.
+        let folder = Path::new(".").join(parent);
+        let disk = Self {
+            files,
+            folder,
+            free,
+            state: AtomicU8::new(DiskState::Normal as u8),
+            free_bytes: AtomicU64::new(0),
+            reserve: Mutex::new(false),
+        };
+        let exists = disk.reserve_file().exists();
+        *disk.reserve.lock() = exists;
+        if !exists {
+            // On a small disk, a smaller one.
+            disk.create_reserve(RESERVE_BYTES.min(disk.free_now() / 2));
+        }
+        disk
+    }
+
+    /// Returns what can be stored, as of the latest check.
+    pub fn state(&self) -> DiskState {
+        match self.state.load(Relaxed) {
+            0 => DiskState::Normal,
+            1 => DiskState::Low,
+            2 => DiskState::Full,
+            _ => DiskState::FilesReplaced,
+        }
+    }
+
+    /// Returns the number of free bytes, as of the latest check.
+    pub fn free_bytes(&self) -> u64 {
+        self.free_bytes.load(Relaxed)
+    }
+
+    /// Returns why not everything can be stored; `Ok` in the normal state.
+    pub fn health(&self) -> Result<(), String> {
+        let free = self.free_bytes() >> 20;
+        match self.state() {
+            DiskState::Normal => Ok(()),
+            DiskState::Low => Err(format!(
+                "the disk is nearly full ({free} MiB free): messages are refused; make room, for \
+                 example by purging channels, or lower limits.disk_reserve_mb"
+            )),
+            DiskState::Full => Err(format!(
+                "the disk is full ({free} MiB free): only operators can still write, from a small \
+                 reserve; make room now"
+            )),
+            DiskState::FilesReplaced => Err(self.files.error().to_string()),
+        }
+    }
+
+    /// Looks at the disk and returns the state. Messages may be stored while at least `limit` bytes
+    /// are free.
+    pub fn check(&self, limit: u64) -> DiskState {
+        let mut free = self.free_now();
+        let mut reserve = self.reserve.lock();
+        if !*reserve && free >= RESERVE_BYTES + REFILL_MARGIN {
+            *reserve = self.write_reserve(RESERVE_BYTES);
+            free = self.free_now();
+        }
+        let has_reserve = *reserve;
+        drop(reserve);
+        self.free_bytes.store(free, Relaxed);
+        let state = if !self.files.are_open_ones() {
+            DiskState::FilesReplaced
+        } else if !has_reserve && free < RESERVE_BYTES {
+            DiskState::Full
+        } else if free < limit {
+            DiskState::Low
+        } else {
+            DiskState::Normal
+        };
+        self.state.store(state as u8, Relaxed);
+        state
+    }
+
+    /// Prepares for the write of an operator: releases the reserve if the disk is full.
+    pub(crate) fn make_room(&self) {
+        if self.free_now() >= FULL_BYTES {
+            return;
+        }
+        let mut reserve = self.reserve.lock();
+        if !*reserve {
+            return;
+        }
+        if let Err(error) = fs::remove_file(self.reserve_file()) {
+            tracing::error!(%error, "the reserve on the full disk cannot be released");
+        }
+        *reserve = false;
+        self.state.store(DiskState::Full as u8, Relaxed);
+    }
+
+    /// Records that a write failed, so that the next messages are refused without another try.
+    pub(crate) fn failed(&self, error: &StoreError) {
+        match error {
+            StoreError::FilesReplaced { .. } => {
+                self.state.store(DiskState::FilesReplaced as u8, Relaxed);
+            }
+            StoreError::Database(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) =>
+            {
+                let low = DiskState::Low as u8;
+                // Ignored if the state is a graver one.
+                let _ = self.state.compare_exchange(0, low, Relaxed, Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    fn free_now(&self) -> u64 {
+        // A file system that does not say how much is free is treated as one with enough.
+        (self.free)(&self.folder).unwrap_or(u64::MAX)
+    }
+
+    fn reserve_file(&self) -> PathBuf {
+        with_suffix(&self.files.database, RESERVE_SUFFIX)
+    }
+
+    fn create_reserve(&self, bytes: u64) {
+        *self.reserve.lock() = self.write_reserve(bytes);
+    }
+
+    /// Creates the reserve and returns whether it exists.
+    fn write_reserve(&self, bytes: u64) -> bool {
+        let file = self.reserve_file();
+        let written = write_zeros(&file, bytes);
+        if let Err(error) = &written {
+            tracing::warn!(
+                %error,
+                file = %file.display(),
+                "the reserve for operators on a full disk cannot be created"
+            );
+            // What was written of it would be no reserve. The file may not even exist.
+            let _ = fs::remove_file(file);
+        }
+        written.is_ok()
+    }
+}
+
+/// Writes a file of zeros. A file that was only made that long would not occupy the space.
+fn write_zeros(file: &Path, bytes: u64) -> io::Result<()> {
+    let mut open = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?;
+    let zeros = [0; 16 * 1024];
+    let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
+    while left > 0 {
+        let part = left.min(zeros.len());
+        open.write_all(&zeros[..part])?;
+        left -= part;
+    }
+    open.sync_all()
+}
+
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// The database file and its write-ahead log, as they were opened.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenFiles {
+    database: PathBuf,
+    log: PathBuf,
+    /// The device and inode numbers of both.
+    open: [Option<(u64, u64)>; 2],
+}
+
+impl OpenFiles {
+    /// Returns the files of the database at this path, which has just been opened.
+    pub fn of(database: &Path) -> Self {
+        let mut files = Self {
+            database: database.to_owned(),
+            log: with_suffix(database, "-wal"),
+            open: [None; 2],
+        };
+        files.open = files.current();
+        files
+    }
+
+    /// Fails if the files were deleted or replaced.
+    pub fn verify(&self) -> crate::Result<()> {
+        if self.are_open_ones() {
+            Ok(())
+        } else {
+            Err(self.error())
+        }
+    }
+
+    fn are_open_ones(&self) -> bool {
+        self.current() == self.open
+    }
+
+    fn error(&self) -> StoreError {
+        StoreError::FilesReplaced {
+            path: self.database.clone(),
+        }
+    }
+
+    fn current(&self) -> [Option<(u64, u64)>; 2] {
+        [&self.database, &self.log].map(|file| {
+            let metadata = fs::metadata(file).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        static FREE: Cell<u64> = const { Cell::new(1 << 30) };
+    }
+
+    fn disk(folder: &Path) -> Disk {
+        let database = folder.join("rookery.db");
+        fs::write(&database, "").unwrap();
+        Disk::with_probe(OpenFiles::of(&database), |_| Ok(FREE.get()))
+    }
+
+    #[test]
+    fn below_the_limit_messages_are_refused_and_above_it_stored_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = disk(folder.path());
+        assert_eq!(disk.check(100 << 20), DiskState::Normal);
+        FREE.set(99 << 20);
+        assert_eq!(disk.check(100 << 20), DiskState::Low);
+        assert_eq!(disk.free_bytes(), 99 << 20);
+        assert!(disk.health().unwrap_err().contains("99 MiB"));
+        assert_eq!(disk.check(0), DiskState::Normal, "0 disables the limit");
+        FREE.set(100 << 20);
+        assert_eq!(disk.check(100 << 20), DiskState::Normal);
+        assert_eq!(disk.health(), Ok(()));
+    }
+
+    #[test]
+    fn the_reserve_occupies_space_until_an_operator_needs_it_and_is_refilled() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = disk(folder.path());
+        let reserve = || fs::metadata(folder.path().join("rookery.db.reserve"));
+        assert!(reserve().unwrap().blocks() * 512 >= RESERVE_BYTES);
+        FREE.set(FULL_BYTES);
+        disk.make_room();
+        assert!(reserve().is_ok(), "there is still room");
+        FREE.set(FULL_BYTES - 1);
+        disk.make_room();
+        assert!(reserve().is_err());
+        assert_eq!(disk.state(), DiskState::Full);
+        // The reserve's space is free now, but it is not for messages.
+        FREE.set(RESERVE_BYTES - 1);
+        assert_eq!(disk.check(0), DiskState::Full);
+        FREE.set(RESERVE_BYTES + REFILL_MARGIN);
+        assert_eq!(disk.check(0), DiskState::Normal);
+        assert!(reserve().is_ok());
+    }
+
+    #[test]
+    fn files_that_were_deleted_or_replaced_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = disk(folder.path());
+        let database = folder.path().join("rookery.db");
+        let aside = folder.path().join("aside");
+        assert!(disk.files.verify().is_ok());
+        fs::rename(&database, &aside).unwrap();
+        assert!(disk.files.verify().is_err());
+        fs::write(&database, "another").unwrap();
+        assert_eq!(disk.check(0), DiskState::FilesReplaced);
+        fs::rename(&aside, &database).unwrap();
+        assert_eq!(disk.check(0), DiskState::Normal, "the same file again");
+        fs::write(folder.path().join("rookery.db-wal"), "another").unwrap();
+        assert_eq!(disk.check(0), DiskState::FilesReplaced, "the log counts");
+    }
+}
