@@ -1,7 +1,8 @@
 //! Accepts connections to the chat, and brings each through its TLS and WebSocket handshakes.
 //!
 //! Connections are refused here, before they use resources, if there are too many, if their network
-//! connects too fast, if their address is banned, or during maintenance. Each of the others becomes a [`Session`] on a task of its own.
+//! connects too fast, if their address is banned, or during maintenance. Each of the others becomes
+//! a [`Session`] on a task of its own.
 
 use std::io;
 use std::net::SocketAddr;

@@ -64,7 +64,7 @@ const BREAK_DISK: &str = "
 const MEND_DISK: &str =
     "DROP TRIGGER full_messages; DROP TRIGGER full_channels; DROP TRIGGER full_bans;";
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Random(u64);
 
 impl Random {
@@ -322,7 +322,7 @@ impl Simulation {
             address,
             tls: String::new(),
         });
-        let sendq = Arc::new(Sendq::new(SENDQ_BYTES));
+        let sendq = Sendq::new(SENDQ_BYTES);
         let admission = self.request(Some(Arc::clone(&sendq)), |ticket| Event::Admit {
             ticket,
             session,
@@ -511,7 +511,7 @@ impl Simulation {
         let (state, lines) = client
             .sendq
             .poll(&mut Context::from_waker(Waker::noop()), true);
-        client.sendq.sent(lines.iter().map(|line| line.len()).sum());
+        client.sendq.sent(lines.iter().map(bytes::Bytes::len).sum());
         for lines in lines {
             let lines = String::from_utf8(lines.to_vec()).unwrap();
             for line in lines.split_terminator("\r\n") {

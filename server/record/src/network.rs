@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The network that an address belongs to. Whoever has one address of it can usually use all of
-/// them, so limits count it as one.
+/// The network that an address belongs to. A client that has one of its addresses can usually use
+/// all of them, so limits count it as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network(IpAddr);
 

@@ -37,7 +37,7 @@ fn the_shipped_file_has_exactly_the_defaults() {
 #[test]
 fn the_shipped_file_documents_every_key_once() {
     let mut sections = known_keys("");
-    assert_eq!(sections.len(), 11);
+    assert_eq!(sections.len(), 12);
     sections.push("mail.smtp".to_owned());
     let mut expected: Vec<String> = Vec::new();
     for section in &sections {

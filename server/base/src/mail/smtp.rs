@@ -43,14 +43,13 @@ pub async fn deliver(config: &config::Mail, message: Option<Message>) -> Result<
     let mut connection = connect(config, &hello_name, secrets)
         .await
         .map_err(|error| broken(reported(&error)))?;
-    let sent = match message {
-        Some(message) => transfer(&mut connection, &message).await,
-        None => {
-            let alive = connection.command(Noop).await;
-            alive
-                .map(drop)
-                .map_err(|error| Failure::OfServer(reported(&error)))
-        }
+    let sent = if let Some(message) = message {
+        transfer(&mut connection, &message).await
+    } else {
+        let alive = connection.command(Noop).await;
+        alive
+            .map(drop)
+            .map_err(|error| Failure::OfServer(reported(&error)))
     };
     // A server that does not answer `QUIT` must not delay or change the outcome.
     tokio::spawn(async move {
