@@ -12,6 +12,8 @@ use crate::names::{AccountName, Email, MAX_EMAIL};
 
 /// The shortest prefix of an IPv4 and of an IPv6 network whose ban is not sweeping.
 const SWEEPING_BITS: (u8, u8) = (8, 16);
+/// The prefix of the IPv6 network that one customer usually has.
+const CUSTOMER_BITS: u8 = 64;
 
 /// The users that a ban refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +43,9 @@ impl BanTarget {
     ///
     /// The forms cannot be confused: only emails and email patterns contain an `@`, only networks
     /// contain a `/`, and no account name is an IP address.
+    ///
+    /// An IPv6 address means its /64 network, all addresses of which one customer usually has; with
+    /// `/128` it means only itself.
     pub fn parse(text: &str) -> Result<Self, BadTarget> {
         if text.contains('@') {
             if glob::is_pattern(text) {
@@ -56,7 +61,10 @@ impl BanTarget {
             });
         }
         if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self::Address(address.to_canonical()));
+            return Ok(match address.to_canonical() {
+                v6 @ IpAddr::V6(_) => Self::Network(Network::of(v6, CUSTOMER_BITS)),
+                v4 @ IpAddr::V4(_) => Self::Address(v4),
+            });
         }
         AccountName::parse(text)
             .map(Self::Account)
@@ -107,7 +115,8 @@ impl fmt::Display for BanTarget {
             Self::Account(name) => name.fmt(out),
             Self::Email(email) => email.fmt(out),
             Self::EmailPattern(pattern) => pattern.fmt(out),
-            Self::Address(address) => address.fmt(out),
+            Self::Address(address @ IpAddr::V4(_)) => address.fmt(out),
+            Self::Address(address @ IpAddr::V6(_)) => write!(out, "{address}/128"),
             Self::Network(network) => network.fmt(out),
         }
     }
@@ -297,13 +306,16 @@ mod tests {
             BanTarget::EmailPattern(_)
         ));
         assert!(matches!(target("192.0.2.7"), BanTarget::Address(_)));
-        assert!(matches!(target("2001:db8::7"), BanTarget::Address(_)));
+        assert!(matches!(target("2001:db8::7"), BanTarget::Network(_)));
+        assert!(matches!(target("2001:db8::7/128"), BanTarget::Address(_)));
         assert!(matches!(target("192.0.2.0/24"), BanTarget::Network(_)));
         for (text, shown) in [
             ("Alice", "Alice"),
             ("*@*.Spam.example", "*@*.Spam.example"),
             ("::ffff:192.0.2.7", "192.0.2.7"),
             ("192.0.2.7/32", "192.0.2.7"),
+            ("2001:db8:5::7", "2001:db8:5::/64"),
+            ("2001:db8:5::7/128", "2001:db8:5::7/128"),
             ("192.0.2.7/24", "192.0.2.0/24"),
             ("::ffff:192.0.2.7/120", "192.0.2.0/24"),
             ("2001:DB8:1::9/48", "2001:db8:1::/48"),

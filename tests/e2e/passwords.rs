@@ -117,7 +117,9 @@ async fn an_email_changes_once_its_code_is_entered_and_the_old_address_is_notifi
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     drop(Client::register(&server, "bob").await);
-    alice.send("SETEMAIL alice@new.example").await;
+    alice
+        .send(&format!("SETEMAIL alice@new.example :{PASSWORD}"))
+        .await;
     alice
         .expect("SETEMAIL VERIFICATION_REQUIRED", |message| {
             is_command(message, "SETEMAIL", "VERIFICATION_REQUIRED")
@@ -148,7 +150,9 @@ async fn an_email_changes_once_its_code_is_entered_and_the_old_address_is_notifi
     assert!(!can_sign_in(&server, "alice@example.org", PASSWORD).await);
 
     // The owner of the mailbox is notified; the client that asked learns nothing.
-    alice.send("SETEMAIL bob@example.org").await;
+    alice
+        .send(&format!("SETEMAIL bob@example.org :{PASSWORD}"))
+        .await;
     alice
         .expect("SETEMAIL", |message| {
             is_command(message, "SETEMAIL", "VERIFICATION_REQUIRED")

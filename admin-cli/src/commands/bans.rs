@@ -30,8 +30,8 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct BanOptions {
-    /// An account's name, an email, a pattern of emails (*@spam.example), an IP address, or a
-    /// network (192.0.2.0/24)
+    /// An account's name, an email, a pattern of emails (*@spam.example), an IP address (an IPv6
+    /// address means its /64), or a network (192.0.2.0/24)
     target: String,
     /// Shown to those who are refused
     #[arg(long, value_name = "R")]

@@ -7,8 +7,9 @@
 //! [`email_code`](super::email_code).
 
 use std::fmt;
+use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, DeviceCredential};
 use subtle::ConstantTimeEq as _;
 
@@ -18,13 +19,16 @@ use super::sasl::Claim;
 use super::scram::{self, ClientFirst, ProofError, ScramKeys};
 use rookery_base::net::network;
 
-use super::throttle::{Key, Wait};
+use super::throttle::{Attempt, Wait};
 use super::verifier_key::KEY_FILE;
 use super::{Accounts, Peer, device_hash, identity};
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Identity;
-use rookery_record::{Account, Credential, CredentialId, CredentialKind, ScramVerifier};
+use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind, ScramVerifier};
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
+
+/// How long the record of a network is not renewed by further sign-ins.
+const NETWORK_RECORD_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why a proof was refused. The texts are shown to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +89,9 @@ impl Refused {
             Self::UnknownCertificate => {
                 "the client certificate does not belong to the account".to_owned()
             }
-            Self::WrongScram => "wrong name or password; if both are right, sign in once with \
-                                 PLAIN, which renews what the server stores for SCRAM"
+            Self::WrongScram => "wrong name or password; SCRAM needs the account name, not the \
+                                 email. If both are right, sign in once with PLAIN, which renews \
+                                 what the server stores for SCRAM"
                 .to_owned(),
             Self::SignedIn { name } => {
                 format!("You are signed in as {name}; reconnect to sign in to another account")
@@ -167,12 +172,12 @@ pub(crate) fn still_authorized(store: &Store, owner: &Identity) -> StoreResult<O
 
 /// A SCRAM exchange that waits for the client's proof.
 pub(crate) struct Scram {
-    /// `None` if the account does not exist or has no SCRAM keys. No proof is accepted then.
+    /// `None` if the claim is not the name of an account with SCRAM keys. No proof is accepted then.
     account: Option<Account>,
     /// When the account was read. A later end of the account's sessions makes this proof stale.
     read_at: Timestamp,
     challenge: scram::Challenge,
-    keys: [Key; 2],
+    attempt: Attempt,
 }
 
 fn account_of(store: &Store, claim: &Claim) -> Result<Option<Account>, StoreError> {
@@ -182,10 +187,19 @@ fn account_of(store: &Store, claim: &Claim) -> Result<Option<Account>, StoreErro
     }
 }
 
+/// Returns an attempt to enter a code, which only the network is counted for.
+fn code_attempt(peer: &Peer) -> Attempt {
+    Attempt {
+        network: network(peer.address.ip()),
+        name: None,
+        known: None,
+    }
+}
+
 impl Accounts {
     /// Checks a password or device credential.
     ///
-    /// Failures are counted by address and by name or email. A device credential that this server
+    /// Failures are counted by network and by name or email. A device credential that this server
     /// defined holds 256 random bits and cannot be guessed, so it is compared before the limits
     /// apply: an attacker who exhausts the limit of an account must not lock out its devices.
     pub(crate) async fn authenticate_by_secret(
@@ -195,7 +209,9 @@ impl Accounts {
         claim: Claim,
         secret: String,
     ) -> Result<Identity, Refused> {
+        let network = network(peer.address.ip());
         let (account, credentials) = self.find(claim.clone()).await?.unzip();
+        let attempt = self.attempt(network, &claim, account.as_ref()).await?;
         let hash = device_hash(&secret);
         let device = credentials
             .iter()
@@ -205,10 +221,6 @@ impl Accounts {
                     && credential.kind == CredentialKind::Device;
                 if same { Some(credential.id) } else { found }
             });
-        let keys = [
-            Key::FailuresFrom(network(peer.address.ip())),
-            Key::FailuresFor(claim.folded().to_owned()),
-        ];
         let is_unguessable = device.is_some() && DeviceCredential::parse(&secret).is_some();
         if !is_unguessable {
             // Held from the check of the limit to the count of the failure: at most as many guesses
@@ -220,7 +232,7 @@ impl Accounts {
                 .expect("the semaphore is never closed");
             let limit = self.config.limits.get().failed_sign_ins;
             self.throttle
-                .check(now, &keys, limit)
+                .check(&attempt, limit)
                 .map_err(Refused::Throttled)?;
             let stored = account
                 .as_ref()
@@ -230,7 +242,7 @@ impl Accounts {
             if device.is_none()
                 && !password::verify(&password::CHAT_SLOTS, secret.clone(), stored).await
             {
-                self.throttle.add(now, &keys);
+                self.throttle.add_failure(&attempt);
                 METRICS.chat_sign_ins_refused.increment();
                 let account = account.as_ref().map(|account| account.name.as_str());
                 tracing::info!(address = %peer.address, account, "sign-in failed");
@@ -242,6 +254,7 @@ impl Accounts {
             Some(device) => self.record_use(device, now).await,
             None => self.renew_verifier(&account, &secret).await,
         }
+        self.record_network(account.id, peer, now).await;
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
         authenticated(&account, now, device)
     }
@@ -275,6 +288,7 @@ impl Accounts {
         if let Some(used) = used {
             self.record_use(used, now).await;
         }
+        self.record_network(account.id, peer, now).await;
         tracing::info!(
             address = %peer.address,
             account = %account.name,
@@ -283,35 +297,82 @@ impl Accounts {
         authenticated(&account, now, used)
     }
 
-    /// Checks whether the address of `peer` may try another code.
-    pub(crate) fn check_failures(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
+    /// Checks whether the network of `peer` may try another code.
+    pub(crate) fn check_failures(&self, peer: &Peer) -> Result<(), Wait> {
         let limit = self.config.limits.get().failed_sign_ins;
-        self.throttle
-            .check(now, &[Key::FailuresFrom(network(peer.address.ip()))], limit)
+        self.throttle.check(&code_attempt(peer), limit)
     }
 
-    /// Counts a wrong code from the address of `peer`.
-    pub(crate) fn add_failure(&self, now: Timestamp, peer: &Peer) {
+    /// Counts a wrong code from the network of `peer`.
+    pub(crate) fn add_failure(&self, peer: &Peer) {
         METRICS.chat_sign_ins_refused.increment();
-        self.throttle
-            .add(now, &[Key::FailuresFrom(network(peer.address.ip()))]);
+        self.throttle.add_failure(&code_attempt(peer));
+    }
+
+    /// Returns the attempt to sign in to `account`, which the claim names, as it is counted.
+    pub(crate) async fn attempt(
+        &self,
+        network: IpAddr,
+        claim: &Claim,
+        account: Option<&Account>,
+    ) -> Result<Attempt, StoreError> {
+        // An email is not compared with the networks of its account, because the limits would then
+        // tell people in these networks that it belongs to an account.
+        let named = account.filter(|_| matches!(claim, Claim::Name(_)));
+        let known = match named.map(|account| account.id) {
+            Some(id) => self.is_known_network(id, network).await?.then_some(id),
+            None => None,
+        };
+        Ok(Attempt {
+            network,
+            name: Some(claim.folded().to_owned()),
+            known,
+        })
+    }
+
+    /// Returns whether the owner of the account has signed in from the network before.
+    pub(crate) async fn is_known_network(
+        &self,
+        account: AccountId,
+        network: IpAddr,
+    ) -> Result<bool, StoreError> {
+        let used = self
+            .database
+            .read(move |store| store.account_network(account, network))
+            .await?;
+        Ok(used.is_some())
+    }
+
+    /// Records that the owner of the account has signed in from the network of `peer`.
+    pub(crate) async fn record_network(&self, account: AccountId, peer: &Peer, now: Timestamp) {
+        let network = network(peer.address.ip());
+        let is_recent = self.database.read(move |store| {
+            let used = store.account_network(account, network)?;
+            Ok(used.is_some_and(|used| now.duration_since(used).abs() < NETWORK_RECORD_AGE))
+        });
+        let recorded = match is_recent.await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let record = self.database.write(Durability::Message, move |store| {
+                    store.set_account_network(account, network, now)
+                });
+                record.await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = recorded {
+            tracing::warn!(%error, "the network of a sign-in could not be recorded");
+        }
     }
 
     /// Begins a SCRAM exchange. Returns the server's first message and what the client's proof is
-    /// checked against. An account that does not exist or has no SCRAM keys gets decoy keys.
+    /// checked against. An email, and a name without an account with SCRAM keys, get decoy keys.
     pub(crate) async fn begin_scram(
         &self,
         now: Timestamp,
         peer: &Peer,
         first: ClientFirst,
     ) -> Result<(String, Scram), Refused> {
-        let keys = [
-            Key::FailuresFrom(network(peer.address.ip())),
-            Key::FailuresFor(first.claim.folded().to_owned()),
-        ];
-        self.throttle
-            .check(now, &keys, self.config.limits.get().failed_sign_ins)
-            .map_err(Refused::Throttled)?;
         let secret = self
             .decoy_key
             .get_or_try_init(|| {
@@ -323,14 +384,28 @@ impl Accounts {
         let found = self
             .database
             .read(move |store| {
-                let Some(account) = account_of(store, &claim)? else {
+                // The salt is public, and the same salt for a name and an email would tell that
+                // they belong together.
+                let Claim::Name(name) = &claim else {
+                    return Ok(None);
+                };
+                let Some(account) = store.account_by_name(name)? else {
                     return Ok(None);
                 };
                 let verifier = store.scram_verifier(account.id)?;
-                Ok(verifier.map(|verifier| (account, verifier)))
+                Ok(Some((account, verifier)))
             })
             .await?;
-        let (account, real) = found
+        let (account, verifier) = found.unzip();
+        let network = network(peer.address.ip());
+        let attempt = self
+            .attempt(network, &first.claim, account.as_ref())
+            .await?;
+        self.throttle
+            .check(&attempt, self.config.limits.get().failed_sign_ins)
+            .map_err(Refused::Throttled)?;
+        let (account, real) = account
+            .zip(verifier.flatten())
             .and_then(|(account, verifier)| {
                 let keys = self.current_keys(&account, &verifier)?;
                 Some((account, keys))
@@ -345,13 +420,13 @@ impl Accounts {
                 account,
                 read_at: now,
                 challenge,
-                keys,
+                attempt,
             },
         ))
     }
 
     /// Checks the client's SCRAM proof. Returns the server's final message and the identity.
-    pub(crate) fn finish_scram(
+    pub(crate) async fn finish_scram(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -360,17 +435,18 @@ impl Accounts {
     ) -> Result<(String, Identity), Refused> {
         let limit = self.config.limits.get().failed_sign_ins;
         self.throttle
-            .check(now, &scram.keys, limit)
+            .check(&scram.attempt, limit)
             .map_err(Refused::Throttled)?;
         let name = scram.account.as_ref().map(|account| account.name.as_str());
         match (scram.challenge.check(payload), &scram.account) {
             (Ok(answer), Some(account)) => {
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
+                self.record_network(account.id, peer, now).await;
                 Ok((answer, authenticated(account, scram.read_at, None)?))
             }
             (Err(ProofError::BadForm), _) => Err(Refused::BadForm),
             (Err(ProofError::Wrong) | Ok(_), _) => {
-                self.throttle.add(now, &scram.keys);
+                self.throttle.add_failure(&scram.attempt);
                 METRICS.chat_sign_ins_refused.increment();
                 tracing::info!(address = %peer.address, account = name, "sign-in failed");
                 Err(Refused::WrongScram)

@@ -89,11 +89,18 @@ impl Accounts {
     }
 
     async fn list_credentials(&self, replies: &mut Replies, owner: &Identity) -> Result<()> {
-        let id = owner.id;
+        let present = owner.clone();
         let credentials = self
             .database
-            .read(move |store| store.credentials(id))
+            .read(move |store| match still_authorized(store, &present)? {
+                Some(account) => store.credentials(account.id).map(Some),
+                None => Ok(None),
+            })
             .await?;
+        let Some(credentials) = credentials else {
+            no_longer_authorized(replies, "LIST");
+            return Ok(());
+        };
         for credential in &credentials {
             let kind = match credential.kind {
                 CredentialKind::Device => "device",

@@ -5,11 +5,14 @@
 //!   the current password, a code is mailed to the account's email, and `VERIFY <account> <code>`
 //!   completes the change. For an account that has neither a password nor an email, `*` changes the
 //!   password at once.
-//! - `SETEMAIL <email>` → `SETEMAIL VERIFICATION_REQUIRED <account> :text`, and `VERIFY` with the
-//!   code that was mailed to the new email; the old one is notified. Where emails are not verified,
-//!   the change is made at once, and `SETEMAIL *` removes the email.
+//! - `SETEMAIL <email> <password>` → `SETEMAIL VERIFICATION_REQUIRED <account> :text`, and `VERIFY`
+//!   with the code that was mailed to the new email; the old one is notified. Without the password,
+//!   `VERIFY` with a code that is mailed to the old email comes first; an account that has neither
+//!   needs none. Where emails are not verified, the change is then made at once, and `SETEMAIL *`
+//!   removes the email.
 //!
-//! Sessions, devices and certificates are not affected; `CREDENTIAL` revokes these.
+//! A new password ends the other sessions that signed in with the old one, and a new email all other
+//! sessions. Devices and certificates are not affected; `CREDENTIAL` revokes these.
 
 use jiff::Timestamp;
 use rookery_protocol::Email;
@@ -21,6 +24,7 @@ use super::password::{self, StoredPassword};
 use super::registration::{
     Failure, NewSecret, ban_against, banned, failure, new_secret, tries_left,
 };
+use super::sasl::Claim;
 use super::throttle::{Key, Wait};
 use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
@@ -37,6 +41,8 @@ enum NewValue {
         /// Whether the email belongs to another account, so that no code completes the change.
         is_decoy: bool,
     },
+    /// An email that the owner of the present one has yet to approve. `None` removes the email.
+    UnapprovedEmail(Option<Email>),
 }
 
 /// A change that waits for its mailed code.
@@ -47,8 +53,10 @@ pub(crate) struct PendingChange {
 
 /// The outcome of a requested change.
 pub(crate) enum Changed {
-    /// The change has been applied. Contains the identity from now on, and a text for the user.
-    Applied(Box<Identity>, &'static str),
+    /// The password has been changed.
+    Password,
+    /// The email has been changed. Contains the identity from now on.
+    Email(Box<Identity>),
     /// A code is on its way to the email `to`.
     CodeMailed {
         change: Box<PendingChange>,
@@ -56,10 +64,6 @@ pub(crate) enum Changed {
         delivery: watch::Receiver<MailState>,
     },
 }
-
-const PASSWORD_SET: &str = "Password changed. Sessions, devices and certificates are not affected; \
-                            CREDENTIAL LIST shows them";
-const EMAIL_SET: &str = "Email changed";
 
 impl Accounts {
     /// Changes the password, or mails a code for the change if `current` is `*`.
@@ -85,10 +89,10 @@ impl Accounts {
             return Err(failure("INVALID_PASSWORD", text));
         }
         if current != "*" {
-            self.check_password(now, peer, &account, current).await?;
+            self.check_password(peer, &account, current).await?;
         }
-        if let Some(email) = &account.email {
-            self.count_mail(now, peer, Some(email))?;
+        if account.email.is_some() {
+            self.count_own_mail(owner)?;
         }
         let password = StoredPassword::derive(&self.verifier_key, &owner.name, new).await;
         let Some(to) = account.email.filter(|_| current == "*") else {
@@ -108,8 +112,48 @@ impl Accounts {
         })
     }
 
-    /// Changes or removes the email, or mails a code for the change where emails are verified.
+    /// Changes the email if `password` is right, or mails a code to the present email first.
     pub(crate) async fn change_email(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        owner: &Identity,
+        new: Option<Email>,
+        password: Option<&str>,
+    ) -> Result<Changed, Failure> {
+        if new.is_none() && self.config.accounts.get().verify_email {
+            return Err(failure(
+                "INVALID_EMAIL",
+                "Accounts on this server need an email address",
+            ));
+        }
+        let account = self.account_of(owner).await?;
+        if let Some(password) = password {
+            self.check_password(peer, &account, password).await?;
+            return self.propose_email(now, peer, owner, new).await;
+        }
+        let Some(present) = account.email else {
+            if account.password_hash.is_some() {
+                let text = "Enter your password after the new email: SETEMAIL email :password";
+                return Err(failure("INVALID_PASSWORD", text));
+            }
+            return self.propose_email(now, peer, owner, new).await;
+        };
+        self.count_own_mail(owner)?;
+        let (digits, code) = PendingCode::issue(now);
+        let network = &self.config.chat.get().network;
+        let mail = mail_templates::approve_email(network, &owner.name, &present, &digits);
+        let new_value = NewValue::UnapprovedEmail(new);
+        Ok(Changed::CodeMailed {
+            change: Box::new(PendingChange { new_value, code }),
+            to: present,
+            delivery: self.mailer.send(mail),
+        })
+    }
+
+    /// Changes or removes the email, or mails a code for the change where emails are verified. The
+    /// owner of the account has approved it.
+    async fn propose_email(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -118,12 +162,6 @@ impl Accounts {
     ) -> Result<Changed, Failure> {
         let accounts = self.config.accounts.get();
         let Some(email) = new else {
-            if accounts.verify_email {
-                return Err(failure(
-                    "INVALID_EMAIL",
-                    "Accounts on this server need an email address",
-                ));
-            }
             return self.set_email(now, peer, owner, None).await;
         };
         let (name, given, address) = (owner.name.clone(), email.clone(), peer.address.ip());
@@ -136,6 +174,8 @@ impl Accounts {
             })
             .await?;
         if let Some(ban) = ban {
+            // The reply discloses that the email is banned.
+            self.count_registration(peer)?;
             return Err(banned(&ban, &owner.name));
         }
         if holder.as_ref().is_some_and(|holder| holder.id == owner.id) {
@@ -146,10 +186,12 @@ impl Accounts {
         }
         if !accounts.verify_email {
             // The reply discloses whether another account has the email.
-            self.count_registration(now, peer)?;
+            self.count_registration(peer)?;
             return self.set_email(now, peer, owner, Some(email)).await;
         }
-        self.count_mail(now, peer, Some(&email))?;
+        let limit = self.config.limits.get().mails_per_hour;
+        self.throttle.count(vec![(Key::MailsOf(owner.id), limit)])?;
+        self.count_mail(peer, Some(&email))?;
         let (digits, code) = PendingCode::issue(now);
         let network = &self.config.chat.get().network;
         let mail = match &holder {
@@ -181,7 +223,7 @@ impl Accounts {
         mut change: Box<PendingChange>,
         code: &str,
     ) -> (Option<Box<PendingChange>>, Result<Changed, Failure>) {
-        if let Err(Wait { minutes }) = self.check_failures(now, peer) {
+        if let Err(Wait { minutes }) = self.check_failures(peer) {
             let text = format!("Too many tries; try again in {minutes} min");
             return (Some(change), Err(failure("TEMPORARILY_UNAVAILABLE", text)));
         }
@@ -192,6 +234,9 @@ impl Accounts {
                     NewValue::Email { email, .. } => {
                         self.set_email(now, peer, owner, Some(email)).await
                     }
+                    NewValue::UnapprovedEmail(email) => {
+                        self.propose_email(now, peer, owner, email).await
+                    }
                     NewValue::Password(password) => self.set_password(peer, owner, password).await,
                 };
                 (None, applied)
@@ -199,12 +244,12 @@ impl Accounts {
             Verdict::Wrong {
                 attempts_left: left @ 1..,
             } => {
-                self.add_failure(now, peer);
+                self.add_failure(peer);
                 let text = format!("Wrong code; {}", tries_left(left));
                 (Some(change), Err(failure("INVALID_CODE", text)))
             }
             Verdict::Wrong { .. } | Verdict::Right | Verdict::Invalid => {
-                self.add_failure(now, peer);
+                self.add_failure(peer);
                 (
                     None,
                     Err(failure(
@@ -218,22 +263,20 @@ impl Accounts {
 
     async fn check_password(
         &self,
-        now: Timestamp,
         peer: &Peer,
         account: &Account,
         password: &str,
     ) -> Result<(), Failure> {
-        let keys = [
-            Key::FailuresFrom(network(peer.address.ip())),
-            Key::FailuresFor(account.name.folded().to_owned()),
-        ];
+        let claim = Claim::Name(account.name.clone());
+        let network = network(peer.address.ip());
+        let attempt = self.attempt(network, &claim, Some(account)).await?;
         let _permit = self
             .password_checks
             .acquire()
             .await
             .expect("the semaphore is never closed");
         self.throttle
-            .check(now, &keys, self.config.limits.get().failed_sign_ins)
+            .check(&attempt, self.config.limits.get().failed_sign_ins)
             .map_err(|Wait { minutes }| {
                 failure(
                     "TEMPORARILY_UNAVAILABLE",
@@ -249,7 +292,7 @@ impl Accounts {
         {
             return Ok(());
         }
-        self.throttle.add(now, &keys);
+        self.throttle.add_failure(&attempt);
         tracing::info!(
             address = %peer.address,
             account = %account.name,
@@ -296,13 +339,12 @@ impl Accounts {
                 &old,
             ));
         }
-        Ok(applied(
-            Identity {
-                email,
-                ..owner.clone()
-            },
-            EMAIL_SET,
-        ))
+        // This does not renew the time of the proof, because a change proves nothing.
+        Ok(Changed::Email(Box::new(Identity {
+            email,
+            new: false,
+            ..owner.clone()
+        })))
     }
 
     /// Changes the password, and notifies the account's email.
@@ -332,7 +374,14 @@ impl Accounts {
                 email,
             ));
         }
-        Ok(applied(owner.clone(), PASSWORD_SET))
+        Ok(Changed::Password)
+    }
+
+    /// Counts a mail at the request of the account's owner. Counted by account, so that strangers
+    /// cannot use up the mails of its owner.
+    fn count_own_mail(&self, owner: &Identity) -> Result<(), Wait> {
+        let limit = self.config.limits.get().mails_per_hour;
+        self.throttle.count(vec![(Key::MailsOf(owner.id), limit)])
     }
 
     async fn account_of(&self, owner: &Identity) -> Result<Account, Failure> {
@@ -342,18 +391,6 @@ impl Accounts {
             .await?
             .ok_or_else(no_longer_authorized)
     }
-}
-
-/// Returns the outcome of an applied change. It does not renew the time of the proof, because a
-/// change proves nothing.
-fn applied(owner: Identity, text: &'static str) -> Changed {
-    Changed::Applied(
-        Box::new(Identity {
-            new: false,
-            ..owner
-        }),
-        text,
-    )
 }
 
 fn no_longer_authorized() -> Failure {

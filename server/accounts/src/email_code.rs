@@ -15,12 +15,14 @@ use super::{Accounts, Peer, device_hash, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_base::net::network;
 use rookery_chat::event::Identity;
-use rookery_record::{AccountId, CredentialKind};
+use rookery_record::{Account, AccountId, CredentialKind};
 use rookery_store::{Durability, Store};
 
 /// The maximum number of credentials of an account. For another device, the one that has been
 /// unused for longest is removed.
 const MAX_CREDENTIALS: usize = 50;
+/// How many networks it takes to use up the codes that are mailed to one mailbox within an hour.
+const NETWORKS_PER_MAILBOX: u32 = 3;
 
 /// A sign-in that waits for its code.
 pub(crate) struct Challenge {
@@ -61,8 +63,7 @@ impl Accounts {
             .await?
             .ok_or(Refused::NoAccount)?;
         let known = account.email.as_ref().ok_or(Refused::NoEmail)?;
-        self.count_mail(now, peer, Some(&email))
-            .map_err(Refused::TooManyMails)?;
+        self.count_code(peer, &account, &email).await?;
         let (digits, code) = PendingCode::issue(now);
         let matches = *known == email;
         let mail =
@@ -94,7 +95,7 @@ impl Accounts {
         code: &str,
         credential: &str,
     ) -> Result<Identity, Refused> {
-        self.check_failures(now, peer).map_err(Refused::Throttled)?;
+        self.check_failures(peer).map_err(Refused::Throttled)?;
         let refused = match (challenge.code.check(now, code), challenge.account) {
             (Verdict::Right, Some(account)) => {
                 return self
@@ -105,7 +106,7 @@ impl Accounts {
             (Verdict::Wrong { attempts_left }, _) => Refused::WrongCode { attempts_left },
             (Verdict::Invalid, _) => Refused::InvalidCode,
         };
-        self.add_failure(now, peer);
+        self.add_failure(peer);
         tracing::info!(address = %peer.address, account = %challenge.name, "wrong sign-in code");
         Err(refused)
     }
@@ -138,24 +139,52 @@ impl Accounts {
             account = %account.name,
             "signed in on a new device"
         );
+        self.record_network(account.id, peer, now).await;
         authenticated(&account, now, credential)
     }
 
-    /// Counts a mail to `email`, or a request of an account without one, from the address of
+    /// Counts a mail to `email`, or a request of an account without one, from the network of
     /// `peer`.
     ///
     /// # Errors
     /// If too many mails were requested within the last hour; nothing is counted then.
-    pub(crate) fn count_mail(
+    pub(crate) fn count_mail(&self, peer: &Peer, email: Option<&Email>) -> Result<(), Wait> {
+        let limit = self.config.limits.get().mails_per_hour;
+        let mut keys = vec![(Key::MailsFrom(network(peer.address.ip())), limit)];
+        keys.extend(email.map(|email| (Key::MailsTo(self.mailbox(email)), limit)));
+        self.throttle.count(keys)
+    }
+
+    /// Counts the mail of a code for signing in to the account. Strangers must not use up the mails
+    /// of its owner: those requested from a network in which the owner has signed in before are
+    /// counted separately, and any other network gets a part of the rest.
+    async fn count_code(
         &self,
-        now: Timestamp,
         peer: &Peer,
-        email: Option<&Email>,
-    ) -> Result<(), Wait> {
-        let mut keys = vec![Key::MailsFrom(network(peer.address.ip()))];
-        keys.extend(email.map(|email| Key::MailsTo(email.folded().to_owned())));
-        self.throttle
-            .count(now, &keys, self.config.limits.get().mails_per_hour)
+        account: &Account,
+        email: &Email,
+    ) -> Result<(), Refused> {
+        let limit = self.config.limits.get().mails_per_hour;
+        let network = network(peer.address.ip());
+        let keys = if self.is_known_network(account.id, network).await? {
+            vec![(Key::MailsAt(account.id, network), limit)]
+        } else {
+            let mailbox = self.mailbox(email);
+            vec![
+                (Key::MailsFrom(network), limit),
+                (
+                    Key::MailsFromTo(network, mailbox.clone()),
+                    limit.div_ceil(NETWORKS_PER_MAILBOX),
+                ),
+                (Key::MailsTo(mailbox), limit),
+            ]
+        };
+        self.throttle.count(keys).map_err(Refused::TooManyMails)
+    }
+
+    fn mailbox(&self, email: &Email) -> String {
+        let aliases = self.config.accounts.get().email_aliases();
+        aliases.mailbox(email).into_owned()
     }
 }
 

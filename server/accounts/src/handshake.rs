@@ -20,10 +20,9 @@ use super::sign_in::{self, Outcome, SignIn};
 use super::{Accounts, Peer};
 use rookery_base::config::capability_values;
 use rookery_chat::AwayState;
-use rookery_chat::event::{Candidate, LineFault};
+use rookery_chat::event::{Candidate, LineFault, Revoked};
 use rookery_chat::{away, capabilities, isupport, labels, subscriptions};
 use rookery_engine::settings;
-use rookery_record::CredentialId;
 
 /// The maximum length of a user name in bytes; longer ones are cut.
 const MAX_USERNAME: usize = 20;
@@ -49,8 +48,8 @@ pub struct Handshake {
     /// The server password, which is tried once nothing else is missing. A client that also does
     /// SASL has signed in by then.
     server_password: Option<String>,
-    /// A credential that was revoked, until the caller takes it.
-    revoked: Option<CredentialId>,
+    /// What the account no longer accepts, until the caller takes it.
+    revoked: Option<Revoked>,
     /// The metadata keys that the client has subscribed to.
     subscriptions: BTreeSet<String>,
 }
@@ -121,9 +120,9 @@ impl Handshake {
         }
     }
 
-    /// Removes and returns the credential that the last message has revoked, which the core must
+    /// Removes and returns what the last message has revoked, which the core must
     /// know.
-    pub fn take_revoked(&mut self) -> Option<CredentialId> {
+    pub fn take_revoked(&mut self) -> Option<Revoked> {
         self.revoked.take()
     }
 
@@ -164,8 +163,8 @@ impl Handshake {
             }
             command if sign_in::COMMANDS.contains(&command) => {
                 let outcome = Box::pin(self.sign_in.handle(now, &mut replies, &message)).await;
-                if let Some(Outcome::Revoked(credential)) = outcome {
-                    self.revoked = Some(credential);
+                if let Some(Outcome::Revoked(revoked)) = outcome {
+                    self.revoked = Some(revoked);
                 }
                 self.add_verification_notice(&mut replies);
             }

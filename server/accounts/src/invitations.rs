@@ -61,7 +61,7 @@ impl Accounts {
         registration: Registration,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_failures(now, peer).map_err(|Wait { minutes }| {
+        self.check_failures(peer).map_err(|Wait { minutes }| {
             failure(
                 "TEMPORARILY_UNAVAILABLE",
                 format!("Too many tries; try again in {minutes} min"),
@@ -83,7 +83,7 @@ impl Accounts {
             })
             .await?;
         let Some(invitation) = invitation else {
-            self.add_failure(now, peer);
+            self.add_failure(peer);
             return Err(wrong_code(0));
         };
         if !password::verify(
@@ -93,7 +93,7 @@ impl Accounts {
         )
         .await
         {
-            self.add_failure(now, peer);
+            self.add_failure(peer);
             tracing::info!(
                 address = %peer.address,
                 account = %registration.name,
@@ -108,9 +108,9 @@ impl Accounts {
     ///
     /// # Errors
     /// If too many were requested within the last hour; nothing is counted then.
-    pub(crate) fn count_registration(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
-        let keys = [Key::MailsFrom(network(peer.address.ip()))];
-        self.throttle
-            .count(now, &keys, self.config.limits.get().mails_per_hour)
+    pub(crate) fn count_registration(&self, peer: &Peer) -> Result<(), Wait> {
+        let limit = self.config.limits.get().mails_per_hour;
+        let from = Key::MailsFrom(network(peer.address.ip()));
+        self.throttle.count(vec![(from, limit)])
     }
 }

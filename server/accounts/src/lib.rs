@@ -13,6 +13,7 @@
 
 mod authenticate;
 pub mod codes;
+mod common_passwords;
 mod credentials;
 mod credentials_change;
 pub mod csv_sync;

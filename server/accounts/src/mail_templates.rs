@@ -138,6 +138,29 @@ with the code as the last word. If this was not you, ignore this mail.
     code_mail(network, email, text)
 }
 
+/// Returns the mail to the present address with the code that approves a new one.
+pub fn approve_email(network: &str, name: &AccountName, present: &Email, code: &str) -> Mail {
+    let minutes = LIFETIME_SECONDS / 60;
+    let text = format!(
+        "Hello {name},
+
+someone, probably you, is changing the address of your account on
+{network}. The code that allows it is:
+
+{code}
+
+It is valid for {minutes} minutes and can be used once. In the client that you
+are signed in with, type
+
+    /quote VERIFY {name} CODE
+
+with the code as the last word. If this was not you, someone else is signed in
+to your account: give the code to nobody, and tell the operators of the server.
+"
+    );
+    code_mail(network, present, text)
+}
+
 /// Returns the mail with the code that sets a new password.
 pub fn new_password(network: &str, name: &AccountName, email: &Email, code: &str) -> Mail {
     let text = format!(

@@ -12,6 +12,7 @@ use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
 
 use super::codes::PendingCode;
+use super::common_passwords::is_common;
 use super::password::{Password, StoredPassword};
 pub use super::pending::Waiting;
 use super::pending::{AttemptId, CodeCheck, PendingError, Registration, StoredSecret};
@@ -107,11 +108,11 @@ impl Accounts {
         let needs_invitation = !accounts.open;
         if needs_invitation && invitation.is_none() {
             // The reply discloses whether the email is invited.
-            self.count_registration(now, peer)?;
+            self.count_registration(peer)?;
             return Err(closed());
         }
         if owner.is_none() && invitation.is_some_and(|invitation| invitation.attempts_left > 0) {
-            self.count_registration(now, peer)?;
+            self.count_registration(peer)?;
             let secret = self.stored(&name, secret).await;
             let registration = Registration {
                 name,
@@ -127,9 +128,9 @@ impl Accounts {
         if needs_code {
             self.pending
                 .check_can_add(now, &name, email.as_ref(), own)?;
-            self.count_mail(now, peer, email.as_ref())?;
+            self.count_mail(peer, email.as_ref())?;
         } else {
-            self.count_registration(now, peer)?;
+            self.count_registration(peer)?;
             if owner.is_some() {
                 // Without a mail, the owner cannot be notified in secret.
                 return Err(failure(
@@ -186,7 +187,7 @@ impl Accounts {
         name: &AccountName,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_failures(now, peer).map_err(|Wait { minutes }| {
+        self.check_failures(peer).map_err(|Wait { minutes }| {
             failure(
                 "TEMPORARILY_UNAVAILABLE",
                 format!("Too many tries; try again in {minutes} min"),
@@ -196,7 +197,7 @@ impl Accounts {
             .pending
             .check_code(now, peer.address.ip(), name, own, code);
         if !matches!(checked, CodeCheck::Right(_)) {
-            self.add_failure(now, peer);
+            self.add_failure(peer);
         }
         match checked {
             CodeCheck::Right(registration) => self.create(now, peer, *registration).await,
@@ -271,6 +272,8 @@ impl Accounts {
             })
             .await?;
         if let Some(ban) = ban {
+            // The reply discloses that the email or its mailbox is banned.
+            self.count_registration(peer)?;
             return Err(banned(&ban, name));
         }
         if taken {
@@ -345,6 +348,7 @@ impl Accounts {
             .await?;
         let (account, credential) = created?;
         self.csv.users_changed();
+        self.record_network(account.id, peer, now).await;
         tracing::info!(address = %peer.address, account = %account.name, "account created");
         let (name, email) = (
             account.name.to_string(),
@@ -373,23 +377,11 @@ pub(crate) fn ban_against(
     email: Option<&Email>,
     address: IpAddr,
 ) -> StoreResult<Option<Ban>> {
-    let mailbox = email.map(|email| aliases.mailbox(email));
-    for ban in store.bans(now)? {
-        let of_banned_account = match &ban.target {
-            BanTarget::Account(banned) => store
-                .account_by_name(banned)?
-                .and_then(|account| account.email)
-                .is_some_and(|email| mailbox.as_ref() == Some(&aliases.mailbox(&email))),
-            _ => false,
-        };
-        if of_banned_account
-            || covers_account(&ban.target, aliases, name, email)
-            || ban.target.covers_address(address)
-        {
-            return Ok(Some(ban));
-        }
-    }
-    Ok(None)
+    let covers = |ban: &Ban| {
+        let own = ban.account_email.as_ref();
+        covers_account(&ban.target, own, aliases, name, email) || ban.target.covers_address(address)
+    };
+    Ok(store.bans(now)?.into_iter().find(covers))
 }
 
 /// Returns the failure for an account that the ban forbids.
@@ -524,6 +516,12 @@ pub(crate) fn new_secret(
         return Err(failure(
             "WEAK_PASSWORD",
             "The password must not be the name or email",
+        ));
+    }
+    if is_common(prepared) {
+        return Err(failure(
+            "WEAK_PASSWORD",
+            "This password is one of the most common ones; choose another",
         ));
     }
     Ok(NewSecret::Password(password))

@@ -64,8 +64,7 @@ use super::{Accounts, Peer};
 use exchange::Exchange;
 use mail_watch::MailWatch;
 use rookery_chat::Handler;
-use rookery_chat::event::Identity;
-use rookery_record::CredentialId;
+use rookery_chat::event::{Identity, Revoked};
 use state::{Phase, RegistrationState, State};
 
 /// The commands that [`SignIn::handle`] handles, before and after admission.
@@ -98,8 +97,8 @@ pub struct SignIn {
 pub enum Outcome {
     /// The session has become another account, or its account has another email.
     SignedIn(Box<Identity>),
-    /// The account has revoked this credential.
-    Revoked(CredentialId),
+    /// The account no longer accepts this.
+    Revoked(Revoked),
 }
 
 impl SignIn {
@@ -165,25 +164,27 @@ impl SignIn {
         let identity = match message.command.as_str() {
             "AUTHENTICATE" => self.authenticate(now, replies, message).await,
             "REGISTER" => self.register(now, replies, message).await,
-            "VERIFY" => self.verify(now, replies, message).await,
+            "VERIFY" => return self.verify(now, replies, message).await,
             command => match self.identity().cloned() {
                 None => {
                     replies.fail(command, "ACCOUNT_REQUIRED", "*", "Sign in first");
                     None
                 }
                 Some(owner) => match command {
-                    "SETPASS" | "SETEMAIL" => self.change(now, replies, &owner, message).await,
+                    "SETPASS" | "SETEMAIL" => {
+                        return self.change(now, replies, &owner, message).await;
+                    }
                     _ => {
-                        return self
+                        let revoked = self
                             .accounts
                             .credential_command(now, replies, &self.peer, &owner, message)
-                            .await
-                            .map(Outcome::Revoked);
+                            .await;
+                        return revoked.map(|id| Outcome::Revoked(Revoked::Credential(id)));
                     }
                 },
             },
         };
-        identity.map(|identity| Outcome::SignedIn(Box::new(identity)))
+        signed_in(identity)
     }
 
     /// Refuses a command with more parameters than it has: they cannot show where a text begins,
@@ -200,6 +201,10 @@ impl SignIn {
                 "UNACCEPTABLE_PASSWORD",
                 "Write a colon before a new password with spaces: SETPASS current :new password. \
                  If the current one has spaces, use * instead of it to have a code mailed to you",
+            ),
+            "SETEMAIL" => (
+                "UNACCEPTABLE_PASSWORD",
+                "Write a colon before a password with spaces: SETEMAIL email :my long password",
             ),
             _ => ("INVALID_PARAMS", &*usage),
         };
@@ -246,6 +251,10 @@ impl SignIn {
         self.mail = None;
         Some(identity)
     }
+}
+
+fn signed_in(identity: Option<Identity>) -> Option<Outcome> {
+    identity.map(|identity| Outcome::SignedIn(Box::new(identity)))
 }
 
 /// Returns the usage of the message's command if the message has more parameters than the command.

@@ -11,6 +11,7 @@ mod scram;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 use super::handshake::{Handshake, Next};
 use super::password::{Password, hash_blocking};
+use super::throttle::Throttle;
 use super::verifier_key::VerifierKey;
 use super::{Accounts, AccountsConfig, Peer};
 use crate::csv_sync::CsvSync;
@@ -56,6 +58,8 @@ struct TestServer {
     accounts: Arc<Accounts>,
     database: Database,
     config: watch::Sender<Arc<Config>>,
+    /// The monotonic clock.
+    seconds: Arc<AtomicI64>,
 }
 
 impl TestServer {
@@ -80,7 +84,7 @@ impl TestServer {
             Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
         let csv = CsvSync::new(live.section(|config| &config.data), database.clone());
         let mailer = Mailer::start(live.section(|config| &config.mail), EventBus::default());
-        let accounts = Arc::new(Accounts::new(
+        let mut accounts = Accounts::new(
             AccountsConfig {
                 accounts: live.section(|config| &config.accounts),
                 chat: live.section(|config| &config.chat),
@@ -93,12 +97,19 @@ impl TestServer {
             csv,
             EventBus::default(),
             VerifierKey::create(folder.path()).unwrap(),
-        ));
+        );
+        let seconds = Arc::new(AtomicI64::new(0));
+        let clock = Arc::clone(&seconds);
+        accounts.throttle = Throttle::with_clock(Box::new(move || {
+            start() + SignedDuration::from_secs(clock.load(Ordering::Relaxed))
+        }));
+        let accounts = Arc::new(accounts);
         Self {
             folder,
             accounts,
             database,
             config: sender,
+            seconds,
         }
     }
 
@@ -121,6 +132,7 @@ impl TestServer {
         Client {
             machine: Handshake::new(Arc::clone(&self.accounts), peer),
             now: start(),
+            seconds: Arc::clone(&self.seconds),
         }
     }
 
@@ -273,6 +285,7 @@ impl Received {
 struct Client {
     machine: Handshake,
     now: Timestamp,
+    seconds: Arc<AtomicI64>,
 }
 
 impl Client {
@@ -293,6 +306,7 @@ impl Client {
 
     fn advance(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Sends `NICK` and `USER`.

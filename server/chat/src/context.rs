@@ -207,9 +207,14 @@ impl<'a> Context<'a> {
             return;
         }
         let text = format!("Your text was cut to {limit} bytes, the longest that is possible here");
+        self.warn(caller, command, "TEXT_TOO_LONG", &text);
+    }
+
+    /// Warns the caller about the command (IRCv3 standard-replies).
+    pub fn warn(&mut self, caller: Caller, command: &str, code: &str, text: &str) {
         if caller.has(Capability::StandardReplies) {
-            let line = self.server_line("WARN").word(command).word("TEXT_TOO_LONG");
-            self.send(caller, &line.text(&text));
+            let line = self.server_line("WARN").word(command).word(code);
+            self.send(caller, &line.text(text));
         } else {
             self.notice(caller, &format!("{command}: {text}"));
         }

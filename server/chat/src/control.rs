@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
-use rookery_protocol::{ChannelName, Nick};
+use rookery_protocol::{ChannelName, Email, Nick};
 use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, ban_text, covers_account};
 
 use crate::busy;
@@ -54,8 +54,14 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
             access::forget_account(ctx, &name);
             ctx.answer(ticket, ());
         }
-        ControlRequest::FindCovered(ticket, FindCovered(target)) => {
-            let covered = covered(ctx, &target);
+        ControlRequest::FindCovered(
+            ticket,
+            FindCovered {
+                target,
+                account_email,
+            },
+        ) => {
+            let covered = covered(ctx, &target, account_email.as_ref());
             let users = covered
                 .iter()
                 .map(|user| selected_view(ctx, user))
@@ -148,9 +154,9 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
         }
         KickTarget::Covered(target) => {
             let policy = Arc::clone(&ctx.state.policy);
-            let selected = covered(ctx, target);
+            let selected = covered(ctx, target, None);
             end_selected(ctx, ticket, &selected, &end, |_, closing| {
-                closing.is_covered(target, policy.bans.aliases())
+                closing.is_covered(target, None, policy.bans.aliases())
             });
         }
     }
@@ -159,14 +165,14 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
 fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     let now = ctx.now();
     let text = ban_text(&ban.reason, ban.expires_at);
-    let target = ban.target.clone();
+    let (target, account_email) = (ban.target.clone(), ban.account_email.clone());
     let is_active = ban.is_active(now);
     let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
     bans.add(ban);
     publish_policy(ctx);
     let policy = Arc::clone(&ctx.state.policy);
     let selected = if is_active {
-        covered(ctx, &target)
+        covered(ctx, &target, account_email.as_ref())
     } else {
         Vec::new()
     };
@@ -179,7 +185,7 @@ fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
         error_text: format!("Banned: {text}"),
     };
     end_selected(ctx, ticket, &selected, &end, |_, closing| {
-        is_active && closing.is_covered(&target, policy.bans.aliases())
+        is_active && closing.is_covered(&target, account_email.as_ref(), policy.bans.aliases())
     });
 }
 
@@ -192,10 +198,14 @@ pub fn publish_policy(ctx: &mut Context<'_>) {
 
 /// Returns the users that a ban of the target covers: the users of a covered account with all
 /// their sessions, and other users with their sessions from a covered address.
-fn covered(ctx: &Context<'_>, target: &BanTarget) -> Vec<SelectedUser> {
+fn covered(
+    ctx: &Context<'_>,
+    target: &BanTarget,
+    account_email: Option<&Email>,
+) -> Vec<SelectedUser> {
     let aliases = ctx.state.policy.bans.aliases();
     let select = |user: &User| {
-        if covers_identity(target, aliases, user.identity.as_ref()) {
+        if covers_identity(target, account_email, aliases, user.identity.as_ref()) {
             Some(SelectedUser::whole(user))
         } else {
             SelectedUser::with_sessions(user, |session| target.covers_address(session.address.ip()))
@@ -486,20 +496,27 @@ impl ClosingSession {
         self.nick == *nick || account.is_some_and(|account| account == *nick)
     }
 
-    fn is_covered(&self, target: &BanTarget, aliases: &EmailAliases) -> bool {
+    fn is_covered(
+        &self,
+        target: &BanTarget,
+        account_email: Option<&Email>,
+        aliases: &EmailAliases,
+    ) -> bool {
         target.covers_address(self.address)
-            || covers_identity(target, aliases, self.identity.as_ref())
+            || covers_identity(target, account_email, aliases, self.identity.as_ref())
     }
 }
 
 /// Whether a ban of that target covers the identity; never a guest.
 fn covers_identity(
     target: &BanTarget,
+    account_email: Option<&Email>,
     aliases: &EmailAliases,
     identity: Option<&Identity>,
 ) -> bool {
     identity.is_some_and(|identity| {
-        covers_account(target, aliases, &identity.name, identity.email.as_ref())
+        let (name, email) = (&identity.name, identity.email.as_ref());
+        covers_account(target, account_email, aliases, name, email)
     })
 }
 

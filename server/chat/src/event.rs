@@ -9,7 +9,8 @@ use bytes::Bytes;
 use rookery_control_api::{DisconnectReason, TimedEvent};
 use rookery_protocol::{Capabilities, Message, Nick};
 use rookery_record::{
-    Change, CredentialId, HistoryEntry, HistoryTarget, PageQuery, SeveralQuery, TargetsQuery,
+    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, PageQuery, SeveralQuery,
+    TargetsQuery,
 };
 
 use crate::request::{Admission, ControlRequest, ReplyFormat};
@@ -114,12 +115,26 @@ pub enum Event {
         /// lines.
         lost: bool,
     },
-    /// An account has revoked a credential.
-    CredentialRevoked(CredentialId),
+    /// An account no longer accepts what sessions may have signed in with.
+    AccessRevoked {
+        /// What it no longer accepts.
+        revoked: Revoked,
+        /// The session that has changed the account. It remains after a change of the password.
+        by: Option<SessionId>,
+    },
     /// A request of the control plane.
     Control(ControlRequest),
     /// The configuration was reloaded.
     Reload(Box<Settings>),
+}
+
+/// What an account no longer accepts. The sessions that have signed in with it are ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// A device credential or certificate.
+    Credential(CredentialId),
+    /// The password that the account had until now.
+    Password(AccountId),
 }
 
 /// The reason why a connection ended.

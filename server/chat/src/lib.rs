@@ -204,7 +204,7 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             disconnect,
             lost,
         } => quit::disconnected(ctx, session, &disconnect, lost),
-        Event::CredentialRevoked(credential) => quit::credential_revoked(ctx, credential),
+        Event::AccessRevoked { revoked, by } => quit::access_revoked(ctx, revoked, by),
         Event::Control(request) => control::control(ctx, request),
         // Replaces the settings that the context borrows, so `Chat::handle` does it.
         Event::Reload(_) => {}

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
+use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Nick};
 
 use crate::ids::{Identity, SessionId};
 use crate::ticket::{Reply, Ticket};
@@ -68,7 +68,12 @@ pub struct ForgetAccount(pub AccountName);
 /// Finds the users that a ban of that target would affect now, each with the sessions that it would
 /// end.
 #[derive(Debug)]
-pub struct FindCovered(pub BanTarget);
+pub struct FindCovered {
+    /// The target.
+    pub target: BanTarget,
+    /// The email of the banned account, whose mailbox is covered too.
+    pub account_email: Option<Email>,
+}
 
 /// Finds the user who has that nick, or who is signed in to the account of that name.
 #[derive(Debug)]

@@ -73,6 +73,9 @@ pub struct State {
     /// The credentials that their accounts have revoked, with the time: sign-ins with them from
     /// before then are stale.
     pub revoked_credentials: BTreeMap<CredentialId, Timestamp>,
+    /// The accounts whose password was changed, with the time: sign-ins with a password from before
+    /// then are stale.
+    pub changed_passwords: BTreeMap<AccountId, Timestamp>,
     /// The mark up to which each device had received everything when it was last connected.
     pub devices: BTreeMap<Device, Mark>,
     /// The read markers of accounts.
@@ -118,6 +121,7 @@ impl State {
             policy,
             ended_accounts: BTreeMap::new(),
             revoked_credentials: BTreeMap::new(),
+            changed_passwords: BTreeMap::new(),
             devices: BTreeMap::new(),
             markers: BTreeMap::new(),
             always_on: BTreeMap::new(),

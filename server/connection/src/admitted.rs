@@ -174,8 +174,9 @@ impl Session {
         self.send(&replies.finish());
         let identity = match outcome {
             None => return Ok(None),
-            Some(Outcome::Revoked(credential)) => {
-                self.services.core.credential_revoked(credential).await?;
+            Some(Outcome::Revoked(revoked)) => {
+                let by = Some(self.id);
+                self.services.core.access_revoked(revoked, by).await?;
                 return Ok(None);
             }
             Some(Outcome::SignedIn(identity)) => *identity,

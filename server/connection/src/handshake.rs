@@ -61,8 +61,8 @@ impl Session {
             };
             let step = handshake.handle(Timestamp::now(), message).await;
             self.send(&step.replies);
-            if let Some(credential) = handshake.take_revoked() {
-                self.services.core.credential_revoked(credential).await?;
+            if let Some(revoked) = handshake.take_revoked() {
+                self.services.core.access_revoked(revoked, None).await?;
             }
             match step.next {
                 Next::Stay => {}

@@ -15,10 +15,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::pending::{Awaited, Register, register};
 use crate::sendq::Sendq;
-use rookery_chat::event::{Candidate, Disconnect, Event, Identity, LineFault, SessionId, Settings};
+use rookery_chat::event::{
+    Candidate, Disconnect, Event, Identity, LineFault, Revoked, SessionId, Settings,
+};
 use rookery_chat::request::{Admission, ReplyFormat, Request};
 use rookery_chat::ticket::Ticket;
-use rookery_record::CredentialId;
 
 /// The number of events that may wait for the core. When it is reached, senders have to wait.
 const MAX_WAITING_EVENTS: usize = 4096;
@@ -211,9 +212,14 @@ impl CoreHandle {
         self.0.request(None, event).await
     }
 
-    /// Ends the sessions that signed in with a credential that its account has revoked.
-    pub async fn credential_revoked(&self, credential: CredentialId) -> Result<(), CoreStopped> {
-        self.0.send(Event::CredentialRevoked(credential)).await
+    /// Ends the sessions that signed in with what their account no longer accepts; after a change of
+    /// the password, except the session `by` which it was made.
+    pub async fn access_revoked(
+        &self,
+        revoked: Revoked,
+        by: Option<SessionId>,
+    ) -> Result<(), CoreStopped> {
+        self.0.send(Event::AccessRevoked { revoked, by }).await
     }
 
     /// Sends a command that may read history. Returns once its answer is in the session's send

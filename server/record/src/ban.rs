@@ -16,6 +16,9 @@ pub struct Ban {
     pub id: BanId,
     /// The account, email, pattern, address or network that it covers.
     pub target: BanTarget,
+    /// The email of the banned account, if it has one: the ban covers the other accounts of its
+    /// mailbox too.
+    pub account_email: Option<Email>,
     /// The reason, as shown to the banned person.
     pub reason: String,
     /// The admin who made it, or `file` for a row that was added to the CSV file.
@@ -36,18 +39,20 @@ pub fn ban_text(reason: &str, expires_at: Option<Timestamp>) -> String {
 
 /// Returns whether a ban of `target` covers the account with this name and email. All spellings of
 /// an email that lead to the same mailbox are covered. A ban of an email covers no account without
-/// one.
+/// one. For a banned account, `account_email` is its email.
 pub fn covers_account(
     target: &BanTarget,
+    account_email: Option<&Email>,
     aliases: &EmailAliases,
     name: &AccountName,
     email: Option<&Email>,
 ) -> bool {
+    let is_mailbox_of = |banned: &Email| {
+        email.is_some_and(|email| aliases.mailbox(banned) == aliases.mailbox(email))
+    };
     match target {
-        BanTarget::Account(banned) => banned == name,
-        BanTarget::Email(banned) => {
-            email.is_some_and(|email| aliases.mailbox(banned) == aliases.mailbox(email))
-        }
+        BanTarget::Account(banned) => banned == name || account_email.is_some_and(is_mailbox_of),
+        BanTarget::Email(banned) => is_mailbox_of(banned),
         BanTarget::EmailPattern(pattern) => email.is_some_and(|email| {
             pattern.covers(email.folded()) || pattern.covers(&aliases.mailbox(email))
         }),

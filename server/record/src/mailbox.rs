@@ -4,8 +4,18 @@ use std::borrow::Cow;
 
 use rookery_protocol::Email;
 
+/// Domains of one provider under which a mailbox has the same name. The first of each group stands
+/// for all.
+const TWINS: &[&[&str]] = &[
+    &["gmail.com", "googlemail.com"],
+    &["proton.me", "protonmail.com", "protonmail.ch", "pm.me"],
+    &["icloud.com", "me.com", "mac.com"],
+    &["yandex.ru", "yandex.com", "yandex.by", "yandex.kz", "ya.ru"],
+];
+
 /// The rules by which mail providers ignore dots and tags in the part before the `@`. Letter case
-/// is ignored for all of them.
+/// is ignored for all of them, and the domains of one provider (`gmail.com` and `googlemail.com`) are
+/// the same: a rule for one applies to all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmailAliases {
     without_dots: Vec<String>,
@@ -34,7 +44,13 @@ impl EmailAliases {
         let Some((local, domain)) = whole.rsplit_once('@') else {
             return whole.into();
         };
-        let is_in = |domains: &[String]| domains.iter().any(|listed| listed == domain);
+        let twins = TWINS.iter().find(|group| group.contains(&domain));
+        let twins = twins.copied().unwrap_or_default();
+        let is_in = |domains: &[String]| {
+            domains
+                .iter()
+                .any(|listed| listed == domain || twins.contains(&listed.as_str()))
+        };
         let mut mailbox = Cow::Borrowed(local);
         if is_in(&self.without_tags) {
             // A tag without a name before it is not a tag.
@@ -49,10 +65,11 @@ impl EmailAliases {
         if is_in(&self.without_dots) && mailbox.contains('.') {
             mailbox = mailbox.replace('.', "").into();
         }
-        if mailbox == local {
+        let canonical = twins.first().copied().unwrap_or(domain);
+        if mailbox == local && canonical == domain {
             whole.into()
         } else {
-            format!("{mailbox}@{domain}").into()
+            format!("{mailbox}@{canonical}").into()
         }
     }
 }
@@ -61,6 +78,23 @@ impl EmailAliases {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn domains_of_one_provider_are_one_mailbox() {
+        let list = |domain: &str| vec![domain.to_owned()];
+        let aliases = EmailAliases::new(&list("gmail.com"), &list("gmail.com"));
+        for (email, mailbox) in [
+            ("al.ice+x@googlemail.com", "alice@gmail.com"),
+            ("alice@gmail.com", "alice@gmail.com"),
+            ("alice@pm.me", "alice@proton.me"),
+            ("alice@ProtonMail.com", "alice@proton.me"),
+            ("alice@mac.com", "alice@icloud.com"),
+            ("alice@ya.ru", "alice@yandex.ru"),
+            ("alice@gmail.example", "alice@gmail.example"),
+        ] {
+            assert_eq!(aliases.mailbox(&Email::parse(email).unwrap()), mailbox);
+        }
+    }
 
     #[test]
     fn spellings_of_one_mailbox_are_equal() {

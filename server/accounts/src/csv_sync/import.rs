@@ -70,6 +70,7 @@ impl Import {
             accepted,
             bans,
             rejected,
+            ..
         } = synchronizer::import_rows(store, self.0, now, by)?;
         let known = accepted.len() - added;
         let rejected = rejected

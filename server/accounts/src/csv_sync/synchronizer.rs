@@ -16,7 +16,8 @@ use jiff::Timestamp;
 use super::files;
 use super::format::{self, AddedRow, File, Row};
 use rookery_base::config::{Data, Live};
-use rookery_record::{Ban, NewAccount, NewBan};
+use rookery_protocol::AccountName;
+use rookery_record::{Ban, NewAccount, NewAudit, NewBan, audit};
 use rookery_store::{Database, Durability, Result, Store, StoreError};
 
 /// The author of a ban whose row does not name one.
@@ -88,17 +89,53 @@ pub(super) struct Outcome {
     pub added: usize,
     /// The new bans.
     pub bans: Vec<Ban>,
+    /// The names of the new accounts.
+    pub accounts: Vec<AccountName>,
     /// The good rows, as in the file.
     pub accepted: Vec<Vec<u8>>,
     /// The line number of each bad row, the row as in the file, and the reason.
     pub rejected: Vec<(u64, Vec<u8>, String)>,
 }
 
+impl Outcome {
+    /// Returns the entries of the audit trail for the rows of a file that were imported. The actor
+    /// is `file`, whoever the row names.
+    fn entries(&self, file: File, at: Timestamp) -> Vec<NewAudit> {
+        let entry = |act: &str, target: String, detail: String| NewAudit {
+            at,
+            actor: DEFAULT_AUTHOR.to_owned(),
+            origin: "local".to_owned(),
+            session: String::new(),
+            act: act.to_owned(),
+            target,
+            outcome: audit::Outcome::Allowed,
+            detail,
+        };
+        let bans = self.bans.iter().map(|ban| {
+            let duration = ban
+                .expires_at
+                .map_or_else(|| "permanent".to_owned(), |end| format!("until {end:.0}"));
+            let detail = format!(
+                "{duration}, by {} in {}: {}",
+                ban.by,
+                file.name(),
+                ban.reason
+            );
+            entry("ban", ban.target.to_string(), detail)
+        });
+        let accounts = self.accounts.iter().map(|name| {
+            let detail = format!("in {}", file.name());
+            entry("add-account", name.to_string(), detail)
+        });
+        bans.chain(accounts).collect()
+    }
+}
+
 /// The effect of a good row.
 enum Applied {
     /// None: the database already had it.
     AlreadyPresent,
-    Account,
+    Account(AccountName),
     Ban(Ban),
 }
 
@@ -199,7 +236,11 @@ impl Synchronizer {
         let outcome = self
             .database
             .write(Durability::Record, move |store| {
-                import_rows(store, added, now, DEFAULT_AUTHOR)
+                let outcome = import_rows(store, added, now, DEFAULT_AUTHOR)?;
+                for entry in outcome.entries(file, now) {
+                    store.append_audit(&entry)?;
+                }
+                Ok(outcome)
             })
             .await?;
         let path = self.path(file.name());
@@ -309,8 +350,10 @@ pub(super) fn import_rows(
         match applied {
             Ok(row) => {
                 outcome.added += usize::from(!matches!(row, Applied::AlreadyPresent));
-                if let Applied::Ban(ban) = row {
-                    outcome.bans.push(ban);
+                match row {
+                    Applied::Ban(ban) => outcome.bans.push(ban),
+                    Applied::Account(name) => outcome.accounts.push(name),
+                    Applied::AlreadyPresent => {}
                 }
                 outcome.accepted.push(raw);
             }
@@ -354,12 +397,14 @@ fn import_row(
                 greeted: true,
             };
             let created = store.create_account(&account)?;
-            Ok(created.map(|_| Applied::Account).map_err(|_| {
-                format!(
-                    "an account with another email has the name {}, or one that looks the same",
-                    account.name
-                )
-            }))
+            Ok(created
+                .map(|made| Applied::Account(made.name))
+                .map_err(|_| {
+                    format!(
+                        "an account with another email has the name {}, or one that looks the same",
+                        account.name
+                    )
+                }))
         }
         Row::Ban {
             target,

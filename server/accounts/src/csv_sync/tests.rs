@@ -357,6 +357,37 @@ async fn invalid_utf8_and_expired_bans_are_bad_rows() {
 }
 
 #[tokio::test]
+async fn every_imported_row_is_in_the_audit_trail_whoever_it_names() {
+    let files = TestFiles::new();
+    fs::write(files.path("bans.csv"), format!("{BANS}bob,spam,root,,\n")).unwrap();
+    fs::write(
+        files.path("users.csv"),
+        format!("{USERS}carol,carol@example.org,\n"),
+    )
+    .unwrap();
+    // The second time, there is nothing new.
+    for _ in 0..2 {
+        files.csv.sync(now()).await.unwrap();
+    }
+    let query = rookery_record::AuditQuery {
+        limit: 10,
+        ..Default::default()
+    };
+    let entries = files
+        .database
+        .read(move |store| store.find_audit(&query))
+        .await
+        .unwrap();
+    let mut acts: Vec<(String, String, String)> = entries
+        .into_iter()
+        .map(|entry| (entry.entry.actor, entry.entry.act, entry.entry.target))
+        .collect();
+    acts.sort();
+    let act = |act: &str, target: &str| ("file".to_owned(), act.to_owned(), target.to_owned());
+    assert_eq!(acts, [act("add-account", "carol"), act("ban", "bob")]);
+}
+
+#[tokio::test]
 async fn a_file_saved_by_a_spreadsheet_is_imported() {
     let files = TestFiles::new();
     files.register("alice").await;

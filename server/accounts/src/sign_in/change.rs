@@ -4,11 +4,11 @@
 use jiff::Timestamp;
 use rookery_protocol::Message;
 
-use super::{MailWatch, SignIn, State, code_mailed, parse_email};
+use super::{MailWatch, Outcome, SignIn, State, code_mailed, parse_email, signed_in};
 use crate::credentials_change::{Changed, PendingChange};
 use crate::registration::Failure;
 use crate::reply_format::Replies;
-use rookery_chat::event::Identity;
+use rookery_chat::event::{Identity, Revoked};
 
 impl SignIn {
     /// Handles `SETPASS` or `SETEMAIL` of a signed-in session.
@@ -18,7 +18,7 @@ impl SignIn {
         replies: &mut Replies,
         owner: &Identity,
         message: &Message,
-    ) -> Option<Identity> {
+    ) -> Option<Outcome> {
         let Self { accounts, peer, .. } = self;
         let (command, changed) =
             match (message.command.as_str(), message.param(0), message.param(1)) {
@@ -30,7 +30,12 @@ impl SignIn {
                 ),
                 ("SETEMAIL", Some(email), _) => {
                     let changed = match parse_email(email) {
-                        Ok(email) => accounts.change_email(now, peer, owner, email).await,
+                        Ok(email) => {
+                            let password = message.param(1);
+                            accounts
+                                .change_email(now, peer, owner, email, password)
+                                .await
+                        }
                         Err(failure) => Err(failure),
                     };
                     ("SETEMAIL", changed)
@@ -50,14 +55,23 @@ impl SignIn {
         command: &'static str,
         owner: &Identity,
         changed: Result<Changed, Failure>,
-    ) -> Option<Identity> {
+    ) -> Option<Outcome> {
         let name = owner.name.as_str();
         match changed {
-            Ok(Changed::Applied(identity, text)) => {
+            Ok(Changed::Email(identity)) => {
                 let new_identity = self.set_identity(*identity);
                 self.set_pending_change(None);
+                let text = "Email changed; your other sessions are ended";
                 replies.command(command, &["SUCCESS", name, text]);
-                new_identity
+                signed_in(new_identity)
+            }
+            Ok(Changed::Password) => {
+                self.set_pending_change(None);
+                let text = "Password changed; other sessions that signed in with the old one are \
+                            ended. Devices and certificates are not affected; CREDENTIAL LIST \
+                            shows them";
+                replies.command(command, &["SUCCESS", name, text]);
+                Some(Outcome::Revoked(Revoked::Password(owner.id)))
             }
             Ok(Changed::CodeMailed {
                 change,

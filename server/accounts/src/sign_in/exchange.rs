@@ -237,7 +237,10 @@ impl SignIn {
                 Ok(Outcome::Continue(awaits, data.into()))
             }
             Awaits::ScramProof(scram) => {
-                let (data, identity) = self.accounts.finish_scram(now, peer, &scram, payload)?;
+                let (data, identity) = self
+                    .accounts
+                    .finish_scram(now, peer, &scram, payload)
+                    .await?;
                 let awaits = Awaits::Acknowledgement(Box::new(identity));
                 Ok(Outcome::Continue(awaits, data.into()))
             }

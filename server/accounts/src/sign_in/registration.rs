@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email, Message};
 
 use super::state::{Attempt, RegistrationState};
-use super::{MailWatch, Phase, SignIn, State, code_mailed, parse_email};
+use super::{MailWatch, Outcome, Phase, SignIn, State, code_mailed, parse_email, signed_in};
 use crate::registration::{Failure, Registered, failure};
 use crate::reply_format::{Replies, word};
 use rookery_chat::event::Identity;
@@ -119,7 +119,7 @@ impl SignIn {
         now: Timestamp,
         replies: &mut Replies,
         message: &Message,
-    ) -> Option<Identity> {
+    ) -> Option<Outcome> {
         let Some((name, code)) = message
             .params
             .split_first()
@@ -166,7 +166,7 @@ impl SignIn {
             }
         };
         match verified {
-            Ok(identity) => self.account_created(replies, "VERIFY", identity),
+            Ok(identity) => signed_in(self.account_created(replies, "VERIFY", identity)),
             Err(Failure { code, text }) => {
                 replies.fail("VERIFY", code, word(&name), &text);
                 None

@@ -103,7 +103,7 @@ async fn a_revoked_device_cannot_sign_in() {
     client
         .send("CREDENTIAL LIST")
         .await
-        .expect("CREDENTIAL END 0");
+        .expect("FAIL CREDENTIAL ACCOUNT_REQUIRED LIST :");
     server
         .client()
         .plain("alice", &device(1))

@@ -128,11 +128,11 @@ async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_notifie
         .await
         .expect("FAIL SETEMAIL INVALID_EMAIL alice :");
     client
-        .send("SETEMAIL ALICE@example.org")
+        .send("SETEMAIL ALICE@example.org :correct horse")
         .await
         .expect("FAIL SETEMAIL UNACCEPTABLE_EMAIL alice :");
     client
-        .send("SETEMAIL new@example.org")
+        .send("SETEMAIL new@example.org :correct horse")
         .await
         .expect("SETEMAIL VERIFICATION_REQUIRED alice :");
     let mail = server.mail(1).await;
@@ -178,11 +178,11 @@ async fn the_email_of_another_account_can_be_neither_used_nor_discovered() {
     server.ban("*@spam.example").await;
     let mut client = signed_in(&server).await;
     client
-        .send("SETEMAIL x@spam.example")
+        .send("SETEMAIL x@spam.example :correct horse")
         .await
         .expect("FAIL SETEMAIL UNACCEPTABLE_EMAIL alice :You are banned");
     client
-        .send("SETEMAIL bob@example.org")
+        .send("SETEMAIL bob@example.org :correct horse")
         .await
         .expect("SETEMAIL VERIFICATION_REQUIRED alice :");
     let mail = server.mail(1).await;
@@ -207,11 +207,11 @@ async fn without_verification_an_email_is_changed_or_removed_at_once() {
     server.account("bob", "bob@example.org", None).await;
     let mut client = signed_in(&server).await;
     client
-        .send("SETEMAIL bob@example.org")
+        .send("SETEMAIL bob@example.org :correct horse")
         .await
         .expect("FAIL SETEMAIL UNACCEPTABLE_EMAIL alice :");
     client
-        .send("SETEMAIL *")
+        .send("SETEMAIL * :correct horse")
         .await
         .expect("SETEMAIL SUCCESS alice :");
     client
@@ -219,7 +219,7 @@ async fn without_verification_an_email_is_changed_or_removed_at_once() {
         .await
         .expect("FAIL SETPASS INVALID_PASSWORD alice :");
     client
-        .send("SETEMAIL new@example.org")
+        .send("SETEMAIL new@example.org :correct horse")
         .await
         .expect("SETEMAIL SUCCESS alice :");
     server
@@ -232,7 +232,10 @@ async fn without_verification_an_email_is_changed_or_removed_at_once() {
 #[tokio::test]
 async fn changes_require_a_sign_in() {
     let server = server_with_alice().await;
-    for line in ["SETPASS * :battery staple", "SETEMAIL new@example.org"] {
+    for line in [
+        "SETPASS * :battery staple",
+        "SETEMAIL new@example.org :correct horse",
+    ] {
         let command = line.split(' ').next().unwrap();
         server
             .client()
@@ -250,11 +253,11 @@ async fn mails_about_changes_are_limited() {
         .send_modify(|config| Arc::make_mut(config).limits.mails_per_hour = 1);
     let mut client = signed_in(&server).await;
     client
-        .send("SETEMAIL new@example.org")
+        .send("SETEMAIL new@example.org :correct horse")
         .await
         .expect("VERIFICATION_REQUIRED");
     client
-        .send("SETEMAIL other@example.org")
+        .send("SETEMAIL other@example.org :correct horse")
         .await
         .expect("FAIL SETEMAIL TEMPORARILY_UNAVAILABLE alice :");
     client
@@ -285,7 +288,7 @@ async fn a_session_that_lost_access_before_admission_changes_nothing() {
         for line in [
             "SETPASS * :battery staple",
             "SETPASS correct :battery staple",
-            "SETEMAIL new@example.org",
+            "SETEMAIL new@example.org :correct horse",
         ] {
             let command = line.split(' ').next().unwrap();
             client
@@ -316,16 +319,55 @@ async fn a_device_revoked_before_admission_changes_nothing() {
     client
         .send("SETEMAIL new@example.org")
         .await
-        .expect("SETEMAIL SUCCESS alice :");
+        .expect("SETEMAIL VERIFICATION_REQUIRED alice :");
+    let code = server.code(1).await;
     server
         .change_account("alice", |store, account| {
             store.remove_credentials(account.id).map(drop)
         })
         .await;
     client
+        .send(&format!("VERIFY alice {code}"))
+        .await
+        .expect("FAIL VERIFY ACCOUNT_REQUIRED alice :");
+    client
         .send("SETPASS * :battery staple")
         .await
         .expect("FAIL SETPASS ACCOUNT_REQUIRED alice :");
+    client
+        .send("CREDENTIAL LIST")
+        .await
+        .expect("FAIL CREDENTIAL ACCOUNT_REQUIRED LIST :");
+}
+
+#[tokio::test]
+async fn without_the_password_an_email_changes_only_by_a_code_to_the_old_one() {
+    let server = server_with_alice().await;
+    let mut client = signed_in(&server).await;
+    client
+        .send("SETEMAIL thief@example.net :wrong horse")
+        .await
+        .expect("FAIL SETEMAIL INVALID_PASSWORD alice :");
+    client
+        .send("SETEMAIL new@example.org correct horse")
+        .await
+        .expect("FAIL SETEMAIL UNACCEPTABLE_PASSWORD alice :");
+    client
+        .send("SETEMAIL new@example.org")
+        .await
+        .expect("VERIFICATION_REQUIRED alice :A code was mailed to alice@example.org");
+    let mail = server.mail(1).await;
+    assert!(mail.contains("To: alice@example.org"), "{mail}");
+    let code = code_in(&mail).unwrap();
+    client
+        .verify("alice", &code)
+        .await
+        .expect("VERIFY VERIFICATION_REQUIRED alice :A code was mailed to new@example.org");
+    let code = server.code(2).await;
+    client
+        .verify("alice", &code)
+        .await
+        .expect("VERIFY SUCCESS alice :");
 }
 
 /// The core compares that time with the end of the account's sessions.
@@ -338,7 +380,7 @@ async fn a_change_does_not_renew_the_time_of_the_proof() {
     let mut client = signed_in(&server).await;
     client.advance(20);
     client
-        .send("SETEMAIL new@example.org")
+        .send("SETEMAIL new@example.org :correct horse")
         .await
         .expect("SETEMAIL SUCCESS alice :");
     let entered = client.finish_handshake("alice").await;
@@ -358,7 +400,7 @@ async fn an_email_banned_while_its_code_is_on_the_way_is_refused() {
     let server = server_with_alice().await;
     let mut client = signed_in(&server).await;
     client
-        .send("SETEMAIL new@example.org")
+        .send("SETEMAIL new@example.org :correct horse")
         .await
         .expect("VERIFICATION_REQUIRED");
     let code = server.code(1).await;

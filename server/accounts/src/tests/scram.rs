@@ -220,7 +220,7 @@ async fn failures_are_limited_and_a_disabled_account_is_refused() {
         let (last, _) = proof(&begin(&mut client).await, "wrong horse");
         client.respond(last.as_bytes()).await.expect(" 904 ");
     }
-    let mut client = server.client();
+    let mut client = server.client_from("198.51.100.9", None);
     client
         .sasl("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
         .await
@@ -237,6 +237,27 @@ async fn failures_are_limited_and_a_disabled_account_is_refused() {
         .await
         .expect(" 904 ")
         .expect("disabled: moved away");
+}
+
+#[tokio::test]
+async fn the_salt_of_an_email_does_not_tell_whose_it_is() {
+    let server = registered().await;
+    let mut answers = Vec::new();
+    for name in ["alice", "alice@example.org"] {
+        let mut client = server.client();
+        let first = format!("n,,n={name},r=nonce");
+        let answer = decoded(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await);
+        let (last, _) = proof(&answer, PASSWORD);
+        if name.contains('@') {
+            client
+                .respond(last.as_bytes())
+                .await
+                .expect(" 904 ")
+                .expect("not the email");
+        }
+        answers.push(answer.split(',').nth(1).unwrap().to_owned());
+    }
+    assert_ne!(answers[0], answers[1]);
 }
 
 #[tokio::test]

@@ -70,12 +70,13 @@ pub const COMMANDS: &[Command] = &[
         names: &["SETEMAIL"],
         min_params: 0,
         help: &[
-            "SETEMAIL email",
+            "SETEMAIL email :password",
             "Changes your account's email address. You receive a code at the new address; VERIFY",
-            "account code completes the change.",
+            "account code completes the change. Without the password, you first receive one at the",
+            "present address.",
         ],
-        weight: |_| Weight::MESSAGE,
-        handler: Handler::Accounts { max_params: 1 },
+        weight: |_| Weight::PASSWORD,
+        handler: Handler::Accounts { max_params: 2 },
     },
 ];
 

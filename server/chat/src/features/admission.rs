@@ -43,7 +43,7 @@ pub fn admit(
         address,
         tls,
     } = candidate;
-    if let Some(banned) = refusal(ctx, identity.as_ref(), address.ip()) {
+    if let Some(banned) = refusal(ctx, identity.as_ref(), address.ip(), false) {
         return ctx.answer(ticket, banned);
     }
     if let Some(message) = &ctx.state.policy.maintenance {
@@ -131,18 +131,22 @@ pub fn sign_in(
         .state
         .session(session)
         .map(|session| session.address.ip());
-    if let Some(banned) = address.and_then(|address| refusal(ctx, Some(&identity), address)) {
-        return ctx.answer(ticket, banned);
+    let before = ctx.state.user(caller.user);
+    let present = before.identity.as_ref();
+    let is_signed_in = present.is_some_and(|present| present.id == identity.id);
+    let email_changed = is_signed_in && present.is_some_and(|own| own.email != identity.email);
+    let host = Arc::clone(&before.host);
+    if let Some(refused) =
+        address.and_then(|address| refusal(ctx, Some(&identity), address, is_signed_in))
+    {
+        return ctx.answer(ticket, refused);
     }
     let before = ctx.state.user(caller.user);
-    if before
-        .identity
-        .as_ref()
-        .is_some_and(|present| present.id == identity.id)
-    {
-        // The same account may have another email address.
-        let host = Arc::clone(&before.host);
+    if is_signed_in {
         ctx.state.identify(caller.user, identity, host);
+        if email_changed {
+            quit::email_changed(ctx, caller);
+        }
         return ctx.answer(ticket, Admission::Admitted);
     }
     let (new, credential) = (identity.new, identity.credential);
@@ -197,8 +201,14 @@ pub fn sign_in(
 }
 
 /// Returns the refusal of an account or address that must not be admitted: since it signed in, an
-/// operator has ended the account's sessions or the credential was revoked, or a ban covers it.
-fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> Option<Admission> {
+/// operator has ended the account's sessions, or the credential was revoked or the password changed;
+/// or a ban covers it. `is_signed_in`: the session is signed in to that account already.
+fn refusal(
+    ctx: &Context<'_>,
+    identity: Option<&Identity>,
+    address: IpAddr,
+    is_signed_in: bool,
+) -> Option<Admission> {
     let ended =
         identity.and_then(|identity| Some((identity, ctx.state.ended_accounts.get(&identity.id)?)));
     if let Some((_, (_, reason))) =
@@ -208,14 +218,22 @@ fn refusal(ctx: &Context<'_>, identity: Option<&Identity>, address: IpAddr) -> O
             reason: reason.clone(),
         });
     }
-    let is_revoked = identity.is_some_and(|identity| {
-        let revoked = &ctx.state.revoked_credentials;
-        let revoked_at = identity.credential.and_then(|one| revoked.get(&one));
-        revoked_at.is_some_and(|at| identity.authenticated_at <= *at)
+    let revoked = identity.and_then(|identity| {
+        let (revoked_at, reason) = match identity.credential {
+            Some(one) => (ctx.state.revoked_credentials.get(&one), quit::REVOKED),
+            None => (
+                ctx.state.changed_passwords.get(&identity.id),
+                quit::PASSWORD_CHANGED,
+            ),
+        };
+        revoked_at
+            .is_some_and(|at| identity.authenticated_at <= *at)
+            .then_some(reason)
     });
-    if is_revoked {
+    // A session that is signed in to the account would have been ended.
+    if let Some(reason) = revoked.filter(|_| !is_signed_in) {
         return Some(Admission::Stale {
-            reason: quit::REVOKED.to_owned(),
+            reason: reason.to_owned(),
         });
     }
     let (bans, now) = (&ctx.state.policy.bans, ctx.now());

@@ -17,6 +17,7 @@ use crate::ids::UserId;
 use crate::lengths;
 use crate::state::channel::{Channel, Entry, Flag, List, Member, MemberModes};
 use crate::state::mask::Mask;
+use crate::state::user::host;
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
@@ -526,6 +527,7 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             .to_string()
             .into();
         let at = self.ctx.now();
+        self.warn_of_shared_host(on, list, &mask);
         let Some(channel) = self.ctx.state.channel_mut(&self.name) else {
             return;
         };
@@ -550,6 +552,28 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
         }
         self.done
             .push((on, list.letter(), Some(mask.as_str().to_owned())));
+    }
+
+    /// Warns the caller of a ban that covers all users with an account, or all guests: the host does
+    /// not tell them apart.
+    fn warn_of_shared_host(&mut self, on: bool, list: List, mask: &Mask) {
+        if !on || !matches!(list, List::Bans) {
+            return;
+        }
+        let server = &self.ctx.settings.server_name;
+        let whom = match [true, false].map(|kind| mask.covers_host(&host(server, kind))) {
+            [true, true] => "everyone",
+            [true, false] => "everyone who has an account",
+            [false, true] => "all guests",
+            [false, false] => return,
+        };
+        let text = format!(
+            "{} covers {whom}, since they share one host. To ban one user, use nick!*@* or \
+             ~a:account",
+            mask.as_str()
+        );
+        self.ctx
+            .warn(self.caller, "MODE", "MASK_COVERS_MANY", &text);
     }
 
     fn show_list(&mut self, list: List) {

@@ -2,11 +2,10 @@
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
-use rookery_record::CredentialId;
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
-use crate::event::{Disconnect, Output};
+use crate::event::{Disconnect, Output, Revoked};
 use crate::features::{always_on, away, catch_up, monitor};
 use crate::ids::{SessionId, UserId};
 use crate::lengths;
@@ -15,6 +14,10 @@ use crate::state::{ClosingSession, User};
 
 /// Why a session ends whose credential was revoked.
 pub const REVOKED: &str = "A device or certificate of your account was revoked; sign in again";
+/// Why a session ends that signed in with a password that was changed.
+pub const PASSWORD_CHANGED: &str = "The password of your account was changed; sign in again";
+/// Why a session ends whose account has another email.
+const EMAIL_CHANGED: &str = "The email of your account was changed; sign in again";
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
@@ -38,20 +41,42 @@ pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     close_session(ctx, caller, &reason, DisconnectReason::Quit);
 }
 
-/// Ends the sessions that have signed in with a credential that its account has revoked. Sign-ins
-/// with it from before now are refused admission.
-pub fn credential_revoked(ctx: &mut Context<'_>, credential: CredentialId) {
-    ctx.state.revoked_credentials.insert(credential, ctx.now());
-    let sessions: Vec<SessionId> = ctx
-        .state
-        .users()
-        .flat_map(User::sessions)
-        .filter(|session| session.credential == Some(credential))
-        .map(|session| session.id)
-        .collect();
+/// Ends the sessions that have signed in with what their account no longer accepts. Sign-ins with
+/// it from before now are refused admission. The session `by` which a password was changed remains.
+pub fn access_revoked(ctx: &mut Context<'_>, revoked: Revoked, by: Option<SessionId>) {
+    let now = ctx.now();
+    let (to_end, reason): (Vec<SessionId>, _) = match revoked {
+        Revoked::Credential(credential) => {
+            ctx.state.revoked_credentials.insert(credential, now);
+            let sessions = ctx.state.users().flat_map(User::sessions);
+            let ended = sessions.filter(|session| session.credential == Some(credential));
+            (ended.map(|session| session.id).collect(), REVOKED)
+        }
+        Revoked::Password(account) => {
+            ctx.state.changed_passwords.insert(account, now);
+            let is_owner =
+                |user: &&User| user.identity.as_ref().is_some_and(|own| own.id == account);
+            let sessions = ctx.state.users().filter(is_owner).flat_map(User::sessions);
+            let ended =
+                sessions.filter(|session| session.credential.is_none() && Some(session.id) != by);
+            (ended.map(|session| session.id).collect(), PASSWORD_CHANGED)
+        }
+    };
+    end_sessions(ctx, to_end, reason);
+}
+
+/// Ends the other sessions of the user, whose account has another email from now on.
+pub fn email_changed(ctx: &mut Context<'_>, by: Caller) {
+    let sessions = ctx.state.user(by.user).sessions();
+    let others = sessions.iter().map(|session| session.id);
+    let others = others.filter(|session| *session != by.session).collect();
+    end_sessions(ctx, others, EMAIL_CHANGED);
+}
+
+fn end_sessions(ctx: &mut Context<'_>, sessions: Vec<SessionId>, reason: &str) {
     for session in sessions {
         if let Some(caller) = ctx.caller(session) {
-            close_session(ctx, caller, REVOKED, DisconnectReason::AccountEnded);
+            close_session(ctx, caller, reason, DisconnectReason::AccountEnded);
         }
     }
 }

@@ -17,7 +17,7 @@ use rookery_record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
     by_target: HashMap<BanTarget, Ban, FixedState>,
-    /// The banned emails, by mailbox.
+    /// The banned emails, and the banned accounts with one, by mailbox.
     mailboxes: HashMap<Box<str>, Vec<BanTarget>, FixedState>,
     wide: Vec<BanTarget>,
     aliases: EmailAliases,
@@ -39,16 +39,20 @@ impl Bans {
     /// Adds a ban, which replaces an earlier one with the same target.
     pub fn add(&mut self, ban: Ban) {
         let target = ban.target.clone();
-        if self.by_target.insert(target.clone(), ban).is_some() {
-            return;
-        }
-        match &target {
-            BanTarget::Email(email) => {
-                let mailbox = self.aliases.mailbox(email).into();
-                self.mailboxes.entry(mailbox).or_default().push(target);
+        let email = match &target {
+            BanTarget::Email(email) => Some(email),
+            _ => ban.account_email.as_ref(),
+        };
+        if let Some(email) = email {
+            let mailbox = self.aliases.mailbox(email).into();
+            let targets = self.mailboxes.entry(mailbox).or_default();
+            if !targets.contains(&target) {
+                targets.push(target.clone());
             }
-            BanTarget::EmailPattern(_) | BanTarget::Network(_) => self.wide.push(target),
-            BanTarget::Account(_) | BanTarget::Address(_) => {}
+        }
+        let is_wide = matches!(target, BanTarget::EmailPattern(_) | BanTarget::Network(_));
+        if self.by_target.insert(target.clone(), ban).is_none() && is_wide {
+            self.wide.push(target);
         }
     }
 
@@ -98,7 +102,7 @@ impl Bans {
         let wide = self
             .wide
             .iter()
-            .filter(|target| covers_account(target, &self.aliases, name, email.as_ref()));
+            .filter(|target| covers_account(target, None, &self.aliases, name, email.as_ref()));
         self.first([&account].into_iter().chain(mailbox).chain(wide), now)
     }
 
@@ -136,6 +140,7 @@ mod tests {
         Ban {
             id: BanId(id),
             target: BanTarget::parse(target).unwrap(),
+            account_email: None,
             reason: String::new(),
             by: String::new(),
             created_at: Timestamp::UNIX_EPOCH,
@@ -190,6 +195,19 @@ mod tests {
         assert_eq!(at(&bans, "::ffff:192.0.2.7"), Some(4));
         assert_eq!(at(&bans, "2001:db8:1::1"), Some(5));
         assert_eq!(at(&bans, "192.0.2.8"), None);
+    }
+
+    #[test]
+    fn a_ban_of_an_account_covers_the_other_accounts_of_its_mailbox() {
+        let mut bans = bans(&[]);
+        bans.add(Ban {
+            account_email: Email::parse("alice@dots.example").ok(),
+            ..ban(1, "alice")
+        });
+        assert_eq!(found(&bans, "second", "a.lice+2@dots.example"), Some(1));
+        assert_eq!(found(&bans, "bob", "bob@dots.example"), None);
+        assert!(bans.remove(BanId(1)));
+        assert_eq!(found(&bans, "second", "a.lice+2@dots.example"), None);
     }
 
     #[test]

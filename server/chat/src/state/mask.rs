@@ -98,6 +98,16 @@ impl Mask {
         self.mutes == other.mutes && self.pattern == other.pattern
     }
 
+    /// Whether it covers every user with this host, which many users share.
+    pub fn covers_host(&self, host: &str) -> bool {
+        match &self.pattern {
+            Pattern::Source(pattern) => pattern.rsplit_once('@').is_some_and(|(who, hosts)| {
+                who.chars().all(|char| "*!".contains(char)) && matches(hosts, &host.to_lowercase())
+            }),
+            Pattern::Account(_) => false,
+        }
+    }
+
     /// Whether it covers the user.
     pub fn covers(&self, subject: &Subject) -> bool {
         match &self.pattern {

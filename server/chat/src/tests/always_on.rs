@@ -278,8 +278,20 @@ fn admins_see_the_user_without_a_session() {
     let target = |target: &str| BanTarget::parse(target).unwrap();
     for (users, expected) in [
         (harness.reply_to(ListUsers), 2),
-        (harness.reply_to(FindCovered(target("alice"))), 1),
-        (harness.reply_to(FindCovered(target("192.0.2.1"))), 1),
+        (
+            harness.reply_to(FindCovered {
+                target: target("alice"),
+                account_email: None,
+            }),
+            1,
+        ),
+        (
+            harness.reply_to(FindCovered {
+                target: target("192.0.2.1"),
+                account_email: None,
+            }),
+            1,
+        ),
     ] {
         assert_eq!(users.len(), expected);
         let alice: Vec<&UserView> = users

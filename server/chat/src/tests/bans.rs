@@ -242,7 +242,10 @@ fn a_ban_preview_lists_the_users_it_would_cover_and_ends_no_session() {
         ("198.51.100.9", vec![remote]),
         ("alice", vec![local, remote]),
     ] {
-        let users = harness.reply_to(FindCovered(BanTarget::parse(target).unwrap()));
+        let users = harness.reply_to(FindCovered {
+            target: BanTarget::parse(target).unwrap(),
+            account_email: None,
+        });
         assert_eq!(users.len(), 1, "{target}");
         assert_eq!(
             users[0]

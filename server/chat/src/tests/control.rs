@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rookery_record::CredentialId;
 
 use super::harness::*;
-use crate::event::{Event, Identity};
+use crate::event::{Event, Identity, Revoked};
 use crate::request::{
     Admission, Announce, Announced, Audience, ClosedChannel, Ended, FindChannel, FindUser,
     ListChannels, ListUsers, SetMaintenance,
@@ -153,7 +153,10 @@ fn the_sessions_of_a_revoked_credential_end_and_the_others_of_the_account_stay()
     harness.channel("#X", &[desktop, bob]);
     let in_handshake = Harness::candidate("alice", Some(device(1)), "");
     harness.advance(1);
-    harness.event(Event::CredentialRevoked(CredentialId(1)));
+    harness.event(Event::AccessRevoked {
+        revoked: Revoked::Credential(CredentialId(1)),
+        by: None,
+    });
     assert_eq!(harness.ended_sessions(), [phones[0], phones[1], guest]);
     assert!(harness.received(bob).is_empty(), "alice is still here");
     for session in [desktop, other] {
@@ -163,6 +166,42 @@ fn the_sessions_of_a_revoked_credential_end_and_the_others_of_the_account_stay()
         panic!("it authenticated before the credential was revoked")
     };
     assert!(reason.contains("revoked"), "{reason}");
+}
+
+#[test]
+fn a_changed_password_ends_the_other_sessions_that_signed_in_with_the_old_one() {
+    let mut harness = Harness::new();
+    let device = Identity {
+        credential: Some(CredentialId(1)),
+        ..identity("alice")
+    };
+    let changing = harness.user("alice", "");
+    let other = harness.user("alice", "");
+    let phone = harness
+        .admit(Harness::candidate("alice", Some(device), ""))
+        .0;
+    let bob = harness.user("bob", "");
+    let in_handshake = Harness::candidate("alice", Some(identity("alice")), "");
+    harness.advance(1);
+    harness.event(Event::AccessRevoked {
+        revoked: Revoked::Password(identity("alice").id),
+        by: Some(changing),
+    });
+    assert_eq!(harness.ended_sessions(), [other]);
+    for session in [changing, phone, bob] {
+        assert!(!harness.request(session, "PING x").is_empty());
+    }
+    let Admission::Stale { reason } = harness.try_admit(in_handshake).1 else {
+        panic!("it proved the old password")
+    };
+    assert!(reason.contains("password"), "{reason}");
+    harness.advance(1);
+    let moved = Identity {
+        email: rookery_protocol::Email::parse("new@example.org").ok(),
+        ..identity("alice")
+    };
+    harness.sign_in(changing, moved);
+    assert_eq!(harness.ended_sessions(), [other, phone], "the old email");
 }
 
 #[test]

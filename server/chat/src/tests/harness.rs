@@ -99,6 +99,7 @@ pub fn identity(name: &str) -> Identity {
 
 pub fn ban(id: i64, target: &str, reason: &str) -> Ban {
     Ban {
+        account_email: None,
         id: BanId(id),
         target: BanTarget::parse(target).unwrap(),
         reason: reason.to_owned(),

@@ -120,12 +120,19 @@ async fn add(
 
 /// Returns the users and accounts that a ban of the target would affect now.
 async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, Refusal> {
-    let users = targets::covered(operator, &target).await?;
+    let banned = target.clone();
+    let email = operator.read(move |store| match &banned {
+        BanTarget::Account(name) => Ok(store.account_by_name(name)?.and_then(|it| it.email)),
+        _ => Ok(None),
+    });
+    let email = email.await?;
+    let users = targets::covered(operator, &target, email.clone()).await?;
     let aliases = operator.plane.control.config.accounts.get().email_aliases();
     let text = target.to_string();
     let accounts = operator.read(move |store| {
         let covered = |account: &Account| {
-            covers_account(&target, &aliases, &account.name, account.email.as_ref())
+            let (name, own) = (&account.name, account.email.as_ref());
+            covers_account(&target, email.as_ref(), &aliases, name, own)
         };
         Ok(store
             .accounts()?

@@ -258,7 +258,10 @@ async fn enforce(operator: &Operator, bans: Vec<Ban>) -> Result<usize, Refusal> 
     operator.plane.request(all).await?;
     let mut sessions = 0;
     for ban in bans {
-        if targets::covered(operator, &ban.target).await?.is_empty() {
+        if targets::covered(operator, &ban.target, ban.account_email.clone())
+            .await?
+            .is_empty()
+        {
             continue;
         }
         sessions += operator.plane.request(AddBan(ban)).await?.sessions;

@@ -101,7 +101,7 @@ async fn kick_all(
         .await?;
     if dry_run {
         operator.allow(&act, "all that match; dry run").await?;
-        let users = targets::covered(&operator, &target).await?;
+        let users = targets::covered(&operator, &target, None).await?;
         return Ok(Json(MassKickReply::Preview(KickPreview {
             target: target.to_string(),
             users,

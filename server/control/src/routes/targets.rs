@@ -2,6 +2,7 @@
 //! confirmed.
 
 use rookery_control_api::OnlineUser;
+use rookery_protocol::Email;
 
 use super::users;
 use crate::auth::operator::Operator;
@@ -16,8 +17,17 @@ pub fn parse(text: &str) -> Result<BanTarget, Refusal> {
 }
 
 /// Returns the online users that a target covers, with their covered sessions, sorted by nick.
-pub async fn covered(operator: &Operator, target: &BanTarget) -> Result<Vec<OnlineUser>, Refusal> {
-    let mut users = operator.plane.request(FindCovered(target.clone())).await?;
+/// `account_email` is the email of an account that is to be banned.
+pub async fn covered(
+    operator: &Operator,
+    target: &BanTarget,
+    account_email: Option<Email>,
+) -> Result<Vec<OnlineUser>, Refusal> {
+    let find = FindCovered {
+        target: target.clone(),
+        account_email,
+    };
+    let mut users = operator.plane.request(find).await?;
     users.sort_by(|one, other| one.nick.cmp(&other.nick));
     Ok(users.into_iter().map(users::to_online_user).collect())
 }

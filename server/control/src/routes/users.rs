@@ -89,7 +89,15 @@ async fn list(
         .await?;
     operator.allow_view(&act).await?;
     let users = match &query.target {
-        Some(target) => operator.plane.request(FindCovered(target.clone())).await?,
+        Some(target) => {
+            operator
+                .plane
+                .request(FindCovered {
+                    target: target.clone(),
+                    account_email: None,
+                })
+                .await?
+        }
         None => operator.plane.request(ListUsers).await?,
     };
     Ok(Json(query.page(users)))

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
-use super::{Store, find, list, optional_timestamp, parsed, timestamp};
+use super::{Store, find, list, optional, optional_timestamp, parsed, timestamp};
 use crate::Result;
 use rookery_record::{Ban, BanId, NewBan};
 
@@ -15,6 +15,7 @@ fn read(row: &Row<'_>) -> Result<Ban> {
         by: row.get(3)?,
         created_at: timestamp(row, 4)?,
         expires_at: optional_timestamp(row, 5)?,
+        account_email: optional(row, 6)?,
     })
 }
 
@@ -23,7 +24,8 @@ impl Store {
     pub fn bans(&self, now: Timestamp) -> Result<Vec<Ban>> {
         list(
             &self.connection,
-            "SELECT id, target, reason, by, created_at, expires_at FROM bans
+            "SELECT id, target, reason, by, created_at, expires_at,
+                (SELECT email FROM accounts WHERE name_folded = target_folded) FROM bans
              WHERE expires_at IS NULL OR expires_at > ?1
              ORDER BY created_at DESC, id DESC",
             [now.as_millisecond()],
@@ -40,7 +42,8 @@ impl Store {
              ON CONFLICT (target_folded) DO UPDATE SET
                 target = excluded.target, reason = excluded.reason, by = excluded.by,
                 created_at = excluded.created_at, expires_at = excluded.expires_at
-             RETURNING id, target, reason, by, created_at, expires_at",
+             RETURNING id, target, reason, by, created_at, expires_at,
+                (SELECT email FROM accounts WHERE name_folded = target_folded)",
             params![
                 ban.target.to_string(),
                 ban.target.folded(),
@@ -58,7 +61,8 @@ impl Store {
     pub fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>> {
         find(
             &self.connection,
-            "DELETE FROM bans WHERE id = ?1 RETURNING id, target, reason, by, created_at, expires_at",
+            "DELETE FROM bans WHERE id = ?1 RETURNING id, target, reason, by, created_at, expires_at,
+                (SELECT email FROM accounts WHERE name_folded = target_folded)",
             [id.0],
             read,
         )

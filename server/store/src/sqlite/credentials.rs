@@ -1,11 +1,16 @@
 //! Credentials of accounts other than the password.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
 use super::{Store, execute, find, list, optional_timestamp, timestamp};
 use crate::{Result, StoreError};
 use rookery_record::{AccountId, Credential, CredentialId, CredentialKind};
+
+/// The number of networks of an account that are stored.
+const MAX_ACCOUNT_NETWORKS: i64 = 20;
 
 fn kind_name(kind: CredentialKind) -> &'static str {
     match kind {
@@ -34,6 +39,47 @@ fn read(row: &Row<'_>) -> Result<Credential> {
 }
 
 impl Store {
+    /// Returns when the owner of the account last signed in from the network, if it is one of the
+    /// most recent.
+    pub fn account_network(
+        &self,
+        account: AccountId,
+        network: IpAddr,
+    ) -> Result<Option<Timestamp>> {
+        find(
+            &self.connection,
+            "SELECT used_at FROM account_networks WHERE account = ?1 AND network = ?2",
+            params![account.0, network.to_string()],
+            |row| timestamp(row, 0),
+        )
+    }
+
+    /// Records that the owner of the account has signed in from the network. The networks used most
+    /// recently are stored.
+    pub fn set_account_network(
+        &mut self,
+        account: AccountId,
+        network: IpAddr,
+        at: Timestamp,
+    ) -> Result<()> {
+        // The account may have been deleted since.
+        execute(
+            &self.connection,
+            "INSERT INTO account_networks (account, network, used_at)
+             SELECT id, ?2, ?3 FROM accounts WHERE id = ?1
+             ON CONFLICT (account, network) DO UPDATE SET used_at = excluded.used_at",
+            params![account.0, network.to_string(), at.as_millisecond()],
+        )?;
+        execute(
+            &self.connection,
+            "DELETE FROM account_networks WHERE account = ?1 AND network NOT IN
+             (SELECT network FROM account_networks WHERE account = ?1
+              ORDER BY used_at DESC LIMIT ?2)",
+            params![account.0, MAX_ACCOUNT_NETWORKS],
+        )
+        .map(drop)
+    }
+
     /// Returns the account's credentials, oldest first.
     pub fn credentials(&self, account: AccountId) -> Result<Vec<Credential>> {
         list(
