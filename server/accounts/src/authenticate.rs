@@ -172,7 +172,7 @@ pub(crate) fn still_authorized(store: &Store, owner: &Identity) -> StoreResult<O
 
 /// A SCRAM exchange that waits for the client's proof.
 pub(crate) struct Scram {
-    /// `None` if the claim is not the name of an account with SCRAM keys. No proof is accepted then.
+    /// `None` if the claim is not the name of an account with SCRAM keys: no proof is accepted.
     account: Option<Account>,
     /// When the account was read. A later end of the account's sessions makes this proof stale.
     read_at: Timestamp,

@@ -11,8 +11,8 @@
 //!   needs none. Where emails are not verified, the change is then made at once, and `SETEMAIL *`
 //!   removes the email.
 //!
-//! A new password ends the other sessions that signed in with the old one, and a new email all other
-//! sessions. Devices and certificates are not affected; `CREDENTIAL` revokes these.
+//! A new password ends the other sessions that signed in with the old one, and a new email all
+//! other sessions. Devices and certificates are not affected; `CREDENTIAL` revokes these.
 
 use jiff::Timestamp;
 use rookery_protocol::Email;

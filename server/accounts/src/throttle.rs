@@ -297,11 +297,12 @@ fn check(
 }
 
 fn add(windows: &mut RateWindows<Key, Times>, now: Timestamp, key: Key) {
+    let window = key.window();
     let open = || Times {
-        window: key.window(),
+        window,
         times: VecDeque::new(),
     };
-    windows.get_or_open(now, key.clone(), open).add(now);
+    windows.get_or_open(now, key, open).add(now);
 }
 
 #[cfg(test)]

@@ -212,8 +212,8 @@ impl CoreHandle {
         self.0.request(None, event).await
     }
 
-    /// Ends the sessions that signed in with what their account no longer accepts; after a change of
-    /// the password, except the session `by` which it was made.
+    /// Ends the sessions that signed in with what their account no longer accepts; after a change
+    /// of the password, except the session `by` which it was made.
     pub async fn access_revoked(
         &self,
         revoked: Revoked,

@@ -14,8 +14,8 @@ const TWINS: &[&[&str]] = &[
 ];
 
 /// The rules by which mail providers ignore dots and tags in the part before the `@`. Letter case
-/// is ignored for all of them, and the domains of one provider (`gmail.com` and `googlemail.com`) are
-/// the same: a rule for one applies to all.
+/// is ignored for all of them, and the domains of one provider (`gmail.com` and `googlemail.com`)
+/// are the same: a rule for one applies to all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmailAliases {
     without_dots: Vec<String>,

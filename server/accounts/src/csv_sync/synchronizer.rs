@@ -99,7 +99,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Returns the entries of the audit trail for the rows of a file that were imported. The actor
-    /// is `file`, whoever the row names.
+    /// is `file`, even if the row names another author.
     fn entries(&self, file: File, at: Timestamp) -> Vec<NewAudit> {
         let entry = |act: &str, target: String, detail: String| NewAudit {
             at,

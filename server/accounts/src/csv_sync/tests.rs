@@ -357,7 +357,7 @@ async fn invalid_utf8_and_expired_bans_are_bad_rows() {
 }
 
 #[tokio::test]
-async fn every_imported_row_is_in_the_audit_trail_whoever_it_names() {
+async fn every_imported_row_is_in_the_audit_trail_by_the_file() {
     let files = TestFiles::new();
     fs::write(files.path("bans.csv"), format!("{BANS}bob,spam,root,,\n")).unwrap();
     fs::write(

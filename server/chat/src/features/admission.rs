@@ -201,8 +201,8 @@ pub fn sign_in(
 }
 
 /// Returns the refusal of an account or address that must not be admitted: since it signed in, an
-/// operator has ended the account's sessions, or the credential was revoked or the password changed;
-/// or a ban covers it. `is_signed_in`: the session is signed in to that account already.
+/// operator has ended the account's sessions, or the credential was revoked, or the password was
+/// changed; or a ban covers it. `is_signed_in`: the session is signed in to that account already.
 fn refusal(
     ctx: &Context<'_>,
     identity: Option<&Identity>,

@@ -554,21 +554,21 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             .push((on, list.letter(), Some(mask.as_str().to_owned())));
     }
 
-    /// Warns the caller of a ban that covers all users with an account, or all guests: the host does
-    /// not tell them apart.
+    /// Warns the caller of a ban that covers all users with an account, or all guests: the host
+    /// does not tell them apart.
     fn warn_of_shared_host(&mut self, on: bool, list: List, mask: &Mask) {
         if !on || !matches!(list, List::Bans) {
             return;
         }
         let server = &self.ctx.settings.server_name;
-        let whom = match [true, false].map(|kind| mask.covers_host(&host(server, kind))) {
+        let users = match [true, false].map(|kind| mask.covers_host(&host(server, kind))) {
             [true, true] => "everyone",
             [true, false] => "everyone who has an account",
             [false, true] => "all guests",
             [false, false] => return,
         };
         let text = format!(
-            "{} covers {whom}, since they share one host. To ban one user, use nick!*@* or \
+            "{} covers {users}, since they share one host. To ban one user, use nick!*@* or \
              ~a:account",
             mask.as_str()
         );

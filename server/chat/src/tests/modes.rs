@@ -198,14 +198,14 @@ fn a_ban_of_the_host_that_many_share_is_answered_by_a_warning() {
     let mut harness = Harness::new();
     let op = harness.user("op", "");
     harness.channel("#x", &[op]);
-    for (mask, whom) in [
+    for (mask, users) in [
         ("*!*@users.irc.test", "everyone who has an account"),
         ("*!*@GUESTS.irc.test", "all guests"),
         ("*@*.irc.test", "everyone,"),
         ("*!*@*", "everyone,"),
     ] {
         let lines = harness.request(op, &format!("MODE #x +b {mask}"));
-        assert!(lines.iter().any(|line| line.contains(whom)), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains(users)), "{lines:?}");
     }
     for mask in ["bob!*@users.irc.test", "~a:bob", "*!bob@*", "*!*@x.example"] {
         let lines = harness.request(op, &format!("MODE #x +b {mask}"));

@@ -7,6 +7,6 @@ CREATE TABLE account_networks (
     PRIMARY KEY (account, network)
 ) STRICT, WITHOUT ROWID;
 
--- An IPv6 address as the target of a ban now means its /64 network. Bans so far were of one address.
+-- An IPv6 address as the target of a ban means its /64 network. Earlier ones are of one address.
 UPDATE bans SET target = target || '/128', target_folded = target_folded || '/128'
 WHERE target LIKE '%:%:%' AND target NOT LIKE '%/%' AND target NOT LIKE '%@%';
