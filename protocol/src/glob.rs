@@ -2,8 +2,10 @@
 
 /// Whether the whole of `text` matches `pattern`.
 ///
-/// The comparison is case-sensitive. The time taken is at worst proportional to the product of both
-/// lengths.
+/// The comparison is case-sensitive. Only the last star met is ever tried again, so the number of
+/// steps is at worst the product of both lengths, however many stars there are. Apart from one pass
+/// over the pattern, it is also at worst the square of the length of `text`, because each
+/// comparison ends where the text does.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern_rest, mut text_rest) = (pattern.chars(), text.chars());
     // Where to resume after a mismatch: behind the last star, and one character further in the

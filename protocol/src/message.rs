@@ -6,6 +6,10 @@ use std::fmt::{self, Write as _};
 /// The maximum number of parameters of a message. Any text after them belongs to the last one.
 pub const MAX_PARAMS: usize = 15;
 
+/// The maximum number of tags of a message. Any after them are ignored: the specification limits
+/// only their length, and thousands of keys of two bytes fit into that.
+pub const MAX_TAG_COUNT: usize = 64;
+
 /// An IRC message that owns its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
@@ -162,10 +166,12 @@ impl fmt::Display for Message {
 
 impl Tags {
     /// Parses the tags of a message without the leading `@`. Tags with an invalid key are ignored,
-    /// as the specification demands.
+    /// as the specification demands, and so are those after the first [`MAX_TAG_COUNT`]. That bounds
+    /// the search for repeated keys, and the memory that a line takes.
     pub fn parse(text: &str) -> Self {
         let mut tags = Self::default();
-        for item in text.split(';').filter(|item| !item.is_empty()) {
+        let items = text.split(';').filter(|item| !item.is_empty());
+        for item in items.take(MAX_TAG_COUNT) {
             let (key, value) = item.split_once('=').unwrap_or((item, ""));
             if is_key(key) {
                 tags.set(key, unescape(value));
@@ -300,6 +306,19 @@ mod tests {
         assert_eq!(message.source_nick(), Some("alice"));
         assert_eq!(message.command, "PRIVMSG");
         assert_eq!(message.params, ["#lobby", "hi  there "]);
+    }
+
+    #[test]
+    fn the_number_of_tags_is_bounded() {
+        let keys: Vec<String> = (0..1365).map(|key| format!("{key:x}")).collect();
+        let tags = Tags::parse(&keys.join(";"));
+        assert!(
+            tags.iter()
+                .map(|(key, _)| key)
+                .eq(keys.iter().take(MAX_TAG_COUNT))
+        );
+        let long = format!("+baz={}", "x".repeat(4081 - 5));
+        assert_eq!(Tags::parse(&long).to_string(), long);
     }
 
     #[test]
