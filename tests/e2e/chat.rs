@@ -2,6 +2,7 @@
 
 use rookery_tests::irc::{Client, tcp_connect_from};
 use rookery_tests::server::Server;
+use tokio::sync::watch;
 
 #[tokio::test]
 async fn a_channel_message_reaches_all_members_and_a_direct_message_only_its_receiver() {
@@ -77,6 +78,7 @@ async fn a_client_that_stops_reading_is_closed(limit: &str) {
     slow.sign_in_with("slow", rookery_tests::irc::PASSWORD)
         .await;
 
+    let (received, mut by_bob) = watch::channel(0);
     let listening = tokio::spawn(async move {
         let mut number = 0;
         let mut has_slow_quit = false;
@@ -104,6 +106,7 @@ async fn a_client_that_stops_reading_is_closed(limit: &str) {
                 "no message is missing, repeated or out of order"
             );
             number += 1;
+            received.send_replace(number);
         }
     });
     let filler = "x".repeat(380);
@@ -115,6 +118,9 @@ async fn a_client_that_stops_reading_is_closed(limit: &str) {
         }
         let last = format!("m{} {filler}", batch * 50 + 49);
         alice.expect_privmsg("alice", "#lobby", &last).await;
+        // Bob reads all that he is sent, so that his queue is never the fullest.
+        let all = (batch + 1) * 50;
+        by_bob.wait_for(|&number| number >= all).await.unwrap();
     }
     listening.await.unwrap();
 }
