@@ -12,6 +12,7 @@
 //! and on rustls for the errors that it explains.
 
 mod certificate;
+#[cfg(feature = "screen")]
 mod joined;
 mod layout;
 mod sanitize;
