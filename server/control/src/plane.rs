@@ -49,8 +49,6 @@ pub struct ControlConfig {
     pub admin: Live<config::Admin>,
     /// `[chat]`, for the names of the server and the network.
     pub chat: Live<config::Chat>,
-    /// `[limits]`, for the number of failed sign-ins.
-    pub limits: Live<config::Limits>,
     /// `[tls]`, for how long browsers remember to use TLS only.
     pub tls: Live<config::Tls>,
 }
@@ -127,10 +125,9 @@ impl ControlPlane {
     /// Checks that a password or code of an admin may be tried from an address now. The attempt
     /// counts as a failure until [`Throttle::succeeded`] is called.
     pub fn begin_attempt(&self, admin: &str, origin: RequestOrigin) -> Result<(), Refusal> {
-        let unit = self.control.config.limits.get().failed_sign_ins;
         self.throttle
             .lock()
-            .begin(origin.at, admin, origin.network(), unit)
+            .begin(origin.at, admin, origin.network())
             .map_err(|seconds| {
                 Kind::TooManyAttempts
                     .with_detail(format!(
