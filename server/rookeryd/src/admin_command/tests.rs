@@ -124,6 +124,14 @@ fn admins_are_added_listed_and_removed() {
 }
 
 #[test]
+fn the_actor_is_the_real_user_and_only_root_may_name_another() {
+    assert_eq!(actor(1000, None), "uid 1000");
+    assert_eq!(actor(1000, Some("1001")), "uid 1000");
+    assert_eq!(actor(0, Some("1001")), "uid 0, by sudo of uid 1001");
+    assert_eq!(actor(0, Some("root\n")), "uid 0");
+}
+
+#[test]
 fn a_role_is_changed() {
     let house = House::new();
     house
