@@ -14,6 +14,7 @@ use crate::auth::enrolments::Enrolments;
 use crate::auth::sessions::Sessions;
 use crate::auth::throttle::Throttle;
 use crate::handle::ControlHandle;
+use crate::health::HealthCache;
 use crate::http::extract::RequestOrigin;
 use crate::http::idempotency::answers::Answers;
 use crate::http::problem::{Kind, Refusal};
@@ -91,6 +92,8 @@ pub struct ControlPlane {
     failures: Mutex<Failures>,
     /// One permit for each event stream that may still be opened.
     pub streams: Arc<Semaphore>,
+    /// The last answer of `GET /healthz`.
+    pub health: HealthCache,
     /// Held by the one message search that reads the store.
     pub search: tokio::sync::Mutex<()>,
 }
@@ -107,6 +110,7 @@ impl ControlPlane {
             enrolments: Mutex::default(),
             failures: Mutex::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            health: HealthCache::default(),
             search: tokio::sync::Mutex::default(),
         }
     }
