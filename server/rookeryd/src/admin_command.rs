@@ -62,6 +62,11 @@ pub enum AdminCommand {
         /// The admin's name
         name: AccountName,
     },
+    /// Let an admin sign in again after too many wrong codes
+    Unlock {
+        /// The admin's name
+        name: AccountName,
+    },
     /// Change an admin's password
     Passwd {
         /// The admin's name
@@ -137,6 +142,7 @@ impl AdminDatabase<'_> {
             AdminCommand::List => self.list(),
             AdminCommand::Remove { name } => self.remove(&name),
             AdminCommand::ForgetTotp { name } => self.forget_totp(&name),
+            AdminCommand::Unlock { name } => self.unlock(&name),
             AdminCommand::Passwd {
                 name,
                 password_file,
@@ -235,6 +241,19 @@ impl AdminDatabase<'_> {
         )?;
         ensure_exists(done, name)?;
         writeln!(self.out, "The admin {name} now signs in with mailed codes.")?;
+        Ok(())
+    }
+
+    fn unlock(&mut self, name: &AccountName) -> Result<()> {
+        let done = self.act(
+            "admin unlock",
+            name.as_str(),
+            "",
+            Admins::HaveOne,
+            |store| store.unlock_admin(name.as_str()).map(drop),
+        )?;
+        ensure_exists(done, name)?;
+        writeln!(self.out, "The admin {name} can sign in with codes again.")?;
         Ok(())
     }
 
