@@ -84,13 +84,13 @@ async fn a_password_does_not_expire() {
 
 #[tokio::test]
 async fn pauses_between_guesses_grow_and_end() {
-    let server = server(&["limits.failed_sign_ins = 3"]).await;
+    let server = server(&[]).await;
     Operator::add(&server, "root");
     let login = async |password: &str| {
         let body = json!({"name": "root", "password": password});
         request(&server, "POST", "/v1/login", "", body).await
     };
-    for _ in 0..3 {
+    for _ in 0..10 {
         assert_eq!(login("not this one").await.problem(), "login-failed");
     }
     let (mut ahead, mut pauses) = (0, Vec::new());

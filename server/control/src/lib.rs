@@ -25,6 +25,7 @@
 mod audit;
 mod auth;
 pub mod handle;
+mod health;
 mod http;
 mod openapi;
 mod plane;

@@ -14,6 +14,7 @@ use crate::auth::enrolments::Enrolments;
 use crate::auth::sessions::Sessions;
 use crate::auth::throttle::Throttle;
 use crate::handle::ControlHandle;
+use crate::health::HealthCache;
 use crate::http::extract::RequestOrigin;
 use crate::http::idempotency::answers::Answers;
 use crate::http::problem::{Kind, Refusal};
@@ -49,8 +50,6 @@ pub struct ControlConfig {
     pub admin: Live<config::Admin>,
     /// `[chat]`, for the names of the server and the network.
     pub chat: Live<config::Chat>,
-    /// `[limits]`, for the number of failed sign-ins.
-    pub limits: Live<config::Limits>,
     /// `[tls]`, for how long browsers remember to use TLS only.
     pub tls: Live<config::Tls>,
 }
@@ -93,6 +92,8 @@ pub struct ControlPlane {
     failures: Mutex<Failures>,
     /// One permit for each event stream that may still be opened.
     pub streams: Arc<Semaphore>,
+    /// The last answer of `GET /healthz`.
+    pub health: HealthCache,
     /// Held by the one message search that reads the store.
     pub search: tokio::sync::Mutex<()>,
 }
@@ -109,6 +110,7 @@ impl ControlPlane {
             enrolments: Mutex::default(),
             failures: Mutex::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            health: HealthCache::default(),
             search: tokio::sync::Mutex::default(),
         }
     }
@@ -127,10 +129,9 @@ impl ControlPlane {
     /// Checks that a password or code of an admin may be tried from an address now. The attempt
     /// counts as a failure until [`Throttle::succeeded`] is called.
     pub fn begin_attempt(&self, admin: &str, origin: RequestOrigin) -> Result<(), Refusal> {
-        let unit = self.control.config.limits.get().failed_sign_ins;
         self.throttle
             .lock()
-            .begin(origin.at, admin, origin.network(), unit)
+            .begin(origin.at, admin, origin.network())
             .map_err(|seconds| {
                 Kind::TooManyAttempts
                     .with_detail(format!(

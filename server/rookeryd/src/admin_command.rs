@@ -62,6 +62,11 @@ pub enum AdminCommand {
         /// The admin's name
         name: AccountName,
     },
+    /// Let an admin sign in again after too many wrong codes
+    Unlock {
+        /// The admin's name
+        name: AccountName,
+    },
     /// Change an admin's password
     Passwd {
         /// The admin's name
@@ -87,7 +92,10 @@ pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     let network = config.chat.network.clone();
     AdminDatabase {
         sqlite,
-        actor: operator(),
+        actor: actor(
+            rustix::process::getuid().as_raw(),
+            std::env::var("SUDO_UID").ok().as_deref(),
+        ),
         network,
         now: Timestamp::now(),
         out: &mut io::stdout().lock(),
@@ -102,13 +110,14 @@ pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     Ok(())
 }
 
-/// Returns the name of the user at the terminal, as far as the environment says.
-fn operator() -> String {
-    ["USER", "LOGNAME"]
-        .into_iter()
-        .filter_map(|variable| std::env::var(variable).ok())
-        .find(|name| !name.is_empty() && name.len() <= 64 && !name.contains(char::is_control))
-        .unwrap_or_else(|| "local".to_owned())
+/// Returns the actor for the trail: the real user id of this process, which no environment variable
+/// can change. Only root is believed about who called `sudo`.
+fn actor(uid: u32, sudo_uid: Option<&str>) -> String {
+    let called_by = sudo_uid.and_then(|sudo_uid| sudo_uid.parse::<u32>().ok());
+    match called_by {
+        Some(called_by) if uid == 0 => format!("uid 0, by sudo of uid {called_by}"),
+        _ => format!("uid {uid}"),
+    }
 }
 
 /// The database, and the details that are recorded with every act.
@@ -133,6 +142,7 @@ impl AdminDatabase<'_> {
             AdminCommand::List => self.list(),
             AdminCommand::Remove { name } => self.remove(&name),
             AdminCommand::ForgetTotp { name } => self.forget_totp(&name),
+            AdminCommand::Unlock { name } => self.unlock(&name),
             AdminCommand::Passwd {
                 name,
                 password_file,
@@ -231,6 +241,19 @@ impl AdminDatabase<'_> {
         )?;
         ensure_exists(done, name)?;
         writeln!(self.out, "The admin {name} now signs in with mailed codes.")?;
+        Ok(())
+    }
+
+    fn unlock(&mut self, name: &AccountName) -> Result<()> {
+        let done = self.act(
+            "admin unlock",
+            name.as_str(),
+            "",
+            Admins::HaveOne,
+            |store| store.unlock_admin(name.as_str()).map(drop),
+        )?;
+        ensure_exists(done, name)?;
+        writeln!(self.out, "The admin {name} can sign in with codes again.")?;
         Ok(())
     }
 

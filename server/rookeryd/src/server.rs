@@ -138,7 +138,6 @@ pub async fn run(loaded: Loaded) -> Result<()> {
             accounts: live.section(|config| &config.accounts),
             admin: live.section(|config| &config.admin),
             chat: live.section(|config| &config.chat),
-            limits: live.section(|config| &config.limits),
             tls: live.section(|config| &config.tls),
         },
         database: database.with_reserve(),

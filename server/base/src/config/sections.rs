@@ -269,9 +269,9 @@ pub struct Limits {
     pub monitor_entries: usize,
     /// The maximum number of messages in one page of history; 0 means no limit.
     pub history_page: usize,
-    /// The maximum number of failed sign-ins in ten minutes for each address, and the number for
-    /// one account after which there are short pauses, except where its owner has signed in before;
-    /// 0 means no limit.
+    /// The maximum number of failed sign-ins on the chat port in ten minutes for each address, and
+    /// the number for one account after which there are short pauses, except where its owner has
+    /// signed in before; 0 means no limit. The control plane has limits of its own.
     pub failed_sign_ins: u32,
     /// The maximum number of mails per hour to one email, and at the request of one address; 0
     /// means no limit.

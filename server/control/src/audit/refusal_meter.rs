@@ -1,22 +1,21 @@
 //! Limits how many refusals of unauthenticated requests the audit trail records: enough to see an
 //! attack, too few to fill a disk.
 //!
-//! From one network (an IPv4 address, or the first 64 bits of an IPv6 address), ten refusals a
-//! minute are recorded one by one. The others of that minute are counted, and their number is
-//! recorded when the minute is over. At most 64 networks are distinguished at a time; all others
-//! share one count. Refusals of authenticated admins are not limited.
+//! In a minute, ten refusals of one network (an IPv4 address, or the first 64 bits of an IPv6
+//! address) and 60 of all networks together are recorded one by one. The others are counted, and
+//! their number is recorded in one entry when the minute is over. Refusals of authenticated admins
+//! are not limited.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use rookery_base::rate_window::{RateWindows, Window};
-
-/// The maximum number of refusals that are recorded one by one, for each network and minute.
-const MAX_RECORDED: u32 = 10;
-/// The maximum number of networks that are distinguished.
-const MAX_NETWORKS: usize = 64;
-/// The period over which the refusals of a network are counted.
+/// The maximum number of refusals of one network that are recorded one by one in a minute.
+const MAX_OF_NETWORK: u32 = 10;
+/// The maximum number of refusals of all networks that are recorded one by one in a minute.
+const MAX_RECORDED: u32 = 60;
+/// The period over which refusals are counted.
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
 /// What to do with a refusal.
@@ -30,10 +29,10 @@ pub enum Decision {
     CountOnly,
 }
 
-/// The refusals of one network and minute that were only counted.
+/// The refusals of one minute that were only counted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CountedRefusals {
-    /// None for the networks that are not distinguished.
+    /// The network that all of them are of; None if they are of several.
     pub network: Option<IpAddr>,
     /// When the minute began.
     pub since: Timestamp,
@@ -41,58 +40,58 @@ pub struct CountedRefusals {
     pub refusals: u32,
 }
 
-/// The refusals of the current minute, by network.
-pub struct RefusalMeter(RateWindows<Option<IpAddr>, Minute>);
+/// The refusals of the current minute.
+#[derive(Default)]
+pub struct RefusalMeter(Option<Minute>);
 
 struct Minute {
     since: Timestamp,
-    refusals: u32,
-}
-
-impl Window for Minute {
-    fn latest(&self) -> Timestamp {
-        self.since
-    }
-
-    fn is_over(&self, now: Timestamp) -> bool {
-        now.duration_since(self.since) >= MINUTE
-    }
-}
-
-impl Default for RefusalMeter {
-    fn default() -> Self {
-        // One more for all networks that are not distinguished.
-        Self(RateWindows::new(MAX_NETWORKS + 1))
-    }
+    recorded: u32,
+    /// The number of recorded refusals of each network; at most [`MAX_RECORDED`] networks.
+    recorded_of: HashMap<IpAddr, u32>,
+    counted: Option<CountedRefusals>,
 }
 
 impl RefusalMeter {
     /// Counts a refusal of an unauthenticated request, and decides whether it is recorded.
     pub fn count(&mut self, now: Timestamp, network: IpAddr) -> Decision {
-        let is_distinguished = self.0.contains(&Some(network)) || self.0.len() < MAX_NETWORKS;
-        let key = is_distinguished.then_some(network);
-        let minute = self.0.get_or_open(now, key, || Minute {
+        let minute = self.0.get_or_insert_with(|| Minute {
             since: now,
-            refusals: 0,
+            recorded: 0,
+            recorded_of: HashMap::new(),
+            counted: None,
         });
-        minute.refusals = minute.refusals.saturating_add(1);
-        match minute.refusals {
-            0..MAX_RECORDED => Decision::Record,
-            MAX_RECORDED => Decision::RecordLast,
-            _ => Decision::CountOnly,
+        let of_network = minute.recorded_of.get(&network).copied().unwrap_or(0);
+        if minute.recorded >= MAX_RECORDED || of_network >= MAX_OF_NETWORK {
+            minute.count_only(network);
+            return Decision::CountOnly;
+        }
+        minute.recorded += 1;
+        minute.recorded_of.insert(network, of_network + 1);
+        if minute.recorded == MAX_RECORDED || of_network + 1 == MAX_OF_NETWORK {
+            Decision::RecordLast
+        } else {
+            Decision::Record
         }
     }
 
-    /// Removes the minutes that are over, and returns the refusals that were only counted.
-    pub fn remove_over(&mut self, now: Timestamp) -> Vec<CountedRefusals> {
-        let over = self.0.remove_over(now);
-        over.filter(|(_, minute)| minute.refusals > MAX_RECORDED)
-            .map(|(network, Minute { since, refusals })| CountedRefusals {
-                network,
-                since,
-                refusals: refusals - MAX_RECORDED,
-            })
-            .collect()
+    /// Ends the minute if it is over, and returns the refusals that were only counted. A minute
+    /// also ends when the clock was set back, so that it cannot last for long.
+    pub fn remove_over(&mut self, now: Timestamp) -> Option<CountedRefusals> {
+        let is_over = |minute: &mut Minute| now.duration_since(minute.since).abs() >= MINUTE;
+        self.0.take_if(is_over)?.counted
+    }
+}
+
+impl Minute {
+    fn count_only(&mut self, network: IpAddr) {
+        let counted = self.counted.get_or_insert(CountedRefusals {
+            network: Some(network),
+            since: self.since,
+            refusals: 0,
+        });
+        counted.network = counted.network.filter(|first| *first == network);
+        counted.refusals = counted.refusals.saturating_add(1);
     }
 }
 
@@ -125,14 +124,14 @@ mod tests {
             "other networks are not affected"
         );
 
-        assert_eq!(meter.remove_over(at(59)), []);
+        assert_eq!(meter.remove_over(at(59)), None);
         let counted = CountedRefusals {
             network: Some(network(1)),
             since: at(0),
             refusals: 990,
         };
-        assert_eq!(meter.remove_over(at(60)), [counted]);
-        assert_eq!(meter.remove_over(at(60)), []);
+        assert_eq!(meter.remove_over(at(60)), Some(counted));
+        assert_eq!(meter.remove_over(at(60)), None);
         assert_eq!(
             meter.count(at(60), network(1)),
             Decision::Record,
@@ -141,22 +140,32 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_from_many_networks_is_bounded_too() {
+    fn all_strangers_together_have_sixty_entries_a_minute_and_one_for_the_rest() {
         let mut meter = RefusalMeter::default();
         let recorded = (0..=255)
             .flat_map(|last| std::iter::repeat_n(last, 100))
             .filter(|last| meter.count(at(0), network(*last)) != Decision::CountOnly)
             .count();
-        assert_eq!(recorded, (MAX_NETWORKS + 1) * MAX_RECORDED as usize);
-        let counted: u32 = meter
-            .remove_over(at(60))
-            .iter()
-            .map(|counted| counted.refusals)
-            .sum();
+        assert_eq!(recorded, 60);
+        let counted = CountedRefusals {
+            network: None,
+            since: at(0),
+            refusals: 25_600 - 60,
+        };
         assert_eq!(
-            counted as usize + recorded,
-            25_600,
+            meter.remove_over(at(60)),
+            Some(counted),
             "every refusal is recorded or counted"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_prolong_the_minute() {
+        let mut meter = RefusalMeter::default();
+        for _ in 0..11 {
+            meter.count(at(3600), network(1));
+        }
+        assert!(meter.remove_over(at(0)).is_some());
+        assert_eq!(meter.count(at(0), network(1)), Decision::Record);
     }
 }

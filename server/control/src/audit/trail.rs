@@ -132,8 +132,7 @@ impl Trail {
         written.err().unwrap_or(refusal)
     }
 
-    /// Records that an act of an unauthenticated request is refused, unless too many from the same
-    /// network were. Returns the refusal to answer with. `reason` is only for the trail: the answer
+    /// Records that an act of an unauthenticated request is refused, unless too many were. Returns the refusal to answer with. `reason` is only for the trail: the answer
     /// may say less.
     pub async fn refuse_unauthenticated(
         &self,
@@ -151,7 +150,7 @@ impl Trail {
         let detail = match decision {
             Decision::Record => reason.to_owned(),
             Decision::RecordLast => {
-                format!("{reason}; further refusals of this network are only counted for a minute")
+                format!("{reason}; further ones are only counted for a minute")
             }
             Decision::CountOnly => return refusal,
         };
@@ -161,34 +160,37 @@ impl Trail {
             .unwrap_or(refusal)
     }
 
-    /// Records the refusals of unauthenticated requests that were only counted, for the minutes
-    /// that are over.
+    /// Records the refusals of unauthenticated requests that were only counted, once their
+    /// minute is over.
     pub async fn record_counts(&self, now: Timestamp) {
         let counted = self.meter.lock().remove_over(now);
-        for CountedRefusals {
+        let Some(CountedRefusals {
             network,
             since,
             refusals,
-        } in counted
-        {
-            let entry = NewAudit {
-                at: now,
-                actor: String::new(),
-                origin: network
-                    .map_or_else(|| "elsewhere".to_owned(), |network| network.to_string()),
-                session: String::new(),
-                act: "refusals".to_owned(),
-                target: String::new(),
-                outcome: Outcome::Refused,
-                detail: format!("{refusals} more since {since:.0}, not recorded one by one"),
-            };
-            // The requests had no effect, so a lost count is only logged.
-            if self.write(entry).await.is_err() {
-                tracing::error!(
-                    refusals,
-                    "a count of refused requests is missing from the audit trail"
-                );
-            }
+        }) = counted
+        else {
+            return;
+        };
+        let entry = NewAudit {
+            at: now,
+            actor: String::new(),
+            origin: network.map_or_else(
+                || "several networks".to_owned(),
+                |network| network.to_string(),
+            ),
+            session: String::new(),
+            act: "refusals".to_owned(),
+            target: String::new(),
+            outcome: Outcome::Refused,
+            detail: format!("{refusals} more since {since:.0}, not recorded one by one"),
+        };
+        // The requests had no effect, so a lost count is only logged.
+        if self.write(entry).await.is_err() {
+            tracing::error!(
+                refusals,
+                "a count of refused requests is missing from the audit trail"
+            );
         }
     }
 

@@ -65,7 +65,7 @@ impl Session {
         let RequestOrigin { address, at } = origin;
         let expires_at = at + SignedDuration::from_mins(i64::from(minutes));
         Self {
-            id: HEXLOWER.encode(&random::<4>()),
+            id: HEXLOWER.encode(&random::<8>()),
             admin,
             fingerprint,
             address,
@@ -168,6 +168,7 @@ mod tests {
             Timestamp::UNIX_EPOCH + SignedDuration::from_mins(60)
         );
         assert_ne!(found.id, sessions.find(&other).unwrap().id);
+        assert_eq!(found.id.len(), 16, "64 bits");
         assert!(sessions.find(&token.to_uppercase()).is_none());
         assert!(sessions.find("").is_none());
         sessions.end(&found.id);

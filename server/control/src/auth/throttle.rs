@@ -16,6 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_base::rate_window::{RateWindows, Window};
 use rookery_protocol::AccountName;
 
+/// The unit of the limits: the number of attempts of one admin from one network without a pause. It
+/// is no setting, so that the control plane cannot be left without a throttle.
+const UNIT: u32 = 10;
 /// A count is reset after this time without an attempt.
 const RESET_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// The maximum number of counts of each kind.
@@ -26,7 +29,7 @@ const MAX_SIGNED_IN: usize = 256;
 
 /// The pauses that follow from one kind of count.
 struct Pause {
-    /// The number of attempts without a pause, in units of `limits.failed_sign_ins`.
+    /// The number of attempts without a pause, in units of [`UNIT`].
     free: u32,
     first_seconds: i64,
     max_seconds: i64,
@@ -49,9 +52,9 @@ const ADMIN: Pause = Pause {
 };
 
 impl Pause {
-    /// Returns the pause after `attempts`; `unit` is `limits.failed_sign_ins`.
-    fn after(&self, attempts: u32, unit: u32) -> SignedDuration {
-        let free = self.free.saturating_mul(unit);
+    /// Returns the pause after `attempts`.
+    fn after(&self, attempts: u32) -> SignedDuration {
+        let free = self.free * UNIT;
         let Some(beyond) = attempts.checked_sub(free) else {
             return SignedDuration::ZERO;
         };
@@ -115,28 +118,18 @@ impl Default for Throttle {
 impl Throttle {
     /// Begins an attempt; or returns the number of seconds to wait before one. The attempt counts
     /// as a failure until [`Self::succeeded`] is called, so that simultaneous attempts cannot evade
-    /// the limit. `unit` is `limits.failed_sign_ins`; 0 disables the throttle.
-    pub fn begin(
-        &mut self,
-        now: Timestamp,
-        admin: &str,
-        network: IpAddr,
-        unit: u32,
-    ) -> Result<(), u64> {
-        if unit == 0 {
-            return Ok(());
-        }
+    /// the limit.
+    pub fn begin(&mut self, now: Timestamp, admin: &str, network: IpAddr) -> Result<(), u64> {
         let admin: AdminName = AccountName::parse(admin).ok();
         let pair = (admin.clone(), network);
-        let mut wait = remaining(&self.pairs, now, &pair, &PAIR, unit).max(remaining(
+        let mut wait = remaining(&self.pairs, now, &pair, &PAIR).max(remaining(
             &self.networks,
             now,
             &network,
             &NETWORK,
-            unit,
         ));
         if !self.signed_in.contains(&pair) {
-            wait = wait.max(remaining(&self.admins, now, &admin, &ADMIN, unit));
+            wait = wait.max(remaining(&self.admins, now, &admin, &ADMIN));
         }
         if wait > SignedDuration::ZERO {
             // Rounded up, so that the next attempt is not too early.
@@ -164,12 +157,11 @@ fn remaining<K: Clone + Eq + Hash + Ord>(
     now: Timestamp,
     key: &K,
     pause: &Pause,
-    unit: u32,
 ) -> SignedDuration {
     counts
         .get(now, key)
         .map_or(SignedDuration::ZERO, |attempts| {
-            pause.after(attempts.count, unit) - now.duration_since(attempts.last)
+            pause.after(attempts.count) - now.duration_since(attempts.last)
         })
 }
 
@@ -195,8 +187,6 @@ fn subtract<K: Clone + Eq + Hash + Ord>(counts: &mut RateWindows<K, Attempts>, k
 mod tests {
     use super::*;
 
-    const UNIT: u32 = 10;
-
     fn at(second: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
     }
@@ -213,18 +203,18 @@ mod tests {
     fn pauses_grow_with_each_failure_up_to_five_minutes() {
         let mut throttle = Throttle::default();
         for _ in 0..UNIT {
-            assert_eq!(throttle.begin(at(0), "root", network(1), UNIT), Ok(()));
+            assert_eq!(throttle.begin(at(0), "root", network(1)), Ok(()));
         }
         let mut now = 0;
         let mut pauses = Vec::new();
         for _ in 0..10 {
-            let Err(seconds) = throttle.begin(at(now), "Root", network(1), UNIT) else {
+            let Err(seconds) = throttle.begin(at(now), "Root", network(1)) else {
                 panic!("no pause after {pauses:?}");
             };
             pauses.push(seconds);
             now += i64::try_from(seconds).unwrap();
             assert_eq!(
-                throttle.begin(at(now), "root", network(1), UNIT),
+                throttle.begin(at(now), "root", network(1)),
                 Ok(()),
                 "after the pause"
             );
@@ -236,40 +226,36 @@ mod tests {
     fn an_early_attempt_does_not_extend_the_pause() {
         let mut throttle = Throttle::default();
         for _ in 0..UNIT {
-            throttle.begin(at(0), "root", network(1), UNIT).unwrap();
+            throttle.begin(at(0), "root", network(1)).unwrap();
         }
         for _ in 0..100 {
-            assert_eq!(throttle.begin(at(1), "root", network(1), UNIT), Err(4));
+            assert_eq!(throttle.begin(at(1), "root", network(1)), Err(4));
         }
-        assert_eq!(throttle.begin(at(5), "root", network(1), UNIT), Ok(()));
+        assert_eq!(throttle.begin(at(5), "root", network(1)), Ok(()));
     }
 
     #[test]
     fn failures_from_one_network_do_not_delay_the_admin_at_another() {
         let mut throttle = Throttle::default();
-        while throttle.begin(at(0), "root", network(1), UNIT).is_ok() {}
-        assert_eq!(throttle.begin(at(0), "root", network(2), UNIT), Ok(()));
+        while throttle.begin(at(0), "root", network(1)).is_ok() {}
+        assert_eq!(throttle.begin(at(0), "root", network(2)), Ok(()));
     }
 
     #[test]
     fn other_spellings_of_a_name_share_its_count() {
         let mut throttle = Throttle::default();
-        while throttle.begin(at(0), "root", network(1), UNIT).is_ok() {}
+        while throttle.begin(at(0), "root", network(1)).is_ok() {}
         for same in ["ROOT", "ｒｏｏｔ", "rｏOt"] {
-            assert_eq!(
-                throttle.begin(at(1), same, network(1), UNIT),
-                Err(4),
-                "{same}"
-            );
+            assert_eq!(throttle.begin(at(1), same, network(1)), Err(4), "{same}");
         }
     }
 
     #[test]
     fn all_invalid_names_share_one_count() {
         let mut throttle = Throttle::default();
-        for number in 0..20 {
+        for number in 0..UNIT as usize {
             throttle
-                .begin(at(0), &"x".repeat(1000 + number), network(1), 20)
+                .begin(at(0), &"x".repeat(1000 + number), network(1))
                 .unwrap();
         }
         assert_eq!((throttle.pairs.len(), throttle.admins.len()), (1, 1));
@@ -281,7 +267,7 @@ mod tests {
         let tried = (0..1000)
             .take_while(|name| {
                 throttle
-                    .begin(at(0), &format!("name{name}"), network(1), UNIT)
+                    .begin(at(0), &format!("name{name}"), network(1))
                     .is_ok()
             })
             .count();
@@ -291,32 +277,23 @@ mod tests {
     #[test]
     fn distributed_guessing_delays_new_networks_but_not_one_the_admin_has_signed_in_from() {
         let mut throttle = Throttle::default();
-        throttle.begin(at(0), "root", network(1), UNIT).unwrap();
+        throttle.begin(at(0), "root", network(1)).unwrap();
         throttle.succeeded(at(0), "root", network(1));
         let tried = (0..1000)
-            .take_while(|number| {
-                throttle
-                    .begin(at(1), "root", distant(*number), UNIT)
-                    .is_ok()
-            })
+            .take_while(|number| throttle.begin(at(1), "root", distant(*number)).is_ok())
             .count();
         assert_eq!(tried, 10 * UNIT as usize);
         assert_eq!(
-            throttle.begin(at(1), "root", network(1), UNIT),
+            throttle.begin(at(1), "root", network(1)),
             Ok(()),
             "a network with an earlier sign-in"
         );
         for number in 0..100 {
-            let _ = throttle.begin(
-                at(60 * i64::from(number)),
-                "root",
-                distant(5000 + number),
-                UNIT,
-            );
+            let _ = throttle.begin(at(60 * i64::from(number)), "root", distant(5000 + number));
         }
         assert!(
             throttle
-                .begin(at(6000), "root", network(2), UNIT)
+                .begin(at(6000), "root", network(2))
                 .map_or_else(|wait| wait <= 10, |()| true)
         );
     }
@@ -324,18 +301,18 @@ mod tests {
     #[test]
     fn a_sign_in_resets_the_counts_and_so_does_time() {
         let mut throttle = Throttle::default();
-        while throttle.begin(at(0), "root", network(1), UNIT).is_ok() {}
+        while throttle.begin(at(0), "root", network(1)).is_ok() {}
         throttle.succeeded(at(0), "ROOT", network(1));
-        assert_eq!(throttle.begin(at(0), "root", network(1), UNIT), Ok(()));
+        assert_eq!(throttle.begin(at(0), "root", network(1)), Ok(()));
 
-        while throttle.begin(at(0), "other", network(2), UNIT).is_ok() {}
+        while throttle.begin(at(0), "other", network(2)).is_ok() {}
         for _ in 0..UNIT {
-            assert_eq!(throttle.begin(at(600), "other", network(2), UNIT), Ok(()));
+            assert_eq!(throttle.begin(at(600), "other", network(2)), Ok(()));
         }
     }
 
     #[test]
-    fn the_counts_are_bounded_and_can_be_disabled() {
+    fn the_counts_are_bounded() {
         let mut throttle = Throttle::default();
         for number in 0..2 * u32::try_from(MAX_COUNTS).unwrap() {
             throttle
@@ -343,13 +320,9 @@ mod tests {
                     at(0) + SignedDuration::from_millis(i64::from(number)),
                     &format!("name{number}"),
                     distant(number),
-                    UNIT,
                 )
                 .unwrap();
         }
         assert_eq!(throttle.pairs.len(), MAX_COUNTS);
-        for _ in 0..1000 {
-            assert_eq!(throttle.begin(at(9000), "root", network(1), 0), Ok(()));
-        }
     }
 }

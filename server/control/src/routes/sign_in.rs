@@ -245,6 +245,13 @@ async fn check_code(
         let reason = "the admin was removed, or has another password, role or factor";
         return Err(own((reason, challenge_expired())));
     };
+    let app = admin.authenticator.as_ref();
+    let proof = app.and_then(|app| Proof::parse(app, &request.code, origin.at));
+    // A recovery code cannot be guessed, and is the way out of the lock.
+    let is_recovery = matches!(proof, Some(Proof::Recovery(_)));
+    if !is_recovery && !count_code(plane, &admin).await.map_err(own)? {
+        return Err(own(("too many codes led to no sign-in", locked(&admin))));
+    }
     let Some(attempts_left) = attempts_left else {
         return Ok(Checked {
             admin,
@@ -252,8 +259,7 @@ async fn check_code(
             proof: None,
         });
     };
-    let app = admin.authenticator.as_ref();
-    let Some(proof) = app.and_then(|app| Proof::parse(app, &request.code, origin.at)) else {
+    let Some(proof) = proof else {
         plane.count_failure(&admin, origin);
         let reason = format!("wrong code; attempts left: {attempts_left}");
         return Err((reason, wrong_code(attempts_left)));
@@ -262,6 +268,22 @@ async fn check_code(
         admin,
         challenge: request.challenge,
         proof: Some((proof, attempts_left)),
+    })
+}
+
+/// Counts a code that is tried for an admin, durably. Returns false if the admin is locked.
+async fn count_code(plane: &ControlPlane, admin: &Admin) -> Result<bool, (&'static str, Refusal)> {
+    let name = admin.name.clone();
+    let counted = plane
+        .control
+        .database
+        .write(Durability::Record, move |store| {
+            store.count_tried_code(&name)
+        })
+        .await;
+    counted.map_err(|error| {
+        let refusal = plane.trail.unavailable(&error);
+        ("the code cannot be counted", refusal)
     })
 }
 
@@ -313,6 +335,7 @@ async fn open_session(
                 return Ok(None);
             }
             let is_new_network = store.remember_admin_network(&name, &network, origin.at)?;
+            store.unlock_admin(&name)?;
             store.append_audit(&act.entry(Outcome::Allowed, detail))?;
             Ok(Some(is_new_network))
         });
@@ -349,6 +372,14 @@ fn challenge_expired() -> Refusal {
         "This challenge accepts no code: it is used, expired, out of attempts, or belongs to \
          another address. Sign in again.",
     )
+}
+
+fn locked(admin: &Admin) -> Refusal {
+    Kind::WrongCode.with_detail(format!(
+        "Too many codes were wrong. Sign in with a recovery code, or run `rookeryd admin unlock {}` \
+         on the server.",
+        admin.name
+    ))
 }
 
 fn wrong_code(attempts_left: AttemptsLeft) -> Refusal {

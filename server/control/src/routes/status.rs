@@ -1,6 +1,7 @@
 //! The status and the health of the server.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -67,6 +68,16 @@ async fn status(operator: SignedIn<Auditor>) -> Result<Json<Status>, Refusal> {
     responses((status = 200, description = "The server works", body = Health))
 )]
 async fn healthz(State(plane): State<Arc<ControlPlane>>) -> Result<Json<Health>, Refusal> {
+    plane
+        .health
+        .get(Instant::now, async || check(&plane).await)
+        .await?;
+    Ok(Json(Health {
+        status: "ok".to_owned(),
+    }))
+}
+
+async fn check(plane: &ControlPlane) -> Result<(), Refusal> {
     plane.read(|_| Ok(())).await?;
     plane.request(Count).await?;
     if plane.control.database.disk().health().is_err() {
@@ -75,7 +86,5 @@ async fn healthz(State(plane): State<Arc<ControlPlane>>) -> Result<Json<Health>,
             "Messages cannot be stored; `admin-cli status` and the server's log say why.",
         ));
     }
-    Ok(Json(Health {
-        status: "ok".to_owned(),
-    }))
+    Ok(())
 }

@@ -492,3 +492,38 @@ async fn a_code_that_cannot_be_checked_is_recorded_too() {
     );
     assert_eq!(last.detail, "the database cannot be read");
 }
+
+#[tokio::test]
+async fn after_fifty_wrong_codes_no_code_signs_the_admin_in_until_unlocked() {
+    let plane = TestPlane::new().await;
+    for _ in 0..10 {
+        let (challenge, code) = plane.challenge("root").await;
+        for _ in 0..5 {
+            let reply = plane.verify(&challenge, another(&code)).await;
+            assert_eq!(reply.problem(), "/problems/wrong-code");
+        }
+        plane.advance(SignedDuration::from_mins(10));
+        plane.state.trail.record_counts(plane.now.get()).await;
+    }
+    let (challenge, code) = plane.challenge("root").await;
+    let reply = plane.verify(&challenge, &code).await;
+    assert_eq!(reply.problem(), "/problems/wrong-code");
+    assert!(
+        reply.field("detail").contains("rookeryd admin unlock root"),
+        "{reply:?}"
+    );
+    assert_eq!(
+        plane.last_entry().await,
+        "verify  refused: too many codes led to no sign-in"
+    );
+
+    let unlock = |store: &mut rookery_store::Store| store.unlock_admin("root");
+    assert!(
+        plane
+            .database
+            .write(Durability::Record, unlock)
+            .await
+            .unwrap()
+    );
+    plane.sign_in("root").await;
+}

@@ -142,7 +142,6 @@ impl TestPlane {
                 accounts: live.section(|config| &config.accounts),
                 admin: live.section(|config| &config.admin),
                 chat: live.section(|config| &config.chat),
-                limits: live.section(|config| &config.limits),
                 tls: live.section(|config| &config.tls),
             },
             database: database.clone(),

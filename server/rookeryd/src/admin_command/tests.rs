@@ -124,6 +124,36 @@ fn admins_are_added_listed_and_removed() {
 }
 
 #[test]
+fn the_actor_is_the_real_user_and_only_root_may_name_another() {
+    assert_eq!(actor(1000, None), "uid 1000");
+    assert_eq!(actor(1000, Some("1001")), "uid 1000");
+    assert_eq!(actor(0, Some("1001")), "uid 0, by sudo of uid 1001");
+    assert_eq!(actor(0, Some("root\n")), "uid 0");
+}
+
+#[test]
+fn an_admin_is_unlocked() {
+    let house = House::new();
+    house
+        .run("add anna --email anna@example.org --password-file PASSWORD")
+        .unwrap();
+    while house.sqlite().count_tried_code("anna").unwrap() {}
+    assert_eq!(
+        house.run("unlock ANNA").unwrap(),
+        "The admin ANNA can sign in with codes again.\n"
+    );
+    assert!(house.sqlite().count_tried_code("anna").unwrap());
+    assert!(house.run("unlock bob").is_err());
+    assert_eq!(
+        house.trail()[1..],
+        [
+            "admin unlock ANNA Allowed ",
+            "admin unlock bob Refused there is no such admin",
+        ]
+    );
+}
+
+#[test]
 fn a_role_is_changed() {
     let house = House::new();
     house

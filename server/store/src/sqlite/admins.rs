@@ -40,6 +40,10 @@ const OF_ADMIN: &str = "WHERE admin = (SELECT id FROM admins WHERE name_folded =
 /// The number of networks recorded for each admin; the least recently seen ones are dropped.
 const MAX_NETWORKS: u32 = 50;
 
+/// The number of codes that may be tried for an admin one after the other without a sign-in. NIST SP
+/// 800-63B §5.2.2 permits 100 at most.
+const MAX_TRIED_CODES: u32 = 50;
+
 /// Converts a TOTP time step (a number of 30-second intervals since 1970) for SQLite. Real steps
 /// always fit.
 fn signed(step: u64) -> i64 {
@@ -190,6 +194,26 @@ impl Store {
     pub fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool> {
         let sql = format!("UPDATE authenticators SET required = ?2 {OF_ADMIN}");
         Ok(execute(&self.connection, &sql, params![folded(name), required])? > 0)
+    }
+
+    /// Counts a code that is tried as the second factor of an admin. Returns false if the admin is
+    /// locked: the last 50 codes led to no sign-in. A code counts until [`Self::unlock_admin`] is
+    /// called, so that simultaneous attempts cannot evade the limit.
+    pub fn count_tried_code(&mut self, name: &str) -> Result<bool> {
+        let sql = "UPDATE admins SET tried_codes = tried_codes + 1
+             WHERE name_folded = ?1 AND tried_codes < ?2";
+        Ok(execute(
+            &self.connection,
+            sql,
+            params![folded(name), MAX_TRIED_CODES],
+        )? > 0)
+    }
+
+    /// Resets the count of tried codes, after a sign-in or at an operator's request. Returns whether
+    /// there is an admin with that name.
+    pub fn unlock_admin(&mut self, name: &str) -> Result<bool> {
+        let sql = "UPDATE admins SET tried_codes = 0 WHERE name_folded = ?1";
+        Ok(execute(&self.connection, sql, [folded(name)])? > 0)
     }
 
     /// Marks a time step of the app as used (RFC 6238 §5.2). Returns false if a code of this step

@@ -20,6 +20,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0011.sql"),
     include_str!("../migrations/0012.sql"),
     include_str!("../migrations/0013.sql"),
+    include_str!("../migrations/0014.sql"),
 ];
 
 /// Fails if a newer server created the tables.

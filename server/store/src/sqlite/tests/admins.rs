@@ -105,3 +105,26 @@ fn a_change_of_the_audit_trail_breaks_its_hash_chain() {
     }
     assert_eq!(first_break(&newest_entries(&sqlite, 100).unwrap()), None);
 }
+
+#[test]
+fn after_fifty_codes_without_a_sign_in_an_admin_is_locked_until_unlocked() {
+    let (folder, mut sqlite) = empty_store();
+    sqlite
+        .add_admin(&admin("Root", "root@example.org"))
+        .unwrap();
+    sqlite
+        .add_admin(&admin("anna", "anna@example.org"))
+        .unwrap();
+    for _ in 0..50 {
+        assert!(sqlite.count_tried_code("root").unwrap());
+    }
+    assert!(!sqlite.count_tried_code("ROOT").unwrap());
+    assert!(sqlite.count_tried_code("anna").unwrap(), "another admin");
+    drop(sqlite);
+    let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    assert!(!sqlite.count_tried_code("root").unwrap(), "after a restart");
+    assert!(sqlite.unlock_admin("rOOT").unwrap());
+    assert!(sqlite.count_tried_code("root").unwrap());
+    assert!(!sqlite.unlock_admin("nobody").unwrap());
+    assert!(!sqlite.count_tried_code("nobody").unwrap());
+}
