@@ -376,8 +376,8 @@ fn challenge_expired() -> Refusal {
 
 fn locked(admin: &Admin) -> Refusal {
     Kind::WrongCode.with_detail(format!(
-        "Too many codes were wrong. Sign in with a recovery code, or run `rookeryd admin unlock {}` \
-         on the server.",
+        "Too many codes were wrong. Sign in with a recovery code, or run `rookeryd admin unlock \
+         {}` on the server.",
         admin.name
     ))
 }
