@@ -166,8 +166,8 @@ impl fmt::Display for Message {
 
 impl Tags {
     /// Parses the tags of a message without the leading `@`. Tags with an invalid key are ignored,
-    /// as the specification demands, and so are those after the first [`MAX_TAG_COUNT`]. That bounds
-    /// the search for repeated keys, and the memory that a line takes.
+    /// as the specification demands, and so are those after the first [`MAX_TAG_COUNT`]. That
+    /// bounds the search for repeated keys, and the memory that a line takes.
     pub fn parse(text: &str) -> Self {
         let mut tags = Self::default();
         let items = text.split(';').filter(|item| !item.is_empty());

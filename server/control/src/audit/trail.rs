@@ -132,8 +132,8 @@ impl Trail {
         written.err().unwrap_or(refusal)
     }
 
-    /// Records that an act of an unauthenticated request is refused, unless too many were. Returns the refusal to answer with. `reason` is only for the trail: the answer
-    /// may say less.
+    /// Records that an act of an unauthenticated request is refused, unless too many were. Returns
+    /// the refusal to answer with. `reason` is only for the trail: the answer may say less.
     pub async fn refuse_unauthenticated(
         &self,
         act: &Act,

@@ -40,8 +40,8 @@ const OF_ADMIN: &str = "WHERE admin = (SELECT id FROM admins WHERE name_folded =
 /// The number of networks recorded for each admin; the least recently seen ones are dropped.
 const MAX_NETWORKS: u32 = 50;
 
-/// The number of codes that may be tried for an admin one after the other without a sign-in. NIST SP
-/// 800-63B §5.2.2 permits 100 at most.
+/// The number of codes that may be tried for an admin one after the other without a sign-in. NIST
+/// SP 800-63B §5.2.2 permits 100 at most.
 const MAX_TRIED_CODES: u32 = 50;
 
 /// Converts a TOTP time step (a number of 30-second intervals since 1970) for SQLite. Real steps
@@ -209,8 +209,8 @@ impl Store {
         )? > 0)
     }
 
-    /// Resets the count of tried codes, after a sign-in or at an operator's request. Returns whether
-    /// there is an admin with that name.
+    /// Resets the count of tried codes, after a sign-in or at an operator's request. Returns
+    /// whether there is an admin with that name.
     pub fn unlock_admin(&mut self, name: &str) -> Result<bool> {
         let sql = "UPDATE admins SET tried_codes = 0 WHERE name_folded = ?1";
         Ok(execute(&self.connection, sql, [folded(name)])? > 0)
