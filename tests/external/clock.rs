@@ -46,7 +46,7 @@ async fn a_session_ends_when_idle_or_expired_and_a_code_expires_sooner() {
     };
     let add = json!({"name": "vera", "email": admin_email("vera"), "role": "auditor"});
 
-    server.set_clock(6 * MINUTE);
+    server.set_clock(11 * MINUTE);
     let refused = control.verify(&late, &code).await;
     assert_eq!(
         (refused.status, &refused.body["type"]),

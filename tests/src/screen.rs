@@ -76,7 +76,7 @@ impl Screen {
 
     /// Types text.
     pub fn type_text(&self, text: &str) {
-        self.tmux(&["send-keys", "-l", text]);
+        self.tmux(&["send-keys", "-l", "--", text]);
     }
 
     /// Presses a key, given by its tmux name.
