@@ -487,7 +487,7 @@ fn name_taken() -> Failure {
 }
 
 /// Checks a secret as typed: a device credential, or a password of at least `length` characters
-/// that is neither the name nor the email.
+/// that is neither the name nor the email. A `length` of 0 permits any other password.
 pub(crate) fn new_secret(
     text: &str,
     name: &AccountName,
@@ -518,7 +518,7 @@ pub(crate) fn new_secret(
             "The password must not be the name or email",
         ));
     }
-    if is_common(prepared) {
+    if length > 0 && is_common(prepared) {
         return Err(failure(
             "WEAK_PASSWORD",
             "This password is one of the most common ones; choose another",

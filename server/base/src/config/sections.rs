@@ -276,7 +276,8 @@ pub struct Limits {
     /// The maximum number of mails per hour to one email, and at the request of one address; 0
     /// means no limit.
     pub mails_per_hour: u32,
-    /// The minimum length of an account's password in characters; 0 means no minimum.
+    /// The minimum length of an account's password in characters; 0 means no minimum, and that
+    /// common passwords are permitted.
     pub password_length: usize,
     /// The free space in MiB below which messages are no longer stored, and so not delivered; 0
     /// means no limit.

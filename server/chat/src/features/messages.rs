@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rookery_protocol::numeric::{
-    ERR_CANNOTSENDTOCHAN, ERR_INPUTTOOLONG, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK,
-    ERR_NOTEXTTOSEND, ERR_TOOMANYTARGETS, RPL_AWAY,
+    ERR_CANNOTSENDTOCHAN, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTEXTTOSEND,
+    ERR_TOOMANYTARGETS, RPL_AWAY,
 };
 use rookery_protocol::{Capability, ChannelName, Message};
 use rookery_record::{HistoryEntry, Place};
@@ -19,7 +19,7 @@ use crate::context::{Caller, Context, address_each};
 use crate::event::{Delivery, Output};
 use crate::features::{admission, playback};
 use crate::ids::UserId;
-use crate::line::{Line, MAX_BODY, Tags, is_ctcp};
+use crate::line::{Line, MAX_BODY, Tags, is_ctcp, truncate};
 use crate::multiline::{Content, MultilineContent, wrap_lines};
 use crate::params::{is_empty_list, split_list};
 use crate::state::channel::{Channel, Flag, Member};
@@ -176,8 +176,6 @@ fn send_to_each(ctx: &mut Context<'_>, caller: Caller, targets: &str, draft: &Dr
 enum Refusal {
     /// A numeric about the target, with its text.
     Target(&'static str, String),
-    /// The text does not fit into the line that the receivers get; in bytes.
-    TooLong { limit: usize },
     /// The sender has had as much stored as it may.
     StorageUsedUp,
 }
@@ -198,13 +196,6 @@ fn reply_refusal(
     match refusal {
         Refusal::Target(..) if draft.quiet => {}
         Refusal::Target(code, text) => ctx.reply(caller, code, &[target], &text),
-        // As for a line that is too long to be read, also if it is a `NOTICE`.
-        Refusal::TooLong { limit } => {
-            let text = format!(
-                "Your message to {target} was not sent: its text can have at most {limit} bytes"
-            );
-            ctx.reply(caller, ERR_INPUTTOOLONG, &[], &text);
-        }
         Refusal::StorageUsedUp => {
             let text = "You have sent as much as the server stores for one sender in a day, so your \
                         message was not sent; please try again later";
@@ -269,7 +260,6 @@ fn send_to_channel(
         Some(status) => format!("{status}{}", channel.name),
         None => channel.name.to_string(),
     };
-    let room = room_for_text(sender, draft, &shown_target)?;
     let may_receive = |member: &&Member| match status {
         _ if member.user == caller.user => false,
         None => true,
@@ -283,7 +273,6 @@ fn send_to_channel(
         .map(|member| member.user);
     let addressed = Addressed {
         target: &shown_target,
-        room,
         place: Place::Channel(channel.name.clone()),
         // The mark restricts the message to the same members when it is read from the history.
         mark: status.map(|status| format!("statusmsg={status}")),
@@ -300,7 +289,7 @@ fn send_to_channel(
         channel.members().len(),
     );
     pay_for_storage(ctx, caller, &outgoing)?;
-    send(ctx, outgoing);
+    send(ctx, caller, draft, outgoing);
     count(ctx, caller, draft, Some(&name));
     Ok(())
 }
@@ -316,10 +305,8 @@ fn send_to_user(
         .state
         .named(name)
         .ok_or_else(|| Refusal::about_target(ERR_NOSUCHNICK, "No such nick"))?;
-    let room = room_for_text(ctx.state.user(caller.user), draft, target.nick.as_str())?;
     let addressed = Addressed {
         target: target.nick.as_str(),
-        room,
         place: Place::Direct {
             from: ctx.state.user(caller.user).participant(),
             to: target.participant(),
@@ -343,7 +330,7 @@ fn send_to_user(
         1,
     );
     pay_for_storage(ctx, caller, &outgoing)?;
-    send(ctx, outgoing);
+    send(ctx, caller, draft, outgoing);
     count(ctx, caller, draft, None);
     if let Some((nick, away)) = away {
         ctx.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
@@ -387,8 +374,6 @@ pub fn speak_refusal(
 struct Addressed<'a> {
     /// As the receivers see it.
     target: &'a str,
-    /// The number of bytes of a text that fit into the line that the receivers get.
-    room: usize,
     place: Place,
     /// A tag that is only stored in the history.
     mark: Option<String>,
@@ -411,19 +396,8 @@ struct Outgoing {
     /// The sender's receipt, if its client wants one.
     echo: Option<Delivery>,
     to_self: bool,
-}
-
-/// Returns how many bytes of text fit into the line that the receivers get. A single line that is
-/// longer is refused rather than cut, because nobody would know what was missing.
-fn room_for_text(sender: &User, draft: &Draft<'_>, target: &str) -> Result<usize, Refusal> {
-    let head = Line::new(&sender.source, draft.command).word(target);
-    let limit = MAX_BODY.saturating_sub(head.byte_len() + 2);
-    match draft.text {
-        Some(text) if !multiline::is_multiline(text) && text.len() > limit => {
-            Err(Refusal::TooLong { limit })
-        }
-        _ => Ok(limit),
-    }
+    /// The number of bytes of a text that fit into the line that the receivers get.
+    room: usize,
 }
 
 /// Counts the message towards what its sender may have stored in a day.
@@ -462,11 +436,12 @@ fn compose(
 ) -> Outgoing {
     let sender = ctx.state.user(caller.user);
     let head = Line::new(&sender.source, draft.command).word(addressed.target);
+    let room = MAX_BODY.saturating_sub(head.byte_len() + 2);
     let text: Option<Cow<'_, str>> = draft.text.map(|text| {
         if multiline::is_multiline(text) {
-            wrap_lines(text, addressed.room).into()
+            wrap_lines(text, room).into()
         } else {
-            text.into()
+            truncate(text, room).into()
         }
     });
     let content = match &text {
@@ -550,6 +525,7 @@ fn compose(
         deliveries,
         echo,
         to_self: addressed.to_self,
+        room,
     }
 }
 
@@ -588,17 +564,27 @@ fn not_stored(
     }
 }
 
-fn send(ctx: &mut Context<'_>, outgoing: Outgoing) {
+fn send(ctx: &mut Context<'_>, caller: Caller, draft: &Draft<'_>, outgoing: Outgoing) {
     let Outgoing {
         stored,
         deliveries,
         echo,
         to_self,
+        room,
     } = outgoing;
     if let Some((entry, refusal)) = stored {
         ctx.out.store(entry, deliveries, echo, refusal);
     } else {
         deliver(ctx, deliveries, echo, to_self);
+    }
+    // A client that only knows echoes takes the text that was sent from its echo.
+    let knows_echo_only =
+        caller.has(Capability::EchoMessage) && !caller.has(Capability::StandardReplies);
+    if let Some(text) = draft.text
+        && !multiline::is_multiline(text)
+        && !knows_echo_only
+    {
+        ctx.warn_if_cut(caller, draft.command, text, room);
     }
 }
 

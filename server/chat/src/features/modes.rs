@@ -197,6 +197,8 @@ struct ModeCommand<'t, 'a> {
     name: ChannelName,
     /// What has changed.
     done: Vec<ModeChange>,
+    /// The warnings about masks, which are sent after the change.
+    warnings: Vec<String>,
     /// Whether the reply that the caller lacks permission was sent.
     refused: bool,
     /// The letters of lists that were sent, and unknown letters. Each is answered once per command.
@@ -210,6 +212,7 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             caller,
             name,
             done: Vec::new(),
+            warnings: Vec::new(),
             refused: false,
             answered: Vec::new(),
         }
@@ -280,9 +283,13 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             caller,
             name,
             done,
+            warnings,
             ..
         } = self;
         mode_changes::notify_modes(ctx, caller.user, &name, &done);
+        for text in warnings {
+            ctx.warn(caller, "MODE", "MASK_COVERS_MANY", &text);
+        }
     }
 
     /// Whether the letter has not been answered before.
@@ -554,17 +561,18 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             .push((on, list.letter(), Some(mask.as_str().to_owned())));
     }
 
-    /// Warns the caller of a ban that covers all users with an account, or all guests: the host
-    /// does not tell them apart.
+    /// Adds a warning of a ban that covers all users with an account, or all guests: the host does
+    /// not tell them apart. A mask of any host is plainly one of everyone.
     fn warn_of_shared_host(&mut self, on: bool, list: List, mask: &Mask) {
-        if !on || !matches!(list, List::Bans) {
+        let covers_any_host = mask.covers_host("");
+        if !on || !matches!(list, List::Bans) || covers_any_host {
             return;
         }
         let server = &self.ctx.settings.server_name;
         let users = match [true, false].map(|kind| mask.covers_host(&host(server, kind))) {
-            [true, true] => "everyone",
             [true, false] => "everyone who has an account",
             [false, true] => "all guests",
+            [true, true] => "everyone",
             [false, false] => return,
         };
         let text = format!(
@@ -572,8 +580,7 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
              ~a:account",
             mask.as_str()
         );
-        self.ctx
-            .warn(self.caller, "MODE", "MASK_COVERS_MANY", &text);
+        self.warnings.push(text);
     }
 
     fn show_list(&mut self, list: List) {

@@ -1,6 +1,7 @@
 //! Refused registrations, and what a refusal discloses.
 
 use super::*;
+use crate::registration::new_secret;
 
 #[tokio::test]
 async fn a_known_email_gets_the_same_reply_and_another_mail() {
@@ -187,4 +188,11 @@ async fn a_ban_covers_other_spellings_patterns_and_addresses() {
     refused("carol@example.org", "192.0.2.1")
         .await
         .expect("VERIFICATION_REQUIRED");
+}
+
+#[test]
+fn common_passwords_are_permitted_only_without_a_minimum_length() {
+    let alice = AccountName::parse("alice").unwrap();
+    let is_accepted = |length| new_secret("password1", &alice, None, length).is_ok();
+    assert_eq!([8, 0].map(is_accepted), [false, true]);
 }
