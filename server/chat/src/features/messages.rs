@@ -11,7 +11,7 @@ use rookery_protocol::numeric::{
     ERR_CANNOTSENDTOCHAN, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTEXTTOSEND,
     ERR_TOOMANYTARGETS, RPL_AWAY,
 };
-use rookery_protocol::{Capability, ChannelName, Message};
+use rookery_protocol::{Capabilities, Capability, ChannelName, Message};
 use rookery_record::{HistoryEntry, Place};
 
 use crate::command::{Command, Handler, Weight};
@@ -577,15 +577,20 @@ fn send(ctx: &mut Context<'_>, caller: Caller, draft: &Draft<'_>, outgoing: Outg
     } else {
         deliver(ctx, deliveries, echo, to_self);
     }
-    // A client that only knows echoes takes the text that was sent from its echo.
-    let knows_echo_only =
-        caller.has(Capability::EchoMessage) && !caller.has(Capability::StandardReplies);
     if let Some(text) = draft.text
         && !multiline::is_multiline(text)
-        && !knows_echo_only
+        && is_warned_of_cuts(caller)
     {
         ctx.warn_if_cut(caller, draft.command, text, room);
     }
+}
+
+/// Whether the sender of a message that is cut is warned. If its client does not know
+/// `standard-replies`, it sees what was sent in its echo; and a client without any capability, as
+/// written for the oldest servers, would take a notice for an answer.
+fn is_warned_of_cuts(caller: Caller) -> bool {
+    caller.has(Capability::StandardReplies)
+        || (caller.capabilities != Capabilities::NONE && !caller.has(Capability::EchoMessage))
 }
 
 fn deliver(

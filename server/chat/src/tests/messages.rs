@@ -218,6 +218,35 @@ fn a_typing_notification_reaches_only_clients_with_tags_and_is_not_stored() {
 }
 
 #[test]
+fn the_sender_of_a_message_that_is_cut_is_warned_unless_its_client_sees_or_confuses_it() {
+    // The source `alice!~alice@users.irc.test` leaves these bytes of the receivers' lines.
+    for (start, room) in [
+        ("PRIVMSG #x", 469),
+        ("NOTICE #x", 470),
+        ("PRIVMSG bob", 468),
+    ] {
+        let command = start.split(' ').next().unwrap();
+        for (capabilities, replies) in [
+            ("standard-replies", vec!["WARN"]),
+            ("standard-replies echo-message", vec![command, "WARN"]),
+            ("message-tags", vec!["NOTICE"]),
+            ("message-tags echo-message", vec![command]),
+            ("", vec![]),
+        ] {
+            let mut harness = Harness::new();
+            let (alice, bob) = (harness.user("alice", capabilities), harness.user("bob", ""));
+            harness.channel("#x", &[alice, bob]);
+            let fits = harness.request(alice, &format!("{start} :{}", "n".repeat(room)));
+            assert!(fits.iter().all(|line| !line.contains(" cut to ")));
+            let long = harness.request(alice, &format!("{start} :{}", "n".repeat(room + 1)));
+            assert_eq!(commands(&long), replies, "{start} {capabilities}");
+            let received = harness.received(bob);
+            assert_eq!([received[0].len(), received[1].len()], [510; 2]);
+        }
+    }
+}
+
+#[test]
 fn a_long_text_is_stored_as_it_is_delivered_cut() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
