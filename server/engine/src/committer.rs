@@ -537,12 +537,12 @@ mod tests {
             database.query_row(&sql, [], |row| row.get(0)).unwrap()
         };
         // More than any disk has.
-        assert_eq!(running.database.disk().check(u64::MAX), DiskState::Low);
+        assert_eq!(running.database.disk().check(|_| u64::MAX), DiskState::Low);
         apply(&running, vec![message(1), channel_of_alice("topic")]).await;
         assert_eq!(drain(&running.bob), [""; 0]);
         assert_eq!(drain(&running.alice), ["failed 1"]);
         assert_eq!((count("history"), count("channels")), (0, 1));
-        assert_eq!(running.database.disk().check(0), DiskState::Normal);
+        assert_eq!(running.database.disk().check(|_| 0), DiskState::Normal);
         apply(&running, vec![message(2)]).await;
         assert_eq!(drain(&running.bob), ["delivered 2"]);
         assert_eq!(count("history"), 1);

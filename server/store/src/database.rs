@@ -234,6 +234,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
     use std::sync::atomic::Ordering::Relaxed;
 
+    use super::super::disk::Space;
     use super::*;
     use crate::DATABASE_FILE;
 
@@ -307,7 +308,14 @@ mod tests {
         static FREE: AtomicU64 = AtomicU64::new(1 << 30);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
-        let disk = |files| Disk::with_probe(files, |_| Ok(FREE.load(Relaxed)));
+        let disk = |files| {
+            Disk::with_probe(files, |_| {
+                Ok(Space {
+                    free: FREE.load(Relaxed),
+                    total: 1 << 30,
+                })
+            })
+        };
         let database = Database::open_on(&file, HistorySync::Normal, disk).unwrap();
         let operators = database.with_reserve();
         let write = async |database: &Database| {
@@ -324,7 +332,7 @@ mod tests {
         assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
         write(&operators).await.unwrap();
         FREE.store(1 << 30, Relaxed);
-        database.disk().check(0);
+        database.disk().check(|_| 0);
         write(&database).await.unwrap();
         assert!(reserve.exists());
     }

@@ -44,12 +44,19 @@ pub enum DiskState {
     FilesReplaced,
 }
 
+/// The space on a disk, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Space {
+    pub free: u64,
+    pub total: u64,
+}
+
 /// The disk under one database.
 #[derive(Debug)]
 pub struct Disk {
     files: OpenFiles,
     folder: PathBuf,
-    free: fn(&Path) -> io::Result<u64>,
+    probe: fn(&Path) -> io::Result<Space>,
     /// A [`DiskState`].
     state: AtomicU8,
     free_bytes: AtomicU64,
@@ -60,17 +67,17 @@ pub struct Disk {
 impl Disk {
     /// Starts to observe the disk of an open database, and creates the reserve.
     pub(crate) fn new(files: OpenFiles) -> Self {
-        Self::with_probe(files, free_bytes)
+        Self::with_probe(files, space)
     }
 
-    pub(crate) fn with_probe(files: OpenFiles, free: fn(&Path) -> io::Result<u64>) -> Self {
+    pub(crate) fn with_probe(files: OpenFiles, probe: fn(&Path) -> io::Result<Space>) -> Self {
         let parent = files.database.parent().unwrap_or(Path::new(""));
         // An empty path is the working folder.
         let folder = Path::new(".").join(parent);
         let disk = Self {
             files,
             folder,
-            free,
+            probe,
             state: AtomicU8::new(DiskState::Normal as u8),
             free_bytes: AtomicU64::new(0),
             reserve: Mutex::new(false),
@@ -79,7 +86,7 @@ impl Disk {
         *disk.reserve.lock() = exists;
         if !exists {
             // On a small disk, a smaller one.
-            disk.create_reserve(RESERVE_BYTES.min(disk.free_now() / 2));
+            disk.create_reserve(RESERVE_BYTES.min(disk.space().free / 2));
         }
         disk
     }
@@ -116,14 +123,14 @@ impl Disk {
         }
     }
 
-    /// Looks at the disk and returns the state. Messages may be stored while at least `limit` bytes
-    /// are free.
-    pub fn check(&self, limit: u64) -> DiskState {
-        let mut free = self.free_now();
+    /// Looks at the disk and returns the state. Messages may be stored while at least as many bytes
+    /// are free as `limit` returns for the total size of the disk.
+    pub fn check(&self, limit: impl FnOnce(u64) -> u64) -> DiskState {
+        let Space { mut free, total } = self.space();
         let mut reserve = self.reserve.lock();
         if !*reserve && free >= RESERVE_BYTES + REFILL_MARGIN {
             *reserve = self.write_reserve(RESERVE_BYTES);
-            free = self.free_now();
+            free = self.space().free;
         }
         let has_reserve = *reserve;
         drop(reserve);
@@ -132,7 +139,7 @@ impl Disk {
             DiskState::FilesReplaced
         } else if !has_reserve && free < RESERVE_BYTES {
             DiskState::Full
-        } else if free < limit {
+        } else if free < limit(total) {
             DiskState::Low
         } else {
             DiskState::Normal
@@ -143,7 +150,7 @@ impl Disk {
 
     /// Prepares for the write of an operator: releases the reserve if the disk is full.
     pub(crate) fn make_room(&self) {
-        if self.free_now() >= FULL_BYTES {
+        if self.space().free >= FULL_BYTES {
             return;
         }
         let mut reserve = self.reserve.lock();
@@ -174,9 +181,12 @@ impl Disk {
         }
     }
 
-    fn free_now(&self) -> u64 {
+    fn space(&self) -> Space {
         // A file system that does not say how much is free is treated as one with enough.
-        (self.free)(&self.folder).unwrap_or(u64::MAX)
+        (self.probe)(&self.folder).unwrap_or(Space {
+            free: u64::MAX,
+            total: u64::MAX,
+        })
     }
 
     fn reserve_file(&self) -> PathBuf {
@@ -228,9 +238,13 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-fn free_bytes(folder: &Path) -> io::Result<u64> {
+fn space(folder: &Path) -> io::Result<Space> {
     let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Ok(Space {
+        free: bytes(disk.f_bavail),
+        total: bytes(disk.f_blocks),
+    })
 }
 
 /// The database file and its write-ahead log, as they were opened.
@@ -295,21 +309,26 @@ mod tests {
     fn disk(folder: &Path) -> Disk {
         let database = folder.join("rookery.db");
         fs::write(&database, "").unwrap();
-        Disk::with_probe(OpenFiles::of(&database), |_| Ok(FREE.get()))
+        Disk::with_probe(OpenFiles::of(&database), |_| {
+            Ok(Space {
+                free: FREE.get(),
+                total: 1 << 30,
+            })
+        })
     }
 
     #[test]
     fn below_the_limit_messages_are_refused_and_above_it_stored_again() {
         let folder = tempfile::tempdir().unwrap();
         let disk = disk(folder.path());
-        assert_eq!(disk.check(100 << 20), DiskState::Normal);
+        assert_eq!(disk.check(|_| 100 << 20), DiskState::Normal);
         FREE.set(99 << 20);
-        assert_eq!(disk.check(100 << 20), DiskState::Low);
+        assert_eq!(disk.check(|_| 100 << 20), DiskState::Low);
         assert_eq!(disk.free_bytes(), 99 << 20);
         assert!(disk.health().unwrap_err().contains("99 MiB"));
-        assert_eq!(disk.check(0), DiskState::Normal, "0 disables the limit");
+        assert_eq!(disk.check(|_| 0), DiskState::Normal, "0 disables the limit");
         FREE.set(100 << 20);
-        assert_eq!(disk.check(100 << 20), DiskState::Normal);
+        assert_eq!(disk.check(|_| 100 << 20), DiskState::Normal);
         assert_eq!(disk.health(), Ok(()));
     }
 
@@ -328,9 +347,9 @@ mod tests {
         assert_eq!(disk.state(), DiskState::Full);
         // The reserve's space is free now, but it is not for messages.
         FREE.set(RESERVE_BYTES - 1);
-        assert_eq!(disk.check(0), DiskState::Full);
+        assert_eq!(disk.check(|_| 0), DiskState::Full);
         FREE.set(RESERVE_BYTES + REFILL_MARGIN);
-        assert_eq!(disk.check(0), DiskState::Normal);
+        assert_eq!(disk.check(|_| 0), DiskState::Normal);
         assert!(reserve().is_ok());
     }
 
@@ -344,10 +363,14 @@ mod tests {
         fs::rename(&database, &aside).unwrap();
         assert!(disk.files.verify().is_err());
         fs::write(&database, "another").unwrap();
-        assert_eq!(disk.check(0), DiskState::FilesReplaced);
+        assert_eq!(disk.check(|_| 0), DiskState::FilesReplaced);
         fs::rename(&aside, &database).unwrap();
-        assert_eq!(disk.check(0), DiskState::Normal, "the same file again");
+        assert_eq!(disk.check(|_| 0), DiskState::Normal, "the same file again");
         fs::write(folder.path().join("rookery.db-wal"), "another").unwrap();
-        assert_eq!(disk.check(0), DiskState::FilesReplaced, "the log counts");
+        assert_eq!(
+            disk.check(|_| 0),
+            DiskState::FilesReplaced,
+            "the log counts"
+        );
     }
 }

@@ -280,8 +280,8 @@ pub struct Limits {
     /// common passwords are permitted.
     pub password_length: usize,
     /// The free space in MiB below which messages are no longer stored, and so not delivered; 0
-    /// means no limit.
-    pub disk_reserve_mb: u32,
+    /// means no limit. `None` means 256, or a tenth of a disk on which that is less.
+    pub disk_reserve_mb: Option<u32>,
 }
 
 /// `log.format`: how the log is written.
@@ -469,7 +469,7 @@ impl Default for Limits {
             failed_sign_ins: 10,
             mails_per_hour: 10,
             password_length: 8,
-            disk_reserve_mb: 256,
+            disk_reserve_mb: None,
         }
     }
 }
