@@ -31,6 +31,8 @@ pub const METADATA_KEYS: usize = 20;
 pub const METADATA_SUBSCRIPTIONS: usize = 50;
 /// The value of a `label` tag (IRCv3 labeled-response).
 pub const LABEL: usize = 64;
+/// The client-only tags that are stored with a message.
+pub const STORED_TAGS: usize = 512;
 /// A multi-line message (IRCv3 `draft/multiline`).
 pub const MULTILINE_BYTES: usize = 4096;
 /// The number of lines of a multi-line message.

@@ -218,6 +218,29 @@ fn a_typing_notification_reaches_only_clients_with_tags_and_is_not_stored() {
 }
 
 #[test]
+fn long_tags_are_relayed_but_only_the_first_are_stored() {
+    let mut harness = Harness::new();
+    let a = harness.user("alice", "message-tags");
+    let b = harness.user("bob", "message-tags");
+    let long = format!("+baz={}", "x".repeat(4000));
+    let tags = format!("+a=\\:b;+c=d;{long}");
+    harness.send(a, &format!("@{tags} PRIVMSG bob :hi"));
+    assert!(harness.received(b)[0].contains(&tags));
+    assert_eq!(harness.entries.pop().unwrap().tags, "+a=\\:b;+c=d");
+    harness.send(a, &format!("@{long} PRIVMSG bob :hi"));
+    assert!(harness.received(b)[0].contains(&long));
+    assert_eq!(harness.entries.pop().unwrap().tags, "");
+    harness.send(a, &format!("@{long} TAGMSG bob"));
+    assert!(harness.received(b)[0].contains(&long));
+    assert!(harness.entries.is_empty(), "there is nothing to store");
+    for (length, stored) in [(512, 512), (513, 0)] {
+        let tag = format!("+t={}", "x".repeat(length - 3));
+        harness.send(a, &format!("@{tag} PRIVMSG bob :hi"));
+        assert_eq!(harness.entries.pop().unwrap().tags.len(), stored);
+    }
+}
+
+#[test]
 fn the_sender_of_a_message_that_is_cut_is_warned_unless_its_client_sees_or_confuses_it() {
     // The source `alice!~alice@users.irc.test` leaves these bytes of the receivers' lines.
     for (start, room) in [
