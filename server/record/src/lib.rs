@@ -107,9 +107,20 @@ pub struct CredentialId(pub i64);
 pub struct Device {
     /// The account.
     pub account: AccountId,
-    /// The credential that it signs in with; `None` for all devices that sign in with the password,
-    /// which cannot be distinguished.
-    pub credential: Option<CredentialId>,
+    /// What distinguishes it from the account's other devices.
+    pub key: DeviceKey,
+}
+
+/// What distinguishes a device from the other devices of its account. Devices that sign in with the
+/// password are distinguished only by whether their clients have `znc.in/playback`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeviceKey {
+    /// The credential that it signs in with.
+    Credential(CredentialId),
+    /// It signs in with the password, and its client has no `znc.in/playback`.
+    Password,
+    /// It signs in with the password, and its client has `znc.in/playback`.
+    PasswordWithPlayback,
 }
 
 /// The kinds of credentials besides the password.

@@ -2,14 +2,18 @@
 //! history itself. A client with `znc.in/playback` may request messages or not: it is sent what it
 //! missed, and what it requests soon after is not sent twice.
 //!
-//! A device is an account together with the credential that it signs in with. Its mark is the
-//! moment at which it was last known to be connected, up to which it has received everything.
+//! A device is an account together with the credential that it signs in with; of clients that sign
+//! in with the password, those with `znc.in/playback` and those without are two devices, because
+//! they are certainly two programs. A device's mark is the moment at which it was last known to be
+//! connected, up to which it has received everything.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{Capability, ChannelName};
-use rookery_record::{Change, CredentialId, Device, DeviceMark, HistoryEntry, SeveralQuery};
+use rookery_record::{
+    Change, CredentialId, Device, DeviceKey, DeviceMark, HistoryEntry, SeveralQuery,
+};
 
 use crate::context::{Caller, Context};
 use crate::event::{Fetch, HistoryQuery, Output, Purpose};
@@ -29,19 +33,26 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
     let Some(identity) = user.identity.as_ref().filter(|_| replays) else {
         return;
     };
-    let device = Device {
-        account: identity.id,
-        credential,
+    let account = identity.id;
+    let (key, other) = match credential {
+        Some(credential) => (DeviceKey::Credential(credential), None),
+        None if caller.has(Capability::Playback) => {
+            (DeviceKey::PasswordWithPlayback, Some(DeviceKey::Password))
+        }
+        None => (DeviceKey::Password, Some(DeviceKey::PasswordWithPlayback)),
     };
+    let device = Device { account, key };
     // A device whose connection was lost may be connected twice for a while.
-    let others = user
-        .sessions()
-        .iter()
-        .filter(|session| session.device == Some(device));
-    let before = others
-        .map(|session| session.received)
-        .chain(ctx.state.devices.get(&device).copied())
-        .max();
+    let mark = |device| {
+        let sessions = user.sessions().iter();
+        sessions
+            .filter(|session| session.device == Some(device))
+            .map(|session| session.received)
+            .chain(ctx.state.devices.get(&device).copied())
+            .max()
+    };
+    // A client that signs in with the password may have gained or lost `znc.in/playback`.
+    let before = mark(device).or_else(|| other.and_then(|key| mark(Device { account, key })));
     let until = ctx.now() + REJOIN_WINDOW;
     let received_until = before.map_or(ctx.clock.now(), |before| before.at);
     ctx.out

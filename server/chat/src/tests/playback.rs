@@ -99,7 +99,7 @@ fn within_one_millisecond_nothing_is_lost_or_replayed_twice() {
 }
 
 #[test]
-fn devices_with_credentials_are_distinct_and_those_without_are_one() {
+fn devices_with_credentials_are_distinct_and_equal_clients_without_are_one() {
     let mut harness = lobby();
     let bob = harness.user("bob", "");
     let (phone, desktop) = (device("alice", 1), device("alice", 2));
@@ -124,6 +124,27 @@ fn devices_with_credentials_are_distinct_and_those_without_are_one() {
         connect(&mut harness, identity("alice"), CAPS).1.is_empty(),
         "all sessions by password are one device"
     );
+}
+
+#[test]
+fn by_password_a_client_with_playback_and_one_without_are_two_devices() {
+    let mut harness = lobby();
+    let bob = harness.user("bob", "");
+    let with_playback = format!("{CAPS} znc.in/playback");
+    let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
+    harness.disconnect(alice);
+    harness.send(bob, "PRIVMSG #x :one");
+    for capabilities in [&with_playback, CAPS] {
+        let (alice, missed) = connect(&mut harness, identity("alice"), capabilities);
+        assert_eq!(texts(&missed), ["one"], "with {capabilities}");
+        harness.disconnect(alice);
+    }
+    harness.send(bob, "PRIVMSG #x :two");
+    for capabilities in [CAPS, &with_playback] {
+        let (alice, missed) = connect(&mut harness, identity("alice"), capabilities);
+        assert_eq!(texts(&missed), ["two"], "with {capabilities}");
+        harness.disconnect(alice);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use rookery_protocol::{ChannelName, Nick};
 
 use super::*;
 use rookery_record::{
-    Access, AccessLevel, Account, AccountId, Change, CredentialKind, Device, DeviceMark,
+    Access, AccessLevel, Account, AccountId, Change, CredentialKind, Device, DeviceKey, DeviceMark,
     ListedMask, Membership, Metadata, PersistentChannel, PersistentTopic, Place, Presence,
 };
 
@@ -155,30 +155,34 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
     let devices = [
         Device {
             account: alice.id,
-            credential: None,
+            key: DeviceKey::Password,
         },
         Device {
             account: alice.id,
-            credential: Some(phone),
+            key: DeviceKey::Credential(phone),
         },
         Device {
             account: bob.id,
-            credential: None,
+            key: DeviceKey::Password,
+        },
+        Device {
+            account: bob.id,
+            key: DeviceKey::PasswordWithPlayback,
         },
         // These two are not stored: the credential is of another account, or the account is
         // unknown.
         Device {
             account: bob.id,
-            credential: Some(phone),
+            key: DeviceKey::Credential(phone),
         },
         Device {
             account: AccountId(99),
-            credential: None,
+            key: DeviceKey::Password,
         },
     ];
     let later = |seconds| noon() + jiff::SignedDuration::from_secs(seconds);
     for (seconds, device) in (1..).zip(devices) {
-        let is_connected = device.account == bob.id;
+        let is_connected = device == devices[2];
         let mark = DeviceMark {
             device,
             received_until: later(seconds),
@@ -187,10 +191,11 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
         sqlite.persist(&Change::Device(mark)).unwrap();
     }
     let stored = |sqlite: &Store| sqlite.chat_snapshot().unwrap().devices;
-    let [by_password, on_phone, bobs, ..] = devices;
+    let [by_password, on_phone, bobs, bobs_with_playback, ..] = devices;
     let before = [
         (by_password, later(1)),
         (bobs, later(3)),
+        (bobs_with_playback, later(4)),
         (on_phone, later(2)),
     ];
     assert_eq!(stored(&sqlite), before);
@@ -208,6 +213,7 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
             [
                 (by_password, later(1)),
                 (bobs, later(60)),
+                (bobs_with_playback, later(4)),
                 (on_phone, later(2))
             ]
         );
@@ -215,6 +221,30 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
     sqlite.remove_credential(alice.id, phone).unwrap();
     sqlite.delete_account(&bob).unwrap();
     assert_eq!(stored(&sqlite), [(by_password, later(1))]);
+}
+
+#[test]
+fn the_migration_to_password_devices_preserves_marks() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.db");
+    let old = rusqlite::Connection::open(&file).unwrap();
+    for step in &migrations::STEPS[..14] {
+        old.execute_batch(step).unwrap();
+    }
+    old.pragma_update(None, "user_version", 14).unwrap();
+    old.execute_batch(
+        "INSERT INTO accounts (name, name_folded, name_skeleton, created_at, greeted, heard_until)
+         VALUES ('alice', 'alice', 'allce', 0, 1, 5), ('bob', 'bob', 'bob', 0, 1, NULL)",
+    )
+    .unwrap();
+    drop(old);
+    let alices = Device {
+        account: AccountId(1),
+        key: DeviceKey::Password,
+    };
+    let received_until = Timestamp::from_millisecond(5).unwrap();
+    let devices = Store::open(&file).unwrap().chat_snapshot().unwrap().devices;
+    assert_eq!(devices, [(alices, received_until)]);
 }
 
 #[test]
