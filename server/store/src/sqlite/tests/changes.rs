@@ -227,7 +227,7 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
 fn the_migration_to_password_devices_preserves_marks() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("old.db");
-    let old = rusqlite::Connection::open(&file).unwrap();
+    let old = Connection::open(&file).unwrap();
     for step in &migrations::STEPS[..14] {
         old.execute_batch(step).unwrap();
     }
