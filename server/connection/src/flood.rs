@@ -247,9 +247,46 @@ mod tests {
     }
 
     #[test]
+    fn long_replies_delay_the_next_long_reply_and_no_message() {
+        let start = Instant::now();
+        let mut flood = flood(20, 4, start);
+        assert_eq!(flood.long_reply_at(start), None);
+        flood.count_long_reply(start, Weight::of_reply(100 << 10));
+        assert_eq!(flood.long_reply_at(start), None, "a burst");
+        flood.count_long_reply(start, Weight::of_reply(900 << 10));
+        let ready_at = flood.long_reply_at(start).expect("a wait");
+        let seconds = (ready_at - start).as_secs_f32();
+        assert!((7.0..8.0).contains(&seconds), "{seconds}");
+        assert_eq!(flood.long_reply_at(ready_at), None);
+        assert_eq!(all_at_once(&mut flood, start), 20);
+    }
+
+    #[test]
+    fn the_guests_of_a_network_share_a_rate_of_long_replies() {
+        let start = Instant::now();
+        let shared = SharedFlood::new(start);
+        let network = Payer::Network(Network::of([192, 0, 2, 1].into()));
+        let mut replies = 0;
+        for _ in 0..100 {
+            let mut session = shared.open(network, 20, 4, start);
+            while session.long_reply_at(start).is_none() {
+                replies += 1;
+                session.count_long_reply(start, Weight::of_reply(500 << 10));
+            }
+        }
+        assert_eq!(replies, 20, "500 KiB each, of 25 times 400 KiB");
+        let mut alice = shared.open(ALICE, 20, 4, start);
+        assert_eq!(alice.long_reply_at(start), None);
+        shared.change_payer(&mut alice, network, start);
+        assert!(alice.long_reply_at(start).is_some());
+    }
+
+    #[test]
     fn zero_is_no_limit() {
         let start = Instant::now();
         let mut flood = flood(0, 4, start);
+        flood.count_long_reply(start, Weight::of_reply(1 << 30));
+        assert_eq!(flood.long_reply_at(start), None);
         assert!((0..1000).all(|_| flood.count(start, Weight::messages(1)).is_none()));
     }
 }

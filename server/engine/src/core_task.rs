@@ -159,4 +159,42 @@ mod tests {
         }
         assert!(total > 50 * (MAX_EVENTS - 1), "{total} in total");
     }
+
+    #[tokio::test]
+    async fn long_replies_are_completed_between_the_events() {
+        let mut settings = crate::settings::from_config(&rookery_base::config::Config::default());
+        settings.slice_rows = 2;
+        settings.history = false;
+        let now = Timestamp::now();
+        let snapshot = ChatSnapshot::default();
+        let chat = Chat::new(settings, String::new(), Arc::default(), snapshot, now);
+        let (core, _operators, events) = channel();
+        for number in 0..9 {
+            let candidate = Candidate {
+                nick: rookery_protocol::Nick::parse(&format!("guest{number}")).unwrap(),
+                ..alice()
+            };
+            let admission = core.admit(SessionId(number), Sendq::new(0), Box::new(candidate));
+            assert!(timeout(Duration::ZERO, admission).await.is_err());
+        }
+        for line in ["WHO guest*", "PING x"] {
+            let message = Message::parse(line).unwrap();
+            let event = SessionEvent::command(SessionId(0), message);
+            core.send(event).await.unwrap();
+        }
+        let (committer, mut batches) = crate::committer::channel();
+        tokio::spawn(run(chat, events, committer));
+        let mut order = Vec::new();
+        while order.last() != Some(&"315") {
+            for effect in batches.recv().await.unwrap() {
+                if let Effect::Core(Output::Deliver(delivery)) = effect {
+                    let line = String::from_utf8(delivery.line.to_vec()).unwrap();
+                    let codes = ["352", "PONG", "315"].into_iter();
+                    order.extend(codes.filter(|code| line.contains(&format!(" {code} "))));
+                }
+            }
+        }
+        assert_eq!(order[..4], ["352", "352", "PONG", "352"]);
+        assert_eq!(order.len(), 11, "{order:?}");
+    }
 }
