@@ -249,7 +249,7 @@ impl LongReply for RenderedBatch {
 
 /// Returns the number of lines of a message, which may be a multi-line one.
 fn rows_of(message: &[u8]) -> usize {
-    message.iter().filter(|&&byte| byte == b'\n').count()
+    message.split_inclusive(|&byte| byte == b'\n').count()
 }
 
 /// Lines that are known from the start.

@@ -30,7 +30,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Reads the history of a channel you are in, or of a private conversation.",
         "A point is msgid=... or timestamp=YYYY-MM-DDThh:mm:ss.sssZ.",
     ],
-    // The pages that are read add to it.
+    // The page is counted as a long reply.
     weight: |_| Weight::LIGHT,
     handler: Handler::CoreLongReply(chathistory),
 }];
