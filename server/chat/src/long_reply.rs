@@ -127,7 +127,7 @@ impl Context<'_> {
         }
     }
 
-    /// Sends one slice of the replies that wait. If it is not used up by one session, others follow.
+    /// Sends one slice of the replies that wait. If one session does not use it up, others follow.
     pub fn continue_replies(&mut self) {
         while self.take_row()
             && let Some(session) = self.long_replies.turns.pop_front()
