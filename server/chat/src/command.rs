@@ -35,16 +35,16 @@ impl Weight {
     /// The weight of a command that has a password hashed, which costs as much as thousands of
     /// ordinary messages, on few slots.
     pub const PASSWORD: Self = Self::messages(4);
-    /// The number of bytes of a reply that weigh as much as a light command.
-    const REPLY_BYTES: usize = 1024;
+    /// The number of bytes of a long reply that weigh a tenth of a message.
+    const REPLY_BYTES: u64 = 2048;
 
     /// Returns the weight of that many ordinary messages.
     pub const fn messages(count: u32) -> Self {
         Self(count * 10)
     }
 
-    /// Returns what a reply of that length adds to the weight of its command.
-    pub fn of_reply(bytes: usize) -> Self {
+    /// Returns the weight of a long reply of that length.
+    pub fn of_reply(bytes: u64) -> Self {
         Self(u32::try_from(bytes / Self::REPLY_BYTES).unwrap_or(u32::MAX))
     }
 
@@ -54,11 +54,18 @@ impl Weight {
     }
 }
 
+/// A function of the core that handles a command.
+pub type CoreHandler = fn(&mut Context<'_>, Caller, &Message);
+
 /// The part of the server that handles a command.
 #[derive(Clone, Copy)]
 pub enum Handler {
     /// The core, by this function.
-    Core(fn(&mut Context<'_>, Caller, &Message)),
+    Core(CoreHandler),
+    /// As [`Handler::Core`], for a command whose reply grows with the number of users, channels,
+    /// messages or entries of a list. The session reads nothing until the reply is queued, and the
+    /// length of the reply delays its next such command.
+    CoreLongReply(CoreHandler),
     /// The accounts crate, before the message reaches the core.
     Accounts {
         /// The maximum number of parameters. More are the words of a text whose colon was left out,

@@ -15,6 +15,7 @@ use crate::clock::MessageClock;
 use crate::event::{Delivery, Fetch, HistoryQuery, Output, Purpose};
 use crate::ids::{SessionId, UserId};
 use crate::line::{Line, MAX_BODY, Tags, fill, shown_time, within};
+use crate::long_reply::LongReplies;
 use crate::outputs::Outputs;
 use crate::settings::Settings;
 use crate::state::{Session, State, User};
@@ -59,6 +60,10 @@ pub struct Context<'a> {
     pub out: Outputs<'a>,
     /// The ticket that is answered after the next page of history was sent.
     pub ticket: Option<Ticket<()>>,
+    /// The replies that are not complete.
+    pub long_replies: &'a mut LongReplies,
+    /// The number of rows that long replies may still send during this event.
+    pub rows_left: usize,
 }
 
 /// A session, with its user and its capabilities: usually the one that sent a command.

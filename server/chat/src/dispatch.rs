@@ -13,9 +13,9 @@ use crate::ids::SessionId;
 use crate::ticket::Ticket;
 use crate::{features, labels};
 
-/// Runs a command whose reply may have to wait for a page of history. `ticket` is answered after
-/// the reply.
-pub fn history_command(
+/// Runs a command whose reply may be long, or may have to wait for a page of history. `ticket` is
+/// answered after the reply.
+pub fn awaited_command(
     ctx: &mut Context<'_>,
     ticket: Ticket<()>,
     session: SessionId,
@@ -24,7 +24,7 @@ pub fn history_command(
     ctx.ticket = Some(ticket);
     command(ctx, session, message);
     if let Some(ticket) = ctx.ticket.take() {
-        ctx.answer(ticket, ());
+        ctx.answer_after_reply(session, ticket);
     }
 }
 
@@ -44,7 +44,7 @@ pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: HistoryResult) {
         });
     }
     if let Some(ticket) = ticket {
-        ctx.answer(ticket, ());
+        ctx.answer_after_reply(session, ticket);
     }
 }
 
@@ -134,10 +134,13 @@ fn run(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         ctx.state.user_mut(caller.user).active_at = ctx.stamp.at;
     }
     match features::find(name).map(|command| (command.handler, command.min_params)) {
-        Some((Handler::Core(handle), min_params)) if message.params.len() >= min_params => {
-            handle(ctx, caller, message);
+        Some((Handler::Core(handle) | Handler::CoreLongReply(handle), min_params)) => {
+            if message.params.len() >= min_params {
+                handle(ctx, caller, message);
+            } else {
+                ctx.need_more_params(caller, name);
+            }
         }
-        Some((Handler::Core(_), _)) => ctx.need_more_params(caller, name),
         Some((Handler::ControlPlane, _)) => server::refuse_operator_command(ctx, caller, name),
         Some((Handler::Accounts { .. }, _)) | None => {
             ctx.unknown_command(caller, name, UNKNOWN_COMMAND);

@@ -82,8 +82,8 @@ pub enum Event {
         /// The message.
         message: Message,
     },
-    /// An admitted session sent a command that reads history.
-    HistoryCommand {
+    /// An admitted session sent a command, and waits for the reply.
+    AwaitedCommand {
         /// The ticket, which is answered after the reply to the session was output.
         ticket: Ticket<()>,
         /// The session.
@@ -218,7 +218,7 @@ pub enum Output {
 pub struct Fetch {
     /// The session that the reply is for.
     pub session: SessionId,
-    /// The ticket of an [`Event::HistoryCommand`], to be answered after the reply.
+    /// The ticket of an [`Event::AwaitedCommand`], to be answered after the reply.
     pub ticket: Option<Ticket<()>>,
     /// The label of the reply, escaped.
     pub label: Option<String>,

@@ -5,7 +5,7 @@
 
 use rookery_protocol::Message;
 
-use crate::command::{Command, Weight};
+use crate::command::{Command, Handler, Weight};
 
 pub mod access;
 mod accounts;
@@ -76,4 +76,12 @@ pub fn find(name: &str) -> Option<&'static Command> {
 /// users count for more, because they delay everyone for longer.
 pub fn weight(message: &Message) -> Weight {
     find(&message.command).map_or(Weight::MESSAGE, |command| (command.weight)(message))
+}
+
+/// Whether the reply to the message may be long. A request for playback is, although it may be a
+/// `PRIVMSG`.
+pub fn has_long_reply(message: &Message) -> bool {
+    let command = find(&message.command);
+    command.is_some_and(|command| matches!(command.handler, Handler::CoreLongReply(_)))
+        || playback::is_request(message)
 }

@@ -42,5 +42,7 @@ pub(crate) fn labelled(
         ctx.out.take_label();
     }
     let server = &ctx.settings.server_name;
-    ctx.out.finish(server, || ctx.state.next_batch());
+    if let Some(batch) = ctx.out.finish(server, || ctx.state.next_batch()) {
+        ctx.close_batch(caller.session, &batch);
+    }
 }

@@ -27,7 +27,7 @@
 //!   but sends nothing.
 //! - `event`, `request`, `ticket`: the inputs and outputs of the core.
 //! - `outputs`: collects outputs, and adds labels to replies; `context`: the context in which one
-//!   event is handled, and the ways to send lines.
+//!   event is handled, and the ways to send lines; `long_reply`: replies that are sent in slices.
 //! - `features`: the commands with their rules.
 //! - `control` and `busy`: requests of the control plane; `reload`: a new configuration.
 //! - `token_bucket`: the limits on rates, also for the crates above.
@@ -50,6 +50,7 @@ pub mod isupport;
 pub mod labels;
 mod lengths;
 pub mod line;
+mod long_reply;
 mod multiline;
 mod outputs;
 mod params;
@@ -64,7 +65,8 @@ pub mod token_bucket;
 
 pub use command::{Command, Handler, Weight};
 pub use features::metadata::subscriptions;
-pub use features::{away, commands, playback, weight};
+pub use features::{away, commands, has_long_reply, weight};
+pub use long_reply::SLICE_ROWS;
 pub use state::admission_policy::AdmissionPolicy;
 pub use state::away::AwayState;
 pub use state::bans::Bans;
@@ -79,6 +81,7 @@ use clock::MessageClock;
 use context::{Context, Stamp};
 use event::{Event, Output};
 use features::{admission, always_on, catch_up, quit};
+use long_reply::LongReplies;
 use outputs::Outputs;
 use request::ReplyFormat;
 use settings::Settings;
@@ -92,6 +95,7 @@ pub struct Chat {
     settings: Settings,
     stamp: Stamp,
     clock: MessageClock,
+    long_replies: LongReplies,
 }
 
 impl Chat {
@@ -132,6 +136,7 @@ impl Chat {
             settings,
             stamp: Stamp::default(),
             clock: MessageClock::new(now, snapshot.newest_message),
+            long_replies: LongReplies::default(),
         }
     }
 
@@ -156,6 +161,18 @@ impl Chat {
         );
     }
 
+    /// Whether replies are not complete, so that [`Self::continue_replies`] has to be called.
+    pub fn has_incomplete_replies(&self) -> bool {
+        !self.long_replies.is_empty()
+    }
+
+    /// Sends one slice of the replies that are not complete, and appends the resulting outputs to
+    /// `out`. To the core, this is an input like an event: the result depends on when it is called.
+    pub fn continue_replies(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.stamp.set(now);
+        self.context(out).continue_replies();
+    }
+
     fn context<'a>(&'a mut self, out: &'a mut Vec<Output>) -> Context<'a> {
         Context {
             state: &mut self.state,
@@ -164,6 +181,8 @@ impl Chat {
             clock: &mut self.clock,
             out: Outputs::new(out),
             ticket: None,
+            long_replies: &mut self.long_replies,
+            rows_left: self.settings.slice_rows,
         }
     }
 }
@@ -192,11 +211,14 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             dispatch::command(ctx, session, &message);
             catch_up::resume(ctx, session);
         }
-        Event::HistoryCommand {
+        Event::AwaitedCommand {
             ticket,
             session,
             message,
-        } => dispatch::history_command(ctx, ticket, session, &message),
+        } => {
+            dispatch::awaited_command(ctx, ticket, session, &message);
+            catch_up::resume(ctx, session);
+        }
         Event::Fetched { fetch, found } => dispatch::fetched(ctx, *fetch, found),
         Event::BadLine { session, fault } => dispatch::bad_line(ctx, session, fault),
         Event::Disconnected {

@@ -17,6 +17,8 @@ pub struct Outputs<'a> {
     out: &'a mut Vec<Output>,
     /// The outputs of the command with a label that is running, if any.
     labelled: Option<Labelled>,
+    /// The batch of the label of the reply that is continued, if any. All lines belong to it.
+    batch: Option<String>,
 }
 
 /// The outputs of a command with a label.
@@ -25,6 +27,8 @@ struct Labelled {
     /// The label, escaped. `None` if the reply will be sent later, with the label.
     label: Option<String>,
     items: Vec<Item>,
+    /// The batch of the reply, if a part of the reply is sent later.
+    batch: Option<String>,
 }
 
 /// One output of a command with a label.
@@ -48,15 +52,25 @@ impl<'a> Outputs<'a> {
         Self {
             out,
             labelled: None,
+            batch: None,
         }
     }
 
     /// Adds an output.
     pub fn push(&mut self, output: Output) {
-        match &mut self.labelled {
-            Some(labelled) => labelled.push(output),
-            None => self.out.push(output),
+        match (&mut self.labelled, &self.batch, output) {
+            (Some(labelled), _, output) => labelled.push(output),
+            (None, Some(batch), Output::Deliver(Delivery { to, line })) => {
+                let line = within(batch, &line);
+                self.out.push(Output::Deliver(Delivery { to, line }));
+            }
+            (None, _, output) => self.out.push(output),
         }
+    }
+
+    /// Sets the batch that the following lines belong to. Returns the previous one.
+    pub fn set_batch(&mut self, batch: Option<String>) -> Option<String> {
+        std::mem::replace(&mut self.batch, batch)
     }
 
     /// Adds deliveries.
@@ -122,7 +136,21 @@ impl<'a> Outputs<'a> {
             session,
             label: Some(label),
             items: Vec::new(),
+            batch: None,
         });
+    }
+
+    /// Returns the batch of the reply to the command that is running, for a part of the reply that
+    /// is sent later; `None` if the command has no label, or is not from that session. `next_batch`
+    /// returns a new name for a batch.
+    pub fn open_batch(
+        &mut self,
+        session: SessionId,
+        next_batch: impl FnOnce() -> String,
+    ) -> Option<String> {
+        let labelled = self.labelled.as_mut()?;
+        let is_reply = labelled.session == session && labelled.label.is_some();
+        is_reply.then(|| labelled.batch.get_or_insert_with(next_batch).clone())
     }
 
     /// Whether the command that is running has a label.
@@ -137,29 +165,30 @@ impl<'a> Outputs<'a> {
 
     /// Adds the label to the replies collected since [`Self::begin`], and appends everything that
     /// was collected. `server` is the server's name; `next_batch` returns a new name for a batch.
-    pub fn finish(&mut self, server: &str, next_batch: impl FnOnce() -> String) {
-        let Some(labelled) = self.labelled.take() else {
-            return;
-        };
+    /// Returns the batch of the reply if a part of the reply is still to be sent, in that batch.
+    pub fn finish(&mut self, server: &str, next_batch: impl FnOnce() -> String) -> Option<String> {
         let Labelled {
             session,
             label,
             mut items,
-        } = labelled;
+            batch: open_batch,
+        } = self.labelled.take()?;
         let mut ack = None;
         let mut batch_end = None;
         if let Some(label) = label {
             let label = format!("label={label}");
             let replies = items.iter().filter(|item| item.is_reply()).count();
-            if replies > 1 {
-                let batch = next_batch();
+            if replies > 1 || open_batch.is_some() {
+                let batch = open_batch.clone().unwrap_or_else(next_batch);
                 for item in &mut items {
                     item.map_lines(|line| within(&batch, line));
                 }
                 let open = format!(":{server} BATCH +{batch} labeled-response\r\n");
                 let open = mark(open.as_bytes(), &label);
                 self.out.push(to_session(session, open));
-                batch_end = Some(format!(":{server} BATCH -{batch}\r\n"));
+                if open_batch.is_none() {
+                    batch_end = Some(format!(":{server} BATCH -{batch}\r\n"));
+                }
             } else {
                 if !items.iter().any(Item::has_line) {
                     ack = Some(mark(format!(":{server} ACK\r\n").as_bytes(), &label));
@@ -188,6 +217,7 @@ impl<'a> Outputs<'a> {
         if let Some(line) = batch_end {
             self.out.push(to_session(session, line.into()));
         }
+        open_batch
     }
 }
 

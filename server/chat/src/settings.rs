@@ -32,6 +32,9 @@ pub struct Settings {
     pub replay_lines: usize,
     /// The maximum number of messages in one page of history. Here and below, 0 means no limit.
     pub history_page: usize,
+    /// The number of rows in a slice of a long reply: [`SLICE_ROWS`](crate::SLICE_ROWS), or fewer in
+    /// simulations.
+    pub slice_rows: usize,
     /// The maximum size of a session's send queue, in bytes.
     pub sendq_bytes: usize,
     /// The number of minutes for which users may redact their own messages.

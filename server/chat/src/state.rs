@@ -22,6 +22,7 @@ mod presences;
 pub mod user;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -220,6 +221,22 @@ impl State {
     /// Returns all users, by nick.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.nicks.values().map(|&id| self.user(id))
+    }
+
+    /// Returns the users whose nicks are after that nick, by nick; all without a nick.
+    pub fn users_after(&self, after: Option<&Nick>) -> impl Iterator<Item = &User> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let users = self.nicks.range::<Nick, _>((start, Bound::Unbounded));
+        users.map(|(_, &id)| self.user(id))
+    }
+
+    /// Returns the channels whose names are after that name, by name; all without a name.
+    pub fn channels_after(&self, after: Option<&ChannelName>) -> impl Iterator<Item = &Channel> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let channels = self
+            .channels
+            .range::<ChannelName, _>((start, Bound::Unbounded));
+        channels.map(|(_, channel)| channel)
     }
 
     /// Returns all channels, by name.

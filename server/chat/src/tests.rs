@@ -17,6 +17,7 @@ mod history;
 mod isupport;
 mod kicks;
 mod labels;
+mod long_replies;
 mod markers;
 mod messages;
 mod metadata;

@@ -1,5 +1,6 @@
-//! An admitted session. Most messages are sent directly to the core; those that concern accounts or
-//! the history are handled here first. A client that is silent for too long is disconnected.
+//! An admitted session. Most messages are sent directly to the core; those that concern accounts,
+//! or whose reply may be long, are handled here first. A client that is silent for too long is
+//! disconnected.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Message, Nick};
+use tokio::time::timeout_at;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
 use super::session::Session;
@@ -15,7 +17,7 @@ use rookery_accounts::sign_in::{self, Outcome, SignIn};
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Disconnect;
 use rookery_chat::request::{Admission, ReplyFormat};
-use rookery_chat::{labels, playback};
+use rookery_chat::{Weight, labels};
 use rookery_engine::handle::{CoreStopped, SessionEvent};
 
 /// Finds clients that no longer respond: sends `PING` after a time of silence, and gives up after
@@ -97,7 +99,7 @@ impl Session {
     /// Whether the message can be sent to the core at once.
     fn is_for_the_core(&self, message: &Message) -> bool {
         !sign_in::COMMANDS.contains(&message.command.as_str())
-            && !may_read_history(message)
+            && !rookery_chat::has_long_reply(message)
             && !self.may_change_nick(message)
     }
 
@@ -117,8 +119,8 @@ impl Session {
         if sign_in::COMMANDS.contains(&message.command.as_str()) {
             return self.authenticate(sign_in, message).await;
         }
-        if may_read_history(&message) {
-            return self.read_history(message).await;
+        if rookery_chat::has_long_reply(&message) {
+            return self.await_reply(message).await;
         }
         if !self.refuse_reserved_nick(&message).await? {
             METRICS.messages_received.increment();
@@ -128,19 +130,25 @@ impl Session {
         Ok(None)
     }
 
-    /// Sends the core a command that may have history read. Until the reply is in the send queue,
-    /// nothing more is read from the client, so that one session has one page read at a time and
-    /// receives its replies in order. Returns why the session ends, if it does.
-    async fn read_history(&mut self, message: Message) -> Result<Option<Disconnect>, CoreStopped> {
+    /// Sends the core a command whose reply may be long, once the session has paid for its earlier
+    /// long replies. Until the reply is in the send queue, nothing more is read from the client, so
+    /// that one session has one long reply at a time and receives its replies in order. Returns why
+    /// the session ends, if it does.
+    async fn await_reply(&mut self, message: Message) -> Result<Option<Disconnect>, CoreStopped> {
+        METRICS.messages_received.increment();
+        if let Some(ready_at) = self.stream.flood_mut().long_reply_at(Instant::now())
+            && let Ok(end) = timeout_at(ready_at.into(), self.stream.send_until_closed()).await
+        {
+            return Ok(Some(disconnect_of(end)));
+        }
         let before = self.stream.queued_in_total();
         tokio::select! {
-            done = self.services.core.history_command(self.id, message) => done?,
-            end = self.stream.send_until_closed() => return Ok(Some(match end {
-                StreamEvent::Closed(disconnect) => disconnect,
-                _ => Disconnect::lost(CLOSED),
-            })),
+            done = self.services.core.awaited_command(self.id, message) => done?,
+            end = self.stream.send_until_closed() => return Ok(Some(disconnect_of(end))),
         }
-        self.stream.count_reply(before);
+        let bytes = self.stream.queued_in_total().saturating_sub(before);
+        let flood = self.stream.flood_mut();
+        flood.count_long_reply(Instant::now(), Weight::of_reply(bytes));
         Ok(None)
     }
 
@@ -267,11 +275,10 @@ impl Session {
     }
 }
 
-/// Whether the core may have to read history to reply.
-fn may_read_history(message: &Message) -> bool {
-    match message.command.as_str() {
-        "CHATHISTORY" | "REDACT" => true,
-        _ => playback::is_request(message),
+fn disconnect_of(end: StreamEvent) -> Disconnect {
+    match end {
+        StreamEvent::Closed(disconnect) => disconnect,
+        _ => Disconnect::lost(CLOSED),
     }
 }
 

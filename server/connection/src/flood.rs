@@ -1,5 +1,8 @@
 //! Flood control: a session may send a burst of messages, and then a steady rate. So may all the
 //! sessions of an account together, and all sessions without an account from one network.
+//!
+//! Long replies are counted as well, by their length, in buckets of their own. They are counted
+//! when their length is known, and delay only the next command with a long reply.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -16,10 +19,17 @@ const SESSIONS_OF_NETWORK: NonZeroU64 = NonZeroU64::new(25).expect("not zero");
 /// The maximum number of payers that are counted separately.
 const MAX_PAYERS: usize = 100_000;
 
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Counted {
+    Messages,
+    LongReplies,
+}
+
 /// The buckets that sessions share.
 #[derive(Debug)]
 pub struct SharedFlood {
-    buckets: Mutex<TokenBuckets<Payer>>,
+    buckets: Mutex<TokenBuckets<(Payer, Counted)>>,
     /// The moment to which the times of all buckets are relative.
     start: Instant,
 }
@@ -29,18 +39,25 @@ pub struct SharedFlood {
 pub struct Flood {
     /// `None` if there is no limit.
     rate: Option<Rate>,
-    own: TokenBucket,
-    /// The bucket of the payer, and how many sessions at their full rate may share it.
-    shared: Arc<TokenBucket>,
+    messages: Buckets,
+    long_replies: Buckets,
+    /// How many sessions at their full rate may share the payer's buckets.
     sessions: NonZeroU64,
     start: Instant,
+}
+
+/// The bucket of a session and that of its payer.
+#[derive(Debug)]
+struct Buckets {
+    own: TokenBucket,
+    shared: Arc<TokenBucket>,
 }
 
 impl SharedFlood {
     /// Creates full buckets.
     pub fn new(now: Instant) -> Self {
         Self {
-            buckets: Mutex::new(TokenBuckets::new(MAX_PAYERS)),
+            buckets: Mutex::new(TokenBuckets::new(2 * MAX_PAYERS)),
             start: now,
         }
     }
@@ -52,8 +69,8 @@ impl SharedFlood {
         let [burst, per_second] = [burst, per_second].map(|count| u64::from(count) * 10);
         Flood {
             rate: Rate::new(burst, per_second, Duration::from_secs(1)),
-            own: TokenBucket::default(),
-            shared: self.bucket(payer, now),
+            messages: self.buckets(payer, Counted::Messages, now),
+            long_replies: self.buckets(payer, Counted::LongReplies, now),
             sessions: sessions(payer),
             start: self.start,
         }
@@ -61,13 +78,21 @@ impl SharedFlood {
 
     /// Lets another payer pay for the session from now on.
     pub fn change_payer(&self, flood: &mut Flood, payer: Payer, now: Instant) {
-        flood.shared = self.bucket(payer, now);
+        flood.messages.shared = self.bucket(payer, Counted::Messages, now);
+        flood.long_replies.shared = self.bucket(payer, Counted::LongReplies, now);
         flood.sessions = sessions(payer);
     }
 
-    fn bucket(&self, payer: Payer, now: Instant) -> Arc<TokenBucket> {
+    fn buckets(&self, payer: Payer, counted: Counted, now: Instant) -> Buckets {
+        Buckets {
+            own: TokenBucket::default(),
+            shared: self.bucket(payer, counted, now),
+        }
+    }
+
+    fn bucket(&self, payer: Payer, counted: Counted, now: Instant) -> Arc<TokenBucket> {
         let now = now.saturating_duration_since(self.start);
-        self.buckets.lock().get(now, payer)
+        self.buckets.lock().get(now, (payer, counted))
     }
 }
 
@@ -79,15 +104,37 @@ fn sessions(payer: Payer) -> NonZeroU64 {
 }
 
 impl Flood {
-    /// Counts a message, or a reply, of the given weight. Returns when the next message may be
-    /// read, if that is later than `now`.
+    /// Counts a message of the given weight. Returns when the next message may be read, if that is
+    /// later than `now`.
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
+        self.take(&self.messages, now, weight, Weight::MESSAGE)
+    }
+
+    /// Counts a long reply of the given weight.
+    pub fn count_long_reply(&mut self, now: Instant, weight: Weight) {
+        self.take(&self.long_replies, now, weight, Weight::LIGHT);
+    }
+
+    /// Returns when the next long reply may be produced, if that is later than `now`.
+    pub fn long_reply_at(&self, now: Instant) -> Option<Instant> {
+        self.take(&self.long_replies, now, Weight::of_reply(0), Weight::LIGHT)
+    }
+
+    /// Takes the weight out of both buckets. Returns when both have `next` left, if that is later
+    /// than `now`.
+    fn take(
+        &self,
+        buckets: &Buckets,
+        now: Instant,
+        weight: Weight,
+        next: Weight,
+    ) -> Option<Instant> {
         let rate = self.rate?;
         let since_start = now.saturating_duration_since(self.start);
-        let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
-        let own = self.own.take(since_start, rate, tokens, next);
+        let (tokens, next) = (weight.tenths().into(), next.tenths().into());
+        let own = buckets.own.take(since_start, rate, tokens, next);
         let shared_rate = rate.times(self.sessions);
-        let shared = self.shared.take(since_start, shared_rate, tokens, next);
+        let shared = buckets.shared.take(since_start, shared_rate, tokens, next);
         own.max(shared).map(|ready_at| self.start + ready_at)
     }
 }
@@ -200,9 +247,46 @@ mod tests {
     }
 
     #[test]
+    fn long_replies_delay_the_next_long_reply_and_no_message() {
+        let start = Instant::now();
+        let mut flood = flood(20, 4, start);
+        assert_eq!(flood.long_reply_at(start), None);
+        flood.count_long_reply(start, Weight::of_reply(100 << 10));
+        assert_eq!(flood.long_reply_at(start), None, "a burst");
+        flood.count_long_reply(start, Weight::of_reply(900 << 10));
+        let ready_at = flood.long_reply_at(start).expect("a wait");
+        let seconds = (ready_at - start).as_secs_f32();
+        assert!((7.0..8.0).contains(&seconds), "{seconds}");
+        assert_eq!(flood.long_reply_at(ready_at), None);
+        assert_eq!(all_at_once(&mut flood, start), 20);
+    }
+
+    #[test]
+    fn the_guests_of_a_network_share_a_rate_of_long_replies() {
+        let start = Instant::now();
+        let shared = SharedFlood::new(start);
+        let network = Payer::Network(Network::of([192, 0, 2, 1].into()));
+        let mut replies = 0;
+        for _ in 0..100 {
+            let mut session = shared.open(network, 20, 4, start);
+            while session.long_reply_at(start).is_none() {
+                replies += 1;
+                session.count_long_reply(start, Weight::of_reply(500 << 10));
+            }
+        }
+        assert_eq!(replies, 20, "500 KiB each, of 25 times 400 KiB");
+        let mut alice = shared.open(ALICE, 20, 4, start);
+        assert_eq!(alice.long_reply_at(start), None);
+        shared.change_payer(&mut alice, network, start);
+        assert!(alice.long_reply_at(start).is_some());
+    }
+
+    #[test]
     fn zero_is_no_limit() {
         let start = Instant::now();
         let mut flood = flood(0, 4, start);
+        flood.count_long_reply(start, Weight::of_reply(1 << 30));
+        assert_eq!(flood.long_reply_at(start), None);
         assert!((0..1000).all(|_| flood.count(start, Weight::messages(1)).is_none()));
     }
 }

@@ -118,15 +118,6 @@ impl LineStream {
         self.written + self.sendq.bytes() as u64
     }
 
-    /// Counts a reply for flood control. `before` is the total of queued bytes before the reply.
-    /// Nothing more is read until the client may send again.
-    pub fn count_reply(&mut self, before: u64) {
-        let bytes = self.queued_in_total().saturating_sub(before);
-        let weight = Weight::of_reply(usize::try_from(bytes).unwrap_or(usize::MAX));
-        let next = self.flood.count(Instant::now(), weight);
-        self.throttled_until = self.throttled_until.max(next);
-    }
-
     /// Returns the limits on what the client sends.
     pub fn flood_mut(&mut self) -> &mut Flood {
         &mut self.flood

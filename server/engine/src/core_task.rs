@@ -4,6 +4,8 @@
 //! It owns the core and passes it the current time. The decisions reach the committer in the order
 //! in which they were made. When the committer falls behind, this task waits, the core's queue
 //! fills, and the senders of events wait in turn: this is the server's back pressure.
+//!
+//! The slices of long replies are produced between the events.
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -15,6 +17,8 @@ use rookery_chat::event::{Event, Output};
 
 /// The maximum number of events that are handled together. Their effects form one batch.
 const MAX_EVENTS: usize = 512;
+/// The maximum number of events that are handled between two slices of long replies.
+const EVENTS_BETWEEN_SLICES: usize = 64;
 /// The number of effects at which a batch is sent before the rest of its events is handled.
 /// Otherwise, the long answers to many simultaneous commands would all be in memory.
 const MAX_EFFECTS: usize = 4096;
@@ -23,7 +27,26 @@ const MAX_EFFECTS: usize = 4096;
 pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender<Vec<Effect>>) {
     let mut batch = Vec::new();
     let mut outputs = Vec::new();
-    while events.recv_many(&mut batch, MAX_EVENTS).await > 0 {
+    loop {
+        let slice_is_due = chat.has_incomplete_replies();
+        let limit = if slice_is_due {
+            EVENTS_BETWEEN_SLICES
+        } else {
+            MAX_EVENTS
+        };
+        tokio::select! {
+            biased;
+            received = events.recv_many(&mut batch, limit) => {
+                if received == 0 {
+                    return;
+                }
+            }
+            // A slice without events waits until the committer has caught up, so that events find
+            // its queue short. Holding the permits would take the place of the batch.
+            permits = committer.reserve_many(committer.max_capacity()), if slice_is_due => {
+                drop(permits);
+            }
+        }
         let now = Timestamp::now();
         let mut effects = Vec::with_capacity(batch.len());
         for envelope in batch.drain(..) {
@@ -33,6 +56,10 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
             {
                 return;
             }
+        }
+        if slice_is_due {
+            chat.continue_replies(now, &mut outputs);
+            effects.extend(outputs.drain(..).map(Effect::Core));
         }
         if !effects.is_empty() && committer.send(effects).await.is_err() {
             return;
@@ -131,5 +158,43 @@ mod tests {
             total += effects.len();
         }
         assert!(total > 50 * (MAX_EVENTS - 1), "{total} in total");
+    }
+
+    #[tokio::test]
+    async fn long_replies_are_completed_between_the_events() {
+        let mut settings = crate::settings::from_config(&rookery_base::config::Config::default());
+        settings.slice_rows = 2;
+        settings.history = false;
+        let now = Timestamp::now();
+        let snapshot = ChatSnapshot::default();
+        let chat = Chat::new(settings, String::new(), Arc::default(), snapshot, now);
+        let (core, _operators, events) = channel();
+        for number in 0..9 {
+            let candidate = Candidate {
+                nick: rookery_protocol::Nick::parse(&format!("guest{number}")).unwrap(),
+                ..alice()
+            };
+            let admission = core.admit(SessionId(number), Sendq::new(0), Box::new(candidate));
+            assert!(timeout(Duration::ZERO, admission).await.is_err());
+        }
+        for line in ["WHO guest*", "PING x"] {
+            let message = Message::parse(line).unwrap();
+            let event = SessionEvent::command(SessionId(0), message);
+            core.send(event).await.unwrap();
+        }
+        let (committer, mut batches) = crate::committer::channel();
+        tokio::spawn(run(chat, events, committer));
+        let mut order = Vec::new();
+        while order.last() != Some(&"315") {
+            for effect in batches.recv().await.unwrap() {
+                if let Effect::Core(Output::Deliver(delivery)) = effect {
+                    let line = String::from_utf8(delivery.line.to_vec()).unwrap();
+                    let codes = ["352", "PONG", "315"].into_iter();
+                    order.extend(codes.filter(|code| line.contains(&format!(" {code} "))));
+                }
+            }
+        }
+        assert_eq!(order[..4], ["352", "352", "PONG", "352"]);
+        assert_eq!(order.len(), 11, "{order:?}");
     }
 }

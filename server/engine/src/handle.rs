@@ -222,14 +222,14 @@ impl CoreHandle {
         self.0.send(Event::AccessRevoked { revoked, by }).await
     }
 
-    /// Sends a command that may read history. Returns once its answer is in the session's send
+    /// Sends a command whose reply may be long. Returns once the reply is in the session's send
     /// queue.
-    pub async fn history_command(
+    pub async fn awaited_command(
         &self,
         session: SessionId,
         message: Message,
     ) -> Result<(), CoreStopped> {
-        let event = |ticket| Event::HistoryCommand {
+        let event = |ticket| Event::AwaitedCommand {
             ticket,
             session,
             message,

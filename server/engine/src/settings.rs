@@ -32,6 +32,7 @@ pub fn from_sections(
         always_on: accounts.always_on,
         replay_lines: history.replay_lines,
         history_page: limits.history_page,
+        slice_rows: rookery_chat::SLICE_ROWS,
         sendq_bytes: limits.sendq_bytes,
         history_before_join: history.before_join,
         redaction_minutes: history.redaction_minutes,

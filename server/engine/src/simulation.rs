@@ -150,7 +150,11 @@ fn settings() -> Settings {
     config.chat.lobby = vec!["#lobby".parse().unwrap()];
     config.limits.sendq_bytes = SENDQ_BYTES;
     config.history.replay_lines = 0;
-    crate::settings::from_config(&config)
+    Settings {
+        // Small enough that the lists of a few users are long.
+        slice_rows: 2,
+        ..crate::settings::from_config(&config)
+    }
 }
 
 /// Starts the server from the database, as `rookeryd` does.
@@ -235,6 +239,9 @@ impl Simulation {
         if self.random.below(3) == 0 {
             self.now += SignedDuration::from_millis(1);
         }
+        if self.random.below(4) == 0 {
+            self.continue_replies();
+        }
         match self.random.below(200) {
             0..20 => self.connect(),
             20..110 => self.command(),
@@ -269,6 +276,15 @@ impl Simulation {
             &mut Vec::new(),
             &mut server.waiting,
         );
+        server.batches += 1;
+    }
+
+    /// Sends one slice of the replies that are not complete.
+    fn continue_replies(&mut self) {
+        let server = &mut self.server;
+        let mut outputs = Vec::new();
+        server.chat.continue_replies(self.now, &mut outputs);
+        server.waiting.extend(outputs.into_iter().map(Effect::Core));
         server.batches += 1;
     }
 

@@ -18,7 +18,7 @@ use crate::features::channels::{existing, needs_operator};
 use crate::features::mode_changes::ModeChange;
 use crate::features::{mode_changes, persistence};
 use crate::ids::UserId;
-use crate::line::shown_time;
+use crate::line::{Line, shown_time};
 use crate::state::channel::{Channel, MemberModes};
 
 /// The commands of this module.
@@ -32,7 +32,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Changes that list; for the founder. MODE #channel +q nick transfers the channel.",
     ],
     weight: |_| Weight::MESSAGE,
-    handler: Handler::Core(access),
+    handler: Handler::CoreLongReply(access),
 }];
 
 /// Handles `ACCESS <channel> [LIST | ADD <account> <level> | DEL <account>]`.
@@ -97,19 +97,15 @@ fn list(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
             access.at,
         )
     });
-    let rows: Vec<_> = founder.chain(others).collect();
-    for (account, level, by, at) in &rows {
-        send_words(
-            ctx,
-            caller,
-            &["LIST", name.as_str(), account, level, by, &shown_time(*at)],
-        );
-    }
-    send_words(
-        ctx,
-        caller,
-        &["END", name.as_str(), &rows.len().to_string()],
-    );
+    let entries = founder.chain(others);
+    let entries = entries.map(|(account, level, by, at)| {
+        let words = ["LIST", name.as_str(), &account, level, &by, &shown_time(at)];
+        line(ctx, &words)
+    });
+    let mut lines: Vec<Line> = entries.collect();
+    let count = lines.len().to_string();
+    lines.push(line(ctx, &["END", name.as_str(), &count]));
+    ctx.send_rows(caller, lines);
 }
 
 fn add(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, account: &str, level: &str) {
@@ -266,11 +262,10 @@ fn letter(level: AccessLevel) -> char {
     }
 }
 
-fn send_words(ctx: &mut Context<'_>, caller: Caller, words: &[&str]) {
-    let line = words
+fn line(ctx: &Context<'_>, words: &[&str]) -> Line {
+    words
         .iter()
-        .fold(ctx.server_line("ACCESS"), |line, word| line.word(word));
-    ctx.send(caller, &line);
+        .fold(ctx.server_line("ACCESS"), |line, word| line.word(word))
 }
 
 fn refuse(ctx: &mut Context<'_>, caller: Caller, code: &str, context: &[&str], text: &str) {

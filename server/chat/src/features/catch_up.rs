@@ -17,7 +17,8 @@ use rookery_record::{
 
 use crate::context::{Caller, Context};
 use crate::event::{Fetch, HistoryQuery, Output, Purpose};
-use crate::features::{history, replay};
+use crate::features::history;
+use crate::features::replay::Replay;
 use crate::ids::SessionId;
 use crate::state::catch_up::{CatchUp, Mark};
 
@@ -249,7 +250,7 @@ pub fn found(
             (name, entries)
         })
         .collect();
-    replay::send_several(ctx, caller, missed);
+    Replay::new(ctx, missed).send_all(ctx, caller);
 }
 
 /// Whether the message was sent after the first mark, and not after the second.

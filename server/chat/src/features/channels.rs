@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
             "Joins channels, and creates those that do not exist. JOIN 0 leaves all channels.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Core(join),
+        handler: Handler::CoreLongReply(join),
     },
     Command {
         names: &["PART"],

@@ -30,9 +30,9 @@ pub const COMMANDS: &[Command] = &[Command {
         "Reads the history of a channel you are in, or of a private conversation.",
         "A point is msgid=... or timestamp=YYYY-MM-DDThh:mm:ss.sssZ.",
     ],
-    // The pages that are read add to it.
+    // The page is counted as a long reply.
     weight: |_| Weight::LIGHT,
-    handler: Handler::Core(chathistory),
+    handler: Handler::CoreLongReply(chathistory),
 }];
 
 /// Handles `CHATHISTORY <subcommand> <target> <point> [<point>] <limit>` and `CHATHISTORY TARGETS
@@ -272,14 +272,14 @@ pub fn found(
             let lines = visible
                 .map(|entry| entry_line(ctx, caller, entry))
                 .collect();
-            ctx.send_batch(caller, &["chathistory", &readable.name], lines);
+            ctx.send_long_batch(caller, &["chathistory", &readable.name], lines);
         }
         (HistoryResult::Targets(targets), _) => {
             let lines = targets
                 .iter()
                 .map(|target| target_line(ctx, caller, target))
                 .collect();
-            ctx.send_batch(caller, &["draft/chathistory-targets"], lines);
+            ctx.send_long_batch(caller, &["draft/chathistory-targets"], lines);
         }
         (found, readable) => {
             let (code, text) = match (found, readable) {

@@ -1,10 +1,13 @@
 //! `LIST`: the channels, filtered by the conditions of `ELIST`.
 
+use jiff::Timestamp;
 use rookery_protocol::numeric::{RPL_LIST, RPL_LISTEND, RPL_LISTSTART};
 use rookery_protocol::{ChannelName, Message};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
+use crate::line::Line;
+use crate::long_reply::LongReply;
 use crate::params::split_list;
 use crate::state::channel::Channel;
 use crate::state::mask;
@@ -19,52 +22,77 @@ pub const COMMANDS: &[Command] = &[Command {
         "since creation, T<minutes or T>minutes since the topic was set.",
     ],
     weight: |_| Weight::messages(10),
-    handler: Handler::Core(list),
+    handler: Handler::CoreLongReply(list),
 }];
 
 /// Handles `LIST [<names, masks and conditions>]`: lists the channels that meet all conditions and,
 /// if names or masks are given, match one of them.
 pub fn list(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let items = split_list(message.param(0).unwrap_or_default());
-    let filters: Vec<Filter> = items.into_iter().map(Filter::new).collect();
-    let (names, conditions): (Vec<&Filter>, Vec<&Filter>) = filters
-        .iter()
+    let (names, conditions) = items
+        .into_iter()
+        .map(Filter::new)
         .partition(|filter| matches!(filter, Filter::Name(_)));
-    let minutes_since = |at: jiff::Timestamp| (ctx.now().as_second() - at.as_second()).max(0) / 60;
-    let found: Vec<(ChannelName, usize, Box<str>)> = ctx
-        .state
-        .channels()
-        .filter(|channel| channel.is_visible_to(caller.user))
-        .filter(|channel| {
-            names.is_empty()
-                || names
-                    .iter()
-                    .any(|name| name.passes(channel, &minutes_since))
-        })
-        .filter(|channel| {
-            conditions
-                .iter()
-                .all(|condition| condition.passes(channel, &minutes_since))
-        })
-        .map(|channel| {
-            let topic = channel
-                .topic
-                .as_ref()
-                .map(|topic| topic.text.clone())
-                .unwrap_or_default();
-            (channel.name.clone(), channel.members().len(), topic)
-        })
-        .collect();
-    ctx.reply(caller, RPL_LISTSTART, &["Channel"], "Users  Topic");
-    for (name, members, topic) in found {
-        ctx.reply(
-            caller,
-            RPL_LIST,
-            &[name.as_str(), &members.to_string()],
-            &topic,
-        );
+    let listing = Listing {
+        names,
+        conditions,
+        is_started: false,
+        after: None,
+    };
+    ctx.reply_long(caller, listing);
+}
+
+/// The channels that are listed.
+struct Listing {
+    /// The names and masks.
+    names: Vec<Filter>,
+    conditions: Vec<Filter>,
+    is_started: bool,
+    /// The last channel that was looked at.
+    after: Option<ChannelName>,
+}
+
+impl Listing {
+    fn includes(&self, channel: &Channel, now: Timestamp) -> bool {
+        let minutes_since = |at: Timestamp| (now.as_second() - at.as_second()).max(0) / 60;
+        let passes = |filter: &Filter| filter.passes(channel, &minutes_since);
+        (self.names.is_empty() || self.names.iter().any(passes))
+            && self.conditions.iter().all(passes)
     }
-    ctx.reply(caller, RPL_LISTEND, &[], "End of /LIST");
+}
+
+impl LongReply for Listing {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        if !self.is_started {
+            self.is_started = true;
+            ctx.reply(caller, RPL_LISTSTART, &["Channel"], "Users  Topic");
+        }
+        let head = ctx.numeric(caller, RPL_LIST);
+        let channels = ctx.state.channels_after(self.after.as_ref());
+        let channels: Vec<&Channel> = channels.take(ctx.rows_left).collect();
+        let is_complete = channels.len() < ctx.rows_left;
+        ctx.rows_left -= channels.len();
+        if let Some(last) = channels.last() {
+            self.after = Some(last.name.clone());
+        }
+        let listed = channels.into_iter().filter(|channel| {
+            channel.is_visible_to(caller.user) && self.includes(channel, ctx.now())
+        });
+        let line = |channel: &Channel| {
+            let members = channel.members().len().to_string();
+            let topic = channel.topic.as_ref().map_or("", |topic| &topic.text);
+            let line = head.clone().word(channel.name.as_str());
+            line.word(&members).text(topic)
+        };
+        let lines: Vec<Line> = listed.map(line).collect();
+        for line in lines {
+            ctx.send(caller, &line);
+        }
+        if is_complete {
+            ctx.reply(caller, RPL_LISTEND, &[], "End of /LIST");
+        }
+        is_complete
+    }
 }
 
 /// One condition of the client's list.
@@ -127,7 +155,7 @@ impl Filter {
         }
     }
 
-    fn passes(&self, channel: &Channel, minutes_since: &impl Fn(jiff::Timestamp) -> i64) -> bool {
+    fn passes(&self, channel: &Channel, minutes_since: &impl Fn(Timestamp) -> i64) -> bool {
         match self {
             Self::Name(mask) => mask::matches(mask, channel.name.folded()),
             Self::NotName(mask) => !mask::matches(mask, channel.name.folded()),

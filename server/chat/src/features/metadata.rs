@@ -4,16 +4,14 @@
 pub mod subscriptions;
 pub mod values;
 
-use rookery_protocol::numeric::{
-    RPL_METADATASUBOK, RPL_METADATASUBS, RPL_METADATASYNCLATER, RPL_METADATAUNSUBOK,
-};
+use rookery_protocol::numeric::{RPL_METADATASUBOK, RPL_METADATASUBS, RPL_METADATAUNSUBOK};
 use rookery_protocol::{ChannelName, Message};
 use rookery_record::Metadata;
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::metadata::subscriptions::{Outcome, is_notified};
-use crate::features::metadata::values::{MetadataTarget, is_key};
+use crate::features::metadata::values::{ChannelsWithValues, MetadataTarget, Sync, is_key};
 use crate::lengths;
 use crate::line::{Line, fill};
 use crate::state::channel::Flag;
@@ -32,7 +30,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Manages the keys whose changes are sent to you.",
     ],
     weight: |_| Weight::MESSAGE,
-    handler: Handler::Core(metadata),
+    handler: Handler::CoreLongReply(metadata),
 }];
 
 /// Handles `METADATA <target> <subcommand> [<parameters>]`.
@@ -77,10 +75,7 @@ pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             let lines = key_lines(ctx, caller, RPL_METADATASUBS, &keys);
             show(ctx, caller, &["metadata-subs"], &lines);
         }
-        "SYNC" => {
-            let lines: Vec<Line> = values::synced_lines(ctx, caller, &subject).collect();
-            show(ctx, caller, &["metadata", &name], &lines);
-        }
+        "SYNC" => ctx.reply_long(caller, Sync::in_batch(subject, &name)),
         "GET" | "SET" | "SUB" | "UNSUB" => ctx.need_more_params(caller, "METADATA"),
         _ => {
             let text = "Unknown subcommand; use GET, LIST, SET, CLEAR, SUB, UNSUB, SUBS or SYNC";
@@ -234,19 +229,11 @@ fn subscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {
     };
     let outcome = subscriptions::subscribe(&mut session.subscriptions, keys);
     acknowledge(ctx, caller, RPL_METADATASUBOK, &outcome);
-    // The client requests the current values itself, one channel at a time.
     if outcome.done.is_empty() || !is_notified(caller.capabilities) {
         return;
     }
-    for channel in ctx.state.user(caller.user).channels().to_vec() {
-        let has_values =
-            values::synced_lines(ctx, caller, &MetadataTarget::Channel(channel.clone()))
-                .next()
-                .is_some();
-        if has_values {
-            ctx.reply_words(caller, RPL_METADATASYNCLATER, &[channel.as_str(), "1"]);
-        }
-    }
+    let channels = ctx.state.user(caller.user).channels();
+    ctx.reply_long(caller, ChannelsWithValues::new(channels));
 }
 
 fn unsubscribe(ctx: &mut Context<'_>, caller: Caller, keys: &[String]) {

@@ -33,7 +33,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "User modes: B bot, i invisible.",
     ],
     weight: |_| Weight::MESSAGE,
-    handler: Handler::Core(mode),
+    handler: Handler::CoreLongReply(mode),
 }];
 
 /// Handles `MODE <target> [<changes> [<parameters>]]`.
@@ -590,23 +590,16 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
         if !channel.is_visible_to(self.caller.user) {
             return not_on_channel(self.ctx, self.caller, &self.name);
         }
-        let entries: Vec<(String, String, String)> = list
-            .of(channel)
-            .iter()
-            .map(|entry| {
-                (
-                    entry.mask.as_str().to_owned(),
-                    entry.by.to_string(),
-                    entry.at.as_second().to_string(),
-                )
-            })
-            .collect();
         let (one, end) = numerics(list);
-        for (mask, by, at) in entries {
-            self.ctx
-                .reply_words(self.caller, one, &[self.name.as_str(), &mask, &by, &at]);
-        }
-        self.ctx
-            .reply(self.caller, end, &[self.name.as_str()], "End of the list");
+        let line = |code| self.ctx.numeric(self.caller, code).word(self.name.as_str());
+        let entries = list.of(channel).iter().map(|entry| {
+            let at = entry.at.as_second().to_string();
+            line(one)
+                .word(entry.mask.as_str())
+                .word(&entry.by)
+                .word(&at)
+        });
+        let lines = entries.chain([line(end).text("End of the list")]).collect();
+        self.ctx.send_rows(self.caller, lines);
     }
 }

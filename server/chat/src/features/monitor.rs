@@ -24,7 +24,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Clears the list, shows it, or shows who on it is online.",
     ],
     weight: |_| Weight::MESSAGE,
-    handler: Handler::Core(monitor),
+    handler: Handler::CoreLongReply(monitor),
 }];
 
 /// Handles `MONITOR + <nicks>`, `MONITOR - <nicks>`, `MONITOR C`, `MONITOR L` and `MONITOR S`.

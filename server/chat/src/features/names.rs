@@ -1,13 +1,17 @@
 //! `NAMES`, and the description of a channel that a session receives after `JOIN`.
 
+use std::collections::VecDeque;
+
 use rookery_protocol::numeric::{RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICWHOTIME};
 use rookery_protocol::{Capability, ChannelName, Message};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::markread;
+use crate::ids::UserId;
 use crate::lengths;
 use crate::line::fill;
+use crate::long_reply::LongReply;
 use crate::params::split_list;
 use crate::state::channel::Flag;
 
@@ -20,7 +24,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Lists the members of a channel.",
     ],
     weight: |_| Weight::MESSAGE,
-    handler: Handler::Core(names),
+    handler: Handler::CoreLongReply(names),
 }];
 
 /// Handles `NAMES [<channels>]`.
@@ -31,12 +35,9 @@ pub fn names(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .param(0)
         .filter(|asked| !asked.is_empty())
         .unwrap_or("*");
-    for name in split_list(asked).into_iter().take(lengths::TARGETS) {
-        if let Ok(name) = ChannelName::parse(name) {
-            members(ctx, caller, &name);
-        }
-    }
-    end(ctx, caller, asked);
+    let channels = split_list(asked).into_iter().take(lengths::TARGETS);
+    let channels = channels.filter_map(|name| ChannelName::parse(name).ok());
+    ctx.reply_long(caller, Names::new(asked, channels));
 }
 
 /// Sends the session the topic, the read marker and the members of a channel that its user has
@@ -45,8 +46,7 @@ pub fn describe(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     topic(ctx, caller, name);
     markread::send_marker(ctx, caller, name.as_str());
     if !caller.has(Capability::NoImplicitNames) {
-        members(ctx, caller, name);
-        end(ctx, caller, name.as_str());
+        ctx.reply_long(caller, Names::new(name.as_str(), [name.clone()]));
     }
 }
 
@@ -69,44 +69,84 @@ pub fn topic(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) -> bool 
     true
 }
 
-fn members(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
-    let Some(channel) = ctx
-        .state
-        .channel(name)
-        .filter(|channel| channel.is_visible_to(caller.user))
-    else {
-        return;
-    };
-    let symbol = if channel.flags.has(Flag::Secret) {
-        "@"
-    } else {
-        "="
-    };
-    let (head, room) = ctx.list_head(caller, RPL_NAMREPLY, &[symbol, channel.name.as_str()]);
-    let inside = channel.has(caller.user);
-    let (prefixes, masks) = (
-        caller.has(Capability::MultiPrefix),
-        caller.has(Capability::UserhostInNames),
-    );
-    let names = channel
-        .members()
-        .iter()
-        .map(|member| (member, ctx.state.user(member.user)))
-        .filter(|(_, user)| inside || !user.is_invisible())
-        .map(|(member, user)| {
-            [
-                member.modes.prefix(prefixes),
-                if masks {
-                    &user.source
-                } else {
-                    user.nick.as_str()
-                },
-            ]
-        });
-    let lists = fill(names, ' ', room);
-    ctx.send_lists(caller, &head, &lists);
+/// The members of channels, and the end of the reply.
+struct Names {
+    /// What the client asked for.
+    asked: String,
+    /// The channels that are left.
+    channels: VecDeque<ChannelName>,
+    /// The last member of the first channel that was sent.
+    after: Option<UserId>,
 }
 
-fn end(ctx: &mut Context<'_>, caller: Caller, asked: &str) {
-    ctx.reply(caller, RPL_ENDOFNAMES, &[asked], "End of /NAMES list");
+impl Names {
+    fn new(asked: &str, channels: impl IntoIterator<Item = ChannelName>) -> Self {
+        Self {
+            asked: asked.to_owned(),
+            channels: channels.into_iter().collect(),
+            after: None,
+        }
+    }
+
+    /// Sends members of the channel, as many as the slice allows. Returns whether it was all that
+    /// were left.
+    fn send_members(&mut self, ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) -> bool {
+        let Some(channel) = ctx
+            .state
+            .channel(name)
+            .filter(|channel| channel.is_visible_to(caller.user))
+        else {
+            return true;
+        };
+        let symbol = if channel.flags.has(Flag::Secret) {
+            "@"
+        } else {
+            "="
+        };
+        let (head, room) = ctx.list_head(caller, RPL_NAMREPLY, &[symbol, channel.name.as_str()]);
+        let inside = channel.has(caller.user);
+        let (prefixes, masks) = (
+            caller.has(Capability::MultiPrefix),
+            caller.has(Capability::UserhostInNames),
+        );
+        let left = channel.members_after(self.after);
+        let members = &left[..left.len().min(ctx.rows_left)];
+        let is_complete = members.len() == left.len();
+        if let Some(last) = members.last() {
+            self.after = Some(last.user);
+        }
+        let names = members
+            .iter()
+            .map(|member| (member, ctx.state.user(member.user)))
+            .filter(|(_, user)| inside || !user.is_invisible())
+            .map(|(member, user)| {
+                [
+                    member.modes.prefix(prefixes),
+                    if masks {
+                        &user.source
+                    } else {
+                        user.nick.as_str()
+                    },
+                ]
+            });
+        let lists = fill(names, ' ', room);
+        ctx.rows_left -= members.len();
+        ctx.send_lists(caller, &head, &lists);
+        is_complete
+    }
+}
+
+impl LongReply for Names {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        while let Some(name) = self.channels.front().cloned() {
+            if !self.send_members(ctx, caller, &name) {
+                return false;
+            }
+            self.after = None;
+            self.channels.pop_front();
+        }
+        let text = "End of /NAMES list";
+        ctx.reply(caller, RPL_ENDOFNAMES, &[&self.asked], text);
+        true
+    }
 }

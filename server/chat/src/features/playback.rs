@@ -9,7 +9,8 @@ use rookery_record::{HistoryEntry, SeveralQuery};
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
 use crate::event::{HistoryQuery, Purpose};
-use crate::features::{history, replay};
+use crate::features::history;
+use crate::features::replay::Replay;
 use crate::params::split_list;
 
 /// The target of the requests. It is not a valid nick.
@@ -28,7 +29,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         "1970. PRIVMSG *playback does the same.",
     ],
     weight: |_| Weight::MESSAGE,
-    handler: Handler::Core(znc),
+    handler: Handler::CoreLongReply(znc),
 }];
 
 /// Whether the message requests playback.
@@ -121,7 +122,7 @@ pub(crate) fn found(
     found: Option<Vec<(String, Vec<HistoryEntry>)>>,
 ) {
     match found {
-        Some(found) => replay::send_several(ctx, caller, found),
+        Some(found) => ctx.reply_long(caller, Replay::new(ctx, found)),
         None => ctx.notice(
             caller,
             "The history could not be read; please try again later",

@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "Deletes one of your messages, or any message in a channel where you are an operator.",
     ],
     weight: |_| Weight::MESSAGE,
-    handler: Handler::Core(redact),
+    handler: Handler::CoreLongReply(redact),
 }];
 
 /// Handles `REDACT <target> <msgid> [<reason>]`.

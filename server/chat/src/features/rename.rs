@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "channel.",
     ],
     weight: |_| Weight::MESSAGE,
-    handler: Handler::Core(rename),
+    handler: Handler::CoreLongReply(rename),
 }];
 
 /// Handles `RENAME <channel> <new name> [<reason>]`. Everything else about the channel remains.

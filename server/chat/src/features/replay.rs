@@ -1,5 +1,7 @@
 //! Sends earlier messages to a session that missed or requested them.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -9,25 +11,61 @@ use rookery_record::HistoryEntry;
 use crate::context::{Caller, Context};
 use crate::features::{catch_up, history};
 use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
+use crate::long_reply::LongReply;
 use crate::multiline::is_multiline;
 
-/// Sends the messages of several channels and conversations, each in a batch of its own. They may
-/// fill up to half of the session's send queue.
-pub fn send_several(
-    ctx: &mut Context<'_>,
-    caller: Caller,
-    found: Vec<(String, Vec<HistoryEntry>)>,
-) {
-    let mut room = match ctx.settings.sendq_bytes {
-        0 => usize::MAX,
-        // The other half is for new messages.
-        bytes => bytes / 2,
-    };
-    let mut is_cut = false;
-    for (name, entries) in found {
+/// The messages of several channels and conversations, each in a batch of its own. They may fill up
+/// to half of the session's send queue.
+pub struct Replay {
+    /// What is left, by the name of the channel or of the other user.
+    left: VecDeque<(String, Vec<HistoryEntry>)>,
+    /// The number of bytes that may still be sent.
+    room: usize,
+    is_cut: bool,
+}
+
+impl Replay {
+    /// Creates the replay of what was read.
+    pub fn new(ctx: &Context<'_>, found: Vec<(String, Vec<HistoryEntry>)>) -> Self {
+        Self {
+            left: found.into(),
+            room: match ctx.settings.sendq_bytes {
+                0 => usize::MAX,
+                // The other half is for new messages.
+                bytes => bytes / 2,
+            },
+            is_cut: false,
+        }
+    }
+
+    /// Sends everything at once, so that it precedes new messages.
+    pub fn send_all(mut self, ctx: &mut Context<'_>, caller: Caller) {
+        while let Some((name, entries)) = self.left.pop_front() {
+            self.send(ctx, caller, &name, &entries);
+        }
+        self.finish(ctx, caller);
+    }
+
+    fn finish(&self, ctx: &mut Context<'_>, caller: Caller) {
+        if self.is_cut {
+            ctx.notice(
+                caller,
+                "There is more than can be sent at once; only the newest messages were sent",
+            );
+        }
+    }
+
+    /// Sends the newest of the messages, as many as there is room for.
+    fn send(
+        &mut self,
+        ctx: &mut Context<'_>,
+        caller: Caller,
+        name: &str,
+        entries: &[HistoryEntry],
+    ) {
         // The caller may have lost access to the channel in the meantime.
-        let Some(readable) = history::readable(ctx, caller, &name) else {
-            continue;
+        let Some(readable) = history::readable(ctx, caller, name) else {
+            return;
         };
         let mut lines = Vec::new();
         for entry in entries
@@ -37,14 +75,14 @@ pub fn send_several(
         {
             let rendered = replayed(ctx, caller, entry);
             let bytes: usize = rendered.iter().map(Bytes::len).sum();
-            is_cut = bytes > room;
-            if is_cut {
+            if bytes > self.room {
+                self.is_cut = true;
                 break;
             }
             if !catch_up::is_first(ctx, caller, entry) {
                 continue;
             }
-            room -= bytes;
+            self.room -= bytes;
             lines.extend(rendered.into_iter().rev());
         }
         lines.reverse();
@@ -53,11 +91,22 @@ pub fn send_several(
             ctx.send_batch(caller, &["chathistory", &name], lines);
         }
     }
-    if is_cut {
-        ctx.notice(
-            caller,
-            "There is more than can be sent at once; only the newest messages were sent",
-        );
+}
+
+impl LongReply for Replay {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        while !self.left.is_empty() {
+            // A slice ends with a channel, so that the messages of one are not mixed with new ones.
+            if !ctx.take_row() {
+                return false;
+            }
+            if let Some((name, entries)) = self.left.pop_front() {
+                ctx.rows_left = ctx.rows_left.saturating_sub(entries.len());
+                self.send(ctx, caller, &name, &entries);
+            }
+        }
+        self.finish(ctx, caller);
+        true
     }
 }
 

@@ -16,6 +16,7 @@ use crate::features::metadata::values::MetadataTarget;
 use crate::ids::UserId;
 use crate::lengths;
 use crate::line::Line;
+use crate::long_reply::LongReply;
 use crate::state::channel::Member;
 use crate::state::{User, mask};
 
@@ -30,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
             "flags, l idle seconds, a account, r real name.",
         ],
         weight: who_weight,
-        handler: Handler::Core(who),
+        handler: Handler::CoreLongReply(who),
     },
     Command {
         names: &["WHOIS"],
@@ -47,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
             "Shows information about users who have disconnected.",
         ],
         weight: |_| Weight::MESSAGE,
-        handler: Handler::Core(whowas),
+        handler: Handler::CoreLongReply(whowas),
     },
     Command {
         names: &["ISON"],
@@ -96,25 +97,163 @@ pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             || (message.param(1).unwrap_or_default(), None),
             |(flags, fields)| (flags, Some(Fields::new(fields))),
         );
-    let found = if flags.contains('o') {
+    let scope = if flags.contains('o') {
         // Operators of the server are never on the chat port.
-        Vec::new()
+        Scope::User(None)
     } else if let Ok(name) = ChannelName::parse(asked) {
-        in_channel(ctx, caller, &name)
+        Scope::Channel { name, after: None }
+    } else if mask::is_mask(asked) {
+        Scope::Mask {
+            pattern: asked.to_lowercase(),
+            after: None,
+            limit: lengths::WHO,
+        }
     } else {
-        by_mask(ctx, caller, asked)
+        Scope::User(Nick::parse(asked).ok())
     };
-    let lines: Vec<Line> = found
-        .iter()
-        .map(|entry| match &fields {
-            Some(fields) => fields.line(ctx, caller, entry),
-            None => line(ctx, caller, entry),
-        })
-        .collect();
-    for line in lines {
-        ctx.send(caller, &line);
+    let asked = asked.to_owned();
+    ctx.reply_long(
+        caller,
+        Who {
+            asked,
+            fields,
+            scope,
+        },
+    );
+}
+
+/// The reply to a `WHO`.
+struct Who {
+    asked: String,
+    fields: Option<Fields>,
+    scope: Scope,
+}
+
+/// The users that a `WHO` returns.
+enum Scope {
+    /// The user with that nick.
+    User(Option<Nick>),
+    /// The members of a channel after that one.
+    Channel {
+        name: ChannelName,
+        after: Option<UserId>,
+    },
+    /// The users that match a mask and whose nicks are after that nick.
+    Mask {
+        pattern: String,
+        after: Option<Nick>,
+        limit: usize,
+    },
+}
+
+impl LongReply for Who {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        let mut rows_left = ctx.rows_left;
+        let (entries, is_complete) = self.scope.next(ctx, caller, &mut rows_left);
+        let lines: Vec<Line> = entries
+            .iter()
+            .map(|entry| match &self.fields {
+                Some(fields) => fields.line(ctx, caller, entry),
+                None => line(ctx, caller, entry),
+            })
+            .collect();
+        ctx.rows_left = rows_left;
+        for line in lines {
+            ctx.send(caller, &line);
+        }
+        if is_complete {
+            ctx.reply(caller, RPL_ENDOFWHO, &[&self.asked], "End of /WHO list");
+        }
+        is_complete
     }
-    ctx.reply(caller, RPL_ENDOFWHO, &[asked], "End of /WHO list");
+}
+
+impl Scope {
+    /// Returns the next users, after looking at no more than `rows_left`, and whether they are the
+    /// last.
+    fn next<'t>(
+        &mut self,
+        ctx: &'t Context<'_>,
+        caller: Caller,
+        rows_left: &mut usize,
+    ) -> (Vec<WhoEntry<'t>>, bool) {
+        match self {
+            Self::User(nick) => {
+                let user = nick.as_ref().and_then(|nick| ctx.state.by_nick(nick));
+                let entries = user.into_iter().map(WhoEntry::new).collect();
+                (entries, true)
+            }
+            Self::Channel { name, after } => in_channel(ctx, caller, name, after, rows_left),
+            Self::Mask {
+                pattern,
+                after,
+                limit,
+            } => {
+                let users = ctx.state.users_after(after.as_ref());
+                let users: Vec<&User> = users.take(*rows_left).collect();
+                if let Some(last) = users.last() {
+                    *after = Some(last.nick.clone());
+                }
+                let is_last = users.len() < *rows_left;
+                *rows_left -= users.len();
+                let entries: Vec<_> = users
+                    .into_iter()
+                    .filter(|user| is_visible(ctx, caller, user) && matches(pattern, user))
+                    .take(*limit)
+                    .map(WhoEntry::new)
+                    .collect();
+                *limit -= entries.len();
+                (entries, is_last || *limit == 0)
+            }
+        }
+    }
+}
+
+/// Returns the next members of the channel, and whether they are the last.
+fn in_channel<'t>(
+    ctx: &'t Context<'_>,
+    caller: Caller,
+    name: &ChannelName,
+    after: &mut Option<UserId>,
+    rows_left: &mut usize,
+) -> (Vec<WhoEntry<'t>>, bool) {
+    let channel = ctx.state.channel(name);
+    let Some(channel) = channel.filter(|channel| channel.is_visible_to(caller.user)) else {
+        return (Vec::new(), true);
+    };
+    let left = channel.members_after(*after);
+    let members = &left[..left.len().min(*rows_left)];
+    if let Some(last) = members.last() {
+        *after = Some(last.user);
+    }
+    *rows_left -= members.len();
+    let inside = channel.has(caller.user);
+    let entries = members
+        .iter()
+        .map(|member| (member, ctx.state.user(member.user)))
+        .filter(|(_, user)| inside || !user.is_invisible())
+        .map(|(member, user)| WhoEntry {
+            user,
+            membership: Some((&channel.name, *member)),
+        });
+    (entries.collect(), members.len() == left.len())
+}
+
+/// Whether a search by mask may return the user.
+fn is_visible(ctx: &Context<'_>, caller: Caller, user: &User) -> bool {
+    !user.is_invisible() || ctx.state.share_channel(caller.user, user.id)
+}
+
+/// Whether the user matches the pattern, which is in lower case.
+fn matches(pattern: &str, user: &User) -> bool {
+    [
+        user.nick.folded(),
+        &user.username,
+        &user.host,
+        &user.realname.to_lowercase(),
+    ]
+    .iter()
+    .any(|text| mask::matches(pattern, text))
 }
 
 /// A user that `WHO` returns, with the channel if one was requested.
@@ -123,7 +262,14 @@ pub struct WhoEntry<'s> {
     membership: Option<(&'s ChannelName, Member)>,
 }
 
-impl WhoEntry<'_> {
+impl<'s> WhoEntry<'s> {
+    fn new(user: &'s User) -> Self {
+        Self {
+            user,
+            membership: None,
+        }
+    }
+
     /// Returns the channel, or `*`.
     pub fn channel(&self) -> &str {
         self.membership.map_or("*", |(channel, _)| channel.as_str())
@@ -138,65 +284,6 @@ impl WhoEntry<'_> {
         });
         format!("{here}{bot}{prefix}")
     }
-}
-
-fn in_channel<'t>(ctx: &'t Context<'_>, caller: Caller, name: &ChannelName) -> Vec<WhoEntry<'t>> {
-    let Some(channel) = ctx
-        .state
-        .channel(name)
-        .filter(|channel| channel.is_visible_to(caller.user))
-    else {
-        return Vec::new();
-    };
-    let inside = channel.has(caller.user);
-    let members = channel
-        .members()
-        .iter()
-        .map(|member| (member, ctx.state.user(member.user)));
-    members
-        .filter(|(_, user)| inside || !user.is_invisible())
-        .map(|(member, user)| WhoEntry {
-            user,
-            membership: Some((&channel.name, *member)),
-        })
-        .collect()
-}
-
-/// Returns the user with this nick, or the users that match the mask and are visible to the
-/// caller.
-fn by_mask<'t>(ctx: &'t Context<'_>, caller: Caller, asked: &str) -> Vec<WhoEntry<'t>> {
-    if !mask::is_mask(asked) {
-        return ctx
-            .state
-            .named(asked)
-            .map(|user| WhoEntry {
-                user,
-                membership: None,
-            })
-            .into_iter()
-            .collect();
-    }
-    let pattern = asked.to_lowercase();
-    let matches_mask = |user: &&User| {
-        [
-            user.nick.folded(),
-            &user.username,
-            &user.host,
-            &user.realname.to_lowercase(),
-        ]
-        .iter()
-        .any(|text| mask::matches(&pattern, text))
-    };
-    ctx.state
-        .users()
-        .filter(|user| !user.is_invisible() || ctx.state.share_channel(caller.user, user.id))
-        .filter(matches_mask)
-        .take(lengths::WHO)
-        .map(|user| WhoEntry {
-            user,
-            membership: None,
-        })
-        .collect()
 }
 
 fn line(ctx: &Context<'_>, caller: Caller, entry: &WhoEntry<'_>) -> Line {
@@ -347,42 +434,25 @@ pub fn whowas(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .ok()
         .filter(|count| *count > 0)
         .unwrap_or(usize::MAX);
-    let found: Vec<_> = Nick::parse(asked)
-        .map(|nick| {
-            let departed = ctx.state.departed(&nick).take(count);
-            departed
-                .map(|user| {
-                    (
-                        user.nick.clone(),
-                        user.username.clone(),
-                        user.host.clone(),
-                        user.realname.clone(),
-                        user.at,
-                    )
-                })
-                .collect()
-        })
-        .unwrap_or_default();
-    if found.is_empty() {
-        ctx.reply(
-            caller,
-            ERR_WASNOSUCHNICK,
-            &[asked],
-            "There was no such nick",
-        );
-    }
-    for (nick, username, host, realname, at) in found {
-        ctx.reply(
-            caller,
-            RPL_WHOWASUSER,
-            &[nick.as_str(), &username, &host, "*"],
-            &realname,
-        );
+    let mut lines = Vec::new();
+    if let Ok(nick) = Nick::parse(asked) {
         let server = &ctx.settings.server_name;
-        let left = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        ctx.reply(caller, RPL_WHOISSERVER, &[nick.as_str(), server], &left);
+        for user in ctx.state.departed(&nick).take(count) {
+            let nick = user.nick.as_str();
+            let line = ctx.numeric(caller, RPL_WHOWASUSER).word(nick);
+            let line = line.word(&user.username).word(&user.host).word("*");
+            lines.push(line.text(&user.realname));
+            let line = ctx.numeric(caller, RPL_WHOISSERVER).word(nick).word(server);
+            lines.push(line.text(&user.at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()));
+        }
     }
-    ctx.reply(caller, RPL_ENDOFWHOWAS, &[asked], "End of WHOWAS");
+    if lines.is_empty() {
+        let line = ctx.numeric(caller, ERR_WASNOSUCHNICK).word(asked);
+        lines.push(line.text("There was no such nick"));
+    }
+    let end = ctx.numeric(caller, RPL_ENDOFWHOWAS).word(asked);
+    lines.push(end.text("End of WHOWAS"));
+    ctx.send_rows(caller, lines);
 }
 
 /// Handles `ISON <nicks>`.
@@ -423,20 +493,20 @@ const TOKEN: usize = 3;
 const HIDDEN_ADDRESS: &str = "255.255.255.255";
 
 /// The fields that the caller has requested (WHOX).
-pub struct Fields<'m> {
-    requested: &'m str,
-    token: &'m str,
+pub struct Fields {
+    requested: String,
+    token: String,
 }
 
-impl<'m> Fields<'m> {
+impl Fields {
     /// Parses what follows the `%`: `<fields>[,<token>]`.
-    pub fn new(text: &'m str) -> Self {
+    pub fn new(text: &str) -> Self {
         let (requested, token) = text.split_once(',').unwrap_or((text, "0"));
         let is_token =
             (1..=TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_digit());
         Self {
-            requested,
-            token: if is_token { token } else { "0" },
+            requested: requested.to_owned(),
+            token: if is_token { token } else { "0" }.to_owned(),
         }
     }
 
@@ -451,7 +521,7 @@ impl<'m> Fields<'m> {
             .chars()
             .filter(|field| self.requested.contains(*field))
             .fold(head, |line, field| match field {
-                't' => line.word(self.token),
+                't' => line.word(&self.token),
                 'c' => line.word(entry.channel()),
                 'u' => line.word(&user.username),
                 'i' => line.word(HIDDEN_ADDRESS),

@@ -256,6 +256,14 @@ impl Channel {
         &self.members
     }
 
+    /// Returns the members whose ids are after that id, sorted by user id; all without an id.
+    pub fn members_after(&self, after: Option<UserId>) -> &[Member] {
+        let start = self
+            .members
+            .partition_point(|member| Some(member.user) <= after);
+        &self.members[start..]
+    }
+
     pub fn member(&self, user: UserId) -> Option<Member> {
         self.position(user).ok().map(|at| self.members[at])
     }

@@ -55,6 +55,7 @@ pub fn settings() -> Settings {
         always_on: false,
         replay_lines: 5,
         history_page: 50,
+        slice_rows: crate::SLICE_ROWS,
         sendq_bytes: 1 << 20,
         history_before_join: true,
         redaction_minutes: 0,
@@ -222,6 +223,17 @@ impl Harness {
     pub fn event(&mut self, event: Event) {
         let mut outputs = Vec::new();
         self.chat.handle(self.now, event, &mut outputs);
+        self.apply(outputs);
+    }
+
+    /// Continues the replies that are not complete, by one slice.
+    pub fn continue_replies(&mut self) {
+        let mut outputs = Vec::new();
+        self.chat.continue_replies(self.now, &mut outputs);
+        self.apply(outputs);
+    }
+
+    fn apply(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
                 Output::Deliver(delivery) => self.deliver(&[delivery]),
@@ -341,10 +353,13 @@ impl Harness {
         outputs
     }
 
-    /// Sends a line. Returns what the sender receives.
+    /// Sends a line. Returns what the sender receives, all slices of it.
     pub fn request(&mut self, session: SessionId, line: &str) -> Vec<String> {
         self.received(session);
         self.send(session, line);
+        while self.chat.has_incomplete_replies() {
+            self.continue_replies();
+        }
         self.received(session)
     }
 

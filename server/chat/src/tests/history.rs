@@ -522,7 +522,7 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
             } else {
                 a
             };
-            let key = harness.history_command(session, line);
+            let key = harness.awaited_command(session, line);
             if waits {
                 assert!(harness.answer(key).is_none());
                 if disconnects {

@@ -499,7 +499,7 @@ fn a_labelled_play_has_one_labelled_reply() {
     ];
     assert_eq!(tags[1..7], inner, "{received:#?}");
     assert!(received[7].ends_with(" BATCH -4") && received.len() == 8);
-    let key = harness.history_command(alice, "PRIVMSG *playback :PLAY #x");
+    let key = harness.awaited_command(alice, "PRIVMSG *playback :PLAY #x");
     assert!(harness.answer(key).is_none());
     harness.answer_all_fetches();
     assert!(matches!(harness.answer(key), Some(())));

@@ -37,7 +37,7 @@ pub fn commands_by_name() -> (Vec<&'static str>, Vec<&'static str>) {
             .collect()
     };
     (
-        names(|handler| matches!(handler, Handler::Core(_))),
+        names(|handler| matches!(handler, Handler::Core(_) | Handler::CoreLongReply(_))),
         names(|handler| matches!(handler, Handler::ControlPlane)),
     )
 }

@@ -1,6 +1,8 @@
 //! The metadata of users and channels: where it is stored, who may see it, and who is notified of
 //! changes (IRCv3 `draft/metadata-3`).
 
+use std::collections::VecDeque;
+
 use rookery_protocol::numeric::{RPL_KEYNOTSET, RPL_KEYVALUE, RPL_METADATASYNCLATER};
 use rookery_protocol::{AccountName, Capability, ChannelName};
 use rookery_record::{Change, Metadata};
@@ -12,8 +14,8 @@ use crate::features::persistence;
 use crate::ids::{SessionId, UserId};
 use crate::lengths;
 use crate::line::Line;
+use crate::long_reply::{LineBatch, LongReply};
 use crate::state::Session;
-use crate::state::channel::Channel;
 
 /// The maximum number of values in one sync; a client can request the others individually.
 const SYNC_LIMIT: usize = 1000;
@@ -222,23 +224,140 @@ fn subscribed_lines(
     })
 }
 
-/// Returns all values that the caller has subscribed to, of the target and, for a channel, of its
-/// members.
-pub fn synced_lines(
-    ctx: &Context<'_>,
-    caller: Caller,
-    subject: &MetadataTarget,
-) -> impl Iterator<Item = Line> {
-    let channel = match subject {
-        MetadataTarget::Channel(name) => ctx.state.channel(name),
-        MetadataTarget::User(_) => None,
-    };
-    let members = channel.into_iter().flat_map(Channel::members);
-    let of_members = members
-        .flat_map(move |member| subscribed_lines(ctx, caller, MetadataTarget::User(member.user)));
-    subscribed_lines(ctx, caller, subject.clone())
-        .chain(of_members)
-        .take(SYNC_LIMIT)
+/// A target and, after it, the members of a channel, one at a time.
+struct Cursor {
+    target: MetadataTarget,
+    is_started: bool,
+    /// The last member that was returned.
+    after: Option<UserId>,
+}
+
+impl Cursor {
+    fn new(target: MetadataTarget) -> Self {
+        Self {
+            target,
+            is_started: false,
+            after: None,
+        }
+    }
+
+    /// Returns the next target. There is none if the first is gone, or closed to the caller.
+    fn next(&mut self, ctx: &Context<'_>, caller: Caller) -> Option<MetadataTarget> {
+        let is_first = !std::mem::replace(&mut self.is_started, true);
+        let channel = match &self.target {
+            MetadataTarget::User(user) => {
+                return (is_first && ctx.state.exists(*user)).then(|| self.target.clone());
+            }
+            MetadataTarget::Channel(name) => ctx.state.channel(name)?,
+        };
+        if !channel.shows_metadata_to(caller.user) {
+            return None;
+        }
+        if is_first {
+            return Some(self.target.clone());
+        }
+        self.after = Some(channel.members_after(self.after).first()?.user);
+        self.after.map(MetadataTarget::User)
+    }
+}
+
+/// The values of a target under keys that the caller has subscribed to and, for a channel, those of
+/// its members.
+pub struct Sync {
+    cursor: Cursor,
+    /// The number of values that may still be sent.
+    limit: usize,
+    batch: Option<LineBatch>,
+}
+
+impl Sync {
+    /// Creates the sync of a target.
+    pub fn new(target: MetadataTarget) -> Self {
+        Self {
+            cursor: Cursor::new(target),
+            limit: SYNC_LIMIT,
+            batch: None,
+        }
+    }
+
+    /// Creates the sync of a target with that name, in a batch.
+    pub fn in_batch(target: MetadataTarget, name: &str) -> Self {
+        Self {
+            batch: Some(LineBatch::new(&["metadata", name])),
+            ..Self::new(target)
+        }
+    }
+}
+
+impl LongReply for Sync {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        if let Some(batch) = &mut self.batch {
+            batch.open(ctx, caller);
+        }
+        while self.limit > 0 {
+            if !ctx.take_row() {
+                return false;
+            }
+            let Some(target) = self.cursor.next(ctx, caller) else {
+                break;
+            };
+            let lines = subscribed_lines(ctx, caller, target).take(self.limit);
+            let lines: Vec<Line> = lines.collect();
+            self.limit -= lines.len();
+            ctx.rows_left = ctx.rows_left.saturating_sub(lines.len());
+            for line in lines {
+                match &self.batch {
+                    Some(batch) => batch.send(ctx, caller, &line),
+                    None => ctx.send(caller, &line),
+                }
+            }
+        }
+        if let Some(batch) = &self.batch {
+            batch.close(ctx, caller);
+        }
+        true
+    }
+}
+
+/// The announcement of which channels have values that the caller has subscribed to. The client
+/// requests the values itself, one channel at a time.
+pub struct ChannelsWithValues {
+    /// The channels that are left.
+    channels: VecDeque<ChannelName>,
+    /// The position in the first of them.
+    cursor: Option<Cursor>,
+}
+
+impl ChannelsWithValues {
+    /// Creates the announcement about those channels.
+    pub fn new(channels: &[ChannelName]) -> Self {
+        Self {
+            channels: channels.iter().cloned().collect(),
+            cursor: None,
+        }
+    }
+}
+
+impl LongReply for ChannelsWithValues {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        while let Some(name) = self.channels.front() {
+            if !ctx.take_row() {
+                return false;
+            }
+            let cursor = self
+                .cursor
+                .get_or_insert_with(|| Cursor::new(MetadataTarget::Channel(name.clone())));
+            if let Some(target) = cursor.next(ctx, caller) {
+                if subscribed_lines(ctx, caller, target).next().is_none() {
+                    continue;
+                }
+                ctx.reply_words(caller, RPL_METADATASYNCLATER, &[name.as_str(), "1"]);
+            }
+            self.channels.pop_front();
+            self.cursor = None;
+        }
+        true
+    }
 }
 
 /// Sends the caller the values of the target that it has subscribed to, if it has the capability.
@@ -257,10 +376,7 @@ pub fn sync(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
         let target = target_name(ctx, subject);
         return ctx.reply_words(caller, RPL_METADATASYNCLATER, &[&target, "5"]);
     }
-    let lines: Vec<Line> = synced_lines(ctx, caller, subject).collect();
-    for line in lines {
-        ctx.send(caller, &line);
-    }
+    ctx.reply_long(caller, Sync::new(subject.clone()));
 }
 
 /// Syncs metadata after a join: the user's sessions receive that of the channel and its members,

@@ -10,12 +10,12 @@ use crate::event::{Event, Fetch, HistoryQuery, HistoryResult, SessionId};
 use rookery_record::{HistoryEntry, Place, ReadableTarget, SeveralQuery};
 
 impl Harness {
-    /// Sends a command that reads history. Returns the key of the reply, which arrives when the
-    /// session has its answer.
-    pub fn history_command(&mut self, session: SessionId, line: &str) -> ReplyKey<()> {
+    /// Sends a command and waits. Returns the key of the reply, which arrives when the session has
+    /// its answer.
+    pub fn awaited_command(&mut self, session: SessionId, line: &str) -> ReplyKey<()> {
         let (ticket, key) = self.ticket();
         let message = Message::parse(line).unwrap();
-        self.event(Event::HistoryCommand {
+        self.event(Event::AwaitedCommand {
             ticket,
             session,
             message,

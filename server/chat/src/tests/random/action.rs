@@ -37,6 +37,8 @@ pub enum Action {
     CloseChannel(usize),
     /// Answers all pending history queries.
     AnswerQueries,
+    /// Sends one slice of the replies that are not complete.
+    ContinueReplies,
     /// Kills the server and starts it again.
     Restart,
     SendToChannel {
@@ -82,6 +84,10 @@ pub fn action() -> impl Strategy<Value = Action> {
         2 => prop::sample::select(&["SET always-on on", "SET always-on off"][..])
             .prop_map(str::to_owned),
         1 => nick().prop_map(|nick| format!("MONITOR + {nick}")),
+        1 => prop::sample::select(&["WHO *", "@label=w WHO #a", "LIST", "NAMES #a,#b"][..])
+            .prop_map(str::to_owned),
+        1 => prop::sample::select(&["METADATA #a SYNC", "MODE #b b", "@label=a ACCESS #b"][..])
+            .prop_map(str::to_owned),
         1 => Just("QUIT".to_owned()),
     ];
     prop_oneof![
@@ -101,6 +107,7 @@ pub fn action() -> impl Strategy<Value = Action> {
             .prop_map(|account| account.map_or(Action::Restart, Action::DeleteAccount)),
         1 => (0..CHANNELS.len()).prop_map(Action::CloseChannel),
         3 => Just(Action::AnswerQueries),
+        6 => Just(Action::ContinueReplies),
         8 => (session.clone(), 0..CHANNELS.len(), any::<bool>())
             .prop_map(|(session, channel, labelled)| Action::SendToChannel {
                 session,

@@ -30,6 +30,7 @@ impl World {
         let settings = Settings {
             history,
             free_nicks,
+            slice_rows: 2,
             channels_per_user: 0,
             owned_channels: 2,
             sessions_per_account: 0,
@@ -197,6 +198,7 @@ impl World {
                 assert!(self.harness.chat.state.channel(&name).is_none());
             }
             Action::AnswerQueries => self.harness.answer_all_fetches(),
+            Action::ContinueReplies => self.harness.continue_replies(),
             Action::Restart => self.restart(),
             Action::SendToChannel {
                 session,

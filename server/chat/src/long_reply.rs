@@ -1,0 +1,270 @@
+//! Replies that are too long for one event, such as a `WHO` of a large channel.
+//!
+//! A long reply is produced in slices, so that it delays other sessions by one slice at a time.
+//! [`Context::reply_long`] sends the first slice at once, which is all of most replies. What
+//! remains waits here, and each call of [`Chat::continue_replies`](crate::Chat::continue_replies)
+//! sends one more slice; the sessions take turns.
+//!
+//! Between two slices, anything may change. A reply therefore holds no part of the state, only the
+//! position that it has reached, and looks everything up again: the users, and whether the caller
+//! may see them. Each user or channel that is there all the time is in the reply; one that appears,
+//! disappears or changes its name meanwhile may be.
+//!
+//! The replies to one session are sent in order. The reply to a command with a label is one batch,
+//! which stays open until all of its slices are sent.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use rookery_protocol::Capability;
+
+use crate::context::{Caller, Context};
+use crate::ids::SessionId;
+use crate::line::{Line, within};
+use crate::ticket::Ticket;
+
+/// The number of rows in a slice. A row is what is looked at, whether a line is sent for it or not:
+/// a user, a channel, an entry of a list.
+pub const SLICE_ROWS: usize = 128;
+
+/// A reply that can be sent in slices.
+pub trait LongReply: Send {
+    /// Sends the next rows, as many as [`Context::rows_left`] allows. Returns whether the reply is
+    /// complete.
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool;
+}
+
+/// The rest of the replies that are not complete.
+#[derive(Default)]
+pub struct LongReplies {
+    /// By session, in the order in which they are sent. No queue is empty.
+    queues: BTreeMap<SessionId, VecDeque<Part>>,
+    /// The sessions with a queue, in the order of their turns.
+    turns: VecDeque<SessionId>,
+}
+
+/// What a session still has to be sent.
+enum Part {
+    /// The rest of a reply.
+    Rows {
+        reply: Box<dyn LongReply>,
+        /// The batch of the command's label.
+        batch: Option<String>,
+    },
+    /// The line that closes the batch of a label.
+    BatchEnd(Line),
+    /// The ticket of a command, which is answered once the reply is sent.
+    Answer(Ticket<()>),
+}
+
+impl LongReplies {
+    /// Whether no reply is incomplete.
+    pub fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    fn is_waiting(&self, session: SessionId) -> bool {
+        self.queues.contains_key(&session)
+    }
+
+    fn push(&mut self, session: SessionId, part: Part) {
+        self.queues
+            .entry(session)
+            .or_insert_with(|| {
+                self.turns.push_back(session);
+                VecDeque::new()
+            })
+            .push_back(part);
+    }
+}
+
+impl Context<'_> {
+    /// Sends the caller a reply, or its first slice. The rest follows after this event.
+    pub fn reply_long(&mut self, caller: Caller, mut reply: impl LongReply + 'static) {
+        let is_complete = !self.long_replies.is_waiting(caller.session)
+            && self.rows_left > 0
+            && reply.send_rows(self, caller);
+        if !is_complete {
+            let batch = self
+                .out
+                .open_batch(caller.session, || self.state.next_batch());
+            let reply = Box::new(reply);
+            self.long_replies
+                .push(caller.session, Part::Rows { reply, batch });
+        }
+    }
+
+    /// Sends the caller lines as a long reply.
+    pub fn send_rows(&mut self, caller: Caller, lines: Vec<Line>) {
+        self.reply_long(caller, Lines(lines.into_iter()));
+    }
+
+    /// Sends the caller lines as a batch, which is one reply unless it is long.
+    pub fn send_long_batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) {
+        let (batch, lines) = (LineBatch::new(kind), lines.into_iter());
+        self.reply_long(caller, RenderedBatch { batch, lines });
+    }
+
+    /// Takes a row out of the current slice. Returns whether there was one.
+    pub fn take_row(&mut self) -> bool {
+        let is_left = self.rows_left > 0;
+        self.rows_left = self.rows_left.saturating_sub(1);
+        is_left
+    }
+
+    /// Closes the batch of a label, once the session was sent everything in it.
+    pub fn close_batch(&mut self, session: SessionId, batch: &str) {
+        let line = self.server_line("BATCH").word(&format!("-{batch}"));
+        self.long_replies.push(session, Part::BatchEnd(line));
+    }
+
+    /// Answers the ticket of a command, once the session was sent the reply.
+    pub fn answer_after_reply(&mut self, session: SessionId, ticket: Ticket<()>) {
+        if self.long_replies.is_waiting(session) {
+            self.long_replies.push(session, Part::Answer(ticket));
+        } else {
+            self.answer(ticket, ());
+        }
+    }
+
+    /// Sends one slice of the replies that wait. If one session does not use it up, others follow.
+    pub fn continue_replies(&mut self) {
+        while self.take_row()
+            && let Some(session) = self.long_replies.turns.pop_front()
+        {
+            let Some(mut queue) = self.long_replies.queues.remove(&session) else {
+                continue;
+            };
+            self.continue_queue(session, &mut queue);
+            if !queue.is_empty() {
+                self.long_replies.queues.insert(session, queue);
+                self.long_replies.turns.push_back(session);
+            }
+        }
+    }
+
+    /// Sends the session what waits for it, until the slice is used up. If the session has ended,
+    /// only tickets are left to answer.
+    fn continue_queue(&mut self, session: SessionId, queue: &mut VecDeque<Part>) {
+        while let Some(part) = queue.pop_front() {
+            let caller = self.caller(session);
+            match (part, caller) {
+                (Part::Answer(ticket), _) => self.answer(ticket, ()),
+                (_, None) => {}
+                (Part::BatchEnd(line), Some(caller)) => self.send(caller, &line),
+                (Part::Rows { mut reply, batch }, Some(caller)) => {
+                    self.out.set_batch(batch);
+                    let is_complete = reply.send_rows(self, caller);
+                    let batch = self.out.set_batch(None);
+                    if !is_complete {
+                        queue.push_front(Part::Rows { reply, batch });
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The batch of a long reply. Clients without the capability `batch` receive the lines without it.
+pub struct LineBatch {
+    kind: Vec<String>,
+    /// The name of the batch, once it is open.
+    name: Option<String>,
+}
+
+impl LineBatch {
+    /// Creates a batch with that type and parameters.
+    pub fn new(kind: &[&str]) -> Self {
+        Self {
+            kind: kind.iter().map(|&word| word.to_owned()).collect(),
+            name: None,
+        }
+    }
+
+    /// Sends the line that opens the batch, the first time.
+    pub fn open(&mut self, ctx: &mut Context<'_>, caller: Caller) {
+        if self.name.is_none() && caller.has(Capability::Batch) {
+            let name = ctx.state.next_batch();
+            let line = ctx.server_line("BATCH").word(&format!("+{name}"));
+            let line = self.kind.iter().fold(line, |line, word| line.word(word));
+            ctx.send(caller, &line);
+            self.name = Some(name);
+        }
+    }
+
+    /// Sends a line in the batch.
+    pub fn send(&self, ctx: &mut Context<'_>, caller: Caller, line: &Line) {
+        let line = line.render(&ctx.server_tags(), caller.capabilities);
+        self.send_bytes(ctx, caller, line);
+    }
+
+    fn send_bytes(&self, ctx: &mut Context<'_>, caller: Caller, line: Bytes) {
+        let line = match &self.name {
+            Some(name) => within(name, &line),
+            None => line,
+        };
+        ctx.send_bytes(caller, line);
+    }
+
+    /// Sends the line that closes the batch.
+    pub fn close(&self, ctx: &mut Context<'_>, caller: Caller) {
+        if let Some(name) = &self.name {
+            let line = ctx.server_line("BATCH").word(&format!("-{name}"));
+            ctx.send(caller, &line);
+        }
+    }
+}
+
+/// A batch whose lines are rendered already.
+struct RenderedBatch {
+    batch: LineBatch,
+    lines: std::vec::IntoIter<Bytes>,
+}
+
+impl LongReply for RenderedBatch {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        let rows = |lines: &[Bytes]| lines.iter().map(|line| rows_of(line)).sum::<usize>();
+        if self.batch.name.is_none() && rows(self.lines.as_slice()) <= ctx.rows_left {
+            let lines: Vec<Bytes> = self.lines.by_ref().collect();
+            ctx.rows_left -= rows(&lines);
+            let kind: Vec<&str> = self.batch.kind.iter().map(String::as_str).collect();
+            ctx.send_batch(caller, &kind, lines);
+            return true;
+        }
+        self.batch.open(ctx, caller);
+        while self.lines.len() > 0 {
+            if ctx.rows_left == 0 {
+                return false;
+            }
+            if let Some(line) = self.lines.next() {
+                ctx.rows_left = ctx.rows_left.saturating_sub(rows_of(&line));
+                self.batch.send_bytes(ctx, caller, line);
+            }
+        }
+        self.batch.close(ctx, caller);
+        true
+    }
+}
+
+/// Returns the number of lines of a message, which may be a multi-line one.
+fn rows_of(message: &[u8]) -> usize {
+    message.split_inclusive(|&byte| byte == b'\n').count()
+}
+
+/// Lines that are known from the start.
+struct Lines(std::vec::IntoIter<Line>);
+
+impl LongReply for Lines {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        while self.0.len() > 0 {
+            if !ctx.take_row() {
+                return false;
+            }
+            if let Some(line) = self.0.next() {
+                ctx.send(caller, &line);
+            }
+        }
+        true
+    }
+}
