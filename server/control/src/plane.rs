@@ -32,8 +32,8 @@ use rookery_record::Admin;
 use rookery_store::{Database, Result as StoreResult, Store};
 
 /// The maximum number of event streams, of all admins together. Each occupies one connection. The
-/// limit is below the number of connections of one network, so that streams cannot block an admin's
-/// other requests.
+/// limit is below [`PLACES_PER_OPERATOR`](crate::http::places::PLACES_PER_OPERATOR), so that
+/// streams cannot block an admin's other requests.
 pub const MAX_STREAMS: usize = 8;
 
 /// A request to reload the config, the certificates and the CSV files. The answer is an error
