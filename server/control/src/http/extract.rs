@@ -31,6 +31,8 @@ pub struct RequestOrigin {
     pub address: SocketAddr,
     /// When the request arrived.
     pub at: Timestamp,
+    /// The same by a clock that only goes forward.
+    pub instant: std::time::Instant,
 }
 
 impl RequestOrigin {

@@ -113,6 +113,7 @@ async fn serve(
         let origin = RequestOrigin {
             address,
             at: Timestamp::now(),
+            instant: std::time::Instant::now(),
         };
         let operator = operator_of(&request_plane, request.headers(), origin.at);
         place.begin_request(Instant::now(), operator.as_deref());
