@@ -31,7 +31,8 @@
 //!
 //! # Threats
 //! - *Guessing.* The pauses of the throttle grow with each failure, except on networks of admins,
-//!   where attempts are only delayed, so that no one can lock an admin out. A challenge allows five
+//!   where attempts are only delayed, so that no one can lock an admin out; a client that has signed
+//!   in before has a count of its own ([`device`]). A challenge allows five
 //!   codes, and opening one requires the password.
 //! - *A stolen database.* Passwords are stored as slow hashes, recovery codes as hashes of 120
 //!   random bits. Tokens and challenges are in memory only, tokens as hashes. The secrets of
@@ -45,6 +46,7 @@
 
 pub mod authenticator;
 pub mod challenges;
+pub mod device;
 pub mod enrolments;
 pub mod operator;
 pub mod password;

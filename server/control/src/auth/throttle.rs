@@ -9,6 +9,8 @@
 //! - from other networks: each failure of the network lengthens the *pause* until it may try again,
 //!   up to five minutes. Besides, the attempts from other networks at one name are counted together
 //!   and cause short pauses;
+//! - with a **device token** ([`Device`]), of an earlier sign-in: the device's own attempts, five of
+//!   which are neither delayed nor refused. After them, the token is of no use for ten minutes;
 //! - with a **session**, for operations that ask for the password or a code again: a stolen token
 //!   must not become a way to guess them, so the pauses are those of a strange network.
 //!
@@ -24,6 +26,7 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::device::Device;
 use rookery_protocol::AccountName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -34,12 +37,16 @@ const FREE: u32 = 10;
 const FREE_OF_NAME: u32 = 100;
 /// A count is reset after this time without an attempt.
 const RESET_AFTER: Duration = Duration::from_mins(10);
+/// The number of attempts with one device token before it is of no use for a while.
+const FREE_OF_DEVICE: u32 = 5;
 /// The number of counts of each kind.
 const COUNTS: usize = 4096;
 /// The maximum number of attempts in progress from known networks: delayed, or being checked.
 const KNOWN_ATTEMPTS: usize = 16;
 /// The maximum number of attempts in progress from other networks.
 const OTHER_ATTEMPTS: usize = 16;
+/// The maximum number of attempts in progress with a device token.
+const DEVICE_ATTEMPTS: usize = 8;
 /// The maximum number of attempts in progress with a session.
 const SESSION_ATTEMPTS: usize = 4;
 
@@ -55,6 +62,8 @@ pub enum Source<'a> {
         /// The name, as given.
         name: &'a str,
     },
+    /// A client that the admin has signed in with before.
+    Device(Device),
     /// A session of the admin with this name.
     Session(&'a str),
 }
@@ -70,6 +79,11 @@ const KNOWN: Waits = Waits {
     free: FREE,
     first_seconds: 1,
     max_seconds: 3,
+};
+const DEVICE: Waits = Waits {
+    free: FREE_OF_DEVICE,
+    first_seconds: RESET_AFTER.as_secs(),
+    max_seconds: RESET_AFTER.as_secs(),
 };
 const STRICT: Waits = Waits {
     free: FREE,
@@ -107,7 +121,7 @@ struct Attempts {
 struct Counts {
     waits: Waits,
     hasher: RandomState,
-    counts: Vec<Option<Attempts>>,
+    buckets: Vec<Option<Attempts>>,
 }
 
 impl Counts {
@@ -115,7 +129,7 @@ impl Counts {
         Self {
             waits,
             hasher: RandomState::new(),
-            counts: vec![None; COUNTS],
+            buckets: vec![None; COUNTS],
         }
     }
 
@@ -123,7 +137,7 @@ impl Counts {
         let hash = self.hasher.hash_one(key);
         let index =
             usize::try_from(hash % COUNTS as u64).expect("it is below the number of counts");
-        &mut self.counts[index]
+        &mut self.buckets[index]
     }
 
     /// Returns how long an attempt has to wait after the earlier ones, counted from the last one.
@@ -168,6 +182,7 @@ impl Counts {
 /// The attempts of the last minutes.
 pub struct Throttle {
     known: Counts,
+    devices: Counts,
     networks: Counts,
     names: Counts,
     sessions: Counts,
@@ -177,6 +192,7 @@ impl Default for Throttle {
     fn default() -> Self {
         Self {
             known: Counts::new(KNOWN),
+            devices: Counts::new(DEVICE),
             networks: Counts::new(STRICT),
             names: Counts::new(NAME),
             sessions: Counts::new(STRICT),
@@ -192,6 +208,11 @@ fn folded(name: &str) -> Option<String> {
 }
 
 impl Throttle {
+    /// Whether the attempts of a device are still counted by themselves.
+    pub fn trusts(&mut self, now: Instant, device: Device) -> bool {
+        self.devices.pause(now, device).is_zero()
+    }
+
     /// Begins an attempt. Returns by how long it is delayed; or, as an error, the number of seconds
     /// to wait before the next one. The attempt counts as a failure until [`Self::succeeded`] is
     /// called, so that simultaneous attempts cannot evade the limit.
@@ -201,6 +222,10 @@ impl Throttle {
                 let (delay, _) = self.known.wait(now, network);
                 self.known.add(now, network);
                 return Ok(delay);
+            }
+            Source::Device(device) => {
+                self.devices.add(now, device);
+                return Ok(Duration::ZERO);
             }
             Source::Other { network, name } => {
                 let of_network = self.networks.pause(now, network);
@@ -213,7 +238,7 @@ impl Throttle {
             return Err(pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
         }
         match source {
-            Source::Known(_) => {}
+            Source::Known(_) | Source::Device(_) => {}
             Source::Other { network, name } => {
                 self.networks.add(now, network);
                 self.names.add(now, folded(name));
@@ -227,6 +252,7 @@ impl Throttle {
     pub fn succeeded(&mut self, source: Source<'_>) {
         match source {
             Source::Known(network) => self.known.reset(network),
+            Source::Device(device) => self.devices.reset(device),
             Source::Other { network, name } => {
                 self.networks.subtract(network);
                 self.names.subtract(folded(name));
@@ -239,6 +265,7 @@ impl Throttle {
 /// The attempts that are in progress.
 pub struct Attempting {
     known: Semaphore,
+    devices: Semaphore,
     other: Semaphore,
     sessions: Semaphore,
 }
@@ -247,6 +274,7 @@ impl Default for Attempting {
     fn default() -> Self {
         Self {
             known: Semaphore::new(KNOWN_ATTEMPTS),
+            devices: Semaphore::new(DEVICE_ATTEMPTS),
             other: Semaphore::new(OTHER_ATTEMPTS),
             sessions: Semaphore::new(SESSION_ATTEMPTS),
         }
@@ -259,6 +287,7 @@ impl Attempting {
     pub fn begin(&self, source: Source<'_>) -> Option<SemaphorePermit<'_>> {
         let permits = match source {
             Source::Known(_) => &self.known,
+            Source::Device(_) => &self.devices,
             Source::Other { .. } => &self.other,
             Source::Session(_) => &self.sessions,
         };
@@ -337,6 +366,20 @@ mod tests {
         assert!(delays[14..].iter().all(|delay| *delay == 3));
         test.throttle.succeeded(Source::Known(network(1)));
         assert_eq!(test.begin(Source::Known(network(1))), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_device_has_five_attempts_whatever_others_do() {
+        let mut test = Test::new();
+        let device = Device::new();
+        while test.begin(other(1, "root")).is_ok() {}
+        for _ in 0..FREE_OF_DEVICE {
+            assert!(test.throttle.trusts(test.start, device));
+            assert_eq!(test.begin(Source::Device(device)), Ok(Duration::ZERO));
+        }
+        assert!(!test.throttle.trusts(test.start, device));
+        assert!(test.throttle.trusts(test.start, Device::new()));
+        assert!(test.throttle.trusts(test.start + RESET_AFTER, device));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::audit::notices::Notice;
 use crate::audit::trail::Act;
 use crate::auth::authenticator::Proof;
 use crate::auth::challenges::{Challenge, CodeCheck};
+use crate::auth::device::Device;
 use crate::auth::sessions::{Fingerprint, Session};
 use crate::auth::throttle::Source;
 use crate::http::extract::{JsonBody, RequestOrigin};
@@ -77,7 +78,14 @@ async fn check_password(
         Ok((store.admin(&name)?, is_known))
     });
     let (admin, is_known) = read.await.map_err(unreadable)?;
-    let source = source(is_known, network, &request.name);
+    let device = request.device.as_deref().zip(admin.as_ref());
+    let device = device
+        .and_then(|(token, admin)| Device::parse(token, admin))
+        .filter(|device| plane.throttle.lock().trusts(origin.instant, *device));
+    let source = match device {
+        Some(device) => Source::Device(device),
+        None => source(is_known, network, &request.name),
+    };
     let _attempt = plane
         .begin_attempt(source, origin.instant)
         .await
@@ -393,7 +401,12 @@ async fn open_session(
     plane.throttle.lock().succeeded(source);
     METRICS.control_sign_ins.increment();
     let token = plane.sessions.lock().add(session);
-    Ok(Json(VerifyReply { token, expires_at }))
+    let device = Device::new().token(&admin);
+    Ok(Json(VerifyReply {
+        token,
+        expires_at,
+        device,
+    }))
 }
 
 fn challenge_expired() -> Refusal {

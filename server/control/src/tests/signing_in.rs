@@ -246,6 +246,40 @@ async fn the_right_password_is_accepted_whatever_others_tried_from_an_admins_net
 }
 
 #[tokio::test]
+async fn a_device_token_lets_its_admin_in_whatever_others_tried() {
+    let plane = TestPlane::new().await;
+    plane.add_admin("other").await;
+    let (challenge, code) = plane.challenge("root").await;
+    let device = plane.verify(&challenge, &code).await.field("device");
+    plane.set_address("198.51.100.9");
+    for _ in 0..10 {
+        plane.login("root", "guess").await;
+    }
+    let login = async |name: &str, password: &str, device: &str| {
+        let request = Request::post("/v1/login").header("Content-Type", "application/json");
+        let body = json!({ "name": name, "password": password, "device": device });
+        plane.send(request, body.to_string()).await
+    };
+    let forged = format!("rkd1_{}", "0".repeat(96));
+    for (name, device) in [("root", &forged), ("other", &device), ("nobody", &device)] {
+        let reply = login(name, PASSWORD, device).await;
+        assert_eq!(reply.problem(), "/problems/too-many-attempts", "{name}");
+    }
+    let reply = login("root", PASSWORD, &device).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+    for _ in 0..4 {
+        let reply = login("root", "guess", &device).await;
+        assert_eq!(reply.problem(), "/problems/login-failed");
+    }
+    let reply = login("root", PASSWORD, &device).await;
+    assert_eq!(
+        reply.problem(),
+        "/problems/too-many-attempts",
+        "a stolen token is good for a few guesses"
+    );
+}
+
+#[tokio::test]
 async fn a_change_of_the_clock_does_not_end_a_pause() {
     let plane = TestPlane::new().await;
     for _ in 0..10 {
