@@ -1,10 +1,12 @@
-//! The token for each server, in a file that only its owner can read.
+//! The token for each server, and the device token for the next sign-in, in files that only their
+//! owner can read.
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::address::ServerAddress;
@@ -18,10 +20,20 @@ pub struct SavedToken {
     pub expires_at: Timestamp,
 }
 
-/// The token of one server: a file in the state folder.
+/// What the server recognizes this computer by when an admin signs in.
+#[derive(Serialize, Deserialize)]
+pub struct SavedDevice {
+    /// The admin's name.
+    pub admin: String,
+    /// The device token.
+    pub device: String,
+}
+
+/// The tokens of one server: files in the state folder.
 pub struct TokenStore {
     folder: StateFolder,
     file: PathBuf,
+    device_file: PathBuf,
 }
 
 impl TokenStore {
@@ -36,31 +48,57 @@ impl TokenStore {
         };
         let name: String = server.to_string().chars().map(safe).collect();
         let file = folder.path().join(format!("{name}.json"));
-        Self { folder, file }
+        let device_file = folder.path().join(format!("{name}.device.json"));
+        Self {
+            folder,
+            file,
+            device_file,
+        }
     }
 
     /// Returns the token, if there is one. A damaged file counts as none.
     pub fn load(&self) -> Result<Option<SavedToken>, Failure> {
-        match fs::read(&self.file) {
+        self.read(&self.file)
+    }
+
+    /// Returns the device token of an admin, if there is one. A damaged file counts as none.
+    pub fn load_device(&self, admin: &str) -> Result<Option<String>, Failure> {
+        let saved: Option<SavedDevice> = self.read(&self.device_file)?;
+        let saved = saved.filter(|saved| saved.admin == admin);
+        Ok(saved.map(|saved| saved.device))
+    }
+
+    fn read<T: DeserializeOwned>(&self, file: &Path) -> Result<Option<T>, Failure> {
+        match fs::read(file) {
             Ok(content) => Ok(serde_json::from_slice(&content).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed_to("read")(error)),
+            Err(error) => Err(failed_to("read", file)(error)),
         }
     }
 
     /// Stores the token. The file is replaced as a whole or not at all.
     pub fn save(&self, token: &SavedToken) -> Result<(), Failure> {
-        let content = serde_json::to_vec(token).map_err(|error| Failure::new(error.to_string()))?;
+        self.write(&self.file, token)
+    }
+
+    /// Stores the device token. `logout` leaves it.
+    pub fn save_device(&self, device: &SavedDevice) -> Result<(), Failure> {
+        self.write(&self.device_file, device)
+    }
+
+    fn write(&self, file: &Path, content: &impl Serialize) -> Result<(), Failure> {
+        let content =
+            serde_json::to_vec(content).map_err(|error| Failure::new(error.to_string()))?;
         self.folder
-            .write(&self.file, &content)
-            .map_err(self.failed_to("write"))
+            .write(file, &content)
+            .map_err(failed_to("write", file))
     }
 
     /// Removes the token.
     pub fn remove(&self) -> Result<(), Failure> {
         match fs::remove_file(&self.file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.failed_to("remove")(error))
+                Err(failed_to("remove", &self.file)(error))
             }
             _ => Ok(()),
         }
@@ -70,13 +108,10 @@ impl TokenStore {
     pub fn folder(&self) -> &StateFolder {
         &self.folder
     }
+}
 
-    fn failed_to(&self, verb: &str) -> impl FnOnce(io::Error) -> Failure + use<> {
-        while_doing(format!(
-            "cannot {verb} the token file {}",
-            self.file.display()
-        ))
-    }
+fn failed_to(verb: &str, file: &Path) -> impl FnOnce(io::Error) -> Failure + use<> {
+    while_doing(format!("cannot {verb} the token file {}", file.display()))
 }
 
 #[cfg(test)]
@@ -84,7 +119,6 @@ impl TokenStore {
 mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::Path;
 
     use super::*;
 
@@ -131,6 +165,23 @@ mod tests {
             1,
             "no temporary file is left"
         );
+    }
+
+    #[test]
+    fn the_device_token_is_of_one_admin_and_private_and_outlasts_a_logout() {
+        let home = tempfile::tempdir().unwrap();
+        let store = store(home.path(), "one:1");
+        assert!(store.load_device("root").unwrap().is_none());
+        let saved = SavedDevice {
+            admin: "root".to_owned(),
+            device: "rkd1_0".to_owned(),
+        };
+        store.save_device(&saved).unwrap();
+        store.remove().unwrap();
+        assert_eq!(store.load_device("root").unwrap().unwrap(), "rkd1_0");
+        assert!(store.load_device("other").unwrap().is_none());
+        let mode = fs::metadata(&store.device_file).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
     }
 
     #[test]

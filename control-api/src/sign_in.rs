@@ -16,6 +16,10 @@ pub struct LoginRequest {
     pub name: String,
     /// The admin's password.
     pub password: String,
+    /// The device token of an earlier sign-in as this admin, so that failed attempts of others do
+    /// not delay this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 impl fmt::Debug for LoginRequest {
@@ -81,6 +85,8 @@ pub struct VerifyReply {
     /// When the token expires.
     #[schema(value_type = text::Time)]
     pub expires_at: Timestamp,
+    /// A device token, for the next sign-in. It is a secret, but grants no access.
+    pub device: String,
 }
 
 impl fmt::Debug for VerifyReply {
@@ -161,6 +167,7 @@ mod tests {
         let login = LoginRequest {
             name: "root".to_owned(),
             password: "hunter2".to_owned(),
+            device: Some("gadget".to_owned()),
         };
         assert_eq!(format!("{login:?}"), r#"LoginRequest { name: "root", .. }"#);
         let verify = VerifyRequest {
@@ -171,7 +178,9 @@ mod tests {
         let reply = VerifyReply {
             token: "sesame".to_owned(),
             expires_at: Timestamp::UNIX_EPOCH,
+            device: "gadget".to_owned(),
         };
-        assert!(!format!("{reply:?}").contains("sesame"));
+        let shown = format!("{reply:?}");
+        assert!(!shown.contains("sesame") && !shown.contains("gadget"));
     }
 }

@@ -192,7 +192,7 @@ async fn an_export_contains_every_entry_and_is_verified_without_the_server() {
 
 #[tokio::test]
 async fn changes_to_the_trail_are_detected_online_and_offline() {
-    let (server, operator) = server_with_entries().await;
+    let (mut server, operator) = server_with_entries().await;
     operator.run_ok(&["audit", "verify"]).await;
     assert_eq!(rookeryd_audit(&server, &["verify"]).0, Some(0));
     let (_, head) = rookeryd_audit(&server, &["head"]);
@@ -204,18 +204,20 @@ async fn changes_to_the_trail_are_detected_online_and_offline() {
     operator.run_ok(&["audit", "verify", "--head", head]).await;
     tamper(&server, "CREATE TABLE whole AS SELECT * FROM audit");
 
-    for (change, entry) in [
-        ("UPDATE audit SET target = 'alice' WHERE id = 4", 4),
-        ("DELETE FROM audit WHERE id = 3", 4),
+    let swap = "UPDATE audit SET id = -1 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4; \
+                UPDATE audit SET id = 4 WHERE id = -1";
+    for (change, undo, entry) in [
         (
-            "DELETE FROM audit WHERE id = 3; UPDATE audit SET id = id - 1 WHERE id > 3",
-            3,
+            "UPDATE audit SET target = 'alice' WHERE id = 4",
+            "DELETE FROM audit WHERE id = 4; INSERT INTO audit SELECT * FROM whole WHERE id = 4",
+            4,
         ),
         (
-            "UPDATE audit SET id = -1 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4; \
-             UPDATE audit SET id = 4 WHERE id = -1",
-            3,
+            "DELETE FROM audit WHERE id = 3",
+            "INSERT INTO audit SELECT * FROM whole WHERE id = 3",
+            4,
         ),
+        (swap, swap, 3),
     ] {
         tamper(&server, change);
 
@@ -229,18 +231,50 @@ async fn changes_to_the_trail_are_detected_online_and_offline() {
         let (code, output) = rookeryd_audit(&server, &["verify"]);
         assert_eq!(code, Some(1));
         assert!(names_entry(&output, entry), "{change}: {output}");
-        tamper(
-            &server,
-            "DELETE FROM audit; INSERT INTO audit SELECT * FROM whole",
-        );
+        tamper(&server, undo);
+        operator.run_ok(&["audit", "verify"]).await;
     }
 
+    // A change that moves the newest entry is noticed at once: nothing can be recorded.
+    tamper(
+        &server,
+        "CREATE TABLE newest AS SELECT * FROM audit WHERE id >= 3; DELETE FROM audit WHERE id = 3; \
+         UPDATE audit SET id = id - 1 WHERE id > 3",
+    );
+    let ended = operator.run(&["audit", "verify"]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    assert!(
+        ended.transcript.contains("removed or changed"),
+        "{}",
+        ended.transcript
+    );
+    let (code, output) = rookeryd_audit(&server, &["verify"]);
+    assert_eq!(code, Some(1));
+    assert!(names_entry(&output, 3), "{output}");
+    tamper(
+        &server,
+        "DELETE FROM audit WHERE id >= 3; INSERT INTO audit SELECT * FROM newest",
+    );
+    operator.run_ok(&["audit", "verify"]).await;
+
     // The chain alone does not show that its end was removed if the counter was set back as well.
-    // An earlier head does.
+    // The running server and an earlier head do.
     tamper(
         &server,
         "DELETE FROM audit WHERE id > 3; UPDATE sqlite_sequence SET seq = 3 WHERE name = 'audit'",
     );
+    for act in [&["kick", "nobody"][..], &["audit", "verify"]] {
+        let ended = operator.run(act).await;
+        assert!(
+            ended.code == Some(1) && ended.transcript.contains("removed or changed"),
+            "{}",
+            ended.transcript
+        );
+    }
+    assert!(server.log().contains("rookeryd audit verify --head"));
+    server.sigterm().await;
+    server.restart().await;
+    operator.login(&server).await;
     operator.run_ok(&["audit", "verify"]).await;
     let id: i64 = head.split(':').next().unwrap().parse().unwrap();
     let ended = operator.run(&["audit", "verify", "--head", head]).await;

@@ -9,6 +9,7 @@ mod audit;
 mod bad_input;
 mod bans;
 mod chat;
+mod control_places;
 mod control_requests;
 mod csv_sync;
 mod devices;

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::pages;
 use crate::prompt::{ask_password, read_code, read_line, read_password_file};
 use crate::render::{self, Clock, printable, table, with_count};
-use crate::token_store::SavedToken;
+use crate::token_store::{SavedDevice, SavedToken};
 
 /// Follows the text of a command that ends the operator's own sessions.
 pub const SIGN_IN_AGAIN: &str =
@@ -89,9 +89,14 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
     // The operator types a password only if it can be sent.
     client.check_connection()?;
     let name = name.map_or_else(ask_name, Ok)?;
+    let device = context.store.load_device(&name)?;
     let send = |password| {
-        let name = name.clone();
-        client.post("/v1/login", &LoginRequest { name, password })
+        let request = LoginRequest {
+            name: name.clone(),
+            password,
+            device: device.clone(),
+        };
+        client.post("/v1/login", &request)
     };
     let reply = if let Some(file) = password_file {
         send(read_password_file(&file)?)
@@ -120,8 +125,16 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
         };
         client.post("/v1/login/verify", &request)
     })?;
-    let VerifyReply { token, expires_at } = reply.value;
+    let VerifyReply {
+        token,
+        expires_at,
+        device,
+    } = reply.value;
     context.store.save(&SavedToken { token, expires_at })?;
+    context.store.save_device(&SavedDevice {
+        admin: name,
+        device,
+    })?;
     context.endpoint.save(context.store.folder())?;
     if context.json {
         // The server's reply contains the token, which must not be printed.

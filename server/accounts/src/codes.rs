@@ -30,6 +30,7 @@ const SECRET_BYTES: usize = 20;
 static PEPPER: LazyLock<[u8; 32]> = LazyLock::new(random);
 
 /// The server's side of a mailed code.
+#[derive(Clone)]
 pub struct PendingCode {
     salt: [u8; 16],
     hash: [u8; 32],

@@ -56,11 +56,6 @@ impl<K: Clone + Eq + Hash + Ord, W: Window> RateWindows<K, W> {
         self.windows.entry(key).or_insert_with(open)
     }
 
-    /// Removes the window of a key.
-    pub fn remove(&mut self, key: &K) -> Option<W> {
-        self.windows.remove(key)
-    }
-
     /// Removes and returns the windows that are over.
     pub fn remove_over(&mut self, now: Timestamp) -> impl Iterator<Item = (K, W)> {
         self.windows

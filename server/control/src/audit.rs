@@ -16,7 +16,8 @@
 //! # Threats
 //! - *Tampering.* Each entry has the hash of the previous one, and the newest hash is mailed to all
 //!   admins daily ([`chain_mail`]). An attacker who rewrites the database can rebuild the chain,
-//!   but not the mails.
+//!   but not the mails. What is rewritten or cut off while the server runs is noticed at the next
+//!   entry, because the store remembers the newest one.
 //! - *Flooding without a sign-in.* Refused requests without a session are recorded one by one only
 //!   up to a limit per network and minute, and counted beyond it ([`refusal_meter`]), so that
 //!   nobody can fill the disk without signing in.

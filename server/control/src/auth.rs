@@ -3,8 +3,8 @@
 //! # Sign-in
 //! `POST /v1/login` checks the first factor, in this order:
 //!
-//! 1. *Throttle* ([`throttle`]): whether the admin name may be tried from this network now. The
-//!    attempt counts as a failure until the whole sign-in succeeds.
+//! 1. *Throttle* ([`throttle`]): whether a password may be tried from this network now, or after
+//!    which delay. The attempt counts as a failure until the whole sign-in succeeds.
 //! 2. *Password*: verified with a slow hash. For an unknown name, an unrelated hash is verified, so
 //!    that neither the answer nor its time reveals whether the admin exists.
 //! 3. *Initial password*: one that an owner issued expires after a day.
@@ -30,9 +30,10 @@
 //! ([`Operator::require_fresh_sign_in`](operator::Operator::require_fresh_sign_in)).
 //!
 //! # Threats
-//! - *Guessing.* The pauses of the throttle grow with each failure. They are bounded, and those
-//!   that count the attempts from all networks are short, so that no one can lock an admin out. A
-//!   challenge allows five codes, and opening one requires the password.
+//! - *Guessing.* The pauses of the throttle grow with each failure, except on networks of admins,
+//!   where attempts are only delayed, so that no one can lock an admin out; a client that has signed
+//!   in before has a count of its own ([`device`]). A challenge allows five
+//!   codes, and opening one requires the password.
 //! - *A stolen database.* Passwords are stored as slow hashes, recovery codes as hashes of 120
 //!   random bits. Tokens and challenges are in memory only, tokens as hashes. The secrets of
 //!   authenticator apps have to be stored as they are.
@@ -45,6 +46,7 @@
 
 pub mod authenticator;
 pub mod challenges;
+pub mod device;
 pub mod enrolments;
 pub mod operator;
 pub mod password;

@@ -4,5 +4,6 @@ pub mod extract;
 pub mod idempotency;
 pub mod listener;
 pub mod pages;
+pub mod places;
 pub mod problem;
 pub mod stream;

@@ -2,17 +2,18 @@
 //! plane holds in memory.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
 use crate::audit::notices::{Failures, Notice};
 use crate::audit::trail::Trail;
 use crate::auth::challenges::Challenges;
 use crate::auth::enrolments::Enrolments;
 use crate::auth::sessions::Sessions;
-use crate::auth::throttle::Throttle;
+use crate::auth::throttle::{Attempting, Source, Throttle};
 use crate::handle::ControlHandle;
 use crate::health::HealthCache;
 use crate::http::extract::RequestOrigin;
@@ -32,8 +33,8 @@ use rookery_record::Admin;
 use rookery_store::{Database, Result as StoreResult, Store};
 
 /// The maximum number of event streams, of all admins together. Each occupies one connection. The
-/// limit is below the number of connections of one network, so that streams cannot block an admin's
-/// other requests.
+/// limit is below [`PLACES_PER_OPERATOR`](crate::http::places::PLACES_PER_OPERATOR), so that
+/// streams cannot block an admin's other requests.
 pub const MAX_STREAMS: usize = 8;
 
 /// A request to reload the config, the certificates and the CSV files. The answer is an error
@@ -87,6 +88,7 @@ pub struct ControlPlane {
     pub challenges: Mutex<Challenges>,
     pub sessions: Mutex<Sessions>,
     pub throttle: Mutex<Throttle>,
+    attempting: Attempting,
     pub answers: Mutex<Answers>,
     pub enrolments: Mutex<Enrolments>,
     failures: Mutex<Failures>,
@@ -106,6 +108,7 @@ impl ControlPlane {
             challenges: Mutex::default(),
             sessions: Mutex::default(),
             throttle: Mutex::default(),
+            attempting: Attempting::default(),
             answers: Mutex::default(),
             enrolments: Mutex::default(),
             failures: Mutex::default(),
@@ -126,25 +129,37 @@ impl ControlPlane {
         })
     }
 
-    /// Checks that a password or code of an admin may be tried from an address now. The attempt
-    /// counts as a failure until [`Throttle::succeeded`] is called.
-    pub fn begin_attempt(&self, admin: &str, origin: RequestOrigin) -> Result<(), Refusal> {
-        self.throttle
-            .lock()
-            .begin(origin.at, admin, origin.network())
-            .map_err(|seconds| {
-                Kind::TooManyAttempts
-                    .with_detail(format!(
-                        "Too many attempts failed. Try again in {seconds} seconds."
-                    ))
-                    .retry_after(seconds)
-            })
+    /// Begins an attempt to sign in, which may be delayed. The attempt counts as a failure until
+    /// [`Throttle::succeeded`] is called, and is in progress until the permit is dropped.
+    pub async fn begin_attempt(
+        &self,
+        source: Source<'_>,
+        now: Instant,
+    ) -> Result<SemaphorePermit<'_>, Refusal> {
+        let Some(permit) = self.attempting.begin(source) else {
+            return Err(too_many_attempts(
+                1,
+                "Too many attempts are in progress at the moment.",
+            ));
+        };
+        let begun = self.throttle.lock().begin(now, source);
+        let delay =
+            begun.map_err(|seconds| too_many_attempts(seconds, "Too many attempts failed."))?;
+        tokio::time::sleep(delay).await;
+        Ok(permit)
     }
 
     /// Counts a wrong password or code of an admin, and notifies the admin when there are many.
     pub fn count_failure(&self, admin: &Admin, origin: RequestOrigin) {
         if self.failures.lock().add(origin.at, &admin.name) {
             self.notify(admin, origin, &Notice::RepeatedFailures);
+        }
+    }
+
+    /// Notifies an admin of a wrong code after the right password, at most once an hour.
+    pub fn count_wrong_code(&self, admin: &Admin, origin: RequestOrigin) {
+        if self.failures.lock().add_wrong_code(origin.at, &admin.name) {
+            self.notify(admin, origin, &Notice::WrongCode);
         }
     }
 
@@ -172,4 +187,11 @@ impl ControlPlane {
     {
         Ok(self.control.core.request(request).await?)
     }
+}
+
+fn too_many_attempts(seconds: u64, reason: &str) -> Refusal {
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    Kind::TooManyAttempts
+        .with_detail(format!("{reason} Try again in {seconds} {unit}."))
+        .retry_after(seconds)
 }

@@ -4,8 +4,8 @@
 //! fields including the previous hash. Someone who changes, removes or moves an entry therefore has
 //! to recompute every later hash, which changes the newest one (the head). So a head that was
 //! recorded elsewhere, for example in the daily mail, proves all entries up to it. Without such a
-//! head, it cannot be detected that the newest entries were cut off, or that every hash from some
-//! entry on was recomputed.
+//! head, it cannot be detected here that the newest entries were cut off, or that every hash from
+//! some entry on was recomputed. While the store is open, [`Store::append_audit`] detects it.
 //!
 //! The same verifier checks the trail in the database, page by page, and an exported file.
 

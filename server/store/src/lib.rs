@@ -64,6 +64,16 @@ pub enum StoreError {
         /// The database file.
         path: PathBuf,
     },
+    /// The newest known entry of the audit trail was removed or changed while the file was open.
+    #[error(
+        "the newest entries of the audit trail were removed or changed while the server is \
+         running, so nothing can be recorded: it no longer contains {head}; stop the server, and \
+         check the trail with `rookeryd audit verify --head {head}`"
+    )]
+    AuditCutOff {
+        /// The number and the hash of the entry, as `audit verify --head` takes them.
+        head: String,
+    },
     /// The disk is full, and what is left of it is reserved for operators.
     #[error("the disk is full; what is left of it is reserved for operators")]
     DiskFull,

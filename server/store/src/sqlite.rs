@@ -36,6 +36,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 
 use super::{Result, StoreError};
 use crate::disk::OpenFiles;
+use audit::AuditHead;
 pub use free_pages::PageCounts;
 use history::Interned;
 
@@ -53,6 +54,7 @@ pub struct Store {
     /// Whether the write-ahead log may contain deleted text.
     needs_scrub: bool,
     files: OpenFiles,
+    audit_head: AuditHead,
 }
 
 impl Store {
@@ -74,6 +76,7 @@ impl Store {
              PRAGMA journal_size_limit = 67108864;",
         )?;
         migrations::migrate(&mut connection)?;
+        let audit_head = AuditHead::read(&connection)?;
         Ok(Self {
             connection,
             full: false,
@@ -81,6 +84,7 @@ impl Store {
             // The previous process may have died before it emptied the log.
             needs_scrub: true,
             files: OpenFiles::of(file),
+            audit_head,
         })
     }
 
@@ -94,6 +98,7 @@ impl Store {
             interned: Interned::default(),
             needs_scrub: false,
             files: OpenFiles::of(file),
+            audit_head: AuditHead::default(),
         })
     }
 
@@ -141,6 +146,7 @@ impl Store {
         open.sqlite.files.verify()?;
         open.sqlite.execute("COMMIT")?;
         open.committed = true;
+        open.sqlite.audit_head.commit();
         Ok(value)
     }
 
@@ -178,6 +184,7 @@ impl Drop for OpenTransaction<'_> {
             return;
         }
         self.sqlite.interned.clear();
+        self.sqlite.audit_head.roll_back();
         // After some errors, such as a full disk, SQLite has already rolled back.
         if !self.sqlite.connection.is_autocommit()
             && let Err(error) = self.sqlite.execute("ROLLBACK")

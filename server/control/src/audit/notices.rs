@@ -29,6 +29,8 @@ pub enum Notice {
         /// The number of codes that are left.
         left: u32,
     },
+    /// A wrong code after the right password.
+    WrongCode,
     /// Many wrong passwords or codes.
     RepeatedFailures,
 }
@@ -36,7 +38,11 @@ pub enum Notice {
 /// The failed sign-ins of each admin. Unknown names are not counted, so there are at most as many
 /// counts as admins.
 #[derive(Default)]
-pub struct Failures(HashMap<String, Count>);
+pub struct Failures {
+    counts: HashMap<String, Count>,
+    /// When each admin was last notified of a wrong code.
+    wrong_codes: HashMap<String, Timestamp>,
+}
 
 struct Count {
     since: Timestamp,
@@ -46,7 +52,7 @@ struct Count {
 impl Failures {
     /// Counts a failure. Returns whether the admin is to be notified, at most once an hour.
     pub fn add(&mut self, now: Timestamp, admin: &str) -> bool {
-        let count = self.0.entry(admin.to_owned()).or_insert(Count {
+        let count = self.counts.entry(admin.to_owned()).or_insert(Count {
             since: now,
             failures: 0,
         });
@@ -62,6 +68,17 @@ impl Failures {
             count.since = now;
         }
         count.failures == FAILURES
+    }
+
+    /// Notes a wrong code after the right password. Returns whether the admin is to be notified, at
+    /// most once an hour.
+    pub fn add_wrong_code(&mut self, now: Timestamp, admin: &str) -> bool {
+        let is_recent = |notified: &Timestamp| now.duration_since(*notified).abs() < WINDOW;
+        if self.wrong_codes.get(admin).is_some_and(is_recent) {
+            return false;
+        }
+        self.wrong_codes.insert(admin.to_owned(), now);
+        true
     }
 }
 
@@ -92,6 +109,13 @@ impl Notice {
                         1 => "One code is left.".to_owned(),
                         more => format!("{more} codes are left."),
                     }
+                ),
+            ),
+            Self::WrongCode => (
+                "A wrong code after the right password",
+                format!(
+                    "Someone sent the password of {name} from {from}, and then a wrong code. If \
+                     it was not you who mistyped it, someone else knows your password."
                 ),
             ),
             Self::RepeatedFailures => (
@@ -144,6 +168,16 @@ mod tests {
             .count();
         assert_eq!(mails, 3);
         assert!(!failures.add(at(190), "other"));
+    }
+
+    #[test]
+    fn a_wrong_code_causes_one_mail_an_hour() {
+        let mut failures = Failures::default();
+        let mails = (0..180)
+            .filter(|minute| failures.add_wrong_code(at(*minute), "root"))
+            .count();
+        assert_eq!(mails, 3);
+        assert!(failures.add_wrong_code(at(180), "other"));
     }
 
     #[test]

@@ -204,6 +204,10 @@ impl Trail {
                 "Nothing was done, because the database was deleted or replaced while the server is \
                  running. Restore it from a backup and restart the server."
             }
+            StoreError::AuditCutOff { .. } => {
+                "Nothing was done, because the newest entries of the audit trail were removed or \
+                 changed while the server is running; see the server's log."
+            }
             _ => "Nothing was done, because the audit trail cannot be written; see the server's log.",
         })
     }

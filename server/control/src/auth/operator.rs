@@ -6,8 +6,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use jiff::{SignedDuration, Timestamp};
 use rookery_control_api::Role;
 
@@ -110,15 +110,16 @@ impl Operator {
         let Ok(origin) = RequestOrigin::from_request_parts(parts, plane).await;
         let mut act = Act::unauthenticated(origin, "request");
         act.target = format!("{} {}", parts.method, parts.uri.path());
-        let (session, admin) = match find_session(plane, bearer_token(parts), &mut act).await {
-            Ok(found) => found,
-            Err((reason, refusal)) => {
-                return Err(plane
-                    .trail
-                    .refuse_unauthenticated(&act, reason, refusal)
-                    .await);
-            }
-        };
+        let (session, admin) =
+            match find_session(plane, bearer_token(&parts.headers), &mut act).await {
+                Ok(found) => found,
+                Err((reason, refusal)) => {
+                    return Err(plane
+                        .trail
+                        .refuse_unauthenticated(&act, reason, refusal)
+                        .await);
+                }
+            };
         if let Err(refusal) = check_permission::<P>(&admin) {
             return Err(plane.trail.refuse(&act, refusal).await);
         }
@@ -295,9 +296,16 @@ fn check_permission<P: Permission>(admin: &Admin) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn bearer_token(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts
-        .headers
+/// Returns the name of the admin whose session's token a request has. Only the listener uses it, to
+/// decide about the connection's place: it does not check that the admin is still the same.
+pub fn operator_of(plane: &ControlPlane, headers: &HeaderMap, now: Timestamp) -> Option<String> {
+    let session = plane.sessions.lock().find(bearer_token(headers)?)?;
+    let is_idle = now.duration_since(session.used_at) >= plane.idle_limit();
+    (now < session.expires_at && !is_idle).then_some(session.admin)
+}
+
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers
         .get(header::AUTHORIZATION)?
         .to_str()
         .ok()?

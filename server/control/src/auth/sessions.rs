@@ -62,7 +62,7 @@ impl Session {
         origin: RequestOrigin,
         minutes: u32,
     ) -> Self {
-        let RequestOrigin { address, at } = origin;
+        let RequestOrigin { address, at, .. } = origin;
         let expires_at = at + SignedDuration::from_mins(i64::from(minutes));
         Self {
             id: HEXLOWER.encode(&random::<8>()),
@@ -151,6 +151,7 @@ mod tests {
         let origin = RequestOrigin {
             address: "192.0.2.1:1000".parse().unwrap(),
             at,
+            instant: std::time::Instant::now(),
         };
         Session::begin(admin.to_owned(), Fingerprint([0; 32]), origin, 60)
     }

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -14,7 +15,9 @@ use axum::http::request::Parts;
 use jiff::Timestamp;
 use rookery_control_api::MAX_REASON;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
+use super::places::Place;
 use super::problem::{Kind, Refusal};
 use rookery_base::net::network;
 
@@ -28,6 +31,8 @@ pub struct RequestOrigin {
     pub address: SocketAddr,
     /// When the request arrived.
     pub at: Timestamp,
+    /// The same by a clock that only goes forward.
+    pub instant: std::time::Instant,
 }
 
 impl RequestOrigin {
@@ -56,8 +61,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let place = request.extensions().get::<Arc<Place>>().map(Arc::clone);
         match tokio::time::timeout(BODY_TIMEOUT, Json::from_request(request, state)).await {
-            Ok(Ok(Json(value))) => Ok(Self(value)),
+            Ok(Ok(Json(value))) => {
+                place.inspect(|place| place.handle_request(Instant::now()));
+                Ok(Self(value))
+            }
             Ok(Err(rejection)) => Err(json_refusal(&rejection)),
             Err(_) => Err(too_slow()),
         }

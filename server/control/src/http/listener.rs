@@ -14,25 +14,20 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::extract::RequestOrigin;
+use super::places::{Place, Places};
 use super::stream::StreamState;
+use crate::auth::operator::operator_of;
 use crate::plane::ControlPlane;
 use crate::routes::router;
-use rookery_base::net::{close_with, is_tls};
-use rookery_engine::quota::Connections;
+use rookery_base::net::{close_with, is_tls, network};
 
-/// The maximum number of connections; others wait to be accepted.
-const CONNECTIONS: usize = 64;
-/// The maximum number of connections from one network; others are closed.
-const CONNECTIONS_PER_NETWORK: usize = 16;
-/// How long the first byte and the TLS handshake may take together.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the head of a request may take to arrive. A connection without a request ends after
-/// this time as well.
+/// this time as well; before the first one, [`Places`] are less patient.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// The maximum age of a connection, so that none occupies a place forever, however busy it is.
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
@@ -56,14 +51,9 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
         let plane = Arc::clone(&plane);
         move || router(plane)
     }));
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let networks = Arc::new(Connections::default());
+    let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
     loop {
-        let permit = Arc::clone(&permits)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -73,57 +63,69 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(network_permit) = Connections::try_acquire(
-            &networks,
-            address.ip(),
-            CONNECTIONS,
-            CONNECTIONS_PER_NETWORK,
-        ) else {
-            tracing::debug!(%address, "too many connections to the control port from one network");
+        let Some(permit) = places.queue(Instant::now(), network(address.ip())) else {
+            tracing::debug!(%address, "too many connections to the control port are waiting");
             continue;
         };
         let (plane, lazy_router) = (Arc::clone(&plane), Arc::clone(&lazy_router));
         connections.spawn(async move {
-            if let Err(error) = serve(&plane, &lazy_router, stream, address).await {
-                tracing::debug!(%address, %error, "a connection to the control port failed");
+            permit.entered().await;
+            let permit = Arc::new(permit);
+            tokio::select! {
+                served = serve(&plane, &lazy_router, stream, address, &permit) => {
+                    if let Err(error) = served {
+                        tracing::debug!(%address, %error, "a connection to the control port failed");
+                    }
+                }
+                () = permit.lost() => {
+                    tracing::debug!(%address, "a connection to the control port lost its place");
+                }
             }
-            drop((permit, network_permit));
         });
     }
 }
 
 /// Serves one connection until it ends.
 async fn serve(
-    plane: &ControlPlane,
+    plane: &Arc<ControlPlane>,
     lazy_router: &LazyLock<Router, impl FnOnce() -> Router>,
     mut stream: TcpStream,
     address: SocketAddr,
+    permit: &Arc<Place>,
 ) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
-    let accepted = tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
-        if !is_tls(&stream).await? {
-            close_with(&mut stream, NOT_TLS.as_bytes()).await;
-            return Ok(None);
-        }
-        let tls = plane
-            .control
-            .certificates
-            .admin_tls(&plane.control.config.admin.get())?;
-        anyhow::Ok(Some(TlsAcceptor::from(tls).accept(stream).await?))
-    });
-    let Some(stream) = accepted.await?? else {
+    if !is_tls(&stream).await? {
+        close_with(&mut stream, NOT_TLS.as_bytes()).await;
         return Ok(());
-    };
+    }
+    permit.advance(Instant::now());
+    let tls = plane
+        .control
+        .certificates
+        .admin_tls(&plane.control.config.admin.get())?;
+    let stream = TlsAcceptor::from(tls).accept(stream).await?;
+    permit.advance(Instant::now());
 
     let (stream_state, mut streaming) = StreamState::new();
     let service = TowerToHyperService::new(Router::clone(lazy_router));
+    let (request_plane, permit) = (Arc::clone(plane), Arc::clone(permit));
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(RequestOrigin {
+        let origin = RequestOrigin {
             address,
             at: Timestamp::now(),
-        });
+            instant: std::time::Instant::now(),
+        };
+        let operator = operator_of(&request_plane, request.headers(), origin.at);
+        permit.begin_request(Instant::now(), operator.as_deref());
+        request.extensions_mut().insert(origin);
         request.extensions_mut().insert(stream_state.clone());
-        service.call(request)
+        request.extensions_mut().insert(Arc::clone(&permit));
+        let (answer, permit) = (service.call(request), Arc::clone(&permit));
+        async move {
+            let answer = answer.await;
+            permit.end_request(Instant::now());
+            answer
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -11,6 +11,7 @@ use crate::audit::notices::Notice;
 use crate::auth;
 use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::AnyAdmin;
+use crate::auth::throttle::Source;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
@@ -69,8 +70,9 @@ async fn new_hash(
     } = operator.admin();
     let chat = operator.plane.control.config.chat.get();
     // A stolen token must not become a way to guess the password.
-    let network = operator.origin().network();
-    operator.plane.begin_attempt(name, operator.origin())?;
+    let source = Source::Session(name);
+    let origin = operator.origin();
+    let attempt = operator.plane.begin_attempt(source, origin.instant).await?;
     if !password::verify(
         &password::CONTROL_SLOTS,
         old.clone(),
@@ -78,16 +80,11 @@ async fn new_hash(
     )
     .await
     {
-        operator
-            .plane
-            .count_failure(operator.admin(), operator.origin());
+        operator.plane.count_failure(operator.admin(), origin);
         return Err(Kind::WrongPassword.with_detail("The current password is wrong."));
     }
-    operator
-        .plane
-        .throttle
-        .lock()
-        .succeeded(operator.now(), name, network);
+    drop(attempt);
+    operator.plane.throttle.lock().succeeded(source);
     let old = Password::prepare(&old);
     if old.is_ok() && old == Password::prepare(&new) {
         return Err(Kind::Invalid.with_detail("The new password is the same as the old one."));

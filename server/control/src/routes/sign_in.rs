@@ -1,6 +1,7 @@
 //! The sign-in of an admin: the password first, then a code. The order of the checks is documented
 //! in [`auth`](crate::auth).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ use crate::audit::notices::Notice;
 use crate::audit::trail::Act;
 use crate::auth::authenticator::Proof;
 use crate::auth::challenges::{Challenge, CodeCheck};
+use crate::auth::device::Device;
 use crate::auth::sessions::{Fingerprint, Session};
+use crate::auth::throttle::Source;
 use crate::http::extract::{JsonBody, RequestOrigin};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
-use rookery_accounts::codes::{self, PendingCode};
+use rookery_accounts::codes;
 use rookery_accounts::password;
 use rookery_base::mail::{self, Mail};
 use rookery_base::metrics::METRICS;
@@ -69,14 +72,24 @@ async fn check_password(
 ) -> Result<Admin, (&'static str, Refusal)> {
     let JsonBody(request) = body.map_err(without_secret)?;
     act.actor.clone_from(&request.name);
-    plane
-        .begin_attempt(&request.name, origin)
-        .map_err(|refusal| ("too many attempts", refusal))?;
-    let name = request.name;
-    let admin = plane
-        .read(move |store| store.admin(&name))
+    let (name, network) = (request.name.clone(), origin.network());
+    let read = plane.read(move |store| {
+        let is_known = store.is_admin_network(&network.to_string())?;
+        Ok((store.admin(&name)?, is_known))
+    });
+    let (admin, is_known) = read.await.map_err(unreadable)?;
+    let device = request.device.as_deref().zip(admin.as_ref());
+    let device = device
+        .and_then(|(token, admin)| Device::parse(token, admin))
+        .filter(|device| plane.throttle.lock().trusts(origin.instant, *device));
+    let source = match device {
+        Some(device) => Source::Device(device),
+        None => source(is_known, network, &request.name),
+    };
+    let _attempt = plane
+        .begin_attempt(source, origin.instant)
         .await
-        .map_err(unreadable)?;
+        .map_err(|refusal| ("too many attempts", refusal))?;
     let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
     let is_right = password::verify(&password::CONTROL_SLOTS, request.password, hash).await;
     let has_expired = |admin: &Admin| {
@@ -97,6 +110,15 @@ async fn check_password(
     Err((reason, refusal))
 }
 
+/// Returns the source of an attempt for the throttle.
+fn source(is_known: bool, network: IpAddr, name: &str) -> Source<'_> {
+    if is_known {
+        Source::Known(network)
+    } else {
+        Source::Other { network, name }
+    }
+}
+
 /// Opens a challenge and mails its code, if the admin accepts mailed codes.
 async fn challenge(
     plane: &ControlPlane,
@@ -109,8 +131,15 @@ async fn challenge(
         .contains(&Factor::Mail)
         .then(|| mail::shortened(&admin.email));
     act.actor.clone_from(&admin.name);
+    let mails_code = plane
+        .challenges
+        .lock()
+        .mails_next_code(origin.at, &admin.name);
     let detail = match &sent_to {
-        Some(sent_to) => format!("right password; a code is mailed to {sent_to}"),
+        Some(sent_to) if mails_code => format!("right password; a code is mailed to {sent_to}"),
+        Some(sent_to) => {
+            format!("right password; the code that was mailed last to {sent_to} is required")
+        }
         None => "right password; a code of the authenticator app is required".to_owned(),
     };
     plane.trail.allow(&act, detail).await?;
@@ -118,10 +147,12 @@ async fn challenge(
     let fingerprint = Fingerprint::of(&admin);
     let (digits, mailed) = sent_to
         .is_some()
-        .then(|| PendingCode::issue(origin.at))
+        .then(|| plane.challenges.lock().next_code(origin.at, &admin.name))
         .unzip();
     let server = &plane.control.config.chat.get().server_name;
-    let code_mail = digits.map(|digits| code_mail(server, &admin, origin, &digits));
+    let code_mail = digits
+        .flatten()
+        .map(|digits| code_mail(server, &admin, origin, &digits));
     let challenge = Challenge::new(origin.at, admin.name, fingerprint, origin.network(), mailed);
     let expires_at = challenge.expires_at;
     let challenge = plane.challenges.lock().add(origin.at, challenge);
@@ -133,6 +164,12 @@ async fn challenge(
         warning = health
             .err()
             .map(|problem| format!("Mail is delayed at the moment: {problem}"));
+    } else if sent_to.is_some() {
+        warning = Some(
+            "Several codes were mailed in the last minutes, so no other is: the newest one is \
+             valid."
+                .to_owned(),
+        );
     }
     let reply = LoginReply {
         challenge,
@@ -261,6 +298,7 @@ async fn check_code(
     };
     let Some(proof) = proof else {
         plane.count_failure(&admin, origin);
+        plane.count_wrong_code(&admin, origin);
         let reason = format!("wrong code; attempts left: {attempts_left}");
         return Err((reason, wrong_code(attempts_left)));
     };
@@ -334,12 +372,13 @@ async fn open_session(
             if !is_used_up {
                 return Ok(None);
             }
+            let was_known = store.is_admin_network(&network)?;
             let is_new_network = store.remember_admin_network(&name, &network, origin.at)?;
             store.unlock_admin(&name)?;
             store.append_audit(&act.entry(Outcome::Allowed, detail))?;
-            Ok(Some(is_new_network))
+            Ok(Some((was_known, is_new_network)))
         });
-    let Some(is_new_network) = written
+    let Some((was_known, is_new_network)) = written
         .await
         .map_err(|error| plane.trail.unavailable(&error))?
     else {
@@ -358,13 +397,16 @@ async fn open_session(
         let left = admin.recovery_codes.saturating_sub(1);
         plane.notify(&admin, origin, &Notice::RecoveryCodeUsed { left });
     }
-    plane
-        .throttle
-        .lock()
-        .succeeded(origin.at, &admin.name, origin.network());
+    let source = source(was_known, origin.network(), &admin.name);
+    plane.throttle.lock().succeeded(source);
     METRICS.control_sign_ins.increment();
     let token = plane.sessions.lock().add(session);
-    Ok(Json(VerifyReply { token, expires_at }))
+    let device = Device::new().token(&admin);
+    Ok(Json(VerifyReply {
+        token,
+        expires_at,
+        device,
+    }))
 }
 
 fn challenge_expired() -> Refusal {

@@ -12,6 +12,7 @@ use crate::audit::trail::Act;
 use crate::auth::authenticator::{self, Proof};
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Auditor;
+use crate::auth::throttle::Source;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
@@ -125,7 +126,8 @@ async fn disable(
             let JsonBody(TotpCode { code }) = body.map_err(Refusal::without_content)?;
             let app = enrolled(&operator)?;
             let (plane, origin) = (&operator.plane, operator.origin());
-            plane.begin_attempt(operator.name(), origin)?;
+            let source = Source::Session(operator.name());
+            let _attempt = plane.begin_attempt(source, origin.instant).await?;
             Proof::parse(app, &code, operator.now()).ok_or_else(|| {
                 plane.count_failure(operator.admin(), origin);
                 wrong_code()
@@ -140,11 +142,8 @@ async fn disable(
         store.remove_authenticator(&name).map(ensure_enrolled)
     };
     change_factor(&operator, act, "the authenticator app was removed", change).await?;
-    operator.plane.throttle.lock().succeeded(
-        operator.now(),
-        operator.name(),
-        operator.origin().network(),
-    );
+    let source = Source::Session(operator.name());
+    operator.plane.throttle.lock().succeeded(source);
     Ok(Json(TotpStatus {
         enrolled_at: None,
         required: false,

@@ -53,10 +53,7 @@ impl EventClient {
 
 impl TestPlane {
     async fn watch(&self, token: &str, options: &str) -> EventClient {
-        let origin = RequestOrigin {
-            address: self.address.get(),
-            at: self.now.get(),
-        };
+        let origin = self.origin();
         let request = Request::get(format!("/v1/events{options}"))
             .header("Authorization", format!("Bearer {token}"))
             .extension(origin)

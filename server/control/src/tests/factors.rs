@@ -369,6 +369,30 @@ async fn no_secret_of_a_factor_is_written_to_the_trail() {
 }
 
 #[tokio::test]
+async fn a_recovery_code_ends_the_stop_after_fifty_wrong_codes() {
+    let plane = TestPlane::new().await;
+    let app = plane.enrol("root").await;
+    for _ in 0..10 {
+        let (challenge, _) = plane.factors("root").await;
+        for _ in 0..5 {
+            let wrong = another(&app.code(&plane));
+            plane.verify(&challenge, wrong).await;
+        }
+        plane.advance(SignedDuration::from_mins(10));
+        plane.state.trail.record_counts(plane.now.get()).await;
+    }
+    let (challenge, _) = plane.factors("root").await;
+    let reply = plane.verify(&challenge, &app.code(&plane)).await;
+    assert!(reply.field("detail").contains("recovery code"), "{reply:?}");
+    let reply = plane.verify(&challenge, &app.recovery_codes[0]).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    plane.advance(SignedDuration::from_secs(60));
+    let (challenge, _) = plane.factors("root").await;
+    let reply = plane.verify(&challenge, &app.code(&plane)).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+}
+
+#[tokio::test]
 async fn a_sign_in_from_a_new_address_is_notified() {
     let plane = TestPlane::new().await;
     plane.sign_in("root").await;
@@ -396,9 +420,12 @@ async fn a_sign_in_from_a_new_address_is_notified() {
 #[tokio::test]
 async fn repeated_failures_are_notified_once_an_hour_and_only_for_admins() {
     let plane = TestPlane::new().await;
-    for _ in 0..9 {
-        plane.login("root", "wrong").await;
-        plane.login("toor", "wrong").await;
+    for rounds in [5, 4] {
+        for _ in 0..rounds {
+            plane.login("root", "wrong").await;
+            plane.login("toor", "wrong").await;
+        }
+        plane.advance(SignedDuration::from_mins(10));
     }
     let mail = plane.mail_with("Subject: Failed sign-ins").await;
     assert!(

@@ -46,10 +46,7 @@ impl TestPlane {
         request: axum::http::request::Builder,
         body: impl Into<Body>,
     ) -> Reply {
-        let origin = RequestOrigin {
-            address: self.address.get(),
-            at: self.now.get(),
-        };
+        let origin = self.origin();
         let request = request.extension(origin).body(body.into()).unwrap();
         let service = TowerToHyperService::new(self.router.clone());
         let (parts, body) = service.call(request).await.unwrap().into_parts();
@@ -166,10 +163,7 @@ impl TestPlane {
             .await
             .unwrap()
             .unwrap();
-        let origin = RequestOrigin {
-            address: self.address.get(),
-            at: self.now.get(),
-        };
+        let origin = self.origin();
         let session = Session::begin(admin.name.clone(), Fingerprint::of(&admin), origin, minutes);
         self.state.sessions.lock().add(session)
     }

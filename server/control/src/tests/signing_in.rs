@@ -7,10 +7,7 @@ impl TestPlane {
     /// Sends the same code a hundred times concurrently, for the challenges in turn; returns how
     /// many succeed.
     pub(super) async fn verify_a_hundred(&self, challenges: &[String], code: &str) -> usize {
-        let origin = RequestOrigin {
-            address: self.address.get(),
-            at: self.now.get(),
-        };
+        let origin = self.origin();
         let attempts: Vec<_> = challenges
             .iter()
             .cycle()
@@ -232,6 +229,68 @@ async fn guessing_is_throttled_and_the_pause_is_answered() {
         StatusCode::UNAUTHORIZED,
         "a sign-in resets the counts"
     );
+}
+
+#[tokio::test]
+async fn the_right_password_is_accepted_whatever_others_tried_from_an_admins_network() {
+    let plane = TestPlane::new().await;
+    plane.add_admin("other").await;
+    plane.sign_in("root").await;
+    for number in 0..10 {
+        let name = ["root", "other", "nobody"][number % 3];
+        let reply = plane.login(name, "guess").await;
+        assert_eq!(reply.problem(), "/problems/login-failed");
+    }
+    let reply = plane.login("other", PASSWORD).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_device_token_lets_its_admin_in_whatever_others_tried() {
+    let plane = TestPlane::new().await;
+    plane.add_admin("other").await;
+    let (challenge, code) = plane.challenge("root").await;
+    let device = plane.verify(&challenge, &code).await.field("device");
+    plane.set_address("198.51.100.9");
+    for _ in 0..10 {
+        plane.login("root", "guess").await;
+    }
+    let login = async |name: &str, password: &str, device: &str| {
+        let request = Request::post("/v1/login").header("Content-Type", "application/json");
+        let body = json!({ "name": name, "password": password, "device": device });
+        plane.send(request, body.to_string()).await
+    };
+    let forged = format!("rkd1_{}", "0".repeat(96));
+    for (name, device) in [("root", &forged), ("other", &device), ("nobody", &device)] {
+        let reply = login(name, PASSWORD, device).await;
+        assert_eq!(reply.problem(), "/problems/too-many-attempts", "{name}");
+    }
+    let reply = login("root", PASSWORD, &device).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+    for _ in 0..4 {
+        let reply = login("root", "guess", &device).await;
+        assert_eq!(reply.problem(), "/problems/login-failed");
+    }
+    let reply = login("root", PASSWORD, &device).await;
+    assert_eq!(
+        reply.problem(),
+        "/problems/too-many-attempts",
+        "a stolen token is good for a few guesses"
+    );
+}
+
+#[tokio::test]
+async fn a_change_of_the_clock_does_not_end_a_pause() {
+    let plane = TestPlane::new().await;
+    for _ in 0..10 {
+        plane.login("root", "guess").await;
+    }
+    plane.set_clock(plane.now.get() + SignedDuration::from_hours(1));
+    let reply = plane.login("root", PASSWORD).await;
+    assert_eq!(reply.headers[header::RETRY_AFTER], "5");
+    plane.set_clock(plane.now.get() - SignedDuration::from_hours(48));
+    plane.advance(SignedDuration::from_secs(5));
+    plane.sign_in("root").await;
 }
 
 #[tokio::test]
@@ -491,6 +550,58 @@ async fn a_code_that_cannot_be_checked_is_recorded_too() {
         ("verify", Outcome::Refused)
     );
     assert_eq!(last.detail, "the database cannot be read");
+}
+
+#[tokio::test]
+async fn few_codes_are_mailed_at_a_time_and_the_newest_stays_valid() {
+    let plane = TestPlane::new().await;
+    let mut newest = String::new();
+    for _ in 0..5 {
+        newest = plane.challenge("root").await.1;
+    }
+    let mut challenges = Vec::new();
+    for _ in 0..3 {
+        let reply = plane.login("root", PASSWORD).await;
+        assert!(reply.field("warning").contains("newest"), "{reply:?}");
+        challenges.push(reply.field("challenge"));
+    }
+    assert_eq!(plane.code_mails().len(), 5);
+    assert!(
+        plane
+            .last_entry()
+            .await
+            .contains("the code that was mailed last")
+    );
+    let reply = plane.verify(&challenges[0], &newest).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    let reply = plane.verify(&challenges[1], &newest).await;
+    assert_eq!(
+        reply.problem(),
+        "/problems/wrong-code",
+        "a code is valid once, also if several challenges have it"
+    );
+    plane.sign_in("root").await;
+}
+
+#[tokio::test]
+async fn a_wrong_code_after_the_right_password_is_notified_at_once() {
+    let plane = TestPlane::new().await;
+    let (challenge, code) = plane.challenge("root").await;
+    for _ in 0..3 {
+        plane.verify(&challenge, another(&code)).await;
+    }
+    let mail = plane.mail_with("Subject: A wrong code").await;
+    assert!(
+        mail.contains("To: root@example.org") && mail.contains("192.0.2.1"),
+        "{mail}"
+    );
+    plane.sign_in("root").await;
+    let notices = plane
+        .mails()
+        .iter()
+        .filter(|mail| mail.contains("Subject: A wrong code"))
+        .count();
+    assert_eq!(notices, 1);
 }
 
 #[tokio::test]

@@ -38,6 +38,8 @@ pub(super) struct TestPlane {
     pub(super) core: CoreHandle,
     /// The time of requests.
     pub(super) now: Cell<Timestamp>,
+    /// The same time by a clock that only goes forward.
+    instant: Cell<std::time::Instant>,
     /// The address that requests are sent from.
     pub(super) address: Cell<SocketAddr>,
     pub(super) next_session: Cell<u64>,
@@ -163,6 +165,7 @@ impl TestPlane {
             accounts,
             core,
             now: Cell::new(now),
+            instant: Cell::new(std::time::Instant::now()),
             address: Cell::new("192.0.2.1:50000".parse().unwrap()),
             next_session: Cell::new(1),
             reloads: RefCell::new(Some(reload_requests)),
@@ -213,6 +216,21 @@ impl TestPlane {
 
     pub(super) fn advance(&self, time: SignedDuration) {
         self.now.set(self.now.get() + time);
+        self.instant.set(self.instant.get() + time.unsigned_abs());
+    }
+
+    /// Returns the origin of the next request.
+    pub(super) fn origin(&self) -> RequestOrigin {
+        RequestOrigin {
+            address: self.address.get(),
+            at: self.now.get(),
+            instant: self.instant.get(),
+        }
+    }
+
+    /// Changes the system's time.
+    pub(super) fn set_clock(&self, now: Timestamp) {
+        self.now.set(now);
     }
 
     pub(super) fn set_address(&self, address: &str) {

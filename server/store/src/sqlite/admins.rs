@@ -230,6 +230,13 @@ impl Store {
         Ok(execute(&self.connection, &sql, params![folded(name), hash])? > 0)
     }
 
+    /// Whether an admin has signed in from a network.
+    pub fn is_admin_network(&self, network: &str) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM admin_networks WHERE network = ?1)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([network], |row| row.get(0))?)
+    }
+
     /// Records the network that an admin signs in from. Returns true if it is new: it was not
     /// recorded before, but others were.
     pub fn remember_admin_network(

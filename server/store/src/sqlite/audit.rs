@@ -1,7 +1,8 @@
 //! The audit trail: a chain in which each entry contains the hash of the one before it.
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use rusqlite::{Error, Row, params};
+use rusqlite::{Connection, Error, Row, params};
 
 use super::{Store, find, list, timestamp};
 use crate::{Result, StoreError};
@@ -58,9 +59,66 @@ fn columns(row: &Row<'_>) -> Result<AuditEntry> {
     })
 }
 
+/// The newest entry that this connection has read or written, in memory.
+///
+/// Every append checks that the entry is still there. So entries that someone cuts off while the
+/// server runs are missed at the next act. Entries that are appended by other processes, such as
+/// `rookeryd admin`, come after it.
+#[derive(Default)]
+pub(super) struct AuditHead {
+    committed: Option<Head>,
+    /// The newest entry of the open transaction.
+    appended: Option<Head>,
+}
+
+type Head = (i64, [u8; 32]);
+
+impl AuditHead {
+    /// Reads the newest entry.
+    pub(super) fn read(connection: &Connection) -> Result<Self> {
+        let sql = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
+        // An entry that someone has made unreadable is reported by `audit verify`.
+        let newest = find(connection, sql, [], |row| {
+            Ok(row.get(0).and_then(|id| Ok((id, row.get(1)?))).ok())
+        })?;
+        Ok(Self {
+            committed: newest.flatten(),
+            appended: None,
+        })
+    }
+
+    fn verify(&self, connection: &Connection) -> Result<()> {
+        let Some((id, hash)) = self.appended.or(self.committed) else {
+            return Ok(());
+        };
+        let sql = "SELECT hash FROM audit WHERE id = ?1";
+        let stored: Option<Vec<u8>> = find(connection, sql, [id], |row| Ok(row.get(0)?))?;
+        if stored.is_some_and(|stored| stored == hash) {
+            return Ok(());
+        }
+        Err(StoreError::AuditCutOff {
+            head: format!("{id}:{}", HEXLOWER.encode(&hash)),
+        })
+    }
+
+    /// Notes that the open transaction is committed.
+    pub(super) fn commit(&mut self) {
+        if let Some(appended) = self.appended.take() {
+            self.committed = Some(appended);
+        }
+    }
+
+    /// Notes that the open transaction is rolled back.
+    pub(super) fn roll_back(&mut self) {
+        self.appended = None;
+    }
+}
+
 impl Store {
-    /// Appends an entry, chained to the one before it by its hash.
+    /// Appends an entry, chained to the one before it by its hash. Fails if the newest entry that
+    /// is known was removed or changed in the meantime.
     pub fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry> {
+        self.audit_head.verify(&self.connection)?;
         // SQLite has one write transaction at a time, across processes, so no other entry can be
         // appended between these two statements.
         let previous = find(
@@ -93,6 +151,7 @@ impl Store {
             previous,
             hash,
         ])?;
+        self.audit_head.appended = Some((id, hash));
         Ok(AuditEntry {
             id,
             entry,

@@ -107,6 +107,47 @@ fn a_change_of_the_audit_trail_breaks_its_hash_chain() {
 }
 
 #[test]
+fn nothing_is_appended_to_a_trail_whose_newest_entries_were_cut_off() {
+    let (folder, mut sqlite) = empty_store();
+    let file = folder.path().join(DATABASE_FILE);
+    let append = |sqlite: &mut Store, detail: &str| {
+        sqlite.transaction(false, |store| store.append_audit(&act("root", detail)))
+    };
+    append(&mut sqlite, "first").unwrap();
+    let newest = append(&mut sqlite, "second").unwrap();
+    let rolled_back = sqlite.transaction(false, |store| {
+        store.append_audit(&act("root", "rolled back"))?;
+        Err::<(), _>(StoreError::Stopped)
+    });
+    assert!(rolled_back.is_err());
+    sqlite
+        .dry_run(|store| store.append_audit(&act("root", "tried")))
+        .unwrap();
+    append(&mut sqlite, "after a rollback").unwrap();
+    let mut other = Store::open(&file).unwrap();
+    append(&mut other, "of another process").unwrap();
+    append(&mut sqlite, "after another process").unwrap();
+
+    let cut = format!("DELETE FROM audit WHERE id >= {}", newest.id);
+    sqlite.connection.execute_batch(&cut).unwrap();
+    for _ in 0..2 {
+        let refused = append(&mut sqlite, "on a trail that was cut off");
+        assert!(
+            matches!(refused, Err(StoreError::AuditCutOff { .. })),
+            "{refused:?}"
+        );
+    }
+    // Another trail of the same length does not help.
+    let mut forger = Store::open(&file).unwrap();
+    for _ in 0..4 {
+        append(&mut forger, "forged").unwrap();
+    }
+    assert!(append(&mut sqlite, "on a forged trail").is_err());
+    drop(sqlite);
+    append(&mut Store::open(&file).unwrap(), "after a restart").unwrap();
+}
+
+#[test]
 fn after_fifty_codes_without_a_sign_in_an_admin_is_locked_until_unlocked() {
     let (folder, mut sqlite) = empty_store();
     sqlite

@@ -1,0 +1,125 @@
+//! Connections of strangers that hold the control port's places: operators are served all the same.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rookery_tests::admin::Operator;
+use rookery_tests::control::ControlClient;
+use rookery_tests::server::Server;
+use rookery_tests::{tls, wait_for};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_rustls::TlsConnector;
+
+/// More than one network may have at a time.
+const STRANGERS: usize = 80;
+
+/// How a stranger holds its place.
+#[derive(Clone, Copy, Debug)]
+enum Stranger {
+    ConnectsOnly,
+    SendsHalfAHandshake,
+    IsSilentOverTls,
+    SendsAHeaderByteByByte,
+    SendsNoBody,
+    KeepsItsConnectionAlive,
+}
+
+impl Stranger {
+    /// Connects, and does what it does until the server closes the connection. `connected` counts
+    /// the connections.
+    async fn connect(
+        self,
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+        connected: &AtomicUsize,
+    ) -> std::io::Result<()> {
+        let mut tcp = TcpStream::connect(address).await?;
+        connected.fetch_add(1, Ordering::Relaxed);
+        match self {
+            Self::ConnectsOnly => return read_to_end(&mut tcp).await,
+            Self::SendsHalfAHandshake => {
+                tcp.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).await?;
+                return read_to_end(&mut tcp).await;
+            }
+            _ => {}
+        }
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(config).connect(name, tcp).await?;
+        let head = match self {
+            Self::SendsAHeaderByteByByte => {
+                stream.write_all(b"GET /v1/users HTTP/1.1\r\n").await?;
+                loop {
+                    stream.write_all(b"x").await?;
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+            Self::SendsNoBody => {
+                "POST /v1/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+                 Content-Length: 100\r\n\r\n"
+            }
+            Self::KeepsItsConnectionAlive => "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n",
+            _ => "",
+        };
+        stream.write_all(head.as_bytes()).await?;
+        read_to_end(&mut stream).await
+    }
+}
+
+async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
+    stream.read_to_end(&mut Vec::new()).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_number_of_strangers_keeps_an_operator_waiting() {
+    let server = Server::start().await;
+    Operator::add(&server, "root");
+    let client = ControlClient::new(&server);
+    let token = client.sign_in(&server, "root").await;
+    let config = tls::client_config(&server.ca(), None);
+    for stranger in [
+        Stranger::ConnectsOnly,
+        Stranger::SendsHalfAHandshake,
+        Stranger::IsSilentOverTls,
+        Stranger::SendsAHeaderByteByByte,
+        Stranger::SendsNoBody,
+        Stranger::KeepsItsConnectionAlive,
+    ] {
+        let (address, mut strangers) = (server.admin(), JoinSet::new());
+        let connected = Arc::new(AtomicUsize::new(0));
+        for _ in 0..STRANGERS {
+            let (config, connected) = (Arc::clone(&config), Arc::clone(&connected));
+            strangers.spawn(async move {
+                loop {
+                    // The server closes the connection sooner or later, and it connects again.
+                    let _ = stranger
+                        .connect(address, Arc::clone(&config), &connected)
+                        .await;
+                    sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+        wait_for("some to connect again", || {
+            (connected.load(Ordering::Relaxed) > 2 * STRANGERS).then_some(())
+        })
+        .await;
+        for _ in 0..3 {
+            // Each client connects anew.
+            let (client, start) = (ControlClient::new(&server), Instant::now());
+            assert_eq!(client.get("/v1/users", Some(&token)).await.status, 200);
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(1), "{stranger:?}: {took:?}");
+        }
+        let (client, start) = (ControlClient::new(&server), Instant::now());
+        client.sign_in(&server, "root").await;
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(3), "{stranger:?}: {took:?}");
+        strangers.shutdown().await;
+    }
+}
