@@ -54,10 +54,32 @@ targets! {
     "screen" => rook::fuzz::screen,
 }
 
+/// Whether two texts are equal, at compile time.
+const fn is_equal(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let ([first, rest @ ..], [second, others @ ..]) = (one, other) {
+        if *first != *second {
+            return false;
+        }
+        (one, other) = (rest, others);
+    }
+    one.is_empty() && other.is_empty()
+}
+
 impl Target {
-    /// Returns the target with this name.
-    pub fn named(name: &str) -> Option<Self> {
-        TARGETS.iter().copied().find(|target| target.name == name)
+    /// Returns the target with this name. It can be called at compile time, so that a program has
+    /// only the code of its target.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub const fn named(name: &str) -> Self {
+        let mut rest = TARGETS;
+        while let [target, others @ ..] = rest {
+            if is_equal(target.name.as_bytes(), name.as_bytes()) {
+                return *target;
+            }
+            rest = others;
+        }
+        panic!("there is no target of this name");
     }
 
     /// Returns the inputs of its corpus, in the order of their names.
