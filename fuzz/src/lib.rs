@@ -6,7 +6,7 @@
 //!
 //! `tests/replay.rs` runs each target on its corpus in `corpus/`, and on some thousand inputs that
 //! [`Mutator`] derives from it: always the same ones. `fuzz/run` runs libFuzzer, which follows the
-//! coverage, for a minute each or as long as it is told.
+//! coverage, for a minute each by default.
 
 mod json;
 mod mutator;

@@ -1,8 +1,8 @@
 //! Runs one fuzz target with libFuzzer: the one that the environment variable `FUZZ_TARGET` names
 //! when this program is built. `fuzz/run` builds and starts one for each target.
 //!
-//! A program with all targets would be slow: libFuzzer reads the counters of the whole program after
-//! each input.
+//! A program with all targets would be slow: libFuzzer reads the counters of the whole program
+//! after each input.
 
 #![no_main]
 

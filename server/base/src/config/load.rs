@@ -140,8 +140,8 @@ impl Config {
     }
 }
 
-/// Returns the text with its control characters escaped: a key or value of the file may contain any,
-/// and the error is shown in a terminal.
+/// Returns the text with its control characters escaped: a key or value of the file may contain
+/// any, and the error is shown in a terminal.
 fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for char in text.chars() {

@@ -155,7 +155,7 @@ impl Simulation {
             return;
         }
         let database = self.server.database.clone();
-        let read = async move { database.read(|store| store.chat_snapshot()).await };
+        let read = async move { database.read(Store::chat_snapshot).await };
         let stored = self.runtime.block_on(read).unwrap();
         self.server.chat.check_persisted(&stored);
     }
