@@ -11,6 +11,8 @@ mod certificate_screen;
 mod completion;
 mod draw;
 mod editor;
+#[cfg(feature = "test-support")]
+pub mod fuzz;
 mod help;
 mod layout;
 mod overlay;

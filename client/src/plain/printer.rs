@@ -41,6 +41,14 @@ impl<W: Write> Printer<W> {
     }
 }
 
+#[cfg(feature = "test-support")]
+impl Printer<Vec<u8>> {
+    /// Returns what was printed.
+    pub fn printed(&self) -> &[u8] {
+        &self.out
+    }
+}
+
 /// Describes an event; `None` for events that only the full screen shows.
 fn describe(kind: &EventKind, model: &Model) -> Option<String> {
     let name = |nick: &str| model.display_name(nick).to_owned();

@@ -14,7 +14,7 @@
 //! until the caller hands it to the core.
 
 mod files;
-mod format;
+pub(crate) mod format;
 mod import;
 mod synchronizer;
 

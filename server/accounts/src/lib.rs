@@ -18,6 +18,8 @@ mod credentials;
 mod credentials_change;
 pub mod csv_sync;
 mod email_code;
+#[cfg(feature = "test-support")]
+pub mod fuzz;
 pub mod handshake;
 pub mod hash_slots;
 mod invitations;

@@ -7,7 +7,7 @@ use rookery_protocol::{AccountName, Email, NameError};
 /// The length of a full chunk, which is followed by another.
 pub const CHUNK: usize = 400;
 /// The maximum length of one response in base64: two names and a secret of maximum length fit.
-const MAX_RESPONSE: usize = 2000;
+pub const MAX_RESPONSE: usize = 2000;
 /// The minimum length of a device credential in bytes.
 const MIN_DEVICE_SECRET: usize = 32;
 /// The maximum length of any secret in bytes.
@@ -80,6 +80,12 @@ pub enum Chunk {
 }
 
 impl Response {
+    /// Returns the length in bytes of what has been received of the response.
+    #[cfg(feature = "test-support")]
+    pub fn len(&self) -> usize {
+        self.base64.len()
+    }
+
     /// Adds the parameter of one `AUTHENTICATE`.
     pub fn push(&mut self, chunk: &str) -> Chunk {
         if chunk.len() > CHUNK {

@@ -136,7 +136,7 @@ impl ClientFirst {
         self.challenge_with(&STANDARD.encode(own), keys, is_real)
     }
 
-    fn challenge_with(self, own: &str, keys: ScramKeys, is_real: bool) -> (String, Challenge) {
+    pub fn challenge_with(self, own: &str, keys: ScramKeys, is_real: bool) -> (String, Challenge) {
         let nonce = format!("{}{own}", self.nonce);
         let answer = format!(
             "r={nonce},s={},i={}",

@@ -45,7 +45,16 @@ mod control;
 mod dispatch;
 pub mod event;
 mod features;
+#[cfg(feature = "test-support")]
+pub mod fuzz;
+#[cfg(any(test, feature = "test-support"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "only the tests use all of it"))]
+#[allow(clippy::unwrap_used)]
+mod harness;
 mod ids;
+#[cfg(any(test, feature = "test-support"))]
+#[allow(clippy::unwrap_used)]
+mod invariants;
 pub mod isupport;
 pub mod labels;
 mod lengths;

@@ -12,7 +12,6 @@ mod control;
 mod events;
 mod every_command;
 mod free_nicks;
-mod harness;
 mod history;
 mod isupport;
 mod kicks;
@@ -34,3 +33,5 @@ mod reference;
 mod server;
 mod sessions;
 mod who;
+
+use crate::harness;

@@ -50,7 +50,7 @@ pub trait Reply: Sized {
     fn with_ticket(self, ticket: Ticket<Self>) -> Answer;
 
     /// Returns the reply if it has this type.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-support"))]
     fn of(answer: Answer) -> Option<Self>;
 }
 
@@ -72,7 +72,7 @@ macro_rules! replies {
                     Answer::$variant(ticket, self)
                 }
 
-                #[cfg(test)]
+                #[cfg(any(test, feature = "test-support"))]
                 fn of(answer: Answer) -> Option<Self> {
                     match answer {
                         Answer::$variant(_, reply) => Some(reply),
@@ -82,7 +82,7 @@ macro_rules! replies {
             }
         )*
 
-        #[cfg(test)]
+        #[cfg(any(test, feature = "test-support"))]
         impl Answer {
             /// Returns the number of the ticket.
             pub fn number(&self) -> u64 {

@@ -13,6 +13,8 @@
 mod admitted;
 mod connect_rate;
 mod flood;
+#[cfg(feature = "test-support")]
+pub mod fuzz;
 mod handshake;
 mod line_stream;
 mod listener;

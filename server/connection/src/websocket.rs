@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// The maximum size of a message in bytes. It is larger than that of a line, so that a client whose
 /// line is too long receives a reply. A longer message ends the connection.
-const MAX_MESSAGE: usize = 16 * 1024;
+pub const MAX_MESSAGE: usize = 16 * 1024;
 /// How many bytes are read at once, and collected before they are written.
 const BUFFER: usize = 4096;
 /// How many bytes may wait to be written. Replies to pings collect while a client reads nothing,

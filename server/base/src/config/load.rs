@@ -108,13 +108,13 @@ impl Config {
         self
     }
 
-    /// Parses and checks the text of `file`.
-    pub(super) fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+    /// Parses and checks the text of `file`. Relative paths stay as they are.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let invalid = |at: usize, key: Option<String>, message: String| ConfigError::Invalid {
             file: file.to_owned(),
             line: line_of(text, at),
-            key,
-            message,
+            key: key.map(|key| visible(&key)),
+            message: visible(&message),
         };
         let table = DeTable::parse(text).map_err(|error| {
             invalid(
@@ -138,6 +138,20 @@ impl Config {
         })?;
         Ok(config)
     }
+}
+
+/// Returns the text with its control characters escaped: a key or value of the file may contain
+/// any, and the error is shown in a terminal.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            visible.extend(char.escape_default());
+        } else {
+            visible.push(char);
+        }
+    }
+    visible
 }
 
 fn prefix(key: Option<&str>) -> String {

@@ -361,3 +361,11 @@ fn a_named_file_must_be_readable_text() {
         Err(ConfigError::Unreadable { .. })
     ));
 }
+
+#[test]
+fn control_characters_of_the_file_are_escaped_in_an_error() {
+    assert_refused(
+        "\"\\u001b[2J\" = 1",
+        "config.toml:1: \\u{1b}[2J: unknown section",
+    );
+}

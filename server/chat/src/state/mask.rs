@@ -108,6 +108,15 @@ impl Mask {
         }
     }
 
+    /// Whether it covers a user with this source and account.
+    #[cfg(feature = "test-support")]
+    pub fn covers_text(&self, source: &str, account: &str) -> bool {
+        self.covers(&Subject {
+            source: source.to_lowercase(),
+            account: Some(account.to_lowercase()),
+        })
+    }
+
     /// Whether it covers the user.
     pub fn covers(&self, subject: &Subject) -> bool {
         match &self.pattern {

@@ -1,7 +1,6 @@
 //! Random actions of several users, and the invariants that must hold after each.
 
 mod action;
-mod invariants;
 mod world;
 
 use proptest::prelude::*;

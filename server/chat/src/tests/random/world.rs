@@ -224,7 +224,9 @@ impl World {
             }
         }
         self.check_delivery(&before);
-        self.check_state();
+        let connected = self.connected.iter().copied().collect();
+        self.harness.chat.check_state(&connected);
+        self.harness.chat.check_persisted(&self.harness.snapshot());
     }
 
     /// Checks that a request has ended exactly these sessions, and that its reply has their number

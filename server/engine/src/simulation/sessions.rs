@@ -1,0 +1,228 @@
+//! The steps of the sessions, and the checks of what their clients receive.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Nick};
+
+use super::client::{Client, Received};
+use super::{ACCOUNTS, CHANNELS, MAX_CLIENTS, SENDQ_BYTES, Simulation};
+use crate::sendq::{Sendq, State};
+use rookery_chat::AwayState;
+use rookery_chat::event::{Candidate, Disconnect, Event, Identity, SessionId};
+use rookery_chat::request::Admission;
+use rookery_record::AccountId;
+
+impl Simulation {
+    pub(super) fn connect(&mut self) {
+        if self.server.clients.len() == MAX_CLIENTS {
+            return;
+        }
+        self.last_session += 1;
+        let session = SessionId(self.last_session);
+        let account = Some(self.random.below(ACCOUNTS.len() + 2)).filter(|&at| at < ACCOUNTS.len());
+        let host = u8::try_from(self.random.below(6)).unwrap();
+        let address = SocketAddr::from(([192, 0, 2, host], 50_000));
+        let nick = account.map_or(format!("guest{}", self.random.below(4)), |at| {
+            ACCOUNTS[at].to_owned()
+        });
+        let identity = account.map(|at| Identity {
+            id: AccountId(i64::try_from(at).unwrap() + 1),
+            name: AccountName::parse(ACCOUNTS[at]).unwrap(),
+            email: Email::parse(&format!("{}@example.org", ACCOUNTS[at])).ok(),
+            new: false,
+            authenticated_at: self.now,
+            credential: None,
+        });
+        let candidate = Box::new(Candidate {
+            nick: Nick::parse(&nick).unwrap(),
+            username: String::new(),
+            realname: String::new(),
+            identity,
+            capabilities: Capabilities::of(Capability::ALL),
+            away_state: AwayState::Here,
+            subscriptions: BTreeSet::new(),
+            address,
+            tls: String::new(),
+        });
+        let sendq = Sendq::new(SENDQ_BYTES);
+        let admission = self.request(Some(Arc::clone(&sendq)), |ticket| Event::Admit {
+            ticket,
+            session,
+            candidate,
+        });
+        let mut client = Client {
+            session,
+            account,
+            address,
+            sendq,
+            admission: Some(admission),
+            is_banned: false,
+            nick,
+            channels: BTreeSet::new(),
+            last: BTreeMap::new(),
+        };
+        let mut in_force = self.bans.values().filter(|ban| self.is_in_force(ban));
+        client.is_banned = in_force.any(|ban| client.is_covered_by(ban));
+        self.server.clients.push(client);
+    }
+
+    /// Returns the index of an admitted client.
+    pub(super) fn pick_client(&mut self) -> Option<usize> {
+        let clients = self.server.clients.iter().enumerate();
+        let admitted: Vec<_> = clients
+            .filter(|(_, client)| client.admission.is_none())
+            .map(|(at, _)| at)
+            .collect();
+        (!admitted.is_empty()).then(|| self.random.pick(&admitted))
+    }
+
+    pub(super) fn command(&mut self) {
+        let Some(at) = self.pick_client() else {
+            return;
+        };
+        let session = self.server.clients[at].session;
+        let channel = self.random.pick(&CHANNELS);
+        let nick = self
+            .random
+            .pick(&["alice", "bob", "carl", "dora", "guest0", "guest1"]);
+        let target = if self.random.below(4) == 0 {
+            nick
+        } else {
+            channel
+        };
+        let verb = self.random.pick(&["PRIVMSG", "PRIVMSG", "NOTICE"]);
+        self.texts += 1;
+        let text = self.texts;
+        let lines = match self.random.below(40) {
+            0..7 => vec![format!("JOIN {channel}")],
+            7..9 => vec![format!("PART {channel} :bye")],
+            9..23 => vec![format!("{verb} {target} :text {text}")],
+            23..25 => vec![
+                format!("BATCH +m draft/multiline {target}"),
+                format!("@batch=m PRIVMSG {target} :first {text}"),
+                format!("@batch=m PRIVMSG {target} :second {text}"),
+                "BATCH -m".to_owned(),
+            ],
+            25..27 => vec![format!("TOPIC {channel} :topic {text}")],
+            27 => {
+                let flags = self
+                    .random
+                    .pick(&["+m", "-m", "+n", "-n", "+i", "-i", "+l 3", "-l"]);
+                vec![format!("MODE {channel} {flags}")]
+            }
+            28 => vec![format!("MODE {channel} +o {nick}")],
+            29 => vec![format!("MODE {channel} +b {nick}!*@*")],
+            30 => vec![format!("MODE {channel} -b {nick}!*@*")],
+            31 => vec![format!("KICK {channel} {nick} :out")],
+            32 => {
+                let seen = self.seen.iter().nth_back(self.random.below(8));
+                let Some(((place, _), msgid)) = seen else {
+                    return;
+                };
+                self.redacted.insert(msgid.clone());
+                vec![format!("REDACT {place} {msgid}")]
+            }
+            33..35 => vec![format!("CHATHISTORY LATEST {target} * 10")],
+            35 => vec![format!("MARKREAD {channel} timestamp={:.3}", self.now)],
+            36 => vec![format!("NICK guest{}", self.random.below(4))],
+            37 => vec!["AWAY :away".to_owned()],
+            38 => vec![
+                self.random
+                    .pick(&["SET always-on on", "SET always-on off"])
+                    .to_owned(),
+            ],
+            _ => vec![
+                self.random
+                    .pick(&["QUIT", "NAMES #lobby", "WHO #lobby %tn", ""])
+                    .to_owned(),
+            ],
+        };
+        for line in lines {
+            if let Ok(message) = Message::parse(&line) {
+                self.event(Event::Command { session, message });
+            }
+        }
+    }
+
+    /// One client reads everything that was sent to it.
+    pub(super) fn read(&mut self) {
+        let Some(at) = self.pick_client() else {
+            return;
+        };
+        let client = &mut self.server.clients[at];
+        let (state, lines) = client
+            .sendq
+            .poll(&mut Context::from_waker(Waker::noop()), true);
+        client.sendq.sent(lines.iter().map(bytes::Bytes::len).sum());
+        for lines in lines {
+            let lines = String::from_utf8(lines.to_vec()).unwrap();
+            for line in lines.split_terminator("\r\n") {
+                let received = self.server.clients[at].receive(line);
+                if let Some(message) = received {
+                    self.check_seen(message, line);
+                }
+            }
+        }
+        if state != State::Open {
+            self.close(at);
+        }
+    }
+
+    /// Checks that a message that a client has received is stored, and has a time of its own.
+    pub(super) fn check_seen(&mut self, message: Received, line: &str) {
+        let Received { place, at, msgid } = message;
+        if !self.redacted.contains(&msgid) {
+            let (database, id) = (self.server.database.clone(), msgid.clone());
+            let read = async move { database.read(move |store| store.history_entry(&id)).await };
+            let stored = self.runtime.block_on(read).unwrap();
+            assert!(
+                stored.is_some(),
+                "a client received what is not stored: {line}"
+            );
+        }
+        if let Some(place) = place {
+            let other = self.seen.insert((place, at), msgid.clone());
+            assert!(
+                other.is_none_or(|other| other == msgid),
+                "two messages have the same time: {line}"
+            );
+        }
+    }
+
+    pub(super) fn close(&mut self, at: usize) {
+        let client = self.server.clients.remove(at);
+        self.event(Event::Disconnected {
+            session: client.session,
+            disconnect: Disconnect::lost("Connection closed"),
+            lost: false,
+        });
+    }
+
+    pub(super) fn disconnect(&mut self) {
+        if let Some(at) = self.pick_client() {
+            self.close(at);
+        }
+    }
+
+    pub(super) fn check_admissions(&mut self) {
+        self.server.clients.retain_mut(|client| {
+            let Some(reply) = &mut client.admission else {
+                return true;
+            };
+            let Ok(admission) = reply.try_recv() else {
+                return true;
+            };
+            client.admission = None;
+            let admitted = admission == Admission::Admitted;
+            assert!(
+                !admitted || !client.is_banned,
+                "{} was admitted in spite of a ban",
+                client.nick
+            );
+            admitted
+        });
+    }
+}
