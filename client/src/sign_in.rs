@@ -35,6 +35,7 @@ const OPTIONAL: Capabilities = Capabilities::of(&[
     Capability::Chathistory,
     Capability::MessageRedaction,
     Capability::MultiPrefix,
+    Capability::Multiline,
     Capability::ReadMarker,
     Capability::ServerTime,
     Capability::StandardReplies,

@@ -99,6 +99,14 @@ impl Removal {
     }
 }
 
+/// A message that waits to be sent, and those to be sent with it.
+#[derive(Debug)]
+struct Queued {
+    message: Message,
+    rest: Vec<Message>,
+    sent: Sent,
+}
+
 /// The state of the full screen.
 #[derive(Debug)]
 pub struct App {
@@ -138,7 +146,7 @@ pub struct App {
     saved_preferences: Preferences,
     receipts: Receipts,
     /// Messages to send once earlier ones have their receipts.
-    queue: VecDeque<(Message, Sent)>,
+    queue: VecDeque<Queued>,
     /// The completion that the next Tab continues.
     completion: Option<Completion>,
     /// The message that the text in `editor` replies to.

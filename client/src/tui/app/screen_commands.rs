@@ -140,7 +140,7 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     let text = match commands::recipient(text, &app.model).map_err(Refusal::Reason)? {
         Recipient::Conversation(text) => text,
         Recipient::Person(nick, text) => {
-            app.send_text(nick.as_str(), text, MessageKind::Message);
+            app.send_text(nick.as_str(), &text, MessageKind::Message);
             return Ok(());
         }
     };

@@ -7,6 +7,7 @@ use ratatui::text::{Line as Row, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::model::MessageKind;
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::editor::Editor;
@@ -87,6 +88,15 @@ pub fn links(frame: &mut Frame<'_>, app: &App, list: &LinkList) {
 /// Draws the confirmation before a paste is inserted.
 pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
     let count = pasted.lines().count();
+    let target = app.buffers.current().conversation.name();
+    let sent = app
+        .model
+        .text_messages(target, pasted, MessageKind::Message)
+        .len();
+    let messages = match sent {
+        0 | 1 => "one message".to_owned(),
+        _ => format!("{sent} messages"),
+    };
     let inside = popup(frame, app, "Paste", 60, 8);
     let width = usize::from(inside.width);
     let mut rows: Vec<Row<'_>> = pasted
@@ -96,7 +106,7 @@ pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
         .collect();
     rows.push(Row::default());
     for text in [
-        format!("Send these {count} lines as {count} messages?"),
+        format!("Send these {count} lines as {messages}?"),
         "y: send · n: keep in the message box · Esc: discard".to_owned(),
     ] {
         rows.push(Row::from(cut(&text, width)));
