@@ -5,6 +5,7 @@
 //! chat itself is in [`App`]: the event loop passes keys and messages to it, and carries out its
 //! effects.
 
+mod account_change;
 mod app;
 mod areas;
 mod certificate_screen;
@@ -14,7 +15,6 @@ mod editor;
 mod help;
 mod layout;
 mod overlay;
-mod password;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod screens;
@@ -373,6 +373,7 @@ impl FullScreen {
                 Effect::SavePreferences { before, after } => {
                     self.server.save_preferences(&before, &after);
                 }
+                Effect::SaveEmail(email) => self.server.save_email(&email),
                 Effect::Quit(reason) => {
                     self.quitting = true;
                     self.server.quit(reason.as_deref());

@@ -291,6 +291,29 @@ fn several_lines_have_one_recipient() {
 }
 
 #[test]
+fn lines_with_a_password_are_recognised() {
+    for line in [
+        "/password hunter2",
+        " /Password hunter2",
+        "/email a@b.example hunter2",
+        "/raw setpass * :hunter2",
+        "/quote PASS alice:hunter2",
+        "/QUOTE REGISTER * a@b.example hunter2",
+    ] {
+        assert!(may_contain_password(line), "{line}");
+    }
+    for line in [
+        "/password",
+        "/email a@b.example",
+        "/raw WHOIS bob",
+        "pass",
+        "//password x",
+    ] {
+        assert!(!may_contain_password(line), "{line}");
+    }
+}
+
+#[test]
 fn every_usage_begins_with_the_name_of_its_command() {
     for command in FAMILIES.into_iter().flatten() {
         for (form, help) in command.usages {

@@ -30,7 +30,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
-use rookery_protocol::Message;
+use rookery_protocol::{Email, Message};
 use tokio::time::Instant;
 
 use super::completion::Completion;
@@ -57,6 +57,8 @@ pub enum Effect {
         /// The present preferences.
         after: Preferences,
     },
+    /// Stores the account's new email for the next start.
+    SaveEmail(Email),
     /// Connects again after the server has ended the session.
     Reconnect,
     /// Opens a link.

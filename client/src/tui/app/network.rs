@@ -10,8 +10,8 @@ use super::{App, Connection, Effect, Queued, Removal};
 use crate::front_end::FrontEnd as _;
 use crate::model::{Conversation, EventKind};
 use crate::receipts::{Outcome, Sent, remark};
+use crate::tui::account_change::Reply;
 use crate::tui::overlay::Overlay;
-use crate::tui::password::Reply;
 
 /// The most messages that may wait to be sent.
 const MAX_QUEUED: usize = 1000;
@@ -25,12 +25,13 @@ const FIRST_STEPS: &str = "type a message and press Enter: everyone here receive
 impl App {
     /// Handles a message from the server.
     pub fn handle_message(&mut self, message: &Message) {
-        if let Some(Overlay::Password(change)) = &mut self.overlay {
+        if let Some(Overlay::AccountChange(change)) = &mut self.overlay {
             match change.handle_message(message) {
                 Reply::Unrelated => {}
                 Reply::Handled => return,
-                Reply::Done(text) => {
+                Reply::Done { text, email } => {
                     self.overlay = None;
+                    self.effects.extend(email.map(Effect::SaveEmail));
                     return self.show(&text);
                 }
             }

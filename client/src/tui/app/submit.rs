@@ -26,7 +26,11 @@ impl App {
             self.hint = hint;
             return;
         }
-        let text = self.editor.submit();
+        let text = if commands::may_contain_password(text) {
+            self.editor.take()
+        } else {
+            self.editor.submit()
+        };
         self.scroll_to_end();
         self.execute(&text);
         self.reply_target = None;
