@@ -299,8 +299,13 @@ impl Model {
                     until: until.and_then(|time| time.parse().ok()),
                 })
             }
-            // The user did not request the read marker, so a refusal is not shown.
+            // The user requested neither, so a refusal is not shown.
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
+            "FAIL"
+                if message.param(0) == Some("CREDENTIAL") && message.param(2) == Some("LABEL") =>
+            {
+                None
+            }
             "JOIN" => {
                 self.join(&param(0), &nick);
                 Some(EventKind::Joined {
@@ -577,7 +582,16 @@ fn describe_credential(message: &Message) -> Option<String> {
             } else {
                 ""
             };
-            format!("{} {}: since {}, {used}{here}", param(2), param(1), day(3))
+            let label = match param(6) {
+                "" => String::new(),
+                label => format!(" {label}:"),
+            };
+            format!(
+                "{} {}:{label} since {}, {used}{here}",
+                param(2),
+                param(1),
+                day(3)
+            )
         }
         "END" if param(1) == "0" => {
             "no device or certificate can sign in to this account; its password can".to_owned()

@@ -52,6 +52,13 @@ async fn a_device_that_has_signed_in_before_needs_no_input() {
     alice.wait().await;
     let mut alice = device.start(&server, "alice");
     alice.expect_line("Welcome back, alice").await;
+    // The owner and an operator see which device that is.
+    alice.type_line("/devices");
+    let line = alice.expect_line("this device").await;
+    assert!(line.contains("device 1: rook on "), "{line}");
+    let operator = Operator::sign_in(&server, "root").await;
+    let shown = operator.run_ok(&["account", "credentials", "alice"]).await;
+    assert!(shown.contains("rook on "), "{shown}");
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0012.sql"),
     include_str!("../migrations/0013.sql"),
     include_str!("../migrations/0014.sql"),
+    include_str!("../migrations/0015.sql"),
 ];
 
 /// Fails if a newer server created the tables.

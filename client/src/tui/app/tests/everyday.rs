@@ -111,9 +111,11 @@ fn the_devices_of_the_account_are_listed_and_one_is_revoked() {
         ":s CREDENTIAL LIST 3 device 2026-01-01T08:00:00.000Z 2026-01-02T09:00:00.000Z here",
     );
     ui.receive(":s CREDENTIAL LIST 4 certificate 2026-01-02T08:00:00.000Z *");
-    ui.receive(":s CREDENTIAL END 2");
+    ui.receive(":s CREDENTIAL LIST 5 device 2026-01-02T08:00:00.000Z * * :rook on nest (tmux)");
+    ui.receive(":s CREDENTIAL END 3");
     let screen = ui.screen();
     for part in [
+        "device 5: rook on nest (tmux): since",
         "device 3: since 2026-01-01, last used",
         "this device",
         "certificate 4:",
@@ -234,7 +236,7 @@ fn a_changed_email_is_stored_for_the_next_sign_in() {
     ui.enter("123456");
     ui.sent();
     ui.receive(":s VERIFY SUCCESS alice :Email changed");
-    let email = rookery_protocol::Email::parse("new@b.example").unwrap();
+    let email = Email::parse("new@b.example").unwrap();
     assert_eq!(ui.app.take_effects(), [Effect::SaveEmail(email)]);
     assert!(ui.screen().contains("Email changed"));
 }
