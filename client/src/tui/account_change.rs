@@ -1,5 +1,5 @@
-//! The dialog that changes the account's password or email. Passwords are not shown, are not part of
-//! `Debug` output, and are dropped as soon as they have been sent.
+//! The dialog that changes the account's password or email. Passwords are not shown, are not part
+//! of `Debug` output, and are dropped as soon as they have been sent.
 
 use std::fmt;
 

@@ -214,7 +214,7 @@ fn password(app: &mut App, arguments: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Opens the dialog, which asks for the password. It is never an argument, like that of `/password`.
+/// Opens the dialog, which asks for the password: as with `/password`, it is never an argument.
 fn email(app: &mut App, arguments: &str) -> Result<(), Refusal> {
     let (new, rest) = commands::split_word(arguments);
     if new.is_empty() {
