@@ -120,5 +120,7 @@ mod tests {
         let kick = parse::<Arguments>(["admin-cli", "kick", "--help"]).unwrap_err();
         let kick = kick.to_string();
         assert!(kick.contains("\nConnection:\n"), "{kick}");
+        let usage = "Usage: admin-cli kick [OPTIONS] <NAME|--match <TARGET>>\n";
+        assert!(kick.contains(usage), "{kick}");
     }
 }

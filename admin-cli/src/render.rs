@@ -112,11 +112,14 @@ impl Clock {
 
     /// Returns the local time and its distance from now: `2026-11-22 10:08:15 (5m ago)`.
     pub fn time(&self, at: Timestamp) -> String {
-        let local = at
-            .to_zoned(self.zone.clone())
+        format!("{} ({})", self.date_and_time(at), self.distance(at))
+    }
+
+    /// Returns the local time: `2026-11-22 10:08:15`.
+    pub fn date_and_time(&self, at: Timestamp) -> String {
+        at.to_zoned(self.zone.clone())
             .strftime("%Y-%m-%d %H:%M:%S")
-            .to_string();
-        format!("{local} ({})", self.distance(at))
+            .to_string()
     }
 
     /// Returns the local time of day: `10:08:15`.
@@ -188,16 +191,33 @@ pub fn with_count(table: &Table, number: usize, one: &str, many: &str) -> String
 
 /// Returns the table as text. The rows for whose index `is_alarming` returns `true` are red.
 pub fn table_text(table: &Table, is_alarming: impl Fn(usize) -> bool) -> String {
+    table_text_with(table, is_alarming, |_| None)
+}
+
+/// Like [`table_text`], with the line below each row that `more` returns for its index.
+pub fn table_text_with(
+    table: &Table,
+    is_alarming: impl Fn(usize) -> bool,
+    more: impl Fn(usize) -> Option<String>,
+) -> String {
     let text = table.trim_fmt();
-    let lines = text
-        .lines()
-        .enumerate()
-        .map(|(at, line)| match at.checked_sub(1) {
-            None => colour::bold(line),
-            Some(row) if is_alarming(row) => colour::red(line),
-            Some(_) => line.to_owned(),
-        });
-    lines.collect::<Vec<_>>().join("\n")
+    let mut lines = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let Some(row) = at.checked_sub(1) else {
+            lines.push(colour::bold(line));
+            continue;
+        };
+        let coloured = |line: &str| {
+            if is_alarming(row) {
+                colour::red(line)
+            } else {
+                line.to_owned()
+            }
+        };
+        lines.push(coloured(line));
+        lines.extend(more(row).map(|line| coloured(&line)));
+    }
+    lines.join("\n")
 }
 
 /// Creates a table without lines, whose columns are two spaces apart.

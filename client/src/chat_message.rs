@@ -57,19 +57,22 @@ impl ChatMessage {
         })
     }
 
-    /// Formats it as a line for people, without control characters.
+    /// Formats it for people, without control characters, as one line for each of its lines.
     pub fn line(&self, zone: &TimeZone) -> String {
         let time = self
             .time
             .to_zoned(zone.clone())
             .strftime("%Y-%m-%d %H:%M:%S");
-        let Self { sender, text, .. } = self;
-        let message = match self.kind {
-            MessageKind::Message => format!("<{sender}> {text}"),
-            MessageKind::Action => format!("* {sender} {text}"),
-            MessageKind::Notice => format!("-{sender}- {text}"),
+        let sender = &self.sender;
+        let prefix = match self.kind {
+            MessageKind::Message => format!("<{sender}>"),
+            MessageKind::Action => format!("* {sender}"),
+            MessageKind::Notice => format!("-{sender}-"),
         };
-        format!("{time} {}", text::plain(&message))
+        let prefix = text::plain(&prefix);
+        text::each_line(&self.text, |line| {
+            format!("{time} {prefix} {}", text::plain(line))
+        })
     }
 
     /// Formats it as one JSON object on one line. The text is complete; characters that a terminal
@@ -108,6 +111,13 @@ mod tests {
             line("PRIVMSG #ops :a\u{1b}[2J\u{9b}1m"),
             "2026-01-02 14:03:05 <alice> a[2J1m"
         );
+        let mut several = message("PRIVMSG #ops :one");
+        several.text += "\n\ntwo";
+        assert_eq!(
+            several.line(&TimeZone::UTC),
+            "2026-01-02 14:03:05 <alice> one\n2026-01-02 14:03:05 <alice> two"
+        );
+        assert!(several.json().contains(r#""text":"one\n\ntwo""#));
         let version = Message::parse(":a!a@h PRIVMSG #ops :\u{1}VERSION\u{1}").unwrap();
         assert_eq!(ChatMessage::of(&version), None);
     }

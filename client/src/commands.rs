@@ -34,6 +34,16 @@ pub const TEXT_FORMS: &[Usage] = &[
     ("//TEXT", "send text that begins with a slash"),
 ];
 
+/// The commands of IRC that have a password as a parameter.
+const PASSWORD_COMMANDS: [&str; 6] = [
+    "AUTHENTICATE",
+    "OPER",
+    "PASS",
+    "REGISTER",
+    "SETEMAIL",
+    "SETPASS",
+];
+
 /// A typed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Typed<'a> {
@@ -67,6 +77,22 @@ impl<'a> Typed<'a> {
 /// begin with a slash.
 pub fn is_command(text: &str) -> bool {
     !text.contains('\n') && matches!(Typed::parse(text), Typed::Command(..))
+}
+
+/// Whether a line may contain a password, so that it must not be recalled later.
+pub fn may_contain_password(line: &str) -> bool {
+    let Typed::Command(name, arguments) = Typed::parse(line) else {
+        return false;
+    };
+    let (first, rest) = split_word(arguments);
+    match name.to_ascii_lowercase().as_str() {
+        "password" => !first.is_empty(),
+        "email" => !rest.is_empty(),
+        "raw" | "quote" => PASSWORD_COMMANDS
+            .iter()
+            .any(|command| command.eq_ignore_ascii_case(first)),
+        _ => false,
+    }
 }
 
 /// Returns the command of that name, if it works in both front ends.

@@ -223,7 +223,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             message,
-            "rook: You were kicked: a[2Jbc. Run rook to rejoin."
+            "rook: You were kicked: a[2J b c. Run rook to rejoin."
         );
         assert_eq!(Exit::Finished.message(), None);
     }

@@ -19,6 +19,7 @@ mod event;
 mod history;
 mod line;
 mod mentions;
+mod multiline;
 mod numerics;
 mod outgoing;
 mod render_events;
@@ -35,6 +36,7 @@ pub use conversation::Conversation;
 pub use event::{ChatEvent, EventKind, MessageKind};
 pub use line::{Body, Line, LineId, MembershipChange};
 pub use mentions::start_of_last_nick;
+pub use multiline::Outgoing;
 pub use render_events::Highlight;
 
 use crate::config::AutoJoin;
@@ -74,6 +76,8 @@ pub struct Model {
     page_limit: Option<usize>,
     /// The capabilities that the server has acknowledged.
     capabilities: Capabilities,
+    /// The limits of multi-line messages, if the server has them.
+    multiline_limits: Option<multiline::Limits>,
     batches: Batches,
 }
 
@@ -177,6 +181,7 @@ impl Model {
         self.source = None;
         self.page_limit = None;
         self.capabilities = Capabilities::NONE;
+        self.multiline_limits = None;
         self.away = false;
         self.batches.clear();
     }
@@ -217,16 +222,22 @@ impl Model {
 
     /// Handles a message from the server; returns the events to show.
     pub fn handle(&mut self, message: &Message, now: Timestamp) -> Vec<ChatEvent> {
-        let kind = match self.batches.collect(message) {
-            None => self.apply(message),
-            Some(Batched::Incomplete) => None,
-            Some(Batched::Conversations(found)) => Some(EventKind::Conversations(found)),
+        let whole;
+        let (message, kind) = match self.batches.collect(message) {
+            None => (message, self.apply(message)),
+            Some(Batched::Incomplete) => return Vec::new(),
+            Some(Batched::Message(joined)) => {
+                whole = joined;
+                (&whole, self.apply(&whole))
+            }
+            Some(Batched::Conversations(found)) => (message, Some(EventKind::Conversations(found))),
             Some(Batched::Page(page)) => {
                 let event = |message| self.history_event(message, now);
-                Some(EventKind::HistoryPage {
+                let page = EventKind::HistoryPage {
                     events: page.messages.iter().filter_map(event).collect(),
                     target: page.target,
-                })
+                };
+                (message, Some(page))
             }
         };
         kind.map(|kind| ChatEvent::new(message, kind, now))
@@ -264,6 +275,12 @@ impl Model {
                 Some(self.message_event(message))
             }
             "REDACT" => Some(self.redaction_event(message)),
+            "CAP" if message.param(1) == Some("LS") => {
+                let offered = message.params.last();
+                let limits = offered.and_then(|list| multiline::Limits::parse(list));
+                self.multiline_limits = limits.or(self.multiline_limits);
+                None
+            }
             "CAP" if message.param(1) == Some("ACK") => {
                 let acknowledged = message.params.last().into_iter();
                 acknowledged
@@ -282,8 +299,13 @@ impl Model {
                     until: until.and_then(|time| time.parse().ok()),
                 })
             }
-            // The user did not request the read marker, so a refusal is not shown.
+            // The user requested neither, so a refusal is not shown.
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
+            "FAIL"
+                if message.param(0) == Some("CREDENTIAL") && message.param(2) == Some("LABEL") =>
+            {
+                None
+            }
             "JOIN" => {
                 self.join(&param(0), &nick);
                 Some(EventKind::Joined {
@@ -560,7 +582,16 @@ fn describe_credential(message: &Message) -> Option<String> {
             } else {
                 ""
             };
-            format!("{} {}: since {}, {used}{here}", param(2), param(1), day(3))
+            let label = match param(6) {
+                "" => String::new(),
+                label => format!(" {label}:"),
+            };
+            format!(
+                "{} {}:{label} since {}, {used}{here}",
+                param(2),
+                param(1),
+                day(3)
+            )
         }
         "END" if param(1) == "0" => {
             "no device or certificate can sign in to this account; its password can".to_owned()

@@ -442,12 +442,15 @@ impl<W: Write + 'static> FrontEnd for PlainChat<W> {
     fn close(&mut self, _conversation: &Conversation) {}
 
     fn send_text(&mut self, target: &str, text: &str, kind: MessageKind) {
-        for (message, piece) in self.model.text_messages(target, text, kind) {
+        for outgoing in self.model.text_messages(target, text, kind) {
             let sent = Sent::Text {
                 target: target.to_owned(),
-                text: piece.to_owned(),
+                text: outgoing.text,
             };
-            self.server.send(&self.receipts.track(message, sent));
+            self.server.send(&self.receipts.track(outgoing.first, sent));
+            for message in &outgoing.rest {
+                self.server.send(message);
+            }
         }
     }
 

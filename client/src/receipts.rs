@@ -158,7 +158,12 @@ impl Receipts {
     fn handle_batch(&mut self, message: &Message) -> Option<Outcome> {
         let name = message.param(0)?;
         if let Some(opened) = name.strip_prefix('+') {
-            let label = message.tags.get("label")?.parse().ok()?;
+            // A multi-line message may be one of several messages that answer a label.
+            let label = match (message.tags.get("label"), message.tags.get("batch")) {
+                (Some(label), _) => label.parse().ok()?,
+                (None, Some(outer)) => self.batches.get(outer)?.0,
+                (None, None) => return None,
+            };
             if let Some(pending) = self.pending.get(&label) {
                 let sent = pending.sent.clone();
                 self.batches.insert(opened.to_owned(), (label, sent));
@@ -283,6 +288,34 @@ mod tests {
             receive(&mut receipts, ":s BATCH -y"),
             Some(Outcome::Done(Sent::Command))
         );
+        assert!(receipts.is_empty());
+    }
+
+    #[test]
+    fn a_multi_line_message_is_confirmed_by_the_lines_of_its_batch() {
+        let mut receipts = tracking(&[text("one\ntwo"), text("three\nfour")]);
+        let open = "@label=1 :me!m@h BATCH +x draft/multiline #a";
+        assert_eq!(receive(&mut receipts, open), None);
+        assert_eq!(
+            receive(&mut receipts, "@batch=x :me!m@h PRIVMSG #a :one"),
+            Some(Outcome::Done(text("one\ntwo")))
+        );
+        for line in ["@batch=x :me!m@h PRIVMSG #a :two", ":me!m@h BATCH -x"] {
+            assert_eq!(receive(&mut receipts, line), None);
+        }
+        receive(&mut receipts, "@label=2 :s BATCH +y labeled-response");
+        receive(&mut receipts, "@batch=y :s 301 me bob :Away");
+        receive(
+            &mut receipts,
+            "@batch=y :me!m@h BATCH +z draft/multiline bob",
+        );
+        assert_eq!(
+            receive(&mut receipts, "@batch=z :me!m@h PRIVMSG bob :three"),
+            Some(Outcome::Done(text("three\nfour")))
+        );
+        for line in ["@batch=y :me!m@h BATCH -z", ":s BATCH -y"] {
+            assert_eq!(receive(&mut receipts, line), None);
+        }
         assert!(receipts.is_empty());
     }
 

@@ -277,6 +277,20 @@ impl Reconnector {
         self.update(|state| state.preferences.apply_changes(before, after));
     }
 
+    /// Stores the new email of the account that is signed in.
+    pub fn save_email(&mut self, email: &Email) {
+        let Some(own) = &mut self.account else {
+            return;
+        };
+        own.email.clone_from(email);
+        let name = own.name.clone();
+        self.update(|state| {
+            if let Some(stored) = state.account.as_mut().filter(|stored| stored.name == name) {
+                stored.email.clone_from(email);
+            }
+        });
+    }
+
     /// Measures the round-trip time; [`Event::Lag`] follows.
     pub fn measure_lag(&mut self) {
         if let Stage::Online(session) = &mut self.stage {

@@ -81,7 +81,7 @@ pub async fn run(
 ) -> anyhow::Result<Exit> {
     if let Some(refusal) = text
         .iter()
-        .flat_map(|text| text.lines())
+        .flat_map(|text| text.lines().chain([text.as_str()]))
         .find_map(|line| destination.refusal(line))
     {
         return Ok(Exit::Failed(refusal));
@@ -126,7 +126,7 @@ pub async fn run(
     };
     let mut source = match text {
         Some(text) => {
-            sender.queue.extend(text.lines().map(str::to_owned));
+            sender.queue.push_back(text);
             Source::Argument
         }
         None => Source::Stdin(StdinReader::start()),
@@ -190,15 +190,23 @@ impl Sender {
             match self.queue.pop_front() {
                 Some(text) => {
                     let target = self.destination.target.as_str();
-                    for (message, _) in
-                        self.model
-                            .text_messages(target, &text, MessageKind::Message)
-                    {
+                    let messages = self
+                        .model
+                        .text_messages(target, &text, MessageKind::Message);
+                    let mut messages = messages.into_iter();
+                    if let Some(outgoing) = messages.next() {
                         let sent = Sent::Text {
                             target: target.to_owned(),
-                            text: text.clone(),
+                            text: outgoing.text,
                         };
-                        self.session.send(&self.receipts.track(message, sent));
+                        self.session
+                            .send(&self.receipts.track(outgoing.first, sent));
+                        for message in &outgoing.rest {
+                            self.session.send(message);
+                        }
+                    }
+                    for outgoing in messages.rev() {
+                        self.queue.push_front(outgoing.text);
                     }
                 }
                 None if self.source_open => return,

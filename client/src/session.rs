@@ -24,6 +24,8 @@ use crate::unknown_certificate::UnknownCertificate;
 const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The timeout for the end of the connection after `QUIT`.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The most characters of a device's label. The server has the same limit.
+const MAX_LABEL: usize = 64;
 /// The token of the `PING` after the sign-in. Its answer arrives after the server's greeting.
 const READY: &str = "rook-ready";
 /// The token of the `PING` that [`Session::measure_lag`] sends.
@@ -145,6 +147,23 @@ pub fn pin_policy(state: &ServerState) -> PinPolicy {
         (None, None) => PinPolicy::FirstUse,
         (None, Some(_)) => PinPolicy::VouchedBefore,
     }
+}
+
+/// Returns how the owner of the account recognises this device: by its name and the terminal.
+fn device_label() -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let terminal = variable("TERM_PROGRAM").or_else(|| variable("TERM"));
+    let label = match terminal {
+        Some(terminal) => format!("rook on {host} ({terminal})"),
+        None => format!("rook on {host}"),
+    };
+    label
+        .chars()
+        .filter(|char| !char.is_control())
+        .take(MAX_LABEL)
+        .collect()
 }
 
 impl Session {
@@ -281,7 +300,11 @@ impl Session {
                 Action::Notify(text) => Event::Notice(text),
                 Action::Store(account) => Event::Store(account),
                 Action::Done => {
-                    self.sign_in = None;
+                    let sign_in = self.sign_in.take();
+                    if sign_in.is_some_and(|sign_in| sign_in.lists_devices()) {
+                        let label = Message::new("CREDENTIAL", ["LABEL", &device_label()]);
+                        self.connection.send(&label);
+                    }
                     self.deadline = None;
                     self.connection.send(&Message::new("PING", [READY]));
                     Event::SignedIn

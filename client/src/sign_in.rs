@@ -35,6 +35,7 @@ const OPTIONAL: Capabilities = Capabilities::of(&[
     Capability::Chathistory,
     Capability::MessageRedaction,
     Capability::MultiPrefix,
+    Capability::Multiline,
     Capability::ReadMarker,
     Capability::ServerTime,
     Capability::StandardReplies,
@@ -99,6 +100,8 @@ pub struct SignIn {
     offered: Capabilities,
     /// The SASL mechanisms that the server offers, if it lists them.
     mechanisms: Option<String>,
+    /// Whether this is only a visit for one command.
+    is_visit: bool,
     state: State,
 }
 
@@ -177,6 +180,7 @@ impl SignIn {
             Plan::Visit(account) => (account, Method::Visit),
             Plan::MailedCode(account) => (account, Method::MailedCode),
         };
+        let is_visit = matches!(method, Method::Visit);
         let name = account.name.as_str();
         let actions = vec![
             send("CAP", &["LS", "302"]),
@@ -188,9 +192,17 @@ impl SignIn {
             temporary_nick,
             offered: Capabilities::NONE,
             mechanisms: None,
+            is_visit,
             state: State::Negotiating { method },
         };
         (sign_in, actions)
+    }
+
+    /// Whether the server lists the devices of an account to its owner, so that this one should be
+    /// labelled.
+    pub fn lists_devices(&self) -> bool {
+        let has_mechanism = |list: &String| list.split(',').any(|one| one == MAIL_MECHANISM);
+        !self.is_visit && self.mechanisms.as_ref().is_some_and(has_mechanism)
     }
 
     /// Handles a message; returns `None` if it is not about the sign-in.
@@ -285,10 +297,9 @@ impl SignIn {
     }
 
     fn handle_cap(&mut self, message: &Message) -> Vec<Action> {
-        let State::Negotiating { method } = &self.state else {
+        if !matches!(self.state, State::Negotiating { .. }) {
             return Vec::new();
-        };
-        let is_visit = matches!(method, Method::Visit);
+        }
         let list = message
             .params
             .last()
@@ -301,7 +312,7 @@ impl SignIn {
                 if message.params.len() > 3 {
                     Vec::new()
                 } else {
-                    self.request_capabilities(is_visit)
+                    self.request_capabilities()
                 }
             }
             Some("ACK") => self.authenticate(),
@@ -324,7 +335,7 @@ impl SignIn {
         }
     }
 
-    fn request_capabilities(&mut self, is_visit: bool) -> Vec<Action> {
+    fn request_capabilities(&mut self) -> Vec<Action> {
         let missing: Vec<&str> = REQUIRED
             .iter()
             .filter(|required| !self.offered.has(*required))
@@ -340,7 +351,9 @@ impl SignIn {
             .offered
             .iter()
             .filter(|&one| {
-                REQUIRED.has(one) || OPTIONAL.has(one) || (is_visit && one == Capability::Visitor)
+                REQUIRED.has(one)
+                    || OPTIONAL.has(one)
+                    || (self.is_visit && one == Capability::Visitor)
             })
             .map(Capability::name)
             .collect();

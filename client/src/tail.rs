@@ -308,11 +308,16 @@ impl<W: Write> Tail<W> {
     }
 
     fn handle_message(&mut self, message: &Message) -> io::Result<()> {
-        match self.batches.collect(message) {
+        let whole;
+        let message = match self.batches.collect(message) {
             Some(Batched::Page(page)) => return self.handle_page(&page.messages),
-            Some(_) => return Ok(()),
-            None => {}
-        }
+            Some(Batched::Message(joined)) => {
+                whole = joined;
+                &whole
+            }
+            Some(Batched::Incomplete | Batched::Conversations(_)) => return Ok(()),
+            None => message,
+        };
         if let Some(outcome) = self.receipts.handle(message) {
             match outcome {
                 Outcome::Refused(_, reason)

@@ -49,15 +49,16 @@ pub enum Colour {
 
 /// Returns the text without anything that a terminal would interpret: formatting codes, control
 /// characters (with which escape sequences begin), and characters that change the direction of the
-/// text after them.
+/// text after them. Lines are joined by spaces.
 pub fn plain(text: &str) -> String {
     formatted(text)
         .into_iter()
-        .map(|(_, piece)| piece)
+        .map(|(_, piece)| piece.replace('\n', " "))
         .collect()
 }
 
-/// Returns the same text in pieces, each with the format that the formatting codes set for it.
+/// Returns the same text in pieces, each with the format that the formatting codes set for it. The
+/// line feeds between lines stay.
 pub fn formatted(text: &str) -> Vec<(Format, String)> {
     pieces(text, &mut Format::default(), false)
 }
@@ -129,6 +130,7 @@ fn pieces(text: &str, format: &mut Format, with_codes: bool) -> Vec<(Format, Str
                 set_colours(format, &digits, parse_hexadecimal);
             }
             '\t' | '\u{2028}' | '\u{2029}' => add(*format, " "),
+            '\n' => add(*format, "\n"),
             _ if is_unsafe(char) => {}
             _ => add(*format, char.encode_utf8(&mut letter)),
         }
@@ -221,6 +223,17 @@ const MORE_COLOURS: [u32; 83] = [
     0x81_81_81, 0x9f_9f_9f, 0xbc_bc_bc, 0xe2_e2_e2, 0xff_ff_ff,
 ];
 
+/// Formats each line of a text, except blank ones, and returns them as lines.
+pub fn each_line(text: &str, format: impl Fn(&str) -> String) -> String {
+    let is_blank = |line: &str| line.trim().is_empty();
+    // Even a blank message is shown.
+    if is_blank(text) {
+        return format(text);
+    }
+    let lines = text.lines().filter(|line| !is_blank(line));
+    lines.map(format).collect::<Vec<_>>().join("\n")
+}
+
 /// Returns the byte offset after the last space of any kind; 0 if there is none.
 pub fn after_last_space(text: &str) -> usize {
     text.trim_end_matches(|char: char| !char.is_whitespace())
@@ -234,12 +247,7 @@ pub fn split(text: &str, limit: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while rest.len() > limit {
-        let end = rest
-            .grapheme_indices(true)
-            .map(|(at, shown)| at + shown.len())
-            .take_while(|&end| end <= limit)
-            .last()
-            .unwrap_or_else(|| first_chars(rest, limit));
+        let end = fitting(rest, limit);
         let space = if rest[end..].starts_with(' ') {
             Some(end)
         } else {
@@ -255,6 +263,37 @@ pub fn split(text: &str, limit: usize) -> Vec<&str> {
         pieces.push(rest);
     }
     pieces
+}
+
+/// Splits `text` like [`split`], but with all spaces: the pieces together are the text. Returns at
+/// least one piece.
+pub fn split_whole(text: &str, limit: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while rest.len() > limit {
+        let end = fitting(rest, limit);
+        let after_space = rest[..end].rfind(' ').map(|space| space + 1);
+        let cut = after_space
+            .filter(|&cut| !rest[..cut].trim().is_empty())
+            .unwrap_or(end);
+        let (piece, after) = rest.split_at(cut);
+        pieces.push(piece);
+        rest = after;
+    }
+    if !rest.is_empty() || pieces.is_empty() {
+        pieces.push(rest);
+    }
+    pieces
+}
+
+/// Returns the length of what fits `limit` bytes of a longer text, without splitting what is shown
+/// as one character unless it exceeds the limit.
+fn fitting(text: &str, limit: usize) -> usize {
+    text.grapheme_indices(true)
+        .map(|(at, shown)| at + shown.len())
+        .take_while(|&end| end <= limit)
+        .last()
+        .unwrap_or_else(|| first_chars(text, limit))
 }
 
 /// Returns the length of the longest prefix of at most `limit` bytes; of the first character if
@@ -276,6 +315,7 @@ mod tests {
             plain("\u{2}bold\u{2} \u{3}04,12red\u{3} \u{3}7,x \u{4}ff00aa,001122hex\u{f}"),
             "bold red ,x hex"
         );
+        assert_eq!(plain("one\ntwo"), "one two");
         assert_eq!(plain("\u{3}123 \u{3}, tab\there"), "3 , tab here");
         assert_eq!(plain("Ärger → 🦜"), "Ärger → 🦜");
     }
@@ -405,6 +445,7 @@ mod tests {
             let pieces = split(&word, limit);
             assert!(pieces.iter().all(|piece| piece.len() <= limit), "{limit}");
             assert_eq!(pieces.concat(), word);
+            assert_eq!(split_whole(&word, limit), pieces);
         }
         assert_eq!(split("🦜🦜", 1).concat(), "🦜🦜");
     }
@@ -427,6 +468,14 @@ mod tests {
         let pieces = split(family, 10);
         assert_eq!(pieces.concat(), family);
         assert!(pieces.iter().all(|piece| piece.len() <= 10), "{pieces:?}");
+    }
+
+    #[test]
+    fn a_line_is_cut_after_a_space_which_stays() {
+        assert_eq!(split_whole("one two three", 8), ["one two ", "three"]);
+        assert_eq!(split_whole("one  two", 4), ["one ", " two"]);
+        assert_eq!(split_whole("", 4), [""]);
+        assert_eq!(split_whole("      x", 4), ["    ", "  x"]);
     }
 
     #[test]

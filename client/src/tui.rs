@@ -5,6 +5,7 @@
 //! chat itself is in [`App`]: the event loop passes keys and messages to it, and carries out its
 //! effects.
 
+mod account_change;
 mod app;
 mod areas;
 mod certificate_screen;
@@ -16,7 +17,6 @@ pub mod fuzz;
 mod help;
 mod layout;
 mod overlay;
-mod password;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod screens;
@@ -183,7 +183,7 @@ impl FullScreen {
                     if forces_redraw(&input) {
                         screen.invalidate()?;
                     }
-                    if let Some(exit) = self.handle_input(input)? {
+                    if let Some(exit) = self.handle_input(input) {
                         return Ok(exit);
                     }
                     // A key is shown at once instead of in the next frame; several pending keys are
@@ -221,19 +221,22 @@ impl FullScreen {
                     self.server.measure_lag();
                 }
             }
+            if let Some(exit) = self.handle_answers()? {
+                return Ok(exit);
+            }
             self.perform_effects()?;
             self.app.now = Timestamp::now();
         }
     }
 
     /// Handles an event of the terminal; returns `Some` when the program should exit.
-    fn handle_input(&mut self, input: Input) -> anyhow::Result<Option<Exit>> {
+    fn handle_input(&mut self, input: Input) -> Option<Exit> {
         if let Some(certificate) = &mut self.certificate {
             let answer = match input {
                 Input::Key(key) if key.kind != KeyEventKind::Release => certificate.handle_key(key),
                 _ => None,
             };
-            return Ok(match answer {
+            return match answer {
                 Some(Decision::Trust) => {
                     self.server.trust(certificate.unknown());
                     self.certificate = None;
@@ -241,31 +244,34 @@ impl FullScreen {
                 }
                 Some(Decision::Refuse) => Some(Exit::Failed(certificate.unknown().declined())),
                 None => None,
-            });
+            };
         }
-        let Some(sign_in) = &mut self.sign_in else {
-            match input {
-                Input::Key(key) => self.app.handle_key(key),
-                Input::Paste(text) => self.app.handle_paste(&text),
-                Input::Mouse(mouse) => self.app.handle_mouse(mouse),
-                Input::FocusGained => self.app.set_focused(true),
-                Input::FocusLost => self.app.set_focused(false),
-                Input::Resize(..) => {}
+        match (&mut self.sign_in, input) {
+            (Some(sign_in), Input::Key(key)) if key.kind != KeyEventKind::Release => {
+                sign_in.type_key(key);
             }
-            return Ok(None);
-        };
-        match input {
-            Input::Key(key) if key.kind != KeyEventKind::Release => match sign_in.handle_key(key) {
+            (Some(sign_in), Input::Paste(text)) => sign_in.paste(text),
+            (Some(_), _) | (None, Input::Resize(..)) => {}
+            (None, Input::Key(key)) => self.app.handle_key(key),
+            (None, Input::Paste(text)) => self.app.handle_paste(&text),
+            (None, Input::Mouse(mouse)) => self.app.handle_mouse(mouse),
+            (None, Input::FocusGained) => self.app.set_focused(true),
+            (None, Input::FocusLost) => self.app.set_focused(false),
+        }
+        None
+    }
+
+    /// Signs in with the answers of the user; returns `Some` when the program should exit.
+    fn handle_answers(&mut self) -> anyhow::Result<Option<Exit>> {
+        while let Some(answer) = self.sign_in.as_mut().and_then(SignInScreen::next_answer) {
+            match answer {
                 // If a sign-in is under way, the user has corrected the name or email.
-                Some(Answer::Identity(name, email)) => {
+                Answer::Identity(name, email) => {
                     self.server.sign_in_as(new_account(name, email)?);
                 }
-                Some(Answer::Code(code)) => self.server.answer(&code),
-                Some(Answer::Quit) => return Ok(Some(Exit::Finished)),
-                None => {}
-            },
-            Input::Paste(text) => sign_in.paste(&text),
-            _ => {}
+                Answer::Code(code) => self.server.answer(&code),
+                Answer::Quit => return Ok(Some(Exit::Finished)),
+            }
         }
         Ok(None)
     }
@@ -306,7 +312,10 @@ impl FullScreen {
             }
             Event::SignedIn => {
                 self.ended = None;
-                self.app.first_visit = self.sign_in.take().is_some();
+                if let Some(sign_in) = self.sign_in.take() {
+                    self.app.first_visit = true;
+                    self.app.editor.insert(&sign_in.into_unsent_text());
+                }
                 self.notices.clear();
             }
             Event::Ready => {
@@ -366,6 +375,7 @@ impl FullScreen {
                 Effect::SavePreferences { before, after } => {
                     self.server.save_preferences(&before, &after);
                 }
+                Effect::SaveEmail(email) => self.server.save_email(&email),
                 Effect::Quit(reason) => {
                     self.quitting = true;
                     self.server.quit(reason.as_deref());

@@ -73,6 +73,8 @@ pub struct CredentialEntry {
     /// When the credential was last used to sign in; `null` if never.
     #[schema(value_type = Option<text::Time>)]
     pub last_used_at: Option<Timestamp>,
+    /// How the client describes the device; `null` if it does not.
+    pub label: Option<String>,
 }
 
 /// A kind of credential.

@@ -23,8 +23,8 @@ pub fn cut(text: &str, width: usize) -> String {
     cut
 }
 
-/// Wraps pieces of text into rows of up to `width` columns, at spaces where possible. Each piece
-/// keeps its style. Returns at least one row.
+/// Wraps pieces of text into rows of up to `width` columns, at line feeds, and at spaces where
+/// possible. Each piece keeps its style. Returns at least one row.
 pub fn wrap<S: Copy + PartialEq>(pieces: &[(S, String)], width: usize) -> Vec<Vec<(S, String)>> {
     let graphemes: Vec<(&str, S, usize)> = pieces
         .iter()
@@ -38,9 +38,15 @@ pub fn wrap<S: Copy + PartialEq>(pieces: &[(S, String)], width: usize) -> Vec<Ve
     while start < graphemes.len() {
         let mut end = start;
         let mut used = 0;
-        while end < graphemes.len() && used + graphemes[end].2 <= width {
+        while end < graphemes.len() && graphemes[end].0 != "\n" && used + graphemes[end].2 <= width
+        {
             used += graphemes[end].2;
             end += 1;
+        }
+        if graphemes.get(end).is_some_and(|next| next.0 == "\n") {
+            rows.push(join(&graphemes[start..end]));
+            start = end + 1;
+            continue;
         }
         // A grapheme that is wider than the row has a row to itself.
         end = end.max(start + 1);
@@ -86,6 +92,12 @@ mod tests {
         assert_eq!(rows("one twothree four", 8), ["one", "twothree", "four"]);
         assert_eq!(rows("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(rows("", 4), [""]);
+    }
+
+    #[test]
+    fn a_line_feed_begins_a_row() {
+        assert_eq!(rows("a b\n\ncde f", 3), ["a b", "", "cde", "f"]);
+        assert_eq!(rows("abc\nd", 3), ["abc", "d"]);
     }
 
     #[test]

@@ -52,6 +52,13 @@ async fn a_device_that_has_signed_in_before_needs_no_input() {
     alice.wait().await;
     let mut alice = device.start(&server, "alice");
     alice.expect_line("Welcome back, alice").await;
+    // The owner and an operator see which device that is.
+    alice.type_line("/devices");
+    let line = alice.expect_line("this device").await;
+    assert!(line.contains("device 1: rook on "), "{line}");
+    let operator = Operator::sign_in(&server, "root").await;
+    let shown = operator.run_ok(&["account", "credentials", "alice"]).await;
+    assert!(shown.contains("rook on "), "{shown}");
 }
 
 #[tokio::test]
@@ -170,6 +177,42 @@ async fn a_script_sends_one_message_and_learns_that_it_arrived() {
         Some(3),
         "the other device is not signed in"
     );
+}
+
+#[tokio::test]
+async fn text_of_several_lines_is_one_message_for_scripts_and_in_the_history() {
+    let server = Server::start().await;
+    let device = Device::new();
+    device.sign_in_and_quit(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    let arguments = ["tail", "#lobby", "--json", "--lines", "9"];
+    let mut tail = Process::start("rook tail", &mut device.command(&server, &arguments));
+    let long = "word ".repeat(120) + "end";
+    for text in ["fn main() {\n\n    // nothing\n}", &long] {
+        let send = Process::start(
+            "rook send",
+            &mut device.command(&server, &["send", "#lobby", text]),
+        );
+        let ended = send.wait().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+    }
+    let texts = |transcript: &str| -> Vec<String> {
+        let object = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
+        let objects = transcript.lines().filter_map(object);
+        let text = |object: serde_json::Value| object["text"].as_str().map(str::to_owned);
+        objects.filter_map(text).collect()
+    };
+    let wanted = ["fn main() {\n\n    // nothing\n}", long.as_str()];
+    tail.expect_line("word end").await;
+    assert_eq!(texts(&tail.transcript()), wanted, "as it arrives");
+    let mut later = Process::start("rook tail", &mut device.command(&server, &arguments));
+    later.expect_line("word end").await;
+    assert_eq!(texts(&later.transcript()), wanted, "from the history");
+    // Clients without multi-line messages receive the lines that are not blank.
+    bob.expect_privmsg("alice", "#lobby", "fn main() {").await;
+    bob.expect_privmsg("alice", "#lobby", "    // nothing")
+        .await;
+    bob.expect_privmsg("alice", "#lobby", "}").await;
 }
 
 #[tokio::test]

@@ -93,6 +93,27 @@ async fn a_password_is_typed_invisibly_and_may_be_pasted() {
 }
 
 #[tokio::test]
+async fn a_wrong_current_password_is_asked_for_again() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let screen = Screen::start(&operator.command(&["passwd"]));
+    screen.expect("Current password:").await;
+    screen.enter_line("not the password");
+    screen.expect("New password:").await;
+    screen.enter_line("a longer password than before");
+    screen.expect("Repeat").await;
+    screen.enter_line("a longer password than before");
+    screen.expect("current password").await;
+    wait_for("the second question", || {
+        (screen.contents().matches("Current password:").count() == 2).then_some(())
+    })
+    .await;
+    screen.enter_line(PASSWORD);
+    let screen = screen.expect("exit code 0").await;
+    assert!(screen.contains("was changed"), "{screen}");
+}
+
+#[tokio::test]
 async fn colours_are_used_in_terminals_and_can_be_disabled() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;

@@ -201,9 +201,10 @@ fn credential_table(list: &CredentialList, clock: &Clock) -> String {
             kind.to_owned(),
             clock.time(credential.created_at),
             last_used,
+            credential.label.clone().unwrap_or_default(),
         ]
     });
-    let table = table(["ID", "KIND", "CREATED", "LAST USED"], rows);
+    let table = table(["ID", "KIND", "CREATED", "LAST USED", "LABEL"], rows);
     with_count(&table, list.credentials.len(), "credential", "credentials")
 }
 

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use rookery_control_api::{AuditDefect, AuditList, AuditOutcome, AuditVerdict, ChainHead};
+use rookery_control_api::{
+    AuditDefect, AuditList, AuditOutcome, AuditRecord, AuditVerdict, ChainHead,
+};
 use serde_json::json;
 
 use crate::args::moment;
 use crate::client::{Client, Query, Reply};
 use crate::context::Context;
 use crate::failure::{Failure, while_doing};
-use crate::render::{self, Clock, count, table, table_text};
+use crate::render::{self, Clock, count, printable, table, table_text_with};
 
 /// Entries per request of an export.
 const EXPORT_PAGE: u16 = 1000;
@@ -195,39 +197,47 @@ fn verify(client: &Client, head: Option<&ChainHead>, context: &Context<'_>) -> R
     }
 }
 
+/// Returns the entries with two lines for each, so that they fit a narrow terminal.
 fn entry_table(list: &AuditList, clock: &Clock) -> String {
     let rows = list.entries.iter().map(|entry| {
         [
             entry.id.to_string(),
-            clock.time(entry.at),
+            clock.date_and_time(entry.at),
             entry.actor.clone(),
-            entry.origin.clone(),
-            entry.session.clone(),
             entry.act.clone(),
             entry.target.clone(),
-            entry.outcome.name().to_owned(),
-            entry.detail.clone(),
         ]
     });
-    let header = [
-        "ID", "TIME", "ADMIN", "ORIGIN", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL",
-    ];
-    let is_refused = |row: usize| {
-        list.entries
-            .get(row)
-            .is_some_and(|entry| entry.outcome == AuditOutcome::Refused)
-    };
+    let header = ["ID", "TIME", "ADMIN", "ACT", "TARGET"];
+    let entry = |row: usize| list.entries.get(row);
+    let is_refused =
+        |row: usize| entry(row).is_some_and(|entry| entry.outcome == AuditOutcome::Refused);
     let number = count(list.entries.len(), "entry", "entries");
     let text = if list.entries.is_empty() {
         number
     } else {
-        let table = table_text(&table(header, rows), is_refused);
+        let more = |row: usize| entry(row).map(second_line);
+        let table = table_text_with(&table(header, rows), is_refused, more);
         format!("{table}\n\n{number}")
     };
     match list.next {
         Some(id) => format!("{text}; for older ones, --before {id}"),
         None => text,
     }
+}
+
+/// Returns what the table does not show of an entry.
+fn second_line(entry: &AuditRecord) -> String {
+    let session = match entry.session.as_str() {
+        "" => String::new(),
+        session => format!(", session {session}"),
+    };
+    let detail = match entry.detail.as_str() {
+        "" => String::new(),
+        detail => format!(": {detail}"),
+    };
+    let (outcome, origin) = (entry.outcome.name(), &entry.origin);
+    printable(&format!("    {outcome} from {origin}{session}{detail}"))
 }
 
 fn intact(verdict: &AuditVerdict) -> String {
@@ -237,5 +247,52 @@ fn intact(verdict: &AuditVerdict) -> String {
             count(verdict.entries, "entry", "entries")
         ),
         None => "The audit trail is empty.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::render::tests::clock;
+
+    #[test]
+    fn an_entry_has_two_lines_that_fit_a_narrow_terminal() {
+        let list: AuditList = serde_json::from_value(json!({
+            "entries": [{
+                "id": 1234, "at": "2026-11-22T09:00:00Z", "actor": "root", "origin": "192.0.2.1",
+                "session": "0123456789abcdef", "act": "account revoke", "target": "alice",
+                "outcome": "refused", "detail": "no such\u{1b}[2J credential",
+                "previous": "00".repeat(32), "hash": "00".repeat(32),
+            }],
+            "next": 1234,
+        }))
+        .unwrap();
+        let shown = entry_table(&list, &clock());
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 80),
+            "{shown}"
+        );
+        assert_eq!(
+            lines[1].split_whitespace().collect::<Vec<_>>(),
+            [
+                "1234",
+                "2026-11-22",
+                "09:00:00",
+                "root",
+                "account",
+                "revoke",
+                "alice"
+            ]
+        );
+        assert_eq!(
+            lines[2],
+            "    refused from 192.0.2.1, session 0123456789abcdef: no such\u{fffd}[2J credential"
+        );
+        assert_eq!(
+            lines.last(),
+            Some(&"1 entry; for older ones, --before 1234")
+        );
     }
 }

@@ -217,19 +217,32 @@ fn passwd(options: &PasswdOptions, context: &Context<'_>) -> Result<(), Failure>
         options.password_file.as_deref(),
         options.new_password_file.as_deref(),
     );
-    let old = old.map_or_else(
-        || ask_password("Current password: ", "--password-file"),
-        read_password_file,
-    )?;
-    let send = |new| {
-        let old = old.clone();
-        client.put("/v1/password", &PasswordRequest { old, new })
+    let ask_old = || match old {
+        Some(file) => read_password_file(file),
+        None => ask_password("Current password: ", "--password-file"),
     };
-    let reply: Result<Reply<SessionsEnded>, Failure> = match new {
-        Some(file) => send(read_password_file(file)?),
-        None => retry(ask_new_password, send, "invalid"),
+    let ask_new = || new.map_or_else(ask_new_password, read_password_file);
+    let mut request = PasswordRequest {
+        old: ask_old()?,
+        new: ask_new()?,
     };
-    let reply = reply?;
+    // On a terminal, the password that is not accepted is asked for again.
+    let reply: Reply<SessionsEnded> = loop {
+        let failure = match client.put("/v1/password", &request) {
+            Ok(reply) => break reply,
+            Err(failure) if !io::stdin().is_terminal() => return Err(failure),
+            Err(failure) => failure,
+        };
+        if failure.is_problem("wrong-password") && old.is_none() {
+            render::notice(&failure.to_string());
+            request.old = ask_old()?;
+        } else if failure.is_problem("invalid") && new.is_none() {
+            render::notice(&failure.to_string());
+            request.new = ask_new()?;
+        } else {
+            return Err(failure);
+        }
+    };
     context.store.remove()?;
     context.show(&reply, |_, _| {
         format!("Your password was changed. {SIGN_IN_AGAIN}")

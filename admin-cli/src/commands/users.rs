@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::thread;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use comfy_table::Table;
 use rookery_control_api::{
     KickPreview, KickReply, KickRequest, MassKickReply, MassKickRequest, OnlineSession, OnlineUser,
@@ -38,9 +38,9 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("who").required(true).args(["name", "target"]))]
 pub struct KickOptions {
     /// The user's nick
-    #[arg(required_unless_present = "target", conflicts_with = "target")]
     name: Option<String>,
     /// Only this session of the user, by its id (see `whois`)
     #[arg(long, value_name = "ID", conflicts_with = "target")]

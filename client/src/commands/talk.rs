@@ -34,7 +34,7 @@ pub enum Recipient<'a> {
     /// The current conversation.
     Conversation(Cow<'a, str>),
     /// The person that the text names.
-    Person(Nick, &'a str),
+    Person(Nick, Cow<'a, str>),
 }
 
 /// Sends text to the current conversation, or to the nick at the end of the text.
@@ -46,7 +46,7 @@ pub fn send_text(front_end: &mut AnyFrontEnd, text: &str) {
 
 fn send(front_end: &mut AnyFrontEnd, text: &str, kind: MessageKind) -> Result<(), String> {
     match recipient(text, front_end.model())? {
-        Recipient::Person(nick, text) => front_end.send_text(nick.as_str(), text, kind),
+        Recipient::Person(nick, text) => front_end.send_text(nick.as_str(), &text, kind),
         Recipient::Conversation(text) => {
             let conversation = front_end.conversation().ok_or(NO_CONVERSATION)?;
             front_end.send_text(conversation.name(), &text, kind);
@@ -56,15 +56,45 @@ fn send(front_end: &mut AnyFrontEnd, text: &str, kind: MessageKind) -> Result<()
 }
 
 /// Returns the recipient of a text. Text that may be meant for one person goes to nobody else, so
-/// it is refused if that person is not present.
+/// it is refused if that person is not present, or if only some of several lines name one.
 pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, String> {
-    match addressee(text) {
-        None => Ok(Recipient::Conversation(unescaped(text))),
-        Some((text, nick)) if model.is_present(&nick) => Ok(Recipient::Person(nick, text)),
+    // A pasted command on a line of its own names nobody, unless its name is that of someone.
+    let is_command = |nick: &Nick| {
+        let last = text.trim_end().rsplit('\n').next().unwrap_or_default();
+        super::find(nick.as_str()).is_some() && last.trim().strip_prefix('/') == Some(nick.as_str())
+    };
+    let named = addressee(text).filter(|(_, nick)| model.is_present(nick) || !is_command(nick));
+    let (text, nick) = match named {
+        None => (text, None),
+        Some((text, nick)) if model.is_present(&nick) => (text, Some(nick)),
+        Some((_, nick)) => {
+            return Err(format!(
+                "{nick} is not here: nothing was sent; write //{nick} to send it as text"
+            ));
+        }
+    };
+    let is_one_line = !text.contains('\n');
+    let text = match nick {
+        Some(_) if is_one_line => Cow::Borrowed(text),
+        None if is_one_line => unescaped(text),
+        _ => Cow::Owned(unescaped_lines(text)?),
+    };
+    Ok(match nick {
+        None => Recipient::Conversation(text),
+        Some(nick) => Recipient::Person(nick, text),
+    })
+}
+
+/// Turns `TEXT //NICK` into `TEXT /NICK` in each line. A line that ends in `/NICK` is refused.
+fn unescaped_lines(text: &str) -> Result<String, String> {
+    let lines = text.split('\n').map(|line| match addressee(line) {
+        None => Ok(unescaped(line)),
         Some((_, nick)) => Err(format!(
-            "{nick} is not here: nothing was sent; write //{nick} to send it as text"
+            "one of the lines ends in /{nick}, the others do not: nothing was sent; write \
+             //{nick} to send it as text"
         )),
-    }
+    });
+    Ok(lines.collect::<Result<Vec<_>, _>>()?.join("\n"))
 }
 
 /// Splits `TEXT /NICK` into the text and the nick; `None` if the line has another form.

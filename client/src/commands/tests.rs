@@ -252,6 +252,8 @@ fn a_line_for_someone_who_is_not_present_is_sent_to_nobody() {
         "my secret is 42 /bob",
         "my secret is 42\u{a0}/bob ",
         "/me whispers 42 /bob",
+        "my secret\nis 42 /bob",
+        "my secret is 42\n/bob",
     ] {
         let calls = Recorder::in_lobby(line);
         assert!(
@@ -260,6 +262,12 @@ fn a_line_for_someone_who_is_not_present_is_sent_to_nobody() {
         );
     }
     for (line, call) in [
+        (
+            "one\nlook in //tmp\n ls",
+            "say #lobby: one\nlook in /tmp\n ls",
+        ),
+        ("one\ntwo /me", "say me: one\ntwo"),
+        ("one\n/me", "say me: one"),
         ("look in //tmp", "say #lobby: look in /tmp"),
         ("// is a comment", "say #lobby: / is a comment"),
         ("see //tmp/x", "say #lobby: see //tmp/x"),
@@ -268,6 +276,40 @@ fn a_line_for_someone_who_is_not_present_is_sent_to_nobody() {
         ("/msg #lobby look in /tmp", "say #lobby: look in /tmp"),
     ] {
         assert_eq!(Recorder::in_lobby(line), [call], "{line}");
+    }
+}
+
+#[test]
+fn several_lines_have_one_recipient() {
+    for text in ["my secret is 42 /me\nhello", "one\ntwo /bob\nthree /me"] {
+        let calls = Recorder::in_lobby(text);
+        assert!(
+            matches!(&calls[..], [call] if call.starts_with("refuse one of the lines ends in /")),
+            "{text}: {calls:?}"
+        );
+    }
+}
+
+#[test]
+fn lines_with_a_password_are_recognised() {
+    for line in [
+        "/password hunter2",
+        " /Password hunter2",
+        "/email a@b.example hunter2",
+        "/raw setpass * :hunter2",
+        "/quote PASS alice:hunter2",
+        "/QUOTE REGISTER * a@b.example hunter2",
+    ] {
+        assert!(may_contain_password(line), "{line}");
+    }
+    for line in [
+        "/password",
+        "/email a@b.example",
+        "/raw WHOIS bob",
+        "pass",
+        "//password x",
+    ] {
+        assert!(!may_contain_password(line), "{line}");
     }
 }
 

@@ -1,10 +1,13 @@
 //! The wire format of IRCv3 `draft/chathistory`: requests, references to messages, and the batches
-//! in which pages arrive. The callers decide what to request and when.
+//! in which pages arrive. The callers decide what to request and when. Multi-line messages, which
+//! may be part of a page, are collected here too.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rookery_protocol::Message;
+
+use super::multiline;
 
 /// The most batches that are open at once.
 const MAX_BATCHES: usize = 16;
@@ -63,6 +66,8 @@ enum Batch {
     Page(PageBatch),
     /// The names of conversations, each with the time of its latest message.
     Conversations(Vec<(String, Timestamp)>),
+    /// A multi-line message: the message that opened the batch, and the lines.
+    Lines(Message, Vec<Message>),
 }
 
 /// The result of collecting a message of a batch.
@@ -74,6 +79,8 @@ pub enum Batched {
     Page(PageBatch),
     /// A list of conversations is complete, each with the time of its latest message.
     Conversations(Vec<(String, Timestamp)>),
+    /// A multi-line message is complete. It has a line feed between its lines.
+    Message(Message),
 }
 
 impl Batches {
@@ -82,7 +89,8 @@ impl Batches {
         self.open.clear();
     }
 
-    /// Collects a message; `None` if it is not part of a batch of history.
+    /// Collects a message; `None` if it is not part of a batch of history or of a multi-line
+    /// message.
     pub fn collect(&mut self, message: &Message) -> Option<Batched> {
         if message.command == "BATCH" {
             return self.open_or_close(message);
@@ -99,6 +107,7 @@ impl Batches {
                     found.push((name.to_owned(), latest));
                 }
             }
+            Batch::Lines(_, lines) if lines.len() < MAX_PAGE => lines.push(message.clone()),
             _ => {}
         }
         Some(Batched::Incomplete)
@@ -110,6 +119,10 @@ impl Batches {
             return Some(match self.open.remove(closed)? {
                 Batch::Page(page) => Batched::Page(page),
                 Batch::Conversations(found) => Batched::Conversations(found),
+                Batch::Lines(opening, lines) => match multiline::join(&opening, &lines) {
+                    Some(whole) => self.collect(&whole).unwrap_or(Batched::Message(whole)),
+                    None => Batched::Incomplete,
+                },
             });
         }
         let batch = match message.param(1)? {
@@ -117,6 +130,7 @@ impl Batches {
                 target: message.param(2)?.to_owned(),
                 messages: Vec::new(),
             }),
+            multiline::BATCH_TYPE => Batch::Lines(message.clone(), Vec::new()),
             "draft/chathistory-targets" => Batch::Conversations(Vec::new()),
             _ => return None,
         };

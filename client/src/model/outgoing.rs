@@ -1,10 +1,10 @@
 //! Messages that depend on the state of the chat: text split to fit the wire, and `JOIN`s of the
 //! channels to rejoin.
 
-use rookery_protocol::Message;
 use rookery_protocol::framing::MAX_LINE;
+use rookery_protocol::{Capability, Message};
 
-use super::{MessageKind, Model};
+use super::{MessageKind, Model, Outgoing, multiline};
 use crate::text;
 
 /// The most bytes of channel names and keys in one `JOIN`, well below the limit of a message.
@@ -14,14 +14,11 @@ const MAX_JOIN: usize = 400;
 const ASSUMED_USER_AND_HOST: usize = 84;
 
 impl Model {
-    /// Returns the messages that send `text` to a channel or nick, each with its piece of the text.
-    /// Others receive them with our source in front, so the pieces still fit a line with it.
-    pub fn text_messages<'t>(
-        &self,
-        target: &str,
-        text: &'t str,
-        kind: MessageKind,
-    ) -> Vec<(Message, &'t str)> {
+    /// Returns the messages that send `text`, which may have several lines, to a channel or nick.
+    /// Others receive them with our source in front, so each still fits a line with it. Where the
+    /// server has multi-line messages, as few as possible are sent; otherwise each line is at least
+    /// one.
+    pub fn text_messages(&self, target: &str, text: &str, kind: MessageKind) -> Vec<Outgoing> {
         let (before, after) = if kind == MessageKind::Action {
             ("\u{1}ACTION ", "\u{1}")
         } else {
@@ -30,11 +27,22 @@ impl Model {
         let limit = self
             .max_text("PRIVMSG", target)
             .saturating_sub(before.len() + after.len());
-        let message = |piece: &'t str| {
-            let params = [target.to_owned(), format!("{before}{piece}{after}")];
-            (Message::new("PRIVMSG", params), piece)
+        if let Some(limits) = self.multiline_limits
+            && self.has(Capability::Multiline)
+            && kind != MessageKind::Action
+        {
+            return multiline::arrange(target, text, limit, limits);
+        }
+        let message = |piece: &str| Outgoing {
+            first: Message::new("PRIVMSG", [target, &format!("{before}{piece}{after}")]),
+            rest: Vec::new(),
+            text: piece.to_owned(),
         };
-        text::split(text, limit).into_iter().map(message).collect()
+        text.lines()
+            .filter(|line| !line.trim().is_empty())
+            .flat_map(|line| text::split(line, limit))
+            .map(message)
+            .collect()
     }
 
     /// Returns the messages that join all channels of the auto-join list that we are not in. Each
@@ -111,7 +119,7 @@ mod tests {
             assert!(sent.len() > 2);
             let received: Vec<String> = sent
                 .into_iter()
-                .map(|(message, _)| format!("{}\r\n", message.from_source(source)))
+                .map(|one| format!("{}\r\n", one.first.from_source(source)))
                 .collect();
             assert!(
                 received.iter().all(|line| line.len() <= 512),
@@ -132,7 +140,7 @@ mod tests {
             }
             let text = "x".repeat(600);
             let sent = model.text_messages("#lobby", &text, MessageKind::Message);
-            sent[0].1.len()
+            sent[0].text.len()
         };
         let joined = length(&[":me!user@some.host.example JOIN #lobby"]);
         assert!(joined > length(&[]), "a long source is assumed");

@@ -46,6 +46,51 @@ fn the_time_is_that_of_the_server_if_the_message_contains_it() {
 }
 
 #[test]
+fn a_multi_line_message_is_one_event_also_in_a_page_of_history() {
+    let mut model = model(&[]);
+    let message = |outer: &str| {
+        [
+            format!(
+                "@{outer}msgid=m2;time=2025-05-06T07:08:09.123Z :a!a@h BATCH +in draft/multiline #lobby"
+            ),
+            "@batch=in :a!a@h PRIVMSG #lobby :one".to_owned(),
+            "@batch=in :a!a@h PRIVMSG #lobby :how is ".to_owned(),
+            "@batch=in;draft/multiline-concat :a!a@h PRIVMSG #lobby :everyone?".to_owned(),
+            format!("@{outer}x=y :a!a@h BATCH -in"),
+        ]
+    };
+    let mut handle = |line: &str| model.handle(&Message::parse(line).unwrap(), now());
+    let live: Vec<ChatEvent> = message("").iter().flat_map(|line| handle(line)).collect();
+    let text = |event: &ChatEvent| match &event.kind {
+        EventKind::ChannelMessage { text, .. } => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(live.len(), 1);
+    assert_eq!(text(&live[0]), "one\nhow is everyone?");
+    assert_eq!(live[0].msgid.as_deref(), Some("m2"));
+    assert_eq!(live[0].at, "2025-05-06T07:08:09.123Z".parse().unwrap());
+
+    handle(":s BATCH +page chathistory #lobby");
+    handle("@batch=page;msgid=m1 :a!a@h PRIVMSG #lobby :before");
+    for line in message("batch=page;") {
+        assert_eq!(handle(&line), []);
+    }
+    let page = handle(":s BATCH -page");
+    let [
+        ChatEvent {
+            kind: EventKind::HistoryPage { events, .. },
+            ..
+        },
+    ] = &page[..]
+    else {
+        panic!("{page:?}");
+    };
+    let texts: Vec<String> = events.iter().map(text).collect();
+    assert_eq!(texts, ["before", "one\nhow is everyone?"]);
+    assert_eq!(events[1].msgid.as_deref(), Some("m2"));
+}
+
+#[test]
 fn presence_follows_names_joins_parts_kicks_quits_and_nicks() {
     let mut model = model(&[
         ":s 353 me = #lobby :@alice +bob ~@carol",

@@ -36,7 +36,9 @@ impl<W: Write> Printer<W> {
 
     fn line(&mut self, at: Timestamp, text: &str) -> io::Result<()> {
         let time = at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
-        writeln!(self.out, "{time} {}", text::plain(text))?;
+        for line in text.split('\n') {
+            writeln!(self.out, "{time} {}", text::plain(line))?;
+        }
         self.out.flush()
     }
 }
@@ -69,20 +71,26 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
             } else {
                 String::new()
             };
-            format!("{place}{}", format_message(nick, *kind, text))
+            text::each_line(text, |line| {
+                format!("{place}{}", format_message(nick, *kind, line))
+            })
         }
         EventKind::DirectReceived {
             from,
             kind: MessageKind::Action,
             text,
         } => format!("[{from} → you] * {from} {text}"),
-        EventKind::DirectReceived { from, text, .. } => format!("[{from} → you] {text}"),
+        EventKind::DirectReceived { from, text, .. } => {
+            text::each_line(text, |line| format!("[{from} → you] {line}"))
+        }
         EventKind::DirectSent {
             to,
             kind: MessageKind::Action,
             text,
         } => format!("[you → {to}] * you {text}"),
-        EventKind::DirectSent { to, text, .. } => format!("[you → {to}] {text}"),
+        EventKind::DirectSent { to, text, .. } => {
+            text::each_line(text, |line| format!("[you → {to}] {line}"))
+        }
         EventKind::ServerNotice { from, text } => format!("-{from}- {text}"),
         EventKind::Joined { channel, nick } => format!("-- {} joined {channel}", name(nick)),
         EventKind::Parted {
@@ -174,8 +182,11 @@ mod tests {
         let mut printer = Printer::new(Vec::new(), TimeZone::UTC);
         let start = [":s 001 me :Welcome", ":me!m@h JOIN #lobby"];
         for line in start.iter().chain(lines) {
-            let message =
-                Message::parse(&format!("@time=2026-01-02T14:03:05.678Z {line}")).unwrap();
+            let message = Message::parse(&match line.strip_prefix('@') {
+                Some(line) => format!("@time=2026-01-02T14:03:05.678Z;{line}"),
+                None => format!("@time=2026-01-02T14:03:05.678Z {line}"),
+            })
+            .unwrap();
             for event in model.handle(&message, Timestamp::UNIX_EPOCH) {
                 printer.print(&event, &model).unwrap();
             }
@@ -212,6 +223,18 @@ mod tests {
             "-alice- build done",
         ];
         assert_eq!(lines, wanted);
+    }
+
+    #[test]
+    fn each_line_of_a_message_has_its_sender() {
+        let lines = printed(&[
+            ":alice!a@h BATCH +1 draft/multiline #lobby",
+            "@batch=1 :alice!a@h PRIVMSG #lobby :one",
+            "@batch=1 :alice!a@h PRIVMSG #lobby :",
+            "@batch=1 :alice!a@h PRIVMSG #lobby :<bob> two",
+            ":alice!a@h BATCH -1",
+        ]);
+        assert_eq!(lines, ["<alice> one", "<alice> <bob> two"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::*;
 
 const OFFER: &str = ":s CAP * LS :message-tags server-time echo-message batch labeled-response multi-prefix \
                      standard-replies sasl=PLAIN,EXTERNAL,X-EMAIL-CODE draft/account-registration=before-connect \
-                     away-notify draft/read-marker draft/multiline";
+                     away-notify draft/read-marker setname";
 
 fn credential(byte: u8) -> DeviceCredential {
     DeviceCredential::from_random([byte; 32])
@@ -41,7 +41,7 @@ impl Harness {
         let request = self.receive(OFFER);
         assert_eq!(request.len(), 1);
         assert!(request[0].starts_with("> CAP REQ :"), "{request:?}");
-        for unused in ["away-notify", "draft/multiline"] {
+        for unused in ["away-notify", "setname"] {
             assert!(
                 !request[0].contains(unused),
                 "an unused capability is requested: {request:?}"

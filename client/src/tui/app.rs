@@ -30,7 +30,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
-use rookery_protocol::Message;
+use rookery_protocol::{Email, Message};
 use tokio::time::Instant;
 
 use super::completion::Completion;
@@ -57,6 +57,8 @@ pub enum Effect {
         /// The present preferences.
         after: Preferences,
     },
+    /// Stores the account's new email for the next start.
+    SaveEmail(Email),
     /// Connects again after the server has ended the session.
     Reconnect,
     /// Opens a link.
@@ -99,6 +101,14 @@ impl Removal {
     }
 }
 
+/// A message that waits to be sent, and those to be sent with it.
+#[derive(Debug)]
+struct Queued {
+    message: Message,
+    rest: Vec<Message>,
+    sent: Sent,
+}
+
 /// The state of the full screen.
 #[derive(Debug)]
 pub struct App {
@@ -138,7 +148,7 @@ pub struct App {
     saved_preferences: Preferences,
     receipts: Receipts,
     /// Messages to send once earlier ones have their receipts.
-    queue: VecDeque<(Message, Sent)>,
+    queue: VecDeque<Queued>,
     /// The completion that the next Tab continues.
     completion: Option<Completion>,
     /// The message that the text in `editor` replies to.

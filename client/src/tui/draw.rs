@@ -59,7 +59,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         Some(Overlay::Switcher(query, selected)) => popups::switcher(frame, app, query, *selected),
         Some(Overlay::Paste(text)) => popups::paste(frame, app, text),
         Some(Overlay::Links(links)) => popups::links(frame, app, links),
-        Some(Overlay::Password(change)) => popups::password(frame, app, change),
+        Some(Overlay::AccountChange(change)) => popups::account_change(frame, app, change),
     }
 }
 

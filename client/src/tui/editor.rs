@@ -69,11 +69,16 @@ impl Editor {
         }
     }
 
-    /// Removes and returns the text, and adds it to the history.
-    pub fn submit(&mut self) -> String {
-        let text = std::mem::take(&mut self.text);
+    /// Removes and returns the text.
+    pub fn take(&mut self) -> String {
         self.cursor = 0;
         self.recalled = None;
+        std::mem::take(&mut self.text)
+    }
+
+    /// Removes and returns the text, and adds it to the history.
+    pub fn submit(&mut self) -> String {
+        let text = self.take();
         if !text.trim().is_empty() && self.history.last() != Some(&text) {
             self.history.push(text.clone());
             if self.history.len() > MAX_HISTORY {

@@ -1,8 +1,8 @@
 //! Overlays: parts of the screen that are drawn over the conversation or receive the keys instead
 //! of the message box.
 
+use super::account_change::AccountChange;
 use super::editor::Editor;
-use super::password::PasswordChange;
 use super::search::Search;
 use crate::model::{Conversation, LineId};
 use crate::urls::Url;
@@ -16,8 +16,8 @@ pub enum Overlay {
     Switcher(Editor, usize),
     /// The question whether to send this pasted text of several lines.
     Paste(String),
-    /// The dialog that sets the account's password.
-    Password(PasswordChange),
+    /// The dialog that changes the account's password or email.
+    AccountChange(AccountChange),
     /// A search. Its state is shown in the status line.
     Search(Search),
     /// The links of a conversation.

@@ -24,9 +24,10 @@ fn first_start() -> SignInScreen {
 
 fn type_line(screen: &mut SignInScreen, text: &str) {
     for letter in text.chars() {
-        screen.handle_key(KeyCode::Char(letter).into());
+        screen.type_key(KeyCode::Char(letter).into());
     }
-    screen.handle_key(KeyCode::Enter.into());
+    screen.type_key(KeyCode::Enter.into());
+    while screen.next_answer().is_some() {}
 }
 
 /// Returns the screen after a server, whose certificate no authority vouches for, has mailed a

@@ -2,6 +2,11 @@
 //!
 //! It is shown when no account is stored for the server, or when the server refuses the stored
 //! credential. It only collects the answers; the event loop signs in with them.
+//!
+//! A user who types faster than the network answers loses nothing: while no field accepts a key, it
+//! waits, with all that follow, for the field that the server's answer opens.
+
+use std::collections::VecDeque;
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -35,6 +40,13 @@ enum Field {
     NewCode,
 }
 
+/// Something that the user has typed or pasted.
+#[derive(Debug)]
+enum Typed {
+    Key(KeyEvent),
+    Paste(String),
+}
+
 /// An answer of the user.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -54,6 +66,8 @@ pub struct SignInScreen {
     name: Option<AccountName>,
     email: Option<Email>,
     editor: Editor,
+    /// What was typed and no field has accepted yet, oldest first.
+    typed_ahead: VecDeque<Typed>,
     /// Lines about the server and the sign-in, oldest first.
     notices: Vec<String>,
     /// A sentence that says where the code was mailed.
@@ -76,6 +90,7 @@ impl SignInScreen {
             name,
             email,
             editor: Editor::default(),
+            typed_ahead: VecDeque::new(),
             notices: Vec::new(),
             mailed: None,
             earlier_notices: 0,
@@ -99,9 +114,10 @@ impl SignInScreen {
     }
 
     /// Shows that the server has refused the sign-in, and what can be done: request a new code, or
-    /// correct the name and email.
+    /// correct the name and email. What was typed ahead was for another field, so it is discarded.
     pub fn restart(&mut self, reason: &str) {
         self.error = Some(reason.to_owned());
+        self.typed_ahead.clear();
         match self.field {
             Field::Code { .. } | Field::NewCode => {
                 self.mailed = None;
@@ -140,43 +156,105 @@ impl SignInScreen {
         self.mailed = Some(mailed.to_owned());
     }
 
+    /// Records a key. [`Self::next_answer`] handles it.
+    pub fn type_key(&mut self, key: KeyEvent) {
+        if quits(key) {
+            self.typed_ahead.push_front(Typed::Key(key));
+        } else {
+            self.typed_ahead.push_back(Typed::Key(key));
+        }
+    }
+
+    /// Records a paste. [`Self::next_answer`] handles it.
+    pub fn paste(&mut self, text: String) {
+        self.typed_ahead.push_back(Typed::Paste(text));
+    }
+
+    /// Handles what was typed, as far as the present field accepts it; returns the first answer
+    /// that this completes. To be called until it returns `None`, whenever something was typed or
+    /// the server has answered.
+    pub fn next_answer(&mut self) -> Option<Answer> {
+        while self
+            .typed_ahead
+            .front()
+            .is_some_and(|next| self.accepts(next))
+        {
+            let answer = match self.typed_ahead.pop_front()? {
+                Typed::Key(key) => self.handle_key(key),
+                Typed::Paste(text) => {
+                    self.handle_paste(&text);
+                    None
+                }
+            };
+            if answer.is_some() {
+                return answer;
+            }
+        }
+        None
+    }
+
+    /// Whether the present field accepts a key or a paste, or there is nothing that it could be
+    /// for later.
+    fn accepts(&self, typed: &Typed) -> bool {
+        match (self.field, typed) {
+            (_, Typed::Key(key)) if quits(*key) => true,
+            (Field::Waiting, _) => false,
+            // The answer may be that the last code was wrong.
+            (Field::Code { checking: true }, Typed::Key(key)) => !submits(*key),
+            _ => true,
+        }
+    }
+
+    /// Returns the text that was typed after the last code, which was accepted.
+    pub fn into_unsent_text(mut self) -> String {
+        for typed in std::mem::take(&mut self.typed_ahead) {
+            match typed {
+                Typed::Key(key) if submits(key) => self.editor.insert("\n"),
+                Typed::Key(key) => self.edit(key),
+                Typed::Paste(text) => self.editor.insert(&text),
+            }
+        }
+        self.editor.text().trim().to_owned()
+    }
+
     /// Inserts the first line of a paste.
-    pub fn paste(&mut self, text: &str) {
-        if self.accepts_text() {
+    fn handle_paste(&mut self, text: &str) {
+        if self.field != Field::NewCode {
             self.editor
                 .insert(text.lines().next().unwrap_or_default().trim());
         }
     }
 
-    fn accepts_text(&self) -> bool {
-        !matches!(self.field, Field::Waiting | Field::NewCode)
+    /// Handles a key; returns an answer if the key completes one.
+    fn handle_key(&mut self, key: KeyEvent) -> Option<Answer> {
+        match key.code {
+            _ if quits(key) => return Some(Answer::Quit),
+            KeyCode::Up | KeyCode::BackTab => self.go_back(),
+            KeyCode::Enter => return self.submit(),
+            _ if self.field == Field::NewCode => {}
+            _ if submits(key) => return self.submit(),
+            _ => self.edit(key),
+        }
+        None
     }
 
-    /// Handles a key; returns an answer if the key completes one.
-    pub fn handle_key(&mut self, key: KeyEvent) -> Option<Answer> {
+    /// Handles a key that edits the text.
+    fn edit(&mut self, key: KeyEvent) {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c' | 'd') if control => return Some(Answer::Quit),
-            KeyCode::Esc => return Some(Answer::Quit),
             KeyCode::Char('a') if control => self.editor.home(),
             KeyCode::Char('e') if control => self.editor.end(),
             KeyCode::Char('u') if control => self.editor.cut_to_start(),
             KeyCode::Char('w') if control => self.editor.cut_word_left(),
-            KeyCode::Char(letter) if !control && self.accepts_text() => {
-                self.editor.insert(&letter.to_string());
-            }
+            KeyCode::Char(letter) if !control => self.editor.insert(&letter.to_string()),
             KeyCode::Backspace => self.editor.backspace(),
             KeyCode::Delete => self.editor.delete(),
             KeyCode::Left => self.editor.left(),
             KeyCode::Right => self.editor.right(),
             KeyCode::Home => self.editor.home(),
             KeyCode::End => self.editor.end(),
-            KeyCode::Up | KeyCode::BackTab => self.go_back(),
-            KeyCode::Tab | KeyCode::Down if self.field == Field::NewCode => {}
-            KeyCode::Enter | KeyCode::Tab | KeyCode::Down => return self.submit(),
             _ => {}
         }
-        None
     }
 
     fn submit(&mut self) -> Option<Answer> {
@@ -341,16 +419,33 @@ impl SignInScreen {
     }
 }
 
+/// Whether a key quits without signing in.
+fn quits(key: KeyEvent) -> bool {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    key.code == KeyCode::Esc || (control && matches!(key.code, KeyCode::Char('c' | 'd')))
+}
+
+/// Whether a key completes the answer in a field.
+fn submits(key: KeyEvent) -> bool {
+    matches!(key.code, KeyCode::Enter | KeyCode::Tab | KeyCode::Down)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
+    /// Presses a key, and returns the first answer.
+    fn press(screen: &mut SignInScreen, key: impl Into<KeyEvent>) -> Option<Answer> {
+        screen.type_key(key.into());
+        screen.next_answer()
+    }
+
     fn type_line(screen: &mut SignInScreen, text: &str) -> Option<Answer> {
         for letter in text.chars() {
-            assert_eq!(screen.handle_key(KeyCode::Char(letter).into()), None);
+            assert_eq!(press(screen, KeyCode::Char(letter)), None);
         }
-        screen.handle_key(KeyCode::Enter.into())
+        press(screen, KeyCode::Enter)
     }
 
     fn name(text: &str) -> AccountName {
@@ -373,18 +468,20 @@ mod tests {
         let mut screen = asking("chat.example", None);
         assert_eq!(type_line(&mut screen, "a!b"), None);
         assert!(screen.error.is_some());
-        screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        press(
+            &mut screen,
+            KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL),
+        );
         assert_eq!(type_line(&mut screen, "alice"), None);
         let answer = type_line(&mut screen, "alice@example.org");
         assert_eq!(
             answer,
             Some(Answer::Identity(name("alice"), email("alice@example.org")))
         );
-        assert_eq!(type_line(&mut screen, "typed too early"), None);
         screen.ask_code("A code was mailed to alice@example.org.");
-        screen.paste("123456\nand more");
+        screen.paste("123456\nand more".to_owned());
         assert_eq!(
-            screen.handle_key(KeyCode::Enter.into()),
+            press(&mut screen, KeyCode::Enter),
             Some(Answer::Code("123456".to_owned()))
         );
     }
@@ -400,7 +497,7 @@ mod tests {
         screen.ask_code("mailed");
         assert!(type_line(&mut screen, "000000").is_some());
         for letter in "12345".chars() {
-            screen.handle_key(KeyCode::Char(letter).into());
+            press(&mut screen, KeyCode::Char(letter));
         }
         screen.add_notice("The code is not right; 4 tries are left");
         screen.ask_code("mailed");
@@ -429,8 +526,11 @@ mod tests {
         type_line(&mut screen, "alice");
         assert!(type_line(&mut screen, "alice@exmple.org").is_some());
         screen.ask_code("A code was mailed to alice@exmple.org.");
-        screen.handle_key(KeyCode::Up.into());
-        screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        press(&mut screen, KeyCode::Up);
+        press(
+            &mut screen,
+            KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL),
+        );
         let answer = type_line(&mut screen, "alice@example.org");
         assert_eq!(
             answer,
@@ -443,7 +543,7 @@ mod tests {
             None,
             "the email can be corrected as well"
         );
-        let answer = screen.handle_key(KeyCode::Enter.into());
+        let answer = press(&mut screen, KeyCode::Enter);
         assert_eq!(
             answer,
             Some(Answer::Identity(name("alice2"), email("alice@example.org")))
@@ -459,17 +559,17 @@ mod tests {
         assert!(type_line(&mut screen, "000005").is_some());
         // The next code is being typed when the server refuses the last one.
         for letter in "000".chars() {
-            screen.handle_key(KeyCode::Char(letter).into());
+            press(&mut screen, KeyCode::Char(letter));
         }
         screen.restart("Too many wrong codes");
         for letter in "006".chars() {
-            assert_eq!(screen.handle_key(KeyCode::Char(letter).into()), None);
+            assert_eq!(press(&mut screen, KeyCode::Char(letter)), None);
         }
-        screen.paste("000007");
-        assert_eq!(screen.handle_key(KeyCode::Tab.into()), None);
+        screen.paste("000007".to_owned());
+        assert_eq!(press(&mut screen, KeyCode::Tab), None);
         assert_eq!((screen.field, screen.editor.text()), (Field::NewCode, ""));
         assert_eq!(screen.mailed, None, "the old code is no longer mentioned");
-        let answer = screen.handle_key(KeyCode::Enter.into());
+        let answer = press(&mut screen, KeyCode::Enter);
         assert_eq!(
             answer,
             Some(Answer::Identity(name("alice"), email("a@b.example")))
@@ -488,10 +588,13 @@ mod tests {
         type_line(&mut screen, "a@b.example");
         screen.ask_code("A code was mailed to a@b.example.");
         assert!(type_line(&mut screen, "000001").is_some());
-        screen.handle_key(KeyCode::Up.into());
-        screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        press(&mut screen, KeyCode::Up);
+        press(
+            &mut screen,
+            KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL),
+        );
         for letter in "al@".chars() {
-            screen.handle_key(KeyCode::Char(letter).into());
+            press(&mut screen, KeyCode::Char(letter));
         }
         screen.ask_code("A code was mailed to a@b.example.");
         screen.restart("Too many wrong codes");
@@ -511,23 +614,98 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_asked_before_the_server_is_reached() {
+    fn nothing_is_answered_before_the_server_is_reached() {
         let mut screen = SignInScreen::new("x".to_owned(), None, None);
         assert_eq!(type_line(&mut screen, "alice"), None);
         assert_eq!(screen.name, None);
     }
 
     #[test]
+    fn what_is_typed_ahead_of_the_network_gets_into_the_fields_it_is_for() {
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        type_line(&mut screen, "alice");
+        type_line(&mut screen, "a@b.example");
+        type_line(&mut screen, "123456");
+        screen.ask_identity();
+        assert_eq!(
+            screen.next_answer(),
+            Some(Answer::Identity(name("alice"), email("a@b.example")))
+        );
+        assert_eq!(screen.next_answer(), None, "no code was asked for yet");
+        screen.ask_code("A code was mailed to a@b.example.");
+        assert_eq!(
+            screen.next_answer(),
+            Some(Answer::Code("123456".to_owned()))
+        );
+        // While a code is checked, the next one may be typed, and no key after its end is lost.
+        assert_eq!(type_line(&mut screen, "234567"), None);
+        screen.paste("345678".to_owned());
+        assert_eq!(screen.next_answer(), None, "a code is being checked");
+        screen.ask_code("A code was mailed to a@b.example.");
+        assert_eq!(
+            screen.next_answer(),
+            Some(Answer::Code("234567".to_owned()))
+        );
+        screen.ask_code("A code was mailed to a@b.example.");
+        assert_eq!(
+            press(&mut screen, KeyCode::Enter),
+            Some(Answer::Code("345678".to_owned()))
+        );
+    }
+
+    #[test]
+    fn half_a_line_typed_ahead_can_be_completed_and_corrected() {
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        type_line(&mut screen, "alice");
+        press(&mut screen, KeyCode::Char('x'));
+        press(&mut screen, KeyCode::Backspace);
+        press(&mut screen, KeyCode::Char('a'));
+        screen.ask_identity();
+        assert_eq!(
+            type_line(&mut screen, "@b.example"),
+            Some(Answer::Identity(name("alice"), email("a@b.example")))
+        );
+        press(&mut screen, KeyCode::Up);
+        assert_eq!(press(&mut screen, KeyCode::Esc), Some(Answer::Quit));
+    }
+
+    #[test]
+    fn what_was_typed_for_a_field_that_is_not_asked_for_gets_into_no_other() {
+        let mut screen = asking("x", None);
+        type_line(&mut screen, "alice");
+        type_line(&mut screen, "a@b.example");
+        type_line(&mut screen, "123456");
+        screen.restart("that name is taken");
+        assert_eq!(screen.next_answer(), None);
+        assert_eq!((screen.field, screen.editor.text()), (Field::Name, "alice"));
+    }
+
+    #[test]
+    fn what_is_typed_after_the_last_code_is_for_the_message_box() {
+        let mut screen = asking("x", None);
+        type_line(&mut screen, "alice");
+        type_line(&mut screen, "a@b.example");
+        screen.ask_code("A code was mailed to a@b.example.");
+        type_line(&mut screen, "123456");
+        type_line(&mut screen, "hello");
+        for letter in "worldd".chars() {
+            press(&mut screen, KeyCode::Char(letter));
+        }
+        press(&mut screen, KeyCode::Backspace);
+        assert_eq!(screen.into_unsent_text(), "hello\nworld");
+    }
+
+    #[test]
     fn up_goes_back_and_esc_quits() {
         let mut screen = asking("x", None);
         type_line(&mut screen, "alice");
-        screen.handle_key(KeyCode::Up.into());
+        press(&mut screen, KeyCode::Up);
         assert_eq!(
             type_line(&mut screen, "a"),
             None,
             "the name is in the field, to be corrected"
         );
         assert_eq!(screen.name, Some(name("alicea")));
-        assert_eq!(screen.handle_key(KeyCode::Esc.into()), Some(Answer::Quit));
+        assert_eq!(press(&mut screen, KeyCode::Esc), Some(Answer::Quit));
     }
 }

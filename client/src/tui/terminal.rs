@@ -102,7 +102,7 @@ mod tests {
         let evil = "a\u{1b}\\\u{7}\u{9c}b;c\n";
         assert_eq!(
             notification(evil, evil, "xterm-256color", false),
-            "\u{7}\u{1b}]9;a\\b,c: a\\b,c\u{1b}\\"
+            "\u{7}\u{1b}]9;a\\b,c : a\\b,c \u{1b}\\"
         );
         let sequence = notification("bob", &"x".repeat(1000), "foot", false);
         assert!(

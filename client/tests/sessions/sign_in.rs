@@ -59,9 +59,14 @@ fn the_first_start_registers_and_the_second_asks_no_questions() {
 
     let rook = Rook::start(&home, &[&server.address()]);
     let mut session = server.accept();
-    session.sign_in();
+    session.authenticate();
+    session.send(":s 001 alice :Welcome back, alice.");
+    session.expect("CREDENTIAL LABEL :rook on ");
+    session.send(":s FAIL CREDENTIAL UNKNOWN_SUBCOMMAND LABEL :There is no such subcommand");
+    session.answer_ready_ping();
     let ended = rook.quit(&mut session);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert!(!ended.stdout.contains("subcommand"), "{ended:?}");
 }
 
 #[test]

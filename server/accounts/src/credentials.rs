@@ -2,8 +2,10 @@
 //! password.
 //!
 //! - `CREDENTIAL LIST` → one `CREDENTIAL LIST <id> <device|certificate> <created_at> <used_at|*>
-//!   [here]` for each credential (`here`: this session signed in with it), then `CREDENTIAL END
-//!   <count>`.
+//!   [<here|*> [:label]]` for each credential (`here`: this session signed in with it), then
+//!   `CREDENTIAL END <count>`.
+//! - `CREDENTIAL LABEL :text` → `CREDENTIAL LABELLED <id> :text`. The text describes the device or
+//!   certificate that this session signed in with, so that the owner recognises it in the list.
 //! - `CREDENTIAL ADD` → `CREDENTIAL ADDED <id> :text`. The client certificate of the connection can
 //!   then sign in to the account by SASL `EXTERNAL`.
 //! - `CREDENTIAL REVOKE <id>` → `CREDENTIAL REVOKED <id> :text`. The sessions that signed in with
@@ -30,6 +32,8 @@ enum Added {
     NoLongerAuthorized,
 }
 
+/// The most characters of a label.
+const MAX_LABEL: usize = 64;
 /// The maximum number of client certificates of one account.
 const MAX_CERTIFICATES: usize = 20;
 
@@ -59,6 +63,21 @@ impl Accounts {
                 let added = self.add_certificate(now, replies, owner, fingerprint).await;
                 added.map(|()| None)
             }
+            "LABEL" => match message.param(1).map(str::trim) {
+                Some(label) if is_label(label) => {
+                    let labelled = self.label_credential(replies, owner, label.to_owned());
+                    labelled.await.map(|()| None)
+                }
+                Some(_) => {
+                    let text = "A label has 1 to 64 characters and no control characters";
+                    fail(replies, "INVALID_LABEL", "LABEL", text);
+                    Ok(None)
+                }
+                None => {
+                    replies.need_more_params("CREDENTIAL");
+                    Ok(None)
+                }
+            },
             "REVOKE" => match message.param(1).map(str::parse) {
                 Some(Ok(id)) => {
                     self.revoke_credential(replies, owner, CredentialId(id))
@@ -75,7 +94,7 @@ impl Accounts {
                 }
             },
             _ => {
-                let text = "The subcommands are LIST, ADD and REVOKE";
+                let text = "The subcommands are LIST, ADD, LABEL and REVOKE";
                 fail(replies, "UNKNOWN_SUBCOMMAND", word(subcommand), text);
                 Ok(None)
             }
@@ -112,8 +131,10 @@ impl Accounts {
             let created = format!("{:.3}", credential.created_at);
             let id = credential.id.0.to_string();
             let mut params = vec!["LIST", &id, kind, &created, &used];
-            if owner.credential == Some(credential.id) {
-                params.push("here");
+            let is_here = owner.credential == Some(credential.id);
+            match &credential.label {
+                Some(label) => params.extend([if is_here { "here" } else { "*" }, label]),
+                None => params.extend(is_here.then_some("here")),
             }
             replies.command("CREDENTIAL", &params);
         }
@@ -173,6 +194,46 @@ impl Accounts {
         Ok(())
     }
 
+    /// Labels the credential that the session signed in with. Clients do this at each sign-in, so a
+    /// label that stays the same is not written.
+    async fn label_credential(
+        &self,
+        replies: &mut Replies,
+        owner: &Identity,
+        label: String,
+    ) -> Result<()> {
+        let Some(id) = owner.credential else {
+            let text = "You have signed in with the password, which has no label";
+            fail(replies, "NO_SUCH_CREDENTIAL", "LABEL", text);
+            return Ok(());
+        };
+        let present = owner.clone();
+        let before = self
+            .database
+            .read(move |store| {
+                let Some(account) = still_authorized(store, &present)? else {
+                    return Ok(None);
+                };
+                let credentials = store.credentials(account.id)?;
+                Ok(credentials.into_iter().find(|one| one.id == id))
+            })
+            .await?;
+        let Some(before) = before else {
+            no_longer_authorized(replies, "LABEL");
+            return Ok(());
+        };
+        if before.label.as_ref() != Some(&label) {
+            let label = label.clone();
+            self.database
+                .write(Durability::Record, move |store| {
+                    store.set_credential_label(id, &label)
+                })
+                .await?;
+        }
+        replies.command("CREDENTIAL", &["LABELLED", &id.0.to_string(), &label]);
+        Ok(())
+    }
+
     async fn revoke_credential(
         &self,
         replies: &mut Replies,
@@ -205,6 +266,11 @@ impl Accounts {
         }
         Ok(None)
     }
+}
+
+/// Whether a text can be a label.
+fn is_label(text: &str) -> bool {
+    (1..=MAX_LABEL).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 fn no_longer_authorized(replies: &mut Replies, context: &str) {

@@ -145,4 +145,6 @@ pub struct Credential {
     pub created_at: Timestamp,
     /// When it was last used to sign in.
     pub used_at: Option<Timestamp>,
+    /// How its client describes the device.
+    pub label: Option<String>,
 }

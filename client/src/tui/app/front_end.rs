@@ -54,21 +54,21 @@ impl FrontEnd for App {
             .replied_to()
             .and_then(|line| line.msgid.clone())
             .filter(|_| is_current && kind != MessageKind::Notice);
-        for (mut message, piece) in self.model.text_messages(target, text, kind) {
+        for mut outgoing in self.model.text_messages(target, text, kind) {
             if let Some(msgid) = msgid.take() {
-                message.tags.set("+draft/reply", msgid);
+                outgoing.first.tags.set("+draft/reply", msgid);
             }
             let sent = Sent::Text {
                 target: target.to_owned(),
-                text: piece.to_owned(),
+                text: outgoing.text,
             };
-            self.enqueue(message, sent);
+            self.enqueue(outgoing.first, outgoing.rest, sent);
         }
     }
 
     fn request(&mut self, message: Message) {
         if is_labelled(&message) {
-            self.enqueue(message, Sent::Command);
+            self.enqueue(message, Vec::new(), Sent::Command);
         } else {
             self.effects.push(Effect::Send(message));
         }

@@ -21,7 +21,7 @@ impl App {
             Some(Overlay::Switcher(query, _)) => {
                 query.insert(text.lines().next().unwrap_or_default());
             }
-            Some(Overlay::Password(change)) => change.paste(text),
+            Some(Overlay::AccountChange(change)) => change.paste(text),
             Some(_) => {}
             None if matches!(self.connection, Connection::Ended(_)) => self.hint_read_only(),
             None if !self.editor.fits(text) => {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use rookery_protocol::Message;
 use tokio::time::Instant;
 
-use super::{App, Connection, Effect, Removal};
+use super::{App, Connection, Effect, Queued, Removal};
 use crate::front_end::FrontEnd as _;
 use crate::model::{Conversation, EventKind};
 use crate::receipts::{Outcome, Sent, remark};
+use crate::tui::account_change::Reply;
 use crate::tui::overlay::Overlay;
-use crate::tui::password::Reply;
 
 /// The most messages that may wait to be sent.
 const MAX_QUEUED: usize = 1000;
@@ -25,12 +25,13 @@ const FIRST_STEPS: &str = "type a message and press Enter: everyone here receive
 impl App {
     /// Handles a message from the server.
     pub fn handle_message(&mut self, message: &Message) {
-        if let Some(Overlay::Password(change)) = &mut self.overlay {
+        if let Some(Overlay::AccountChange(change)) = &mut self.overlay {
             match change.handle_message(message) {
                 Reply::Unrelated => {}
                 Reply::Handled => return,
-                Reply::Done(text) => {
+                Reply::Done { text, email } => {
                     self.overlay = None;
+                    self.effects.extend(email.map(Effect::SaveEmail));
                     return self.show(&text);
                 }
             }
@@ -158,7 +159,7 @@ impl App {
     fn drop_unconfirmed(&mut self) {
         self.lag = None;
         let mut lost = self.receipts.drain();
-        lost.extend(self.queue.drain(..).map(|(_, sent)| sent));
+        lost.extend(self.queue.drain(..).map(|queued| queued.sent));
         self.report_unconfirmed(&lost);
     }
 
@@ -182,13 +183,17 @@ impl App {
         self.show_unconfirmed(lost);
     }
 
-    /// Sends a message as soon as enough earlier ones have their receipts.
-    pub(super) fn enqueue(&mut self, message: Message, sent: Sent) {
+    /// Sends a message, and the `rest` with it, as soon as enough earlier ones have their receipts.
+    pub(super) fn enqueue(&mut self, message: Message, rest: Vec<Message>, sent: Sent) {
         if self.queue.len() >= MAX_QUEUED {
             self.report_unconfirmed(&[sent]);
             return;
         }
-        self.queue.push_back((message, sent));
+        self.queue.push_back(Queued {
+            message,
+            rest,
+            sent,
+        });
         self.send_queued();
     }
 
@@ -196,10 +201,11 @@ impl App {
     /// history.
     pub(super) fn send_queued(&mut self) {
         while self.receipts.may_send()
-            && let Some((message, sent)) = self.queue.pop_front()
+            && let Some(queued) = self.queue.pop_front()
         {
-            self.effects
-                .push(Effect::Send(self.receipts.track(message, sent)));
+            let first = self.receipts.track(queued.message, queued.sent);
+            let messages = std::iter::once(first).chain(queued.rest);
+            self.effects.extend(messages.map(Effect::Send));
         }
         if self.connection == Connection::Online
             && let Some(query) = self.buffers.next_query(&self.model)

@@ -34,11 +34,11 @@ impl App {
                 }
                 None
             }
-            Overlay::Password(mut change) => {
+            Overlay::AccountChange(mut change) => {
                 // The server's answer has no label, so no receipt is tracked.
                 let message = change.handle_key(key);
                 self.effects.extend(message.map(Effect::Send));
-                Some(Overlay::Password(change))
+                Some(Overlay::AccountChange(change))
             }
             Overlay::Paste(text) => match key.code {
                 KeyCode::Char('y') | KeyCode::Enter => {

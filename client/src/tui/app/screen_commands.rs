@@ -5,7 +5,7 @@
     reason = "all commands have the same signature"
 )]
 
-use rookery_protocol::{Message, Nick};
+use rookery_protocol::{Email, Message, Nick};
 
 use super::App;
 use crate::commands::{
@@ -13,8 +13,8 @@ use crate::commands::{
 };
 use crate::front_end::FrontEnd as _;
 use crate::model::{Body, Conversation, MessageKind};
+use crate::tui::account_change::AccountChange;
 use crate::tui::overlay::Overlay;
-use crate::tui::password::PasswordChange;
 use crate::tui::search::Search;
 
 /// The commands that need the full screen.
@@ -69,6 +69,15 @@ const COMMANDS: &[Command<App>] = &[
         )],
         requires: Requires::Connection,
         run: password,
+    },
+    Command {
+        name: "email",
+        usages: &[(
+            "/email NEW",
+            "change the email of your account (you are asked for its password or a mailed code)",
+        )],
+        requires: Requires::Connection,
+        run: email,
     },
     Command {
         name: "redact",
@@ -140,7 +149,7 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     let text = match commands::recipient(text, &app.model).map_err(Refusal::Reason)? {
         Recipient::Conversation(text) => text,
         Recipient::Person(nick, text) => {
-            app.send_text(nick.as_str(), text, MessageKind::Message);
+            app.send_text(nick.as_str(), &text, MessageKind::Message);
             return Ok(());
         }
     };
@@ -201,7 +210,21 @@ fn password(app: &mut App, arguments: &str) -> Result<(), Refusal> {
     if !arguments.is_empty() {
         return Err("type /password alone; you will be asked for the password".into());
     }
-    app.overlay = Some(Overlay::Password(PasswordChange::new(app.model.nick())));
+    app.overlay = Some(Overlay::AccountChange(AccountChange::password()));
+    Ok(())
+}
+
+/// Opens the dialog, which asks for the password: as with `/password`, it is never an argument.
+fn email(app: &mut App, arguments: &str) -> Result<(), Refusal> {
+    let (new, rest) = commands::split_word(arguments);
+    if new.is_empty() {
+        return Err(Refusal::Usage);
+    }
+    if !rest.is_empty() {
+        return Err("type the new email alone; you will be asked for the password".into());
+    }
+    let new = Email::parse(new).map_err(|error| Refusal::Reason(format!("{new}: {error}")))?;
+    app.overlay = Some(Overlay::AccountChange(AccountChange::email(new)));
     Ok(())
 }
 

@@ -26,7 +26,11 @@ impl App {
             self.hint = hint;
             return;
         }
-        let text = self.editor.submit();
+        let text = if commands::may_contain_password(text) {
+            self.editor.take()
+        } else {
+            self.editor.submit()
+        };
         self.scroll_to_end();
         self.execute(&text);
         self.reply_target = None;
@@ -34,14 +38,11 @@ impl App {
 
     fn execute(&mut self, text: &str) {
         if !commands::is_command(text) {
-            for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                // Several lines are text, even those that look like commands.
-                let text = match Typed::parse(line) {
-                    Typed::Text(text) => text,
-                    Typed::Nothing | Typed::Command(..) => line,
-                };
-                commands::send_text(self, text);
-            }
+            let text = match Typed::parse(text) {
+                Typed::Text(line) if !text.contains('\n') => line.to_owned(),
+                _ => unescaped_lines(text),
+            };
+            commands::send_text(self, &text);
             return;
         }
         let Typed::Command(name, arguments) = Typed::parse(text) else {
@@ -68,27 +69,23 @@ impl App {
                 _ => None,
             };
         }
-        text.lines().find_map(|line| match Typed::parse(line) {
-            Typed::Command(name, _) if is_private(name) => Some(format!(
-                "/{name} takes one line: nothing was sent; //{name} sends it as text"
-            )),
-            _ => refusal(line),
-        })
+        let private = text.lines().find_map(|line| {
+            private_command(line).map(|name| {
+                format!("/{name} takes one line: nothing was sent; //{name} sends it as text")
+            })
+        });
+        private.or_else(|| refusal(text))
     }
 
     /// Returns a hint if nobody would receive the text in the current conversation.
     fn missing_audience(&self, text: &str, requires: Requires) -> Option<String> {
-        let is_for_one_person = |line: &str| {
-            matches!(
-                commands::recipient(line, &self.model),
-                Ok(Recipient::Person(..))
-            )
-        };
         let needs_audience = if commands::is_command(text) {
             requires == Requires::Audience
         } else {
-            text.lines()
-                .any(|line| !line.trim().is_empty() && !is_for_one_person(line))
+            !matches!(
+                commands::recipient(text, &self.model),
+                Ok(Recipient::Person(..))
+            )
         };
         match &self.buffers.current().conversation {
             Conversation::Server if needs_audience => Some(
@@ -141,11 +138,27 @@ fn is_talk(command: &str) -> bool {
         .any(|name| name.eq_ignore_ascii_case(command))
 }
 
-/// Whether a command sends text to one person.
-fn is_private(command: &str) -> bool {
-    ["msg", "query"]
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(command))
+/// Returns the name of the command in a line if that sends text to one person.
+fn private_command(line: &str) -> Option<&str> {
+    let is_private = |command: &str| {
+        ["msg", "query"]
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(command))
+    };
+    match Typed::parse(line) {
+        Typed::Command(name, _) if is_private(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Returns several lines as they are sent. They are text even if they look like commands, so only
+/// those that would be refused are escaped by a second slash.
+fn unescaped_lines(text: &str) -> String {
+    let lines = text.split('\n').map(|line| match Typed::parse(line) {
+        Typed::Text(command) if private_command(command).is_some() => command,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the condition under which the text can be sent or its command carried out.

@@ -414,6 +414,42 @@ fn a_long_paste_is_sent_no_faster_than_it_is_confirmed() {
 }
 
 #[test]
+fn several_lines_are_one_message_where_the_server_has_multi_line_messages() {
+    let mut ui = Harness::new();
+    ui.receive(":s CAP * LS :batch draft/multiline=max-bytes=4096,max-lines=32");
+    ui.receive(":s CAP * ACK :batch draft/multiline");
+    ui.app.handle_paste("fn main() {\n\n    // nothing\n}");
+    assert!(ui.screen().contains("as one message?"), "{}", ui.screen());
+    ui.press(KeyCode::Char('y'), KeyModifiers::NONE);
+    let lines = [
+        "PRIVMSG #lobby :fn main() {",
+        "PRIVMSG #lobby :",
+        "PRIVMSG #lobby :    // nothing",
+        "PRIVMSG #lobby :}",
+    ];
+    let sent = ui.sent();
+    assert_eq!(sent[0], "BATCH +lines draft/multiline #lobby");
+    assert_eq!(sent[1..5], lines);
+    assert_eq!(sent[5..], ["BATCH -lines"]);
+    ui.receive("@label=1;msgid=m1 :alice!a@h BATCH +7 draft/multiline #lobby");
+    for line in lines {
+        ui.receive(&format!("@batch=7 :alice!a@h {line}"));
+    }
+    assert!(!ui.screen().contains("nothing"), "it is shown as a whole");
+    ui.receive(":alice!a@h BATCH -7");
+    let screen = ui.screen();
+    let row = screen
+        .lines()
+        .position(|row| row.contains("alice fn main() {"));
+    let rows: Vec<&str> = screen.lines().skip(row.unwrap()).take(4).collect();
+    assert!(
+        rows[2].contains("    // nothing") && !rows[2].contains("alice") && rows[3].contains(" }"),
+        "{screen}"
+    );
+    assert!(!screen.contains("unconfirmed"), "{screen}");
+}
+
+#[test]
 fn highlights_notify_only_while_the_terminal_has_no_focus() {
     let mut ui = Harness::new();
     let notifications = |ui: &mut Harness| -> usize {

@@ -4,15 +4,16 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line as Row, Span};
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::model::MessageKind;
 use crate::text;
+use crate::tui::account_change::AccountChange;
 use crate::tui::app::App;
 use crate::tui::editor::Editor;
 use crate::tui::help::{self, HelpRow};
 use crate::tui::overlay::LinkList;
-use crate::tui::password::PasswordChange;
 use crate::tui::wrap::cut;
 
 /// The most rows of a list of links.
@@ -87,6 +88,15 @@ pub fn links(frame: &mut Frame<'_>, app: &App, list: &LinkList) {
 /// Draws the confirmation before a paste is inserted.
 pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
     let count = pasted.lines().count();
+    let target = app.buffers.current().conversation.name();
+    let sent = app
+        .model
+        .text_messages(target, pasted, MessageKind::Message)
+        .len();
+    let messages = match sent {
+        0 | 1 => "one message".to_owned(),
+        _ => format!("{sent} messages"),
+    };
     let inside = popup(frame, app, "Paste", 60, 8);
     let width = usize::from(inside.width);
     let mut rows: Vec<Row<'_>> = pasted
@@ -96,7 +106,7 @@ pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
         .collect();
     rows.push(Row::default());
     for text in [
-        format!("Send these {count} lines as {count} messages?"),
+        format!("Send these {count} lines as {messages}?"),
         "y: send · n: keep in the message box · Esc: discard".to_owned(),
     ] {
         rows.push(Row::from(cut(&text, width)));
@@ -105,9 +115,9 @@ pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
     frame.render_widget(Paragraph::new(rows.split_off(over)), inside);
 }
 
-/// Draws the dialog that sets a password.
-pub fn password(frame: &mut Frame<'_>, app: &App, change: &PasswordChange) {
-    let inside = popup(frame, app, "Password", 66, 7);
+/// Draws the dialog that changes the password or the email.
+pub fn account_change(frame: &mut Frame<'_>, app: &App, change: &AccountChange) {
+    let inside = popup(frame, app, change.title(), 66, 8);
     let shown = cut(
         &change.masked_input(),
         usize::from(inside.width).saturating_sub(1),
@@ -116,11 +126,11 @@ pub fn password(frame: &mut Frame<'_>, app: &App, change: &PasswordChange) {
     let rows = vec![
         Row::styled(change.question(), app.theme.accent()),
         Row::from(shown.clone()),
-        Row::styled(message, app.theme.alert()),
-        Row::default(),
         Row::styled(change.hint(), app.theme.faint()),
+        Row::default(),
+        Row::styled(message, app.theme.alert()),
     ];
-    frame.render_widget(Paragraph::new(rows), inside);
+    frame.render_widget(Paragraph::new(rows).wrap(Wrap { trim: false }), inside);
     let column = u16::try_from(shown.width())
         .unwrap_or(u16::MAX)
         .min(inside.width.saturating_sub(1));

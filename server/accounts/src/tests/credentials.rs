@@ -112,6 +112,44 @@ async fn a_revoked_device_cannot_sign_in() {
 }
 
 #[tokio::test]
+async fn a_device_has_the_label_that_its_client_sets() {
+    let server = server_with_two_accounts().await;
+    let mut phone = server.client();
+    phone.request_code("alice", "alice@example.org").await;
+    let code = server.code(1).await;
+    phone.submit_code(&code, &device(1)).await.expect(" 903 ");
+    phone
+        .send("CREDENTIAL LABEL :rook on nest")
+        .await
+        .expect("CREDENTIAL LABELLED 1 :rook on nest");
+    phone
+        .send("CREDENTIAL LIST")
+        .await
+        .expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z * here :rook on nest");
+    let mut laptop = signed_in(&server, "alice", None).await;
+    laptop
+        .send("CREDENTIAL LIST")
+        .await
+        .expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z * * :rook on nest");
+    laptop
+        .send("CREDENTIAL LABEL :mine")
+        .await
+        .expect("FAIL CREDENTIAL NO_SUCH_CREDENTIAL LABEL :");
+    let long = format!("CREDENTIAL LABEL :{}", "x".repeat(65));
+    for line in ["CREDENTIAL LABEL : ", "CREDENTIAL LABEL :a\u{1}b", &long] {
+        phone
+            .send(line)
+            .await
+            .expect("FAIL CREDENTIAL INVALID_LABEL LABEL :");
+    }
+    phone.send("CREDENTIAL REVOKE 1").await.expect("REVOKED");
+    phone
+        .send("CREDENTIAL LABEL :again")
+        .await
+        .expect("FAIL CREDENTIAL ACCOUNT_REQUIRED LABEL :");
+}
+
+#[tokio::test]
 async fn a_revoked_device_can_revoke_nothing_even_before_its_session_ends() {
     let server = server_with_two_accounts().await;
     let mut phone = server.client();

@@ -348,6 +348,7 @@ fn to_credential(credential: &Credential) -> CredentialEntry {
         },
         created_at: credential.created_at,
         last_used_at: credential.used_at,
+        label: credential.label.clone(),
     }
 }
 

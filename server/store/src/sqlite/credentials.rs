@@ -35,6 +35,7 @@ fn read(row: &Row<'_>) -> Result<Credential> {
         hash: row.get(2)?,
         created_at: timestamp(row, 3)?,
         used_at: optional_timestamp(row, 4)?,
+        label: row.get(5)?,
     })
 }
 
@@ -84,7 +85,8 @@ impl Store {
     pub fn credentials(&self, account: AccountId) -> Result<Vec<Credential>> {
         list(
             &self.connection,
-            "SELECT id, kind, hash, created_at, used_at FROM credentials WHERE account = ?1 ORDER BY id",
+            "SELECT id, kind, hash, created_at, used_at, label FROM credentials
+             WHERE account = ?1 ORDER BY id",
             [account.0],
             read,
         )
@@ -133,6 +135,12 @@ impl Store {
             "DELETE FROM credentials WHERE account = ?1",
             [account.0],
         )
+    }
+
+    /// Sets the label of the credential.
+    pub fn set_credential_label(&mut self, id: CredentialId, label: &str) -> Result<()> {
+        let sql = "UPDATE credentials SET label = ?2 WHERE id = ?1";
+        execute(&self.connection, sql, params![id.0, label]).map(drop)
     }
 
     /// Records that the credential was used at `at`.

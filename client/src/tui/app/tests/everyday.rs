@@ -111,9 +111,11 @@ fn the_devices_of_the_account_are_listed_and_one_is_revoked() {
         ":s CREDENTIAL LIST 3 device 2026-01-01T08:00:00.000Z 2026-01-02T09:00:00.000Z here",
     );
     ui.receive(":s CREDENTIAL LIST 4 certificate 2026-01-02T08:00:00.000Z *");
-    ui.receive(":s CREDENTIAL END 2");
+    ui.receive(":s CREDENTIAL LIST 5 device 2026-01-02T08:00:00.000Z * * :rook on nest (tmux)");
+    ui.receive(":s CREDENTIAL END 3");
     let screen = ui.screen();
     for part in [
+        "device 5: rook on nest (tmux): since",
         "device 3: since 2026-01-01, last used",
         "this device",
         "certificate 4:",
@@ -220,6 +222,39 @@ fn a_password_is_set_in_a_popup_that_does_not_show_it() {
         );
     }
     assert!(!ui.screen().contains("hunter"));
+}
+
+#[test]
+fn a_changed_email_is_stored_for_the_next_sign_in() {
+    let mut ui = Harness::new();
+    ui.enter("/email new@b.example");
+    ui.type_text("hunter2hunter2");
+    assert!(!ui.screen().contains("hunter"), "{}", ui.screen());
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.sent(), ["SETEMAIL new@b.example hunter2hunter2"]);
+    ui.receive(":s SETEMAIL VERIFICATION_REQUIRED alice :A code was mailed to you");
+    ui.enter("123456");
+    ui.sent();
+    ui.receive(":s VERIFY SUCCESS alice :Email changed");
+    let email = Email::parse("new@b.example").unwrap();
+    assert_eq!(ui.app.take_effects(), [Effect::SaveEmail(email)]);
+    assert!(ui.screen().contains("Email changed"));
+}
+
+#[test]
+fn a_password_that_was_typed_in_a_line_cannot_be_recalled() {
+    let mut ui = Harness::new();
+    for line in [
+        "/password hunter2hunter2",
+        "/email new@b.example hunter2hunter2",
+        "/quote SETPASS * :hunter2hunter2",
+    ] {
+        ui.enter(line);
+        assert!(ui.app.overlay.is_none(), "{line}");
+        assert!(!ui.screen().contains("hunter"), "{}", ui.screen());
+        ui.press(KeyCode::Up, KeyModifiers::NONE);
+        assert_eq!(ui.app.editor.text(), "", "{line}");
+    }
 }
 
 #[test]

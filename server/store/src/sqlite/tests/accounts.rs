@@ -130,7 +130,10 @@ fn a_certificate_identifies_exactly_one_account() {
         (known[0].kind, known[0].hash),
         (CredentialKind::Certificate, [7; 32])
     );
-    assert_eq!(known[0].used_at, Some(noon()));
+    assert_eq!((known[0].used_at, &known[0].label), (Some(noon()), &None));
+    sqlite.set_credential_label(certificate, "laptop").unwrap();
+    let known = sqlite.credentials(alice).unwrap();
+    assert_eq!(known[0].label.as_deref(), Some("laptop"));
 
     assert!(
         !sqlite.remove_credential(bob, certificate).unwrap(),

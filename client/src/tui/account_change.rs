@@ -1,23 +1,30 @@
-//! The dialog that sets the account's password. The input is not shown, is not part of `Debug`
-//! output, and is dropped as soon as it has been sent.
+//! The dialog that changes the account's password or email. Passwords are not shown, are not part
+//! of `Debug` output, and are dropped as soon as they have been sent.
 
 use std::fmt;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use rookery_protocol::{Message, numeric};
+use rookery_protocol::{Email, Message, numeric};
 
 use crate::text;
 
 /// The longest input, in bytes.
 const MAX_INPUT: usize = 300;
 
-/// A password that is being set.
-pub struct PasswordChange {
-    account: String,
+/// A password or email that is being changed.
+pub struct AccountChange {
+    subject: Subject,
     stage: Stage,
     input: String,
     /// The error in the last answer, or the last text from the server.
     message: Option<String>,
+}
+
+/// What is changed.
+enum Subject {
+    Password,
+    /// The email, to this one.
+    Email(Email),
 }
 
 /// The answer that the dialog asks for.
@@ -30,8 +37,8 @@ enum Stage {
     Repeat { current: String, new: String },
     /// None, while the server's answer is awaited.
     Waiting,
-    /// The mailed code.
-    Code,
+    /// The mailed code, which confirms the change of this account.
+    Code { account: String },
 }
 
 /// The meaning of a message from the server for the dialog.
@@ -39,26 +46,56 @@ enum Stage {
 pub enum Reply {
     /// It is about something else.
     Unrelated,
-    /// It is about the password; the dialog continues.
+    /// It is about the change; the dialog continues.
     Handled,
-    /// The password is set; the server's text says so.
-    Done(String),
+    /// The change is made.
+    Done {
+        /// The server's text that says so.
+        text: String,
+        /// The account's new email, if that was changed.
+        email: Option<Email>,
+    },
 }
 
-impl fmt::Debug for PasswordChange {
+impl fmt::Debug for AccountChange {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PasswordChange").finish_non_exhaustive()
+        out.debug_struct("AccountChange").finish_non_exhaustive()
     }
 }
 
-impl PasswordChange {
-    /// Opens the dialog for an account.
-    pub fn new(account: &str) -> Self {
+impl AccountChange {
+    /// Opens the dialog that sets the password.
+    pub fn password() -> Self {
+        Self::new(Subject::Password)
+    }
+
+    /// Opens the dialog that changes the email.
+    pub fn email(new: Email) -> Self {
+        Self::new(Subject::Email(new))
+    }
+
+    fn new(subject: Subject) -> Self {
         Self {
-            account: account.to_owned(),
+            subject,
             stage: Stage::Current,
             input: String::new(),
             message: None,
+        }
+    }
+
+    /// Returns the title of the dialog.
+    pub fn title(&self) -> &'static str {
+        match self.subject {
+            Subject::Password => "Password",
+            Subject::Email(_) => "Email",
+        }
+    }
+
+    /// Returns the command that requests the change.
+    fn command(&self) -> &'static str {
+        match self.subject {
+            Subject::Password => "SETPASS",
+            Subject::Email(_) => "SETEMAIL",
         }
     }
 
@@ -69,7 +106,7 @@ impl PasswordChange {
             Stage::New { .. } => "New password",
             Stage::Repeat { .. } => "New password again",
             Stage::Waiting => "One moment…",
-            Stage::Code => "The six-digit code from the mail",
+            Stage::Code { .. } => "The six-digit code from the mail",
         }
     }
 
@@ -78,7 +115,7 @@ impl PasswordChange {
         match self.stage {
             Stage::Current => "Enter alone: confirm with a mailed code instead. Esc cancels.",
             Stage::Waiting => "Esc closes this.",
-            Stage::New { .. } | Stage::Repeat { .. } | Stage::Code => {
+            Stage::New { .. } | Stage::Repeat { .. } | Stage::Code { .. } => {
                 "Enter continues, Esc cancels."
             }
         }
@@ -92,7 +129,7 @@ impl PasswordChange {
     /// Returns the input as it is shown: masked, except for a code.
     pub fn masked_input(&self) -> String {
         match self.stage {
-            Stage::Code => text::plain(&self.input),
+            Stage::Code { .. } => text::plain(&self.input),
             _ => "•".repeat(self.input.chars().count()),
         }
     }
@@ -124,6 +161,12 @@ impl PasswordChange {
     fn submit(&mut self) -> Option<Message> {
         let input = std::mem::take(&mut self.input);
         self.message = None;
+        if let (Stage::Current, Subject::Email(new)) = (&self.stage, &self.subject) {
+            let password = Some(input).filter(|input| !input.is_empty());
+            let params = [new.to_string()].into_iter().chain(password);
+            self.stage = Stage::Waiting;
+            return Some(Message::new("SETEMAIL", params));
+        }
         let mut message = None;
         self.stage = match std::mem::replace(&mut self.stage, Stage::Waiting) {
             // In `SETPASS` it is a parameter before the last one, so it cannot contain a space.
@@ -151,10 +194,9 @@ impl PasswordChange {
                 message = Some(Message::new("SETPASS", [current, new]));
                 Stage::Waiting
             }
-            Stage::Code if input.trim().is_empty() => Stage::Code,
-            Stage::Code => {
-                let params = [self.account.as_str(), input.trim()];
-                message = Some(Message::new("VERIFY", params));
+            Stage::Code { account } if input.trim().is_empty() => Stage::Code { account },
+            Stage::Code { account } => {
+                message = Some(Message::new("VERIFY", [account.as_str(), input.trim()]));
                 Stage::Waiting
             }
             Stage::Waiting => Stage::Waiting,
@@ -164,16 +206,36 @@ impl PasswordChange {
 
     /// Handles a message from the server.
     pub fn handle_message(&mut self, message: &Message) -> Reply {
-        let last_param = || message.params.last().cloned().unwrap_or_default();
-        let (stage, text) = match (message.command.as_str(), message.param(0), message.param(1)) {
-            ("SETPASS" | "VERIFY", Some("SUCCESS"), _) => return Reply::Done(last_param()),
-            ("SETPASS", Some("VERIFICATION_REQUIRED"), _) | ("FAIL", Some("VERIFY"), _) => {
-                (Stage::Code, last_param())
+        let text = message.params.last().cloned().unwrap_or_default();
+        let param = |index: usize| message.param(index).unwrap_or_default();
+        let command = self.command();
+        let is_ours = |name: &str| name == command || name == "VERIFY";
+        let (stage, text) = match (message.command.as_str(), param(0)) {
+            (name, "SUCCESS") if is_ours(name) => {
+                let email = match &self.subject {
+                    Subject::Password => None,
+                    Subject::Email(new) => Some(new.clone()),
+                };
+                return Reply::Done { text, email };
             }
-            ("FAIL", Some("SETPASS"), _) => (Stage::Current, last_param()),
-            (numeric::ERR_UNKNOWNCOMMAND, _, Some("SETPASS")) => (
+            (name, "VERIFICATION_REQUIRED") if is_ours(name) => {
+                let account = param(1).to_owned();
+                // The rest says how to enter the code in another client.
+                let text = match text.split_once(" To finish, type") {
+                    Some((mailed, _)) => mailed.to_owned(),
+                    None => text,
+                };
+                (Stage::Code { account }, text)
+            }
+            // Once the code is no longer valid, the change must be requested again.
+            ("FAIL", "VERIFY") if param(1) == "INVALID_CODE" => {
+                let account = param(2).to_owned();
+                (Stage::Code { account }, text)
+            }
+            ("FAIL", name) if is_ours(name) => (Stage::Current, text),
+            (numeric::ERR_UNKNOWNCOMMAND, _) if param(1) == command => (
                 Stage::Waiting,
-                "This server has no command that sets a password.".to_owned(),
+                format!("This server has no command {command}."),
             ),
             _ => return Reply::Unrelated,
         };
@@ -188,31 +250,32 @@ mod tests {
     use super::*;
 
     /// Types a line, and returns the message that is sent.
-    fn enter(change: &mut PasswordChange, text: &str) -> Option<Message> {
+    fn enter(change: &mut AccountChange, text: &str) -> Option<Message> {
         for letter in text.chars() {
             assert_eq!(change.handle_key(KeyCode::Char(letter).into()), None);
         }
         change.handle_key(KeyCode::Enter.into())
     }
 
-    fn receive(change: &mut PasswordChange, line: &str) -> Reply {
+    fn receive(change: &mut AccountChange, line: &str) -> Reply {
         change.handle_message(&Message::parse(line).unwrap())
     }
 
     #[test]
     fn a_password_is_set_with_the_current_one() {
-        let mut change = PasswordChange::new("alice");
+        let mut change = AccountChange::password();
         enter(&mut change, "old");
         enter(&mut change, "new and long");
         let sent = enter(&mut change, "new and long");
         assert_eq!(sent, Some(Message::new("SETPASS", ["old", "new and long"])));
         let end = receive(&mut change, ":s SETPASS SUCCESS alice :The password is set");
-        assert_eq!(end, Reply::Done("The password is set".to_owned()));
+        let text = "The password is set".to_owned();
+        assert_eq!(end, Reply::Done { text, email: None });
     }
 
     #[test]
     fn without_the_current_password_a_mailed_code_is_asked_for() {
-        let mut change = PasswordChange::new("alice");
+        let mut change = AccountChange::password();
         enter(&mut change, "");
         enter(&mut change, "new");
         assert_eq!(
@@ -241,13 +304,54 @@ mod tests {
         );
         assert!(matches!(
             receive(&mut change, ":s VERIFY SUCCESS alice :Set"),
-            Reply::Done(_)
+            Reply::Done { email: None, .. }
         ));
     }
 
     #[test]
+    fn an_email_is_changed_with_the_password_and_a_code() {
+        let new = Email::parse("new@b.example").unwrap();
+        let mut change = AccountChange::email(new.clone());
+        let sent = enter(&mut change, "two words");
+        assert_eq!(
+            sent,
+            Some(Message::new("SETEMAIL", ["new@b.example", "two words"]))
+        );
+        // The answer names the account, which is not always that of the nick.
+        let mailed = "A code was mailed to new@b.example; it is valid for 10 minutes.";
+        receive(
+            &mut change,
+            &format!(
+                ":s SETEMAIL VERIFICATION_REQUIRED alice :{mailed} To finish, type /quote VERIFY \
+                 alice and the code"
+            ),
+        );
+        assert_eq!(change.message(), Some(mailed));
+        let sent = enter(&mut change, "123456");
+        assert_eq!(sent, Some(Message::new("VERIFY", ["alice", "123456"])));
+        let end = receive(&mut change, ":s VERIFY SUCCESS alice :Changed");
+        assert!(matches!(end, Reply::Done { email: Some(email), .. } if email == new));
+    }
+
+    #[test]
+    fn without_the_password_a_code_is_mailed_to_the_old_email_and_then_to_the_new_one() {
+        let mut change = AccountChange::email(Email::parse("new@b.example").unwrap());
+        let sent = enter(&mut change, "");
+        assert_eq!(sent, Some(Message::new("SETEMAIL", ["new@b.example"])));
+        for (answer, code) in [("SETEMAIL", "111111"), ("VERIFY", "222222")] {
+            let line = format!(":s {answer} VERIFICATION_REQUIRED alice :Mailed");
+            assert_eq!(receive(&mut change, &line), Reply::Handled);
+            let sent = enter(&mut change, code);
+            assert_eq!(sent, Some(Message::new("VERIFY", ["alice", code])));
+        }
+        let late = ":s FAIL VERIFY TEMPORARILY_UNAVAILABLE alice :Try again later";
+        assert_eq!(receive(&mut change, late), Reply::Handled);
+        assert!(change.question().starts_with("Current"));
+    }
+
+    #[test]
     fn invalid_answers_are_asked_for_again() {
-        let mut change = PasswordChange::new("alice");
+        let mut change = AccountChange::password();
         enter(&mut change, "two words");
         assert!(change.question().starts_with("Current"));
         enter(&mut change, "old");
@@ -269,7 +373,7 @@ mod tests {
 
     #[test]
     fn the_input_is_neither_shown_nor_in_debug_output() {
-        let mut change = PasswordChange::new("alice");
+        let mut change = AccountChange::password();
         change.paste("secret\nand more");
         assert_eq!(change.masked_input(), "••••••");
         assert!(!format!("{change:?}").contains("secret"));
