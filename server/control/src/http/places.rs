@@ -7,8 +7,8 @@
 //! Only its first request can show whether a new connection is an operator's, so each one gets its
 //! turn: when there are too many strangers, it displaces the one that has shown nothing for the
 //! longest (no first byte, no finished handshake, no whole request). A client that acts at once is
-//! therefore served, however many sockets others hold open or open anew. A stranger is displaced at
-//! the earliest after [`TURN`] without a step, so that sockets that are opened quickly do not
+//! therefore served, however many sockets others open and hold. A stranger is displaced at the
+//! earliest after [`TURN`] without a step, so that sockets that are opened quickly do not
 //! displace one another before any of them can act. New connections queue until then.
 //!
 //! A stranger whose request is being handled is not displaced: the [`Throttle`] limits how many
