@@ -76,6 +76,13 @@ enum Stage {
     Operator(String),
 }
 
+impl Stage {
+    /// Whether the connection is that of an operator.
+    fn is_of(&self, operator: &str) -> bool {
+        matches!(self, Self::Operator(name) if name == operator)
+    }
+}
+
 /// The place of one connection, or its position in the queue for one. Dropping it leaves both.
 pub struct Place {
     places: Arc<Places>,
@@ -166,8 +173,9 @@ impl Connections {
     }
 
     fn places_of(&self, operator: &str) -> usize {
-        let is_operators = |connection: &&Connection| matches!(&connection.stage, Stage::Operator(name) if name == operator);
-        self.by_id.values().filter(is_operators).count()
+        let all = self.by_id.values();
+        all.filter(|connection| connection.stage.is_of(operator))
+            .count()
     }
 }
 
@@ -208,8 +216,7 @@ impl Place {
     pub fn begin_request(&self, now: Instant, operator: Option<&str>) {
         let mut connections = self.places.0.lock();
         let place = operator.filter(|operator| {
-            let is_theirs =
-                |connection: &Connection| matches!(&connection.stage, Stage::Operator(name) if name == operator);
+            let is_theirs = |connection: &Connection| connection.stage.is_of(operator);
             connections.by_id.get(&self.id).is_some_and(is_theirs)
                 || connections.places_of(operator) < PLACES_PER_OPERATOR
         });
