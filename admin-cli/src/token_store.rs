@@ -58,22 +58,14 @@ impl TokenStore {
 
     /// Returns the token, if there is one. A damaged file counts as none.
     pub fn load(&self) -> Result<Option<SavedToken>, Failure> {
-        self.read(&self.file)
+        read(&self.file)
     }
 
     /// Returns the device token of an admin, if there is one. A damaged file counts as none.
     pub fn load_device(&self, admin: &str) -> Result<Option<String>, Failure> {
-        let saved: Option<SavedDevice> = self.read(&self.device_file)?;
+        let saved: Option<SavedDevice> = read(&self.device_file)?;
         let saved = saved.filter(|saved| saved.admin == admin);
         Ok(saved.map(|saved| saved.device))
-    }
-
-    fn read<T: DeserializeOwned>(&self, file: &Path) -> Result<Option<T>, Failure> {
-        match fs::read(file) {
-            Ok(content) => Ok(serde_json::from_slice(&content).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed_to("read", file)(error)),
-        }
     }
 
     /// Stores the token. The file is replaced as a whole or not at all.
@@ -107,6 +99,14 @@ impl TokenStore {
     /// Returns the folder of the store.
     pub fn folder(&self) -> &StateFolder {
         &self.folder
+    }
+}
+
+fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, Failure> {
+    match fs::read(file) {
+        Ok(content) => Ok(serde_json::from_slice(&content).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed_to("read", file)(error)),
     }
 }
 

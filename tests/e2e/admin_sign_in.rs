@@ -65,7 +65,13 @@ async fn an_authenticator_app_supplements_or_replaces_mail_and_each_code_works_o
     let (exit, output) = login_with(&server, &operator, &code).await;
     assert_eq!(exit, Some(1), "the code is used up: {output}");
     assert!(!output.contains("mailed"), "{output}");
-    assert_eq!(mails(), before, "mail no longer suffices, and none is sent");
+    let notice = server.mailbox().next_mail_to(&admin_email("root")).await;
+    assert!(notice.contains("A wrong code"), "{notice}");
+    assert_eq!(
+        mails(),
+        before + 1,
+        "mail no longer suffices, and no code is sent"
+    );
 
     assert_eq!(
         login_with(&server, &operator, &recovery[0]).await.0,

@@ -1,4 +1,4 @@
-//! Connections of strangers that hold the control port's places: operators are served all the same.
+//! Connections of strangers that hold the control port's places: operators are served anyway.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ async fn no_number_of_strangers_keeps_an_operator_waiting() {
         })
         .await;
         for _ in 0..3 {
-            // Each client connects anew.
+            // Each client opens a connection.
             let (client, start) = (ControlClient::new(&server), Instant::now());
             assert_eq!(client.get("/v1/users", Some(&token)).await.status, 200);
             let took = start.elapsed();

@@ -31,9 +31,9 @@
 //!
 //! # Threats
 //! - *Guessing.* The pauses of the throttle grow with each failure, except on networks of admins,
-//!   where attempts are only delayed, so that no one can lock an admin out; a client that has signed
-//!   in before has a count of its own ([`device`]). A challenge allows five
-//!   codes, and opening one requires the password.
+//!   where attempts are only delayed, so that no one can lock an admin out; a client that has
+//!   signed in before has a count of its own ([`device`]). A challenge allows five codes, and
+//!   opening one requires the password.
 //! - *A stolen database.* Passwords are stored as slow hashes, recovery codes as hashes of 120
 //!   random bits. Tokens and challenges are in memory only, tokens as hashes. The secrets of
 //!   authenticator apps have to be stored as they are.

@@ -9,8 +9,8 @@
 //! - from other networks: each failure of the network lengthens the *pause* until it may try again,
 //!   up to five minutes. Besides, the attempts from other networks at one name are counted together
 //!   and cause short pauses;
-//! - with a **device token** ([`Device`]), of an earlier sign-in: the device's own attempts, five of
-//!   which are neither delayed nor refused. After them, the token is of no use for ten minutes;
+//! - with a **device token** ([`Device`]), of an earlier sign-in: the device's own attempts, five
+//!   of which are neither delayed nor refused. After them, the token is of no use for ten minutes;
 //! - with a **session**, for operations that ask for the password or a code again: a stolen token
 //!   must not become a way to guess them, so the pauses are those of a strange network.
 //!

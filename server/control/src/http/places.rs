@@ -7,8 +7,8 @@
 //! Only its first request can show whether a new connection is an operator's, so each one gets its
 //! turn: when there are too many strangers, it displaces the one that has shown nothing for the
 //! longest (no first byte, no finished handshake, no whole request). A client that acts at once is
-//! therefore served, however many sockets others hold open or open anew. A stranger is displaced at
-//! the earliest after [`TURN`] without a step, so that sockets that are opened quickly do not
+//! therefore served, however many sockets others open and hold. A stranger is displaced at the
+//! earliest after [`TURN`] without a step, so that sockets that are opened quickly do not
 //! displace one another before any of them can act. New connections queue until then.
 //!
 //! A stranger whose request is being handled is not displaced: the [`Throttle`] limits how many
@@ -74,6 +74,13 @@ enum Stage {
     Busy,
     /// The connection of the operator with this name.
     Operator(String),
+}
+
+impl Stage {
+    /// Whether the connection is that of an operator.
+    fn is_of(&self, operator: &str) -> bool {
+        matches!(self, Self::Operator(name) if name == operator)
+    }
 }
 
 /// The place of one connection, or its position in the queue for one. Dropping it leaves both.
@@ -166,8 +173,9 @@ impl Connections {
     }
 
     fn places_of(&self, operator: &str) -> usize {
-        let is_operators = |connection: &&Connection| matches!(&connection.stage, Stage::Operator(name) if name == operator);
-        self.by_id.values().filter(is_operators).count()
+        let all = self.by_id.values();
+        all.filter(|connection| connection.stage.is_of(operator))
+            .count()
     }
 }
 
@@ -208,8 +216,7 @@ impl Place {
     pub fn begin_request(&self, now: Instant, operator: Option<&str>) {
         let mut connections = self.places.0.lock();
         let place = operator.filter(|operator| {
-            let is_theirs =
-                |connection: &Connection| matches!(&connection.stage, Stage::Operator(name) if name == operator);
+            let is_theirs = |connection: &Connection| connection.stage.is_of(operator);
             connections.by_id.get(&self.id).is_some_and(is_theirs)
                 || connections.places_of(operator) < PLACES_PER_OPERATOR
         });
