@@ -34,6 +34,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::committer::Effect;
 use crate::core_task::handle_envelope;
 use crate::handle::Envelope;
 use crate::pending::{Awaited, register};

@@ -70,6 +70,7 @@ impl TestPlane {
         let settings = Settings {
             server_name: "rookery.test".to_owned(),
             network: "Rookery".to_owned(),
+            slice_rows: 128,
             lobby: vec!["#lobby".parse().unwrap()],
             free_nicks: false,
             motd: String::new(),
