@@ -188,9 +188,9 @@ pub fn compose(
     }
 }
 
-/// Returns the tags that are stored with a message: the first, up to [`lengths::STORED_TAGS`] bytes.
-/// All are sent to the receivers, but the history would otherwise grow by kilobytes of tags for
-/// each message of one byte.
+/// Returns the tags that are stored with a message: the first, up to [`lengths::STORED_TAGS`]
+/// bytes. All are sent to the receivers, but the history would otherwise grow by kilobytes of tags
+/// for each message of one byte.
 fn stored_part(client_tags: &str) -> &str {
     let end = match client_tags.as_bytes().get(..=lengths::STORED_TAGS) {
         None => client_tags.len(),
