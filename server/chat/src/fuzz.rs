@@ -75,7 +75,7 @@ pub fn history(data: &[u8]) {
 }
 
 /// Several sessions in the real core: each line of the input is an act of one of them, or of an
-/// operator. [`Player::act`] says what the first byte of a line means.
+/// operator. `Player::act` says what the first byte of a line means.
 pub fn core(data: &[u8]) {
     let Some((&settings, data)) = data.split_first() else {
         return;
