@@ -64,7 +64,7 @@ impl TokenStore {
     /// Returns the device token of an admin, if there is one. A damaged file counts as none.
     pub fn load_device(&self, admin: &str) -> Result<Option<String>, Failure> {
         let saved: Option<SavedDevice> = read(&self.device_file)?;
-        let saved = saved.filter(|saved| saved.admin == admin);
+        let saved = saved.filter(|saved| saved.admin.eq_ignore_ascii_case(admin));
         Ok(saved.map(|saved| saved.device))
     }
 

@@ -58,7 +58,7 @@ fn send(front_end: &mut AnyFrontEnd, text: &str, kind: MessageKind) -> Result<()
 /// Returns the recipient of a text. Text that may be meant for one person goes to nobody else, so
 /// it is refused if that person is not present, or if only some of several lines name one.
 pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, String> {
-    // A pasted command on a line of its own names nobody, unless its name is that of someone.
+    // A pasted command on the last line is not a recipient, unless a user of that name is present.
     let is_command = |nick: &Nick| {
         let last = text.trim_end().rsplit('\n').next().unwrap_or_default();
         super::find(nick.as_str()).is_some() && last.trim().strip_prefix('/') == Some(nick.as_str())

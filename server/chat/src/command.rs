@@ -64,7 +64,7 @@ pub enum Handler {
     Core(CoreHandler),
     /// As [`Handler::Core`], for a command whose reply grows with the number of users, channels,
     /// messages or entries of a list. The session reads nothing until the reply is queued, and the
-    /// length of the reply delays its next such command.
+    /// length of the reply delays its next such command, and what follows it.
     CoreLongReply(CoreHandler),
     /// The accounts crate, before the message reaches the core.
     Accounts {

@@ -10,7 +10,8 @@
 //! may see them. Each user or channel that is there all the time is in the reply; one that appears,
 //! disappears or changes its name meanwhile may be.
 //!
-//! The replies to one session are sent in order. The reply to a command with a label is one batch,
+//! The long replies to one session are sent in order, but other lines may come between their
+//! slices. The reply to a command with a label is one batch,
 //! which stays open until all of its slices are sent.
 
 use std::collections::{BTreeMap, VecDeque};

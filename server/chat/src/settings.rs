@@ -33,7 +33,7 @@ pub struct Settings {
     /// The maximum number of messages in one page of history. Here and below, 0 means no limit.
     pub history_page: usize,
     /// The number of rows in a slice of a long reply: [`SLICE_ROWS`](crate::SLICE_ROWS), or fewer in
-    /// simulations.
+    /// simulations, but at least 2.
     pub slice_rows: usize,
     /// The maximum size of a session's send queue, in bytes.
     pub sendq_bytes: usize,

@@ -2,7 +2,8 @@
 //! sessions of an account together, and all sessions without an account from one network.
 //!
 //! Long replies are counted as well, by their length, in buckets of their own. They are counted
-//! when their length is known, and delay only the next command with a long reply.
+//! when their length is known, and delay the next command with a long reply, and what the client
+//! sends after it, but no messages before it.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use rookery_chat::token_bucket::{Payer, Rate, TokenBucket, TokenBuckets};
 const SESSIONS_OF_ACCOUNT: NonZeroU64 = NonZeroU64::new(5).expect("not zero");
 /// The number of sessions at their full rate that may share the rate of a network.
 const SESSIONS_OF_NETWORK: NonZeroU64 = NonZeroU64::new(25).expect("not zero");
+/// The longest time for which earlier long replies delay the next one, also if many sessions share
+/// the payer: the commands that have one are also those by which people join and moderate.
+const MAX_DELAY: Duration = Duration::from_secs(5);
 /// The maximum number of payers that are counted separately.
 const MAX_PAYERS: usize = 100_000;
 
@@ -117,7 +121,8 @@ impl Flood {
 
     /// Returns when the next long reply may be produced, if that is later than `now`.
     pub fn long_reply_at(&self, now: Instant) -> Option<Instant> {
-        self.take(&self.long_replies, now, Weight::of_reply(0), Weight::LIGHT)
+        let ready_at = self.take(&self.long_replies, now, Weight::of_reply(0), Weight::LIGHT)?;
+        Some(ready_at.min(now + MAX_DELAY))
     }
 
     /// Takes the weight out of both buckets. Returns when both have `next` left, if that is later
@@ -253,11 +258,13 @@ mod tests {
         assert_eq!(flood.long_reply_at(start), None);
         flood.count_long_reply(start, Weight::of_reply(100 << 10));
         assert_eq!(flood.long_reply_at(start), None, "a burst");
-        flood.count_long_reply(start, Weight::of_reply(900 << 10));
+        flood.count_long_reply(start, Weight::of_reply(600 << 10));
         let ready_at = flood.long_reply_at(start).expect("a wait");
         let seconds = (ready_at - start).as_secs_f32();
-        assert!((7.0..8.0).contains(&seconds), "{seconds}");
+        assert!((3.0..4.0).contains(&seconds), "{seconds}");
         assert_eq!(flood.long_reply_at(ready_at), None);
+        flood.count_long_reply(start, Weight::of_reply(100 << 20));
+        assert_eq!(flood.long_reply_at(start), Some(start + MAX_DELAY));
         assert_eq!(all_at_once(&mut flood, start), 20);
     }
 

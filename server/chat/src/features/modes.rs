@@ -562,7 +562,8 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
     }
 
     /// Adds a warning of a ban that covers all users with an account, or all guests: the host does
-    /// not tell them apart. A mask of any host is plainly one of everyone.
+    /// not tell them apart. No warning is needed for a mask of any host, which obviously covers
+    /// everyone.
     fn warn_of_shared_host(&mut self, on: bool, list: List, mask: &Mask) {
         let covers_any_host = mask.covers_host("");
         if !on || !matches!(list, List::Bans) || covers_any_host {

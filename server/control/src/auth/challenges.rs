@@ -44,11 +44,13 @@ impl Challenge {
         network: IpAddr,
         mailed: Option<PendingCode>,
     ) -> Self {
+        let code_expires_at = mailed.as_ref().map(PendingCode::expires_at);
         Self {
             admin,
             fingerprint,
             network,
-            expires_at: now + LIFETIME,
+            // A code that was mailed for an earlier challenge expires earlier.
+            expires_at: code_expires_at.map_or(now + LIFETIME, |end| end.min(now + LIFETIME)),
             attempts_left: MAX_ATTEMPTS,
             is_used: false,
             mailed,

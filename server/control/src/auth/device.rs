@@ -1,5 +1,5 @@
-//! Device tokens: what a client keeps of a sign-in, so that the guesses of others never delay the
-//! next one (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+//! Device tokens: secrets that a client stores after a sign-in, so that the guesses of others never
+//! delay the next one (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
 //!
 //! A token grants nothing: the password and a code are required anyway. It only shows that
 //! its holder has signed in before, so that the [`Throttle`](super::throttle::Throttle) counts the

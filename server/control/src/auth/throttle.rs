@@ -1,5 +1,5 @@
 //! Limits the attempts to sign in, so that guessing a password is hopeless, and so that the guesses
-//! of others keep no admin out.
+//! of others lock no admin out.
 //!
 //! Attempts are counted by where they are made from, each over ten minutes:
 //!
@@ -117,7 +117,7 @@ struct Attempts {
 /// Counts of attempts by key.
 ///
 /// A key belongs to one of a fixed number of counts, by a hash that nobody can compute. So no
-/// number of made-up keys removes a count, and none can be made to share that of a certain key.
+/// number of made-up keys removes a count, and nobody can choose a key that shares a certain one's.
 struct Counts {
     waits: Waits,
     hasher: RandomState,
@@ -252,7 +252,8 @@ impl Throttle {
     pub fn succeeded(&mut self, source: Source<'_>) {
         match source {
             Source::Known(network) => self.known.reset(network),
-            Source::Device(device) => self.devices.reset(device),
+            // The sign-in returns a new token.
+            Source::Device(_) => {}
             Source::Other { network, name } => {
                 self.networks.subtract(network);
                 self.names.subtract(folded(name));

@@ -7,13 +7,15 @@
 //! Only its first request can show whether a new connection is an operator's, so each one gets its
 //! turn: when there are too many strangers, it displaces the one that has shown nothing for the
 //! longest (no first byte, no finished handshake, no whole request). A client that acts at once is
-//! therefore served, however many sockets others open and hold. A stranger is displaced at the
+//! therefore served, however many sockets others hold. If they open hundreds each second, the queue
+//! is full and new connections are closed: only operators who have a place are then served for
+//! certain. A stranger is displaced at the
 //! earliest after [`TURN`] without a step, so that sockets that are opened quickly do not
 //! displace one another before any of them can act. New connections queue until then.
 //!
 //! A stranger whose request is being handled is not displaced: the [`Throttle`] limits how many
-//! there are. One that has not sent a request yet loses its place after [`PATIENCE`] without a
-//! step.
+//! sign-ins there are, and other requests are answered at once. One that has not sent a request yet
+//! loses its place after [`PATIENCE`] without a step.
 //!
 //! [`Throttle`]: crate::auth::throttle::Throttle
 

@@ -1,5 +1,7 @@
 //! Signing in with a password and a code; and requests without a valid token.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use rookery_accounts::password::{CHAT_SLOTS, CONTROL_SLOTS, Password};
 
@@ -560,11 +562,15 @@ async fn few_codes_are_mailed_at_a_time_and_the_newest_stays_valid() {
         newest = plane.challenge("root").await.1;
     }
     let mut challenges = Vec::new();
+    let mut ends = BTreeSet::new();
     for _ in 0..3 {
         let reply = plane.login("root", PASSWORD).await;
         assert!(reply.field("warning").contains("newest"), "{reply:?}");
         challenges.push(reply.field("challenge"));
+        ends.insert(reply.field("expires_at"));
+        plane.advance(SignedDuration::from_secs(1));
     }
+    assert_eq!(ends.len(), 1, "a challenge ends with its code: {ends:?}");
     assert_eq!(plane.code_mails().len(), 5);
     assert!(
         plane

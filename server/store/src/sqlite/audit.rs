@@ -62,8 +62,8 @@ fn columns(row: &Row<'_>) -> Result<AuditEntry> {
 /// The newest entry that this connection has read or written, in memory.
 ///
 /// Every append checks that the entry is still there. So entries that someone cuts off while the
-/// server runs are missed at the next act. Entries that are appended by other processes, such as
-/// `rookeryd admin`, come after it.
+/// server runs are missed at the next act, except those that another process, such as `rookeryd
+/// admin`, has appended since.
 #[derive(Default)]
 pub(super) struct AuditHead {
     committed: Option<Head>,

@@ -241,7 +241,8 @@ impl Cursor {
         }
     }
 
-    /// Returns the next target. There is none if the first is gone, or closed to the caller.
+    /// Returns the next target. There is none if the first no longer exists or is hidden from the
+    /// caller.
     fn next(&mut self, ctx: &Context<'_>, caller: Caller) -> Option<MetadataTarget> {
         let is_first = !std::mem::replace(&mut self.is_started, true);
         let channel = match &self.target {
