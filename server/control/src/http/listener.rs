@@ -63,21 +63,21 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(place) = places.queue(Instant::now(), network(address.ip())) else {
+        let Some(permit) = places.queue(Instant::now(), network(address.ip())) else {
             tracing::debug!(%address, "too many connections to the control port are waiting");
             continue;
         };
         let (plane, lazy_router) = (Arc::clone(&plane), Arc::clone(&lazy_router));
         connections.spawn(async move {
-            place.entered().await;
-            let place = Arc::new(place);
+            permit.entered().await;
+            let permit = Arc::new(permit);
             tokio::select! {
-                served = serve(&plane, &lazy_router, stream, address, &place) => {
+                served = serve(&plane, &lazy_router, stream, address, &permit) => {
                     if let Err(error) = served {
                         tracing::debug!(%address, %error, "a connection to the control port failed");
                     }
                 }
-                () = place.lost() => {
+                () = permit.lost() => {
                     tracing::debug!(%address, "a connection to the control port lost its place");
                 }
             }
@@ -91,24 +91,24 @@ async fn serve(
     lazy_router: &LazyLock<Router, impl FnOnce() -> Router>,
     mut stream: TcpStream,
     address: SocketAddr,
-    place: &Arc<Place>,
+    permit: &Arc<Place>,
 ) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     if !is_tls(&stream).await? {
         close_with(&mut stream, NOT_TLS.as_bytes()).await;
         return Ok(());
     }
-    place.advance(Instant::now());
+    permit.advance(Instant::now());
     let tls = plane
         .control
         .certificates
         .admin_tls(&plane.control.config.admin.get())?;
     let stream = TlsAcceptor::from(tls).accept(stream).await?;
-    place.advance(Instant::now());
+    permit.advance(Instant::now());
 
     let (stream_state, mut streaming) = StreamState::new();
     let service = TowerToHyperService::new(Router::clone(lazy_router));
-    let (request_plane, place) = (Arc::clone(plane), Arc::clone(place));
+    let (request_plane, permit) = (Arc::clone(plane), Arc::clone(permit));
     let service = service_fn(move |mut request: Request<Incoming>| {
         let origin = RequestOrigin {
             address,
@@ -116,14 +116,14 @@ async fn serve(
             instant: std::time::Instant::now(),
         };
         let operator = operator_of(&request_plane, request.headers(), origin.at);
-        place.begin_request(Instant::now(), operator.as_deref());
+        permit.begin_request(Instant::now(), operator.as_deref());
         request.extensions_mut().insert(origin);
         request.extensions_mut().insert(stream_state.clone());
-        request.extensions_mut().insert(Arc::clone(&place));
-        let (answer, place) = (service.call(request), Arc::clone(&place));
+        request.extensions_mut().insert(Arc::clone(&permit));
+        let (answer, permit) = (service.call(request), Arc::clone(&permit));
         async move {
             let answer = answer.await;
-            place.end_request(Instant::now());
+            permit.end_request(Instant::now());
             answer
         }
     });
