@@ -169,7 +169,7 @@ impl LongReply for Who {
 }
 
 impl Scope {
-    /// Returns the next users, after looking at no more than `rows_left`, and whether they are the
+    /// Returns the next users, after looking at `rows_left` at most, and whether they are the
     /// last.
     fn next<'t>(
         &mut self,

@@ -7,7 +7,7 @@ use rookery_protocol::{Message, Nick};
 
 use super::{Harness, ReplyKey};
 use crate::event::{Event, Fetch, HistoryQuery, HistoryResult, SessionId};
-use rookery_record::{HistoryEntry, HistoryTarget, Place, ReadableTarget, SeveralQuery};
+use rookery_record::{HistoryEntry, Place, ReadableTarget, SeveralQuery};
 
 impl Harness {
     /// Sends a command and waits. Returns the key of the reply, which arrives when the session has
@@ -50,7 +50,8 @@ impl Harness {
     }
 
     /// Answers all pending queries of every kind, or reports that they failed while the store does
-    /// not work.
+    /// not work. Only fuzzing sends queries of every kind at random.
+    #[cfg(feature = "test-support")]
     pub fn answer_every_fetch(&mut self) {
         while let Some(fetch) = self.fetches.pop() {
             let found = if self.store_works {
@@ -63,6 +64,7 @@ impl Harness {
     }
 
     /// Returns what the store has for the query, without regard to where a page begins.
+    #[cfg(feature = "test-support")]
     fn find(&self, query: &HistoryQuery) -> HistoryResult {
         let entries = self.entries.iter();
         match query {
@@ -73,10 +75,14 @@ impl Harness {
                 HistoryResult::Page(entries.filter(is_found).take(page.limit).cloned().collect())
             }
             HistoryQuery::Targets(query) => {
-                let targets = query.channels.iter().map(|(name, since)| HistoryTarget {
-                    name: name.to_string(),
-                    at: *since,
-                });
+                let targets =
+                    query
+                        .channels
+                        .iter()
+                        .map(|(name, since)| rookery_record::HistoryTarget {
+                            name: name.to_string(),
+                            at: *since,
+                        });
                 HistoryResult::Targets(targets.take(query.limit).collect())
             }
             HistoryQuery::Several(_) => HistoryResult::Several(Vec::new()),
