@@ -229,11 +229,17 @@ class RookeryController(BaseServerController, DirectoryBasedController):
     def kill_proc(self):
         group = self.proc.pid
         super().kill_proc()
+        if not self.faketime_enabled:
+            return
         # `faketime` exits before the server that it started, and the server's folder is removed
         # next.
         deadline = time.monotonic() + 5
-        while self.faketime_enabled and is_alive(group) and time.monotonic() < deadline:
+        while is_alive(group) and time.monotonic() < deadline:
             time.sleep(0.01)
+        # A terminated `faketime` leaves these files, and another one that is later given the same
+        # process id fails at its start because of them.
+        for name in (f"faketime_shm_{group}", f"sem.faketime_sem_{group}"):
+            Path("/dev/shm", name).unlink(missing_ok=True)
 
     def kill(self):
         for relay in self.relays:
