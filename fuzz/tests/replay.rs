@@ -1,12 +1,21 @@
 //! Runs every target on its corpus, and on inputs derived from it.
+//!
+//! The environment variables `TARGET`, `INPUTS` and `SEED` choose one target, the number of derived
+//! inputs and the seed that they follow from, for runs that are longer than those of every day:
+//! `fuzz/run --derived N` sets them.
 
 use std::collections::BTreeSet;
+use std::env;
+use std::fmt::Debug;
 use std::path::Path;
+use std::str::FromStr;
 
 use rookery_fuzz::{Mutator, TARGETS, Target};
 
-/// How many derived inputs each target gets.
-const DERIVED: usize = 500;
+/// Returns the number in an environment variable, or another one if it is not set.
+fn number<T: FromStr<Err: Debug>>(variable: &str, otherwise: T) -> T {
+    env::var(variable).map_or(otherwise, |text| text.parse().expect("it is a number"))
+}
 
 /// Runs the target. If it panics, the input is in the output.
 fn run(target: &Target, input: &[u8]) {
@@ -25,13 +34,19 @@ fn run(target: &Target, input: &[u8]) {
 
 #[test]
 fn no_target_fails_on_its_corpus_or_on_what_is_derived_from_it() {
-    for target in TARGETS {
+    let chosen = env::var("TARGET").ok();
+    let targets: Vec<_> = TARGETS
+        .iter()
+        .filter(|target| chosen.as_ref().is_none_or(|name| name == target.name))
+        .collect();
+    assert!(!targets.is_empty(), "TARGET names no target");
+    for target in targets {
         let corpus = target.corpus().expect("each target has a corpus");
         for input in &corpus {
             run(target, input);
         }
-        let mut mutator = Mutator::new(1);
-        for _ in 0..DERIVED {
+        let mut mutator = Mutator::new(number("SEED", 1));
+        for _ in 0..number("INPUTS", 500_u64) {
             run(target, &mutator.derive(&corpus));
         }
     }
