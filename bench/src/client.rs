@@ -1,6 +1,7 @@
 //! A client that does as little as possible, so that measurements show the cost of the server.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -32,20 +33,37 @@ pub struct Client {
 impl Client {
     /// Connects and waits until the session is admitted.
     pub async fn connect(address: SocketAddr, nick: String) -> Result<Self> {
-        let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
+        let mut client = Self::open(address, Ipv4Addr::LOCALHOST).await?;
+        client.register(&nick).await?;
+        Ok(client)
+    }
+
+    /// Connects from this address without TLS.
+    pub async fn dial(address: SocketAddr, source: Ipv4Addr) -> Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((source, 0)))?;
+        let stream = socket.connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// Connects from this address with TLS, and sends nothing.
+    pub async fn open(address: SocketAddr, source: Ipv4Addr) -> Result<Self> {
+        let socket = Self::dial(address, source).await?;
         let name = ServerName::try_from("localhost")?;
         let stream = TlsConnector::from(tls()).connect(name, socket).await?;
-        let mut client = Self {
+        Ok(Self {
             stream,
             framer: LineFramer::new(MAX_TAGS),
             buffer: vec![0; 16384],
-        };
-        client
-            .send(&format!("NICK {nick}\r\nUSER {nick} 0 * :bench\r\n"))
+        })
+    }
+
+    /// Registers as a guest and waits until the session is admitted.
+    pub async fn register(&mut self, nick: &str) -> Result<()> {
+        self.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :bench\r\nCAP END\r\n"))
             .await?;
-        client.wait_for(" 422 ").await?;
-        Ok(client)
+        self.wait_for(" 422 ").await
     }
 
     /// Sends lines, which must include their line ends.
@@ -99,8 +117,19 @@ impl Client {
         Ok(())
     }
 
+    /// Reads and drops all lines until the future is ready.
+    pub async fn drain_until(&mut self, end: impl Future) -> Result<()> {
+        let mut end = pin!(end);
+        loop {
+            tokio::select! {
+                _ = &mut end => return Ok(()),
+                read = self.read(|_| false) => read?,
+            };
+        }
+    }
+
     /// Reads once, and returns whether `wanted` is true for any of the lines.
-    async fn read(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Result<bool> {
+    pub async fn read(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Result<bool> {
         let length = self.stream.read(&mut self.buffer).await?;
         ensure!(length > 0, "the server closed the connection");
         let mut found = false;

@@ -1,6 +1,7 @@
 //! The load generator. It connects guests to a running server and measures what they cost it in
 //! memory and CPU, and how fast `rook` is in a busy channel.
 
+mod attack;
 mod client;
 mod process;
 mod rook;
@@ -53,6 +54,18 @@ enum Load {
         #[arg(long, default_value_t = 0)]
         rate: u32,
     },
+    /// Lets 100 sessions attack in many ways, one after the other: how long the direct messages of
+    /// ordinary users take meanwhile. The limits must be the default ones.
+    Attack {
+        /// Members of the large channel that the attackers ask for.
+        #[arg(long, default_value_t = 2000)]
+        members: usize,
+        /// Seconds that each measurement takes.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// The names of the attacks; all by default.
+        attacks: Vec<String>,
+    },
     /// Runs `rook` in a terminal: time from start to lobby, time from key to screen, memory. The
     /// server's lobby must be `#bench`, and emails must not be verified.
     Rook {
@@ -79,6 +92,14 @@ async fn main() -> Result<()> {
             messages,
             rate,
         } => channel(arguments.address, process()?, members, messages, rate).await,
+        Load::Attack {
+            members,
+            seconds,
+            attacks,
+        } => {
+            let time = Duration::from_secs(seconds);
+            attack::run(arguments.address, process()?, members, time, &attacks).await
+        }
         Load::Rook { rook, home, ca } => {
             rook::Bench {
                 rook,
