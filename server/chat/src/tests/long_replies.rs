@@ -247,9 +247,9 @@ fn what_a_command_sends_to_everyone_is_paid_for_by_its_weight() {
 }
 
 /// The number of users that alice shares her channels with in [`reach_scene`].
-const REACHED: usize = 40;
+const REACHED: usize = 24;
 /// The number of channels.
-const SHARED: usize = 8;
+const SHARED: usize = 5;
 
 /// Returns a chat with alice and other users who are together in many channels, and are notified of
 /// all that she does.
