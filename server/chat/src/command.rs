@@ -32,6 +32,9 @@ impl Weight {
     pub const LIGHT: Self = Self(1);
     /// The weight of an ordinary message.
     pub const MESSAGE: Self = Self::messages(1);
+    /// The weight of a command that notifies everyone who shares a channel with the sender: it
+    /// reaches as many sessions as a message to each of the sender's channels.
+    pub const TO_FOLLOWERS: Self = Self::messages(4);
     /// The weight of a command that has a password hashed, which costs as much as thousands of
     /// ordinary messages, on few slots.
     pub const PASSWORD: Self = Self::messages(4);
@@ -41,6 +44,21 @@ impl Weight {
     /// Returns the weight of that many ordinary messages.
     pub const fn messages(count: u32) -> Self {
         Self(count * 10)
+    }
+
+    /// Returns the weight of a message to that many targets.
+    pub fn of_targets(count: usize) -> Self {
+        Self(u32::try_from(count * 10).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the weight of joining or leaving that many channels. Clients join all of theirs when
+    /// they connect.
+    pub fn of_channels(count: usize) -> Self {
+        Self(
+            u32::try_from(count * 3)
+                .unwrap_or(u32::MAX)
+                .max(Self::MESSAGE.0),
+        )
     }
 
     /// Returns the weight of a long reply of that length.

@@ -62,8 +62,8 @@ pub struct Context<'a> {
     pub ticket: Option<Ticket<()>>,
     /// The replies that are not complete.
     pub long_replies: &'a mut LongReplies,
-    /// The number of rows that long replies may still send during this event.
-    pub rows_left: usize,
+    /// The number of rows that long replies may still send before the next slice.
+    pub rows_left: &'a mut usize,
 }
 
 /// A session, with its user and its capabilities: usually the one that sent a command.
@@ -438,14 +438,14 @@ impl Context<'_> {
             Some(session.id) != except && session.capabilities.has(capability)
         });
         let user = self.state.user(user);
-        let watchers = self.state.watchers(&user.nick).iter();
+        let watchers = self.state.watchers(&user.nick);
         let others: Vec<&Session> = watchers
             .filter(|id| {
                 self.state
-                    .user_of(**id)
+                    .user_of(*id)
                     .is_some_and(|user| peers.binary_search(&user).is_err())
             })
-            .filter_map(|id| self.state.session(*id))
+            .filter_map(|id| self.state.session(id))
             .filter(|session| session.capabilities.has(capability))
             .filter(|session| session.capabilities.has(Capability::ExtendedMonitor))
             .collect();

@@ -220,10 +220,21 @@ impl Harness {
         self.now += SignedDuration::from_secs(seconds);
     }
 
+    /// Passes the core an event, as a batch of its own.
     pub fn event(&mut self, event: Event) {
         let mut outputs = Vec::new();
+        self.chat.start_batch();
         self.chat.handle(self.now, event, &mut outputs);
         self.apply(outputs);
+    }
+
+    /// Sends lines as events of one batch.
+    pub fn send_together(&mut self, lines: &[(SessionId, &str)]) {
+        self.chat.start_batch();
+        for (session, line) in lines {
+            let outputs = self.outputs_of(*session, line);
+            self.apply(outputs);
+        }
     }
 
     /// Continues the replies that are not complete, by one slice.
@@ -427,6 +438,12 @@ impl Harness {
     /// Returns what the session has received since the last call, and discards it.
     pub fn received(&mut self, session: SessionId) -> Vec<String> {
         self.received.remove(&session).unwrap_or_default()
+    }
+
+    /// Returns the number of lines that all sessions have received since the last call of
+    /// [`Harness::clear_received`].
+    pub fn received_in_total(&self) -> usize {
+        self.received.values().map(Vec::len).sum()
     }
 
     /// Returns what the session has received since the last call of [`Harness::received`].

@@ -105,6 +105,8 @@ pub struct Chat {
     stamp: Stamp,
     clock: MessageClock,
     long_replies: LongReplies,
+    /// The number of rows that long replies may send before the next slice.
+    rows_left: usize,
 }
 
 impl Chat {
@@ -141,6 +143,7 @@ impl Chat {
             .map(|(device, until)| (device, mark(until)))
             .collect();
         Self {
+            rows_left: settings.slice_rows,
             state,
             settings,
             stamp: Stamp::default(),
@@ -170,6 +173,12 @@ impl Chat {
         );
     }
 
+    /// Lets the events that follow send one slice of long replies at once, all of them together.
+    /// The rest waits for [`Self::continue_replies`].
+    pub fn start_batch(&mut self) {
+        self.rows_left = self.settings.slice_rows;
+    }
+
     /// Whether replies are not complete, so that [`Self::continue_replies`] has to be called.
     pub fn has_incomplete_replies(&self) -> bool {
         !self.long_replies.is_empty()
@@ -179,6 +188,7 @@ impl Chat {
     /// `out`. To the core, this is an input like an event: the result depends on when it is called.
     pub fn continue_replies(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         self.stamp.set(now);
+        self.start_batch();
         self.context(out).continue_replies();
     }
 
@@ -191,7 +201,7 @@ impl Chat {
             out: Outputs::new(out),
             ticket: None,
             long_replies: &mut self.long_replies,
-            rows_left: self.settings.slice_rows,
+            rows_left: &mut self.rows_left,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Replies that are too long for one event, such as a `WHO` of a large channel.
 //!
 //! A long reply is produced in slices, so that it delays other sessions by one slice at a time.
-//! [`Context::reply_long`] sends the first slice at once, which is all of most replies. What
-//! remains waits here, and each call of [`Chat::continue_replies`](crate::Chat::continue_replies)
-//! sends one more slice; the sessions take turns.
+//! [`Context::reply_long`] sends the first slice at once, which is all of most replies; the events
+//! that are handled together share one such slice. What remains waits here, and each call of
+//! [`Chat::continue_replies`](crate::Chat::continue_replies) sends one more slice; the sessions take
+//! turns.
 //!
 //! Between two slices, anything may change. A reply therefore holds no part of the state, only the
 //! position that it has reached, and looks everything up again: the users, and whether the caller
@@ -25,8 +26,8 @@ use crate::line::{Line, within};
 use crate::ticket::Ticket;
 
 /// The number of rows in a slice. A row is what is looked at, whether a line is sent for it or not:
-/// a user, a channel, an entry of a list.
-pub const SLICE_ROWS: usize = 128;
+/// a user, a channel, an entry of a list. The lines of a slice are written together.
+pub const SLICE_ROWS: usize = 64;
 
 /// A reply that can be sent in slices.
 pub trait LongReply: Send {
@@ -83,7 +84,7 @@ impl Context<'_> {
     /// Sends the caller a reply, or its first slice. The rest follows after this event.
     pub fn reply_long(&mut self, caller: Caller, mut reply: impl LongReply + 'static) {
         let is_complete = !self.long_replies.is_waiting(caller.session)
-            && self.rows_left > 0
+            && *self.rows_left > 0
             && reply.send_rows(self, caller);
         if !is_complete {
             let batch = self
@@ -100,17 +101,22 @@ impl Context<'_> {
         self.reply_long(caller, Lines(lines.into_iter()));
     }
 
-    /// Sends the caller lines as a batch, which is one reply unless it is long.
-    pub fn send_long_batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) {
-        let (batch, lines) = (LineBatch::new(kind), lines.into_iter());
-        self.reply_long(caller, RenderedBatch { batch, lines });
+    /// Sends the caller items as a batch, which is one reply unless it is long.
+    pub fn send_long_batch<T: BatchItem>(&mut self, caller: Caller, kind: &[&str], items: Vec<T>) {
+        let (batch, items) = (LineBatch::new(kind), items.into_iter());
+        self.reply_long(caller, Items { batch, items });
     }
 
     /// Takes a row out of the current slice. Returns whether there was one.
     pub fn take_row(&mut self) -> bool {
-        let is_left = self.rows_left > 0;
-        self.rows_left = self.rows_left.saturating_sub(1);
+        let is_left = *self.rows_left > 0;
+        self.take_rows(1);
         is_left
+    }
+
+    /// Takes rows out of the current slice, as far as there are any.
+    pub fn take_rows(&mut self, rows: usize) {
+        *self.rows_left = self.rows_left.saturating_sub(rows);
     }
 
     /// Closes the batch of a label, once the session was sent everything in it.
@@ -217,40 +223,48 @@ impl LineBatch {
     }
 }
 
-/// A batch whose lines are rendered already.
-struct RenderedBatch {
-    batch: LineBatch,
-    lines: std::vec::IntoIter<Bytes>,
+/// A message or another item of a batch, which is rendered when it is sent.
+pub trait BatchItem: Send + 'static {
+    /// Returns the number of lines.
+    fn rows(&self) -> usize;
+
+    /// Renders the lines for the caller.
+    fn render(&self, ctx: &Context<'_>, caller: Caller) -> Bytes;
 }
 
-impl LongReply for RenderedBatch {
+/// The items of a batch.
+struct Items<T> {
+    batch: LineBatch,
+    items: std::vec::IntoIter<T>,
+}
+
+impl<T: BatchItem> LongReply for Items<T> {
     fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
-        let rows = |lines: &[Bytes]| lines.iter().map(|line| rows_of(line)).sum::<usize>();
-        if self.batch.name.is_none() && rows(self.lines.as_slice()) <= ctx.rows_left {
-            let lines: Vec<Bytes> = self.lines.by_ref().collect();
-            ctx.rows_left -= rows(&lines);
+        let rows = || self.items.as_slice().iter().map(T::rows).sum();
+        if self.batch.name.is_none()
+            && let rows = rows()
+            && rows <= *ctx.rows_left
+        {
+            let items = self.items.by_ref();
+            let lines = items.map(|item| item.render(ctx, caller)).collect();
+            ctx.take_rows(rows);
             let kind: Vec<&str> = self.batch.kind.iter().map(String::as_str).collect();
             ctx.send_batch(caller, &kind, lines);
             return true;
         }
         self.batch.open(ctx, caller);
-        while self.lines.len() > 0 {
-            if ctx.rows_left == 0 {
+        while self.items.len() > 0 {
+            if *ctx.rows_left == 0 {
                 return false;
             }
-            if let Some(line) = self.lines.next() {
-                ctx.rows_left = ctx.rows_left.saturating_sub(rows_of(&line));
-                self.batch.send_bytes(ctx, caller, line);
+            if let Some(item) = self.items.next() {
+                ctx.take_rows(item.rows());
+                self.batch.send_bytes(ctx, caller, item.render(ctx, caller));
             }
         }
         self.batch.close(ctx, caller);
         true
     }
-}
-
-/// Returns the number of lines of a message, which may be a multi-line one.
-fn rows_of(message: &[u8]) -> usize {
-    message.split_inclusive(|&byte| byte == b'\n').count()
 }
 
 /// Lines that are known from the start.

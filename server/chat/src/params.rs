@@ -1,5 +1,7 @@
 //! Comma-separated lists in the parameters of commands.
 
+use std::collections::HashSet;
+
 /// Whether a list has no items.
 pub fn is_empty_list(list: &str) -> bool {
     list.bytes().all(|byte| byte == b',')
@@ -7,11 +9,14 @@ pub fn is_empty_list(list: &str) -> bool {
 
 /// Returns the items of a list, each once.
 pub fn split_list(list: &str) -> Vec<&str> {
-    let mut items: Vec<&str> = Vec::new();
-    for item in list.split(',').filter(|item| !item.is_empty()) {
-        if !items.contains(&item) {
-            items.push(item);
-        }
+    if !list.contains(',') {
+        return if list.is_empty() {
+            Vec::new()
+        } else {
+            vec![list]
+        };
     }
-    items
+    let mut seen = HashSet::new();
+    let items = list.split(',').filter(|item| !item.is_empty());
+    items.filter(|item| seen.insert(*item)).collect()
 }

@@ -61,7 +61,7 @@ pub struct State {
     /// The metadata of accounts, online or not.
     pub account_metadata: BTreeMap<AccountName, Metadata>,
     /// The sessions that monitor a nick.
-    watchers: BTreeMap<Nick, Vec<SessionId>>,
+    watchers: BTreeMap<Nick, BTreeSet<SessionId>>,
     /// Texts that many sessions and users share.
     texts: BTreeSet<Arc<str>>,
     departed: VecDeque<Departed>,

@@ -144,6 +144,9 @@ impl Simulation {
 
     fn envelope(&mut self, envelope: Envelope) {
         let server = &mut self.server;
+        if self.random.below(3) == 0 {
+            server.chat.start_batch();
+        }
         handle_envelope(
             &mut server.chat,
             self.now,

@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "AWAY [:message]",
         "Marks you as away. Without a message, marks you as back.",
     ],
-    weight: |_| Weight::MESSAGE,
+    weight: |_| Weight::TO_FOLLOWERS,
     handler: Handler::Core(away),
 }];
 

@@ -250,7 +250,8 @@ pub fn found(
             (name, entries)
         })
         .collect();
-    Replay::new(ctx, missed).send_all(ctx, caller);
+    let replay = Replay::new(ctx, missed);
+    ctx.reply_long(caller, replay);
 }
 
 /// Whether the message was sent after the first mark, and not after the second.

@@ -10,6 +10,7 @@ use rookery_protocol::{Capability, ChannelName, Message, NameError};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
+use crate::features::messages::TOO_MANY_TARGETS;
 use crate::features::metadata::values;
 use crate::features::{access, mode_changes, names, persistence};
 use crate::lengths;
@@ -27,14 +28,14 @@ pub const COMMANDS: &[Command] = &[
             "JOIN #channel[,#channel] [key[,key]]",
             "Joins channels, and creates those that do not exist. JOIN 0 leaves all channels.",
         ],
-        weight: |_| Weight::MESSAGE,
+        weight: weight_of_channels,
         handler: Handler::CoreLongReply(join),
     },
     Command {
         names: &["PART"],
         min_params: 1,
         help: &["PART #channel[,#channel] [:reason]", "Leaves channels."],
-        weight: |_| Weight::MESSAGE,
+        weight: weight_of_channels,
         handler: Handler::Core(part),
     },
     Command {
@@ -54,7 +55,7 @@ pub const COMMANDS: &[Command] = &[
             "KICK #channel nick[,nick] [:reason]",
             "Removes users from a channel where you are an operator.",
         ],
-        weight: |_| Weight::MESSAGE,
+        weight: kick_weight,
         handler: Handler::Core(kick),
     },
     Command {
@@ -68,6 +69,21 @@ pub const COMMANDS: &[Command] = &[
         handler: Handler::Core(invite),
     },
 ];
+
+/// Returns the weight of a `JOIN` or `PART`.
+fn weight_of_channels(message: &Message) -> Weight {
+    match message.param(0).unwrap_or_default() {
+        // All of the user's channels.
+        "0" => Weight::TO_FOLLOWERS,
+        channels => Weight::of_channels(channels.split(',').count()),
+    }
+}
+
+/// Returns the weight of a `KICK`: each nick counts as one message.
+fn kick_weight(message: &Message) -> Weight {
+    let nicks = message.param(1).unwrap_or_default().split(',');
+    Weight::of_targets(nicks.take(lengths::TARGETS).count())
+}
 
 /// Handles `JOIN <channels> [<keys>]` and `JOIN 0`.
 pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
@@ -328,14 +344,9 @@ pub fn kick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .filter(|reason| !reason.is_empty())
         .unwrap_or(&own_nick);
     for (index, nick) in nicks.iter().enumerate() {
-        if index >= lengths::TARGETS {
-            ctx.reply(
-                caller,
-                ERR_TOOMANYTARGETS,
-                &[nick],
-                "Too many targets in one message; this one was ignored",
-            );
-            continue;
+        if index == lengths::TARGETS {
+            ctx.reply(caller, ERR_TOOMANYTARGETS, &[nick], TOO_MANY_TARGETS);
+            break;
         }
         let channel = if channels.len() == 1 {
             channels[0]

@@ -15,7 +15,8 @@ use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::event::{HistoryQuery, HistoryResult, Purpose};
 use crate::line::{Line, Tags, shown_time};
-use crate::multiline::{Content, MultilineContent, is_multiline};
+use crate::long_reply::BatchItem;
+use crate::multiline::{self, Content, MultilineContent, is_multiline};
 use crate::state::User;
 
 /// The commands of this module.
@@ -267,19 +268,12 @@ pub fn found(
         HistoryQuery::Targets(_) | HistoryQuery::Several(_) | HistoryQuery::Message(_) => None,
     };
     match (found, readable) {
-        (HistoryResult::Page(entries), Some(readable)) => {
-            let visible = entries.iter().filter(|entry| readable.is_visible(entry));
-            let lines = visible
-                .map(|entry| entry_line(ctx, caller, entry))
-                .collect();
-            ctx.send_long_batch(caller, &["chathistory", &readable.name], lines);
+        (HistoryResult::Page(mut entries), Some(readable)) => {
+            entries.retain(|entry| readable.is_visible(entry));
+            ctx.send_long_batch(caller, &["chathistory", &readable.name], entries);
         }
         (HistoryResult::Targets(targets), _) => {
-            let lines = targets
-                .iter()
-                .map(|target| target_line(ctx, caller, target))
-                .collect();
-            ctx.send_long_batch(caller, &["draft/chathistory-targets"], lines);
+            ctx.send_long_batch(caller, &["draft/chathistory-targets"], targets);
         }
         (found, readable) => {
             let (code, text) = match (found, readable) {
@@ -300,13 +294,29 @@ pub fn found(
     }
 }
 
-fn target_line(ctx: &Context<'_>, caller: Caller, target: &HistoryTarget) -> Bytes {
-    let line = ctx
-        .server_line("CHATHISTORY")
-        .word("TARGETS")
-        .word(&current_name(ctx, &target.name));
-    line.word(&shown_time(target.at))
-        .render(&ctx.server_tags(), caller.capabilities)
+impl BatchItem for HistoryEntry {
+    fn rows(&self) -> usize {
+        multiline::lines(&self.text).count()
+    }
+
+    fn render(&self, ctx: &Context<'_>, caller: Caller) -> Bytes {
+        entry_line(ctx, caller, self)
+    }
+}
+
+impl BatchItem for HistoryTarget {
+    fn rows(&self) -> usize {
+        1
+    }
+
+    fn render(&self, ctx: &Context<'_>, caller: Caller) -> Bytes {
+        let line = ctx
+            .server_line("CHATHISTORY")
+            .word("TARGETS")
+            .word(&current_name(ctx, &self.name));
+        line.word(&shown_time(self.at))
+            .render(&ctx.server_tags(), caller.capabilities)
+    }
 }
 
 /// Renders the message as it was sent. The target of a direct message is shown with its current

@@ -69,9 +69,12 @@ impl LongReply for Listing {
         }
         let head = ctx.numeric(caller, RPL_LIST);
         let channels = ctx.state.channels_after(self.after.as_ref());
-        let channels: Vec<&Channel> = channels.take(ctx.rows_left).collect();
-        let is_complete = channels.len() < ctx.rows_left;
-        ctx.rows_left -= channels.len();
+        // Each condition is a comparison with each channel.
+        let rows_each = 1 + self.names.len() + self.conditions.len();
+        let limit = ctx.rows_left.div_ceil(rows_each);
+        let channels: Vec<&Channel> = channels.take(limit).collect();
+        let is_complete = channels.len() < limit;
+        let rows = channels.len() * rows_each;
         if let Some(last) = channels.last() {
             self.after = Some(last.name.clone());
         }
@@ -85,6 +88,7 @@ impl LongReply for Listing {
             line.word(&members).text(topic)
         };
         let lines: Vec<Line> = listed.map(line).collect();
+        ctx.take_rows(rows);
         for line in lines {
             ctx.send(caller, &line);
         }

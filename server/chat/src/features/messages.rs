@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[
             "Sends a message to channels or users. @#channel reaches only the operators of the",
             "channel.",
         ],
-        weight: |_| Weight::MESSAGE,
+        weight,
         handler: Handler::Core(privmsg),
     },
     Command {
@@ -44,17 +44,27 @@ pub const COMMANDS: &[Command] = &[
             "NOTICE target[,target] :text",
             "Sends a message that no program answers automatically.",
         ],
-        weight: |_| Weight::MESSAGE,
+        weight,
         handler: Handler::Core(privmsg),
     },
     Command {
         names: &["TAGMSG"],
         min_params: 1,
         help: &["TAGMSG target[,target]", "Sends message tags without text."],
-        weight: |_| Weight::MESSAGE,
+        weight,
         handler: Handler::Core(tagmsg),
     },
 ];
+
+/// The text for the first target that is ignored.
+pub const TOO_MANY_TARGETS: &str =
+    "Too many targets in one message; this one and those after it were ignored";
+
+/// Returns the weight of a message: each target counts as one.
+fn weight(message: &Message) -> Weight {
+    let targets = message.param(0).unwrap_or_default().split(',');
+    Weight::of_targets(targets.take(lengths::TARGETS).count())
+}
 
 /// Handles `PRIVMSG <targets> <text>` and `NOTICE <targets> <text>`.
 pub fn privmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
@@ -138,13 +148,11 @@ pub fn client_tags(caller: Caller, message: &Message) -> String {
 
 fn send_to_each(ctx: &mut Context<'_>, caller: Caller, targets: &str, draft: &Draft<'_>) {
     for (count, target) in split_list(targets).into_iter().enumerate() {
-        let result = if count < lengths::TARGETS {
-            send_to_target(ctx, caller, target, draft)
-        } else {
-            let text = "Too many targets in one message; this one was ignored";
-            Err(Refusal::about_target(ERR_TOOMANYTARGETS, text))
-        };
-        if let Err(refusal) = result {
+        if count == lengths::TARGETS {
+            let refusal = Refusal::about_target(ERR_TOOMANYTARGETS, TOO_MANY_TARGETS);
+            return reply_refusal(ctx, caller, draft, target, refusal);
+        }
+        if let Err(refusal) = send_to_target(ctx, caller, target, draft) {
             reply_refusal(ctx, caller, draft, target, refusal);
         }
     }

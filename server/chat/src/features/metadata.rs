@@ -29,9 +29,22 @@ pub const COMMANDS: &[Command] = &[Command {
         "METADATA * SUB key ..., UNSUB key ..., SUBS",
         "Manages the keys whose changes are sent to you.",
     ],
-    weight: |_| Weight::MESSAGE,
+    weight,
     handler: Handler::CoreLongReply(metadata),
 }];
+
+/// Returns the weight of a `METADATA`. A change is sent to everyone who shares a channel with the
+/// target, one line for each key.
+fn weight(message: &Message) -> Weight {
+    let subcommand = message.param(1).unwrap_or_default();
+    if subcommand.eq_ignore_ascii_case("CLEAR") {
+        Weight::messages(20)
+    } else if subcommand.eq_ignore_ascii_case("SET") {
+        Weight::messages(2)
+    } else {
+        Weight::MESSAGE
+    }
+}
 
 /// Handles `METADATA <target> <subcommand> [<parameters>]`.
 pub fn metadata(ctx: &mut Context<'_>, caller: Caller, message: &Message) {

@@ -303,7 +303,7 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
 
     /// Returns the parameter, or replies that the mode needs one.
     fn parameter<'p>(&mut self, letter: char, given: Option<&'p str>) -> Option<&'p str> {
-        if given.is_none() && self.may_change() {
+        if given.is_none() && self.may_change() && self.is_first(letter) {
             self.invalid(letter, "*", "That mode needs a parameter");
         }
         given

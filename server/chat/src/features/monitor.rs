@@ -71,7 +71,7 @@ pub fn announce_online(ctx: &mut Context<'_>, user: UserId) {
     let source = user.source.to_string();
     let (id, nick) = (user.id, user.nick.clone());
     announce(ctx, &nick, RPL_MONONLINE, &source);
-    for session in ctx.state.watchers(&nick).to_vec() {
+    for session in ctx.state.watchers(&nick).collect::<Vec<_>>() {
         if let Some(caller) = ctx.caller(session) {
             values::sync(ctx, caller, &MetadataTarget::User(id));
         }
@@ -84,7 +84,7 @@ pub fn announce_offline(ctx: &mut Context<'_>, nick: &Nick) {
 }
 
 fn announce(ctx: &mut Context<'_>, nick: &Nick, code: &str, text: &str) {
-    for session in ctx.state.watchers(nick).to_vec() {
+    for session in ctx.state.watchers(nick).collect::<Vec<_>>() {
         if let Some(caller) = ctx.caller(session) {
             ctx.reply(caller, code, &[], text);
         }
@@ -99,12 +99,14 @@ fn add(ctx: &mut Context<'_>, caller: Caller, targets: &[&str]) {
             ctx.reply(caller, ERR_ERRONEUSNICKNAME, &[target], "Invalid nick");
             continue;
         };
-        let monitored = list(ctx, caller);
-        if monitored.contains(&nick) {
+        let Some(session) = ctx.state.session(caller.session) else {
+            return;
+        };
+        if session.monitors.contains(&nick) {
             added.push(nick);
             continue;
         }
-        if limit > 0 && monitored.len() >= limit {
+        if limit > 0 && session.monitors.len() >= limit {
             let (limit, left) = (limit.to_string(), targets[index..].join(","));
             ctx.reply(
                 caller,

@@ -15,6 +15,9 @@ use crate::long_reply::LongReply;
 use crate::params::split_list;
 use crate::state::channel::Flag;
 
+/// The number of names that count as one row, as a line is full of them.
+const NAMES_IN_ROW: usize = 8;
+
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
     names: &["NAMES"],
@@ -110,7 +113,8 @@ impl Names {
             caller.has(Capability::UserhostInNames),
         );
         let left = channel.members_after(self.after);
-        let members = &left[..left.len().min(ctx.rows_left)];
+        let members = &left[..left.len().min(*ctx.rows_left * NAMES_IN_ROW)];
+        let rows = members.len().div_ceil(NAMES_IN_ROW);
         let is_complete = members.len() == left.len();
         if let Some(last) = members.last() {
             self.after = Some(last.user);
@@ -130,7 +134,7 @@ impl Names {
                 ]
             });
         let lists = fill(names, ' ', room);
-        ctx.rows_left -= members.len();
+        ctx.take_rows(rows);
         ctx.send_lists(caller, &head, &lists);
         is_complete
     }

@@ -21,14 +21,14 @@ pub const COMMANDS: &[Command] = &[
             "Changes your nick. When you are signed in, your nick is the name of your account,",
             "unless the server allows free nicks.",
         ],
-        weight: |_| Weight::MESSAGE,
+        weight: |_| Weight::TO_FOLLOWERS,
         handler: Handler::Core(nick),
     },
     Command {
         names: &["SETNAME"],
         min_params: 1,
         help: &["SETNAME :real name", "Changes your real name."],
-        weight: |_| Weight::MESSAGE,
+        weight: |_| Weight::TO_FOLLOWERS,
         handler: Handler::Core(setname),
     },
 ];

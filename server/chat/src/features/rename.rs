@@ -19,7 +19,8 @@ pub const COMMANDS: &[Command] = &[Command {
         "Renames a channel where you are an operator. Only the founder can rename an owned",
         "channel.",
     ],
-    weight: |_| Weight::MESSAGE,
+    // Each member may be sent the names of all members.
+    weight: |_| Weight::messages(20),
     handler: Handler::CoreLongReply(rename),
 }];
 

@@ -38,14 +38,6 @@ impl Replay {
         }
     }
 
-    /// Sends everything at once, so that it precedes new messages.
-    pub fn send_all(mut self, ctx: &mut Context<'_>, caller: Caller) {
-        while let Some((name, entries)) = self.left.pop_front() {
-            self.send(ctx, caller, &name, &entries);
-        }
-        self.finish(ctx, caller);
-    }
-
     fn finish(&self, ctx: &mut Context<'_>, caller: Caller) {
         if self.is_cut {
             ctx.notice(
@@ -101,7 +93,7 @@ impl LongReply for Replay {
                 return false;
             }
             if let Some((name, entries)) = self.left.pop_front() {
-                ctx.rows_left = ctx.rows_left.saturating_sub(entries.len());
+                ctx.take_rows(entries.len());
                 self.send(ctx, caller, &name, &entries);
             }
         }

@@ -20,6 +20,9 @@ use crate::long_reply::LongReply;
 use crate::state::channel::Member;
 use crate::state::{User, mask};
 
+/// The number of rows that a user counts for whose texts are compared with a mask.
+const ROWS_OF_COMPARISON: usize = 2;
+
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -148,7 +151,7 @@ enum Scope {
 
 impl LongReply for Who {
     fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
-        let mut rows_left = ctx.rows_left;
+        let mut rows_left = *ctx.rows_left;
         let (entries, is_complete) = self.scope.next(ctx, caller, &mut rows_left);
         let lines: Vec<Line> = entries
             .iter()
@@ -157,7 +160,7 @@ impl LongReply for Who {
                 None => line(ctx, caller, entry),
             })
             .collect();
-        ctx.rows_left = rows_left;
+        *ctx.rows_left = rows_left;
         for line in lines {
             ctx.send(caller, &line);
         }
@@ -190,12 +193,13 @@ impl Scope {
                 limit,
             } => {
                 let users = ctx.state.users_after(after.as_ref());
-                let users: Vec<&User> = users.take(*rows_left).collect();
+                let look_at = rows_left.div_ceil(ROWS_OF_COMPARISON);
+                let users: Vec<&User> = users.take(look_at).collect();
                 if let Some(last) = users.last() {
                     *after = Some(last.nick.clone());
                 }
-                let is_last = users.len() < *rows_left;
-                *rows_left -= users.len();
+                let is_last = users.len() < look_at;
+                *rows_left = rows_left.saturating_sub(users.len() * ROWS_OF_COMPARISON);
                 let entries: Vec<_> = users
                     .into_iter()
                     .filter(|user| is_visible(ctx, caller, user) && matches(pattern, user))
@@ -501,11 +505,12 @@ pub struct Fields {
 impl Fields {
     /// Parses what follows the `%`: `<fields>[,<token>]`.
     pub fn new(text: &str) -> Self {
-        let (requested, token) = text.split_once(',').unwrap_or((text, "0"));
+        let (letters, token) = text.split_once(',').unwrap_or((text, "0"));
+        let requested = FIELDS.chars().filter(|field| letters.contains(*field));
         let is_token =
             (1..=TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_digit());
         Self {
-            requested: requested.to_owned(),
+            requested: requested.collect(),
             token: if is_token { token } else { "0" }.to_owned(),
         }
     }
@@ -517,9 +522,8 @@ impl Fields {
             .max(0)
             .to_string();
         let head = ctx.numeric(caller, RPL_WHOSPCRPL);
-        FIELDS
+        self.requested
             .chars()
-            .filter(|field| self.requested.contains(*field))
             .fold(head, |line, field| match field {
                 't' => line.word(&self.token),
                 'c' => line.word(entry.channel()),

@@ -36,7 +36,8 @@ impl State {
                 peers.extend(channel.members().iter().map(|member| member.user));
             }
         }
-        peers.sort_unstable();
+        // Each channel's members are sorted. A stable sort merges them, in linear time for each.
+        peers.sort();
         peers.dedup();
         peers
     }

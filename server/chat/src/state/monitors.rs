@@ -8,13 +8,16 @@ use crate::state::{Session, State};
 impl State {
     /// Adds a session that monitors the nick.
     pub fn watch(&mut self, nick: &Nick, session: SessionId) {
-        self.watchers.entry(nick.clone()).or_default().push(session);
+        self.watchers
+            .entry(nick.clone())
+            .or_default()
+            .insert(session);
     }
 
     /// Removes a session that monitored the nick.
     pub fn unwatch(&mut self, nick: &Nick, session: SessionId) {
         if let Some(watchers) = self.watchers.get_mut(nick) {
-            watchers.retain(|watcher| *watcher != session);
+            watchers.remove(&session);
             if watchers.is_empty() {
                 self.watchers.remove(nick);
             }
@@ -22,8 +25,8 @@ impl State {
     }
 
     /// Returns the sessions that monitor the nick.
-    pub fn watchers(&self, nick: &Nick) -> &[SessionId] {
-        self.watchers.get(nick).map_or(&[], Vec::as_slice)
+    pub fn watchers(&self, nick: &Nick) -> impl Iterator<Item = SessionId> {
+        self.watchers.get(nick).into_iter().flatten().copied()
     }
 
     /// Removes all entries of the session's monitor list.

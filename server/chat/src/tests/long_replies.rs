@@ -195,6 +195,128 @@ fn no_reply_is_longer_than_a_slice_at_once_and_only_those_of_marked_commands_are
     );
 }
 
+/// The rows of the command table say what their commands reach, too: no event sends more lines than
+/// a few for each member of a channel and each message that the command counts for.
+#[test]
+fn what_a_command_sends_to_everyone_is_paid_for_by_its_weight() {
+    const LINES: usize = 5;
+    let (own, _) = commands_by_name();
+    let mut wrong = Vec::new();
+    let (mut harness, mut alice) = reach_scene();
+    let all = (0..SHARED)
+        .map(|number| format!("#large{number}"))
+        .collect::<Vec<_>>()
+        .join(",");
+    let params = PARAMS.iter().map(|params| (*params).to_owned());
+    let reaching = [
+        all.clone(),
+        format!("{all} :text"),
+        format!("{all} member1"),
+        "#large0 member1,member2,member3,member4,member5".to_owned(),
+        "#large0 #larger".to_owned(),
+        "alicia".to_owned(),
+        "#large0 +b-b+b-b+b-b+b-b a a b b c c d d".to_owned(),
+        "* CLEAR".to_owned(),
+        "* SET url :x".to_owned(),
+        "#large0 SET url :x".to_owned(),
+    ];
+    let params: Vec<String> = params.chain(reaching).collect();
+    for command in own {
+        for params in &params {
+            let state = &harness.chat.state;
+            let is_intact = state
+                .user_of(alice)
+                .is_some_and(|user| state.user(user).channels().len() == SHARED)
+                && state.channel(&"#large0".parse().unwrap()).is_some();
+            if !is_intact {
+                (harness, alice) = reach_scene();
+            }
+            let line = format!("{command} {params}");
+            let weight = crate::weight(&Message::parse(&line).unwrap());
+            harness.clear_received();
+            harness.send(alice, &line);
+            let lines = harness.received_in_total();
+            let messages = weight.tenths() as usize * REACHED / 10;
+            if lines > SLICE + AROUND + LINES * messages {
+                wrong.push(format!("{line}: {lines} lines"));
+            }
+            harness.fetches.clear();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The number of users that alice shares her channels with in [`reach_scene`].
+const REACHED: usize = 24;
+/// The number of channels.
+const SHARED: usize = 5;
+
+/// Returns a chat with alice and other users who are together in many channels, and are notified of
+/// all that she does.
+fn reach_scene() -> (Harness, SessionId) {
+    let mut harness = Harness::with(Settings {
+        slice_rows: SLICE,
+        monitor_entries: 0,
+        channels_per_user: 0,
+        free_nicks: true,
+        ..settings()
+    });
+    let capabilities = format!("{CAPABILITIES} away-notify extended-monitor");
+    let alice = harness.user("alice", &capabilities);
+    let mut members = vec![alice];
+    for number in 0..REACHED {
+        let member = harness.guest(
+            &format!("member{number}"),
+            "draft/metadata-3 away-notify setname",
+        );
+        harness.send(member, "METADATA * SUB url color k1 k2 k3 k4 k5 k6 k7 k8");
+        harness.send(member, "METADATA * SUB k9 k10 k11 k12 k13 k14 k15 k16");
+        harness.send(member, "MONITOR + alice,alicia");
+        members.push(member);
+    }
+    for number in 0..SHARED {
+        harness.channel(&format!("#large{number}"), &members);
+    }
+    for number in 1..17 {
+        harness.send(alice, &format!("METADATA * SET k{number} :x"));
+        harness.send(alice, &format!("METADATA #large0 SET k{number} :x"));
+    }
+    while harness.chat.has_incomplete_replies() {
+        harness.continue_replies();
+    }
+    (harness, alice)
+}
+
+#[test]
+fn the_events_of_a_batch_send_one_slice_together() {
+    let (mut harness, alice, bob) = small_scene("");
+    harness.send_together(&[(alice, "WHO #x"), (bob, "WHO #x"), (bob, "PING x")]);
+    assert_eq!(nicks(&harness.received(alice)).len(), 3);
+    assert_eq!(commands(&harness.received(bob)), ["PONG"]);
+    harness.send(bob, "NAMES #x");
+    let last = rest(&mut harness, bob);
+    assert_eq!(nicks(&last).len(), 8, "{last:#?}");
+    let ends: Vec<String> = commands(&last)
+        .into_iter()
+        .filter(|code| !code.starts_with("35"))
+        .collect();
+    assert_eq!(ends, ["315", "366"]);
+}
+
+#[test]
+fn conditions_and_comparisons_count_as_rows() {
+    let (mut harness, alice) = scene();
+    let masks = (0..100).map(|number| format!("*{number}*a"));
+    let masks = masks.collect::<Vec<_>>().join(",");
+    for (line, least) in [
+        ("WHO *nobody*".to_owned(), MANY / SLICE * 2),
+        (format!("LIST {}", &masks[..400]), MANY / 2),
+    ] {
+        let count = slices(&mut harness, alice, &line).len();
+        assert!(count > least, "{count} slices: {line}");
+    }
+}
+
 /// Returns a chat with small slices and a channel of alice, bob and six others.
 fn small_scene(capabilities: &str) -> (Harness, SessionId, SessionId) {
     let mut harness = Harness::with(Settings {

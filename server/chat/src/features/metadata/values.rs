@@ -177,8 +177,8 @@ fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Caller> {
             let peers = peers
                 .into_iter()
                 .flat_map(|user| ctx.state.user(user).sessions());
-            let watchers = ctx.state.watchers(&ctx.state.user(*user).nick).iter();
-            let watchers = watchers.filter_map(|id| ctx.state.session(*id));
+            let watchers = ctx.state.watchers(&ctx.state.user(*user).nick);
+            let watchers = watchers.filter_map(|id| ctx.state.session(id));
             peers
                 .chain(watchers)
                 .filter(is_subscriber)
@@ -305,7 +305,7 @@ impl LongReply for Sync {
             let lines = subscribed_lines(ctx, caller, target).take(self.limit);
             let lines: Vec<Line> = lines.collect();
             self.limit -= lines.len();
-            ctx.rows_left = ctx.rows_left.saturating_sub(lines.len());
+            ctx.take_rows(lines.len());
             for line in lines {
                 match &self.batch {
                     Some(batch) => batch.send(ctx, caller, &line),
