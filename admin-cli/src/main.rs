@@ -23,6 +23,7 @@ mod shell;
 mod state_folder;
 mod token_store;
 mod top;
+mod trust;
 
 use std::env;
 use std::process::ExitCode;
