@@ -379,7 +379,10 @@ async fn login_checks_the_connection_before_it_asks_for_anything() {
     let mut command = operator.command_without_server(&["--server", &address, "login"]);
     let exit = Process::start("admin-cli login", &mut command).wait().await;
     assert_eq!(exit.code, Some(1), "{}", exit.transcript);
-    let remedy = format!("admin-cli --server {address} trust {}", server.fingerprint());
+    let remedy = format!(
+        "admin-cli --server {address} trust {}",
+        server.fingerprint()
+    );
     assert!(exit.transcript.contains(&remedy), "{}", exit.transcript);
 }
 
@@ -435,13 +438,22 @@ async fn a_changed_certificate_is_refused_until_it_is_trusted() {
     assert_eq!(exit.code, Some(1), "{}", exit.transcript);
     let remedy = format!("admin-cli --server {} trust {after}", server.admin());
     for part in ["HAS CHANGED", &before, &remedy] {
-        assert!(exit.transcript.contains(part), "{part}: {}", exit.transcript);
+        assert!(
+            exit.transcript.contains(part),
+            "{part}: {}",
+            exit.transcript
+        );
     }
     // Where nobody can answer, `trust` needs the fingerprint, too.
     assert_eq!(run(&["trust"]).await.code, Some(1));
     assert_eq!(run(&["trust", &after]).await.code, Some(0));
     let exit = run(&["list"]).await;
-    assert_eq!(exit.code, Some(3), "only the sign-in has ended: {}", exit.transcript);
+    assert_eq!(
+        exit.code,
+        Some(3),
+        "only the sign-in has ended: {}",
+        exit.transcript
+    );
 }
 
 #[tokio::test]
