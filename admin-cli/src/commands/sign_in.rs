@@ -15,7 +15,8 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::pages;
 use crate::prompt::{ask_password, read_code, read_line, read_password_file};
-use crate::render::{self, Clock, printable, table, with_count};
+use crate::render::{self, Clock, printable};
+use crate::table::{table, with_count};
 use crate::token_store::{SavedDevice, SavedToken};
 use crate::trust;
 
