@@ -19,6 +19,7 @@ use crate::render;
 use crate::shell::Shell;
 use crate::state_folder::StateFolder;
 use crate::token_store::TokenStore;
+use crate::trust;
 
 /// The heading of the options that every command has.
 const CONNECTION: &str = "Connection";
@@ -89,6 +90,8 @@ pub enum Command {
     /// Lines are read from the terminal or from a pipe. The requests that completion sends appear
     /// in the audit trail too.
     Shell,
+    /// Trust the certificate that the server presents, in place of what was trusted before
+    Trust(trust::Options),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -127,6 +130,16 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             }
             .run()
         }),
+        Command::Trust(options) => {
+            // A known authority is ignored: the pin will take its place.
+            let without_authority = |endpoint| Endpoint {
+                ca: None,
+                ..endpoint
+            };
+            with_endpoint(named, json, without_authority, |context| {
+                trust::run(&options, &context)
+            })
+        }
         Command::Completions { shell } => print_completions(shell, json),
         Command::Man { folder } => write_man_pages(&folder, json),
     }
@@ -138,19 +151,32 @@ fn with_context(
     json: bool,
     run: impl FnOnce(Context<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    with_endpoint(named, json, |endpoint| endpoint, run)
+}
+
+/// Like [`with_context`], with the endpoint that `change` returns.
+fn with_endpoint(
+    named: Named,
+    json: bool,
+    change: impl FnOnce(Endpoint) -> Endpoint,
+    run: impl FnOnce(Context<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let state = StateFolder::of_user()?;
     let folder = env::current_dir().map_err(while_doing("cannot find the current folder"))?;
-    let endpoint = KnownEndpoints::load(&state)?.resolve(named, &folder);
+    let known = KnownEndpoints::load(&state)?;
+    let endpoint = change(known.clone().resolve(named, &folder));
+    let policy = known.pin_policy(&endpoint.server);
     let Endpoint {
         server,
         ca,
         certificate,
         key,
+        pin: _,
     } = endpoint.clone();
     let store = TokenStore::new(state, &server);
     let key = ClientKey::read(certificate, key)?;
     run(Context {
-        anonymous: &Client::new(server, ca, key)?,
+        anonymous: &Client::new(server, ca, policy, key)?,
         endpoint: &endpoint,
         store: &store,
         json,
@@ -164,6 +190,7 @@ fn global_options(endpoint: &Endpoint) -> Vec<OsString> {
         ca,
         certificate,
         key,
+        pin: _,
     } = endpoint;
     let files = [("--ca", ca), ("--certificate", certificate), ("--key", key)];
     let files = files

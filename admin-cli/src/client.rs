@@ -7,31 +7,31 @@ mod certificates;
 mod path;
 mod problem;
 mod tcp;
+mod tls;
 
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rookery_control_api::CSV_TYPE;
+use rookery_trust::{CertificatePin, PinPolicy, Trust, UnknownCertificate};
 use rustls::AlertDescription;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, Response};
-use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector as _, RustlsConnector};
+use ureq::unversioned::transport::Connector as _;
 use ureq::{Agent, Body};
 
 use crate::address::ServerAddress;
 use crate::failure::Failure;
 
-pub use self::certificates::ClientKey;
-use self::certificates::Trusted;
 pub use self::path::{Query, segment};
 use self::problem::problem;
 use self::tcp::HappyEyeballs;
+pub use self::tls::ClientKey;
+use self::tls::{SharedTrust, Tls, Unknown};
 
 /// The time limit of a request; the slowest reply of the server needs less.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -56,32 +56,27 @@ pub struct Client {
     agent: Agent,
     server: ServerAddress,
     token: Option<String>,
-    trusted: Trusted,
+    trust: SharedTrust,
+    /// The file of the only trusted authority, if one is known.
+    ca: Option<PathBuf>,
     /// Whether it has a client certificate.
     has_certificate: bool,
 }
 
 impl Client {
-    /// Reads the trusted authorities. The first request connects.
+    /// Creates a client. The first request connects.
     ///
     /// `ca` is the file of the only trusted authority; without it, the system's authorities are
-    /// trusted.
+    /// trusted, and other certificates as far as `policy` allows.
     pub fn new(
         server: ServerAddress,
         ca: Option<PathBuf>,
+        policy: PinPolicy,
         key: Option<ClientKey>,
     ) -> Result<Self, Failure> {
-        let trusted = ca.map_or(Trusted::System, Trusted::File);
+        let trust = SharedTrust::new(certificates::trust(ca.as_deref(), policy)?);
         let has_certificate = key.is_some();
-        let tls = TlsConfig::builder()
-            .client_cert(key.map(|ClientKey(key)| key))
-            .root_certs(RootCerts::new_with_certs(&trusted.certificates()?))
-            .unversioned_rustls_crypto_provider(Arc::new(
-                rustls::crypto::aws_lc_rs::default_provider(),
-            ))
-            .build();
         let config = Agent::config_builder()
-            .tls_config(tls)
             .https_only(true)
             .http_status_as_error(false)
             .max_redirects(0)
@@ -91,13 +86,17 @@ impl Client {
             .timeout_global(Some(TIMEOUT))
             .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
             .build();
-        let connector = HappyEyeballs.chain(RustlsConnector::default());
+        let connector = HappyEyeballs.chain(Tls {
+            trust: trust.clone(),
+            key,
+        });
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Self {
             agent,
             server,
             token: None,
-            trusted,
+            trust,
+            ca,
             has_certificate,
         })
     }
@@ -113,6 +112,17 @@ impl Client {
     /// Returns the address of the server.
     pub fn server(&self) -> &ServerAddress {
         &self.server
+    }
+
+    /// Trusts a certificate from now on, in place of what was trusted before.
+    pub fn pin(&self, pin: CertificatePin) {
+        self.trust
+            .with(|state| state.trust = Trust::SystemOr(PinPolicy::Known(pin)));
+    }
+
+    /// Returns the certificate that the server presented last; `None` if none was trusted.
+    pub fn presented(&self) -> Option<CertificatePin> {
+        self.trust.with(|state| state.presented)
     }
 
     /// Checks that the server can be reached and is trusted, whatever it replies.
@@ -263,9 +273,17 @@ impl Client {
     /// Explains why there is no reply.
     fn explain(&self, error: &ureq::Error) -> Failure {
         let server = &self.server;
+        if let Some(&Unknown { shown, before }) = cause(error) {
+            return Failure::UnknownCertificate(Box::new(UnknownCertificate {
+                server: server.to_string(),
+                command: format!("admin-cli --server {server} trust"),
+                shown,
+                before,
+            }));
+        }
         let message = match (tls_error(error), error) {
             (Some(rustls::Error::InvalidCertificate(error)), _) => {
-                self.trusted.explain(server, error)
+                certificates::refusal(server, self.ca.as_deref(), error)
             }
             (Some(rustls::Error::InvalidMessage(_)), _) => format!(
                 "{server} does not speak TLS; is that the control plane's port (`admin.listen` in \
@@ -340,6 +358,13 @@ fn is_disconnect(error: &io::Error) -> bool {
 fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
         ureq::Error::Rustls(error) => Some(error),
+        error => cause(error),
+    }
+}
+
+/// Returns the cause of an I/O error, if it is of this type.
+fn cause<E: std::error::Error + 'static>(error: &ureq::Error) -> Option<&E> {
+    match error {
         ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
         _ => None,
     }
@@ -354,13 +379,17 @@ mod tests {
 
     use super::*;
 
+    fn new(server: &str, ca: Option<PathBuf>) -> Result<Client, Failure> {
+        Client::new(server.parse().unwrap(), ca, PinPolicy::FirstUse, None)
+    }
+
     #[test]
     fn an_unreadable_authority_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().join("empty.pem");
         fs::write(&empty, "nothing").unwrap();
         for file in [folder.path().join("missing.pem"), empty] {
-            let Err(failure) = Client::new("h:1".parse().unwrap(), Some(file.clone()), None) else {
+            let Err(failure) = new("h:1", Some(file.clone())) else {
                 panic!("{file:?} is no authority");
             };
             assert!(
@@ -375,7 +404,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let server = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let client = Client::new(server.parse().unwrap(), None, None).unwrap();
+        let client = new(&server, None).unwrap();
         let Err(failure) = client.get::<Problem>("/healthz") else {
             panic!("no server is running")
         };

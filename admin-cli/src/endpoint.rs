@@ -2,7 +2,8 @@
 //!
 //! The endpoint of every server that the operator has signed in to is stored, so that later
 //! commands reach the same server from any folder, with the authority that was trusted before.
-//! Options and variables take precedence over it.
+//! Options and variables take precedence over it. So is the certificate that the operator has
+//! confirmed, where no authority vouches for the server's.
 //!
 //! An authority that merely lies in the current folder is trusted for this machine only: the
 //! one who made the folder could otherwise answer for any server.
@@ -11,6 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rookery_trust::{CertificatePin, PinPolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::address::ServerAddress;
@@ -43,10 +45,13 @@ pub struct Endpoint {
     pub certificate: Option<PathBuf>,
     /// The file with its key, if that is another one.
     pub key: Option<PathBuf>,
+    /// The certificate that the operator has confirmed, where no authority is named.
+    #[serde(default)]
+    pub pin: Option<CertificatePin>,
 }
 
-/// The endpoints of all servers that the operator has signed in to, one for each, in the order of
-/// the last logins.
+/// The endpoints of all servers that the operator has signed in to or trusts, one for each, in the
+/// order of the last logins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownEndpoints(Vec<Endpoint>);
 
@@ -67,9 +72,9 @@ impl KnownEndpoints {
             .or_else(|| known.last().map(|last| last.server.clone()))
             .unwrap_or_else(|| DEFAULT_SERVER.parse().expect("the default is an address"));
         known.retain(|endpoint| endpoint.server == server);
-        let (known_ca, known_certificate, known_key) =
-            known.pop().map_or((None, None, None), |known| {
-                (known.ca, known.certificate, known.key)
+        let (known_ca, known_certificate, known_key, known_pin) =
+            known.pop().map_or((None, None, None, None), |known| {
+                (known.ca, known.certificate, known.key, known.pin)
             });
         let local = Some(folder.join(LOCAL_AUTHORITY))
             .filter(|file| server.is_this_machine() && file.exists());
@@ -80,11 +85,21 @@ impl KnownEndpoints {
             (known_certificate, known_key)
         };
         let absolute = |file: PathBuf| folder.join(file);
+        let ca = ca.map(absolute).or(local).or(known_ca);
         Endpoint {
             server,
-            ca: ca.map(absolute).or(local).or(known_ca),
+            pin: known_pin.filter(|_| ca.is_none()),
+            ca,
             certificate: certificate.map(absolute),
             key: key.map(absolute),
+        }
+    }
+
+    /// Returns the policy for a certificate of the server that no authority vouches for.
+    pub fn pin_policy(&self, server: &ServerAddress) -> PinPolicy {
+        match self.0.iter().find(|known| known.server == *server) {
+            None => PinPolicy::FirstUse,
+            Some(known) => known.pin.map_or(PinPolicy::VouchedBefore, PinPolicy::Known),
         }
     }
 
@@ -100,29 +115,74 @@ impl KnownEndpoints {
         }
     }
 
-    fn add(&mut self, endpoint: &Endpoint) {
-        self.0.retain(|known| known.server != endpoint.server);
-        self.0.push(endpoint.clone());
+    /// Stores the endpoints.
+    fn save(&self, folder: &StateFolder) -> Result<(), Failure> {
+        let file = folder.path().join(FILE);
+        let content = serde_json::to_vec(self).map_err(|error| Failure::new(error.to_string()))?;
+        folder
+            .write(&file, &content)
+            .map_err(while_doing(format!("cannot write {}", file.display())))
     }
+
+    fn add(&mut self, endpoint: &Endpoint) {
+        let position = self
+            .0
+            .iter()
+            .position(|known| known.server == endpoint.server);
+        let known = position.map(|index| self.0.remove(index));
+        // The certificate may have been confirmed since the endpoint was resolved.
+        let pin = known.and_then(|known| known.pin);
+        self.0.push(Endpoint {
+            pin: pin.filter(|_| endpoint.ca.is_none()),
+            ..endpoint.clone()
+        });
+    }
+
+    /// Pins a server's certificate in place of a known authority. The server of the last login
+    /// remains the default.
+    fn pin(&mut self, server: &ServerAddress, pin: CertificatePin) {
+        if let Some(known) = self.0.iter_mut().find(|known| known.server == *server) {
+            (known.ca, known.pin) = (None, Some(pin));
+        } else {
+            let endpoint = Endpoint {
+                server: server.clone(),
+                ca: None,
+                certificate: None,
+                key: None,
+                pin: Some(pin),
+            };
+            self.0.insert(0, endpoint);
+        }
+    }
+}
+
+/// Stores that the operator trusts a server's certificate.
+pub fn save_pin(
+    folder: &StateFolder,
+    server: &ServerAddress,
+    pin: CertificatePin,
+) -> Result<(), Failure> {
+    let mut known = KnownEndpoints::load(folder)?;
+    known.pin(server, pin);
+    known.save(folder)
 }
 
 impl Endpoint {
     /// Stores this endpoint as that of the last login.
     pub fn save(&self, folder: &StateFolder) -> Result<(), Failure> {
-        let file = folder.path().join(FILE);
         let mut known = KnownEndpoints::load(folder)?;
         known.add(self);
-        let content =
-            serde_json::to_vec(&known).map_err(|error| Failure::new(error.to_string()))?;
-        folder
-            .write(&file, &content)
-            .map_err(while_doing(format!("cannot write {}", file.display())))
+        known.save(folder)
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use rookery_trust::Fingerprint;
+
     use super::*;
 
     fn last() -> Endpoint {
@@ -131,6 +191,7 @@ mod tests {
             ca: Some("/etc/rookery/ca.pem".into()),
             certificate: Some("/home/eve/eve.pem".into()),
             key: Some("/home/eve/eve.key".into()),
+            pin: None,
         }
     }
 
@@ -139,6 +200,14 @@ mod tests {
             server: DEFAULT_SERVER.parse().unwrap(),
             ca: Some(ca.into()),
             certificate: None,
+            key: None,
+            pin: None,
+        }
+    }
+
+    fn pin(certificate: &[u8]) -> CertificatePin {
+        CertificatePin {
+            certificate: Fingerprint::of(certificate),
             key: None,
         }
     }
@@ -237,5 +306,58 @@ mod tests {
         );
         fs::write(folder.path().join(FILE), "{").unwrap();
         assert_eq!(KnownEndpoints::load(&folder).unwrap(), known(&[]));
+    }
+
+    #[test]
+    fn a_confirmed_certificate_is_remembered_privately_for_its_server() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = StateFolder::at(home.path().to_owned());
+        let load = || KnownEndpoints::load(&folder).unwrap();
+        let server: ServerAddress = "pinned.example".parse().unwrap();
+        assert_eq!(load().pin_policy(&server), PinPolicy::FirstUse);
+        let login = Endpoint { ca: None, ..last() };
+        login.save(&folder).unwrap();
+        save_pin(&folder, &server, pin(b"first")).unwrap();
+        assert_eq!(load().pin_policy(&server), PinPolicy::Known(pin(b"first")));
+        assert_eq!(
+            load().pin_policy(&login.server),
+            PinPolicy::VouchedBefore,
+            "an authority of the system vouched for that server"
+        );
+        let default = load().resolve(Named::default(), home.path());
+        assert_eq!(default.server, login.server, "there was no login");
+        let file = fs::metadata(home.path().join(FILE)).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600);
+
+        // A login to the server keeps the pin.
+        let named = named(Some("pinned.example"), None);
+        load().resolve(named, home.path()).save(&folder).unwrap();
+        save_pin(&folder, &server, pin(b"second")).unwrap();
+        let resolved = load().resolve(Named::default(), home.path());
+        assert_eq!(
+            (resolved.server, resolved.pin),
+            (server, Some(pin(b"second")))
+        );
+    }
+
+    #[test]
+    fn an_authority_and_a_pin_take_the_place_of_each_other() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = StateFolder::at(home.path().to_owned());
+        let load = || KnownEndpoints::load(&folder).unwrap();
+        last().save(&folder).unwrap();
+        save_pin(&folder, &last().server, pin(b"x")).unwrap();
+        let resolved = load().resolve(Named::default(), home.path());
+        assert_eq!((resolved.ca, resolved.pin), (None, Some(pin(b"x"))));
+        assert_eq!(resolved.certificate, last().certificate);
+
+        let resolved = load().resolve(named(None, Some("/named.pem")), home.path());
+        assert_eq!(resolved.pin, None);
+        resolved.save(&folder).unwrap();
+        let resolved = load().resolve(Named::default(), home.path());
+        assert_eq!(
+            (resolved.ca, resolved.pin),
+            (Some("/named.pem".into()), None)
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use rookery_control_api::Problem;
+use rookery_trust::UnknownCertificate;
 
 /// Why a command failed. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum Failure {
         /// The problem document with which the server replied.
         document: Option<String>,
     },
+    /// Exit code 1: the operator must decide whether the server's certificate is trusted.
+    #[error("{}", .0.refusal())]
+    UnknownCertificate(Box<UnknownCertificate>),
     /// Exit code 2: wrong usage.
     #[error("{0}")]
     Usage(String),
@@ -38,7 +42,7 @@ impl Failure {
     /// Returns the exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Failed { .. } => 1,
+            Self::Failed { .. } | Self::UnknownCertificate(_) => 1,
             Self::Usage(_) => Self::USAGE,
             Self::NotSignedIn(_) => 3,
         }
@@ -48,7 +52,7 @@ impl Failure {
     pub fn document(&self) -> Option<&str> {
         match self {
             Self::Failed { document, .. } => document.as_deref(),
-            Self::Usage(_) | Self::NotSignedIn(_) => None,
+            Self::UnknownCertificate(_) | Self::Usage(_) | Self::NotSignedIn(_) => None,
         }
     }
 

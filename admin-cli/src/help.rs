@@ -11,7 +11,9 @@ use clap::{Command, Parser};
 const GROUPS: [(&str, &[&str]); 5] = [
     (
         "Signing in",
-        &["login", "logout", "passwd", "sessions", "totp", "admins"],
+        &[
+            "login", "trust", "logout", "passwd", "sessions", "totp", "admins",
+        ],
     ),
     (
         "People",

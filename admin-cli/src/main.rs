@@ -2,7 +2,7 @@
 //!
 //! Each family of commands is one file in `commands/`: its arguments, its requests and what it
 //! prints. What families share lies beneath them: [`context`] (the sign-in and the output format),
-//! [`client`] (HTTPS and JSON), [`render`] (tables and times), [`prompt`] (questions to the
+//! [`client`] (HTTPS and JSON), [`render`] and [`table`] (text for people), [`prompt`] (questions to the
 //! operator), [`pages`] (lists) and [`args`] (parsers of arguments). `cli` and `shell` lie above
 //! them: the command line and the interactive shell run the same commands.
 
@@ -21,8 +21,10 @@ mod prompt;
 mod render;
 mod shell;
 mod state_folder;
+mod table;
 mod token_store;
 mod top;
+mod trust;
 
 use std::env;
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     colour::detect();
+    table::detect_terminal();
     let arguments = match help::parse::<cli::Arguments>(env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {

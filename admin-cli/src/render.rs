@@ -1,9 +1,8 @@
-//! Output: tables, counts and times for people, JSON for scripts. Everything that the program
+//! Output: counts and times for people, JSON for scripts. Everything that the program
 //! prints goes through this module, which makes it safe for the terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_control_api::KickReply;
@@ -177,62 +176,6 @@ pub fn with_next(page: String, next: Option<&impl ToString>) -> String {
         None => page,
         Some(next) => format!("{page}; for more, --after {}", printable(&next.to_string())),
     }
-}
-
-/// Returns the table, unless it is empty, and a line with the number of entries.
-pub fn with_count(table: &Table, number: usize, one: &str, many: &str) -> String {
-    let line = count(number, one, many);
-    if number == 0 {
-        line
-    } else {
-        format!("{}\n\n{line}", table_text(table, |_| false))
-    }
-}
-
-/// Returns the table as text. The rows for whose index `is_alarming` returns `true` are red.
-pub fn table_text(table: &Table, is_alarming: impl Fn(usize) -> bool) -> String {
-    table_text_with(table, is_alarming, |_| None)
-}
-
-/// Like [`table_text`], with the line below each row that `more` returns for its index.
-pub fn table_text_with(
-    table: &Table,
-    is_alarming: impl Fn(usize) -> bool,
-    more: impl Fn(usize) -> Option<String>,
-) -> String {
-    let text = table.trim_fmt();
-    let mut lines = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let Some(row) = at.checked_sub(1) else {
-            lines.push(colour::bold(line));
-            continue;
-        };
-        let coloured = |line: &str| {
-            if is_alarming(row) {
-                colour::red(line)
-            } else {
-                line.to_owned()
-            }
-        };
-        lines.push(coloured(line));
-        lines.extend(more(row).map(|line| coloured(&line)));
-    }
-    lines.join("\n")
-}
-
-/// Creates a table without lines, whose columns are two spaces apart.
-pub fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(comfy_table::presets::NOTHING)
-        .set_header(header);
-    for row in rows {
-        table.add_row(row.map(|cell| printable(&cell)));
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
 }
 
 /// Returns names and values, one pair per line.

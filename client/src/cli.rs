@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
 
 use crate::config::ServerArgument;
-use crate::fingerprint::Fingerprint;
+use rookery_trust::Fingerprint;
 
 /// Chats on a Rookery server.
 #[derive(Debug, Parser)]

@@ -6,7 +6,6 @@
 //! (`reconnect`), and pass every message that they receive to the `model`.
 
 mod address;
-mod authority;
 mod chat_message;
 mod cli;
 mod commands;
@@ -14,7 +13,6 @@ mod config;
 mod connection;
 mod console;
 mod exit;
-mod fingerprint;
 mod front_end;
 #[cfg(feature = "test-support")]
 pub mod fuzz;
@@ -32,7 +30,6 @@ mod text;
 mod tls;
 mod trust;
 mod tui;
-mod unknown_certificate;
 mod urls;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};

@@ -23,7 +23,7 @@ use crate::receipts::{Outcome, Receipts, Sent, is_labelled, remark};
 use crate::reconnect::{ConnectOptions, Event, Reconnector, new_account};
 use crate::state::StateFile;
 use crate::tui::is_screen_command;
-use crate::unknown_certificate::{QUESTION, UnknownCertificate};
+use rookery_trust::{QUESTION, UnknownCertificate};
 
 /// Shown when a line cannot be sent, since there is no connection.
 const NOT_CONNECTED: &str = "not connected: nothing was sent";

@@ -13,11 +13,10 @@ use tokio::time::Instant;
 use crate::address::ServerAddress;
 use crate::config::AutoJoin;
 use crate::exit::{Exit, SessionEnd};
-use crate::fingerprint::CertificatePin;
 use crate::session::{self, Connected, NotConnected, Session};
 use crate::sign_in::Plan;
 use crate::state::{Preferences, ServerState, StateFile, StoredAccount};
-use crate::unknown_certificate::UnknownCertificate;
+use rookery_trust::{CertificatePin, UnknownCertificate};
 
 /// The shortest pause between two attempts to connect.
 const MIN_PAUSE: Duration = Duration::from_secs(1);

@@ -11,14 +11,12 @@ use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
-use crate::authority::Authority;
 use crate::connection::{Connection, Timeouts};
 use crate::exit::{EndTracker, Exit, SessionEnd};
-use crate::fingerprint::CertificatePin;
 use crate::sign_in::{Action, Plan, SignIn};
 use crate::state::{ServerState, StoredAccount};
-use crate::tls::{self, ConnectError, PinPolicy, Trust};
-use crate::unknown_certificate::UnknownCertificate;
+use crate::tls::{self, ConnectError};
+use rookery_trust::{Authority, CertificatePin, PinPolicy, Trust, UnknownCertificate};
 
 /// The timeout for a step of the sign-in that does not wait for the user.
 const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(30);

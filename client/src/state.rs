@@ -20,9 +20,8 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::address::ServerAddress;
-use crate::authority::Authority;
 use crate::config::AutoJoin;
-use crate::fingerprint::{CertificatePin, Fingerprint};
+use rookery_trust::{Authority, CertificatePin, Fingerprint};
 
 /// The characters of a server's address that are percent-encoded in the file name.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');

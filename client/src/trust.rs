@@ -5,11 +5,10 @@ use tokio::io::AsyncWriteExt as _;
 use crate::address::ServerAddress;
 use crate::console::{self, Interrupt, StdinEvent, StdinReader};
 use crate::exit::Exit;
-use crate::fingerprint::Fingerprint;
 use crate::session;
 use crate::state::StateFile;
-use crate::tls::{self, ConnectError, Trust};
-use crate::unknown_certificate::QUESTION;
+use crate::tls::{self, ConnectError};
+use rookery_trust::{Fingerprint, QUESTION, Trust};
 
 /// Trusts the certificate that the server presents if it has the fingerprint `expected`.
 /// Without one, the user at the terminal must confirm it.

@@ -166,6 +166,9 @@ impl FullScreen {
                         (None, None) => draw::draw(frame, &self.app),
                     }
                 })?;
+                if self.sign_in.is_none() && self.certificate.is_none() {
+                    self.app.handle_drawn();
+                }
                 self.needs_redraw = false;
                 next_frame = now + FRAME_INTERVAL;
             }

@@ -5,13 +5,10 @@
 //! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives
 //!   over the network from controlling the terminal.
 //! - [`wrap`] and [`cut`] fit text into columns.
-//! - [`certificate_problem`] says in plain words why a server's certificate was rejected.
 //!
 //! The crate knows nothing of Rookery itself: it must not depend on the protocol, the control
-//! plane's types, an async runtime or either program. It may depend on terminal and text crates,
-//! and on rustls for the errors that it explains.
+//! plane's types, an async runtime or either program. It may depend on terminal and text crates.
 
-mod certificate;
 #[cfg(feature = "screen")]
 mod joined;
 mod layout;
@@ -19,7 +16,6 @@ mod sanitize;
 #[cfg(feature = "screen")]
 mod screen;
 
-pub use certificate::certificate_problem;
 pub use layout::{cut, wrap};
 pub use sanitize::{is_unsafe, printable, printable_json, printable_lines};
 #[cfg(feature = "screen")]

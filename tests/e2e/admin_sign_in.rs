@@ -379,7 +379,81 @@ async fn login_checks_the_connection_before_it_asks_for_anything() {
     let mut command = operator.command_without_server(&["--server", &address, "login"]);
     let exit = Process::start("admin-cli login", &mut command).wait().await;
     assert_eq!(exit.code, Some(1), "{}", exit.transcript);
-    assert!(exit.transcript.contains("--ca FILE"), "{}", exit.transcript);
+    let remedy = format!(
+        "admin-cli --server {address} trust {}",
+        server.fingerprint()
+    );
+    assert!(exit.transcript.contains(&remedy), "{}", exit.transcript);
+}
+
+#[tokio::test]
+async fn an_unknown_certificate_is_confirmed_once_at_the_terminal() {
+    let server = Server::start().await;
+    let operator = Operator::add(&server, "root");
+    let password = server.path("root.password");
+    let password = password.to_str().unwrap();
+    let login = ["login", "--name", "root", "--password-file", password];
+    for answer in ["no", "y"] {
+        let mut declined = operator.start_in_terminal_without_ca(&login);
+        declined.expect_text(&server.fingerprint()).await;
+        declined.type_line(answer);
+        let exit = declined.wait().await;
+        assert_eq!(exit.code, Some(1), "{}", exit.transcript);
+    }
+    let mut confirmed = operator.start_in_terminal_without_ca(&login);
+    confirmed.expect_text(&server.fingerprint()).await;
+    confirmed.type_line("yes");
+    confirmed.type_line(&server.mailbox().code_to(&admin_email("root")).await);
+    let exit = confirmed.wait().await;
+    assert_eq!(exit.code, Some(0), "{}", exit.transcript);
+    // From then on the server is known, in any folder and without a terminal.
+    let mut list = operator.command_without_server(&["list"]);
+    let exit = Process::start("admin-cli list", &mut list).wait().await;
+    assert_eq!(exit.code, Some(0), "{}", exit.transcript);
+}
+
+#[tokio::test]
+async fn a_changed_certificate_is_refused_until_it_is_trusted() {
+    let mut server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let run = async |arguments: &[&str]| {
+        let mut command = operator.command_without_server(arguments);
+        Process::start("admin-cli", &mut command).wait().await
+    };
+    // The pin takes the place of the authority that was named at the sign-in.
+    let wrong = "00:".repeat(31) + "00";
+    let exit = run(&["trust", &wrong]).await;
+    assert_eq!(exit.code, Some(1), "{}", exit.transcript);
+    assert!(exit.transcript.contains(&server.fingerprint()));
+    let before = server.fingerprint();
+    let exit = run(&["trust", &before]).await;
+    assert_eq!(exit.code, Some(0), "{}", exit.transcript);
+    assert_eq!(run(&["list"]).await.code, Some(0));
+
+    server.kill9();
+    std::fs::remove_dir_all(server.path("certs")).unwrap();
+    server.restart().await;
+    let after = server.fingerprint();
+    let exit = run(&["list"]).await;
+    assert_eq!(exit.code, Some(1), "{}", exit.transcript);
+    let remedy = format!("admin-cli --server {} trust {after}", server.admin());
+    for part in ["HAS CHANGED", &before, &remedy] {
+        assert!(
+            exit.transcript.contains(part),
+            "{part}: {}",
+            exit.transcript
+        );
+    }
+    // Where nobody can answer, `trust` needs the fingerprint, too.
+    assert_eq!(run(&["trust"]).await.code, Some(1));
+    assert_eq!(run(&["trust", &after]).await.code, Some(0));
+    let exit = run(&["list"]).await;
+    assert_eq!(
+        exit.code,
+        Some(3),
+        "only the sign-in has ended: {}",
+        exit.transcript
+    );
 }
 
 #[tokio::test]

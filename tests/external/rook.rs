@@ -51,8 +51,7 @@ async fn scroll_up_to(screen: &Screen, part: &str) -> BTreeSet<u32> {
         if now.contains(part) && !now.contains("missing") {
             return Some(());
         }
-        // The missing messages arrive above the others, which a key pressed too early would skip.
-        if rows != last && !now.contains("missing") {
+        if rows != last {
             screen.press("PPage");
             last = rows;
         }

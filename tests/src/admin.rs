@@ -96,6 +96,22 @@ impl Operator {
 
     /// Starts `admin-cli` in a terminal, where Ctrl-C can be typed.
     pub fn start_in_terminal(&self, arguments: &[&str]) -> Process {
+        self.spawn(Self::in_terminal(), arguments)
+    }
+
+    /// Starts `admin-cli` in a terminal, in the operator's home folder, with the server named but
+    /// not its authority.
+    pub fn start_in_terminal_without_ca(&self, arguments: &[&str]) -> Process {
+        let mut command = Self::in_terminal();
+        let server = self.server.to_string();
+        command.args(["--server", &server]).args(arguments);
+        command.current_dir(self.home.path());
+        self.at_home(&mut command);
+        Process::start(&format!("admin-cli {}", arguments.join(" ")), &mut command)
+    }
+
+    /// Returns the command for `admin-cli` in a terminal, to which its arguments can be added.
+    fn in_terminal() -> Command {
         let mut command = Command::new("env");
         // A test run in the background may ignore SIGINT, which child processes inherit.
         command.args(["--default-signal=INT", "sh"]);
@@ -106,7 +122,7 @@ impl Operator {
         command
             .args(["-c", line, "sh"])
             .arg(programs::path("admin-cli"));
-        self.spawn(command, arguments)
+        command
     }
 
     fn spawn(&self, command: Command, arguments: &[&str]) -> Process {

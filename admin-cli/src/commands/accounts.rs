@@ -9,7 +9,8 @@ use crate::client::{Client, Query, Reply, segment};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::prompt::confirm;
-use crate::render::{Clock, ended_sessions, printable, table, with_count, with_next};
+use crate::render::{Clock, ended_sessions, printable, with_next};
+use crate::table::{table, with_count};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

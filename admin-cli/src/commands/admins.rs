@@ -10,7 +10,8 @@ use crate::client::{Reply, segment};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::pages;
-use crate::render::{Clock, printable, table, with_count};
+use crate::render::{Clock, printable};
+use crate::table::{table, with_count};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

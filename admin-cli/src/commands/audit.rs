@@ -16,7 +16,8 @@ use crate::args::moment;
 use crate::client::{Client, Query, Reply};
 use crate::context::Context;
 use crate::failure::{Failure, while_doing};
-use crate::render::{self, Clock, count, printable, table, table_text_with};
+use crate::render::{self, Clock, count, printable};
+use crate::table::{table, table_text_with};
 
 /// Entries per request of an export.
 const EXPORT_PAGE: u16 = 1000;
@@ -197,7 +198,7 @@ fn verify(client: &Client, head: Option<&ChainHead>, context: &Context<'_>) -> R
     }
 }
 
-/// Returns the entries with two lines for each, so that they fit a narrow terminal.
+/// Returns the entries with two lines for each, or more if they do not fit the terminal.
 fn entry_table(list: &AuditList, clock: &Clock) -> String {
     let rows = list.entries.iter().map(|entry| {
         [
@@ -237,7 +238,7 @@ fn second_line(entry: &AuditRecord) -> String {
         detail => format!(": {detail}"),
     };
     let (outcome, origin) = (entry.outcome.name(), &entry.origin);
-    printable(&format!("    {outcome} from {origin}{session}{detail}"))
+    printable(&format!("{outcome} from {origin}{session}{detail}"))
 }
 
 fn intact(verdict: &AuditVerdict) -> String {

@@ -13,7 +13,8 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::pages::{self, PageOptions};
 use crate::prompt::{confirm, send_confirmed};
-use crate::render::{Clock, count, ended_sessions, printable, table, with_count, with_next};
+use crate::render::{Clock, count, ended_sessions, printable, with_next};
+use crate::table::{table, with_count};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

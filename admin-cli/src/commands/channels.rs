@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::pages::{self, PageOptions};
 use crate::prompt::confirm;
-use crate::render::{Clock, count, facts, printable, table, with_count, with_next};
+use crate::render::{Clock, count, facts, printable, with_next};
+use crate::table::{table, with_count};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -10,7 +10,8 @@ use crate::client::{Client, Query, Reply};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::pages;
-use crate::render::{Clock, printable, table, with_count, with_next};
+use crate::render::{Clock, printable, with_next};
+use crate::table::{table, with_count};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -12,7 +12,8 @@ use crate::client::{Client, Query, Reply, segment};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::prompt::send_confirmed;
-use crate::render::{Clock, count, printable, table, with_count};
+use crate::render::{Clock, count, printable};
+use crate::table::{table, with_count};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -15,8 +15,10 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::pages;
 use crate::prompt::{ask_password, read_code, read_line, read_password_file};
-use crate::render::{self, Clock, printable, table, with_count};
+use crate::render::{self, Clock, printable};
+use crate::table::{table, with_count};
 use crate::token_store::{SavedDevice, SavedToken};
+use crate::trust;
 
 /// Follows the text of a command that ends the operator's own sessions.
 pub const SIGN_IN_AGAIN: &str =
@@ -87,7 +89,7 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
         password_file,
     } = options;
     // The operator types a password only if it can be sent.
-    client.check_connection()?;
+    trust::check_connection(context)?;
     let name = name.map_or_else(ask_name, Ok)?;
     let device = context.store.load_device(&name)?;
     let send = |password| {

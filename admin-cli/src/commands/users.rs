@@ -5,7 +5,6 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
-use comfy_table::Table;
 use rookery_control_api::{
     KickPreview, KickReply, KickRequest, MassKickReply, MassKickRequest, OnlineSession, OnlineUser,
     UserList, UserOrder, UserReply,
@@ -17,9 +16,8 @@ use crate::client::{Client, Query, Reply, segment};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::prompt::send_confirmed;
-use crate::render::{
-    self, Clock, count, ended_sessions, facts, printable, table, table_text, with_count,
-};
+use crate::render::{self, Clock, count, ended_sessions, facts, printable};
+use crate::table::{Table, table, table_text, with_count};
 
 /// How often `list --watch` refreshes.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);

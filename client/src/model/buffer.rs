@@ -23,7 +23,7 @@ pub struct Buffer {
     /// The conversation.
     pub conversation: Conversation,
     lines: VecDeque<Line>,
-    next_id: u64,
+    last_id: u64,
     /// The gaps, oldest first.
     gaps: Vec<Gap>,
     /// Everything up to this time is read.
@@ -99,7 +99,7 @@ impl Buffer {
         Self {
             conversation,
             lines: VecDeque::new(),
-            next_id: 0,
+            last_id: 0,
             gaps: Vec::new(),
             read_until: since,
             left_at: None,
@@ -118,6 +118,11 @@ impl Buffer {
     /// Returns the index of a line, unless it was dropped.
     pub fn index_of(&self, id: LineId) -> Option<usize> {
         self.lines.iter().position(|line| line.id == id)
+    }
+
+    /// Returns the identifier of the line that was added last, wherever it is.
+    pub fn last_added(&self) -> LineId {
+        LineId(self.last_id)
     }
 
     /// Returns the gaps, oldest first.
@@ -481,8 +486,8 @@ impl Buffer {
     }
 
     fn new_id(&mut self) -> LineId {
-        self.next_id += 1;
-        LineId(self.next_id)
+        self.last_id += 1;
+        LineId(self.last_id)
     }
 }
 

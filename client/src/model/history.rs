@@ -198,6 +198,20 @@ impl Buffers {
         }
     }
 
+    /// Returns the gaps of the current conversation that are being loaded, or will be once the
+    /// outstanding query is finished.
+    pub fn gaps_being_loaded(&self) -> Vec<LineId> {
+        let is_being_loaded = |state: &GapState| match state {
+            GapState::Requested => true,
+            GapState::Wanted => self.queries.outstanding.is_some(),
+            GapState::Idle | GapState::Failed(_) => false,
+        };
+        let gaps = self.list[self.current].gaps().iter();
+        gaps.filter(|gap| is_being_loaded(&gap.state))
+            .map(|gap| gap.line)
+            .collect()
+    }
+
     /// Returns the messages with the read markers that the server does not have yet, and counts
     /// them as sent.
     pub fn take_unsent_markers(&mut self) -> Vec<Message> {

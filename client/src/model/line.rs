@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::MessageKind;
 
-/// Identifies a line within its buffer. Its index may change, its identifier does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Identifies a line within its buffer. Its index may change, its identifier does not. A line that
+/// is added later has a higher one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineId(pub(super) u64);
 
 /// A line.

@@ -38,7 +38,7 @@ use super::editor::{Draft, Editor};
 use super::layout::ScrollPosition;
 use super::overlay::{MessageRef, Overlay};
 use super::theme::Theme;
-use crate::model::{Buffers, Conversation, Model};
+use crate::model::{Buffers, Conversation, LineId, Model};
 use crate::receipts::{Receipts, Sent};
 use crate::state::Preferences;
 use crate::urls::Url;
@@ -120,6 +120,8 @@ pub struct App {
     pub buffers: Buffers,
     /// The conversations that are not scrolled to their end.
     scrolls: BTreeMap<Conversation, ScrollPosition>,
+    /// The conversation that was last drawn, and the line that had been added to it last.
+    drawn: Option<(Conversation, LineId)>,
     /// The text being typed.
     pub editor: Editor,
     /// The conversation that the text in `editor` is for.
@@ -177,6 +179,7 @@ impl App {
             model: Model::default(),
             buffers: Buffers::default(),
             scrolls: BTreeMap::new(),
+            drawn: None,
             editor: Editor::default(),
             editor_conversation: Conversation::Server,
             drafts: BTreeMap::new(),

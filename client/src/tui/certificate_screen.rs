@@ -11,7 +11,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::theme::Theme;
 use crate::text;
-use crate::unknown_certificate::{TrustedBefore, UnknownCertificate};
+use rookery_trust::{TrustedBefore, UnknownCertificate};
 
 /// The answer that trusts the certificate.
 const YES: &str = "yes";
@@ -124,11 +124,12 @@ mod tests {
 
     use super::*;
     use crate::config::Colours;
-    use crate::fingerprint::{CertificatePin, Fingerprint};
+    use rookery_trust::{CertificatePin, Fingerprint};
 
     fn screen(before: TrustedBefore) -> CertificateScreen {
         CertificateScreen::new(UnknownCertificate {
             server: "chat.example.org:6697".to_owned(),
+            command: "rook trust chat.example.org:6697".to_owned(),
             shown: CertificatePin {
                 certificate: Fingerprint::of(b"new"),
                 key: None,

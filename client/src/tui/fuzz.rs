@@ -43,7 +43,7 @@ pub fn screen(data: &[u8]) {
             _ => receive(&mut app, line),
         }
         app.take_effects();
-        draw_and_check(&mut terminal, &app);
+        draw_and_check(&mut terminal, &mut app);
     }
 }
 
@@ -82,8 +82,9 @@ fn special(letter: char) -> KeyCode {
     }
 }
 
-fn draw_and_check(terminal: &mut Terminal<TestBackend>, app: &App) {
+fn draw_and_check(terminal: &mut Terminal<TestBackend>, app: &mut App) {
     let Ok(_) = terminal.draw(|frame| draw(frame, app));
+    app.handle_drawn();
     let cells = &terminal.backend().buffer().content;
     for cell in cells {
         assert!(

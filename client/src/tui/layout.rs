@@ -8,7 +8,7 @@
 mod line;
 mod scroll;
 
-pub use scroll::{ScrollPosition, gaps_near};
+pub use scroll::{ScrollPosition, Unseen, gaps_near};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;

@@ -10,12 +10,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::{AccountName, DeviceCredential};
+use rookery_protocol::{AccountName, DeviceCredential, DeviceName, InvalidDeviceName};
 use subtle::ConstantTimeEq as _;
 
 use super::password::{self, Password};
 use super::registration::tries_left;
-use super::sasl::Claim;
+use super::sasl::{Claim, Login, Malformed};
 use super::scram::{self, ClientFirst, ProofError, ScramKeys};
 use rookery_base::net::network;
 
@@ -23,7 +23,7 @@ use super::throttle::{Attempt, Wait};
 use super::verifier_key::KEY_FILE;
 use super::{Accounts, Peer, device_hash, identity};
 use rookery_base::metrics::METRICS;
-use rookery_chat::event::Identity;
+use rookery_chat::event::{Identity, SignedInWith};
 use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind, ScramVerifier};
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
@@ -37,6 +37,8 @@ pub enum Refused {
     Wrong,
     /// The payload does not have the format of the mechanism.
     BadForm,
+    /// The text after the slash cannot name a device.
+    BadDevice(InvalidDeviceName),
     /// Too many recent sign-ins have failed.
     Throttled(Wait),
     /// Too many mails were requested recently.
@@ -78,6 +80,7 @@ impl Refused {
         match self {
             Self::Wrong => "wrong name or password".to_owned(),
             Self::BadForm => "malformed response".to_owned(),
+            Self::BadDevice(error) => format!("malformed response: after the slash, {error}"),
             Self::Throttled(Wait { minutes }) => format!(
                 "too many failed sign-ins; try again in {minutes} min, or from a device that is \
                  already signed in"
@@ -119,6 +122,15 @@ impl fmt::Display for Refused {
     }
 }
 
+impl From<Malformed> for Refused {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Form => Self::BadForm,
+            Malformed::Device(error) => Self::BadDevice(error),
+        }
+    }
+}
+
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a sign-in could not be checked");
@@ -126,8 +138,7 @@ impl From<StoreError> for Refused {
     }
 }
 
-/// Returns the identity of the account's owner, who signed in with `credential`, or with a password
-/// if that is `None`. Must be called only after the proof, because a refusal discloses that the
+/// Returns the identity of the account's owner, who signed in with that. Must be called only after the proof, because a refusal discloses that the
 /// account is disabled.
 ///
 /// # Errors
@@ -135,11 +146,11 @@ impl From<StoreError> for Refused {
 pub(crate) fn authenticated(
     account: &Account,
     now: Timestamp,
-    credential: Option<CredentialId>,
+    signed_in_with: SignedInWith,
 ) -> Result<Identity, Refused> {
     match &account.disabled {
         None => Ok(Identity {
-            credential,
+            signed_in_with,
             ..identity(account, now)
         }),
         Some(reason) => Err(Refused::Disabled {
@@ -160,7 +171,7 @@ pub(crate) fn still_authorized(store: &Store, owner: &Identity) -> StoreResult<O
     else {
         return Ok(None);
     };
-    let is_authorized = match owner.credential {
+    let is_authorized = match owner.signed_in_with.credential() {
         Some(device) => store
             .credentials(account.id)?
             .iter()
@@ -176,6 +187,8 @@ pub(crate) struct Scram {
     account: Option<Account>,
     /// When the account was read. A later end of the account's sessions makes this proof stale.
     read_at: Timestamp,
+    /// The name that the client gives its device.
+    device: Option<DeviceName>,
     challenge: scram::Challenge,
     attempt: Attempt,
 }
@@ -206,9 +219,13 @@ impl Accounts {
         &self,
         now: Timestamp,
         peer: &Peer,
-        claim: Claim,
+        login: Login,
         secret: String,
     ) -> Result<Identity, Refused> {
+        let Login {
+            claim,
+            device: device_name,
+        } = login;
         let network = network(peer.address.ip());
         let (account, credentials) = self.find(claim.clone()).await?.unzip();
         let attempt = self.attempt(network, &claim, account.as_ref()).await?;
@@ -256,7 +273,14 @@ impl Accounts {
         }
         self.record_network(account.id, peer, now).await;
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
-        authenticated(&account, now, device)
+        // A credential identifies the device already.
+        let signed_in_with = match device {
+            Some(credential) => SignedInWith::Credential(credential),
+            None => SignedInWith::Password {
+                device: device_name,
+            },
+        };
+        authenticated(&account, now, signed_in_with)
     }
 
     /// Checks the client certificate of the connection. It cannot be guessed, so failures are not
@@ -294,7 +318,7 @@ impl Accounts {
             account = %account.name,
             "signed in with a client certificate"
         );
-        authenticated(&account, now, used)
+        authenticated(&account, now, used.into())
     }
 
     /// Checks whether the network of `peer` may try another code.
@@ -380,7 +404,7 @@ impl Accounts {
                     .write(Durability::Record, |store| store.secret("scram"))
             })
             .await?;
-        let claim = first.claim.clone();
+        let claim = first.login.claim.clone();
         let found = self
             .database
             .read(move |store| {
@@ -399,7 +423,7 @@ impl Accounts {
         let (account, verifier) = found.unzip();
         let network = network(peer.address.ip());
         let attempt = self
-            .attempt(network, &first.claim, account.as_ref())
+            .attempt(network, &first.login.claim, account.as_ref())
             .await?;
         self.throttle
             .check(&attempt, self.config.limits.get().failed_sign_ins)
@@ -412,13 +436,15 @@ impl Accounts {
             })
             .unzip();
         let is_real = real.is_some();
-        let scram_keys = real.unwrap_or_else(|| scram::decoy_keys(secret, &first.claim));
+        let scram_keys = real.unwrap_or_else(|| scram::decoy_keys(secret, &first.login.claim));
+        let device = first.login.device.clone();
         let (answer, challenge) = first.challenge(scram_keys, is_real);
         Ok((
             answer,
             Scram {
                 account,
                 read_at: now,
+                device,
                 challenge,
                 attempt,
             },
@@ -442,7 +468,11 @@ impl Accounts {
             (Ok(answer), Some(account)) => {
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
                 self.record_network(account.id, peer, now).await;
-                Ok((answer, authenticated(account, scram.read_at, None)?))
+                let signed_in_with = SignedInWith::Password {
+                    device: scram.device.clone(),
+                };
+                let identity = authenticated(account, scram.read_at, signed_in_with)?;
+                Ok((answer, identity))
             }
             (Err(ProofError::BadForm), _) => Err(Refused::BadForm),
             (Err(ProofError::Wrong) | Ok(_), _) => {

@@ -131,7 +131,7 @@ impl Accounts {
             let created = format!("{:.3}", credential.created_at);
             let id = credential.id.0.to_string();
             let mut params = vec!["LIST", &id, kind, &created, &used];
-            let is_here = owner.credential == Some(credential.id);
+            let is_here = owner.signed_in_with.credential() == Some(credential.id);
             match &credential.label {
                 Some(label) => params.extend([if is_here { "here" } else { "*" }, label]),
                 None => params.extend(is_here.then_some("here")),
@@ -202,7 +202,7 @@ impl Accounts {
         owner: &Identity,
         label: String,
     ) -> Result<()> {
-        let Some(id) = owner.credential else {
+        let Some(id) = owner.signed_in_with.credential() else {
             let text = "You have signed in with the password, which has no label";
             fail(replies, "NO_SUCH_CREDENTIAL", "LABEL", text);
             return Ok(());

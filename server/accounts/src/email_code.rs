@@ -140,7 +140,7 @@ impl Accounts {
             "signed in on a new device"
         );
         self.record_network(account.id, peer, now).await;
-        authenticated(&account, now, credential)
+        authenticated(&account, now, credential.into())
     }
 
     /// Counts a mail to `email`, or a request of an account without one, from the network of

@@ -31,9 +31,9 @@ pub fn sasl(data: &[u8]) {
 
 /// Parses the payload as each mechanism does. `challenge` is the SCRAM exchange that has begun.
 fn payload(bytes: &[u8], challenge: &mut Option<crate::scram::Challenge>) {
-    if let Some((claim, secret)) = sasl::plain(bytes) {
+    if let Ok((login, secret)) = sasl::plain(bytes) {
         assert!((1..=MAX_SECRET).contains(&secret.len()) && !secret.contains('\0'));
-        assert!(!claim.folded().contains([' ', '\0', '\r', '\n']));
+        assert!(!login.claim.folded().contains([' ', '\0', '\r', '\n']));
     }
     let _ = sasl::external(bytes);
     let _ = sasl::account_and_email(bytes);
@@ -47,7 +47,7 @@ fn payload(bytes: &[u8], challenge: &mut Option<crate::scram::Challenge>) {
             Err(ProofError::BadForm | ProofError::Wrong)
         ));
     }
-    if let Some(first) = ClientFirst::parse(bytes) {
+    if let Ok(first) = ClientFirst::parse(bytes) {
         let keys = ScramKeys {
             salt: [1; 16],
             iterations: 4096,

@@ -53,7 +53,7 @@ use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
 use rookery_base::random::random;
 use rookery_base::recent_refusals::RecentRefusals;
-use rookery_chat::event::Identity;
+use rookery_chat::event::{Identity, SignedInWith};
 use rookery_record::{Account, AccountId};
 use rookery_store::{Database, Durability, Result};
 use throttle::Throttle;
@@ -190,7 +190,7 @@ fn identity(account: &Account, authenticated_at: Timestamp) -> Identity {
         email: account.email.clone(),
         new: !account.greeted,
         authenticated_at,
-        credential: None,
+        signed_in_with: SignedInWith::PASSWORD,
     }
 }
 

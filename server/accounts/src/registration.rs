@@ -361,7 +361,7 @@ impl Accounts {
             address,
         });
         Ok(Identity {
-            credential,
+            signed_in_with: credential.into(),
             ..identity(&account, now)
         })
     }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rookery_protocol::{AccountName, Email, NameError};
+use rookery_protocol::{AccountName, DeviceName, Email, InvalidDeviceName};
 
 /// The length of a full chunk, which is followed by another.
 pub const CHUNK: usize = 400;
@@ -135,22 +135,68 @@ impl Claim {
     }
 }
 
-/// Parses `authzid NUL authcid NUL secret`. Acting for another account is not supported, so an
-/// `authzid` must equal the `authcid`.
-pub fn plain(payload: &[u8]) -> Option<(Claim, String)> {
-    let [authzid, claim, secret] = parts(payload)?;
-    let claim = Claim::parse(claim)?;
-    if !authzid.is_empty() && Claim::parse(authzid)? != claim {
-        return None;
-    }
-    (!secret.is_empty() && secret.len() <= MAX_SECRET).then(|| (claim, secret.to_owned()))
+/// What a client signs in as: the account that it claims, and the name that it gives its device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The account.
+    pub claim: Claim,
+    /// The name of the device.
+    pub device: Option<DeviceName>,
 }
 
-/// Parses the response of `EXTERNAL`: the account to sign in to, or nothing.
-pub fn external(payload: &[u8]) -> Result<Option<AccountName>, NameError> {
-    match std::str::from_utf8(payload).map_err(|_| NameError::NotUtf8)? {
+/// Why a text or payload is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// It does not have the form.
+    Form,
+    /// The text after the slash cannot name a device.
+    Device(InvalidDeviceName),
+}
+
+impl Login {
+    /// Parses `account`, `account/device`, `email` or `email/device`. A slash in the local part of
+    /// an email belongs to the email.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let domain = text.find('@').unwrap_or(0);
+        let slash = text[domain..].find('/').map(|at| domain + at);
+        let (claim, device) = slash.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])));
+        Ok(Self {
+            claim: Claim::parse(claim).ok_or(Malformed::Form)?,
+            device: device
+                .map(DeviceName::parse)
+                .transpose()
+                .map_err(Malformed::Device)?,
+        })
+    }
+
+    /// Whether the authorization identity that a client sends is this. Acting for another account
+    /// is not supported.
+    pub fn is_authzid(&self, authzid: &str) -> Result<bool, Malformed> {
+        let Self { claim, device } = Self::parse(authzid)?;
+        Ok(claim == self.claim && (device.is_none() || device == self.device))
+    }
+}
+
+/// Parses `authzid NUL authcid NUL secret`.
+pub fn plain(payload: &[u8]) -> Result<(Login, String), Malformed> {
+    let [authzid, login, secret] = parts(payload).ok_or(Malformed::Form)?;
+    let login = Login::parse(login)?;
+    let is_accepted = (authzid.is_empty() || login.is_authzid(authzid)?)
+        && (1..=MAX_SECRET).contains(&secret.len());
+    is_accepted
+        .then(|| (login, secret.to_owned()))
+        .ok_or(Malformed::Form)
+}
+
+/// Parses the response of `EXTERNAL`: the account to sign in to, or nothing. The certificate
+/// identifies the device, so a name beside the account is ignored.
+pub fn external(payload: &[u8]) -> Result<Option<AccountName>, Malformed> {
+    match std::str::from_utf8(payload).map_err(|_| Malformed::Form)? {
         "" => Ok(None),
-        name => AccountName::parse(name).map(Some),
+        text => match Login::parse(text)?.claim {
+            Claim::Name(name) => Ok(Some(name)),
+            Claim::Email(_) => Err(Malformed::Form),
+        },
     }
 }
 
@@ -175,6 +221,7 @@ fn parts<const N: usize>(payload: &[u8]) -> Option<[&str; N]> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -228,24 +275,27 @@ mod tests {
         }
     }
 
+    fn login(text: &str) -> Result<Login, Malformed> {
+        Login::parse(text)
+    }
+
     #[test]
     fn plain_accepts_a_name_or_an_email_and_no_other_authzid() {
-        let name = Claim::parse("alice");
-        let email = Claim::parse("a@b.example");
-        assert_eq!(
-            plain(b"\0alice\0secret"),
-            name.clone().map(|name| (name, "secret".to_owned()))
-        );
-        assert_eq!(
-            plain(b"Alice\0alice\0secret"),
-            name.map(|name| (name, "secret".to_owned()))
-        );
+        let secret = |login: Result<Login, Malformed>| Ok((login?, "secret".to_owned()));
+        assert_eq!(plain(b"\0alice\0secret"), secret(login("alice")));
+        assert_eq!(plain(b"Alice\0alice\0secret"), secret(login("alice")));
         assert_eq!(
             plain(b"\0A@B.Example\0secret"),
-            email.map(|email| (email, "secret".to_owned()))
+            secret(login("a@b.example"))
         );
-        let bad: [&[u8]; 8] = [
+        for authzid in ["", "alice", "alice/Phone"] {
+            let payload = format!("{authzid}\0alice/phone\0secret");
+            assert_eq!(plain(payload.as_bytes()), secret(login("alice/phone")));
+        }
+        let bad: [&[u8]; 10] = [
             b"bob\0alice\0secret",
+            b"alice/phone\0alice\0secret",
+            b"alice/phone\0alice/desk\0secret",
             b"\0alice\0",
             b"\0\0secret",
             b"alice\0secret",
@@ -255,12 +305,51 @@ mod tests {
             b"",
         ];
         for bad in bad {
-            assert_eq!(plain(bad), None, "{bad:?}");
+            assert_eq!(plain(bad), Err(Malformed::Form), "{bad:?}");
         }
         assert_eq!(
             plain(&[b"\0alice\0".as_slice(), &[b'x'; 301]].concat()),
-            None,
+            Err(Malformed::Form),
             "secrets are bounded"
+        );
+    }
+
+    #[test]
+    fn a_device_is_named_after_a_slash() {
+        for (text, claim, device) in [
+            ("alice", "alice", None),
+            ("alice/phone", "alice", Some("phone")),
+            ("Alice/Pocket-PC_2.0", "alice", Some("pocket-pc_2.0")),
+            ("a@b.example", "a@b.example", None),
+            ("a@b.example/Phone", "a@b.example", Some("phone")),
+            ("a/x@b.example", "a/x@b.example", None),
+            ("a/x@b.example/phone", "a/x@b.example", Some("phone")),
+        ] {
+            let login = login(text).unwrap();
+            assert_eq!(login.claim.folded(), claim, "{text}");
+            let named = login.device.as_ref().map(DeviceName::as_str);
+            assert_eq!(named, device, "{text}");
+        }
+        let too_long = format!("alice/{}", "x".repeat(33));
+        for bad in [
+            "alice/",
+            "alice/a b",
+            "alice/a/b",
+            "alice/é",
+            "a@b.example/",
+            "a@b.example/x@y",
+            &too_long,
+        ] {
+            let malformed = Malformed::Device(InvalidDeviceName);
+            assert_eq!(login(bad), Err(malformed), "{bad}");
+        }
+        for bad in ["", "/phone", "al ice/phone", "@b.example/phone", "a@/phone"] {
+            assert_eq!(login(bad), Err(Malformed::Form), "{bad}");
+        }
+        assert_eq!(
+            external(b"alice/phone"),
+            Ok(AccountName::parse("alice").ok()),
+            "a certificate identifies the device"
         );
     }
 

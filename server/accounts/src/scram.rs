@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::password::Password;
 use super::random;
-use super::sasl::Claim;
+use super::sasl::{Claim, Login, Malformed};
 
 /// The most that Cyrus SASL accepts, which many clients use. It does not suffice against offline
 /// guessing, so the keys are stored encrypted ([`verifier_key`](super::verifier_key)).
@@ -89,8 +89,8 @@ fn sign(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
 
 /// The client's first message.
 pub struct ClientFirst {
-    /// The account that the client claims.
-    pub claim: Claim,
+    /// What the client signs in as.
+    pub login: Login,
     /// The GS2 header, such as `n,,`, which the client repeats under its signature.
     header: String,
     bare: String,
@@ -98,31 +98,37 @@ pub struct ClientFirst {
 }
 
 impl ClientFirst {
-    /// Parses the message. Returns `None` if it is malformed, requires an extension or a channel
-    /// binding, or names another authorization identity.
-    pub fn parse(payload: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(payload).ok()?;
+    /// Parses the message. It is malformed, too, if it requires an extension or a channel binding,
+    /// or names another authorization identity.
+    pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
+        let form = Malformed::Form;
+        let text = std::str::from_utf8(payload).map_err(|_| form)?;
         let mut parts = text.splitn(3, ',');
-        let (binding, authzid, bare) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut part = || parts.next().ok_or(form);
+        let (binding, authzid, bare) = (part()?, part()?, part()?);
         // `y`: the client supports channel binding, but believes that the server does not.
         if !matches!(binding, "n" | "y") {
-            return None;
+            return Err(form);
         }
         let mut fields = bare.split(',');
-        let claim = Claim::parse(&unescape(fields.next()?.strip_prefix("n=")?)?)?;
-        let nonce = fields.next()?.strip_prefix("r=")?;
+        let mut field = |name: &str| {
+            let field = fields.next().and_then(|field| field.strip_prefix(name));
+            field.ok_or(form)
+        };
+        let login = Login::parse(&unescape(field("n=")?).ok_or(form)?)?;
+        let nonce = field("r=")?;
         let is_nonce = (1..=MAX_NONCE).contains(&nonce.len())
             && nonce.bytes().all(|byte| byte.is_ascii_graphic());
-        let authzid = match authzid {
-            "" => None,
-            other => Some(Claim::parse(&unescape(other.strip_prefix("a=")?)?)?),
+        let is_authorized = match authzid.strip_prefix("a=") {
+            None => authzid.is_empty(),
+            Some(authzid) => login.is_authzid(&unescape(authzid).ok_or(form)?)?,
         };
-        if !is_nonce || authzid.is_some_and(|other| other != claim) {
-            return None;
+        if !is_nonce || !is_authorized {
+            return Err(form);
         }
         let header = text[..text.len() - bare.len()].to_owned();
-        Some(Self {
-            claim,
+        Ok(Self {
+            login,
             header,
             bare: bare.to_owned(),
             nonce: nonce.to_owned(),
@@ -238,7 +244,7 @@ mod tests {
             NonZeroU32::new(4096).unwrap(),
         );
         let first = ClientFirst::parse(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
-        assert_eq!(first.claim.folded(), "user");
+        assert_eq!(first.login.claim.folded(), "user");
         first.challenge_with("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", keys, true)
     }
 
@@ -296,8 +302,9 @@ mod tests {
             "y,,n=user,r=x",
             "n,a=USER,n=user,r=x",
             "n,,n=a@b.example,r=x,ext=1",
+            "n,a=user,n=user/phone,r=x",
         ] {
-            assert!(ClientFirst::parse(good.as_bytes()).is_some(), "{good}");
+            assert!(ClientFirst::parse(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -306,16 +313,16 @@ mod tests {
             "n,a=other,n=user,r=x",
             "n,,m=ext,n=user,r=x",
             "n,,n=us=er,r=x",
+            "n,,n=user/a b,r=x",
+            "n,a=user/phone,n=user,r=x",
             "n,,n=,r=x",
             "n,,n=user,r=",
             "n,,n=user",
             "x,,n=user,r=x",
         ] {
-            assert!(ClientFirst::parse(bad.as_bytes()).is_none(), "{bad}");
+            assert!(ClientFirst::parse(bad.as_bytes()).is_err(), "{bad}");
         }
-        assert!(
-            ClientFirst::parse(format!("n,,n=user,r={}", "x".repeat(257)).as_bytes()).is_none()
-        );
+        assert!(ClientFirst::parse(format!("n,,n=user,r={}", "x".repeat(257)).as_bytes()).is_err());
         assert_eq!(unescape("a=2Cb=3Dc").as_deref(), Some("a,b=c"));
         assert_eq!((unescape("a=2"), unescape("=3d")), (None, None));
     }

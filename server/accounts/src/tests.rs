@@ -3,6 +3,7 @@
 
 mod credentials;
 mod credentials_change;
+mod devices;
 mod handshake;
 mod invitations;
 mod registration;

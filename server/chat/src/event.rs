@@ -19,7 +19,7 @@ use crate::state::away::AwayState;
 use crate::state::catch_up::Mark;
 use crate::ticket::{Answer, Ticket};
 
-pub use crate::ids::{Identity, SessionId};
+pub use crate::ids::{Identity, SessionId, SignedInWith};
 pub use crate::settings::Settings;
 
 /// A session that requests admission.

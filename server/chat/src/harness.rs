@@ -19,7 +19,8 @@ use rookery_protocol::{
 
 use crate::Chat;
 use crate::event::{
-    Candidate, Delivery, Disconnect, Event, Fetch, Identity, LineFault, Output, SessionId, Settings,
+    Candidate, Delivery, Disconnect, Event, Fetch, Identity, LineFault, Output, SessionId,
+    Settings, SignedInWith,
 };
 use crate::request::{
     Admission, CloseChannel, Count, Counts, EndAccount, Kick, KickTarget, Request,
@@ -94,7 +95,7 @@ pub fn identity(name: &str) -> Identity {
         email: Email::parse(&format!("{}@example.org", name.to_lowercase())).ok(),
         new: false,
         authenticated_at: START,
-        credential: None,
+        signed_in_with: SignedInWith::PASSWORD,
     }
 }
 

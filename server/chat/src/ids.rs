@@ -1,7 +1,7 @@
 //! Identifiers of sessions and users, and the account that a session has signed in to.
 
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, Email};
+use rookery_protocol::{AccountName, DeviceName, Email};
 use rookery_record::{AccountId, CredentialId};
 
 /// The number of a session: one connection on the chat port. Never reused while the server runs.
@@ -22,8 +22,41 @@ pub struct Identity {
     /// When the credentials were verified; not later than the moment at which the account was read
     /// from the store.
     pub authenticated_at: Timestamp,
-    /// The credential that the session signed in with, if it belongs to a single device.
-    pub credential: Option<CredentialId>,
+    /// What the session signed in with.
+    pub signed_in_with: SignedInWith,
+}
+
+/// What a session has signed in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedInWith {
+    /// A credential, which belongs to a single device.
+    Credential(CredentialId),
+    /// The password, or a code that stands for it. Several devices can use it, so the client may
+    /// name its device.
+    Password {
+        /// The name of the device.
+        device: Option<DeviceName>,
+    },
+}
+
+impl SignedInWith {
+    /// The password, without a name of the device.
+    pub const PASSWORD: Self = Self::Password { device: None };
+
+    /// Returns the credential, if one was used.
+    pub fn credential(&self) -> Option<CredentialId> {
+        match self {
+            Self::Credential(credential) => Some(*credential),
+            Self::Password { .. } => None,
+        }
+    }
+}
+
+/// Without a credential, it was the password.
+impl From<Option<CredentialId>> for SignedInWith {
+    fn from(credential: Option<CredentialId>) -> Self {
+        credential.map_or(Self::PASSWORD, Self::Credential)
+    }
 }
 
 /// The number of a user. Never reused while the server runs.

@@ -177,7 +177,7 @@ impl Chat {
             let is_connected = state
                 .users()
                 .flat_map(User::sessions)
-                .any(|session| session.device == Some(*device));
+                .any(|session| session.device.as_ref() == Some(device));
             assert!(
                 is_connected || state.devices[device].at == *received_until,
                 "the persisted device marks are complete"

@@ -9,6 +9,7 @@ mod busy;
 mod capabilities;
 mod channels;
 mod control;
+mod devices;
 mod events;
 mod every_command;
 mod free_nicks;

@@ -2,7 +2,7 @@
 //! it starts with.
 
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, ChannelName, Email, Nick};
+use rookery_protocol::{AccountName, ChannelName, DeviceName, Email, Nick};
 
 use super::{AccountId, Device, Metadata, PersistentChannel};
 
@@ -23,6 +23,8 @@ pub enum Change {
     },
     /// A device has connected or disconnected.
     Device(DeviceMark),
+    /// A named device of an account is no longer known.
+    DeviceForgotten(AccountId, DeviceName),
     /// A read marker of an account has changed (IRCv3 draft/read-marker).
     ReadMarker {
         /// The account.
@@ -79,7 +81,7 @@ pub struct Membership {
 }
 
 /// Up to which time a device has received all messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceMark {
     /// The device.
     pub device: Device,

@@ -18,7 +18,7 @@ pub mod network;
 pub mod search;
 
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, Email};
+use rookery_protocol::{AccountName, DeviceName, Email};
 
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
@@ -103,7 +103,7 @@ pub enum AccountConflict {
 pub struct CredentialId(pub i64);
 
 /// A device of an account. Sessions of one device share how far they have read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Device {
     /// The account.
     pub account: AccountId,
@@ -111,15 +111,18 @@ pub struct Device {
     pub key: DeviceKey,
 }
 
-/// What distinguishes a device from the other devices of its account. Devices that sign in with the
-/// password are distinguished only by whether their clients have `znc.in/playback`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What distinguishes a device from the other devices of its account. Those that sign in with the
+/// password and name no device are distinguished only by whether their clients have
+/// `znc.in/playback`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeviceKey {
     /// The credential that it signs in with.
     Credential(CredentialId),
-    /// It signs in with the password, and its client has no `znc.in/playback`.
+    /// It signs in with the password, under this name.
+    Named(DeviceName),
+    /// It signs in with the password and has no name, and its client has no `znc.in/playback`.
     Password,
-    /// It signs in with the password, and its client has `znc.in/playback`.
+    /// It signs in with the password and has no name, and its client has `znc.in/playback`.
     PasswordWithPlayback,
 }
 

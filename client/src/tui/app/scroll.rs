@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::model::LineId;
-use crate::tui::layout::{ScrollPosition, gaps_near};
+use crate::tui::layout::{ScrollPosition, Unseen, gaps_near};
 use crate::tui::overlay::Overlay;
 use crate::tui::search::SearchStep;
 
@@ -13,7 +13,13 @@ impl App {
         let height = self.conversation_height();
         let (buffer, layout) = (self.buffers.current(), self.layout());
         let position = if up {
-            layout.scrolled_up(buffer, self.scroll_position(), height, rows)
+            layout.scrolled_up(
+                buffer,
+                self.scroll_position(),
+                height,
+                rows,
+                &self.unseen_lines(),
+            )
         } else {
             layout.scrolled_down(buffer, self.scroll_position(), rows)
         };
@@ -26,6 +32,26 @@ impl App {
             self.buffers.request_gap(gap, true);
         }
         self.set_scroll_position(position);
+    }
+
+    /// Returns the lines that the user has not had a chance to read. A key can be pressed just as
+    /// missing messages arrive in the conversation.
+    fn unseen_lines(&self) -> Unseen {
+        let buffer = self.buffers.current();
+        let drawn = match &self.drawn {
+            Some((conversation, last)) if *conversation == buffer.conversation => *last,
+            _ => buffer.last_added(),
+        };
+        Unseen {
+            drawn,
+            loading: self.buffers.gaps_being_loaded(),
+        }
+    }
+
+    /// Handles that the present state was drawn.
+    pub fn handle_drawn(&mut self) {
+        let buffer = self.buffers.current();
+        self.drawn = Some((buffer.conversation.clone(), buffer.last_added()));
     }
 
     /// Scrolls by a page; two rows stay in view for orientation.

@@ -16,6 +16,7 @@ use crate::tui::draw::draw;
 mod everyday;
 mod guidance;
 mod history;
+mod interruption;
 mod links;
 mod selection;
 
@@ -153,10 +154,12 @@ impl Harness {
         self.app.buffers.current().conversation.name()
     }
 
-    fn screen(&self) -> String {
+    /// Draws the screen and returns it.
+    fn screen(&mut self) -> String {
         let size = self.app.size;
         let mut terminal = Terminal::new(TestBackend::new(size.width, size.height)).unwrap();
         terminal.draw(|frame| draw(frame, &self.app)).unwrap();
+        self.app.handle_drawn();
         terminal.backend().to_string()
     }
 }

@@ -1,10 +1,10 @@
 //! Scroll positions: moving by rows, and what is in view at a position.
 //!
 //! A position refers to a line and not to a row number, so it stays at the same message when lines
-//! are inserted or dropped elsewhere.
+//! are inserted or dropped elsewhere. It never refers to a gap, which vanishes once it is filled.
 
 use super::Layout;
-use crate::model::{Buffer, LineId};
+use crate::model::{Body, Buffer, Line, LineId};
 use crate::tui::wrap::link_at;
 
 /// The lowest visible row of a conversation that is not scrolled to its end.
@@ -14,6 +14,21 @@ pub struct ScrollPosition {
     pub line: LineId,
     /// The number of rows of that line down to it: 1 for the line's first row.
     pub rows: usize,
+}
+
+/// The lines that scrolling up does not pass, since the user has not had a chance to read them.
+#[derive(Debug)]
+pub struct Unseen {
+    /// The lines after this one were added after the conversation was last drawn.
+    pub drawn: LineId,
+    /// The gaps that are being loaded.
+    pub loading: Vec<LineId>,
+}
+
+impl Unseen {
+    fn contains(&self, line: &Line) -> bool {
+        line.id > self.drawn || self.loading.contains(&line.id)
+    }
 }
 
 /// A [`ScrollPosition`] with the index of the line, valid while no lines are added or dropped.
@@ -66,16 +81,40 @@ impl Layout<'_> {
         Some((at.index, link_at(row, column.checked_sub(line.indent)?)?))
     }
 
-    /// Returns the scroll position `by` rows further up. The first row of the conversation stays at
-    /// the top of the `height` visible rows, if there are enough rows.
+    /// Returns the scroll position `by` rows further up, or less far where unseen lines are above:
+    /// then the line below them is the lowest. The first row of the conversation stays at the top of
+    /// the `height` visible rows, if there are enough rows.
     pub fn scrolled_up(
         &self,
         buffer: &Buffer,
         scroll: Option<ScrollPosition>,
         height: usize,
         by: usize,
+        unseen: &Unseen,
     ) -> Option<ScrollPosition> {
-        let mut at = self.row_above(buffer, self.lowest(buffer, scroll)?, by);
+        let lines = buffer.lines();
+        let mut from = self.lowest(buffer, scroll)?;
+        if scroll.is_none() {
+            // The lines appended since the end was drawn are below what the user sees.
+            let drawn = lines.iter().rposition(|line| line.id <= unseen.drawn)?;
+            if drawn < from.index {
+                from = self.last_row(buffer, drawn);
+            }
+        }
+        if unseen.loading.contains(&lines[from.index].id) {
+            return scroll;
+        }
+        let mut at = self.row_above(buffer, from, by);
+        let mut passed = (at.index..from.index).rev();
+        if let Some(stop) = passed.find(|&index| unseen.contains(&lines[index])) {
+            at = if stop + 1 == from.index {
+                from
+            } else {
+                self.last_row(buffer, stop + 1)
+            };
+        } else if lines[at.index].body == Body::Gap {
+            at = self.row_above(buffer, at, 1);
+        }
         let first = RowPosition { index: 0, rows: 1 };
         if self.row_above(buffer, at, height.saturating_sub(1)) == first {
             at = self.row_below(buffer, first, height.saturating_sub(1));
@@ -90,10 +129,8 @@ impl Layout<'_> {
         scroll: Option<ScrollPosition>,
         by: usize,
     ) -> Option<ScrollPosition> {
-        self.scroll_position(
-            buffer,
-            self.row_below(buffer, row_position(buffer, scroll?), by),
-        )
+        let from = self.lowest(buffer, Some(scroll?))?;
+        self.scroll_position(buffer, self.row_below(buffer, from, by))
     }
 
     /// Returns the scroll position with a line in the middle.
@@ -104,21 +141,30 @@ impl Layout<'_> {
         height: usize,
     ) -> Option<ScrollPosition> {
         let index = buffer.index_of(line)?;
-        let last_row = RowPosition {
+        let last_row = self.last_row(buffer, index);
+        self.scroll_position(buffer, self.row_below(buffer, last_row, height / 2))
+    }
+
+    /// Returns the last row of a line.
+    fn last_row(&self, buffer: &Buffer, index: usize) -> RowPosition {
+        RowPosition {
             index,
             rows: self.height(buffer, index),
-        };
-        self.scroll_position(buffer, self.row_below(buffer, last_row, height / 2))
+        }
     }
 
     /// Returns the lowest visible row; `None` if there are no rows.
     fn lowest(&self, buffer: &Buffer, scroll: Option<ScrollPosition>) -> Option<RowPosition> {
         let last = buffer.lines().len().checked_sub(1)?;
-        let end = || RowPosition {
-            index: last,
-            rows: self.height(buffer, last),
-        };
-        Some(scroll.map_or_else(end, |scroll| row_position(buffer, scroll)))
+        Some(scroll.map_or_else(
+            || self.last_row(buffer, last),
+            |scroll| {
+                let at = row_position(buffer, scroll);
+                // The line may have lost a rule since.
+                let rows = at.rows.min(self.height(buffer, at.index));
+                RowPosition { rows, ..at }
+            },
+        ))
     }
 
     /// Returns the row that is `by` rows above `from`, or the first row.
@@ -157,9 +203,12 @@ impl Layout<'_> {
         }
     }
 
-    /// Returns the scroll position of a row; `None` for the last row, where new messages are
-    /// followed.
-    fn scroll_position(&self, buffer: &Buffer, at: RowPosition) -> Option<ScrollPosition> {
+    /// Returns the scroll position of a row, or of the next one if it is a gap; `None` for the last
+    /// row, where new messages are followed.
+    fn scroll_position(&self, buffer: &Buffer, mut at: RowPosition) -> Option<ScrollPosition> {
+        if buffer.lines().get(at.index)?.body == Body::Gap {
+            at = self.row_below(buffer, at, 1);
+        }
         let line = buffer.lines().get(at.index)?;
         let at_end =
             at.index + 1 == buffer.lines().len() && at.rows >= self.height(buffer, at.index);

@@ -9,7 +9,7 @@ use super::{MailWatch, Phase, SignIn};
 use crate::authenticate::{Refused, Scram};
 use crate::email_code::Challenge;
 use crate::reply_format::Replies;
-use crate::sasl::{self, Chunk, Claim, Mechanism, Response};
+use crate::sasl::{self, Chunk, Claim, Login, Malformed, Mechanism, Response};
 use crate::scram::ClientFirst;
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Identity;
@@ -130,8 +130,8 @@ impl SignIn {
     }
 
     /// Signs in with a server password (`PASS`), for clients that cannot do SASL:
-    /// `account:password`, or the password of the account with the nick. The checks and limits are
-    /// those of SASL `PLAIN`.
+    /// `account:password` or `account/device:password`, or the password of the account with the
+    /// nick. The checks and limits are those of SASL `PLAIN`.
     pub async fn use_server_password(
         &mut self,
         now: Timestamp,
@@ -139,18 +139,31 @@ impl SignIn {
         nick: &Nick,
         password: &str,
     ) {
-        let (claim, secret) = password
+        let of_nick = Login {
+            claim: Claim::Name(nick.to_account()),
+            device: None,
+        };
+        let (login, secret) = match password
             .split_once(':')
-            .and_then(|(account, secret)| Some((Claim::parse(account)?, secret)))
-            .unwrap_or_else(|| (Claim::Name(nick.to_account()), password));
-        let claimed = claim.folded().to_owned();
-        let proved = if (1..=sasl::MAX_SECRET).contains(&secret.len()) {
-            let accounts = Arc::clone(&self.accounts);
-            accounts
-                .authenticate_by_secret(now, &self.peer, claim, secret.to_owned())
-                .await
-        } else {
-            Err(Refused::Wrong)
+            .map(|(login, secret)| (Login::parse(login), secret))
+        {
+            // A password without an account may have a colon, too.
+            None | Some((Err(Malformed::Form), _)) => (Ok(of_nick), password),
+            Some((login, secret)) => (login, secret),
+        };
+        let claimed = login
+            .as_ref()
+            .map_or(nick.to_account().folded(), |login| login.claim.folded())
+            .to_owned();
+        let proved = match login {
+            Err(malformed) => Err(malformed.into()),
+            Ok(login) if (1..=sasl::MAX_SECRET).contains(&secret.len()) => {
+                let accounts = Arc::clone(&self.accounts);
+                accounts
+                    .authenticate_by_secret(now, &self.peer, login, secret.to_owned())
+                    .await
+            }
+            Ok(_) => Err(Refused::Wrong),
         };
         match proved {
             Ok(identity) => {
@@ -161,8 +174,8 @@ impl SignIn {
             Err(refused) => {
                 self.report(claimed, &refused);
                 let text = format!(
-                    "The server password was not accepted: {}. Set it to account:password, or \
-                     leave it empty",
+                    "The server password was not accepted: {}. Set it to account:password or \
+                     account/device:password, or leave it empty",
                     refused.reason()
                 );
                 replies.numeric(numeric::ERR_PASSWDMISMATCH, &[&text]);
@@ -222,16 +235,16 @@ impl SignIn {
         let peer = &self.peer;
         match awaits {
             Awaits::First(Mechanism::Plain) => {
-                let (claim, secret) = sasl::plain(payload).ok_or(Refused::BadForm)?;
-                claim.folded().clone_into(claimed);
+                let (login, secret) = sasl::plain(payload)?;
+                login.claim.folded().clone_into(claimed);
                 self.accounts
-                    .authenticate_by_secret(now, peer, claim, secret)
+                    .authenticate_by_secret(now, peer, login, secret)
                     .await
                     .map(Outcome::Proved)
             }
             Awaits::First(Mechanism::ScramSha256) => {
-                let first = ClientFirst::parse(payload).ok_or(Refused::BadForm)?;
-                first.claim.folded().clone_into(claimed);
+                let first = ClientFirst::parse(payload)?;
+                first.login.claim.folded().clone_into(claimed);
                 let (data, scram) = self.accounts.begin_scram(now, peer, first).await?;
                 let awaits = Awaits::ScramProof(Box::new(scram));
                 Ok(Outcome::Continue(awaits, data.into()))
@@ -249,7 +262,7 @@ impl SignIn {
             }
             Awaits::Acknowledgement(_) => Err(Refused::BadForm),
             Awaits::First(Mechanism::External) => {
-                let named = sasl::external(payload).map_err(|_| Refused::BadForm)?;
+                let named = sasl::external(payload)?;
                 *claimed = named.as_ref().map(ToString::to_string).unwrap_or_default();
                 self.accounts
                     .authenticate_by_certificate(now, peer, named)

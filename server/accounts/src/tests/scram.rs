@@ -1,6 +1,8 @@
 //! SCRAM-SHA-256, from a client's side.
 
 use aws_lc_rs::{hmac, pbkdf2};
+use rookery_chat::event::SignedInWith;
+use rookery_protocol::DeviceName;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -22,6 +24,11 @@ fn sign(key: &[u8], text: &str) -> [u8; 32] {
 
 /// Returns the client's final message, and the reply that it expects.
 fn proof(challenge: &str, password: &str) -> (String, String) {
+    proof_after(FIRST, challenge, password)
+}
+
+/// Like [`proof`], after another first message.
+fn proof_after(first: &str, challenge: &str, password: &str) -> (String, String) {
     let fields: Vec<&str> = challenge.splitn(3, ',').collect();
     let salt = STANDARD
         .decode(fields[1].strip_prefix("s=").unwrap())
@@ -39,7 +46,7 @@ fn proof(challenge: &str, password: &str) -> (String, String) {
     );
     let client_key = sign(&salted, "Client Key");
     let without_proof = format!("c=biws,{}", fields[0]);
-    let whole = format!("{FIRST},{challenge},{without_proof}");
+    let whole = format!("{first},{challenge},{without_proof}");
     let signature = sign(&Sha256::digest(client_key), &whole);
     let proof: Vec<u8> = client_key
         .iter()
@@ -302,4 +309,30 @@ async fn the_time_of_a_proof_is_that_of_reading_the_account() {
             .authenticated_at,
         start()
     );
+}
+
+#[tokio::test]
+async fn the_client_may_name_its_device() {
+    let server = registered().await;
+    let first = "n=alice/Phone,r=nonce";
+    let mut client = server.client();
+    client.send("CAP REQ sasl").await;
+    let message = format!("n,,{first}");
+    let challenge = decoded(&client.sasl("SCRAM-SHA-256", message.as_bytes()).await);
+    let (message, answer) = proof_after(first, &challenge, PASSWORD);
+    let received = client.respond(message.as_bytes()).await;
+    assert_eq!(decoded(&received), answer);
+    client.send("AUTHENTICATE +").await.expect(" 903 ");
+    client.finish_handshake("alice").await.stays();
+    let received = client.send("CAP END").await;
+    let identity = received.admitted().identity.as_ref().unwrap();
+    let device = DeviceName::parse("phone").ok();
+    assert_eq!(identity.signed_in_with, SignedInWith::Password { device });
+
+    let mut client = server.client();
+    client
+        .sasl("SCRAM-SHA-256", b"n,,n=alice/a b,r=nonce")
+        .await
+        .expect(" 904 ")
+        .expect("1 to 32");
 }

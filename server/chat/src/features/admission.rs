@@ -14,7 +14,7 @@ use crate::event::Candidate;
 use crate::features::metadata::values;
 use crate::features::metadata::values::MetadataTarget;
 use crate::features::{access, always_on, away, catch_up, channels, monitor, nick, quit, server};
-use crate::ids::{Identity, SessionId, UserId};
+use crate::ids::{Identity, SessionId, SignedInWith, UserId};
 use crate::lengths;
 use crate::line::truncate;
 use crate::request::Admission;
@@ -66,7 +66,9 @@ pub fn admit(
     }
     let given_realname = realname.clone();
     let new = identity.as_ref().map(|identity| identity.new);
-    let credential = identity.as_ref().and_then(|identity| identity.credential);
+    let signed_in_with = identity
+        .as_ref()
+        .map(|identity| identity.signed_in_with.clone());
     let user = existing.unwrap_or_else(|| {
         let new_user = NewUser {
             nick: nick.clone(),
@@ -87,7 +89,7 @@ pub fn admit(
         since: ctx.now(),
         monitors: std::collections::BTreeSet::new(),
         subscriptions,
-        credential,
+        credential: signed_in_with.as_ref().and_then(SignedInWith::credential),
         device: None,
         received: ctx.state.mark(ctx.clock.now()),
         catch_up: None,
@@ -111,7 +113,9 @@ pub fn admit(
         ctx.warn_if_cut(caller, "USER", &given_realname, lengths::REALNAME);
     }
     join_lobby(ctx, caller);
-    catch_up::start(ctx, caller, credential);
+    if let Some(signed_in_with) = signed_in_with {
+        catch_up::start(ctx, caller, signed_in_with);
+    }
     ctx.answer(ticket, Admission::Admitted);
 }
 
@@ -149,7 +153,7 @@ pub fn sign_in(
         }
         return ctx.answer(ticket, Admission::Admitted);
     }
-    let (new, credential) = (identity.new, identity.credential);
+    let (new, signed_in_with) = (identity.new, identity.signed_in_with.clone());
     let existing = ctx.state.by_account(&identity.name).map(|user| user.id);
     if let Some(refusal) = existing.and_then(|user| too_many_sessions(ctx, user)) {
         return ctx.answer(ticket, refusal);
@@ -189,14 +193,14 @@ pub fn sign_in(
         }
     };
     if let Some(session) = ctx.state.session_mut(session) {
-        session.credential = credential;
+        session.credential = signed_in_with.credential();
     }
     // The session was greeted when it was admitted; only new accounts are welcomed again.
     if new {
         welcome(ctx, caller, Some(new));
     }
     join_lobby(ctx, caller);
-    catch_up::start(ctx, caller, credential);
+    catch_up::start(ctx, caller, signed_in_with);
     ctx.answer(ticket, Admission::Admitted);
 }
 
@@ -219,7 +223,7 @@ fn refusal(
         });
     }
     let revoked = identity.and_then(|identity| {
-        let (revoked_at, reason) = match identity.credential {
+        let (revoked_at, reason) = match identity.signed_in_with.credential() {
             Some(one) => (ctx.state.revoked_credentials.get(&one), quit::REVOKED),
             None => (
                 ctx.state.changed_passwords.get(&identity.id),

@@ -2,32 +2,36 @@
 //! history itself. A client with `znc.in/playback` may request messages or not: it is sent what it
 //! missed, and what it requests soon after is not sent twice.
 //!
-//! A device is an account together with the credential that it signs in with; of clients that sign
-//! in with the password, those with `znc.in/playback` and those without are two devices, because
-//! they are certainly two programs. A device's mark is the moment at which it was last known to be
+//! A device is an account together with the credential that it signs in with, or the name that it
+//! gives itself when it signs in with the password. Of clients without a name, those with
+//! `znc.in/playback` and those without are two devices, because they are certainly two programs. A
+//! device's mark is the moment at which it was last known to be
 //! connected, up to which it has received everything.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::{Capability, ChannelName};
+use rookery_protocol::{Capability, ChannelName, DeviceName};
 use rookery_record::{
-    Change, CredentialId, Device, DeviceKey, DeviceMark, HistoryEntry, SeveralQuery,
+    AccountId, Change, CredentialId, Device, DeviceKey, DeviceMark, HistoryEntry, SeveralQuery,
 };
 
 use crate::context::{Caller, Context};
 use crate::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::features::history;
 use crate::features::replay::Replay;
-use crate::ids::SessionId;
+use crate::ids::{SessionId, SignedInWith};
 use crate::state::catch_up::{CatchUp, Mark};
 
 /// The time after admission within which the client joins the channels that it was in before.
 const REJOIN_WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Starts the catch-up of a session that has signed in with that credential, by requesting the
-/// messages that its device missed.
-pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<CredentialId>) {
+/// The most named devices of an account whose marks are stored.
+const MAX_NAMED_DEVICES: usize = 16;
+
+/// Starts the catch-up of a session that has signed in with that, by requesting the messages that
+/// its device missed.
+pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith) {
     let reads_history = caller.has(Capability::Chathistory) || caller.has(Capability::Visitor);
     let replays = ctx.settings.history && ctx.settings.replay_lines > 0 && !reads_history;
     let user = ctx.state.user(caller.user);
@@ -35,30 +39,37 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
         return;
     };
     let account = identity.id;
-    let (key, other) = match credential {
-        Some(credential) => (DeviceKey::Credential(credential), None),
-        None if caller.has(Capability::Playback) => {
+    let (key, other) = match signed_in_with {
+        SignedInWith::Credential(credential) => (DeviceKey::Credential(credential), None),
+        SignedInWith::Password { device: Some(name) } => (DeviceKey::Named(name), None),
+        SignedInWith::Password { device: None } if caller.has(Capability::Playback) => {
             (DeviceKey::PasswordWithPlayback, Some(DeviceKey::Password))
         }
-        None => (DeviceKey::Password, Some(DeviceKey::PasswordWithPlayback)),
+        SignedInWith::Password { device: None } => {
+            (DeviceKey::Password, Some(DeviceKey::PasswordWithPlayback))
+        }
     };
     let device = Device { account, key };
     // A device whose connection was lost may be connected twice for a while.
-    let mark = |device| {
+    let mark = |device: &Device| {
         let sessions = user.sessions().iter();
         sessions
-            .filter(|session| session.device == Some(device))
+            .filter(|session| session.device.as_ref() == Some(device))
             .map(|session| session.received)
-            .chain(ctx.state.devices.get(&device).copied())
+            .chain(ctx.state.devices.get(device).copied())
             .max()
     };
-    // A client that signs in with the password may have gained or lost `znc.in/playback`.
-    let before = mark(device).or_else(|| other.and_then(|key| mark(Device { account, key })));
+    // A client without a name may have gained or lost `znc.in/playback`.
+    let before = mark(&device).or_else(|| other.and_then(|key| mark(&Device { account, key })));
+    let is_new_name = before.is_none() && matches!(device.key, DeviceKey::Named(_));
+    if is_new_name && !make_room(ctx, caller, account) {
+        return;
+    }
     let until = ctx.now() + REJOIN_WINDOW;
     let received_until = before.map_or(ctx.clock.now(), |before| before.at);
     ctx.out
         .push(Output::Persist(Box::new(Change::Device(DeviceMark {
-            device,
+            device: device.clone(),
             received_until,
             is_connected: true,
         }))));
@@ -79,6 +90,43 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, credential: Option<Credentia
         sent: BTreeSet::new(),
     });
     request_missed(ctx, caller, true);
+}
+
+/// Makes room for the mark of another named device of the account: forgets the one that was last
+/// connected the longest time ago, if there are as many as may be. Returns `false` if all of them
+/// are connected.
+fn make_room(ctx: &mut Context<'_>, caller: Caller, account: AccountId) -> bool {
+    let name_of = |device: &Device| match &device.key {
+        DeviceKey::Named(name) if device.account == account => Some(name.clone()),
+        _ => None,
+    };
+    let sessions = ctx.state.user(caller.user).sessions().iter();
+    let connected: BTreeSet<DeviceName> = sessions
+        .filter_map(|session| session.device.as_ref().and_then(name_of))
+        .collect();
+    let first = Device {
+        account,
+        key: DeviceKey::Credential(CredentialId(i64::MIN)),
+    };
+    let known = ctx.state.devices.range(first..);
+    let others: Vec<(DeviceName, Mark)> = known
+        .take_while(|(device, _)| device.account == account)
+        .filter_map(|(device, mark)| Some((name_of(device)?, *mark)))
+        .filter(|(name, _)| !connected.contains(name))
+        .collect();
+    if connected.len() + others.len() < MAX_NAMED_DEVICES {
+        return true;
+    }
+    let Some((oldest, _)) = others.into_iter().min_by_key(|(_, mark)| *mark) else {
+        return false;
+    };
+    ctx.state.devices.remove(&Device {
+        account,
+        key: DeviceKey::Named(oldest.clone()),
+    });
+    let change = Change::DeviceForgotten(account, oldest);
+    ctx.out.push(Output::Persist(Box::new(change)));
+    true
 }
 
 /// Requests the missed messages of the channels that the client has joined since its catch-up
@@ -132,7 +180,7 @@ pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
         now
     };
     session.catch_up = None;
-    let mark = ctx.state.devices.entry(device).or_insert(received);
+    let mark = ctx.state.devices.entry(device.clone()).or_insert(received);
     *mark = received.max(*mark);
     let received_until = mark.at;
     let is_connected = ctx
@@ -140,7 +188,7 @@ pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
         .user(caller.user)
         .sessions()
         .iter()
-        .any(|session| session.device == Some(device));
+        .any(|session| session.device.as_ref() == Some(&device));
     ctx.out
         .push(Output::Persist(Box::new(Change::Device(DeviceMark {
             device,

@@ -101,6 +101,7 @@ pub const COMMANDS: &[Command] = &[
         help: &[
             "PASS account:password",
             "Valid only before registration: signs in clients that do not support SASL.",
+            "account/device names the device, which is sent what it missed itself.",
         ],
         weight: |_| Weight::MESSAGE,
         handler: Handler::Core(already_registered),

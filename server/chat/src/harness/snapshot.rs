@@ -8,7 +8,7 @@ use rookery_protocol::ChannelName;
 
 use super::Harness;
 use crate::event::Settings;
-use rookery_record::{Change, ChatSnapshot, PersistentChannel};
+use rookery_record::{Change, ChatSnapshot, Device, DeviceKey, PersistentChannel};
 
 impl Harness {
     /// Returns the snapshot that results from all changes so far.
@@ -43,7 +43,15 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
             Change::AccountMetadata { account, metadata } => {
                 drop(metadata_of.insert(account.clone(), metadata.clone()));
             }
-            Change::Device(mark) => drop(devices.insert(mark.device, mark.received_until)),
+            Change::Device(mark) => {
+                devices.insert(mark.device.clone(), mark.received_until);
+            }
+            Change::DeviceForgotten(account, name) => {
+                devices.remove(&Device {
+                    account: *account,
+                    key: DeviceKey::Named(name.clone()),
+                });
+            }
             Change::ReadMarker {
                 account,
                 target,

@@ -134,6 +134,7 @@ mod tests {
     use rookery_protocol::{AccountName, Email};
 
     use super::*;
+    use crate::ids::SignedInWith;
     use rookery_record::AccountId;
 
     fn ban(id: i64, target: &str) -> Ban {
@@ -163,7 +164,7 @@ mod tests {
             email: Email::parse(email).ok(),
             new: false,
             authenticated_at: Timestamp::UNIX_EPOCH,
-            credential: None,
+            signed_in_with: SignedInWith::PASSWORD,
         };
         bans.on_account(&identity, Timestamp::UNIX_EPOCH)
             .map(|ban| ban.id.0)

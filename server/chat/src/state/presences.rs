@@ -8,7 +8,7 @@ use super::State;
 use super::away::DEFAULT_MESSAGE;
 use super::channel::{Member, MemberModes};
 use super::user::NewUser;
-use crate::ids::Identity;
+use crate::ids::{Identity, SignedInWith};
 use crate::settings::Settings;
 
 impl State {
@@ -27,7 +27,7 @@ impl State {
                 email: presence.email.clone(),
                 new: false,
                 authenticated_at: now,
-                credential: None,
+                signed_in_with: SignedInWith::PASSWORD,
             };
             let nick = if settings.free_nicks {
                 presence.nick.clone()

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rookery_record::CredentialId;
 
 use super::harness::*;
-use crate::event::{Event, Identity, Revoked};
+use crate::event::{Event, Identity, Revoked, SignedInWith};
 use crate::request::{
     Admission, Announce, Announced, Audience, ClosedChannel, Ended, FindChannel, FindUser,
     ListChannels, ListUsers, SetMaintenance,
@@ -137,7 +137,7 @@ fn an_ended_account_is_admitted_only_after_it_has_authenticated_again() {
 fn the_sessions_of_a_revoked_credential_end_and_the_others_of_the_account_stay() {
     let mut harness = Harness::new();
     let device = |number: i64| Identity {
-        credential: Some(CredentialId(number)),
+        signed_in_with: SignedInWith::Credential(CredentialId(number)),
         ..identity("alice")
     };
     let connect = |harness: &mut Harness, number| {
@@ -172,7 +172,7 @@ fn the_sessions_of_a_revoked_credential_end_and_the_others_of_the_account_stay()
 fn a_changed_password_ends_the_other_sessions_that_signed_in_with_the_old_one() {
     let mut harness = Harness::new();
     let device = Identity {
-        credential: Some(CredentialId(1)),
+        signed_in_with: SignedInWith::Credential(CredentialId(1)),
         ..identity("alice")
     };
     let changing = harness.user("alice", "");

@@ -3,28 +3,28 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::harness::*;
-use crate::event::{HistoryQuery, HistoryResult, Identity, SessionId, Settings};
+use crate::event::{HistoryQuery, HistoryResult, Identity, SessionId, Settings, SignedInWith};
 use crate::request::Admission;
 use rookery_record::{CredentialId, SeveralQuery};
 
 /// The capabilities of clients that display batches with times.
-const CAPS: &str = "batch server-time message-tags";
+pub const CAPS: &str = "batch server-time message-tags";
 
 /// Returns a chat whose lobby is `#x`.
-fn lobby() -> Harness {
+pub fn lobby() -> Harness {
     Harness::with(settings_with_lobby("#x"))
 }
 
 /// Returns the identity of an account that signed in with a device credential.
 fn device(name: &str, credential: i64) -> Identity {
     Identity {
-        credential: Some(CredentialId(credential)),
+        signed_in_with: SignedInWith::Credential(CredentialId(credential)),
         ..identity(name)
     }
 }
 
 /// Admits a session. Returns the replay of missed messages, and discards everything else.
-fn connect(
+pub fn connect(
     harness: &mut Harness,
     identity: Identity,
     capabilities: &str,
@@ -37,7 +37,7 @@ fn connect(
 }
 
 /// Returns the text of each `PRIVMSG` and `NOTICE`.
-fn texts(received: &[String]) -> Vec<&str> {
+pub fn texts(received: &[String]) -> Vec<&str> {
     let messages = received
         .iter()
         .filter(|line| line.contains(" PRIVMSG ") || line.contains(" NOTICE "));

@@ -21,7 +21,7 @@ impl TestPlane {
             email: account.email,
             new: false,
             authenticated_at: Timestamp::now(),
-            credential: None,
+            signed_in_with: rookery_chat::event::SignedInWith::PASSWORD,
         }
     }
 
@@ -102,7 +102,7 @@ pub(super) fn identity(name: &str) -> Identity {
         email: Email::parse(&format!("{name}@example.org")).ok(),
         new: false,
         authenticated_at: Timestamp::now(),
-        credential: None,
+        signed_in_with: rookery_chat::event::SignedInWith::PASSWORD,
     }
 }
 

@@ -11,7 +11,7 @@ use super::client::{Client, Received};
 use super::{ACCOUNTS, CHANNELS, MAX_CLIENTS, SENDQ_BYTES, Simulation};
 use crate::sendq::{Sendq, State};
 use rookery_chat::AwayState;
-use rookery_chat::event::{Candidate, Disconnect, Event, Identity, SessionId};
+use rookery_chat::event::{Candidate, Disconnect, Event, Identity, SessionId, SignedInWith};
 use rookery_chat::request::Admission;
 use rookery_record::AccountId;
 
@@ -34,7 +34,7 @@ impl Simulation {
             email: Email::parse(&format!("{}@example.org", ACCOUNTS[at])).ok(),
             new: false,
             authenticated_at: self.now,
-            credential: None,
+            signed_in_with: SignedInWith::PASSWORD,
         });
         let candidate = Box::new(Candidate {
             nick: Nick::parse(&nick).unwrap(),

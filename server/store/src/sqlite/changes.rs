@@ -15,6 +15,9 @@ impl Store {
                 metadata: values,
             } => metadata::persist_of_account(&self.connection, account, values),
             Change::Device(mark) => devices::persist(&self.connection, mark),
+            Change::DeviceForgotten(account, name) => {
+                devices::forget(&self.connection, *account, name)
+            }
             Change::ReadMarker {
                 account,
                 target,

@@ -1,7 +1,10 @@
-//! For each device, the time until which it has received everything. Devices that sign in with
-//! the password have a table of their own; the others are credentials.
+//! For each device, the time until which it has received everything. Devices that sign in with the
+//! password have tables of their own, one for those with a name and one for the others; the rest
+//! are credentials.
 
 use jiff::Timestamp;
+use rookery_protocol::DeviceName;
+use rusqlite::types::Type;
 use rusqlite::{Connection, params};
 
 use super::{execute, list, timestamp};
@@ -23,6 +26,12 @@ pub(super) fn persist(connection: &Connection, mark: &DeviceMark) -> Result<()> 
             let values = params![received_until, is_connected, credential.0, account.0];
             return execute(connection, sql, values).map(drop);
         }
+        DeviceKey::Named(name) => {
+            let sql = "INSERT OR REPLACE INTO named_devices (account, name, heard_until, is_here)
+                 SELECT id, ?2, ?3, ?4 FROM accounts WHERE id = ?1";
+            let values = params![account.0, name.as_str(), received_until, is_connected];
+            return execute(connection, sql, values).map(drop);
+        }
         DeviceKey::Password => false,
         DeviceKey::PasswordWithPlayback => true,
     };
@@ -33,10 +42,16 @@ pub(super) fn persist(connection: &Connection, mark: &DeviceMark) -> Result<()> 
     execute(connection, sql, values).map(drop)
 }
 
+/// Deletes the mark of a named device.
+pub(super) fn forget(connection: &Connection, account: AccountId, name: &DeviceName) -> Result<()> {
+    let sql = "DELETE FROM named_devices WHERE account = ?1 AND name = ?2";
+    execute(connection, sql, params![account.0, name.as_str()]).map(drop)
+}
+
 /// Marks every device as disconnected. A device that is still marked as connected was connected
 /// when the server died, and had received everything that was stored until then.
 pub(super) fn mark_all_disconnected(connection: &Connection) -> Result<()> {
-    for table in ["password_devices", "credentials"] {
+    for table in ["password_devices", "named_devices", "credentials"] {
         let sql = format!(
             "UPDATE {table} SET is_here = 0, heard_until = max(heard_until, coalesce(
                 (SELECT at FROM history ORDER BY id DESC LIMIT 1), heard_until))
@@ -49,15 +64,20 @@ pub(super) fn mark_all_disconnected(connection: &Connection) -> Result<()> {
 
 /// Returns the times of all devices that were ever connected.
 pub(super) fn all(connection: &Connection) -> Result<Vec<(Device, Timestamp)>> {
-    let sql = "SELECT heard_until, account, NULL, has_playback FROM password_devices
+    let sql = "SELECT heard_until, account, NULL, NULL, has_playback FROM password_devices
          UNION ALL
-         SELECT heard_until, account, id, 0 FROM credentials WHERE heard_until IS NOT NULL";
+         SELECT heard_until, account, NULL, name, 0 FROM named_devices
+         UNION ALL
+         SELECT heard_until, account, id, NULL, 0 FROM credentials WHERE heard_until IS NOT NULL";
     list(connection, sql, [], |row| {
-        let credential: Option<i64> = row.get(2)?;
-        let key = match credential {
-            Some(credential) => DeviceKey::Credential(CredentialId(credential)),
-            None if row.get(3)? => DeviceKey::PasswordWithPlayback,
-            None => DeviceKey::Password,
+        let (credential, name): (Option<i64>, Option<String>) = (row.get(2)?, row.get(3)?);
+        let key = match (credential, name) {
+            (Some(credential), _) => DeviceKey::Credential(CredentialId(credential)),
+            (None, Some(name)) => DeviceKey::Named(DeviceName::parse(&name).map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(3, Type::Text, Box::new(error))
+            })?),
+            (None, None) if row.get(4)? => DeviceKey::PasswordWithPlayback,
+            (None, None) => DeviceKey::Password,
         };
         let device = Device {
             account: AccountId(row.get(1)?),

@@ -24,26 +24,26 @@ fn the_first_visit_shows_the_first_steps_once() {
 #[test]
 fn an_empty_message_box_has_a_hint() {
     let mut ui = Harness::new().with_messages();
-    let last = |ui: &Harness| ui.screen().lines().last().unwrap().to_owned();
+    let last = |ui: &mut Harness| ui.screen().lines().last().unwrap().to_owned();
     assert!(
-        last(&ui).contains("Message to #lobby · /help"),
+        last(&mut ui).contains("Message to #lobby · /help"),
         "{}",
         ui.screen()
     );
     ui.type_text("x");
-    assert!(!last(&ui).contains("Message"), "{}", ui.screen());
+    assert!(!last(&mut ui).contains("Message"), "{}", ui.screen());
     ui.control('u');
     for (number, hint) in [
         ('1', "/join #CHANNEL, or Ctrl-K"),
         ('4', "Message to bob only"),
     ] {
         ui.alt(number);
-        assert!(last(&ui).contains(hint), "{}", ui.screen());
+        assert!(last(&mut ui).contains(hint), "{}", ui.screen());
     }
     ui.alt('2');
     ui.receive(":boss!o@h KICK #lobby alice :out");
     assert!(
-        last(&ui).contains("/join #lobby to rejoin"),
+        last(&mut ui).contains("/join #lobby to rejoin"),
         "{}",
         ui.screen()
     );
@@ -248,14 +248,14 @@ fn the_switcher_lists_highlights_then_unread_then_recently_shown_conversations()
     ui.alt('2');
     ui.receive(":boss!o@h PRIVMSG #ops :another");
     ui.control('k');
-    let order = |ui: &Harness| -> Vec<String> {
+    let order = |ui: &mut Harness| -> Vec<String> {
         let found = ui.app.switcher_matches("");
         found
             .into_iter()
             .map(|index| ui.app.buffers.list()[index].conversation.name().to_owned())
             .collect()
     };
-    assert_eq!(order(&ui), ["bob", "carol", "#ops", "server", "#lobby"]);
+    assert_eq!(order(&mut ui), ["bob", "carol", "#ops", "server", "#lobby"]);
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(ui.conversation(), "bob");
     ui.alt('5');
@@ -271,18 +271,18 @@ fn a_long_list_marks_unread_messages_above_and_below() {
     for number in 10..30 {
         ui.receive(&format!(":alice!a@h JOIN #room{number}"));
     }
-    let marks = |ui: &Harness| {
+    let marks = |ui: &mut Harness| {
         let screen = ui.screen();
         (screen.contains('▲'), screen.contains('▼'))
     };
-    assert_eq!(marks(&ui), (false, false));
+    assert_eq!(marks(&mut ui), (false, false));
     ui.receive(":bob!b@h PRIVMSG #room29 :hi");
-    assert_eq!(marks(&ui), (false, true));
+    assert_eq!(marks(&mut ui), (false, true));
     ui.control('p');
     ui.control('p');
     assert_eq!(ui.conversation(), "#room29");
     ui.receive(":bob!b@h PRIVMSG #lobby :alice?");
-    assert_eq!(marks(&ui), (true, false));
+    assert_eq!(marks(&mut ui), (true, false));
 }
 
 #[test]

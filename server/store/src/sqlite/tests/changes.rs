@@ -1,6 +1,6 @@
 //! Tests of the chat's persistent state: channels, devices, metadata, read markers and presences.
 
-use rookery_protocol::{ChannelName, Nick};
+use rookery_protocol::{ChannelName, DeviceName, Nick};
 
 use super::*;
 use rookery_record::{
@@ -152,6 +152,7 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
     let phone = sqlite
         .add_credential(alice.id, CredentialKind::Device, &[1; 32], noon())
         .unwrap();
+    let desk = DeviceName::parse("desk").unwrap();
     let devices = [
         Device {
             account: alice.id,
@@ -169,6 +170,10 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
             account: bob.id,
             key: DeviceKey::PasswordWithPlayback,
         },
+        Device {
+            account: bob.id,
+            key: DeviceKey::Named(desk.clone()),
+        },
         // These two are not stored: the credential is of another account, or the account is
         // unknown.
         Device {
@@ -177,11 +182,11 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
         },
         Device {
             account: AccountId(99),
-            key: DeviceKey::Password,
+            key: DeviceKey::Named(desk.clone()),
         },
     ];
     let later = |seconds| noon() + jiff::SignedDuration::from_secs(seconds);
-    for (seconds, device) in (1..).zip(devices) {
+    for (seconds, device) in (1..).zip(devices.clone()) {
         let is_connected = device == devices[2];
         let mark = DeviceMark {
             device,
@@ -191,13 +196,24 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
         sqlite.persist(&Change::Device(mark)).unwrap();
     }
     let stored = |sqlite: &Store| sqlite.chat_snapshot().unwrap().devices;
-    let [by_password, on_phone, bobs, bobs_with_playback, ..] = devices;
-    let before = [
-        (by_password, later(1)),
-        (bobs, later(3)),
-        (bobs_with_playback, later(4)),
-        (on_phone, later(2)),
-    ];
+    let [
+        by_password,
+        on_phone,
+        bobs,
+        bobs_with_playback,
+        bobs_desk,
+        ..,
+    ] = devices;
+    let with = |bobs_mark| {
+        [
+            (by_password.clone(), later(1)),
+            (bobs.clone(), bobs_mark),
+            (bobs_with_playback.clone(), later(4)),
+            (bobs_desk.clone(), later(5)),
+            (on_phone.clone(), later(2)),
+        ]
+    };
+    let before = with(later(3));
     assert_eq!(stored(&sqlite), before);
 
     // Bob was connected when the server died, and so has received the newest message. After the
@@ -208,16 +224,18 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
             .append_history(&[message(msgid, later(seconds), place)])
             .unwrap();
         sqlite.mark_all_disconnected().unwrap();
-        assert_eq!(
-            stored(&sqlite),
-            [
-                (by_password, later(1)),
-                (bobs, later(60)),
-                (bobs_with_playback, later(4)),
-                (on_phone, later(2))
-            ]
-        );
+        assert_eq!(stored(&sqlite), with(later(60)));
     }
+    let forgotten = Change::DeviceForgotten(alice.id, desk.clone());
+    sqlite.persist(&forgotten).unwrap();
+    assert_eq!(
+        stored(&sqlite),
+        with(later(60)),
+        "that is another account's"
+    );
+    let forgotten = Change::DeviceForgotten(bob.id, desk);
+    sqlite.persist(&forgotten).unwrap();
+    assert_eq!(stored(&sqlite).len(), 4);
     sqlite.remove_credential(alice.id, phone).unwrap();
     sqlite.delete_account(&bob).unwrap();
     assert_eq!(stored(&sqlite), [(by_password, later(1))]);
@@ -245,6 +263,41 @@ fn the_migration_to_password_devices_preserves_marks() {
     let received_until = Timestamp::from_millisecond(5).unwrap();
     let devices = Store::open(&file).unwrap().chat_snapshot().unwrap().devices;
     assert_eq!(devices, [(alices, received_until)]);
+}
+
+#[test]
+fn the_migration_to_named_devices_preserves_the_marks_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.db");
+    let old = Connection::open(&file).unwrap();
+    for step in &migrations::STEPS[..16] {
+        old.execute_batch(step).unwrap();
+    }
+    old.pragma_update(None, "user_version", 16).unwrap();
+    old.execute_batch(
+        "INSERT INTO accounts (name, name_folded, name_skeleton, created_at, greeted)
+         VALUES ('alice', 'alice', 'allce', 0, 1);
+         INSERT INTO password_devices VALUES (1, 1, 5, 0)",
+    )
+    .unwrap();
+    drop(old);
+    let mut store = Store::open(&file).unwrap();
+    let at = Timestamp::from_millisecond(5).unwrap();
+    let of = |key| Device {
+        account: AccountId(1),
+        key,
+    };
+    let with_playback = of(DeviceKey::PasswordWithPlayback);
+    let stored = |store: &Store| store.chat_snapshot().unwrap().devices;
+    assert_eq!(stored(&store), [(with_playback.clone(), at)]);
+    let phone = of(DeviceKey::Named(DeviceName::parse("phone").unwrap()));
+    let mark = DeviceMark {
+        device: phone.clone(),
+        received_until: at,
+        is_connected: false,
+    };
+    store.persist(&Change::Device(mark)).unwrap();
+    assert_eq!(stored(&store), [(with_playback, at), (phone, at)]);
 }
 
 #[test]

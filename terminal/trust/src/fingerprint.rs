@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 pub struct Fingerprint([u8; 32]);
 
 /// The fingerprints that identify a pinned certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificatePin {
     /// The fingerprint of the certificate.
     pub certificate: Fingerprint,

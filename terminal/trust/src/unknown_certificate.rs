@@ -1,5 +1,5 @@
-//! A certificate that `rook` has no reason to trust: what is known about it, and what the user can
-//! do. Every front end shows these texts, and only the user's answer makes the certificate trusted.
+//! A certificate that there is no reason to trust: what is known about it, and what the user can do.
+//! Every program shows these texts, and only the user's answer makes the certificate trusted.
 
 use crate::fingerprint::{CertificatePin, Fingerprint};
 
@@ -10,15 +10,17 @@ pub const QUESTION: &str = "Trust it from now on? Type yes:";
 /// connection was ended before anything was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownCertificate {
-    /// The server, as `rook` takes it on the command line.
+    /// The server, as the program takes it on the command line.
     pub server: String,
+    /// The command that trusts the certificate whose fingerprint follows it.
+    pub command: String,
     /// The certificate that the server presents.
     pub shown: CertificatePin,
     /// What was trusted before.
     pub before: TrustedBefore,
 }
 
-/// What `rook` trusted before a server presented an unknown certificate.
+/// What was trusted before a server presented an unknown certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrustedBefore {
     /// Nothing: this is the first connection to the server.
@@ -57,9 +59,9 @@ impl UnknownCertificate {
 
     /// Returns the reason for which a script, which cannot be asked, is not connected.
     pub fn refusal(&self) -> String {
-        let Self { server, shown, .. } = self;
+        let Self { command, shown, .. } = self;
         format!(
-            "{}\nTo trust it, run: rook trust {server} {}",
+            "{}\nTo trust it, run: {command} {}",
             self.description(),
             shown.certificate
         )

@@ -1,0 +1,158 @@
+//! The TLS connections of requests. They differ from those of ureq in how the server's certificate
+//! is verified: a pinned one is trusted, too.
+
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rookery_trust::{CertificatePin, Trust, TrustedBefore, Verdict, Verifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use ureq::Error;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport, TransportAdapter,
+};
+
+/// A client certificate with its key, for a server that requires one of operators.
+pub struct ClientKey {
+    /// The certificate, followed by the intermediate ones.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// The key.
+    pub(super) key: PrivateKeyDer<'static>,
+}
+
+/// Which certificates of the server are trusted, and which one it presents.
+#[derive(Debug)]
+pub(super) struct TrustState {
+    /// What is trusted from the next connection on.
+    pub(super) trust: Trust,
+    /// The certificate that the server presented last, if it was trusted.
+    pub(super) presented: Option<CertificatePin>,
+}
+
+/// A [`TrustState`] that the client and its connector share.
+#[derive(Clone, Debug)]
+pub(super) struct SharedTrust(Arc<Mutex<TrustState>>);
+
+impl SharedTrust {
+    pub(super) fn new(trust: Trust) -> Self {
+        Self(Arc::new(Mutex::new(TrustState {
+            trust,
+            presented: None,
+        })))
+    }
+
+    /// Calls `with` on the state.
+    pub(super) fn with<T>(&self, with: impl FnOnce(&mut TrustState) -> T) -> T {
+        with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The error for a certificate about which the operator must decide.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the certificate is not trusted")]
+pub(super) struct Unknown {
+    pub(super) shown: CertificatePin,
+    pub(super) before: TrustedBefore,
+}
+
+/// Layers TLS on a connection.
+pub(super) struct Tls {
+    pub(super) trust: SharedTrust,
+    pub(super) key: Option<ClientKey>,
+}
+
+impl Tls {
+    fn config(&self, verifier: &Arc<Verifier>) -> Result<ClientConfig, rustls::Error> {
+        let config = verifier.config()?;
+        match &self.key {
+            Some(ClientKey { chain, key }) => {
+                config.with_client_auth_cert(chain.clone(), key.clone_key())
+            }
+            None => Ok(config.with_no_client_auth()),
+        }
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl<In: Transport> Connector<In> for Tls {
+    type Out = TlsTransport;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<TlsTransport>, Error> {
+        let Some(transport) = chained else {
+            return Ok(None);
+        };
+        let verifier = Verifier::new(self.trust.with(|state| state.trust.clone()));
+        let host = details.uri.host().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        let mut connection = ClientConnection::new(Arc::new(self.config(&verifier)?), name)?;
+        let mut socket =
+            TransportAdapter::new(transport.boxed(), Arc::clone(&details.current_time));
+        socket.set_timeout(details.timeout);
+        if let Err(error) = connection.complete_io(&mut socket) {
+            return Err(match verifier.verdict() {
+                Some(&Verdict::Unknown { shown, before }) => {
+                    io::Error::other(Unknown { shown, before }).into()
+                }
+                _ => error.into(),
+            });
+        }
+        let presented = connection.peer_certificates().and_then(<[_]>::first);
+        let presented = presented.map(CertificatePin::of);
+        self.trust.with(|state| state.presented = presented);
+        let config = details.config;
+        Ok(Some(TlsTransport {
+            stream: StreamOwned::new(connection, socket),
+            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+        }))
+    }
+}
+
+/// An established connection.
+pub(super) struct TlsTransport {
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+    buffers: LazyBuffers,
+}
+
+impl fmt::Debug for TlsTransport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("TlsTransport").finish_non_exhaustive()
+    }
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        self.stream.write_all(&self.buffers.output()[..amount])?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.get_mut().get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,206 @@
+//! Tables without lines, for people.
+//!
+//! A table is never wider than the terminal: the widest columns are narrowed, and a cell that does
+//! not fit continues on the next line, so that no part of a name or an id is lost. In a pipe, each
+//! row is one line.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ratatui::crossterm::terminal;
+use rookery_control_api::count;
+use rookery_terminal::{printable, wrap};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::colour;
+
+/// The number of columns between two cells.
+const GAP: usize = 2;
+/// The number of columns before the text below a row.
+const INDENT: usize = 4;
+
+/// Whether standard output is a terminal, whose width limits tables.
+static ON_TERMINAL: AtomicBool = AtomicBool::new(false);
+
+/// Finds out whether standard output is a terminal. Until then, the width is unlimited.
+pub fn detect_terminal() {
+    ON_TERMINAL.store(io::stdout().is_terminal(), Ordering::Relaxed);
+}
+
+/// Returns the width of the terminal, in columns; `None` if it is unlimited.
+fn terminal_width() -> Option<usize> {
+    if !ON_TERMINAL.load(Ordering::Relaxed) {
+        return None;
+    }
+    let (columns, _) = terminal::size().ok()?;
+    (columns > 0).then(|| columns.into())
+}
+
+/// A table: its header, and rows of as many cells.
+pub struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+/// Creates a table.
+pub fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    Table {
+        header: header.map(str::to_owned).into(),
+        rows: rows
+            .map(|row| row.map(|cell| printable(&cell)).into())
+            .collect(),
+    }
+}
+
+/// Returns the table, unless it is empty, and a line with the number of entries.
+pub fn with_count(table: &Table, number: usize, one: &str, many: &str) -> String {
+    let line = count(number, one, many);
+    if number == 0 {
+        line
+    } else {
+        format!("{}\n\n{line}", table_text(table, |_| false))
+    }
+}
+
+/// Returns the table as text. The rows for whose index `is_alarming` returns `true` are red.
+pub fn table_text(table: &Table, is_alarming: impl Fn(usize) -> bool) -> String {
+    table_text_with(table, is_alarming, |_| None)
+}
+
+/// Like [`table_text`], with the text that `more` returns for its index below each row.
+pub fn table_text_with(
+    table: &Table,
+    is_alarming: impl Fn(usize) -> bool,
+    more: impl Fn(usize) -> Option<String>,
+) -> String {
+    table.lines(terminal_width(), is_alarming, more).join("\n")
+}
+
+impl Table {
+    fn lines(
+        &self,
+        width: Option<usize>,
+        is_alarming: impl Fn(usize) -> bool,
+        more: impl Fn(usize) -> Option<String>,
+    ) -> Vec<String> {
+        let widths = self.widths(width);
+        let header = cells(&self.header, &widths);
+        let mut lines: Vec<String> = header.iter().map(|line| colour::bold(line)).collect();
+        for (index, row) in self.rows.iter().enumerate() {
+            let mut of_row = cells(row, &widths);
+            if let Some(text) = more(index) {
+                let width = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(1));
+                let indented = |line| format!("{:INDENT$}{line}", "");
+                of_row.extend(wrapped(&text, width).into_iter().map(indented));
+            }
+            if is_alarming(index) {
+                of_row = of_row.iter().map(|line| colour::red(line)).collect();
+            }
+            lines.append(&mut of_row);
+        }
+        lines
+    }
+
+    /// Returns the widths of the columns. If they do not fit together, the widest ones are narrowed.
+    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
+        let mut widths = vec![1; self.header.len()];
+        for row in std::iter::once(&self.header).chain(&self.rows) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.width().max(*width);
+            }
+        }
+        let gaps = GAP * widths.len().saturating_sub(1);
+        let limit = limit.map_or(usize::MAX, |limit| limit.saturating_sub(gaps));
+        while widths.iter().sum::<usize>() > limit {
+            match widths.iter_mut().max() {
+                Some(widest) if *widest > 1 => *widest -= 1,
+                _ => break,
+            }
+        }
+        widths
+    }
+}
+
+/// Returns the lines of one row.
+fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
+    let cells: Vec<Vec<String>> = row
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| wrapped(cell, *width))
+        .collect();
+    let height = cells.iter().map(Vec::len).max().unwrap_or_default();
+    let line = |at: usize| {
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(widths) {
+            let part = cell.get(at).map_or("", String::as_str);
+            line.push_str(part);
+            line.push_str(&" ".repeat(width.saturating_sub(part.width()) + GAP));
+        }
+        line.trim_end().to_owned()
+    };
+    (0..height).map(line).collect()
+}
+
+/// Returns text as lines of up to `width` columns.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let lines = wrap(&[((), text.to_owned())], width);
+    let join = |line: Vec<((), String)>| line.into_iter().map(|((), text)| text).collect();
+    lines.into_iter().map(join).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(table: &Table, width: usize, more: Option<&str>) -> Vec<String> {
+        let more = |_| more.map(str::to_owned);
+        table.lines(Some(width), |_| false, more)
+    }
+
+    fn row(cells: [&str; 5]) -> [String; 5] {
+        cells.map(str::to_owned)
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_and_nothing_is_lost() {
+        let name = "a-name-of-thirty-characters-00";
+        let address = "2001:0db8:1111:2222:3333:4444:5555:6666";
+        let reason = "a long reason, which says more than fits a line of the terminal, ".repeat(4);
+        let header = ["ID", "TIME", "ADMIN", "ADDRESS", "REASON"];
+        let rows = [
+            row(["1234", "2026-11-22 09:00:00", name, address, &reason]),
+            row([
+                "7",
+                "2026-11-22 09:00:00",
+                "日本語日本語日本語日本語日本語",
+                "::1",
+                "",
+            ]),
+        ];
+        let table = table(header, rows.iter().cloned());
+        let joined = |lines: &[String]| -> String {
+            let mut letters: Vec<char> = lines.concat().chars().collect();
+            letters.retain(|letter| !letter.is_whitespace());
+            letters.sort_unstable();
+            letters.into_iter().collect()
+        };
+        let more = Some(&*reason);
+        let whole = joined(&table.lines(None, |_| false, |_| more.map(str::to_owned)));
+        for width in [200, 120, 80, 40, 20] {
+            let lines = lines(&table, width, more);
+            for line in &lines {
+                assert!(line.width() <= width, "{width}: {line:?}");
+            }
+            assert_eq!(joined(&lines), whole, "{width}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_fits_is_one_line() {
+        let rows = [row(["1", "a b", "", "c", "d"])];
+        let table = table(["ID", "B", "C", "D", "E"], rows.into_iter());
+        let expected = ["ID  B    C  D  E", "1   a b     c  d"];
+        assert_eq!(lines(&table, 80, None), expected);
+        assert_eq!(table.lines(None, |_| false, |_| None), expected);
+    }
+}
