@@ -48,6 +48,7 @@ pub mod authenticator;
 pub mod challenges;
 pub mod device;
 pub mod enrolments;
+pub mod fair_limit;
 pub mod operator;
 pub mod password;
 pub mod permission;

@@ -6,14 +6,15 @@ use std::time::Instant;
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::audit::notices::{Failures, Notice};
 use crate::audit::trail::Trail;
 use crate::auth::challenges::Challenges;
 use crate::auth::enrolments::Enrolments;
+use crate::auth::fair_limit::Permit;
 use crate::auth::sessions::Sessions;
-use crate::auth::throttle::{Attempting, Source, Throttle};
+use crate::auth::throttle::{Attempting, Holder, Source, Throttle};
 use crate::handle::ControlHandle;
 use crate::health::HealthCache;
 use crate::http::extract::RequestOrigin;
@@ -129,14 +130,14 @@ impl ControlPlane {
         })
     }
 
-    /// Begins an attempt to sign in, which may be delayed. The attempt counts as a failure until
+    /// Begins an attempt to sign in, which may be delayed and wait for others. The attempt counts as a failure until
     /// [`Throttle::succeeded`] is called, and is in progress until the permit is dropped.
     pub async fn begin_attempt(
         &self,
         source: Source<'_>,
         now: Instant,
-    ) -> Result<SemaphorePermit<'_>, Refusal> {
-        let Some(permit) = self.attempting.begin(source) else {
+    ) -> Result<Permit<'_, Holder>, Refusal> {
+        let Some(permit) = self.attempting.begin(source).await else {
             return Err(too_many_attempts(
                 1,
                 "Too many attempts are in progress at the moment.",
