@@ -7,8 +7,9 @@
 //!   three seconds at most, and never refused for earlier ones. Otherwise anyone behind the address
 //!   of an office or on the server itself could lock its admins out;
 //! - from other networks: each failure of the network lengthens the *pause* until it may try again,
-//!   up to five minutes. Besides, the attempts from other networks at one name are counted together
-//!   and cause short pauses;
+//!   up to five minutes, and after [`FREE_OF_SITE`] failures in all networks of its site together,
+//!   so does each failure there. Besides, the attempts from other networks at one name are counted
+//!   together and cause short pauses;
 //! - with a **device token** ([`Device`]), of an earlier sign-in: the device's own attempts, five
 //!   of which are neither delayed nor refused. After them, the token is of no use for ten minutes;
 //! - with a **session**, for operations that ask for the password or a code again: a stolen token
@@ -37,6 +38,9 @@ use rookery_record::Network;
 /// The number of attempts without a pause or a delay. It is no setting, so that the control plane
 /// cannot be left without a throttle.
 const FREE: u32 = 10;
+/// The same for all networks of a site together ([`Network::of_site`]). A site may have 65,536
+/// networks, whose counts would otherwise cover all others.
+const FREE_OF_SITE: u32 = 40;
 /// The same for all attempts at one name together, from other than known networks.
 const FREE_OF_NAME: u32 = 100;
 /// The number of attempts with one device token before it is of no use for a while.
@@ -83,6 +87,10 @@ const STRICT: Waits = Waits {
     first_seconds: 5,
     max_seconds: 300,
 };
+const SITE: Waits = Waits {
+    free: FREE_OF_SITE,
+    ..STRICT
+};
 const NAME: Waits = Waits {
     free: FREE_OF_NAME,
     first_seconds: 1,
@@ -94,6 +102,7 @@ pub struct Throttle {
     known: Counts,
     devices: Counts,
     networks: Counts,
+    sites: Counts,
     names: Counts,
     sessions: Counts,
 }
@@ -104,10 +113,16 @@ impl Default for Throttle {
             known: Counts::new(KNOWN),
             devices: Counts::new(DEVICE),
             networks: Counts::new(STRICT),
+            sites: Counts::new(SITE),
             names: Counts::new(NAME),
             sessions: Counts::new(STRICT),
         }
     }
+}
+
+/// Returns the site that a network belongs to.
+fn site(network: Network) -> Network {
+    Network::of_site(network.address())
 }
 
 /// A name in the form by which names are compared, so that other spellings share its count. None
@@ -139,7 +154,9 @@ impl Throttle {
             }
             Source::Other { network, name } => {
                 let of_network = self.networks.pause(now, network);
-                of_network.max(self.names.pause(now, folded(name)))
+                let of_site = self.sites.pause(now, site(network));
+                let of_name = self.names.pause(now, folded(name));
+                of_network.max(of_site).max(of_name)
             }
             Source::Session(name) => self.sessions.pause(now, folded(name)),
         };
@@ -151,6 +168,7 @@ impl Throttle {
             Source::Known(_) | Source::Device(_) => {}
             Source::Other { network, name } => {
                 self.networks.add(now, network);
+                self.sites.add(now, site(network));
                 self.names.add(now, folded(name));
             }
             Source::Session(name) => self.sessions.add(now, folded(name)),
@@ -166,6 +184,7 @@ impl Throttle {
             Source::Device(_) => {}
             Source::Other { network, name } => {
                 self.networks.subtract(network);
+                self.sites.subtract(site(network));
                 self.names.subtract(folded(name));
             }
             Source::Session(name) => self.sessions.reset(folded(name)),
@@ -210,10 +229,7 @@ impl Attempting {
         let (limit, holder) = match source {
             Source::Known(network) => (&self.known, Holder::Network(network)),
             Source::Device(device) => (&self.devices, Holder::Device(device)),
-            Source::Other { network, .. } => {
-                let site = Network::of_site(network.address());
-                (&self.other, Holder::Network(site))
-            }
+            Source::Other { network, .. } => (&self.other, Holder::Network(site(network))),
             Source::Session(name) => (&self.sessions, Holder::Admin(name.to_owned())),
         };
         limit.begin(holder).await

@@ -1,3 +1,5 @@
+use std::net::Ipv6Addr;
+
 use futures_util::FutureExt as _;
 
 use super::counts::COUNTS;
@@ -160,6 +162,38 @@ fn made_up_names_and_networks_remove_no_count() {
         });
     }
     assert!(test.begin(other(1, "root")).is_err());
+}
+
+#[test]
+fn a_site_with_thousands_of_networks_has_few_attempts_and_pauses_no_other() {
+    let mut test = Test::new();
+    let mut tried = 0;
+    for number in 0..200_000_u32 {
+        let segment = u16::try_from(number % 20_000).unwrap();
+        let address = Ipv6Addr::new(0x2001, 0xdb8, 1, segment, 0, 0, 0, 1);
+        let source = Source::Other {
+            network: Network::of(address.into()),
+            name: &format!("name{number}"),
+        };
+        tried += u32::from(test.begin(source).is_ok());
+    }
+    assert_eq!(tried, FREE_OF_SITE);
+    let paused = (0..1000)
+        .filter(|number| {
+            let (network, name) = (distant(*number), &format!("other{number}"));
+            test.begin(Source::Other { network, name }).is_err()
+        })
+        .count();
+    assert!(paused < 50, "{paused} of 1000");
+    let address = Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 1);
+    let network = Network::of(address.into());
+    assert!(
+        test.begin(Source::Other {
+            network,
+            name: "other"
+        })
+        .is_ok()
+    );
 }
 
 #[test]
