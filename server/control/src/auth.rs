@@ -53,4 +53,5 @@ pub mod operator;
 pub mod password;
 pub mod permission;
 pub mod sessions;
+pub mod stranger_limit;
 pub mod throttle;

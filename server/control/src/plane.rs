@@ -14,6 +14,7 @@ use crate::auth::challenges::Challenges;
 use crate::auth::enrolments::Enrolments;
 use crate::auth::fair_limit::Permit;
 use crate::auth::sessions::Sessions;
+use crate::auth::stranger_limit::StrangerLimit;
 use crate::auth::throttle::{Attempting, Holder, Source, Throttle};
 use crate::handle::ControlHandle;
 use crate::health::HealthCache;
@@ -89,6 +90,12 @@ pub struct ControlPlane {
     pub challenges: Mutex<Challenges>,
     pub sessions: Mutex<Sessions>,
     pub throttle: Mutex<Throttle>,
+    /// The sign-ins that are read up before the throttle is asked.
+    pub logins: StrangerLimit,
+    /// The codes that are being checked.
+    pub codes: StrangerLimit,
+    /// The requests for the server's health.
+    pub health_checks: StrangerLimit,
     attempting: Attempting,
     pub answers: Mutex<Answers>,
     pub enrolments: Mutex<Enrolments>,
@@ -109,6 +116,9 @@ impl ControlPlane {
             challenges: Mutex::default(),
             sessions: Mutex::default(),
             throttle: Mutex::default(),
+            logins: StrangerLimit::default(),
+            codes: StrangerLimit::default(),
+            health_checks: StrangerLimit::default(),
             attempting: Attempting::default(),
             answers: Mutex::default(),
             enrolments: Mutex::default(),
@@ -134,7 +144,7 @@ impl ControlPlane {
     /// [`Throttle::succeeded`] is called, and is in progress until the permit is dropped.
     pub async fn begin_attempt(
         &self,
-        source: Source<'_>,
+        source: &Source,
         now: Instant,
     ) -> Result<Permit<'_, Holder>, Refusal> {
         let Some(permit) = self.attempting.begin(source).await else {

@@ -55,12 +55,7 @@ struct Minute {
 impl RefusalMeter {
     /// Counts a refusal of an unauthenticated request, and decides whether it is recorded.
     pub fn count(&mut self, now: Timestamp, network: Network) -> Decision {
-        let minute = self.0.get_or_insert_with(|| Minute {
-            since: now,
-            recorded: 0,
-            recorded_of: HashMap::new(),
-            counted: None,
-        });
+        let minute = self.minute(now);
         let of_network = minute.recorded_of.get(&network).copied().unwrap_or(0);
         if minute.recorded >= MAX_RECORDED || of_network >= MAX_OF_NETWORK {
             minute.count_only(network);
@@ -73,6 +68,20 @@ impl RefusalMeter {
         } else {
             Decision::Record
         }
+    }
+
+    /// Counts a refusal that is not recorded.
+    pub fn count_only(&mut self, now: Timestamp, network: Network) {
+        self.minute(now).count_only(network);
+    }
+
+    fn minute(&mut self, now: Timestamp) -> &mut Minute {
+        self.0.get_or_insert_with(|| Minute {
+            since: now,
+            recorded: 0,
+            recorded_of: HashMap::new(),
+            counted: None,
+        })
     }
 
     /// Ends the minute if it is over, and returns the refusals that were only counted. A minute

@@ -6,6 +6,7 @@ use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 
 use super::sessions::Fingerprint;
+use super::throttle::Source;
 use rookery_accounts::codes::{self, PendingCode, Verdict};
 use rookery_base::random::random;
 use rookery_record::Network;
@@ -28,6 +29,8 @@ pub struct Challenge {
     fingerprint: Fingerprint,
     /// The network that the password was sent from; the code has to be sent from it too.
     network: Network,
+    /// Where the password was sent from, for the throttle.
+    source: Source,
     pub expires_at: Timestamp,
     attempts_left: u8,
     is_used: bool,
@@ -42,6 +45,7 @@ impl Challenge {
         admin: String,
         fingerprint: Fingerprint,
         network: Network,
+        source: Source,
         mailed: Option<PendingCode>,
     ) -> Self {
         let code_expires_at = mailed.as_ref().map(PendingCode::expires_at);
@@ -49,6 +53,7 @@ impl Challenge {
             admin,
             fingerprint,
             network,
+            source,
             // A code that was mailed for an earlier challenge expires earlier.
             expires_at: code_expires_at.map_or(now + LIFETIME, |end| end.min(now + LIFETIME)),
             attempts_left: MAX_ATTEMPTS,
@@ -73,11 +78,13 @@ pub enum CodeCheck {
     Mailed {
         admin: String,
         fingerprint: Fingerprint,
+        source: Source,
     },
     /// The code is not the mailed one, but may belong to another factor.
     NotMailed {
         admin: String,
         fingerprint: Fingerprint,
+        source: Source,
         attempts_left: u8,
     },
     /// The challenge accepts no code.
@@ -162,6 +169,7 @@ impl Challenges {
             attempts_left,
             ..
         } = *challenge;
+        let source = challenge.source.clone();
         let verdict = challenge
             .mailed
             .as_mut()
@@ -173,11 +181,16 @@ impl Challenges {
                 // A code that several challenges have is valid once.
                 other.mailed.take_if(|mailed| mailed.is(now, code));
             }
-            return CodeCheck::Mailed { admin, fingerprint };
+            return CodeCheck::Mailed {
+                admin,
+                fingerprint,
+                source,
+            };
         }
         CodeCheck::NotMailed {
             admin,
             fingerprint,
+            source,
             attempts_left,
         }
     }

@@ -30,13 +30,13 @@ struct Entry<H> {
 }
 
 /// Permission for something to be in progress, until it is dropped.
-pub struct Permit<'a, H: Clone + PartialEq> {
+pub struct Permit<'a, H: PartialEq> {
     limit: &'a FairLimit<H>,
     id: u64,
     started: Arc<Notify>,
 }
 
-impl<H: Clone + PartialEq> FairLimit<H> {
+impl<H: PartialEq> FairLimit<H> {
     /// Returns a limit of `max` in progress. As many may wait.
     pub fn new(max: usize) -> Self {
         let entries = Entries {
@@ -82,7 +82,7 @@ impl<H: Clone + PartialEq> FairLimit<H> {
     }
 }
 
-impl<H: Clone + PartialEq> Entries<H> {
+impl<H: PartialEq> Entries<H> {
     /// Returns the number of entries that are in progress, or wait: all, and those of a holder.
     fn count(&self, is_in_progress: bool, holder: &H) -> (usize, usize) {
         let entries = || {
@@ -119,7 +119,7 @@ impl<H: Clone + PartialEq> Entries<H> {
     }
 }
 
-impl<H: Clone + PartialEq> Permit<'_, H> {
+impl<H: PartialEq> Permit<'_, H> {
     fn is_in_progress(&self) -> bool {
         let entries = self.limit.entries.lock();
         let entry = entries.by_id.get(&self.id);
@@ -127,7 +127,7 @@ impl<H: Clone + PartialEq> Permit<'_, H> {
     }
 }
 
-impl<H: Clone + PartialEq> Drop for Permit<'_, H> {
+impl<H: PartialEq> Drop for Permit<'_, H> {
     fn drop(&mut self) {
         let mut entries = self.limit.entries.lock();
         entries.by_id.remove(&self.id);

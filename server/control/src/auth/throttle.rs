@@ -55,8 +55,8 @@ const DEVICE_ATTEMPTS: usize = 8;
 const SESSION_ATTEMPTS: usize = 4;
 
 /// Where an attempt is made from.
-#[derive(Clone, Copy, Debug)]
-pub enum Source<'a> {
+#[derive(Clone, Debug)]
+pub enum Source {
     /// A network from which an admin has signed in before.
     Known(Network),
     /// Another network, at the admin of a name.
@@ -64,12 +64,12 @@ pub enum Source<'a> {
         /// The network.
         network: Network,
         /// The name, as given.
-        name: &'a str,
+        name: String,
     },
     /// A client that the admin has signed in with before.
     Device(Device),
     /// A session of the admin with this name.
-    Session(&'a str),
+    Session(String),
 }
 
 const KNOWN: Waits = Waits {
@@ -141,20 +141,17 @@ impl Throttle {
     /// Begins an attempt. Returns by how long it is delayed; or, as an error, the number of seconds
     /// to wait before the next one. The attempt counts as a failure until [`Self::succeeded`] is
     /// called, so that simultaneous attempts cannot evade the limit.
-    pub fn begin(&mut self, now: Instant, source: Source<'_>) -> Result<Duration, u64> {
+    pub fn begin(&mut self, now: Instant, source: &Source) -> Result<Duration, u64> {
         let pause = match source {
             Source::Known(network) => {
                 let (delay, _) = self.known.wait(now, network);
                 self.known.add(now, network);
                 return Ok(delay);
             }
-            Source::Device(device) => {
-                self.devices.add(now, device);
-                return Ok(Duration::ZERO);
-            }
+            Source::Device(device) => self.devices.pause(now, device),
             Source::Other { network, name } => {
                 let of_network = self.networks.pause(now, network);
-                let of_site = self.sites.pause(now, site(network));
+                let of_site = self.sites.pause(now, site(*network));
                 let of_name = self.names.pause(now, folded(name));
                 of_network.max(of_site).max(of_name)
             }
@@ -165,10 +162,11 @@ impl Throttle {
             return Err(pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
         }
         match source {
-            Source::Known(_) | Source::Device(_) => {}
+            Source::Known(_) => {}
+            Source::Device(device) => self.devices.add(now, device),
             Source::Other { network, name } => {
                 self.networks.add(now, network);
-                self.sites.add(now, site(network));
+                self.sites.add(now, site(*network));
                 self.names.add(now, folded(name));
             }
             Source::Session(name) => self.sessions.add(now, folded(name)),
@@ -177,14 +175,13 @@ impl Throttle {
     }
 
     /// Notes that an attempt led to a sign-in, so that it no longer counts as a failure.
-    pub fn succeeded(&mut self, source: Source<'_>) {
+    pub fn succeeded(&mut self, source: &Source) {
         match source {
             Source::Known(network) => self.known.reset(network),
-            // The sign-in returns a new token.
-            Source::Device(_) => {}
+            Source::Device(device) => self.devices.subtract(device),
             Source::Other { network, name } => {
                 self.networks.subtract(network);
-                self.sites.subtract(site(network));
+                self.sites.subtract(site(*network));
                 self.names.subtract(folded(name));
             }
             Source::Session(name) => self.sessions.reset(folded(name)),
@@ -225,12 +222,12 @@ impl Default for Attempting {
 impl Attempting {
     /// Waits for a permit for one more attempt, to be held while it is in progress. Returns none if
     /// too many are waiting.
-    pub async fn begin(&self, source: Source<'_>) -> Option<Permit<'_, Holder>> {
+    pub async fn begin(&self, source: &Source) -> Option<Permit<'_, Holder>> {
         let (limit, holder) = match source {
-            Source::Known(network) => (&self.known, Holder::Network(network)),
-            Source::Device(device) => (&self.devices, Holder::Device(device)),
-            Source::Other { network, .. } => (&self.other, Holder::Network(site(network))),
-            Source::Session(name) => (&self.sessions, Holder::Admin(name.to_owned())),
+            Source::Known(network) => (&self.known, Holder::Network(*network)),
+            Source::Device(device) => (&self.devices, Holder::Device(*device)),
+            Source::Other { network, .. } => (&self.other, Holder::Network(site(*network))),
+            Source::Session(name) => (&self.sessions, Holder::Admin(name.clone())),
         };
         limit.begin(holder).await
     }

@@ -64,7 +64,7 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(permit) = places.queue(Instant::now(), Network::of(address.ip())) else {
+        let Some(permit) = places.queue(Instant::now(), Network::of_site(address.ip())) else {
             tracing::debug!(%address, "too many connections to the control port are waiting");
             continue;
         };

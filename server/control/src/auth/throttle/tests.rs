@@ -21,9 +21,9 @@ impl Test {
         }
     }
 
-    fn begin(&mut self, source: Source<'_>) -> Result<Duration, u64> {
+    fn begin(&mut self, source: Source) -> Result<Duration, u64> {
         let now = self.start + Duration::from_secs(self.second);
-        self.throttle.begin(now, source)
+        self.throttle.begin(now, &source)
     }
 }
 
@@ -35,28 +35,28 @@ fn distant(number: u32) -> Network {
     Network::of((10 << 24 | number).to_be_bytes().into())
 }
 
-fn other(last: u8, name: &str) -> Source<'_> {
+fn other(last: u8, name: &str) -> Source {
     Source::Other {
         network: network(last),
-        name,
+        name: name.to_owned(),
     }
 }
 
 #[test]
 fn pauses_grow_with_each_failure_up_to_five_minutes() {
-    for source in [other(1, "root"), Source::Session("root")] {
+    for source in [other(1, "root"), Source::Session("root".to_owned())] {
         let mut test = Test::new();
         for _ in 0..FREE {
-            assert_eq!(test.begin(source), Ok(Duration::ZERO));
+            assert_eq!(test.begin(source.clone()), Ok(Duration::ZERO));
         }
         let mut pauses = Vec::new();
         for _ in 0..10 {
-            let Err(seconds) = test.begin(source) else {
+            let Err(seconds) = test.begin(source.clone()) else {
                 panic!("no pause after {pauses:?}");
             };
             pauses.push(seconds);
             test.second += seconds;
-            assert!(test.begin(source).is_ok(), "after the pause");
+            assert!(test.begin(source.clone()).is_ok(), "after the pause");
         }
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
     }
@@ -70,7 +70,7 @@ fn on_a_known_network_attempts_are_delayed_and_never_refused() {
         .collect();
     assert_eq!(delays[..14], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 3]);
     assert!(delays[14..].iter().all(|delay| *delay == 3));
-    test.throttle.succeeded(Source::Known(network(1)));
+    test.throttle.succeeded(&Source::Known(network(1)));
     assert_eq!(test.begin(Source::Known(network(1))), Ok(Duration::ZERO));
 }
 
@@ -89,17 +89,39 @@ fn a_device_has_five_attempts_whatever_others_do() {
 }
 
 #[test]
+fn a_sign_in_with_a_device_is_none_of_its_attempts_and_counts_for_no_network() {
+    let mut test = Test::new();
+    let device = Device::new();
+    for _ in 0..10 * FREE_OF_DEVICE {
+        test.begin(Source::Device(device)).unwrap();
+        test.throttle.succeeded(&Source::Device(device));
+    }
+    for _ in 0..FREE_OF_DEVICE {
+        test.begin(Source::Device(device)).unwrap();
+    }
+    let refused = test.begin(Source::Device(device));
+    assert_eq!(
+        refused,
+        Err(RESET_AFTER.as_secs()),
+        "however many are sent at once"
+    );
+}
+
+#[test]
 fn failures_elsewhere_neither_delay_nor_refuse_an_attempt_on_a_known_network() {
     let mut test = Test::new();
     for number in 0..1000 {
         let network = distant(number);
         let _ = test.begin(Source::Other {
             network,
-            name: "root",
+            name: "root".to_owned(),
         });
     }
     assert_eq!(test.begin(Source::Known(network(1))), Ok(Duration::ZERO));
-    assert_eq!(test.begin(Source::Session("root")), Ok(Duration::ZERO));
+    assert_eq!(
+        test.begin(Source::Session("root".to_owned())),
+        Ok(Duration::ZERO)
+    );
 }
 
 #[test]
@@ -133,18 +155,18 @@ fn distributed_guessing_at_one_name_in_any_spelling_is_slow() {
     for number in 0..1000 {
         let source = Source::Other {
             network: distant(number),
-            name: ["root", "ROOT", "ｒｏｏｔ", "rｏOt"][number as usize % 4],
+            name: ["root", "ROOT", "ｒｏｏｔ", "rｏOt"][number as usize % 4].to_owned(),
         };
-        tried += u32::from(test.begin(source).is_ok());
+        tried += u32::from(test.begin(source.clone()).is_ok());
     }
     assert_eq!(tried, FREE_OF_NAME);
     test.second = 3600;
     for number in 0..FREE_OF_NAME + 100 {
         let source = Source::Other {
             network: distant(number),
-            name: "root",
+            name: "root".to_owned(),
         };
-        if let Err(seconds) = test.begin(source) {
+        if let Err(seconds) = test.begin(source.clone()) {
             assert!(seconds <= 10);
             test.second += 1;
         }
@@ -158,7 +180,7 @@ fn made_up_names_and_networks_remove_no_count() {
     for number in 0..20 * u32::try_from(COUNTS).unwrap() {
         let _ = test.begin(Source::Other {
             network: distant(number),
-            name: &format!("name{number}"),
+            name: format!("name{number}"),
         });
     }
     assert!(test.begin(other(1, "root")).is_err());
@@ -173,14 +195,14 @@ fn a_site_with_thousands_of_networks_has_few_attempts_and_pauses_no_other() {
         let address = Ipv6Addr::new(0x2001, 0xdb8, 1, segment, 0, 0, 0, 1);
         let source = Source::Other {
             network: Network::of(address.into()),
-            name: &format!("name{number}"),
+            name: format!("name{number}"),
         };
-        tried += u32::from(test.begin(source).is_ok());
+        tried += u32::from(test.begin(source.clone()).is_ok());
     }
     assert_eq!(tried, FREE_OF_SITE);
     let paused = (0..1000)
         .filter(|number| {
-            let (network, name) = (distant(*number), &format!("other{number}"));
+            let (network, name) = (distant(*number), format!("other{number}"));
             test.begin(Source::Other { network, name }).is_err()
         })
         .count();
@@ -190,7 +212,7 @@ fn a_site_with_thousands_of_networks_has_few_attempts_and_pauses_no_other() {
     assert!(
         test.begin(Source::Other {
             network,
-            name: "other"
+            name: "other".to_owned()
         })
         .is_ok()
     );
@@ -200,7 +222,7 @@ fn a_site_with_thousands_of_networks_has_few_attempts_and_pauses_no_other() {
 fn a_sign_in_counts_as_no_failure_and_failures_are_forgotten() {
     let mut test = Test::new();
     while test.begin(other(1, "root")).is_ok() {}
-    test.throttle.succeeded(other(1, "ROOT"));
+    test.throttle.succeeded(&other(1, "ROOT"));
     assert!(test.begin(other(1, "root")).is_ok());
     assert!(test.begin(other(1, "root")).is_err());
     test.second = RESET_AFTER.as_secs();
@@ -212,7 +234,7 @@ fn a_sign_in_counts_as_no_failure_and_failures_are_forgotten() {
 #[test]
 fn few_attempts_are_in_progress_at_a_time() {
     let attempting = Attempting::default();
-    let begin = |source| match attempting.begin(source).now_or_never() {
+    let begin = |source| match attempting.begin(&source).now_or_never() {
         Some(permit) => permit.ok_or("refused"),
         None => Err("waits"),
     };
