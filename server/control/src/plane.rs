@@ -90,11 +90,11 @@ pub struct ControlPlane {
     pub challenges: Mutex<Challenges>,
     pub sessions: Mutex<Sessions>,
     pub throttle: Mutex<Throttle>,
-    /// The sign-ins that are read up before the throttle is asked.
+    /// Limits the sign-ins that read from the database before the throttle is asked.
     pub logins: StrangerLimit,
-    /// The codes that are being checked.
+    /// Limits the codes that are being checked.
     pub codes: StrangerLimit,
-    /// The requests for the server's health.
+    /// Limits the requests for the server's health.
     pub health_checks: StrangerLimit,
     attempting: Attempting,
     pub answers: Mutex<Answers>,
@@ -140,8 +140,9 @@ impl ControlPlane {
         })
     }
 
-    /// Begins an attempt to sign in, which may be delayed and wait for others. The attempt counts as a failure until
-    /// [`Throttle::succeeded`] is called, and is in progress until the permit is dropped.
+    /// Begins an attempt to sign in, which may be delayed and wait for others. The attempt counts
+    /// as a failure until [`Throttle::succeeded`] is called, and is in progress until the permit is
+    /// dropped.
     pub async fn begin_attempt(
         &self,
         source: &Source,

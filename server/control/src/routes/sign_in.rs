@@ -81,8 +81,8 @@ async fn begin<'a>(
 }
 
 /// Returns the admin if the name and the password are right, and where they were sent from. The
-/// error is the reason, for the trail, and the refusal. Calls `recognize` with the device that the
-/// client shows to be.
+/// error is the reason, for the trail, and the refusal. Calls `recognize` with the device whose
+/// token the client presents.
 async fn check_password(
     plane: &ControlPlane,
     origin: RequestOrigin,
