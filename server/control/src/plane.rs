@@ -92,8 +92,6 @@ pub struct ControlPlane {
     pub throttle: Mutex<Throttle>,
     /// Limits the sign-ins that read from the database before the throttle is asked.
     pub logins: StrangerLimit,
-    /// Limits the codes that are being checked.
-    pub codes: StrangerLimit,
     /// Limits the requests for the server's health.
     pub health_checks: StrangerLimit,
     attempting: Attempting,
@@ -117,7 +115,6 @@ impl ControlPlane {
             sessions: Mutex::default(),
             throttle: Mutex::default(),
             logins: StrangerLimit::default(),
-            codes: StrangerLimit::default(),
             health_checks: StrangerLimit::default(),
             attempting: Attempting::default(),
             answers: Mutex::default(),

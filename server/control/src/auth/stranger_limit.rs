@@ -6,8 +6,9 @@ use super::fair_limit::{FairLimit, Permit};
 use crate::http::extract::RequestOrigin;
 use crate::http::problem::{Kind, Refusal};
 
-/// The maximum number of requests of one kind that are handled at a time. As many wait.
-const REQUESTS: usize = 16;
+/// The maximum number of requests of one kind that are handled at a time. As many wait. Those of
+/// one network, and all together, are fewer than its places and all places.
+const REQUESTS: usize = 48;
 
 /// A limit of the requests of one kind that anyone may send and that wait for the database. When
 /// the disk does not answer, a few of them wait for it. The others are refused at once, so that

@@ -215,16 +215,17 @@ impl Connections {
     /// Makes a connection the owner's, unless the owner has all its places. Returns whether it is
     /// the owner's.
     fn assign(&mut self, id: u64, owner: Owner) -> bool {
-        let owned = Stage::Owned(owner.clone());
+        let max_places = owner.max_places();
+        let stage = Stage::Owned(owner);
         let all = self.by_id.values();
-        let places = all.filter(|connection| connection.stage == owned).count();
+        let places = all.filter(|connection| connection.stage == stage).count();
         let Some(connection) = self.by_id.get_mut(&id) else {
             return false;
         };
-        if connection.stage != owned && places >= owner.max_places() {
+        if connection.stage != stage && places >= max_places {
             return false;
         }
-        connection.stage = owned;
+        connection.stage = stage;
         let network = connection.network;
         self.wake_next(network);
         true

@@ -18,7 +18,6 @@ use crate::auth::challenges::{Challenge, CodeCheck};
 use crate::auth::device::Device;
 use crate::auth::fair_limit::Permit;
 use crate::auth::sessions::{Fingerprint, Session};
-use crate::auth::stranger_limit::StrangerLimit;
 use crate::auth::throttle::Source;
 use crate::http::extract::{JsonBody, RequestOrigin};
 use crate::http::places::Place;
@@ -52,13 +51,15 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 async fn login(
     State(plane): State<Arc<ControlPlane>>,
     origin: RequestOrigin,
-    place: Option<Extension<Arc<Place>>>,
+    own_place: Option<Extension<Arc<Place>>>,
     body: Result<JsonBody<LoginRequest>, Refusal>,
 ) -> Result<(StatusCode, Json<LoginReply>), Refusal> {
-    let permit = begin(&plane, &plane.logins, origin).await?;
+    let permit = plane.logins.begin(origin).await;
+    // The refusal is only counted in the trail, because it must not wait for the database either.
+    let permit = permit.inspect_err(|_| plane.trail.count_unauthenticated(origin))?;
     let mut act = Act::unauthenticated(origin, "login");
     let recognize = |device| {
-        place.inspect(|place| place.recognize(device));
+        own_place.inspect(|own_place| own_place.recognize(device));
     };
     match check_password(&plane, origin, &mut act, body, permit, recognize).await {
         Ok(checked) => challenge(&plane, origin, act, checked).await,
@@ -67,17 +68,6 @@ async fn login(
             .refuse_unauthenticated(&act, reason, refusal)
             .await),
     }
-}
-
-/// Waits for a permit to handle a request whose body has arrived. A refusal is only counted in the
-/// trail, because it must not wait for the database either.
-async fn begin<'a>(
-    plane: &ControlPlane,
-    limit: &'a StrangerLimit,
-    origin: RequestOrigin,
-) -> Result<Permit<'a, Network>, Refusal> {
-    let permit = limit.begin(origin).await;
-    permit.inspect_err(|_| plane.trail.count_unauthenticated(origin))
 }
 
 /// Returns the admin if the name and the password are right, and where they were sent from. The
@@ -243,7 +233,7 @@ fn code_mail(server: &str, admin: &Admin, origin: RequestOrigin, digits: &str) -
     post, path = "/v1/login/verify", tag = "sign-in", request_body = VerifyRequest,
     responses(
         (status = 200, description = "Signed in", body = VerifyReply),
-        response::WrongCode, response::ChallengeExpired, response::Busy,
+        response::WrongCode, response::ChallengeExpired,
     )
 )]
 async fn verify(
@@ -251,7 +241,6 @@ async fn verify(
     origin: RequestOrigin,
     body: Result<JsonBody<VerifyRequest>, Refusal>,
 ) -> Result<Json<VerifyReply>, Refusal> {
-    let _permit = begin(&plane, &plane.codes, origin).await?;
     let mut act = Act::unauthenticated(origin, "verify");
     match check_code(&plane, origin, &mut act, body).await {
         Ok(checked) => open_session(&plane, origin, act, checked).await,
