@@ -1,5 +1,5 @@
-//! The token for each server, and the device token for the next sign-in, in files that only their
-//! owner can read.
+//! The token for each server, and for each of its admins the device token for the next sign-in, in
+//! files that only their owner can read.
 
 use std::fs;
 use std::io;
@@ -32,28 +32,28 @@ pub struct SavedDevice {
 /// The tokens of one server: files in the state folder.
 pub struct TokenStore {
     folder: StateFolder,
+    /// The name of the server, as part of a file's name.
+    server: String,
     file: PathBuf,
-    device_file: PathBuf,
 }
 
 impl TokenStore {
     /// Returns the store for a server.
     pub fn new(folder: StateFolder, server: &ServerAddress) -> Self {
-        let safe = |char: char| {
-            if char.is_alphanumeric() || ".-".contains(char) {
-                char
-            } else {
-                '_'
-            }
-        };
-        let name: String = server.to_string().chars().map(safe).collect();
-        let file = folder.path().join(format!("{name}.json"));
-        let device_file = folder.path().join(format!("{name}.device.json"));
+        let server = file_name(&server.to_string());
+        let file = folder.path().join(format!("{server}.json"));
         Self {
             folder,
+            server,
             file,
-            device_file,
         }
+    }
+
+    /// Returns the file of an admin's device token. The server ignores the case of a name.
+    fn device_file(&self, admin: &str) -> PathBuf {
+        let admin = file_name(&admin.to_lowercase());
+        let name = format!("{}.{admin}.device.json", self.server);
+        self.folder.path().join(name)
     }
 
     /// Returns the token, if there is one. A damaged file counts as none.
@@ -63,8 +63,9 @@ impl TokenStore {
 
     /// Returns the device token of an admin, if there is one. A damaged file counts as none.
     pub fn load_device(&self, admin: &str) -> Result<Option<String>, Failure> {
-        let saved: Option<SavedDevice> = read(&self.device_file)?;
-        let saved = saved.filter(|saved| saved.admin.eq_ignore_ascii_case(admin));
+        let saved: Option<SavedDevice> = read(&self.device_file(admin))?;
+        // Two names may have the same file.
+        let saved = saved.filter(|saved| saved.admin.to_lowercase() == admin.to_lowercase());
         Ok(saved.map(|saved| saved.device))
     }
 
@@ -73,9 +74,9 @@ impl TokenStore {
         self.write(&self.file, token)
     }
 
-    /// Stores the device token. `logout` leaves it.
+    /// Stores the device token of an admin, beside those of others. `logout` leaves it.
     pub fn save_device(&self, device: &SavedDevice) -> Result<(), Failure> {
-        self.write(&self.device_file, device)
+        self.write(&self.device_file(&device.admin), device)
     }
 
     fn write(&self, file: &Path, content: &impl Serialize) -> Result<(), Failure> {
@@ -100,6 +101,18 @@ impl TokenStore {
     pub fn folder(&self) -> &StateFolder {
         &self.folder
     }
+}
+
+/// Returns a text without the characters that a file's name may not have.
+fn file_name(text: &str) -> String {
+    let safe = |char: char| {
+        if char.is_alphanumeric() || ".-".contains(char) {
+            char
+        } else {
+            '_'
+        }
+    };
+    text.chars().map(safe).collect()
 }
 
 fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, Failure> {
@@ -168,20 +181,23 @@ mod tests {
     }
 
     #[test]
-    fn the_device_token_is_of_one_admin_and_private_and_outlasts_a_logout() {
+    fn each_admin_has_a_device_token_that_is_private_and_outlasts_a_logout() {
         let home = tempfile::tempdir().unwrap();
         let store = store(home.path(), "one:1");
         assert!(store.load_device("root").unwrap().is_none());
-        let saved = SavedDevice {
-            admin: "root".to_owned(),
-            device: "rkd1_0".to_owned(),
-        };
-        store.save_device(&saved).unwrap();
+        for (admin, device) in [("root", "rkd1_0"), ("Jörg", "rkd1_1"), ("a|b", "rkd1_2")] {
+            let (admin, device) = (admin.to_owned(), device.to_owned());
+            store.save_device(&SavedDevice { admin, device }).unwrap();
+        }
         store.remove().unwrap();
-        assert_eq!(store.load_device("root").unwrap().unwrap(), "rkd1_0");
+        assert_eq!(store.load_device("Root").unwrap().unwrap(), "rkd1_0");
+        assert_eq!(store.load_device("JÖRG").unwrap().unwrap(), "rkd1_1");
+        assert_eq!(store.load_device("a|b").unwrap().unwrap(), "rkd1_2");
+        assert!(store.load_device("a/b").unwrap().is_none());
         assert!(store.load_device("other").unwrap().is_none());
-        let mode = fs::metadata(&store.device_file).unwrap().permissions();
-        assert_eq!(mode.mode() & 0o777, 0o600);
+        let file = store.device_file("root");
+        let mode = fs::metadata(file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

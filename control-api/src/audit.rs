@@ -76,6 +76,8 @@ pub struct AuditVerdict {
     pub intact: bool,
     /// The number of intact entries, counted from the first.
     pub entries: u64,
+    /// The newest archived entry, which the first one continues; `null` if none was archived.
+    pub archived: Option<ChainHead>,
     /// The last intact entry; `null` if there is none.
     pub head: Option<ChainHead>,
     /// The first defect; `null` if the trail is intact.

@@ -290,6 +290,64 @@ async fn changes_to_the_trail_are_detected_online_and_offline() {
 }
 
 #[tokio::test]
+async fn the_oldest_entries_are_archived_while_the_server_runs_and_the_chain_stays_provable() {
+    let (server, operator) = server_with_entries().await;
+    let (_, old_head) = rookeryd_audit(&server, &["head"]);
+    let archive = server.path("archive.jsonl");
+    let (archive, database) = (archive.to_str().unwrap(), server.path("data/rookery.db"));
+    let database = database.to_str().unwrap();
+    let run = ["archive", "--before", "2100-01-01", "--to", archive];
+    let (code, output) = rookeryd_audit(&server, &run);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains(old_head.trim()), "{output}");
+    let (code, output) = rookeryd_audit(&server, &run);
+    assert!(
+        code == Some(1) && output.contains("exists already"),
+        "{output}"
+    );
+
+    operator.run_ok(&["ban", "eve"]).await;
+    let list = operator.run_ok(&["audit", "--act", "audit archive"]).await;
+    assert!(list.contains("uid "), "{list}");
+    let verified = operator.run_ok(&["audit", "verify"]).await;
+    assert!(verified.contains(old_head.trim()), "{verified}");
+    for (files, expected) in [
+        (&[][..], 0),
+        (&[archive], 0),
+        (&[archive, database], 0),
+        (&[database, archive], 1),
+    ] {
+        let (code, output) = rookeryd_audit(&server, &[&["verify"], files].concat());
+        assert_eq!(code, Some(expected), "{files:?}: {output}");
+    }
+
+    // A head from before is proven by the archive.
+    let first: Value = fs::read_to_string(archive)
+        .unwrap()
+        .lines()
+        .next()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .unwrap();
+    let first = format!("1:{}", first["hash"].as_str().unwrap());
+    let (code, output) = rookeryd_audit(&server, &["verify", "--head", &first]);
+    assert!(code == Some(1) && output.contains("archive"), "{output}");
+    let files = ["verify", "--head", &first, archive, database];
+    let (code, output) = rookeryd_audit(&server, &files);
+    assert_eq!(code, Some(0), "{output}");
+
+    // Entries that are removed without the act are missing.
+    tamper(
+        &server,
+        "DELETE FROM audit WHERE id = (SELECT min(id) FROM audit)",
+    );
+    let (code, output) = rookeryd_audit(&server, &["verify"]);
+    assert!(
+        code == Some(1) && output.contains("are missing"),
+        "{output}"
+    );
+}
+
+#[tokio::test]
 async fn the_head_of_the_chain_is_mailed_to_every_admin_once_a_day() {
     let mut server = Server::start().await;
     let root = Operator::add(&server, "root");

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rookery_tests::admin::Operator;
+use rookery_tests::admin::{Operator, PASSWORD, admin_email};
 use rookery_tests::control::ControlClient;
 use rookery_tests::server::Server;
 use rookery_tests::{tls, wait_for};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -32,6 +33,15 @@ enum Stranger {
 }
 
 impl Stranger {
+    const ALL: [Self; 6] = [
+        Self::ConnectsOnly,
+        Self::SendsHalfAHandshake,
+        Self::IsSilentOverTls,
+        Self::SendsAHeaderByteByByte,
+        Self::SendsNoBody,
+        Self::KeepsItsConnectionAlive,
+    ];
+
     /// Connects, and does what it does until the server closes the connection. `connected` counts
     /// the connections.
     async fn connect(
@@ -83,14 +93,7 @@ async fn no_number_of_strangers_keeps_an_operator_waiting() {
     let client = ControlClient::new(&server);
     let token = client.sign_in(&server, "root").await;
     let config = tls::client_config(&server.ca(), None);
-    for stranger in [
-        Stranger::ConnectsOnly,
-        Stranger::SendsHalfAHandshake,
-        Stranger::IsSilentOverTls,
-        Stranger::SendsAHeaderByteByByte,
-        Stranger::SendsNoBody,
-        Stranger::KeepsItsConnectionAlive,
-    ] {
+    for stranger in Stranger::ALL {
         let (address, mut strangers) = (server.admin(), JoinSet::new());
         let connected = Arc::new(AtomicUsize::new(0));
         for _ in 0..STRANGERS {
@@ -121,5 +124,47 @@ async fn no_number_of_strangers_keeps_an_operator_waiting() {
         let took = start.elapsed();
         assert!(took < Duration::from_secs(3), "{stranger:?}: {took:?}");
         strangers.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_with_a_device_token_is_quick_beside_200_strangers() {
+    let server = Server::start().await;
+    Operator::add(&server, "root");
+    let sign_in = async |device: Option<&str>| {
+        let client = ControlClient::new(&server);
+        let password = json!({"name": "root", "password": PASSWORD, "device": device});
+        let login = client.post("/v1/login", None, password).await;
+        assert_eq!(login.status, 202, "{:?}", login.body);
+        let code = server.mailbox().code_to(&admin_email("root")).await;
+        let challenge = login.body["challenge"].as_str().unwrap();
+        let verified = client.verify(challenge, &code).await;
+        assert_eq!(verified.status, 200, "{:?}", verified.body);
+        verified.body["device"].as_str().unwrap().to_owned()
+    };
+    let device = sign_in(None).await;
+    let config = tls::client_config(&server.ca(), None);
+    let (address, mut strangers) = (server.admin(), JoinSet::new());
+    let connected = Arc::new(AtomicUsize::new(0));
+    for stranger in Stranger::ALL.into_iter().cycle().take(200) {
+        let (config, connected) = (Arc::clone(&config), Arc::clone(&connected));
+        strangers.spawn(async move {
+            loop {
+                let _ = stranger
+                    .connect(address, Arc::clone(&config), &connected)
+                    .await;
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+    wait_for("some to connect again", || {
+        (connected.load(Ordering::Relaxed) > 400).then_some(())
+    })
+    .await;
+    for _ in 0..3 {
+        let start = Instant::now();
+        sign_in(Some(&device)).await;
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(3), "{took:?}");
     }
 }

@@ -242,13 +242,17 @@ fn second_line(entry: &AuditRecord) -> String {
 }
 
 fn intact(verdict: &AuditVerdict) -> String {
-    match &verdict.head {
-        Some(head) => format!(
-            "The audit trail is intact: {}. The newest is\n{head}",
-            count(verdict.entries, "entry", "entries")
-        ),
-        None => "The audit trail is empty.".to_owned(),
-    }
+    let Some(head) = &verdict.head else {
+        return "The audit trail is empty.".to_owned();
+    };
+    let entries = count(verdict.entries, "entry", "entries");
+    let archived = verdict
+        .archived
+        .as_ref()
+        .map_or_else(String::new, |archived| {
+            format!("\nIt continues an archive, whose newest entry is\n{archived}")
+        });
+    format!("The audit trail is intact: {entries}. The newest is\n{head}{archived}")
 }
 
 #[cfg(test)]

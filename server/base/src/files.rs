@@ -36,6 +36,13 @@ pub fn persist(temporary: NamedTempFile, file: &Path) -> io::Result<()> {
     File::open(folder_of(file))?.sync_all()
 }
 
+/// Syncs the temporary file and renames it to `file`, which must not exist.
+pub fn persist_new(temporary: NamedTempFile, file: &Path) -> io::Result<()> {
+    temporary.as_file().sync_all()?;
+    temporary.persist_noclobber(file)?;
+    File::open(folder_of(file))?.sync_all()
+}
+
 /// Replaces the content of `file`, or creates it, with permissions `mode`.
 pub fn write(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut temporary = temporary(folder_of(file), mode)?;

@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::audit::notices::{Failures, Notice};
 use crate::audit::trail::Trail;
 use crate::auth::challenges::Challenges;
 use crate::auth::enrolments::Enrolments;
+use crate::auth::fair_limit::Permit;
 use crate::auth::sessions::Sessions;
-use crate::auth::throttle::{Attempting, Source, Throttle};
+use crate::auth::stranger_limit::StrangerLimit;
+use crate::auth::throttle::{Attempting, Holder, Source, Throttle};
 use crate::handle::ControlHandle;
 use crate::health::HealthCache;
 use crate::http::extract::RequestOrigin;
@@ -88,6 +90,10 @@ pub struct ControlPlane {
     pub challenges: Mutex<Challenges>,
     pub sessions: Mutex<Sessions>,
     pub throttle: Mutex<Throttle>,
+    /// Limits the sign-ins that read from the database before the throttle is asked.
+    pub logins: StrangerLimit,
+    /// Limits the requests for the server's health.
+    pub health_checks: StrangerLimit,
     attempting: Attempting,
     pub answers: Mutex<Answers>,
     pub enrolments: Mutex<Enrolments>,
@@ -108,6 +114,8 @@ impl ControlPlane {
             challenges: Mutex::default(),
             sessions: Mutex::default(),
             throttle: Mutex::default(),
+            logins: StrangerLimit::default(),
+            health_checks: StrangerLimit::default(),
             attempting: Attempting::default(),
             answers: Mutex::default(),
             enrolments: Mutex::default(),
@@ -129,14 +137,15 @@ impl ControlPlane {
         })
     }
 
-    /// Begins an attempt to sign in, which may be delayed. The attempt counts as a failure until
-    /// [`Throttle::succeeded`] is called, and is in progress until the permit is dropped.
+    /// Begins an attempt to sign in, which may be delayed and wait for others. The attempt counts
+    /// as a failure until [`Throttle::succeeded`] is called, and is in progress until the permit is
+    /// dropped.
     pub async fn begin_attempt(
         &self,
-        source: Source<'_>,
+        source: &Source,
         now: Instant,
-    ) -> Result<SemaphorePermit<'_>, Refusal> {
-        let Some(permit) = self.attempting.begin(source) else {
+    ) -> Result<Permit<'_, Holder>, Refusal> {
+        let Some(permit) = self.attempting.begin(source).await else {
             return Err(too_many_attempts(
                 1,
                 "Too many attempts are in progress at the moment.",

@@ -16,6 +16,7 @@ mod commit_order;
 mod csv;
 mod events;
 mod factors;
+mod guessing;
 mod idempotency;
 mod invitations;
 mod kicks;

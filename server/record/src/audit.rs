@@ -76,6 +76,9 @@ pub struct AuditEntry {
     pub hash: [u8; 32],
 }
 
+/// The number and the hash of an entry, which prove all entries up to it.
+pub type AuditHead = (i64, [u8; 32]);
+
 /// Selects entries of the trail. Texts must be equal, ignoring letter case.
 #[derive(Clone, Debug, Default)]
 pub struct AuditQuery {

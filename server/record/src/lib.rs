@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, DeviceName, Email};
 
 pub use admin::{Admin, Authenticator, NewAdmin};
-pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
+pub use audit::{AuditEntry, AuditHead, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, NewBan, ban_text, covers_account};
 pub use change::{Change, ChatSnapshot, DeviceMark, Membership, Presence};
 pub use channel::{Access, AccessLevel, ListedMask, PersistentChannel, PersistentTopic};

@@ -92,10 +92,7 @@ pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     let network = config.chat.network.clone();
     AdminDatabase {
         sqlite,
-        actor: actor(
-            rustix::process::getuid().as_raw(),
-            std::env::var("SUDO_UID").ok().as_deref(),
-        ),
+        actor: local_actor(),
         network,
         now: Timestamp::now(),
         out: &mut io::stdout().lock(),
@@ -108,6 +105,12 @@ pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Returns the actor for the trail: who runs this process.
+pub fn local_actor() -> String {
+    let sudo_uid = std::env::var("SUDO_UID").ok();
+    actor(rustix::process::getuid().as_raw(), sudo_uid.as_deref())
 }
 
 /// Returns the actor for the trail: the real user id of this process, which no environment variable

@@ -1,5 +1,7 @@
-//! `rookeryd audit`: verifies the audit trail in the database, or in an export of it. It only
-//! reads.
+//! `rookeryd audit`: verifies the audit trail in the database, in exports and in archives of it,
+//! and archives it.
+
+mod archive;
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
@@ -7,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
+use jiff::Timestamp;
 use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead, count};
 
 use data_encoding::HEXLOWER;
 use rookery_base::config::Config;
 use rookery_record::{AuditEntry, AuditQuery, NewAudit, Outcome};
-use rookery_store::audit_chain::ChainVerifier;
+use rookery_store::audit_chain::{ChainVerifier, to_head};
 use rookery_store::{DATABASE_FILE, Store};
 
 /// The first bytes of every `SQLite` file.
@@ -27,12 +30,29 @@ pub enum AuditCommand {
     ///
     /// Exits with code 1 if one was, and names the first such entry.
     Verify {
-        /// A database file, or the output of `admin-cli audit export` [default: the database in the
-        /// data folder]
-        file: Option<PathBuf>,
+        /// Database files, archives, or the output of `admin-cli audit export`, in the order in
+        /// which they continue each other [default: the database in the data folder]
+        files: Vec<PathBuf>,
         /// An entry that must still be there, as noted earlier from a mail or `rookeryd audit head`
         #[arg(long, value_name = "ID:HASH")]
         head: Option<ChainHead>,
+        /// The entry that the first file continues, if the archive before it is elsewhere
+        #[arg(long, value_name = "ID:HASH")]
+        after: Option<ChainHead>,
+    },
+    /// Move the oldest entries to a file, which `audit verify` accepts
+    ///
+    /// The entries are removed from the database once the file is on disk, and the removal is an
+    /// entry of the trail. `audit verify FILE... DATABASE` verifies archives and the rest as one
+    /// chain. Keep the archives: nothing else has these entries.
+    Archive {
+        /// The oldest entries up to the first that is not before this date, which begins at 0:00
+        /// UTC, or time
+        #[arg(long, value_name = "DATE", value_parser = archive::parse_time)]
+        before: Timestamp,
+        /// The file to create, readable by its owner only
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
     },
     /// Print the number and hash of the newest entry, for `audit verify --head`
     Head,
@@ -43,11 +63,22 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
     let database = config.data.directory.join(DATABASE_FILE);
     let mut out = io::stdout().lock();
     match command {
-        AuditCommand::Verify { file, head } => {
-            let file = file.unwrap_or(database);
-            let unreadable = || format!("{} cannot be read", file.display());
-            let verdict = verify(&file, head).with_context(unreadable)?;
-            report(&verdict, &mut out)
+        AuditCommand::Verify { files, head, after } => {
+            let files = if files.is_empty() {
+                vec![database]
+            } else {
+                files
+            };
+            report(&verify(&files, head, after)?, &mut out)
+        }
+        AuditCommand::Archive { before, to } => {
+            if !database.exists() {
+                bail!("There is no database in {}.", database.display());
+            }
+            config.data.check_folder()?;
+            let mut store = Store::open(&database)
+                .context("Cannot open the database; run this as the user that runs the server")?;
+            archive::run(&mut store, before, &to, &mut out)
         }
         AuditCommand::Head => {
             let newest = AuditQuery {
@@ -58,48 +89,60 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
                 Store::open_reader(&database).and_then(|sqlite| sqlite.find_audit(&newest));
             match newest.context("Cannot read the database")?.pop() {
                 None => bail!("The audit trail is empty."),
-                Some(AuditEntry { id, hash, .. }) => Ok(writeln!(
-                    out,
-                    "{}",
-                    ChainHead {
-                        id,
-                        hash: HEXLOWER.encode(&hash)
-                    }
-                )?),
+                Some(AuditEntry { id, hash, .. }) => Ok(writeln!(out, "{}", to_head((id, hash)))?),
             }
         }
     }
 }
 
-fn verify(file: &Path, head: Option<ChainHead>) -> Result<AuditVerdict> {
+/// Verifies files, each of which continues the one before.
+fn verify(
+    files: &[PathBuf],
+    head: Option<ChainHead>,
+    after: Option<ChainHead>,
+) -> Result<AuditVerdict> {
+    let mut verifier = match after {
+        None => ChainVerifier::new(head),
+        Some(after) => {
+            let hash = parse_hash(&after.hash).map_err(anyhow::Error::msg)?;
+            ChainVerifier::continuing((after.id, hash), head)
+        }
+    };
+    for file in files {
+        let unreadable = || format!("{} cannot be read", file.display());
+        verify_file(&mut verifier, file).with_context(unreadable)?;
+    }
+    Ok(verifier.verdict())
+}
+
+fn verify_file(verifier: &mut ChainVerifier, file: &Path) -> Result<()> {
     let mut start = Vec::new();
     File::open(file)?
         .take(SQLITE.len() as u64)
         .read_to_end(&mut start)?;
     if start != SQLITE {
-        return verify_export(BufReader::new(File::open(file)?), head);
+        return verify_lines(verifier, BufReader::new(File::open(file)?));
     }
     let sqlite = Store::open_reader(file)?;
-    let mut verifier = ChainVerifier::new(head);
     Ok(sqlite.snapshot(|store| {
+        verifier.begin_store(store)?;
         while verifier.check_page(store)? {}
-        Ok(verifier.verdict())
+        Ok(())
     })?)
 }
 
-/// Verifies an export line by line, because it may be of any size.
-fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Result<AuditVerdict> {
-    let mut verifier = ChainVerifier::new(head);
+/// Verifies an export or an archive line by line, because it may be of any size.
+fn verify_lines(verifier: &mut ChainVerifier, mut lines: impl io::BufRead) -> Result<()> {
     for number in 1_u64.. {
         let mut line = Vec::new();
-        if (&mut export).take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+        if (&mut lines).take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
         let fits = match entry(&line) {
             Ok(entry) => verifier.check(&entry),
             Err(error) => {
                 verifier.record_unreadable(format!(
-                    "line {number} of the export is not an entry: {error}"
+                    "line {number} of the export or archive is not an entry: {error}"
                 ));
                 false
             }
@@ -108,20 +151,15 @@ fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Resul
             break;
         }
     }
-    Ok(verifier.verdict())
+    Ok(())
 }
 
 fn entry(line: &[u8]) -> Result<AuditEntry, String> {
     let record: AuditRecord = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    let hash = |text: &str| {
-        let bytes = HEXLOWER.decode(text.as_bytes()).ok();
-        let hash: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
-        hash.ok_or(format!("{text:?} is not a hash"))
-    };
     Ok(AuditEntry {
         id: record.id,
-        previous: hash(&record.previous)?,
-        hash: hash(&record.hash)?,
+        previous: parse_hash(&record.previous)?,
+        hash: parse_hash(&record.hash)?,
         entry: NewAudit {
             at: record.at,
             actor: record.actor,
@@ -138,11 +176,21 @@ fn entry(line: &[u8]) -> Result<AuditEntry, String> {
     })
 }
 
+fn parse_hash(text: &str) -> Result<[u8; 32], String> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+    let hash = bytes.and_then(|bytes| bytes.try_into().ok());
+    hash.ok_or(format!("{text:?} is not a hash"))
+}
+
 fn report(verdict: &AuditVerdict, out: &mut dyn Write) -> Result<()> {
     match (&verdict.defect, &verdict.head) {
         (Some(fault), _) => {
+            let hint = match verdict.entries {
+                0 if fault.id > 1 => " If earlier entries were archived, name the archives first.",
+                _ => "",
+            };
             bail!(
-                "entry {} of the audit trail is defective: {}. Intact before it: {}.",
+                "entry {} of the audit trail is defective: {}. Intact before it: {}.{hint}",
                 fault.id,
                 fault.description,
                 count(verdict.entries, "entry", "entries")
@@ -155,6 +203,12 @@ fn report(verdict: &AuditVerdict, out: &mut dyn Write) -> Result<()> {
                 "The audit trail is intact: {}. The newest is\n{head}",
                 count(verdict.entries, "entry", "entries")
             )?;
+            if let Some(archived) = &verdict.archived {
+                writeln!(
+                    out,
+                    "It continues an archive, whose newest entry is\n{archived}"
+                )?;
+            }
         }
     }
     Ok(())
@@ -174,20 +228,28 @@ mod tests {
             )
         };
         let long = "x".repeat(3 << 20);
+        let verdict = |export: &str| {
+            let mut verifier = ChainVerifier::new(None);
+            verify_lines(&mut verifier, export.as_bytes()).unwrap();
+            verifier.verdict()
+        };
         for (export, expected) in [
-            ("{".to_owned(), "line 1 of the export is not an entry"),
-            ("\n".to_owned(), "line 1 of the export is not an entry"),
-            (long, "line 1 of the export is not an entry"),
+            (
+                "{".to_owned(),
+                "line 1 of the export or archive is not an entry",
+            ),
+            (
+                "\n".to_owned(),
+                "line 1 of the export or archive is not an entry",
+            ),
+            (long, "line 1 of the export or archive is not an entry"),
             (line("12"), "\"12\" is not a hash"),
             (line(&zeros), "it was changed"),
         ] {
-            let fault = verify_export(export.as_bytes(), None)
-                .unwrap()
-                .defect
-                .unwrap();
+            let fault = verdict(&export).defect.unwrap();
             assert_eq!(fault.id, 1);
             assert!(fault.description.contains(expected), "{fault:?}");
         }
-        assert!(verify_export(&b""[..], None).unwrap().intact);
+        assert!(verdict("").intact);
     }
 }

@@ -45,7 +45,7 @@ enum Command {
     /// Manage the admins of the control plane, on this machine; the server may be running
     #[command(subcommand)]
     Admin(admin_command::AdminCommand),
-    /// Verify the audit trail on this machine, or an export of it; the server may be running
+    /// Verify or archive the audit trail on this machine; the server may be running
     #[command(subcommand)]
     Audit(audit_command::AuditCommand),
     /// Write the man pages of rookeryd and its commands

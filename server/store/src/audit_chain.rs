@@ -7,13 +7,19 @@
 //! head, it cannot be detected here that the newest entries were cut off, or that every hash from
 //! some entry on was recomputed. While the store is open, [`Store::append_audit`] detects it.
 //!
-//! The same verifier checks the trail in the database, page by page, and an exported file.
+//! The oldest entries may have been archived ([`Store::archive_audit`]). The trail in the database
+//! then continues the archive, and an act in it says so. The archive itself is a file.
+//!
+//! The same verifier checks the trail in the database, page by page, and an exported or archived
+//! file; and several of them in a row, as one chain.
 
-use rookery_control_api::{AuditDefect, AuditVerdict, ChainHead};
+use rookery_control_api::{AuditDefect, AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
+
+use std::cmp::Ordering;
 
 use crate::{Result, Store, StoreError};
 use data_encoding::HEXLOWER;
-use rookery_record::{AuditEntry, AuditPage, AuditQuery};
+use rookery_record::{AuditEntry, AuditHead, AuditPage, AuditQuery, Outcome};
 
 /// The number of entries that are read in one query.
 const PAGE: usize = 1000;
@@ -59,6 +65,18 @@ pub enum Defect {
         /// The number of the trail's last entry.
         newest: i64,
     },
+    /// It is the head that was recorded elsewhere, but was archived.
+    #[error("it was archived: verify the trail together with the archive that has it")]
+    Archived,
+    /// It is both in the archive and in the database.
+    #[error(
+        "it is in the database and in the archive: the archiving was interrupted, and the archive \
+         with entry {newest} may be deleted"
+    )]
+    NotRemoved {
+        /// The number of the archive's last entry.
+        newest: i64,
+    },
     /// It could not be read.
     #[error("{0}")]
     Unreadable(String),
@@ -74,8 +92,10 @@ fn missing(first: i64, last: i64) -> String {
 
 /// Verifies the chain, entry by entry, from the first one on.
 pub struct ChainVerifier {
-    /// The number and hash of the last intact entry.
-    newest: Option<(i64, [u8; 32])>,
+    /// The entry that the first one continues, which was archived.
+    archived: Option<AuditHead>,
+    /// The last intact entry, or else the archived one.
+    newest: Option<AuditHead>,
     entries: u64,
     /// A head that was recorded elsewhere. It must be part of the chain.
     expected: Option<ChainHead>,
@@ -89,12 +109,39 @@ impl ChainVerifier {
     /// elsewhere.
     pub fn new(expected: Option<ChainHead>) -> Self {
         Self {
+            archived: None,
             newest: None,
             entries: 0,
             expected,
             defect: None,
             page: PAGE,
         }
+    }
+
+    /// Creates a verifier of a trail that continues an archived entry.
+    pub fn continuing(archived: AuditHead, expected: Option<ChainHead>) -> Self {
+        Self {
+            archived: Some(archived),
+            newest: Some(archived),
+            ..Self::new(expected)
+        }
+    }
+
+    /// Begins with a stored trail, whose pages are then checked by [`Self::check_page`]. Unless
+    /// archives were checked before, it may continue an archived entry.
+    pub fn begin_store(&mut self, store: &Store) -> Result<()> {
+        let archived = store.newest_archived_audit()?;
+        match self.newest {
+            None => (self.archived, self.newest) = (archived, archived),
+            Some((newest, _)) => {
+                let first = archived.map_or(0, |(id, _)| id) + 1;
+                if first <= newest {
+                    self.defect
+                        .get_or_insert((first, Defect::NotRemoved { newest }));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks the next entry. Returns false if it, or an earlier one, breaks the chain.
@@ -184,16 +231,22 @@ impl ChainVerifier {
         let newest = self.newest.map_or(0, |(id, _)| id);
         let cut_off = self
             .expected
+            .as_ref()
             .filter(|head| head.id > newest)
             .map(|head| (head.id, Defect::CutOff { newest }));
-        let defect = self.defect.or(cut_off);
+        let archived = self.archived.map(to_head);
+        let not_shown = self.expected.zip(archived.as_ref());
+        let not_shown = not_shown.and_then(|(head, archived)| match head.id.cmp(&archived.id) {
+            Ordering::Less => Some((head.id, Defect::Archived)),
+            Ordering::Equal if head != *archived => Some((head.id, Defect::Rewritten)),
+            _ => None,
+        });
+        let defect = self.defect.or(cut_off).or(not_shown);
         AuditVerdict {
             intact: defect.is_none(),
             entries: self.entries,
-            head: self.newest.map(|(id, hash)| ChainHead {
-                id,
-                hash: HEXLOWER.encode(&hash),
-            }),
+            archived,
+            head: self.newest.map(to_head),
             defect: defect.map(|(id, defect)| AuditDefect {
                 id,
                 description: defect.to_string(),
@@ -202,236 +255,40 @@ impl ChainVerifier {
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-pub(crate) mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::{DATABASE_FILE, Store};
-    use rookery_record::{NewAudit, Outcome};
-
-    /// Returns an entry for the kick of `user{number}`.
-    pub fn entry(number: usize) -> NewAudit {
-        NewAudit {
-            at: Timestamp::UNIX_EPOCH,
-            actor: "root".to_owned(),
-            origin: "local".to_owned(),
-            session: String::new(),
-            act: "kick".to_owned(),
-            target: format!("user{number}"),
-            outcome: Outcome::Allowed,
-            detail: String::new(),
-        }
-    }
-
-    /// Returns a trail of `length` entries, chained as the store chains them.
-    fn trail(length: usize) -> Vec<AuditEntry> {
-        let mut previous = [0; 32];
-        (1..=length)
-            .map(|number| {
-                let entry = entry(number);
-                let hash = entry.hash(&previous);
-                let before = std::mem::replace(&mut previous, hash);
-                AuditEntry {
-                    id: number.try_into().unwrap(),
-                    entry,
-                    previous: before,
-                    hash,
-                }
-            })
-            .collect()
-    }
-
-    fn head(entry: &AuditEntry) -> ChainHead {
-        ChainHead {
-            id: entry.id,
-            hash: HEXLOWER.encode(&entry.hash),
-        }
-    }
-
-    fn verify(trail: &[AuditEntry], expected: Option<ChainHead>) -> AuditVerdict {
-        let mut verifier = ChainVerifier::new(expected);
-        for entry in trail {
-            verifier.check(entry);
-        }
-        verifier.verdict()
-    }
-
-    /// Returns the number of the entry at which the chain breaks, and how it breaks.
-    fn defect(trail: &[AuditEntry], expected: Option<ChainHead>) -> (i64, String) {
-        let verdict = verify(trail, expected);
-        assert!(!verdict.intact);
-        let AuditDefect { id, description } = verdict.defect.unwrap();
-        (id, description)
-    }
-
-    #[test]
-    fn an_unchanged_trail_is_intact() {
-        let trail = trail(5);
-        let verdict = verify(&trail, Some(head(&trail[2])));
-        assert_eq!(
-            (verdict.intact, verdict.entries, verdict.defect),
-            (true, 5, None)
-        );
-        assert_eq!(verdict.head, Some(head(&trail[4])));
-        assert!(verify(&[], None).intact, "an empty trail is intact");
-    }
-
-    #[test]
-    fn a_change_of_any_field_is_reported_at_its_entry() {
-        let changes: [fn(&mut AuditEntry); 9] = [
-            |entry| entry.entry.at = Timestamp::MAX,
-            |entry| entry.entry.actor.push('x'),
-            |entry| entry.entry.origin.clear(),
-            |entry| entry.entry.session.push('x'),
-            |entry| entry.entry.act = "ban".to_owned(),
-            |entry| entry.entry.target = "someone else".to_owned(),
-            |entry| entry.entry.outcome = Outcome::Refused,
-            |entry| entry.entry.detail.push('x'),
-            |entry| entry.hash[31] ^= 1,
-        ];
-        for change in changes {
-            let mut trail = trail(5);
-            change(&mut trail[2]);
-            assert_eq!(defect(&trail, None), (3, Defect::Changed.to_string()));
-        }
-    }
-
-    #[test]
-    fn a_change_with_a_recomputed_hash_is_reported_at_the_next_entry() {
-        let mut trail = trail(5);
-        trail[2].entry.target = "someone else".to_owned();
-        trail[2].hash = trail[2].entry.hash(&trail[2].previous);
-        assert_eq!(
-            defect(&trail, None),
-            (4, Defect::Discontinued { after: 3 }.to_string())
-        );
-    }
-
-    #[test]
-    fn removed_entries_are_reported() {
-        let mut one = trail(5);
-        one.remove(2);
-        assert_eq!(
-            defect(&one, None),
-            (4, "entry 3 is missing before it".to_owned())
-        );
-        let mut first = trail(5);
-        first.drain(..2);
-        assert_eq!(
-            defect(&first, None),
-            (3, "entries 1 to 2 are missing before it".to_owned())
-        );
-        let mut renumbered = trail(5);
-        renumbered.remove(2);
-        renumbered[2].id = 3;
-        assert_eq!(
-            defect(&renumbered, None),
-            (3, Defect::Discontinued { after: 2 }.to_string())
-        );
-        let mut beheaded = trail(5);
-        beheaded.remove(0);
-        beheaded[0].id = 1;
-        assert_eq!(
-            defect(&beheaded, None),
-            (1, Defect::NotTheFirst.to_string())
-        );
-    }
-
-    #[test]
-    fn reordered_entries_are_reported() {
-        let mut swapped = trail(5);
-        swapped.swap(2, 3);
-        assert_eq!(defect(&swapped, None).0, 4);
-        let mut twice = trail(3);
-        twice.push(twice[1].clone());
-        assert_eq!(
-            defect(&twice, None),
-            (2, Defect::OutOfOrder { after: 3 }.to_string())
-        );
-        // In the database, the numbers define the order.
-        let mut renumbered = trail(5);
-        renumbered.swap(2, 3);
-        (renumbered[2].id, renumbered[3].id) = (3, 4);
-        assert_eq!(
-            defect(&renumbered, None),
-            (3, Defect::Discontinued { after: 2 }.to_string())
-        );
-    }
-
-    #[test]
-    fn only_a_known_head_reveals_removed_newest_entries_or_a_recomputed_trail() {
-        let whole = trail(5);
-        assert!(verify(&whole[..3], None).intact);
-        assert_eq!(
-            defect(&whole[..3], Some(head(&whole[4]))),
-            (5, Defect::CutOff { newest: 3 }.to_string())
-        );
-        let mut forged = trail(5);
-        let mut previous = [0; 32];
-        for entry in &mut forged {
-            entry.entry.actor = "nobody".to_owned();
-            entry.previous = previous;
-            entry.hash = entry.entry.hash(&previous);
-            previous = entry.hash;
-        }
-        assert!(verify(&forged, None).intact);
-        assert_eq!(
-            defect(&forged, Some(head(&whole[3]))),
-            (4, Defect::Rewritten.to_string())
-        );
-    }
-
-    #[test]
-    fn a_stored_trail_is_checked_page_by_page_and_an_unreadable_entry_is_reported() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(DATABASE_FILE);
-        let mut sqlite = Store::open(&file).unwrap();
-        sqlite
-            .transaction(false, |store| {
-                (0..=PAGE * 2).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
-            })
-            .unwrap();
-        let verdict = || {
-            let mut verifier = ChainVerifier::new(None);
-            while verifier.check_page(&sqlite).unwrap() {}
-            verifier.verdict()
-        };
-        assert_eq!((verdict().intact, verdict().entries), (true, 2001));
-
-        let other = rusqlite::Connection::open(&file).unwrap();
-        other
-            .execute_batch("PRAGMA ignore_check_constraints = 1")
-            .unwrap();
-        for (change, undo, id) in [
-            (
-                "INSERT INTO audit SELECT -5, at, actor, origin, session, act, target, outcome, detail, previous, hash FROM audit WHERE id = 1",
-                "DELETE FROM audit WHERE id < 1",
-                -5,
-            ),
-            (
-                "UPDATE audit SET detail = 'x' WHERE id = 1500",
-                "UPDATE audit SET detail = '' WHERE id = 1500",
-                1500,
-            ),
-            (
-                "UPDATE audit SET outcome = 'maybe' WHERE id = 7",
-                "UPDATE audit SET outcome = 'allowed' WHERE id = 7",
-                7,
-            ),
-            ("UPDATE audit SET hash = x'00' WHERE id = 1", "", 1),
-        ] {
-            other.execute_batch(change).unwrap();
-            let found = verdict().defect.unwrap();
-            assert_eq!(found.id, id, "{found:?}");
-            if change.contains("maybe") {
-                assert!(
-                    found.description.contains("in entry 7 of the audit trail"),
-                    "{found:?}"
-                );
-            }
-            other.execute_batch(undo).unwrap();
-        }
+/// Returns a head in the form of the API.
+pub fn to_head((id, hash): AuditHead) -> ChainHead {
+    ChainHead {
+        id,
+        hash: HEXLOWER.encode(&hash),
     }
 }
+
+/// Returns an entry in the form of the API, which is also that of a line of an export or archive.
+pub fn to_record(
+    AuditEntry {
+        id,
+        entry,
+        previous,
+        hash,
+    }: AuditEntry,
+) -> AuditRecord {
+    AuditRecord {
+        id,
+        at: entry.at,
+        actor: entry.actor,
+        origin: entry.origin,
+        session: entry.session,
+        act: entry.act,
+        target: entry.target,
+        outcome: match entry.outcome {
+            Outcome::Allowed => AuditOutcome::Allowed,
+            Outcome::Refused => AuditOutcome::Refused,
+        },
+        detail: entry.detail,
+        previous: HEXLOWER.encode(&previous),
+        hash: HEXLOWER.encode(&hash),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

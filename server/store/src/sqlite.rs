@@ -36,7 +36,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 
 use super::{Result, StoreError};
 use crate::disk::OpenFiles;
-use audit::AuditHead;
+use audit::KnownHead;
 pub use free_pages::PageCounts;
 use history::Interned;
 
@@ -54,7 +54,7 @@ pub struct Store {
     /// Whether the write-ahead log may contain deleted text.
     needs_scrub: bool,
     files: OpenFiles,
-    audit_head: AuditHead,
+    audit_head: KnownHead,
 }
 
 impl Store {
@@ -76,7 +76,7 @@ impl Store {
              PRAGMA journal_size_limit = 67108864;",
         )?;
         migrations::migrate(&mut connection)?;
-        let audit_head = AuditHead::read(&connection)?;
+        let audit_head = KnownHead::read(&connection)?;
         Ok(Self {
             connection,
             full: false,
@@ -98,7 +98,7 @@ impl Store {
             interned: Interned::default(),
             needs_scrub: false,
             files: OpenFiles::of(file),
-            audit_head: AuditHead::default(),
+            audit_head: KnownHead::default(),
         })
     }
 

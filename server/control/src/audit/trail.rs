@@ -160,6 +160,12 @@ impl Trail {
             .unwrap_or(refusal)
     }
 
+    /// Counts an unauthenticated request that is refused because the server is busy.
+    pub fn count_unauthenticated(&self, origin: RequestOrigin) {
+        let mut meter = self.meter.lock();
+        meter.count_only(origin.at, origin.network());
+    }
+
     /// Records the refusals of unauthenticated requests that were only counted, once their
     /// minute is over.
     pub async fn record_counts(&self, now: Timestamp) {

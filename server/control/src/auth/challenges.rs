@@ -1,14 +1,15 @@
 //! The sign-in attempts that wait for their second factor, in memory only.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 
 use super::sessions::Fingerprint;
+use super::throttle::Source;
 use rookery_accounts::codes::{self, PendingCode, Verdict};
 use rookery_base::random::random;
+use rookery_record::Network;
 
 /// The maximum number of challenges of one admin; the oldest is removed first.
 const CHALLENGES_PER_ADMIN: usize = 8;
@@ -27,7 +28,9 @@ pub struct Challenge {
     admin: String,
     fingerprint: Fingerprint,
     /// The network that the password was sent from; the code has to be sent from it too.
-    network: IpAddr,
+    network: Network,
+    /// Where the password was sent from, for the throttle.
+    source: Source,
     pub expires_at: Timestamp,
     attempts_left: u8,
     is_used: bool,
@@ -41,7 +44,8 @@ impl Challenge {
         now: Timestamp,
         admin: String,
         fingerprint: Fingerprint,
-        network: IpAddr,
+        network: Network,
+        source: Source,
         mailed: Option<PendingCode>,
     ) -> Self {
         let code_expires_at = mailed.as_ref().map(PendingCode::expires_at);
@@ -49,6 +53,7 @@ impl Challenge {
             admin,
             fingerprint,
             network,
+            source,
             // A code that was mailed for an earlier challenge expires earlier.
             expires_at: code_expires_at.map_or(now + LIFETIME, |end| end.min(now + LIFETIME)),
             attempts_left: MAX_ATTEMPTS,
@@ -73,11 +78,13 @@ pub enum CodeCheck {
     Mailed {
         admin: String,
         fingerprint: Fingerprint,
+        source: Source,
     },
     /// The code is not the mailed one, but may belong to another factor.
     NotMailed {
         admin: String,
         fingerprint: Fingerprint,
+        source: Source,
         attempts_left: u8,
     },
     /// The challenge accepts no code.
@@ -136,7 +143,7 @@ impl Challenges {
 
     /// Counts an attempt and compares the code with the mailed one. Callers are serialized by the
     /// lock, so that of simultaneous right codes only one succeeds.
-    pub fn check(&mut self, now: Timestamp, id: &str, network: IpAddr, code: &str) -> CodeCheck {
+    pub fn check(&mut self, now: Timestamp, id: &str, network: Network, code: &str) -> CodeCheck {
         let Some(challenge) = self.by_id.get_mut(id) else {
             return CodeCheck::Closed {
                 admin: None,
@@ -162,6 +169,7 @@ impl Challenges {
             attempts_left,
             ..
         } = *challenge;
+        let source = challenge.source.clone();
         let verdict = challenge
             .mailed
             .as_mut()
@@ -173,11 +181,16 @@ impl Challenges {
                 // A code that several challenges have is valid once.
                 other.mailed.take_if(|mailed| mailed.is(now, code));
             }
-            return CodeCheck::Mailed { admin, fingerprint };
+            return CodeCheck::Mailed {
+                admin,
+                fingerprint,
+                source,
+            };
         }
         CodeCheck::NotMailed {
             admin,
             fingerprint,
+            source,
             attempts_left,
         }
     }

@@ -148,6 +148,8 @@ kinds! {
         SERVICE_UNAVAILABLE;
     /// The database cannot be read or written.
     StoreUnavailable = "store-unavailable", "The database is unavailable", SERVICE_UNAVAILABLE;
+    /// Too many requests without a session are being handled.
+    Busy = "busy", "The server is busy", SERVICE_UNAVAILABLE;
     /// The server is shutting down.
     ShuttingDown = "shutting-down", "The server is shutting down", SERVICE_UNAVAILABLE;
     /// The operation takes longer than a request may, and continues.

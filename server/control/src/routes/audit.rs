@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use rookery_control_api::{AuditList, AuditOutcome, AuditRecord, AuditVerdict, ChainHead, text};
+use rookery_control_api::{AuditList, AuditOutcome, AuditVerdict, ChainHead, text};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,8 +15,9 @@ use crate::http::extract::QueryParams;
 use crate::http::pages;
 use crate::http::problem::{Kind, Refusal};
 use crate::plane::ControlPlane;
-use rookery_record::{AuditEntry, AuditPage, AuditQuery, Outcome};
-use rookery_store::audit_chain::ChainVerifier;
+use rookery_record::{AuditPage, AuditQuery, Outcome};
+use rookery_store::Store;
+use rookery_store::audit_chain::{ChainVerifier, to_record};
 
 /// The number of entries on a page if the request has no `limit`.
 const DEFAULT_LIMIT: u16 = 50;
@@ -172,6 +172,8 @@ async fn verify(
         .await?;
     operator.allow(&act, "").await?;
     let mut verifier = ChainVerifier::new(head);
+    let begin = move |store: &Store| verifier.begin_store(store).map(|()| verifier);
+    let mut verifier = operator.read(begin).await?;
     // Page by page, so that other reads can run in between.
     loop {
         let (next, has_more) = operator
@@ -185,32 +187,5 @@ async fn verify(
         if !has_more {
             return Ok(Json(verifier.verdict()));
         }
-    }
-}
-
-/// Returns an entry in the form of the API.
-pub fn to_record(
-    AuditEntry {
-        id,
-        entry,
-        previous,
-        hash,
-    }: AuditEntry,
-) -> AuditRecord {
-    AuditRecord {
-        id,
-        at: entry.at,
-        actor: entry.actor,
-        origin: entry.origin,
-        session: entry.session,
-        act: entry.act,
-        target: entry.target,
-        outcome: match entry.outcome {
-            Outcome::Allowed => AuditOutcome::Allowed,
-            Outcome::Refused => AuditOutcome::Refused,
-        },
-        detail: entry.detail,
-        previous: HEXLOWER.encode(&previous),
-        hash: HEXLOWER.encode(&hash),
     }
 }

@@ -14,7 +14,6 @@ use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::audit::to_record;
 use super::bans::to_entry;
 use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
@@ -25,6 +24,7 @@ use crate::plane::ControlPlane;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::Bans;
 use rookery_record::{AuditPage, AuditQuery, Ban, BanId};
+use rookery_store::audit_chain::to_record;
 
 /// The maximum number of audit entries that one read returns.
 const AUDIT_PAGE: usize = 200;

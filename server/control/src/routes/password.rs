@@ -70,9 +70,12 @@ async fn new_hash(
     } = operator.admin();
     let chat = operator.plane.control.config.chat.get();
     // A stolen token must not become a way to guess the password.
-    let source = Source::Session(name);
+    let source = Source::Session(name.clone());
     let origin = operator.origin();
-    let attempt = operator.plane.begin_attempt(source, origin.instant).await?;
+    let attempt = operator
+        .plane
+        .begin_attempt(&source, origin.instant)
+        .await?;
     if !password::verify(
         &password::CONTROL_SLOTS,
         old.clone(),
@@ -84,7 +87,7 @@ async fn new_hash(
         return Err(Kind::WrongPassword.with_detail("The current password is wrong."));
     }
     drop(attempt);
-    operator.plane.throttle.lock().succeeded(source);
+    operator.plane.throttle.lock().succeeded(&source);
     let old = Password::prepare(&old);
     if old.is_ok() && old == Password::prepare(&new) {
         return Err(Kind::Invalid.with_detail("The new password is the same as the old one."));

@@ -1,13 +1,12 @@
 //! The sign-in of an admin: the password first, then a code. The order of the checks is documented
 //! in [`auth`](crate::auth).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use rookery_control_api::{Factor, LoginReply, LoginRequest, VerifyReply, VerifyRequest};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,16 +16,18 @@ use crate::audit::trail::Act;
 use crate::auth::authenticator::Proof;
 use crate::auth::challenges::{Challenge, CodeCheck};
 use crate::auth::device::Device;
+use crate::auth::fair_limit::Permit;
 use crate::auth::sessions::{Fingerprint, Session};
 use crate::auth::throttle::Source;
 use crate::http::extract::{JsonBody, RequestOrigin};
+use crate::http::places::Place;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_accounts::codes;
 use rookery_accounts::password;
 use rookery_base::mail::{self, Mail};
 use rookery_base::metrics::METRICS;
-use rookery_record::{Admin, Outcome};
+use rookery_record::{Admin, Network, Outcome};
 use rookery_store::Durability;
 
 /// Returns the routes of the sign-in.
@@ -44,17 +45,24 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
     post, path = "/v1/login", tag = "sign-in", request_body = LoginRequest,
     responses(
         (status = 202, description = "The second factor is required", body = LoginReply),
-        response::LoginFailed, response::TooManyAttempts,
+        response::LoginFailed, response::TooManyAttempts, response::Busy,
     )
 )]
 async fn login(
     State(plane): State<Arc<ControlPlane>>,
     origin: RequestOrigin,
+    own_place: Option<Extension<Arc<Place>>>,
     body: Result<JsonBody<LoginRequest>, Refusal>,
 ) -> Result<(StatusCode, Json<LoginReply>), Refusal> {
+    let permit = plane.logins.begin(origin).await;
+    // The refusal is only counted in the trail, because it must not wait for the database either.
+    let permit = permit.inspect_err(|_| plane.trail.count_unauthenticated(origin))?;
     let mut act = Act::unauthenticated(origin, "login");
-    match check_password(&plane, origin, &mut act, body).await {
-        Ok(admin) => challenge(&plane, origin, act, admin).await,
+    let recognize = |device| {
+        own_place.inspect(|own_place| own_place.recognize(device));
+    };
+    match check_password(&plane, origin, &mut act, body, permit, recognize).await {
+        Ok(checked) => challenge(&plane, origin, act, checked).await,
         Err((reason, refusal)) => Err(plane
             .trail
             .refuse_unauthenticated(&act, reason, refusal)
@@ -62,14 +70,17 @@ async fn login(
     }
 }
 
-/// Returns the admin if the name and the password are right. The error is the reason, for the
-/// trail, and the refusal.
+/// Returns the admin if the name and the password are right, and where they were sent from. The
+/// error is the reason, for the trail, and the refusal. Calls `recognize` with the device whose
+/// token the client presents.
 async fn check_password(
     plane: &ControlPlane,
     origin: RequestOrigin,
     act: &mut Act,
     body: Result<JsonBody<LoginRequest>, Refusal>,
-) -> Result<Admin, (&'static str, Refusal)> {
+    permit: Permit<'_, Network>,
+    recognize: impl FnOnce(Device),
+) -> Result<(Admin, Source), (&'static str, Refusal)> {
     let JsonBody(request) = body.map_err(without_secret)?;
     act.actor.clone_from(&request.name);
     let (name, network) = (request.name.clone(), origin.network());
@@ -78,16 +89,24 @@ async fn check_password(
         Ok((store.admin(&name)?, is_known))
     });
     let (admin, is_known) = read.await.map_err(unreadable)?;
+    drop(permit);
     let device = request.device.as_deref().zip(admin.as_ref());
     let device = device
         .and_then(|(token, admin)| Device::parse(token, admin))
         .filter(|device| plane.throttle.lock().trusts(origin.instant, *device));
     let source = match device {
-        Some(device) => Source::Device(device),
-        None => source(is_known, network, &request.name),
+        Some(device) => {
+            recognize(device);
+            Source::Device(device)
+        }
+        None if is_known => Source::Known(network),
+        None => Source::Other {
+            network,
+            name: request.name,
+        },
     };
     let _attempt = plane
-        .begin_attempt(source, origin.instant)
+        .begin_attempt(&source, origin.instant)
         .await
         .map_err(|refusal| ("too many attempts", refusal))?;
     let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
@@ -103,20 +122,11 @@ async fn check_password(
             "wrong password"
         }
         Some(admin) if has_expired(&admin) => "the initial password has expired",
-        Some(admin) => return Ok(admin),
+        Some(admin) => return Ok((admin, source)),
         None => "no such admin",
     };
     let refusal = Kind::LoginFailed.with_detail("The name or the password is wrong.");
     Err((reason, refusal))
-}
-
-/// Returns the source of an attempt for the throttle.
-fn source(is_known: bool, network: IpAddr, name: &str) -> Source<'_> {
-    if is_known {
-        Source::Known(network)
-    } else {
-        Source::Other { network, name }
-    }
 }
 
 /// Opens a challenge and mails its code, if the admin accepts mailed codes.
@@ -124,7 +134,7 @@ async fn challenge(
     plane: &ControlPlane,
     origin: RequestOrigin,
     mut act: Act,
-    admin: Admin,
+    (admin, source): (Admin, Source),
 ) -> Result<(StatusCode, Json<LoginReply>), Refusal> {
     let factors = factors(&admin);
     let sent_to = factors
@@ -153,7 +163,14 @@ async fn challenge(
     let code_mail = digits
         .flatten()
         .map(|digits| code_mail(server, &admin, origin, &digits));
-    let challenge = Challenge::new(origin.at, admin.name, fingerprint, origin.network(), mailed);
+    let challenge = Challenge::new(
+        origin.at,
+        admin.name,
+        fingerprint,
+        origin.network(),
+        source,
+        mailed,
+    );
     let expires_at = challenge.expires_at;
     let challenge = plane.challenges.lock().add(origin.at, challenge);
     let mut warning = None;
@@ -238,6 +255,8 @@ async fn verify(
 struct Checked {
     admin: Admin,
     challenge: String,
+    /// Where the password was sent from.
+    source: Source,
     /// None for the mailed code.
     proof: Option<(Proof, AttemptsLeft)>,
 }
@@ -259,13 +278,18 @@ async fn check_code(
         origin.network(),
         &request.code,
     );
-    let (name, fingerprint, attempts_left) = match check {
-        CodeCheck::Mailed { admin, fingerprint } => (admin, fingerprint, None),
+    let (name, fingerprint, source, attempts_left) = match check {
+        CodeCheck::Mailed {
+            admin,
+            fingerprint,
+            source,
+        } => (admin, fingerprint, source, None),
         CodeCheck::NotMailed {
             admin,
             fingerprint,
+            source,
             attempts_left,
-        } => (admin, fingerprint, Some(attempts_left)),
+        } => (admin, fingerprint, source, Some(attempts_left)),
         CodeCheck::Closed { admin, reason } => {
             act.actor = admin.unwrap_or_default();
             return Err(own((reason, challenge_expired())));
@@ -293,6 +317,7 @@ async fn check_code(
         return Ok(Checked {
             admin,
             challenge: request.challenge,
+            source,
             proof: None,
         });
     };
@@ -305,6 +330,7 @@ async fn check_code(
     Ok(Checked {
         admin,
         challenge: request.challenge,
+        source,
         proof: Some((proof, attempts_left)),
     })
 }
@@ -335,6 +361,7 @@ async fn open_session(
     let Checked {
         admin,
         challenge,
+        source,
         proof,
     } = checked;
     let minutes = plane.control.config.admin.get().session_minutes;
@@ -372,13 +399,12 @@ async fn open_session(
             if !is_used_up {
                 return Ok(None);
             }
-            let was_known = store.is_admin_network(&network)?;
             let is_new_network = store.remember_admin_network(&name, &network, origin.at)?;
             store.unlock_admin(&name)?;
             store.append_audit(&act.entry(Outcome::Allowed, detail))?;
-            Ok(Some((was_known, is_new_network)))
+            Ok(Some(is_new_network))
         });
-    let Some((was_known, is_new_network)) = written
+    let Some(is_new_network) = written
         .await
         .map_err(|error| plane.trail.unavailable(&error))?
     else {
@@ -397,8 +423,7 @@ async fn open_session(
         let left = admin.recovery_codes.saturating_sub(1);
         plane.notify(&admin, origin, &Notice::RecoveryCodeUsed { left });
     }
-    let source = source(was_known, origin.network(), &admin.name);
-    plane.throttle.lock().succeeded(source);
+    plane.throttle.lock().succeeded(&source);
     METRICS.control_sign_ins.increment();
     let token = plane.sessions.lock().add(session);
     let device = Device::new().token(&admin);

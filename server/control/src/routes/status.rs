@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 
 use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
-use crate::http::problem::{Kind, Refusal};
+use crate::http::extract::RequestOrigin;
+use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_base::metrics::METRICS;
 use rookery_chat::request::Count;
@@ -65,9 +66,13 @@ async fn status(operator: SignedIn<Auditor>) -> Result<Json<Status>, Refusal> {
 /// there is space for messages
 #[utoipa::path(
     get, path = "/healthz", tag = "status",
-    responses((status = 200, description = "The server works", body = Health))
+    responses((status = 200, description = "The server works", body = Health), response::Busy)
 )]
-async fn healthz(State(plane): State<Arc<ControlPlane>>) -> Result<Json<Health>, Refusal> {
+async fn healthz(
+    State(plane): State<Arc<ControlPlane>>,
+    origin: RequestOrigin,
+) -> Result<Json<Health>, Refusal> {
+    let _permit = plane.health_checks.begin(origin).await?;
     plane
         .health
         .get(Instant::now, async || check(&plane).await)

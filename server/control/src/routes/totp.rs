@@ -126,8 +126,8 @@ async fn disable(
             let JsonBody(TotpCode { code }) = body.map_err(Refusal::without_content)?;
             let app = enrolled(&operator)?;
             let (plane, origin) = (&operator.plane, operator.origin());
-            let source = Source::Session(operator.name());
-            let _attempt = plane.begin_attempt(source, origin.instant).await?;
+            let source = Source::Session(operator.name().to_owned());
+            let _attempt = plane.begin_attempt(&source, origin.instant).await?;
             Proof::parse(app, &code, operator.now()).ok_or_else(|| {
                 plane.count_failure(operator.admin(), origin);
                 wrong_code()
@@ -142,8 +142,8 @@ async fn disable(
         store.remove_authenticator(&name).map(ensure_enrolled)
     };
     change_factor(&operator, act, "the authenticator app was removed", change).await?;
-    let source = Source::Session(operator.name());
-    operator.plane.throttle.lock().succeeded(source);
+    let source = Source::Session(operator.name().to_owned());
+    operator.plane.throttle.lock().succeeded(&source);
     Ok(Json(TotpStatus {
         enrolled_at: None,
         required: false,

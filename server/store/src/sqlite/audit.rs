@@ -4,9 +4,13 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, Row, params};
 
-use super::{Store, find, list, timestamp};
+use super::{Store, execute, find, list, timestamp};
 use crate::{Result, StoreError};
-use rookery_record::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
+use rookery_record::{AuditEntry, AuditHead, AuditPage, AuditQuery, NewAudit, Outcome};
+
+/// The act of removing the oldest entries, which are in a file since. Its target is the number and
+/// hash of the newest one of them, as `ID:HASH`.
+pub const ARCHIVE_ACT: &str = "audit archive";
 
 fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
@@ -65,15 +69,13 @@ fn columns(row: &Row<'_>) -> Result<AuditEntry> {
 /// server runs are missed at the next act, except those that another process, such as `rookeryd
 /// admin`, has appended since.
 #[derive(Default)]
-pub(super) struct AuditHead {
-    committed: Option<Head>,
+pub(super) struct KnownHead {
+    committed: Option<AuditHead>,
     /// The newest entry of the open transaction.
-    appended: Option<Head>,
+    appended: Option<AuditHead>,
 }
 
-type Head = (i64, [u8; 32]);
-
-impl AuditHead {
+impl KnownHead {
     /// Reads the newest entry.
     pub(super) fn read(connection: &Connection) -> Result<Self> {
         let sql = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
@@ -93,11 +95,15 @@ impl AuditHead {
         };
         let sql = "SELECT hash FROM audit WHERE id = ?1";
         let stored: Option<Vec<u8>> = find(connection, sql, [id], |row| Ok(row.get(0)?))?;
-        if stored.is_some_and(|stored| stored == hash) {
+        let is_there = match stored {
+            Some(stored) => stored == hash,
+            None => is_archived(connection, (id, hash))?,
+        };
+        if is_there {
             return Ok(());
         }
         Err(StoreError::AuditCutOff {
-            head: format!("{id}:{}", HEXLOWER.encode(&hash)),
+            head: head_text((id, hash)),
         })
     }
 
@@ -114,7 +120,69 @@ impl AuditHead {
     }
 }
 
+fn head_text((id, hash): AuditHead) -> String {
+    format!("{id}:{}", HEXLOWER.encode(&hash))
+}
+
+/// Returns the newest archived entry, if the act of archiving is in the trail. It is the one that
+/// the oldest entry continues.
+fn newest_archived(connection: &Connection) -> Result<Option<AuditHead>> {
+    let sql = "SELECT id - 1, previous FROM audit ORDER BY id LIMIT 1";
+    let before = find(connection, sql, [], |row| {
+        Ok(row.get(0).and_then(|id| Ok((id, row.get(1)?))).ok())
+    })?;
+    let Some(before) = before.flatten().filter(|(id, _)| *id > 0) else {
+        return Ok(None);
+    };
+    let sql = "SELECT 1 FROM audit WHERE act = ?1 AND target = ?2 AND outcome = 'allowed' LIMIT 1";
+    let act: Option<i64> = find(
+        connection,
+        sql,
+        params![ARCHIVE_ACT, head_text(before)],
+        |row| Ok(row.get(0)?),
+    )?;
+    Ok(act.map(|_| before))
+}
+
+/// Whether an entry that is not in the trail was archived.
+fn is_archived(connection: &Connection, (id, hash): AuditHead) -> Result<bool> {
+    let newest = newest_archived(connection)?;
+    Ok(newest.is_some_and(|newest| id < newest.0 || (id, hash) == newest))
+}
+
 impl Store {
+    /// Returns the newest entry that was archived, which the oldest stored one continues. Returns
+    /// none if nothing was archived, or if the trail has no act that accounts for what is missing.
+    pub fn newest_archived_audit(&self) -> Result<Option<AuditHead>> {
+        newest_archived(&self.connection)
+    }
+
+    /// Removes the `count` oldest entries, up to `newest`, which are in a file, and records that.
+    /// Does nothing and returns false if they are not stored as described.
+    pub fn archive_audit(
+        &mut self,
+        count: u64,
+        newest: AuditHead,
+        entry: &NewAudit,
+    ) -> Result<bool> {
+        let (id, hash) = newest;
+        let sql = "SELECT count(*) FROM audit WHERE id <= ?1
+             AND EXISTS (SELECT 1 FROM audit WHERE id = ?1 AND hash = ?2)";
+        let stored: Option<i64> = find(&self.connection, sql, params![id, hash], |row| {
+            Ok(row.get(0)?)
+        })?;
+        if stored.and_then(|stored| u64::try_from(stored).ok()) != Some(count) {
+            return Ok(false);
+        }
+        self.append_audit(&NewAudit {
+            act: ARCHIVE_ACT.to_owned(),
+            target: head_text(newest),
+            ..entry.clone()
+        })?;
+        execute(&self.connection, "DELETE FROM audit WHERE id <= ?1", [id])?;
+        Ok(true)
+    }
+
     /// Appends an entry, chained to the one before it by its hash. Fails if the newest entry that
     /// is known was removed or changed in the meantime.
     pub fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry> {
