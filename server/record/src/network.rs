@@ -1,5 +1,6 @@
 //! The network of an address, which limits count as one client.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The network that an address belongs to. A client that has one of its addresses can usually use
@@ -35,6 +36,13 @@ impl Network {
             }
             v4 @ IpAddr::V4(_) => v4,
         })
+    }
+}
+
+/// Writes the first address of the network.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

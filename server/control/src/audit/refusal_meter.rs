@@ -7,9 +7,9 @@
 //! are not limited.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
+use rookery_record::Network;
 
 /// The maximum number of refusals of one network that are recorded one by one in a minute.
 const MAX_OF_NETWORK: u32 = 10;
@@ -33,7 +33,7 @@ pub enum Decision {
 #[derive(Debug, PartialEq, Eq)]
 pub struct CountedRefusals {
     /// The network that all of them are of; None if they are of several.
-    pub network: Option<IpAddr>,
+    pub network: Option<Network>,
     /// When the minute began.
     pub since: Timestamp,
     /// The number of refusals that were not recorded.
@@ -48,13 +48,13 @@ struct Minute {
     since: Timestamp,
     recorded: u32,
     /// The number of recorded refusals of each network; at most [`MAX_RECORDED`] networks.
-    recorded_of: HashMap<IpAddr, u32>,
+    recorded_of: HashMap<Network, u32>,
     counted: Option<CountedRefusals>,
 }
 
 impl RefusalMeter {
     /// Counts a refusal of an unauthenticated request, and decides whether it is recorded.
-    pub fn count(&mut self, now: Timestamp, network: IpAddr) -> Decision {
+    pub fn count(&mut self, now: Timestamp, network: Network) -> Decision {
         let minute = self.0.get_or_insert_with(|| Minute {
             since: now,
             recorded: 0,
@@ -84,7 +84,7 @@ impl RefusalMeter {
 }
 
 impl Minute {
-    fn count_only(&mut self, network: IpAddr) {
+    fn count_only(&mut self, network: Network) {
         let counted = self.counted.get_or_insert(CountedRefusals {
             network: Some(network),
             since: self.since,
@@ -103,8 +103,8 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
     }
 
-    fn network(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
+    fn network(last: u8) -> Network {
+        Network::of([192, 0, 2, last].into())
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The sign-in attempts that wait for their second factor, in memory only.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::sessions::Fingerprint;
 use rookery_accounts::codes::{self, PendingCode, Verdict};
 use rookery_base::random::random;
+use rookery_record::Network;
 
 /// The maximum number of challenges of one admin; the oldest is removed first.
 const CHALLENGES_PER_ADMIN: usize = 8;
@@ -27,7 +27,7 @@ pub struct Challenge {
     admin: String,
     fingerprint: Fingerprint,
     /// The network that the password was sent from; the code has to be sent from it too.
-    network: IpAddr,
+    network: Network,
     pub expires_at: Timestamp,
     attempts_left: u8,
     is_used: bool,
@@ -41,7 +41,7 @@ impl Challenge {
         now: Timestamp,
         admin: String,
         fingerprint: Fingerprint,
-        network: IpAddr,
+        network: Network,
         mailed: Option<PendingCode>,
     ) -> Self {
         let code_expires_at = mailed.as_ref().map(PendingCode::expires_at);
@@ -136,7 +136,7 @@ impl Challenges {
 
     /// Counts an attempt and compares the code with the mailed one. Callers are serialized by the
     /// lock, so that of simultaneous right codes only one succeeds.
-    pub fn check(&mut self, now: Timestamp, id: &str, network: IpAddr, code: &str) -> CodeCheck {
+    pub fn check(&mut self, now: Timestamp, id: &str, network: Network, code: &str) -> CodeCheck {
         let Some(challenge) = self.by_id.get_mut(id) else {
             return CodeCheck::Closed {
                 admin: None,

@@ -23,11 +23,11 @@
 //! neither ends nor extends a pause.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::device::Device;
 use rookery_protocol::AccountName;
+use rookery_record::Network;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The number of attempts without a pause or a delay. It is no setting, so that the control plane
@@ -54,11 +54,11 @@ const SESSION_ATTEMPTS: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// A network from which an admin has signed in before.
-    Known(IpAddr),
+    Known(Network),
     /// Another network, at the admin of a name.
     Other {
         /// The network.
-        network: IpAddr,
+        network: Network,
         /// The name, as given.
         name: &'a str,
     },
@@ -322,12 +322,12 @@ mod tests {
         }
     }
 
-    fn network(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
+    fn network(last: u8) -> Network {
+        Network::of([192, 0, 2, last].into())
     }
 
-    fn distant(number: u32) -> IpAddr {
-        IpAddr::from((10 << 24 | number).to_be_bytes())
+    fn distant(number: u32) -> Network {
+        Network::of((10 << 24 | number).to_be_bytes().into())
     }
 
     fn other(last: u8, name: &str) -> Source<'_> {

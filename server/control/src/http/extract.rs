@@ -2,7 +2,7 @@
 //! the checks of texts that become part of an IRC line.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::places::Place;
 use super::problem::{Kind, Refusal};
-use rookery_base::net::network;
+use rookery_record::Network;
 
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,10 +36,9 @@ pub struct RequestOrigin {
 }
 
 impl RequestOrigin {
-    /// Returns the network that limits count by: an IPv4 address, or the first 64 bits of an IPv6
-    /// address.
-    pub fn network(&self) -> IpAddr {
-        network(self.address.ip())
+    /// Returns the network of the client, by which limits count.
+    pub fn network(&self) -> Network {
+        Network::of(self.address.ip())
     }
 }
 

@@ -24,7 +24,8 @@ use super::stream::StreamState;
 use crate::auth::operator::operator_of;
 use crate::plane::ControlPlane;
 use crate::routes::router;
-use rookery_base::net::{close_with, is_tls, network};
+use rookery_base::net::{close_with, is_tls};
+use rookery_record::Network;
 
 /// How long the head of a request may take to arrive. A connection without a request ends after
 /// this time as well; before the first one, [`Places`] are less patient.
@@ -63,7 +64,7 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(permit) = places.queue(Instant::now(), network(address.ip())) else {
+        let Some(permit) = places.queue(Instant::now(), Network::of(address.ip())) else {
             tracing::debug!(%address, "too many connections to the control port are waiting");
             continue;
         };

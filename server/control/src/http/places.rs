@@ -20,11 +20,11 @@
 //! [`Throttle`]: crate::auth::throttle::Throttle
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rookery_record::Network;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -56,7 +56,7 @@ struct Connections {
 }
 
 struct Connection {
-    network: IpAddr,
+    network: Network,
     stage: Stage,
     /// When the client did its last step.
     since: Instant,
@@ -94,7 +94,7 @@ pub struct Place {
 
 impl Places {
     /// Adds a new connection to the queue for a place. Returns none if the queue is full.
-    pub fn queue(self: &Arc<Self>, now: Instant, network: IpAddr) -> Option<Place> {
+    pub fn queue(self: &Arc<Self>, now: Instant, network: Network) -> Option<Place> {
         let mut connections = self.0.lock();
         if connections.queued().count() >= QUEUED
             || connections.queued_of(network).count() >= QUEUED_PER_NETWORK
@@ -125,7 +125,7 @@ impl Connections {
         all.filter(|(_, connection)| connection.stage == Stage::Queued)
     }
 
-    fn queued_of(&self, network: IpAddr) -> impl Iterator<Item = (u64, &Connection)> {
+    fn queued_of(&self, network: Network) -> impl Iterator<Item = (u64, &Connection)> {
         self.queued()
             .filter(move |(_, connection)| connection.network == network)
     }
@@ -140,7 +140,7 @@ impl Connections {
 
     /// Makes room for one more stranger from a network. Returns after how long to try again if that
     /// is not possible yet.
-    fn make_room(&mut self, now: Instant, network: IpAddr) -> Result<(), Duration> {
+    fn make_room(&mut self, now: Instant, network: Network) -> Result<(), Duration> {
         let neighbours = || {
             let strangers = self.strangers();
             strangers.filter(|(_, stranger)| stranger.network == network)
@@ -168,7 +168,7 @@ impl Connections {
     }
 
     /// Wakes the connection that is the next to get a place in a network.
-    fn wake_next(&self, network: IpAddr) {
+    fn wake_next(&self, network: Network) {
         if let Some((_, next)) = self.queued_of(network).next() {
             next.changed.notify_one();
         }
@@ -311,7 +311,7 @@ mod tests {
         }
 
         fn queue(&mut self, network: u8) -> Place {
-            let network = IpAddr::from([192, 0, 2, network]);
+            let network = Network::of([192, 0, 2, network].into());
             self.places.queue(self.now, network).unwrap()
         }
 
@@ -379,7 +379,7 @@ mod tests {
             .map(|_| port.queue(NETWORK))
             .collect();
         let quick = port.queue(NETWORK);
-        let network = IpAddr::from([192, 0, 2, NETWORK]);
+        let network = Network::of([192, 0, 2, NETWORK].into());
         assert!(port.places.queue(port.now, network).is_none());
         let start = port.now;
         for place in &flood {
@@ -490,7 +490,7 @@ mod tests {
     async fn those_that_wait_and_those_that_are_displaced_are_woken() {
         let places = Arc::new(Places::default());
         let queue = || {
-            let network = IpAddr::from([192, 0, 2, NETWORK]);
+            let network = Network::of([192, 0, 2, NETWORK].into());
             places.queue(Instant::now(), network).unwrap()
         };
         let known: Vec<Place> = (0..STRANGERS_PER_NETWORK).map(|_| queue()).collect();

@@ -1,7 +1,6 @@
 //! The sign-in of an admin: the password first, then a code. The order of the checks is documented
 //! in [`auth`](crate::auth).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use rookery_accounts::codes;
 use rookery_accounts::password;
 use rookery_base::mail::{self, Mail};
 use rookery_base::metrics::METRICS;
-use rookery_record::{Admin, Outcome};
+use rookery_record::{Admin, Network, Outcome};
 use rookery_store::Durability;
 
 /// Returns the routes of the sign-in.
@@ -111,7 +110,7 @@ async fn check_password(
 }
 
 /// Returns the source of an attempt for the throttle.
-fn source(is_known: bool, network: IpAddr, name: &str) -> Source<'_> {
+fn source(is_known: bool, network: Network, name: &str) -> Source<'_> {
     if is_known {
         Source::Known(network)
     } else {
