@@ -1,5 +1,5 @@
 //! Tests with third-party programs: a real mail server, a real terminal, a clock that can be set,
-//! and schemathesis. `tests/run` installs them.
+//! schemathesis, and sslyze. `tests/run` installs them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod admin_cli;
@@ -7,3 +7,4 @@ mod clock;
 mod rook;
 mod schemathesis;
 mod smtp;
+mod tls;

@@ -7,7 +7,6 @@
 //! [`email_code`](super::email_code).
 
 use std::fmt;
-use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, DeviceCredential, DeviceName, InvalidDeviceName};
@@ -17,14 +16,15 @@ use super::password::{self, Password};
 use super::registration::tries_left;
 use super::sasl::{Claim, Login, Malformed};
 use super::scram::{self, ClientFirst, ProofError, ScramKeys};
-use rookery_base::net::network;
 
 use super::throttle::{Attempt, Wait};
 use super::verifier_key::KEY_FILE;
 use super::{Accounts, Peer, device_hash, identity};
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::{Identity, SignedInWith};
-use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind, ScramVerifier};
+use rookery_record::{
+    Account, AccountId, Credential, CredentialId, CredentialKind, Network, ScramVerifier,
+};
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
 /// How long the record of a network is not renewed by further sign-ins.
@@ -41,6 +41,8 @@ pub enum Refused {
     BadDevice(InvalidDeviceName),
     /// Too many recent sign-ins have failed.
     Throttled(Wait),
+    /// The account has signed in with its password too often recently.
+    TooManySignIns(Wait),
     /// Too many mails were requested recently.
     TooManyMails(Wait),
     /// The connection has no client certificate.
@@ -85,6 +87,9 @@ impl Refused {
                 "too many failed sign-ins; try again in {minutes} min, or from a device that is \
                  already signed in"
             ),
+            Self::TooManySignIns(Wait { minutes }) => {
+                format!("too many sign-ins with the password; try again in {minutes} min")
+            }
             Self::TooManyMails(Wait { minutes }) => {
                 format!("too many codes were requested; try again in {minutes} min")
             }
@@ -203,7 +208,7 @@ fn account_of(store: &Store, claim: &Claim) -> Result<Option<Account>, StoreErro
 /// Returns an attempt to enter a code, which only the network is counted for.
 fn code_attempt(peer: &Peer) -> Attempt {
     Attempt {
-        network: network(peer.address.ip()),
+        network: Network::of(peer.address.ip()),
         name: None,
         known: None,
     }
@@ -226,7 +231,7 @@ impl Accounts {
             claim,
             device: device_name,
         } = login;
-        let network = network(peer.address.ip());
+        let network = Network::of(peer.address.ip());
         let (account, credentials) = self.find(claim.clone()).await?.unzip();
         let attempt = self.attempt(network, &claim, account.as_ref()).await?;
         let hash = device_hash(&secret);
@@ -251,6 +256,11 @@ impl Accounts {
             self.throttle
                 .check(&attempt, limit)
                 .map_err(Refused::Throttled)?;
+            if let Some(account) = account.as_ref().filter(|_| device.is_none()) {
+                self.throttle
+                    .check_sign_ins(account.id)
+                    .map_err(Refused::TooManySignIns)?;
+            }
             let stored = account
                 .as_ref()
                 .and_then(|account| account.password_hash.clone());
@@ -269,7 +279,10 @@ impl Accounts {
         let account = account.ok_or(Refused::Wrong)?;
         match device {
             Some(device) => self.record_use(device, now).await,
-            None => self.renew_verifier(&account, &secret).await,
+            None => {
+                self.throttle.add_sign_in(account.id);
+                self.renew_verifier(&account, &secret).await;
+            }
         }
         self.record_network(account.id, peer, now).await;
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
@@ -336,7 +349,7 @@ impl Accounts {
     /// Returns the attempt to sign in to `account`, which the claim names, as it is counted.
     pub(crate) async fn attempt(
         &self,
-        network: IpAddr,
+        network: Network,
         claim: &Claim,
         account: Option<&Account>,
     ) -> Result<Attempt, StoreError> {
@@ -358,7 +371,7 @@ impl Accounts {
     pub(crate) async fn is_known_network(
         &self,
         account: AccountId,
-        network: IpAddr,
+        network: Network,
     ) -> Result<bool, StoreError> {
         let used = self
             .database
@@ -369,7 +382,7 @@ impl Accounts {
 
     /// Records that the owner of the account has signed in from the network of `peer`.
     pub(crate) async fn record_network(&self, account: AccountId, peer: &Peer, now: Timestamp) {
-        let network = network(peer.address.ip());
+        let network = Network::of(peer.address.ip());
         let is_recent = self.database.read(move |store| {
             let used = store.account_network(account, network)?;
             Ok(used.is_some_and(|used| now.duration_since(used).abs() < NETWORK_RECORD_AGE))
@@ -421,7 +434,7 @@ impl Accounts {
             })
             .await?;
         let (account, verifier) = found.unzip();
-        let network = network(peer.address.ip());
+        let network = Network::of(peer.address.ip());
         let attempt = self
             .attempt(network, &first.login.claim, account.as_ref())
             .await?;

@@ -11,6 +11,8 @@
 //!   needs none. Where emails are not verified, the change is then made at once, and `SETEMAIL *`
 //!   removes the email.
 //!
+//! An email of the mailbox of another account is not accepted, as at a registration.
+//!
 //! A new password ends the other sessions that signed in with the old one, and a new email all
 //! other sessions. Devices and certificates are not affected; `CREDENTIAL` revokes these.
 
@@ -28,9 +30,8 @@ use super::sasl::Claim;
 use super::throttle::{Key, Wait};
 use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
-use rookery_base::net::network;
 use rookery_chat::event::Identity;
-use rookery_record::Account;
+use rookery_record::{Account, AccountConflict, Network};
 use rookery_store::Durability;
 
 /// The new value of a password or email.
@@ -38,7 +39,7 @@ enum NewValue {
     Password(StoredPassword),
     Email {
         email: Email,
-        /// Whether the email belongs to another account, so that no code completes the change.
+        /// Whether the mailbox belongs to another account, so that no code completes the change.
         is_decoy: bool,
     },
     /// An email that the owner of the present one has yet to approve. `None` removes the email.
@@ -166,11 +167,11 @@ impl Accounts {
         };
         let (name, given, address) = (owner.name.clone(), email.clone(), peer.address.ip());
         let aliases = accounts.email_aliases();
-        let (holder, ban) = self
+        let (holders, ban) = self
             .database
             .read(move |store| {
                 let ban = ban_against(store, now, &aliases, &name, Some(&given), address)?;
-                Ok((store.account_by_email(&given)?, ban))
+                Ok((store.accounts_of_mailbox(&given, &aliases)?, ban))
             })
             .await?;
         if let Some(ban) = ban {
@@ -178,12 +179,17 @@ impl Accounts {
             self.count_registration(peer)?;
             return Err(banned(&ban, &owner.name));
         }
-        if holder.as_ref().is_some_and(|holder| holder.id == owner.id) {
+        let is_own = |holder: &Account| holder.id == owner.id;
+        if holders
+            .iter()
+            .any(|holder| is_own(holder) && holder.email.as_ref() == Some(&email))
+        {
             return Err(failure(
                 "UNACCEPTABLE_EMAIL",
                 "This is already the email of your account",
             ));
         }
+        let holder = holders.into_iter().find(|holder| !is_own(holder));
         if !accounts.verify_email {
             // The reply discloses whether another account has the email.
             self.count_registration(peer)?;
@@ -268,7 +274,7 @@ impl Accounts {
         password: &str,
     ) -> Result<(), Failure> {
         let claim = Claim::Name(account.name.clone());
-        let network = network(peer.address.ip());
+        let network = Network::of(peer.address.ip());
         let attempt = self.attempt(network, &claim, Some(account)).await?;
         let _permit = self
             .password_checks
@@ -323,6 +329,12 @@ impl Accounts {
                     ban_against(store, now, &aliases, &present.name, new.as_ref(), address)?
                 {
                     return Ok(Err(banned(&ban, &present.name)));
+                }
+                if let Some(new) = &new {
+                    let holders = store.accounts_of_mailbox(new, &aliases)?;
+                    if holders.iter().any(|holder| holder.id != account.id) {
+                        return Ok(Err(AccountConflict::Email.into()));
+                    }
                 }
                 Ok(store
                     .set_email(account.id, new.as_ref())?

@@ -10,12 +10,11 @@ use tokio::sync::watch;
 
 use super::authenticate::{Refused, authenticated};
 use super::codes::{PendingCode, Verdict};
-use super::throttle::{Key, Wait};
+use super::throttle::{Key, Wait, mails_from};
 use super::{Accounts, Peer, device_hash, mail_templates};
 use rookery_base::mail::MailState;
-use rookery_base::net::network;
 use rookery_chat::event::Identity;
-use rookery_record::{Account, AccountId, CredentialKind};
+use rookery_record::{Account, AccountId, CredentialKind, Network};
 use rookery_store::{Durability, Store};
 
 /// The maximum number of credentials of an account. For another device, the one that has been
@@ -150,7 +149,7 @@ impl Accounts {
     /// If too many mails were requested within the last hour; nothing is counted then.
     pub(crate) fn count_mail(&self, peer: &Peer, email: Option<&Email>) -> Result<(), Wait> {
         let limit = self.config.limits.get().mails_per_hour;
-        let mut keys = vec![(Key::MailsFrom(network(peer.address.ip())), limit)];
+        let mut keys = mails_from(Network::of(peer.address.ip()), limit);
         keys.extend(email.map(|email| (Key::MailsTo(self.mailbox(email)), limit)));
         self.throttle.count(keys)
     }
@@ -165,19 +164,16 @@ impl Accounts {
         email: &Email,
     ) -> Result<(), Refused> {
         let limit = self.config.limits.get().mails_per_hour;
-        let network = network(peer.address.ip());
+        let network = Network::of(peer.address.ip());
         let keys = if self.is_known_network(account.id, network).await? {
             vec![(Key::MailsAt(account.id, network), limit)]
         } else {
             let mailbox = self.mailbox(email);
-            vec![
-                (Key::MailsFrom(network), limit),
-                (
-                    Key::MailsFromTo(network, mailbox.clone()),
-                    limit.div_ceil(NETWORKS_PER_MAILBOX),
-                ),
-                (Key::MailsTo(mailbox), limit),
-            ]
+            let part = limit.div_ceil(NETWORKS_PER_MAILBOX);
+            let mut keys = mails_from(network, limit);
+            keys.push((Key::MailsFromTo(network, mailbox.clone()), part));
+            keys.push((Key::MailsTo(mailbox), limit));
+            keys
         };
         self.throttle.count(keys).map_err(Refused::TooManyMails)
     }

@@ -13,14 +13,13 @@ use rookery_protocol::code::without_separators;
 
 use super::pending::Registration;
 use super::registration::{Failure, failure, wrong_code};
-use rookery_base::net::network;
 
 use super::password::{self, Password};
-use super::throttle::{Key, Wait};
+use super::throttle::{Wait, mails_from};
 use super::{Accounts, Peer, codes, mail_templates};
 use rookery_base::mail::Mail;
 use rookery_chat::event::Identity;
-use rookery_record::NewInvitation;
+use rookery_record::{Network, NewInvitation};
 use rookery_store::Durability;
 
 /// How long an invitation is valid.
@@ -110,7 +109,7 @@ impl Accounts {
     /// If too many were requested within the last hour; nothing is counted then.
     pub(crate) fn count_registration(&self, peer: &Peer) -> Result<(), Wait> {
         let limit = self.config.limits.get().mails_per_hour;
-        let from = Key::MailsFrom(network(peer.address.ip()));
-        self.throttle.count(vec![(from, limit)])
+        let network = Network::of(peer.address.ip());
+        self.throttle.count(mails_from(network, limit))
     }
 }

@@ -46,8 +46,8 @@ pub fn already_registered(network: &str, account: &Account, email: &Email) -> Ma
         "Hello,
 
 someone, probably you, gave this address for another account on
-{network}. It already belongs to the account {name}, and an
-address can belong to only one account.
+{network}. This mailbox already belongs to the account {name}, and a
+mailbox can belong to only one account, however its address is spelled.
 
 To sign in, start rook with
 

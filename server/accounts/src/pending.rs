@@ -5,15 +5,13 @@
 //! therefore neither block the owner of an email nor have the owner confirm a password that the
 //! attacker chose.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use rookery_protocol::{AccountName, Email};
 
 use super::codes::{PendingCode, TRIES, Verdict};
 use super::password::StoredPassword;
-use rookery_base::net::network;
+use rookery_record::Network;
 
 /// The maximum number of registrations that wait at once.
 const MAX_ATTEMPTS: usize = 5000;
@@ -33,7 +31,8 @@ pub struct Registration {
     pub email: Option<Email>,
     /// Its first secret.
     pub secret: StoredSecret,
-    /// Whether the email already belongs to an account, so that no code completes the registration.
+    /// Whether the mailbox already belongs to an account, so that no code completes the
+    /// registration.
     pub is_decoy: bool,
     /// Whether registration is closed, so that the account is created only if the email is invited.
     pub needs_invitation: bool,
@@ -80,14 +79,13 @@ struct Attempt {
     registration: Registration,
     code: PendingCode,
     /// The number of wrong codes from other sessions, by network.
-    foreign_tries: Vec<(IpAddr, u8)>,
+    foreign_tries: Vec<(Network, u8)>,
 }
 
 impl Attempt {
     /// Checks a code from another session. A wrong one counts against the network it came from, not
     /// against the session that requested the code.
-    fn check_foreign_code(&mut self, now: Timestamp, from: IpAddr, code: &str) -> Verdict {
-        let from = network(from);
+    fn check_foreign_code(&mut self, now: Timestamp, from: Network, code: &str) -> Verdict {
         let all: usize = self
             .foreign_tries
             .iter()
@@ -124,7 +122,7 @@ pub struct Waiting {
     pub name: AccountName,
     /// The email that the code was mailed to.
     pub email: Email,
-    /// Whether the email already belongs to an account: no code completes the registration then.
+    /// Whether the mailbox already belongs to an account: no code completes the registration then.
     pub email_taken: bool,
     /// When the code expires.
     pub expires_at: Timestamp,
@@ -214,7 +212,7 @@ impl PendingRegistrations {
     pub fn check_code(
         &self,
         now: Timestamp,
-        from: IpAddr,
+        from: Network,
         name: &AccountName,
         own: Option<AttemptId>,
         code: &str,

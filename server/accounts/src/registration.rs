@@ -1,8 +1,9 @@
 //! Registration (IRCv3 draft/account-registration): what `REGISTER` and `VERIFY` do.
 //!
 //! A registration is checked, waits in memory for its mailed code (`pending`) where emails are
-//! verified, and is then stored in one transaction. Where a mail can notify the owner of an email,
-//! replies do not disclose whether the email already belongs to an account.
+//! verified, and is then stored in one transaction. A mailbox has one account, however its email is
+//! spelled. Where a mail can notify the owner of an email, replies do not disclose whether the
+//! mailbox already belongs to an account.
 
 use std::net::IpAddr;
 
@@ -22,8 +23,8 @@ use super::{Accounts, Peer, device_hash, identity, mail_templates};
 use rookery_base::mail::{Mail, MailState};
 use rookery_chat::event::Identity;
 use rookery_record::{
-    Account, AccountConflict, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, NewAccount,
-    covers_account,
+    Account, AccountConflict, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, Network,
+    NewAccount, covers_account,
 };
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
@@ -76,7 +77,7 @@ pub(crate) enum NewSecret {
 
 /// The records about an email in the database.
 struct EmailRecords {
-    /// The account that the email belongs to.
+    /// The account that the mailbox belongs to.
     owner: Option<Account>,
     invitation: Option<Invitation>,
 }
@@ -195,7 +196,7 @@ impl Accounts {
         })?;
         let checked = self
             .pending
-            .check_code(now, peer.address.ip(), name, own, code);
+            .check_code(now, Network::of(peer.address.ip()), name, own, code);
         if !matches!(checked, CodeCheck::Right(_)) {
             self.add_failure(peer);
         }
@@ -227,10 +228,13 @@ impl Accounts {
             return Ok(None);
         };
         let email = waiting.email.clone();
+        let aliases = self.config.accounts.get().email_aliases();
         let owner = self
             .database
-            .read(move |store| store.account_by_email(&email))
-            .await?;
+            .read(move |store| store.accounts_of_mailbox(&email, &aliases))
+            .await?
+            .into_iter()
+            .next();
         let network = &self.config.chat.get().network;
         let mail = code_mail(
             network,
@@ -259,7 +263,10 @@ impl Accounts {
                 let ban = ban_against(store, now, &aliases, &wanted, given.as_ref(), address)?;
                 let (owner, invitation) = match &given {
                     Some(email) => (
-                        store.account_by_email(email)?,
+                        store
+                            .accounts_of_mailbox(email, &aliases)?
+                            .into_iter()
+                            .next(),
                         store.invitation_for(email, now)?,
                     ),
                     None => (None, None),
@@ -316,6 +323,11 @@ impl Accounts {
                 };
                 if needs_invitation && invitation.is_none() {
                     return Ok(Err(closed()));
+                }
+                if let Some(email) = &email
+                    && !store.accounts_of_mailbox(email, &aliases)?.is_empty()
+                {
+                    return Ok(Err(AccountConflict::Email.into()));
                 }
                 let account = NewAccount {
                     name,

@@ -4,11 +4,17 @@
 //! passwords is stopped and the owner of the account is not:
 //!
 //! - After `failed_sign_ins` failures within ten minutes, a network must wait until the oldest is
-//!   ten minutes old. Attempts in the meantime count as failures.
+//!   ten minutes old. Attempts in the meantime count as failures. A site, of which an IPv6 client
+//!   may use many networks, is limited in the same way to a multiple of that
+//!   ([`NETWORKS_OF_SITE`]); mails and registrations likewise.
 //! - After that many failures for one name or email from any networks, each further one starts a
 //!   short pause for it, which doubles up to [`LONGEST_PAUSE`].
 //! - From a network in which the owner has signed in to the account before, neither applies, and
 //!   only the failures for that account from that network are limited.
+//!
+//! Right passwords are counted by account, because each costs a hash: after
+//! [`SIGN_INS_OF_ACCOUNT`] within ten minutes, none is checked until the oldest is ten minutes old.
+//! Nobody but those who know the password can bring this about.
 //!
 //! Time is that of a monotonic clock, so that setting the clock of the system neither lifts a limit
 //! nor extends one. Each key has a sliding window with the times of its last events. The number of
@@ -18,21 +24,23 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 use rookery_base::rate_window::{RateWindows, Window};
-use rookery_record::AccountId;
+use rookery_record::{AccountId, NETWORKS_OF_SITE, Network};
 
 /// The maximum number of keys with events.
 const MAX_KEYS: usize = 100_000;
 /// The maximum number of times remembered for one key, whatever the limit.
-const MAX_TIMES: usize = 1000;
+const MAX_TIMES: usize = 4000;
 /// The number of counts of failures by name. Names that share one by chance share its pauses.
 const NAMES: usize = 1 << 14;
+/// How often an account may sign in with its password in ten minutes: all sessions that an account
+/// may have, several times over.
+pub const SIGN_INS_OF_ACCOUNT: u32 = 200;
 /// The longest pause between two attempts at one name.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// How long failures count.
@@ -42,18 +50,24 @@ const FAILURE_WINDOW: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Failed sign-ins from a network.
-    FailuresFrom(IpAddr),
+    FailuresFrom(Network),
+    /// Failed sign-ins from a site.
+    FailuresFromSite(Network),
     /// Failed sign-ins to an account from a network in which its owner has signed in before.
-    FailuresAt(AccountId, IpAddr),
+    FailuresAt(AccountId, Network),
+    /// Sign-ins to an account with the right password.
+    SignInsOf(AccountId),
     /// Mails and registrations requested from a network.
-    MailsFrom(IpAddr),
+    MailsFrom(Network),
+    /// Mails and registrations requested from a site.
+    MailsFromSite(Network),
     /// Codes for signing in to an account, requested from a network in which its owner has signed
     /// in before.
-    MailsAt(AccountId, IpAddr),
+    MailsAt(AccountId, Network),
     /// Mails to one mailbox.
     MailsTo(String),
     /// Codes for signing in that were requested from a network for one mailbox.
-    MailsFromTo(IpAddr, String),
+    MailsFromTo(Network, String),
     /// Mails requested by sessions that are signed in to the account.
     MailsOf(AccountId),
 }
@@ -61,8 +75,12 @@ pub enum Key {
 impl Key {
     fn window(&self) -> SignedDuration {
         match self {
-            Self::FailuresFrom(_) | Self::FailuresAt(..) => FAILURE_WINDOW,
+            Self::FailuresFrom(_)
+            | Self::FailuresFromSite(_)
+            | Self::FailuresAt(..)
+            | Self::SignInsOf(_) => FAILURE_WINDOW,
             Self::MailsFrom(_)
+            | Self::MailsFromSite(_)
             | Self::MailsAt(..)
             | Self::MailsTo(_)
             | Self::MailsFromTo(..)
@@ -71,11 +89,24 @@ impl Key {
     }
 }
 
+/// Returns what limits the mails and registrations that a network may request: `limit` for itself,
+/// and a multiple for its site.
+pub fn mails_from(network: Network, limit: u32) -> Vec<(Key, u32)> {
+    vec![
+        (Key::MailsFrom(network), limit),
+        (Key::MailsFromSite(network.site()), of_site(limit)),
+    ]
+}
+
+fn of_site(limit: u32) -> u32 {
+    limit.saturating_mul(NETWORKS_OF_SITE.get())
+}
+
 /// An attempt to sign in, or to enter a code.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// The network that it comes from.
-    pub network: IpAddr,
+    pub network: Network,
     /// The name or email as typed (folded); `None` for a code. The name and the email of one
     /// account are counted separately: counting them together would reveal that they belong
     /// together.
@@ -231,7 +262,11 @@ impl Throttle {
         let now = (self.clock)();
         let mut times = self.times.lock();
         let key = attempt.key();
-        let checked = check(&mut times, now, &key, limit);
+        let mut checked = check(&mut times, now, &key, limit);
+        if attempt.known.is_none() {
+            let site = Key::FailuresFromSite(attempt.network.site());
+            checked = checked.and(check(&mut times, now, &site, of_site(limit)));
+        }
         if checked.is_err() {
             add(&mut times, now, key);
             return checked;
@@ -249,11 +284,25 @@ impl Throttle {
         }
     }
 
+    /// Checks that the account may sign in with its password once more.
+    pub fn check_sign_ins(&self, account: AccountId) -> Result<(), Wait> {
+        let (now, key) = ((self.clock)(), Key::SignInsOf(account));
+        check(&mut self.times.lock(), now, &key, SIGN_INS_OF_ACCOUNT)
+    }
+
+    /// Counts a sign-in to the account with its password.
+    pub fn add_sign_in(&self, account: AccountId) {
+        let (now, key) = ((self.clock)(), Key::SignInsOf(account));
+        add(&mut self.times.lock(), now, key);
+    }
+
     /// Counts a failure.
     pub fn add_failure(&self, attempt: &Attempt) {
         let now = (self.clock)();
         let mut times = self.times.lock();
         add(&mut times, now, Key::FailuresFrom(attempt.network));
+        let site = attempt.network.site();
+        add(&mut times, now, Key::FailuresFromSite(site));
         if attempt.known.is_some() {
             add(&mut times, now, attempt.key());
         } else if let Some(name) = &attempt.name {
@@ -311,8 +360,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use rookery_base::net::network;
-
     use super::*;
 
     /// A throttle, and its clock in seconds.
@@ -325,13 +372,13 @@ mod tests {
         (Throttle::with_clock(Box::new(now)), seconds)
     }
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn network(text: &str) -> Network {
+        Network::of(text.parse().unwrap())
     }
 
     fn attempt(from: &str, name: &str) -> Attempt {
         Attempt {
-            network: ip(from),
+            network: network(from),
             name: Some(name.to_owned()),
             known: None,
         }
@@ -420,6 +467,23 @@ mod tests {
     }
 
     #[test]
+    fn an_account_signs_in_with_its_password_only_so_often() {
+        let (throttle, clock) = throttle();
+        let sign_in = |account| {
+            let checked = throttle.check_sign_ins(AccountId(account));
+            checked
+                .is_ok()
+                .then(|| throttle.add_sign_in(AccountId(account)))
+                .is_some()
+        };
+        let limit = SIGN_INS_OF_ACCOUNT as usize;
+        assert_eq!((0..2 * limit).filter(|_| sign_in(1)).count(), limit);
+        assert!(sign_in(2), "another account");
+        clock.store(FAILURE_WINDOW.as_secs(), Ordering::Relaxed);
+        assert!(sign_in(1));
+    }
+
+    #[test]
     fn one_full_key_leaves_the_others_uncounted() {
         let (throttle, _) = throttle();
         let to = |name: &str| (Key::MailsTo(name.to_owned()), 1);
@@ -441,11 +505,26 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
-        let parse = |text: &str| network(text.parse().unwrap());
-        assert_eq!(parse("2001:db8::1"), parse("2001:db8::ffff:0:1"));
-        assert_ne!(parse("2001:db8::1"), parse("2001:db8:0:1::1"));
-        assert_eq!(parse("::ffff:192.0.2.1"), parse("192.0.2.1"));
-        assert_ne!(parse("192.0.2.1"), parse("192.0.2.2"));
+    fn a_site_fails_and_asks_for_mails_only_a_few_times_as_often_as_a_network() {
+        let (throttle, _) = throttle();
+        let of_site = |net: u32| format!("2001:db8:0:{net:x}::1");
+        let mut tries = 0;
+        for net in 0..100 {
+            let guess = attempt(&of_site(net), &format!("name{net}"));
+            while throttle.check(&guess, 3).is_ok() {
+                throttle.add_failure(&guess);
+                tries += 1;
+            }
+        }
+        assert_eq!(tries, 3 * NETWORKS_OF_SITE.get());
+        throttle.check(&known(&of_site(101), "a"), 3).unwrap();
+        throttle.check(&attempt("2001:db8:1::1", "b"), 3).unwrap();
+        let mail = |net| {
+            throttle
+                .count(mails_from(network(&of_site(net)), 2))
+                .is_ok()
+        };
+        assert_eq!((0..100).filter(|&net| mail(net)).count(), 8);
+        assert_eq!((0..100).filter(|_| mail(0)).count(), 0);
     }
 }

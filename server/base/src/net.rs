@@ -1,21 +1,14 @@
 //! Helpers for addresses and new connections, shared by the chat port and the control plane.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use rookery_record::Network;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// The first byte of every TLS connection (RFC 8446 §5.1, `handshake`).
 const TLS_HANDSHAKE: u8 = 22;
-
-/// Returns the first address of the [`Network`] that limits count as one client.
-pub fn network(address: IpAddr) -> IpAddr {
-    Network::of(address).address()
-}
 
 /// Whether the connection begins with a TLS handshake. Waits for the first byte without consuming
 /// it. Fails with `UnexpectedEof` if the connection is closed before the first byte.

@@ -1,15 +1,12 @@
 //! Limits how many connections a network may open per second, and how many refusals are logged.
 
 use std::net::IpAddr;
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rookery_chat::token_bucket::{Rate, TokenBuckets};
-use rookery_record::Network;
+use rookery_record::{NETWORKS_OF_SITE, Network};
 
-/// How many networks of customers at their full rate a site may have.
-const NETWORKS_OF_SITE: NonZeroU64 = NonZeroU64::new(4).expect("not zero");
 /// The maximum number of networks, and of sites, that are counted separately.
 const MAX_NETWORKS: usize = 100_000;
 /// How often refusals of one kind are logged.
@@ -50,7 +47,7 @@ impl ConnectRates {
         let network = buckets.networks.get(now, Network::of(address));
         let site = buckets.sites.get(now, Network::of_site(address));
         drop(buckets);
-        network.try_take(now, rate, 1) && site.try_take(now, rate.times(NETWORKS_OF_SITE), 1)
+        network.try_take(now, rate, 1) && site.try_take(now, rate.times(NETWORKS_OF_SITE.into()), 1)
     }
 }
 

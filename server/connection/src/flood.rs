@@ -146,6 +146,7 @@ impl Flood {
 
 #[cfg(test)]
 mod tests {
+    use rookery_protocol::Message;
     use rookery_record::{AccountId, Network};
 
     use super::*;
@@ -190,8 +191,12 @@ mod tests {
     fn passwords_that_one_account_has_checked_leave_slots_for_others() {
         let start = Instant::now();
         let shared = SharedFlood::new(start);
-        let proof = "AUTHENTICATE AGFsaWNlAGNvcnJlY3QtaG9yc2U=";
-        let weight = rookery_chat::weight(&rookery_protocol::Message::parse(proof).expect("one"));
+        let of = |line| rookery_chat::weight(&Message::parse(line).expect("a message"));
+        let weight = of("AUTHENTICATE AGFsaWNlAGNvcnJlY3QtaG9yc2U=");
+        let scram = of("AUTHENTICATE biwsbj1hbGljZSxyPXJPcHJOR2Z3RWJlUldnYk5Fa3FP");
+        assert_eq!(weight, scram, "the beginning of a SCRAM exchange");
+        let email = of("SETEMAIL alice@example.org");
+        assert_eq!((weight, weight), (of("REGISTER a b@example.org :p"), email));
         let mut sessions: Vec<_> = (0..100).map(|_| shared.open(ALICE, 20, 4, start)).collect();
         let mut ready_at = vec![start; sessions.len()];
         let mut proofs = 0;

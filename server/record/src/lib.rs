@@ -32,7 +32,7 @@ pub use history::{
 pub use invitation::{Invitation, InvitationId, NewInvitation};
 pub use mailbox::EmailAliases;
 pub use maintenance::Maintenance;
-pub use network::Network;
+pub use network::{NETWORKS_OF_SITE, Network};
 pub use rookery_protocol::BanTarget;
 pub use search::{Cursor, FoundMessages, MessageQuery};
 

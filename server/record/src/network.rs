@@ -2,6 +2,11 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+
+/// How many of its networks at their full limit a site may have: it is limited to that many times
+/// what each of its networks may do.
+pub const NETWORKS_OF_SITE: NonZeroU32 = NonZeroU32::new(4).expect("not zero");
 
 /// The network that an address belongs to. A client that has one of its addresses can usually use
 /// all of them, so limits count it as one.
@@ -21,9 +26,9 @@ impl Network {
         Self::with_segments(address, 3)
     }
 
-    /// Returns the first address of the network.
-    pub fn address(self) -> IpAddr {
-        self.0
+    /// Returns the site of the network.
+    pub fn site(self) -> Self {
+        Self::of_site(self.0)
     }
 
     /// Returns the network of the first `count` segments of an IPv6 address.
@@ -65,5 +70,6 @@ mod tests {
         assert_eq!(of_site("2001:db8::1"), of_site("2001:db8:0:1::1"));
         assert_ne!(of_site("2001:db8::1"), of_site("2001:db8:1::1"));
         assert_ne!(of_site("192.0.2.1"), of_site("192.0.2.2"));
+        assert_eq!(of("2001:db8:0:1::1").site(), of_site("2001:db8::1"));
     }
 }

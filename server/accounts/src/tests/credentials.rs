@@ -1,6 +1,9 @@
 //! Client certificates and `CREDENTIAL`.
 
 use super::*;
+use crate::device_hash;
+use crate::throttle::SIGN_INS_OF_ACCOUNT;
+use rookery_record::CredentialKind;
 
 const CERTIFICATE: [u8; 32] = [9; 32];
 
@@ -210,4 +213,45 @@ async fn the_command_requires_a_sign_in_and_reports_bad_parameters() {
         .send("CREDENTIAL REVOKE x")
         .await
         .expect("FAIL CREDENTIAL NO_SUCH_CREDENTIAL");
+}
+
+#[tokio::test]
+async fn an_account_that_signed_in_too_often_with_its_password_still_has_its_devices() {
+    let server = TestServer::new();
+    server
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    server
+        .account("bob", "bob@example.org", Some(PASSWORD))
+        .await;
+    let device = device(1);
+    let hash = device_hash(&device);
+    server
+        .change_account("alice", move |store, account| {
+            let kind = CredentialKind::Device;
+            store
+                .add_credential(account.id, kind, &hash, start())
+                .map(drop)
+        })
+        .await;
+    let mut client = server.client();
+    client.plain("alice", PASSWORD).await.expect(" 903 ");
+    let accounts = &server.accounts;
+    server
+        .change_account("alice", {
+            let accounts = Arc::clone(accounts);
+            move |_, account| {
+                for _ in 1..SIGN_INS_OF_ACCOUNT {
+                    accounts.throttle.add_sign_in(account.id);
+                }
+                Ok(())
+            }
+        })
+        .await;
+    let refused = server.sign_in("alice", PASSWORD).await;
+    refused.expect(" 904 * :SASL authentication failed: too many sign-ins with the password");
+    server.sign_in("alice", &device).await.expect(" 903 ");
+    server.sign_in("bob", PASSWORD).await.expect(" 903 ");
+    client.advance(600);
+    server.sign_in("alice", PASSWORD).await.expect(" 903 ");
 }

@@ -413,3 +413,38 @@ async fn an_email_banned_while_its_code_is_on_the_way_is_refused() {
         .await
         .expect(" 903 ");
 }
+
+#[tokio::test]
+async fn an_email_of_the_mailbox_of_another_account_is_not_accepted() {
+    for verify_email in [true, false] {
+        let server = TestServer::with(|config| config.accounts.verify_email = verify_email);
+        server
+            .account("alice", "alice@gmail.com", Some(PASSWORD))
+            .await;
+        server.account("bob", "bob@gmail.com", None).await;
+        let mut client = signed_in(&server).await;
+        let received = client
+            .send(&format!("SETEMAIL b.o.b+2@googlemail.com :{PASSWORD}"))
+            .await;
+        if verify_email {
+            received.expect("SETEMAIL VERIFICATION_REQUIRED alice :");
+            let mail = server.mail(1).await;
+            assert!(
+                mail.contains("To: bob@gmail.com") && code_in(&mail).is_none(),
+                "{mail}"
+            );
+        } else {
+            received.expect("FAIL SETEMAIL UNACCEPTABLE_EMAIL alice :");
+        }
+        let own = format!("SETEMAIL al.ice+chat@gmail.com :{PASSWORD}");
+        let received = client.send(&own).await;
+        if verify_email {
+            received.expect("SETEMAIL VERIFICATION_REQUIRED alice :");
+            let code = server.code(2).await;
+            let verified = client.verify("alice", &code).await;
+            verified.expect("VERIFY SUCCESS alice :");
+        } else {
+            received.expect("SETEMAIL SUCCESS alice :");
+        }
+    }
+}

@@ -269,11 +269,13 @@ pub struct Limits {
     pub monitor_entries: usize,
     /// The maximum number of messages in one page of history; 0 means no limit.
     pub history_page: usize,
-    /// The maximum number of failed sign-ins on the chat port in ten minutes for each address, and
-    /// the number for one account after which there are short pauses, except where its owner has
-    /// signed in before; 0 means no limit. The control plane has limits of its own.
+    /// The maximum number of failed sign-ins on the chat port in ten minutes for each address or
+    /// IPv6 /64 network, four times as many for an IPv6 /48 network, and the number for one account
+    /// after which there are short pauses, except where its owner has signed in before; 0 means no
+    /// limit. The control plane has limits of its own.
     pub failed_sign_ins: u32,
-    /// The maximum number of mails per hour to one email, and at the request of one address; 0
+    /// The maximum number of mails per hour to one mailbox, and of mails and registrations at the
+    /// request of one address or IPv6 /64 network, four times as many of an IPv6 /48 network; 0
     /// means no limit.
     pub mails_per_hour: u32,
     /// The minimum length of an account's password in characters; 0 means no minimum, and that

@@ -92,15 +92,16 @@ async fn add(
         .await?;
     let now = operator.now();
     let control = &operator.plane.control;
+    let aliases = control.config.accounts.get().email_aliases();
     let (new, mail) = control
         .accounts
         .invitation(now, email, operator.name().to_owned())
         .await;
     let invitation = operator
         .record(act, move |store| {
-            if let Some(account) = store.account_by_email(&new.email)? {
+            if let Some(account) = store.accounts_of_mailbox(&new.email, &aliases)?.first() {
                 let detail = format!(
-                    "{} already belongs to the account {}.",
+                    "The mailbox of {} already belongs to the account {}.",
                     new.email, account.name
                 );
                 return Ok(Err(Kind::AccountExists.with_detail(detail)));

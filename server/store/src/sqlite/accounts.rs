@@ -5,7 +5,9 @@ use rusqlite::{Row, params};
 
 use super::{Store, execute, find, list, optional, parsed, timestamp};
 use crate::Result;
-use rookery_record::{Account, AccountConflict, AccountId, NewAccount, ScramVerifier};
+use rookery_record::{
+    Account, AccountConflict, AccountId, EmailAliases, NewAccount, ScramVerifier,
+};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -52,6 +54,28 @@ impl Store {
             [email.folded()],
             read,
         )
+    }
+
+    /// Returns the accounts whose emails lead to the same mailbox as `email`: that with this very
+    /// email first, then the oldest.
+    pub fn accounts_of_mailbox(
+        &self,
+        email: &Email,
+        aliases: &EmailAliases,
+    ) -> Result<Vec<Account>> {
+        let name = email.folded().split(['+', '@']).next().unwrap_or_default();
+        let mut accounts = list(
+            &self.connection,
+            select!("WHERE mailbox_name = ?1 ORDER BY email_folded <> ?2, id"),
+            params![name.replace('.', ""), email.folded()],
+            read,
+        )?;
+        let mailbox = aliases.mailbox(email);
+        accounts.retain(|account| {
+            let own = account.email.as_ref();
+            own.is_some_and(|own| aliases.mailbox(own) == mailbox)
+        });
+        Ok(accounts)
     }
 
     /// Returns the account that the client certificate with that SHA-256 fingerprint belongs to.

@@ -1,13 +1,11 @@
 //! Credentials of accounts other than the password.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
 use super::{Store, execute, find, list, optional_timestamp, timestamp};
 use crate::{Result, StoreError};
-use rookery_record::{AccountId, Credential, CredentialId, CredentialKind};
+use rookery_record::{AccountId, Credential, CredentialId, CredentialKind, Network};
 
 /// The number of networks of an account that are stored.
 const MAX_ACCOUNT_NETWORKS: i64 = 20;
@@ -45,7 +43,7 @@ impl Store {
     pub fn account_network(
         &self,
         account: AccountId,
-        network: IpAddr,
+        network: Network,
     ) -> Result<Option<Timestamp>> {
         find(
             &self.connection,
@@ -60,7 +58,7 @@ impl Store {
     pub fn set_account_network(
         &mut self,
         account: AccountId,
-        network: IpAddr,
+        network: Network,
         at: Timestamp,
     ) -> Result<()> {
         // The account may have been deleted since.

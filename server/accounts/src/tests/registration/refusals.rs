@@ -42,6 +42,61 @@ async fn a_known_email_gets_the_same_reply_and_another_mail() {
 }
 
 #[tokio::test]
+async fn a_mailbox_has_one_account_however_its_email_is_spelled() {
+    let server = TestServer::new();
+    server.account("alice", "alice@gmail.com", None).await;
+    let mut client = server.client();
+    let known = client
+        .send("REGISTER second A.lice+2@googlemail.com :correct horse")
+        .await;
+    let mail = server.mail(1).await;
+    assert!(
+        mail.contains("account alice") && mail.contains("To: alice@gmail.com"),
+        "{mail}"
+    );
+    assert_eq!(code_in(&mail), None);
+    let unknown = server
+        .client()
+        .send("REGISTER secomb carol@googlemail.com :correct horse")
+        .await;
+    let masked = |received: &Received, name: &str, email: &str| {
+        let lines = received.lines.join("\n");
+        lines.replace(name, "NAME").replace(email, "EMAIL")
+    };
+    assert_eq!(
+        masked(&known, "second", "A.lice+2@googlemail.com"),
+        masked(&unknown, "secomb", "carol@googlemail.com")
+    );
+    let left = tries_left(TRIES - 1);
+    client.verify("second", "123456").await.expect(&left);
+}
+
+#[tokio::test]
+async fn of_two_registrations_of_one_mailbox_only_one_is_completed() {
+    let server = TestServer::new();
+    let mut first = server.client();
+    first
+        .send("REGISTER first bob+1@gmail.com :correct horse")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    let first_code = server.code(1).await;
+    let mut second = server.client();
+    second
+        .send("REGISTER second bob+2@gmail.com :correct horse")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    let second_code = server.code(2).await;
+    second
+        .verify("second", &second_code)
+        .await
+        .expect("VERIFY SUCCESS");
+    first
+        .verify("first", &first_code)
+        .await
+        .expect("FAIL VERIFY UNACCEPTABLE_EMAIL first :");
+}
+
+#[tokio::test]
 async fn taken_and_pending_names_and_look_alikes_are_refused() {
     let server = TestServer::new();
     server.account("alice", "alice@example.org", None).await;
@@ -158,6 +213,44 @@ async fn mails_to_one_email_and_from_one_address_are_limited() {
         .await
         .expect("VERIFICATION_REQUIRED");
     server.mail(4).await;
+}
+
+#[tokio::test]
+async fn questions_whether_an_email_is_banned_are_counted() {
+    let server = TestServer::with(|config| config.limits.mails_per_hour = 3);
+    server.ban("*@spam.example").await;
+    server
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    let register = |address: &str, email: &str| {
+        let line = format!("REGISTER eve {email} :correct horse");
+        let mut client = server.client_from(address, None);
+        async move { client.send(&line).await }
+    };
+    for guess in 0..3 {
+        register("192.0.2.7", &format!("eve{guess}@spam.example"))
+            .await
+            .expect("FAIL REGISTER UNACCEPTABLE_EMAIL eve :You are banned");
+    }
+    for email in ["eve@spam.example", "eve@example.org"] {
+        register("192.0.2.7", email)
+            .await
+            .expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE eve :Too many codes");
+    }
+    let mut client = server.client_from("192.0.2.8", None);
+    client.plain("alice", PASSWORD).await.expect(" 903 ");
+    for guess in 0..3 {
+        client
+            .send(&format!("SETEMAIL eve{guess}@spam.example :{PASSWORD}"))
+            .await
+            .expect("FAIL SETEMAIL UNACCEPTABLE_EMAIL alice :You are banned");
+    }
+    for email in ["eve@spam.example", "eve@example.org"] {
+        client
+            .send(&format!("SETEMAIL {email} :{PASSWORD}"))
+            .await
+            .expect("FAIL SETEMAIL TEMPORARILY_UNAVAILABLE alice :Too many codes");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use super::*;
 use rookery_record::{
-    AccountConflict, AccountId, CredentialId, CredentialKind, NewAccount, ScramVerifier,
+    AccountConflict, AccountId, CredentialId, CredentialKind, EmailAliases, NewAccount,
+    ScramVerifier,
 };
 
 #[test]
@@ -60,6 +61,65 @@ fn a_name_that_equals_or_resembles_another_is_taken() {
         .unwrap();
     assert_eq!(refused.unwrap_err(), AccountConflict::Email);
     assert_eq!(sqlite.accounts().unwrap().len(), 1);
+}
+
+#[test]
+fn the_accounts_of_a_mailbox_are_found_by_any_spelling_under_the_rules_of_the_moment() {
+    let (_folder, mut sqlite) = empty_store();
+    for (name, email) in [
+        ("first", "alice@gmail.com"),
+        ("second", "A.lice+2@googlemail.com"),
+        ("dotted", "al.ice@example.org"),
+        ("tagged", "alice+x@example.org"),
+        ("tag", "+alice@gmail.com"),
+    ] {
+        let created = sqlite.create_account(&account(name, email)).unwrap();
+        created.unwrap();
+    }
+    let found = |text: &str, aliases: &EmailAliases| -> Vec<String> {
+        let accounts = sqlite.accounts_of_mailbox(&email(text), aliases).unwrap();
+        let names = accounts.iter().map(|account| account.name.to_string());
+        names.collect()
+    };
+    let list = |domain: &str| vec![domain.to_owned()];
+    let gmail = EmailAliases::new(&list("gmail.com"), &list("gmail.com"));
+    assert_eq!(found("ALICE+new@gmail.com", &gmail), ["first", "second"]);
+    assert_eq!(found("alice@gmail.com", &gmail), ["first", "second"]);
+    let second = found("a.lice+2@googlemail.com", &gmail);
+    assert_eq!(second, ["second", "first"], "the very email first");
+    assert_eq!(found("alice@example.org", &gmail), [""; 0]);
+    assert_eq!(found("+alice@gmail.com", &gmail), ["tag"]);
+    let example = EmailAliases::new(&[], &list("example.org"));
+    assert_eq!(found("alice@example.org", &example), ["tagged"]);
+    assert_eq!(found("alice+2@gmail.com", &example), [""; 0]);
+}
+
+#[test]
+fn the_migration_to_mailboxes_finds_the_accounts_of_a_mailbox_that_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(DATABASE_FILE);
+    let old = Connection::open(&file).unwrap();
+    let before = migrations::STEPS
+        .iter()
+        .position(|step| step.contains("mailbox_name"))
+        .unwrap();
+    for step in &migrations::STEPS[..before] {
+        old.execute_batch(step).unwrap();
+    }
+    old.execute_batch(
+        "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
+         VALUES ('a', 'a', 'a', 'x@gmail.com', 'x@gmail.com', 0, 1),
+                ('b', 'b', 'b', 'x+1@gmail.com', 'x+1@gmail.com', 0, 1),
+                ('c', 'c', 'c', NULL, NULL, 0, 1)",
+    )
+    .unwrap();
+    old.pragma_update(None, "user_version", i64::try_from(before).unwrap())
+        .unwrap();
+    drop(old);
+    let sqlite = Store::open(&file).unwrap();
+    let gmail = EmailAliases::new(&[], &["gmail.com".to_owned()]);
+    let found = sqlite.accounts_of_mailbox(&email("x+2@gmail.com"), &gmail);
+    assert_eq!(found.unwrap().len(), 2);
 }
 
 #[test]
