@@ -120,11 +120,6 @@ impl Default for Throttle {
     }
 }
 
-/// Returns the site that a network belongs to.
-fn site(network: Network) -> Network {
-    Network::of_site(network.address())
-}
-
 /// A name in the form by which names are compared, so that other spellings share its count. None
 /// for all names that no admin can have.
 fn folded(name: &str) -> Option<String> {
