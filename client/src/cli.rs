@@ -76,7 +76,8 @@ pub enum ScriptCommand {
         /// Create the channel if it does not exist
         #[arg(long)]
         create: bool,
-        /// Send text to a channel even if it ends in /NICK, as if it were for NICK only
+        /// Send text to a channel even if it seems meant for one person: it ends in /NICK, or
+        /// begins with /msg
         #[arg(long)]
         literal: bool,
     },

@@ -129,7 +129,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
         Some(ScriptCommand::Trust { fingerprint, .. }) => {
             runtime.block_on(trust::run(options.server, fingerprint))
         }
-        None if !cli.plain && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
+        None if !cli.plain && has_screen() => {
             let mouse = config.mouse.unwrap_or(true);
             runtime.block_on(tui::run(options, config.colours, config.notify, mouse))
         }
@@ -141,4 +141,12 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
     // A name lookup may still be running; the exit does not wait for it.
     runtime.shutdown_background();
     result
+}
+
+/// Whether standard input and output are a terminal that can be drawn on. `TERM=dumb` (the shell in
+/// Emacs, for example) shows lines only.
+fn has_screen() -> bool {
+    std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }

@@ -65,7 +65,19 @@ impl Destination {
         let Target::Channel(channel) = &self.target else {
             return None;
         };
-        let (_, nick) = commands::addressee(text).filter(|_| !self.literal)?;
+        if self.literal {
+            return None;
+        }
+        if let Some(name) = commands::one_line_command(text) {
+            return Some(format!(
+                "text that begins with /{name} is not for everyone, and was not sent to \
+                 {channel}: use `rook send NICK TEXT`, or --literal to send it to the channel"
+            ));
+        }
+        let nick = match commands::addressee(text) {
+            Some((_, nick)) => nick,
+            None => commands::likely_addressee(text, |_| false)?,
+        };
         Some(format!(
             "text that ends in /{nick} may be for {nick} only, and was not sent to {channel}: use \
              `rook send {nick} TEXT`, or --literal to send it to the channel"

@@ -7,8 +7,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::Profile as _;
+use precis_profiles::{Nickname, UsernameCaseMapped};
 use serde::{Deserialize, Serialize};
 
 /// The maximum length of a nick or account name in bytes.
@@ -253,6 +253,10 @@ fn parse_email(text: &str) -> Result<Name, NameError> {
         && local
             .chars()
             .all(|char| char.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(char));
+    // IDNA ignores them, so that two addresses would be one.
+    if domain.contains(is_invisible) {
+        return Err(NameError::NotAnEmail);
+    }
     let domain = idna::domain_to_ascii_strict(domain).map_err(|_| NameError::NotAnEmail)?;
     if !local_ok || domain.is_empty() || domain.split('.').any(str::is_empty) {
         return Err(NameError::NotAnEmail);
@@ -261,6 +265,19 @@ fn parse_email(text: &str) -> Result<Name, NameError> {
         text,
         format!("{}@{domain}", local.to_lowercase()),
     ))
+}
+
+/// Whether the character is not shown, or changes how others are.
+pub fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{feff}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+    )
 }
 
 /// Applies PRECIS `UsernameCaseMapped` (RFC 8265 §3.3), with a fast path for ASCII. `allowed` says
@@ -280,6 +297,21 @@ fn fold(text: &str, allowed: &'static str) -> Result<String, NameError> {
                 None => NameError::BadCombination,
             }
         })
+}
+
+/// Returns text that contains names, such as a mask, in the form in which names are compared: in
+/// lower case, and whichever way its letters are encoded. Full-width `*`, `?`, `!` and `@` stay as
+/// they are, since they do not have the meaning of the plain ones.
+pub fn fold_text(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let lower = text.to_lowercase();
+    let special = |text: &str| text.matches(['*', '?', '!', '@']).count();
+    match Nickname::new().enforce(lower.as_str()) {
+        Ok(folded) if special(&folded) == special(&lower) => folded.to_lowercase(),
+        _ => lower,
+    }
 }
 
 /// Returns how a character that is not allowed is shown: as it is if it is visible on its own.
@@ -319,6 +351,17 @@ mod tests {
         assert_eq!(Nick::parse("Ärger").unwrap(), Nick::parse("ärger").unwrap());
         assert_eq!(ChannelName::parse("#Lobby").unwrap().folded(), "#lobby");
         assert_eq!(Nick::parse("Alice").unwrap().as_str(), "Alice");
+    }
+
+    #[test]
+    fn text_is_folded_as_names_are() {
+        for name in ["Alice", "ZOÉ", "zoe\u{301}", "ＢＯＢ", "ｶﾞ", "ÅSA", "Straße"] {
+            let folded = fold_text(name);
+            assert_eq!(folded, Nick::parse(name).unwrap().folded(), "{name}");
+            assert_eq!(fold_text(&folded), folded, "{name}");
+        }
+        assert_eq!(fold_text("Zoe\u{301}*!?@ＨOST"), "zoé*!?@host");
+        assert_eq!(fold_text("ＢＯＢ＊"), "ｂｏｂ＊", "not a wildcard");
     }
 
     #[test]
@@ -406,6 +449,8 @@ mod tests {
             "@b.c",
             "a@",
             "a b@c.d",
+            "a@ex\u{200b}ample.org",
+            "a@example.org\u{feff}",
             "a@b..c",
             "a@b c",
             "a\r\n@b.c",

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rookery_tests::irc::Client;
-use rookery_tests::server::Server;
+use rookery_tests::server::{Server, ServerBuilder};
 
 #[tokio::test]
 async fn sigterm_stops_the_server_cleanly_and_loses_nothing() {
@@ -128,6 +128,51 @@ async fn check_reports_whether_a_config_is_valid_without_starting() {
         errors.contains("log.format: ") && errors.contains("text, json"),
         "{errors}"
     );
+}
+
+#[tokio::test]
+async fn check_looks_at_the_data_and_mail_folders() {
+    let mut server = Server::start().await;
+    server.sigterm().await;
+    let failure = |server: &Server| {
+        let output = server.rookeryd(&["check"]);
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let database = server.path("data/rookery.db");
+    let valid = std::fs::read(&database).unwrap();
+    // The schema version is at byte 60 (SQLite file format, 1.3).
+    let newer = [&valid[..60], &1000_u32.to_be_bytes(), &valid[64..]].concat();
+    for (content, words) in [
+        (newer.as_slice(), "schema version 1000"),
+        (b"not a database", "not a database"),
+    ] {
+        std::fs::write(&database, content).unwrap();
+        let error = failure(&server);
+        assert!(error.contains(words), "{error}");
+    }
+    std::fs::write(&database, &valid).unwrap();
+    std::fs::write(server.path("data/verifier.key"), "short").unwrap();
+    assert!(failure(&server).contains("verifier.key"));
+
+    std::fs::write(server.path("mails"), "").unwrap();
+    server.set("mail.directory = \"mails\"");
+    assert!(failure(&server).contains("mail.directory"));
+}
+
+#[tokio::test]
+async fn a_data_folder_has_one_server() {
+    let mut first = Server::start().await;
+    let folder = format!("data.directory = {:?}", first.path("data"));
+    let second = ServerBuilder::new(&[&folder]);
+    let (code, log) = second.fail_to_start().await;
+    assert_eq!(code, 1);
+    assert!(log.contains("another server is running in it"), "{log}");
+    // The first one is not affected, and a crash leaves no lock behind.
+    Client::register(&first, "alice").await;
+    first.kill9();
+    first.restart().await;
+    Client::sign_in(&first, "alice").await;
 }
 
 #[tokio::test]

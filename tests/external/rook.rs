@@ -646,3 +646,13 @@ async fn typing_works_while_ten_thousand_messages_arrive() {
     screen.press("Enter");
     bob.expect_privmsg("alice", "#lobby", "meanwhile").await;
 }
+
+#[tokio::test]
+async fn a_terminal_that_cannot_be_drawn_on_gets_plain_lines() {
+    let server = Server::start().await;
+    let device = Device::new();
+    device.sign_in_and_quit(&server, "alice").await;
+    let command = shell_command(&device.command(&server, &[]));
+    let screen = Screen::run(&format!("export TERM=dumb; {command}; cat"));
+    screen.expect("-- in #lobby: alice").await;
+}

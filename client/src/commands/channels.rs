@@ -45,8 +45,8 @@ pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
     Command {
         name: "topic",
         usages: &[
-            ("/topic [TEXT]", "show or set the topic"),
-            ("/topic -", "remove the topic"),
+            ("/topic [#CHANNEL] [TEXT]", "show or set the topic"),
+            ("/topic [#CHANNEL] -", "remove the topic"),
         ],
         requires: Requires::Connection,
         run: topic,
@@ -84,8 +84,8 @@ pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
     Command {
         name: "mode",
         usages: &[(
-            "/mode [MODES]",
-            "show or set the modes of the channel (operators)",
+            "/mode [#CHANNEL] [MODES]",
+            "show or set the modes of a channel (operators)",
         )],
         requires: Requires::Connection,
         run: mode,
@@ -106,6 +106,19 @@ fn channel_or_current(front_end: &AnyFrontEnd, name: &str) -> Result<ChannelName
         current_channel(front_end)
     } else {
         parse_channel(name)
+    }
+}
+
+/// Splits off the channel at the beginning, if the user is in it; otherwise, returns the current
+/// channel with the whole text, which may begin with a `#`.
+fn joined_or_current<'a>(
+    front_end: &AnyFrontEnd,
+    text: &'a str,
+) -> Result<(ChannelName, &'a str), Refusal> {
+    let (name, rest) = split_word(text);
+    match ChannelName::parse(name) {
+        Ok(channel) if front_end.model().is_in(&channel) => Ok((channel, rest)),
+        _ => Ok((current_channel(front_end)?, text)),
     }
 }
 
@@ -141,6 +154,14 @@ fn part(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         if !front_end.model().is_in(&channel) {
             front_end.close(&Conversation::Channel(channel));
             return Ok(());
+        }
+        // `/part ops` is likely meant for #ops, which is then not left, but this channel.
+        let named = ChannelName::parse(&format!("#{arguments}"));
+        let is_another = |name: &ChannelName| *name != channel && front_end.model().is_in(name);
+        if let Some(named) = named.ok().filter(is_another) {
+            return Err(Refusal::Reason(format!(
+                "to leave {named}, write /part {named}; this is {channel}"
+            )));
         }
         (channel, arguments)
     };
@@ -179,7 +200,7 @@ fn list(front_end: &mut AnyFrontEnd, _arguments: &str) -> Result<(), Refusal> {
 }
 
 fn topic(front_end: &mut AnyFrontEnd, text: &str) -> Result<(), Refusal> {
-    let channel = current_channel(front_end)?;
+    let (channel, text) = joined_or_current(front_end, text)?;
     let text = match text {
         "" => None,
         "-" => Some(""),
@@ -243,7 +264,10 @@ fn change_bans(front_end: &mut AnyFrontEnd, mode: &str, mask: Option<&str>) -> R
 }
 
 fn mode(front_end: &mut AnyFrontEnd, modes: &str) -> Result<(), Refusal> {
-    let channel = current_channel(front_end)?;
+    let (channel, modes) = match split_word(modes) {
+        (name, modes) if name.starts_with('#') => (parse_channel(name)?, modes),
+        _ => (current_channel(front_end)?, modes),
+    };
     front_end.request(Message::new(
         "MODE",
         std::iter::once(channel.as_str()).chain(modes.split_whitespace()),

@@ -5,12 +5,16 @@ use std::borrow::Cow;
 use rookery_protocol::Nick;
 
 use super::command::{Command, Refusal, Requires, invalid, split_word};
+use super::{Typed, may_contain_password};
 use crate::cli::Target;
 use crate::front_end::AnyFrontEnd;
 use crate::model::{MessageKind, Model};
 
 /// The refusal of text without a conversation to send it to.
 const NO_CONVERSATION: &str = "you are not in a channel: /join #CHANNEL";
+
+/// What may follow a nick or a word at the end of a sentence.
+const PUNCTUATION: &[char] = &['.', ',', ';', '!', '?', ')', '…'];
 
 /// The commands of this family.
 pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
@@ -73,11 +77,22 @@ pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, Stri
             ));
         }
     };
+    let is_present = |nick: &Nick| model.is_present(nick);
+    if nick.is_none()
+        && let Some(nick) = text
+            .lines()
+            .find_map(|line| likely_addressee(line, is_present))
+    {
+        return Err(format!(
+            "nothing was sent: end with /{nick} to send it to {nick}, or write //{nick} to send \
+             it as text"
+        ));
+    }
     let is_one_line = !text.contains('\n');
     let text = match nick {
         Some(_) if is_one_line => Cow::Borrowed(text),
-        None if is_one_line => unescaped(text),
-        _ => Cow::Owned(unescaped_lines(text)?),
+        None if is_one_line => unescaped(text, is_present),
+        _ => Cow::Owned(unescaped_lines(text, is_present)?),
     };
     Ok(match nick {
         None => Recipient::Conversation(text),
@@ -86,9 +101,9 @@ pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, Stri
 }
 
 /// Turns `TEXT //NICK` into `TEXT /NICK` in each line. A line that ends in `/NICK` is refused.
-fn unescaped_lines(text: &str) -> Result<String, String> {
+fn unescaped_lines(text: &str, is_present: impl Fn(&Nick) -> bool) -> Result<String, String> {
     let lines = text.split('\n').map(|line| match addressee(line) {
-        None => Ok(unescaped(line)),
+        None => Ok(unescaped(line, &is_present)),
         Some((_, nick)) => Err(format!(
             "one of the lines ends in /{nick}, the others do not: nothing was sent; write \
              //{nick} to send it as text"
@@ -105,12 +120,45 @@ pub fn addressee(line: &str) -> Option<(&str, Nick)> {
     (!text.is_empty()).then_some((text, nick))
 }
 
+/// Returns the nick that a line is likely meant for, although it does not end in `/NICK`: it ends
+/// in `/NICK` and punctuation, or in `/ NICK` or `WORD/NICK` with the nick of someone present.
+pub fn likely_addressee(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<Nick> {
+    let end = line.trim_end().trim_end_matches(PUNCTUATION);
+    let (text, name) = end.rsplit_once('/')?;
+    let nick = Nick::parse(name.trim_start()).ok()?;
+    let word = text.split(char::is_whitespace).next_back()?;
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(char::is_alphanumeric);
+    let is_likely = if !word.is_empty() {
+        is_word(word.trim_end_matches(PUNCTUATION)) && is_present(&nick)
+    } else if name.starts_with(char::is_whitespace) {
+        is_present(&nick)
+    } else {
+        end.len() < line.trim_end().len()
+    };
+    (is_likely && !text.trim().is_empty()).then_some(nick)
+}
+
+/// Returns the name of the command in a line if its text is not for everyone: it sends it to one
+/// person, or contains a password. Among several lines, it is neither carried out nor sent.
+pub fn one_line_command(line: &str) -> Option<&str> {
+    let is_private = |command: &str| {
+        ["msg", "query"]
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(command))
+    };
+    match Typed::parse(line) {
+        Typed::Command(name, _) if is_private(name) || may_contain_password(line) => Some(name),
+        _ => None,
+    }
+}
+
 /// Turns `TEXT //NICK`, whose last word names no recipient, into `TEXT /NICK`.
-fn unescaped(line: &str) -> Cow<'_, str> {
+fn unescaped(line: &str, is_present: impl Fn(&Nick) -> bool) -> Cow<'_, str> {
     let end = line.trim_end();
     let last = end.rfind("//").filter(|&at| {
-        // What follows the first slash is then the form that names a recipient.
-        addressee(&format!("{}{}", &end[..at], &end[at + 1..])).is_some()
+        // What follows the first slash is then a form that names a recipient.
+        let plain = format!("{}{}", &end[..at], &end[at + 1..]);
+        addressee(&plain).is_some() || likely_addressee(&plain, is_present).is_some()
     });
     last.map_or(Cow::Borrowed(line), |at| {
         Cow::Owned(format!("{}{}", &line[..at], &line[at + 1..]))

@@ -20,7 +20,11 @@ impl Recorder {
             conversation: Conversation::named("#lobby"),
             ..Self::default()
         };
-        for line in [":s 001 me :Welcome", ":me!m@h JOIN #lobby"] {
+        for line in [
+            ":s 001 me :Welcome",
+            ":me!m@h JOIN #lobby",
+            ":me!m@h JOIN #nest",
+        ] {
             let message = Message::parse(line).unwrap();
             recorder.model.handle(&message, Timestamp::UNIX_EPOCH);
         }
@@ -120,6 +124,10 @@ fn commands_are_parsed_with_their_arguments() {
         ("/join #Lobby", "switch to #Lobby"),
         ("/part", "PART #lobby"),
         ("/part so long", "PART #lobby :so long"),
+        (
+            "/part nest",
+            "refuse to leave #nest, write /part #nest; this is #lobby",
+        ),
         ("/part #x so long", "PART #x :so long"),
         ("/me waves", "act #lobby: waves"),
         ("/topic", "TOPIC #lobby"),
@@ -149,6 +157,8 @@ fn commands_without_a_channel_are_about_the_current_one() {
         ("/invite bob #ops", "INVITE bob #ops"),
         ("/mode +o bob", "MODE #lobby +o bob"),
         ("/mode", "MODE #lobby"),
+        ("/mode #x +m", "MODE #x +m"),
+        ("/mode #x", "MODE #x"),
         ("/names", "show in #lobby: me"),
         ("/names #ops", "NAMES #ops"),
         ("/devices", "CREDENTIAL LIST"),
@@ -156,6 +166,10 @@ fn commands_without_a_channel_are_about_the_current_one() {
         ("/part #x", "PART #x"),
         ("/topic new plans", "TOPIC #lobby :new plans"),
         ("/topic -", "TOPIC #lobby :"),
+        ("/topic #lobby", "TOPIC #lobby"),
+        ("/topic #lobby -", "TOPIC #lobby :"),
+        ("/topic #LOBBY new plans", "TOPIC #LOBBY :new plans"),
+        ("/topic #1 rule: be kind", "TOPIC #lobby :#1 rule: be kind"),
         ("/topic - -", "TOPIC #lobby :- -"),
         ("/raw VERSION", "VERSION"),
         ("/quote verify me 123456", "VERIFY me 123456"),
@@ -274,6 +288,42 @@ fn a_line_for_someone_who_is_not_present_is_sent_to_nobody() {
         ("see http://x", "say #lobby: see http://x"),
         ("/me is in //tmp ", "act #lobby: is in /tmp"),
         ("/msg #lobby look in /tmp", "say #lobby: look in /tmp"),
+    ] {
+        assert_eq!(Recorder::in_lobby(line), [call], "{line}");
+    }
+}
+
+#[test]
+fn a_line_that_nearly_ends_in_a_nick_is_sent_to_nobody() {
+    for line in [
+        "my secret is 42 /bob.",
+        "my secret is 42 /me!",
+        "my secret is 42 /bob, ",
+        "my secret is 42 / me",
+        "what is 42?/me",
+        "secret/me",
+        "one\nmy secret is 42 /bob.\ntwo",
+        "/me whispers 42 /bob.",
+    ] {
+        let calls = Recorder::in_lobby(line);
+        assert!(
+            matches!(&calls[..], [call] if call.starts_with("refuse nothing was sent: end with /")),
+            "{line}: {calls:?}"
+        );
+    }
+    for (line, call) in [
+        ("look in //tmp.", "say #lobby: look in /tmp."),
+        ("you//me", "say #lobby: you/me"),
+        ("one\nyou // me!", "say #lobby: one\nyou / me!"),
+        ("and/or", "say #lobby: and/or"),
+        ("cats / dogs.", "say #lobby: cats / dogs."),
+        ("see http://me", "say #lobby: see http://me"),
+        (
+            "see http://x.example/me.",
+            "say #lobby: see http://x.example/me.",
+        ),
+        ("in /etc/me", "say #lobby: in /etc/me"),
+        ("24/7, a./b.", "say #lobby: 24/7, a./b."),
     ] {
         assert_eq!(Recorder::in_lobby(line), [call], "{line}");
     }

@@ -244,6 +244,9 @@ fn send_refuses_text_for_a_channel_that_may_be_meant_for_one_person() {
     let ended = start(&["all\nmy secret is 42 /bob"]).wait();
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("rook send bob TEXT"), "{ended:?}");
+    for text in ["/msg bob my secret", "my secret /bob.", "all\n/password 42"] {
+        assert_eq!(start(&[text]).wait().code, 1, "{text}");
+    }
     assert!(!server.has_connection(), "nothing was sent");
 
     let mut rook = start(&[]);

@@ -517,10 +517,10 @@ pub(crate) fn new_secret(
         return Err(failure("UNACCEPTABLE_PASSWORD", reason));
     }
     if prepared.chars().count() < length.max(1) {
-        let reason = format!(
-            "The password must have at least {} characters",
-            length.max(1)
-        );
+        let reason = match length {
+            0 | 1 => "The password is empty".to_owned(),
+            _ => format!("The password must have at least {length} characters"),
+        };
         return Err(failure("WEAK_PASSWORD", reason));
     }
     let mut own = [name.as_str()].into_iter().chain(email.map(Email::as_str));

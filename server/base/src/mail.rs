@@ -15,7 +15,7 @@ mod smtp;
 mod tests;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,10 +132,17 @@ enum SendError {
     Refused(String),
 }
 
-/// Checks the files that `[mail.smtp]` names, if they are used.
+/// Checks the files that `[mail.smtp]` names, or the folder for mails, whichever is used.
 pub fn check(config: &config::Mail) -> anyhow::Result<()> {
     let smtp = &config.smtp;
     if config.transport == MailTransport::Directory {
+        // A missing folder is created with the first mail.
+        let existing = config.directory.ancestors().find(|path| path.exists());
+        ensure!(
+            existing.is_none_or(Path::is_dir),
+            "mail.directory: {} is not a folder",
+            existing.unwrap_or(&config.directory).display()
+        );
         return Ok(());
     }
     if let Some(file) = &smtp.password_file {
@@ -143,6 +150,10 @@ pub fn check(config: &config::Mail) -> anyhow::Result<()> {
             .map_err(anyhow::Error::from)
             .and_then(|password| {
                 ensure!(!password.trim().is_empty(), "the file holds no password");
+                ensure!(
+                    password.trim().lines().count() == 1,
+                    "the file holds more than one line"
+                );
                 Ok(())
             })
             .with_context(|| format!("mail.smtp.password_file: {}", file.display()))?;

@@ -3,17 +3,19 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use rookery_accounts::verifier_key::KEY_FILE;
+use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, Loaded};
 use rookery_base::{files, mail};
+use rookery_store::{DATABASE_FILE, Store};
 use rookery_terminal::printable_lines;
 
 /// Runs the command, and prints the result.
 pub fn run(loaded: &Loaded) -> Result<()> {
     let warnings = check_files(&loaded.config)?;
+    check_data(&loaded.config)?;
     for warning in warnings.into_iter().chain(exposures(&loaded.config)) {
         eprintln!("rookeryd: warning: {}", printable_lines(&warning));
     }
@@ -32,6 +34,26 @@ pub fn check_files(config: &Config) -> Result<Vec<String>> {
     Certificates::check(&config.tls, &config.admin)
 }
 
+/// Fails if files in the data folder cannot be used. The start finds that out by opening them.
+fn check_data(config: &Config) -> Result<()> {
+    let folder = &config.data.directory;
+    let context = || {
+        format!(
+            "cannot use the data folder {} (data.directory)",
+            folder.display()
+        )
+    };
+    Store::check(&folder.join(DATABASE_FILE)).with_context(context)?;
+    VerifierKey::load(folder)
+        .with_context(|| {
+            format!(
+                "cannot use the key file {}",
+                folder.join(KEY_FILE).display()
+            )
+        })
+        .map(drop)
+}
+
 /// Returns a warning for each secret that others can read or change: files of the server that every
 /// user of the machine can, and mails that are sent in clear.
 pub fn exposures(config: &Config) -> Vec<String> {
@@ -42,7 +64,7 @@ pub fn exposures(config: &Config) -> Vec<String> {
         certificates.join("ca.key"),
         certificates.to_owned(),
         data.to_owned(),
-        data.join("rookery.db"),
+        data.join(DATABASE_FILE),
         data.join(KEY_FILE),
     ];
     let files = files.iter().chain(&config.mail.smtp.password_file);

@@ -1,12 +1,15 @@
 //! Starts the parts of the server in the order of their dependencies, reloads while they run, and
 //! stops them in order.
 
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent};
@@ -60,6 +63,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     check_files(&config)?;
     log_exposures(&config);
     let started_at = Timestamp::now();
+    let _lock = lock_folder(&config)?;
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
     let certificates = Arc::new(Certificates::open(&config.tls, &config.admin)?);
@@ -197,6 +201,30 @@ fn open_database(config: &Config) -> Result<Database> {
     Ok(database)
 }
 
+/// Locks the data folder for this server until the returned file is closed, and creates it if
+/// necessary. Two servers on one database would overwrite each other's state.
+fn lock_folder(config: &Config) -> Result<File> {
+    let folder = &config.data.directory;
+    let lock = || {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let file = File::open(folder)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(anyhow!("another server is running in it")),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    };
+    lock().with_context(|| {
+        format!(
+            "cannot use the data folder {} (data.directory)",
+            folder.display()
+        )
+    })
+}
+
 /// Reads the key that encrypts SCRAM verifiers, or creates it at the first start.
 async fn open_verifier_key(config: &Config, database: &Database) -> Result<VerifierKey> {
     let folder = &config.data.directory;
@@ -271,8 +299,13 @@ impl Listeners {
 }
 
 async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address} ({key}); is another server running there?")
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "; is another server running there?",
+            io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
+            _ => "",
+        };
+        anyhow!(error).context(format!("cannot listen on {address} ({key}){hint}"))
     })
 }
 

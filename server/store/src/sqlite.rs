@@ -88,6 +88,13 @@ impl Store {
         })
     }
 
+    /// Fails if the file exists and is not a database that this version of the server can open.
+    /// Changes nothing. Must not be called by a process that has opened the database: it would lose
+    /// its locks on the file (POSIX `fcntl`).
+    pub fn check(file: &Path) -> Result<()> {
+        migrations::check(file)
+    }
+
     /// Opens the file for reading only.
     pub fn open_reader(file: &Path) -> Result<Self> {
         let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

@@ -70,7 +70,7 @@ impl App {
             };
         }
         let private = text.lines().find_map(|line| {
-            private_command(line).map(|name| {
+            commands::one_line_command(line).map(|name| {
                 format!("/{name} takes one line: nothing was sent; //{name} sends it as text")
             })
         });
@@ -138,24 +138,11 @@ fn is_talk(command: &str) -> bool {
         .any(|name| name.eq_ignore_ascii_case(command))
 }
 
-/// Returns the name of the command in a line if that sends text to one person.
-fn private_command(line: &str) -> Option<&str> {
-    let is_private = |command: &str| {
-        ["msg", "query"]
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(command))
-    };
-    match Typed::parse(line) {
-        Typed::Command(name, _) if is_private(name) => Some(name),
-        _ => None,
-    }
-}
-
 /// Returns several lines as they are sent. They are text even if they look like commands, so only
 /// those that would be refused are escaped by a second slash.
 fn unescaped_lines(text: &str) -> String {
     let lines = text.split('\n').map(|line| match Typed::parse(line) {
-        Typed::Text(command) if private_command(command).is_some() => command,
+        Typed::Text(command) if commands::one_line_command(command).is_some() => command,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")

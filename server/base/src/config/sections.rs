@@ -168,8 +168,9 @@ pub struct Data {
 }
 
 impl Data {
-    /// Fails if the folder is missing and may not be created. A missing folder at a path that the
-    /// operator set is more likely a mistake, and the server would start without its data.
+    /// Fails if the folder is missing and may not be created, or is not a folder. A missing folder
+    /// at a path that the operator set is more likely a mistake, and the server would start without
+    /// its data.
     pub fn check_folder(&self) -> anyhow::Result<()> {
         let exists = self
             .directory
@@ -179,6 +180,11 @@ impl Data {
             exists || self.create_missing,
             "data.directory: {} does not exist; create this folder if a new server is to start in \
              it",
+            self.directory.display()
+        );
+        ensure!(
+            !exists || self.directory.is_dir(),
+            "data.directory: {} is not a folder",
             self.directory.display()
         );
         Ok(())

@@ -411,6 +411,8 @@ fn the_files_that_the_smtp_transport_needs_are_checked() {
     assert!(error.starts_with("mail.smtp.password_file: "), "{error}");
     fs::write(&password, "\n").unwrap();
     assert!(check(&config).is_err(), "an empty password");
+    fs::write(&password, "secret\nuser = rookery\n").unwrap();
+    assert!(check(&config).is_err(), "more than a password");
     fs::write(&password, "secret\n").unwrap();
     check(&config).unwrap();
 
@@ -419,7 +421,15 @@ fn the_files_that_the_smtp_transport_needs_are_checked() {
     let error = check(&config).unwrap_err().to_string();
     assert!(error.starts_with("mail.smtp.ca: "), "{error}");
     config.transport = MailTransport::Directory;
-    check(&config).unwrap();
+    for (directory, is_valid) in [
+        (folder.path().to_owned(), true),
+        (folder.path().join("created/later"), true),
+        (password.clone(), false),
+        (password.join("mail"), false),
+    ] {
+        config.directory = directory;
+        assert_eq!(check(&config).is_ok(), is_valid, "{:?}", config.directory);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `LIST`: the channels, filtered by the conditions of `ELIST`.
 
 use jiff::Timestamp;
+use rookery_protocol::names::fold_text;
 use rookery_protocol::numeric::{RPL_LIST, RPL_LISTEND, RPL_LISTSTART};
 use rookery_protocol::{ChannelName, Message};
 
@@ -154,8 +155,8 @@ impl Filter {
             return Self::Topic(bound);
         }
         match item.strip_prefix('!') {
-            Some(mask) => Self::NotName(mask.to_lowercase()),
-            None => Self::Name(item.to_lowercase()),
+            Some(mask) => Self::NotName(fold_text(mask)),
+            None => Self::Name(fold_text(item)),
         }
     }
 

@@ -155,32 +155,6 @@ fn show(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     ctx.reply_words(caller, RPL_CREATIONTIME, &[name.as_str(), &created]);
 }
 
-/// Returns why the mask could not be listed, or removed again, as it was typed, if it could not.
-fn mask_refusal(mask: &str) -> Option<String> {
-    if mask.starts_with(':') {
-        return Some("A mask cannot start with a colon".to_owned());
-    }
-    if let Some(char) = mask.chars().find(|char| is_invisible(*char)) {
-        return Some(format!(
-            "A mask cannot contain the invisible character U+{:04X}",
-            u32::from(char)
-        ));
-    }
-    (mask.len() > lengths::MASK).then(|| format!("A mask can have at most {} bytes", lengths::MASK))
-}
-
-/// Whether the character is not shown, or changes how others are.
-fn is_invisible(char: char) -> bool {
-    let is_format = matches!(
-        char,
-        '\u{ad}' | '\u{61c}' | '\u{feff}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-    );
-    is_format || char.is_control() || char.is_whitespace()
-}
-
 /// Returns the numerics of an entry of the list and of its end.
 fn numerics(list: List) -> (&'static str, &'static str) {
     match list {
@@ -522,7 +496,7 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             return self.invalid(list.letter(), given, "Unknown kind of mask");
         };
         // A mask that was set by an earlier version may have to be removed.
-        if let Some(reason) = mask_refusal(mask.as_str()).filter(|_| on) {
+        if let Some(reason) = mask.refusal().filter(|_| on) {
             return self.invalid(list.letter(), given, &reason);
         }
         let limit = self.ctx.settings.channel_list_entries;

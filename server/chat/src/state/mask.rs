@@ -1,7 +1,9 @@
 //! Masks with `*` and `?`, and the entries of channel lists.
 
 pub use rookery_protocol::glob::{is_pattern as is_mask, matches};
+use rookery_protocol::names::{fold_text, is_invisible};
 
+use crate::lengths;
 use crate::state::user::User;
 
 /// The prefix of extended masks (`EXTBAN`).
@@ -17,7 +19,7 @@ pub struct Mask {
     /// The whole mask, as it is listed.
     text: Box<str>,
     mutes: bool,
-    /// In lower case, for comparison.
+    /// Folded, for comparison.
     pattern: Pattern,
 }
 
@@ -41,7 +43,7 @@ impl Subject {
             .as_ref()
             .map(|identity| identity.name.folded().to_owned());
         Self {
-            source: user.source.to_lowercase(),
+            source: fold_text(&user.source),
             account,
         }
     }
@@ -58,7 +60,7 @@ impl Mask {
             let text = complete(given);
             return Some(Self {
                 mutes: false,
-                pattern: Pattern::Source(text.to_lowercase().into()),
+                pattern: Pattern::Source(fold_text(&text).into()),
                 text: text.into(),
             });
         };
@@ -70,7 +72,7 @@ impl Mask {
             ACCOUNT => Self {
                 text: rest.into(),
                 mutes: false,
-                pattern: Pattern::Account(rest.to_lowercase().into()),
+                pattern: Pattern::Account(fold_text(rest).into()),
             },
             MUTE => Self {
                 mutes: true,
@@ -93,7 +95,34 @@ impl Mask {
         self.mutes
     }
 
-    /// Whether the masks are equal, ignoring case.
+    /// Returns why the mask could not be listed, removed again as it was typed, or match anyone.
+    pub fn refusal(&self) -> Option<String> {
+        let mask = self.as_str();
+        if mask.starts_with(':') {
+            return Some("A mask cannot start with a colon".to_owned());
+        }
+        let is_hidden =
+            |&char: &char| is_invisible(char) || char.is_control() || char.is_whitespace();
+        if let Some(char) = mask.chars().find(is_hidden) {
+            return Some(format!(
+                "A mask cannot contain the invisible character U+{:04X}",
+                u32::from(char)
+            ));
+        }
+        let (name, kind) = match &self.pattern {
+            Pattern::Source(source) => (source.split('!').next().unwrap_or_default(), "nick"),
+            Pattern::Account(account) => (&**account, "account"),
+        };
+        if let Some(char) = name.chars().find(|char| ",.:/#\"<>@".contains(*char)) {
+            return Some(format!(
+                "This mask matches nobody, because no {kind} contains {char}"
+            ));
+        }
+        (mask.len() > lengths::MASK)
+            .then(|| format!("A mask can have at most {} bytes", lengths::MASK))
+    }
+
+    /// Whether the masks are equal once they are folded.
     pub fn is_same(&self, other: &Self) -> bool {
         self.mutes == other.mutes && self.pattern == other.pattern
     }
@@ -112,8 +141,8 @@ impl Mask {
     #[cfg(feature = "test-support")]
     pub fn covers_text(&self, source: &str, account: &str) -> bool {
         self.covers(&Subject {
-            source: source.to_lowercase(),
-            account: Some(account.to_lowercase()),
+            source: fold_text(source),
+            account: Some(fold_text(account)),
         })
     }
 
@@ -149,6 +178,7 @@ fn complete(given: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -197,5 +227,26 @@ mod tests {
         assert!(covers("BOB", None) && covers("~m:*!~U@*", None));
         assert!(covers("~a:Bob", Some("bob")) && covers("~m:~a:b*", Some("bob")));
         assert!(!covers("~a:bob", None) && !covers("~a:bob", Some("bobby")));
+    }
+
+    #[test]
+    fn it_makes_no_difference_how_a_mask_is_typed() {
+        let user = Subject {
+            source: fold_text("ZOÉ!~u@host"),
+            account: Some("bob".to_owned()),
+        };
+        for mask in [
+            "zoé",
+            "Zoe\u{301}!*@*",
+            "ｚｏé",
+            "z?É",
+            "~m:ZOE\u{301}",
+            "~a:ＢＯＢ",
+        ] {
+            let mask = Mask::new(mask).unwrap();
+            assert!(mask.covers(&user), "{}", mask.as_str());
+        }
+        let [typed, listed] = ["zoe\u{301}", "ZOÉ!*@*"].map(|mask| Mask::new(mask).unwrap());
+        assert!(typed.is_same(&listed), "it can be removed");
     }
 }

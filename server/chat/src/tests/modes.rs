@@ -311,6 +311,10 @@ fn a_mask_that_could_not_be_listed_or_removed_as_it_was_typed_is_refused() {
             "bob\u{7}",
             "b\u{202e}ob!*@*",
             "~a:b\u{a0}ob",
+            "192.0.2.1",
+            "bob,carol",
+            "$a:bob",
+            "~m:~a:bob@example.org",
             &too_long,
         ] {
             let received = harness.request(a, &format!("MODE #x +{list} :{bad}"));

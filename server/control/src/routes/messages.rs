@@ -279,8 +279,8 @@ async fn redact_author(
             let found = messages_by(&operator, &request).await?;
             if !request.dry_run && !request.confirm && found.count() > 0 {
                 return Err(Kind::ConfirmationRequired.with_detail(format!(
-                    "{} would be redacted. To do so, add `confirm` to the request (`admin-cli \
-                     redact --yes`).",
+                    "{} would be redacted. To do so, confirm it (`confirm` in the request, \
+                     `--yes` in admin-cli).",
                     found.describe(&request)
                 )));
             }

@@ -49,7 +49,7 @@ pub async fn ensure_confirmed(
         return Ok(());
     };
     Err(Kind::ConfirmationRequired.with_detail(format!(
-        "{problem} To {act} it anyway, add `confirm` to the request (`admin-cli {act} --yes`)."
+        "{problem} To {act} it anyway, confirm it (`confirm` in the request, `--yes` in admin-cli)."
     )))
 }
 

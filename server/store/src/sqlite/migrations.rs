@@ -1,7 +1,12 @@
 //! The steps from each version of the schema to the next, and their application at the start.
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::cannot_open;
 use crate::{Result, StoreError};
 
 /// The step at index n migrates from version n to n + 1. The SQL of a released step is never
@@ -65,6 +70,32 @@ fn run_steps(connection: &mut Connection) -> Result<()> {
 
 fn version(connection: &Connection) -> Result<usize> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    supported(found)
+}
+
+/// Fails if the file is not a database of this version of the server or an earlier one. It reads
+/// the header only (SQLite file format §1.3), and changes nothing. A missing or empty file is
+/// valid: it becomes a database.
+pub(super) fn check(file: &Path) -> Result<()> {
+    let mut header = Vec::new();
+    let read = match File::open(file) {
+        Ok(opened) => opened.take(100).read_to_end(&mut header),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    };
+    read.map_err(|error| cannot_open(file, error))?;
+    if header.is_empty() {
+        return Ok(());
+    }
+    let version = header
+        .first_chunk::<100>()
+        .filter(|header| header.starts_with(b"SQLite format 3\0"))
+        .and_then(|header| header[60..].first_chunk().copied())
+        .ok_or_else(|| cannot_open(file, "it is not a database"))?;
+    supported(i32::from_be_bytes(version).into()).map(drop)
+}
+
+fn supported(found: i64) -> Result<usize> {
     match usize::try_from(found) {
         Ok(version) if version <= STEPS.len() => Ok(version),
         Ok(_) => Err(StoreError::TooNew {

@@ -106,6 +106,9 @@ fn text_that_may_be_meant_for_one_person_stays_in_the_message_box() {
         ("hello all\nmy secret is 42 /mallory", "mallory is not here"),
         ("/msg bob my secret\nis 42", "/msg takes one line"),
         ("first\n/QUERY bob 42", "/QUERY takes one line"),
+        ("first\n/password hunter2", "/password takes one line"),
+        ("/raw SETPASS * hunter2\nlast", "/raw takes one line"),
+        ("my secret is 42 /bob.", "end with /bob"),
     ] {
         ui.app.editor.set(text);
         ui.press(KeyCode::Enter, KeyModifiers::NONE);
