@@ -146,7 +146,7 @@ impl Throttle {
             Source::Device(device) => self.devices.pause(now, device),
             Source::Other { network, name } => {
                 let of_network = self.networks.pause(now, network);
-                let of_site = self.sites.pause(now, site(*network));
+                let of_site = self.sites.pause(now, network.site());
                 let of_name = self.names.pause(now, folded(name));
                 of_network.max(of_site).max(of_name)
             }
@@ -161,7 +161,7 @@ impl Throttle {
             Source::Device(device) => self.devices.add(now, device),
             Source::Other { network, name } => {
                 self.networks.add(now, network);
-                self.sites.add(now, site(*network));
+                self.sites.add(now, network.site());
                 self.names.add(now, folded(name));
             }
             Source::Session(name) => self.sessions.add(now, folded(name)),
@@ -176,7 +176,7 @@ impl Throttle {
             Source::Device(device) => self.devices.subtract(device),
             Source::Other { network, name } => {
                 self.networks.subtract(network);
-                self.sites.subtract(site(*network));
+                self.sites.subtract(network.site());
                 self.names.subtract(folded(name));
             }
             Source::Session(name) => self.sessions.reset(folded(name)),
@@ -221,7 +221,7 @@ impl Attempting {
         let (limit, holder) = match source {
             Source::Known(network) => (&self.known, Holder::Network(*network)),
             Source::Device(device) => (&self.devices, Holder::Device(*device)),
-            Source::Other { network, .. } => (&self.other, Holder::Network(site(*network))),
+            Source::Other { network, .. } => (&self.other, Holder::Network(network.site())),
             Source::Session(name) => (&self.sessions, Holder::Admin(name.clone())),
         };
         limit.begin(holder).await
