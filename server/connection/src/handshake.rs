@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
-use super::session::{HandshakeResult, Session, stranger_limit};
+use super::session::{DISPLACED, HandshakeResult, Session, stranger_limit};
 use rookery_accounts::handshake::{Handshake, Next};
 use rookery_chat::event::{Candidate, Disconnect};
 use rookery_chat::request::Admission;
@@ -40,6 +40,7 @@ impl Session {
                     self.send(&notices);
                     continue;
                 }
+                () = self.permit.displaced() => return Ok(self.close(DISPLACED).await),
             };
             let input = match event {
                 StreamEvent::Input(input) => input,
@@ -82,6 +83,9 @@ impl Session {
         handshake: &mut Handshake,
         candidate: Box<Candidate>,
     ) -> Result<Option<HandshakeResult>, CoreStopped> {
+        if !self.permit.set_stranger(false) {
+            return Ok(Some(self.close(DISPLACED).await));
+        }
         let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
         // The welcome is queued before the reply arrives, and may be long.
         self.rank_sendq(identity.as_ref());
@@ -92,6 +96,7 @@ impl Session {
             .await?;
         Ok(match admission {
             Admission::NickInUse => {
+                self.permit.set_stranger(true);
                 let limit = self.services.config.limits.get().sendq_bytes;
                 self.sendq.set_rank(Rank::Stranger, stranger_limit(limit));
                 let replies = handshake.nick_in_use();

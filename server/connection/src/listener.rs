@@ -24,7 +24,7 @@ use tokio_rustls::server::TlsStream;
 use super::connect_rate::{ConnectRates, RefusalLog};
 use super::flood::SharedFlood;
 use super::plaintext;
-use super::session::{self, ConnectionConfig, Services, Session};
+use super::session::{self, ConnectionConfig, DISPLACED, Services, Session};
 use super::socket::Socket;
 use super::websocket;
 use rookery_accounts::{Accounts, Peer};
@@ -34,7 +34,7 @@ use rookery_base::net::{close_with, is_tls};
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
 use rookery_engine::handle::CoreHandle;
-use rookery_engine::quota::Connections;
+use rookery_engine::quota::{ConnectionLimits, Connections};
 use rookery_record::ban_text;
 
 /// How many refused clients are sent the reason at the same time.
@@ -140,12 +140,11 @@ impl ChatPort {
             }
             return;
         }
-        let permit = Connections::try_acquire(
-            &self.connections,
-            address.ip(),
-            limits.connections,
-            limits.connections_per_address,
-        );
+        let quota = ConnectionLimits {
+            total: limits.connections,
+            per_address: limits.connections_per_address,
+        };
+        let permit = Connections::try_acquire(&self.connections, now, address.ip(), quota);
         let Some(permit) = permit else {
             METRICS.connections_refused.increment();
             if let Some(refusals) = self.too_many.count(now) {
@@ -158,7 +157,12 @@ impl ChatPort {
             return;
         }
         METRICS.connections_accepted.increment();
-        let handshakes = Box::pin(self.handshakes(transport, stream, address));
+        let handshakes = Box::pin(async {
+            tokio::select! {
+                result = self.handshakes(transport, stream, address) => result,
+                () = permit.displaced() => Err(io::Error::other(DISPLACED)),
+            }
+        });
         let result = match limits.tls_handshake_seconds {
             0 => handshakes.await,
             seconds => match timeout(Duration::from_secs(seconds.into()), handshakes).await {

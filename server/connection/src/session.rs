@@ -30,6 +30,10 @@ use rookery_record::{Network, ban_text};
 /// handshake are much shorter.
 const STRANGER_SENDQ: usize = 32 << 10;
 
+/// Why a connection ends that another one has displaced.
+pub(super) const DISPLACED: &str =
+    "There are too many connections; connect again, and sign in within seconds";
+
 /// The sections of the config that the chat port depends on.
 pub struct ConnectionConfig {
     /// `[accounts]`, for whether nicks are free.
@@ -61,7 +65,7 @@ pub(super) struct Session {
     /// The account it is signed in to; `None` for a guest.
     pub(super) identity: Option<Box<Identity>>,
     /// Counts the connection until the session is dropped.
-    _permit: ConnectionPermit,
+    pub(super) permit: ConnectionPermit,
     /// Why the session ended. The initial value applies to a session that is dropped before its
     /// end.
     disconnect: Disconnect,
@@ -100,7 +104,7 @@ impl Session {
             sendq,
             stream,
             identity: None,
-            _permit: permit,
+            permit,
             disconnect,
         })
     }
