@@ -313,3 +313,18 @@ async fn plain_http_on_the_web_port_gets_an_error_that_names_tls() {
         "{response}"
     );
 }
+
+/// Empty fragments never become a message, so only their bytes tell that they are many.
+#[tokio::test]
+async fn bytes_that_never_become_a_line_are_read_slowly() {
+    let server = server(&[]).await;
+    let mut page = Page::open(&server).await;
+    let stream = page.0.get_mut();
+    stream.write_all(&[0x01, 0x80, 0, 0, 0, 0]).await.unwrap();
+    // More than the kernel accepts for a server that does not read.
+    let flood = [0x00, 0x80, 0, 0, 0, 0].repeat((16 << 20) / 6);
+    let sent = timeout(Duration::from_secs(5), stream.write_all(&flood)).await;
+    assert!(sent.is_err(), "the server has read all: {sent:?}");
+    let mut alice = Client::register(&server, "alice").await;
+    alice.say("#lobby", "undisturbed").await;
+}

@@ -63,7 +63,12 @@ impl Weight {
 
     /// Returns the weight of a long reply of that length.
     pub fn of_reply(bytes: u64) -> Self {
-        Self(u32::try_from(bytes / Self::REPLY_BYTES).unwrap_or(u32::MAX))
+        Self::of_bytes(bytes, Self::REPLY_BYTES)
+    }
+
+    /// Returns the weight of bytes of which `per_tenth` weigh a tenth of a message.
+    pub fn of_bytes(bytes: u64, per_tenth: u64) -> Self {
+        Self(u32::try_from(bytes / per_tenth).unwrap_or(u32::MAX))
     }
 
     /// Returns the weight in tenths of an ordinary message.

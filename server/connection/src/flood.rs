@@ -1,6 +1,9 @@
 //! Flood control: a session may send a burst of messages, and then a steady rate. So may all the
 //! sessions of an account together, and all sessions without an account from one network.
 //!
+//! So are bytes that are not part of a line, as of frames without data, or of a line without end: as
+//! many messages as would have had that many bytes.
+//!
 //! Long replies are counted as well, by their length, in buckets of their own. They are counted
 //! when their length is known, and delay the next command with a long reply, and what the client
 //! sends after it, but no messages before it.
@@ -22,6 +25,13 @@ const SESSIONS_OF_NETWORK: NonZeroU64 = NonZeroU64::new(25).expect("not zero");
 const MAX_DELAY: Duration = Duration::from_secs(5);
 /// The maximum number of payers that are counted separately.
 const MAX_PAYERS: usize = 100_000;
+
+/// How many received bytes a tenth of a message pays for. The longest message has less than ten
+/// times as many, with its tags and the frames around it.
+const BYTES_OF_TENTH: u64 = 512;
+/// How many bytes may be received that no message has paid for: what TLS and WebSocket have read
+/// ahead of the line that is counted, and the handshakes.
+const UNPAID_BYTES: u64 = 64 << 10;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +55,10 @@ pub struct Flood {
     rate: Option<Rate>,
     messages: Buckets,
     long_replies: Buckets,
+    /// How many of the received bytes messages have paid for.
+    paid_bytes: u64,
+    /// The bytes that were received.
+    received_bytes: u64,
     /// How many sessions at their full rate may share the payer's buckets.
     sessions: NonZeroU64,
     start: Instant,
@@ -75,6 +89,8 @@ impl SharedFlood {
             rate: Rate::new(burst, per_second, Duration::from_secs(1)),
             messages: self.buckets(payer, Counted::Messages, now),
             long_replies: self.buckets(payer, Counted::LongReplies, now),
+            paid_bytes: 0,
+            received_bytes: 0,
             sessions: sessions(payer),
             start: self.start,
         }
@@ -111,6 +127,22 @@ impl Flood {
     /// Counts a message of the given weight. Returns when the next message may be read, if that is
     /// later than `now`.
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
+        let paid = u64::from(weight.tenths()) * BYTES_OF_TENTH;
+        self.paid_bytes = self.received_bytes.min(self.paid_bytes + paid);
+        self.take(&self.messages, now, weight, Weight::MESSAGE)
+    }
+
+    /// Counts the bytes that were received, `received` since the connection was established, if
+    /// they are more than messages have paid for. Returns when the next message may be read, if
+    /// that is later than `now`.
+    pub fn count_bytes(&mut self, now: Instant, received: u64) -> Option<Instant> {
+        self.received_bytes = received;
+        let unpaid = received.saturating_sub(self.paid_bytes + UNPAID_BYTES);
+        if unpaid < BYTES_OF_TENTH {
+            return None;
+        }
+        let weight = Weight::of_bytes(unpaid, BYTES_OF_TENTH);
+        self.paid_bytes += unpaid;
         self.take(&self.messages, now, weight, Weight::MESSAGE)
     }
 
@@ -210,6 +242,41 @@ mod tests {
             }
         }
         assert!((300..500).contains(&proofs), "{proofs} in a minute");
+    }
+
+    #[test]
+    fn bytes_without_messages_count_as_messages() {
+        let start = Instant::now();
+        let mut flood = flood(20, 4, start);
+        assert_eq!(flood.count_bytes(start, UNPAID_BYTES), None);
+        let received = UNPAID_BYTES + 40 * 10 * BYTES_OF_TENTH;
+        let wait = flood.count_bytes(start, received).expect("a wait");
+        assert_eq!(
+            wait - start,
+            Duration::from_millis(5250),
+            "21 messages late"
+        );
+        let little_by_little =
+            (0..1000).filter_map(|more| flood.count_bytes(wait, received + more));
+        assert_eq!(little_by_little.count(), 1);
+    }
+
+    #[test]
+    fn messages_pay_for_their_bytes_and_for_no_others() {
+        let start = Instant::now();
+        let mut flood = flood(20, 4, start);
+        let mut received = 0;
+        let mut now = start;
+        for _ in 0..1000 {
+            // The longest message, in frames of TLS and WebSocket.
+            received += 4096 + 512 + 22 + 8;
+            now += Duration::from_millis(250);
+            assert_eq!(flood.count_bytes(now, received), None);
+            assert_eq!(flood.count(now, Weight::MESSAGE), None);
+        }
+        now += Duration::from_secs(60);
+        received += UNPAID_BYTES + 100 * 10 * BYTES_OF_TENTH;
+        assert!(flood.count_bytes(now, received).is_some());
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod fuzz;
 mod handshake;
 mod line_stream;
 mod listener;
+mod metered;
 mod plaintext;
 mod session;
 mod socket;

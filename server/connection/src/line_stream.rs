@@ -150,21 +150,35 @@ impl LineStream {
         if self.throttled_until.is_some_and(|until| until <= now) {
             self.throttled_until = None;
         }
-        if self.throttled_until.is_none()
-            && let Poll::Ready(received) = self.poll_receive(context, now)
-        {
+        if self.throttled_until.is_none() {
+            let received = self.poll_receive(context, now);
+            self.throttled_until = self.flood.count_bytes(now, self.socket.received());
+            let Poll::Ready(received) = received else {
+                return self.poll_alarm(context, deadline, now);
+            };
             return Poll::Ready(match received {
                 Ok(input) => {
                     let weight = match &input {
                         Input::Message(message) => rookery_chat::weight(message),
                         Input::Fault(_) => Weight::MESSAGE,
                     };
-                    self.throttled_until = self.flood.count(now, weight);
+                    let throttled_until = self.flood.count(now, weight);
+                    self.throttled_until = self.throttled_until.max(throttled_until);
                     StreamEvent::Input(input)
                 }
                 Err(end) => end,
             });
         }
+        self.poll_alarm(context, deadline, now)
+    }
+
+    /// Waits for the deadline, or until the next line may be read.
+    fn poll_alarm(
+        &mut self,
+        context: &mut Context<'_>,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Poll<StreamEvent> {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Poll::Ready(StreamEvent::Deadline);
         }

@@ -23,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::connect_rate::{ConnectRates, RefusalLog};
 use super::flood::SharedFlood;
+use super::metered::MeteredStream;
 use super::plaintext;
 use super::session::{self, ConnectionConfig, DISPLACED, Services, Session};
 use super::socket::Socket;
@@ -258,6 +259,7 @@ impl ChatPort {
             Transport::Irc => self.certificates.chat_tls(),
             Transport::WebSocket => self.certificates.web_tls(),
         };
+        let stream = MeteredStream::new(stream);
         let tls = TlsAcceptor::from(tls).accept(stream).await?;
         let peer = peer(address, &tls);
         let socket = match transport {
@@ -273,7 +275,7 @@ impl ChatPort {
 }
 
 /// Returns what the TLS handshake has revealed about the client.
-fn peer(address: SocketAddr, tls: &TlsStream<TcpStream>) -> Peer {
+fn peer(address: SocketAddr, tls: &TlsStream<MeteredStream>) -> Peer {
     let connection = tls.get_ref().1;
     let version = connection
         .protocol_version()

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::metered::MeteredStream;
 use super::websocket::WebSocketLines;
 
 /// A connection whose TLS and WebSocket handshakes are done.
@@ -18,9 +18,20 @@ use super::websocket::WebSocketLines;
 )]
 pub enum Socket {
     /// TLS alone.
-    Tls(TlsStream<TcpStream>),
+    Tls(TlsStream<MeteredStream>),
     /// WebSocket over TLS.
-    WebSocket(Box<WebSocketLines<TlsStream<TcpStream>>>),
+    WebSocket(Box<WebSocketLines<TlsStream<MeteredStream>>>),
+}
+
+impl Socket {
+    /// Returns the number of bytes that were received, with those of TLS and WebSocket.
+    pub fn received(&self) -> u64 {
+        let tls = match self {
+            Self::Tls(tls) => tls,
+            Self::WebSocket(lines) => lines.stream(),
+        };
+        tls.get_ref().0.received()
+    }
 }
 
 /// Calls a method of the stream inside.

@@ -164,6 +164,11 @@ fn to_line(message: &[u8]) -> Bytes {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLines<S> {
+    /// Returns the stream beneath the WebSocket.
+    pub fn stream(&self) -> &S {
+        self.socket.get_ref()
+    }
+
     /// Returns the message of a line.
     fn to_message(&self, line: &[u8]) -> Message {
         let line = line.strip_suffix(b"\n").unwrap_or(line);

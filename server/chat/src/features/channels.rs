@@ -65,7 +65,8 @@ pub const COMMANDS: &[Command] = &[
             "INVITE nick #channel",
             "Invites a user to a channel you are in. Without parameters, lists your invitations.",
         ],
-        weight: |_| Weight::MESSAGE,
+        // Without parameters, all channels are searched.
+        weight: |message| Weight::messages(if message.params.is_empty() { 10 } else { 1 }),
         handler: Handler::Core(invite),
     },
 ];
