@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rookery_tests::admin::{Operator, PASSWORD, admin_email};
 use rookery_tests::control::ControlClient;
-use rookery_tests::server::Server;
+use rookery_tests::server::{Server, ServerBuilder};
 use rookery_tests::{tls, wait_for};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -167,4 +167,34 @@ async fn a_sign_in_with_a_device_token_is_quick_beside_200_strangers() {
         let took = start.elapsed();
         assert!(took < Duration::from_secs(3), "{took:?}");
     }
+}
+
+/// Each connection is an open file, and a service may have 1024 unless it asks for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_the_chat_leave_open_files_for_operators() {
+    let limits = [
+        "limits.connections_per_address = 0",
+        "limits.connect_rate = 0",
+        "limits.tls_handshake_seconds = 0",
+    ];
+    let server = ServerBuilder::new(&limits)
+        .with_open_files(256)
+        .start()
+        .await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let control = ControlClient::new(&server);
+    let mut open = Vec::new();
+    for _ in 0..400 {
+        open.push(TcpStream::connect(server.chat()).await.unwrap());
+    }
+    wait_for("the chat to refuse connections", || {
+        let is_closed = |stream: &TcpStream| match stream.try_read(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        };
+        open.iter().any(is_closed).then_some(())
+    })
+    .await;
+    assert_eq!(control.get("/healthz", None).await.status, 200);
+    operator.run_ok(&["list"]).await;
 }

@@ -24,6 +24,9 @@ const BASE: &[&str] = &[
 /// The file in the server's folder that says how far its clock is ahead, in libfaketime's format.
 const CLOCK: &str = "clock";
 
+/// The file in the server's folder with the number of files that it may have open.
+const OPEN_FILES: &str = "open-files";
+
 /// A running server. When dropped, it is killed and its folder removed.
 #[derive(Debug)]
 pub struct Server {
@@ -71,6 +74,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn with_clock(self) -> Self {
         fs::write(self.path(CLOCK), "+0s\n").unwrap();
+        self
+    }
+
+    /// Limits the number of files that the server may have open.
+    #[must_use]
+    pub fn with_open_files(self, limit: u32) -> Self {
+        fs::write(self.path(OPEN_FILES), limit.to_string()).unwrap();
         self
     }
 
@@ -367,8 +377,10 @@ fn spawn(folder: &Path) -> Child {
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("NO_FAKE_STAT", "1");
     }
+    let limit_files = format!("if [ -f {OPEN_FILES} ]; then ulimit -n $(cat {OPEN_FILES}); fi");
     command
-        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg("-c")
+        .arg(format!("trap '' XFSZ; {limit_files}; exec \"$0\" \"$@\""))
         .arg(programs::path("rookeryd"))
         .args(["--config", "config.toml"])
         .current_dir(folder)

@@ -8,6 +8,7 @@ mod admin_command;
 mod audit_command;
 mod config_check;
 mod metrics_port;
+mod open_files;
 mod sandbox;
 mod server;
 

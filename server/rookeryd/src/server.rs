@@ -22,6 +22,7 @@ use tokio::time::{Instant, interval_at, timeout};
 use crate::config_check::{check_files, exposures};
 use crate::metrics_port;
 use rookery_accounts::csv_sync::{CsvSync, Synced};
+use crate::open_files::connection_capacity;
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
@@ -109,7 +110,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         admission_policy,
         mut tasks,
     } = engine;
-    let connections = Arc::new(Connections::default());
+    let connections = Arc::new(connections(config.limits.connections));
     let chat_port = Arc::new(ChatPort::new(
         ConnectionConfig {
             accounts: live.section(|config| &config.accounts),
@@ -269,6 +270,21 @@ impl Listeners {
     /// Serves every port on a task of its own. Dropping the returned tasks closes the chat ports
     /// and the control plane.
     fn serve(
+/// Returns the count of connections to the chat, bounded by what the process can have open.
+fn connections(limit: usize) -> Connections {
+    let Some(capacity) = connection_capacity() else {
+        return Connections::default();
+    };
+    if limit == 0 || limit > capacity {
+        tracing::warn!(
+            connections = capacity,
+            "the limit on open files permits fewer connections to the chat than \
+             limits.connections; raise it (`ulimit -n`, or LimitNOFILE of systemd)"
+        );
+    }
+    Connections::with_capacity(capacity)
+}
+
         self,
         config: &Config,
         chat_port: Arc<ChatPort>,
