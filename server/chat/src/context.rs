@@ -4,6 +4,7 @@
 //! This module decides how a line reaches its receivers, never whether it should be sent.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -20,6 +21,12 @@ use crate::outputs::Outputs;
 use crate::settings::Settings;
 use crate::state::{Session, State, User};
 use crate::ticket::{Reply, Ticket};
+use crate::token_bucket::Rate;
+
+/// The period of the limit on what one user may have stored.
+const DAY: Duration = Duration::from_hours(24);
+/// The bytes that an entry of the history takes beside its text and its tags, roughly.
+const ENTRY_BYTES: usize = 256;
 
 /// The text of numeric 421.
 pub const UNKNOWN_COMMAND: &str = "Unknown command; HELP lists the available commands";
@@ -396,12 +403,30 @@ impl<'a> Context<'a> {
                 msgid,
             });
             // An event is sent even if it cannot be stored.
+            if !self.pay_for_storage(user, &entry) {
+                return;
+            }
             self.out.push(Output::Store {
                 entry,
                 deliveries: Vec::new(),
                 on_failure: None,
             });
         }
+    }
+
+    /// Counts an entry of the history towards what the user may have stored in a day. Returns
+    /// whether there is room for it.
+    pub fn pay_for_storage(&mut self, user: UserId, entry: &HistoryEntry) -> bool {
+        let per_day = self.settings.stored_bytes_per_day;
+        let (Some(rate), Some(payer)) = (Rate::new(per_day, per_day, DAY), self.state.payer(user))
+        else {
+            return true;
+        };
+        let bytes = entry.text.len() + entry.tags.len() + ENTRY_BYTES;
+        let since_epoch = self.clock.now().duration_since(Timestamp::UNIX_EPOCH);
+        let now = Duration::try_from(since_epoch).unwrap_or_default();
+        let bucket = self.state.storage.get(now, payer);
+        bucket.try_take(now, rate, bytes as u64)
     }
 
     /// Sends a line from `user` to those sessions of the users for which `pass` is true.

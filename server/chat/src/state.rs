@@ -166,12 +166,12 @@ impl State {
         self.sessions.get(&session).copied()
     }
 
-    /// Returns who pays for what the session uses.
-    pub fn payer(&self, id: SessionId) -> Option<Payer> {
-        let user = self.user(self.user_of(id)?);
+    /// Returns who pays for what the user's sessions use. A guest has one session.
+    pub fn payer(&self, id: UserId) -> Option<Payer> {
+        let user = self.user(id);
         Some(match &user.identity {
             Some(identity) => Payer::Account(identity.id),
-            None => Payer::Network(Network::of(self.session(id)?.address.ip())),
+            None => Payer::Network(Network::of(user.sessions().first()?.address.ip())),
         })
     }
 

@@ -2,7 +2,6 @@
 //! outputs.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability};
@@ -14,13 +13,8 @@ use crate::ids::UserId;
 use crate::line::{Line, MAX_BODY, Tags, truncate};
 use crate::multiline::{Content, MultilineContent, wrap_lines};
 use crate::state::Session;
-use crate::token_bucket::Rate;
 use crate::{lengths, multiline};
 
-/// The period of the limit on what one sender may have stored.
-const DAY: Duration = Duration::from_hours(24);
-/// The bytes that an entry of the history takes beside its text and its tags, roughly.
-const ENTRY_BYTES: usize = 256;
 /// The text for the sender of a message that the store has refused.
 const NOT_STORED: &str =
     "The server could not store your message, so it was not sent; please try again";
@@ -69,19 +63,8 @@ pub struct Outgoing {
 /// Counts the message towards what its sender may have stored in a day. Returns whether there is
 /// room for it.
 pub fn pay_for_storage(ctx: &mut Context<'_>, caller: Caller, outgoing: &Outgoing) -> bool {
-    let per_day = ctx.settings.stored_bytes_per_day;
-    let (Some((entry, _)), Some(rate), Some(payer)) = (
-        &outgoing.stored,
-        Rate::new(per_day, per_day, DAY),
-        ctx.state.payer(caller.session),
-    ) else {
-        return true;
-    };
-    let bytes = entry.text.len() + entry.tags.len() + ENTRY_BYTES;
-    let since_epoch = ctx.clock.now().duration_since(Timestamp::UNIX_EPOCH);
-    let now = Duration::try_from(since_epoch).unwrap_or_default();
-    let bucket = ctx.state.storage.get(now, payer);
-    bucket.try_take(now, rate, bytes as u64)
+    let stored = outgoing.stored.as_ref();
+    stored.is_none_or(|(entry, _)| ctx.pay_for_storage(caller.user, entry))
 }
 
 pub fn compose(
