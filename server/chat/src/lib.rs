@@ -154,6 +154,9 @@ impl Chat {
 
     /// Handles `event` and appends the resulting outputs to `out`.
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Output>) {
+        if now < self.stamp.at {
+            self.state.set_clock_back(now);
+        }
         self.stamp.set(now);
         self.clock.advance(now);
         match event {
@@ -187,7 +190,7 @@ impl Chat {
     /// Sends one slice of the replies that are not complete, and appends the resulting outputs to
     /// `out`. To the core, this is an input like an event: the result depends on when it is called.
     pub fn continue_replies(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        self.stamp.set(now);
+        self.stamp.set(now.max(self.stamp.at));
         self.start_batch();
         self.context(out).continue_replies();
     }

@@ -44,6 +44,8 @@ pub use departed::Departed;
 pub use memberships::CreateAs;
 pub use user::{NewUser, Session, User};
 
+/// The maximum number of revoked credentials that are remembered.
+const MAX_REVOKED: usize = 10_000;
 /// The maximum number of payers whose storage is counted separately.
 const MAX_PAYERS: usize = 100_000;
 
@@ -74,6 +76,9 @@ pub struct State {
     /// The credentials that their accounts have revoked, with the time: sign-ins with them from
     /// before then are stale.
     pub revoked_credentials: BTreeMap<CredentialId, Timestamp>,
+    /// Credentials that were revoked until then are forgotten: all sign-ins with a credential from
+    /// before then are stale.
+    pub revocations_forgotten: Timestamp,
     /// The accounts whose password was changed, with the time: sign-ins with a password from before
     /// then are stale.
     pub changed_passwords: BTreeMap<AccountId, Timestamp>,
@@ -122,6 +127,7 @@ impl State {
             policy,
             ended_accounts: BTreeMap::new(),
             revoked_credentials: BTreeMap::new(),
+            revocations_forgotten: Timestamp::MIN,
             changed_passwords: BTreeMap::new(),
             devices: BTreeMap::new(),
             markers: BTreeMap::new(),
@@ -173,6 +179,30 @@ impl State {
             Some(identity) => Payer::Account(identity.id),
             None => Payer::Network(Network::of(user.sessions().first()?.address.ip())),
         })
+    }
+
+    /// Remembers that the credential was revoked now, and forgets the older half of the others if
+    /// they are too many.
+    pub fn revoke_credential(&mut self, credential: CredentialId, now: Timestamp) {
+        if self.revoked_credentials.len() >= MAX_REVOKED {
+            let mut times: Vec<Timestamp> = self.revoked_credentials.values().copied().collect();
+            let (_, median, _) = times.select_nth_unstable(MAX_REVOKED / 2);
+            self.revocations_forgotten = *median;
+            self.revoked_credentials.retain(|_, at| *at > *median);
+        }
+        self.revoked_credentials.insert(credential, now);
+    }
+
+    /// Adapts to a clock of the system that was set back to `now`. Sign-ins from now on would
+    /// otherwise seem to be from before the ends of access so far.
+    pub fn set_clock_back(&mut self, now: Timestamp) {
+        let ended = self.ended_accounts.values_mut().map(|(at, _)| at);
+        let revoked = self.revoked_credentials.values_mut();
+        let changed = self.changed_passwords.values_mut();
+        let forgotten = std::iter::once(&mut self.revocations_forgotten);
+        for at in ended.chain(revoked).chain(changed).chain(forgotten) {
+            *at = now.min(*at);
+        }
     }
 
     pub fn session(&self, id: SessionId) -> Option<&Session> {

@@ -53,7 +53,7 @@ pub const COMMANDS: &[Command] = &[
             "signed in with. REVOKE also ends the sessions that signed in with the device or",
             "certificate.",
         ],
-        weight: |_| Weight::MESSAGE,
+        weight: |_| Weight::PASSWORD,
         handler: Handler::Accounts { max_params: 2 },
     },
     Command {

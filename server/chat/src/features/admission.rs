@@ -222,9 +222,20 @@ fn refusal(
             reason: reason.clone(),
         });
     }
+    // The clock was set back during the sign-in, so it may be from before any end of access.
+    let from_future = identity.filter(|identity| identity.authenticated_at > ctx.now());
+    if from_future.is_some() && !is_signed_in {
+        return Some(Admission::Stale {
+            reason: "The clock of the server was set; sign in again".to_owned(),
+        });
+    }
     let revoked = identity.and_then(|identity| {
         let (revoked_at, reason) = match identity.signed_in_with.credential() {
-            Some(one) => (ctx.state.revoked_credentials.get(&one), quit::REVOKED),
+            Some(one) => {
+                let forgotten = &ctx.state.revocations_forgotten;
+                let revoked_at = ctx.state.revoked_credentials.get(&one);
+                (Some(revoked_at.unwrap_or(forgotten)), quit::REVOKED)
+            }
             None => (
                 ctx.state.changed_passwords.get(&identity.id),
                 quit::PASSWORD_CHANGED,

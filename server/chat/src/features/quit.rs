@@ -47,7 +47,7 @@ pub fn access_revoked(ctx: &mut Context<'_>, revoked: Revoked, by: Option<Sessio
     let now = ctx.now();
     let (to_end, reason): (Vec<SessionId>, _) = match revoked {
         Revoked::Credential(credential) => {
-            ctx.state.revoked_credentials.insert(credential, now);
+            ctx.state.revoke_credential(credential, now);
             let sessions = ctx.state.users().flat_map(User::sessions);
             let ended = sessions.filter(|session| session.credential == Some(credential));
             (ended.map(|session| session.id).collect(), REVOKED)
