@@ -14,6 +14,7 @@ mod events;
 mod every_command;
 mod free_nicks;
 mod history;
+mod hostile_users;
 mod isupport;
 mod kicks;
 mod labels;

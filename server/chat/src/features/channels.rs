@@ -1,10 +1,10 @@
 //! Membership in channels, and their topics: `JOIN`, `PART`, `TOPIC`, `KICK`, `INVITE`.
 
 use rookery_protocol::numeric::{
-    ERR_BADCHANMASK, ERR_BADCHANNELKEY, ERR_BANNEDFROMCHAN, ERR_CHANNELISFULL,
-    ERR_CHANOPRIVSNEEDED, ERR_INVITEONLYCHAN, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTONCHANNEL,
-    ERR_TOOMANYCHANNELS, ERR_TOOMANYTARGETS, ERR_USERNOTINCHANNEL, ERR_USERONCHANNEL, RPL_AWAY,
-    RPL_ENDOFINVITELIST, RPL_INVITELIST, RPL_INVITING, RPL_NOTOPIC,
+    ERR_BADCHANMASK, ERR_BADCHANNELKEY, ERR_BANNEDFROMCHAN, ERR_CANNOTSENDTOCHAN,
+    ERR_CHANNELISFULL, ERR_CHANOPRIVSNEEDED, ERR_INVITEONLYCHAN, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK,
+    ERR_NOTONCHANNEL, ERR_TOOMANYCHANNELS, ERR_TOOMANYTARGETS, ERR_USERNOTINCHANNEL,
+    ERR_USERONCHANNEL, RPL_AWAY, RPL_ENDOFINVITELIST, RPL_INVITELIST, RPL_INVITING, RPL_NOTOPIC,
 };
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
 
@@ -276,7 +276,13 @@ pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 
 fn leave(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, reason: Option<&str>) {
     let line = ctx.user_line(caller.user, "PART").word(name.as_str());
-    let line = match reason {
+    // Users who may not speak do not speak by a reason either.
+    let is_silenced = || {
+        let user = ctx.state.user(caller.user);
+        let channel = ctx.state.channel(name);
+        channel.is_some_and(|channel| channel.speak_refusal(user, false).is_some())
+    };
+    let line = match reason.filter(|_| !is_silenced()) {
         Some(reason) => line.text(truncate(reason, lengths::PART)),
         None => line,
     };
@@ -307,6 +313,10 @@ pub fn topic(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     if channel.flags.has(Flag::TopicLocked) && !channel.is_operator(caller.user) {
         return needs_operator(ctx, caller, &name);
+    }
+    if let Some(reason) = channel.speak_refusal(ctx.state.user(caller.user), false) {
+        let text = format!("Cannot set the topic ({reason})");
+        return ctx.reply(caller, ERR_CANNOTSENDTOCHAN, &[name.as_str()], &text);
     }
     let (given, text) = (text, truncate(text, lengths::TOPIC));
     let by = ctx.state.user(caller.user).source.to_string().into();

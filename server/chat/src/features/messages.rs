@@ -16,8 +16,7 @@ use crate::event::Output;
 use crate::features::{admission, playback};
 use crate::line::is_ctcp;
 use crate::params::{is_empty_list, split_list};
-use crate::state::User;
-use crate::state::channel::{Channel, Flag, Member};
+use crate::state::channel::{Flag, Member};
 use crate::{lengths, multiline};
 
 mod outgoing;
@@ -235,8 +234,7 @@ fn send_to_channel(
     // Visitors may speak in the lobby without joining it.
     let counts_as_member =
         admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
-    if let Some(reason) = ctcp_refusal.or_else(|| speak_refusal(channel, sender, counts_as_member))
-    {
+    if let Some(reason) = ctcp_refusal.or_else(|| channel.speak_refusal(sender, counts_as_member)) {
         return Err(Refusal::Target(
             ERR_CANNOTSENDTOCHAN,
             format!("Cannot send to channel ({reason})"),
@@ -338,24 +336,4 @@ fn count(ctx: &mut Context<'_>, caller: Caller, draft: &Draft<'_>, channel: Opti
     if let Some(channel) = channel.and_then(|name| ctx.state.channel_mut(name)) {
         channel.activity.add(now);
     }
-}
-
-/// Returns why the user may not speak in the channel. A visitor of the lobby counts as a member
-/// (`counts_as_member`).
-pub fn speak_refusal(
-    channel: &Channel,
-    user: &User,
-    counts_as_member: bool,
-) -> Option<&'static str> {
-    let member = channel.member(user.id);
-    if member.is_some_and(|member| member.modes.may_speak()) {
-        return None;
-    }
-    if member.is_none() && !counts_as_member && channel.flags.has(Flag::NoExternal) {
-        return Some("+n: members only");
-    }
-    if channel.flags.has(Flag::Moderated) {
-        return Some("+m: moderated");
-    }
-    channel.mutes(user).then_some("+b: you are banned from it")
 }

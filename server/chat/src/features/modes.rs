@@ -125,6 +125,9 @@ fn show(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     let Some(channel) = ctx.state.channel(name) else {
         return;
     };
+    if !channel.is_visible_to(caller.user) {
+        return not_on_channel(ctx, caller, name);
+    }
     let inside = channel.has(caller.user);
     let mut modes = String::from("+");
     modes.extend(

@@ -313,7 +313,7 @@ impl Channel {
         let subject = Subject::new(user);
         let covered = |list: &[Entry]| {
             list.iter()
-                .any(|entry| applies(&entry.mask) && entry.mask.covers(&subject))
+                .any(|entry| applies(&entry.mask) && entry.mask.covers(subject))
         };
         covered(&self.bans) && !covered(&self.exceptions)
     }

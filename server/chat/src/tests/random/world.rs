@@ -7,7 +7,6 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use super::action::{ACCOUNTS, Action, CAPABILITIES, CHANNELS, GUESTS};
 use crate::event::{SessionId, Settings};
-use crate::features::messages::speak_refusal;
 use crate::request::{AddBan, Admission, Count, Ended, ForgetAccount, RemoveBan};
 use crate::state::User;
 use crate::state::channel::Channel;
@@ -264,7 +263,7 @@ impl World {
         let found = state.channel(&ChannelName::parse(channel).unwrap());
         let user = state.user(state.user_of(session).unwrap());
         let may_speak =
-            found.is_some_and(|found| speak_refusal(found, user, found.has(user.id)).is_none());
+            found.is_some_and(|found| found.speak_refusal(user, found.has(user.id)).is_none());
         let mut expected = audience.filter(|_| may_speak).unwrap_or_default();
         if may_speak {
             expected.extend(self.sessions_of_user(session));

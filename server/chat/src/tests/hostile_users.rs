@@ -1,0 +1,175 @@
+//! Users who mean harm: what they may not do to others, whatever they send.
+
+use super::harness::*;
+use crate::event::{Event, Identity, Output, Revoked, Settings};
+use crate::request::Admission;
+use rookery_record::CredentialId;
+
+#[test]
+fn a_user_that_may_not_speak_does_not_speak_by_a_topic_or_a_reason() {
+    for mode in ["+m", "+b ~m:mallory", "+b mallory"] {
+        let mut harness = Harness::new();
+        let op = harness.user("alice", "");
+        let mallory = harness.user("mallory", "");
+        harness.channel("#x", &[op, mallory]);
+        harness.channel("#y", &[op, mallory]);
+        harness.send(op, "MODE #x -t");
+        harness.send(mallory, "TOPIC #x :mine");
+        assert!(find(&harness.received(op), "TOPIC").ends_with(":mine"));
+        harness.send(op, &format!("MODE #x {mode}"));
+        harness.clear_received();
+        let refusal = harness.request(mallory, "TOPIC #x :spam");
+        assert!(refusal[0].contains(" 404 mallory #x :Cannot set the topic (+"));
+        harness.send(mallory, "PART #y :bye");
+        assert!(find(&harness.received(op), "PART").ends_with(":bye"));
+        harness.send(mallory, "QUIT :spam");
+        assert!(find(&harness.received(op), "QUIT").ends_with("QUIT :Quit"));
+    }
+    let mut harness = Harness::new();
+    let op = harness.user("alice", "");
+    let mallory = harness.user("mallory", "");
+    harness.channel("#x", &[op, mallory]);
+    harness.send(op, "MODE #x +m");
+    harness.send(mallory, "PART #x :spam");
+    assert!(find(&harness.received(op), "PART").ends_with("PART #x"));
+}
+
+#[test]
+fn the_modes_of_a_secret_channel_are_shown_to_members_only() {
+    let mut harness = Harness::new();
+    let [op, mallory] = ["alice", "mallory"].map(|name| harness.user(name, ""));
+    harness.channel("#x", &[op]);
+    harness.send(op, "MODE #x +s");
+    harness.clear_received();
+    assert_eq!(
+        commands(&harness.request(mallory, "MODE #x")),
+        ["442"],
+        "not its limit, its key or its age either"
+    );
+    assert_eq!(commands(&harness.request(op, "MODE #x")), ["324", "329"]);
+}
+
+#[test]
+fn a_channel_that_one_join_names_often_is_looked_at_once() {
+    let mut harness = Harness::new();
+    let [op, mallory] = ["alice", "mallory"].map(|name| harness.user(name, ""));
+    harness.channel("#x", &[op]);
+    harness.send(op, "MODE #x +b mallory");
+    let often = ["#x", "#X", "#x"].repeat(50).join(",");
+    let replies = harness.request(mallory, &format!("JOIN {often}"));
+    assert_eq!(commands(&replies), ["474"]);
+}
+
+#[test]
+fn a_join_of_many_channels_counts_as_several_messages() {
+    let weight =
+        |line: String| crate::weight(&rookery_protocol::Message::parse(&line).expect("a message"));
+    assert_eq!(weight("JOIN #a,#b,#c".to_owned()).tenths(), 10);
+    assert_eq!(
+        weight(format!("JOIN {}", ["#a"; 100].join(","))).tenths(),
+        200
+    );
+}
+
+#[test]
+fn events_count_towards_what_a_user_may_have_stored() {
+    let mut harness = Harness::with(Settings {
+        stored_bytes_per_day: 1000,
+        ..settings()
+    });
+    let a = harness.user("alice", "");
+    let b = harness.user("bob", "");
+    harness.channel("#x", &[a, b]);
+    let mut stored = 0;
+    for number in 0..9 {
+        harness.clear_received();
+        let outputs = harness.outputs_of(a, &format!("TOPIC #x :{number}"));
+        let is_stored = |output: &Output| matches!(output, Output::Store { .. });
+        stored += outputs.into_iter().filter(is_stored).count();
+    }
+    assert_eq!(stored, 3);
+    harness.send(a, "TOPIC #x :the last");
+    assert!(
+        find(&harness.received(b), "TOPIC").ends_with(":the last"),
+        "it is sent all the same"
+    );
+}
+
+#[test]
+fn an_owner_can_sign_in_after_the_clock_was_wrong_while_access_ended() {
+    let revoke = |harness: &mut Harness| {
+        harness.event(Event::AccessRevoked {
+            revoked: Revoked::Password(identity("alice").id),
+            by: None,
+        });
+    };
+    let disable = |harness: &mut Harness| {
+        harness.act(end_account("alice", "disabled"));
+    };
+    let ends: [fn(&mut Harness); 2] = [revoke, disable];
+    for end in ends {
+        let mut harness = Harness::new();
+        harness.advance(2 * 24 * 60 * 60);
+        harness.user("alice", "");
+        end(&mut harness);
+        harness.advance(1 - 2 * 24 * 60 * 60);
+        harness.user("bob", "");
+        let sign_in_at = |seconds: i64| {
+            let at = START + jiff::SignedDuration::from_secs(seconds);
+            let identity = Identity {
+                authenticated_at: at,
+                ..identity("alice")
+            };
+            Harness::candidate("alice", Some(identity), "")
+        };
+        let is_stale = |answer: Admission| matches!(answer, Admission::Stale { .. });
+        assert!(
+            is_stale(harness.try_admit(sign_in_at(0)).1),
+            "from before it"
+        );
+        let from_future = sign_in_at(2 * 24 * 60 * 60 - 1);
+        assert!(
+            is_stale(harness.try_admit(from_future).1),
+            "from before it, by the clock that was wrong"
+        );
+        harness.advance(2);
+        assert!(matches!(
+            harness.try_admit(sign_in_at(2)).1,
+            Admission::Admitted
+        ));
+    }
+}
+
+#[test]
+fn devices_that_are_revoked_again_and_again_take_bounded_memory_and_stay_revoked() {
+    let mut harness = Harness::new();
+    harness.advance(10);
+    for number in 0..30_000 {
+        if number == 29_990 {
+            harness.advance(10);
+        }
+        harness.event(Event::AccessRevoked {
+            revoked: Revoked::Credential(CredentialId(number)),
+            by: None,
+        });
+    }
+    assert!(harness.chat.state.revoked_credentials.len() <= 10_000);
+    harness.advance(10);
+    let with_device = |number: i64, seconds: i64| {
+        let identity = Identity {
+            credential: Some(CredentialId(number)),
+            authenticated_at: START + jiff::SignedDuration::from_secs(seconds),
+            ..identity("alice")
+        };
+        Harness::candidate("alice", Some(identity), "")
+    };
+    for (number, seconds) in [(1, 5), (29_999, 15), (29_999, 5)] {
+        let answer = harness.try_admit(with_device(number, seconds)).1;
+        assert!(
+            matches!(answer, Admission::Stale { .. }),
+            "{number} at {seconds}"
+        );
+    }
+    let answer = harness.try_admit(with_device(40_000, 25)).1;
+    assert!(matches!(answer, Admission::Admitted));
+}
