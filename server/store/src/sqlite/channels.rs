@@ -1,5 +1,7 @@
 //! The tables of persistent channels.
 
+use std::collections::HashSet;
+
 use rookery_protocol::ChannelName;
 use rusqlite::{Connection, Row, params};
 
@@ -43,18 +45,7 @@ pub(super) fn persist(connection: &Connection, channel: &PersistentChannel) -> R
     let Some(id) = id else {
         return delete(connection, &channel.name);
     };
-    execute(
-        connection,
-        "DELETE FROM channel_lists WHERE channel = ?1",
-        [id],
-    )?;
-    for ListedMask { list, mask, by, at } in &channel.lists {
-        execute(
-            connection,
-            "INSERT INTO channel_lists (channel, list, mask, by, at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id, list.to_string(), mask, by, at.as_millisecond()],
-        )?;
-    }
+    persist_lists(connection, id, &channel.lists)?;
     execute(
         connection,
         "DELETE FROM channel_access WHERE channel = ?1",
@@ -82,6 +73,38 @@ pub(super) fn persist(connection: &Connection, channel: &PersistentChannel) -> R
         )?;
     }
     metadata::persist_of_channel(connection, id, &channel.metadata)
+}
+
+/// Replaces the entries of the lists of the channel with that number. Those that stay are not
+/// written: a change of the topic must not cost more the longer the lists are.
+fn persist_lists(connection: &Connection, id: i64, lists: &[ListedMask]) -> Result<()> {
+    fn key(entry: &ListedMask) -> (char, &str, &str, i64) {
+        let ListedMask { list, mask, by, at } = entry;
+        (*list, mask, by, at.as_millisecond())
+    }
+    let stored: Vec<(ListedMask, i64)> = list(
+        connection,
+        "SELECT list, mask, by, at, id FROM channel_lists WHERE channel = ?1",
+        [id],
+        |row| Ok((read_mask(row)?, row.get(4)?)),
+    )?;
+    let wanted: HashSet<_> = lists.iter().map(key).collect();
+    for (_, row) in stored
+        .iter()
+        .filter(|(entry, _)| !wanted.contains(&key(entry)))
+    {
+        execute(connection, "DELETE FROM channel_lists WHERE id = ?1", [row])?;
+    }
+    let known: HashSet<_> = stored.iter().map(|(entry, _)| key(entry)).collect();
+    for entry in lists.iter().filter(|entry| !known.contains(&key(entry))) {
+        let (list, mask, by, at) = key(entry);
+        execute(
+            connection,
+            "INSERT INTO channel_lists (channel, list, mask, by, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, list.to_string(), mask, by, at],
+        )?;
+    }
+    Ok(())
 }
 
 /// Deletes the channel with that name.

@@ -139,6 +139,44 @@ fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
 }
 
 #[test]
+fn entries_of_lists_that_stay_are_not_written_again() {
+    let (_folder, mut sqlite) = empty_store();
+    sqlite
+        .create_account(&account("alice", "a@b.c"))
+        .unwrap()
+        .unwrap();
+    let with = |masks: &[&str], topic: &str| {
+        let topic = PersistentTopic {
+            text: topic.to_owned(),
+            by: "a!b@c".to_owned(),
+            at: noon(),
+        };
+        Change::Channel(PersistentChannel {
+            lists: masks.iter().copied().map(listed).collect(),
+            topic: Some(topic),
+            ..channel("#x", "alice")
+        })
+    };
+    let rows = |sqlite: &Store| {
+        let sql = "SELECT id, mask FROM channel_lists ORDER BY id";
+        let rows: Vec<(i64, String)> = list(&sqlite.connection, sql, [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+        rows
+    };
+    sqlite.persist(&with(&["a", "b", "c"], "one")).unwrap();
+    let before = rows(&sqlite);
+    sqlite.persist(&with(&["a", "b", "c"], "two")).unwrap();
+    assert_eq!(rows(&sqlite), before);
+    sqlite.persist(&with(&["a", "c", "d"], "two")).unwrap();
+    let after = rows(&sqlite);
+    assert_eq!([&after[0], &after[1]], [&before[0], &before[2]]);
+    assert_eq!(after[2].1, "d");
+    assert_eq!(after.len(), 3);
+}
+
+#[test]
 fn device_marks_are_stored_until_the_device_is_revoked() {
     let (_folder, mut sqlite) = empty_store();
     let alice = sqlite
