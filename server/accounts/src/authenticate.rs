@@ -334,8 +334,13 @@ impl Accounts {
         authenticated(&account, now, used.into())
     }
 
-    /// Checks whether the network of `peer` may try another code.
-    pub(crate) fn check_failures(&self, peer: &Peer) -> Result<(), Wait> {
+    /// Checks whether the network of `peer` may try another code. The first try of a session at the
+    /// code that was mailed for it is always permitted: each costs a mail, of which there are few,
+    /// and the failures of others behind the same address must not lock its owner out.
+    pub(crate) fn check_failures(&self, peer: &Peer, is_first_try: bool) -> Result<(), Wait> {
+        if is_first_try {
+            return Ok(());
+        }
         let limit = self.config.limits.get().failed_sign_ins;
         self.throttle.check(&code_attempt(peer), limit)
     }

@@ -88,6 +88,11 @@ impl PendingCode {
         self.attempts_left
     }
 
+    /// Whether no code was checked yet.
+    pub fn is_untried(&self) -> bool {
+        self.attempts_left() == TRIES
+    }
+
     /// Returns whether this is the code, compared in constant time, without counting a try and even
     /// if no tries are left. Used for other sessions, whose tries the caller counts.
     pub fn is(&self, now: Timestamp, code: &str) -> bool {

@@ -229,7 +229,7 @@ impl Accounts {
         mut change: Box<PendingChange>,
         code: &str,
     ) -> (Option<Box<PendingChange>>, Result<Changed, Failure>) {
-        if let Err(Wait { minutes }) = self.check_failures(peer) {
+        if let Err(Wait { minutes }) = self.check_failures(peer, change.code.is_untried()) {
             let text = format!("Too many tries; try again in {minutes} min");
             return (Some(change), Err(failure("TEMPORARILY_UNAVAILABLE", text)));
         }

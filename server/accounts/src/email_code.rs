@@ -94,7 +94,8 @@ impl Accounts {
         code: &str,
         credential: &str,
     ) -> Result<Identity, Refused> {
-        self.check_failures(peer).map_err(Refused::Throttled)?;
+        self.check_failures(peer, challenge.code.is_untried())
+            .map_err(Refused::Throttled)?;
         let refused = match (challenge.code.check(now, code), challenge.account) {
             (Verdict::Right, Some(account)) => {
                 return self
@@ -150,7 +151,7 @@ impl Accounts {
     pub(crate) fn count_mail(&self, peer: &Peer, email: Option<&Email>) -> Result<(), Wait> {
         let limit = self.config.limits.get().mails_per_hour;
         let mut keys = mails_from(Network::of(peer.address.ip()), limit);
-        keys.extend(email.map(|email| (Key::MailsTo(self.mailbox(email)), limit)));
+        keys.extend(email.map(|email| (Key::RegistrationsTo(self.mailbox(email)), limit)));
         self.throttle.count(keys)
     }
 

@@ -60,12 +60,13 @@ impl Accounts {
         registration: Registration,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_failures(peer).map_err(|Wait { minutes }| {
-            failure(
-                "TEMPORARILY_UNAVAILABLE",
-                format!("Too many tries; try again in {minutes} min"),
-            )
-        })?;
+        self.check_failures(peer, false)
+            .map_err(|Wait { minutes }| {
+                failure(
+                    "TEMPORARILY_UNAVAILABLE",
+                    format!("Too many tries; try again in {minutes} min"),
+                )
+            })?;
         let email = registration.email.clone();
         // The try is counted before the code is checked, so that concurrent guesses cannot exceed
         // the limit.

@@ -257,6 +257,13 @@ impl PendingRegistrations {
         })
     }
 
+    /// Whether the session that requested the code has not tried any yet.
+    pub fn is_untried(&self, own: AttemptId) -> bool {
+        let inner = self.inner.lock();
+        let attempt = inner.attempts.iter().find(|attempt| attempt.id == own);
+        attempt.is_some_and(|attempt| attempt.code.is_untried())
+    }
+
     /// Returns all registrations that wait for a mailed code, oldest first.
     pub fn all(&self, now: Timestamp) -> Vec<Waiting> {
         let mut inner = self.inner.lock();

@@ -188,12 +188,14 @@ impl Accounts {
         name: &AccountName,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_failures(peer).map_err(|Wait { minutes }| {
-            failure(
-                "TEMPORARILY_UNAVAILABLE",
-                format!("Too many tries; try again in {minutes} min"),
-            )
-        })?;
+        let is_untried = own.is_some_and(|own| self.pending.is_untried(own));
+        self.check_failures(peer, is_untried)
+            .map_err(|Wait { minutes }| {
+                failure(
+                    "TEMPORARILY_UNAVAILABLE",
+                    format!("Too many tries; try again in {minutes} min"),
+                )
+            })?;
         let checked = self
             .pending
             .check_code(now, Network::of(peer.address.ip()), name, own, code);

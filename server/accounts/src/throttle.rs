@@ -64,8 +64,11 @@ pub enum Key {
     /// Codes for signing in to an account, requested from a network in which its owner has signed
     /// in before.
     MailsAt(AccountId, Network),
-    /// Mails to one mailbox.
+    /// Codes for signing in to one mailbox.
     MailsTo(String),
+    /// Mails to one mailbox for a registration or a change of the email. They are counted apart, so
+    /// that strangers who register with an email do not use up the codes of its owner.
+    RegistrationsTo(String),
     /// Codes for signing in that were requested from a network for one mailbox.
     MailsFromTo(Network, String),
     /// Mails requested by sessions that are signed in to the account.
@@ -83,6 +86,7 @@ impl Key {
             | Self::MailsFromSite(_)
             | Self::MailsAt(..)
             | Self::MailsTo(_)
+            | Self::RegistrationsTo(_)
             | Self::MailsFromTo(..)
             | Self::MailsOf(_) => SignedDuration::from_hours(1),
         }

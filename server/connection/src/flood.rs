@@ -1,8 +1,8 @@
 //! Flood control: a session may send a burst of messages, and then a steady rate. So may all the
 //! sessions of an account together, and all sessions without an account from one network.
 //!
-//! So are bytes that are not part of a line, as of frames without data, or of a line without end: as
-//! many messages as would have had that many bytes.
+//! So are bytes that are not part of a line, as of frames without data, or of a line without end:
+//! as many messages as would have had that many bytes.
 //!
 //! Long replies are counted as well, by their length, in buckets of their own. They are counted
 //! when their length is known, and delay the next command with a long reply, and what the client

@@ -202,3 +202,40 @@ async fn a_ban_made_while_the_code_is_on_its_way_applies() {
         .await
         .expect("FAIL VERIFY UNACCEPTABLE_EMAIL eve :You are banned");
 }
+
+#[tokio::test]
+async fn failures_of_others_behind_the_same_address_do_not_lock_out_the_owner_of_a_code() {
+    let server = TestServer::with(|config| config.limits.failed_sign_ins = 2);
+    let mut owner = server.client();
+    owner.send(REGISTER).await.expect("VERIFICATION_REQUIRED");
+    let code = server.code(1).await;
+    let mut attacker = server.client();
+    for _ in 0..2 {
+        attacker
+            .verify("nobody", "123456")
+            .await
+            .expect("INVALID_CODE");
+    }
+    let refusal = "TEMPORARILY_UNAVAILABLE";
+    attacker.verify("nobody", "123456").await.expect(refusal);
+    attacker.verify("alice", &code).await.expect(refusal);
+    owner.verify("alice", &code).await.expect("VERIFY SUCCESS");
+}
+
+#[tokio::test]
+async fn registrations_with_an_email_do_not_use_up_the_codes_of_its_owner() {
+    let server = TestServer::with(|config| config.limits.mails_per_hour = 3);
+    server.account("alice", "alice@example.org", None).await;
+    for name in ["bob", "carol", "dave"] {
+        server
+            .client()
+            .send(&format!("REGISTER {name} alice@example.org :correct horse"))
+            .await
+            .expect("VERIFICATION_REQUIRED");
+    }
+    let mut owner = server.client_from("198.51.100.1", None);
+    owner
+        .request_code("alice", "alice@example.org")
+        .await
+        .expect("AUTHENTICATE +");
+}
