@@ -55,10 +55,8 @@ pub struct Flood {
     rate: Option<Rate>,
     messages: Buckets,
     long_replies: Buckets,
-    /// How many of the received bytes messages have paid for.
-    paid_bytes: u64,
-    /// The bytes that were received.
-    received_bytes: u64,
+    /// How many of the received bytes no message has paid for.
+    unpaid_bytes: u64,
     /// How many sessions at their full rate may share the payer's buckets.
     sessions: NonZeroU64,
     start: Instant,
@@ -89,8 +87,7 @@ impl SharedFlood {
             rate: Rate::new(burst, per_second, Duration::from_secs(1)),
             messages: self.buckets(payer, Counted::Messages, now),
             long_replies: self.buckets(payer, Counted::LongReplies, now),
-            paid_bytes: 0,
-            received_bytes: 0,
+            unpaid_bytes: 0,
             sessions: sessions(payer),
             start: self.start,
         }
@@ -128,21 +125,20 @@ impl Flood {
     /// later than `now`.
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
         let paid = u64::from(weight.tenths()) * BYTES_OF_TENTH;
-        self.paid_bytes = self.received_bytes.min(self.paid_bytes + paid);
+        self.unpaid_bytes = self.unpaid_bytes.saturating_sub(paid);
         self.take(&self.messages, now, weight, Weight::MESSAGE)
     }
 
-    /// Counts the bytes that were received, `received` since the connection was established, if
-    /// they are more than messages have paid for. Returns when the next message may be read, if
-    /// that is later than `now`.
+    /// Counts `received` further bytes, if those that no message has paid for are too many. Returns
+    /// when the next message may be read, if that is later than `now`.
     pub fn count_bytes(&mut self, now: Instant, received: u64) -> Option<Instant> {
-        self.received_bytes = received;
-        let unpaid = received.saturating_sub(self.paid_bytes + UNPAID_BYTES);
+        self.unpaid_bytes += received;
+        let unpaid = self.unpaid_bytes.saturating_sub(UNPAID_BYTES);
         if unpaid < BYTES_OF_TENTH {
             return None;
         }
         let weight = Weight::of_bytes(unpaid, BYTES_OF_TENTH);
-        self.paid_bytes += unpaid;
+        self.unpaid_bytes -= unpaid;
         self.take(&self.messages, now, weight, Weight::MESSAGE)
     }
 
@@ -249,15 +245,14 @@ mod tests {
         let start = Instant::now();
         let mut flood = flood(20, 4, start);
         assert_eq!(flood.count_bytes(start, UNPAID_BYTES), None);
-        let received = UNPAID_BYTES + 40 * 10 * BYTES_OF_TENTH;
+        let received = 40 * 10 * BYTES_OF_TENTH;
         let wait = flood.count_bytes(start, received).expect("a wait");
         assert_eq!(
             wait - start,
             Duration::from_millis(5250),
             "21 messages late"
         );
-        let little_by_little =
-            (0..1000).filter_map(|more| flood.count_bytes(wait, received + more));
+        let little_by_little = (0..1000).filter_map(|_| flood.count_bytes(wait, 1));
         assert_eq!(little_by_little.count(), 1);
     }
 
@@ -265,17 +260,16 @@ mod tests {
     fn messages_pay_for_their_bytes_and_for_no_others() {
         let start = Instant::now();
         let mut flood = flood(20, 4, start);
-        let mut received = 0;
         let mut now = start;
         for _ in 0..1000 {
             // The longest message, in frames of TLS and WebSocket.
-            received += 4096 + 512 + 22 + 8;
+            let received = 4096 + 512 + 22 + 8;
             now += Duration::from_millis(250);
             assert_eq!(flood.count_bytes(now, received), None);
             assert_eq!(flood.count(now, Weight::MESSAGE), None);
         }
         now += Duration::from_secs(60);
-        received += UNPAID_BYTES + 100 * 10 * BYTES_OF_TENTH;
+        let received = UNPAID_BYTES + 100 * 10 * BYTES_OF_TENTH;
         assert!(flood.count_bytes(now, received).is_some());
     }
 

@@ -152,7 +152,7 @@ impl LineStream {
         }
         if self.throttled_until.is_none() {
             let received = self.poll_receive(context, now);
-            self.throttled_until = self.flood.count_bytes(now, self.socket.received());
+            self.throttled_until = self.flood.count_bytes(now, self.socket.take_received());
             let Poll::Ready(received) = received else {
                 return self.poll_alarm(context, deadline, now);
             };

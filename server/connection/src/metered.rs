@@ -31,9 +31,9 @@ impl MeteredStream {
         }
     }
 
-    /// Returns the number of bytes that were received.
-    pub fn received(&self) -> u64 {
-        self.received
+    /// Returns the number of bytes that were received since the last call.
+    pub fn take_received(&mut self) -> u64 {
+        std::mem::take(&mut self.received)
     }
 }
 

@@ -24,13 +24,14 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Returns the number of bytes that were received, with those of TLS and WebSocket.
-    pub fn received(&self) -> u64 {
+    /// Returns the number of bytes that were received since the last call, with those of TLS and
+    /// WebSocket.
+    pub fn take_received(&mut self) -> u64 {
         let tls = match self {
             Self::Tls(tls) => tls,
-            Self::WebSocket(lines) => lines.stream(),
+            Self::WebSocket(lines) => lines.stream_mut(),
         };
-        tls.get_ref().0.received()
+        tls.get_mut().0.take_received()
     }
 }
 

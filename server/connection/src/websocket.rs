@@ -165,8 +165,8 @@ fn to_line(message: &[u8]) -> Bytes {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLines<S> {
     /// Returns the stream beneath the WebSocket.
-    pub fn stream(&self) -> &S {
-        self.socket.get_ref()
+    pub fn stream_mut(&mut self) -> &mut S {
+        self.socket.get_mut()
     }
 
     /// Returns the message of a line.
