@@ -80,22 +80,62 @@ const ATTACKS: &[Attack] = &[
     attack("MOTD", Attacker::Guest, "", "MOTD"),
     attack("HELP", Attacker::Guest, "", "HELP INDEX"),
     attack("MODE", Attacker::Guest, "", "MODE #bench b"),
-    attack("JOIN, PART", Attacker::Guest, "", "JOIN #bench\r\nPART #bench"),
+    attack(
+        "JOIN, PART",
+        Attacker::Guest,
+        "",
+        "JOIN #bench\r\nPART #bench",
+    ),
     attack("NICK", Attacker::Guest, "JOIN #bench\r\n", "NICK a{n}x{t}"),
     attack("AWAY", Attacker::Guest, "JOIN #bench\r\n", "AWAY :{t}"),
-    attack("SETNAME", Attacker::Guest, "JOIN #bench\r\n", "SETNAME :{t}"),
-    attack("PRIVMSG", Attacker::Guest, "JOIN #bench\r\n", "PRIVMSG #bench :{t}"),
-    attack("TAGMSG", Attacker::Guest, "JOIN #bench\r\n", "@+typing=active TAGMSG #bench"),
-    attack("METADATA SYNC", Attacker::Guest, "METADATA * SUB url\r\n", "METADATA #bench SYNC"),
-    attack("METADATA SET", Attacker::Guest, "JOIN #bench\r\n", "METADATA * SET url :{t}"),
+    attack(
+        "SETNAME",
+        Attacker::Guest,
+        "JOIN #bench\r\n",
+        "SETNAME :{t}",
+    ),
+    attack(
+        "PRIVMSG",
+        Attacker::Guest,
+        "JOIN #bench\r\n",
+        "PRIVMSG #bench :{t}",
+    ),
+    attack(
+        "TAGMSG",
+        Attacker::Guest,
+        "JOIN #bench\r\n",
+        "@+typing=active TAGMSG #bench",
+    ),
+    attack(
+        "METADATA SYNC",
+        Attacker::Guest,
+        "METADATA * SUB url\r\n",
+        "METADATA #bench SYNC",
+    ),
+    attack(
+        "METADATA SET",
+        Attacker::Guest,
+        "JOIN #bench\r\n",
+        "METADATA * SET url :{t}",
+    ),
     attack(
         "CHATHISTORY",
         Attacker::Guest,
         "JOIN #bench\r\n",
         "CHATHISTORY LATEST #bench * 1000",
     ),
-    attack("MONITOR", Attacker::Guest, "", "MONITOR + bench{t},a{t},b{t},c{t}"),
-    attack("ISON", Attacker::Guest, "", "ISON bench1 bench2 bench3 bench4 bench5 bench6 bench7"),
+    attack(
+        "MONITOR",
+        Attacker::Guest,
+        "",
+        "MONITOR + bench{t},a{t},b{t},c{t}",
+    ),
+    attack(
+        "ISON",
+        Attacker::Guest,
+        "",
+        "ISON bench1 bench2 bench3 bench4 bench5 bench6 bench7",
+    ),
     attack("SEARCH a mask", Attacker::Guest, "", "WHO *a*e*n*b*h*"),
     attack("silent WHO", Attacker::Silent, "", "WHO #bench"),
     attack("many tags", Attacker::Stranger, "", "{tags} PING x"),
@@ -159,7 +199,9 @@ impl Pair {
             for _ in 0..count {
                 tick.tick().await;
                 let now = epoch.elapsed().as_nanos();
-                sender.send(&format!("PRIVMSG {receiver_nick} :{now}\r\n")).await?;
+                sender
+                    .send(&format!("PRIVMSG {receiver_nick} :{now}\r\n"))
+                    .await?;
             }
             anyhow::Ok(())
         };
@@ -211,12 +253,7 @@ async fn measure(pairs: Vec<Pair>, time: Duration) -> Result<(Vec<Pair>, Latency
 
 impl Attack {
     /// Attacks until it is cancelled or the connection ends.
-    async fn run(
-        self,
-        address: SocketAddr,
-        number: usize,
-        ready: &AtomicUsize,
-    ) -> Result<()> {
+    async fn run(self, address: SocketAddr, number: usize, ready: &AtomicUsize) -> Result<()> {
         let share = u8::try_from(number % ATTACKING_ADDRESSES)?;
         let source = Ipv4Addr::new(127, 9, 0, share + 1);
         let fill = |text: &str, time: usize| {
@@ -244,7 +281,11 @@ impl Attack {
         client.send(&fill(self.first, 0)).await?;
         ready.fetch_add(1, Ordering::Relaxed);
         let tags: Vec<_> = (0..1300).map(|index| format!("{index:x}")).collect();
-        let lines = format!("{}\r\n", self.lines.replace("{tags}", &format!("@{}", tags.join(";"))));
+        let lines = format!(
+            "{}\r\n",
+            self.lines
+                .replace("{tags}", &format!("@{}", tags.join(";")))
+        );
         let mut tick = interval(ATTACK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for time in 0.. {
@@ -366,7 +407,9 @@ async fn member(address: SocketAddr, index: usize) -> Result<Client> {
     client.send(CAPABILITIES).await?;
     client.register(&format!("bench{index}")).await?;
     client
-        .send(&format!("METADATA * SET url :https://example.org/{index}\r\nJOIN #bench\r\n"))
+        .send(&format!(
+            "METADATA * SET url :https://example.org/{index}\r\nJOIN #bench\r\n"
+        ))
         .await?;
     client.wait_for(" 366 ").await?;
     Ok(client)

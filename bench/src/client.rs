@@ -61,8 +61,10 @@ impl Client {
 
     /// Registers as a guest and waits until the session is admitted.
     pub async fn register(&mut self, nick: &str) -> Result<()> {
-        self.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :bench\r\nCAP END\r\n"))
-            .await?;
+        self.send(&format!(
+            "NICK {nick}\r\nUSER {nick} 0 * :bench\r\nCAP END\r\n"
+        ))
+        .await?;
         self.wait_for(" 422 ").await
     }
 

@@ -23,6 +23,8 @@ const CAPABILITIES: [&str; 4] = [
     "batch labeled-response message-tags draft/metadata-2 setname chghost invite-notify \
      draft/channel-rename standard-replies",
 ];
+/// The length of a text in bytes that fits into every line.
+const CERTAIN_TEXT: usize = 400;
 /// The maximum number of sessions at the same time.
 const MAX_SESSIONS: usize = 8;
 
@@ -268,13 +270,20 @@ impl Player {
         if received.is_empty() {
             assert!(plain.is_empty(), "nobody or everybody receives the message");
         } else {
-            assert_eq!(received.trim_start_matches('\0'), sent);
+            let received = received.trim_start_matches('\0');
+            // A batch of one line is a message like any other: it is cut where the line that the
+            // members receive ends.
+            if data.contains(&b'\n') || sent.len() <= CERTAIN_TEXT {
+                assert_eq!(received, sent);
+            } else {
+                assert!(sent.starts_with(received) && received.len() >= CERTAIN_TEXT);
+            }
             assert!(!plain.is_empty());
             let text: String = plain
                 .iter()
                 .filter_map(|line| Message::parse(line).unwrap().params.pop())
                 .collect();
-            assert_eq!(text, sent.replace('\n', ""));
+            assert_eq!(text, received.replace('\n', ""));
         }
         self.finish();
     }

@@ -297,20 +297,36 @@ impl Channel {
 
     /// Whether a ban of the channel prevents the user from joining.
     pub fn bans(&self, user: &User) -> bool {
-        self.is_covered(user, |mask| !mask.mutes())
+        !self.bans.is_empty() && self.is_covered(&Subject::new(user), |mask| !mask.mutes())
     }
 
     /// Whether a ban of the channel prevents the user from speaking.
     pub fn mutes(&self, user: &User) -> bool {
-        self.bans(user) || self.is_covered(user, |_| true)
-    }
-
-    /// Whether a ban for which `applies` is true covers the user, and no such exception does.
-    fn is_covered(&self, user: &User, applies: impl Fn(&Mask) -> bool) -> bool {
         if self.bans.is_empty() {
             return false;
         }
         let subject = Subject::new(user);
+        self.is_covered(&subject, |mask| !mask.mutes()) || self.is_covered(&subject, |_| true)
+    }
+
+    /// Returns why the user may not speak in the channel. A visitor of the lobby counts as a member
+    /// (`counts_as_member`).
+    pub fn speak_refusal(&self, user: &User, counts_as_member: bool) -> Option<&'static str> {
+        let member = self.member(user.id);
+        if member.is_some_and(|member| member.modes.may_speak()) {
+            return None;
+        }
+        if member.is_none() && !counts_as_member && self.flags.has(Flag::NoExternal) {
+            return Some("+n: members only");
+        }
+        if self.flags.has(Flag::Moderated) {
+            return Some("+m: moderated");
+        }
+        self.mutes(user).then_some("+b: you are banned from it")
+    }
+
+    /// Whether a ban for which `applies` is true covers the user, and no such exception does.
+    fn is_covered(&self, subject: &Subject, applies: impl Fn(&Mask) -> bool) -> bool {
         let covered = |list: &[Entry]| {
             list.iter()
                 .any(|entry| applies(&entry.mask) && entry.mask.covers(subject))
@@ -320,6 +336,9 @@ impl Channel {
 
     /// Whether the user may join without an invitation.
     pub fn is_invite_exception(&self, user: &User) -> bool {
+        if self.invite_exceptions.is_empty() {
+            return false;
+        }
         let subject = Subject::new(user);
         self.invite_exceptions
             .iter()

@@ -1,7 +1,7 @@
 //! Users who mean harm: what they may not do to others, whatever they send.
 
 use super::harness::*;
-use crate::event::{Event, Identity, Output, Revoked, Settings};
+use crate::event::{Event, Identity, Output, Revoked, Settings, SignedInWith};
 use crate::request::Admission;
 use rookery_record::CredentialId;
 
@@ -157,7 +157,7 @@ fn devices_that_are_revoked_again_and_again_take_bounded_memory_and_stay_revoked
     harness.advance(10);
     let with_device = |number: i64, seconds: i64| {
         let identity = Identity {
-            credential: Some(CredentialId(number)),
+            signed_in_with: SignedInWith::Credential(CredentialId(number)),
             authenticated_at: START + jiff::SignedDuration::from_secs(seconds),
             ..identity("alice")
         };
