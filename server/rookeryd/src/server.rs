@@ -21,8 +21,8 @@ use tokio::time::{Instant, interval_at, timeout};
 
 use crate::config_check::{check_files, exposures};
 use crate::metrics_port;
-use rookery_accounts::csv_sync::{CsvSync, Synced};
 use crate::open_files::connection_capacity;
+use rookery_accounts::csv_sync::{CsvSync, Synced};
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
@@ -249,6 +249,21 @@ async fn open_verifier_key(config: &Config, database: &Database) -> Result<Verif
     VerifierKey::create(folder).with_context(file)
 }
 
+/// Returns the count of connections to the chat, bounded by what the process can have open.
+fn connections(limit: usize) -> Connections {
+    let Some(capacity) = connection_capacity() else {
+        return Connections::default();
+    };
+    if limit == 0 || limit > capacity {
+        tracing::warn!(
+            connections = capacity,
+            "the limit on open files permits fewer connections to the chat than \
+             limits.connections; raise it (`ulimit -n`, or LimitNOFILE of systemd)"
+        );
+    }
+    Connections::with_capacity(capacity)
+}
+
 /// The listeners of all ports.
 struct Listeners {
     chat: TcpListener,
@@ -270,21 +285,6 @@ impl Listeners {
     /// Serves every port on a task of its own. Dropping the returned tasks closes the chat ports
     /// and the control plane.
     fn serve(
-/// Returns the count of connections to the chat, bounded by what the process can have open.
-fn connections(limit: usize) -> Connections {
-    let Some(capacity) = connection_capacity() else {
-        return Connections::default();
-    };
-    if limit == 0 || limit > capacity {
-        tracing::warn!(
-            connections = capacity,
-            "the limit on open files permits fewer connections to the chat than \
-             limits.connections; raise it (`ulimit -n`, or LimitNOFILE of systemd)"
-        );
-    }
-    Connections::with_capacity(capacity)
-}
-
         self,
         config: &Config,
         chat_port: Arc<ChatPort>,
