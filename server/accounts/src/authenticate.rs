@@ -21,6 +21,7 @@ use super::throttle::{Attempt, Wait};
 use super::verifier_key::KEY_FILE;
 use super::{Accounts, Peer, device_hash, identity};
 use rookery_base::metrics::METRICS;
+use rookery_base::secret::Secret;
 use rookery_chat::event::{Identity, SignedInWith};
 use rookery_record::{
     Account, AccountId, Credential, CredentialId, CredentialKind, Network, ScramVerifier,
@@ -225,7 +226,7 @@ impl Accounts {
         now: Timestamp,
         peer: &Peer,
         login: Login,
-        secret: String,
+        secret: Secret,
     ) -> Result<Identity, Refused> {
         let Login {
             claim,
@@ -234,7 +235,7 @@ impl Accounts {
         let network = Network::of(peer.address.ip());
         let (account, credentials) = self.find(claim.clone()).await?.unzip();
         let attempt = self.attempt(network, &claim, account.as_ref()).await?;
-        let hash = device_hash(&secret);
+        let hash = device_hash(secret.expose());
         let device = credentials
             .iter()
             .flatten()
@@ -243,7 +244,7 @@ impl Accounts {
                     && credential.kind == CredentialKind::Device;
                 if same { Some(credential.id) } else { found }
             });
-        let is_unguessable = device.is_some() && DeviceCredential::parse(&secret).is_some();
+        let is_unguessable = device.is_some() && DeviceCredential::parse(secret.expose()).is_some();
         if !is_unguessable {
             // Held from the check of the limit to the count of the failure: at most as many guesses
             // as there are permits can exceed the limit.
@@ -281,7 +282,7 @@ impl Accounts {
             Some(device) => self.record_use(device, now).await,
             None => {
                 self.throttle.add_sign_in(account.id);
-                self.renew_verifier(&account, &secret).await;
+                self.renew_verifier(&account, secret.expose()).await;
             }
         }
         self.record_network(account.id, peer, now).await;

@@ -291,7 +291,7 @@ impl Accounts {
             })?;
         if password::verify(
             &password::CHAT_SLOTS,
-            password.to_owned(),
+            password.into(),
             account.password_hash.clone(),
         )
         .await

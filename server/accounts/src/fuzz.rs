@@ -32,13 +32,14 @@ pub fn sasl(data: &[u8]) {
 /// Parses the payload as each mechanism does. `challenge` is the SCRAM exchange that has begun.
 fn payload(bytes: &[u8], challenge: &mut Option<crate::scram::Challenge>) {
     if let Ok((login, secret)) = sasl::plain(bytes) {
+        let secret = secret.expose();
         assert!((1..=MAX_SECRET).contains(&secret.len()) && !secret.contains('\0'));
         assert!(!login.claim.folded().contains([' ', '\0', '\r', '\n']));
     }
     let _ = sasl::external(bytes);
     let _ = sasl::account_and_email(bytes);
     if let Some((code, secret)) = sasl::code_and_credential(bytes) {
-        assert!(secret.len() <= MAX_SECRET && code.len() <= bytes.len());
+        assert!(secret.expose().len() <= MAX_SECRET && code.expose().len() <= bytes.len());
     }
     if let Some(open) = challenge {
         let proof = open.check(bytes);

@@ -19,6 +19,7 @@ use super::reply_format::{Replies, word};
 use super::sign_in::{self, Outcome, SignIn};
 use super::{Accounts, Peer};
 use rookery_base::config::capability_values;
+use rookery_base::secret::Secret;
 use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, LineFault, Revoked};
 use rookery_chat::{away, capabilities, isupport, labels, subscriptions};
@@ -47,7 +48,7 @@ pub struct Handshake {
     away_state: AwayState,
     /// The server password, which is tried once nothing else is missing. A client that also does
     /// SASL has signed in by then.
-    server_password: Option<String>,
+    server_password: Option<Secret>,
     /// What the account no longer accepts, until the caller takes it.
     revoked: Option<Revoked>,
     /// The metadata keys that the client has subscribed to.
@@ -127,7 +128,7 @@ impl Handshake {
     }
 
     /// Handles one message. May wait for a password hash or the database.
-    pub async fn handle(&mut self, now: Timestamp, message: Message) -> Step {
+    pub async fn handle(&mut self, now: Timestamp, mut message: Message) -> Step {
         if self.stage == Stage::Silent {
             if HTTP_METHODS.contains(&message.command.as_str()) {
                 return close("This port speaks IRC, not HTTP; there are no web pages here");
@@ -163,13 +164,18 @@ impl Handshake {
             }
             command if sign_in::COMMANDS.contains(&command) => {
                 let outcome = Box::pin(self.sign_in.handle(now, &mut replies, &message)).await;
-                if let Some(Outcome::Revoked(revoked)) = outcome {
-                    self.revoked = Some(revoked);
+                match outcome {
+                    Some(Outcome::Revoked(revoked)) => self.revoked = Some(revoked),
+                    Some(Outcome::EmailChanged(identity)) => {
+                        self.revoked = Some(Revoked::Email(identity.id));
+                    }
+                    Some(Outcome::SignedIn(_)) | None => {}
                 }
                 self.add_verification_notice(&mut replies);
             }
             command => self.refuse(&mut replies, command),
         }
+        sign_in::wipe_secrets(&mut message);
         let mut replies = replies.finish();
         let step = Box::pin(self.try_to_admit(now)).await;
         replies.extend(step.replies);
@@ -239,7 +245,7 @@ impl Handshake {
             && self.sign_in.identity().is_none()
         {
             let sign_in = &mut self.sign_in;
-            Box::pin(sign_in.use_server_password(now, &mut replies, nick, &password)).await;
+            Box::pin(sign_in.use_server_password(now, &mut replies, nick, password.expose())).await;
         }
         let identity = self.sign_in.identity().cloned();
         let own = identity.as_ref().map(|identity| identity.name.clone());
@@ -397,7 +403,7 @@ impl Handshake {
     fn set_server_password(&mut self, replies: &mut Replies, message: &Message) {
         match message.params.as_slice() {
             [] => replies.need_more_params("PASS"),
-            [password] => self.server_password = Some(password.clone()),
+            [password] => self.server_password = Some(password.as_str().into()),
             // A part of a secret must never pass for the whole.
             _ => {
                 let text = "A password with spaces must follow a colon: PASS :account:password";

@@ -18,6 +18,7 @@ use super::password::{self, Password};
 use super::throttle::{Wait, mails_from};
 use super::{Accounts, Peer, codes, mail_templates};
 use rookery_base::mail::Mail;
+use rookery_base::secret::Secret;
 use rookery_chat::event::Identity;
 use rookery_record::{Network, NewInvitation};
 use rookery_store::Durability;
@@ -88,7 +89,7 @@ impl Accounts {
         };
         if !password::verify(
             &password::CHAT_SLOTS,
-            without_separators(code),
+            Secret::new(without_separators(code)),
             Some(invitation.code_hash),
         )
         .await

@@ -3,7 +3,6 @@
 //! Every password, of accounts and of admins, is a [`Password`] before it is hashed or derived
 //! from, so that what a person types is compared in one form, however the keyboard encodes it.
 
-use std::fmt;
 use std::sync::OnceLock;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -16,6 +15,7 @@ use precis_profiles::precis_core::{CodepointInfo, Error, UnexpectedError};
 use super::hash_slots::{HashMemory, HashSlots};
 use super::scram;
 use super::verifier_key::VerifierKey;
+use rookery_base::secret::Secret;
 use rookery_protocol::AccountName;
 use rookery_record::ScramVerifier;
 
@@ -33,8 +33,8 @@ pub static CONTROL_SLOTS: HashSlots = HashSlots::new(1);
 /// A password in the form that is hashed, prepared by the profile `OpaqueString` (RFC 8265 §4.2):
 /// in Unicode's normalization form C, with only the ordinary space, and without characters that
 /// cannot be typed reliably.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Password(Secret);
 
 /// The reason why a password cannot be prepared. The messages are shown to the person who chose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,26 +70,21 @@ impl Password {
     /// If it contains a character that the profile disallows.
     pub fn prepare(typed: &str) -> Result<Self, BadPassword> {
         if typed.is_empty() {
-            return Ok(Self(String::new()));
+            return Ok(Self(Secret::from("")));
         }
-        Ok(Self(OpaqueString::enforce(typed)?.into_owned()))
+        let prepared = OpaqueString::enforce(typed)?;
+        Ok(Self(Secret::new(prepared.into_owned())))
     }
 
     /// Returns a secret that the server has generated from ASCII letters, digits and dashes, which
     /// preparation would not change.
     pub fn generated(secret: String) -> Self {
-        Self(secret)
+        Self(Secret::new(secret))
     }
 
     /// Returns the prepared text.
     pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Password").finish_non_exhaustive()
+        self.0.expose()
     }
 }
 
@@ -132,11 +127,11 @@ pub(crate) async fn scram_verifier(
 
 /// Returns whether the password as typed matches `hash`. Without a hash, or with a password that
 /// cannot be prepared and thus was never set, it takes the same time and returns false.
-pub async fn verify(slots: &'static HashSlots, typed: String, hash: Option<String>) -> bool {
+pub async fn verify(slots: &'static HashSlots, typed: Secret, hash: Option<String>) -> bool {
     slots
-        .run(move |memory| match Password::prepare(&typed) {
+        .run(move |memory| match Password::prepare(typed.expose()) {
             Ok(password) => verify_in(memory, &password, hash.as_deref()),
-            Err(_) => verify_in(memory, &Password::generated(typed), None),
+            Err(_) => verify_in(memory, &Password(typed), None),
         })
         .await
 }
@@ -152,7 +147,7 @@ fn hash_in(memory: &mut HashMemory, password: &Password) -> String {
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     memory
-        .hash(&argon2, password.0.as_bytes(), &salt, &mut output)
+        .hash(&argon2, password.as_str().as_bytes(), &salt, &mut output)
         .expect("argon2id accepts any password that fits in memory");
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
@@ -203,7 +198,7 @@ fn matches(
     );
     let mut output = [0; Output::MAX_LENGTH];
     let output = &mut output[..expected.len()];
-    memory.hash(&argon2, password.0.as_bytes(), &salt, output)?;
+    memory.hash(&argon2, password.0.expose().as_bytes(), &salt, output)?;
     let computed = Output::new(output).map_err(|_| Error::OutputSize)?;
     Ok(computed == expected)
 }
@@ -220,10 +215,10 @@ mod tests {
         let other_spaces = "une\u{a0}cl\u{e9}\u{2003}\u{e0}\u{3000}molette";
         let stored = hash(&CHAT_SLOTS, Password::prepare(decomposed).unwrap()).await;
         for typed in [composed, decomposed, other_spaces] {
-            let matches = verify(&CHAT_SLOTS, typed.to_owned(), Some(stored.clone())).await;
+            let matches = verify(&CHAT_SLOTS, Secret::from(typed), Some(stored.clone())).await;
             assert!(matches, "{typed:?}");
         }
-        let without_accents = "une cle a molette".to_owned();
+        let without_accents = Secret::from("une cle a molette");
         assert!(!verify(&CHAT_SLOTS, without_accents, Some(stored)).await);
     }
 
@@ -255,7 +250,7 @@ mod tests {
     async fn a_password_that_cannot_be_prepared_matches_nothing() {
         let typed = "bell\u{7}";
         let stored = hash(&CHAT_SLOTS, Password::generated(typed.to_owned())).await;
-        assert!(!verify(&CHAT_SLOTS, typed.to_owned(), Some(stored)).await);
+        assert!(!verify(&CHAT_SLOTS, Secret::from(typed), Some(stored)).await);
     }
 
     #[tokio::test]
@@ -268,7 +263,7 @@ mod tests {
         assert!(
             verify(
                 &CHAT_SLOTS,
-                "correct horse".to_owned(),
+                Secret::from("correct horse"),
                 Some(stored.clone())
             )
             .await
@@ -276,7 +271,7 @@ mod tests {
         assert!(
             !verify(
                 &CHAT_SLOTS,
-                "correct horsf".to_owned(),
+                Secret::from("correct horsf"),
                 Some(stored.clone())
             )
             .await
@@ -291,14 +286,14 @@ mod tests {
     #[tokio::test]
     async fn no_password_matches_a_missing_hash() {
         assert!(
-            !verify(&CHAT_SLOTS, String::new(), None).await,
+            !verify(&CHAT_SLOTS, Secret::from(""), None).await,
             "not even the password of the decoy hash"
         );
-        assert!(!verify(&CHAT_SLOTS, "anything".to_owned(), None).await);
+        assert!(!verify(&CHAT_SLOTS, Secret::from("anything"), None).await);
         assert!(
             !verify(
                 &CHAT_SLOTS,
-                "anything".to_owned(),
+                Secret::from("anything"),
                 Some("not a hash".to_owned())
             )
             .await

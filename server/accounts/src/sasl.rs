@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rookery_base::secret::Secret;
 use rookery_protocol::{AccountName, DeviceName, Email, InvalidDeviceName};
+use zeroize::Zeroizing;
 
 /// The length of a full chunk, which is followed by another.
 pub const CHUNK: usize = 400;
@@ -64,7 +66,7 @@ pub fn mechanism_list() -> String {
 /// A response that is received in chunks.
 #[derive(Default)]
 pub struct Response {
-    base64: String,
+    base64: Zeroizing<String>,
 }
 
 /// The state of a response after a chunk.
@@ -72,7 +74,7 @@ pub enum Chunk {
     /// Another chunk follows.
     More,
     /// The response is complete, and decoded.
-    Whole(Vec<u8>),
+    Whole(Zeroizing<Vec<u8>>),
     /// The chunk is too long.
     TooLong,
     /// The response is not base64, or too long.
@@ -95,6 +97,11 @@ impl Response {
             return Chunk::Malformed;
         }
         if chunk != "+" {
+            if chunk.len() == CHUNK {
+                // All at once: a text that grows leaves copies behind.
+                let free = MAX_RESPONSE - self.base64.len();
+                self.base64.reserve(free);
+            }
             self.base64.push_str(chunk);
             if chunk.len() == CHUNK {
                 return Chunk::More;
@@ -102,8 +109,8 @@ impl Response {
         }
         let whole = std::mem::take(&mut self.base64);
         STANDARD
-            .decode(whole)
-            .map_or(Chunk::Malformed, Chunk::Whole)
+            .decode(&*whole)
+            .map_or(Chunk::Malformed, |bytes| Chunk::Whole(bytes.into()))
     }
 }
 
@@ -178,13 +185,13 @@ impl Login {
 }
 
 /// Parses `authzid NUL authcid NUL secret`.
-pub fn plain(payload: &[u8]) -> Result<(Login, String), Malformed> {
+pub fn plain(payload: &[u8]) -> Result<(Login, Secret), Malformed> {
     let [authzid, login, secret] = parts(payload).ok_or(Malformed::Form)?;
     let login = Login::parse(login)?;
     let is_accepted = (authzid.is_empty() || login.is_authzid(authzid)?)
         && (1..=MAX_SECRET).contains(&secret.len());
     is_accepted
-        .then(|| (login, secret.to_owned()))
+        .then(|| (login, secret.into()))
         .ok_or(Malformed::Form)
 }
 
@@ -207,11 +214,11 @@ pub fn account_and_email(payload: &[u8]) -> Option<(AccountName, Email)> {
 }
 
 /// Parses `code NUL device-credential`.
-pub fn code_and_credential(payload: &[u8]) -> Option<(String, String)> {
+pub fn code_and_credential(payload: &[u8]) -> Option<(Secret, Secret)> {
     let [code, credential] = parts(payload)?;
     (MIN_DEVICE_SECRET..=MAX_SECRET)
         .contains(&credential.len())
-        .then(|| (code.to_owned(), credential.to_owned()))
+        .then(|| (code.into(), credential.into()))
 }
 
 /// Splits UTF-8 at its NULs into exactly `N` parts.
@@ -234,7 +241,7 @@ mod tests {
                 .all(|chunk| matches!(response.push(chunk), Chunk::More))
         );
         match response.push(last) {
-            Chunk::Whole(bytes) => Some(bytes),
+            Chunk::Whole(bytes) => Some(bytes.to_vec()),
             _ => None,
         }
     }
@@ -281,7 +288,7 @@ mod tests {
 
     #[test]
     fn plain_accepts_a_name_or_an_email_and_no_other_authzid() {
-        let secret = |login: Result<Login, Malformed>| Ok((login?, "secret".to_owned()));
+        let secret = |login: Result<Login, Malformed>| Ok((login?, Secret::from("secret")));
         assert_eq!(plain(b"\0alice\0secret"), secret(login("alice")));
         assert_eq!(plain(b"Alice\0alice\0secret"), secret(login("alice")));
         assert_eq!(

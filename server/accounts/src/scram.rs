@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::password::Password;
 use super::random;
@@ -23,7 +24,7 @@ const MAX_NONCE: usize = 256;
 const SERVER_NONCE_BYTES: usize = 18;
 
 /// The keys that a password is checked with (RFC 5802 §3).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct ScramKeys {
     /// The salt of the password.
     pub salt: [u8; 16],
@@ -66,13 +67,14 @@ fn keys(password: &Password, salt: [u8; 16], iterations: NonZeroU32) -> ScramKey
     // is.
     let password = password.as_str();
     let prepared = stringprep::saslprep(password).unwrap_or(password.into());
-    let mut salted = [0; 32];
+    let prepared = Zeroizing::new(prepared.into_owned());
+    let mut salted = Zeroizing::new([0_u8; 32]);
     pbkdf2::derive(
         pbkdf2::PBKDF2_HMAC_SHA256,
         iterations,
         &salt,
         prepared.as_bytes(),
-        &mut salted,
+        &mut *salted,
     );
     ScramKeys {
         salt,
@@ -201,12 +203,12 @@ impl Challenge {
             return Err(ProofError::BadForm);
         }
         let whole = format!("{},{signed}", self.first_messages);
-        let mut client_key = sign(&self.keys.stored_key, whole.as_bytes());
+        let mut client_key = Zeroizing::new(sign(&self.keys.stored_key, whole.as_bytes()));
         for (byte, proof) in client_key.iter_mut().zip(proof) {
             *byte ^= proof;
         }
         let right = bool::from(
-            Sha256::digest(client_key)
+            Sha256::digest(*client_key)
                 .as_slice()
                 .ct_eq(&self.keys.stored_key),
         );

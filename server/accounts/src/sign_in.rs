@@ -55,6 +55,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email, Message};
+use zeroize::Zeroize;
 
 use super::codes::LIFETIME_MINUTES;
 use super::email_code::Challenge;
@@ -77,6 +78,19 @@ pub const COMMANDS: &[&str] = &[
     "SETEMAIL",
 ];
 
+/// Returns whether the parameters of the message may be a secret.
+pub fn may_carry_secret(message: &Message) -> bool {
+    let command = message.command.as_str();
+    command == "PASS" || COMMANDS.contains(&command)
+}
+
+/// Overwrites the parameters of a message that may carry a secret, once it is handled.
+pub fn wipe_secrets(message: &mut Message) {
+    if may_carry_secret(message) {
+        message.params.iter_mut().for_each(Zeroize::zeroize);
+    }
+}
+
 /// The sign-in of one session.
 pub struct SignIn {
     accounts: Arc<Accounts>,
@@ -95,8 +109,10 @@ pub struct SignIn {
 /// What the core must know about a command that was handled.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The session has become another account, or its account has another email.
+    /// The session has become another account.
     SignedIn(Box<Identity>),
+    /// The session has given its account another email, which the identity has.
+    EmailChanged(Box<Identity>),
     /// The account no longer accepts this.
     Revoked(Revoked),
 }
@@ -289,6 +305,27 @@ fn code_mailed(email: &str, account: &AccountName) -> String {
 #[cfg(test)]
 mod tests {
     use rookery_chat::Handler;
+    use rookery_protocol::Message;
+
+    #[test]
+    fn only_commands_that_may_carry_a_secret_are_wiped() {
+        for (line, is_wiped) in [
+            ("AUTHENTICATE AGFsaWNlAGNvcnJlY3QgaG9yc2U=", true),
+            ("PASS :alice:correct horse", true),
+            ("REGISTER alice alice@example.org :correct horse", true),
+            ("SETPASS old new", true),
+            ("PRIVMSG #lobby :hello", false),
+        ] {
+            let mut message = Message::parse(line).expect("a message");
+            let before = message.params.clone();
+            super::wipe_secrets(&mut message);
+            let is_empty = message.params.iter().all(String::is_empty);
+            assert!(
+                is_empty == is_wiped && is_wiped != (message.params == before),
+                "{line}"
+            );
+        }
+    }
 
     #[test]
     fn every_command_declared_for_accounts_is_handled_here() {

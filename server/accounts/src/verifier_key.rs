@@ -19,6 +19,7 @@ use rookery_protocol::AccountName;
 use rookery_record::ScramVerifier;
 
 use super::scram::ScramKeys;
+use zeroize::Zeroizing;
 
 /// The name of the file that holds the key.
 pub const KEY_FILE: &str = "verifier.key";
@@ -84,10 +85,10 @@ impl VerifierKey {
     ) -> Option<ScramKeys> {
         let (nonce, encrypted) = verifier.encrypted_keys.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut encrypted = encrypted.to_vec();
+        let mut encrypted = Zeroizing::new(encrypted.to_vec());
         let keys = self
             .0
-            .open_in_place(nonce, Aad::from(account.folded()), &mut encrypted)
+            .open_in_place(nonce, Aad::from(account.folded()), &mut *encrypted)
             .ok()?;
         let (stored_key, server_key) = keys.split_at_checked(32)?;
         Some(ScramKeys {

@@ -20,3 +20,4 @@ pub mod random;
 pub mod rate_window;
 pub mod rates;
 pub mod recent_refusals;
+pub mod secret;

@@ -124,6 +124,9 @@ pub enum Event {
     },
     /// A request of the control plane.
     Control(ControlRequest),
+    /// An hour has passed since the last such event, or since the start, by a clock that is never
+    /// set.
+    HourPassed,
     /// The configuration was reloaded.
     Reload(Box<Settings>),
 }
@@ -135,6 +138,8 @@ pub enum Revoked {
     Credential(CredentialId),
     /// The password that the account had until now.
     Password(AccountId),
+    /// The email that the account had until now, so anything that its sessions signed in with.
+    Email(AccountId),
 }
 
 /// The reason why a connection ended.

@@ -34,6 +34,7 @@ use rookery_record::{AccountId, CredentialId, Device, Metadata, Network};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
 use crate::state::admission_policy::AdmissionPolicy;
+use crate::state::bans::ExpiryChecks;
 use crate::state::catch_up::Mark;
 use crate::state::channel::Channel;
 use crate::state::markers::Markers;
@@ -70,6 +71,8 @@ pub struct State {
     /// The admission policy, shared with the listener, which refuses connections before they reach
     /// the core.
     pub policy: Arc<AdmissionPolicy>,
+    /// Decides which expired bans are removed from the policy.
+    pub expiry_checks: ExpiryChecks,
     /// The accounts whose sessions an operator has ended, with the time and the reason: sign-ins
     /// from before then are stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
@@ -82,6 +85,8 @@ pub struct State {
     /// The accounts whose password was changed, with the time: sign-ins with a password from before
     /// then are stale.
     pub changed_passwords: BTreeMap<AccountId, Timestamp>,
+    /// The accounts whose email was changed, with the time: sign-ins from before then are stale.
+    pub changed_emails: BTreeMap<AccountId, Timestamp>,
     /// The mark up to which each device had received everything when it was last connected.
     pub devices: BTreeMap<Device, Mark>,
     /// The read markers of accounts.
@@ -125,10 +130,12 @@ impl State {
             texts: BTreeSet::new(),
             departed: VecDeque::new(),
             policy,
+            expiry_checks: ExpiryChecks::default(),
             ended_accounts: BTreeMap::new(),
             revoked_credentials: BTreeMap::new(),
             revocations_forgotten: Timestamp::MIN,
             changed_passwords: BTreeMap::new(),
+            changed_emails: BTreeMap::new(),
             devices: BTreeMap::new(),
             markers: BTreeMap::new(),
             always_on: BTreeMap::new(),
@@ -198,7 +205,8 @@ impl State {
     pub fn set_clock_back(&mut self, now: Timestamp) {
         let ended = self.ended_accounts.values_mut().map(|(at, _)| at);
         let revoked = self.revoked_credentials.values_mut();
-        let changed = self.changed_passwords.values_mut();
+        let passwords = self.changed_passwords.values_mut();
+        let changed = passwords.chain(self.changed_emails.values_mut());
         let forgotten = std::iter::once(&mut self.revocations_forgotten);
         for at in ended.chain(revoked).chain(changed).chain(forgotten) {
             *at = now.min(*at);

@@ -157,7 +157,7 @@ impl Session {
     async fn authenticate(
         &mut self,
         sign_in: &mut Option<Box<SignIn>>,
-        message: Message,
+        mut message: Message,
     ) -> Result<Option<Disconnect>, CoreStopped> {
         let machine = sign_in.get_or_insert_with(|| {
             let accounts = Arc::clone(&self.services.accounts);
@@ -179,6 +179,7 @@ impl Session {
         let outcome = machine
             .handle(Timestamp::now(), &mut replies, &message)
             .await;
+        sign_in::wipe_secrets(&mut message);
         self.send(&replies.finish());
         let identity = match outcome {
             None => return Ok(None),
@@ -187,7 +188,7 @@ impl Session {
                 self.services.core.access_revoked(revoked, by).await?;
                 return Ok(None);
             }
-            Some(Outcome::SignedIn(identity)) => *identity,
+            Some(Outcome::SignedIn(identity) | Outcome::EmailChanged(identity)) => *identity,
         };
         let name = identity.name.to_nick();
         match self

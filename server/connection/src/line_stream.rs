@@ -20,8 +20,11 @@ use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use zeroize::Zeroize as _;
+
 use super::flood::Flood;
 use super::socket::Socket;
+use rookery_accounts::sign_in::may_carry_secret;
 use rookery_base::metrics::METRICS;
 use rookery_chat::Weight;
 use rookery_chat::event::{Disconnect, LineFault};
@@ -311,7 +314,13 @@ impl LineStream {
     ) -> Poll<Result<Input, StreamEvent>> {
         let unread = std::mem::take(&mut self.unread);
         let (input, rest) = first_input(&mut self.framer, &unread);
-        self.unread = unread.slice_ref(rest);
+        let consumed = unread.len() - rest.len();
+        let unread = if carries_secret(input.as_ref()) {
+            overwrite(unread, consumed)
+        } else {
+            unread
+        };
+        self.unread = unread.slice(consumed..);
         if let Some(input) = input {
             return Poll::Ready(Ok(input));
         }
@@ -339,6 +348,9 @@ impl LineStream {
             self.last_received_at = now;
             let (input, rest) = first_input(&mut self.framer, buffer.filled());
             self.unread = Bytes::copy_from_slice(rest);
+            if carries_secret(input.as_ref()) {
+                buffer.filled_mut().zeroize();
+            }
             if let Some(input) = input {
                 return Poll::Ready(Ok(input));
             }
@@ -371,6 +383,21 @@ fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Inpu
     (input, bytes)
 }
 
+fn carries_secret(input: Option<&Input>) -> bool {
+    matches!(input, Some(Input::Message(message)) if may_carry_secret(message))
+}
+
+/// Overwrites the first `count` bytes, unless they are shared, and returns all bytes.
+fn overwrite(bytes: Bytes, count: usize) -> Bytes {
+    match bytes.try_into_mut() {
+        Ok(mut bytes) => {
+            bytes[..count].zeroize();
+            bytes.freeze()
+        }
+        Err(shared) => shared,
+    }
+}
+
 fn parse(line: &Line<'_>) -> Input {
     match line {
         Line::Text(text) => {
@@ -386,6 +413,21 @@ fn parse(line: &Line<'_>) -> Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_with_a_secret_is_overwritten_and_what_follows_it_stays() {
+        let read = b"AUTHENTICATE AGEAcGFzc3dvcmQ=\r\nPING a\r\n";
+        let (input, rest) = first_input(&mut LineFramer::new(MAX_CLIENT_TAGS), read);
+        assert!(carries_secret(input.as_ref()));
+        let (line, rest) = (read.len() - rest.len(), rest.to_vec());
+        // As after earlier lines, the bytes are a part of what was read.
+        let unread = Bytes::copy_from_slice(&[b"PING\n".as_slice(), read].concat()).slice(5..);
+        let unread = overwrite(unread, line);
+        assert!(unread[..line].iter().all(|&byte| byte == 0));
+        assert_eq!(unread[line..], rest);
+        let (input, _) = first_input(&mut LineFramer::new(MAX_CLIENT_TAGS), &rest);
+        assert!(!carries_secret(input.as_ref()));
+    }
 
     #[test]
     fn one_of_many_lines_is_parsed_and_the_others_stay_bytes() {

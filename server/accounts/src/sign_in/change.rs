@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use rookery_protocol::Message;
 
-use super::{MailWatch, Outcome, SignIn, State, code_mailed, parse_email, signed_in};
+use super::{MailWatch, Outcome, SignIn, State, code_mailed, parse_email};
 use crate::credentials_change::{Changed, PendingChange};
 use crate::registration::Failure;
 use crate::reply_format::Replies;
@@ -63,7 +63,7 @@ impl SignIn {
                 self.set_pending_change(None);
                 let text = "Email changed; your other sessions are ended";
                 replies.command(command, &["SUCCESS", name, text]);
-                signed_in(new_identity)
+                new_identity.map(|identity| Outcome::EmailChanged(Box::new(identity)))
             }
             Ok(Changed::Password) => {
                 self.set_pending_change(None);

@@ -160,7 +160,7 @@ impl SignIn {
             Ok(login) if (1..=sasl::MAX_SECRET).contains(&secret.len()) => {
                 let accounts = Arc::clone(&self.accounts);
                 accounts
-                    .authenticate_by_secret(now, &self.peer, login, secret.to_owned())
+                    .authenticate_by_secret(now, &self.peer, login, secret.into())
                     .await
             }
             Ok(_) => Err(Refused::Wrong),
@@ -294,7 +294,13 @@ impl SignIn {
                 };
                 let answered = self
                     .accounts
-                    .answer_challenge(now, peer, &mut challenge, &code, &credential)
+                    .answer_challenge(
+                        now,
+                        peer,
+                        &mut challenge,
+                        code.expose(),
+                        credential.expose(),
+                    )
                     .await;
                 if matches!(
                     answered,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::password::StoredPassword;
+use rookery_chat::event::Revoked;
 
 async fn signed_in(server: &TestServer) -> Client {
     let mut client = server.client();
@@ -447,4 +448,20 @@ async fn an_email_of_the_mailbox_of_another_account_is_not_accepted() {
             received.expect("SETEMAIL SUCCESS alice :");
         }
     }
+}
+
+#[tokio::test]
+async fn an_email_that_is_changed_during_the_handshake_ends_the_other_sessions() {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    server
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    let mut client = signed_in(&server).await;
+    assert!(client.machine.take_revoked().is_none());
+    client
+        .send(&format!("SETEMAIL new@example.org :{PASSWORD}"))
+        .await
+        .expect("SETEMAIL SUCCESS alice :");
+    let revoked = client.machine.take_revoked();
+    assert!(matches!(revoked, Some(Revoked::Email(_))), "{revoked:?}");
 }

@@ -10,7 +10,7 @@ use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
 use crate::context::{Caller, Context};
-use crate::event::Candidate;
+use crate::event::{Candidate, Revoked};
 use crate::features::metadata::values;
 use crate::features::metadata::values::MetadataTarget;
 use crate::features::{access, always_on, away, catch_up, channels, monitor, nick, quit, server};
@@ -147,9 +147,10 @@ pub fn sign_in(
     }
     let before = ctx.state.user(caller.user);
     if is_signed_in {
+        let account = identity.id;
         ctx.state.identify(caller.user, identity, host);
         if email_changed {
-            quit::email_changed(ctx, caller);
+            quit::access_revoked(ctx, Revoked::Email(account), Some(session));
         }
         return ctx.answer(ticket, Admission::Admitted);
     }
@@ -230,7 +231,7 @@ fn refusal(
         });
     }
     let revoked = identity.and_then(|identity| {
-        let (revoked_at, reason) = match identity.signed_in_with.credential() {
+        let secret = match identity.signed_in_with.credential() {
             Some(one) => {
                 let forgotten = &ctx.state.revocations_forgotten;
                 let revoked_at = ctx.state.revoked_credentials.get(&one);
@@ -241,9 +242,12 @@ fn refusal(
                 quit::PASSWORD_CHANGED,
             ),
         };
-        revoked_at
-            .is_some_and(|at| identity.authenticated_at <= *at)
-            .then_some(reason)
+        let email = ctx.state.changed_emails.get(&identity.id);
+        let all = [secret, (email, quit::EMAIL_CHANGED)];
+        let is_stale =
+            |at: Option<&jiff::Timestamp>| at.is_some_and(|at| identity.authenticated_at <= *at);
+        let stale = all.into_iter().find(|(at, _)| is_stale(*at));
+        stale.map(|(_, reason)| reason)
     });
     // A session that is signed in to the account would have been ended.
     if let Some(reason) = revoked.filter(|_| !is_signed_in) {

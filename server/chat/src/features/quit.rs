@@ -2,6 +2,7 @@
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
+use rookery_record::AccountId;
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
@@ -10,14 +11,14 @@ use crate::features::{always_on, away, catch_up, monitor};
 use crate::ids::{SessionId, UserId};
 use crate::lengths;
 use crate::line::{Line, truncate};
-use crate::state::{ClosingSession, User};
+use crate::state::{ClosingSession, Session, User};
 
 /// Why a session ends whose credential was revoked.
 pub const REVOKED: &str = "A device or certificate of your account was revoked; sign in again";
 /// Why a session ends that signed in with a password that was changed.
 pub const PASSWORD_CHANGED: &str = "The password of your account was changed; sign in again";
 /// Why a session ends whose account has another email.
-const EMAIL_CHANGED: &str = "The email of your account was changed; sign in again";
+pub const EMAIL_CHANGED: &str = "The email of your account was changed; sign in again";
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
@@ -51,7 +52,8 @@ pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 }
 
 /// Ends the sessions that have signed in with what their account no longer accepts. Sign-ins with
-/// it from before now are refused admission. The session `by` which a password was changed remains.
+/// it from before now are refused admission. The session `by` which a password or email was changed
+/// remains.
 pub fn access_revoked(ctx: &mut Context<'_>, revoked: Revoked, by: Option<SessionId>) {
     let now = ctx.now();
     let (to_end, reason): (Vec<SessionId>, _) = match revoked {
@@ -63,23 +65,24 @@ pub fn access_revoked(ctx: &mut Context<'_>, revoked: Revoked, by: Option<Sessio
         }
         Revoked::Password(account) => {
             ctx.state.changed_passwords.insert(account, now);
-            let is_owner =
-                |user: &&User| user.identity.as_ref().is_some_and(|own| own.id == account);
-            let sessions = ctx.state.users().filter(is_owner).flat_map(User::sessions);
+            let sessions = sessions_of(ctx, account);
             let ended =
                 sessions.filter(|session| session.credential.is_none() && Some(session.id) != by);
             (ended.map(|session| session.id).collect(), PASSWORD_CHANGED)
+        }
+        Revoked::Email(account) => {
+            ctx.state.changed_emails.insert(account, now);
+            let ended = sessions_of(ctx, account).filter(|session| Some(session.id) != by);
+            (ended.map(|session| session.id).collect(), EMAIL_CHANGED)
         }
     };
     end_sessions(ctx, to_end, reason);
 }
 
-/// Ends the other sessions of the user, whose account has another email from now on.
-pub fn email_changed(ctx: &mut Context<'_>, by: Caller) {
-    let sessions = ctx.state.user(by.user).sessions();
-    let others = sessions.iter().map(|session| session.id);
-    let others = others.filter(|session| *session != by.session).collect();
-    end_sessions(ctx, others, EMAIL_CHANGED);
+/// Returns the sessions that are signed in to the account.
+fn sessions_of<'c>(ctx: &'c Context<'_>, account: AccountId) -> impl Iterator<Item = &'c Session> {
+    let is_owner = move |user: &&User| user.identity.as_ref().is_some_and(|own| own.id == account);
+    ctx.state.users().filter(is_owner).flat_map(User::sessions)
 }
 
 fn end_sessions(ctx: &mut Context<'_>, sessions: Vec<SessionId>, reason: &str) {

@@ -196,12 +196,30 @@ fn a_changed_password_ends_the_other_sessions_that_signed_in_with_the_old_one() 
     };
     assert!(reason.contains("password"), "{reason}");
     harness.advance(1);
+    let in_handshake = Identity {
+        signed_in_with: SignedInWith::Credential(CredentialId(1)),
+        authenticated_at: harness.now,
+        ..identity("alice")
+    };
+    let in_handshake = Harness::candidate("alice", Some(in_handshake), "");
+    harness.advance(1);
     let moved = Identity {
         email: rookery_protocol::Email::parse("new@example.org").ok(),
         ..identity("alice")
     };
     harness.sign_in(changing, moved);
     assert_eq!(harness.ended_sessions(), [other, phone], "the old email");
+    let Admission::Stale { reason } = harness.try_admit(in_handshake).1 else {
+        panic!("it signed in while the account had the old email")
+    };
+    assert!(reason.contains("email"), "{reason}");
+    // The session that made the change can make another.
+    let again = Identity {
+        email: rookery_protocol::Email::parse("newer@example.org").ok(),
+        ..identity("alice")
+    };
+    let admission = harness.sign_in(changing, again);
+    assert!(matches!(admission, Admission::Admitted), "{admission:?}");
 }
 
 #[test]

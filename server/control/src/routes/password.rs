@@ -16,6 +16,7 @@ use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_accounts::password::{self, Password};
+use rookery_base::secret::Secret;
 use rookery_record::Admin;
 
 /// Returns the route of the password.
@@ -62,6 +63,7 @@ async fn new_hash(
     body: Result<JsonBody<PasswordRequest>, Refusal>,
 ) -> Result<String, Refusal> {
     let JsonBody(PasswordRequest { old, new }) = body.map_err(Refusal::without_content)?;
+    let (old, new) = (Secret::new(old), Secret::new(new));
     let Admin {
         name,
         email,
@@ -88,12 +90,12 @@ async fn new_hash(
     }
     drop(attempt);
     operator.plane.throttle.lock().succeeded(&source);
-    let old = Password::prepare(&old);
-    if old.is_ok() && old == Password::prepare(&new) {
+    let old = Password::prepare(old.expose());
+    if old.is_ok() && old == Password::prepare(new.expose()) {
         return Err(Kind::Invalid.with_detail("The new password is the same as the old one."));
     }
     let new = auth::password::check(
-        &new,
+        new.expose(),
         &[name, email.as_str(), &chat.network, &chat.server_name],
     )
     .map_err(|bad| Kind::Invalid.with_detail(bad.to_string()))?;

@@ -27,6 +27,7 @@ use rookery_accounts::codes;
 use rookery_accounts::password;
 use rookery_base::mail::{self, Mail};
 use rookery_base::metrics::METRICS;
+use rookery_base::secret::Secret;
 use rookery_record::{Admin, Network, Outcome};
 use rookery_store::Durability;
 
@@ -110,7 +111,8 @@ async fn check_password(
         .await
         .map_err(|refusal| ("too many attempts", refusal))?;
     let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
-    let is_right = password::verify(&password::CONTROL_SLOTS, request.password, hash).await;
+    let password = Secret::new(request.password);
+    let is_right = password::verify(&password::CONTROL_SLOTS, password, hash).await;
     let has_expired = |admin: &Admin| {
         admin
             .initial_password_expires_at

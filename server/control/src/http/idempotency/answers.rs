@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroize as _;
 
 /// How long an answer is remembered.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -86,11 +87,22 @@ impl Answers {
     }
 }
 
+/// Overwrites the body, which may have a new password or recovery codes, unless a response is being
+/// sent that shares it.
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Ok(mut body) = std::mem::take(&mut self.body).try_into_mut() {
+            body.as_mut().zeroize();
+        }
+    }
+}
+
 impl Answer {
     /// Returns the answer as a response.
-    pub fn into_response(self) -> Response {
-        let mut response = (self.status, self.body).into_response();
-        if let Some(content_type) = self.content_type {
+    pub fn into_response(mut self) -> Response {
+        let body = std::mem::take(&mut self.body);
+        let mut response = (self.status, body).into_response();
+        if let Some(content_type) = self.content_type.take() {
             response
                 .headers_mut()
                 .insert(header::CONTENT_TYPE, content_type);
