@@ -23,6 +23,9 @@ const IN_NICKS: &str = "letters, digits and symbols other than , * ? ! @ . : / #
 /// The characters of channel names, for people.
 const IN_CHANNELS: &str = "letters, digits and symbols other than , : * ?";
 
+/// The characters of emails before the `@`, for people.
+const IN_EMAILS: &str = "letters, digits and any of ! # $ % & ' + - / = ^ _ ` { | } ~ .";
+
 /// The reason why a name is refused. The messages are shown to the person who chose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -245,6 +248,10 @@ fn parse_email(text: &str) -> Result<Name, NameError> {
         return Err(NameError::TooLong(MAX_EMAIL));
     }
     let (local, domain) = text.rsplit_once('@').ok_or(NameError::NotAnEmail)?;
+    // RFC 5321 permits them, but a ban of such an email would read as a pattern.
+    if let Some(char) = text.chars().find(|char| matches!(char, '*' | '?')) {
+        return Err(NameError::BadCharacter(char, IN_EMAILS));
+    }
     let local_ok = !local.is_empty()
         && local.len() <= 64
         && !local.starts_with('.')
@@ -252,7 +259,7 @@ fn parse_email(text: &str) -> Result<Name, NameError> {
         && !local.contains("..")
         && local
             .chars()
-            .all(|char| char.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(char));
+            .all(|char| char.is_alphanumeric() || "!#$%&'+-/=^_`{|}~.".contains(char));
     // IDNA ignores them, so that two addresses would be one.
     if domain.contains(is_invisible) {
         return Err(NameError::NotAnEmail);
@@ -455,6 +462,8 @@ mod tests {
             "a@b c",
             "a\r\n@b.c",
             "<a@b.c>",
+            "*@b.c",
+            "a?@b.c",
         ] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }

@@ -123,6 +123,36 @@ fn the_migration_to_mailboxes_finds_the_accounts_of_a_mailbox_that_exist() {
 }
 
 #[test]
+fn the_migration_to_emails_without_wildcards_leaves_the_accounts_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(DATABASE_FILE);
+    let old = Connection::open(&file).unwrap();
+    let before = migrations::STEPS
+        .iter()
+        .position(|step| step.contains("GLOB"))
+        .unwrap();
+    for step in &migrations::STEPS[..before] {
+        old.execute_batch(step).unwrap();
+    }
+    old.execute_batch(
+        "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
+         VALUES ('a', 'a', 'a', '*@gmail.com', '*@gmail.com', 0, 1),
+                ('b', 'b', 'b', 'b@gmail.com', 'b@gmail.com', 0, 1)",
+    )
+    .unwrap();
+    old.pragma_update(None, "user_version", i64::try_from(before).unwrap())
+        .unwrap();
+    drop(old);
+    let sqlite = Store::open(&file).unwrap();
+    let email_of = |name: &str| {
+        let found = sqlite.account_by_name(&name.parse().unwrap()).unwrap();
+        found.unwrap().email.map(|email| email.to_string())
+    };
+    assert_eq!(email_of("a"), None);
+    assert_eq!(email_of("b").as_deref(), Some("b@gmail.com"));
+}
+
+#[test]
 fn accounts_are_sorted_by_name_ignoring_case() {
     let (_folder, mut sqlite) = empty_store();
     for text in ["carol", "Bob", "alice", "Dave"] {
