@@ -2,9 +2,9 @@
 //!
 //! Each family of commands is one file in `commands/`: its arguments, its requests and what it
 //! prints. What families share lies beneath them: [`context`] (the sign-in and the output format),
-//! [`client`] (HTTPS and JSON), [`render`] and [`table`] (text for people), [`prompt`] (questions to the
-//! operator), [`pages`] (lists) and [`args`] (parsers of arguments). `cli` and `shell` lie above
-//! them: the command line and the interactive shell run the same commands.
+//! [`client`] (HTTPS and JSON), [`render`] and [`table`] (text for people), [`prompt`] (questions
+//! to the operator), [`pages`] (lists) and [`args`] (parsers of arguments). `cli` and `shell` lie
+//! above them: the command line and the interactive shell run the same commands.
 
 mod address;
 mod args;

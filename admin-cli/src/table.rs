@@ -101,7 +101,7 @@ impl Table {
         lines
     }
 
-    /// Returns the widths of the columns. If they do not fit together, the widest ones are narrowed.
+    /// Returns the widths of the columns. If they do not fit together, the widest are narrowed.
     fn widths(&self, limit: Option<usize>) -> Vec<usize> {
         let mut widths = vec![1; self.header.len()];
         for row in std::iter::once(&self.header).chain(&self.rows) {

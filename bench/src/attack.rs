@@ -177,7 +177,7 @@ impl Latency {
     }
 }
 
-/// Two users, one of whom sends messages to the other.
+/// A user who sends messages, and the one who receives them.
 struct Pair {
     sender: Client,
     receiver: Client,
@@ -222,7 +222,7 @@ impl Pair {
             anyhow::Ok(times)
         };
         let both = async { tokio::try_join!(sending, receiving) };
-        let (_, times) = timeout(time * 6, both)
+        let ((), times) = timeout(time * 6, both)
             .await
             .context("messages of ordinary users did not arrive")??;
         Ok(times)

@@ -144,8 +144,8 @@ impl From<StoreError> for Refused {
     }
 }
 
-/// Returns the identity of the account's owner, who signed in with that. Must be called only after the proof, because a refusal discloses that the
-/// account is disabled.
+/// Returns the identity of the account's owner, who signed in in this way. Must be called only
+/// after the proof, because a refusal discloses that the account is disabled.
 ///
 /// # Errors
 /// [`Refused::Disabled`] if an admin has disabled the account.
@@ -278,12 +278,11 @@ impl Accounts {
             }
         }
         let account = account.ok_or(Refused::Wrong)?;
-        match device {
-            Some(device) => self.record_use(device, now).await,
-            None => {
-                self.throttle.add_sign_in(account.id);
-                self.renew_verifier(&account, secret.expose()).await;
-            }
+        if let Some(device) = device {
+            self.record_use(device, now).await;
+        } else {
+            self.throttle.add_sign_in(account.id);
+            self.renew_verifier(&account, secret.expose()).await;
         }
         self.record_network(account.id, peer, now).await;
         tracing::info!(address = %peer.address, account = %account.name, "signed in");

@@ -88,7 +88,7 @@ impl VerifierKey {
         let mut encrypted = Zeroizing::new(encrypted.to_vec());
         let keys = self
             .0
-            .open_in_place(nonce, Aad::from(account.folded()), &mut *encrypted)
+            .open_in_place(nonce, Aad::from(account.folded()), &mut encrypted)
             .ok()?;
         let (stored_key, server_key) = keys.split_at_checked(32)?;
         Some(ScramKeys {

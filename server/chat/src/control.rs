@@ -189,16 +189,6 @@ fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
     });
 }
 
-/// Removes the bans that have been expired for long enough. Called hourly.
-pub fn remove_expired_bans(ctx: &mut Context<'_>) {
-    let now = ctx.now();
-    let over = ctx.state.expiry_checks.check(&ctx.state.policy.bans, now);
-    if !over.is_empty() {
-        Arc::make_mut(&mut ctx.state.policy).bans.remove_all(&over);
-        publish_policy(ctx);
-    }
-}
-
 /// Publishes the admission policy to the listener, which refuses connections before they reach the
 /// core.
 pub fn publish_policy(ctx: &mut Context<'_>) {

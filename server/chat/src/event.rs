@@ -124,9 +124,6 @@ pub enum Event {
     },
     /// A request of the control plane.
     Control(ControlRequest),
-    /// An hour has passed since the last such event, or since the start, by a clock that is never
-    /// set.
-    HourPassed,
     /// The configuration was reloaded.
     Reload(Box<Settings>),
 }

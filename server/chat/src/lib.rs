@@ -250,7 +250,6 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
         } => quit::disconnected(ctx, session, &disconnect, lost),
         Event::AccessRevoked { revoked, by } => quit::access_revoked(ctx, revoked, by),
         Event::Control(request) => control::control(ctx, request),
-        Event::HourPassed => control::remove_expired_bans(ctx),
         // Replaces the settings that the context borrows, so `Chat::handle` does it.
         Event::Reload(_) => {}
     }

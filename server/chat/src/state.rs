@@ -34,7 +34,6 @@ use rookery_record::{AccountId, CredentialId, Device, Metadata, Network};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
 use crate::state::admission_policy::AdmissionPolicy;
-use crate::state::bans::ExpiryChecks;
 use crate::state::catch_up::Mark;
 use crate::state::channel::Channel;
 use crate::state::markers::Markers;
@@ -49,6 +48,21 @@ pub use user::{NewUser, Session, User};
 const MAX_REVOKED: usize = 10_000;
 /// The maximum number of payers whose storage is counted separately.
 const MAX_PAYERS: usize = 100_000;
+
+/// A change of what an account signs in with.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretChange {
+    pub at: Timestamp,
+    /// The session that made the change, which may not be admitted yet.
+    pub by: Option<SessionId>,
+}
+
+impl SecretChange {
+    /// Whether a sign-in of the session at that time rests on what was changed.
+    pub fn ends(self, session: SessionId, authenticated_at: Timestamp) -> bool {
+        self.by != Some(session) && authenticated_at <= self.at
+    }
+}
 
 /// The whole state.
 pub struct State {
@@ -71,8 +85,6 @@ pub struct State {
     /// The admission policy, shared with the listener, which refuses connections before they reach
     /// the core.
     pub policy: Arc<AdmissionPolicy>,
-    /// Decides which expired bans are removed from the policy.
-    pub expiry_checks: ExpiryChecks,
     /// The accounts whose sessions an operator has ended, with the time and the reason: sign-ins
     /// from before then are stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
@@ -82,11 +94,10 @@ pub struct State {
     /// Credentials that were revoked until then are forgotten: all sign-ins with a credential from
     /// before then are stale.
     pub revocations_forgotten: Timestamp,
-    /// The accounts whose password was changed, with the time: sign-ins with a password from before
-    /// then are stale.
-    pub changed_passwords: BTreeMap<AccountId, Timestamp>,
-    /// The accounts whose email was changed, with the time: sign-ins from before then are stale.
-    pub changed_emails: BTreeMap<AccountId, Timestamp>,
+    /// The accounts whose password was changed: earlier sign-ins with a password are stale.
+    pub changed_passwords: BTreeMap<AccountId, SecretChange>,
+    /// The accounts whose email was changed: earlier sign-ins are stale.
+    pub changed_emails: BTreeMap<AccountId, SecretChange>,
     /// The mark up to which each device had received everything when it was last connected.
     pub devices: BTreeMap<Device, Mark>,
     /// The read markers of accounts.
@@ -130,7 +141,6 @@ impl State {
             texts: BTreeSet::new(),
             departed: VecDeque::new(),
             policy,
-            expiry_checks: ExpiryChecks::default(),
             ended_accounts: BTreeMap::new(),
             revoked_credentials: BTreeMap::new(),
             revocations_forgotten: Timestamp::MIN,
@@ -206,7 +216,9 @@ impl State {
         let ended = self.ended_accounts.values_mut().map(|(at, _)| at);
         let revoked = self.revoked_credentials.values_mut();
         let passwords = self.changed_passwords.values_mut();
-        let changed = passwords.chain(self.changed_emails.values_mut());
+        let changed = passwords
+            .chain(self.changed_emails.values_mut())
+            .map(|change| &mut change.at);
         let forgotten = std::iter::once(&mut self.revocations_forgotten);
         for at in ended.chain(revoked).chain(changed).chain(forgotten) {
             *at = now.min(*at);

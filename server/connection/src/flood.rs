@@ -268,7 +268,7 @@ mod tests {
             assert_eq!(flood.count_bytes(now, received), None);
             assert_eq!(flood.count(now, Weight::MESSAGE), None);
         }
-        now += Duration::from_secs(60);
+        now += Duration::from_mins(1);
         let received = UNPAID_BYTES + 100 * 10 * BYTES_OF_TENTH;
         assert!(flood.count_bytes(now, received).is_some());
     }

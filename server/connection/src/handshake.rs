@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
-use super::session::{DISPLACED, HandshakeResult, Session, stranger_limit};
+use super::session::{HandshakeResult, Session, displaced, stranger_limit};
 use rookery_accounts::handshake::{Handshake, Next};
 use rookery_chat::event::{Candidate, Disconnect};
 use rookery_chat::request::Admission;
 use rookery_engine::handle::CoreStopped;
+use rookery_engine::quota::Stage;
 use rookery_engine::sendq::Rank;
 
 impl Session {
@@ -40,7 +41,9 @@ impl Session {
                     self.send(&notices);
                     continue;
                 }
-                () = self.permit.displaced() => return Ok(self.close(DISPLACED).await),
+                () = self.permit.displaced() => {
+                    return Ok(self.close(&displaced(stage(&handshake))).await);
+                }
             };
             let input = match event {
                 StreamEvent::Input(input) => input,
@@ -61,9 +64,13 @@ impl Session {
                 }
             };
             let step = handshake.handle(Timestamp::now(), message).await;
+            self.permit.set_stage(Instant::now(), stage(&handshake));
             self.send(&step.replies);
             if let Some(revoked) = handshake.take_revoked() {
-                self.services.core.access_revoked(revoked, None).await?;
+                self.services
+                    .core
+                    .access_revoked(revoked, Some(self.id))
+                    .await?;
             }
             match step.next {
                 Next::Stay => {}
@@ -83,8 +90,8 @@ impl Session {
         handshake: &mut Handshake,
         candidate: Box<Candidate>,
     ) -> Result<Option<HandshakeResult>, CoreStopped> {
-        if !self.permit.set_stranger(false) {
-            return Ok(Some(self.close(DISPLACED).await));
+        if !self.permit.set_stage(Instant::now(), Stage::Admitted) {
+            return Ok(Some(self.close(&displaced(stage(handshake))).await));
         }
         let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
         // The welcome is queued before the reply arrives, and may be long.
@@ -96,7 +103,7 @@ impl Session {
             .await?;
         Ok(match admission {
             Admission::NickInUse => {
-                self.permit.set_stranger(true);
+                self.permit.set_stage(Instant::now(), stage(handshake));
                 let limit = self.services.config.limits.get().sendq_bytes;
                 self.sendq.set_rank(Rank::Stranger, stranger_limit(limit));
                 let replies = handshake.nick_in_use();
@@ -114,6 +121,15 @@ impl Session {
                 Some(HandshakeResult::Admitted)
             }
         })
+    }
+}
+
+/// Returns the stage of a session that is not admitted.
+fn stage(handshake: &Handshake) -> Stage {
+    if handshake.is_waiting_room() {
+        Stage::WaitingRoom
+    } else {
+        Stage::Handshake
     }
 }
 

@@ -25,7 +25,7 @@ use super::connect_rate::{ConnectRates, RefusalLog};
 use super::flood::SharedFlood;
 use super::metered::MeteredStream;
 use super::plaintext;
-use super::session::{self, ConnectionConfig, DISPLACED, Services, Session};
+use super::session::{self, ConnectionConfig, Services, Session};
 use super::socket::Socket;
 use super::websocket;
 use rookery_accounts::{Accounts, Peer};
@@ -161,7 +161,7 @@ impl ChatPort {
         let handshakes = Box::pin(async {
             tokio::select! {
                 result = self.handshakes(transport, stream, address) => result,
-                () = permit.displaced() => Err(io::Error::other(DISPLACED)),
+                () = permit.displaced() => Err(io::Error::other("displaced")),
             }
         });
         let result = match limits.tls_handshake_seconds {

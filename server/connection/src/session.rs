@@ -16,23 +16,20 @@ use tokio::runtime::Handle;
 use super::flood::SharedFlood;
 use super::line_stream::{CLOSED, LineStream, StreamEvent};
 use super::socket::Socket;
+use rookery_accounts::codes::LIFETIME_MINUTES;
 use rookery_accounts::{Accounts, Peer};
 use rookery_base::config::{self, Live};
 use rookery_chat::event::{Disconnect, Identity, SessionId};
 use rookery_chat::line::truncate;
 use rookery_chat::token_bucket::Payer;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
-use rookery_engine::quota::ConnectionPermit;
+use rookery_engine::quota::{ConnectionPermit, Stage};
 use rookery_engine::sendq::{Rank, Sendq, Sendqs};
 use rookery_record::{Network, ban_text};
 
 /// The maximum size of the send queue of a session that is not admitted, in bytes. The replies of a
 /// handshake are much shorter.
 const STRANGER_SENDQ: usize = 32 << 10;
-
-/// Why a connection ends that another one has displaced.
-pub(super) const DISPLACED: &str =
-    "There are too many connections; connect again, and sign in within seconds";
 
 /// The sections of the config that the chat port depends on.
 pub struct ConnectionConfig {
@@ -191,6 +188,21 @@ impl Session {
     }
 }
 
+/// Returns why a connection ends that another one has displaced at this stage.
+pub(super) fn displaced(stage: Stage) -> String {
+    match stage {
+        Stage::WaitingRoom => format!(
+            "There are too many connections; connect again. If a code was mailed to you, enter it \
+             there; it is valid for {LIFETIME_MINUTES} minutes"
+        ),
+        Stage::Handshake | Stage::Admitted => {
+            "There are too many connections, and your client did not complete the handshake in \
+             time; connect again"
+                .to_owned()
+        }
+    }
+}
+
 /// Returns the limit of the send queue of a session that is not admitted.
 pub(super) fn stranger_limit(sendq_bytes: usize) -> usize {
     match sendq_bytes {
@@ -252,6 +264,17 @@ mod tests {
         ));
         assert_eq!(long.len(), MAX_LINE - 1, "between two characters");
         assert!(long.ends_with("ü\r\n".as_bytes()));
+    }
+
+    #[test]
+    fn the_text_for_a_displaced_client_fits_a_line_and_says_what_to_do() {
+        for stage in [Stage::Handshake, Stage::WaitingRoom] {
+            let text = displaced(stage);
+            assert!(text.contains("connect again"), "{text}");
+            let sent = line(&Message::new("ERROR", [&text]));
+            assert_eq!(sent, format!("ERROR :{text}\r\n"));
+        }
+        assert!(displaced(Stage::WaitingRoom).contains("code"));
     }
 
     /// Most sessions are idle most of the time, and each has this beside its TLS state.

@@ -355,7 +355,10 @@ mod tests {
         let database = Database::open(&file(folder.path()), HistorySync::Normal).unwrap();
         let (batches, receiver) = channel();
         let (policy, _) = watch::channel(Arc::default());
-        let reader = HistoryReader::new(database.clone(), crate::handle::channel().2.weak_sender());
+        let reader = HistoryReader::new(
+            database.clone(),
+            crate::handle::channel().2.history_sender(),
+        );
         let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
         tokio::spawn(committer.run(receiver));
         let [alice, bob] = [(); 2].map(|()| Sendq::new(0));

@@ -69,9 +69,9 @@ impl EventQueue {
         self.receiver.recv_many(batch, limit).await
     }
 
-    /// Returns a sender for the engine's own events.
-    pub fn weak_sender(&self) -> WeakSender {
-        WeakSender(self.sender.clone())
+    /// Returns a sender for the results of reading history.
+    pub fn history_sender(&self) -> HistorySender {
+        HistorySender(self.sender.clone())
     }
 }
 
@@ -277,22 +277,16 @@ impl OperatorPort {
     }
 }
 
-/// The sender of the engine's own events to the core: the results of reading history, and the hours.
-/// It does not keep the queue open.
+/// The sender of the results of reading history to the core. It does not keep the queue open.
 #[derive(Clone)]
-pub(crate) struct WeakSender(mpsc::WeakSender<Envelope>);
+pub(crate) struct HistorySender(mpsc::WeakSender<Envelope>);
 
-impl WeakSender {
+impl HistorySender {
     /// Sends an event to the core, if it still runs.
     pub async fn send(&self, event: Event) {
         if let Some(events) = self.0.upgrade() {
             // Sending fails if the core has stopped, which is no error.
             let _ = events.send(event.into()).await;
         }
-    }
-
-    /// Whether the core has stopped.
-    pub fn is_closed(&self) -> bool {
-        self.0.strong_count() == 0
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rookery_protocol::Nick;
 use tokio::sync::Semaphore;
 
-use crate::handle::WeakSender;
+use crate::handle::HistorySender;
 use rookery_chat::event::{Event, Fetch, HistoryQuery, HistoryResult};
 use rookery_record::{
     HistoryEntry, PageQuery, Place, Point, ReadableTarget, Selection, SeveralQuery, TargetsQuery,
@@ -27,13 +27,13 @@ const MAX_CONVERSATIONS: usize = 100;
 /// Reads history for one core.
 pub struct HistoryReader {
     database: Database,
-    core: WeakSender,
+    core: HistorySender,
     permits: Arc<Semaphore>,
 }
 
 impl HistoryReader {
     /// Creates a reader of `database` that sends its results to `core`.
-    pub fn new(database: Database, core: WeakSender) -> Self {
+    pub fn new(database: Database, core: HistorySender) -> Self {
         Self {
             database,
             core,

@@ -16,7 +16,6 @@ mod core_task;
 pub mod disk_watch;
 pub mod handle;
 mod history_reader;
-mod hours;
 mod pending;
 pub mod probes;
 pub mod quota;
@@ -67,14 +66,12 @@ pub fn start(
     let (core, operators, queue) = handle::channel();
     let (batches, commit_queue) = committer::channel();
     let (policy, admission_policy) = watch::channel(policy);
-    let reader = HistoryReader::new(database.clone(), queue.weak_sender());
+    let reader = HistoryReader::new(database.clone(), queue.history_sender());
     let committer = Committer::new(database, policy, events, reader);
-    let hours = hours::run(queue.weak_sender());
     let commit_queue_handle = QueueHandle::new(&batches);
     let mut tasks = JoinSet::new();
     tasks.spawn(core_task::run(chat, queue, batches));
     tasks.spawn(committer.run(commit_queue));
-    tokio::spawn(hours);
     Engine {
         core,
         operators,

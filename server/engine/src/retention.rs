@@ -96,7 +96,7 @@ mod tests {
             .unwrap();
         let (batches, receiver) = committer::channel();
         let (policy, _) = watch::channel(Arc::default());
-        let core = crate::handle::channel().2.weak_sender();
+        let core = crate::handle::channel().2.history_sender();
         let reader = HistoryReader::new(database.clone(), core);
         let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
         tokio::spawn(committer.run(receiver));

@@ -27,6 +27,7 @@ impl Network {
     }
 
     /// Returns the site of the network.
+    #[must_use]
     pub fn site(self) -> Self {
         Self::of_site(self.0)
     }

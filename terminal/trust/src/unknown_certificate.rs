@@ -1,5 +1,5 @@
-//! A certificate that there is no reason to trust: what is known about it, and what the user can do.
-//! Every program shows these texts, and only the user's answer makes the certificate trusted.
+//! A certificate that there is no reason to trust: what is known about it, and what the user can
+//! do. Every program shows these texts, and only the user's answer makes the certificate trusted.
 
 use crate::fingerprint::{CertificatePin, Fingerprint};
 

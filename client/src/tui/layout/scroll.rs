@@ -82,8 +82,8 @@ impl Layout<'_> {
     }
 
     /// Returns the scroll position `by` rows further up, or less far where unseen lines are above:
-    /// then the line below them is the lowest. The first row of the conversation stays at the top of
-    /// the `height` visible rows, if there are enough rows.
+    /// then the line below them is the lowest. The first row of the conversation stays at the top
+    /// of the `height` visible rows, if there are enough rows.
     pub fn scrolled_up(
         &self,
         buffer: &Buffer,

@@ -3,11 +3,13 @@
 //! A session reaches the core once its handshake is complete. It becomes the first session of a new
 //! user, or one more session of the user that its account already has.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Capability, ChannelName, Nick};
+use rookery_record::{AccountId, CredentialId};
 
 use crate::context::{Caller, Context};
 use crate::event::{Candidate, Revoked};
@@ -19,7 +21,7 @@ use crate::lengths;
 use crate::line::truncate;
 use crate::request::Admission;
 use crate::state::user::{Session, host};
-use crate::state::{NewUser, User};
+use crate::state::{NewUser, SecretChange, User};
 use crate::ticket::Ticket;
 
 /// Admits the candidate, or answers the ticket with the reason for the refusal.
@@ -43,7 +45,7 @@ pub fn admit(
         address,
         tls,
     } = candidate;
-    if let Some(banned) = refusal(ctx, identity.as_ref(), address.ip(), false) {
+    if let Some(banned) = refusal(ctx, session, identity.as_ref(), address.ip(), false) {
         return ctx.answer(ticket, banned);
     }
     if let Some(message) = &ctx.state.policy.maintenance {
@@ -141,7 +143,7 @@ pub fn sign_in(
     let email_changed = is_signed_in && present.is_some_and(|own| own.email != identity.email);
     let host = Arc::clone(&before.host);
     if let Some(refused) =
-        address.and_then(|address| refusal(ctx, Some(&identity), address, is_signed_in))
+        address.and_then(|address| refusal(ctx, session, Some(&identity), address, is_signed_in))
     {
         return ctx.answer(ticket, refused);
     }
@@ -206,10 +208,12 @@ pub fn sign_in(
 }
 
 /// Returns the refusal of an account or address that must not be admitted: since it signed in, an
-/// operator has ended the account's sessions, or the credential was revoked, or the password was
-/// changed; or a ban covers it. `is_signed_in`: the session is signed in to that account already.
+/// operator has ended the account's sessions, or the credential was revoked, or the password or the
+/// email was changed; or a ban covers it. `is_signed_in`: the session is signed in to that account
+/// already.
 fn refusal(
     ctx: &Context<'_>,
+    session: SessionId,
     identity: Option<&Identity>,
     address: IpAddr,
     is_signed_in: bool,
@@ -231,23 +235,22 @@ fn refusal(
         });
     }
     let revoked = identity.and_then(|identity| {
-        let secret = match identity.signed_in_with.credential() {
-            Some(one) => {
-                let forgotten = &ctx.state.revocations_forgotten;
-                let revoked_at = ctx.state.revoked_credentials.get(&one);
-                (Some(revoked_at.unwrap_or(forgotten)), quit::REVOKED)
-            }
-            None => (
-                ctx.state.changed_passwords.get(&identity.id),
-                quit::PASSWORD_CHANGED,
-            ),
+        let at = identity.authenticated_at;
+        let is_ended = |changes: &BTreeMap<AccountId, SecretChange>| {
+            let change = changes.get(&identity.id);
+            change.is_some_and(|change| change.ends(session, at))
         };
-        let email = ctx.state.changed_emails.get(&identity.id);
-        let all = [secret, (email, quit::EMAIL_CHANGED)];
-        let is_stale =
-            |at: Option<&jiff::Timestamp>| at.is_some_and(|at| identity.authenticated_at <= *at);
-        let stale = all.into_iter().find(|(at, _)| is_stale(*at));
-        stale.map(|(_, reason)| reason)
+        let is_revoked = |credential: CredentialId| {
+            let forgotten = &ctx.state.revocations_forgotten;
+            let revoked_at = ctx.state.revoked_credentials.get(&credential);
+            at <= *revoked_at.unwrap_or(forgotten)
+        };
+        let secret = match identity.signed_in_with.credential() {
+            Some(one) => is_revoked(one).then_some(quit::REVOKED),
+            None => is_ended(&ctx.state.changed_passwords).then_some(quit::PASSWORD_CHANGED),
+        };
+        let email = || is_ended(&ctx.state.changed_emails).then_some(quit::EMAIL_CHANGED);
+        secret.or_else(email)
     });
     // A session that is signed in to the account would have been ended.
     if let Some(reason) = revoked.filter(|_| !is_signed_in) {

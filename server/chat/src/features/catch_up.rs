@@ -29,7 +29,7 @@ const REJOIN_WINDOW: SignedDuration = SignedDuration::from_secs(60);
 /// The most named devices of an account whose marks are stored.
 const MAX_NAMED_DEVICES: usize = 16;
 
-/// Starts the catch-up of a session that has signed in with that, by requesting the messages that
+/// Starts the catch-up of a session that has signed in in this way, by requesting the messages that
 /// its device missed.
 pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith) {
     let reads_history = caller.has(Capability::Chathistory) || caller.has(Capability::Visitor);
@@ -86,7 +86,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith
         after,
         until,
         channels: Vec::new(),
-        reading: 0,
+        pending: 0,
         sent: BTreeSet::new(),
     });
     request_missed(ctx, caller, true);
@@ -144,7 +144,7 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     };
     if now <= catch_up.until {
         request_missed(ctx, caller, false);
-    } else if catch_up.reading == 0 {
+    } else if catch_up.pending == 0 {
         session.catch_up = None;
     }
 }
@@ -252,7 +252,7 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
         .and_then(|session| session.catch_up.as_mut())
     {
         catch_up.channels.extend(channels);
-        catch_up.reading += 1;
+        catch_up.pending += 1;
     }
     ctx.out.push(Output::Fetch(Box::new(Fetch {
         session: caller.session,
@@ -276,13 +276,11 @@ pub fn found(
     [after, until]: [Mark; 2],
     found: Option<Vec<(String, Vec<HistoryEntry>)>>,
 ) {
-    let catch_up = ctx
-        .state
-        .session_mut(caller.session)
-        .and_then(|session| session.catch_up.as_mut());
-    let Some(catch_up) = catch_up.filter(|catch_up| catch_up.number == number) else {
+    let session = ctx.state.session(caller.session);
+    let current = session.and_then(|session| session.catch_up.as_ref());
+    if current.is_none_or(|catch_up| catch_up.number != number) {
         return;
-    };
+    }
     let Some(found) = found else {
         // The mark does not advance, so the messages are requested again on the next connection.
         return ctx.notice(
@@ -290,7 +288,6 @@ pub fn found(
             "The messages you missed could not be read; connect again to receive them",
         );
     };
-    catch_up.reading -= 1;
     let missed = found
         .into_iter()
         .map(|(name, mut entries)| {
@@ -298,8 +295,18 @@ pub fn found(
             (name, entries)
         })
         .collect();
-    let replay = Replay::new(ctx, missed);
+    let replay = Replay::new(ctx, missed, Some(number));
     ctx.reply_long(caller, replay);
+}
+
+/// Handles the end of one replay of the catch-up with that number, unless it has been replaced.
+/// Only then may the mark advance: if the connection ends before, what was not sent is sent again.
+pub fn is_sent(ctx: &mut Context<'_>, caller: Caller, number: u64) {
+    let session = ctx.state.session_mut(caller.session);
+    let catch_up = session.and_then(|session| session.catch_up.as_mut());
+    if let Some(catch_up) = catch_up.filter(|catch_up| catch_up.number == number) {
+        catch_up.pending -= 1;
+    }
 }
 
 /// Whether the message was sent after the first mark, and not after the second.

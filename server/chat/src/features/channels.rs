@@ -1,5 +1,7 @@
 //! Membership in channels, and their topics: `JOIN`, `PART`, `TOPIC`, `KICK`, `INVITE`.
 
+use std::collections::BTreeSet;
+
 use rookery_protocol::numeric::{
     ERR_BADCHANMASK, ERR_BADCHANNELKEY, ERR_BANNEDFROMCHAN, ERR_CANNOTSENDTOCHAN,
     ERR_CHANNELISFULL, ERR_CHANOPRIVSNEEDED, ERR_INVITEONLYCHAN, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK,
@@ -99,9 +101,11 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return ctx.need_more_params(caller, &message.command);
     }
     let mut keys = message.param(1).unwrap_or_default().split(',');
+    let mut seen = BTreeSet::new();
     for target in targets.split(',').filter(|target| !target.is_empty()) {
         let key = keys.next().filter(|key| !key.is_empty());
         match ChannelName::parse(target) {
+            Ok(name) if !seen.insert(name.clone()) => {}
             Ok(name) => {
                 let user = ctx.state.user(caller.user);
                 let joined = user.channels().iter().find(|joined| **joined == name);

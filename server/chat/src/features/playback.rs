@@ -122,7 +122,7 @@ pub(crate) fn found(
     found: Option<Vec<(String, Vec<HistoryEntry>)>>,
 ) {
     match found {
-        Some(found) => ctx.reply_long(caller, Replay::new(ctx, found)),
+        Some(found) => ctx.reply_long(caller, Replay::new(ctx, found, None)),
         None => ctx.notice(
             caller,
             "The history could not be read; please try again later",

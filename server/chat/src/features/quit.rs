@@ -11,7 +11,7 @@ use crate::features::{always_on, away, catch_up, monitor};
 use crate::ids::{SessionId, UserId};
 use crate::lengths;
 use crate::line::{Line, truncate};
-use crate::state::{ClosingSession, Session, User};
+use crate::state::{ClosingSession, SecretChange, Session, User};
 
 /// Why a session ends whose credential was revoked.
 pub const REVOKED: &str = "A device or certificate of your account was revoked; sign in again";
@@ -56,6 +56,7 @@ pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 /// remains.
 pub fn access_revoked(ctx: &mut Context<'_>, revoked: Revoked, by: Option<SessionId>) {
     let now = ctx.now();
+    let change = SecretChange { at: now, by };
     let (to_end, reason): (Vec<SessionId>, _) = match revoked {
         Revoked::Credential(credential) => {
             ctx.state.revoke_credential(credential, now);
@@ -64,14 +65,14 @@ pub fn access_revoked(ctx: &mut Context<'_>, revoked: Revoked, by: Option<Sessio
             (ended.map(|session| session.id).collect(), REVOKED)
         }
         Revoked::Password(account) => {
-            ctx.state.changed_passwords.insert(account, now);
+            ctx.state.changed_passwords.insert(account, change);
             let sessions = sessions_of(ctx, account);
             let ended =
                 sessions.filter(|session| session.credential.is_none() && Some(session.id) != by);
             (ended.map(|session| session.id).collect(), PASSWORD_CHANGED)
         }
         Revoked::Email(account) => {
-            ctx.state.changed_emails.insert(account, now);
+            ctx.state.changed_emails.insert(account, change);
             let ended = sessions_of(ctx, account).filter(|session| Some(session.id) != by);
             (ended.map(|session| session.id).collect(), EMAIL_CHANGED)
         }

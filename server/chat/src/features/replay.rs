@@ -22,12 +22,19 @@ pub struct Replay {
     /// The number of bytes that may still be sent.
     room: usize,
     is_cut: bool,
+    /// The number of the catch-up that this is part of.
+    catch_up: Option<u64>,
 }
 
 impl Replay {
-    /// Creates the replay of what was read.
-    pub fn new(ctx: &Context<'_>, found: Vec<(String, Vec<HistoryEntry>)>) -> Self {
+    /// Creates the replay of what was read, for the catch-up with that number or for none.
+    pub fn new(
+        ctx: &Context<'_>,
+        found: Vec<(String, Vec<HistoryEntry>)>,
+        catch_up: Option<u64>,
+    ) -> Self {
         Self {
+            catch_up,
             left: found.into(),
             room: match ctx.settings.sendq_bytes {
                 0 => usize::MAX,
@@ -39,6 +46,9 @@ impl Replay {
     }
 
     fn finish(&self, ctx: &mut Context<'_>, caller: Caller) {
+        if let Some(number) = self.catch_up {
+            catch_up::is_sent(ctx, caller, number);
+        }
         if self.is_cut {
             ctx.notice(
                 caller,

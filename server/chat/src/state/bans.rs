@@ -1,11 +1,9 @@
 //! The bans, found by account, email and address.
 //!
-//! A ban that has expired has no effect, but is not removed at once: the clock of the system may be
-//! wrong for a while, and then the ban is in force again, as the list of bans in the store says. It
-//! is removed when it was expired in the checks of a whole day, which are hourly by a clock that is
-//! never set ([`ExpiryChecks`]); the store still has it, and the next start reads it again.
+//! A ban that has expired has no effect, but is not removed: the clock of the system may be wrong
+//! for a while, and then the ban is in force again, as the list of bans in the store says.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
@@ -63,16 +61,11 @@ impl Bans {
         if !self.by_target.values().any(|ban| ban.id == id) {
             return false;
         }
-        self.remove_all(&BTreeSet::from([id]));
-        true
-    }
-
-    /// Removes the bans with those ids.
-    pub fn remove_all(&mut self, ids: &BTreeSet<BanId>) {
         let remaining = std::mem::take(&mut self.by_target)
             .into_values()
-            .filter(|ban| !ids.contains(&ban.id));
+            .filter(|ban| ban.id != id);
         *self = Self::new(remaining, std::mem::take(&mut self.aliases));
+        true
     }
 
     /// Replaces the email aliases.
@@ -131,30 +124,6 @@ impl Bans {
         targets
             .filter_map(|target| self.by_target.get(target))
             .find(|ban| ban.is_active(now))
-    }
-}
-
-/// In how many hourly checks in a row each ban was expired.
-#[derive(Clone, Debug, Default)]
-pub struct ExpiryChecks(BTreeMap<BanId, u32>);
-
-impl ExpiryChecks {
-    /// The number of checks after which a ban is removed: a day.
-    pub const MAX: u32 = 24;
-
-    /// Checks the bans, an hour after the last check. Returns those that are to be removed.
-    pub fn check(&mut self, bans: &Bans, now: Timestamp) -> BTreeSet<BanId> {
-        let mut last = std::mem::take(&mut self.0);
-        let mut over = BTreeSet::new();
-        for ban in bans.iter().filter(|ban| !ban.is_active(now)) {
-            let checks = last.remove(&ban.id).unwrap_or_default() + 1;
-            if checks < Self::MAX {
-                self.0.insert(ban.id, checks);
-            } else {
-                over.insert(ban.id);
-            }
-        }
-        over
     }
 }
 

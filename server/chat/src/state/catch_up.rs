@@ -25,8 +25,8 @@ pub struct CatchUp {
     pub until: Timestamp,
     /// The channels that have been requested.
     pub channels: Vec<ChannelName>,
-    /// The number of requests without a result.
-    pub reading: usize,
+    /// The number of requests whose result has not been sent.
+    pub pending: usize,
     /// The ids of the messages that were sent, unasked or by playback, and that would be sent again
     /// if both were to send them.
     pub sent: BTreeSet<String>,

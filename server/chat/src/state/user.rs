@@ -75,11 +75,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether no request of its catch-up is without a result.
+    /// Whether the results of all requests of its catch-up have been sent.
     pub fn is_caught_up(&self) -> bool {
         self.catch_up
             .as_ref()
-            .is_none_or(|catch_up| catch_up.reading == 0)
+            .is_none_or(|catch_up| catch_up.pending == 0)
     }
 }
 

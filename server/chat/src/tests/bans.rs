@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::harness::*;
 use crate::event::Event;
 use crate::request::{AddBan, Admission, Ended, FindCovered, RemoveBan};
-use rookery_record::{Ban, BanId, BanTarget, EmailAliases};
+use rookery_record::{BanId, BanTarget, EmailAliases};
 
 #[test]
 fn a_ban_waits_for_sessions_that_are_quitting() {
@@ -213,46 +213,6 @@ fn a_ban_of_an_email_covers_its_aliases() {
         matches!(harness.try_admit(alice).1, Admission::Admitted),
         "the configuration was reloaded"
     );
-}
-
-#[test]
-fn a_ban_is_removed_when_it_was_expired_for_a_day_of_uptime() {
-    let mut harness = Harness::new();
-    let end = harness.now + SignedDuration::from_hours(2);
-    harness.act(AddBan(Ban {
-        expires_at: Some(end),
-        ..ban(1, "198.51.100.10", "spam")
-    }));
-    harness.act(AddBan(ban(2, "198.51.100.11", "spam")));
-    let bans = |harness: &Harness| harness.policy.bans.iter().count();
-    let hours = |harness: &mut Harness, count| {
-        for _ in 0..count {
-            harness.event(Event::HourPassed);
-        }
-    };
-    hours(&mut harness, 100);
-    assert_eq!(bans(&harness), 2, "neither has expired");
-    harness.now = end;
-    hours(&mut harness, 23);
-    harness.now = end - SignedDuration::from_hours(1);
-    assert!(
-        !matches!(
-            harness
-                .try_admit(at_address(
-                    "198.51.100.10",
-                    Harness::candidate("alice", None, "")
-                ))
-                .1,
-            Admission::Admitted
-        ),
-        "the clock was wrong, and the ban is in force"
-    );
-    hours(&mut harness, 1);
-    harness.now = end + SignedDuration::from_hours(24 * 365);
-    hours(&mut harness, 23);
-    assert_eq!(bans(&harness), 2, "not a day since the clock jumped");
-    hours(&mut harness, 1);
-    assert_eq!(bans(&harness), 1);
 }
 
 #[test]

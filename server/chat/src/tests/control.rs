@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rookery_record::CredentialId;
 
 use super::harness::*;
-use crate::event::{Event, Identity, Revoked, SignedInWith};
+use crate::event::{Event, Identity, Revoked, SessionId, SignedInWith};
 use crate::request::{
     Admission, Announce, Announced, Audience, ClosedChannel, Ended, FindChannel, FindUser,
     ListChannels, ListUsers, SetMaintenance,
@@ -209,7 +209,8 @@ fn a_changed_password_ends_the_other_sessions_that_signed_in_with_the_old_one() 
     };
     harness.sign_in(changing, moved);
     assert_eq!(harness.ended_sessions(), [other, phone], "the old email");
-    let Admission::Stale { reason } = harness.try_admit(in_handshake).1 else {
+    let (SessionId(last), answer) = harness.try_admit(in_handshake);
+    let Admission::Stale { reason } = answer else {
         panic!("it signed in while the account had the old email")
     };
     assert!(reason.contains("email"), "{reason}");
@@ -220,6 +221,24 @@ fn a_changed_password_ends_the_other_sessions_that_signed_in_with_the_old_one() 
     };
     let admission = harness.sign_in(changing, again);
     assert!(matches!(admission, Admission::Admitted), "{admission:?}");
+    // So can one that is not admitted yet, and it is admitted then.
+    for (next, revoked) in (last + 1..).zip([Revoked::Email, Revoked::Password]) {
+        harness.advance(1);
+        let in_handshake = Identity {
+            authenticated_at: harness.now,
+            ..identity("alice")
+        };
+        harness.advance(1);
+        harness.event(Event::AccessRevoked {
+            revoked: revoked(in_handshake.id),
+            by: Some(SessionId(next)),
+        });
+        let candidate = Harness::candidate("alice", Some(in_handshake), "");
+        let (session, admission) = harness.try_admit(candidate);
+        assert_eq!(session, SessionId(next));
+        assert!(matches!(admission, Admission::Admitted), "{admission:?}");
+        harness.disconnect(session);
+    }
 }
 
 #[test]

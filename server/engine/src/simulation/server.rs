@@ -79,7 +79,7 @@ pub fn start(runtime: &Runtime, folder: &TempDir, run: u32, now: Timestamp) -> S
         now,
     );
     let (core, _, queue) = channel();
-    let reader = HistoryReader::new(database.clone(), queue.weak_sender());
+    let reader = HistoryReader::new(database.clone(), queue.history_sender());
     let (policy, _) = watch::channel(policy);
     Server {
         chat,

@@ -123,7 +123,7 @@ fn the_migration_to_mailboxes_finds_the_accounts_of_a_mailbox_that_exist() {
 }
 
 #[test]
-fn the_migration_to_emails_without_wildcards_leaves_the_accounts_readable() {
+fn the_migration_of_emails_that_are_no_longer_valid_leaves_all_rows_readable() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(DATABASE_FILE);
     let old = Connection::open(&file).unwrap();
@@ -137,7 +137,11 @@ fn the_migration_to_emails_without_wildcards_leaves_the_accounts_readable() {
     old.execute_batch(
         "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
          VALUES ('a', 'a', 'a', '*@gmail.com', '*@gmail.com', 0, 1),
-                ('b', 'b', 'b', 'b@gmail.com', 'b@gmail.com', 0, 1)",
+                ('b', 'b', 'b', 'b@gmail.com', 'b@gmail.com', 0, 1),
+                ('c', 'c', 'c', 'c@ex' || char(0x200c) || 'ample.org', 'c@example.org', 0, 1);
+         INSERT INTO admins (name, name_folded, email, password_hash, role, created_at)
+         VALUES ('root', 'root', 'r?@example.org', '', 'owner', 0),
+                ('eve', 'eve', 'eve@ex' || char(0xad) || 'ample.org', '', 'owner', 0)",
     )
     .unwrap();
     old.pragma_update(None, "user_version", i64::try_from(before).unwrap())
@@ -150,6 +154,10 @@ fn the_migration_to_emails_without_wildcards_leaves_the_accounts_readable() {
     };
     assert_eq!(email_of("a"), None);
     assert_eq!(email_of("b").as_deref(), Some("b@gmail.com"));
+    assert_eq!(email_of("c").as_deref(), Some("c@example.org"));
+    let admins = sqlite.admins().unwrap();
+    let emails: Vec<_> = admins.iter().map(|admin| admin.email.as_str()).collect();
+    assert_eq!(emails, ["unknown@invalid"; 2]);
 }
 
 #[test]
