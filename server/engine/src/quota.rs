@@ -3,8 +3,8 @@
 //! A connection is a *stranger's* until its session is admitted. When a limit is reached, a new
 //! connection displaces a stranger's. Otherwise anyone could keep out everyone behind the same
 //! address, or from a few networks everyone else, with connections that never sign in. Those that
-//! have not completed the handshake are displaced first, after [`TURN`]. Those in the waiting room
-//! may be waiting for a mailed code, so they have [`WAITING_ROOM_TURN`]; but since anyone can hang
+//! have not completed the handshake are displaced first, after `TURN`. Those in the waiting room
+//! may be waiting for a mailed code, so they have `WAITING_ROOM_TURN`; but since anyone can hang
 //! there, they have it only while they hold no more than half of the connections that the limit
 //! permits. Among equals, the one that has waited for longest is displaced.
 
