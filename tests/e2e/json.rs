@@ -146,7 +146,7 @@ async fn every_command_prints_json_with_the_json_option() {
 
     // The server and its audit trail.
     run("status", &[]).await;
-    run("trust", &[]).await;
+    run("trust", &[&server.fingerprint()]).await;
     run("reload", &[]).await;
     run("maintenance", &[]).await;
     run("maintenance on", &["back at noon"]).await;
