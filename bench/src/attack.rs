@@ -136,7 +136,7 @@ const ATTACKS: &[Attack] = &[
         "",
         "ISON bench1 bench2 bench3 bench4 bench5 bench6 bench7",
     ),
-    attack("SEARCH a mask", Attacker::Guest, "", "WHO *a*e*n*b*h*"),
+    attack("WHO of a mask", Attacker::Guest, "", "WHO *a*e*n*b*h*"),
     attack("silent WHO", Attacker::Silent, "", "WHO #bench"),
     attack("many tags", Attacker::Stranger, "", "{tags} PING x"),
     attack("CAP LS", Attacker::Stranger, "", "CAP LS 302"),

@@ -86,6 +86,33 @@ async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<(
     stream.read_to_end(&mut Vec::new()).await.map(drop)
 }
 
+/// Lets strangers connect to the control port, again whenever the server closes a connection, and
+/// waits until many have done so.
+async fn surround(
+    server: &Server,
+    config: &Arc<ClientConfig>,
+    strangers: &[Stranger],
+) -> JoinSet<()> {
+    let (address, mut connecting) = (server.admin(), JoinSet::new());
+    let connected = Arc::new(AtomicUsize::new(0));
+    for &stranger in strangers {
+        let (config, connected) = (Arc::clone(config), Arc::clone(&connected));
+        connecting.spawn(async move {
+            loop {
+                let _ = stranger
+                    .connect(address, Arc::clone(&config), &connected)
+                    .await;
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+    wait_for("some to connect again", || {
+        (connected.load(Ordering::Relaxed) > 2 * strangers.len()).then_some(())
+    })
+    .await;
+    connecting
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_number_of_strangers_keeps_an_operator_waiting() {
     let server = Server::start().await;
@@ -94,24 +121,7 @@ async fn no_number_of_strangers_keeps_an_operator_waiting() {
     let token = client.sign_in(&server, "root").await;
     let config = tls::client_config(&server.ca(), None);
     for stranger in Stranger::ALL {
-        let (address, mut strangers) = (server.admin(), JoinSet::new());
-        let connected = Arc::new(AtomicUsize::new(0));
-        for _ in 0..STRANGERS {
-            let (config, connected) = (Arc::clone(&config), Arc::clone(&connected));
-            strangers.spawn(async move {
-                loop {
-                    // The server closes the connection sooner or later, and it connects again.
-                    let _ = stranger
-                        .connect(address, Arc::clone(&config), &connected)
-                        .await;
-                    sleep(Duration::from_millis(20)).await;
-                }
-            });
-        }
-        wait_for("some to connect again", || {
-            (connected.load(Ordering::Relaxed) > 2 * STRANGERS).then_some(())
-        })
-        .await;
+        let mut strangers = surround(&server, &config, &[stranger; STRANGERS]).await;
         for _ in 0..3 {
             // Each client opens a connection.
             let (client, start) = (ControlClient::new(&server), Instant::now());
@@ -144,23 +154,8 @@ async fn a_sign_in_with_a_device_token_is_quick_beside_200_strangers() {
     };
     let device = sign_in(None).await;
     let config = tls::client_config(&server.ca(), None);
-    let (address, mut strangers) = (server.admin(), JoinSet::new());
-    let connected = Arc::new(AtomicUsize::new(0));
-    for stranger in Stranger::ALL.into_iter().cycle().take(200) {
-        let (config, connected) = (Arc::clone(&config), Arc::clone(&connected));
-        strangers.spawn(async move {
-            loop {
-                let _ = stranger
-                    .connect(address, Arc::clone(&config), &connected)
-                    .await;
-                sleep(Duration::from_millis(20)).await;
-            }
-        });
-    }
-    wait_for("some to connect again", || {
-        (connected.load(Ordering::Relaxed) > 400).then_some(())
-    })
-    .await;
+    let strangers: Vec<_> = Stranger::ALL.into_iter().cycle().take(200).collect();
+    let _strangers = surround(&server, &config, &strangers).await;
     for _ in 0..3 {
         let start = Instant::now();
         sign_in(Some(&device)).await;

@@ -7,7 +7,7 @@
 //!
 //! The slices of long replies are produced when nothing else is to be done: no event waits, the
 //! committer has caught up, and the connections have sent what they were sent before. So they delay
-//! an event by one slice at most.
+//! an event by one slice at most. After [`EVENTS_BETWEEN_SLICES`] events, one is produced anyway.
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;

@@ -3,7 +3,7 @@
 //! If an authority was named, only its certificates are trusted; otherwise those of the system's
 //! authorities are. A certificate that none of these signed is trusted only once the user has
 //! confirmed its fingerprint, which pins it. From then on the server must present the same
-//! certificate, or one for the same key.
+//! certificate, one for the same key, or one that an authority of the system signed.
 //!
 //! [`Verifier`] decides about one connection, by what [`Trust`] allows. [`UnknownCertificate`] has
 //! the texts for a certificate about which the user must decide. The programs connect, ask and

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rookery_protocol::Message;
 
 use super::harness::*;
+use super::playback::{CAPS, connect, device, texts};
 use super::reference::commands_by_name;
 use crate::event::{HistoryQuery, HistoryResult, SessionId, Settings};
 use rookery_record::{HistoryEntry, Place};
@@ -532,4 +533,46 @@ fn names_in_slices_are_the_same_names() {
         received.last().unwrap(),
         ":irc.test 366 alice #x,#nothing,#y :End of /NAMES list"
     );
+}
+
+#[test]
+fn what_was_not_replayed_before_the_connection_ended_is_replayed_on_the_next() {
+    let channels = ["#x", "#y", "#z"];
+    let mut harness = Harness::with(Settings {
+        lobby: channels.iter().map(|name| name.parse().unwrap()).collect(),
+        replay_lines: 50,
+        ..settings_with_lobby("#x")
+    });
+    let bob = harness.user("bob", "");
+    let (alice, _) = connect(&mut harness, device("alice", 1), CAPS);
+    harness.disconnect(alice);
+    harness.advance(60);
+    let mut said = Vec::new();
+    for channel in channels {
+        for number in 0..50 {
+            said.push(format!("{channel}-{number}"));
+            harness.send(bob, &format!("PRIVMSG {channel} :{channel}-{number}"));
+        }
+    }
+    // The replay is too long for one slice.
+    let (alice, first) = connect(&mut harness, device("alice", 1), CAPS);
+    let first = texts(&first);
+    assert!((1..said.len()).contains(&first.len()), "{}", first.len());
+    harness.send(alice, "PONG x");
+    harness.send(alice, "QUIT");
+    let (alice, mut second) = connect(&mut harness, device("alice", 1), CAPS);
+    while harness.chat.has_incomplete_replies() {
+        harness.continue_replies();
+    }
+    second.extend(harness.received(alice));
+    let mut received = first;
+    received.extend(texts(&second));
+    for text in &said {
+        assert!(received.contains(&text.as_str()), "{text} of {received:?}");
+    }
+    // Now it has received everything.
+    harness.send(alice, "PONG x");
+    harness.disconnect(alice);
+    let (_, third) = connect(&mut harness, device("alice", 1), CAPS);
+    assert!(texts(&third).is_empty(), "{third:?}");
 }

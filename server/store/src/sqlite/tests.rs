@@ -26,6 +26,21 @@ pub(super) fn empty_store() -> (TempDir, Store) {
     (folder, sqlite)
 }
 
+/// Opens a store that was created when there were `version` migrations, and filled by `sql` then.
+pub(super) fn migrated_store(version: usize, sql: &str) -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(DATABASE_FILE);
+    let old = Connection::open(&file).unwrap();
+    for step in &migrations::STEPS[..version] {
+        old.execute_batch(step).unwrap();
+    }
+    old.pragma_update(None, "user_version", i64::try_from(version).unwrap())
+        .unwrap();
+    old.execute_batch(sql).unwrap();
+    drop(old);
+    (folder, Store::open(&file).unwrap())
+}
+
 pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }

@@ -96,27 +96,13 @@ fn the_accounts_of_a_mailbox_are_found_by_any_spelling_under_the_rules_of_the_mo
 
 #[test]
 fn the_migration_to_mailboxes_finds_the_accounts_of_a_mailbox_that_exist() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join(DATABASE_FILE);
-    let old = Connection::open(&file).unwrap();
-    let before = migrations::STEPS
-        .iter()
-        .position(|step| step.contains("mailbox_name"))
-        .unwrap();
-    for step in &migrations::STEPS[..before] {
-        old.execute_batch(step).unwrap();
-    }
-    old.execute_batch(
+    let (_folder, sqlite) = migrated_store(
+        17,
         "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
          VALUES ('a', 'a', 'a', 'x@gmail.com', 'x@gmail.com', 0, 1),
                 ('b', 'b', 'b', 'x+1@gmail.com', 'x+1@gmail.com', 0, 1),
                 ('c', 'c', 'c', NULL, NULL, 0, 1)",
-    )
-    .unwrap();
-    old.pragma_update(None, "user_version", i64::try_from(before).unwrap())
-        .unwrap();
-    drop(old);
-    let sqlite = Store::open(&file).unwrap();
+    );
     let gmail = EmailAliases::new(&[], &["gmail.com".to_owned()]);
     let found = sqlite.accounts_of_mailbox(&email("x+2@gmail.com"), &gmail);
     assert_eq!(found.unwrap().len(), 2);
@@ -124,17 +110,8 @@ fn the_migration_to_mailboxes_finds_the_accounts_of_a_mailbox_that_exist() {
 
 #[test]
 fn the_migration_of_emails_that_are_no_longer_valid_leaves_all_rows_readable() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join(DATABASE_FILE);
-    let old = Connection::open(&file).unwrap();
-    let before = migrations::STEPS
-        .iter()
-        .position(|step| step.contains("GLOB"))
-        .unwrap();
-    for step in &migrations::STEPS[..before] {
-        old.execute_batch(step).unwrap();
-    }
-    old.execute_batch(
+    let (_folder, sqlite) = migrated_store(
+        18,
         "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
          VALUES ('a', 'a', 'a', '*@gmail.com', '*@gmail.com', 0, 1),
                 ('b', 'b', 'b', 'b@gmail.com', 'b@gmail.com', 0, 1),
@@ -142,12 +119,7 @@ fn the_migration_of_emails_that_are_no_longer_valid_leaves_all_rows_readable() {
          INSERT INTO admins (name, name_folded, email, password_hash, role, created_at)
          VALUES ('root', 'root', 'r?@example.org', '', 'owner', 0),
                 ('eve', 'eve', 'eve@ex' || char(0xad) || 'ample.org', '', 'owner', 0)",
-    )
-    .unwrap();
-    old.pragma_update(None, "user_version", i64::try_from(before).unwrap())
-        .unwrap();
-    drop(old);
-    let sqlite = Store::open(&file).unwrap();
+    );
     let email_of = |name: &str| {
         let found = sqlite.account_by_name(&name.parse().unwrap()).unwrap();
         found.unwrap().email.map(|email| email.to_string())
@@ -245,20 +217,8 @@ fn a_certificate_identifies_exactly_one_account() {
 
 #[test]
 fn the_migration_to_optional_emails_preserves_rows_that_refer_to_accounts() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("old.db");
-    let old = Connection::open(&file).unwrap();
-    let recreates_accounts = |step: &str| step.contains("CREATE TABLE new_accounts");
-    let old_version = migrations::STEPS
-        .iter()
-        .position(|step| recreates_accounts(step))
-        .unwrap();
-    for step in &migrations::STEPS[..old_version] {
-        old.execute_batch(step).unwrap();
-    }
-    old.pragma_update(None, "user_version", i64::try_from(old_version).unwrap())
-        .unwrap();
-    old.execute_batch(
+    let (_folder, mut sqlite) = migrated_store(
+        10,
         "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
              VALUES ('alice', 'alice', 'allce', 'a@b.example', 'a@b.example', 0, 1), ('bob', 'bob', 'bob', 'b@b.example',
                  'b@b.example', 0, 1);
@@ -266,10 +226,7 @@ fn the_migration_to_optional_emails_preserves_rows_that_refer_to_accounts() {
          INSERT INTO credentials (account, kind, hash, created_at) VALUES (1, 'device', zeroblob(32), 0);
          INSERT INTO channels (name, name_folded, founder, created_at, named_at, modes)
              VALUES ('#x', '#x', 1, 0, 0, '');",
-    )
-    .unwrap();
-    drop(old);
-    let mut sqlite = Store::open(&file).unwrap();
+    );
     let alice = sqlite
         .account_by_name(&"alice".parse().unwrap())
         .unwrap()

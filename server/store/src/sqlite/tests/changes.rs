@@ -281,45 +281,28 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
 
 #[test]
 fn the_migration_to_password_devices_preserves_marks() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("old.db");
-    let old = Connection::open(&file).unwrap();
-    for step in &migrations::STEPS[..14] {
-        old.execute_batch(step).unwrap();
-    }
-    old.pragma_update(None, "user_version", 14).unwrap();
-    old.execute_batch(
+    let (_folder, store) = migrated_store(
+        14,
         "INSERT INTO accounts (name, name_folded, name_skeleton, created_at, greeted, heard_until)
          VALUES ('alice', 'alice', 'allce', 0, 1, 5), ('bob', 'bob', 'bob', 0, 1, NULL)",
-    )
-    .unwrap();
-    drop(old);
+    );
     let alices = Device {
         account: AccountId(1),
         key: DeviceKey::Password,
     };
     let received_until = Timestamp::from_millisecond(5).unwrap();
-    let devices = Store::open(&file).unwrap().chat_snapshot().unwrap().devices;
+    let devices = store.chat_snapshot().unwrap().devices;
     assert_eq!(devices, [(alices, received_until)]);
 }
 
 #[test]
 fn the_migration_to_named_devices_preserves_the_marks_of_the_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("old.db");
-    let old = Connection::open(&file).unwrap();
-    for step in &migrations::STEPS[..16] {
-        old.execute_batch(step).unwrap();
-    }
-    old.pragma_update(None, "user_version", 16).unwrap();
-    old.execute_batch(
+    let (_folder, mut store) = migrated_store(
+        16,
         "INSERT INTO accounts (name, name_folded, name_skeleton, created_at, greeted)
          VALUES ('alice', 'alice', 'allce', 0, 1);
          INSERT INTO password_devices VALUES (1, 1, 5, 0)",
-    )
-    .unwrap();
-    drop(old);
-    let mut store = Store::open(&file).unwrap();
+    );
     let at = Timestamp::from_millisecond(5).unwrap();
     let of = |key| Device {
         account: AccountId(1),
