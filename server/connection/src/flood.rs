@@ -121,6 +121,13 @@ fn sessions(payer: Payer) -> NonZeroU64 {
 }
 
 impl Flood {
+    /// Lets the session itself send its whole burst again. It does when it is admitted: what it had
+    /// to send for that reached nobody. Its payer's buckets remain as they are, or else connecting
+    /// again would be a way around them.
+    pub fn refill_own(&mut self) {
+        self.messages.own = TokenBucket::default();
+    }
+
     /// Counts a message of the given weight. Returns when the next message may be read, if that is
     /// later than `now`.
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
@@ -238,6 +245,22 @@ mod tests {
             }
         }
         assert!((300..500).contains(&proofs), "{proofs} in a minute");
+    }
+
+    #[test]
+    fn an_admitted_session_has_its_burst_and_its_payer_has_not() {
+        let start = Instant::now();
+        let shared = SharedFlood::new(start);
+        let mut sessions: Vec<_> = (0..5).map(|_| shared.open(ALICE, 20, 4, start)).collect();
+        for session in &mut sessions {
+            all_at_once(session, start);
+            session.refill_own();
+        }
+        let mut bob = shared.open(Payer::Account(AccountId(2)), 20, 4, start);
+        all_at_once(&mut bob, start);
+        bob.refill_own();
+        assert_eq!(all_at_once(&mut bob, start), 20);
+        assert_eq!(all_at_once(&mut sessions[0], start), 1, "the account's burst is used up");
     }
 
     #[test]

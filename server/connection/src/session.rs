@@ -110,7 +110,10 @@ impl Session {
     /// holds no memory for them.
     pub async fn run(mut self: Box<Self>) {
         let disconnect = match Box::pin(self.handshake()).await {
-            Ok(HandshakeResult::Admitted) => self.serve_admitted().await,
+            Ok(HandshakeResult::Admitted) => {
+                self.stream.flood_mut().refill_own();
+                self.serve_admitted().await
+            }
             Ok(HandshakeResult::Closed(disconnect)) => Ok(disconnect),
             Err(stopped) => Err(stopped),
         };

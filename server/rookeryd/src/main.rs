@@ -18,11 +18,17 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use tikv_jemallocator::Jemalloc;
 use tracing_subscriber::EnvFilter;
 
 use rookery_base::certificates;
 use rookery_base::config::{Config, LogFormat};
 use rookery_terminal::printable_lines;
+
+/// Returns the memory of connections that are gone to the system within seconds, which glibc's
+/// allocator does not. C libraries use it, too: a part of each connection's TLS state is theirs.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// The Rookery chat server. Without a command, it runs the server.
 #[derive(Parser)]
