@@ -183,17 +183,17 @@ impl Session {
         self.send(&replies.finish());
         let identity = match outcome {
             None => return Ok(None),
-            Some(Outcome::Revoked(revoked)) => {
-                let by = Some(self.id);
-                self.services.core.access_revoked(revoked, by).await?;
-                return Ok(None);
-            }
             Some(Outcome::SignedIn(identity) | Outcome::EmailChanged(identity)) => *identity,
         };
         let name = identity.name.to_nick();
         match self
             .services
+        let revoked = machine.take_revoked();
             .core
+        if let Some(revoked) = revoked {
+            let by = Some(self.id);
+            self.services.core.access_revoked(revoked, by).await?;
+        }
             .sign_in(self.id, identity.clone())
             .await?
         {
