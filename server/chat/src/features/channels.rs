@@ -19,7 +19,7 @@ use crate::lengths;
 use crate::line::{Line, truncate};
 use crate::params::{is_empty_list, split_list};
 use crate::state::channel::{Flag, MemberModes, Topic};
-use crate::state::{CreateAs, User};
+use crate::state::{CreateAs, Receiver, User};
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[
@@ -166,9 +166,7 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
         .map_or_else(|| name.clone(), |channel| channel.name.clone());
 
     let is_extended = |extended: bool| {
-        move |session: &crate::state::Session| {
-            session.capabilities.has(Capability::ExtendedJoin) == extended
-        }
+        move |receiver: &Receiver| receiver.capabilities.has(Capability::ExtendedJoin) == extended
     };
     for extended in [false, true] {
         let line = join_line(ctx.state.user(caller.user), &name, extended);
@@ -176,13 +174,8 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
     }
     if let Some(away) = ctx.state.user(caller.user).away.clone() {
         let line = ctx.user_line(caller.user, "AWAY").text(&away);
-        let own: Vec<_> = ctx
-            .callers(caller.user)
-            .iter()
-            .map(|own| own.session)
-            .collect();
-        ctx.send_to_channel(caller.user, &name, &line, |session| {
-            session.capabilities.has(Capability::AwayNotify) && !own.contains(&session.id)
+        ctx.send_to_channel(caller.user, &name, &line, |receiver| {
+            receiver.capabilities.has(Capability::AwayNotify) && receiver.user != caller.user
         });
     }
     for own in ctx.callers(caller.user) {
@@ -480,8 +473,8 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
                 .collect()
         })
         .unwrap_or_default();
-    ctx.send_to_users(caller.user, &operators, &line, |session| {
-        session.id != caller.session && session.capabilities.has(Capability::InviteNotify)
+    ctx.send_to_users(caller.user, &operators, &line, |receiver| {
+        receiver.session != caller.session && receiver.capabilities.has(Capability::InviteNotify)
     });
 }
 

@@ -90,8 +90,8 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .word(old.as_str())
         .word(new.as_str())
         .text(reason);
-    ctx.send_to_channel(caller.user, &new, &line, |session| {
-        session.capabilities.has(Capability::ChannelRename)
+    ctx.send_to_channel(caller.user, &new, &line, |receiver| {
+        receiver.capabilities.has(Capability::ChannelRename)
     });
     // Clients without the capability are not notified of a change of letter case.
     if old != new {
