@@ -82,7 +82,7 @@ pub use state::bans::Bans;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rookery_control_api::TimedEvent;
 use rookery_record::ChatSnapshot;
 
@@ -119,6 +119,7 @@ impl Chat {
         snapshot: ChatSnapshot,
         now: Timestamp,
     ) -> Self {
+        let clock = MessageClock::new(now, latest_time(&snapshot));
         let mut state = State::new(run, policy, now);
         // The lobby has no owner, even if a channel of its name was persisted.
         let channels = snapshot
@@ -147,7 +148,7 @@ impl Chat {
             state,
             settings,
             stamp: Stamp::default(),
-            clock: MessageClock::new(now, snapshot.newest_message),
+            clock,
             long_replies: LongReplies::default(),
         }
     }
@@ -207,6 +208,18 @@ impl Chat {
             rows_left: &mut self.rows_left,
         }
     }
+}
+
+/// Returns a time that messages have to be later than, so that they are later than those that are
+/// stored, and visible to the members of their channels.
+fn latest_time(snapshot: &ChatSnapshot) -> Option<Timestamp> {
+    let named = snapshot.channels.iter().map(|channel| channel.named_at);
+    let memberships = snapshot.presences.iter().flat_map(|user| &user.channels);
+    let joined = memberships.map(|member| member.joined_at);
+    // A message may be from the moment at which the channel was named, or joined.
+    let before = |at: Timestamp| at.checked_sub(SignedDuration::from_millis(1)).ok();
+    let since = named.chain(joined).filter_map(before);
+    since.chain(snapshot.newest_message).max()
 }
 
 /// Dispatches the event to the module that handles it.

@@ -9,6 +9,7 @@ use rookery_protocol::numeric::{
     ERR_USERONCHANNEL, RPL_AWAY, RPL_ENDOFINVITELIST, RPL_INVITELIST, RPL_INVITING, RPL_NOTOPIC,
 };
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
+use rookery_record::Place;
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
@@ -155,7 +156,9 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
         false if is_full => CreateAs::Unowned,
         false => CreateAs::Owned,
     };
-    ctx.state.join(caller.user, name, create_as, ctx.stamp.at);
+    let since = ctx.clock.upcoming(&Place::Channel(name.clone()));
+    ctx.state
+        .join(caller.user, name, create_as, ctx.stamp.at, since);
     if new {
         persistence::persist_channel(ctx, name);
     }

@@ -36,8 +36,15 @@ impl State {
     }
 
     /// Adds the user to the channel, with the member modes of its account. Creates the channel if
-    /// it does not exist.
-    pub fn join(&mut self, user: UserId, name: &ChannelName, create_as: CreateAs, now: Timestamp) {
+    /// it does not exist. All messages there so far are from before `since`.
+    pub fn join(
+        &mut self,
+        user: UserId,
+        name: &ChannelName,
+        create_as: CreateAs,
+        now: Timestamp,
+        since: Timestamp,
+    ) {
         let joining = self
             .users
             .get(&user)
@@ -48,6 +55,7 @@ impl State {
             .entry(name.clone())
             .or_insert_with(|| Channel::new(name.clone(), now));
         if new {
+            channel.named_at = since;
             self.server_events.push(ServerEvent::ChannelCreated {
                 channel: name.to_string(),
                 by: joining.nick.to_string(),
@@ -71,7 +79,7 @@ impl State {
         channel.invited.retain(|invited| *invited != user);
         let member = Member {
             user,
-            joined_at: now,
+            joined_at: since,
             modes,
         };
         channel.insert(member, joining);
@@ -129,14 +137,15 @@ impl State {
         }
     }
 
-    /// Renames the channel. The new name must be available.
-    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, now: Timestamp) {
+    /// Renames the channel. The new name must be available; all messages there so far are from
+    /// before `since`.
+    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, since: Timestamp) {
         let Some(mut channel) = self.channels.remove(old) else {
             return;
         };
         channel.name = new.clone();
         if old != new {
-            channel.named_at = now;
+            channel.named_at = since;
         }
         for member in channel.members() {
             for name in self

@@ -1,7 +1,7 @@
 //! Users who mean harm: what they may not do to others, whatever they send.
 
 use super::harness::*;
-use crate::event::{Event, Identity, Output, Revoked, Settings, SignedInWith};
+use crate::event::{Event, HistoryQuery, Identity, Output, Revoked, Settings, SignedInWith};
 use crate::request::Admission;
 use rookery_record::CredentialId;
 
@@ -161,4 +161,40 @@ fn devices_that_are_revoked_again_and_again_take_bounded_memory_and_stay_revoked
     }
     let answer = harness.try_admit(with_device(40_000, 25)).1;
     assert!(matches!(answer, Admission::Admitted));
+}
+
+#[test]
+fn nobody_reads_what_was_sent_before_whatever_the_clock_does() {
+    let capabilities = "draft/chathistory batch";
+    let visible_since = |harness: &mut Harness, reader, channel: &str| {
+        harness.send(reader, &format!("CHATHISTORY LATEST {channel} * 50"));
+        match &harness.fetches.last().unwrap().query {
+            HistoryQuery::Page(page) => page.since.as_millisecond(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for back in [0, 3600] {
+        let mut harness = Harness::new();
+        let alice = harness.user("alice", capabilities);
+        harness.channel("#x", &[alice]);
+        harness.advance(-back);
+        for number in 0..9 {
+            harness.send(alice, &format!("PRIVMSG #x :before {number}"));
+        }
+        let before = harness.entries.last().unwrap().at.as_millisecond();
+        let guest = harness.guest("mallory", capabilities);
+        harness.send(guest, "JOIN #x");
+        assert!(visible_since(&mut harness, guest, "#x") > before);
+        harness.send(alice, "PRIVMSG #x :after");
+        let after = harness.entries.last().unwrap().at.as_millisecond();
+        assert!(visible_since(&mut harness, guest, "#x") <= after);
+
+        // Another channel that has the name later.
+        harness.send(alice, "RENAME #x #y");
+        harness.send(guest, "JOIN #x");
+        assert!(visible_since(&mut harness, guest, "#x") > after);
+        harness.send(guest, "PART #x");
+        harness.send(alice, "RENAME #y #x");
+        assert!(visible_since(&mut harness, alice, "#x") > after);
+    }
 }
