@@ -495,12 +495,15 @@ fn invitations(ctx: &mut Context<'_>, caller: Caller) {
 }
 
 /// Returns the name of the channel as its creator wrote it, or replies that there is no such
-/// channel.
+/// channel. Nobody outside a secret channel can distinguish it from one that does not exist, except
+/// by `JOIN` and `RENAME`.
 pub fn existing(ctx: &mut Context<'_>, caller: Caller, name: &str) -> Option<ChannelName> {
     let found = ChannelName::parse(name)
         .ok()
         .and_then(|name| ctx.state.channel(&name));
-    let found = found.map(|channel| channel.name.clone());
+    let found = found
+        .filter(|channel| channel.is_known_to(ctx.state.user(caller.user)))
+        .map(|channel| channel.name.clone());
     if found.is_none() {
         no_such_channel(ctx, caller, name);
     }

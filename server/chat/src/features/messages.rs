@@ -236,6 +236,9 @@ fn send_to_channel(
     let counts_as_member =
         admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
     if let Some(reason) = ctcp_refusal.or_else(|| channel.speak_refusal(sender, counts_as_member)) {
+        if !channel.is_known_to(sender) {
+            return Err(none());
+        }
         return Err(Refusal::Target(
             ERR_CANNOTSENDTOCHAN,
             format!("Cannot send to channel ({reason})"),

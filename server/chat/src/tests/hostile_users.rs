@@ -43,10 +43,77 @@ fn the_modes_of_a_secret_channel_are_shown_to_members_only() {
     harness.clear_received();
     assert_eq!(
         commands(&harness.request(mallory, "MODE #x")),
-        ["442"],
+        ["403"],
         "not its limit, its key or its age either"
     );
     assert_eq!(commands(&harness.request(op, "MODE #x")), ["324", "329"]);
+}
+
+#[test]
+fn a_secret_channel_cannot_be_distinguished_from_one_that_does_not_exist() {
+    let replies = |command: &str, params: &str| {
+        let mut harness = Harness::new();
+        let op = harness.user("alice", "");
+        let mallory = harness.user(
+            "mallory",
+            "batch message-tags draft/chathistory draft/metadata-3 draft/multiline \
+             draft/message-redaction draft/read-marker standard-replies",
+        );
+        harness.channel("#Hidden", &[op]);
+        harness.send(op, "MODE #hidden +s");
+        harness.send(op, "TOPIC #hidden :a topic");
+        harness.clear_received();
+        harness.request(mallory, &format!("{command} {params}"))
+    };
+    let params = [
+        "{}",
+        "{} :text",
+        "{} mallory :text",
+        "{} alice",
+        "{} +b",
+        "{} +m",
+        "{} #new",
+        "{} ADD bob op",
+        "{} SET url :x",
+        "{} GET url",
+        "{} m1 :text",
+        "{} timestamp=2027-01-15T08:00:00.000Z",
+        "bob {}",
+        "alice {}",
+        "LATEST {} * 10",
+        "+a draft/multiline {}",
+    ];
+    let mut told = Vec::new();
+    for command in crate::commands().flat_map(|command| command.names) {
+        if *command == "JOIN" {
+            continue;
+        }
+        for params in params {
+            let [hidden, absent] = ["#HIDDEN", "#ABSENT"].map(|channel| {
+                let replies = replies(command, &params.replace("{}", channel));
+                replies.join("\n").replace(channel, "#")
+            });
+            if hidden != absent {
+                told.push(format!("{command} {params}: {hidden:?} and {absent:?}"));
+            }
+        }
+    }
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+#[test]
+fn the_account_with_access_to_a_secret_channel_finds_it_from_outside() {
+    let mut harness = Harness::new();
+    let [op, mallory] = ["alice", "mallory"].map(|name| harness.user(name, ""));
+    harness.channel("#x", &[op, mallory]);
+    harness.send(op, "MODE #x +s");
+    harness.send(op, "PART #x");
+    assert_eq!(commands(&harness.request(op, "PART #x")), ["442"]);
+    let list = harness.request(op, "ACCESS #x");
+    assert!(
+        list[0].contains(" ACCESS LIST #x alice founder "),
+        "{list:?}"
+    );
 }
 
 #[test]
