@@ -127,6 +127,44 @@ async fn a_client_that_stops_reading_is_closed(limit: &str) {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_nothing_of_its_reply_is_disconnected() {
+    const MESSAGES: usize = 500;
+    let server = Server::with(&[
+        "limits.ping_seconds = 2",
+        "limits.message_burst = 0",
+        "limits.messages_per_second = 0",
+    ])
+    .await;
+    let mut alice = Client::register(&server, "alice").await;
+    drop(Client::register(&server, "silent").await);
+    // More than the server has queued for one client before it waits.
+    let filler = "x".repeat(380);
+    for number in 0..MESSAGES {
+        alice
+            .send(&format!("PRIVMSG #lobby :m{number} {filler}"))
+            .await;
+    }
+    let last = format!("m{} {filler}", MESSAGES - 1);
+    alice.expect_privmsg("alice", "#lobby", &last).await;
+    let mut silent = Client::connect_with_small_buffer(&server, "silent").await;
+    silent.negotiate("silent").await;
+    silent
+        .sign_in_with("silent", rookery_tests::irc::PASSWORD)
+        .await;
+    silent.send("CAP REQ :draft/chathistory batch").await;
+    silent
+        .send(&format!("CHATHISTORY LATEST #lobby * {MESSAGES}"))
+        .await;
+    let quit = alice
+        .expect("the silent client's QUIT", |message| {
+            message.command == "QUIT" && message.source_nick() == Some("silent")
+        })
+        .await;
+    let reason = quit.param(0).unwrap();
+    assert_eq!(reason, "Ping timeout: 4 seconds");
+}
+
+#[tokio::test]
 async fn a_client_that_sends_too_fast_is_slowed_down_and_loses_nothing() {
     let server = Server::with(&[
         "limits.message_burst = 10",

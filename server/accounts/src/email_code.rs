@@ -14,7 +14,7 @@ use super::throttle::{Key, Wait, mails_from};
 use super::{Accounts, Peer, device_hash, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
-use rookery_record::{Account, AccountId, CredentialKind, Network};
+use rookery_record::{Account, AccountId, CredentialId, CredentialKind, Network};
 use rookery_store::{Durability, Store};
 
 /// The maximum number of credentials of an account. For another device, the one that has been
@@ -85,7 +85,8 @@ impl Accounts {
     }
 
     /// Checks the code; if it is right, registers `credential` as a device credential of the
-    /// account.
+    /// account. Also returns the credential that it displaces, if the account has too many: its
+    /// sessions must be ended.
     pub(crate) async fn answer_challenge(
         &self,
         now: Timestamp,
@@ -93,7 +94,7 @@ impl Accounts {
         challenge: &mut Challenge,
         code: &str,
         credential: &str,
-    ) -> Result<Identity, Refused> {
+    ) -> Result<(Identity, Option<CredentialId>), Refused> {
         self.check_failures(peer, challenge.code.is_untried())
             .map_err(Refused::Throttled)?;
         let refused = match (challenge.code.check(now, code), challenge.account) {
@@ -117,20 +118,20 @@ impl Accounts {
         peer: &Peer,
         account: AccountId,
         hash: [u8; 32],
-    ) -> Result<Identity, Refused> {
-        let (account, credential) = self
+    ) -> Result<(Identity, Option<CredentialId>), Refused> {
+        let (account, credential, displaced) = self
             .database
             .write(Durability::Record, move |store| {
                 let Some(found) = store.account(account)? else {
                     return Ok(None);
                 };
                 if found.disabled.is_some() {
-                    return Ok(Some((found, None)));
+                    return Ok(Some((found, None, None)));
                 }
-                remove_stalest_device(store, account)?;
+                let displaced = remove_stalest_device(store, account)?;
                 let credential =
                     store.add_credential(account, CredentialKind::Device, &hash, now)?;
-                Ok(Some((found, Some(credential))))
+                Ok(Some((found, Some(credential), displaced)))
             })
             .await?
             .ok_or(Refused::NoAccount)?;
@@ -140,7 +141,8 @@ impl Accounts {
             "signed in on a new device"
         );
         self.record_network(account.id, peer, now).await;
-        authenticated(&account, now, credential.into())
+        let identity = authenticated(&account, now, credential.into())?;
+        Ok((identity, displaced))
     }
 
     /// Counts a mail to `email`, or a request of an account without one, from the network of
@@ -187,10 +189,13 @@ impl Accounts {
 
 /// Removes the device that has been unused for longest if the account has the maximum number of
 /// credentials.
-fn remove_stalest_device(store: &mut Store, account: AccountId) -> rookery_store::Result<()> {
+fn remove_stalest_device(
+    store: &mut Store,
+    account: AccountId,
+) -> rookery_store::Result<Option<CredentialId>> {
     let credentials = store.credentials(account)?;
     if credentials.len() < MAX_CREDENTIALS {
-        return Ok(());
+        return Ok(None);
     }
     let stalest = credentials
         .iter()
@@ -199,5 +204,5 @@ fn remove_stalest_device(store: &mut Store, account: AccountId) -> rookery_store
     if let Some(stalest) = stalest {
         store.remove_credential(account, stalest.id)?;
     }
-    Ok(())
+    Ok(stalest.map(|stalest| stalest.id))
 }

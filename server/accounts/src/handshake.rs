@@ -49,8 +49,6 @@ pub struct Handshake {
     /// The server password, which is tried once nothing else is missing. A client that also does
     /// SASL has signed in by then.
     server_password: Option<Secret>,
-    /// What the account no longer accepts, until the caller takes it.
-    revoked: Option<Revoked>,
     /// The metadata keys that the client has subscribed to.
     subscriptions: BTreeSet<String>,
 }
@@ -116,7 +114,6 @@ impl Handshake {
             capabilities: Capabilities::NONE,
             away_state: AwayState::Here,
             server_password: None,
-            revoked: None,
             subscriptions: BTreeSet::new(),
         }
     }
@@ -124,7 +121,7 @@ impl Handshake {
     /// Removes and returns what the last message has revoked, which the core must
     /// know.
     pub fn take_revoked(&mut self) -> Option<Revoked> {
-        self.revoked.take()
+        self.sign_in.take_revoked()
     }
 
     /// Handles one message. May wait for a password hash or the database.
@@ -164,12 +161,8 @@ impl Handshake {
             }
             command if sign_in::COMMANDS.contains(&command) => {
                 let outcome = Box::pin(self.sign_in.handle(now, &mut replies, &message)).await;
-                match outcome {
-                    Some(Outcome::Revoked(revoked)) => self.revoked = Some(revoked),
-                    Some(Outcome::EmailChanged(identity)) => {
-                        self.revoked = Some(Revoked::Email(identity.id));
-                    }
-                    Some(Outcome::SignedIn(_)) | None => {}
+                if let Some(Outcome::EmailChanged(identity)) = outcome {
+                    self.sign_in.set_revoked(Revoked::Email(identity.id));
                 }
                 self.add_verification_notice(&mut replies);
             }

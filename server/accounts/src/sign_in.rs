@@ -104,6 +104,8 @@ pub struct SignIn {
     retry: Option<Challenge>,
     /// The mail whose delivery the client is waiting for.
     mail: Option<MailWatch>,
+    /// What the account no longer accepts, until the caller takes it.
+    revoked: Option<Revoked>,
 }
 
 /// What the core must know about a command that was handled.
@@ -113,8 +115,6 @@ pub enum Outcome {
     SignedIn(Box<Identity>),
     /// The session has given its account another email, which the identity has.
     EmailChanged(Box<Identity>),
-    /// The account no longer accepts this.
-    Revoked(Revoked),
 }
 
 impl SignIn {
@@ -145,6 +145,7 @@ impl SignIn {
             exchange: None,
             retry: None,
             mail: None,
+            revoked: None,
         }
     }
 
@@ -156,6 +157,17 @@ impl SignIn {
         }
     }
 
+    /// Removes and returns what the account has no longer accepted since the last command, which the
+    /// core must know.
+    pub fn take_revoked(&mut self) -> Option<Revoked> {
+        self.revoked.take()
+    }
+
+    /// Sets what [`Self::take_revoked`] returns.
+    pub(super) fn set_revoked(&mut self, revoked: Revoked) {
+        self.revoked = Some(revoked);
+    }
+
     /// Aborts the SASL exchange in progress. Returns whether there was one, so that the client must
     /// be sent numeric 906.
     pub fn abort(&mut self) -> bool {
@@ -165,8 +177,8 @@ impl SignIn {
 
     /// Handles one of [`COMMANDS`]. May wait for a password hash or the database.
     ///
-    /// Returns what the core must know, if anything. A repeated proof of the same identity returns
-    /// `None`.
+    /// Returns what the core must know, if anything, apart from [`Self::take_revoked`]. A repeated
+    /// proof of the same identity returns `None`.
     pub async fn handle(
         &mut self,
         now: Timestamp,
@@ -195,7 +207,8 @@ impl SignIn {
                             .accounts
                             .credential_command(now, replies, &self.peer, &owner, message)
                             .await;
-                        return revoked.map(|id| Outcome::Revoked(Revoked::Credential(id)));
+                        self.revoked = revoked.map(Revoked::Credential);
+                        None
                     }
                 },
             },

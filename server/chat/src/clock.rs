@@ -60,6 +60,13 @@ impl MessageClock {
         timestamp(self.latest.max(self.now))
     }
 
+    /// Returns the earliest time that the next message in the place can have. All messages there so
+    /// far are earlier, so it separates what was sent before a moment from what is sent after it.
+    pub fn upcoming(&self, place: &Place) -> Timestamp {
+        let last = self.last.get(&name(place));
+        timestamp(last.map_or(self.now, |last| last.saturating_add(1)))
+    }
+
     /// Returns the time of the next message in the place.
     pub fn next(&mut self, place: &Place) -> Timestamp {
         if self.last.len() >= MAX_PLACES {
@@ -135,8 +142,10 @@ mod tests {
                 clock.advance(system);
                 prop_assert!(clock.now() >= before && clock.now() >= system);
                 before = clock.now();
+                let upcoming = clock.upcoming(&places[place]);
                 let at = clock.next(&places[place]);
                 prop_assert!(at >= before && at <= clock.latest());
+                prop_assert_eq!(at, upcoming);
                 // The last three are one conversation.
                 if let Some(last) = last.insert(place.min(2), at) {
                     prop_assert!(at > last);

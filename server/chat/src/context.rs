@@ -19,7 +19,7 @@ use crate::line::{Line, MAX_BODY, Tags, fill, shown_time, within};
 use crate::long_reply::LongReplies;
 use crate::outputs::Outputs;
 use crate::settings::Settings;
-use crate::state::{Session, State, User};
+use crate::state::{Receiver, State, User};
 use crate::ticket::{Reply, Ticket};
 use crate::token_bucket::Rate;
 
@@ -81,6 +81,16 @@ pub struct Caller {
     pub capabilities: Capabilities,
 }
 
+impl From<Receiver> for Caller {
+    fn from(receiver: Receiver) -> Self {
+        Self {
+            session: receiver.session,
+            user: receiver.user,
+            capabilities: receiver.capabilities,
+        }
+    }
+}
+
 impl Caller {
     pub fn has(self, capability: Capability) -> bool {
         self.capabilities.has(capability)
@@ -94,25 +104,12 @@ impl<'a> Context<'a> {
 
     /// Returns the session as a caller; `None` if it has ended.
     pub fn caller(&self, session: SessionId) -> Option<Caller> {
-        let user = self.state.user_of(session)?;
-        let capabilities = self.state.session(session)?.capabilities;
-        Some(Caller {
-            session,
-            user,
-            capabilities,
-        })
+        self.state.receiver(session).map(Caller::from)
     }
 
     /// Returns the sessions of a user as callers.
     pub fn callers(&self, user: UserId) -> Vec<Caller> {
-        let sessions = self.state.user(user).sessions().iter();
-        sessions
-            .map(|session| Caller {
-                session: session.id,
-                user,
-                capabilities: session.capabilities,
-            })
-            .collect()
+        self.state.receivers_of(user).map(Caller::from).collect()
     }
 
     /// Answers the ticket.
@@ -304,10 +301,10 @@ impl<'a> Context<'a> {
         let Some(channel) = self.state.channel(channel) else {
             return;
         };
-        let receivers = self.state.sessions_in(channel);
+        let receivers = channel.receivers().iter().copied();
         let deliveries = address(
             receivers,
-            channel.members().len(),
+            channel.receivers().len(),
             &self.server_tags(),
             line,
         );
@@ -346,17 +343,14 @@ impl<'a> Context<'a> {
         user: UserId,
         channel: &ChannelName,
         line: &Line,
-        pass: impl Fn(&Session) -> bool,
+        pass: impl Fn(&Receiver) -> bool,
     ) {
         let Some(channel) = self.state.channel(channel) else {
             return;
         };
         let tags = self.tags_of(self.state.user(user));
-        let receivers = self
-            .state
-            .sessions_in(channel)
-            .filter(|session| pass(session));
-        let deliveries = address(receivers, channel.members().len(), &tags, line);
+        let receivers = channel.receivers().iter().copied().filter(pass);
+        let deliveries = address(receivers, channel.receivers().len(), &tags, line);
         self.out.deliver(deliveries);
     }
 
@@ -385,8 +379,8 @@ impl<'a> Context<'a> {
             ..self.tags_of(by)
         };
         let deliveries = address(
-            self.state.sessions_in(channel),
-            channel.members().len(),
+            channel.receivers().iter().copied(),
+            channel.receivers().len(),
             &tags,
             &line,
         );
@@ -435,14 +429,18 @@ impl<'a> Context<'a> {
         user: UserId,
         to: &[UserId],
         line: &Line,
-        pass: impl Fn(&Session) -> bool,
+        pass: impl Fn(&Receiver) -> bool,
     ) {
+        let receivers = to.iter().flat_map(|&user| self.state.receivers_of(user));
+        let receivers: Vec<Receiver> = receivers.filter(pass).collect();
+        self.send_to(user, &receivers, line);
+    }
+
+    /// Sends a line from `user` to the receivers.
+    pub fn send_to(&mut self, user: UserId, receivers: &[Receiver], line: &Line) {
         let tags = self.tags_of(self.state.user(user));
-        let receivers = to
-            .iter()
-            .flat_map(|&user| self.state.user(user).sessions())
-            .filter(|session| pass(session));
-        let deliveries = address(receivers, to.len(), &tags, line);
+        let count = receivers.len();
+        let deliveries = address(receivers.iter().copied(), count, &tags, line);
         self.out.deliver(deliveries);
     }
 }
@@ -458,36 +456,30 @@ impl Context<'_> {
         capability: Capability,
         except: Option<SessionId>,
     ) {
-        let peers = self.state.peers(user);
-        self.send_to_users(user, &peers, line, |session| {
-            Some(session.id) != except && session.capabilities.has(capability)
+        let pass = |receiver: &Receiver| {
+            Some(receiver.session) != except && receiver.capabilities.has(capability)
+        };
+        let peers = self.state.peers(user, pass);
+        let is_peer = |session: &SessionId| {
+            let found = peers.binary_search_by_key(session, |peer| peer.session);
+            found.is_ok()
+        };
+        let watchers = self.state.watchers(&self.state.user(user).nick);
+        let others = watchers.filter(|receiver| {
+            pass(receiver)
+                && receiver.capabilities.has(Capability::ExtendedMonitor)
+                && !is_peer(&receiver.session)
         });
-        let user = self.state.user(user);
-        let watchers = self.state.watchers(&user.nick);
-        let others: Vec<&Session> = watchers
-            .filter(|id| {
-                self.state
-                    .user_of(*id)
-                    .is_some_and(|user| peers.binary_search(&user).is_err())
-            })
-            .filter_map(|id| self.state.session(id))
-            .filter(|session| session.capabilities.has(capability))
-            .filter(|session| session.capabilities.has(Capability::ExtendedMonitor))
-            .collect();
-        let deliveries = address(
-            others.iter().copied(),
-            others.len(),
-            &self.tags_of(user),
-            line,
-        );
-        self.out.deliver(deliveries);
+        let others: Vec<Receiver> = others.collect();
+        self.send_to(user, &peers, line);
+        self.send_to(user, &others, line);
     }
 }
 
 /// Addresses the line to the receivers, of which about `expected` are anticipated. Returns one
 /// delivery for each set of relevant capabilities, so that each form is rendered once.
-pub fn address<'s>(
-    receivers: impl Iterator<Item = &'s Session>,
+pub fn address(
+    receivers: impl Iterator<Item = Receiver>,
     expected: usize,
     tags: &Tags<'_>,
     line: &Line,
@@ -499,20 +491,20 @@ pub fn address<'s>(
 
 /// Like [`address`], for a line that `render` returns and that depends on the `relevant`
 /// capabilities only.
-pub fn address_each<'s>(
-    receivers: impl Iterator<Item = &'s Session>,
+pub fn address_each(
+    receivers: impl Iterator<Item = Receiver>,
     expected: usize,
     relevant: Capabilities,
     render: impl Fn(Capabilities) -> Bytes,
 ) -> Vec<Delivery> {
     let mut groups: Vec<(Capabilities, Vec<SessionId>)> = Vec::new();
-    for session in receivers {
-        let capabilities = session.capabilities.and(relevant);
+    for receiver in receivers {
+        let capabilities = receiver.capabilities.and(relevant);
         if let Some((_, to)) = groups.iter_mut().find(|(group, _)| *group == capabilities) {
-            to.push(session.id);
+            to.push(receiver.session);
         } else {
             let mut to = Vec::with_capacity(expected);
-            to.push(session.id);
+            to.push(receiver.session);
             groups.push((capabilities, to));
         }
     }

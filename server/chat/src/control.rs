@@ -242,11 +242,10 @@ fn announce(ctx: &mut Context<'_>, to: &Audience, text: &str) -> Announced {
     let sessions = match to {
         Audience::All => ctx.state.users().flat_map(sessions_of).collect(),
         Audience::Channel(name) => match ctx.state.channel(name) {
-            Some(channel) => ctx
-                .state
-                .sessions_in(channel)
-                .map(|session| session.id)
-                .collect(),
+            Some(channel) => {
+                let receivers = channel.receivers().iter();
+                receivers.map(|receiver| receiver.session).collect()
+            }
             None => Vec::new(),
         },
         Audience::Account(name) => {

@@ -241,7 +241,7 @@ impl Harness {
     /// Continues the replies that are not complete, by one slice.
     pub fn continue_replies(&mut self) {
         let mut outputs = Vec::new();
-        self.chat.continue_replies(self.now, &mut outputs);
+        self.chat.continue_replies(self.now, |_| true, &mut outputs);
         self.apply(outputs);
     }
 

@@ -7,9 +7,9 @@ use rookery_protocol::ChannelName;
 
 use crate::Chat;
 use crate::event::SessionId;
-use crate::state::User;
 use crate::state::away::{AwayState, DEFAULT_MESSAGE};
 use crate::state::channel::Channel;
+use crate::state::{Receiver, User};
 use rookery_record::{ChatSnapshot, Presence};
 
 impl Chat {
@@ -107,6 +107,16 @@ impl Chat {
                 channel
                     .members()
                     .is_sorted_by(|one, other| one.user < other.user)
+            );
+            let users = channel.members().iter().map(|member| member.user);
+            let mut receivers: Vec<Receiver> =
+                users.flat_map(|user| state.receivers_of(user)).collect();
+            receivers.sort_by_key(|receiver| receiver.session);
+            assert_eq!(
+                channel.receivers(),
+                receivers,
+                "the receivers of {} are its members' sessions",
+                channel.name
             );
             for member in channel.members() {
                 assert!(state.exists(member.user));

@@ -82,13 +82,13 @@ pub use state::bans::Bans;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rookery_control_api::TimedEvent;
 use rookery_record::ChatSnapshot;
 
 use clock::MessageClock;
 use context::{Context, Stamp};
-use event::{Event, Output};
+use event::{Event, Output, SessionId};
 use features::{admission, always_on, catch_up, quit};
 use long_reply::LongReplies;
 use outputs::Outputs;
@@ -119,6 +119,7 @@ impl Chat {
         snapshot: ChatSnapshot,
         now: Timestamp,
     ) -> Self {
+        let clock = MessageClock::new(now, latest_time(&snapshot));
         let mut state = State::new(run, policy, now);
         // The lobby has no owner, even if a channel of its name was persisted.
         let channels = snapshot
@@ -147,7 +148,7 @@ impl Chat {
             state,
             settings,
             stamp: Stamp::default(),
-            clock: MessageClock::new(now, snapshot.newest_message),
+            clock,
             long_replies: LongReplies::default(),
         }
     }
@@ -182,17 +183,30 @@ impl Chat {
         self.rows_left = self.settings.slice_rows;
     }
 
-    /// Whether replies are not complete, so that [`Self::continue_replies`] has to be called.
+    /// Whether replies are not complete, so that [`Self::continue_replies`] has to be called. Those
+    /// that wait for [`Self::resume_replies`] do not count.
     pub fn has_incomplete_replies(&self) -> bool {
-        !self.long_replies.is_empty()
+        self.long_replies.has_turns()
     }
 
     /// Sends one slice of the replies that are not complete, and appends the resulting outputs to
-    /// `out`. To the core, this is an input like an event: the result depends on when it is called.
-    pub fn continue_replies(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+    /// `out`. The replies to a session for which `has_room` is false wait for
+    /// [`Self::resume_replies`]. To the core, this is an input like an event: the result depends on
+    /// when it is called.
+    pub fn continue_replies(
+        &mut self,
+        now: Timestamp,
+        has_room: impl Fn(SessionId) -> bool,
+        out: &mut Vec<Output>,
+    ) {
         self.stamp.set(now.max(self.stamp.at));
         self.start_batch();
-        self.context(out).continue_replies();
+        self.context(out).continue_replies(has_room);
+    }
+
+    /// Lets [`Self::continue_replies`] continue the replies to a session that has room again.
+    pub fn resume_replies(&mut self, session: SessionId) {
+        self.long_replies.resume(session);
     }
 
     fn context<'a>(&'a mut self, out: &'a mut Vec<Output>) -> Context<'a> {
@@ -207,6 +221,18 @@ impl Chat {
             rows_left: &mut self.rows_left,
         }
     }
+}
+
+/// Returns a time that messages have to be later than, so that they are later than those that are
+/// stored, and visible to the members of their channels.
+fn latest_time(snapshot: &ChatSnapshot) -> Option<Timestamp> {
+    let named = snapshot.channels.iter().map(|channel| channel.named_at);
+    let memberships = snapshot.presences.iter().flat_map(|user| &user.channels);
+    let joined = memberships.map(|member| member.joined_at);
+    // A message may be from the moment at which the channel was named, or joined.
+    let before = |at: Timestamp| at.checked_sub(SignedDuration::from_millis(1)).ok();
+    let since = named.chain(joined).filter_map(before);
+    since.chain(snapshot.newest_message).max()
 }
 
 /// Dispatches the event to the module that handles it.
@@ -247,7 +273,10 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             session,
             disconnect,
             lost,
-        } => quit::disconnected(ctx, session, &disconnect, lost),
+        } => {
+            ctx.long_replies.resume(session);
+            quit::disconnected(ctx, session, &disconnect, lost);
+        }
         Event::AccessRevoked { revoked, by } => quit::access_revoked(ctx, revoked, by),
         Event::Control(request) => control::control(ctx, request),
         // Replaces the settings that the context borrows, so `Chat::handle` does it.

@@ -11,11 +11,14 @@
 //! may see them. Each user or channel that is there all the time is in the reply; one that appears,
 //! disappears or changes its name meanwhile may be.
 //!
+//! A session that has not read what it was sent has no turn: its reply waits until it has, so that
+//! it costs nothing in the meantime, and its send queue never overflows because of its own reply.
+//!
 //! The long replies to one session are sent in order, but other lines may come between their
 //! slices. The reply to a command with a label is one batch,
 //! which stays open until all of its slices are sent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use rookery_protocol::Capability;
@@ -41,8 +44,10 @@ pub trait LongReply: Send {
 pub struct LongReplies {
     /// By session, in the order in which they are sent. No queue is empty.
     queues: BTreeMap<SessionId, VecDeque<Part>>,
-    /// The sessions with a queue, in the order of their turns.
+    /// The sessions with a queue that are not in `without_room`, in the order of their turns.
     turns: VecDeque<SessionId>,
+    /// The sessions with a queue whose send queues have no room for a slice.
+    without_room: BTreeSet<SessionId>,
 }
 
 /// What a session still has to be sent.
@@ -60,9 +65,17 @@ enum Part {
 }
 
 impl LongReplies {
-    /// Whether no reply is incomplete.
-    pub fn is_empty(&self) -> bool {
-        self.turns.is_empty()
+    /// Whether a reply can be continued.
+    pub fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// Adds the session to the turns again, because its send queue has room, or because it has
+    /// ended.
+    pub fn resume(&mut self, session: SessionId) {
+        if self.without_room.remove(&session) {
+            self.turns.push_back(session);
+        }
     }
 
     fn is_waiting(&self, session: SessionId) -> bool {
@@ -135,10 +148,15 @@ impl Context<'_> {
     }
 
     /// Sends one slice of the replies that wait. If one session does not use it up, others follow.
-    pub fn continue_replies(&mut self) {
+    /// Those for which `has_room` is false wait for [`LongReplies::resume`].
+    pub fn continue_replies(&mut self, has_room: impl Fn(SessionId) -> bool) {
         while self.take_row()
             && let Some(session) = self.long_replies.turns.pop_front()
         {
+            if self.state.user_of(session).is_some() && !has_room(session) {
+                self.long_replies.without_room.insert(session);
+                continue;
+            }
             let Some(mut queue) = self.long_replies.queues.remove(&session) else {
                 continue;
             };

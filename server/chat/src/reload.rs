@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rookery_protocol::Capability;
 
 use crate::capabilities::listed;
-use crate::context::Context;
+use crate::context::{Caller, Context};
 use crate::control;
 use crate::features::always_on;
 use crate::ids::SessionId;
@@ -59,11 +59,14 @@ pub fn reload(ctx: &mut Context<'_>, old: &Settings) {
         .collect();
     sessions.sort_unstable();
     for session in sessions {
-        if let Some(session) = ctx.state.session_mut(session) {
-            session.capabilities = session.capabilities.and(after);
-        }
         let Some(caller) = ctx.caller(session) else {
             continue;
+        };
+        let capabilities = caller.capabilities.and(after);
+        ctx.state.set_capabilities(session, capabilities);
+        let caller = Caller {
+            capabilities,
+            ..caller
         };
         if caller.has(Capability::CapNotify) {
             let nick = ctx.state.user(caller.user).nick.clone();

@@ -19,6 +19,7 @@ mod numbers;
 pub mod open_batch;
 mod persistence;
 mod presences;
+mod receivers;
 pub mod user;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -42,6 +43,7 @@ use crate::token_bucket::{Payer, TokenBuckets};
 pub use closing::{ClosingSession, PendingEnd};
 pub use departed::Departed;
 pub use memberships::CreateAs;
+pub use receivers::Receiver;
 pub use user::{NewUser, Session, User};
 
 /// The maximum number of revoked credentials that are remembered.
@@ -62,6 +64,12 @@ impl SecretChange {
     pub fn ends(self, session: SessionId, authenticated_at: Timestamp) -> bool {
         self.by != Some(session) && authenticated_at <= self.at
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The number of times that a user was looked up.
+    pub static LOOKUPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// The whole state.
@@ -170,6 +178,8 @@ impl State {
     // Lookup.
 
     pub fn user(&self, id: UserId) -> &User {
+        #[cfg(test)]
+        LOOKUPS.set(LOOKUPS.get() + 1);
         self.users
             .get(&id)
             .expect("a `UserId` refers to a user that exists")
@@ -378,11 +388,11 @@ impl State {
     }
 
     /// Adds the session to the user.
-    pub fn attach(&mut self, user: UserId, mut session: Session) {
+    pub fn attach(&mut self, id: UserId, mut session: Session) {
         session.tls = self.intern(session.tls);
-        self.sessions.insert(session.id, user);
+        self.sessions.insert(session.id, id);
         let address = session.address;
-        let user = self.user_mut(user);
+        let user = self.user_mut(id);
         user.sessions.push(session);
         // To operators, a user that is always on has been connected all the time.
         if user.sessions.len() == 1 && !user.is_persisted {
@@ -393,12 +403,18 @@ impl State {
                 address: address.to_string(),
             });
         }
+        self.change_receivers(id, |receivers, user| {
+            if let Some(session) = user.sessions.last() {
+                receivers.insert(id, session);
+            }
+        });
     }
 
     /// Removes the session from its user. If that leaves the user with none, [`Self::remove_user`]
     /// must follow at once, unless the user is always on.
     pub fn detach(&mut self, id: SessionId) -> Option<Session> {
         let user = self.sessions.remove(&id)?;
+        self.change_receivers(user, |receivers, _| receivers.remove(id));
         let sessions = &mut self.user_mut(user).sessions;
         let at = sessions.iter().position(|session| session.id == id)?;
         Some(sessions.remove(at))

@@ -11,6 +11,7 @@ mod channels;
 mod control;
 mod devices;
 mod events;
+mod events_to_many;
 mod every_command;
 mod free_nicks;
 mod history;

@@ -121,6 +121,12 @@ impl LineStream {
         self.written + self.sendq.bytes() as u64
     }
 
+    /// Returns the number of bytes that were written while others wait; `None` if none wait. It
+    /// stays the same while the client reads nothing.
+    pub fn written_of_more(&self) -> Option<u64> {
+        (self.sendq.bytes() > 0).then_some(self.written)
+    }
+
     /// Returns the limits on what the client sends.
     pub fn flood_mut(&mut self) -> &mut Flood {
         &mut self.flood

@@ -8,14 +8,20 @@
 //! The slices of long replies are produced when nothing else is to be done: no event waits, the
 //! committer has caught up, and the connections have sent what they were sent before. So they delay
 //! an event by one slice at most. After [`EVENTS_BETWEEN_SLICES`] events, one is produced anyway.
+//! A session that does not read what it was sent gets no further slice until it has.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::committer::Effect;
 use crate::handle::{Envelope, EventQueue};
+use crate::sendq::Sendq;
 use rookery_chat::Chat;
-use rookery_chat::event::{Event, Output};
+use rookery_chat::event::{Event, Output, SessionId};
 
 /// The maximum number of events that are handled together. Their effects form one batch.
 const MAX_EVENTS: usize = 512;
@@ -30,7 +36,12 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
     let mut batch = Vec::new();
     let mut outputs = Vec::new();
     let mut events_since_slice = 0;
+    let mut sendqs = Sendqs::default();
+    let (room, mut rooms) = mpsc::unbounded_channel();
     loop {
+        while let Ok(session) = rooms.try_recv() {
+            chat.resume_replies(session);
+        }
         let slice_is_due = chat.has_incomplete_replies();
         let limit = if slice_is_due {
             EVENTS_BETWEEN_SLICES.saturating_sub(events_since_slice)
@@ -45,6 +56,10 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
                 }
                 events_since_slice += received;
             }
+            Some(session) = rooms.recv() => {
+                chat.resume_replies(session);
+                continue;
+            }
             () = nothing_else_to_do(&committer), if slice_is_due && limit > 0 => {}
             () = std::future::ready(()), if limit == 0 => {}
         }
@@ -52,12 +67,14 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
         let mut effects = Vec::with_capacity(batch.len());
         if batch.is_empty() {
             events_since_slice = 0;
-            chat.continue_replies(now, &mut outputs);
+            let has_room = |session| sendqs.have_room(session, &room);
+            chat.continue_replies(now, has_room, &mut outputs);
             effects.extend(outputs.drain(..).map(Effect::Core));
         } else {
             chat.start_batch();
         }
         for envelope in batch.drain(..) {
+            sendqs.update(&envelope);
             handle_envelope(&mut chat, now, envelope, &mut outputs, &mut effects);
             if effects.len() >= MAX_EFFECTS
                 && committer.send(std::mem::take(&mut effects)).await.is_err()
@@ -68,6 +85,30 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
         if !effects.is_empty() && committer.send(effects).await.is_err() {
             return;
         }
+    }
+}
+
+/// The send queues of the admitted sessions.
+#[derive(Default)]
+struct Sendqs(HashMap<SessionId, Arc<Sendq>, FixedState>);
+
+impl Sendqs {
+    /// Adds or removes the send queue of the session that the event admits or that has disconnected.
+    fn update(&mut self, envelope: &Envelope) {
+        match (&envelope.event, &envelope.sendq) {
+            (Event::Admit { session, .. }, Some(sendq)) => {
+                self.0.insert(*session, Arc::clone(sendq));
+            }
+            (Event::Disconnected { session, .. }, _) => drop(self.0.remove(session)),
+            _ => {}
+        }
+    }
+
+    /// Whether the session has room for a slice of a long reply. If not, it is sent to `room` once
+    /// it has.
+    fn have_room(&self, session: SessionId, room: &mpsc::UnboundedSender<SessionId>) -> bool {
+        let sendq = self.0.get(&session);
+        sendq.is_none_or(|sendq| sendq.has_room(session, room))
     }
 }
 
@@ -117,8 +158,10 @@ mod tests {
     use super::*;
     use crate::handle::{SessionEvent, channel};
     use crate::sendq::Sendq;
+    use rookery_base::events::EventBus;
     use rookery_chat::event::{Candidate, SessionId};
-    use rookery_record::ChatSnapshot;
+    use rookery_record::{ChatSnapshot, HistorySync};
+    use rookery_store::Database;
 
     fn alice() -> Candidate {
         Candidate {
@@ -222,5 +265,78 @@ mod tests {
         }
         let count = |code| order.iter().filter(|other| **other == code).count();
         assert_eq!((count("352"), count("PONG")), (9, pings), "{order:?}");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_reads_nothing_gets_no_more_of_its_reply_until_it_reads() {
+        const USERS: usize = 500;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rookery.db");
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let mut settings = crate::settings::from_config(&rookery_base::config::Config::default());
+        settings.lobby.clear();
+        let now = Timestamp::now();
+        let snapshot = ChatSnapshot::default();
+        let chat = Chat::new(settings, String::new(), Arc::default(), snapshot, now);
+        let engine = crate::start(chat, Arc::default(), database, EventBus::default());
+        let core = engine.core;
+        // The reply is longer than that.
+        let [silent, reader] = [(); 2].map(|()| Sendq::new(32 << 10));
+        for number in 0..USERS {
+            let candidate = Candidate {
+                nick: rookery_protocol::Nick::parse(&format!("guest{number}")).unwrap(),
+                ..alice()
+            };
+            let sendq = match number {
+                0 => Arc::clone(&silent),
+                1 => Arc::clone(&reader),
+                _ => Sendq::new(0),
+            };
+            let session = SessionId(number as u64);
+            core.admit(session, sendq, Box::new(candidate))
+                .await
+                .unwrap();
+        }
+        let read = |sendq: &Sendq| {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let (state, lines) = sendq.poll(&mut context, true);
+            assert_eq!(state, crate::sendq::State::Open);
+            let lines: Vec<u8> = lines.into_iter().flatten().collect();
+            sendq.sent(lines.len());
+            String::from_utf8(lines).unwrap().matches(" 352 ").count()
+        };
+        let who = |session| {
+            let message = Message::parse("WHO guest*").unwrap();
+            core.awaited_command(SessionId(session), message)
+        };
+        let mut silent_reply = std::pin::pin!(who(0));
+        let mut reply = std::pin::pin!(who(1));
+        let mut rows = 0;
+        let everything = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = &mut silent_reply => panic!("its reply is longer than its queue"),
+                    done = &mut reply => break done.unwrap(),
+                    () = tokio::task::yield_now() => rows += read(&reader),
+                }
+            }
+        };
+        timeout(Duration::from_secs(30), everything).await.unwrap();
+        assert_eq!(rows + read(&reader), USERS);
+        let waiting = silent.bytes();
+        assert!((16 << 10..32 << 10).contains(&waiting), "{waiting}");
+        let mut rows = 0;
+        let everything = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut silent_reply => break done.unwrap(),
+                    () = tokio::task::yield_now() => rows += read(&silent),
+                }
+            }
+        };
+        timeout(Duration::from_secs(30), everything).await.unwrap();
+        assert_eq!(rows + read(&silent), USERS);
     }
 }

@@ -13,10 +13,16 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use rookery_chat::event::SessionId;
 
 /// The unit in which a queue counts towards the total. Clients that read what they are sent have
 /// less in their queues, which therefore never touch the count that all queues share.
 const PAGE: usize = 4096;
+/// The number of waiting bytes from which on no slices of long replies are added to a queue. Until
+/// they are sent, the next slice is produced in time.
+const SLICES: usize = 64 << 10;
 
 /// All send queues together.
 #[derive(Debug, Default)]
@@ -70,6 +76,15 @@ struct Inner {
     state: State,
     /// Wakes the connection.
     waker: Option<Waker>,
+    /// What is notified once there is room for a slice of a long reply.
+    room: Option<Box<Room>>,
+}
+
+/// Notifies the core's task that a session has room for a slice of a long reply.
+#[derive(Debug)]
+struct Room {
+    session: SessionId,
+    sender: mpsc::UnboundedSender<SessionId>,
 }
 
 /// The state of a send queue.
@@ -165,6 +180,15 @@ impl Inner {
         pages > before
     }
 
+    /// Whether there is room for a slice of a long reply.
+    fn has_room(&self) -> bool {
+        let bound = match self.limit {
+            0 => SLICES,
+            limit => SLICES.min(limit / 2),
+        };
+        self.bytes <= bound
+    }
+
     fn overflow(&mut self, all: &Sendqs) {
         self.lines = VecDeque::new();
         self.state = State::Overflowed;
@@ -205,6 +229,18 @@ impl Sendq {
             self.all.relieve();
         }
         is_first
+    }
+
+    /// Whether the queue has room for a slice of a long reply. If not, `session` is sent to `room`
+    /// once it has.
+    pub fn has_room(&self, session: SessionId, room: &mpsc::UnboundedSender<SessionId>) -> bool {
+        let mut inner = self.inner.lock();
+        let has_room = inner.has_room();
+        if !has_room {
+            let sender = room.clone();
+            inner.room = Some(Box::new(Room { session, sender }));
+        }
+        has_room
     }
 
     /// Ends the queue: the connection closes once it has sent the waiting lines. The caller has to
@@ -258,6 +294,13 @@ impl Sendq {
         let mut inner = self.inner.lock();
         inner.bytes -= bytes;
         inner.count(&self.all);
+        if inner.room.is_some()
+            && inner.has_room()
+            && let Some(room) = inner.room.take()
+        {
+            // Sending fails if the core has stopped, which is no error.
+            let _ = room.sender.send(room.session);
+        }
     }
 }
 

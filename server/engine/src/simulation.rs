@@ -161,7 +161,9 @@ impl Simulation {
     fn continue_replies(&mut self) {
         let server = &mut self.server;
         let mut outputs = Vec::new();
-        server.chat.continue_replies(self.now, &mut outputs);
+        server
+            .chat
+            .continue_replies(self.now, |_| true, &mut outputs);
         server.waiting.extend(outputs.into_iter().map(Effect::Core));
         server.batches += 1;
     }

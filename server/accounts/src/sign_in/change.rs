@@ -71,7 +71,8 @@ impl SignIn {
                             ended. Devices and certificates are not affected; CREDENTIAL LIST \
                             shows them";
                 replies.command(command, &["SUCCESS", name, text]);
-                Some(Outcome::Revoked(Revoked::Password(owner.id)))
+                self.revoked = Some(Revoked::Password(owner.id));
+                None
             }
             Ok(Changed::CodeMailed {
                 change,

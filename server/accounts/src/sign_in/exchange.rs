@@ -12,7 +12,7 @@ use crate::reply_format::Replies;
 use crate::sasl::{self, Chunk, Claim, Login, Malformed, Mechanism, Response};
 use crate::scram::ClientFirst;
 use rookery_base::metrics::METRICS;
-use rookery_chat::event::Identity;
+use rookery_chat::event::{Identity, Revoked};
 
 /// A SASL exchange in progress.
 pub(super) struct Exchange {
@@ -308,7 +308,9 @@ impl SignIn {
                 ) {
                     self.retry = Some(challenge);
                 }
-                answered.map(Outcome::Proved)
+                let (identity, displaced) = answered?;
+                self.revoked = displaced.map(Revoked::Credential);
+                Ok(Outcome::Proved(identity))
             }
         }
     }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::device_hash;
 use crate::throttle::SIGN_INS_OF_ACCOUNT;
-use rookery_record::CredentialKind;
+use rookery_chat::event::Revoked;
+use rookery_record::{CredentialId, CredentialKind};
 
 const CERTIFICATE: [u8; 32] = [9; 32];
 
@@ -254,4 +255,36 @@ async fn an_account_that_signed_in_too_often_with_its_password_still_has_its_dev
     server.sign_in("bob", PASSWORD).await.expect(" 903 ");
     client.advance(600);
     server.sign_in("alice", PASSWORD).await.expect(" 903 ");
+}
+
+#[tokio::test]
+async fn a_device_that_a_new_one_displaces_is_revoked() {
+    let server = server_with_two_accounts().await;
+    server
+        .change_account("alice", |store, account| {
+            for number in 0..50 {
+                let kind = CredentialKind::Device;
+                store.add_credential(account.id, kind, &[number; 32], start())?;
+            }
+            // All but the seventh have been used since.
+            for credential in store.credentials(account.id)? {
+                if credential.hash != [6; 32] {
+                    let used_at = start() + SignedDuration::from_secs(1);
+                    store.set_credential_used(credential.id, used_at)?;
+                }
+            }
+            Ok(())
+        })
+        .await;
+    let mut client = server.client();
+    client.request_code("alice", "alice@example.org").await;
+    assert!(client.machine.take_revoked().is_none());
+    let code = server.code(1).await;
+    client.submit_code(&code, &device(1)).await.expect(" 903 ");
+    let revoked = client.machine.take_revoked();
+    assert!(
+        matches!(revoked, Some(Revoked::Credential(CredentialId(7)))),
+        "{revoked:?}"
+    );
+    assert!(client.machine.take_revoked().is_none());
 }

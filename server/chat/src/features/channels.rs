@@ -9,6 +9,7 @@ use rookery_protocol::numeric::{
     ERR_USERONCHANNEL, RPL_AWAY, RPL_ENDOFINVITELIST, RPL_INVITELIST, RPL_INVITING, RPL_NOTOPIC,
 };
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
+use rookery_record::Place;
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
@@ -19,7 +20,7 @@ use crate::lengths;
 use crate::line::{Line, truncate};
 use crate::params::{is_empty_list, split_list};
 use crate::state::channel::{Flag, MemberModes, Topic};
-use crate::state::{CreateAs, User};
+use crate::state::{CreateAs, Receiver, User};
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[
@@ -155,7 +156,9 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
         false if is_full => CreateAs::Unowned,
         false => CreateAs::Owned,
     };
-    ctx.state.join(caller.user, name, create_as, ctx.stamp.at);
+    let since = ctx.clock.upcoming(&Place::Channel(name.clone()));
+    ctx.state
+        .join(caller.user, name, create_as, ctx.stamp.at, since);
     if new {
         persistence::persist_channel(ctx, name);
     }
@@ -166,9 +169,7 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
         .map_or_else(|| name.clone(), |channel| channel.name.clone());
 
     let is_extended = |extended: bool| {
-        move |session: &crate::state::Session| {
-            session.capabilities.has(Capability::ExtendedJoin) == extended
-        }
+        move |receiver: &Receiver| receiver.capabilities.has(Capability::ExtendedJoin) == extended
     };
     for extended in [false, true] {
         let line = join_line(ctx.state.user(caller.user), &name, extended);
@@ -176,13 +177,8 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
     }
     if let Some(away) = ctx.state.user(caller.user).away.clone() {
         let line = ctx.user_line(caller.user, "AWAY").text(&away);
-        let own: Vec<_> = ctx
-            .callers(caller.user)
-            .iter()
-            .map(|own| own.session)
-            .collect();
-        ctx.send_to_channel(caller.user, &name, &line, |session| {
-            session.capabilities.has(Capability::AwayNotify) && !own.contains(&session.id)
+        ctx.send_to_channel(caller.user, &name, &line, |receiver| {
+            receiver.capabilities.has(Capability::AwayNotify) && receiver.user != caller.user
         });
     }
     for own in ctx.callers(caller.user) {
@@ -480,8 +476,8 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
                 .collect()
         })
         .unwrap_or_default();
-    ctx.send_to_users(caller.user, &operators, &line, |session| {
-        session.id != caller.session && session.capabilities.has(Capability::InviteNotify)
+    ctx.send_to_users(caller.user, &operators, &line, |receiver| {
+        receiver.session != caller.session && receiver.capabilities.has(Capability::InviteNotify)
     });
 }
 
@@ -499,12 +495,15 @@ fn invitations(ctx: &mut Context<'_>, caller: Caller) {
 }
 
 /// Returns the name of the channel as its creator wrote it, or replies that there is no such
-/// channel.
+/// channel. Nobody outside a secret channel can distinguish it from one that does not exist, except
+/// by `JOIN` and `RENAME`.
 pub fn existing(ctx: &mut Context<'_>, caller: Caller, name: &str) -> Option<ChannelName> {
     let found = ChannelName::parse(name)
         .ok()
         .and_then(|name| ctx.state.channel(&name));
-    let found = found.map(|channel| channel.name.clone());
+    let found = found
+        .filter(|channel| channel.is_known_to(ctx.state.user(caller.user)))
+        .map(|channel| channel.name.clone());
     if found.is_none() {
         no_such_channel(ctx, caller, name);
     }

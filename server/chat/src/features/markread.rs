@@ -71,7 +71,8 @@ pub fn markread(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     };
     let channel = ChannelName::parse(target)
         .ok()
-        .and_then(|name| ctx.state.channel(&name));
+        .and_then(|name| ctx.state.channel(&name))
+        .filter(|channel| channel.is_known_to(ctx.state.user(caller.user)));
     let name = channel.map_or_else(|| target.to_owned(), |channel| channel.name.to_string());
     send_marker(ctx, caller, &name);
     if has_moved {

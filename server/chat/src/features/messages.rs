@@ -16,7 +16,8 @@ use crate::event::Output;
 use crate::features::{admission, playback};
 use crate::line::is_ctcp;
 use crate::params::{is_empty_list, split_list};
-use crate::state::channel::{Flag, Member};
+use crate::state::Receiver;
+use crate::state::channel::{Flag, MemberModes};
 use crate::{lengths, multiline};
 
 mod outgoing;
@@ -235,6 +236,9 @@ fn send_to_channel(
     let counts_as_member =
         admission::is_visitor(ctx, caller) && ctx.settings.lobby.contains(&channel.name);
     if let Some(reason) = ctcp_refusal.or_else(|| channel.speak_refusal(sender, counts_as_member)) {
+        if !channel.is_known_to(sender) {
+            return Err(none());
+        }
         return Err(Refusal::Target(
             ERR_CANNOTSENDTOCHAN,
             format!("Cannot send to channel ({reason})"),
@@ -244,17 +248,19 @@ fn send_to_channel(
         Some(status) => format!("{status}{}", channel.name),
         None => channel.name.to_string(),
     };
-    let may_receive = |member: &&Member| match status {
-        _ if member.user == caller.user => false,
-        None => true,
-        Some('@') => member.modes.is_operator(),
-        Some(_) => member.modes.may_speak(),
+    let may_receive = |receiver: &Receiver| {
+        let has_status = |has: fn(MemberModes) -> bool| {
+            let member = channel.member(receiver.user);
+            member.is_some_and(|member| has(member.modes))
+        };
+        match status {
+            _ if receiver.user == caller.user => false,
+            None => true,
+            Some('@') => has_status(MemberModes::is_operator),
+            Some(_) => has_status(MemberModes::may_speak),
+        }
     };
-    let receivers = channel
-        .members()
-        .iter()
-        .filter(may_receive)
-        .map(|member| member.user);
+    let receivers = channel.receivers().iter().copied().filter(may_receive);
     let addressed = Addressed {
         target: &shown_target,
         place: Place::Channel(channel.name.clone()),
@@ -270,7 +276,7 @@ fn send_to_channel(
         Id { msgid, at },
         addressed,
         receivers,
-        channel.members().len(),
+        channel.receivers().len(),
     );
     if !pay_for_storage(ctx, caller, &outgoing) {
         return Err(Refusal::StorageUsedUp);
@@ -312,7 +318,7 @@ fn send_to_user(
         draft,
         Id { msgid, at },
         addressed,
-        std::iter::once(target.id),
+        ctx.state.receivers_of(target.id),
         1,
     );
     if !pay_for_storage(ctx, caller, &outgoing) {

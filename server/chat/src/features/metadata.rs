@@ -40,7 +40,7 @@ fn weight(message: &Message) -> Weight {
     if subcommand.eq_ignore_ascii_case("CLEAR") {
         Weight::messages(20)
     } else if subcommand.eq_ignore_ascii_case("SET") {
-        Weight::messages(2)
+        Weight::TO_FOLLOWERS
     } else {
         Weight::MESSAGE
     }

@@ -71,10 +71,8 @@ pub fn announce_online(ctx: &mut Context<'_>, user: UserId) {
     let source = user.source.to_string();
     let (id, nick) = (user.id, user.nick.clone());
     announce(ctx, &nick, RPL_MONONLINE, &source);
-    for session in ctx.state.watchers(&nick).collect::<Vec<_>>() {
-        if let Some(caller) = ctx.caller(session) {
-            values::sync(ctx, caller, &MetadataTarget::User(id));
-        }
+    for watcher in ctx.state.watchers(&nick).collect::<Vec<_>>() {
+        values::sync(ctx, watcher.into(), &MetadataTarget::User(id));
     }
 }
 
@@ -84,10 +82,8 @@ pub fn announce_offline(ctx: &mut Context<'_>, nick: &Nick) {
 }
 
 fn announce(ctx: &mut Context<'_>, nick: &Nick, code: &str, text: &str) {
-    for session in ctx.state.watchers(nick).collect::<Vec<_>>() {
-        if let Some(caller) = ctx.caller(session) {
-            ctx.reply(caller, code, &[], text);
-        }
+    for watcher in ctx.state.watchers(nick).collect::<Vec<_>>() {
+        ctx.reply(watcher.into(), code, &[], text);
     }
 }
 

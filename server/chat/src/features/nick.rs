@@ -85,8 +85,8 @@ pub fn setname(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 /// Renames the user, and notifies everyone who shares a channel with it or monitors its nick.
 pub fn rename(ctx: &mut Context<'_>, user: UserId, nick: Nick) {
     let line = ctx.user_line(user, "NICK").word(nick.as_str());
-    let peers = ctx.state.peers(user);
-    ctx.send_to_users(user, &peers, &line, |_| true);
+    let peers = ctx.state.peers(user, |_| true);
+    ctx.send_to(user, &peers, &line);
     let old = ctx.state.user(user).nick.clone();
     let is_other = old != nick;
     ctx.state.rename(user, nick, ctx.stamp.at);

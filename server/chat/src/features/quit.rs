@@ -142,12 +142,11 @@ pub fn remove_session(
 
 /// Removes the user, and notifies everyone who shares a channel with it.
 pub fn quit_user(ctx: &mut Context<'_>, user: UserId, quit_text: &str, reason: DisconnectReason) {
-    let mut peers = ctx.state.peers(user);
-    peers.retain(|peer| *peer != user);
+    let peers = ctx.state.peers(user, |peer| peer.user != user);
     let line = ctx
         .user_line(user, "QUIT")
         .text(truncate(quit_text, lengths::QUIT));
-    ctx.send_to_users(user, &peers, &line, |_| true);
+    ctx.send_to(user, &peers, &line);
     let user = ctx.state.remove_user(user, ctx.stamp.at, reason);
     if let Some(identity) = user.identity.as_ref().filter(|_| user.is_persisted) {
         ctx.state.ended_presences.push(identity.id);

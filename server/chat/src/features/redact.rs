@@ -14,7 +14,7 @@ use crate::features::history;
 use crate::lengths;
 use crate::line::{Line, Tags, truncate};
 use crate::state::channel::MemberModes;
-use crate::state::{Session, User};
+use crate::state::{Receiver, User};
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
@@ -195,8 +195,8 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         ..ctx.tags_of(user)
     };
 
-    let mut deliveries = redaction_deliveries(ctx, message, &entry, &tags, |session| {
-        session.id != caller.session
+    let mut deliveries = redaction_deliveries(ctx, message, &entry, &tags, |receiver| {
+        receiver.session != caller.session
     });
     let object = if message.account.is_some() && message.account == entry.account {
         "a message".to_owned()
@@ -314,10 +314,10 @@ fn redaction_deliveries(
     message: &HistoryEntry,
     entry: &HistoryEntry,
     tags: &Tags<'_>,
-    pass: impl Fn(&Session) -> bool,
+    pass: impl Fn(&Receiver) -> bool,
 ) -> Vec<Delivery> {
-    let can_read = |session: &&Session| {
-        pass(session) && session.capabilities.has(Capability::MessageRedaction)
+    let can_read = |receiver: &Receiver| {
+        pass(receiver) && receiver.capabilities.has(Capability::MessageRedaction)
     };
     let audience = audience(ctx, message);
     match &message.place {
@@ -327,7 +327,7 @@ fn redaction_deliveries(
             };
             let receivers = audience
                 .iter()
-                .flat_map(|user| user.sessions())
+                .flat_map(|user| ctx.state.receivers_of(user.id))
                 .filter(can_read);
             address(
                 receivers,
@@ -340,7 +340,8 @@ fn redaction_deliveries(
             .into_iter()
             .flat_map(|user| {
                 let line = redaction_line(ctx, message, entry, user);
-                address(user.sessions().iter().filter(can_read), 1, tags, &line)
+                let receivers = ctx.state.receivers_of(user.id).filter(can_read);
+                address(receivers, 1, tags, &line)
             })
             .collect(),
     }
@@ -378,7 +379,7 @@ fn notice_deliveries(ctx: &Context<'_>, message: &HistoryEntry, text: &str) -> V
     if message.command == "TAGMSG" {
         return Vec::new();
     }
-    let unaware = |session: &&Session| !session.capabilities.has(Capability::MessageRedaction);
+    let unaware = |receiver: &Receiver| !receiver.capabilities.has(Capability::MessageRedaction);
     let notice = |target: &str| ctx.server_line("NOTICE").word(target).text(text);
     let tags = ctx.server_tags();
     let audience = audience(ctx, message);
@@ -386,14 +387,14 @@ fn notice_deliveries(ctx: &Context<'_>, message: &HistoryEntry, text: &str) -> V
         Place::Channel(name) => {
             let receivers = audience
                 .iter()
-                .flat_map(|user| user.sessions())
+                .flat_map(|user| ctx.state.receivers_of(user.id))
                 .filter(unaware);
             address(receivers, audience.len(), &tags, &notice(name.as_str()))
         }
         Place::Direct { .. } => audience
             .into_iter()
             .flat_map(|user| {
-                let receivers = user.sessions().iter().filter(unaware);
+                let receivers = ctx.state.receivers_of(user.id).filter(unaware);
                 address(receivers, 1, &tags, &notice(user.nick.as_str()))
             })
             .collect(),

@@ -2,6 +2,7 @@
 
 use rookery_protocol::numeric::ERR_CHANOPRIVSNEEDED;
 use rookery_protocol::{Capability, ChannelName, Message};
+use rookery_record::Place;
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
@@ -77,7 +78,8 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         );
     }
     let is_persistent = channel.founder.is_some();
-    ctx.state.rename_channel(&old, &new, ctx.stamp.at);
+    let since = ctx.clock.upcoming(&Place::Channel(new.clone()));
+    ctx.state.rename_channel(&old, &new, since);
     if is_persistent && old != new {
         persistence::forget_channel(ctx, &old);
     }
@@ -90,8 +92,8 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         .word(old.as_str())
         .word(new.as_str())
         .text(reason);
-    ctx.send_to_channel(caller.user, &new, &line, |session| {
-        session.capabilities.has(Capability::ChannelRename)
+    ctx.send_to_channel(caller.user, &new, &line, |receiver| {
+        receiver.capabilities.has(Capability::ChannelRename)
     });
     // Clients without the capability are not notified of a change of letter case.
     if old != new {

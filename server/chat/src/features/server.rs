@@ -358,9 +358,7 @@ pub fn cap(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         caller.capabilities,
         message,
     );
-    if let Some(session) = ctx.state.session_mut(caller.session) {
-        session.capabilities = capabilities;
-    }
+    ctx.state.set_capabilities(caller.session, capabilities);
     for reply in replies {
         let line = Line::from_message(&reply).render(&ctx.server_tags(), capabilities);
         ctx.send_bytes(caller, line);

@@ -7,6 +7,7 @@ use rookery_record::{Access, AccessLevel, Metadata};
 use crate::ids::UserId;
 use crate::state::activity::Recent;
 use crate::state::mask::{Mask, Subject};
+use crate::state::receivers::{Receiver, Receivers};
 use crate::state::user::User;
 
 /// A channel. It has a member or an owner.
@@ -37,6 +38,8 @@ pub struct Channel {
     pub activity: Recent,
     /// Sorted by user id.
     members: Vec<Member>,
+    /// The members' sessions. The state updates them when a member's sessions change.
+    pub(super) receivers: Receivers,
 }
 
 /// The topic of a channel.
@@ -248,6 +251,7 @@ impl Channel {
             invited: Vec::new(),
             activity: Recent::default(),
             members: Vec::new(),
+            receivers: Receivers::default(),
         }
     }
 
@@ -281,10 +285,18 @@ impl Channel {
             .is_some_and(|member| member.modes.is_operator())
     }
 
+    /// Returns the members' sessions, sorted by their ids.
+    pub fn receivers(&self) -> &[Receiver] {
+        self.receivers.as_slice()
+    }
+
     /// Must only be called by the state, which updates the user's side of the membership.
-    pub(super) fn insert(&mut self, member: Member) {
+    pub(super) fn insert(&mut self, member: Member, user: &User) {
         if let Err(at) = self.position(member.user) {
             self.members.insert(at, member);
+        }
+        for session in user.sessions() {
+            self.receivers.insert(user.id, session);
         }
     }
 
@@ -292,6 +304,7 @@ impl Channel {
     pub(super) fn remove(&mut self, user: UserId) {
         if let Ok(at) = self.position(user) {
             self.members.remove(at);
+            self.receivers.remove_user(user);
         }
     }
 
@@ -387,6 +400,12 @@ impl Channel {
     /// Whether the user may know that the channel exists.
     pub fn is_visible_to(&self, user: UserId) -> bool {
         !self.flags.has(Flag::Secret) || self.has(user)
+    }
+
+    /// Whether commands that name the channel find it for the user: it is visible to the user, or
+    /// the user's account has permanent access.
+    pub fn is_known_to(&self, user: &User) -> bool {
+        self.is_visible_to(user.id) || self.modes_by_access(user) != MemberModes::default()
     }
 
     fn position(&self, user: UserId) -> Result<usize, usize> {

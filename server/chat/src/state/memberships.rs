@@ -5,8 +5,8 @@ use rookery_control_api::ServerEvent;
 use rookery_protocol::ChannelName;
 
 use crate::ids::UserId;
+use crate::state::State;
 use crate::state::channel::{Channel, Flag, Member, MemberModes};
-use crate::state::{Session, State};
 
 /// How a channel is created when it does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,28 +20,6 @@ pub enum CreateAs {
 }
 
 impl State {
-    /// Returns the sessions of all members.
-    pub fn sessions_in<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
-        channel
-            .members()
-            .iter()
-            .flat_map(|member| self.user(member.user).sessions())
-    }
-
-    /// Returns the users who share a channel with the user, and the user itself; each once, sorted.
-    pub fn peers(&self, user: UserId) -> Vec<UserId> {
-        let mut peers = vec![user];
-        for name in self.user(user).channels() {
-            if let Some(channel) = self.channel(name) {
-                peers.extend(channel.members().iter().map(|member| member.user));
-            }
-        }
-        // Each channel's members are sorted. A stable sort merges them, in linear time for each.
-        peers.sort();
-        peers.dedup();
-        peers
-    }
-
     pub fn share_channel(&self, one: UserId, other: UserId) -> bool {
         one == other
             || self
@@ -58,8 +36,15 @@ impl State {
     }
 
     /// Adds the user to the channel, with the member modes of its account. Creates the channel if
-    /// it does not exist.
-    pub fn join(&mut self, user: UserId, name: &ChannelName, create_as: CreateAs, now: Timestamp) {
+    /// it does not exist. All messages there so far are from before `since`.
+    pub fn join(
+        &mut self,
+        user: UserId,
+        name: &ChannelName,
+        create_as: CreateAs,
+        now: Timestamp,
+        since: Timestamp,
+    ) {
         let joining = self
             .users
             .get(&user)
@@ -70,6 +55,7 @@ impl State {
             .entry(name.clone())
             .or_insert_with(|| Channel::new(name.clone(), now));
         if new {
+            channel.named_at = since;
             self.server_events.push(ServerEvent::ChannelCreated {
                 channel: name.to_string(),
                 by: joining.nick.to_string(),
@@ -91,11 +77,12 @@ impl State {
         };
         let modes = as_creator.with(channel.modes_by_access(joining));
         channel.invited.retain(|invited| *invited != user);
-        channel.insert(Member {
+        let member = Member {
             user,
-            joined_at: now,
+            joined_at: since,
             modes,
-        });
+        };
+        channel.insert(member, joining);
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
         if !channels.contains(&name) {
@@ -122,7 +109,7 @@ impl State {
             .get(&member.user)
             .expect("a `UserId` refers to a user that exists");
         let modes = member.modes.with(channel.modes_by_access(user));
-        channel.insert(Member { modes, ..member });
+        channel.insert(Member { modes, ..member }, user);
         let name = channel.name.clone();
         self.user_mut(member.user).channels.push(name);
     }
@@ -150,14 +137,15 @@ impl State {
         }
     }
 
-    /// Renames the channel. The new name must be available.
-    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, now: Timestamp) {
+    /// Renames the channel. The new name must be available; all messages there so far are from
+    /// before `since`.
+    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, since: Timestamp) {
         let Some(mut channel) = self.channels.remove(old) else {
             return;
         };
         channel.name = new.clone();
         if old != new {
-            channel.named_at = now;
+            channel.named_at = since;
         }
         for member in channel.members() {
             for name in self

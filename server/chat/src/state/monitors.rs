@@ -3,7 +3,7 @@
 use rookery_protocol::Nick;
 
 use crate::ids::SessionId;
-use crate::state::{Session, State};
+use crate::state::{Receiver, Session, State};
 
 impl State {
     /// Adds a session that monitors the nick.
@@ -25,8 +25,9 @@ impl State {
     }
 
     /// Returns the sessions that monitor the nick.
-    pub fn watchers(&self, nick: &Nick) -> impl Iterator<Item = SessionId> {
-        self.watchers.get(nick).into_iter().flatten().copied()
+    pub fn watchers(&self, nick: &Nick) -> impl Iterator<Item = Receiver> {
+        let sessions = self.watchers.get(nick).into_iter().flatten();
+        sessions.filter_map(|session| self.receiver(*session))
     }
 
     /// Removes all entries of the session's monitor list.

@@ -241,7 +241,7 @@ fn only_members_see_and_set_the_topic_of_a_secret_channel() {
     assert_eq!(commands(&harness.request(b, "TOPIC #x")), ["332", "333"]);
     assert_eq!(commands(&harness.request(b, "TOPIC #x :mine")), ["442"]);
     harness.send(a, "MODE #x +s");
-    assert_eq!(commands(&harness.request(b, "TOPIC #x")), ["442"]);
+    assert_eq!(commands(&harness.request(b, "TOPIC #x")), ["403"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Users who mean harm: what they may not do to others, whatever they send.
 
 use super::harness::*;
-use crate::event::{Event, Identity, Output, Revoked, Settings, SignedInWith};
+use crate::event::{Event, HistoryQuery, Identity, Output, Revoked, Settings, SignedInWith};
 use crate::request::Admission;
 use rookery_record::CredentialId;
 
@@ -43,10 +43,77 @@ fn the_modes_of_a_secret_channel_are_shown_to_members_only() {
     harness.clear_received();
     assert_eq!(
         commands(&harness.request(mallory, "MODE #x")),
-        ["442"],
+        ["403"],
         "not its limit, its key or its age either"
     );
     assert_eq!(commands(&harness.request(op, "MODE #x")), ["324", "329"]);
+}
+
+#[test]
+fn a_secret_channel_cannot_be_distinguished_from_one_that_does_not_exist() {
+    let replies = |command: &str, params: &str| {
+        let mut harness = Harness::new();
+        let op = harness.user("alice", "");
+        let mallory = harness.user(
+            "mallory",
+            "batch message-tags draft/chathistory draft/metadata-3 draft/multiline \
+             draft/message-redaction draft/read-marker standard-replies",
+        );
+        harness.channel("#Hidden", &[op]);
+        harness.send(op, "MODE #hidden +s");
+        harness.send(op, "TOPIC #hidden :a topic");
+        harness.clear_received();
+        harness.request(mallory, &format!("{command} {params}"))
+    };
+    let params = [
+        "{}",
+        "{} :text",
+        "{} mallory :text",
+        "{} alice",
+        "{} +b",
+        "{} +m",
+        "{} #new",
+        "{} ADD bob op",
+        "{} SET url :x",
+        "{} GET url",
+        "{} m1 :text",
+        "{} timestamp=2027-01-15T08:00:00.000Z",
+        "bob {}",
+        "alice {}",
+        "LATEST {} * 10",
+        "+a draft/multiline {}",
+    ];
+    let mut told = Vec::new();
+    for command in crate::commands().flat_map(|command| command.names) {
+        if *command == "JOIN" {
+            continue;
+        }
+        for params in params {
+            let [hidden, absent] = ["#HIDDEN", "#ABSENT"].map(|channel| {
+                let replies = replies(command, &params.replace("{}", channel));
+                replies.join("\n").replace(channel, "#")
+            });
+            if hidden != absent {
+                told.push(format!("{command} {params}: {hidden:?} and {absent:?}"));
+            }
+        }
+    }
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+#[test]
+fn the_account_with_access_to_a_secret_channel_finds_it_from_outside() {
+    let mut harness = Harness::new();
+    let [op, mallory] = ["alice", "mallory"].map(|name| harness.user(name, ""));
+    harness.channel("#x", &[op, mallory]);
+    harness.send(op, "MODE #x +s");
+    harness.send(op, "PART #x");
+    assert_eq!(commands(&harness.request(op, "PART #x")), ["442"]);
+    let list = harness.request(op, "ACCESS #x");
+    assert!(
+        list[0].contains(" ACCESS LIST #x alice founder "),
+        "{list:?}"
+    );
 }
 
 #[test]
@@ -161,4 +228,40 @@ fn devices_that_are_revoked_again_and_again_take_bounded_memory_and_stay_revoked
     }
     let answer = harness.try_admit(with_device(40_000, 25)).1;
     assert!(matches!(answer, Admission::Admitted));
+}
+
+#[test]
+fn nobody_reads_what_was_sent_before_whatever_the_clock_does() {
+    let capabilities = "draft/chathistory batch";
+    let visible_since = |harness: &mut Harness, reader, channel: &str| {
+        harness.send(reader, &format!("CHATHISTORY LATEST {channel} * 50"));
+        match &harness.fetches.last().unwrap().query {
+            HistoryQuery::Page(page) => page.since.as_millisecond(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for back in [0, 3600] {
+        let mut harness = Harness::new();
+        let alice = harness.user("alice", capabilities);
+        harness.channel("#x", &[alice]);
+        harness.advance(-back);
+        for number in 0..9 {
+            harness.send(alice, &format!("PRIVMSG #x :before {number}"));
+        }
+        let before = harness.entries.last().unwrap().at.as_millisecond();
+        let guest = harness.guest("mallory", capabilities);
+        harness.send(guest, "JOIN #x");
+        assert!(visible_since(&mut harness, guest, "#x") > before);
+        harness.send(alice, "PRIVMSG #x :after");
+        let after = harness.entries.last().unwrap().at.as_millisecond();
+        assert!(visible_since(&mut harness, guest, "#x") <= after);
+
+        // Another channel that has the name later.
+        harness.send(alice, "RENAME #x #y");
+        harness.send(guest, "JOIN #x");
+        assert!(visible_since(&mut harness, guest, "#x") > after);
+        harness.send(guest, "PART #x");
+        harness.send(alice, "RENAME #y #x");
+        assert!(visible_since(&mut harness, alice, "#x") > after);
+    }
 }

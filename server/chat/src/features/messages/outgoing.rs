@@ -9,10 +9,9 @@ use rookery_record::{HistoryEntry, Place};
 
 use crate::context::{Caller, Context, address_each};
 use crate::event::{Delivery, Output};
-use crate::ids::UserId;
 use crate::line::{Line, MAX_BODY, Tags, truncate};
 use crate::multiline::{Content, MultilineContent, wrap_lines};
-use crate::state::Session;
+use crate::state::Receiver;
 use crate::{lengths, multiline};
 
 /// The text for the sender of a message that the store has refused.
@@ -73,7 +72,7 @@ pub fn compose(
     draft: &Draft<'_>,
     Id { msgid, at }: Id<'_>,
     addressed: Addressed<'_>,
-    receivers: impl Iterator<Item = UserId>,
+    receivers: impl Iterator<Item = Receiver>,
     expected: usize,
 ) -> Outgoing {
     let sender = ctx.state.user(caller.user);
@@ -106,27 +105,19 @@ pub fn compose(
     };
     // A client that cannot read tags receives no `TAGMSG`.
     let can_read =
-        |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
+        |receiver: &Receiver| text.is_some() || receiver.capabilities.has(Capability::MessageTags);
 
-    let siblings = if addressed.to_self {
-        &[]
-    } else {
-        sender.sessions()
-    };
-    let siblings = siblings
-        .iter()
-        .filter(|session| session.id != caller.session);
-    let receivers = receivers
-        .flat_map(|user| ctx.state.user(user).sessions())
-        .chain(siblings)
-        .filter(can_read);
+    let own = || ctx.state.receivers_of(caller.user);
+    let siblings =
+        own().filter(|receiver| !addressed.to_self && receiver.session != caller.session);
+    let receivers = receivers.chain(siblings).filter(can_read);
     let relevant = content.relevant(&tags);
     let render = |capabilities| content.render(&tags, capabilities);
     let deliveries = address_each(receivers, expected, relevant, render);
-    let echo = sender.sessions().iter().filter(|session| {
-        session.id == caller.session
-            && session.capabilities.has(Capability::EchoMessage)
-            && can_read(session)
+    let echo = own().filter(|receiver| {
+        receiver.session == caller.session
+            && receiver.capabilities.has(Capability::EchoMessage)
+            && can_read(receiver)
     });
     let echo = address_each(echo, 1, relevant, render).pop();
 

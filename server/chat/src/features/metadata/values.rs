@@ -15,7 +15,8 @@ use crate::ids::{SessionId, UserId};
 use crate::lengths;
 use crate::line::Line;
 use crate::long_reply::{LineBatch, LongReply};
-use crate::state::Session;
+use crate::state::Receiver;
+use crate::state::channel::Channel;
 
 /// The maximum number of values in one sync; a client can request the others individually.
 const SYNC_LIMIT: usize = 1000;
@@ -155,54 +156,43 @@ pub fn notify_change(
         return;
     }
     let target = target_name(ctx, subject);
-    for caller in followers(ctx, subject) {
-        for (key, value) in &changed {
-            if Some(caller.session) != by && is_subscribed(ctx, caller, key) {
-                let line = notification(ctx, caller, &target, key, *value);
-                ctx.send(caller, &line);
-            }
+    for caller in followers(ctx, subject).into_iter().map(Caller::from) {
+        let session = ctx.state.session(caller.session);
+        let Some(session) = session.filter(|session| Some(session.id) != by) else {
+            continue;
+        };
+        let subscribed = changed
+            .iter()
+            .filter(|(key, _)| session.subscriptions.contains(*key));
+        let lines: Vec<Line> = subscribed
+            .map(|(key, value)| notification(ctx, caller, &target, key, *value))
+            .collect();
+        for line in &lines {
+            ctx.send(caller, line);
         }
     }
 }
 
-/// Returns the subscribed sessions that follow the target. Those of a channel are its members'
+/// Returns the sessions with metadata that follow the target. Those of a channel are its members'
 /// sessions; those of a user are its own, those of users who share a channel with it, and those
 /// that monitor it.
-fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Caller> {
-    let is_subscriber =
-        |session: &&Session| is_notified(session.capabilities) && !session.subscriptions.is_empty();
-    let mut sessions: Vec<SessionId> = match subject {
+fn followers(ctx: &Context<'_>, subject: &MetadataTarget) -> Vec<Receiver> {
+    let is_notified = |receiver: &Receiver| is_notified(receiver.capabilities);
+    match subject {
         MetadataTarget::User(user) => {
-            let peers = ctx.state.peers(*user);
-            let peers = peers
-                .into_iter()
-                .flat_map(|user| ctx.state.user(user).sessions());
+            let mut followers = ctx.state.peers(*user, is_notified);
             let watchers = ctx.state.watchers(&ctx.state.user(*user).nick);
-            let watchers = watchers.filter_map(|id| ctx.state.session(id));
-            peers
-                .chain(watchers)
-                .filter(is_subscriber)
-                .map(|session| session.id)
-                .collect()
+            followers.extend(watchers.filter(is_notified));
+            followers.sort_by_key(|follower| follower.session);
+            followers.dedup_by_key(|follower| follower.session);
+            followers
         }
         MetadataTarget::Channel(name) => {
-            let receivers = ctx
-                .state
-                .channel(name)
-                .into_iter()
-                .flat_map(|channel| ctx.state.sessions_in(channel));
-            receivers
-                .filter(is_subscriber)
-                .map(|session| session.id)
-                .collect()
+            let channel = ctx.state.channel(name);
+            let receivers = channel.map_or(&[][..], Channel::receivers);
+            receivers.iter().copied().filter(is_notified).collect()
         }
-    };
-    sessions.sort_unstable();
-    sessions.dedup();
-    sessions
-        .into_iter()
-        .filter_map(|session| ctx.caller(session))
-        .collect()
+    }
 }
 
 fn is_subscribed(ctx: &Context<'_>, caller: Caller, key: &str) -> bool {
@@ -394,12 +384,11 @@ pub fn sync_join(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
         return;
     };
     let others = channel
-        .members()
+        .receivers()
         .iter()
-        .map(|member| member.user)
-        .filter(|member| *member != user);
-    let others: Vec<Caller> = others.flat_map(|member| ctx.callers(member)).collect();
+        .filter(|receiver| receiver.user != user && is_notified(receiver.capabilities));
+    let others: Vec<Receiver> = others.copied().collect();
     for other in others {
-        sync(ctx, other, &new_user);
+        sync(ctx, other.into(), &new_user);
     }
 }
