@@ -17,8 +17,8 @@ pub struct ImportReply {
     pub known: usize,
     /// The invalid rows.
     pub rejected: Vec<RejectedRow>,
-    /// For a dry run, the bans that are probably a mistake, such as one of everyone. The import must
-    /// be confirmed then.
+    /// For a dry run, the bans that are probably a mistake, such as one of everyone. The import
+    /// must be confirmed then.
     pub doubtful: Vec<DoubtfulRow>,
     /// The number of sessions that the imported bans have ended.
     pub sessions: usize,

@@ -7,13 +7,13 @@ use jiff::tz::TimeZone;
 /// A text is neither a time nor a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "neither a time such as 2026-11-22T10:00:00Z nor a day such as 2026-11-22, which begins at 0:00 \
-     UTC"
+    "neither a time such as 2026-11-22T10:00:00Z nor a day such as 2026-11-22, which begins at \
+     0:00 UTC"
 )]
 pub struct InvalidTime;
 
-/// Parses a time, or a day, which is its first instant in UTC. Options, arguments and CSV files take
-/// both; JSON takes times only.
+/// Parses a time, or a day, which is its first instant in UTC. Options, arguments and CSV files
+/// take both; JSON takes times only.
 pub fn parse_time(text: &str) -> Result<Timestamp, InvalidTime> {
     let day = || {
         let day: Date = text.parse().ok()?;

@@ -100,9 +100,9 @@ pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, Stri
     })
 }
 
-/// Returns a text that a command shows to everyone, such as a topic or a reason, as it is sent. Text
-/// that may be meant for one person is refused: it is not sent to that person either, since it
-/// would then be missing where the command needs it.
+/// Returns a text that a command shows to everyone, such as a topic or a reason, as it is sent.
+/// Text that may be meant for one person is refused: it is not sent to that person either, since
+/// it would then be missing where the command needs it.
 pub fn public_text<'a>(text: &'a str, model: &Model) -> Result<Cow<'a, str>, String> {
     match recipient(text, model)? {
         Recipient::Conversation(text) => Ok(text),

@@ -158,8 +158,8 @@ impl Disconnect {
     }
 }
 
-/// The reason why a line is not a message. Contains what is known of the message, for the reply: the
-/// label, and whether it was part of a batch.
+/// The reason why a line is not a message. Contains what is known of the message, for the reply:
+/// the label, and whether it was part of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineFault {
     /// The line is too long. Only the tags of the message are known, if the line has some.
