@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
-use rookery_control_api::parse_duration;
+use rookery_control_api::{parse_duration, parse_time};
 
 /// Returns a parser that accepts one of `words`. Because clap knows the words, `--help`, shell
 /// completions and man pages list them.
@@ -16,14 +16,15 @@ where
     PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
-/// Parses a time, or a duration that means as long ago.
+/// Parses a time or a day, or a duration that means as long ago.
 pub fn moment(text: &str) -> Result<Timestamp, String> {
     let ago = parse_duration(text)
         .ok()
         .and_then(|duration| Timestamp::now().checked_sub(duration).ok());
-    let moment = ago.or_else(|| text.parse().ok());
+    let moment = ago.or_else(|| parse_time(text).ok());
     moment.ok_or_else(|| {
-        "use a duration such as 90s, 15m, 12h, 7d or 2w, or a time such as 2026-11-22T10:00:00Z"
+        "use a duration such as 90s, 15m, 12h, 7d or 2w, a day such as 2026-11-22 (from 0:00 UTC), \
+         or a time such as 2026-11-22T10:00:00Z"
             .to_owned()
     })
 }
@@ -49,6 +50,10 @@ mod tests {
         assert_eq!(
             moment("1970-01-01T00:00:00Z").unwrap(),
             Timestamp::UNIX_EPOCH
+        );
+        assert_eq!(
+            moment("2026-11-29").unwrap(),
+            moment("2026-11-29T00:00:00Z").unwrap()
         );
         assert!(moment("yesterday").unwrap_err().contains("7d"));
     }

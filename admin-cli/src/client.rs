@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rookery_control_api::CSV_TYPE;
-use rookery_trust::{CertificatePin, PinPolicy, Trust, UnknownCertificate};
+use rookery_trust::{CertificatePin, PinPolicy, Trust, UnknownCertificate, tls_problem};
 use rustls::AlertDescription;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -273,12 +273,18 @@ impl Client {
     /// Explains why there is no reply.
     fn explain(&self, error: &ureq::Error) -> Failure {
         let server = &self.server;
-        if let Some(&Unknown { shown, before }) = cause(error) {
+        if let Some(Unknown {
+            shown,
+            before,
+            problem,
+        }) = cause(error)
+        {
             return Failure::UnknownCertificate(Box::new(UnknownCertificate {
                 server: server.to_string(),
                 command: format!("admin-cli --server {server} trust"),
-                shown,
-                before,
+                shown: *shown,
+                before: *before,
+                problem: problem.clone(),
             }));
         }
         let message = match (tls_error(error), error) {
@@ -300,7 +306,7 @@ impl Client {
                      the server's config.toml. Pass it with --certificate FILE and --key FILE."
                 )
             }
-            (Some(error), _) => format!("no secure connection to {server}: {error}"),
+            (Some(error), _) => format!("cannot connect to {server}: {}", tls_problem(error)),
             (None, ureq::Error::Protocol(_)) => format!(
                 "{server} does not speak HTTP; is that the control plane's port (`admin.listen` \
                  in config.toml)?"

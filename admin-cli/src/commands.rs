@@ -19,6 +19,7 @@ use clap::Subcommand;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::render;
 use crate::top;
 
 /// A command of one of the families.
@@ -67,6 +68,9 @@ pub enum Command {
 impl Command {
     /// Runs the command.
     pub fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        if self.runs_until_interrupted() {
+            render::exit_once_unread();
+        }
         match self {
             Self::SignIn(command) => command.run(context),
             Self::Totp(command) => command.run(context),

@@ -9,6 +9,9 @@ use crate::client::Reply;
 use crate::failure::{Failure, while_doing};
 use crate::render::{self, printable};
 
+/// Follows, in the result of a dry run, the reason for which the act is probably a mistake.
+pub const NEEDS_CONFIRMATION: &str = "The real run will ask for a confirmation (--yes).";
+
 /// Reads one line of standard input. On a terminal, `prompt` is printed first.
 pub fn read_line(prompt: &str) -> Result<String, Failure> {
     let broken = || while_doing("cannot read standard input");

@@ -2,6 +2,7 @@
 //! prints goes through this module, which makes it safe for the terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::{process, thread};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -31,6 +32,17 @@ pub fn print_json(json: &str) -> Result<(), Failure> {
 /// Prints a JSON document of endless output. Returns whether something still reads it.
 pub fn print_json_line(json: &str) -> Result<bool, Failure> {
     write(&format!("{}\n", printable_json(json.trim_end())))
+}
+
+/// Ends the program as soon as nothing reads its endless output any longer, even while there is
+/// nothing to print.
+pub fn exit_once_unread() {
+    if !io::stdout().is_terminal() {
+        thread::spawn(|| {
+            rookery_terminal::wait_until_output_is_closed();
+            process::exit(0);
+        });
+    }
 }
 
 /// Prints the content of a file to standard output: unchanged, except on a terminal.

@@ -15,7 +15,10 @@ mod talk;
 pub use command::{
     Command, Refusal, Requires, Usage, find as find_in, non_empty, parse_nick, split_word,
 };
-pub use talk::{Recipient, addressee, likely_addressee, one_line_command, recipient, send_text};
+pub use talk::{
+    Recipient, addressee, likely_addressee, misdirected, one_line_command, public_text, recipient,
+    send_text,
+};
 
 use crate::front_end::AnyFrontEnd;
 

@@ -39,6 +39,12 @@ pub enum ConnectionError {
     /// Reading from the network failed.
     #[error("the connection failed: {0}")]
     Failed(std::io::Error),
+    /// The server is a web server, such as the control plane.
+    #[error(
+        "the server speaks HTTP and not IRC on this port; the chat's port is 6697 if the operators \
+         have not changed it"
+    )]
+    Http,
     /// The server did not answer within that many seconds.
     #[error("the server has not answered for {0} seconds")]
     Silent(u64),
@@ -114,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             read = self.reader.read(&mut self.buffer) => {
                 match read {
                     Ok(0) => return Err(ConnectionError::Closed),
-                    Ok(read) => self.parse_read(read),
+                    Ok(read) => self.parse_read(read)?,
                     // The connection closed without a TLS close_notify, as when a process dies.
                     Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                         return Err(ConnectionError::Closed);
@@ -142,17 +148,22 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     /// Parses the first `bytes` of the buffer, which have just been read.
-    fn parse_read(&mut self, bytes: usize) {
+    fn parse_read(&mut self, bytes: usize) -> Result<(), ConnectionError> {
+        let mut is_http = false;
         self.last_read_at = Instant::now();
         self.ping_sent = false;
         self.framer.push(&self.buffer[..bytes], |line| {
-            // Lines that are not messages are ignored.
-            if let Line::Text(text) = line
-                && let Ok(message) = Message::parse(text)
-            {
-                self.received.push_back(message);
+            // Other lines that are not messages are ignored.
+            if let Line::Text(text) = line {
+                is_http |= text.starts_with("HTTP/");
+                self.received.extend(Message::parse(text));
             }
         });
+        if is_http {
+            Err(ConnectionError::Http)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -210,6 +221,18 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(connection.next().await.unwrap().params, ["*", "hi"]);
+    }
+
+    #[tokio::test]
+    async fn a_web_server_is_recognised() {
+        let (mut connection, mut server) = pair(Timeouts::default());
+        server
+            .get_mut()
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        let error = connection.next().await.unwrap_err();
+        assert!(matches!(error, ConnectionError::Http), "{error}");
     }
 
     #[tokio::test]

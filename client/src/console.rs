@@ -77,6 +77,17 @@ fn read_line(input: &mut std::io::StdinLock<'_>) -> StdinEvent {
     }
 }
 
+/// Returns a channel on which a message arrives once nothing can read standard output.
+pub fn output_closed() -> mpsc::Receiver<()> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        rookery_terminal::wait_until_output_is_closed();
+        // The receiver may be gone, at the end of the program.
+        let _ = sender.blocking_send(());
+    });
+    receiver
+}
+
 /// The signals SIGINT, SIGTERM and SIGHUP.
 pub struct Interrupt {
     sigint: Signal,

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rookery_protocol::Message;
+use rookery_protocol::{ChannelName, Message};
 use tokio::time::Instant;
 
 use crate::refusals::refusal;
@@ -28,6 +28,8 @@ pub enum Sent {
     },
     /// A command that was typed.
     Command,
+    /// The question whether a channel exists, which is joined then.
+    LookUp(ChannelName),
     /// A query of the program itself.
     Query,
 }
@@ -85,7 +87,7 @@ impl Receipts {
             && !self
                 .pending
                 .values()
-                .any(|pending| pending.sent == Sent::Command)
+                .any(|pending| matches!(pending.sent, Sent::Command | Sent::LookUp(_)))
     }
 
     /// Returns the time at which the oldest entry is overdue.
@@ -143,7 +145,7 @@ impl Receipts {
         let refused = refusal(message);
         let completes = match sent {
             Sent::Text { .. } => matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "ACK"),
-            Sent::Command | Sent::Query => labelled.is_some(),
+            Sent::Command | Sent::LookUp(_) | Sent::Query => labelled.is_some(),
         };
         if !completes && refused.is_none() {
             return None;

@@ -247,8 +247,10 @@ impl Reconnector {
         }
     }
 
-    /// Pins a certificate after [`Event::UnknownCertificate`], and connects again.
+    /// Pins a certificate after [`Event::UnknownCertificate`] in place of what was trusted before,
+    /// and connects again.
     pub fn trust(&mut self, unknown: &UnknownCertificate) {
+        self.options.ca = None;
         self.update(|state| state.pin(unknown.shown));
         self.stage = Stage::Waiting(Instant::now());
     }

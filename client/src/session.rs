@@ -90,13 +90,11 @@ pub enum NotConnected {
 /// Connects to a server; `trust` says which certificates are accepted.
 pub async fn connect(
     server: &ServerAddress,
-    trust: Result<Trust, Exit>,
+    trust: Result<Trust, String>,
 ) -> Result<Connected, NotConnected> {
-    let ended = NotConnected::Ended;
-    let trust = match trust {
-        Ok(trust) => trust,
-        Err(exit) => return Err(ended(SessionEnd::Exit(exit))),
-    };
+    // Whatever fails, a later attempt may succeed: an operator may renew the certificate.
+    let failed = |reason: String| NotConnected::Ended(SessionEnd::Lost(reason));
+    let trust = trust.map_err(failed)?;
     match tls::connect(server, &trust).await {
         Ok(secured) => Ok(Connected {
             connection: Connection::new(secured.stream, Timeouts::default()),
@@ -107,29 +105,18 @@ pub async fn connect(
             },
         }),
         Err(ConnectError::Unknown(unknown)) => Err(NotConnected::UnknownCertificate(unknown)),
-        Err(error @ ConnectError::Unreachable { .. }) => {
-            Err(ended(SessionEnd::Lost(error.to_string())))
-        }
-        Err(error @ ConnectError::Untrusted { .. }) => {
-            Err(ended(SessionEnd::Exit(Exit::Failed(format!(
-                "{error}. Only certificates of the authority that was named with --ca are trusted. \
-                 If the server uses another authority now, name it with --ca FILE; `rook trust \
-                 {server}` trusts the server's certificate instead."
-            )))))
+        Err(error @ (ConnectError::Unreachable { .. } | ConnectError::Untrusted { .. })) => {
+            Err(failed(error.to_string()))
         }
     }
 }
 
 /// Returns which certificates are accepted: those of the authority in the file `ca`, or as stored
-/// for the server.
-pub fn trust(ca: Option<&Path>, state: &ServerState) -> Result<Trust, Exit> {
+/// for the server. The error is the reason for which the file cannot be used.
+pub fn trust(ca: Option<&Path>, state: &ServerState) -> Result<Trust, String> {
     if let Some(file) = ca {
-        let authority = Authority::read(file).map_err(|cause| {
-            Exit::Failed(format!(
-                "cannot use the authority in {}: {cause}",
-                file.display()
-            ))
-        })?;
+        let authority = Authority::read(file)
+            .map_err(|cause| format!("cannot use the authority in {}: {cause}", file.display()))?;
         return Ok(Trust::Authority(authority));
     }
     Ok(match &state.authority {

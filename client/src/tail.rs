@@ -59,10 +59,15 @@ pub async fn run(
     let mut interrupt = Interrupt::catch()?;
     let mut server = Reconnector::new(options, state_file, state, Some(account), false);
     let mut tail = Tail::new(target, create, lines, format, out);
+    let mut output_closed = console::output_closed();
     loop {
         let handled = tokio::select! {
             event = server.next() => tail.handle_event(event),
             () = interrupt.wait() => {
+                tail.quit();
+                Ok(None)
+            }
+            Some(()) = output_closed.recv(), if tail.phase != Phase::Quitting => {
                 tail.quit();
                 Ok(None)
             }

@@ -1,12 +1,14 @@
 //! Connects by TCP and TLS to a server whose certificate is trusted.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rookery_trust::{
-    CertificatePin, Trust, UnknownCertificate, Verdict, Verifier, certificate_problem,
+    CertificatePin, Trust, TrustedBefore, UnknownCertificate, Verdict, Verifier,
+    certificate_problem, is_of_another_authority, tls_problem,
 };
-use rustls::Error as TlsError;
+use rustls::{AlertDescription, Error as TlsError};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -70,6 +72,15 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
     };
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
     let server = server.to_string();
+    let unknown = |shown, before, problem| {
+        ConnectError::Unknown(UnknownCertificate {
+            server: server.clone(),
+            command: format!("rook trust {server}"),
+            shown,
+            before,
+            problem,
+        })
+    };
     let error = match connected {
         Err(_) => {
             return Err(unreachable(format!(
@@ -91,19 +102,46 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
         }
     };
     Err(match verifier.verdict() {
-        Some(&Verdict::Unknown { shown, before }) => ConnectError::Unknown(UnknownCertificate {
-            command: format!("rook trust {server}"),
-            server,
+        Some(Verdict::Unknown {
             shown,
             before,
-        }),
-        Some(Verdict::Refused(refusal)) => ConnectError::Untrusted {
+            problem,
+        }) => unknown(*shown, *before, problem.clone()),
+        Some(Verdict::Refused { shown, reason }) if is_of_another_authority(reason) => {
+            unknown(*shown, TrustedBefore::NamedAuthority, None)
+        }
+        Some(Verdict::Refused { reason, .. }) => ConnectError::Untrusted {
             server,
-            cause: match refusal {
+            cause: match reason {
                 TlsError::InvalidCertificate(error) => certificate_problem(error),
-                other => other.to_string(),
+                other => tls_problem(other),
             },
         },
-        _ => unreachable(error.to_string()),
+        _ => unreachable(handshake_problem(&error)),
     })
+}
+
+/// Returns why connecting or the TLS handshake failed, and what to do.
+fn handshake_problem(error: &std::io::Error) -> String {
+    let Some(tls) = error.get_ref().and_then(|error| error.downcast_ref()) else {
+        return match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => {
+                "it closed the connection before anything was sent; try again later, and check \
+                 that this is the chat's port (6697 if the operators have not changed it)"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        };
+    };
+    match tls {
+        TlsError::InvalidMessage(_) => format!(
+            "{}; the chat's port is 6697 if the operators have not changed it",
+            tls_problem(tls)
+        ),
+        TlsError::AlertReceived(AlertDescription::CertificateRequired) => format!(
+            "{}, as the operators' control plane may; the chat is on another port",
+            tls_problem(tls)
+        ),
+        tls => tls_problem(tls),
+    }
 }

@@ -46,6 +46,8 @@ pub struct BanPreview {
     /// The number of accounts that would be refused, online or not. It is 0 for a ban of an address
     /// or a network, which covers no account.
     pub accounts: usize,
+    /// Why the ban is probably a mistake and must be confirmed: it covers everyone, or the admin.
+    pub doubt: Option<String>,
 }
 
 /// The reply to `POST /v1/bans`: the ban is stored, and every session that it covers has ended.

@@ -17,10 +17,22 @@ pub struct ImportReply {
     pub known: usize,
     /// The invalid rows.
     pub rejected: Vec<RejectedRow>,
+    /// For a dry run, the bans that are probably a mistake, such as one of everyone. The import
+    /// must be confirmed then.
+    pub doubtful: Vec<DoubtfulRow>,
     /// The number of sessions that the imported bans have ended.
     pub sessions: usize,
     /// Whether the rows were imported; `false` for a dry run.
     pub done: bool,
+}
+
+/// A row of an import with a ban that is probably a mistake.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct DoubtfulRow {
+    /// The number of the line in the file, counted from 1.
+    pub line: u64,
+    /// What the ban would cover.
+    pub reason: String,
 }
 
 /// An invalid row of an import.

@@ -175,6 +175,8 @@ pub struct KickPreview {
     pub target: String,
     /// The users whose sessions would end, with those sessions, sorted by nick.
     pub users: Vec<OnlineUser>,
+    /// Why the kick is probably a mistake and must be confirmed: it covers everyone, or the admin.
+    pub doubt: Option<String>,
 }
 
 /// The sessions that a kick or ban has ended.

@@ -38,7 +38,7 @@ fn framed<'d>(max_tags: usize, pieces: impl Iterator<Item = &'d [u8]>) -> Vec<Fr
         framer.push(piece, |line| {
             lines.push(match line {
                 Line::Text(text) => Framed::Text(text.to_owned()),
-                Line::TooLong => Framed::TooLong,
+                Line::TooLong(_) => Framed::TooLong,
                 Line::NotUtf8(text) => Framed::NotUtf8(text),
             });
         });

@@ -20,8 +20,9 @@ pub fn is_line_end(byte: u8) -> bool {
 pub enum Line<'a> {
     /// A complete line without its line end; never empty.
     Text(&'a str),
-    /// A line that exceeded the maximum length and was dropped.
-    TooLong,
+    /// A line that exceeded the maximum length and was dropped. Holds its tags, with the `@`, if
+    /// they are complete and UTF-8.
+    TooLong(Option<String>),
     /// A line that is not UTF-8 and was dropped. Holds its text with invalid bytes replaced by
     /// U+FFFD.
     NotUtf8(String),
@@ -68,26 +69,40 @@ impl LineFramer {
         }
         self.partial.extend_from_slice(bytes);
         if self.partial.len() > self.max_tags + MAX_LINE {
+            let tags = whole_tags(&self.partial, self.max_tags);
             self.partial = Vec::new();
             self.skipping = true;
-            each(Line::TooLong);
+            each(Line::TooLong(tags));
         }
     }
+}
+
+/// Returns the length of a line's tags, with the `@` and the space.
+fn tags_length(line: &[u8]) -> usize {
+    match line {
+        [b'@', ..] => line
+            .iter()
+            .position(|&byte| byte == b' ')
+            .map_or(line.len(), |space| space + 1),
+        _ => 0,
+    }
+}
+
+/// Returns the tags at the beginning of a line that is too long, unless they are too long as well.
+fn whole_tags(line: &[u8], max_tags: usize) -> Option<String> {
+    let length = tags_length(line);
+    let tags = line[..length].strip_suffix(b" ")?;
+    let tags = std::str::from_utf8(tags).ok()?;
+    (length <= max_tags).then(|| tags.to_owned())
 }
 
 fn emit(line: &[u8], max_tags: usize, each: &mut impl FnMut(Line<'_>)) {
     if line.is_empty() {
         return;
     }
-    let tags = match line {
-        [b'@', ..] => line
-            .iter()
-            .position(|&byte| byte == b' ')
-            .map_or(line.len(), |space| space + 1),
-        _ => 0,
-    };
+    let tags = tags_length(line);
     if tags > max_tags || line.len() - tags > MAX_LINE - 2 {
-        return each(Line::TooLong);
+        return each(Line::TooLong(whole_tags(line, max_tags)));
     }
     match std::str::from_utf8(line) {
         Ok(text) => each(Line::Text(text)),
@@ -135,7 +150,7 @@ mod tests {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         let mut input = vec![b'x'; 511];
         input.extend_from_slice(b"\r\nPING a\r\n");
-        assert_eq!(lines(&mut framer, &input), ["TooLong", "PING a"]);
+        assert_eq!(lines(&mut framer, &input), ["TooLong(None)", "PING a"]);
         for _ in 0..4 {
             let reported = lines(&mut framer, &[b'y'; 4000]);
             assert!(reported.len() <= 1, "{reported:?}");
@@ -167,8 +182,19 @@ mod tests {
         );
         assert_eq!(
             lines(&mut framer, format!("@{tags}a PING a\r\n").as_bytes()),
-            ["TooLong"]
+            ["TooLong(None)"]
         );
+    }
+
+    #[test]
+    fn the_tags_of_a_line_that_is_too_long_are_reported() {
+        let long = format!("@label=1 PRIVMSG #a :{}", "x".repeat(MAX_LINE));
+        let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
+        let whole = lines(&mut framer, format!("{long}\r\n").as_bytes());
+        assert_eq!(whole, ["TooLong(Some(\"@label=1\"))"]);
+        let longer = long + &"x".repeat(MAX_CLIENT_TAGS);
+        let in_part = lines(&mut framer, longer.as_bytes());
+        assert_eq!(in_part, ["TooLong(Some(\"@label=1\"))"]);
     }
 
     #[test]

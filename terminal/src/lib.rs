@@ -5,6 +5,7 @@
 //! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives
 //!   over the network from controlling the terminal.
 //! - [`wrap`] and [`cut`] fit text into columns.
+//! - [`wait_until_output_is_closed`] notices that nothing reads standard output any longer.
 //!
 //! The crate knows nothing of Rookery itself: it must not depend on the protocol, the control
 //! plane's types, an async runtime or either program. It may depend on terminal and text crates.
@@ -12,11 +13,13 @@
 #[cfg(feature = "screen")]
 mod joined;
 mod layout;
+mod output;
 mod sanitize;
 #[cfg(feature = "screen")]
 mod screen;
 
 pub use layout::{cut, wrap};
+pub use output::wait_until_output_is_closed;
 pub use sanitize::{is_unsafe, printable, printable_json, printable_lines};
 #[cfg(feature = "screen")]
 pub use screen::{Capture, Screen};

@@ -152,13 +152,7 @@ async fn watch_ends_when_its_output_is_closed() {
     ]);
     let mut piped = Process::start("watch | head", &mut piped);
     piped.expect_line("watch allowed").await;
-    // It notices with the next event that its output is closed.
-    for _ in 0..20 {
-        operator.run_ok(&["bans"]).await;
-        if piped.transcript().contains("ended with") {
-            break;
-        }
-    }
+    // It notices although no event follows.
     let ended = piped.wait().await;
     assert!(
         ended.transcript.contains("ended with 0"),

@@ -110,6 +110,8 @@ async fn a_new_user_registers_talks_in_public_and_private_and_quits() {
     screen.enter_line("indeed");
     bob.expect_privmsg("alice", "bob", "indeed").await;
     screen.enter_line("/join #nest");
+    screen.expect("/join --create #nest creates it").await;
+    screen.enter_line("/join --create #nest");
     screen.expect("you joined #nest").await;
     screen.enter_line("/quit");
     screen.expect_exit(0).await;
@@ -141,11 +143,29 @@ async fn a_mistyped_email_can_be_corrected() {
 }
 
 #[tokio::test]
+async fn a_server_that_changes_its_authority_can_be_trusted_on_the_screen() {
+    let mut server = Server::start().await;
+    let device = Device::new();
+    device.sign_in_and_quit(&server, "alice").await;
+    // The authority that was named with `--ca` at the sign-in is stored.
+    let screen = Screen::start(&device.command_without_ca(&server, &[]));
+    screen.expect("lag").await;
+    server.sigterm().await;
+    std::fs::remove_dir_all(server.path("certs")).unwrap();
+    server.restart().await;
+    let question = screen.expect("Trust").await;
+    let shown: String = question.split_whitespace().collect();
+    assert!(shown.contains(&server.fingerprint()), "{question}");
+    screen.enter_line("yes");
+    screen.expect("connected again").await;
+}
+
+#[tokio::test]
 async fn rook_reconnects_when_the_server_is_back() {
     let mut server = Server::start().await;
     let device = Device::new();
     let screen = Screen::signed_in_as_alice(&server, &device).await;
-    screen.enter_line("/join #nest");
+    screen.enter_line("/join --create #nest");
     screen.expect("you joined #nest").await;
     server.kill9();
     screen.expect("NOT CONNECTED").await;

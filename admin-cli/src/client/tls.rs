@@ -49,11 +49,12 @@ impl SharedTrust {
 }
 
 /// The error for a certificate about which the operator must decide.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("the certificate is not trusted")]
 pub(super) struct Unknown {
     pub(super) shown: CertificatePin,
     pub(super) before: TrustedBefore,
+    pub(super) problem: Option<String>,
 }
 
 /// Layers TLS on a connection.
@@ -101,9 +102,16 @@ impl<In: Transport> Connector<In> for Tls {
         socket.set_timeout(details.timeout);
         if let Err(error) = connection.complete_io(&mut socket) {
             return Err(match verifier.verdict() {
-                Some(&Verdict::Unknown { shown, before }) => {
-                    io::Error::other(Unknown { shown, before }).into()
-                }
+                Some(Verdict::Unknown {
+                    shown,
+                    before,
+                    problem,
+                }) => io::Error::other(Unknown {
+                    shown: *shown,
+                    before: *before,
+                    problem: problem.clone(),
+                })
+                .into(),
                 _ => error.into(),
             });
         }

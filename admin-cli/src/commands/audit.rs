@@ -71,7 +71,8 @@ struct Filters {
     /// Only allowed or only refused acts
     #[arg(long, value_name = "OUTCOME", value_parser = ["allowed", "refused"])]
     outcome: Option<String>,
-    /// Only entries since then: 7d for the last seven days, or a time such as 2026-11-22T10:00:00Z
+    /// Only entries since then: 7d for the last seven days, a day such as 2026-11-22 (from 0:00
+    /// UTC), or a time such as 2026-11-22T10:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     since: Option<Timestamp>,
     /// Only entries before then, in the same format

@@ -170,7 +170,7 @@ fn ban_preview(reply: &BanPreview, clock: &Clock) -> String {
         count(reply.users.len(), "user", "users"),
         count(reply.accounts, "account", "accounts"),
     ));
-    preview(&reply.users, &summary, clock)
+    preview(&reply.users, reply.doubt.as_deref(), &summary, clock)
 }
 
 #[cfg(test)]
@@ -268,6 +268,7 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
             target: "*@example.org".to_owned(),
             users: vec![user("alice", Some("alice@example.org"), 2)],
             accounts: 5,
+            doubt: None,
         };
         let text = ban_preview(&reply, &clock());
         assert!(text.starts_with("NICK   EMAIL"), "{text}");
@@ -277,11 +278,12 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
         let nobody = BanPreview {
             users: Vec::new(),
             accounts: 0,
+            doubt: Some("*@example.org covers your own account.".to_owned()),
             ..reply
         };
-        assert!(
-            ban_preview(&nobody, &clock())
-                .starts_with("A ban of *@example.org would end 0 sessions")
-        );
+        assert!(ban_preview(&nobody, &clock()).starts_with(
+            "*@example.org covers your own account. The real run will ask for a confirmation \
+             (--yes).\nA ban of *@example.org would end 0 sessions"
+        ));
     }
 }

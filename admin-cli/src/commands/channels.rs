@@ -45,8 +45,8 @@ pub enum ChannelCommand {
     Purge {
         /// The channel's name, with or without its #
         name: String,
-        /// Only what is older: 7d for all but the last seven days, or a time such as
-        /// 2026-11-22T10:00:00Z
+        /// Only what is older: 7d for all but the last seven days, a day such as 2026-11-22 (before
+        /// 0:00 UTC), or a time such as 2026-11-22T10:00:00Z
         #[arg(long, value_name = "WHEN", value_parser = moment)]
         before: Option<Timestamp>,
         /// Shown to everyone in the channel

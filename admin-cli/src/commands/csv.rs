@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::client::{Client, Query, Reply};
 use crate::context::Context;
 use crate::failure::{Failure, while_doing};
-use crate::prompt::send_confirmed;
+use crate::prompt::{NEEDS_CONFIRMATION, send_confirmed};
 use crate::render::{self, count, printable};
 
 #[derive(Debug, Subcommand)]
@@ -191,13 +191,20 @@ fn imported(reply: &ImportReply, what: Table) -> String {
         added,
         known,
         rejected,
+        doubtful,
         sessions,
         done,
     } = reply;
+    let line_of = |line: u64, text: &str| printable(&format!("Line {line}: {text}"));
     let mut lines: Vec<String> = rejected
         .iter()
-        .map(|row| printable(&format!("Line {}: {}", row.line, row.reason)))
+        .map(|row| line_of(row.line, &row.reason))
         .collect();
+    lines.extend(
+        doubtful
+            .iter()
+            .map(|row| line_of(row.line, &format!("{} {NEEDS_CONFIRMATION}", row.reason))),
+    );
     let added = what.count(*added);
     let added = if *done {
         format!("added {added}")
@@ -220,7 +227,7 @@ fn imported(reply: &ImportReply, what: Table) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rookery_control_api::RejectedRow;
+    use rookery_control_api::{DoubtfulRow, RejectedRow};
 
     use super::*;
 
@@ -248,6 +255,7 @@ mod tests {
             added: 2,
             known: 1,
             rejected: vec![row(3, "the name is empty"), row(9, "no\u{1b}mail")],
+            doubtful: Vec::new(),
             sessions: 1,
             done: true,
         };
@@ -258,10 +266,15 @@ Line 9: no\u{fffd}mail
         assert_eq!(imported(&reply, Table::Bans), expected);
         reply.done = false;
         reply.rejected.clear();
+        reply.doubtful.push(DoubtfulRow {
+            line: 4,
+            reason: "*@* covers everyone.".to_owned(),
+        });
         (reply.added, reply.sessions) = (1, 0);
         assert_eq!(
             imported(&reply, Table::Users),
-            "5 rows: would add 1 user, 1 already known, 0 invalid. Nothing was changed."
+            "Line 4: *@* covers everyone. The real run will ask for a confirmation (--yes).\n\
+             5 rows: would add 1 user, 1 already known, 0 invalid. Nothing was changed."
         );
     }
 }

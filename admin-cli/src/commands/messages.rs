@@ -34,8 +34,8 @@ pub struct ListOptions {
     /// Only messages in this channel, with or without its #
     #[arg(long, value_name = "C")]
     channel: Option<String>,
-    /// Only messages since then: 7d for the last seven days, or a time such as
-    /// 2026-11-22T10:00:00Z
+    /// Only messages since then: 7d for the last seven days, a day such as 2026-11-22 (from 0:00
+    /// UTC), or a time such as 2026-11-22T10:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     since: Option<Timestamp>,
     /// Only messages before then, in the same format
@@ -63,8 +63,8 @@ pub struct RedactOptions {
     /// Only the author's messages in this channel, with or without its #
     #[arg(long, value_name = "C", requires = "author", conflicts_with = "msgid")]
     channel: Option<String>,
-    /// Only the author's messages since then: 7d for the last seven days, or a time such as
-    /// 2026-11-22T10:00:00Z
+    /// Only the author's messages since then: 7d for the last seven days, a day such as 2026-11-22
+    /// (from 0:00 UTC), or a time such as 2026-11-22T10:00:00Z
     #[arg(
         long, value_name = "WHEN", value_parser = moment, requires = "author",
         conflicts_with = "msgid"

@@ -15,7 +15,7 @@ use crate::args::one_of;
 use crate::client::{Client, Query, Reply, segment};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::prompt::send_confirmed;
+use crate::prompt::{NEEDS_CONFIRMATION, send_confirmed};
 use crate::render::{self, Clock, count, ended_sessions, facts, printable};
 use crate::table::{Table, table, table_text, with_count};
 
@@ -267,13 +267,18 @@ fn kick_preview(reply: &KickPreview, clock: &Clock) -> String {
         count(sessions, "session", "sessions"),
         count(reply.users.len(), "user", "users"),
     ));
-    preview(&reply.users, &summary, clock)
+    preview(&reply.users, reply.doubt.as_deref(), &summary, clock)
 }
 
-/// Returns the users that a kick or ban would affect, if any, and a summary.
-pub fn preview(users: &[OnlineUser], summary: &str, clock: &Clock) -> String {
+/// Returns the users that a kick or ban would affect, if any, why it is probably a mistake, and a
+/// summary.
+pub fn preview(users: &[OnlineUser], doubt: Option<&str>, summary: &str, clock: &Clock) -> String {
+    let summary = match doubt {
+        Some(doubt) => format!("{} {NEEDS_CONFIRMATION}\n{summary}", printable(doubt)),
+        None => summary.to_owned(),
+    };
     if users.is_empty() {
-        return summary.to_owned();
+        return summary;
     }
     let table = table_text(&user_table(users, clock), |_| false);
     format!("{table}\n\n{summary}")
@@ -439,6 +444,7 @@ pub mod tests {
         let reply = KickPreview {
             target: "192.0.2.0/24".to_owned(),
             users: vec![user("bo", None, 2)],
+            doubt: None,
         };
         let text = kick_preview(&reply, &clock());
         assert!(text.starts_with("NICK  EMAIL"), "{text}");
@@ -448,6 +454,7 @@ pub mod tests {
         let nobody = KickPreview {
             target: "x".to_owned(),
             users: Vec::new(),
+            doubt: None,
         };
         assert!(kick_preview(&nobody, &clock()).starts_with("A kick of x would end 0 sessions"));
     }

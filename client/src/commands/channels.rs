@@ -10,6 +10,7 @@ use rookery_protocol::{ChannelName, Message};
 use super::command::{
     Command, Refusal, Requires, non_empty, parse_channel, parse_nick, split_word,
 };
+use super::talk::public_text;
 use crate::front_end::AnyFrontEnd;
 use crate::model::{Conversation, Rank};
 
@@ -20,7 +21,10 @@ const NO_CHANNEL: &str = "you are not in a channel: /join #CHANNEL";
 pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
     Command {
         name: "join",
-        usages: &[("/join #CHANNEL [KEY]", "join a channel, or switch to it")],
+        usages: &[
+            ("/join #CHANNEL [KEY]", "join a channel, or switch to it"),
+            ("/join --create #CHANNEL", "create a channel, and join it"),
+        ],
         requires: Requires::Connection,
         run: join,
     },
@@ -123,6 +127,10 @@ fn joined_or_current<'a>(
 }
 
 fn join(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
+    let (create, arguments) = match split_word(arguments) {
+        ("--create", rest) => (true, rest),
+        _ => (false, arguments),
+    };
     let (name, key) = split_word(arguments);
     if name.is_empty() || key.contains(' ') {
         return Err(Refusal::Usage);
@@ -136,12 +144,11 @@ fn join(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         front_end.switch_to(Conversation::Channel(channel));
         return Ok(());
     }
-    let key = non_empty(key);
-    front_end.request(Message::new(
-        "JOIN",
-        std::iter::once(channel.as_str()).chain(key),
-    ));
-    front_end.model_mut().switch_when_joined(&channel, key);
+    // A channel with a key exists.
+    match non_empty(key) {
+        None if !create => front_end.join_existing(&channel),
+        key => front_end.join(&channel, key),
+    }
     Ok(())
 }
 
@@ -165,9 +172,10 @@ fn part(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         }
         (channel, arguments)
     };
+    let reason = public_text(reason, front_end.model())?;
     front_end.request(Message::new(
         "PART",
-        std::iter::once(channel.as_str()).chain(non_empty(reason)),
+        std::iter::once(channel.as_str()).chain(non_empty(&reason)),
     ));
     Ok(())
 }
@@ -201,7 +209,8 @@ fn list(front_end: &mut AnyFrontEnd, _arguments: &str) -> Result<(), Refusal> {
 
 fn topic(front_end: &mut AnyFrontEnd, text: &str) -> Result<(), Refusal> {
     let (channel, text) = joined_or_current(front_end, text)?;
-    let text = match text {
+    let text = public_text(text, front_end.model())?;
+    let text = match &*text {
         "" => None,
         "-" => Some(""),
         text => Some(text),
@@ -223,10 +232,11 @@ fn invite(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
 fn kick(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
     let (nick, reason) = parse_nick(arguments)?;
     let channel = current_channel(front_end)?;
+    let reason = public_text(reason, front_end.model())?;
     let params = [channel.as_str(), nick.as_str()];
     front_end.request(Message::new(
         "KICK",
-        params.into_iter().chain(non_empty(reason)),
+        params.into_iter().chain(non_empty(&reason)),
     ));
     Ok(())
 }

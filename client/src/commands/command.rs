@@ -37,6 +37,12 @@ pub enum Refusal {
     Reason(String),
 }
 
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Reason(reason)
+    }
+}
+
 impl From<&str> for Refusal {
     fn from(reason: &str) -> Self {
         Self::Reason(reason.to_owned())

@@ -8,6 +8,7 @@
 use rookery_protocol::{Message, Nick};
 
 use super::command::{Command, Refusal, Requires, invalid, non_empty, parse_nick};
+use super::talk::public_text;
 use crate::front_end::AnyFrontEnd;
 use crate::model::Conversation;
 
@@ -65,7 +66,8 @@ fn whois(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
 }
 
 fn away(front_end: &mut AnyFrontEnd, text: &str) -> Result<(), Refusal> {
-    front_end.request(Message::new("AWAY", non_empty(text)));
+    let text = public_text(text, front_end.model())?;
+    front_end.request(Message::new("AWAY", non_empty(&text)));
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 use rookery_protocol::Message;
 
 use super::command::{Command, Refusal, Requires, non_empty};
+use super::talk::public_text;
 use crate::front_end::AnyFrontEnd;
 
 /// The commands of this family.
@@ -81,6 +82,7 @@ fn help(front_end: &mut AnyFrontEnd, _arguments: &str) -> Result<(), Refusal> {
 }
 
 fn quit(front_end: &mut AnyFrontEnd, reason: &str) -> Result<(), Refusal> {
-    front_end.quit(non_empty(reason).map(str::to_owned));
+    let reason = public_text(reason, front_end.model())?;
+    front_end.quit(non_empty(&reason).map(str::to_owned));
     Ok(())
 }

@@ -100,6 +100,33 @@ pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, Stri
     })
 }
 
+/// Returns a text that a command shows to everyone, such as a topic or a reason, as it is sent.
+/// Text that may be meant for one person is refused: it is not sent to that person either, since
+/// it would then be missing where the command needs it.
+pub fn public_text<'a>(text: &'a str, model: &Model) -> Result<Cow<'a, str>, String> {
+    match recipient(text, model)? {
+        Recipient::Conversation(text) => Ok(text),
+        Recipient::Person(nick, _) => Err(format!(
+            "everyone would see that: nothing was sent; /msg {nick} TEXT is for {nick} only, and \
+             //{nick} at the end is shown as /{nick}"
+        )),
+    }
+}
+
+/// Returns why a command is not carried out whose arguments may be meant for one person, although
+/// others would see them.
+pub fn misdirected(command: &str, arguments: &str, model: &Model) -> Option<String> {
+    let is_one_of = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(command));
+    if is_one_of(&["me", "reply"]) {
+        // These send their text to the nick at its end.
+        recipient(arguments, model).err()
+    } else if is_one_of(&["topic", "part", "kick", "redact", "away", "quit"]) {
+        public_text(arguments, model).err()
+    } else {
+        None
+    }
+}
+
 /// Turns `TEXT //NICK` into `TEXT /NICK` in each line. A line that ends in `/NICK` is refused.
 fn unescaped_lines(text: &str, is_present: impl Fn(&Nick) -> bool) -> Result<String, String> {
     let lines = text.split('\n').map(|line| match addressee(line) {

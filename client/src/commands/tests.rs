@@ -121,6 +121,7 @@ fn commands_are_parsed_with_their_arguments() {
         ("/join #x", "JOIN #x"),
         ("/join x", "JOIN #x"),
         ("/join #x key", "JOIN #x key"),
+        ("/join --create x", "JOIN #x"),
         ("/join #Lobby", "switch to #Lobby"),
         ("/part", "PART #lobby"),
         ("/part so long", "PART #lobby :so long"),
@@ -143,6 +144,28 @@ fn commands_are_parsed_with_their_arguments() {
         ("/nick rob", "NICK rob"),
     ] {
         assert_eq!(Recorder::in_lobby(line), [call], "{line}");
+    }
+}
+
+#[test]
+fn text_that_may_be_meant_for_one_person_is_shown_to_nobody() {
+    for command in ["/topic", "/part", "/kick bob", "/away", "/quit"] {
+        for (text, reason) in [
+            ("it is 42 /me", "refuse everyone would see that"),
+            ("it is 42 /carol", "refuse carol is not here"),
+            ("it is 42 /me.", "refuse nothing was sent"),
+        ] {
+            let calls = Recorder::in_lobby(&format!("{command} {text}"));
+            assert!(
+                matches!(&calls[..], [call] if call.starts_with(reason)),
+                "{command} {text}: {calls:?}"
+            );
+        }
+        let calls = Recorder::in_lobby(&format!("{command} look in //etc"));
+        assert!(
+            matches!(&calls[..], [call] if call.ends_with("look in /etc")),
+            "{command}: {calls:?}"
+        );
     }
 }
 

@@ -88,7 +88,9 @@ impl CertificateScreen {
         let heading = description.next().unwrap_or_default();
         let style = match self.unknown.before {
             TrustedBefore::Nothing => theme.accent(),
-            TrustedBefore::Authority | TrustedBefore::Pinned(_) => theme.alert(),
+            TrustedBefore::Authority | TrustedBefore::NamedAuthority | TrustedBefore::Pinned(_) => {
+                theme.alert()
+            }
         };
         let mut rows = vec![
             Row::from(vec![
@@ -135,6 +137,7 @@ mod tests {
                 key: None,
             },
             before,
+            problem: None,
         })
     }
 

@@ -14,6 +14,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line as Row, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 use rookery_protocol::{AccountName, Email};
+use rookery_terminal::cut;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::editor::Editor;
@@ -22,6 +23,8 @@ use crate::text;
 
 /// The most lines of notices that are shown.
 const MAX_NOTICES: usize = 8;
+/// The width of the labels of the fields.
+const LABEL: usize = 7;
 /// From this height on, empty rows separate the parts.
 const MIN_HEIGHT_FOR_GAPS: u16 = 14;
 
@@ -315,10 +318,19 @@ impl SignInScreen {
         let gap = usize::from(area.height >= MIN_HEIGHT_FOR_GAPS);
         let space = || std::iter::repeat_n(Row::default(), gap);
         let mut rows: Vec<Row<'_>> = vec![Row::styled(
-            format!("Rookery · {}", self.server),
+            cut(&format!("Rookery · {}", self.server), usize::from(width)),
             theme.accent(),
         )];
+        // A column is left for the cursor.
+        let room = usize::from(width).saturating_sub(LABEL + 1);
+        let (before_cursor, after_cursor) = self.editor.text().split_at(self.editor.cursor());
+        let shown = before_cursor
+            .char_indices()
+            .map(|(at, _)| &before_cursor[at..])
+            .find(|shown| shown.width() <= room)
+            .unwrap_or_default();
         rows.extend(space());
+        let visible = format!("{shown}{after_cursor}");
         let field_row = |label: &str, value: &str, is_active: bool| {
             let style = if is_active {
                 theme.accent()
@@ -326,8 +338,8 @@ impl SignInScreen {
                 theme.faint()
             };
             Row::from(vec![
-                Span::styled(format!("{label:<7}"), style),
-                Span::raw(value.to_owned()),
+                Span::styled(format!("{label:<LABEL$}"), style),
+                Span::raw(cut(value, room + 1)),
             ])
         };
         let row_count = |rows: &Vec<Row<'_>>| u16::try_from(rows.len()).unwrap_or(u16::MAX);
@@ -355,7 +367,7 @@ impl SignInScreen {
                 rows.push(field_row(
                     label,
                     if is_active {
-                        self.editor.text()
+                        &visible
                     } else {
                         value.unwrap_or_default()
                     },
@@ -394,26 +406,30 @@ impl SignInScreen {
             rows.extend(space());
             rows.extend(before.iter().map(|line| Row::from(text::plain(line))));
         }
-        let height = u16::try_from(rows.len())
-            .unwrap_or(u16::MAX)
-            .min(area.height);
-        let top = (area.height - height) / 3;
+        let wrapped = |row: &Row<'_>| row.width().div_ceil(usize::from(width).max(1)).max(1);
+        let height = u16::try_from(rows.iter().map(wrapped).sum::<usize>()).unwrap_or(u16::MAX);
+        let top = area.height.saturating_sub(height) / 3;
+        // Where there is not room for everything, the field and what follows it are shown.
+        let skipped = height
+            .saturating_sub(area.height)
+            .min(cursor_row.unwrap_or_default());
         let body = Rect {
             x: left,
             y: top,
             width,
             height: area.height - top,
         };
-        frame.render_widget(Paragraph::new(rows).wrap(Wrap { trim: false }), body);
+        let paragraph = Paragraph::new(rows)
+            .wrap(Wrap { trim: false })
+            .scroll((skipped, 0));
+        frame.render_widget(paragraph, body);
         if let Some(row) = cursor_row {
-            let typed = self.editor.text()[..self.editor.cursor()].width();
-            let column = u16::try_from(typed)
+            let column = u16::try_from(LABEL + shown.width())
                 .unwrap_or(u16::MAX)
-                .saturating_add(7)
                 .min(width.saturating_sub(1));
             frame.set_cursor_position(Position::new(
                 left + column,
-                (top + row).min(area.height.saturating_sub(1)),
+                (top + row - skipped).min(area.height.saturating_sub(1)),
             ));
         }
     }

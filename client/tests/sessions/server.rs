@@ -325,6 +325,9 @@ impl Session {
     }
 }
 
+/// The program under test.
+const ROOK: &str = env!("CARGO_BIN_EXE_rook");
+
 /// A running `rook`.
 pub struct Rook {
     child: Child,
@@ -342,8 +345,19 @@ pub struct Ended {
 
 impl Rook {
     pub fn start(home: &impl AsRef<Path>, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rook"))
-            .args(arguments)
+        Self::run(home, Command::new(ROOK).args(arguments))
+    }
+
+    /// Starts `rook` with a pipe from its output into `head`, which ends after the first line. The
+    /// exit code of `rook` is the last line of standard error.
+    pub fn start_into_head(home: &impl AsRef<Path>, arguments: &[&str]) -> Self {
+        let script = "{ \"$0\" \"$@\"; echo \"exit code $?\" >&2; } | head -n 1";
+        let shell = ["-c", script, ROOK];
+        Self::run(home, Command::new("sh").args(shell).args(arguments))
+    }
+
+    fn run(home: &impl AsRef<Path>, command: &mut Command) -> Self {
+        let mut child = command
             .env("XDG_STATE_HOME", home.as_ref())
             .env("XDG_CONFIG_HOME", home.as_ref().join("config"))
             .env("TZ", "UTC")

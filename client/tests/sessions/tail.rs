@@ -191,6 +191,23 @@ fn tail_ends_quietly_when_its_output_is_closed() {
 }
 
 #[test]
+fn tail_ends_when_its_output_is_closed_although_nobody_writes() {
+    let server = Server::start();
+    let mut rook = Rook::start_into_head(
+        &server.known_home(),
+        &["tail", "bob", "--server", &server.address()],
+    );
+    let mut session = server.accept();
+    session.sign_in();
+    session.send(":bob!b@h PRIVMSG alice :hi");
+    rook.expect_output("hi");
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert!(ended.stderr.ends_with("exit code 0\n"), "{ended:?}");
+}
+
+#[test]
 fn tail_fails_where_it_cannot_join_or_is_kicked() {
     let server = Server::start();
     let home = server.known_home();

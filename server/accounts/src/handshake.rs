@@ -183,14 +183,11 @@ impl Handshake {
         if self.stage == Stage::Silent {
             self.stage = Stage::Handshake;
         }
-        let message = match fault {
-            LineFault::NotUtf8(message) => message.as_deref(),
-            LineFault::TooLong | LineFault::Malformed => None,
-        };
+        let message = fault.message();
         let label = message.and_then(|message| labels::of(message, self.capabilities));
         let mut replies = self.replies(label.map(str::to_owned));
         match fault {
-            LineFault::TooLong => replies.numeric(
+            LineFault::TooLong(_) => replies.numeric(
                 numeric::ERR_INPUTTOOLONG,
                 &["The line was too long and was ignored"],
             ),
@@ -199,7 +196,7 @@ impl Handshake {
                 let text = "The line was not valid UTF-8 and was ignored";
                 replies.command("FAIL", &[command, "INVALID_UTF8", text]);
             }
-            LineFault::Malformed => replies.numeric(
+            LineFault::Malformed(_) => replies.numeric(
                 numeric::ERR_UNKNOWNCOMMAND,
                 &["*", "The line contains no command"],
             ),

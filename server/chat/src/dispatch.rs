@@ -101,16 +101,12 @@ pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
     let Some(caller) = ctx.caller(session) else {
         return;
     };
-    let label = match &fault {
-        LineFault::NotUtf8(Some(message)) if !batch::is_part(caller, message) => {
-            labels::escaped(caller, message)
-        }
-        LineFault::NotUtf8(_) | LineFault::TooLong | LineFault::Malformed => {
-            batch::fail(ctx, caller)
-        }
+    let label = match fault.message() {
+        Some(message) if !batch::is_part(caller, message) => labels::escaped(caller, message),
+        _ => batch::fail(ctx, caller),
     };
     labels::labelled(ctx, caller, label, |ctx| match fault {
-        LineFault::TooLong => {
+        LineFault::TooLong(_) => {
             ctx.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long");
         }
         // The specification of utf8-only sends this code to clients without `standard-replies` too.
@@ -123,7 +119,7 @@ pub fn bad_line(ctx: &mut Context<'_>, session: SessionId, fault: LineFault) {
             &[],
             "Message rejected: it was not valid UTF-8. Set your client to UTF-8",
         ),
-        LineFault::Malformed => ctx.unknown_command(caller, "*", "Not a command"),
+        LineFault::Malformed(_) => ctx.unknown_command(caller, "*", "Not a command"),
     });
 }
 

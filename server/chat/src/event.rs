@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rookery_control_api::{DisconnectReason, TimedEvent};
-use rookery_protocol::{Capabilities, Message, Nick};
+use rookery_protocol::{Capabilities, Message, Nick, Tags};
 use rookery_record::{
     AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, PageQuery, SeveralQuery,
     TargetsQuery,
@@ -158,15 +158,47 @@ impl Disconnect {
     }
 }
 
-/// The reason why a line is not a message.
+/// The reason why a line is not a message. Contains what is known of the message, for the reply:
+/// the label, and whether it was part of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineFault {
-    /// The line is too long.
-    TooLong,
-    /// The line is not UTF-8. Contains the message with the invalid bytes replaced, if that is one.
+    /// The line is too long. Only the tags of the message are known, if the line has some.
+    TooLong(Option<Box<Message>>),
+    /// The line is not UTF-8. The invalid bytes of the message are replaced.
     NotUtf8(Option<Box<Message>>),
-    /// The line contains no command.
-    Malformed,
+    /// The line contains no command. Only the tags of the message are known, if the line has some.
+    Malformed(Option<Box<Message>>),
+}
+
+impl LineFault {
+    /// Returns the fault of a line that is too long, given its tags.
+    pub fn too_long(tags: Option<&str>) -> Self {
+        Self::TooLong(tags.and_then(with_tags))
+    }
+
+    /// Returns the fault of a line that cannot be parsed.
+    pub fn malformed(line: &str) -> Self {
+        Self::Malformed(with_tags(line))
+    }
+
+    /// Returns what is known of the message.
+    pub fn message(&self) -> Option<&Message> {
+        let (Self::TooLong(message) | Self::NotUtf8(message) | Self::Malformed(message)) = self;
+        message.as_deref()
+    }
+}
+
+/// Returns a message without a command that has the tags at the beginning of a line.
+fn with_tags(line: &str) -> Option<Box<Message>> {
+    let tags = line.strip_prefix('@')?.split(' ').next()?;
+    // A reply with such a label would not be a line either.
+    if tags.contains(['\0', '\r', '\n']) {
+        return None;
+    }
+    Some(Box::new(Message {
+        tags: Tags::parse(tags),
+        ..Message::default()
+    }))
 }
 
 /// One line, with its line ending, for some sessions; or several lines that must stay together.

@@ -406,10 +406,9 @@ fn overwrite(bytes: Bytes, count: usize) -> Bytes {
 
 fn parse(line: &Line<'_>) -> Input {
     match line {
-        Line::Text(text) => {
-            Message::parse(text).map_or_else(|_| Input::Fault(LineFault::Malformed), Input::Message)
-        }
-        Line::TooLong => Input::Fault(LineFault::TooLong),
+        Line::Text(text) => Message::parse(text)
+            .map_or_else(|_| Input::Fault(LineFault::malformed(text)), Input::Message),
+        Line::TooLong(tags) => Input::Fault(LineFault::too_long(tags.as_deref())),
         Line::NotUtf8(text) => {
             Input::Fault(LineFault::NotUtf8(Message::parse(text).ok().map(Box::new)))
         }
@@ -461,7 +460,7 @@ mod tests {
         );
         assert_eq!(first(b"NG b\n"), ("PING :b".to_owned(), b"".as_slice()));
         let long = [b'x'; 8000].as_slice();
-        assert_eq!(first(long).0, "Some(Fault(TooLong))");
+        assert_eq!(first(long).0, "Some(Fault(TooLong(None)))");
         assert_eq!(
             first(b"xxx\nPING c\n"),
             ("PING :c".to_owned(), b"".as_slice())

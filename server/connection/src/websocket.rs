@@ -1,14 +1,20 @@
 //! WebSocket (RFC 6455, IRCv3 websocket): turns messages into lines, and lines into messages, so
 //! that the session reads and writes the same bytes as over plain TLS.
+//!
+//! A proxy between a browser and the server closes a connection on which it reads nothing for a
+//! while, so a ping frame is sent after a time without messages. Whether the client still responds
+//! is found by the `PING` of IRC, as over plain TLS.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::{Sink as _, Stream as _};
 use rookery_base::config::ANY_ORIGIN;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::uri::Authority;
@@ -25,6 +31,9 @@ const BUFFER: usize = 4096;
 /// How many bytes may wait to be written. Replies to pings collect while a client reads nothing,
 /// and the send queue does not count them.
 const MAX_WRITE: usize = 64 * 1024;
+/// After how long without messages to the client a ping frame is sent. Widespread proxies wait for
+/// a minute.
+const PING_AFTER: Duration = Duration::from_secs(30);
 /// The subprotocol with text messages.
 const TEXT: &str = "text.ircv3.net";
 /// The subprotocol with binary messages.
@@ -39,6 +48,13 @@ pub struct WebSocketLines<S> {
     /// The code of our close frame.
     code: CloseCode,
     closing: Closing,
+    /// When a message or ping frame was last sent.
+    sent_at: Instant,
+    /// Elapses at the earliest time at which a ping frame may be due. Messages do not reset it, so
+    /// that they cost nothing here.
+    ping_timer: Pin<Box<Sleep>>,
+    /// Whether a ping frame is being sent.
+    is_pinging: bool,
 }
 
 /// The progress of the closing handshake.
@@ -77,6 +93,9 @@ where
         unread: Bytes::new(),
         code: CloseCode::Normal,
         closing: Closing::Open,
+        sent_at: Instant::now(),
+        ping_timer: Box::pin(sleep(PING_AFTER)),
+        is_pinging: false,
     })
 }
 
@@ -195,7 +214,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLines<S> {
                 .map_err(to_io)?;
             sent += line.len();
         }
+        self.sent_at = Instant::now();
         Poll::Ready(Ok(sent))
+    }
+
+    /// Waits until a ping frame is due, and sends it.
+    fn poll_ping(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_pinging {
+            ready!(self.ping_timer.as_mut().poll(context));
+            let due_at = self.sent_at + PING_AFTER;
+            if due_at <= Instant::now() {
+                // If earlier frames still wait to be written, the connection is not silent.
+                ready!(Pin::new(&mut self.socket).poll_ready(context)).map_err(to_io)?;
+                let ping = Message::Ping(Bytes::new());
+                Pin::new(&mut self.socket).start_send(ping).map_err(to_io)?;
+                self.sent_at = Instant::now();
+                self.is_pinging = true;
+            }
+            self.ping_timer.as_mut().reset(self.sent_at + PING_AFTER);
+        }
+        ready!(Pin::new(&mut self.socket).poll_flush(context)).map_err(to_io)?;
+        self.is_pinging = false;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -206,7 +246,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketLines<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
-            match ready!(Pin::new(&mut self.socket).poll_next(context)) {
+            let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(context) else {
+                // After a ping, the timer must be polled again to wake the task.
+                ready!(self.poll_ping(context))?;
+                continue;
+            };
+            match message {
                 Some(Ok(Message::Text(text))) => self.unread = to_line(text.as_bytes()),
                 Some(Ok(Message::Binary(bytes))) => self.unread = to_line(&bytes),
                 // The library replies to pings and to close frames.
@@ -305,264 +350,4 @@ fn to_io(error: Error) -> io::Error {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use futures_util::{SinkExt as _, StreamExt as _};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-    use tokio_tungstenite::client_async;
-    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-    use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-    use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-
-    use super::*;
-
-    type Client = WebSocketStream<DuplexStream>;
-
-    /// Connects both ends. Returns them with the subprotocol that was chosen; the client sends
-    /// these headers too.
-    async fn pair(
-        origins: &[&str],
-        headers: &[(header::HeaderName, &'static str)],
-    ) -> Result<(Client, WebSocketLines<DuplexStream>, Option<String>), Error> {
-        let (near, far) = duplex(64 * 1024);
-        let mut request = "ws://irc.test/".into_client_request().unwrap();
-        for (name, value) in headers {
-            request
-                .headers_mut()
-                .append(name, HeaderValue::from_static(value));
-        }
-        let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
-        let (client, server) = tokio::join!(client_async(request, near), accept(far, &origins));
-        let (client, response) = client?;
-        let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
-        Ok((
-            client,
-            server?,
-            agreed.map(|name| name.to_str().unwrap().to_owned()),
-        ))
-    }
-
-    async fn plain_pair() -> (Client, WebSocketLines<DuplexStream>) {
-        let (client, server, _) = pair(&[], &[]).await.unwrap();
-        (client, server)
-    }
-
-    async fn read_line(server: &mut WebSocketLines<DuplexStream>) -> Vec<u8> {
-        let mut line = Vec::new();
-        while !line.ends_with(b"\n") {
-            line.push(server.read_u8().await.unwrap());
-        }
-        line
-    }
-
-    async fn close_code(client: &mut Client) -> CloseCode {
-        loop {
-            match client.next().await {
-                Some(Ok(Message::Close(Some(frame)))) => return frame.code,
-                Some(Ok(_)) => {}
-                other => panic!("no close frame: {other:?}"),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn the_clients_first_choice_counts() {
-        const PROTOCOL: header::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
-        for (listed, agreed, is_binary) in [
-            ("text.ircv3.net", Some("text.ircv3.net"), false),
-            (
-                "binary.ircv3.net, text.ircv3.net",
-                Some("binary.ircv3.net"),
-                true,
-            ),
-            (
-                "chat, text.ircv3.net,binary.ircv3.net",
-                Some("text.ircv3.net"),
-                false,
-            ),
-        ] {
-            let (mut client, mut server, got) = pair(&[], &[(PROTOCOL, listed)]).await.unwrap();
-            assert_eq!(got.as_deref(), agreed, "{listed}");
-            server
-                .write_all(b":s NOTICE a :h\xc3\xa9\r\nPING x\r\n")
-                .await
-                .unwrap();
-            server.flush().await.unwrap();
-            let (first, second) = (
-                client.next().await.unwrap().unwrap(),
-                client.next().await.unwrap().unwrap(),
-            );
-            assert_eq!(
-                (first.is_binary(), first.into_text().unwrap().as_str()),
-                (is_binary, ":s NOTICE a :hé")
-            );
-            assert_eq!(second.into_text().unwrap().as_str(), "PING x");
-        }
-        let (_, server, got) = pair(&[], &[]).await.unwrap();
-        assert!(got.is_none() && !server.is_binary);
-    }
-
-    #[tokio::test]
-    async fn pages_of_other_origins_are_refused() {
-        let listed = ["https://chat.example.org"].as_slice();
-        for (origins, origin, allowed) in [
-            (listed, "https://CHAT.example.org", true),
-            (listed, "https://chat.example.org:444", false),
-            (listed, "https://irc.test", false),
-            (listed, "https://evil.example", false),
-            (listed, "null", false),
-            // Without a list, the host of the request, which is `irc.test`.
-            (&[], "https://IRC.test", true),
-            (&[], "https://irc.test:8443", true),
-            (&[], "http://irc.test", false),
-            (&[], "https://irc.test.evil.example", false),
-            (&[], "https://irc.test@evil.example", false),
-            (&[], "https://evil.example", false),
-            (&[], "null", false),
-            (&["*"], "https://evil.example", true),
-        ] {
-            let result = pair(origins, &[(header::ORIGIN, origin)]).await;
-            match result {
-                Ok(_) => assert!(allowed, "{origins:?} {origin}"),
-                Err(Error::Http(response)) => {
-                    assert!(!allowed && response.status() == 403, "{origins:?} {origin}");
-                }
-                Err(other) => panic!("{other}"),
-            }
-        }
-        for origins in [listed, &[]] {
-            assert!(pair(origins, &[]).await.is_ok(), "no page, no origin");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_message_is_one_line_even_in_fragments_and_pings_are_answered() {
-        let (mut client, mut server) = plain_pair().await;
-        client.send(Message::Ping("x".into())).await.unwrap();
-        client.send(Message::text("PING a")).await.unwrap();
-        client
-            .send(Message::binary(b"PING \xff\r\n".as_slice()))
-            .await
-            .unwrap();
-        client.send(Message::text("PING a\r\nQUIT")).await.unwrap();
-        for (opcode, text, last) in [(Data::Text, "PING ", false), (Data::Continue, "b", true)] {
-            let frame = Frame::message(text.as_bytes().to_vec(), OpCode::Data(opcode), last);
-            client.send(Message::Frame(frame)).await.unwrap();
-        }
-        assert_eq!(read_line(&mut server).await, b"PING a\r\n");
-        assert_eq!(
-            read_line(&mut server).await,
-            b"PING \xff\r\n",
-            "UTF-8 is checked later"
-        );
-        assert_eq!(
-            read_line(&mut server).await,
-            b"PING a\0\0QUIT\r\n",
-            "a message cannot contain a second line"
-        );
-        assert_eq!(read_line(&mut server).await, b"PING b\r\n");
-        assert!(matches!(client.next().await, Some(Ok(Message::Pong(text))) if text == "x"));
-    }
-
-    #[tokio::test]
-    async fn invalid_messages_end_the_connection_with_a_close_code() {
-        let frame = |opcode, bytes: &[u8]| {
-            Message::Frame(Frame::message(bytes.to_vec(), OpCode::Data(opcode), true))
-        };
-        for (message, code) in [
-            (Message::text("x".repeat(MAX_MESSAGE + 1)), CloseCode::Size),
-            (frame(Data::Text, b"\xff"), CloseCode::Invalid),
-            (frame(Data::Continue, b"x"), CloseCode::Protocol),
-        ] {
-            let (mut client, mut server) = plain_pair().await;
-            client.send(message).await.unwrap();
-            let mut rest = Vec::new();
-            server.read_to_end(&mut rest).await.unwrap();
-            assert!(rest.is_empty());
-            let (_, got) = tokio::join!(server.shutdown(), close_code(&mut client));
-            assert_eq!(got, code);
-        }
-    }
-
-    #[tokio::test]
-    async fn either_side_may_close_first() {
-        let (mut client, mut server) = plain_pair().await;
-        server.write_all(b"ERROR :bye\r\n").await.unwrap();
-        let client_side = async {
-            assert_eq!(
-                client
-                    .next()
-                    .await
-                    .unwrap()
-                    .unwrap()
-                    .into_text()
-                    .unwrap()
-                    .as_str(),
-                "ERROR :bye"
-            );
-            let code = close_code(&mut client).await;
-            // The client's own close frame is sent by the next poll.
-            let _ = client.next().await;
-            code
-        };
-        let (shut, code) = tokio::join!(server.shutdown(), client_side);
-        assert_eq!((shut.is_ok(), code), (true, CloseCode::Normal));
-
-        let (mut client, mut server) = plain_pair().await;
-        client.close(None).await.unwrap();
-        let mut rest = Vec::new();
-        server.read_to_end(&mut rest).await.unwrap();
-        let _ = server.shutdown().await;
-        assert!(matches!(
-            client.next().await,
-            Some(Ok(Message::Close(_))) | None
-        ));
-    }
-
-    #[tokio::test]
-    async fn writing_to_a_client_that_reads_nothing_blocks() {
-        let (_client, mut server) = plain_pair().await;
-        let line = format!("NOTICE a :{}\r\n", "x".repeat(400));
-        let mut written_bytes = 0;
-        loop {
-            let write = tokio::time::timeout(
-                std::time::Duration::from_millis(200),
-                server.write(line.as_bytes()),
-            );
-            let Ok(written) = write.await else { break };
-            written_bytes += written.unwrap();
-            assert!(
-                written_bytes < 256 * 1024,
-                "the writer accepts lines without end"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn pings_of_a_client_that_reads_nothing_take_no_memory() {
-        const PINGS: usize = 10_000;
-        let (mut client, mut server) = plain_pair().await;
-        let flood = async {
-            for _ in 0..PINGS {
-                client
-                    .feed(Message::Ping(vec![0; 125].into()))
-                    .await
-                    .unwrap();
-            }
-            client.send(Message::text("PING last")).await.unwrap();
-        };
-        let (line, ()) = tokio::join!(read_line(&mut server), flood);
-        assert_eq!(line, b"PING last\r\n");
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(50), server.flush()).await;
-        let mut pongs = 0;
-        let answers = async {
-            while let Some(Ok(Message::Pong(_))) = client.next().await {
-                pongs += 1;
-            }
-        };
-        let answers = tokio::time::timeout(std::time::Duration::from_millis(500), answers);
-        let (_, ()) = tokio::join!(answers, async {
-            let _ = server.flush().await;
-        });
-        assert!(pongs > 0 && pongs < PINGS / 4, "{pongs} pongs were stored");
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use jiff::Timestamp;
-use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead, count};
+use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead, count, parse_time};
 
 use data_encoding::HEXLOWER;
 use rookery_base::config::Config;
@@ -48,7 +48,7 @@ pub enum AuditCommand {
     Archive {
         /// The oldest entries up to the first that is not before this date, which begins at 0:00
         /// UTC, or time
-        #[arg(long, value_name = "DATE", value_parser = archive::parse_time)]
+        #[arg(long, value_name = "DATE", value_parser = parse_time)]
         before: Timestamp,
         /// The file to create, readable by its owner only
         #[arg(long, value_name = "FILE")]

@@ -18,6 +18,8 @@ pub struct UnknownCertificate {
     pub shown: CertificatePin,
     /// What was trusted before.
     pub before: TrustedBefore,
+    /// What is wrong with it beside its authority, as a clause about "it".
+    pub problem: Option<String>,
 }
 
 /// What was trusted before a server presented an unknown certificate.
@@ -27,6 +29,8 @@ pub enum TrustedBefore {
     Nothing,
     /// The authority that vouched for the server when the user signed in.
     Authority,
+    /// The only authority that was named as trusted.
+    NamedAuthority,
     /// The pinned certificate.
     Pinned(Fingerprint),
 }
@@ -35,17 +39,28 @@ impl UnknownCertificate {
     /// Returns why the certificate is not trusted, with its fingerprint, on several lines.
     pub fn description(&self) -> String {
         let (server, shown) = (&self.server, self.shown.certificate);
+        let problem = match &self.problem {
+            Some(problem) => format!(": {problem}"),
+            None => String::new(),
+        };
         match self.before {
             TrustedBefore::Nothing => format!(
-                "No authority vouches for the certificate of {server}. Its fingerprint is\n  \
-                 SHA-256 {shown}\n\
+                "No authority vouches for the certificate of {server}{problem}. Its \
+                 fingerprint is\n  SHA-256 {shown}\n\
                  Trust it only if `rookeryd fingerprint` prints the same on the server."
             ),
             TrustedBefore::Authority => format!(
                 "No authority vouches for the certificate of {server}, as one did when you signed \
-                 in. Its fingerprint is\n  SHA-256 {shown}\n\
+                 in{problem}. Its fingerprint is\n  SHA-256 {shown}\n\
                  If you signed in with `--ca FILE`, use that option again. Otherwise, trust it \
                  only if `rookeryd fingerprint` prints the same on the server."
+            ),
+            TrustedBefore::NamedAuthority => format!(
+                "The certificate of {server} is not trusted: it is not signed by the authority \
+                 that was named with --ca. Its fingerprint is\n  SHA-256 {shown}\n\
+                 Nothing was sent to it. Either the server has another authority now, or someone \
+                 intercepts your connection. Name the new authority with `--ca FILE`, or trust \
+                 the certificate if `rookeryd fingerprint` prints the same on the server."
             ),
             TrustedBefore::Pinned(pinned) => format!(
                 "THE CERTIFICATE OF {server} HAS CHANGED.\n\

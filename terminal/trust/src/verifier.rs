@@ -13,6 +13,7 @@ use rustls::{
 
 use crate::authority::Authority;
 use crate::fingerprint::CertificatePin;
+use crate::problem::certificate_problem;
 use crate::unknown_certificate::TrustedBefore;
 
 /// Which certificates of the server are trusted.
@@ -50,9 +51,16 @@ pub enum Verdict {
         shown: CertificatePin,
         /// What was trusted before.
         before: TrustedBefore,
+        /// What is wrong with it beside its authority, as a clause about "it".
+        problem: Option<String>,
     },
-    /// The named authority did not sign it, or it is invalid, for this reason.
-    Refused(TlsError),
+    /// The named authority did not sign it, or it is invalid.
+    Refused {
+        /// The certificate that the server presents.
+        shown: CertificatePin,
+        /// The reason.
+        reason: TlsError,
+    },
 }
 
 /// Decides whether the certificate of one connection is trusted.
@@ -109,7 +117,10 @@ impl Verifier {
     /// Decides about a certificate that no trusted authority signed.
     fn decide(&self, shown: CertificatePin, refusal: &TlsError) -> Verdict {
         let Trust::SystemOr(pin) = &self.trust else {
-            return Verdict::Refused(refusal.clone());
+            return Verdict::Refused {
+                shown,
+                reason: refusal.clone(),
+            };
         };
         let before = match *pin {
             PinPolicy::Known(pinned)
@@ -122,8 +133,27 @@ impl Verifier {
             PinPolicy::FirstUse => TrustedBefore::Nothing,
             PinPolicy::VouchedBefore => TrustedBefore::Authority,
         };
-        Verdict::Unknown { shown, before }
+        let problem = match refusal {
+            refusal if is_of_another_authority(refusal) => None,
+            TlsError::InvalidCertificate(error) => Some(certificate_problem(error)),
+            _ => None,
+        };
+        Verdict::Unknown {
+            shown,
+            before,
+            problem,
+        }
     }
+}
+
+/// Whether a certificate is rejected only because another authority signed it than those that are
+/// trusted.
+pub fn is_of_another_authority(error: &TlsError) -> bool {
+    use CertificateError::{BadSignature, UnknownIssuer};
+    matches!(
+        error,
+        TlsError::InvalidCertificate(UnknownIssuer | BadSignature)
+    )
 }
 
 impl ServerCertVerifier for Verifier {
@@ -157,7 +187,7 @@ impl ServerCertVerifier for Verifier {
         };
         match self.verdict.get_or_init(|| verdict) {
             Verdict::Trusted | Verdict::RenewsPin => Ok(ServerCertVerified::assertion()),
-            Verdict::Unknown { .. } | Verdict::Refused(_) => Err(verified
+            Verdict::Unknown { .. } | Verdict::Refused { .. } => Err(verified
                 .err()
                 .unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into())),
         }

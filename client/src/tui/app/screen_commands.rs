@@ -229,9 +229,10 @@ fn email(app: &mut App, arguments: &str) -> Result<(), Refusal> {
 }
 
 fn redact(app: &mut App, reason: &str) -> Result<(), Refusal> {
+    let reason = commands::public_text(reason, &app.model)?.into_owned();
     let selected = app.replied_to().map(|line| line.id);
     match selected.or_else(|| app.buffers.current().last_own()) {
-        Some(line) => app.confirm_redaction(line, non_empty(reason)),
+        Some(line) => app.confirm_redaction(line, non_empty(&reason)),
         None => return Err("you have no message here that could be deleted".into()),
     }
     Ok(())

@@ -62,10 +62,11 @@ impl App {
 
     /// Returns a hint if the text may be meant for someone who would not receive it.
     fn wrong_recipient(&self, text: &str) -> Option<String> {
-        let refusal = |text: &str| commands::recipient(text, &self.model).err();
         if commands::is_command(text) {
             return match Typed::parse(text) {
-                Typed::Command(name, text) if is_talk(name) => refusal(text),
+                Typed::Command(name, arguments) => {
+                    commands::misdirected(name, arguments, &self.model)
+                }
                 _ => None,
             };
         }
@@ -74,7 +75,7 @@ impl App {
                 format!("/{name} takes one line: nothing was sent; //{name} sends it as text")
             })
         });
-        private.or_else(|| refusal(text))
+        private.or_else(|| commands::recipient(text, &self.model).err())
     }
 
     /// Returns a hint if nobody would receive the text in the current conversation.
@@ -129,13 +130,6 @@ impl App {
             self.drafts.insert(previous, draft);
         }
     }
-}
-
-/// Whether a command sends its arguments to the current conversation or to the nick at their end.
-fn is_talk(command: &str) -> bool {
-    ["me", "reply"]
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(command))
 }
 
 /// Returns several lines as they are sent. They are text even if they look like commands, so only

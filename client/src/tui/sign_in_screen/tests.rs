@@ -1,6 +1,10 @@
 //! Tests of the sign-in screen.
 
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
 use super::*;
+use crate::config::Colours;
 
 /// Presses a key, and returns the first answer.
 fn press(screen: &mut SignInScreen, key: impl Into<KeyEvent>) -> Option<Answer> {
@@ -274,4 +278,32 @@ fn up_goes_back_and_esc_quits() {
     );
     assert_eq!(screen.name, Some(name("alicea")));
     assert_eq!(press(&mut screen, KeyCode::Esc), Some(Answer::Quit));
+}
+
+#[test]
+fn on_a_small_terminal_the_field_and_what_is_wrong_with_it_are_visible() {
+    let mut screen = asking("chat.example.org:6697", Some(name("alice")));
+    let address = "alice.with.a.long.name@example.org";
+    let draw = |screen: &SignInScreen| {
+        let mut terminal = Terminal::new(TestBackend::new(20, 5)).unwrap();
+        let theme = Theme::new(Colours::None);
+        terminal.draw(|frame| screen.draw(frame, theme)).unwrap();
+        terminal.backend().to_string()
+    };
+    for letter in address.chars() {
+        press(&mut screen, KeyCode::Char(letter));
+    }
+    let shown = draw(&screen);
+    assert!(shown.contains("Email  @example.org"), "{shown}");
+    press(&mut screen, KeyCode::Enter);
+    screen.ask_code("A code was mailed to alice.with.a.long.name@example.org.");
+    type_line(&mut screen, "000000");
+    screen.add_notice("Wrong code; 4 tries are left");
+    screen.ask_code("A code was mailed to alice.with.a.long.name@example.org.");
+    for letter in "12345".chars() {
+        press(&mut screen, KeyCode::Char(letter));
+    }
+    let shown = draw(&screen);
+    assert!(shown.contains("Code   12345"), "{shown}");
+    assert!(shown.contains("Wrong code"), "{shown}");
 }

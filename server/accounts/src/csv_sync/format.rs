@@ -13,8 +13,7 @@ use std::collections::HashSet;
 
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, WriterBuilder};
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use rookery_control_api::parse_time;
 use rookery_protocol::{AccountName, Email};
 
 use rookery_record::{Account, Ban, BanTarget};
@@ -149,19 +148,9 @@ fn time(column: &str, text: &str) -> Result<Option<Timestamp>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let day = || {
-        text.parse::<Date>()
-            .ok()?
-            .to_zoned(TimeZone::UTC)
-            .ok()
-            .map(|start| start.timestamp())
-    };
-    text.parse().ok().or_else(day).map(Some).ok_or_else(|| {
-        format!(
-            "its {column} is neither a time such as 2026-12-31T18:00:00Z nor a day such as \
-             2026-12-31"
-        )
-    })
+    parse_time(text)
+        .map(Some)
+        .map_err(|error| format!("its {column} is {error}"))
 }
 
 /// A row that a person added.
@@ -186,7 +175,7 @@ pub struct RefusedFile {
 }
 
 /// Returns the rows of `content` whose keys are not in `written`. A file without any text has no
-/// rows.
+/// rows; [`check_text`] refuses it where someone has sent it.
 ///
 /// # Errors
 /// If the first line is not the header, or a line shows that the file has other columns than the
@@ -217,6 +206,25 @@ pub fn added(file: File, content: &[u8], written: &str) -> Result<Vec<AddedRow>,
         });
     }
     Ok(found)
+}
+
+/// Checks that the content has text, so that [`added`] has checked its header.
+///
+/// # Errors
+/// If there is none.
+pub fn check_text(file: File, content: &[u8]) -> Result<(), RefusedFile> {
+    if lines(without_bom(content)).all(|(_, raw)| is_blank(raw)) {
+        let reason = header_missing(file);
+        return Err(RefusedFile { line: 1, reason });
+    }
+    Ok(())
+}
+
+fn header_missing(file: File) -> String {
+    format!(
+        "the first line must be the header {}",
+        file.header().join(",")
+    )
 }
 
 /// Returns whether the content begins with the header of `file`.
@@ -254,10 +262,7 @@ fn check_header(file: File, line: &[u8]) -> Result<(), String> {
     if names.len() >= file.required_columns() && are_named {
         Ok(())
     } else {
-        Err(format!(
-            "the first line must be the header {}",
-            columns.join(",")
-        ))
+        Err(header_missing(file))
     }
 }
 

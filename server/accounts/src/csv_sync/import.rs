@@ -44,6 +44,7 @@ impl Import {
             Kind::Bans if format::has_header(File::OriginalBans, content) => File::OriginalBans,
             Kind::Bans => File::Bans,
         };
+        format::check_text(file, content)?;
         format::added(file, content, "").map(Self)
     }
 

@@ -204,11 +204,11 @@ async fn invalid_lines_get_their_replies() {
     let server = for_guests();
     let mut client = server.client();
     let mut fault = |fault| client.machine.handle_fault(&fault)[0].to_string();
-    assert!(fault(LineFault::TooLong).contains(" 417 * :"));
+    assert!(fault(LineFault::TooLong(None)).contains(" 417 * :"));
     assert!(fault(LineFault::NotUtf8(None)).contains("FAIL * INVALID_UTF8 :"));
     let user = Message::parse("USER a 0 * :\u{fffd}").unwrap();
     assert!(fault(LineFault::NotUtf8(Some(user.into()))).contains("FAIL USER INVALID_UTF8 :"));
-    assert!(fault(LineFault::Malformed).contains(" 421 * "));
+    assert!(fault(LineFault::Malformed(None)).contains(" 421 * "));
     assert!(
         client
             .finish_handshake("alice")

@@ -1,5 +1,6 @@
 //! Information about users: `WHO`, `WHOIS`, `WHOWAS`, `ISON`, `USERHOST`.
 
+use rookery_protocol::names::fold_text;
 use rookery_protocol::numeric::{
     ERR_NONICKNAMEGIVEN, ERR_NOSUCHNICK, ERR_WASNOSUCHNICK, RPL_AWAY, RPL_ENDOFWHO, RPL_ENDOFWHOIS,
     RPL_ENDOFWHOWAS, RPL_ISON, RPL_USERHOST, RPL_WHOISACCOUNT, RPL_WHOISACTUALLY, RPL_WHOISBOT,
@@ -107,7 +108,7 @@ pub fn who(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         Scope::Channel { name, after: None }
     } else if mask::is_mask(asked) {
         Scope::Mask {
-            pattern: asked.to_lowercase(),
+            pattern: fold_text(asked),
             after: None,
             limit: lengths::WHO,
         }
@@ -248,16 +249,12 @@ fn is_visible(ctx: &Context<'_>, caller: Caller, user: &User) -> bool {
     !user.is_invisible() || ctx.state.share_channel(caller.user, user.id)
 }
 
-/// Whether the user matches the pattern, which is in lower case.
+/// Whether the user matches the pattern, which is folded, as the patterns of bans are.
 fn matches(pattern: &str, user: &User) -> bool {
-    [
-        user.nick.folded(),
-        &user.username,
-        &user.host,
-        &user.realname.to_lowercase(),
-    ]
-    .iter()
-    .any(|text| mask::matches(pattern, text))
+    mask::matches(pattern, user.nick.folded())
+        || [&*user.username, &*user.host, &*user.realname]
+            .into_iter()
+            .any(|text| mask::matches(pattern, &fold_text(text)))
 }
 
 /// A user that `WHO` returns, with the channel if one was requested.

@@ -105,12 +105,12 @@ impl Player {
                     Ok(message) => Event::Command { session, message },
                     Err(_) => Event::BadLine {
                         session,
-                        fault: LineFault::Malformed,
+                        fault: LineFault::malformed(text),
                     },
                 },
-                Line::TooLong => Event::BadLine {
+                Line::TooLong(tags) => Event::BadLine {
                     session,
-                    fault: LineFault::TooLong,
+                    fault: LineFault::too_long(tags.as_deref()),
                 },
                 Line::NotUtf8(text) => Event::BadLine {
                     session,

@@ -182,6 +182,32 @@ fn a_session_receives_nothing_after_quit() {
 }
 
 #[test]
+fn a_line_that_is_too_long_or_has_a_nul_is_refused_under_its_label() {
+    let mut harness = Harness::new();
+    let a = harness.guest("ann", CAPS);
+    for (fault, reply) in [
+        (
+            LineFault::too_long(Some("@a;label=1")),
+            "@label=1 :irc.test 417 ",
+        ),
+        (
+            LineFault::malformed("@label=1 PRIVMSG #x :\0"),
+            "@label=1 :irc.test 421 ",
+        ),
+        (LineFault::too_long(Some("@label")), ":irc.test 417 "),
+        (LineFault::too_long(None), ":irc.test 417 "),
+        (LineFault::malformed("@label=\0 PING"), ":irc.test 421 "),
+        (LineFault::malformed("@label=1"), "@label=1 :irc.test 421 "),
+    ] {
+        let received = harness.bad_line(a, fault);
+        assert!(
+            received.len() == 1 && received[0].starts_with(reply),
+            "{received:?}"
+        );
+    }
+}
+
+#[test]
 fn a_line_that_is_not_utf8_is_refused_under_its_label() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", CAPS);

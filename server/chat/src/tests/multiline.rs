@@ -346,7 +346,7 @@ fn a_multiline_message_with_a_bad_line_is_not_sent() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", CAPS), harness.user("bob", ""));
     harness.channel("#x", &[a, b]);
-    for fault in [LineFault::TooLong, LineFault::NotUtf8(None)] {
+    for fault in [LineFault::TooLong(None), LineFault::NotUtf8(None)] {
         harness.send(a, "@label=L BATCH +1 draft/multiline #x");
         harness.send(a, "@batch=1 PRIVMSG #x :one");
         let received = harness.bad_line(a, fault);

@@ -104,7 +104,7 @@ fn every_command_that_help_lists_has_a_page() {
 fn bad_lines_get_a_clear_answer() {
     let mut harness = Harness::new();
     let a = harness.guest("ann", "standard-replies");
-    assert!(harness.bad_line(a, LineFault::TooLong)[0].starts_with(":irc.test 417 ann :"));
+    assert!(harness.bad_line(a, LineFault::TooLong(None))[0].starts_with(":irc.test 417 ann :"));
     assert!(
         harness.bad_line(a, LineFault::NotUtf8(None))[0]
             .starts_with(":irc.test FAIL * INVALID_UTF8 :")
@@ -115,7 +115,9 @@ fn bad_lines_get_a_clear_answer() {
         received.len() == 1 && received[0].starts_with(":irc.test FAIL PRIVMSG INVALID_UTF8 :"),
         "{received:?}"
     );
-    assert!(harness.bad_line(a, LineFault::Malformed)[0].starts_with(":irc.test 421 ann * :"));
+    assert!(
+        harness.bad_line(a, LineFault::Malformed(None))[0].starts_with(":irc.test 421 ann * :")
+    );
     assert!(harness.request(a, "NONSENSE x")[0].starts_with(":irc.test 421 ann NONSENSE :"));
     assert_eq!(
         harness.request(a, "TOPIC"),

@@ -42,6 +42,25 @@ fn who_finds_a_channel_a_nick_or_a_mask() {
 }
 
 #[test]
+fn a_mask_finds_names_however_they_are_typed() {
+    let mut harness = Harness::new();
+    let zoe = harness.user("Zoé", "");
+    let other = harness.user("other", "");
+    harness.send(zoe, "SETNAME :Zoé CAFÉ");
+    for mask in [
+        "zo\u{e9}*",
+        "ZOE\u{301}*",
+        "*cafe\u{301}",
+        "*ＣＡＦÉ",
+        "~zo*",
+    ] {
+        let found = harness.request(other, &format!("WHO {mask}"));
+        assert_eq!(commands(&found), ["352", "315"], "{mask}");
+    }
+    assert_eq!(commands(&harness.request(other, "WHO zoe*")), ["315"]);
+}
+
+#[test]
 fn invisible_users_are_found_by_their_exact_nick_or_in_a_shared_channel() {
     let mut harness = Harness::new();
     let (evan, shiv) = (harness.user("evan", ""), harness.user("shiv", ""));

@@ -127,6 +127,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
     });
     let email = email.await?;
     let users = targets::covered(operator, &target, email.clone()).await?;
+    let doubt = targets::doubt(operator, &target).await?;
     let aliases = operator.plane.control.config.accounts.get().email_aliases();
     let text = target.to_string();
     let accounts = operator.read(move |store| {
@@ -145,6 +146,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
         target: text,
         users,
         accounts,
+        doubt,
     })
 }
 

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use rookery_control_api::{CSV_TYPE, ImportReply, RejectedRow, count};
+use rookery_control_api::{CSV_TYPE, DoubtfulRow, ImportReply, RejectedRow, count};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -177,17 +177,24 @@ async fn import(
         csv_sync::Kind::Bans => "import-bans",
     };
     let mut act = operator.act(name, "");
-    let (import, dry_run) = operator
+    let (import, doubtful, dry_run) = operator
         .audited(&mut act, async |_| {
             let (QueryParams(options), CsvBody(content)) = (query?, file?);
             let import = Import::parse(kind, &content).map_err(|refused| {
                 let RefusedFile { line, reason } = refused;
                 Kind::Invalid.with_detail(format!("Line {line}: {reason}. Nothing was imported."))
             })?;
-            if !options.dry_run && !options.confirm {
-                ensure_all_confirmed(operator, &import).await?;
+            let doubtful = if options.dry_run || !options.confirm {
+                doubtful(operator, &import).await?
+            } else {
+                Vec::new()
+            };
+            match doubtful.first() {
+                Some(DoubtfulRow { line, reason }) if !options.dry_run => Err(
+                    targets::unconfirmed(&format!("Line {line}: {reason}"), "ban"),
+                ),
+                _ => Ok((import, doubtful, options.dry_run)),
             }
-            Ok((import, options.dry_run))
         })
         .await?;
     let (rows, now, by) = (import.rows(), operator.now(), operator.name().to_owned());
@@ -232,22 +239,20 @@ async fn import(
         added: imported.added,
         known: imported.known,
         rejected,
+        doubtful,
         sessions,
         done: !dry_run,
     }))
 }
 
-/// Refuses an unconfirmed import if one of its targets is probably a mistake.
-async fn ensure_all_confirmed(operator: &Operator, import: &Import) -> Result<(), Refusal> {
+/// Returns the bans that are probably a mistake.
+async fn doubtful(operator: &Operator, import: &Import) -> Result<Vec<DoubtfulRow>, Refusal> {
+    let mut doubtful = Vec::new();
     for (line, target) in import.targets() {
-        targets::ensure_confirmed(operator, target, "ban")
-            .await
-            .map_err(|refusal| {
-                let detail = format!("Line {line}: {}", refusal.detail);
-                Refusal { detail, ..refusal }
-            })?;
+        let doubt = targets::doubt(operator, target).await?;
+        doubtful.extend(doubt.map(|reason| DoubtfulRow { line, reason }));
     }
-    Ok(())
+    Ok(doubtful)
 }
 
 /// Applies stored bans in the core, and returns the number of sessions that ended.

@@ -105,6 +105,7 @@ async fn kick_all(
         return Ok(Json(MassKickReply::Preview(KickPreview {
             target: target.to_string(),
             users,
+            doubt: targets::doubt(&operator, &target).await?,
         })));
     }
     let detail = format!("all that match: {reason}");

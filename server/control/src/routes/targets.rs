@@ -39,18 +39,35 @@ pub async fn ensure_confirmed(
     target: &BanTarget,
     act: &str,
 ) -> Result<(), Refusal> {
-    let problem = if target.is_sweeping() {
-        format!("{target} covers everyone, or a large part of everyone.")
+    match doubt(operator, target).await? {
+        Some(doubt) => Err(unconfirmed(&doubt, act)),
+        None => Ok(()),
+    }
+}
+
+/// Returns the refusal of an unconfirmed act, given what [`doubt`] returns.
+pub fn unconfirmed(doubt: &str, act: &str) -> Refusal {
+    Kind::ConfirmationRequired.with_detail(format!(
+        "{doubt} To {act} it anyway, confirm it (`confirm` in the request, `--yes` in admin-cli)."
+    ))
+}
+
+/// Returns why a target is probably a mistake, as a sentence; `None` if it is not.
+pub async fn doubt(operator: &Operator, target: &BanTarget) -> Result<Option<String>, Refusal> {
+    Ok(if target.is_sweeping() {
+        Some(format!(
+            "{target} covers everyone, or a large part of everyone."
+        ))
     } else if target.covers_address(operator.address()) {
-        format!("{target} covers your own address, {}.", operator.address())
+        Some(format!(
+            "{target} covers your own address, {}.",
+            operator.address()
+        ))
     } else if covers_admin(operator, target).await? {
-        format!("{target} covers your own account.")
+        Some(format!("{target} covers your own account."))
     } else {
-        return Ok(());
-    };
-    Err(Kind::ConfirmationRequired.with_detail(format!(
-        "{problem} To {act} it anyway, confirm it (`confirm` in the request, `--yes` in admin-cli)."
-    )))
+        None
+    })
 }
 
 /// Whether the target covers the account with the admin's email.

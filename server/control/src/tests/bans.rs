@@ -144,7 +144,7 @@ async fn a_dry_run_lists_the_affected_users_and_changes_nothing() {
     assert_eq!(preview("0.0.0.0/0").await["accounts"], 0);
     assert_eq!(
         preview("nobody").await,
-        json!({ "target": "nobody", "users": [], "accounts": 0 })
+        json!({ "target": "nobody", "users": [], "accounts": 0, "doubt": null })
     );
     assert_eq!(plane.last_entry().await, "ban nobody allowed: dry run");
     assert!(plane.bans().await.is_empty());
@@ -179,6 +179,10 @@ async fn a_ban_of_everyone_or_of_oneself_has_to_be_confirmed() {
                 .starts_with(&format!("ban {target} refused: "))
         );
         assert!(plane.bans().await.is_empty());
+        let request = json!({ "target": target, "dry_run": true });
+        let preview = plane.post(&token, "/v1/bans", &request).await.json();
+        let doubt = preview["doubt"].as_str().unwrap_or_default();
+        assert!(doubt.contains("covers"), "{target}: {preview}");
     }
     let reply = plane
         .post(

@@ -235,6 +235,16 @@ async fn an_import_with_a_ban_of_everyone_has_to_be_confirmed() {
     assert_eq!(reply.problem(), "/problems/confirmation-required");
     assert!(reply.field("detail").starts_with("Line 3: "), "{reply:?}");
     assert!(plane.bans().await.is_empty());
+    for query in ["bans?dry_run=true", "bans?dry_run=true&confirm=true"] {
+        let dry_run = plane.import(&token, query, content).await.json();
+        let doubtful = dry_run["doubtful"].as_array().unwrap();
+        assert_eq!(doubtful.len(), 1, "{dry_run}");
+        assert_eq!(doubtful[0]["line"], json!(3));
+        let reason = doubtful[0]["reason"].as_str().unwrap();
+        assert!(reason.contains("everyone"), "{reason}");
+        assert_eq!(dry_run["added"], json!(2));
+    }
+    plane.import(&token, "bans", content).await;
     assert!(
         plane
             .last_entry()
@@ -295,6 +305,16 @@ async fn a_file_that_means_something_else_is_refused_whole() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
     for (what, content, reason) in [
+        (
+            "users",
+            "",
+            "Line 1: the first line must be the header name",
+        ),
+        (
+            "bans",
+            "\u{feff}\r\n,,\n\n",
+            "Line 1: the first line must be the header target",
+        ),
         (
             "bans",
             "target;reason\nmagpie;noise\n",

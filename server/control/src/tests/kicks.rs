@@ -132,6 +132,10 @@ async fn a_kick_of_everyone_or_of_oneself_has_to_be_confirmed() {
                 .await
                 .starts_with(&format!("kick {target} refused: "))
         );
+        let request = json!({ "match": target, "dry_run": true });
+        let preview = plane.post(&token, "/v1/kick", &request).await.json();
+        let doubt = preview["doubt"].as_str().unwrap_or_default();
+        assert!(doubt.contains("covers"), "{target}: {preview}");
     }
     assert!(!alice.is_finished());
     for bad in [

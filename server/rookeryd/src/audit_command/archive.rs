@@ -9,8 +9,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use crate::admin_command::local_actor;
 use rookery_base::files::{self, PRIVATE};
@@ -26,16 +24,6 @@ const PAGE: usize = 1000;
 pub struct Archived {
     count: u64,
     newest: AuditHead,
-}
-
-/// Parses a time, or a date, which is its beginning in UTC.
-pub fn parse_time(text: &str) -> Result<Timestamp, String> {
-    text.parse().or_else(|_| {
-        text.parse::<Date>()
-            .and_then(|date| date.to_zoned(TimeZone::UTC))
-            .map(|midnight| midnight.timestamp())
-            .map_err(|_| "write a date (2026-11-22) or a time (2026-11-22T10:00:00Z)".to_owned())
-    })
 }
 
 /// Moves the entries before a time to a new file, and prints what was done.
@@ -274,12 +262,5 @@ mod tests {
         );
         assert!(trail.archive(0, "3").is_err(), "nothing is that old");
         assert!(!trail.path("2").exists() && !trail.path("3").exists());
-    }
-
-    #[test]
-    fn a_date_is_its_beginning() {
-        let time = parse_time("2026-11-22").unwrap();
-        assert_eq!(parse_time("2026-11-22T00:00:00Z").unwrap(), time);
-        assert!(parse_time("yesterday").is_err());
     }
 }

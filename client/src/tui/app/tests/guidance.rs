@@ -91,7 +91,7 @@ fn text_that_nobody_would_receive_stays_in_the_message_box() {
     assert_eq!(ui.app.editor.text(), "a line\nand one /bob");
     assert_eq!(ui.sent(), [""; 0]);
     ui.control('c');
-    ui.enter("/join #lobby");
+    ui.enter("/join --create #lobby");
     assert_eq!(ui.sent(), ["JOIN #lobby"]);
 }
 
@@ -109,6 +109,13 @@ fn text_that_may_be_meant_for_one_person_stays_in_the_message_box() {
         ("first\n/password hunter2", "/password takes one line"),
         ("/raw SETPASS * hunter2\nlast", "/raw takes one line"),
         ("my secret is 42 /bob.", "end with /bob"),
+        ("/topic my secret is 42 /bob", "everyone would see that"),
+        ("/TOPIC #lobby 42 /mallory", "mallory is not here"),
+        ("/part it is 42 /bob", "everyone would see that"),
+        ("/kick carol it is 42 /bob", "everyone would see that"),
+        ("/away it is 42 /bob.", "end with /bob"),
+        ("/redact it is 42 /bob", "everyone would see that"),
+        ("/quit it is 42 /bob", "everyone would see that"),
     ] {
         ui.app.editor.set(text);
         ui.press(KeyCode::Enter, KeyModifiers::NONE);
