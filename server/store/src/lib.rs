@@ -77,6 +77,9 @@ pub enum StoreError {
     /// The disk is full, and what is left of it is reserved for operators.
     #[error("the disk is full; what is left of it is reserved for operators")]
     DiskFull,
+    /// Another process has locked the database for too long.
+    #[error("another program has locked the database")]
+    Locked,
     /// SQLite reported an error.
     #[error("database error: {0}")]
     Database(rusqlite::Error),
