@@ -160,6 +160,7 @@ async fn the_document_has_every_operation_with_its_problems() {
         "get /v1/accounts/{name}/credentials: 200 400 401 403 404 500 503 504",
         "get /v1/accounts: 200 400 401 403 500 503 504",
         "get /v1/admins: 200 400 401 403 500 503 504",
+        "get /v1/audit/head: 200 400 401 403 500 503 504",
         "get /v1/audit/verify: 200 400 401 403 500 503 504",
         "get /v1/audit: 200 400 401 403 500 503 504",
         "get /v1/bans: 200 400 401 403 500 503 504",

@@ -7,6 +7,7 @@ use axum::Router;
 use tempfile::TempDir;
 
 use super::*;
+use crate::audit::head_key::HeadKey;
 use crate::handle::ControlHandle;
 use crate::plane::{Control, ControlConfig, ControlPlane, ReloadRequest};
 use crate::routes::router;
@@ -156,6 +157,7 @@ impl TestPlane {
             probes,
             events,
             admission_policy,
+            head_key: HeadKey::create(folder.path()).unwrap(),
             reloads,
         }));
         let plane = Self {
