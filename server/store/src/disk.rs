@@ -1,5 +1,5 @@
-//! The disk under the database: how much space is left, what may still be written, whether the files
-//! are still the ones that the server opened, and whether another process locks them.
+//! The disk under the database: how much space is left, what may still be written, whether the
+//! files are still the ones that the server opened, and whether another process locks them.
 //!
 //! **Space.** Below a limit that the caller sets, messages are no longer stored; what is left is
 //! for accounts and bans. When the disk is really full, operators still have to sign in, ban and
