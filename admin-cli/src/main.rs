@@ -8,6 +8,7 @@
 
 mod address;
 mod args;
+mod audit_head;
 mod cli;
 mod client;
 mod colour;

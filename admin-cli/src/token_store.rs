@@ -1,11 +1,12 @@
-//! The token for each server, and for each of its admins the device token for the next sign-in, in
-//! files that only their owner can read.
+//! What is stored for each server, in files that only their owner can read: the token, the newest
+//! entry of its audit trail, and for each of its admins the device token for the next sign-in.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rookery_control_api::SignedHead;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,27 @@ impl TokenStore {
     /// Stores the device token of an admin, beside those of others. `logout` leaves it.
     pub fn save_device(&self, device: &SavedDevice) -> Result<(), Failure> {
         self.write(&self.device_file(&device.admin), device)
+    }
+
+    /// Returns the file of the newest entry of the audit trail.
+    pub fn head_file(&self) -> PathBuf {
+        let name = format!("{}.audit-head.json", self.server);
+        self.folder.path().join(name)
+    }
+
+    /// Returns the newest entry of the audit trail that was seen, if one was. A damaged file counts
+    /// as none.
+    pub fn load_head(&self) -> Result<Option<SignedHead>, Failure> {
+        read(&self.head_file())
+    }
+
+    /// Stores the newest entry of the audit trail, unless another program has stored a newer one in
+    /// the meantime. `logout` leaves it.
+    pub fn save_head(&self, head: &SignedHead) -> Result<(), Failure> {
+        match self.load_head()? {
+            Some(stored) if stored.id > head.id => Ok(()),
+            _ => self.write(&self.head_file(), head),
+        }
     }
 
     fn write(&self, file: &Path, content: &impl Serialize) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -72,7 +74,7 @@ pub struct AuditRecord {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditVerdict {
     /// Whether no entry was changed and none is missing. The chain does not reveal that the newest
-    /// entries were removed; compare `head` with one noted earlier to detect that.
+    /// entries were removed; send a `head` noted earlier to detect that.
     pub intact: bool,
     /// The number of intact entries, counted from the first.
     pub entries: u64,
@@ -101,6 +103,61 @@ pub struct ChainHead {
     pub id: i64,
     /// The hash of the entry, in hexadecimal.
     pub hash: String,
+}
+
+/// The reply to `GET /v1/audit/head`: the newest entry, and an entry that was the newest before.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuditHeadReply {
+    /// The newest entry, signed; `null` if the trail is empty.
+    pub head: Option<SignedHead>,
+    /// The hash of the entry with the number `known`; `null` if there is none, or if the request
+    /// has no `known`.
+    pub known_hash: Option<String>,
+    /// The newest archived entry; `null` if none was archived.
+    pub archived: Option<ChainHead>,
+}
+
+/// The newest entry of the audit trail at a time, signed by the server. It proves to others that
+/// the server had this entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignedHead {
+    /// The number of the entry.
+    pub id: i64,
+    /// The hash of the entry, in hexadecimal.
+    pub hash: String,
+    /// When it was signed.
+    #[schema(value_type = text::Time)]
+    pub at: Timestamp,
+    /// The server's public key for heads (Ed25519), in hexadecimal.
+    pub key: String,
+    /// The signature, in hexadecimal.
+    pub signature: String,
+}
+
+impl SignedHead {
+    /// Returns the bytes that are signed.
+    pub fn content(head: &ChainHead, at: Timestamp) -> String {
+        format!("rookery audit head 1\n{head}\n{at}\n")
+    }
+
+    /// Returns the entry.
+    pub fn head(&self) -> ChainHead {
+        ChainHead {
+            id: self.id,
+            hash: self.hash.clone(),
+        }
+    }
+
+    /// Whether the signature is that of the key in it.
+    pub fn is_genuine(&self) -> bool {
+        let decode = |text: &str| HEXLOWER.decode(text.as_bytes()).ok();
+        let Some((key, signature)) = decode(&self.key).zip(decode(&self.signature)) else {
+            return false;
+        };
+        let content = Self::content(&self.head(), self.at);
+        let key = UnparsedPublicKey::new(&ED25519, key);
+        key.verify(content.as_bytes(), &signature).is_ok()
+    }
 }
 
 /// The error for a text that is not `ID:HASH`.

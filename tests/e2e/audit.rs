@@ -274,6 +274,7 @@ async fn changes_to_the_trail_are_detected_online_and_offline() {
     assert!(server.log().contains("rookeryd audit verify --head"));
     server.sigterm().await;
     server.restart().await;
+    let operator = Operator::existing(&server, "root");
     operator.login(&server).await;
     operator.run_ok(&["audit", "verify"]).await;
     let id: i64 = head.split(':').next().unwrap().parse().unwrap();
@@ -287,6 +288,63 @@ async fn changes_to_the_trail_are_detected_online_and_offline() {
             .code,
         Some(2)
     );
+}
+
+#[tokio::test]
+async fn newest_entries_that_were_cut_off_are_missed_at_the_next_sign_in() {
+    let (mut server, operator) = server_with_entries().await;
+    operator.run_ok(&["audit"]).await;
+    let files = fs::read_dir(operator.state_folder().join("rookery/admin-cli")).unwrap();
+    let seen = files
+        .map(|file| file.unwrap().path())
+        .find(|file| file.to_str().unwrap().ends_with(".audit-head.json"))
+        .unwrap();
+    let file = seen.to_str().unwrap();
+    let before: Value = serde_json::from_str(&fs::read_to_string(&seen).unwrap()).unwrap();
+    let id = before["id"].as_i64().unwrap();
+    let before = format!("{id}:{}", before["hash"].as_str().unwrap());
+    let (code, output) = rookeryd_audit(&server, &["verify", "--signed-head", file]);
+    assert_eq!(code, Some(0), "{output}");
+
+    server.sigterm().await;
+    tamper(
+        &server,
+        "DELETE FROM audit WHERE id > 3; UPDATE sqlite_sequence SET seq = 3 WHERE name = 'audit'",
+    );
+    let (_, cut_off) = rookeryd_audit(&server, &["head"]);
+    assert!(cut_off.starts_with("3:"), "{cut_off}");
+    assert_eq!(rookeryd_audit(&server, &["verify"]).0, Some(0), "no gap");
+    let (code, output) = rookeryd_audit(&server, &["verify", "--signed-head", file]);
+    assert!(code == Some(1) && names_entry(&output, id), "{output}");
+    server.restart().await;
+
+    let warned = |output: &str| output.contains(&before) && output.contains(file);
+    let mut login = operator.start_login(&server);
+    login.type_line(&server.mailbox().code_to(&admin_email("root")).await);
+    let exit = login.wait().await;
+    assert!(
+        exit.code == Some(0) && warned(&exit.transcript),
+        "{}",
+        exit.transcript
+    );
+    let verified = operator.run(&["audit", "verify"]).await;
+    assert!(
+        verified.code == Some(1) && warned(&verified.transcript),
+        "{}",
+        verified.transcript
+    );
+    // However many entries follow, the one that was there before is missing.
+    while server.database().audit().len() <= usize::try_from(id).unwrap() {
+        operator.run(&["kick", "nobody"]).await;
+    }
+    let list = operator.run_ok(&["audit"]).await;
+    assert!(warned(&list), "{list}");
+    let (code, output) = rookeryd_audit(&server, &["verify", "--signed-head", file]);
+    assert!(code == Some(1) && names_entry(&output, id), "{output}");
+    fs::remove_file(&seen).unwrap();
+    let list = operator.run_ok(&["audit"]).await;
+    assert!(!list.contains("WARNING"), "{list}");
+    operator.run_ok(&["audit", "verify"]).await;
 }
 
 #[tokio::test]

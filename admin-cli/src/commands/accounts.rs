@@ -47,7 +47,7 @@ pub enum AccountCommand {
         #[arg(long, value_name = "R")]
         reason: Option<String>,
     },
-    /// Allow sign-ins to the account again
+    /// Allow sign-ins to the account again, and accept mailed codes for it if too many were wrong
     Enable {
         /// The account's name
         name: String,

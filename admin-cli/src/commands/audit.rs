@@ -13,6 +13,7 @@ use rookery_control_api::{
 use serde_json::json;
 
 use crate::args::moment;
+use crate::audit_head;
 use crate::client::{Client, Query, Reply};
 use crate::context::Context;
 use crate::failure::{Failure, while_doing};
@@ -48,7 +49,8 @@ enum Command {
     },
     /// Verify that no entry was changed and none is missing
     ///
-    /// Exits with code 1 and names the first defective entry.
+    /// Exits with code 1 and names the first defective entry. Also compares the newest entry that
+    /// this computer has seen, as each sign-in does, so that nobody can cut off the newest ones.
     Verify {
         /// An entry noted earlier, from a mail or a previous `audit verify`, that must still exist
         #[arg(long, value_name = "ID:HASH")]
@@ -87,8 +89,14 @@ impl Options {
     pub fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let client = context.client()?;
         match self.command {
-            None => list(&client, self.filters, self.limit, context),
-            Some(Command::Export { file }) => export(&client, file.as_deref(), context.json),
+            None => {
+                audit_head::warn(&client, context);
+                list(&client, self.filters, self.limit, context)
+            }
+            Some(Command::Export { file }) => {
+                audit_head::warn(&client, context);
+                export(&client, file.as_deref(), context.json)
+            }
             Some(Command::Verify { head }) => verify(&client, head.as_ref(), context),
         }
     }
@@ -185,11 +193,13 @@ fn write_entries(
 }
 
 fn verify(client: &Client, head: Option<&ChainHead>, context: &Context<'_>) -> Result<(), Failure> {
+    let warning = audit_head::check(client, context)?;
     let query = Query::new("/v1/audit/verify").maybe("head", head);
     let reply: Reply<AuditVerdict> = client.get(&query)?;
-    match &reply.value.defect {
-        None => context.show(&reply, |verdict, _| intact(verdict)),
-        Some(AuditDefect { id, description }) => Err(Failure::Failed {
+    match (&reply.value.defect, warning) {
+        (None, None) => context.show(&reply, |verdict, _| intact(verdict)),
+        (None, Some(warning)) => Err(Failure::new(warning)),
+        (Some(AuditDefect { id, description }), _) => Err(Failure::Failed {
             message: format!(
                 "entry {id} of the audit trail is defective: {description}. Intact before it: {}.",
                 count(reply.value.entries, "entry", "entries")

@@ -10,6 +10,7 @@ use rookery_control_api::{
 };
 use serde_json::json;
 
+use crate::audit_head;
 use crate::client::{Reply, segment};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -132,12 +133,14 @@ pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure
         expires_at,
         device,
     } = reply.value;
+    let signed_in = client.with_token(token.clone());
     context.store.save(&SavedToken { token, expires_at })?;
     context.store.save_device(&SavedDevice {
         admin: name,
         device,
     })?;
     context.endpoint.save(context.store.folder())?;
+    audit_head::warn(&signed_in, context);
     if context.json {
         // The server's reply contains the token, which must not be printed.
         return render::print_json(&json!({ "expires_at": expires_at }).to_string());

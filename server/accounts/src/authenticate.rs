@@ -282,6 +282,7 @@ impl Accounts {
             self.record_use(device, now).await;
         } else {
             self.throttle.add_sign_in(account.id);
+            self.accept_codes(account.id).await;
             self.renew_verifier(&account, secret.expose()).await;
         }
         self.record_network(account.id, peer, now).await;
@@ -486,6 +487,7 @@ impl Accounts {
             (Ok(answer), Some(account)) => {
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
                 self.record_network(account.id, peer, now).await;
+                self.accept_codes(account.id).await;
                 let signed_in_with = SignedInWith::Password {
                     device: scram.device.clone(),
                 };

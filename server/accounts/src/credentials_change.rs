@@ -32,7 +32,7 @@ use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::{Account, AccountConflict, Network};
-use rookery_store::Durability;
+use rookery_store::{Durability, TriedCode};
 
 /// The new value of a password or email.
 enum NewValue {
@@ -220,7 +220,7 @@ impl Accounts {
     }
 
     /// Applies the change if the code is right. Also returns the change if it still waits for a
-    /// code.
+    /// code. The code counts as one that is tried to sign in, because a changed password signs in.
     pub(crate) async fn confirm_change(
         &self,
         now: Timestamp,
@@ -233,9 +233,21 @@ impl Accounts {
             let text = format!("Too many tries; try again in {minutes} min");
             return (Some(change), Err(failure("TEMPORARILY_UNAVAILABLE", text)));
         }
+        match self.count_code(peer, owner.id, TriedCode::Real).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let text = "Too many codes were wrong; sign in with your password, and request \
+                            the change again";
+                return (None, Err(failure("INVALID_CODE", text)));
+            }
+            Err(error) => return (Some(change), Err(error.into())),
+        }
         let is_decoy = matches!(change.new_value, NewValue::Email { is_decoy: true, .. });
         match change.code.check(now, code) {
             Verdict::Right if !is_decoy => {
+                if let Err(error) = self.count_code(peer, owner.id, TriedCode::Right).await {
+                    return (None, Err(error.into()));
+                }
                 let applied = match change.new_value {
                     NewValue::Email { email, .. } => {
                         self.set_email(now, peer, owner, Some(email)).await

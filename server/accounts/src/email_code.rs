@@ -3,6 +3,13 @@
 //! A right code registers the device credential that the client sent along. A challenge for an
 //! email that is not the account's looks the same from outside, in replies, timing and mail
 //! notices, and cannot be completed.
+//!
+//! The codes that are tried are counted in the database, for each account: in networks in which its
+//! owner has signed in before, and elsewhere. After too many without a sign-in in between, no code
+//! is accepted there, and a mail to the owner says so instead of one with a code; for a stranger
+//! this looks as before. A sign-in with the password, or with a code in the other kind of network,
+//! ends this, and so does an operator (`admin-cli account enable`). So guessing ends for good, and
+//! strangers elsewhere do not stop the codes of an owner who is where the owner has been before.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
@@ -15,7 +22,7 @@ use super::{Accounts, Peer, device_hash, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::{Account, AccountId, CredentialId, CredentialKind, Network};
-use rookery_store::{Durability, Store};
+use rookery_store::{Durability, Store, StoreError, TriedCode};
 
 /// The maximum number of credentials of an account. For another device, the one that has been
 /// unused for longest is removed.
@@ -25,9 +32,10 @@ const NETWORKS_PER_MAILBOX: u32 = 3;
 
 /// A sign-in that waits for its code.
 pub(crate) struct Challenge {
-    /// `None` if the email is not the account's. No code is accepted then; the replies do not
-    /// disclose why.
-    account: Option<AccountId>,
+    account: AccountId,
+    /// Whether no code is accepted: the email is not the account's, or too many codes were tried.
+    /// The replies do not disclose which.
+    is_decoy: bool,
     name: AccountName,
     email: Email,
     code: PendingCode,
@@ -55,18 +63,28 @@ impl Accounts {
         name: AccountName,
         email: Email,
     ) -> Result<(Challenge, watch::Receiver<MailState>), Refused> {
-        let wanted = name.clone();
-        let account = self
+        let (wanted, from) = (name.clone(), Network::of(peer.address.ip()));
+        let (account, accepts_codes) = self
             .database
-            .read(move |store| store.account_by_name(&wanted))
+            .read(move |store| {
+                let Some(account) = store.account_by_name(&wanted)? else {
+                    return Ok(None);
+                };
+                let accepts_codes = store.accepts_codes(account.id, from)?;
+                Ok(Some((account, accepts_codes)))
+            })
             .await?
             .ok_or(Refused::NoAccount)?;
         let known = account.email.as_ref().ok_or(Refused::NoEmail)?;
-        self.count_code(peer, &account, &email).await?;
+        self.count_code_mail(peer, &account, &email).await?;
         let (digits, code) = PendingCode::issue(now);
         let matches = *known == email;
-        let mail =
-            mail_templates::sign_in(&self.config.chat.get().network, &account, known, &digits);
+        let network = &self.config.chat.get().network;
+        let mail = if accepts_codes {
+            mail_templates::sign_in(network, &account, known, &digits)
+        } else {
+            mail_templates::codes_stopped(network, &account, known)
+        };
         let useful_for = mail.useful_for;
         let delivery = if matches {
             self.mailer.send(mail)
@@ -75,7 +93,8 @@ impl Accounts {
         };
         Ok((
             Challenge {
-                account: matches.then_some(account.id),
+                account: account.id,
+                is_decoy: !matches || !accepts_codes,
                 name,
                 email,
                 code,
@@ -97,15 +116,22 @@ impl Accounts {
     ) -> Result<(Identity, Option<CredentialId>), Refused> {
         self.check_failures(peer, challenge.code.is_untried())
             .map_err(Refused::Throttled)?;
-        let refused = match (challenge.code.check(now, code), challenge.account) {
-            (Verdict::Right, Some(account)) => {
+        let account = challenge.account;
+        let tried = if challenge.is_decoy {
+            TriedCode::Decoy
+        } else {
+            TriedCode::Real
+        };
+        let is_counted = self.count_code(peer, account, tried).await?;
+        let refused = match challenge.code.check(now, code) {
+            Verdict::Right if is_counted && !challenge.is_decoy => {
                 return self
                     .add_device(now, peer, account, device_hash(credential))
                     .await;
             }
-            (Verdict::Right, None) => Refused::WrongCode { attempts_left: 0 },
-            (Verdict::Wrong { attempts_left }, _) => Refused::WrongCode { attempts_left },
-            (Verdict::Invalid, _) => Refused::InvalidCode,
+            Verdict::Right => Refused::WrongCode { attempts_left: 0 },
+            Verdict::Wrong { attempts_left } => Refused::WrongCode { attempts_left },
+            Verdict::Invalid => Refused::InvalidCode,
         };
         self.add_failure(peer);
         tracing::info!(address = %peer.address, account = %challenge.name, "wrong sign-in code");
@@ -131,6 +157,7 @@ impl Accounts {
                 let displaced = remove_stalest_device(store, account)?;
                 let credential =
                     store.add_credential(account, CredentialKind::Device, &hash, now)?;
+                store.reset_account_codes(account)?;
                 Ok(Some((found, Some(credential), displaced)))
             })
             .await?
@@ -143,6 +170,35 @@ impl Accounts {
         self.record_network(account.id, peer, now).await;
         let identity = authenticated(&account, now, credential.into())?;
         Ok((identity, displaced))
+    }
+
+    /// Counts a code that is tried for the account in the network of `peer`, durably. Returns
+    /// whether the account accepts codes there.
+    pub(crate) async fn count_code(
+        &self,
+        peer: &Peer,
+        account: AccountId,
+        code: TriedCode,
+    ) -> Result<bool, StoreError> {
+        let network = Network::of(peer.address.ip());
+        let count = move |store: &mut Store| store.count_account_code(account, network, code);
+        self.database.write(Durability::Record, count).await
+    }
+
+    /// Accepts codes for the account again, because its owner has signed in with the password.
+    pub(crate) async fn accept_codes(&self, account: AccountId) {
+        let has_tried = move |store: &Store| store.has_tried_codes(account);
+        let reset = match self.database.read(has_tried).await {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                let reset = move |store: &mut Store| store.reset_account_codes(account);
+                self.database.write(Durability::Message, reset).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = reset {
+            tracing::warn!(%error, "the count of tried codes could not be reset");
+        }
     }
 
     /// Counts a mail to `email`, or a request of an account without one, from the network of
@@ -160,7 +216,7 @@ impl Accounts {
     /// Counts the mail of a code for signing in to the account. Strangers must not use up the mails
     /// of its owner: those requested from a network in which the owner has signed in before are
     /// counted separately, and any other network gets a part of the rest.
-    async fn count_code(
+    async fn count_code_mail(
         &self,
         peer: &Peer,
         account: &Account,

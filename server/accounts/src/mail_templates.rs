@@ -117,6 +117,28 @@ account.
     code_mail(network, email, text)
 }
 
+/// Returns the mail in place of one with a code, for an account for which too many were tried.
+pub fn codes_stopped(network: &str, account: &Account, email: &Email) -> Mail {
+    let name = &account.name;
+    let text = format!(
+        "Hello {name},
+
+someone, perhaps you, is signing in to {network} on a new device.
+So many wrong codes were entered for your account that codes are no longer
+accepted, except in networks in which you have signed in before. Your devices
+and your password work as always.
+
+Codes are accepted again once you have signed in with your password or from
+such a network, or when an operator of {network} permits it
+(`admin-cli account enable {name}`).
+"
+    );
+    Mail {
+        subject: format!("No codes for {network} at the moment"),
+        ..code_mail(network, email, text)
+    }
+}
+
 /// Returns the mail with the code that makes `email` the email of the account.
 pub fn new_email(network: &str, name: &AccountName, email: &Email, code: &str) -> Mail {
     let text = format!(

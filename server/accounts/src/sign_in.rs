@@ -157,8 +157,8 @@ impl SignIn {
         }
     }
 
-    /// Removes and returns what the account has no longer accepted since the last command, which the
-    /// core must know.
+    /// Removes and returns what the account has no longer accepted since the last command, which
+    /// the core must know.
     pub fn take_revoked(&mut self) -> Option<Revoked> {
         self.revoked.take()
     }

@@ -4,6 +4,7 @@
 mod credentials;
 mod credentials_change;
 mod devices;
+mod email_codes;
 mod handshake;
 mod invitations;
 mod registration;

@@ -260,7 +260,11 @@ mod tests {
         all_at_once(&mut bob, start);
         bob.refill_own();
         assert_eq!(all_at_once(&mut bob, start), 20);
-        assert_eq!(all_at_once(&mut sessions[0], start), 1, "the account's burst is used up");
+        assert_eq!(
+            all_at_once(&mut sessions[0], start),
+            1,
+            "the account's burst is used up"
+        );
     }
 
     #[test]

@@ -16,8 +16,9 @@
 //! # Threats
 //! - *Tampering.* Each entry has the hash of the previous one, and the newest hash is mailed to all
 //!   admins daily ([`chain_mail`]). An attacker who rewrites the database can rebuild the chain,
-//!   but not the mails. What is rewritten or cut off while the server runs is noticed at the next
-//!   entry, because the store remembers the newest one.
+//!   but not the mails. `admin-cli` stores the newest entry, signed by the server ([`head_key`]),
+//!   and compares it at each sign-in and each look at the trail. What is rewritten or cut off while
+//!   the server runs is noticed at the next entry, because the store remembers the newest one.
 //! - *Flooding without a sign-in.* Refused requests without a session are recorded one by one only
 //!   up to a limit per network and minute, and counted beyond it ([`refusal_meter`]), so that
 //!   nobody can fill the disk without signing in.
@@ -29,6 +30,7 @@
 //! The trail is read and verified by the routes in `routes/audit.rs`.
 
 pub mod chain_mail;
+pub mod head_key;
 pub mod notices;
 pub mod refusal_meter;
 pub mod trail;

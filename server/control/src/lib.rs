@@ -39,6 +39,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
+pub use audit::head_key;
 pub use auth::password as admin_password;
 pub use plane::{Control, ControlConfig, ReloadRequest};
 

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::audit::head_key::HeadKey;
 use crate::audit::notices::{Failures, Notice};
 use crate::audit::trail::Trail;
 use crate::auth::challenges::Challenges;
@@ -79,6 +80,8 @@ pub struct Control {
     pub events: EventBus,
     /// The admission policy in force, with its bans.
     pub admission_policy: watch::Receiver<Arc<AdmissionPolicy>>,
+    /// The key that signs the newest entry of the audit trail.
+    pub head_key: HeadKey,
     /// The queue of requests to reload.
     pub reloads: mpsc::Sender<ReloadRequest>,
 }

@@ -30,6 +30,7 @@ mod registrations;
 mod requests;
 mod roles;
 mod signing_in;
+mod simulation;
 mod test_plane;
 mod top;
 mod users;

@@ -93,7 +93,8 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
 struct Sendqs(HashMap<SessionId, Arc<Sendq>, FixedState>);
 
 impl Sendqs {
-    /// Adds or removes the send queue of the session that the event admits or that has disconnected.
+    /// Adds or removes the send queue of the session that the event admits or that has
+    /// disconnected.
     fn update(&mut self, envelope: &Envelope) {
         match (&envelope.event, &envelope.sendq) {
             (Event::Admit { session, .. }, Some(sendq)) => {

@@ -3,17 +3,20 @@
 
 mod archive;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use jiff::Timestamp;
-use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead, count, parse_time};
+use rookery_control_api::{
+    AuditOutcome, AuditRecord, AuditVerdict, ChainHead, SignedHead, count, parse_time,
+};
 
 use data_encoding::HEXLOWER;
 use rookery_base::config::Config;
+use rookery_control::head_key::{HeadKey, KEY_FILE};
 use rookery_record::{AuditEntry, AuditQuery, NewAudit, Outcome};
 use rookery_store::audit_chain::{ChainVerifier, to_head};
 use rookery_store::{DATABASE_FILE, Store};
@@ -36,6 +39,9 @@ pub enum AuditCommand {
         /// An entry that must still be there, as noted earlier from a mail or `rookeryd audit head`
         #[arg(long, value_name = "ID:HASH")]
         head: Option<ChainHead>,
+        /// The file of a signed entry that must still be there, as `admin-cli` stores it
+        #[arg(long, value_name = "FILE", conflicts_with = "head")]
+        signed_head: Option<PathBuf>,
         /// The entry that the first file continues, if the archive before it is elsewhere
         #[arg(long, value_name = "ID:HASH")]
         after: Option<ChainHead>,
@@ -63,7 +69,16 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
     let database = config.data.directory.join(DATABASE_FILE);
     let mut out = io::stdout().lock();
     match command {
-        AuditCommand::Verify { files, head, after } => {
+        AuditCommand::Verify {
+            files,
+            head,
+            signed_head,
+            after,
+        } => {
+            let head = match signed_head {
+                Some(file) => Some(read_signed(&file, &config.data.directory, &mut out)?),
+                None => head,
+            };
             let files = if files.is_empty() {
                 vec![database]
             } else {
@@ -93,6 +108,39 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
             }
         }
     }
+}
+
+/// Returns the entry in a file that `admin-cli` has stored, if the server has signed it. Prints by
+/// which key.
+fn read_signed(file: &Path, data: &Path, out: &mut dyn Write) -> Result<ChainHead> {
+    let unusable = || format!("{} cannot be used", file.display());
+    let content = fs::read(file).with_context(unusable)?;
+    let signed: SignedHead = serde_json::from_slice(&content).with_context(unusable)?;
+    if !signed.is_genuine() {
+        bail!("{}: the signature is wrong.", file.display());
+    }
+    let key_file = data.join(KEY_FILE);
+    let own = HeadKey::load(data)
+        .with_context(|| format!("cannot use the key file {}", key_file.display()))?;
+    let by = match own {
+        Some(own) if own.public() != signed.key => bail!(
+            "{} is signed with the key {}, and the key in {} is {}: it is of another server, or \
+             the key was replaced.",
+            file.display(),
+            signed.key,
+            key_file.display(),
+            own.public()
+        ),
+        Some(_) => "the key of this server".to_owned(),
+        None => format!(
+            "the key {}; {} is not here to compare",
+            signed.key,
+            key_file.display()
+        ),
+    };
+    let head = signed.head();
+    writeln!(out, "Signed at {:.0} with {by}:\n{head}", signed.at)?;
+    Ok(head)
 }
 
 /// Verifies files, each of which continues the one before.

@@ -9,6 +9,7 @@ use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, Loaded};
 use rookery_base::{files, mail};
+use rookery_control::head_key::{self, HeadKey};
 use rookery_store::{DATABASE_FILE, Store};
 use rookery_terminal::printable_lines;
 
@@ -44,14 +45,10 @@ fn check_data(config: &Config) -> Result<()> {
         )
     };
     Store::check(&folder.join(DATABASE_FILE)).with_context(context)?;
-    VerifierKey::load(folder)
-        .with_context(|| {
-            format!(
-                "cannot use the key file {}",
-                folder.join(KEY_FILE).display()
-            )
-        })
-        .map(drop)
+    let unusable = |file| format!("cannot use the key file {}", folder.join(file).display());
+    VerifierKey::load(folder).with_context(|| unusable(KEY_FILE))?;
+    HeadKey::load(folder).with_context(|| unusable(head_key::KEY_FILE))?;
+    Ok(())
 }
 
 /// Returns a warning for each secret that others can read or change: files of the server that every
@@ -66,6 +63,7 @@ pub fn exposures(config: &Config) -> Vec<String> {
         data.to_owned(),
         data.join(DATABASE_FILE),
         data.join(KEY_FILE),
+        data.join(head_key::KEY_FILE),
     ];
     let files = files.iter().chain(&config.mail.smtp.password_file);
     files

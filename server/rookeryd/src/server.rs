@@ -38,6 +38,7 @@ use rookery_chat::Chat;
 use rookery_chat::request::{AddBan, EndAll};
 use rookery_connection::{ChatPort, ConnectionConfig, Transport};
 use rookery_control::handle::ControlHandle;
+use rookery_control::head_key::{self, HeadKey};
 use rookery_control::{Control, ControlConfig, ReloadRequest};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
@@ -67,6 +68,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let _lock = lock_folder(&config)?;
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
+    let head_key = open_head_key(&config)?;
     let certificates = Arc::new(Certificates::open(&config.tls, &config.admin)?);
     let listeners = Listeners::bind(&config).await?;
     let (config_sender, live) = LiveConfig::new(config);
@@ -154,6 +156,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         probes: probes.clone(),
         events: events.clone(),
         admission_policy,
+        head_key,
         reloads,
     };
     let mut signals = Signals::new()?;
@@ -247,6 +250,17 @@ async fn open_verifier_key(config: &Config, database: &Database) -> Result<Verif
         );
     }
     VerifierKey::create(folder).with_context(file)
+}
+
+/// Reads the key that signs the newest entry of the audit trail, or creates it at the first start.
+fn open_head_key(config: &Config) -> Result<HeadKey> {
+    let folder = &config.data.directory;
+    let file = folder.join(head_key::KEY_FILE);
+    let context = || format!("cannot use the key file {}", file.display());
+    match HeadKey::load(folder).with_context(context)? {
+        Some(key) => Ok(key),
+        None => HeadKey::create(folder).with_context(context),
+    }
 }
 
 /// Returns the count of connections to the chat, bounded by what the process can have open.

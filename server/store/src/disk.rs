@@ -1,5 +1,5 @@
-//! The disk under the database: how much space is left, what may still be written, and whether the
-//! files are still the ones that the server opened.
+//! The disk under the database: how much space is left, what may still be written, whether the
+//! files are still the ones that the server opened, and whether another process locks them.
 //!
 //! **Space.** Below a limit that the caller sets, messages are no longer stored; what is left is
 //! for accounts and bans. When the disk is really full, operators still have to sign in, ban and
@@ -9,17 +9,27 @@
 //! **Files.** When the database is deleted or replaced while it is open, SQLite continues to write
 //! to the old file, which disappears with the process. Before each commit, the files at the paths
 //! are therefore compared with the open ones.
+//!
+//! **Locks.** While another process writes to the database, a write waits, up to [`LOCK_TIMEOUT`].
+//! Those that follow one that has waited in vain fail at once, until the lock has ended: otherwise
+//! each would wait, and what is queued behind them for minutes.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::StoreError;
 
+/// How long a write waits for the transaction of another process, such as `rookeryd admin`.
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a lock of another process is nothing to report.
+const SHORT_LOCK: Duration = Duration::from_millis(200);
 /// What follows the database's file name in that of the reserve.
 const RESERVE_SUFFIX: &str = ".reserve";
 /// The size of the reserve. A purge writes up to 4 MiB to the write-ahead log before SQLite reuses
@@ -110,6 +120,11 @@ impl Disk {
     pub fn health(&self) -> Result<(), String> {
         let free = self.free_bytes() >> 20;
         match self.state() {
+            DiskState::Normal if self.files.lock.age() > SHORT_LOCK => Err(format!(
+                "another program has locked the database: nothing can be stored until it ends \
+                 (`fuser {}` shows which)",
+                self.files.database.display()
+            )),
             DiskState::Normal => Ok(()),
             DiskState::Low => Err(format!(
                 "the disk is nearly full ({free} MiB free): messages are refused; make room, for \
@@ -247,9 +262,33 @@ fn space(folder: &Path) -> io::Result<Space> {
     })
 }
 
+/// Since when the writer waits for the lock of another process, or has waited in vain.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LockWait(Arc<Mutex<Option<Instant>>>);
+
+impl LockWait {
+    /// Notes that the database is locked. Returns for how long it has been.
+    pub fn note(&self) -> Duration {
+        self.0.lock().get_or_insert_with(Instant::now).elapsed()
+    }
+
+    /// Notes that the database is not locked.
+    pub fn end(&self) {
+        *self.0.lock() = None;
+    }
+
+    fn age(&self) -> Duration {
+        self.0
+            .lock()
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
 /// The database file and its write-ahead log, as they were opened.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenFiles {
+    /// Whether another process locks them.
+    pub lock: LockWait,
     database: PathBuf,
     log: PathBuf,
     /// The device and inode numbers of both.
@@ -263,6 +302,7 @@ impl OpenFiles {
             database: database.to_owned(),
             log: with_suffix(database, "-wal"),
             open: [None; 2],
+            lock: LockWait::default(),
         };
         files.open = files.current();
         files

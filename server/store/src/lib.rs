@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 pub use database::{Database, Durability};
 pub use disk::{Disk, DiskState};
-pub use sqlite::{PageCounts, Store};
+pub use sqlite::{PageCounts, Store, TriedCode};
 
 /// The name of the database file in the data folder.
 pub const DATABASE_FILE: &str = "rookery.db";
@@ -77,6 +77,9 @@ pub enum StoreError {
     /// The disk is full, and what is left of it is reserved for operators.
     #[error("the disk is full; what is left of it is reserved for operators")]
     DiskFull,
+    /// Another process has locked the database for too long.
+    #[error("another program has locked the database")]
+    Locked,
     /// SQLite reported an error.
     #[error("database error: {0}")]
     Database(rusqlite::Error),

@@ -35,13 +35,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 
 use super::{Result, StoreError};
-use crate::disk::OpenFiles;
+use crate::disk::{LOCK_TIMEOUT, OpenFiles};
 use audit::KnownHead;
+pub use credentials::TriedCode;
 pub use free_pages::PageCounts;
 use history::Interned;
 
-/// How long to wait for the transaction of another process, such as `rookeryd admin`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause before a transaction that another process has delayed is tried again.
+const LOCK_RETRY: Duration = Duration::from_millis(5);
 /// More than the number of statements in this folder, so that none is prepared twice.
 const CACHED_STATEMENTS: usize = 64;
 
@@ -122,7 +123,7 @@ impl Store {
         let busy = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        self.connection.busy_timeout(LOCK_TIMEOUT)?;
         self.needs_scrub = busy?;
         Ok(())
     }
@@ -144,7 +145,7 @@ impl Store {
             self.connection.pragma_update(None, "synchronous", level)?;
             self.full = full;
         }
-        self.execute("BEGIN IMMEDIATE")?;
+        self.begin()?;
         let mut open = OpenTransaction {
             sqlite: self,
             committed: false,
@@ -159,7 +160,7 @@ impl Store {
 
     /// Runs `job` in one transaction and rolls it back.
     pub fn dry_run<T>(&mut self, job: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
-        self.execute("BEGIN IMMEDIATE")?;
+        self.begin()?;
         let open = OpenTransaction {
             sqlite: self,
             committed: false,
@@ -172,6 +173,29 @@ impl Store {
         // Dropped at the end of this function, also in a panic, which ends the transaction.
         let _transaction = self.connection.unchecked_transaction()?;
         job(self)
+    }
+
+    /// Begins a transaction that writes. Waits for that of another process, unless an earlier wait
+    /// for it was in vain.
+    fn begin(&self) -> Result<()> {
+        let lock = &self.files.lock;
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let begun = loop {
+            match self.execute("BEGIN IMMEDIATE") {
+                Err(StoreError::Database(error)) if is_busy(&error) => {
+                    if lock.note() >= LOCK_TIMEOUT {
+                        break Err(StoreError::Locked);
+                    }
+                    thread::sleep(LOCK_RETRY);
+                }
+                result => {
+                    lock.end();
+                    break result.map(drop);
+                }
+            }
+        };
+        self.connection.busy_timeout(LOCK_TIMEOUT)?;
+        begun
     }
 
     fn execute(&self, sql: &str) -> Result<usize> {
@@ -230,7 +254,7 @@ fn create_file(file: &Path) -> Result<()> {
 fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| cannot_open(file, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_timeout(LOCK_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
@@ -243,16 +267,17 @@ fn cannot_open(file: &Path, reason: impl Display) -> StoreError {
     }
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
 /// Switches to write-ahead logging, which lets readers read while the writer writes. SQLite does
-/// not wait when two processes switch at the same time, so this retries until [`BUSY_TIMEOUT`].
+/// not wait when two processes switch at the same time, so this retries until [`LOCK_TIMEOUT`].
 fn enable_write_ahead_log(connection: &Connection) -> Result<()> {
-    let deadline = Instant::now() + BUSY_TIMEOUT;
+    let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
         match connection.execute_batch("PRAGMA journal_mode = WAL") {
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && Instant::now() < deadline =>
-            {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(10));
             }
             result => return Ok(result?),

@@ -304,7 +304,9 @@ impl SignIn {
                     .await;
                 if matches!(
                     answered,
-                    Err(Refused::WrongCode { attempts_left: 1.. } | Refused::Throttled(_))
+                    Err(Refused::WrongCode { attempts_left: 1.. }
+                        | Refused::Throttled(_)
+                        | Refused::Unavailable)
                 ) {
                     self.retry = Some(challenge);
                 }

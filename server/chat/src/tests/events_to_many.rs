@@ -1,5 +1,5 @@
-//! Events that reach many sessions: apart from adding a line to each send queue, their cost does not
-//! grow with the number of members.
+//! Events that reach many sessions: apart from adding a line to each send queue, their cost does
+//! not grow with the number of members.
 
 use super::harness::*;
 use crate::event::Output;

@@ -210,6 +210,9 @@ impl Trail {
                 "Nothing was done, because the database was deleted or replaced while the server is \
                  running. Restore it from a backup and restart the server."
             }
+            StoreError::Locked => {
+                "Nothing was done, because another program has locked the database."
+            }
             StoreError::AuditCutOff { .. } => {
                 "Nothing was done, because the newest entries of the audit trail were removed or \
                  changed while the server is running; see the server's log."

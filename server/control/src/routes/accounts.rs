@@ -138,7 +138,10 @@ async fn disable(
         .await
 }
 
-/// Enables a disabled account
+/// Allows sign-ins to an account again
+///
+/// Enables the account if it is disabled, and accepts mailed codes for it again if too many were
+/// wrong.
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/enable", tag = "accounts",
     security(("token" = [role_of(enable)])),
@@ -162,6 +165,7 @@ async fn enable(
     change
         .apply(&operator, act, |store, account| {
             store.set_disabled(account.id, None)?;
+            store.reset_account_codes(account.id)?;
             let account = Account {
                 disabled: None,
                 ..account
@@ -248,6 +252,7 @@ async fn revoke(
         .apply(&operator, act, move |store, account| {
             let entry = to_entry(store, &account)?;
             store.remove_credentials(account.id)?;
+            store.reset_account_codes(account.id)?;
             if !keep_password {
                 store.remove_password(account.id)?;
             }

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use axum::Json;
 use jiff::Timestamp;
-use rookery_control_api::{AuditList, AuditOutcome, AuditVerdict, ChainHead, text};
+use rookery_control_api::{AuditHeadReply, AuditList, AuditOutcome, AuditVerdict, ChainHead, text};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::operator::{SignedIn, role_of};
-use crate::auth::permission::Auditor;
+use crate::auth::permission::{AnyAdmin, Auditor};
 use crate::http::extract::QueryParams;
 use crate::http::pages;
 use crate::http::problem::{Kind, Refusal};
 use crate::plane::ControlPlane;
 use rookery_record::{AuditPage, AuditQuery, Outcome};
 use rookery_store::Store;
-use rookery_store::audit_chain::{ChainVerifier, to_record};
+use rookery_store::audit_chain::{ChainVerifier, to_head, to_record};
 
 /// The number of entries on a page if the request has no `limit`.
 const DEFAULT_LIMIT: u16 = 50;
@@ -28,6 +28,7 @@ const MAX_LIMIT: u16 = 1000;
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
     OpenApiRouter::default()
         .routes(routes!(list))
+        .routes(routes!(head))
         .routes(routes!(verify))
 }
 
@@ -188,4 +189,46 @@ async fn verify(
             return Ok(Json(verifier.verdict()));
         }
     }
+}
+
+/// The query of `GET /v1/audit/head`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct HeadOptions {
+    /// The number of an entry that was the newest before.
+    #[param(minimum = 1)]
+    known: Option<i64>,
+}
+
+/// Returns the newest entry of the audit trail by number and hash, signed
+///
+/// With `known`, also returns the hash of an earlier newest entry: if it differs from the one noted
+/// then, or is missing without having been archived, entries were changed or cut off. Leaves no
+/// audit entry, which would itself be the newest.
+#[utoipa::path(
+    get, path = "/v1/audit/head", tag = "audit", params(HeadOptions),
+    security(("token" = [role_of(head)])),
+    responses((status = 200, description = "The newest entry", body = AuditHeadReply))
+)]
+async fn head(
+    operator: SignedIn<AnyAdmin>,
+    query: Result<QueryParams<HeadOptions>, Refusal>,
+) -> Result<Json<AuditHeadReply>, Refusal> {
+    let mut act = operator.act("audit head", "");
+    let QueryParams(HeadOptions { known }) = operator.audited(&mut act, async |_| query).await?;
+    let read = operator.read(move |store| {
+        let known = known
+            .map(|id| store.audit_head_at(id))
+            .transpose()?
+            .flatten();
+        Ok((store.newest_audit()?, known, store.newest_archived_audit()?))
+    });
+    let (newest, known, archived) = read.await?;
+    let key = &operator.plane.control.head_key;
+    Ok(Json(AuditHeadReply {
+        head: newest.map(|newest| key.sign(to_head(newest), operator.now())),
+        known_hash: known.map(|known| to_head(known).hash),
+        archived: archived.map(to_head),
+    }))
 }

@@ -50,6 +50,29 @@ async fn accounts_are_listed_page_by_page() {
 }
 
 #[tokio::test]
+async fn codes_are_accepted_again_when_an_account_is_enabled_or_its_credentials_revoked() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.add_account("alice").await;
+    let id = plane.identity("alice").await.id;
+    let network = rookery_record::Network::of("198.51.100.7".parse().unwrap());
+    for path in ["enable", "credentials/revoke"] {
+        let count = move |store: &mut rookery_store::Store| {
+            let code = rookery_store::TriedCode::Real;
+            while store.count_account_code(id, network, code)? {}
+            Ok(())
+        };
+        let counted = plane.database.write(Durability::Record, count);
+        counted.await.unwrap();
+        let path = format!("/v1/accounts/alice/{path}");
+        let reply = plane.post(&token, &path, &json!({})).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        let accepts = move |store: &rookery_store::Store| store.accepts_codes(id, network);
+        assert!(plane.database.read(accepts).await.unwrap(), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_account_is_disconnected_and_refused_until_it_is_enabled() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;

@@ -87,6 +87,33 @@ async fn the_health_is_answered_without_a_sign_in() {
 }
 
 #[tokio::test]
+async fn a_lock_of_another_program_is_answered_and_makes_no_request_wait_for_long() {
+    let plane = TestPlane::new().await;
+    let token = plane.open_session("root").await;
+    let other = rusqlite::Connection::open(plane.data().join("rookery.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let (health, list) = tokio::join!(
+        plane.send(Request::get("/healthz"), ""),
+        plane.get(&token, "/v1/users")
+    );
+    assert_eq!(health.problem(), "/problems/store-unavailable");
+    assert_eq!(list.problem(), "/problems/audit-unavailable");
+    assert!(list.field("detail").contains("locked"), "{list:?}");
+    // Nothing waits any longer, although each of these requests writes.
+    let begin = std::time::Instant::now();
+    for _ in 0..20 {
+        let list = plane.get(&token, "/v1/users").await;
+        assert_eq!(list.problem(), "/problems/audit-unavailable");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "once for all");
+    let store = plane.state.control.database.disk().health();
+    assert!(store.unwrap_err().contains("locked"), "for the status");
+    other.execute_batch("ROLLBACK").unwrap();
+    let list = plane.get(&token, "/v1/users").await;
+    assert_eq!(list.status, StatusCode::OK, "{list:?}");
+}
+
+#[tokio::test]
 async fn the_document_has_every_operation_with_its_problems() {
     let plane = TestPlane::new().await;
     let reply = plane.send(Request::get("/v1/openapi.json"), "").await;
@@ -133,6 +160,7 @@ async fn the_document_has_every_operation_with_its_problems() {
         "get /v1/accounts/{name}/credentials: 200 400 401 403 404 500 503 504",
         "get /v1/accounts: 200 400 401 403 500 503 504",
         "get /v1/admins: 200 400 401 403 500 503 504",
+        "get /v1/audit/head: 200 400 401 403 500 503 504",
         "get /v1/audit/verify: 200 400 401 403 500 503 504",
         "get /v1/audit: 200 400 401 403 500 503 504",
         "get /v1/bans: 200 400 401 403 500 503 504",

@@ -7,6 +7,7 @@ use axum::Router;
 use tempfile::TempDir;
 
 use super::*;
+use crate::audit::head_key::HeadKey;
 use crate::handle::ControlHandle;
 use crate::plane::{Control, ControlConfig, ControlPlane, ReloadRequest};
 use crate::routes::router;
@@ -25,7 +26,9 @@ use rookery_engine::Engine;
 use rookery_engine::handle::CoreHandle;
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
-use rookery_record::{AuditQuery, Ban, ChatSnapshot, HistorySync, NewAccount, NewAdmin};
+use rookery_record::{
+    AuditQuery, Ban, ChatSnapshot, HistorySync, Maintenance, NewAccount, NewAdmin,
+};
 use rookery_store::Database;
 
 /// A control plane with a core but without a chat port, and with a manual clock.
@@ -51,12 +54,19 @@ impl TestPlane {
     /// Starts a control plane with one admin, the owner `root`.
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let plane = Self::over(folder).await;
+        plane.add_admin("root").await;
+        plane
+    }
+
+    /// Starts a control plane over the data in a folder.
+    pub(super) async fn over(folder: TempDir) -> Self {
         let mut config = Config::default();
         config.data.directory = folder.path().join("data");
         config.mail.directory = folder.path().join("mail");
         config.tls.certificate = folder.path().join("certs/server.pem");
         config.tls.private_key = folder.path().join("certs/server.key");
-        fs::create_dir(&config.data.directory).unwrap();
         let now = Timestamp::now();
         let database = Database::open(
             &config.data.directory.join("rookery.db"),
@@ -91,10 +101,11 @@ impl TestPlane {
             capabilities: Capabilities::default(),
             capability_values: config::capability_values(&live.get().accounts, &live.get().tls),
         };
-        let bans = Bans::new([], settings.email_aliases.clone());
+        let stored = database.read(|store| Ok((store.bans(Timestamp::MIN)?, store.maintenance()?)));
+        let (bans, maintenance) = stored.await.unwrap();
         let policy = Arc::new(AdmissionPolicy {
-            bans,
-            maintenance: None,
+            bans: Bans::new(bans, settings.email_aliases.clone()),
+            maintenance: maintenance.as_ref().map(Maintenance::refusal_text),
         });
         let chat = Chat::new(
             settings,
@@ -156,9 +167,10 @@ impl TestPlane {
             probes,
             events,
             admission_policy,
+            head_key: HeadKey::create(folder.path()).unwrap(),
             reloads,
         }));
-        let plane = Self {
+        Self {
             folder,
             router: router(Arc::clone(&state)),
             state,
@@ -170,9 +182,7 @@ impl TestPlane {
             address: Cell::new("192.0.2.1:50000".parse().unwrap()),
             next_session: Cell::new(1),
             reloads: RefCell::new(Some(reload_requests)),
-        };
-        plane.add_admin("root").await;
-        plane
+        }
     }
 
     /// Adds an admin with the role owner.

@@ -78,13 +78,8 @@ pub(super) struct KnownHead {
 impl KnownHead {
     /// Reads the newest entry.
     pub(super) fn read(connection: &Connection) -> Result<Self> {
-        let sql = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
-        // An entry that someone has made unreadable is reported by `audit verify`.
-        let newest = find(connection, sql, [], |row| {
-            Ok(row.get(0).and_then(|id| Ok((id, row.get(1)?))).ok())
-        })?;
         Ok(Self {
-            committed: newest.flatten(),
+            committed: newest(connection)?,
             appended: None,
         })
     }
@@ -120,6 +115,18 @@ impl KnownHead {
     }
 }
 
+/// Returns the number and hash of a row. Returns none if someone has made them unreadable, which
+/// `audit verify` reports.
+#[expect(clippy::unnecessary_wraps, reason = "a reader of rows may fail")]
+fn read_head(row: &Row<'_>) -> Result<Option<AuditHead>> {
+    Ok(row.get(0).and_then(|id| Ok((id, row.get(1)?))).ok())
+}
+
+fn newest(connection: &Connection) -> Result<Option<AuditHead>> {
+    let sql = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
+    Ok(find(connection, sql, [], read_head)?.flatten())
+}
+
 fn head_text((id, hash): AuditHead) -> String {
     format!("{id}:{}", HEXLOWER.encode(&hash))
 }
@@ -128,9 +135,7 @@ fn head_text((id, hash): AuditHead) -> String {
 /// the oldest entry continues.
 fn newest_archived(connection: &Connection) -> Result<Option<AuditHead>> {
     let sql = "SELECT id - 1, previous FROM audit ORDER BY id LIMIT 1";
-    let before = find(connection, sql, [], |row| {
-        Ok(row.get(0).and_then(|id| Ok((id, row.get(1)?))).ok())
-    })?;
+    let before = find(connection, sql, [], read_head)?;
     let Some(before) = before.flatten().filter(|(id, _)| *id > 0) else {
         return Ok(None);
     };
@@ -151,6 +156,17 @@ fn is_archived(connection: &Connection, (id, hash): AuditHead) -> Result<bool> {
 }
 
 impl Store {
+    /// Returns the newest entry by number and hash.
+    pub fn newest_audit(&self) -> Result<Option<AuditHead>> {
+        newest(&self.connection)
+    }
+
+    /// Returns the stored entry with a number by number and hash.
+    pub fn audit_head_at(&self, id: i64) -> Result<Option<AuditHead>> {
+        let sql = "SELECT id, hash FROM audit WHERE id = ?1";
+        Ok(find(&self.connection, sql, [id], read_head)?.flatten())
+    }
+
     /// Returns the newest entry that was archived, which the oldest stored one continues. Returns
     /// none if nothing was archived, or if the trail has no act that accounts for what is missing.
     pub fn newest_archived_audit(&self) -> Result<Option<AuditHead>> {

@@ -9,6 +9,22 @@ use rookery_record::{AccountId, Credential, CredentialId, CredentialKind, Networ
 
 /// The number of networks of an account that are stored.
 const MAX_ACCOUNT_NETWORKS: i64 = 20;
+/// The number of mailed codes that may be tried for an account one after the other without a
+/// sign-in: in networks in which its owner has signed in before, and as many elsewhere. NIST SP
+/// 800-63B §5.2.2 permits 100 altogether.
+const MAX_TRIED_CODES: u32 = 50;
+
+/// What is counted of a mailed code for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TriedCode {
+    /// A code that is about to be checked.
+    Real,
+    /// A code that no code would match. It is not counted, but as much is written, so that the time
+    /// of the answer does not disclose it.
+    Decoy,
+    /// A code that was counted, and was right.
+    Right,
+}
 
 fn kind_name(kind: CredentialKind) -> &'static str {
     match kind {
@@ -51,6 +67,59 @@ impl Store {
             params![account.0, network.to_string()],
             |row| timestamp(row, 0),
         )
+    }
+
+    /// Returns the column that counts the codes tried for the account in the network.
+    fn tried_codes(&self, account: AccountId, network: Network) -> Result<&'static str> {
+        Ok(match self.account_network(account, network)? {
+            Some(_) => "tried_codes_known",
+            None => "tried_codes_elsewhere",
+        })
+    }
+
+    /// Counts a mailed code that is tried for the account in the network. Returns false, and counts
+    /// nothing, if the account accepts no code there: too many led to no sign-in. A code counts
+    /// before it is checked, so that simultaneous attempts cannot evade the limit.
+    pub fn count_account_code(
+        &mut self,
+        account: AccountId,
+        network: Network,
+        code: TriedCode,
+    ) -> Result<bool> {
+        let column = self.tried_codes(account, network)?;
+        let (step, max) = match code {
+            TriedCode::Real => (1, MAX_TRIED_CODES),
+            TriedCode::Decoy => (0, MAX_TRIED_CODES),
+            TriedCode::Right => (-1, u32::MAX),
+        };
+        let sql = format!(
+            "UPDATE accounts SET {column} = max({column} + ?2, 0) WHERE id = ?1 AND {column} < ?3"
+        );
+        Ok(execute(&self.connection, &sql, params![account.0, step, max])? > 0)
+    }
+
+    /// Whether the account accepts mailed codes in the network.
+    pub fn accepts_codes(&self, account: AccountId, network: Network) -> Result<bool> {
+        let column = self.tried_codes(account, network)?;
+        let sql = format!("SELECT {column} < ?2 FROM accounts WHERE id = ?1");
+        let values = params![account.0, MAX_TRIED_CODES];
+        let accepts = find(&self.connection, &sql, values, |row| Ok(row.get(0)?))?;
+        Ok(accepts.unwrap_or(false))
+    }
+
+    /// Whether codes were tried for the account since [`Self::reset_account_codes`].
+    pub fn has_tried_codes(&self, account: AccountId) -> Result<bool> {
+        let sql = "SELECT max(tried_codes_known, tried_codes_elsewhere) > 0 FROM accounts
+             WHERE id = ?1";
+        let tried = find(&self.connection, sql, [account.0], |row| Ok(row.get(0)?))?;
+        Ok(tried.unwrap_or(false))
+    }
+
+    /// Resets the counts of tried codes, after a sign-in or at an operator's request.
+    pub fn reset_account_codes(&mut self, account: AccountId) -> Result<()> {
+        let sql = "UPDATE accounts SET tried_codes_known = 0, tried_codes_elsewhere = 0
+             WHERE id = ?1";
+        execute(&self.connection, sql, [account.0]).map(drop)
     }
 
     /// Records that the owner of the account has signed in from the network. The networks used most

@@ -1,8 +1,9 @@
 //! Tests of accounts and their credentials.
 
 use super::*;
+use crate::TriedCode;
 use rookery_record::{
-    AccountConflict, AccountId, CredentialId, CredentialKind, EmailAliases, NewAccount,
+    AccountConflict, AccountId, CredentialId, CredentialKind, EmailAliases, Network, NewAccount,
     ScramVerifier,
 };
 
@@ -39,6 +40,37 @@ fn an_account_is_found_by_number_name_and_email_after_a_restart() {
             .is_none()
     );
     assert!(sqlite.account_by_name(&name("bob")).unwrap().is_none());
+}
+
+#[test]
+fn codes_are_counted_apart_where_the_owner_has_signed_in_until_they_are_reset() {
+    let (folder, mut sqlite) = empty_store();
+    let created = sqlite.create_account(&account("alice", "alice@example.org"));
+    let id = created.unwrap().unwrap().id;
+    let [home, elsewhere] =
+        ["192.0.2.1", "203.0.113.1"].map(|address| Network::of(address.parse().unwrap()));
+    sqlite.set_account_network(id, home, noon()).unwrap();
+    assert!(!sqlite.has_tried_codes(id).unwrap());
+    for network in [elsewhere, home] {
+        let mut count = |code| sqlite.count_account_code(id, network, code).unwrap();
+        for _ in 0..50 {
+            assert!(count(TriedCode::Decoy) && count(TriedCode::Real));
+        }
+        assert!(!count(TriedCode::Real) && !count(TriedCode::Decoy));
+        assert!(
+            count(TriedCode::Right) && count(TriedCode::Real),
+            "one less"
+        );
+        assert!(!sqlite.accepts_codes(id, network).unwrap());
+        assert_eq!(sqlite.accepts_codes(id, home).unwrap(), network != home);
+    }
+    drop(sqlite);
+    let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    assert!(!sqlite.accepts_codes(id, home).unwrap(), "after a restart");
+    assert!(sqlite.has_tried_codes(id).unwrap());
+    sqlite.reset_account_codes(id).unwrap();
+    assert!(sqlite.accepts_codes(id, home).unwrap());
+    assert!(sqlite.accepts_codes(id, elsewhere).unwrap());
 }
 
 #[test]

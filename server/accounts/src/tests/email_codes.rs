@@ -1,0 +1,121 @@
+//! The durable count of mailed codes that are tried for an account.
+
+use super::*;
+
+const EMAIL: &str = "wren@reeds.example";
+/// Where the owner has signed in before.
+const HOME: &str = "192.0.2.1";
+const ELSEWHERE: &str = "203.0.113.1";
+
+fn without_limits(config: &mut Config) {
+    config.limits.failed_sign_ins = 0;
+    config.limits.mails_per_hour = 0;
+}
+
+/// Returns a server with an account whose owner has signed in at home.
+async fn server() -> TestServer {
+    let server = TestServer::with(without_limits);
+    server.account("wren", EMAIL, Some(PASSWORD)).await;
+    server.sign_in("wren", PASSWORD).await.expect(" 903 ");
+    server
+}
+
+/// Requests a code from an address. Returns the client and the text of its mail.
+async fn request(server: &TestServer, from: &str, email: &str) -> (Client, String) {
+    let mails = server.mail_files().len();
+    let mut client = server.client_from(from, None);
+    client
+        .request_code("wren", email)
+        .await
+        .expect("AUTHENTICATE +");
+    let mail = if email == EMAIL {
+        server.mail(mails + 1).await
+    } else {
+        String::new()
+    };
+    (client, mail)
+}
+
+/// Tries fifty wrong codes from an address.
+async fn guess(server: &TestServer, from: &str) {
+    for _ in 0..10 {
+        let (mut client, mail) = request(server, from, EMAIL).await;
+        let code = code_in(&mail).expect("a code");
+        try_five(&mut client, EMAIL, another(&code)).await;
+    }
+}
+
+/// Tries a wrong code five times, which ends the challenge. Returns the replies.
+async fn try_five(client: &mut Client, email: &str, code: &str) -> Vec<Vec<String>> {
+    let mut replies = Vec::new();
+    for attempt in 0..5 {
+        if attempt > 0 {
+            // Continues the challenge, without another mail.
+            client.request_code("wren", email).await;
+        }
+        let received = client.submit_code(code, &device(9)).await;
+        received.expect(" 904 ");
+        replies.push(received.lines);
+    }
+    replies
+}
+
+/// Whether a code that is requested from an address signs the owner in.
+async fn accepts_codes(server: &TestServer, from: &str) -> bool {
+    let (mut client, mail) = request(server, from, EMAIL).await;
+    let Some(code) = code_in(&mail) else {
+        assert!(mail.contains("password"), "the owner learns why: {mail}");
+        return false;
+    };
+    client.submit_code(&code, &device(1)).await.has(" 903 ")
+}
+
+#[tokio::test]
+async fn after_fifty_wrong_codes_none_is_accepted_until_the_owner_signs_in() {
+    let server = server().await;
+    let (mut early, mail) = request(&server, ELSEWHERE, EMAIL).await;
+    let early_code = code_in(&mail).unwrap();
+    guess(&server, "198.51.100.1").await;
+    let received = early.submit_code(&early_code, &device(1)).await;
+    received.expect(" 904 ").expect("no longer valid");
+    assert!(!accepts_codes(&server, ELSEWHERE).await);
+
+    let restarted = TestServer::over(server.folder, without_limits);
+    assert!(
+        !accepts_codes(&restarted, ELSEWHERE).await,
+        "after a restart"
+    );
+    restarted.sign_in("wren", PASSWORD).await.expect(" 903 ");
+    assert!(accepts_codes(&restarted, ELSEWHERE).await);
+}
+
+#[tokio::test]
+async fn wrong_codes_of_strangers_stop_no_code_where_the_owner_has_signed_in() {
+    let server = server().await;
+    guess(&server, "198.51.100.1").await;
+    assert!(!accepts_codes(&server, ELSEWHERE).await);
+    assert!(accepts_codes(&server, HOME).await);
+    assert!(accepts_codes(&server, ELSEWHERE).await, "after a sign-in");
+
+    guess(&server, HOME).await;
+    assert!(!accepts_codes(&server, HOME).await, "a guesser at home");
+    server
+        .change_account("wren", |store, account| {
+            store.reset_account_codes(account.id)
+        })
+        .await;
+    assert!(accepts_codes(&server, HOME).await);
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_tell_that_codes_are_no_longer_accepted() {
+    let server = server().await;
+    let replies = async |email: &str| {
+        let (mut client, _) = request(&server, "198.51.100.2", email).await;
+        try_five(&mut client, email, "000000").await
+    };
+    let before = replies("robin@reeds.example").await;
+    guess(&server, "198.51.100.1").await;
+    assert_eq!(replies(EMAIL).await, before);
+    assert_eq!(replies("robin@reeds.example").await, before);
+}
