@@ -3,11 +3,19 @@
 
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::websocket::{self, MAX_MESSAGE, WebSocketLines};
+
+/// Provides the timers of connections. Nothing runs on it.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    runtime.expect("without input and output, nothing is asked of the system")
+});
 
 /// The request of a client that behaves.
 const HANDSHAKE: &[u8] = b"GET / HTTP/1.1\r\nHost: irc.test\r\nConnection: Upgrade\r\n\
@@ -80,6 +88,7 @@ pub fn websocket(data: &[u8]) {
         step: usize::from(mode >> 1).max(1) * 16,
         written: 0,
     };
+    let _entered = RUNTIME.enter();
     let context = &mut Context::from_waker(Waker::noop());
     let Poll::Ready(accepted) = pin!(websocket::accept(wire, &[])).poll(context) else {
         panic!("a wire is always ready");
