@@ -110,7 +110,9 @@ async fn a_new_user_registers_talks_in_public_and_private_and_quits() {
     screen.enter_line("indeed");
     bob.expect_privmsg("alice", "bob", "indeed").await;
     screen.enter_line("/join #nest");
-    screen.expect("/join --create #nest creates it").await;
+    screen
+        .expect("#nest: No such channel; /join --create")
+        .await;
     screen.enter_line("/join --create #nest");
     screen.expect("you joined #nest").await;
     screen.enter_line("/quit");

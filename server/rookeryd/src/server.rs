@@ -259,7 +259,14 @@ fn open_head_key(config: &Config) -> Result<HeadKey> {
     let context = || format!("cannot use the key file {}", file.display());
     match HeadKey::load(folder).with_context(context)? {
         Some(key) => Ok(key),
-        None => HeadKey::create(folder).with_context(context),
+        None => {
+            let key = HeadKey::create(folder).with_context(context)?;
+            tracing::info!(
+                file = %file.display(),
+                "created the key that signs the newest entry of the audit trail"
+            );
+            Ok(key)
+        }
     }
 }
 

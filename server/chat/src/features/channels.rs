@@ -496,7 +496,7 @@ fn invitations(ctx: &mut Context<'_>, caller: Caller) {
 
 /// Returns the name of the channel as its creator wrote it, or replies that there is no such
 /// channel. Nobody outside a secret channel can distinguish it from one that does not exist, except
-/// by `JOIN` and `RENAME`.
+/// by `JOIN` and `RENAME`, and by a message if it takes those from outside.
 pub fn existing(ctx: &mut Context<'_>, caller: Caller, name: &str) -> Option<ChannelName> {
     let found = ChannelName::parse(name)
         .ok()

@@ -402,10 +402,12 @@ impl Channel {
         !self.flags.has(Flag::Secret) || self.has(user)
     }
 
-    /// Whether commands that name the channel find it for the user: it is visible to the user, or
-    /// the user's account has permanent access.
+    /// Whether commands that name the channel find it for the user: it is visible to the user,
+    /// the user is invited, or the user's account has permanent access.
     pub fn is_known_to(&self, user: &User) -> bool {
-        self.is_visible_to(user.id) || self.modes_by_access(user) != MemberModes::default()
+        self.is_visible_to(user.id)
+            || self.invited.contains(&user.id)
+            || self.modes_by_access(user) != MemberModes::default()
     }
 
     fn position(&self, user: UserId) -> Result<usize, usize> {

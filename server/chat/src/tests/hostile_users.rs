@@ -117,6 +117,17 @@ fn the_account_with_access_to_a_secret_channel_finds_it_from_outside() {
 }
 
 #[test]
+fn who_is_invited_to_a_secret_channel_finds_it_from_outside() {
+    let mut harness = Harness::new();
+    let [op, bob] = ["alice", "bob"].map(|name| harness.user(name, ""));
+    harness.channel("#x", &[op]);
+    harness.send(op, "MODE #x +s");
+    assert_eq!(commands(&harness.request(bob, "TOPIC #x")), ["403"]);
+    harness.send(op, "INVITE bob #x");
+    assert_ne!(commands(&harness.request(bob, "TOPIC #x")), ["403"]);
+}
+
+#[test]
 fn a_channel_that_one_join_names_often_is_looked_at_once() {
     let mut harness = Harness::new();
     let [op, mallory] = ["alice", "mallory"].map(|name| harness.user(name, ""));

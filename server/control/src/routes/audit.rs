@@ -197,7 +197,6 @@ async fn verify(
 #[into_params(parameter_in = Query)]
 struct HeadOptions {
     /// The number of an entry that was the newest before.
-    #[param(minimum = 1)]
     known: Option<i64>,
 }
 
