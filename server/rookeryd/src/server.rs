@@ -257,17 +257,15 @@ fn open_head_key(config: &Config) -> Result<HeadKey> {
     let folder = &config.data.directory;
     let file = folder.join(head_key::KEY_FILE);
     let context = || format!("cannot use the key file {}", file.display());
-    match HeadKey::load(folder).with_context(context)? {
-        Some(key) => Ok(key),
-        None => {
-            let key = HeadKey::create(folder).with_context(context)?;
-            tracing::info!(
-                file = %file.display(),
-                "created the key that signs the newest entry of the audit trail"
-            );
-            Ok(key)
-        }
+    if let Some(key) = HeadKey::load(folder).with_context(context)? {
+        return Ok(key);
     }
+    let key = HeadKey::create(folder).with_context(context)?;
+    tracing::info!(
+        file = %file.display(),
+        "created the key that signs the newest entry of the audit trail"
+    );
+    Ok(key)
 }
 
 /// Returns the count of connections to the chat, bounded by what the process can have open.
