@@ -12,7 +12,8 @@
 //! disappears or changes its name meanwhile may be.
 //!
 //! A session that has not read what it was sent has no turn: its reply waits until it has, so that
-//! it costs nothing in the meantime, and its send queue never overflows because of its own reply.
+//! no slices are produced for it in the meantime, and its send queue hardly ever overflows because
+//! of its own reply. The first slice does not wait.
 //!
 //! The long replies to one session are sent in order, but other lines may come between their
 //! slices. The reply to a command with a label is one batch,

@@ -25,8 +25,8 @@ use rookery_base::certificates;
 use rookery_base::config::{Config, LogFormat};
 use rookery_terminal::printable_lines;
 
-/// Returns the memory of connections that are gone to the system within seconds, which glibc's
-/// allocator does not. C libraries use it, too: a part of each connection's TLS state is theirs.
+/// Returns the memory of closed connections to the system within seconds, which glibc's allocator
+/// does not. The C libraries keep glibc's: in its place, jemalloc does not start with libfaketime.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
