@@ -5,7 +5,7 @@
 //! differs between the two: how a line is shown, how to switch to another conversation, and how a
 //! message is sent and its receipt awaited.
 
-use rookery_protocol::{ChannelName, Message};
+use rookery_protocol::Message;
 
 use crate::model::{Conversation, MessageKind, Model};
 use crate::receipts::Sent;
@@ -38,19 +38,6 @@ pub trait FrontEnd {
 
     /// Closes a conversation on this screen; the server is not involved.
     fn close(&mut self, conversation: &Conversation);
-
-    /// Joins a channel, which is created if it does not exist, and switches to it.
-    fn join(&mut self, channel: &ChannelName, key: Option<&str>) {
-        let params = std::iter::once(channel.as_str()).chain(key);
-        self.request(Message::new("JOIN", params));
-        self.model_mut().switch_when_joined(channel, key);
-    }
-
-    /// Joins a channel. Where a person types, one that does not exist is not created: its name may
-    /// be mistyped.
-    fn join_existing(&mut self, channel: &ChannelName) {
-        self.join(channel, None);
-    }
 
     /// Sends text to a channel or nick. Long text is split into several messages.
     fn send_text(&mut self, target: &str, text: &str, kind: MessageKind);

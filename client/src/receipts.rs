@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rookery_protocol::{ChannelName, Message};
+use rookery_protocol::Message;
 use tokio::time::Instant;
 
 use crate::refusals::refusal;
@@ -28,8 +28,6 @@ pub enum Sent {
     },
     /// A command that was typed.
     Command,
-    /// The question whether a channel exists, which is joined then.
-    LookUp(ChannelName),
     /// A query of the program itself.
     Query,
 }
@@ -87,7 +85,7 @@ impl Receipts {
             && !self
                 .pending
                 .values()
-                .any(|pending| matches!(pending.sent, Sent::Command | Sent::LookUp(_)))
+                .any(|pending| pending.sent == Sent::Command)
     }
 
     /// Returns the time at which the oldest entry is overdue.
@@ -145,7 +143,7 @@ impl Receipts {
         let refused = refusal(message);
         let completes = match sent {
             Sent::Text { .. } => matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "ACK"),
-            Sent::Command | Sent::LookUp(_) | Sent::Query => labelled.is_some(),
+            Sent::Command | Sent::Query => labelled.is_some(),
         };
         if !completes && refused.is_none() {
             return None;

@@ -41,9 +41,7 @@ pub fn refusal_with_advice(message: &Message) -> Option<String> {
 /// Returns advice about an error that concerns the channel or nick `name`.
 fn advice(command: &str, name: &str) -> Option<String> {
     Some(match command {
-        numeric::ERR_NOSUCHCHANNEL if name.starts_with('#') => {
-            format!("/join --create {name} creates it")
-        }
+        numeric::ERR_NOSUCHCHANNEL if name.starts_with('#') => format!("/join {name} creates it"),
         numeric::ERR_CANNOTSENDTOCHAN => "its operators decide who may speak".to_owned(),
         numeric::ERR_NICKNAMEINUSE => "choose another: /nick NAME".to_owned(),
         numeric::ERR_NOTONCHANNEL => format!("/join {name} first"),

@@ -110,10 +110,6 @@ async fn a_new_user_registers_talks_in_public_and_private_and_quits() {
     screen.enter_line("indeed");
     bob.expect_privmsg("alice", "bob", "indeed").await;
     screen.enter_line("/join #nest");
-    screen
-        .expect("#nest: No such channel; /join --create")
-        .await;
-    screen.enter_line("/join --create #nest");
     screen.expect("you joined #nest").await;
     screen.enter_line("/quit");
     screen.expect_exit(0).await;
@@ -167,7 +163,7 @@ async fn rook_reconnects_when_the_server_is_back() {
     let mut server = Server::start().await;
     let device = Device::new();
     let screen = Screen::signed_in_as_alice(&server, &device).await;
-    screen.enter_line("/join --create #nest");
+    screen.enter_line("/join #nest");
     screen.expect("you joined #nest").await;
     server.kill9();
     screen.expect("NOT CONNECTED").await;

@@ -21,10 +21,10 @@ const NO_CHANNEL: &str = "you are not in a channel: /join #CHANNEL";
 pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
     Command {
         name: "join",
-        usages: &[
-            ("/join #CHANNEL [KEY]", "join a channel, or switch to it"),
-            ("/join --create #CHANNEL", "create a channel, and join it"),
-        ],
+        usages: &[(
+            "/join #CHANNEL [KEY]",
+            "join or create a channel, or switch to it",
+        )],
         requires: Requires::Connection,
         run: join,
     },
@@ -127,10 +127,6 @@ fn joined_or_current<'a>(
 }
 
 fn join(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
-    let (create, arguments) = match split_word(arguments) {
-        ("--create", rest) => (true, rest),
-        _ => (false, arguments),
-    };
     let (name, key) = split_word(arguments);
     if name.is_empty() || key.contains(' ') {
         return Err(Refusal::Usage);
@@ -144,11 +140,12 @@ fn join(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         front_end.switch_to(Conversation::Channel(channel));
         return Ok(());
     }
-    // A channel with a key exists.
-    match non_empty(key) {
-        None if !create => front_end.join_existing(&channel),
-        key => front_end.join(&channel, key),
-    }
+    let key = non_empty(key);
+    front_end.request(Message::new(
+        "JOIN",
+        std::iter::once(channel.as_str()).chain(key),
+    ));
+    front_end.model_mut().switch_when_joined(&channel, key);
     Ok(())
 }
 

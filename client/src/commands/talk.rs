@@ -100,9 +100,9 @@ pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, Stri
     })
 }
 
-/// Returns a text that a command shows to everyone, such as a topic or a reason, as it is sent.
-/// Text that may be meant for one person is refused: it is not sent to that person either, since
-/// it would then be missing where the command needs it.
+/// Returns a text that a command shows to everyone, such as a topic, a reason or a message to a
+/// channel that is named, as it is sent. Text that may be meant for one person is refused: it is
+/// not sent to that person either, since it would then be missing where the command needs it.
 pub fn public_text<'a>(text: &'a str, model: &Model) -> Result<Cow<'a, str>, String> {
     match recipient(text, model)? {
         Recipient::Conversation(text) => Ok(text),
@@ -122,6 +122,12 @@ pub fn misdirected(command: &str, arguments: &str, model: &Model) -> Option<Stri
         recipient(arguments, model).err()
     } else if is_one_of(&["topic", "part", "kick", "redact", "away", "quit"]) {
         public_text(arguments, model).err()
+    } else if is_one_of(&["msg"]) {
+        let (target, text) = split_word(arguments);
+        target
+            .starts_with('#')
+            .then(|| public_text(text, model).err())
+            .flatten()
     } else {
         None
     }
@@ -197,8 +203,12 @@ fn message(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> 
     if text.is_empty() {
         return Err(Refusal::Usage);
     }
-    let parsed: Target = target.parse().map_err(|error| invalid(target, error))?;
-    front_end.send_text(parsed.as_str(), text, MessageKind::Message);
+    let target: Target = target.parse().map_err(|error| invalid(target, error))?;
+    let text = match target {
+        Target::Channel(_) => public_text(text, front_end.model())?,
+        Target::User(_) => Cow::Borrowed(text),
+    };
+    front_end.send_text(target.as_str(), &text, MessageKind::Message);
     Ok(())
 }
 

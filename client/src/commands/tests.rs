@@ -121,7 +121,6 @@ fn commands_are_parsed_with_their_arguments() {
         ("/join #x", "JOIN #x"),
         ("/join x", "JOIN #x"),
         ("/join #x key", "JOIN #x key"),
-        ("/join --create x", "JOIN #x"),
         ("/join #Lobby", "switch to #Lobby"),
         ("/part", "PART #lobby"),
         ("/part so long", "PART #lobby :so long"),
@@ -149,7 +148,14 @@ fn commands_are_parsed_with_their_arguments() {
 
 #[test]
 fn text_that_may_be_meant_for_one_person_is_shown_to_nobody() {
-    for command in ["/topic", "/part", "/kick bob", "/away", "/quit"] {
+    for command in [
+        "/topic",
+        "/part",
+        "/kick bob",
+        "/away",
+        "/quit",
+        "/msg #ops",
+    ] {
         for (text, reason) in [
             ("it is 42 /me", "refuse everyone would see that"),
             ("it is 42 /carol", "refuse carol is not here"),
@@ -310,7 +316,8 @@ fn a_line_for_someone_who_is_not_present_is_sent_to_nobody() {
         ("see //tmp/x", "say #lobby: see //tmp/x"),
         ("see http://x", "say #lobby: see http://x"),
         ("/me is in //tmp ", "act #lobby: is in /tmp"),
-        ("/msg #lobby look in /tmp", "say #lobby: look in /tmp"),
+        ("/msg #ops look in //tmp", "say #ops: look in /tmp"),
+        ("/msg bob look in /tmp", "say bob: look in /tmp"),
     ] {
         assert_eq!(Recorder::in_lobby(line), [call], "{line}");
     }

@@ -1,6 +1,6 @@
 //! The full screen as the front end of slash commands.
 
-use rookery_protocol::{ChannelName, Message};
+use rookery_protocol::Message;
 
 use super::{App, Effect};
 use crate::front_end::FrontEnd;
@@ -64,12 +64,6 @@ impl FrontEnd for App {
             };
             self.enqueue(outgoing.first, outgoing.rest, sent);
         }
-    }
-
-    /// Asks for the topic first, as the server answers differently if there is no such channel.
-    fn join_existing(&mut self, channel: &ChannelName) {
-        let look_up = Message::new("TOPIC", [channel.as_str()]);
-        self.enqueue(look_up, Vec::new(), Sent::LookUp(channel.clone()));
     }
 
     fn request(&mut self, message: Message) {

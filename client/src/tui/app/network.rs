@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rookery_protocol::{Message, numeric};
+use rookery_protocol::Message;
 use tokio::time::Instant;
 
 use super::{App, Connection, Effect, Queued, Removal};
@@ -45,14 +45,6 @@ impl App {
                 self.show_refusal(&format!("not confirmed ({reason}), to {target}: {text}"));
             }
             Some(Outcome::Refused(Sent::Query, reason)) => self.buffers.query_failed(reason),
-            Some(Outcome::Refused(Sent::LookUp(channel), reason))
-                if message.command == numeric::ERR_NOSUCHCHANNEL =>
-            {
-                self.show_refusal(&format!("{reason}; /join --create {channel} creates it"));
-            }
-            // Any other answer means that the channel exists, and says nothing to the user.
-            Some(Outcome::Refused(Sent::LookUp(channel), _)) => self.join(channel, None),
-            _ if matches!(cause, Some(Sent::LookUp(_))) => {}
             _ => {
                 for mut event in self.model.handle(message, self.now) {
                     if let (EventKind::Refused(reason), Some(Sent::Text { target, text })) =
@@ -69,7 +61,6 @@ impl App {
         }
         match &outcome {
             Some(Outcome::Done(Sent::Query)) => self.buffers.query_finished(),
-            Some(Outcome::Done(Sent::LookUp(channel))) => self.join(channel, None),
             Some(Outcome::Done(Sent::Text { target, text })) => {
                 self.confirm_elsewhere(target, text);
             }

@@ -258,53 +258,6 @@ fn a_password_that_was_typed_in_a_line_cannot_be_recalled() {
 }
 
 #[test]
-fn a_channel_that_does_not_exist_is_created_only_if_that_is_said() {
-    let mut ui = Harness::new();
-    ui.enter("/join #typo");
-    assert_eq!(ui.sent(), ["TOPIC #typo"]);
-    let label = ui.label.clone();
-    ui.receive(&format!(
-        "@label={label} :s 403 alice #typo :No such channel"
-    ));
-    assert_eq!(ui.sent(), [""; 0]);
-    let screen = ui.screen();
-    assert!(screen.contains("/join --create"), "{screen}");
-    ui.enter("/join --create #typo");
-    assert_eq!(ui.sent(), ["JOIN #typo"]);
-}
-
-#[test]
-fn a_channel_that_exists_is_joined_whatever_the_server_says_about_its_topic() {
-    for answers in [
-        &["@label=L :s 331 alice #ops :No topic is set"] as &[_],
-        &["@label=L :s 442 alice #ops :You are not on that channel"],
-        &[
-            "@label=L :s BATCH +t labeled-response",
-            "@batch=t :s 332 alice #ops :Plans",
-            "@batch=t :s 333 alice #ops bob 1",
-            ":s BATCH -t",
-        ],
-    ] {
-        let mut ui = Harness::new();
-        ui.enter("/join #ops");
-        assert_eq!(ui.sent(), ["TOPIC #ops"]);
-        let before = ui.screen();
-        for answer in answers {
-            ui.receive(&answer.replace("=L", &format!("={}", ui.label)));
-        }
-        assert_eq!(ui.sent(), ["JOIN #ops"]);
-        assert_eq!(
-            ui.screen(),
-            before,
-            "only the server's answer to it is shown"
-        );
-        let label = ui.label.clone();
-        ui.receive(&format!("@label={label} :alice!a@h JOIN #ops"));
-        assert_eq!(ui.conversation(), "#ops");
-    }
-}
-
-#[test]
 fn the_channels_are_joined_again_at_the_next_start() {
     let mut ui = Harness::new();
     ui.enter("/join #ops sesame");

@@ -91,7 +91,7 @@ fn text_that_nobody_would_receive_stays_in_the_message_box() {
     assert_eq!(ui.app.editor.text(), "a line\nand one /bob");
     assert_eq!(ui.sent(), [""; 0]);
     ui.control('c');
-    ui.enter("/join --create #lobby");
+    ui.enter("/join #lobby");
     assert_eq!(ui.sent(), ["JOIN #lobby"]);
 }
 
@@ -116,6 +116,7 @@ fn text_that_may_be_meant_for_one_person_stays_in_the_message_box() {
         ("/away it is 42 /bob.", "end with /bob"),
         ("/redact it is 42 /bob", "everyone would see that"),
         ("/quit it is 42 /bob", "everyone would see that"),
+        ("/msg #lobby it is 42 /bob", "everyone would see that"),
     ] {
         ui.app.editor.set(text);
         ui.press(KeyCode::Enter, KeyModifiers::NONE);
