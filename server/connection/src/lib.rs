@@ -22,6 +22,7 @@ mod metered;
 mod plaintext;
 mod session;
 mod socket;
+mod turns;
 mod websocket;
 
 pub use listener::{ChatPort, Transport};

@@ -27,6 +27,7 @@ use super::metered::MeteredStream;
 use super::plaintext;
 use super::session::{self, ConnectionConfig, Services, Session};
 use super::socket::Socket;
+use super::turns::Turns;
 use super::websocket;
 use rookery_accounts::{Accounts, Peer};
 use rookery_base::certificates::Certificates;
@@ -70,6 +71,8 @@ pub struct ChatPort {
     /// Limits how many refused clients are sent the reason.
     refusals: Semaphore,
     connect_rates: ConnectRates,
+    /// TLS handshakes need much more CPU than messages, which must not wait for many of them.
+    handshake_turns: Turns,
     too_many: RefusalLog,
     too_fast: RefusalLog,
     banned: RefusalLog,
@@ -102,6 +105,7 @@ impl ChatPort {
             policy,
             refusals: Semaphore::new(REFUSALS_AT_ONCE),
             connect_rates: ConnectRates::new(now),
+            handshake_turns: Turns::on_half_of_the_cores(),
             too_many: RefusalLog::default(),
             too_fast: RefusalLog::default(),
             banned: RefusalLog::default(),
@@ -260,7 +264,8 @@ impl ChatPort {
             Transport::WebSocket => self.certificates.web_tls(),
         };
         let stream = MeteredStream::new(stream);
-        let tls = TlsAcceptor::from(tls).accept(stream).await?;
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let tls = self.handshake_turns.take(handshake).await?;
         let peer = peer(address, &tls);
         let socket = match transport {
             Transport::Irc => Socket::Tls(tls),
