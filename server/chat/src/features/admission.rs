@@ -56,9 +56,6 @@ pub fn admit(
         .as_ref()
         .and_then(|identity| ctx.state.by_account(&identity.name));
     let existing = existing.map(|user| user.id);
-    if let Some(refusal) = existing.and_then(|user| too_many_sessions(ctx, user)) {
-        return ctx.answer(ticket, refusal);
-    }
     let nick = match &identity {
         Some(identity) if !ctx.settings.free_nicks => identity.name.to_nick(),
         _ => nick,
@@ -106,6 +103,8 @@ pub fn admit(
     ctx.state.attach(user, session);
     if existing.is_none() {
         monitor::announce_online(ctx, user);
+    } else {
+        displace_oldest_sessions(ctx, user);
     }
     away::update_away(ctx, user, Some(caller.session), false);
     greet(ctx, caller, new);
@@ -158,11 +157,10 @@ pub fn sign_in(
     }
     let (new, signed_in_with) = (identity.new, identity.signed_in_with.clone());
     let existing = ctx.state.by_account(&identity.name).map(|user| user.id);
-    if let Some(refusal) = existing.and_then(|user| too_many_sessions(ctx, user)) {
-        return ctx.answer(ticket, refusal);
-    }
     let caller = if let Some(user) = existing {
-        move_session(ctx, caller, user)
+        let caller = move_session(ctx, caller, user);
+        displace_oldest_sessions(ctx, user);
+        caller
     } else {
         let own = identity.name.to_nick();
         // The session cannot retain the name of the account that it signs out of.
@@ -267,15 +265,20 @@ fn refusal(
     })
 }
 
-/// Returns the refusal of one more session of the user, if it has as many as it may.
-fn too_many_sessions(ctx: &Context<'_>, user: UserId) -> Option<Admission> {
+/// Ends the user's oldest sessions if it has more than it may. The newest stays: sessions that were
+/// forgotten, or that someone else has opened, must not keep the owner of an account out.
+fn displace_oldest_sessions(ctx: &mut Context<'_>, user: UserId) {
     let limit = ctx.settings.sessions_per_account;
-    let count = ctx.state.user(user).sessions().len();
-    (limit > 0 && count >= limit).then(|| Admission::Closed {
-        reason: format!(
-            "Your account has {count} sessions, which is the limit; close one of them first"
-        ),
-    })
+    if limit == 0 {
+        return;
+    }
+    // Sessions are in the order of their sign-ins.
+    let sessions = ctx.state.user(user).sessions();
+    let excess = sessions.len().saturating_sub(limit);
+    let oldest = sessions[..excess].iter().map(|session| session.id);
+    let reason =
+        format!("A newer session of your account took the place of this one; the limit is {limit}");
+    quit::end_sessions(ctx, oldest.collect(), &reason);
 }
 
 /// Makes `nick` and the name of `identity`'s account available. Only the owner of an account may

@@ -86,7 +86,8 @@ fn sessions_of<'c>(ctx: &'c Context<'_>, account: AccountId) -> impl Iterator<It
     ctx.state.users().filter(is_owner).flat_map(User::sessions)
 }
 
-fn end_sessions(ctx: &mut Context<'_>, sessions: Vec<SessionId>, reason: &str) {
+/// Ends sessions for a reason that lies in their account.
+pub fn end_sessions(ctx: &mut Context<'_>, sessions: Vec<SessionId>, reason: &str) {
     for session in sessions {
         if let Some(caller) = ctx.caller(session) {
             close_session(ctx, caller, reason, DisconnectReason::AccountEnded);

@@ -25,27 +25,49 @@ fn a_guest_is_greeted_and_admitted() {
 }
 
 #[test]
-fn an_account_has_no_more_sessions_than_the_limit() {
+fn the_newest_session_beyond_the_limit_takes_the_place_of_the_oldest() {
     let mut harness = Harness::with(Settings {
         sessions_per_account: 2,
         ..settings()
     });
+    let bob = harness.user("bob", "");
     let first = harness.user("alice", "");
+    let second = harness.user("alice", "");
+    for session in [bob, first, second] {
+        harness.request(session, "JOIN #nest");
+    }
+    harness.received(bob);
     harness.user("alice", "");
-    let third = || Harness::candidate("x", Some(identity("alice")), "");
-    let (_, answer) = harness.try_admit(third());
-    let Admission::Closed { reason } = answer else {
-        panic!("{answer:?}")
-    };
-    assert!(reason.contains("2 sessions"), "{reason}");
-    harness.user("bob", "");
+    assert_eq!(harness.ended_sessions(), [first]);
     let guest = harness.guest("carl", "");
     assert!(matches!(
         harness.sign_in(guest, identity("alice")),
-        Admission::Closed { .. }
+        Admission::Admitted
     ));
-    harness.disconnect(first);
-    assert!(matches!(harness.try_admit(third()).1, Admission::Admitted));
+    assert_eq!(harness.ended_sessions(), [first, second]);
+    assert_eq!(
+        harness.received(bob),
+        [""; 0],
+        "the user has been there all the time"
+    );
+}
+
+#[test]
+fn a_user_stays_whose_only_session_is_displaced() {
+    let mut harness = Harness::with(Settings {
+        sessions_per_account: 1,
+        ..settings()
+    });
+    let bob = harness.user("bob", "");
+    let first = harness.user("alice", "");
+    harness.request(bob, "JOIN #nest");
+    harness.request(first, "JOIN #nest");
+    harness.received(bob);
+    let second = harness.user("alice", "");
+    assert_eq!(harness.ended_sessions(), [first]);
+    assert_eq!(harness.received(bob), [""; 0]);
+    harness.request(bob, "PRIVMSG #nest :still there?");
+    assert!(find(&harness.received(second), "PRIVMSG").ends_with("still there?"));
 }
 
 #[test]
