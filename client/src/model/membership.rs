@@ -1,0 +1,100 @@
+//! Who is in which channel, as people join, leave and change their nicks.
+
+use rookery_protocol::{ChannelName, Nick};
+
+use super::Model;
+use super::channel::{Channel, Rank};
+
+impl Model {
+    /// Adds a member to a channel. If that is us, the channel is joined again after a reconnection.
+    pub(super) fn join(&mut self, channel: &str, nick: &str) {
+        let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
+            return;
+        };
+        if self.is_me(nick) {
+            let requested = self.requested.take_if(|(channel, _)| *channel == name);
+            if requested.is_some() || self.current.is_none() {
+                self.current = Some(name.clone());
+            }
+            let key = requested.and_then(|(_, key)| key);
+            self.auto_join.entry(name.clone()).or_insert(key);
+        }
+        self.channels
+            .entry(name)
+            .or_default()
+            .members
+            .insert(member, Rank::Ordinary);
+    }
+
+    /// Removes a member from a channel. If that is us, we are no longer in it.
+    pub(super) fn part(&mut self, channel: &str, nick: &str) {
+        let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
+            return;
+        };
+        if !self.is_me(nick) {
+            if let Some(channel) = self.channels.get_mut(&name) {
+                channel.members.remove(&member);
+            }
+            return;
+        }
+        self.channels.remove(&name);
+        self.auto_join.remove(&name);
+        if self.current.as_ref() == Some(&name) {
+            self.current = self.channels.keys().next().cloned();
+        }
+    }
+
+    /// Removes someone who has left the server.
+    pub(super) fn remove_user(&mut self, nick: &str) {
+        let Ok(nick) = Nick::parse(nick) else { return };
+        self.correspondents.remove(&nick);
+        for channel in self.channels.values_mut() {
+            channel.members.remove(&nick);
+        }
+    }
+
+    /// Gives someone another nick, in every channel.
+    pub(super) fn rename(&mut self, old: &str, new: &str) {
+        if self.is_me(old) {
+            new.clone_into(&mut self.nick);
+            let user_and_host = self
+                .source
+                .as_ref()
+                .and_then(|source| source.split_once('!'));
+            self.source = user_and_host.map(|(_, unchanged)| format!("{new}!{unchanged}"));
+        }
+        let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else {
+            return;
+        };
+        for channel in self.channels.values_mut() {
+            if let Some(rank) = channel.members.remove(&old) {
+                channel.members.insert(new.clone(), rank);
+            }
+        }
+        if self.correspondents.remove(&old) {
+            self.correspondents.insert(new);
+        }
+    }
+
+    /// Returns the channels that we share with someone.
+    pub(super) fn channels_of(&self, nick: &str) -> Vec<ChannelName> {
+        let Ok(nick) = Nick::parse(nick) else {
+            return Vec::new();
+        };
+        let with_nick = self
+            .channels
+            .iter()
+            .filter(|(_, channel)| channel.members.contains_key(&nick));
+        with_nick.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(super) fn set_topic(&mut self, channel: &str, topic: String) {
+        if let Some(channel) = self.channel_mut(channel) {
+            channel.topic = topic;
+        }
+    }
+
+    pub(super) fn channel_mut(&mut self, name: &str) -> Option<&mut Channel> {
+        self.channels.get_mut(&ChannelName::parse(name).ok()?)
+    }
+}
