@@ -140,7 +140,7 @@ impl FromStr for Target {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 success, 1 failure or no connection, 2 wrong usage or an error in the config, 3 not \
-signed in (run `rook` in a terminal first), 4 kicked or banned.";
+signed in (run `rook` in a terminal first), 4 kicked, banned or displaced.";
 
 /// Adds a hint to the error about a missing target: a shell takes an unquoted `#` for the start of
 /// a comment, so that the target and what follows do not reach this program.

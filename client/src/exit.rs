@@ -1,9 +1,10 @@
 //! Determines how a session has ended, and whether the program exits or reconnects.
 //!
-//! The decision is made here only: after a kick or a ban the program exits with the reason; any
-//! other end is a lost connection, unless the user has quit. Front ends act on the result, so a
-//! session cannot end twice, and no front end reconnects after a kick by itself. The full screen
-//! stays until the user quits or asks it to connect again.
+//! The decision is made here only: after a kick or a ban, or when a newer session of the account
+//! has taken its place, the program exits with the reason; any other end is a lost connection,
+//! unless the user has quit. Front ends act on the result, so a session cannot end twice, and no
+//! front end reconnects after a kick by itself. The full screen stays until the user quits or asks
+//! it to connect again.
 
 use std::process::ExitCode;
 
@@ -27,6 +28,9 @@ pub enum Exit {
     Kicked(String),
     /// An operator has banned the user, for this reason.
     Banned(String),
+    /// The account has more sessions than it may, and a newer one has taken the place of this one,
+    /// as this text says. If it reconnected by itself, it would take the place of another.
+    Displaced(String),
 }
 
 /// How a connection ended.
@@ -58,6 +62,12 @@ impl Exit {
                     text::plain(reason)
                 )
             }
+            Self::Displaced(reason) => {
+                format!(
+                    "You were disconnected: {}. Run rook to rejoin.",
+                    text::plain(reason)
+                )
+            }
         };
         let lines: Vec<String> = message.lines().map(text::plain).collect();
         Some(format!("rook: {}", lines.join("\n")))
@@ -70,7 +80,7 @@ impl Exit {
             Self::Failed(_) => 1,
             Self::InvalidConfig(_) => 2,
             Self::NotSignedIn(_) => 3,
-            Self::Kicked(_) | Self::Banned(_) => 4,
+            Self::Kicked(_) | Self::Banned(_) | Self::Displaced(_) => 4,
         })
     }
 }
@@ -99,10 +109,17 @@ impl EndTracker {
             }
             "ERROR" => {
                 let text = message.param(0).unwrap_or_default();
-                Some(match (reason(text, "Kicked"), reason(text, "Banned")) {
-                    (Some(reason), _) => SessionEnd::Exit(Exit::Kicked(reason)),
-                    (_, Some(reason)) => SessionEnd::Exit(Exit::Banned(reason)),
-                    _ => self.closed(&format!("the server ended the connection: {text}")),
+                let exits = [
+                    ("Kicked", Exit::Kicked as fn(String) -> Exit),
+                    ("Banned", Exit::Banned),
+                    ("Displaced", Exit::Displaced),
+                ];
+                let exit = exits
+                    .into_iter()
+                    .find_map(|(verb, exit)| Some(exit(reason(text, verb)?)));
+                Some(match exit {
+                    Some(exit) => SessionEnd::Exit(exit),
+                    None => self.closed(&format!("the server ended the connection: {text}")),
                 })
             }
             _ => None,
@@ -152,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kick_and_a_ban_exit() {
+    fn a_session_exits_that_was_kicked_banned_or_displaced() {
         let kicked = end_of(&["ERROR :Kicked: too loud"]);
         assert_eq!(
             kicked,
@@ -162,6 +179,12 @@ mod tests {
         assert_eq!(
             banned,
             Some(SessionEnd::Exit(Exit::Banned("spam".to_owned())))
+        );
+        assert_eq!(
+            end_of(&["ERROR :Displaced: by a newer session"]),
+            Some(SessionEnd::Exit(Exit::Displaced(
+                "by a newer session".to_owned()
+            )))
         );
         assert_eq!(
             end_of(&["ERROR Kicked"]),

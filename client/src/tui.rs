@@ -346,9 +346,10 @@ impl FullScreen {
             (Some(sign_in), Exit::NotSignedIn(reason)) => {
                 sign_in.restart(reason);
             }
-            (None, Exit::Kicked(reason) | Exit::Banned(reason)) => {
+            (None, Exit::Kicked(reason) | Exit::Banned(reason) | Exit::Displaced(reason)) => {
                 let removal = match exit {
                     Exit::Kicked(_) => Removal::Kicked,
+                    Exit::Displaced(_) => Removal::Displaced,
                     _ if exit::is_for_a_while(reason) => Removal::BannedForAWhile,
                     _ => Removal::Banned,
                 };

@@ -195,7 +195,8 @@ async fn a_session_beyond_the_limit_of_an_account_ends_the_oldest() {
     let mut second = Client::sign_in(&server, "alice").await;
     let mut third = Client::sign_in(&server, "alice").await;
     let received = first.read_until_closed().await;
-    assert_eq!(received.last().expect("a reason").command, "ERROR");
+    let last = received.last().expect("a reason");
+    assert!(last.command == "ERROR" && last.param(0).unwrap().starts_with("Displaced: "));
     second.sync().await;
     third.sync().await;
 }

@@ -78,16 +78,18 @@ pub enum Connection {
     Online,
     /// It was lost; the next attempt is made at this time.
     Lost { retry_at: Instant },
-    /// An operator has kicked or banned the user. The screen stays, read-only, until the user
-    /// connects again or quits.
+    /// The server has removed the session. The screen stays, read-only, until the user connects
+    /// again or quits.
     Ended(Removal),
 }
 
-/// How an operator has ended the session.
+/// How the server has removed the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// The user may connect again.
+    /// An operator has kicked the user, who may connect again.
     Kicked,
+    /// A newer session of the account has taken its place. The user may connect again.
+    Displaced,
     /// The server refuses the user for some time.
     BannedForAWhile,
     /// The server refuses the user until an operator lifts the ban.

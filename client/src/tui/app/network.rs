@@ -118,13 +118,17 @@ impl App {
         self.model.disconnect();
     }
 
-    /// Handles the end of the session by an operator, for this reason. The user decides whether to
-    /// connect again.
+    /// Handles that the server has removed the session, for this reason. The user decides whether
+    /// to connect again.
     pub fn session_ended(&mut self, removal: Removal, reason: &str) {
         self.connection = Connection::Ended(removal);
         self.drop_unconfirmed();
         let (what, advice) = match removal {
             Removal::Kicked => ("were kicked", "Press r to reconnect, Ctrl-C twice to quit"),
+            Removal::Displaced => (
+                "were disconnected",
+                "Press r to reconnect, Ctrl-C twice to quit",
+            ),
             Removal::BannedForAWhile => (
                 "are banned",
                 "Ask the server's operators; press r to try again, Ctrl-C twice to quit",

@@ -34,6 +34,7 @@ fn connection(app: &App) -> String {
             format!("NOT CONNECTED, retry in {} s", left.as_secs())
         }
         Connection::Ended(Removal::Kicked) => "KICKED, r: reconnect".to_owned(),
+        Connection::Ended(Removal::Displaced) => "DISCONNECTED, r: reconnect".to_owned(),
         Connection::Ended(Removal::BannedForAWhile) => "BANNED, r: try again".to_owned(),
         Connection::Ended(Removal::Banned) => "BANNED".to_owned(),
     }

@@ -276,8 +276,11 @@ fn displace_oldest_sessions(ctx: &mut Context<'_>, user: UserId) {
     let sessions = ctx.state.user(user).sessions();
     let excess = sessions.len().saturating_sub(limit);
     let oldest = sessions[..excess].iter().map(|session| session.id);
-    let reason =
-        format!("A newer session of your account took the place of this one; the limit is {limit}");
+    // `rook` recognises the first word, and does not reconnect by itself.
+    let reason = format!(
+        "Displaced: a newer session of your account took the place of this one; the limit is \
+         {limit}"
+    );
     quit::end_sessions(ctx, oldest.collect(), &reason);
 }
 
