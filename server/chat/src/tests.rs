@@ -35,6 +35,7 @@ mod redaction;
 mod reference;
 mod server;
 mod sessions;
+mod slices;
 mod who;
 
 use crate::harness;
