@@ -19,6 +19,7 @@ mod hostile_users;
 mod isupport;
 mod kicks;
 mod labels;
+mod lists;
 mod long_replies;
 mod markers;
 mod messages;

@@ -7,7 +7,7 @@ use rookery_protocol::{Capability, ChannelName, Message};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
-use crate::features::markread;
+use crate::features::{channels, markread};
 use crate::ids::UserId;
 use crate::lengths;
 use crate::line::fill;
@@ -67,7 +67,7 @@ impl LongReply for Description {
                 return false;
             }
             // It may have left in the meantime.
-            if ctx.state.user(caller.user).channels().contains(&self.name) {
+            if channels::is_in(ctx, caller, &self.name) {
                 topic(ctx, caller, &self.name);
                 markread::send_marker(ctx, caller, self.name.as_str());
             }
