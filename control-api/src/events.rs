@@ -150,8 +150,10 @@ pub enum DisconnectReason {
     ConnectionLost,
     /// The client was silent for too long.
     PingTimeout,
-    /// The client read too slowly.
+    /// The client read too slowly: more than the limit waited for it.
     SendqExceeded,
+    /// The client did not read a long reply in time.
+    ReadTimeout,
     /// An operator kicked the user.
     Kicked,
     /// A ban covers the user.
@@ -184,6 +186,7 @@ impl DisconnectReason {
             Self::ConnectionLost => "connection lost",
             Self::PingTimeout => "ping timeout",
             Self::SendqExceeded => "read too slowly",
+            Self::ReadTimeout => "did not read what it requested",
             Self::Kicked => "kicked",
             Self::Banned => "banned",
             Self::AccountEnded => "the account was disabled, deleted or revoked",

@@ -247,6 +247,19 @@ mod tests {
     }
 
     #[test]
+    fn a_response_of_many_chunks_is_limited_and_its_beginning_is_not_copied_for_each() {
+        let mut response = Response::default();
+        let chunk = "A".repeat(CHUNK);
+        let mut places = Vec::new();
+        while let Chunk::More = response.push(&chunk) {
+            places.push(response.base64.as_ptr());
+        }
+        assert_eq!(places.len(), MAX_RESPONSE / CHUNK);
+        places.dedup();
+        assert_eq!(places.len(), 1);
+    }
+
+    #[test]
     fn a_chunk_of_400_is_followed_by_another() {
         let bytes = [7; 600];
         let text = STANDARD.encode(bytes);

@@ -245,6 +245,16 @@ pub enum Output {
     /// Requests a page of history, to be read after all earlier outputs took effect. The result
     /// arrives as [`Event::Fetched`].
     Fetch(Box<Fetch>),
+    /// Requests a call of [`Chat::resume_replies`](crate::Chat::resume_replies), once the session's
+    /// send queue holds what earlier outputs deliver and has room for a slice of a long reply.
+    AwaitRoom(SessionId),
+    /// The core holds so many bytes for the rest of the session's long replies.
+    Held {
+        /// The session.
+        session: SessionId,
+        /// The number of bytes, roughly; 0 once the replies are sent.
+        bytes: usize,
+    },
 }
 
 /// A request for history.

@@ -170,6 +170,12 @@ pub struct Harness {
     pub events: Vec<ServerEvent>,
     /// The pending history queries.
     pub fetches: Vec<Fetch>,
+    /// Whether the sessions read what they are sent.
+    pub reads: bool,
+    /// The sessions whose replies wait because they do not.
+    pub without_room: Vec<SessionId>,
+    /// The number of bytes that the core has last reported to hold for each session.
+    pub held: BTreeMap<SessionId, usize>,
     last_session: u64,
     last_ticket: u64,
 }
@@ -212,6 +218,9 @@ impl Harness {
             answers: Vec::new(),
             events: Vec::new(),
             fetches: Vec::new(),
+            reads: true,
+            without_room: Vec::new(),
+            held: BTreeMap::new(),
             last_session: 0,
             last_ticket: 0,
         }
@@ -241,7 +250,7 @@ impl Harness {
     /// Continues the replies that are not complete, by one slice.
     pub fn continue_replies(&mut self) {
         let mut outputs = Vec::new();
-        self.chat.continue_replies(self.now, |_| true, &mut outputs);
+        self.chat.continue_replies(self.now, &mut outputs);
         self.apply(outputs);
     }
 
@@ -267,6 +276,9 @@ impl Harness {
                 Output::Answer(answer) => self.answers.push(answer),
                 Output::ServerEvent(event) => self.events.push(event.event),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
+                Output::AwaitRoom(session) if self.reads => self.chat.resume_replies(session),
+                Output::AwaitRoom(session) => self.without_room.push(session),
+                Output::Held { session, bytes } => drop(self.held.insert(session, bytes)),
             }
         }
     }

@@ -75,7 +75,7 @@ pub mod token_bucket;
 pub use command::{Command, Handler, Weight};
 pub use features::metadata::subscriptions;
 pub use features::{away, commands, has_long_reply, weight};
-pub use long_reply::SLICE_ROWS;
+pub use long_reply::{MIN_SENDQ, SLICE_ROWS, slice_rows};
 pub use state::admission_policy::AdmissionPolicy;
 pub use state::away::AwayState;
 pub use state::bans::Bans;
@@ -167,7 +167,9 @@ impl Chat {
             }
             event => apply(&mut self.context(out), event),
         }
-        always_on::persist_presences(&mut self.context(out));
+        let ctx = &mut self.context(out);
+        always_on::persist_presences(ctx);
+        ctx.report_waiting_replies();
         let at = self.stamp.at;
         out.extend(
             self.state
@@ -190,21 +192,15 @@ impl Chat {
     }
 
     /// Sends one slice of the replies that are not complete, and appends the resulting outputs to
-    /// `out`. The replies to a session for which `has_room` is false wait for
-    /// [`Self::resume_replies`]. To the core, this is an input like an event: the result depends on
-    /// when it is called.
-    pub fn continue_replies(
-        &mut self,
-        now: Timestamp,
-        has_room: impl Fn(SessionId) -> bool,
-        out: &mut Vec<Output>,
-    ) {
+    /// `out`. To the core, this is an input like an event: the result depends on when it is called.
+    pub fn continue_replies(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         self.stamp.set(now.max(self.stamp.at));
         self.start_batch();
-        self.context(out).continue_replies(has_room);
+        self.context(out).continue_replies();
     }
 
-    /// Lets [`Self::continue_replies`] continue the replies to a session that has room again.
+    /// Lets [`Self::continue_replies`] continue the replies to a session, as an
+    /// [`Output::AwaitRoom`] has requested.
     pub fn resume_replies(&mut self, session: SessionId) {
         self.long_replies.resume(session);
     }

@@ -11,9 +11,16 @@
 //! may see them. Each user or channel that is there all the time is in the reply; one that appears,
 //! disappears or changes its name meanwhile may be.
 //!
-//! A session that has not read what it was sent has no turn: its reply waits until it has, so that
-//! no slices are produced for it in the meantime, and its send queue hardly ever overflows because
-//! of its own reply. The first slice does not wait.
+//! After each slice, the session has no turn until its send queue holds that slice and has room for
+//! the next: the core requests that with [`Output::AwaitRoom`], and the engine calls
+//! [`Chat::resume_replies`](crate::Chat::resume_replies). So at most one slice is on its way to a
+//! session, none is produced for a session that does not read, and a reply never overflows its own
+//! send queue: the engine leaves more room than [`slice_rows`] lets a slice take. The first slice
+//! does not wait; its command does, in the connection.
+//!
+//! A reply that cannot look everything up again, because it was read from the history, holds it in
+//! memory. [`Output::Held`] reports how much, so that it counts towards the limit of all send
+//! queues.
 //!
 //! The long replies to one session are sent in order, but other lines may come between their
 //! slices. The reply to a command with a label is one batch,
@@ -25,19 +32,43 @@ use bytes::Bytes;
 use rookery_protocol::Capability;
 
 use crate::context::{Caller, Context};
+use crate::event::Output;
 use crate::ids::SessionId;
 use crate::line::{Line, within};
 use crate::ticket::Ticket;
 
-/// The number of rows in a slice. A row is what is looked at, whether a line is sent for it or not:
-/// a user, a channel, an entry of a list. The lines of a slice are written together.
+/// The maximum number of rows in a slice. A row is what is looked at, whether a line is sent for it
+/// or not: a user, a channel, an entry of a list. The lines of a slice are written together.
 pub const SLICE_ROWS: usize = 64;
+/// The maximum number of bytes that a row takes on the wire: a line with its tags.
+const ROW_BYTES: usize = 5 << 8;
+/// The maximum number of bytes of a slice beside its rows. The last item of a slice may have more
+/// rows than are left; the longest is a multi-line message for a client that does not understand
+/// it, each line with all of its tags.
+const BESIDE_ROWS: usize = 36 << 10;
+
+/// The smallest limit of a send queue, in bytes, other than none.
+pub const MIN_SENDQ: usize = 64 << 10;
+
+/// Returns the number of rows in a slice, if send queues are limited to so many bytes; 0 means no
+/// limit. A slice takes at most three quarters of the queue.
+pub fn slice_rows(sendq_bytes: usize) -> usize {
+    match sendq_bytes {
+        0 => SLICE_ROWS,
+        bytes => ((bytes / 4 * 3).saturating_sub(BESIDE_ROWS) / ROW_BYTES).clamp(2, SLICE_ROWS),
+    }
+}
 
 /// A reply that can be sent in slices.
 pub trait LongReply: Send {
     /// Sends the next rows, as many as [`Context::rows_left`] allows. Returns whether the reply is
     /// complete.
     fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool;
+
+    /// Returns roughly how many bytes of memory the rest of the reply takes, beside its position.
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// The rest of the replies that are not complete.
@@ -45,10 +76,16 @@ pub trait LongReply: Send {
 pub struct LongReplies {
     /// By session, in the order in which they are sent. No queue is empty.
     queues: BTreeMap<SessionId, VecDeque<Part>>,
-    /// The sessions with a queue that are not in `without_room`, in the order of their turns.
+    /// The sessions with a queue that are not in `waiting`, in the order of their turns.
     turns: VecDeque<SessionId>,
-    /// The sessions with a queue whose send queues have no room for a slice.
-    without_room: BTreeSet<SessionId>,
+    /// The sessions with a queue that wait for [`LongReplies::resume`].
+    waiting: BTreeSet<SessionId>,
+    /// The number of bytes that the engine knows to be held, if any.
+    held: BTreeMap<SessionId, usize>,
+    /// The sessions whose queues this event has changed.
+    changed: BTreeSet<SessionId>,
+    /// The sessions for which room is to be requested after this event.
+    requests: Vec<SessionId>,
 }
 
 /// What a session still has to be sent.
@@ -74,7 +111,7 @@ impl LongReplies {
     /// Adds the session to the turns again, because its send queue has room, or because it has
     /// ended.
     pub fn resume(&mut self, session: SessionId) {
-        if self.without_room.remove(&session) {
+        if self.waiting.remove(&session) {
             self.turns.push_back(session);
         }
     }
@@ -83,14 +120,40 @@ impl LongReplies {
         self.queues.contains_key(&session)
     }
 
+    /// Adds what the session has to be sent, after what waits already.
     fn push(&mut self, session: SessionId, part: Part) {
-        self.queues
-            .entry(session)
-            .or_insert_with(|| {
-                self.turns.push_back(session);
-                VecDeque::new()
-            })
-            .push_back(part);
+        match self.queues.get_mut(&session) {
+            Some(queue) => queue.push_back(part),
+            None => self.await_room(session, VecDeque::from([part])),
+        }
+        self.changed.insert(session);
+    }
+
+    /// Lets the session wait until its send queue holds what it was sent, and has room.
+    fn await_room(&mut self, session: SessionId, queue: VecDeque<Part>) {
+        self.queues.insert(session, queue);
+        self.waiting.insert(session);
+        self.requests.push(session);
+    }
+
+    /// Returns the number of bytes that the session's replies hold, if the engine does not know.
+    fn changed_held_bytes(&mut self, session: SessionId) -> Option<usize> {
+        let parts = self.queues.get(&session).into_iter().flatten();
+        let bytes = parts.map(Part::held_bytes).sum();
+        let known = match bytes {
+            0 => self.held.remove(&session),
+            bytes => self.held.insert(session, bytes),
+        };
+        (known.unwrap_or(0) != bytes).then_some(bytes)
+    }
+}
+
+impl Part {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Rows { reply, .. } => reply.held_bytes(),
+            Self::BatchEnd(_) | Self::Answer(_) => 0,
+        }
     }
 }
 
@@ -117,8 +180,13 @@ impl Context<'_> {
 
     /// Sends the caller items as a batch, which is one reply unless it is long.
     pub fn send_long_batch<T: BatchItem>(&mut self, caller: Caller, kind: &[&str], items: Vec<T>) {
-        let (batch, items) = (LineBatch::new(kind), items.into_iter());
-        self.reply_long(caller, Items { batch, items });
+        let held_bytes = items.iter().map(T::held_bytes).sum();
+        let reply = Items {
+            batch: LineBatch::new(kind),
+            left: items.into_iter(),
+            held_bytes,
+        };
+        self.reply_long(caller, reply);
     }
 
     /// Takes a row out of the current slice. Returns whether there was one.
@@ -149,23 +217,33 @@ impl Context<'_> {
     }
 
     /// Sends one slice of the replies that wait. If one session does not use it up, others follow.
-    /// Those for which `has_room` is false wait for [`LongReplies::resume`].
-    pub fn continue_replies(&mut self, has_room: impl Fn(SessionId) -> bool) {
+    pub fn continue_replies(&mut self) {
         while self.take_row()
             && let Some(session) = self.long_replies.turns.pop_front()
         {
-            if self.state.user_of(session).is_some() && !has_room(session) {
-                self.long_replies.without_room.insert(session);
-                continue;
-            }
             let Some(mut queue) = self.long_replies.queues.remove(&session) else {
                 continue;
             };
             self.continue_queue(session, &mut queue);
             if !queue.is_empty() {
-                self.long_replies.queues.insert(session, queue);
-                self.long_replies.turns.push_back(session);
+                self.long_replies.await_room(session, queue);
             }
+            self.long_replies.changed.insert(session);
+        }
+        self.report_waiting_replies();
+    }
+
+    /// Reports to the engine what has changed in the replies that wait. Everything else that the
+    /// event sends is output before, so that it is in the send queue when the room in it is
+    /// measured.
+    pub fn report_waiting_replies(&mut self) {
+        for session in std::mem::take(&mut self.long_replies.changed) {
+            if let Some(bytes) = self.long_replies.changed_held_bytes(session) {
+                self.out.push(Output::Held { session, bytes });
+            }
+        }
+        for session in std::mem::take(&mut self.long_replies.requests) {
+            self.out.push(Output::AwaitRoom(session));
         }
     }
 
@@ -244,8 +322,11 @@ impl LineBatch {
 
 /// A message or another item of a batch, which is rendered when it is sent.
 pub trait BatchItem: Send + 'static {
-    /// Returns the number of lines.
+    /// Returns the number of rows that it counts for, none of more than [`ROW_BYTES`].
     fn rows(&self) -> usize;
+
+    /// Returns roughly how many bytes of memory it takes.
+    fn held_bytes(&self) -> usize;
 
     /// Renders the lines for the caller.
     fn render(&self, ctx: &Context<'_>, caller: Caller) -> Bytes;
@@ -254,35 +335,41 @@ pub trait BatchItem: Send + 'static {
 /// The items of a batch.
 struct Items<T> {
     batch: LineBatch,
-    items: std::vec::IntoIter<T>,
+    left: std::vec::IntoIter<T>,
+    held_bytes: usize,
 }
 
 impl<T: BatchItem> LongReply for Items<T> {
     fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
-        let rows = || self.items.as_slice().iter().map(T::rows).sum();
+        let rows = || self.left.as_slice().iter().map(T::rows).sum();
         if self.batch.name.is_none()
             && let rows = rows()
             && rows <= *ctx.rows_left
         {
-            let items = self.items.by_ref();
-            let lines = items.map(|item| item.render(ctx, caller)).collect();
+            let left = self.left.by_ref();
+            let lines = left.map(|item| item.render(ctx, caller)).collect();
             ctx.take_rows(rows);
             let kind: Vec<&str> = self.batch.kind.iter().map(String::as_str).collect();
             ctx.send_batch(caller, &kind, lines);
             return true;
         }
         self.batch.open(ctx, caller);
-        while self.items.len() > 0 {
+        while self.left.len() > 0 {
             if *ctx.rows_left == 0 {
                 return false;
             }
-            if let Some(item) = self.items.next() {
+            if let Some(item) = self.left.next() {
+                self.held_bytes -= item.held_bytes();
                 ctx.take_rows(item.rows());
                 self.batch.send_bytes(ctx, caller, item.render(ctx, caller));
             }
         }
         self.batch.close(ctx, caller);
         true
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 }
 
@@ -300,5 +387,9 @@ impl LongReply for Lines {
             }
         }
         true
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.0.as_slice().iter().map(Line::byte_len).sum()
     }
 }

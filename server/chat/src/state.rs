@@ -68,7 +68,8 @@ impl SecretChange {
 
 #[cfg(test)]
 thread_local! {
-    /// The number of times that a user was looked up.
+    /// The number of times that a user or a channel was looked up. A look at a user's channels
+    /// counts for each of them.
     pub static LOOKUPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -271,6 +272,8 @@ impl State {
     }
 
     pub fn channel(&self, name: &ChannelName) -> Option<&Channel> {
+        #[cfg(test)]
+        LOOKUPS.set(LOOKUPS.get() + 1);
         self.channels.get(name)
     }
 

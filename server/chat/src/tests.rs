@@ -19,6 +19,7 @@ mod hostile_users;
 mod isupport;
 mod kicks;
 mod labels;
+mod lists;
 mod long_replies;
 mod markers;
 mod messages;
@@ -35,6 +36,7 @@ mod redaction;
 mod reference;
 mod server;
 mod sessions;
+mod slices;
 mod who;
 
 use crate::harness;

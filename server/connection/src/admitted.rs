@@ -2,14 +2,13 @@
 //! or whose reply may be long, are handled here first. A client that is silent for too long is
 //! disconnected.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Message, Nick};
-use tokio::time::{sleep, timeout_at};
+use tokio::time::timeout_at;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
 use super::session::Session;
@@ -132,10 +131,9 @@ impl Session {
     }
 
     /// Sends the core a command whose reply may be long, once the session has paid for its earlier
-    /// long replies. Until the reply is in the send queue, nothing more is read from the client, so
-    /// that one session has one long reply at a time and receives its replies in order. Returns why
-    /// the session ends, if it does. A client that reads nothing of the reply for as long as one
-    /// that does not answer `PING` is disconnected, too.
+    /// long replies and its send queue has room. Until the reply is in the send queue, nothing more
+    /// is read from the client, so that one session has one long reply at a time and receives its
+    /// replies in order. Returns why the session ends, if it does.
     async fn await_reply(&mut self, message: Message) -> Result<Option<Disconnect>, CoreStopped> {
         METRICS.messages_received.increment();
         if let Some(ready_at) = self.stream.flood_mut().long_reply_at(Instant::now())
@@ -143,21 +141,13 @@ impl Session {
         {
             return Ok(Some(disconnect_of(end)));
         }
+        if let Err(end) = self.stream.wait_for_room().await {
+            return Ok(Some(disconnect_of(end)));
+        }
         let before = self.stream.queued_in_total();
-        let mut reply = pin!(self.services.core.awaited_command(self.id, message));
-        // The reply waits for a client that does not read, but not forever.
-        let patience = 2 * IdleTimer::limit(self.services.config.limits.get().ping_seconds);
-        loop {
-            let written = self.stream.written_of_more();
-            tokio::select! {
-                done = &mut reply => break done?,
-                end = self.stream.send_until_closed() => return Ok(Some(disconnect_of(end))),
-                () = sleep(patience), if !patience.is_zero() => {
-                    if written.is_some() && written == self.stream.written_of_more() {
-                        return Ok(Some(ping_timeout(patience)));
-                    }
-                }
-            }
+        tokio::select! {
+            done = self.services.core.awaited_command(self.id, message) => done?,
+            end = self.stream.send_until_closed() => return Ok(Some(disconnect_of(end))),
         }
         let bytes = self.stream.queued_in_total().saturating_sub(before);
         let flood = self.stream.flood_mut();
@@ -278,16 +268,14 @@ impl Session {
                 self.send(&[Message::new("PING", [server])]);
                 None
             }
-            Idle::TimedOut => Some(ping_timeout(last_received.elapsed())),
+            Idle::TimedOut => {
+                let seconds = last_received.elapsed().as_secs();
+                Some(Disconnect {
+                    reason: DisconnectReason::PingTimeout,
+                    text: format!("Ping timeout: {seconds} seconds").into(),
+                })
+            }
         }
-    }
-}
-
-fn ping_timeout(silence: Duration) -> Disconnect {
-    let seconds = silence.as_secs();
-    Disconnect {
-        reason: DisconnectReason::PingTimeout,
-        text: format!("Ping timeout: {seconds} seconds").into(),
     }
 }
 

@@ -28,7 +28,7 @@ use rookery_accounts::sign_in::may_carry_secret;
 use rookery_base::metrics::METRICS;
 use rookery_chat::Weight;
 use rookery_chat::event::{Disconnect, LineFault};
-use rookery_engine::sendq::{Sendq, State};
+use rookery_engine::sendq::{READ_TIMEOUT, Sendq, State};
 
 /// The maximum number of bytes that are read at once.
 const READ: usize = 4096;
@@ -121,12 +121,6 @@ impl LineStream {
         self.written + self.sendq.bytes() as u64
     }
 
-    /// Returns the number of bytes that were written while others wait; `None` if none wait. It
-    /// stays the same while the client reads nothing.
-    pub fn written_of_more(&self) -> Option<u64> {
-        (self.sendq.bytes() > 0).then_some(self.written)
-    }
-
     /// Returns the limits on what the client sends.
     pub fn flood_mut(&mut self) -> &mut Flood {
         &mut self.flood
@@ -141,10 +135,28 @@ impl LineStream {
     /// safe.
     pub async fn send_until_closed(&mut self) -> StreamEvent {
         poll_fn(|context| match self.poll_open(context) {
-            Ok(_) => Poll::Pending,
+            Ok(now) => self.poll_alarm(context, None, None, now),
             Err(end) => end,
         })
         .await
+    }
+
+    /// Waits until the send queue has room for a slice of a long reply. Returns why the connection
+    /// ends, if it does.
+    pub async fn wait_for_room(&mut self) -> Result<(), StreamEvent> {
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let end = poll_fn(|context| match self.poll_open(context) {
+            Ok(_) if self.sendq.has_room() => Poll::Ready(None),
+            Ok(now) => self
+                .poll_alarm(context, Some(deadline), None, now)
+                .map(Some),
+            Err(end) => end.map(Some),
+        });
+        match end.await {
+            None => Ok(()),
+            Some(StreamEvent::Deadline) => Err(did_not_read()),
+            Some(end) => Err(end),
+        }
     }
 
     fn poll_next(
@@ -163,7 +175,7 @@ impl LineStream {
             let received = self.poll_receive(context, now);
             self.throttled_until = self.flood.count_bytes(now, self.socket.take_received());
             let Poll::Ready(received) = received else {
-                return self.poll_alarm(context, deadline, now);
+                return self.poll_alarm(context, deadline, self.throttled_until, now);
             };
             return Poll::Ready(match received {
                 Ok(input) => {
@@ -178,20 +190,23 @@ impl LineStream {
                 Err(end) => end,
             });
         }
-        self.poll_alarm(context, deadline, now)
+        self.poll_alarm(context, deadline, self.throttled_until, now)
     }
 
-    /// Waits for the deadline, or until the next line may be read.
+    /// Waits for the deadline, or until everything is to be polled again: when the next line may be
+    /// read, or when the client has read too slowly.
     fn poll_alarm(
         &mut self,
         context: &mut Context<'_>,
         deadline: Option<Instant>,
+        next_line_at: Option<Instant>,
         now: Instant,
     ) -> Poll<StreamEvent> {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Poll::Ready(StreamEvent::Deadline);
         }
-        let alarm = [deadline, self.throttled_until].into_iter().flatten().min();
+        let alarms = [deadline, next_line_at, self.sendq.read_deadline()];
+        let alarm = alarms.into_iter().flatten().min();
         if self.poll_timer(context, alarm, now).is_ready() {
             // The alarm was after `now` and has passed since: poll everything again.
             context.waker().wake_by_ref();
@@ -230,6 +245,9 @@ impl LineStream {
                     Poll::Ready(()) => Poll::Ready(StreamEvent::Closed(Disconnect::lost(CLOSED))),
                     Poll::Pending => Poll::Pending,
                 })
+            }
+            State::Open if self.sendq.read_deadline().is_some_and(|at| at <= now) => {
+                Err(Poll::Ready(did_not_read()))
             }
             State::Open => Ok(now),
         }
@@ -372,6 +390,14 @@ impl LineStream {
     }
 }
 
+/// Returns the end of a connection whose client did not read a long reply.
+fn did_not_read() -> StreamEvent {
+    StreamEvent::Closed(Disconnect {
+        reason: DisconnectReason::ReadTimeout,
+        text: "Did not read what it requested".into(),
+    })
+}
+
 /// Returns the first line in `bytes`, if one ends there, and the bytes after it. The framer stores
 /// the beginning of an incomplete line.
 fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Input>, &'b [u8]) {
@@ -416,8 +442,106 @@ fn parse(line: &Line<'_>) -> Input {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use rookery_chat::event::SessionId;
+    use rookery_chat::token_bucket::Payer;
+    use rookery_record::AccountId;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+    use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+
+    use super::super::flood::SharedFlood;
+    use super::super::metered::MeteredStream;
     use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    /// Returns both ends of a connection. The client reads nothing by itself.
+    async fn connect() -> (LineStream, client::TlsStream<TcpStream>) {
+        let made = rcgen::generate_simple_self_signed(["irc.test".to_owned()]).unwrap();
+        let (cert, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
+        let provider = Arc::new(default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.clone()], PrivateKeyDer::try_from(key).unwrap())
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(cert).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap());
+        let (stream, accepted) = tokio::join!(stream, listener.accept());
+        let accepted = MeteredStream::new(accepted.unwrap().0);
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let connector = TlsConnector::from(Arc::new(client));
+        let name = "irc.test".try_into().unwrap();
+        let (socket, client) = tokio::join!(
+            acceptor.accept(accepted),
+            connector.connect(name, stream.unwrap())
+        );
+        let now = Instant::now();
+        let flood = SharedFlood::new(now).open(Payer::Account(AccountId(1)), 0, 0, now);
+        let socket = Socket::Tls(socket.unwrap());
+        let stream = LineStream::new(socket, Sendq::new(0), flood, now);
+        (stream, client.unwrap())
+    }
+
+    /// Queues more than the kernel takes from it.
+    fn fill(sendq: &Sendq) {
+        let line = Bytes::from(vec![b'x'; 1 << 20]);
+        sendq.push_all(vec![line; 64]);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_disconnected_for_that_whatever_it_sends() {
+        let (room, _rooms) = mpsc::unbounded_channel();
+        for is_reading in [false, true] {
+            let (mut stream, _client) = connect().await;
+            fill(&stream.sendq);
+            let at = Instant::now().checked_sub(READ_TIMEOUT).unwrap();
+            stream.sendq.await_room(SessionId(1), &room, at);
+            // While the session waits for the reply to a command, and otherwise.
+            let end = if is_reading {
+                timeout(DEADLINE, stream.next(None)).await
+            } else {
+                timeout(DEADLINE, stream.send_until_closed()).await
+            };
+            match end.expect("it ends") {
+                StreamEvent::Closed(disconnect) => {
+                    assert_eq!(disconnect.reason, DisconnectReason::ReadTimeout);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_reply_begins_once_the_client_has_read_what_waits() {
+        let (mut stream, mut client) = connect().await;
+        fill(&stream.sendq);
+        let short = Duration::from_millis(50);
+        let early = timeout(short, stream.wait_for_room()).await;
+        assert!(early.is_err(), "it has read nothing");
+        let reader = tokio::spawn(async move {
+            let mut rest = vec![0; 64 << 20];
+            client.read_exact(&mut rest).await
+        });
+        let ready = timeout(DEADLINE, stream.wait_for_room()).await;
+        assert!(ready.expect("in time").is_ok());
+        reader.abort();
+    }
 
     #[test]
     fn a_line_with_a_secret_is_overwritten_and_what_follows_it_stays() {

@@ -124,6 +124,8 @@ pub(crate) struct Committer {
     events: EventBus,
     pending: PendingReplies,
     reader: HistoryReader,
+    /// Notifies the core's task of sessions whose long replies may continue.
+    room: mpsc::UnboundedSender<SessionId>,
 }
 
 impl Committer {
@@ -133,6 +135,7 @@ impl Committer {
         policy: watch::Sender<Arc<AdmissionPolicy>>,
         events: EventBus,
         reader: HistoryReader,
+        room: mpsc::UnboundedSender<SessionId>,
     ) -> Self {
         Self {
             database,
@@ -142,6 +145,7 @@ impl Committer {
             events,
             pending: PendingReplies::default(),
             reader,
+            room,
         }
     }
 
@@ -275,6 +279,17 @@ impl Committer {
                 self.wake();
                 self.reader.fetch(fetch);
             }
+            // The core notices itself that a session has ended.
+            Output::AwaitRoom(session) => {
+                if let Some(sendq) = self.sessions.get(&session) {
+                    sendq.await_room(session, &self.room, Instant::now());
+                }
+            }
+            Output::Held { session, bytes } => {
+                if let Some(sendq) = self.sessions.get(&session) {
+                    sendq.set_held(bytes);
+                }
+            }
         }
     }
 
@@ -359,7 +374,8 @@ mod tests {
             database.clone(),
             crate::handle::channel().2.history_sender(),
         );
-        let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
+        let (room, _) = mpsc::unbounded_channel();
+        let committer = Committer::new(database.clone(), policy, EventBus::default(), reader, room);
         tokio::spawn(committer.run(receiver));
         let [alice, bob] = [(); 2].map(|()| Sendq::new(0));
         let attach = vec![

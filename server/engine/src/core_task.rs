@@ -8,18 +8,13 @@
 //! The slices of long replies are produced when nothing else is to be done: no event waits, the
 //! committer has caught up, and the connections have sent what they were sent before. So they delay
 //! an event by one slice at most. After [`EVENTS_BETWEEN_SLICES`] events, one is produced anyway.
-//! A session that does not read what it was sent gets no further slice until it has.
+//! The committer reports the sessions that may get their next one.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::committer::Effect;
 use crate::handle::{Envelope, EventQueue};
-use crate::sendq::Sendq;
 use rookery_chat::Chat;
 use rookery_chat::event::{Event, Output, SessionId};
 
@@ -31,13 +26,17 @@ const EVENTS_BETWEEN_SLICES: usize = 64;
 /// Otherwise, the long answers to many simultaneous commands would all be in memory.
 const MAX_EFFECTS: usize = 4096;
 
-/// Runs the core until every handle to it is dropped, or the committer has stopped.
-pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender<Vec<Effect>>) {
+/// Runs the core until every handle to it is dropped, or the committer has stopped. `rooms`
+/// receives the sessions whose long replies may continue.
+pub async fn run(
+    mut chat: Chat,
+    mut events: EventQueue,
+    mut rooms: mpsc::UnboundedReceiver<SessionId>,
+    committer: mpsc::Sender<Vec<Effect>>,
+) {
     let mut batch = Vec::new();
     let mut outputs = Vec::new();
     let mut events_since_slice = 0;
-    let mut sendqs = Sendqs::default();
-    let (room, mut rooms) = mpsc::unbounded_channel();
     loop {
         while let Ok(session) = rooms.try_recv() {
             chat.resume_replies(session);
@@ -67,14 +66,12 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
         let mut effects = Vec::with_capacity(batch.len());
         if batch.is_empty() {
             events_since_slice = 0;
-            let has_room = |session| sendqs.have_room(session, &room);
-            chat.continue_replies(now, has_room, &mut outputs);
+            chat.continue_replies(now, &mut outputs);
             effects.extend(outputs.drain(..).map(Effect::Core));
         } else {
             chat.start_batch();
         }
         for envelope in batch.drain(..) {
-            sendqs.update(&envelope);
             handle_envelope(&mut chat, now, envelope, &mut outputs, &mut effects);
             if effects.len() >= MAX_EFFECTS
                 && committer.send(std::mem::take(&mut effects)).await.is_err()
@@ -85,31 +82,6 @@ pub async fn run(mut chat: Chat, mut events: EventQueue, committer: mpsc::Sender
         if !effects.is_empty() && committer.send(effects).await.is_err() {
             return;
         }
-    }
-}
-
-/// The send queues of the admitted sessions.
-#[derive(Default)]
-struct Sendqs(HashMap<SessionId, Arc<Sendq>, FixedState>);
-
-impl Sendqs {
-    /// Adds or removes the send queue of the session that the event admits or that has
-    /// disconnected.
-    fn update(&mut self, envelope: &Envelope) {
-        match (&envelope.event, &envelope.sendq) {
-            (Event::Admit { session, .. }, Some(sendq)) => {
-                self.0.insert(*session, Arc::clone(sendq));
-            }
-            (Event::Disconnected { session, .. }, _) => drop(self.0.remove(session)),
-            _ => {}
-        }
-    }
-
-    /// Whether the session has room for a slice of a long reply. If not, it is sent to `room` once
-    /// it has.
-    fn have_room(&self, session: SessionId, room: &mpsc::UnboundedSender<SessionId>) -> bool {
-        let sendq = self.0.get(&session);
-        sendq.is_none_or(|sendq| sendq.has_room(session, room))
     }
 }
 
@@ -203,7 +175,7 @@ mod tests {
         }
         drop((core, operators));
         let (committer, mut batches) = crate::committer::channel();
-        tokio::spawn(run(chat, events, committer));
+        tokio::spawn(run(chat, events, mpsc::unbounded_channel().1, committer));
         let mut total = 0;
         while let Some(effects) = batches.recv().await {
             assert!(
@@ -240,15 +212,20 @@ mod tests {
             core.send(event).await.unwrap();
         }
         let (committer, mut batches) = crate::committer::channel();
-        tokio::spawn(run(chat, events, committer));
+        let (room, rooms) = mpsc::unbounded_channel();
+        tokio::spawn(run(chat, events, rooms, committer));
         let mut order = Vec::new();
         while order.last() != Some(&"315") {
             let first = order.len();
             for effect in batches.recv().await.unwrap() {
-                if let Effect::Core(Output::Deliver(delivery)) = effect {
-                    let line = String::from_utf8(delivery.line.to_vec()).unwrap();
-                    let codes = ["352", "PONG", "315"].into_iter();
-                    order.extend(codes.filter(|code| line.contains(&format!(" {code} "))));
+                match effect {
+                    Effect::Core(Output::Deliver(delivery)) => {
+                        let line = String::from_utf8(delivery.line.to_vec()).unwrap();
+                        let codes = ["352", "PONG", "315"].into_iter();
+                        order.extend(codes.filter(|code| line.contains(&format!(" {code} "))));
+                    }
+                    Effect::Core(Output::AwaitRoom(session)) => room.send(session).unwrap(),
+                    _ => {}
                 }
             }
             let batch = &order[first..];
@@ -326,7 +303,7 @@ mod tests {
         timeout(Duration::from_secs(30), everything).await.unwrap();
         assert_eq!(rows + read(&reader), USERS);
         let waiting = silent.bytes();
-        assert!((16 << 10..32 << 10).contains(&waiting), "{waiting}");
+        assert!((8 << 10..16 << 10).contains(&waiting), "{waiting}");
         let mut rows = 0;
         let everything = async {
             loop {

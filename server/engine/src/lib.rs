@@ -29,7 +29,7 @@ mod simulation;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use committer::{Committer, QueueHandle};
@@ -67,10 +67,11 @@ pub fn start(
     let (batches, commit_queue) = committer::channel();
     let (policy, admission_policy) = watch::channel(policy);
     let reader = HistoryReader::new(database.clone(), queue.history_sender());
-    let committer = Committer::new(database, policy, events, reader);
+    let (room, rooms) = mpsc::unbounded_channel();
+    let committer = Committer::new(database, policy, events, reader, room);
     let commit_queue_handle = QueueHandle::new(&batches);
     let mut tasks = JoinSet::new();
-    tasks.spawn(core_task::run(chat, queue, batches));
+    tasks.spawn(core_task::run(chat, queue, rooms, batches));
     tasks.spawn(committer.run(commit_queue));
     Engine {
         core,

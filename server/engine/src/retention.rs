@@ -55,7 +55,7 @@ mod tests {
 
     use bytes::Bytes;
     use rookery_protocol::ChannelName;
-    use tokio::sync::watch;
+    use tokio::sync::{mpsc, watch};
 
     use super::*;
     use crate::committer::{self, Committer, Effect};
@@ -98,7 +98,8 @@ mod tests {
         let (policy, _) = watch::channel(Arc::default());
         let core = crate::handle::channel().2.history_sender();
         let reader = HistoryReader::new(database.clone(), core);
-        let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
+        let (room, _) = mpsc::unbounded_channel();
+        let committer = Committer::new(database.clone(), policy, EventBus::default(), reader, room);
         tokio::spawn(committer.run(receiver));
         let alice = Sendq::new(0);
         batches

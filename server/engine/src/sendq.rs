@@ -3,13 +3,15 @@
 //! The committer fills it and the session's connection drains it; neither waits for the other. Its
 //! size is limited: a client that reads too slowly is disconnected, and does not delay others. So
 //! is the size of all send queues together ([`Sendqs`]): beyond it, the sessions with the fullest
-//! queues are disconnected, strangers first.
+//! queues are disconnected, strangers first. What the core holds for the rest of a long reply
+//! counts towards that limit, as if it were in the queue.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,6 +25,9 @@ const PAGE: usize = 4096;
 /// The number of waiting bytes from which on no slices of long replies are added to a queue. Until
 /// they are sent, the next slice is produced in time.
 const SLICES: usize = 64 << 10;
+/// How long a long reply waits for a client that does not read. At 300 bytes per second, a client
+/// reads 70 KiB in this time, which is more than most slices have.
+pub const READ_TIMEOUT: Duration = Duration::from_mins(4);
 
 /// All send queues together.
 #[derive(Debug, Default)]
@@ -68,7 +73,10 @@ struct Inner {
     lines: VecDeque<Bytes>,
     /// The number of bytes in `lines`, and of those that the connection has taken but not yet sent.
     bytes: usize,
-    /// The part of `bytes` that is counted in [`Sendqs::bytes`].
+    /// The number of bytes that the core holds for the rest of the session's long replies. Only the
+    /// total counts them.
+    held: usize,
+    /// The part of `bytes` and `held` that is counted in [`Sendqs::bytes`].
     counted: usize,
     /// The maximum number of waiting bytes; 0 means no limit.
     limit: usize,
@@ -85,6 +93,8 @@ struct Inner {
 struct Room {
     session: SessionId,
     sender: mpsc::UnboundedSender<SessionId>,
+    /// When the client has read too slowly.
+    deadline: Instant,
 }
 
 /// The state of a send queue.
@@ -169,7 +179,7 @@ impl Inner {
     fn count(&mut self, all: &Sendqs) -> bool {
         let pages = match self.state {
             State::Overflowed => 0,
-            State::Open | State::Ending => self.bytes / PAGE * PAGE,
+            State::Open | State::Ending => (self.bytes + self.held) / PAGE * PAGE,
         };
         let before = std::mem::replace(&mut self.counted, pages);
         if pages > before {
@@ -180,11 +190,12 @@ impl Inner {
         pages > before
     }
 
-    /// Whether there is room for a slice of a long reply.
+    /// Whether there is room for a slice of a long reply, which takes three quarters of the limit
+    /// at most.
     fn has_room(&self) -> bool {
         let bound = match self.limit {
             0 => SLICES,
-            limit => SLICES.min(limit / 2),
+            limit => SLICES.min(limit / 4),
         };
         self.bytes <= bound
     }
@@ -231,16 +242,48 @@ impl Sendq {
         is_first
     }
 
-    /// Whether the queue has room for a slice of a long reply. If not, `session` is sent to `room`
-    /// once it has.
-    pub fn has_room(&self, session: SessionId, room: &mpsc::UnboundedSender<SessionId>) -> bool {
+    /// Whether the queue has room for a slice of a long reply.
+    pub fn has_room(&self) -> bool {
+        self.inner.lock().has_room()
+    }
+
+    /// Sends `session` to `sender` once the queue has room for a slice of a long reply. If it has
+    /// none now, the client has [`READ_TIMEOUT`] from `now` on to read what waits.
+    pub fn await_room(
+        &self,
+        session: SessionId,
+        sender: &mpsc::UnboundedSender<SessionId>,
+        now: Instant,
+    ) {
         let mut inner = self.inner.lock();
-        let has_room = inner.has_room();
-        if !has_room {
-            let sender = room.clone();
-            inner.room = Some(Box::new(Room { session, sender }));
+        if inner.has_room() {
+            // Sending fails if the core has stopped, which is no error.
+            let _ = sender.send(session);
+            return;
         }
-        has_room
+        inner.room = Some(Box::new(Room {
+            session,
+            sender: sender.clone(),
+            deadline: now + READ_TIMEOUT,
+        }));
+        drop(inner);
+        // The connection does not know the deadline yet.
+        self.wake();
+    }
+
+    /// Returns when the client has read too slowly; `None` if no long reply waits for it.
+    pub fn read_deadline(&self) -> Option<Instant> {
+        self.inner.lock().room.as_ref().map(|room| room.deadline)
+    }
+
+    /// Sets the number of bytes that the core holds for the rest of the session's long replies.
+    pub fn set_held(&self, bytes: usize) {
+        let mut inner = self.inner.lock();
+        inner.held = bytes;
+        if inner.count(&self.all) && self.all.is_exceeded() {
+            drop(inner);
+            self.all.relieve();
+        }
     }
 
     /// Ends the queue: the connection closes once it has sent the waiting lines. The caller has to
@@ -307,7 +350,7 @@ impl Sendq {
 impl Drop for Sendq {
     fn drop(&mut self) {
         let inner = self.inner.get_mut();
-        inner.bytes = 0;
+        (inner.bytes, inner.held) = (0, 0);
         inner.count(&self.all);
         self.all.queues.lock().by_number.remove(&self.number);
     }
@@ -426,6 +469,44 @@ mod tests {
         fill(&last, 4);
         assert_eq!(states()[0], State::Open, "the fullest is ended first");
         assert_eq!(poll(&last).0, State::Overflowed);
+    }
+
+    #[test]
+    fn what_the_core_holds_counts_in_the_total_and_not_for_the_session() {
+        let all = Arc::new(Sendqs::default());
+        all.set_limit(16 * PAGE);
+        let [holder, other] = [(); 2].map(|()| all.open(4 * PAGE));
+        holder.set_held(15 * PAGE);
+        assert_eq!(poll(&holder).0, State::Open);
+        fill(&other, 2);
+        assert_eq!(poll(&holder).0, State::Overflowed, "it has the most");
+        assert_eq!(poll(&other).0, State::Open);
+        let again = all.open(4 * PAGE);
+        again.set_held(14 * PAGE);
+        again.set_held(0);
+        fill(&again, 4);
+        assert_eq!(poll(&again).0, State::Open, "what was held is sent");
+    }
+
+    #[test]
+    fn a_client_has_a_time_to_make_room_for_the_next_slice_however_it_reads() {
+        let (room, mut rooms) = mpsc::unbounded_channel();
+        let (session, start) = (SessionId(1), Instant::now());
+        let sendq = Sendq::new(64 << 10);
+        fill(&sendq, 4);
+        sendq.await_room(session, &room, start);
+        assert_eq!(rooms.try_recv(), Ok(session), "there is room");
+        assert_eq!(sendq.read_deadline(), None);
+        fill(&sendq, 4);
+        sendq.await_room(session, &room, start);
+        for _ in 0..4 * PAGE - 1 {
+            sendq.sent(1);
+            assert_eq!(sendq.read_deadline(), Some(start + READ_TIMEOUT));
+        }
+        assert!(rooms.try_recv().is_err());
+        sendq.sent(1);
+        assert_eq!(sendq.read_deadline(), None);
+        assert_eq!(rooms.try_recv(), Ok(session));
     }
 
     #[test]

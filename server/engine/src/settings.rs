@@ -32,7 +32,7 @@ pub fn from_sections(
         always_on: accounts.always_on,
         replay_lines: history.replay_lines,
         history_page: limits.history_page,
-        slice_rows: rookery_chat::SLICE_ROWS,
+        slice_rows: rookery_chat::slice_rows(limits.sendq_bytes),
         sendq_bytes: limits.sendq_bytes,
         history_before_join: history.before_join,
         redaction_minutes: history.redaction_minutes,
@@ -45,5 +45,23 @@ pub fn from_sections(
         email_aliases: accounts.email_aliases(),
         capabilities: history.capabilities(),
         capability_values: capability_values(accounts, tls),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_configuration_accepts_no_send_queue_that_is_too_small_for_a_slice() {
+        let parse = |bytes: usize| {
+            let text = format!("[limits]\nsendq_bytes = {bytes}");
+            Config::parse(&text, Path::new("config.toml"))
+        };
+        assert!(parse(rookery_chat::MIN_SENDQ - 1).is_err());
+        let config = parse(rookery_chat::MIN_SENDQ).expect("it is accepted");
+        assert!(from_config(&config).slice_rows < rookery_chat::SLICE_ROWS);
     }
 }

@@ -160,10 +160,11 @@ impl Simulation {
     /// Sends one slice of the replies that are not complete.
     fn continue_replies(&mut self) {
         let server = &mut self.server;
+        while let Ok(session) = server.rooms.try_recv() {
+            server.chat.resume_replies(session);
+        }
         let mut outputs = Vec::new();
-        server
-            .chat
-            .continue_replies(self.now, |_| true, &mut outputs);
+        server.chat.continue_replies(self.now, &mut outputs);
         server.waiting.extend(outputs.into_iter().map(Effect::Core));
         server.batches += 1;
     }

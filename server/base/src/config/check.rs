@@ -17,8 +17,9 @@ const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
 const MAX_RETENTION_DAYS: u32 = 36_500;
 /// Ten years.
 const MAX_STS_DAYS: u32 = 3650;
-/// The minimum size of a send queue: the messages that a session receives on sign-in must fit.
-const MIN_SENDQ: usize = 16 * 1024;
+/// The minimum size of a send queue: what a session receives on sign-in, and the parts of long
+/// replies, must fit.
+const MIN_SENDQ: usize = 64 * 1024;
 /// The maximum of `limits.password_length`, which is itself a minimum.
 const MAX_PASSWORD_LENGTH: usize = 64;
 /// The maximum length of a server name in bytes. The name is part of every numeric.

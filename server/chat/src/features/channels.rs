@@ -108,13 +108,16 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         match ChannelName::parse(target) {
             Ok(name) if !seen.insert(name.clone()) => {}
             Ok(name) => {
-                let user = ctx.state.user(caller.user);
-                let joined = user.channels().iter().find(|joined| **joined == name);
-                match joined.filter(|_| ctx.out.is_labelled()).cloned() {
+                let channel = ctx.state.channel(&name);
+                let joined = channel.filter(|channel| channel.has(caller.user));
+                match joined.filter(|_| ctx.out.is_labelled()) {
                     // Without a label, servers are silent, and another `JOIN` would be shown. A
                     // client that labels it waits for the `JOIN` or for an error; an `ACK` says
                     // neither.
-                    Some(name) => send_membership(ctx, caller, &name),
+                    Some(channel) => {
+                        let name = channel.name.clone();
+                        send_membership(ctx, caller, &name);
+                    }
                     None => join_channel(ctx, caller, &name, key),
                 }
             }
@@ -131,13 +134,19 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
 }
 
+/// Whether the caller's user is in the channel.
+pub fn is_in(ctx: &Context<'_>, caller: Caller, name: &ChannelName) -> bool {
+    let channel = ctx.state.channel(name);
+    channel.is_some_and(|channel| channel.has(caller.user))
+}
+
 /// Adds the caller's user to the channel, or replies why it may not join. Does nothing if it is
 /// already a member.
 pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, key: Option<&str>) {
-    let user = ctx.state.user(caller.user);
-    if user.channels().contains(name) {
+    if is_in(ctx, caller, name) {
         return;
     }
+    let user = ctx.state.user(caller.user);
     let limit = ctx.settings.channels_per_user;
     let refusal = if limit > 0 && user.channels().len() >= limit {
         Some((ERR_TOOMANYCHANNELS, "You have joined too many channels"))
@@ -263,7 +272,7 @@ pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let reason = message.text(1).filter(|reason| !reason.is_empty());
     for target in split_list(targets) {
         if let Some(name) = existing(ctx, caller, target) {
-            if ctx.state.user(caller.user).channels().contains(&name) {
+            if is_in(ctx, caller, &name) {
                 leave(ctx, caller, &name, reason.as_deref());
             } else {
                 not_on_channel(ctx, caller, &name);

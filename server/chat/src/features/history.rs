@@ -299,6 +299,10 @@ impl BatchItem for HistoryEntry {
         multiline::lines(&self.text).count()
     }
 
+    fn held_bytes(&self) -> usize {
+        held_bytes(self)
+    }
+
     fn render(&self, ctx: &Context<'_>, caller: Caller) -> Bytes {
         entry_line(ctx, caller, self)
     }
@@ -309,6 +313,10 @@ impl BatchItem for HistoryTarget {
         1
     }
 
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.name.len()
+    }
+
     fn render(&self, ctx: &Context<'_>, caller: Caller) -> Bytes {
         let line = ctx
             .server_line("CHATHISTORY")
@@ -317,6 +325,11 @@ impl BatchItem for HistoryTarget {
         line.word(&shown_time(self.at))
             .render(&ctx.server_tags(), caller.capabilities)
     }
+}
+
+/// Returns roughly how many bytes of memory the entry takes.
+pub fn held_bytes(entry: &HistoryEntry) -> usize {
+    size_of::<HistoryEntry>() + entry.source.len() + entry.text.len() + entry.tags.len()
 }
 
 /// Renders the message as it was sent. The target of a direct message is shown with its current

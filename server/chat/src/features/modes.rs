@@ -1,5 +1,7 @@
 //! `MODE`: the modes of channels, of their members, and of users.
 
+use std::collections::BTreeSet;
+
 use rookery_protocol::numeric::{
     ERR_BANLISTFULL, ERR_CHANOPRIVSNEEDED, ERR_INVALIDMODEPARAM, ERR_NOSUCHNICK,
     ERR_UMODEUNKNOWNFLAG, ERR_UNKNOWNMODE, ERR_USERNOTINCHANNEL, ERR_USERSDONTMATCH, RPL_BANLIST,
@@ -179,7 +181,7 @@ struct ModeCommand<'t, 'a> {
     /// Whether the reply that the caller lacks permission was sent.
     refused: bool,
     /// The letters of lists that were sent, and unknown letters. Each is answered once per command.
-    answered: Vec<char>,
+    answered: BTreeSet<char>,
 }
 
 impl<'t, 'a> ModeCommand<'t, 'a> {
@@ -191,7 +193,7 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             done: Vec::new(),
             warnings: Vec::new(),
             refused: false,
-            answered: Vec::new(),
+            answered: BTreeSet::new(),
         }
     }
 
@@ -271,11 +273,7 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
 
     /// Whether the letter has not been answered before.
     fn is_first(&mut self, letter: char) -> bool {
-        let is_first = !self.answered.contains(&letter);
-        if is_first {
-            self.answered.push(letter);
-        }
-        is_first
+        self.answered.insert(letter)
     }
 
     /// Returns the parameter, or replies that the mode needs one.

@@ -7,7 +7,7 @@ use rookery_protocol::{Capability, ChannelName, Message};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
-use crate::features::markread;
+use crate::features::{channels, markread};
 use crate::ids::UserId;
 use crate::lengths;
 use crate::line::fill;
@@ -46,10 +46,35 @@ pub fn names(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 /// Sends the session the topic, the read marker and the members of a channel that its user has
 /// joined.
 pub fn describe(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
-    topic(ctx, caller, name);
-    markread::send_marker(ctx, caller, name.as_str());
-    if !caller.has(Capability::NoImplicitNames) {
-        ctx.reply_long(caller, Names::new(name.as_str(), [name.clone()]));
+    let description = Description {
+        name: name.clone(),
+        names: None,
+    };
+    ctx.reply_long(caller, description);
+}
+
+/// What a session is sent about a channel that its user has joined.
+struct Description {
+    name: ChannelName,
+    /// The members, once what precedes them is sent.
+    names: Option<Names>,
+}
+
+impl LongReply for Description {
+    fn send_rows(&mut self, ctx: &mut Context<'_>, caller: Caller) -> bool {
+        if self.names.is_none() {
+            if !ctx.take_row() {
+                return false;
+            }
+            // It may have left in the meantime.
+            if channels::is_in(ctx, caller, &self.name) {
+                topic(ctx, caller, &self.name);
+                markread::send_marker(ctx, caller, self.name.as_str());
+            }
+        }
+        let new = || Names::new(self.name.as_str(), [self.name.clone()]);
+        let names = self.names.get_or_insert_with(new);
+        caller.has(Capability::NoImplicitNames) || names.send_rows(ctx, caller)
     }
 }
 

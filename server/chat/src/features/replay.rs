@@ -22,6 +22,8 @@ pub struct Replay {
     /// The number of bytes that may still be sent.
     room: usize,
     is_cut: bool,
+    /// The number of bytes of memory that `left` takes.
+    held_bytes: usize,
     /// The number of the catch-up that this is part of.
     catch_up: Option<u64>,
 }
@@ -33,8 +35,10 @@ impl Replay {
         found: Vec<(String, Vec<HistoryEntry>)>,
         catch_up: Option<u64>,
     ) -> Self {
+        let held_bytes = found.iter().map(|(_, entries)| held_bytes(entries)).sum();
         Self {
             catch_up,
+            held_bytes,
             left: found.into(),
             room: match ctx.settings.sendq_bytes {
                 0 => usize::MAX,
@@ -103,6 +107,7 @@ impl LongReply for Replay {
                 return false;
             }
             if let Some((name, entries)) = self.left.pop_front() {
+                self.held_bytes -= held_bytes(&entries);
                 ctx.take_rows(entries.len());
                 self.send(ctx, caller, &name, &entries);
             }
@@ -110,6 +115,14 @@ impl LongReply for Replay {
         self.finish(ctx, caller);
         true
     }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+}
+
+fn held_bytes(entries: &[HistoryEntry]) -> usize {
+    entries.iter().map(history::held_bytes).sum()
 }
 
 /// Renders a message that is sent later than it was written. Without `server-time`, its time is put

@@ -1,8 +1,10 @@
 //! Events that reach many sessions: apart from adding a line to each send queue, their cost does
 //! not grow with the number of members.
 
+use rookery_protocol::Message;
+
 use super::harness::*;
-use crate::event::Output;
+use crate::event::{Output, SessionId, Settings};
 use crate::state::LOOKUPS;
 
 const CAPABILITIES: &str = "away-notify setname account-tag message-tags server-time extended-join \
@@ -40,14 +42,7 @@ fn costs(members: usize) -> Vec<(&'static str, usize, usize, usize)> {
         LOOKUPS.set(0);
         let outputs = harness.outputs_of(alice, line);
         let lookups = LOOKUPS.get();
-        let receivers = outputs.iter().map(|output| match output {
-            Output::Deliver(delivery) => delivery.to.len(),
-            Output::Store { deliveries, .. } => {
-                deliveries.iter().map(|delivery| delivery.to.len()).sum()
-            }
-            _ => 0,
-        });
-        costs.push((line, outputs.len(), lookups, receivers.sum()));
+        costs.push((line, outputs.len(), lookups, receivers(&outputs)));
     }
     costs
 }
@@ -58,6 +53,60 @@ fn an_event_to_many_looks_up_nobody_and_is_rendered_once_for_each_set_of_capabil
     for ((line, outputs, lookups, receivers), more) in few.into_iter().zip(many) {
         assert_eq!((line, outputs, lookups), (line, more.1, more.2));
         assert!(more.3 >= receivers + 15, "{line}: {}", more.3);
+    }
+}
+
+/// Returns the number of sessions that the outputs are delivered to.
+fn receivers(outputs: &[Output]) -> usize {
+    let receivers = outputs.iter().map(|output| match output {
+        Output::Deliver(delivery) => delivery.to.len(),
+        Output::Store { deliveries, .. } => {
+            deliveries.iter().map(|delivery| delivery.to.len()).sum()
+        }
+        _ => 0,
+    });
+    receivers.sum()
+}
+
+/// The weight of an event to followers is a constant, however many they are. It is enough, because
+/// each of them is sent the event once: at most as much as by one message to everyone, for which
+/// the event pays several times.
+#[test]
+fn events_of_a_hundred_users_to_their_followers_reach_fewer_than_the_messages_that_they_count_for()
+{
+    const SENDERS: usize = 100;
+    let mut harness = Harness::with(Settings {
+        free_nicks: true,
+        channels_per_user: 0,
+        ..settings()
+    });
+    let user = |number| harness.guest(&format!("user{number}"), CAPABILITIES);
+    let everyone: Vec<SessionId> = (0..3 * SENDERS).map(user).collect();
+    harness.channel("#everyone", &everyone);
+    // The senders share further channels with everyone, and others with few.
+    for (number, some) in [&everyone[..], &everyone[..], &everyone[..SENDERS]]
+        .into_iter()
+        .chain(everyone.chunks(SENDERS))
+        .enumerate()
+    {
+        let some: Vec<SessionId> = everyone[..SENDERS].iter().chain(some).copied().collect();
+        harness.channel(&format!("#x{number}"), &some);
+    }
+    let mut reached_by = |line: &str| -> usize {
+        let numbered = (0..SENDERS).map(|number| line.replace("{}", &number.to_string()));
+        let sent = everyone.iter().zip(numbered);
+        sent.map(|(sender, line)| receivers(&harness.outputs_of(*sender, &line)))
+            .sum()
+    };
+    let message = "PRIVMSG #everyone :text";
+    let by_messages = reached_by(message);
+    assert_eq!(by_messages, SENDERS * (3 * SENDERS - 1));
+    let weight = |line: &str| crate::weight(&Message::parse(line).unwrap()).tenths() as usize;
+    for line in ["AWAY :gone", "AWAY", "NICK other{}", "SETNAME :Other Name"] {
+        let paid = by_messages * weight(line) / weight(message);
+        let reached = reached_by(line);
+        assert!(reached >= by_messages, "{line}: it reaches everyone");
+        assert!(reached * 3 <= paid, "{line}: {reached} of {paid}");
     }
 }
 

@@ -21,7 +21,7 @@ const AROUND: usize = 8;
 const MANY: usize = 200;
 
 /// Parameters that are right for some command or other, and make its reply as long as it can be.
-const PARAMS: &[&str] = &[
+pub(super) const PARAMS: &[&str] = &[
     "",
     "*",
     "#",
@@ -135,7 +135,7 @@ fn answer_fetches(harness: &mut Harness) {
 }
 
 /// Sends a line. Returns what alice receives after each input of the core.
-fn slices(harness: &mut Harness, alice: SessionId, line: &str) -> Vec<Vec<String>> {
+pub(super) fn slices(harness: &mut Harness, alice: SessionId, line: &str) -> Vec<Vec<String>> {
     harness.clear_received();
     harness.send(alice, line);
     let mut slices = vec![harness.received(alice)];

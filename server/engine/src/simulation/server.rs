@@ -8,7 +8,7 @@ use std::task::Poll;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::client::Client;
 use super::operators::Act;
@@ -18,7 +18,7 @@ use crate::handle::{CoreHandle, EventQueue, channel};
 use crate::history_reader::HistoryReader;
 use rookery_base::config::Config;
 use rookery_base::events::EventBus;
-use rookery_chat::event::{Event, Output, Settings};
+use rookery_chat::event::{Event, Output, SessionId, Settings};
 use rookery_chat::{AdmissionPolicy, Bans, Chat};
 use rookery_record::HistorySync;
 use rookery_store::{DATABASE_FILE, Database, Durability, Store};
@@ -30,6 +30,8 @@ pub struct Server {
     pub database: Database,
     /// Receives the pages of the history reader.
     pub queue: EventQueue,
+    /// Receives the sessions whose long replies may continue.
+    pub rooms: mpsc::UnboundedReceiver<SessionId>,
     /// Keeps the queue open.
     _core: CoreHandle,
     pub waiting: Vec<Effect>,
@@ -81,11 +83,14 @@ pub fn start(runtime: &Runtime, folder: &TempDir, run: u32, now: Timestamp) -> S
     let (core, _, queue) = channel();
     let reader = HistoryReader::new(database.clone(), queue.history_sender());
     let (policy, _) = watch::channel(policy);
+    let (room, rooms) = mpsc::unbounded_channel();
+    let events = EventBus::default();
     Server {
         chat,
-        committer: Committer::new(database.clone(), policy, EventBus::default(), reader),
+        committer: Committer::new(database.clone(), policy, events, reader, room),
         database,
         queue,
+        rooms,
         _core: core,
         waiting: Vec::new(),
         batches: 0,
