@@ -4,6 +4,8 @@
 //! not that its newest entries were cut off. The entry that this computer has seen does. It is
 //! stored as the server has signed it, so it also proves to others what the server had.
 
+use std::path::Path;
+
 use rookery_control_api::{AuditHeadReply, SignedHead};
 
 use crate::client::{Client, Query};
@@ -24,9 +26,20 @@ pub fn warn(client: &Client, context: &Context<'_>) {
 }
 
 /// Checks the trail, and stores its newest entry. Returns a warning instead if the newest entry
-/// seen so far is no longer in it.
+/// seen so far is no longer in it, or cannot be read. Prints a notice if it was archived.
 pub fn check(client: &Client, context: &Context<'_>) -> Result<Option<String>, Failure> {
-    let known = context.store.load_head()?;
+    let known = match context.store.load_head() {
+        Ok(known) => known,
+        Err(failure) => {
+            return Ok(Some(format!(
+                "WARNING: the newest entry of the audit trail of {} that this computer has seen \
+                 cannot be read: {failure}.\nSo nothing shows whether entries were cut off since. \
+                 Restore the file from a backup. If you know the cause, you can delete it instead: \
+                 the next command then stores the entry that is the newest by then.",
+                client.server()
+            )));
+        }
+    };
     let query = Query::new("/v1/audit/head").maybe("known", known.as_ref().map(|known| known.id));
     let reply: AuditHeadReply = client.get(&query)?.value;
     if let Some(fault) = contradiction(known.as_ref(), &reply) {
@@ -40,9 +53,30 @@ pub fn check(client: &Client, context: &Context<'_>) -> Result<Option<String>, F
         )));
     }
     if let Some(head) = reply.head {
+        if let Some(known) = known.filter(|known| is_archived(known, &head)) {
+            let file = context.store.save_archived_head(&known)?;
+            render::notice(&unproven(&known, &file));
+        }
         context.store.save_head(&head)?;
     }
     Ok(None)
+}
+
+/// Whether the known entry is older than the newest archived one, so that only the archive has it.
+fn is_archived(known: &SignedHead, newest: &SignedHead) -> bool {
+    let archived = newest.archived.as_ref();
+    archived.is_some_and(|archived| archived.id > known.id)
+}
+
+/// Returns the notice for an entry that only an archive has.
+fn unproven(known: &SignedHead, file: &Path) -> String {
+    format!(
+        "The newest entry of the audit trail that this computer knew was archived since:\n{}\nOnly \
+         the archive can prove that it was not changed. The entry, signed by the server, is in {}: \
+         `rookeryd audit verify ARCHIVE... --signed-head FILE` checks the archives against it.",
+        known.head(),
+        file.display()
+    )
 }
 
 /// Returns what the reply contradicts.
@@ -60,12 +94,14 @@ fn contradiction(known: Option<&SignedHead>, reply: &AuditHeadReply) -> Option<S
     if newest.id < id {
         return Some(format!("{before}Now it ends with\n{}", newest.head()));
     }
-    let hash = match &reply.archived {
-        // It is in an archive, and the server does not have its hash.
-        Some(archived) if archived.id > id => Some(&known.hash),
+    if is_archived(known, newest) {
+        return other_key(known, newest);
+    }
+    let hash = match &newest.archived {
         Some(archived) if archived.id == id => Some(&archived.hash),
         _ => reply.known_hash.as_ref(),
     };
+    let signed = newest;
     let newest = newest.head();
     match hash {
         None => Some(format!(
@@ -74,12 +110,11 @@ fn contradiction(known: Option<&SignedHead>, reply: &AuditHeadReply) -> Option<S
         Some(hash) if *hash != known.hash => Some(format!(
             "{before}Now this entry is\n{id}:{hash}\nand the newest is\n{newest}"
         )),
-        Some(_) => other_key(known, reply),
+        Some(_) => other_key(known, signed),
     }
 }
 
-fn other_key(known: &SignedHead, reply: &AuditHeadReply) -> Option<String> {
-    let newest = reply.head.as_ref()?;
+fn other_key(known: &SignedHead, newest: &SignedHead) -> Option<String> {
     (newest.key != known.key).then(|| {
         format!(
             "Its newest entry was signed with the key\n{}\nand now it is signed with\n{}",
@@ -109,12 +144,14 @@ mod tests {
         digits.concat()
     }
 
-    fn sign(key: &Ed25519KeyPair, head: ChainHead) -> SignedHead {
+    fn sign(key: &Ed25519KeyPair, head: ChainHead, archived: Option<ChainHead>) -> SignedHead {
         let at = Timestamp::UNIX_EPOCH;
-        let signature = key.sign(SignedHead::content(&head, at).as_bytes());
+        let content = SignedHead::content(&head, archived.as_ref(), at);
+        let signature = key.sign(content.as_bytes());
         SignedHead {
             id: head.id,
             hash: head.hash,
+            archived,
             at,
             key: hex(key.public_key().as_ref()),
             signature: hex(signature.as_ref()),
@@ -127,40 +164,40 @@ mod tests {
             Ed25519KeyPair::generate().unwrap(),
             Ed25519KeyPair::generate().unwrap(),
         );
-        let known = sign(&key, head(7, 1));
-        let reply = |newest, known: Option<u8>, archived| AuditHeadReply {
+        let known = sign(&key, head(7, 1), None);
+        let reply = |newest, known: Option<u8>| AuditHeadReply {
             head: newest,
             known_hash: known.map(|byte| head(7, byte).hash),
-            archived,
         };
-        let newest = |id| Some(sign(&key, head(id, 2)));
+        let newest = |id| Some(sign(&key, head(id, 2), None));
+        let archiving = |archived| Some(sign(&key, head(9, 2), Some(archived)));
         for (case, reply, expected) in [
-            ("intact", reply(newest(9), Some(1), None), None),
-            ("archived", reply(newest(9), None, Some(head(8, 3))), None),
+            ("intact", reply(newest(9), Some(1)), None),
+            ("archived", reply(archiving(head(8, 3)), None), None),
             (
                 "the newest archived",
-                reply(newest(9), None, Some(head(7, 1))),
+                reply(archiving(head(7, 1)), None),
                 None,
             ),
-            ("empty", reply(None, None, None), Some(String::new())),
+            ("empty", reply(None, None), Some(String::new())),
             (
                 "cut off",
-                reply(newest(6), None, None),
+                reply(newest(6), None),
                 Some(head(6, 2).to_string()),
             ),
             (
                 "missing",
-                reply(newest(9), None, None),
+                reply(newest(9), None),
                 Some(head(9, 2).to_string()),
             ),
             (
                 "rewritten",
-                reply(newest(9), Some(3), None),
+                reply(newest(9), Some(3)),
                 Some(head(7, 3).to_string()),
             ),
             (
                 "rewritten, then archived",
-                reply(newest(9), None, Some(head(7, 3))),
+                reply(archiving(head(7, 3)), None),
                 Some(head(7, 3).to_string()),
             ),
         ] {
@@ -174,13 +211,21 @@ mod tests {
                 assert!(warning.contains(&expected), "{case}: {warning}");
             }
         }
-        let by_other = reply(Some(sign(&other, head(9, 2))), Some(1), None);
+        let by_other = reply(Some(sign(&other, head(9, 2), None)), Some(1));
         let warning = contradiction(Some(&known), &by_other).unwrap();
         assert!(warning.contains(&known.key), "{warning}");
         let mut forged = newest(9).unwrap();
         forged.id = 10;
-        let forged = reply(Some(forged), Some(1), None);
+        let forged = reply(Some(forged), Some(1));
         assert!(contradiction(None, &forged).is_some());
+        let mut claimed = newest(9).unwrap();
+        claimed.archived = Some(head(8, 3));
+        let claimed = reply(Some(claimed), None);
+        let warning = contradiction(Some(&known), &claimed).unwrap();
+        assert!(
+            warning.contains("signature"),
+            "archived only in a claim: {warning}"
+        );
         assert!(contradiction(None, &by_other).is_none(), "nothing is known");
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::ServerAddress;
 use crate::failure::{Failure, while_doing};
+use crate::render;
 use crate::state_folder::StateFolder;
 
 /// The server if none was named and nobody has signed in yet.
@@ -103,11 +104,20 @@ impl KnownEndpoints {
         }
     }
 
-    /// Loads the known endpoints. A missing or damaged file counts as none.
+    /// Loads the known endpoints. A missing file counts as none, and so does a damaged one, after a
+    /// warning: the operator has to get in nevertheless.
     pub fn load(folder: &StateFolder) -> Result<Self, Failure> {
         let file = folder.path().join(FILE);
         match fs::read(&file) {
-            Ok(content) => Ok(serde_json::from_slice(&content).unwrap_or_default()),
+            Ok(content) => Ok(serde_json::from_slice(&content).unwrap_or_else(|_| {
+                render::notice(&format!(
+                    "WARNING: the file {} is damaged, so the servers, authorities and fingerprints \
+                     that this computer knew are not used. Restore it from a backup, or compare the \
+                     fingerprint that you are asked about with `rookeryd fingerprint`.",
+                    file.display()
+                ));
+                Self::default()
+            })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(while_doing(format!("cannot read {}", file.display()))(
                 error,

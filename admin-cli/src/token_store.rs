@@ -86,10 +86,31 @@ impl TokenStore {
         self.folder.path().join(name)
     }
 
-    /// Returns the newest entry of the audit trail that was seen, if one was. A damaged file counts
-    /// as none.
+    /// Returns the newest entry of the audit trail that was seen, if one was.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged. It does not count as none, because then nothing
+    /// would show that the trail was cut off.
     pub fn load_head(&self) -> Result<Option<SignedHead>, Failure> {
-        read(&self.head_file())
+        let file = self.head_file();
+        let Some(content) = read_bytes(&file)? else {
+            return Ok(None);
+        };
+        let damaged = || Failure::new(format!("the file {} is damaged", file.display()));
+        let head: SignedHead = serde_json::from_slice(&content).map_err(|_| damaged())?;
+        if head.is_genuine() {
+            Ok(Some(head))
+        } else {
+            Err(damaged())
+        }
+    }
+
+    /// Stores an earlier newest entry of the audit trail beside the newest one. Returns the file.
+    pub fn save_archived_head(&self, head: &SignedHead) -> Result<PathBuf, Failure> {
+        let name = format!("{}.audit-head.{}.json", self.server, head.id);
+        let file = self.folder.path().join(name);
+        self.write(&file, head)?;
+        Ok(file)
     }
 
     /// Stores the newest entry of the audit trail, unless another program has stored a newer one in
@@ -137,9 +158,15 @@ fn file_name(text: &str) -> String {
     text.chars().map(safe).collect()
 }
 
+/// Returns the content of the file, if there is one. A damaged file counts as none.
 fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, Failure> {
+    let content = read_bytes(file)?;
+    Ok(content.and_then(|content| serde_json::from_slice(&content).ok()))
+}
+
+fn read_bytes(file: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match fs::read(file) {
-        Ok(content) => Ok(serde_json::from_slice(&content).ok()),
+        Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed_to("read", file)(error)),
     }
@@ -228,5 +255,22 @@ mod tests {
         let store = store(home.path(), "one:1");
         fs::write(&store.file, "{").unwrap();
         assert!(store.load().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_damaged_file_of_the_newest_audit_entry_is_an_error_that_names_it() {
+        let home = tempfile::tempdir().unwrap();
+        let store = store(home.path(), "one:1");
+        assert!(store.load_head().unwrap().is_none());
+        let forged = format!(
+            r#"{{"id":1,"hash":"{0}","at":"1970-01-01T00:00:00Z","key":"{0}","signature":"{0}{0}"}}"#,
+            "00".repeat(32)
+        );
+        for content in ["", "{", "{}", &forged] {
+            fs::write(store.head_file(), content).unwrap();
+            let error = store.load_head().unwrap_err().to_string();
+            let file = store.head_file();
+            assert!(error.contains(file.to_str().unwrap()), "{error}");
+        }
     }
 }

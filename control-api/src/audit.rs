@@ -113,18 +113,19 @@ pub struct AuditHeadReply {
     /// The hash of the entry with the number `known`; `null` if there is none, or if the request
     /// has no `known`.
     pub known_hash: Option<String>,
-    /// The newest archived entry; `null` if none was archived.
-    pub archived: Option<ChainHead>,
 }
 
-/// The newest entry of the audit trail at a time, signed by the server. It proves to others that
-/// the server had this entry.
+/// The newest entry of the audit trail at a time, and the newest that was archived, signed by the
+/// server. It proves to others that the server had these entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignedHead {
     /// The number of the entry.
     pub id: i64,
     /// The hash of the entry, in hexadecimal.
     pub hash: String,
+    /// The newest archived entry, which the first one in the database continues; `null` if none was
+    /// archived.
+    pub archived: Option<ChainHead>,
     /// When it was signed.
     #[schema(value_type = text::Time)]
     pub at: Timestamp,
@@ -136,8 +137,9 @@ pub struct SignedHead {
 
 impl SignedHead {
     /// Returns the bytes that are signed.
-    pub fn content(head: &ChainHead, at: Timestamp) -> String {
-        format!("rookery audit head 1\n{head}\n{at}\n")
+    pub fn content(head: &ChainHead, archived: Option<&ChainHead>, at: Timestamp) -> String {
+        let archived = archived.map_or_else(String::new, |archived| format!("{archived}\n"));
+        format!("rookery audit head 1\n{head}\n{at}\n{archived}")
     }
 
     /// Returns the entry.
@@ -154,7 +156,7 @@ impl SignedHead {
         let Some((key, signature)) = decode(&self.key).zip(decode(&self.signature)) else {
             return false;
         };
-        let content = Self::content(&self.head(), self.at);
+        let content = Self::content(&self.head(), self.archived.as_ref(), self.at);
         let key = UnparsedPublicKey::new(&ED25519, key);
         key.verify(content.as_bytes(), &signature).is_ok()
     }

@@ -1,6 +1,7 @@
 //! The audit trail: reading, exporting and verifying it, and mailing the head of its chain.
 
 use std::fs;
+use std::path::PathBuf;
 
 use rookery_tests::admin::{Operator, admin_email};
 use rookery_tests::server::Server;
@@ -23,6 +24,15 @@ fn tamper(server: &Server, sql: &str) {
     let connection = rusqlite::Connection::open(server.path("data/rookery.db")).unwrap();
     connection.busy_timeout(rookery_tests::DEADLINE).unwrap();
     connection.execute_batch(sql).unwrap();
+}
+
+/// Returns the file of `admin-cli` whose path matches.
+fn state_file(operator: &Operator, matches: impl Fn(&str) -> bool) -> PathBuf {
+    let files = fs::read_dir(operator.state_folder().join("rookery/admin-cli")).unwrap();
+    files
+        .map(|file| file.unwrap().path())
+        .find(|file| matches(file.to_str().unwrap()))
+        .unwrap()
 }
 
 /// Runs `rookeryd audit` with these arguments, and returns its exit code and output.
@@ -294,11 +304,7 @@ async fn changes_to_the_trail_are_detected_online_and_offline() {
 async fn newest_entries_that_were_cut_off_are_missed_at_the_next_sign_in() {
     let (mut server, operator) = server_with_entries().await;
     operator.run_ok(&["audit"]).await;
-    let files = fs::read_dir(operator.state_folder().join("rookery/admin-cli")).unwrap();
-    let seen = files
-        .map(|file| file.unwrap().path())
-        .find(|file| file.to_str().unwrap().ends_with(".audit-head.json"))
-        .unwrap();
+    let seen = state_file(&operator, |name| name.ends_with(".audit-head.json"));
     let file = seen.to_str().unwrap();
     let before: Value = serde_json::from_str(&fs::read_to_string(&seen).unwrap()).unwrap();
     let id = before["id"].as_i64().unwrap();
@@ -341,6 +347,17 @@ async fn newest_entries_that_were_cut_off_are_missed_at_the_next_sign_in() {
     assert!(warned(&list), "{list}");
     let (code, output) = rookeryd_audit(&server, &["verify", "--signed-head", file]);
     assert!(code == Some(1) && names_entry(&output, id), "{output}");
+    // Nor does a damaged file hide that, or keep the operator from working.
+    fs::write(&seen, "{").unwrap();
+    let warned = |output: &str| output.contains("WARNING") && output.contains(file);
+    let list = operator.run_ok(&["audit"]).await;
+    assert!(warned(&list) && list.contains("kick"), "{list}");
+    let verified = operator.run(&["audit", "verify"]).await;
+    assert!(
+        verified.code == Some(1) && warned(&verified.transcript),
+        "{}",
+        verified.transcript
+    );
     fs::remove_file(&seen).unwrap();
     let list = operator.run_ok(&["audit"]).await;
     assert!(!list.contains("WARNING"), "{list}");
@@ -367,7 +384,18 @@ async fn the_oldest_entries_are_archived_while_the_server_runs_and_the_chain_sta
     operator.run_ok(&["ban", "eve"]).await;
     let list = operator.run_ok(&["audit", "--act", "audit archive"]).await;
     assert!(list.contains("uid "), "{list}");
+    // The entry that the operator has seen is only in the archive.
+    assert!(list.contains("was archived since"), "{list}");
+    let kept = state_file(&operator, |name| {
+        name.contains(".audit-head.") && !name.ends_with(".audit-head.json")
+    });
+    let kept = kept.to_str().unwrap();
+    assert!(list.contains(kept), "{list}");
+    let files = ["verify", archive, database, "--signed-head", kept];
+    let (code, output) = rookeryd_audit(&server, &files);
+    assert_eq!(code, Some(0), "{output}");
     let verified = operator.run_ok(&["audit", "verify"]).await;
+    assert!(!verified.contains("was archived since"), "{verified}");
     assert!(verified.contains(old_head.trim()), "{verified}");
     for (files, expected) in [
         (&[][..], 0),

@@ -13,6 +13,11 @@
 //!
 //! An email of the mailbox of another account is not accepted, as at a registration.
 //!
+//! A session's own sign-in proves who it is, so the codes that it tries are counted apart from
+//! those of strangers, whose failures do not make it wait either. Too many wrong ones stop its
+//! codes ([`email_code`](super::email_code)); the refusal says what the owner can do then. A right
+//! code to the account's present email ends every stop.
+//!
 //! A new password ends the other sessions that signed in with the old one, and a new email all
 //! other sessions. Devices and certificates are not affected; `CREDENTIAL` revokes these.
 
@@ -32,7 +37,7 @@ use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::{Account, AccountConflict, Network};
-use rookery_store::{Durability, TriedCode};
+use rookery_store::{Durability, TriedBy, TriedCode};
 
 /// The new value of a password or email.
 enum NewValue {
@@ -220,7 +225,7 @@ impl Accounts {
     }
 
     /// Applies the change if the code is right. Also returns the change if it still waits for a
-    /// code. The code counts as one that is tried to sign in, because a changed password signs in.
+    /// code.
     pub(crate) async fn confirm_change(
         &self,
         now: Timestamp,
@@ -229,33 +234,38 @@ impl Accounts {
         mut change: Box<PendingChange>,
         code: &str,
     ) -> (Option<Box<PendingChange>>, Result<Changed, Failure>) {
-        if let Err(Wait { minutes }) = self.check_failures(peer, change.code.is_untried()) {
-            let text = format!("Too many tries; try again in {minutes} min");
-            return (Some(change), Err(failure("TEMPORARILY_UNAVAILABLE", text)));
-        }
-        match self.count_code(peer, owner.id, TriedCode::Real).await {
+        let tried = self.count_code(owner.id, TriedBy::SignedIn, TriedCode::Real);
+        match tried.await {
             Ok(true) => {}
             Ok(false) => {
-                let text = "Too many codes were wrong; sign in with your password, and request \
-                            the change again";
-                return (None, Err(failure("INVALID_CODE", text)));
+                let refused = self
+                    .account_of(owner)
+                    .await
+                    .map(|account| stopped(&account));
+                return (None, Err(refused.unwrap_or_else(|failure| failure)));
             }
             Err(error) => return (Some(change), Err(error.into())),
         }
         let is_decoy = matches!(change.new_value, NewValue::Email { is_decoy: true, .. });
         match change.code.check(now, code) {
             Verdict::Right if !is_decoy => {
-                if let Err(error) = self.count_code(peer, owner.id, TriedCode::Right).await {
-                    return (None, Err(error.into()));
-                }
                 let applied = match change.new_value {
                     NewValue::Email { email, .. } => {
+                        // It proves another mailbox than the account's, so it ends no stop.
+                        let tried = self.count_code(owner.id, TriedBy::SignedIn, TriedCode::Right);
+                        if let Err(error) = tried.await {
+                            return (None, Err(error.into()));
+                        }
                         self.set_email(now, peer, owner, Some(email)).await
                     }
                     NewValue::UnapprovedEmail(email) => {
+                        self.accept_codes(owner.id).await;
                         self.propose_email(now, peer, owner, email).await
                     }
-                    NewValue::Password(password) => self.set_password(peer, owner, password).await,
+                    NewValue::Password(password) => {
+                        self.accept_codes(owner.id).await;
+                        self.set_password(peer, owner, password).await
+                    }
                 };
                 (None, applied)
             }
@@ -285,6 +295,11 @@ impl Accounts {
         account: &Account,
         password: &str,
     ) -> Result<(), Failure> {
+        if account.password_hash.is_none() {
+            let text = "Your account has no password: use * instead of it (SETPASS), or leave it \
+                        out (SETEMAIL)";
+            return Err(failure("INVALID_PASSWORD", text));
+        }
         let claim = Claim::Name(account.name.clone());
         let network = Network::of(peer.address.ip());
         let attempt = self.attempt(network, &claim, Some(account)).await?;
@@ -316,7 +331,13 @@ impl Accounts {
             account = %account.name,
             "password change refused: wrong password"
         );
-        let text = "Wrong password; use * instead of it to have a code mailed to you";
+        let text = match account.email {
+            Some(_) => {
+                "Wrong password; to have a code mailed to you, use * instead of it (SETPASS), or \
+                 leave it out (SETEMAIL)"
+            }
+            None => "Wrong password",
+        };
         Err(failure("INVALID_PASSWORD", text))
     }
 
@@ -415,6 +436,22 @@ impl Accounts {
             .await?
             .ok_or_else(no_longer_authorized)
     }
+}
+
+/// Returns the refusal of a code for an account whose signed-in sessions have tried too many.
+fn stopped(account: &Account) -> Failure {
+    let (name, operator) = (
+        &account.name,
+        "ask an operator of this server to accept codes",
+    );
+    let operator = format!("{operator} again (admin-cli account enable {name})");
+    let remedy = match (&account.password_hash, &account.email) {
+        (Some(_), _) => "sign in again with your password".to_owned(),
+        (None, Some(_)) => format!("sign in on a new device with a mailed code, or {operator}"),
+        (None, None) => operator,
+    };
+    let text = format!("Too many codes were wrong; {remedy}, then request the change again");
+    failure("INVALID_CODE", text)
 }
 
 fn no_longer_authorized() -> Failure {

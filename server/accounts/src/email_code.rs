@@ -5,11 +5,14 @@
 //! notices, and cannot be completed.
 //!
 //! The codes that are tried are counted in the database, for each account: in networks in which its
-//! owner has signed in before, and elsewhere. After too many without a sign-in in between, no code
-//! is accepted there, and a mail to the owner says so instead of one with a code; for a stranger
-//! this looks as before. A sign-in with the password, or with a code in the other kind of network,
-//! ends this, and so does an operator (`admin-cli account enable`). So guessing ends for good, and
-//! strangers elsewhere do not stop the codes of an owner who is where the owner has been before.
+//! owner has signed in before, elsewhere, and in sessions that are signed in to it
+//! ([`credentials_change`](super::credentials_change)). After too many without a sign-in in between,
+//! no code is accepted there, and a mail to the owner says so instead of one with a code; for a
+//! stranger this looks as before. A sign-in with the password, or with a code in the other kind of
+//! network, ends this, and so do a code for a new password in a session that is signed in, and an
+//! operator (`admin-cli account enable`). So guessing ends for good, and strangers stop neither an
+//! owner who is signed in or has a device credential nor, if they are elsewhere, one who is where
+//! the owner has been before.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
@@ -22,7 +25,7 @@ use super::{Accounts, Peer, device_hash, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::{Account, AccountId, CredentialId, CredentialKind, Network};
-use rookery_store::{Durability, Store, StoreError, TriedCode};
+use rookery_store::{Durability, Store, StoreError, TriedBy, TriedCode};
 
 /// The maximum number of credentials of an account. For another device, the one that has been
 /// unused for longest is removed.
@@ -64,14 +67,15 @@ impl Accounts {
         email: Email,
     ) -> Result<(Challenge, watch::Receiver<MailState>), Refused> {
         let (wanted, from) = (name.clone(), Network::of(peer.address.ip()));
-        let (account, accepts_codes) = self
+        let (account, accepts_codes, is_known) = self
             .database
             .read(move |store| {
                 let Some(account) = store.account_by_name(&wanted)? else {
                     return Ok(None);
                 };
                 let accepts_codes = store.accepts_codes(account.id, from)?;
-                Ok(Some((account, accepts_codes)))
+                let is_known = store.account_network(account.id, from)?.is_some();
+                Ok(Some((account, accepts_codes, is_known)))
             })
             .await?
             .ok_or(Refused::NoAccount)?;
@@ -83,7 +87,7 @@ impl Accounts {
         let mail = if accepts_codes {
             mail_templates::sign_in(network, &account, known, &digits)
         } else {
-            mail_templates::codes_stopped(network, &account, known)
+            mail_templates::codes_stopped(network, &account, known, is_known)
         };
         let useful_for = mail.useful_for;
         let delivery = if matches {
@@ -122,7 +126,8 @@ impl Accounts {
         } else {
             TriedCode::Real
         };
-        let is_counted = self.count_code(peer, account, tried).await?;
+        let by = TriedBy::Anyone(Network::of(peer.address.ip()));
+        let is_counted = self.count_code(account, by, tried).await?;
         let refused = match challenge.code.check(now, code) {
             Verdict::Right if is_counted && !challenge.is_decoy => {
                 return self
@@ -172,20 +177,20 @@ impl Accounts {
         Ok((identity, displaced))
     }
 
-    /// Counts a code that is tried for the account in the network of `peer`, durably. Returns
-    /// whether the account accepts codes there.
+    /// Counts a code that is tried for the account, durably. Returns whether the account accepts
+    /// codes from there.
     pub(crate) async fn count_code(
         &self,
-        peer: &Peer,
         account: AccountId,
+        by: TriedBy,
         code: TriedCode,
     ) -> Result<bool, StoreError> {
-        let network = Network::of(peer.address.ip());
-        let count = move |store: &mut Store| store.count_account_code(account, network, code);
+        let count = move |store: &mut Store| store.count_account_code(account, by, code);
         self.database.write(Durability::Record, count).await
     }
 
-    /// Accepts codes for the account again, because its owner has signed in with the password.
+    /// Accepts codes for the account again, because its owner has signed in with the password, or
+    /// has proved in a session that the mailbox is the owner's.
     pub(crate) async fn accept_codes(&self, account: AccountId) {
         let has_tried = move |store: &Store| store.has_tried_codes(account);
         let reset = match self.database.read(has_tried).await {

@@ -42,6 +42,10 @@ no account is created without the code.
 /// Returns the mail to the owner of `account`, whose email was given for another account.
 pub fn already_registered(network: &str, account: &Account, email: &Email) -> Mail {
     let name = &account.name;
+    let other_clients = match account.password_hash {
+        Some(_) => format!("In any other client,\nsign in by SASL PLAIN as {name} with your password."),
+        None => "Your account has no\npassword yet, which other clients need: `/password` in rook sets one.".to_owned(),
+    };
     let text = format!(
         "Hello,
 
@@ -53,9 +57,8 @@ To sign in, start rook with
 
     rook --name {name} --email {email}
 
-and it asks for a code that is mailed to this address. In any other client,
-sign in by SASL PLAIN as {name} with your password. If this was not you,
-ignore this mail.
+and it asks for a code that is mailed to this address. {other_clients}
+If this was not you, ignore this mail.
 "
     );
     Mail {
@@ -117,19 +120,33 @@ account.
     code_mail(network, email, text)
 }
 
-/// Returns the mail in place of one with a code, for an account for which too many were tried.
-pub fn codes_stopped(network: &str, account: &Account, email: &Email) -> Mail {
+/// Returns the mail in place of one with a code, for an account for which too many were tried, in
+/// networks in which its owner has signed in before (`is_known`), or elsewhere.
+pub fn codes_stopped(network: &str, account: &Account, email: &Email, is_known: bool) -> Mail {
     let name = &account.name;
+    let (here, elsewhere) = if is_known { ("", "not ") } else { ("not ", "") };
+    let (as_always, by_password) = match account.password_hash {
+        Some(_) => (
+            "Your devices and your password",
+            "\n- signed in with your password;",
+        ),
+        None => ("Your devices", ""),
+    };
     let text = format!(
         "Hello {name},
 
 someone, perhaps you, is signing in to {network} on a new device.
-So many wrong codes were entered for your account that codes are no longer
-accepted, except in networks in which you have signed in before. Your devices
-and your password work as always.
+So many wrong codes were entered for your account in networks in which
+you have {here}signed in before that none is accepted there any longer.
+{as_always} work as always.
 
-Codes are accepted again once you have signed in with your password or from
-such a network, or when an operator of {network} permits it
+Codes are accepted again once you have done one of these:{by_password}
+- signed in with a code in a network in which you have {elsewhere}signed in
+  before;
+- set a password with a mailed code, in a client that is signed in
+  (`/password` in rook, `/quote SETPASS * :PASSWORD` in others).
+
+If you can do none of them, ask an operator of {network}
 (`admin-cli account enable {name}`).
 "
     );

@@ -193,7 +193,7 @@ impl Metrics {
             ),
             (
                 "rookery_store_healthy",
-                "Whether everything can be stored: there is space, and the database is in place.",
+                "Whether everything can be stored: there is space, the database is in place, and no other program has locked it.",
                 &u8::from(now.store.is_ok()),
             ),
             (

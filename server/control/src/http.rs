@@ -6,4 +6,5 @@ pub mod listener;
 pub mod pages;
 pub mod places;
 pub mod problem;
+pub mod stranger_limit;
 pub mod stream;

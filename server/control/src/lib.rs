@@ -24,6 +24,7 @@
 
 mod audit;
 mod auth;
+mod fair_limit;
 pub mod handle;
 mod health;
 mod http;

@@ -1,6 +1,7 @@
 //! Reads the state of the server, for the status, `admin-cli top` and the metrics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,7 +13,10 @@ use rookery_base::mail::Mailer;
 use rookery_base::metrics::ServerSnapshot;
 use rookery_base::rates::Rates;
 use rookery_chat::request::{Busy, Count, FindBusiest};
-use rookery_store::Database;
+use rookery_store::{Database, Durability};
+
+/// How long [`Probes::store`] waits for the lock that writing needs.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The sources that the state of the server is read from.
 #[derive(Clone)]
@@ -23,7 +27,7 @@ pub struct Probes {
     pub core: OperatorPort,
     /// The source of the depths of the committer's queue and of the send queues.
     pub commit_queue: committer::QueueHandle,
-    /// The source of the database's size.
+    /// The source of the database's size, and of whether it can be written to.
     pub database: Database,
     /// The source of the number of open connections.
     pub connections: Arc<Connections>,
@@ -70,6 +74,18 @@ impl Probes {
         })
     }
 
+    /// Returns why not everything can be stored; `Ok` if everything can.
+    ///
+    /// Begins a transaction that writes nothing, because only this shows whether another program
+    /// locks the database: the last write may have been long ago, and the lock have begun or ended
+    /// since.
+    pub async fn store(&self) -> Result<(), String> {
+        let write = self.database.write(Durability::Message, |_| Ok(()));
+        // The state of the disk below tells why it failed, or that it waits for a lock.
+        let _ = tokio::time::timeout(WRITE_TIMEOUT, write).await;
+        self.database.disk().health()
+    }
+
     /// Returns the state of the whole server.
     pub async fn read(&self) -> Result<ServerSnapshot, CoreStopped> {
         let core_queue_events = self.core.waiting_events();
@@ -88,7 +104,7 @@ impl Probes {
             largest_sendq: commit_queue.largest_sendq(),
             store_bytes: self.database.size().await,
             disk_free_bytes: self.database.disk().free_bytes(),
-            store: self.database.disk().health(),
+            store: self.store().await,
             certificate_expires_at: self.certificates.expires_at(),
             mail: self.mailer.health(),
         })

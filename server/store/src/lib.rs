@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 pub use database::{Database, Durability};
 pub use disk::{Disk, DiskState};
-pub use sqlite::{PageCounts, Store, TriedCode};
+pub use sqlite::{PageCounts, Store, TriedBy, TriedCode};
 
 /// The name of the database file in the data folder.
 pub const DATABASE_FILE: &str = "rookery.db";

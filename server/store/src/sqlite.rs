@@ -37,7 +37,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 use super::{Result, StoreError};
 use crate::disk::{LOCK_TIMEOUT, OpenFiles};
 use audit::KnownHead;
-pub use credentials::TriedCode;
+pub use credentials::{TriedBy, TriedCode};
 pub use free_pages::PageCounts;
 use history::Interned;
 

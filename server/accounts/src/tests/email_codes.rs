@@ -119,3 +119,109 @@ async fn a_stranger_cannot_tell_that_codes_are_no_longer_accepted() {
     assert_eq!(replies(EMAIL).await, before);
     assert_eq!(replies("robin@reeds.example").await, before);
 }
+
+/// Returns a client that is signed in to `wren` with its device.
+async fn on_device(server: &TestServer) -> Client {
+    let mut client = server.client_from(HOME, None);
+    client.plain("wren", &device(1)).await.expect(" 903 ");
+    client
+}
+
+/// Adds a device to `wren`, and removes the password.
+async fn remove_password(server: &TestServer) {
+    assert!(accepts_codes(server, HOME).await);
+    let remove = |store: &mut Store, account: Account| store.remove_password(account.id);
+    server.change_account("wren", remove).await;
+}
+
+#[tokio::test]
+async fn strangers_do_not_stop_the_codes_of_an_owner_who_is_signed_in() {
+    let server = server().await;
+    remove_password(&server).await;
+    for neighbour in [HOME, ELSEWHERE] {
+        guess(&server, neighbour).await;
+        assert!(!accepts_codes(&server, neighbour).await);
+    }
+    let limit_failures = |limit: u32| {
+        let set = |config: &mut Arc<Config>| Arc::make_mut(config).limits.failed_sign_ins = limit;
+        server.config.send_modify(set);
+    };
+    limit_failures(1);
+    let failed = server.client_from(HOME, None).plain("robin", "guess").await;
+    failed.expect(" 904 ");
+
+    let mut owner = on_device(&server).await;
+    let mails = server.mail_files().len();
+    let requested = owner.send("SETPASS * :battery staple").await;
+    requested.expect("SETPASS VERIFICATION_REQUIRED wren :");
+    let code = server.code(mails + 1).await;
+    let wrong = owner.verify("wren", another(&code)).await;
+    wrong.expect("4 tries are left");
+    let right = owner.verify("wren", &code).await;
+    right.expect("VERIFY SUCCESS wren :");
+    limit_failures(0);
+    server.mail(mails + 2).await;
+    assert!(accepts_codes(&server, HOME).await, "the mailbox is proved");
+}
+
+#[tokio::test]
+async fn the_refusal_of_codes_says_what_the_owner_can_do() {
+    let ask =
+        "ask an operator of this server to accept codes again (admin-cli account enable wren)";
+    for (has_password, has_email, remedy) in [
+        (true, true, "; sign in again with your password, then"),
+        (
+            false,
+            true,
+            &format!("; sign in on a new device with a mailed code, or {ask}, then"),
+        ),
+        (false, false, &format!("; {ask}, then")),
+    ] {
+        let server = server().await;
+        assert!(accepts_codes(&server, HOME).await);
+        let change = move |store: &mut Store, account: Account| {
+            if !has_password {
+                store.remove_password(account.id)?;
+            }
+            if !has_email {
+                store.set_email(account.id, None)?.unwrap();
+            }
+            Ok(())
+        };
+        server.change_account("wren", change).await;
+        let mut owner = on_device(&server).await;
+        for tried in 0..=50 {
+            if tried % 5 == 0 {
+                let requested = owner.send("SETEMAIL new@reeds.example").await;
+                requested.expect("VERIFICATION_REQUIRED");
+            }
+            let received = owner.verify("wren", "000000").await;
+            received.expect("FAIL VERIFY INVALID_CODE");
+            assert_eq!(received.has("Too many codes"), tried == 50, "{tried}");
+            if tried == 50 {
+                received.expect(remedy);
+            }
+        }
+        server.mail(12).await;
+        if has_email {
+            assert!(accepts_codes(&server, HOME).await, "counted apart");
+            let requested = owner.send("SETEMAIL new@reeds.example").await;
+            requested.expect("VERIFICATION_REQUIRED");
+            let received = owner.verify("wren", "000000").await;
+            received.expect("4 tries are left");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_mail_about_stopped_codes_names_the_password_only_if_there_is_one() {
+    let server = server().await;
+    guess(&server, ELSEWHERE).await;
+    let (_, mail) = request(&server, ELSEWHERE, EMAIL).await;
+    assert!(mail.contains("your password"), "{mail}");
+    remove_password(&server).await;
+    guess(&server, HOME).await;
+    let (_, mail) = request(&server, HOME, EMAIL).await;
+    assert!(!mail.contains("your password"), "{mail}");
+    assert!(mail.contains("you have not signed in"), "{mail}");
+}

@@ -52,12 +52,14 @@ impl HeadKey {
         HEXLOWER.encode(self.0.public_key().as_ref())
     }
 
-    /// Signs the newest entry.
-    pub fn sign(&self, head: ChainHead, at: Timestamp) -> SignedHead {
-        let signature = self.0.sign(SignedHead::content(&head, at).as_bytes());
+    /// Signs the newest entry, and the newest archived one.
+    pub fn sign(&self, head: ChainHead, archived: Option<ChainHead>, at: Timestamp) -> SignedHead {
+        let content = SignedHead::content(&head, archived.as_ref(), at);
+        let signature = self.0.sign(content.as_bytes());
         SignedHead {
             id: head.id,
             hash: head.hash,
+            archived,
             at,
             key: self.public(),
             signature: HEXLOWER.encode(signature.as_ref()),
@@ -81,7 +83,13 @@ mod tests {
             id: 7,
             hash: "0a".repeat(32),
         };
-        let signed = created.sign(head, Timestamp::UNIX_EPOCH);
+        let archived = ChainHead {
+            id: 3,
+            hash: "0c".repeat(32),
+        };
+        let without = created.sign(head.clone(), None, Timestamp::UNIX_EPOCH);
+        assert!(without.is_genuine());
+        let signed = created.sign(head, Some(archived.clone()), Timestamp::UNIX_EPOCH);
         assert!(signed.is_genuine());
         for changed in [
             SignedHead {
@@ -90,6 +98,14 @@ mod tests {
             },
             SignedHead {
                 hash: "0b".repeat(32),
+                ..signed.clone()
+            },
+            SignedHead {
+                archived: None,
+                ..signed.clone()
+            },
+            SignedHead {
+                archived: Some(ChainHead { id: 4, ..archived }),
                 ..signed.clone()
             },
             SignedHead {

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use self::counts::{Counts, RESET_AFTER, Waits};
 use super::device::Device;
-use super::fair_limit::{FairLimit, Permit};
+use crate::fair_limit::{FairLimit, Permit};
 use rookery_protocol::AccountName;
 use rookery_record::Network;
 

@@ -19,7 +19,7 @@
 //! ([`StrangerLimit`], [`Attempting`]). One that has not sent a request yet loses its place after
 //! [`PATIENCE`] without a step.
 //!
-//! [`StrangerLimit`]: crate::auth::stranger_limit::StrangerLimit
+//! [`StrangerLimit`]: crate::http::stranger_limit::StrangerLimit
 //! [`Attempting`]: crate::auth::throttle::Attempting
 
 use std::collections::{BTreeMap, HashMap};

@@ -226,8 +226,10 @@ async fn head(
     let (newest, known, archived) = read.await?;
     let key = &operator.plane.control.head_key;
     Ok(Json(AuditHeadReply {
-        head: newest.map(|newest| key.sign(to_head(newest), operator.now())),
+        head: newest.map(|newest| {
+            let archived = archived.map(to_head);
+            key.sign(to_head(newest), archived, operator.now())
+        }),
         known_hash: known.map(|known| to_head(known).hash),
-        archived: archived.map(to_head),
     }))
 }

@@ -1,7 +1,7 @@
 //! The status and the health of the server.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -16,10 +16,6 @@ use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_base::metrics::METRICS;
 use rookery_chat::request::Count;
-use rookery_store::Durability;
-
-/// How long the check of the health waits for the lock that writing needs.
-const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Returns the routes of the status.
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
@@ -89,12 +85,7 @@ async fn healthz(
 async fn check(plane: &ControlPlane) -> Result<(), Refusal> {
     plane.read(|_| Ok(())).await?;
     plane.request(Count).await?;
-    // Writes nothing, but needs the lock that storing needs. Without it, a lock of another program
-    // would be noticed only at the next message. The state below tells whether there is one.
-    let database = &plane.control.probes.database;
-    let write = database.write(Durability::Message, |_| Ok(()));
-    let _ = tokio::time::timeout(WRITE_TIMEOUT, write).await;
-    if plane.control.database.disk().health().is_err() {
+    if plane.control.probes.store().await.is_err() {
         // Anyone may ask, so the answer has no paths and figures.
         return Err(Kind::StoreUnavailable.with_detail(
             "Messages cannot be stored; `admin-cli status` and the server's log say why.",

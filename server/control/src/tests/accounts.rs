@@ -59,7 +59,8 @@ async fn codes_are_accepted_again_when_an_account_is_enabled_or_its_credentials_
     for path in ["enable", "credentials/revoke"] {
         let count = move |store: &mut rookery_store::Store| {
             let code = rookery_store::TriedCode::Real;
-            while store.count_account_code(id, network, code)? {}
+            let by = rookery_store::TriedBy::Anyone(network);
+            while store.count_account_code(id, by, code)? {}
             Ok(())
         };
         let counted = plane.database.write(Durability::Record, count);

@@ -109,6 +109,11 @@ async fn a_lock_of_another_program_is_answered_and_makes_no_request_wait_for_lon
     let store = plane.state.control.database.disk().health();
     assert!(store.unwrap_err().contains("locked"), "for the status");
     other.execute_batch("ROLLBACK").unwrap();
+    // Before anything else is written.
+    let store = plane.state.control.probes.read().await.unwrap().store;
+    assert_eq!(store, Ok(()), "for the metrics");
+    let health = plane.send(Request::get("/healthz"), "").await;
+    assert_eq!(health.status, StatusCode::OK, "{health:?}");
     let list = plane.get(&token, "/v1/users").await;
     assert_eq!(list.status, StatusCode::OK, "{list:?}");
 }

@@ -11,8 +11,18 @@ use rookery_record::{AccountId, Credential, CredentialId, CredentialKind, Networ
 const MAX_ACCOUNT_NETWORKS: i64 = 20;
 /// The number of mailed codes that may be tried for an account one after the other without a
 /// sign-in: in networks in which its owner has signed in before, and as many elsewhere. NIST SP
-/// 800-63B §5.2.2 permits 100 altogether.
+/// 800-63B §5.2.2 permits 100 altogether. As many may be tried by those who are signed in.
 const MAX_TRIED_CODES: u32 = 50;
+
+/// Who tries a mailed code for an account. Each has a count of its own, so that strangers do not
+/// use up the tries of an owner who is signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TriedBy {
+    /// A session that is signed in to the account.
+    SignedIn,
+    /// Anyone else, in this network.
+    Anyone(Network),
+}
 
 /// What is counted of a mailed code for an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,24 +79,27 @@ impl Store {
         )
     }
 
-    /// Returns the column that counts the codes tried for the account in the network.
-    fn tried_codes(&self, account: AccountId, network: Network) -> Result<&'static str> {
-        Ok(match self.account_network(account, network)? {
-            Some(_) => "tried_codes_known",
-            None => "tried_codes_elsewhere",
+    /// Returns the column that counts the codes tried for the account.
+    fn tried_codes(&self, account: AccountId, by: TriedBy) -> Result<&'static str> {
+        Ok(match by {
+            TriedBy::SignedIn => "tried_codes_signed_in",
+            TriedBy::Anyone(network) => match self.account_network(account, network)? {
+                Some(_) => "tried_codes_known",
+                None => "tried_codes_elsewhere",
+            },
         })
     }
 
-    /// Counts a mailed code that is tried for the account in the network. Returns false, and counts
-    /// nothing, if the account accepts no code there: too many led to no sign-in. A code counts
-    /// before it is checked, so that simultaneous attempts cannot evade the limit.
+    /// Counts a mailed code that is tried for the account. Returns false, and counts nothing, if
+    /// the account accepts no code from there: too many led to no sign-in. A code counts before it
+    /// is checked, so that simultaneous attempts cannot evade the limit.
     pub fn count_account_code(
         &mut self,
         account: AccountId,
-        network: Network,
+        by: TriedBy,
         code: TriedCode,
     ) -> Result<bool> {
-        let column = self.tried_codes(account, network)?;
+        let column = self.tried_codes(account, by)?;
         let (step, max) = match code {
             TriedCode::Real => (1, MAX_TRIED_CODES),
             TriedCode::Decoy => (0, MAX_TRIED_CODES),
@@ -100,7 +113,7 @@ impl Store {
 
     /// Whether the account accepts mailed codes in the network.
     pub fn accepts_codes(&self, account: AccountId, network: Network) -> Result<bool> {
-        let column = self.tried_codes(account, network)?;
+        let column = self.tried_codes(account, TriedBy::Anyone(network))?;
         let sql = format!("SELECT {column} < ?2 FROM accounts WHERE id = ?1");
         let values = params![account.0, MAX_TRIED_CODES];
         let accepts = find(&self.connection, &sql, values, |row| Ok(row.get(0)?))?;
@@ -109,16 +122,16 @@ impl Store {
 
     /// Whether codes were tried for the account since [`Self::reset_account_codes`].
     pub fn has_tried_codes(&self, account: AccountId) -> Result<bool> {
-        let sql = "SELECT max(tried_codes_known, tried_codes_elsewhere) > 0 FROM accounts
-             WHERE id = ?1";
+        let sql = "SELECT max(tried_codes_known, tried_codes_elsewhere, tried_codes_signed_in) > 0
+             FROM accounts WHERE id = ?1";
         let tried = find(&self.connection, sql, [account.0], |row| Ok(row.get(0)?))?;
         Ok(tried.unwrap_or(false))
     }
 
     /// Resets the counts of tried codes, after a sign-in or at an operator's request.
     pub fn reset_account_codes(&mut self, account: AccountId) -> Result<()> {
-        let sql = "UPDATE accounts SET tried_codes_known = 0, tried_codes_elsewhere = 0
-             WHERE id = ?1";
+        let sql = "UPDATE accounts SET tried_codes_known = 0, tried_codes_elsewhere = 0,
+             tried_codes_signed_in = 0 WHERE id = ?1";
         execute(&self.connection, sql, [account.0]).map(drop)
     }
 

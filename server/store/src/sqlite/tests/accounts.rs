@@ -1,7 +1,7 @@
 //! Tests of accounts and their credentials.
 
 use super::*;
-use crate::TriedCode;
+use crate::{TriedBy, TriedCode};
 use rookery_record::{
     AccountConflict, AccountId, CredentialId, CredentialKind, EmailAliases, Network, NewAccount,
     ScramVerifier,
@@ -52,7 +52,8 @@ fn codes_are_counted_apart_where_the_owner_has_signed_in_until_they_are_reset() 
     sqlite.set_account_network(id, home, noon()).unwrap();
     assert!(!sqlite.has_tried_codes(id).unwrap());
     for network in [elsewhere, home] {
-        let mut count = |code| sqlite.count_account_code(id, network, code).unwrap();
+        let by = TriedBy::Anyone(network);
+        let mut count = |code| sqlite.count_account_code(id, by, code).unwrap();
         for _ in 0..50 {
             assert!(count(TriedCode::Decoy) && count(TriedCode::Real));
         }
@@ -64,11 +65,20 @@ fn codes_are_counted_apart_where_the_owner_has_signed_in_until_they_are_reset() 
         assert!(!sqlite.accepts_codes(id, network).unwrap());
         assert_eq!(sqlite.accepts_codes(id, home).unwrap(), network != home);
     }
+    let count_signed_in = |sqlite: &mut Store| {
+        let (by, code) = (TriedBy::SignedIn, TriedCode::Real);
+        sqlite.count_account_code(id, by, code).unwrap()
+    };
+    assert!((0..50).all(|_| count_signed_in(&mut sqlite)), "apart");
+    assert!(!count_signed_in(&mut sqlite));
     drop(sqlite);
     let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     assert!(!sqlite.accepts_codes(id, home).unwrap(), "after a restart");
+    assert!(!count_signed_in(&mut sqlite), "after a restart");
     assert!(sqlite.has_tried_codes(id).unwrap());
     sqlite.reset_account_codes(id).unwrap();
+    assert!(!sqlite.has_tried_codes(id).unwrap());
+    assert!(count_signed_in(&mut sqlite));
     assert!(sqlite.accepts_codes(id, home).unwrap());
     assert!(sqlite.accepts_codes(id, elsewhere).unwrap());
 }

@@ -2,7 +2,7 @@
 
 use rookery_record::Network;
 
-use super::fair_limit::{FairLimit, Permit};
+use crate::fair_limit::{FairLimit, Permit};
 use crate::http::extract::RequestOrigin;
 use crate::http::problem::{Kind, Refusal};
 
