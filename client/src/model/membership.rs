@@ -53,7 +53,7 @@ impl Model {
         }
     }
 
-    /// Gives someone another nick, in every channel.
+    /// Changes the nick of someone, in every channel.
     pub(super) fn rename(&mut self, old: &str, new: &str) {
         if self.is_me(old) {
             new.clone_into(&mut self.nick);

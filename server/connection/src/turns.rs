@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    const DEADLINE: Duration = Duration::from_secs(60);
+    const DEADLINE: Duration = Duration::from_mins(1);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn no_more_work_than_that_is_done_at_the_same_time_and_all_of_it_is() {
@@ -97,8 +97,8 @@ mod tests {
     #[tokio::test]
     async fn work_that_waits_lets_others_have_their_turn() {
         let turns = Turns::new(1);
-        let (sender, receiver) = oneshot::channel();
-        let waits = turns.take(async { receiver.await.expect("it is sent") });
+        let (sender, answer) = oneshot::channel();
+        let waits = turns.take(async { answer.await.expect("it is sent") });
         let sends = turns.take(async { sender.send(7).expect("it is awaited") });
         let (received, ()) = timeout(DEADLINE, async { tokio::join!(waits, sends) })
             .await

@@ -106,7 +106,16 @@ impl Row {
                 "it has more than {columns} columns; put a text with a comma in quotation marks"
             ));
         }
-        if let Some([b'\'', b'=' | b'+' | b'-' | b'@']) = field(0).as_bytes().get(..2) {
+        // The fields that say who is meant.
+        let identifying: &[usize] = match file {
+            File::Users | File::OriginalUsers | File::OriginalBans => &[0, 1],
+            File::Bans => &[0],
+        };
+        let is_exported = |text: &str| {
+            let start = text.as_bytes().get(..2);
+            matches!(start, Some([b'\'', b'=' | b'+' | b'-' | b'@']))
+        };
+        if identifying.iter().any(|index| is_exported(field(*index))) {
             return Err(
                 "it begins with the apostrophe of an export for spreadsheets; remove it".to_owned(),
             );

@@ -375,4 +375,9 @@ async fn the_apostrophe_of_a_spreadsheet_does_not_become_part_of_a_name() {
         (&json!(1), &json!(3)),
         "{reply}"
     );
+    let reply = plane
+        .import(&token, "users", "name,email\nquail,'+q@example.org\n")
+        .await
+        .json();
+    assert_eq!(reply["rejected"][0]["line"], json!(2), "{reply}");
 }
