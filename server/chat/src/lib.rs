@@ -228,7 +228,10 @@ fn latest_time(snapshot: &ChatSnapshot) -> Option<Timestamp> {
     // A message may be from the moment at which the channel was named, or joined.
     let before = |at: Timestamp| at.checked_sub(SignedDuration::from_millis(1)).ok();
     let since = named.chain(joined).filter_map(before);
-    since.chain(snapshot.newest_message).max()
+    // A device that has received everything until then must find later messages after it, even if
+    // the system's clock was set back in the meantime.
+    let received = snapshot.devices.iter().map(|(_, until)| *until);
+    since.chain(received).chain(snapshot.newest_message).max()
 }
 
 /// Dispatches the event to the module that handles it.
