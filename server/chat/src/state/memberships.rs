@@ -108,7 +108,11 @@ impl State {
             .users
             .get(&member.user)
             .expect("a `UserId` refers to a user that exists");
-        let modes = member.modes.with(channel.modes_by_access(user));
+        // What an operator has taken from the member stays taken, whatever its access is.
+        let modes = MemberModes {
+            founder: channel.modes_by_access(user).founder,
+            ..member.modes
+        };
         channel.insert(Member { modes, ..member }, user);
         let name = channel.name.clone();
         self.user_mut(member.user).channels.push(name);

@@ -400,3 +400,20 @@ fn after_a_restart_a_renamed_channel_discloses_no_history_of_its_name() {
     next.send(alice, "CHATHISTORY LATEST #theirs * 10");
     assert_eq!(latest_page_query(&next).since, renamed_at);
 }
+
+#[test]
+fn an_operator_whose_mode_was_taken_does_not_get_it_back_by_a_restart() {
+    let mut harness = Harness::new();
+    let (bob, alice) = (harness.user("bob", ""), harness.user("alice", ""));
+    harness.send(alice, "SET always-on on");
+    harness.channel("#x", &[bob]);
+    harness.send(bob, "ACCESS #x ADD alice op");
+    harness.send(alice, "JOIN #x");
+    harness.send(bob, "MODE #x -o alice");
+    let mut next = harness.restart(settings());
+    let bob = next.user("bob", "");
+    assert!(find(&next.request(bob, "WHOIS alice"), "319").ends_with(":#x"));
+    next.send(bob, "JOIN #x");
+    let alice = next.user("alice", "");
+    assert_eq!(commands(&next.request(alice, "MODE #x +m")), ["482"]);
+}
