@@ -247,12 +247,8 @@ impl Accounts {
         let is_unguessable = device.is_some() && DeviceCredential::parse(secret.expose()).is_some();
         if !is_unguessable {
             // Held from the check of the limit to the count of the failure: at most as many guesses
-            // as there are permits can exceed the limit.
-            let _permit = self
-                .password_checks
-                .acquire()
-                .await
-                .expect("the semaphore is never closed");
+            // as there are slots can exceed the limit.
+            let _slot = self.password_checks.acquire(network).await;
             let limit = self.config.limits.get().failed_sign_ins;
             self.throttle
                 .check(&attempt, limit)

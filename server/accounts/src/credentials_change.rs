@@ -303,11 +303,7 @@ impl Accounts {
         let claim = Claim::Name(account.name.clone());
         let network = Network::of(peer.address.ip());
         let attempt = self.attempt(network, &claim, Some(account)).await?;
-        let _permit = self
-            .password_checks
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
+        let _slot = self.password_checks.acquire(network).await;
         self.throttle
             .check(&attempt, self.config.limits.get().failed_sign_ins)
             .map_err(|Wait { minutes }| {

@@ -18,6 +18,7 @@ mod credentials;
 mod credentials_change;
 pub mod csv_sync;
 mod email_code;
+mod fair_queue;
 #[cfg(feature = "test-support")]
 pub mod fuzz;
 pub mod handshake;
@@ -44,9 +45,10 @@ use jiff::Timestamp;
 use rookery_control_api::{Port, ServerEvent};
 use rookery_protocol::{AccountName, Nick};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use crate::csv_sync::CsvSync;
+use fair_queue::FairQueue;
 use pending::PendingRegistrations;
 use rookery_base::config::{self, Live};
 use rookery_base::events::EventBus;
@@ -95,8 +97,9 @@ pub struct Accounts {
     throttle: Throttle,
     /// Limits how many passwords of sign-ins are checked at once. A permit is held from the check
     /// of the failure limit until the failure is counted. This also prevents a flood of sign-ins
-    /// from queueing ahead of other users of the chat's slots, such as registrations.
-    password_checks: Semaphore,
+    /// from queueing ahead of other users of the chat's slots, such as registrations. Networks take
+    /// turns, since right passwords are hashed, too, and one account may have many sessions.
+    password_checks: FairQueue,
     pending: PendingRegistrations,
     /// The sign-ins that were refused most recently.
     pub refused: RecentRefusals,
@@ -124,7 +127,7 @@ impl Accounts {
             csv,
             events,
             throttle: Throttle::default(),
-            password_checks: Semaphore::new(password::CHAT_SLOTS.count()),
+            password_checks: FairQueue::new(password::CHAT_SLOTS.count()),
             pending: PendingRegistrations::default(),
             refused: RecentRefusals::new(Port::Chat),
             decoy_key: OnceCell::new(),
