@@ -260,6 +260,23 @@ async fn without_verification_the_account_exists_at_once() {
 }
 
 #[tokio::test]
+async fn a_ban_covers_the_mailbox_of_an_account_that_was_deleted() {
+    let server = TestServer::new();
+    server
+        .account("erin", "erin@gmail.com", Some("correct horse"))
+        .await;
+    server.ban("erin").await;
+    server
+        .change_account("erin", |store, account| store.delete_account(&account))
+        .await;
+    for email in ["erin@gmail.com", "e.rin@googlemail.com"] {
+        let ask = format!("REGISTER erin9 {email} :correct horse");
+        let received = server.client().send(&ask).await;
+        received.expect("FAIL REGISTER UNACCEPTABLE_EMAIL erin9 :You are banned");
+    }
+}
+
+#[tokio::test]
 async fn a_reload_applies_to_later_registrations() {
     let server = TestServer::new();
     server

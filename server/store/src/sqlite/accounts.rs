@@ -280,6 +280,10 @@ impl Store {
         )?;
         let sql = "DELETE FROM channel_access WHERE account_folded = ?1";
         execute(&self.connection, sql, [account.name.folded()])?;
+        // A ban of the account still covers its mailbox, from which it could register again.
+        let sql = "UPDATE bans SET deleted_account_email = ?1 WHERE target_folded = ?2";
+        let email = account.email.as_ref().map(ToString::to_string);
+        execute(&self.connection, sql, params![email, account.name.folded()])?;
         execute(
             &self.connection,
             "DELETE FROM accounts WHERE id = ?1",

@@ -7,6 +7,11 @@ use super::{Store, find, list, optional, optional_timestamp, parsed, timestamp};
 use crate::Result;
 use rookery_record::{Ban, BanId, NewBan};
 
+/// The columns that [`read`] reads. The email is that of the banned account, even if the account
+/// was deleted since.
+const COLUMNS: &str = "id, target, reason, by, created_at, expires_at, coalesce(
+    (SELECT email FROM accounts WHERE name_folded = target_folded), deleted_account_email)";
+
 fn read(row: &Row<'_>) -> Result<Ban> {
     Ok(Ban {
         id: BanId(row.get(0)?),
@@ -24,10 +29,11 @@ impl Store {
     pub fn bans(&self, now: Timestamp) -> Result<Vec<Ban>> {
         list(
             &self.connection,
-            "SELECT id, target, reason, by, created_at, expires_at,
-                (SELECT email FROM accounts WHERE name_folded = target_folded) FROM bans
-             WHERE expires_at IS NULL OR expires_at > ?1
-             ORDER BY created_at DESC, id DESC",
+            &format!(
+                "SELECT {COLUMNS} FROM bans
+                 WHERE expires_at IS NULL OR expires_at > ?1
+                 ORDER BY created_at DESC, id DESC"
+            ),
             [now.as_millisecond()],
             read,
         )
@@ -37,13 +43,14 @@ impl Store {
     pub fn add_ban(&mut self, ban: &NewBan) -> Result<Ban> {
         let added = find(
             &self.connection,
-            "INSERT INTO bans (target, target_folded, reason, by, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (target_folded) DO UPDATE SET
-                target = excluded.target, reason = excluded.reason, by = excluded.by,
-                created_at = excluded.created_at, expires_at = excluded.expires_at
-             RETURNING id, target, reason, by, created_at, expires_at,
-                (SELECT email FROM accounts WHERE name_folded = target_folded)",
+            &format!(
+                "INSERT INTO bans (target, target_folded, reason, by, created_at, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (target_folded) DO UPDATE SET
+                    target = excluded.target, reason = excluded.reason, by = excluded.by,
+                    created_at = excluded.created_at, expires_at = excluded.expires_at
+                 RETURNING {COLUMNS}"
+            ),
             params![
                 ban.target.to_string(),
                 ban.target.folded(),
@@ -61,8 +68,7 @@ impl Store {
     pub fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>> {
         find(
             &self.connection,
-            "DELETE FROM bans WHERE id = ?1 RETURNING id, target, reason, by, created_at, expires_at,
-                (SELECT email FROM accounts WHERE name_folded = target_folded)",
+            &format!("DELETE FROM bans WHERE id = ?1 RETURNING {COLUMNS}"),
             [id.0],
             read,
         )
