@@ -95,7 +95,7 @@ pub struct Accounts {
     csv: CsvSync,
     events: EventBus,
     throttle: Throttle,
-    /// Limits how many passwords of sign-ins are checked at once. A permit is held from the check
+    /// Limits how many passwords of sign-ins are checked at once. A slot is held from the check
     /// of the failure limit until the failure is counted. This also prevents a flood of sign-ins
     /// from queueing ahead of other users of the chat's slots, such as registrations. Networks take
     /// turns, since right passwords are hashed, too, and one account may have many sessions.

@@ -248,7 +248,7 @@ pub enum Output {
     /// Requests a call of [`Chat::resume_replies`](crate::Chat::resume_replies), once the session's
     /// send queue holds what earlier outputs deliver and has room for a slice of a long reply.
     AwaitRoom(SessionId),
-    /// The core holds so many bytes for the rest of the session's long replies.
+    /// Reports how much memory the rest of the session's long replies takes in the core.
     Held {
         /// The session.
         session: SessionId,

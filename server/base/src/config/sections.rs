@@ -240,8 +240,8 @@ pub struct Limits {
     pub connect_rate: u32,
     /// The maximum number of new connections at once, as for `connect_rate`; 0 means no limit.
     pub connect_burst: u32,
-    /// The maximum number of sessions that one account may have, of which a further one ends the
-    /// oldest; 0 means no limit.
+    /// The maximum number of sessions that one account may have. A further one ends the oldest. 0
+    /// means no limit.
     pub sessions_per_account: usize,
     /// The maximum duration of the TLS handshake in seconds, including the wait for the first byte;
     /// 0 means no limit.
