@@ -5,12 +5,18 @@ mod folder;
 mod smtp;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::*;
 use crate::config::{Config, LiveConfig, SmtpSecurity};
 
 const SHORT: &[Duration] = &[Duration::from_millis(10), Duration::from_millis(20)];
+
+/// Someone in the network with this number.
+fn someone(number: u32) -> Requester {
+    Requester::Network(Network::of(Ipv4Addr::from(number).into()))
+}
 
 fn mail(to: &str, text: &str) -> Mail {
     Mail {

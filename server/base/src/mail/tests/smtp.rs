@@ -91,11 +91,19 @@ async fn a_mail_server_receives_the_mail_and_of_a_dummy_no_receiver() {
     let (port, mut lines) = mail_server(accepting).await;
     let (mailer, _sender) = mailer_with(smtp_config(port, SmtpSecurity::None));
     assert_eq!(
-        until(&mut mailer.send_dummy(Duration::from_mins(1)), is_final).await,
+        until(
+            &mut mailer.send_dummy(Duration::from_mins(1), someone(1)),
+            is_final
+        )
+        .await,
         MailState::Sent
     );
     assert_eq!(
-        until(&mut mailer.send(mail("a@b.example", "123456\n")), is_final).await,
+        until(
+            &mut mailer.send(mail("a@b.example", "123456\n"), someone(1)),
+            is_final
+        )
+        .await,
         MailState::Sent
     );
     lines.close();
@@ -125,7 +133,11 @@ async fn a_refused_receiver_fails_the_mail_at_once_and_does_not_affect_health() 
     })
     .await;
     let (mailer, _sender) = mailer_with(smtp_config(port, SmtpSecurity::None));
-    let state = until(&mut mailer.send(mail("a@b.example", "text")), is_final).await;
+    let state = until(
+        &mut mailer.send(mail("a@b.example", "text"), someone(1)),
+        is_final,
+    )
+    .await;
     assert!(
         matches!(&state, MailState::Failed(reason) if reason.contains("550")),
         "{state:?}"
@@ -140,7 +152,7 @@ async fn nothing_is_sent_if_the_server_does_not_offer_starttls() {
     let mut short_lived = mail("a@b.example", "123456\n");
     short_lived.useful_for = Duration::from_millis(50);
     assert!(matches!(
-        until(&mut mailer.send(short_lived), is_final).await,
+        until(&mut mailer.send(short_lived, someone(1)), is_final).await,
         MailState::Failed(_)
     ));
     assert!(mailer.health().is_err());
@@ -174,7 +186,7 @@ async fn the_password_is_sent_only_to_a_server_with_a_trusted_certificate() {
     let mut short_lived = mail("a@b.example", "text");
     short_lived.useful_for = Duration::from_millis(20);
     assert!(matches!(
-        until(&mut mailer.send(short_lived), is_final).await,
+        until(&mut mailer.send(short_lived, someone(1)), is_final).await,
         MailState::Failed(_)
     ));
     assert!(
@@ -185,7 +197,11 @@ async fn the_password_is_sent_only_to_a_server_with_a_trusted_certificate() {
     settings.mail.smtp.ca = Some(home.path().join("ca.pem"));
     sender.send_replace(Arc::new(settings));
     assert_eq!(
-        until(&mut mailer.send(mail("a@b.example", "text")), is_final).await,
+        until(
+            &mut mailer.send(mail("a@b.example", "text"), someone(1)),
+            is_final
+        )
+        .await,
         MailState::Sent
     );
     lines.close();
@@ -209,10 +225,14 @@ async fn a_mail_server_that_does_not_answer_delays_only_its_own_mail() {
         silent.local_addr().unwrap().port(),
         SmtpSecurity::None,
     ));
-    let stuck = mailer.send(mail("a@b.example", "text"));
+    let stuck = mailer.send(mail("a@b.example", "text"), someone(1));
     let _stream = silent.accept().await.unwrap();
     sender.send_replace(Arc::new(folder_config(home.path())));
-    until(&mut mailer.send(mail("c@d.example", "text")), is_final).await;
+    until(
+        &mut mailer.send(mail("c@d.example", "text"), someone(1)),
+        is_final,
+    )
+    .await;
     assert_eq!(*stuck.borrow(), MailState::Waiting);
 }
 
@@ -243,7 +263,7 @@ async fn a_receiver_that_is_deferred_is_tried_again_and_is_no_trouble_of_the_ser
             }
         })
         .await;
-        let mut state = mailer.send(mail("a@b.example", "text"));
+        let mut state = mailer.send(mail("a@b.example", "text"), someone(1));
         let delayed = until(&mut state, |state| matches!(state, MailState::Delayed(_))).await;
         assert_ne!(delayed, MailState::Delayed(CANNOT_SEND.to_owned()));
         assert_eq!(mailer.health(), Ok(()), "{command}");
@@ -266,7 +286,7 @@ async fn what_stops_every_mail_is_reported_as_such_even_if_the_refusal_is_perman
             }
         })
         .await;
-        let mut state = mailer.send(mail("a@b.example", "text"));
+        let mut state = mailer.send(mail("a@b.example", "text"), someone(1));
         let delayed = until(&mut state, |state| {
             is_final(state) || matches!(state, MailState::Delayed(_))
         })
@@ -290,14 +310,22 @@ async fn a_mail_that_was_accepted_is_sent_whatever_follows() {
         }
     })
     .await;
-    let state = until(&mut mailer.send(mail("a@b.example", "text")), is_final).await;
+    let state = until(
+        &mut mailer.send(mail("a@b.example", "text"), someone(1)),
+        is_final,
+    )
+    .await;
     assert_eq!(state, MailState::Sent);
 }
 
 #[tokio::test]
 async fn an_address_that_the_mail_server_cannot_take_is_refused_without_a_try() {
     let (mailer, _config, mut lines) = mailer_to(accepting).await;
-    let state = until(&mut mailer.send(mail("jürgen@b.example", "text")), is_final).await;
+    let state = until(
+        &mut mailer.send(mail("jürgen@b.example", "text"), someone(1)),
+        is_final,
+    )
+    .await;
     assert!(matches!(state, MailState::Failed(_)), "{state:?}");
     assert_eq!(mailer.health(), Ok(()));
     lines.close();
@@ -317,8 +345,71 @@ async fn the_server_introduces_itself_by_the_configured_name() {
         let mut config = Config::clone(&sender.borrow());
         config.mail.hello_name = Some(name.to_owned());
         sender.send_replace(Arc::new(config));
-        let sent = until(&mut mailer.send(mail("a@b.example", "text")), is_final).await;
+        let sent = until(
+            &mut mailer.send(mail("a@b.example", "text"), someone(1)),
+            is_final,
+        )
+        .await;
         assert_eq!(sent, MailState::Sent);
         assert_eq!(lines.recv().await.unwrap(), expected);
     }
+}
+
+/// Starts a mail server that never answers about receivers at `tarpit.example`.
+async fn tarpit() -> (
+    Mailer,
+    watch::Sender<Arc<Config>>,
+    mpsc::UnboundedReceiver<String>,
+) {
+    mailer_to(|line| {
+        if line.starts_with("RCPT") && line.contains("tarpit.example") {
+            ""
+        } else {
+            accepting(line)
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn receivers_that_the_mail_server_cannot_decide_on_delay_no_operator_and_no_other_network() {
+    let (mailer, _config, mut lines) = tarpit().await;
+    let stuck: Vec<_> = (0..60)
+        .map(|number| {
+            let to = format!("t{number}@tarpit.example");
+            mailer.send(mail(&to, "text"), someone(number % 4))
+        })
+        .collect();
+    // Each network has what it can have at the same time.
+    let mut waiting = 0;
+    while waiting < 4 * WORKERS_OF_NETWORK {
+        let line = lines.recv().await.unwrap();
+        waiting += usize::from(line.starts_with("RCPT"));
+    }
+    let sent = mailer.send(mail("admin@good.example", "code"), Requester::Operator);
+    let user = mailer.send(mail("user@good.example", "code"), someone(100));
+    for (mut state, most) in [(sent, SLOW_AFTER), (user, 2 * SLOW_AFTER)] {
+        let sent = tokio::time::timeout(most, until(&mut state, is_final)).await;
+        assert_eq!(sent, Ok(MailState::Sent));
+    }
+    assert!(
+        stuck
+            .iter()
+            .all(|state| *state.borrow() == MailState::Waiting)
+    );
+}
+
+#[tokio::test]
+async fn a_mail_server_that_sends_a_line_without_end_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (mailer, _config) = mailer_with(smtp_config(port, SmtpSecurity::StartTls));
+    let mut state = mailer.send(mail("a@b.example", "text"), someone(1));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut written = 0;
+    while stream.write_all(&[b'x'; 4096]).await.is_ok() {
+        written += 4096;
+        assert!(written < 64 << 20, "the server reads on");
+    }
+    until(&mut state, |state| *state != MailState::Waiting).await;
 }
