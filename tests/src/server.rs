@@ -365,8 +365,6 @@ fn write_config(folder: &Path, chat: SocketAddr, admin: SocketAddr, settings: &[
 fn spawn(folder: &Path) -> Child {
     let log = File::create(folder.join("log")).unwrap();
     let clock = folder.join(CLOCK);
-    // Ignores SIGXFSZ, so that a write beyond the limit of `fill_disk` fails with an error, as on a
-    // full disk.
     let mut command = Command::new("sh");
     if clock.exists() {
         // Only the wall clock is set ahead. Timeouts and the dates of files stay true.
@@ -380,7 +378,7 @@ fn spawn(folder: &Path) -> Child {
     let limit_files = format!("if [ -f {OPEN_FILES} ]; then ulimit -n $(cat {OPEN_FILES}); fi");
     command
         .arg("-c")
-        .arg(format!("trap '' XFSZ; {limit_files}; exec \"$0\" \"$@\""))
+        .arg(format!("{limit_files}; exec \"$0\" \"$@\""))
         .arg(programs::path("rookeryd"))
         .args(["--config", "config.toml"])
         .current_dir(folder)

@@ -114,7 +114,7 @@ impl Accounts {
         Ok(Changed::CodeMailed {
             change,
             to,
-            delivery: self.mailer.send(mail),
+            delivery: self.mailer.send(mail, peer.requester()),
         })
     }
 
@@ -153,7 +153,7 @@ impl Accounts {
         Ok(Changed::CodeMailed {
             change: Box::new(PendingChange { new_value, code }),
             to: present,
-            delivery: self.mailer.send(mail),
+            delivery: self.mailer.send(mail, peer.requester()),
         })
     }
 
@@ -220,7 +220,7 @@ impl Accounts {
         Ok(Changed::CodeMailed {
             change,
             to: email,
-            delivery: self.mailer.send(mail),
+            delivery: self.mailer.send(mail, peer.requester()),
         })
     }
 
@@ -374,11 +374,9 @@ impl Accounts {
         self.csv.users_changed();
         tracing::info!(address = %peer.address, account = %owner.name, "email changed");
         if let Some(old) = old {
-            self.mailer.send(mail_templates::email_changed(
-                &self.config.chat.get().network,
-                &owner.name,
-                &old,
-            ));
+            let network = &self.config.chat.get().network;
+            let mail = mail_templates::email_changed(network, &owner.name, &old);
+            self.mailer.send(mail, peer.requester());
         }
         // This does not renew the time of the proof, because a change proves nothing.
         Ok(Changed::Email(Box::new(Identity {
@@ -409,11 +407,9 @@ impl Accounts {
             .ok_or_else(no_longer_authorized)?;
         tracing::info!(address = %peer.address, account = %owner.name, "password changed");
         if let Some(email) = &account.email {
-            self.mailer.send(mail_templates::password_changed(
-                &self.config.chat.get().network,
-                &owner.name,
-                email,
-            ));
+            let network = &self.config.chat.get().network;
+            let mail = mail_templates::password_changed(network, &owner.name, email);
+            self.mailer.send(mail, peer.requester());
         }
         Ok(Changed::Password)
     }

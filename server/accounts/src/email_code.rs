@@ -91,9 +91,9 @@ impl Accounts {
         };
         let useful_for = mail.useful_for;
         let delivery = if matches {
-            self.mailer.send(mail)
+            self.mailer.send(mail, peer.requester())
         } else {
-            self.mailer.send_dummy(useful_for)
+            self.mailer.send_dummy(useful_for, peer.requester())
         };
         Ok((
             Challenge {

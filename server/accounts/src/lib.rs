@@ -18,7 +18,6 @@ mod credentials;
 mod credentials_change;
 pub mod csv_sync;
 mod email_code;
-mod fair_queue;
 #[cfg(feature = "test-support")]
 pub mod fuzz;
 pub mod handshake;
@@ -48,15 +47,15 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use crate::csv_sync::CsvSync;
-use fair_queue::FairQueue;
 use pending::PendingRegistrations;
 use rookery_base::config::{self, Live};
 use rookery_base::events::EventBus;
-use rookery_base::mail::Mailer;
+use rookery_base::fair_queue::FairQueue;
+use rookery_base::mail::{Mailer, Requester};
 use rookery_base::random::random;
 use rookery_base::recent_refusals::RecentRefusals;
 use rookery_chat::event::{Identity, SignedInWith};
-use rookery_record::{Account, AccountId};
+use rookery_record::{Account, AccountId, Network};
 use rookery_store::{Database, Durability, Result};
 use throttle::Throttle;
 use verifier_key::VerifierKey;
@@ -70,6 +69,13 @@ pub struct Peer {
     pub certificate: Option<[u8; 32]>,
     /// The TLS version and key exchange, such as `TLSv1.3 X25519MLKEM768`.
     pub tls: String,
+}
+
+impl Peer {
+    /// On whose behalf mails that it requests are sent.
+    fn requester(&self) -> Requester {
+        Requester::Network(Network::of(self.address.ip()))
+    }
 }
 
 /// The sections of the config that accounts depend on.
@@ -99,7 +105,7 @@ pub struct Accounts {
     /// of the failure limit until the failure is counted. This also prevents a flood of sign-ins
     /// from queueing ahead of other users of the chat's slots, such as registrations. Networks take
     /// turns, since right passwords are hashed, too, and one account may have many sessions.
-    password_checks: FairQueue,
+    password_checks: FairQueue<Network>,
     pending: PendingRegistrations,
     /// The sign-ins that were refused most recently.
     pub refused: RecentRefusals,
@@ -120,6 +126,7 @@ impl Accounts {
         events: EventBus,
         verifier_key: VerifierKey,
     ) -> Self {
+        let slots = password::CHAT_SLOTS.count();
         Self {
             config,
             database,
@@ -127,7 +134,7 @@ impl Accounts {
             csv,
             events,
             throttle: Throttle::default(),
-            password_checks: FairQueue::new(password::CHAT_SLOTS.count()),
+            password_checks: FairQueue::new(slots, slots),
             pending: PendingRegistrations::default(),
             refused: RecentRefusals::new(Port::Chat),
             decoy_key: OnceCell::new(),

@@ -20,7 +20,7 @@ use super::pending::{AttemptId, CodeCheck, PendingError, Registration, StoredSec
 use super::sasl::MAX_SECRET;
 use super::throttle::Wait;
 use super::{Accounts, Peer, device_hash, identity, mail_templates};
-use rookery_base::mail::{Mail, MailState};
+use rookery_base::mail::{Mail, MailState, Requester};
 use rookery_chat::event::Identity;
 use rookery_record::{
     Account, AccountConflict, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, Network,
@@ -165,7 +165,7 @@ impl Accounts {
         let attempt = self.pending.add(now, registration, code, own)?;
         Ok(Registered::CodeMailed {
             attempt,
-            delivery: self.mailer.send(mail),
+            delivery: self.mailer.send(mail, peer.requester()),
         })
     }
 
@@ -245,7 +245,8 @@ impl Accounts {
             owner.as_ref(),
             &digits,
         );
-        Ok(Some((waiting, self.mailer.send(mail))))
+        let delivery = self.mailer.send(mail, Requester::Operator);
+        Ok(Some((waiting, delivery)))
     }
 
     /// Refuses taken names, and banned names, emails and addresses. Returns the records about the

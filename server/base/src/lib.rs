@@ -1,6 +1,6 @@
 //! The foundation that the other parts of the server share: configuration, metrics, the event bus
-//! for operators, recent refused sign-ins, rates, outgoing mail, TLS certificates, and helpers for
-//! files and network addresses.
+//! for operators, recent refused sign-ins, rates, fair queues, outgoing mail, TLS certificates, and
+//! helpers for files and network addresses.
 //!
 //! This crate owns `config.toml`, the certificates and the folder of mails. It must not know the
 //! chat's core, accounts or the control plane, and it makes no decisions about users: its callers
@@ -11,6 +11,7 @@
 pub mod certificates;
 pub mod config;
 pub mod events;
+pub mod fair_queue;
 pub mod files;
 pub mod mail;
 pub mod metrics;

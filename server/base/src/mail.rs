@@ -8,6 +8,7 @@
 //!
 //! This module does not interpret mails, and never logs their text or the receiver's full address.
 
+mod bounded;
 mod compose;
 mod directory;
 mod smtp;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,21 +25,29 @@ use anyhow::{Context as _, ensure};
 use parking_lot::Mutex;
 use rookery_control_api::Component;
 use rookery_protocol::Email;
+use rookery_record::Network;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::config::{self, Live, MailTransport, SmtpSecurity};
 use crate::events::EventBus;
+use crate::fair_queue::FairQueue;
 use crate::metrics::{Counter, METRICS};
 use crate::pem;
 
-/// The maximum number of mails that are queued or being sent. When it is reached, a further mail
-/// fails at once.
+/// The maximum number of mails that are queued or being sent, of users and of operators each. When
+/// it is reached, a further mail fails at once.
 const QUEUE_CAPACITY: usize = 1000;
-/// The number of mails that are sent at the same time, so that one slow mail server does not delay
-/// the others.
+/// The number of mails that are sent at the same time, of users and of operators each.
 const WORKERS: usize = 8;
+/// The number of mails that are sent at the same time for one network. A mail server may take long
+/// to decide on a receiver, and anyone can request mails to receivers of which that is true.
+const WORKERS_OF_NETWORK: usize = 2;
+/// The time after which an attempt lets another one begin, as long as few are so slow.
+const SLOW_AFTER: Duration = Duration::from_secs(3);
+/// The maximum number of attempts that have let another one begin.
+const SLOW_ATTEMPTS: usize = 40;
 /// The timeout of one attempt, from connecting to the mail server's final reply. Some servers delay
 /// their greeting to unknown clients.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,6 +103,15 @@ pub enum MailState {
     Failed(String),
 }
 
+/// On whose behalf a mail is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Requester {
+    /// Someone in this network. Networks take turns.
+    Network(Network),
+    /// An operator, or the control plane. What others request does not delay this.
+    Operator,
+}
+
 /// A handle to the mail queue.
 #[derive(Clone)]
 pub struct Mailer(Arc<MailQueue>);
@@ -100,14 +119,32 @@ pub struct Mailer(Arc<MailQueue>);
 struct MailQueue {
     config: Live<config::Mail>,
     runtime: Handle,
-    /// One permit for each mail that may be queued or being sent.
-    capacity: Arc<Semaphore>,
-    /// One permit for each mail that may be sent at the same time.
-    workers: Semaphore,
+    users: Lane,
+    operators: Lane,
     pauses: &'static [Duration],
     events: EventBus,
     /// The reason why no mail could be sent at the last attempt; `None` if mail can be sent.
     last_failure: Mutex<Option<String>>,
+}
+
+/// The places of those who do not delay others.
+struct Lane {
+    /// One permit for each mail that may be queued or being sent.
+    capacity: Arc<Semaphore>,
+    /// One slot for each attempt that may be made at the same time.
+    workers: FairQueue<Requester>,
+    /// One permit for each attempt that has given its slot to another one.
+    slow: Semaphore,
+}
+
+impl Lane {
+    fn new(capacity: usize, workers_of_requester: usize) -> Self {
+        Self {
+            capacity: Arc::new(Semaphore::new(capacity)),
+            workers: FairQueue::new(WORKERS, workers_of_requester),
+            slow: Semaphore::new(SLOW_ATTEMPTS),
+        }
+    }
 }
 
 /// A queued job.
@@ -198,8 +235,8 @@ impl Mailer {
         Self(Arc::new(MailQueue {
             config,
             runtime: Handle::current(),
-            capacity: Arc::new(Semaphore::new(capacity)),
-            workers: Semaphore::new(WORKERS),
+            users: Lane::new(capacity, WORKERS_OF_NETWORK),
+            operators: Lane::new(capacity, WORKERS),
             pauses,
             events,
             last_failure: Mutex::default(),
@@ -207,15 +244,19 @@ impl Mailer {
     }
 
     /// Queues a mail and returns a receiver of its state, which the caller may drop. Never waits.
-    pub fn send(&self, mail: Mail) -> watch::Receiver<MailState> {
+    pub fn send(&self, mail: Mail, requester: Requester) -> watch::Receiver<MailState> {
         let useful_for = mail.useful_for;
-        self.enqueue(Job::Send(mail), useful_for)
+        self.enqueue(Job::Send(mail), useful_for, requester)
     }
 
     /// Behaves like [`send`](Self::send) and takes about as long, but sends no mail. It is used
     /// where no mail must be sent and the client must not notice the difference.
-    pub fn send_dummy(&self, useful_for: Duration) -> watch::Receiver<MailState> {
-        self.enqueue(Job::Dummy, useful_for)
+    pub fn send_dummy(
+        &self,
+        useful_for: Duration,
+        requester: Requester,
+    ) -> watch::Receiver<MailState> {
+        self.enqueue(Job::Dummy, useful_for, requester)
     }
 
     /// Whether mail can be sent, as far as the last attempt shows. The error is the reason why not.
@@ -224,14 +265,21 @@ impl Mailer {
         self.0.last_failure.lock().clone().map_or(Ok(()), Err)
     }
 
-    fn enqueue(&self, job: Job, useful_for: Duration) -> watch::Receiver<MailState> {
+    fn enqueue(
+        &self,
+        job: Job,
+        useful_for: Duration,
+        requester: Requester,
+    ) -> watch::Receiver<MailState> {
         let (state, receiver) = watch::channel(MailState::Waiting);
-        if let Ok(permit) = Arc::clone(&self.0.capacity).try_acquire_owned() {
+        let capacity = Arc::clone(&self.0.lane(requester).capacity);
+        if let Ok(permit) = capacity.try_acquire_owned() {
             let deadline = Instant::now() + useful_for.min(MAX_RETRY_TIME);
             let queue = Arc::clone(&self.0);
-            self.0
-                .runtime
-                .spawn(async move { queue.process(&job, deadline, &state, permit).await });
+            self.0.runtime.spawn(async move {
+                queue.process(&job, requester, deadline, &state).await;
+                drop(permit);
+            });
         } else {
             tracing::warn!("a mail was not queued: too many mails are waiting");
             state.send_replace(MailState::Failed(
@@ -243,14 +291,20 @@ impl Mailer {
 }
 
 impl MailQueue {
-    /// Tries until the job succeeds, is refused, or is no longer useful. Holds the permit until
-    /// then.
+    fn lane(&self, requester: Requester) -> &Lane {
+        match requester {
+            Requester::Network(_) => &self.users,
+            Requester::Operator => &self.operators,
+        }
+    }
+
+    /// Tries until the job succeeds, is refused, or is no longer useful.
     async fn process(
         &self,
         job: &Job,
+        requester: Requester,
         deadline: Instant,
         state: &watch::Sender<MailState>,
-        _permit: OwnedSemaphorePermit,
     ) {
         let to = job.receiver();
         let mut pauses = self
@@ -259,21 +313,7 @@ impl MailQueue {
             .chain(self.pauses.last().into_iter().cycle())
             .copied();
         loop {
-            let outcome = {
-                let _worker = self
-                    .workers
-                    .acquire()
-                    .await
-                    .expect("the semaphore is never closed");
-                tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job))
-                    .await
-                    .unwrap_or_else(|_| {
-                        Err(SendError::Broken(format!(
-                            "timed out after {} seconds",
-                            ATTEMPT_TIMEOUT.as_secs()
-                        )))
-                    })
-            };
+            let outcome = self.attempt_in_turn(job, requester).await;
             let failure = match &outcome {
                 Err(SendError::Broken(reason)) => Some(without_addresses(reason)),
                 Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)) => None,
@@ -320,6 +360,34 @@ impl MailQueue {
             state.send_replace(MailState::Delayed(shown.to_owned()));
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Makes one attempt when the requester has its turn. A slow one lets others begin.
+    async fn attempt_in_turn(
+        &self,
+        job: &Job,
+        requester: Requester,
+    ) -> Result<Option<PathBuf>, SendError> {
+        let lane = self.lane(requester);
+        let mut turn = lane.workers.acquire(requester).await;
+        let mut attempt = pin!(tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job)));
+        let slow;
+        let outcome = tokio::select! {
+            outcome = &mut attempt => outcome,
+            () = tokio::time::sleep(SLOW_AFTER) => {
+                slow = lane.slow.try_acquire();
+                if slow.is_ok() {
+                    turn.give_way();
+                }
+                attempt.await
+            }
+        };
+        outcome.unwrap_or_else(|_| {
+            Err(SendError::Broken(format!(
+                "timed out after {} seconds",
+                ATTEMPT_TIMEOUT.as_secs()
+            )))
+        })
     }
 
     /// Makes one attempt. Returns the file that was written, if the transport writes files.

@@ -27,7 +27,7 @@ use rookery_accounts::csv_sync::CsvSync;
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{self, Live};
 use rookery_base::events::EventBus;
-use rookery_base::mail::Mailer;
+use rookery_base::mail::{Mailer, Requester};
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::request::Request;
 use rookery_engine::Awaited;
@@ -179,11 +179,8 @@ impl ControlPlane {
     /// state of mail.
     pub fn notify(&self, admin: &Admin, origin: RequestOrigin, notice: &Notice) {
         let server = &self.control.config.chat.get().server_name;
-        drop(
-            self.control
-                .mailer
-                .send(notice.to_mail(server, admin, origin)),
-        );
+        let mail = notice.to_mail(server, admin, origin);
+        drop(self.control.mailer.send(mail, Requester::Operator));
     }
 
     /// Returns how long a session stays valid without a request.

@@ -13,8 +13,9 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent};
+use rustix::process::Signal;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
@@ -65,6 +66,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     check_files(&config)?;
     log_exposures(&config);
     let started_at = Timestamp::now();
+    // Handled, so that a file which reaches the limit of its size (`ulimit -f`) fails the write, as
+    // a full disk does, and does not end the process.
+    let _too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     let _lock = lock_folder(&config)?;
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
@@ -549,9 +553,9 @@ enum SignalAction {
 
 /// The signals that the server handles.
 struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
+    hangup: unix::Signal,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
 }
 
 impl Signals {

@@ -17,7 +17,11 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
 use super::SendError;
+use super::bounded::Bounded;
 use crate::config::{self, Smtp, SmtpSecurity};
 
 /// The timeout of the connection.
@@ -42,7 +46,7 @@ pub async fn deliver(config: &config::Mail, message: Option<Message>) -> Result<
     let broken = |error| SendError::Broken(format!("the mail server {}: {error}", config.host));
     let mut connection = connect(config, &hello_name, secrets)
         .await
-        .map_err(|error| broken(reported(&error)))?;
+        .map_err(broken)?;
     let sent = if let Some(message) = message {
         transfer(&mut connection, &message).await
     } else {
@@ -53,7 +57,7 @@ pub async fn deliver(config: &config::Mail, message: Option<Message>) -> Result<
     };
     // A server that does not answer `QUIT` must not delay or change the outcome.
     tokio::spawn(async move {
-        let _ = tokio::time::timeout(QUIT_TIMEOUT, connection.abort()).await;
+        let _ = timeout(QUIT_TIMEOUT, connection.abort()).await;
     });
     sent.map_err(|failure| match failure {
         Failure::OfServer(reply) => broken(reply),
@@ -158,23 +162,54 @@ async fn connect(
     config: &Smtp,
     name: &ClientId,
     secrets: Secrets,
-) -> Result<AsyncSmtpConnection, Error> {
-    let (default_port, at_once, later) = match config.security {
-        SmtpSecurity::Tls => (465, secrets.tls, None),
-        SmtpSecurity::StartTls => (587, None, secrets.tls),
-        SmtpSecurity::None => (25, None, None),
+) -> Result<AsyncSmtpConnection, String> {
+    let host = config.host.as_str();
+    let mut connection = match config.security {
+        SmtpSecurity::Tls => {
+            let address = (host, config.port.unwrap_or(465));
+            let timeout = Some(CONNECT_TIMEOUT);
+            AsyncSmtpConnection::connect_tokio1(address, timeout, name, secrets.tls, None)
+                .await
+                .map_err(|error| reported(&error))?
+        }
+        SmtpSecurity::StartTls => {
+            let mut connection = connect_in_clear(host, config.port.unwrap_or(587), name).await?;
+            if let Some(tls) = secrets.tls {
+                let started = connection.starttls(tls, name).await;
+                started.map_err(|error| reported(&error))?;
+            }
+            connection
+        }
+        SmtpSecurity::None => connect_in_clear(host, config.port.unwrap_or(25), name).await?,
     };
-    let address = (config.host.as_str(), config.port.unwrap_or(default_port));
-    let mut connection =
-        AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_TIMEOUT), name, at_once, None)
-            .await?;
-    if let Some(tls) = later {
-        connection.starttls(tls, name).await?;
-    }
     if let Some(credentials) = &secrets.credentials {
-        connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        let signed_in = connection.auth(DEFAULT_MECHANISMS, credentials).await;
+        signed_in.map_err(|error| reported(&error))?;
     }
     Ok(connection)
+}
+
+/// Connects to a server whose identity is not proven yet.
+async fn connect_in_clear(
+    host: &str,
+    port: u16,
+    name: &ClientId,
+) -> Result<AsyncSmtpConnection, String> {
+    let mut last = "its name has no address".to_owned();
+    let addresses = tokio::net::lookup_host((host, port)).await;
+    for address in addresses.map_err(|error| error.to_string())? {
+        match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                let stream = Box::new(Bounded::new(stream));
+                return AsyncSmtpConnection::connect_with_transport(stream, name)
+                    .await
+                    .map_err(|error| reported(&error));
+            }
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => "the connection timed out".clone_into(&mut last),
+        }
+    }
+    Err(last)
 }
 
 /// Returns the name with which the server introduces itself; the machine's by default.

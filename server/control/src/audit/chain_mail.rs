@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_control_api::ChainHead;
 
 use crate::plane::ControlPlane;
-use rookery_base::mail::Mail;
+use rookery_base::mail::{Mail, Requester};
 use rookery_record::{Admin, AuditQuery, NewAudit, Outcome};
 use rookery_store::{Durability, Result, Store};
 
@@ -44,7 +44,8 @@ async fn mail_if_due(plane: &ControlPlane, now: Timestamp) -> Result<()> {
     };
     let server = plane.control.config.chat.get().server_name.clone();
     for admin in admins {
-        drop(plane.control.mailer.send(mail(&server, &head, admin)));
+        let mail = mail(&server, &head, admin);
+        drop(plane.control.mailer.send(mail, Requester::Operator));
     }
     Ok(())
 }

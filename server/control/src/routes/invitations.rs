@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
+use rookery_base::mail::Requester;
 use rookery_control_api::{
     InvitationEntry, InvitationList, InvitationReply, InvitationRequest, InvitationRevoked, count,
 };
@@ -122,7 +123,7 @@ async fn add(
             )))
         })
         .await?;
-    let mail = mail_state(control.mailer.send(mail)).await;
+    let mail = mail_state(control.mailer.send(mail, Requester::Operator)).await;
     let reply = InvitationReply {
         invitation: to_entry(&invitation),
         mail,

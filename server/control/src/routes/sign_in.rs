@@ -25,7 +25,7 @@ use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_accounts::codes;
 use rookery_accounts::password;
-use rookery_base::mail::{self, Mail};
+use rookery_base::mail::{self, Mail, Requester};
 use rookery_base::metrics::METRICS;
 use rookery_base::secret::Secret;
 use rookery_record::{Admin, Network, Outcome};
@@ -178,7 +178,7 @@ async fn challenge(
     let mut warning = None;
     if let Some(code_mail) = code_mail {
         // The answer does not wait for the delivery of this mail, but reports how mail works.
-        drop(plane.control.mailer.send(code_mail));
+        drop(plane.control.mailer.send(code_mail, Requester::Operator));
         let health = plane.control.mailer.health();
         warning = health
             .err()
