@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -250,23 +250,20 @@ impl Load {
         Ok(Talked::new(cpu, self.process, conversation.end().await?)?.figures())
     }
 
-    /// Lets sessions join one channel, in which all read on.
+    /// Lets sessions join one channel at the same time, in which all read on.
     async fn joins(&self, count: u32) -> Result<Vec<Figure>> {
         let count = self.scale.of(count);
         let mut last = Client::connect(self.address, "last".to_owned()).await?;
         let clients = self.connect("b", count).await?;
         self.settle().await;
         let cpu = self.process.cpu()?;
-        let turns = Arc::new(Semaphore::new(CONCURRENT_CONNECTS));
         let joined = Arc::new(AtomicU32::new(0));
         let mut reading = JoinSet::new();
         for mut client in clients {
-            let (turns, joined) = (Arc::clone(&turns), Arc::clone(&joined));
+            let joined = Arc::clone(&joined);
             reading.spawn(async move {
-                let turn = turns.acquire().await?;
                 client.send("JOIN #bench\r\n").await?;
                 client.wait_for(" 366 ").await?;
-                drop(turn);
                 joined.fetch_add(1, Ordering::Relaxed);
                 client.wait_for(" PRIVMSG #bench ").await
             });
