@@ -44,5 +44,5 @@ sendq_total_bytes = 0"
 
 # measure LOAD...: runs the load generator.
 measure() {
-    "$bin/rookery-bench" --address "127.0.0.1:$port" --pid "$server" "$@"
+    "$bin/rookery-bench" "$1" --address "127.0.0.1:$port" --pid "$server" "${@:2}"
 }

@@ -11,9 +11,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::client::Client;
+use crate::as_f64;
+use crate::client::{CONCURRENT_CONNECTS, Client};
 use crate::process::Process;
-use crate::{CONCURRENT_CONNECTS, as_f64};
 
 /// How many attackers there are.
 const ATTACKERS: usize = 100;

@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -22,6 +22,29 @@ use tokio_rustls::client::TlsStream;
 /// The line that a sender repeats: a message of 85 characters.
 pub const TEXT: &str = "PRIVMSG #bench :The quick brown rook jumps over the lazy crow, \
                         and over it again, and then once more.\r\n";
+
+/// How many clients connect at the same time.
+pub const CONCURRENT_CONNECTS: usize = 16;
+/// How long a reply may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Connects guests, who are named by a prefix and a number.
+pub async fn connect_all(address: SocketAddr, prefix: &str, count: u32) -> Result<Vec<Client>> {
+    let mut connecting = JoinSet::new();
+    let mut clients = Vec::new();
+    for index in 0..count {
+        if connecting.len() == CONCURRENT_CONNECTS
+            && let Some(client) = connecting.join_next().await
+        {
+            clients.push(client??);
+        }
+        connecting.spawn(Client::connect(address, format!("{prefix}{index}")));
+    }
+    while let Some(client) = connecting.join_next().await {
+        clients.push(client??);
+    }
+    Ok(clients)
+}
 
 /// An admitted guest.
 pub struct Client {
@@ -65,7 +88,7 @@ impl Client {
             "NICK {nick}\r\nUSER {nick} 0 * :bench\r\nCAP END\r\n"
         ))
         .await?;
-        self.wait_for(" 422 ").await
+        self.wait_for_any(&[" 422 ", " 376 "]).await
     }
 
     /// Sends lines, which must include their line ends.
@@ -77,26 +100,19 @@ impl Client {
 
     /// Reads until a line contains `part`.
     pub async fn wait_for(&mut self, part: &str) -> Result<()> {
-        let waiting = async {
-            while !self.read(|line| line.contains(part)).await? {}
-            anyhow::Ok(())
-        };
-        timeout(Duration::from_secs(30), waiting)
-            .await
-            .with_context(|| format!("no line with {part:?} arrived"))?
+        self.wait_for_any(&[part]).await
     }
 
-    /// Counts received messages until the connection ends.
-    pub async fn count(mut self, received: Arc<AtomicU64>) -> Result<()> {
-        loop {
-            let mut count = 0;
-            self.read(|line| {
-                count += u64::from(line.contains(" PRIVMSG "));
-                false
-            })
-            .await?;
-            received.fetch_add(count, Ordering::Relaxed);
-        }
+    /// Reads until a line contains one of the parts.
+    async fn wait_for_any(&mut self, parts: &[&str]) -> Result<()> {
+        let wanted = |line: &str| parts.iter().any(|part| line.contains(part));
+        let waiting = async {
+            while !self.read(wanted).await? {}
+            anyhow::Ok(())
+        };
+        timeout(PATIENCE, waiting)
+            .await
+            .with_context(|| format!("no line with one of {parts:?} arrived"))?
     }
 
     /// Sends [`TEXT`] `messages` times, `rate` times a second or as fast as possible if `rate` is
