@@ -1,14 +1,23 @@
 //! Unique ids of messages, batches and catch-ups.
+//!
+//! The number of a message is the time of the message clock, in milliseconds, followed by bits that
+//! distinguish the messages of one millisecond. Each is higher than the one before it. So an id
+//! does not show how many messages other users have sent in the meantime.
 
 use jiff::Timestamp;
 
 use crate::state::State;
 use crate::state::catch_up::Mark;
 
+/// The number of bits of a message's number that follow the time. With the 48 bits that the last
+/// possible time has, a number fits into an `i64`.
+const BITS_AFTER_TIME: u32 = 15;
+
 impl State {
-    /// Returns a unique id for a message.
-    pub fn next_msgid(&mut self) -> String {
-        self.last_message += 1;
+    /// Returns a unique id for a message that is sent now, by the message clock.
+    pub fn next_msgid(&mut self, now: Timestamp) -> String {
+        let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        self.last_message = (milliseconds << BITS_AFTER_TIME).max(self.last_message + 1);
         format!("{}-{}", self.run, base36(self.last_message))
     }
 
