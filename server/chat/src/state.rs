@@ -30,12 +30,11 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
-use rookery_record::{AccountId, CredentialId, Device, Metadata, Network};
+use rookery_record::{AccountId, CredentialId, Device, Mark, Metadata, Network};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
 use crate::state::admission_policy::AdmissionPolicy;
-use crate::state::catch_up::Mark;
 use crate::state::channel::Channel;
 use crate::state::markers::Markers;
 use crate::token_bucket::{Payer, TokenBuckets};
