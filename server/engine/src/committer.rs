@@ -23,7 +23,7 @@
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -328,7 +328,8 @@ impl Committer {
     }
 }
 
-/// Returns copies of a group's messages and changes, which have to be stored.
+/// Returns copies of a group's messages and changes, which have to be stored. Of several changes of
+/// one read marker, the last is sufficient: clients may move a marker often.
 fn to_store(effects: &[Effect]) -> (Vec<HistoryEntry>, Vec<Change>) {
     let (mut entries, mut changes) = (Vec::new(), Vec::new());
     for effect in effects {
@@ -338,5 +339,14 @@ fn to_store(effects: &[Effect]) -> (Vec<HistoryEntry>, Vec<Change>) {
             _ => {}
         }
     }
+    let mut markers = HashSet::new();
+    changes.reverse();
+    changes.retain(|change| match change {
+        Change::ReadMarker {
+            account, target, ..
+        } => markers.insert((*account, target.clone())),
+        _ => true,
+    });
+    changes.reverse();
     (entries, changes)
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::*;
 use rookery_record::HistorySync;
-use rookery_record::{PersistentChannel, PersistentTopic, Place};
+use rookery_record::{AccountId, PersistentChannel, PersistentTopic, Place};
 
 const ALICE: SessionId = SessionId(1);
 const BOB: SessionId = SessionId(2);
@@ -303,4 +303,23 @@ async fn effects_are_applied_in_order_and_a_detached_session_receives_nothing() 
     apply(&running, vec![Effect::Detach(BOB), line("four")]).await;
     assert_eq!(drain(&running.bob), [""; 0]);
     assert_eq!(drain(&running.alice), ["one", "three", "four"]);
+}
+
+#[test]
+fn of_several_changes_of_one_read_marker_the_last_is_stored() {
+    let marker = |account, target: &str, second| Change::ReadMarker {
+        account: AccountId(account),
+        target: target.to_owned(),
+        read_until: Timestamp::from_second(second).ok(),
+    };
+    let changes = [
+        marker(1, "#x", 1),
+        marker(2, "#x", 2),
+        Change::PresenceRemoved(AccountId(1)),
+        marker(1, "#y", 3),
+        marker(1, "#x", 4),
+    ];
+    let persist = |change: &Change| Effect::Core(Output::Persist(Box::new(change.clone())));
+    let (_, stored) = to_store(&changes.iter().map(persist).collect::<Vec<_>>());
+    assert_eq!(stored, changes[1..]);
 }
