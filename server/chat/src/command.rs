@@ -30,6 +30,9 @@ impl Weight {
     /// The weight of a command that costs the server next to nothing and reaches nobody else.
     /// Clients send dozens of them in a row when they connect.
     pub const LIGHT: Self = Self(1);
+    /// The weight of a command that stores something small and reaches nobody else. Clients send it
+    /// for each of their channels, a hundred at once.
+    pub const STORED: Self = Self(2);
     /// The weight of an ordinary message.
     pub const MESSAGE: Self = Self::messages(1);
     /// The weight of a command that notifies everyone who shares a channel with the sender: it

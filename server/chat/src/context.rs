@@ -363,7 +363,7 @@ impl<'a> Context<'a> {
         command: &str,
         rest: impl FnOnce(Line) -> Line,
     ) {
-        let msgid = self.state.next_msgid();
+        let msgid = self.state.next_msgid(self.clock.now());
         let Some(channel) = self.state.channel(channel) else {
             return;
         };

@@ -9,14 +9,13 @@ use bytes::Bytes;
 use rookery_control_api::{DisconnectReason, TimedEvent};
 use rookery_protocol::{Capabilities, Message, Nick, Tags};
 use rookery_record::{
-    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, PageQuery, SeveralQuery,
+    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, Mark, PageQuery, SeveralQuery,
     TargetsQuery,
 };
 
 use crate::request::{Admission, ControlRequest, ReplyFormat};
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::away::AwayState;
-use crate::state::catch_up::Mark;
 use crate::ticket::{Answer, Ticket};
 
 pub use crate::ids::{Identity, SessionId, SignedInWith};

@@ -95,7 +95,6 @@ use outputs::Outputs;
 use request::ReplyFormat;
 use settings::Settings;
 use state::State;
-use state::catch_up::Mark;
 use state::channel::Channel;
 
 /// The whole state of the chat.
@@ -128,21 +127,12 @@ impl Chat {
             .filter(|channel| !settings.lobby.contains(&channel.name));
         state.restore_channels(channels.map(Channel::restored));
         state.account_metadata = snapshot.metadata.into_iter().collect();
-        let mark = |at| Mark { at, message: 0 };
         for (account, target, read_until) in snapshot.read_markers {
-            state
-                .markers
-                .entry(account)
-                .or_default()
-                .restore(target, read_until);
+            state.markers.restore(account, target, read_until);
         }
         state.always_on = snapshot.always_on.into_iter().collect();
         state.restore_presences(snapshot.presences, &settings, now);
-        state.devices = snapshot
-            .devices
-            .into_iter()
-            .map(|(device, until)| (device, mark(until)))
-            .collect();
+        state.restore_devices(snapshot.devices, clock.now());
         Self {
             rows_left: settings.slice_rows,
             state,
@@ -230,7 +220,7 @@ fn latest_time(snapshot: &ChatSnapshot) -> Option<Timestamp> {
     let since = named.chain(joined).filter_map(before);
     // A device that has received everything until then must find later messages after it, even if
     // the system's clock was set back in the meantime.
-    let received = snapshot.devices.iter().map(|(_, until)| *until);
+    let received = snapshot.devices.iter().map(|(_, mark)| mark.at);
     since.chain(received).chain(snapshot.newest_message).max()
 }
 

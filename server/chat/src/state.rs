@@ -30,14 +30,13 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
-use rookery_record::{AccountId, CredentialId, Device, Metadata, Network};
+use rookery_record::{AccountId, CredentialId, Device, Mark, Metadata, Network};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
 use crate::state::admission_policy::AdmissionPolicy;
-use crate::state::catch_up::Mark;
 use crate::state::channel::Channel;
-use crate::state::markers::Markers;
+use crate::state::markers::{Markers, MarkersOfAccounts};
 use crate::token_bucket::{Payer, TokenBuckets};
 
 pub use closing::{ClosingSession, PendingEnd};
@@ -110,7 +109,7 @@ pub struct State {
     /// The mark up to which each device had received everything when it was last connected.
     pub devices: BTreeMap<Device, Mark>,
     /// The read markers of accounts.
-    pub markers: BTreeMap<AccountId, Markers>,
+    pub markers: MarkersOfAccounts,
     /// The accounts' choices of always-on.
     pub always_on: BTreeMap<AccountId, bool>,
     /// Users with changes that must be persisted if they are always on.
@@ -156,7 +155,7 @@ impl State {
             changed_passwords: BTreeMap::new(),
             changed_emails: BTreeMap::new(),
             devices: BTreeMap::new(),
-            markers: BTreeMap::new(),
+            markers: MarkersOfAccounts::default(),
             always_on: BTreeMap::new(),
             touched: BTreeSet::new(),
             ended_presences: Vec::new(),

@@ -15,9 +15,10 @@
 //! reach only its members, and a kick or ban is acknowledged only once it is on disk and the
 //! sessions that it covers have ended. Nothing is delivered before its commit has ended, what is on
 //! disk restores the persistent part of the core's state, and each act of an operator is in the
-//! audit trail before it takes effect.
+//! audit trail before it takes effect. A device receives each message of the lobby exactly once.
 
 mod client;
+mod devices;
 mod faults;
 mod operators;
 mod random;
@@ -39,6 +40,7 @@ use crate::core_task::handle_envelope;
 use crate::handle::Envelope;
 use crate::pending::{Awaited, register};
 use crate::sendq::Sendq;
+use devices::{DeviceId, Received};
 use random::Random;
 use rookery_chat::event::Event;
 use rookery_chat::ticket::Ticket;
@@ -72,6 +74,8 @@ struct Simulation {
     seen: BTreeMap<(String, Timestamp), String>,
     /// The messages that somebody tried to redact.
     redacted: BTreeSet<String>,
+    /// What each device has received.
+    devices: BTreeMap<DeviceId, Received>,
 }
 
 impl Simulation {
@@ -107,6 +111,7 @@ impl Simulation {
             bans: BTreeMap::new(),
             seen: BTreeMap::new(),
             redacted: BTreeSet::new(),
+            devices: BTreeMap::new(),
         }
     }
 
@@ -208,6 +213,7 @@ fn run(seed: u64, steps: u64) {
     for _ in 0..steps {
         simulation.step();
     }
+    simulation.check_devices();
 }
 
 /// Runs `SEEDS` simulations of `STEPS` steps each, or only that of `SEED`.

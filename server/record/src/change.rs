@@ -80,15 +80,25 @@ pub struct Membership {
     pub voice: bool,
 }
 
-/// Up to which time a device has received all messages.
+/// A position in the sequence of all messages, up to which a device has received everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// The number of the last message by then ([`message_number`](crate::message_number)). The
+    /// clock of the system has no influence on the order of numbers. 0 if messages had none then.
+    pub message: u64,
+    /// The time of the message clock. No later message has an earlier time.
+    pub at: Timestamp,
+}
+
+/// Up to which message a device has received everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceMark {
     /// The device.
     pub device: Device,
-    /// The time up to which it has received everything.
-    pub received_until: Timestamp,
+    /// The position up to which it has received everything.
+    pub received: Mark,
     /// Whether the device is connected. If the server is killed, a connected device has received
-    /// everything up to that time.
+    /// everything up to that moment.
     pub is_connected: bool,
 }
 
@@ -99,8 +109,8 @@ pub struct ChatSnapshot {
     pub channels: Vec<PersistentChannel>,
     /// The metadata of accounts.
     pub metadata: Vec<(AccountName, Metadata)>,
-    /// Up to which time each device has received all messages.
-    pub devices: Vec<(Device, Timestamp)>,
+    /// The position up to which each device has received everything.
+    pub devices: Vec<(Device, Mark)>,
     /// The read markers: account, folded name of the channel or conversation, and time.
     pub read_markers: Vec<(AccountId, String, Timestamp)>,
     /// The accounts' choices to be always on or not.

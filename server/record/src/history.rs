@@ -39,6 +39,19 @@ pub struct HistoryEntry {
     pub tags: String,
 }
 
+/// The lowest number of a message that is made of its time. Versions of the server that counted
+/// messages from 1 in each run have assigned lower numbers, and never reached this one.
+const LOWEST_NUMBER: u64 = 1 << 45;
+
+/// Returns the number of the message with this id, which is higher than those of all messages
+/// before it, also over restarts; `None` if the id was assigned by an earlier version of the
+/// server, or is that of a redaction by an operator of the control plane.
+pub fn message_number(msgid: &str) -> Option<u64> {
+    let (_, digits) = msgid.rsplit_once('-')?;
+    let number = u64::from_str_radix(digits, 36).ok()?;
+    (number >= LOWEST_NUMBER).then_some(number)
+}
+
 /// The command of the event that redacts a message.
 const REDACT: &str = "REDACT";
 

@@ -23,11 +23,11 @@ use rookery_protocol::{AccountName, DeviceName, Email};
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, AuditHead, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, NewBan, ban_text, covers_account};
-pub use change::{Change, ChatSnapshot, DeviceMark, Membership, Presence};
+pub use change::{Change, ChatSnapshot, DeviceMark, Mark, Membership, Presence};
 pub use channel::{Access, AccessLevel, ListedMask, PersistentChannel, PersistentTopic};
 pub use history::{
     HistoryEntry, HistorySync, HistoryTarget, PageQuery, Participant, Place, Point, ReadableTarget,
-    Redactor, Selection, SeveralQuery, TargetsQuery,
+    Redactor, Selection, SeveralQuery, TargetsQuery, message_number,
 };
 pub use invitation::{Invitation, InvitationId, NewInvitation};
 pub use mailbox::EmailAliases;

@@ -5,15 +5,16 @@
 //! A device is an account together with the credential that it signs in with, or the name that it
 //! gives itself when it signs in with the password. Of clients without a name, those with
 //! `znc.in/playback` and those without are two devices, because they are certainly two programs. A
-//! device's mark is the moment at which it was last known to be
-//! connected, up to which it has received everything.
+//! device's mark is the last message by the moment at which it was last known to be connected, up
+//! to which it has received everything.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{Capability, ChannelName, DeviceName};
 use rookery_record::{
-    AccountId, Change, CredentialId, Device, DeviceKey, DeviceMark, HistoryEntry, SeveralQuery,
+    AccountId, Change, CredentialId, Device, DeviceKey, DeviceMark, HistoryEntry, Mark,
+    SeveralQuery, message_number,
 };
 
 use crate::context::{Caller, Context};
@@ -21,7 +22,7 @@ use crate::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::features::history;
 use crate::features::replay::Replay;
 use crate::ids::{SessionId, SignedInWith};
-use crate::state::catch_up::{CatchUp, Mark};
+use crate::state::catch_up::CatchUp;
 
 /// The time after admission within which the client joins the channels that it was in before.
 const REJOIN_WINDOW: SignedDuration = SignedDuration::from_secs(60);
@@ -66,11 +67,11 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith
         return;
     }
     let until = ctx.now() + REJOIN_WINDOW;
-    let received_until = before.map_or(ctx.clock.now(), |before| before.at);
+    let received = before.unwrap_or_else(|| ctx.state.mark(ctx.clock.now()));
     ctx.out
         .push(Output::Persist(Box::new(Change::Device(DeviceMark {
             device: device.clone(),
-            received_until,
+            received,
             is_connected: true,
         }))));
     let number = ctx.state.next_catch_up();
@@ -182,7 +183,7 @@ pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
     session.catch_up = None;
     let mark = ctx.state.devices.entry(device.clone()).or_insert(received);
     *mark = received.max(*mark);
-    let received_until = mark.at;
+    let received = *mark;
     let is_connected = ctx
         .state
         .user(caller.user)
@@ -192,7 +193,7 @@ pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
     ctx.out
         .push(Output::Persist(Box::new(Change::Device(DeviceMark {
             device,
-            received_until,
+            received,
             is_connected,
         }))));
 }
@@ -291,7 +292,7 @@ pub fn found(
     let missed = found
         .into_iter()
         .map(|(name, mut entries)| {
-            entries.retain(|entry| is_between(ctx, entry, after, until));
+            entries.retain(|entry| is_between(entry, after, until));
             (name, entries)
         })
         .collect();
@@ -310,10 +311,10 @@ pub fn is_sent(ctx: &mut Context<'_>, caller: Caller, number: u64) {
 }
 
 /// Whether the message was sent after the first mark, and not after the second.
-fn is_between(ctx: &Context<'_>, entry: &HistoryEntry, after: Mark, until: Mark) -> bool {
-    match ctx.state.message_number(&entry.msgid) {
+fn is_between(entry: &HistoryEntry, after: Mark, until: Mark) -> bool {
+    match message_number(&entry.msgid) {
         Some(number) => after.message < number && number <= until.message,
-        // From before the server was started.
+        // From an earlier version of the server.
         None => entry.at.as_millisecond() >= after.at.as_millisecond(),
     }
 }

@@ -15,7 +15,7 @@ use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::messages::TOO_MANY_TARGETS;
 use crate::features::metadata::values;
-use crate::features::{access, mode_changes, names, persistence};
+use crate::features::{access, catch_up, mode_changes, names, persistence};
 use crate::lengths;
 use crate::line::{Line, truncate};
 use crate::params::{is_empty_list, split_list};
@@ -192,6 +192,10 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
     }
     for own in ctx.callers(caller.user) {
         names::describe(ctx, own, &name);
+        // The other sessions receive the messages from now on, whether they send something or not.
+        if own.session != caller.session {
+            catch_up::resume(ctx, own.session);
+        }
     }
     values::sync_join(ctx, caller.user, &name);
     if !new {

@@ -21,7 +21,10 @@ pub const COMMANDS: &[Command] = &[Command {
         "Shows or sets how far you have read a channel or conversation. Your other clients are",
         "notified.",
     ],
-    weight: |_| Weight::LIGHT,
+    weight: |message| match message.param(1) {
+        None => Weight::LIGHT,
+        Some(_) => Weight::STORED,
+    },
     handler: Handler::Core(markread),
 }];
 
@@ -92,10 +95,7 @@ pub fn rename_markers(ctx: &mut Context<'_>, old: &ChannelName, new: &ChannelNam
     if old == folded {
         return;
     }
-    for (&account, markers) in &mut ctx.state.markers {
-        let Some(read_until) = markers.rename(old, folded) else {
-            continue;
-        };
+    for (account, read_until) in ctx.state.markers.rename(old, folded) {
         for (target, read_until) in [(old, None), (folded, Some(read_until))] {
             let change = Change::ReadMarker {
                 account,
@@ -148,7 +148,7 @@ pub fn read_until(
     let name = marker_name(ctx, target).ok_or(NoTarget)?;
     let user = ctx.state.user(user);
     let markers = match &user.identity {
-        Some(identity) => ctx.state.markers.get(&identity.id),
+        Some(identity) => ctx.state.markers.of(identity.id),
         None => Some(&user.markers),
     };
     Ok(markers.and_then(|markers| markers.get(&name)))
@@ -174,12 +174,7 @@ pub fn mark_read(
     let Some(account) = user.identity.as_ref().map(|identity| identity.id) else {
         return Ok(!user.markers.set(name, read_until).is_empty());
     };
-    let changes = ctx
-        .state
-        .markers
-        .entry(account)
-        .or_default()
-        .set(name, read_until);
+    let changes = ctx.state.markers.set(account, name, read_until);
     let has_moved = !changes.is_empty();
     for (target, read_until) in changes {
         let target = target.into();

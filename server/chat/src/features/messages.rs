@@ -197,7 +197,7 @@ fn send_to_target(
     target: &str,
     draft: &Draft<'_>,
 ) -> Result<(), Refusal> {
-    let msgid = &ctx.state.next_msgid();
+    let msgid = &ctx.state.next_msgid(ctx.clock.now());
     let (status, name) = match target.strip_prefix(['@', '+']) {
         Some(name) if name.starts_with('#') => (target.chars().next(), name),
         _ => (None, target),

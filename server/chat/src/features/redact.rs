@@ -180,7 +180,7 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         msgid,
         reason,
     } = redaction;
-    let id = ctx.state.next_msgid();
+    let id = ctx.state.next_msgid(ctx.clock.now());
     let user = ctx.state.user(caller.user);
     let account = user.identity.as_ref().map(|identity| identity.name.clone());
     let by = Redactor {

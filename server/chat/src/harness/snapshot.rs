@@ -44,7 +44,7 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
                 drop(metadata_of.insert(account.clone(), metadata.clone()));
             }
             Change::Device(mark) => {
-                devices.insert(mark.device.clone(), mark.received_until);
+                devices.insert(mark.device.clone(), mark.received);
             }
             Change::DeviceForgotten(account, name) => {
                 devices.remove(&Device {

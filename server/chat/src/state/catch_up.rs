@@ -4,15 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;
-
-/// A position in the sequence of messages, up to which a device has received everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    pub at: Timestamp,
-    /// The number of the last message of this run of the server by then. It distinguishes messages
-    /// of the same millisecond.
-    pub message: u64,
-}
+use rookery_record::Mark;
 
 /// The catch-up of a session: sends it the messages that its device missed.
 pub struct CatchUp {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, ChannelName, Nick};
-use rookery_record::{CredentialId, Device, Metadata, Participant};
+use rookery_record::{CredentialId, Device, Mark, Metadata, Participant};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
 use crate::state::away::AwayState;
-use crate::state::catch_up::{CatchUp, Mark};
+use crate::state::catch_up::CatchUp;
 use crate::state::markers::Markers;
 use crate::state::open_batch::OpenBatch;
 

@@ -1,10 +1,12 @@
-//! The positions of devices that sign in with the password under a name.
+//! The positions of devices that sign in with the password under a name, and those of all devices
+//! over restarts.
 
 use rookery_protocol::DeviceName;
 
 use super::harness::*;
 use super::playback::{CAPS, connect, lobby, texts};
 use crate::event::{Identity, SignedInWith};
+use rookery_record::{Change, ChatSnapshot, Device, DeviceKey, DeviceMark, Mark};
 
 /// Returns the identity of an account that signed in with the password on a device of that name.
 fn named(account: &str, device: &str) -> Identity {
@@ -94,4 +96,117 @@ fn the_named_device_that_was_unused_the_longest_is_forgotten() {
     harness.advance(60);
     harness.send(bob, "PRIVMSG #x :two");
     assert_eq!(missed_by(&mut harness, "alice", "d0"), 1);
+}
+
+#[test]
+fn after_a_restart_with_the_clock_set_back_a_device_misses_nothing() {
+    let mut harness = lobby();
+    let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
+    harness.advance(3600);
+    harness.disconnect(alice);
+    // This server starts at the time at which the other one did.
+    let snapshot = harness.snapshot();
+    let mut harness = Harness::restored(settings_with_lobby("#x"), Vec::new(), snapshot);
+    let bob = harness.user("bob", "");
+    harness.send(bob, "PRIVMSG #x :missed");
+    let (_, missed) = connect(&mut harness, identity("alice"), CAPS);
+    assert_eq!(texts(&missed), ["missed"]);
+}
+
+/// Returns the chat after a restart at the same time, with all that was stored.
+fn restarted(harness: &mut Harness) -> Harness {
+    let snapshot = ChatSnapshot {
+        newest_message: harness.entries.iter().map(|entry| entry.at).max(),
+        ..harness.snapshot()
+    };
+    let mut next = Harness::restored(settings_with_lobby("#x"), Vec::new(), snapshot);
+    next.now = harness.now;
+    next.entries = std::mem::take(&mut harness.entries);
+    next.persisted = std::mem::take(&mut harness.persisted);
+    next
+}
+
+#[test]
+fn over_restarts_a_device_is_sent_what_it_missed_once_whatever_the_clock_does() {
+    let mut harness = lobby();
+    let mut expected = Vec::new();
+    let user = |harness: &mut Harness, name| {
+        let authenticated_at = harness.now;
+        let identity = Identity {
+            authenticated_at,
+            ..identity(name)
+        };
+        connect(harness, identity, CAPS)
+    };
+    for (round, jump) in [-3600, 7200, 0, -86_400, 1].into_iter().enumerate() {
+        let (alice, missed) = user(&mut harness, "alice");
+        assert_eq!(texts(&missed), expected, "round {round}");
+        let (bob, _) = user(&mut harness, "bob");
+        // The times of these messages are later than the clock.
+        for _ in 0..3 {
+            harness.send(bob, "PRIVMSG #x :received");
+        }
+        harness.advance(jump);
+        harness.send(bob, "PRIVMSG #x :received");
+        harness.disconnect(alice);
+        expected = vec![format!("before {round}"), format!("after {round}")];
+        harness.send(bob, &format!("PRIVMSG #x :{}", expected[0]));
+        harness = restarted(&mut harness);
+        harness.advance(jump);
+        let (bob, _) = user(&mut harness, "bob");
+        harness.send(bob, &format!("PRIVMSG #x :{}", expected[1]));
+    }
+}
+
+#[test]
+fn the_mark_of_an_earlier_version_goes_by_time_among_the_messages_of_that_version() {
+    let mut old = lobby();
+    let bob = old.user("bob", "");
+    for text in ["received", "missed before the update"] {
+        old.advance(1);
+        old.send(bob, &format!("PRIVMSG #x :{text}"));
+    }
+    for (count, entry) in old.entries.iter_mut().enumerate() {
+        entry.msgid = format!("old-{count}");
+    }
+    let alices = Change::Device(DeviceMark {
+        device: Device {
+            account: identity("alice").id,
+            key: DeviceKey::Password,
+        },
+        received: Mark {
+            message: 0,
+            at: old.now,
+        },
+        is_connected: false,
+    });
+    old.persisted.push(alices);
+    let mut harness = restarted(&mut old);
+    let bob = harness.user("bob", "");
+    harness.send(bob, "PRIVMSG #x :missed after it");
+    let (alice, missed) = connect(&mut harness, identity("alice"), CAPS);
+    assert_eq!(
+        texts(&missed),
+        ["missed before the update", "missed after it"]
+    );
+    harness.disconnect(alice);
+    assert!(connect(&mut harness, identity("alice"), CAPS).1.is_empty());
+}
+
+#[test]
+fn messages_of_a_channel_that_another_device_has_joined_are_sent_once() {
+    let mut harness = Harness::new();
+    let bob = harness.user("bob", "");
+    harness.channel("#y", &[bob]);
+    let (phone, _) = connect(&mut harness, named("alice", "phone"), CAPS);
+    harness.disconnect(phone);
+    harness.send(bob, "PRIVMSG #y :missed");
+    let (desk, _) = connect(&mut harness, named("alice", "desk"), CAPS);
+    let (phone, _) = connect(&mut harness, named("alice", "phone"), CAPS);
+    harness.send(desk, "JOIN #y");
+    harness.send(bob, "PRIVMSG #y :live");
+    harness.send(phone, "PING x");
+    harness.answer_all_fetches();
+    let received = harness.received(phone);
+    assert_eq!(texts(&received), ["live", "missed"]);
 }

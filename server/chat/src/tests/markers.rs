@@ -1,6 +1,7 @@
 //! `MARKREAD` (IRCv3 draft/read-marker).
 
 use super::harness::*;
+use crate::Weight;
 use rookery_record::Change;
 
 const CAPS: &str = "draft/read-marker";
@@ -195,4 +196,13 @@ fn the_markers_of_a_renamed_channel_move_to_its_new_name() {
             .any(|change| matches!(change, Change::ReadMarker { .. })),
         "only the letter case differs"
     );
+}
+
+#[test]
+fn setting_a_marker_weighs_more_than_showing_it_and_a_hundred_fit_a_burst() {
+    let weight = |line| crate::weight(&rookery_protocol::Message::parse(line).unwrap());
+    let set = weight("MARKREAD #x timestamp=2026-11-11T11:11:11.111Z");
+    assert!(set.tenths() > weight("MARKREAD #x").tenths());
+    let burst = 20 * Weight::MESSAGE.tenths();
+    assert!(100 * set.tenths() <= burst);
 }

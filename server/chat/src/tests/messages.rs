@@ -115,6 +115,27 @@ fn a_message_is_stored_as_it_was_sent() {
 }
 
 #[test]
+fn ids_do_not_show_how_many_messages_others_send() {
+    let ids = |others: usize| {
+        let mut harness = Harness::new();
+        let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));
+        harness.channel("#x", &[a]);
+        harness.channel("#y", &[b]);
+        harness.entries.clear();
+        harness.send(a, "PRIVMSG #x :one");
+        harness.advance(1);
+        for _ in 0..others {
+            harness.send(b, "PRIVMSG #y :hidden");
+        }
+        harness.advance(1);
+        harness.send(a, "PRIVMSG #x :two");
+        let ends = [harness.entries.first(), harness.entries.last()];
+        ends.map(|entry| entry.unwrap().msgid.clone())
+    };
+    assert_eq!(ids(0), ids(50));
+}
+
+#[test]
 fn a_sender_that_has_had_its_share_stored_is_refused_until_the_day_has_passed() {
     let mut harness = Harness::with(Settings {
         stored_bytes_per_day: 1000,

@@ -9,6 +9,7 @@ use rookery_protocol::Message;
 use tokio::sync::oneshot;
 
 use super::ACCOUNTS;
+use super::devices::DeviceId;
 use crate::sendq::Sendq;
 use rookery_chat::event::SessionId;
 use rookery_chat::request::Admission;
@@ -19,6 +20,12 @@ pub struct Client {
     pub session: SessionId,
     /// The index of its account; `None` for a guest.
     pub account: Option<usize>,
+    /// The device, if it leaves it to the server to send it what it missed.
+    pub device: Option<DeviceId>,
+    /// What was stored in the lobby before it connected.
+    pub stored_before: BTreeSet<String>,
+    /// The messages that it has received.
+    pub received: BTreeSet<String>,
     pub address: SocketAddr,
     pub sendq: Arc<Sendq>,
     /// The reply to its request for admission, until it has arrived.
@@ -37,6 +44,8 @@ pub struct Received {
     pub place: Option<String>,
     pub at: Timestamp,
     pub msgid: String,
+    /// Whether its user sent it to itself, and therefore receives it and its echo.
+    pub is_to_self: bool,
 }
 
 impl Client {
@@ -90,8 +99,10 @@ impl Client {
                 place: None,
                 at,
                 msgid,
+                is_to_self: source == target,
             });
         }
+        let is_to_self = source == target;
         let place = if target.starts_with('#') {
             assert!(
                 by_self || self.channels.contains(target),
@@ -116,6 +127,7 @@ impl Client {
             place: Some(place),
             at,
             msgid,
+            is_to_self,
         })
     }
 }

@@ -67,6 +67,8 @@ impl Simulation {
             assert!(self.disk_is_full);
             return;
         };
+        // It may replace another one, also if the server crashes before the core learns of it.
+        self.bans.insert(ban.id, ban.clone());
         if self.random.below(10) == 0 {
             return self.crash();
         }
@@ -74,8 +76,7 @@ impl Simulation {
         let clients = self.server.clients.iter().filter(covers);
         let covered = clients.map(|client| client.session).collect();
         let id = ban.id;
-        let reply = self.act(AddBan(ban.clone()));
-        self.bans.insert(id, ban);
+        let reply = self.act(AddBan(ban));
         self.server.acts.push(Act {
             reply,
             covered,

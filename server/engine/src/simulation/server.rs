@@ -47,7 +47,7 @@ fn settings() -> Settings {
     let mut config = Config::default();
     config.chat.lobby = vec!["#lobby".parse().unwrap()];
     config.limits.sendq_bytes = SENDQ_BYTES;
-    config.history.replay_lines = 0;
+    config.history.replay_lines = 1000;
     Settings {
         // Small enough that the lists of a few users are long.
         slice_rows: 2,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Nick};
+use rookery_protocol::{AccountName, Capabilities, Capability, DeviceName, Email, Message, Nick};
 
 use super::client::{Client, Received};
 use super::{ACCOUNTS, CHANNELS, MAX_CLIENTS, SENDQ_BYTES, Simulation};
@@ -15,14 +15,39 @@ use rookery_chat::event::{Candidate, Disconnect, Event, Identity, SessionId, Sig
 use rookery_chat::request::Admission;
 use rookery_record::AccountId;
 
+/// The capabilities of clients that leave it to the server to send them what they missed.
+const DEVICE_CAPABILITIES: [Capability; 4] = [
+    Capability::Batch,
+    Capability::EchoMessage,
+    Capability::MessageTags,
+    Capability::ServerTime,
+];
+
 impl Simulation {
     pub(super) fn connect(&mut self) {
         if self.server.clients.len() == MAX_CLIENTS {
             return;
         }
+        let account = Some(self.random.below(ACCOUNTS.len() + 2)).filter(|&at| at < ACCOUNTS.len());
+        let device = self.random.pick(&[None, None, Some("phone"), Some("desk")]);
+        let id = account.zip(device);
+        // A device connects once.
+        if id.is_none_or(|id| self.server.clients.iter().all(|one| one.device != Some(id))) {
+            self.connect_as(account, device);
+        }
+    }
+
+    /// Connects as a guest or an account. An account's device, if it has a name, reads no history,
+    /// but is sent what it missed.
+    pub(super) fn connect_as(&mut self, account: Option<usize>, device: Option<&'static str>) {
+        let id = account.zip(device);
+        let mut stored_before = BTreeSet::new();
+        if id.is_some_and(|id| !self.devices.contains_key(&id)) {
+            self.commit();
+            stored_before = self.stored_in_lobby();
+        }
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        let account = Some(self.random.below(ACCOUNTS.len() + 2)).filter(|&at| at < ACCOUNTS.len());
         let host = u8::try_from(self.random.below(6)).unwrap();
         let address = SocketAddr::from(([192, 0, 2, host], 50_000));
         let nick = account.map_or(format!("guest{}", self.random.below(4)), |at| {
@@ -34,14 +59,20 @@ impl Simulation {
             email: Email::parse(&format!("{}@example.org", ACCOUNTS[at])).ok(),
             new: false,
             authenticated_at: self.now,
-            signed_in_with: SignedInWith::PASSWORD,
+            signed_in_with: SignedInWith::Password {
+                device: device.map(|name| DeviceName::parse(name).unwrap()),
+            },
         });
         let candidate = Box::new(Candidate {
             nick: Nick::parse(&nick).unwrap(),
             username: String::new(),
             realname: String::new(),
             identity,
-            capabilities: Capabilities::of(Capability::ALL),
+            capabilities: Capabilities::of(if id.is_some() {
+                &DEVICE_CAPABILITIES
+            } else {
+                Capability::ALL
+            }),
             away_state: AwayState::Here,
             subscriptions: BTreeSet::new(),
             address,
@@ -56,6 +87,9 @@ impl Simulation {
         let mut client = Client {
             session,
             account,
+            device: id,
+            stored_before,
+            received: BTreeSet::new(),
             address,
             sendq,
             admission: Some(admission),
@@ -98,6 +132,7 @@ impl Simulation {
         let text = self.texts;
         let lines = match self.random.below(40) {
             0..7 => vec![format!("JOIN {channel}")],
+            7..9 if channel == "#lobby" => return,
             7..9 => vec![format!("PART {channel} :bye")],
             9..23 => vec![format!("{verb} {target} :text {text}")],
             23..25 => vec![
@@ -152,6 +187,10 @@ impl Simulation {
         let Some(at) = self.pick_client() else {
             return;
         };
+        self.read_from(at);
+    }
+
+    pub(super) fn read_from(&mut self, at: usize) {
         let client = &mut self.server.clients[at];
         let (state, lines) = client
             .sendq
@@ -161,8 +200,16 @@ impl Simulation {
             let lines = String::from_utf8(lines.to_vec()).unwrap();
             for line in lines.split_terminator("\r\n") {
                 let received = self.server.clients[at].receive(line);
+                let device = self.server.clients[at].device;
                 if let Some(message) = received {
+                    if let Some(device) = device.filter(|_| !message.is_to_self) {
+                        self.receive_on_device(device, &message.msgid, line);
+                        let received = &mut self.server.clients[at].received;
+                        received.insert(message.msgid.clone());
+                    }
                     self.check_seen(message, line);
+                } else if let Some(device) = device.filter(|_| line.contains(" :There is more ")) {
+                    self.excuse(device);
                 }
             }
         }
@@ -173,7 +220,9 @@ impl Simulation {
 
     /// Checks that a message that a client has received is stored, and has a time of its own.
     pub(super) fn check_seen(&mut self, message: Received, line: &str) {
-        let Received { place, at, msgid } = message;
+        let Received {
+            place, at, msgid, ..
+        } = message;
         if !self.redacted.contains(&msgid) {
             let (database, id) = (self.server.database.clone(), msgid.clone());
             let read = async move { database.read(move |store| store.history_entry(&id)).await };
@@ -192,22 +241,38 @@ impl Simulation {
         }
     }
 
+    /// Closes a connection that the client may not have read to its end.
     pub(super) fn close(&mut self, at: usize) {
+        let client = self.leave(at);
+        self.end_abruptly(&client);
+    }
+
+    fn leave(&mut self, at: usize) -> Client {
         let client = self.server.clients.remove(at);
         self.event(Event::Disconnected {
             session: client.session,
             disconnect: Disconnect::lost("Connection closed"),
             lost: false,
         });
+        client
     }
 
     pub(super) fn disconnect(&mut self) {
-        if let Some(at) = self.pick_client() {
-            self.close(at);
+        let Some(at) = self.pick_client() else {
+            return;
+        };
+        let session = self.server.clients[at].session;
+        if self.server.clients[at].device.is_some() {
+            self.settle(session);
+        }
+        let mut clients = self.server.clients.iter();
+        if let Some(at) = clients.position(|client| client.session == session) {
+            self.leave(at);
         }
     }
 
     pub(super) fn check_admissions(&mut self) {
+        let mut new = Vec::new();
         self.server.clients.retain_mut(|client| {
             let Some(reply) = &mut client.admission else {
                 return true;
@@ -222,7 +287,13 @@ impl Simulation {
                 "{} was admitted in spite of a ban",
                 client.nick
             );
+            if let Some(device) = client.device.filter(|_| admitted) {
+                new.push((device, std::mem::take(&mut client.stored_before)));
+            }
             admitted
         });
+        for (device, excused) in new {
+            self.add_device(device, excused);
+        }
     }
 }

@@ -1,44 +1,46 @@
-//! For each device, the time until which it has received everything. Devices that sign in with the
-//! password have tables of their own, one for those with a name and one for the others; the rest
-//! are credentials.
+//! For each device, the position up to which it has received everything. Devices that sign in with
+//! the password have tables of their own, one for those with a name and one for the others; the
+//! rest are credentials.
 
-use jiff::Timestamp;
 use rookery_protocol::DeviceName;
 use rusqlite::types::Type;
 use rusqlite::{Connection, params};
 
-use super::{execute, list, timestamp};
+use super::{execute, find, list, timestamp};
 use crate::Result;
-use rookery_record::{AccountId, CredentialId, Device, DeviceKey, DeviceMark};
+use rookery_record::{
+    AccountId, CredentialId, Device, DeviceKey, DeviceMark, Mark, message_number,
+};
 
 /// Stores the mark. Does nothing if the account or credential no longer exists.
 pub(super) fn persist(connection: &Connection, mark: &DeviceMark) -> Result<()> {
     let DeviceMark {
         device: Device { account, key },
-        received_until,
+        received,
         is_connected,
     } = mark;
-    let received_until = received_until.as_millisecond();
+    let (message, at) = (received.message.cast_signed(), received.at.as_millisecond());
     let has_playback = match key {
         DeviceKey::Credential(credential) => {
-            let sql = "UPDATE credentials SET heard_until = ?1, is_here = ?2
-                 WHERE id = ?3 AND account = ?4";
-            let values = params![received_until, is_connected, credential.0, account.0];
+            let sql = "UPDATE credentials SET last_received = ?1, heard_until = ?2, is_here = ?3
+                 WHERE id = ?4 AND account = ?5";
+            let values = params![message, at, is_connected, credential.0, account.0];
             return execute(connection, sql, values).map(drop);
         }
         DeviceKey::Named(name) => {
-            let sql = "INSERT OR REPLACE INTO named_devices (account, name, heard_until, is_here)
-                 SELECT id, ?2, ?3, ?4 FROM accounts WHERE id = ?1";
-            let values = params![account.0, name.as_str(), received_until, is_connected];
+            let sql = "INSERT OR REPLACE INTO named_devices
+                 (account, name, last_received, heard_until, is_here)
+                 SELECT id, ?2, ?3, ?4, ?5 FROM accounts WHERE id = ?1";
+            let values = params![account.0, name.as_str(), message, at, is_connected];
             return execute(connection, sql, values).map(drop);
         }
         DeviceKey::Password => false,
         DeviceKey::PasswordWithPlayback => true,
     };
-    let sql =
-        "INSERT OR REPLACE INTO password_devices (account, has_playback, heard_until, is_here)
-         SELECT id, ?2, ?3, ?4 FROM accounts WHERE id = ?1";
-    let values = params![account.0, has_playback, received_until, is_connected];
+    let sql = "INSERT OR REPLACE INTO password_devices
+         (account, has_playback, last_received, heard_until, is_here)
+         SELECT id, ?2, ?3, ?4, ?5 FROM accounts WHERE id = ?1";
+    let values = params![account.0, has_playback, message, at, is_connected];
     execute(connection, sql, values).map(drop)
 }
 
@@ -51,24 +53,34 @@ pub(super) fn forget(connection: &Connection, account: AccountId, name: &DeviceN
 /// Marks every device as disconnected. A device that is still marked as connected was connected
 /// when the server died, and had received everything that was stored until then.
 pub(super) fn mark_all_disconnected(connection: &Connection) -> Result<()> {
+    // Rows are in the order of messages. Those that an operator has stored have no number.
+    let sql = "SELECT msgid, at FROM history WHERE msgid LIKE '%-%' ORDER BY id DESC LIMIT 1";
+    let newest = find(connection, sql, [], |row| {
+        let msgid: String = row.get(0)?;
+        let message = message_number(&msgid).unwrap_or(0).cast_signed();
+        Ok((message, row.get(1)?))
+    })?;
+    let (message, at) = newest.unwrap_or((0, i64::MIN));
     for table in ["password_devices", "named_devices", "credentials"] {
         let sql = format!(
-            "UPDATE {table} SET is_here = 0, heard_until = max(heard_until, coalesce(
-                (SELECT at FROM history ORDER BY id DESC LIMIT 1), heard_until))
+            "UPDATE {table} SET is_here = 0, last_received = max(last_received, ?1),
+                heard_until = max(heard_until, ?2)
              WHERE is_here = 1"
         );
-        execute(connection, &sql, [])?;
+        execute(connection, &sql, [message, at])?;
     }
     Ok(())
 }
 
-/// Returns the times of all devices that were ever connected.
-pub(super) fn all(connection: &Connection) -> Result<Vec<(Device, Timestamp)>> {
-    let sql = "SELECT heard_until, account, NULL, NULL, has_playback FROM password_devices
+/// Returns the marks of all devices that were ever connected.
+pub(super) fn all(connection: &Connection) -> Result<Vec<(Device, Mark)>> {
+    let sql =
+        "SELECT heard_until, account, NULL, NULL, has_playback, last_received FROM password_devices
          UNION ALL
-         SELECT heard_until, account, NULL, name, 0 FROM named_devices
+         SELECT heard_until, account, NULL, name, 0, last_received FROM named_devices
          UNION ALL
-         SELECT heard_until, account, id, NULL, 0 FROM credentials WHERE heard_until IS NOT NULL";
+         SELECT heard_until, account, id, NULL, 0, last_received FROM credentials
+         WHERE heard_until IS NOT NULL";
     list(connection, sql, [], |row| {
         let (credential, name): (Option<i64>, Option<String>) = (row.get(2)?, row.get(3)?);
         let key = match (credential, name) {
@@ -83,6 +95,10 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<(Device, Timestamp)>> {
             account: AccountId(row.get(1)?),
             key,
         };
-        Ok((device, timestamp(row, 0)?))
+        let mark = Mark {
+            message: row.get::<_, i64>(5)?.cast_unsigned(),
+            at: timestamp(row, 0)?,
+        };
+        Ok((device, mark))
     })
 }

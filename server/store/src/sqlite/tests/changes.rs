@@ -5,7 +5,8 @@ use rookery_protocol::{ChannelName, DeviceName, Nick};
 use super::*;
 use rookery_record::{
     Access, AccessLevel, Account, AccountId, Change, CredentialKind, Device, DeviceKey, DeviceMark,
-    ListedMask, Membership, Metadata, PersistentChannel, PersistentTopic, Place, Presence,
+    ListedMask, Mark, Membership, Metadata, PersistentChannel, PersistentTopic, Place, Presence,
+    message_number,
 };
 
 fn channel(channel: &str, founder: &str) -> PersistentChannel {
@@ -223,12 +224,16 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
             key: DeviceKey::Named(desk.clone()),
         },
     ];
-    let later = |seconds| noon() + jiff::SignedDuration::from_secs(seconds);
+    let msgid = |seconds: i64| format!("run-{}", 100_000_000_000 + seconds);
+    let later = |seconds| Mark {
+        message: message_number(&msgid(seconds)).unwrap(),
+        at: noon() + jiff::SignedDuration::from_secs(seconds),
+    };
     for (seconds, device) in (1..).zip(devices.clone()) {
         let is_connected = device == devices[2];
         let mark = DeviceMark {
             device,
-            received_until: later(seconds),
+            received: later(seconds),
             is_connected,
         };
         sqlite.persist(&Change::Device(mark)).unwrap();
@@ -256,10 +261,13 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
 
     // Bob was connected when the server died, and so has received the newest message. After the
     // first call he is marked as disconnected, so the second message does not count.
-    for (msgid, seconds) in [("m1", 60), ("m2", 90)] {
-        let place = Place::Channel(ChannelName::parse("#x").unwrap());
+    for seconds in [60, 90] {
+        let place = || Place::Channel(ChannelName::parse("#x").unwrap());
+        let at = later(seconds).at;
+        // As an operator's redaction, the second has an id without a number.
+        let by_operator = message(&format!("c{seconds}"), at, place());
         sqlite
-            .append_history(&[message(msgid, later(seconds), place)])
+            .append_history(&[message(&msgid(seconds), at, place()), by_operator])
             .unwrap();
         sqlite.mark_all_disconnected().unwrap();
         assert_eq!(stored(&sqlite), with(later(60)));
@@ -290,9 +298,12 @@ fn the_migration_to_password_devices_preserves_marks() {
         account: AccountId(1),
         key: DeviceKey::Password,
     };
-    let received_until = Timestamp::from_millisecond(5).unwrap();
+    let received = Mark {
+        message: 0,
+        at: Timestamp::from_millisecond(5).unwrap(),
+    };
     let devices = store.chat_snapshot().unwrap().devices;
-    assert_eq!(devices, [(alices, received_until)]);
+    assert_eq!(devices, [(alices, received)]);
 }
 
 #[test]
@@ -304,21 +315,25 @@ fn the_migration_to_named_devices_preserves_the_marks_of_the_others() {
          INSERT INTO password_devices VALUES (1, 1, 5, 0)",
     );
     let at = Timestamp::from_millisecond(5).unwrap();
+    let received = Mark { message: 0, at };
     let of = |key| Device {
         account: AccountId(1),
         key,
     };
     let with_playback = of(DeviceKey::PasswordWithPlayback);
     let stored = |store: &Store| store.chat_snapshot().unwrap().devices;
-    assert_eq!(stored(&store), [(with_playback.clone(), at)]);
+    assert_eq!(stored(&store), [(with_playback.clone(), received)]);
     let phone = of(DeviceKey::Named(DeviceName::parse("phone").unwrap()));
     let mark = DeviceMark {
         device: phone.clone(),
-        received_until: at,
+        received,
         is_connected: false,
     };
     store.persist(&Change::Device(mark)).unwrap();
-    assert_eq!(stored(&store), [(with_playback, at), (phone, at)]);
+    assert_eq!(
+        stored(&store),
+        [(with_playback, received), (phone, received)]
+    );
 }
 
 #[test]

@@ -1,0 +1,164 @@
+//! What devices have received: each of them is sent each message in the lobby once, live or when it
+//! connects again, whatever the clock does and however the server ends. A device whose connection
+//! ends while it still has something to read may miss that, or be sent it again.
+
+use std::collections::BTreeSet;
+use std::task::{Context, Waker};
+
+use jiff::Timestamp;
+use rookery_protocol::ChannelName;
+
+use super::Simulation;
+use super::client::Client;
+use crate::sendq::State;
+use rookery_chat::event::SessionId;
+use rookery_record::{PageQuery, Place, Selection};
+
+/// An account, by its index, and the name that its device gives itself.
+pub type DeviceId = (usize, &'static str);
+
+/// The messages that a device has received, and those that it need not receive.
+#[derive(Default)]
+pub struct Received {
+    received: BTreeSet<String>,
+    excused: BTreeSet<String>,
+}
+
+impl Simulation {
+    /// Remembers a device that has connected for the first time, and need not receive what was
+    /// stored before.
+    pub(super) fn add_device(&mut self, device: DeviceId, excused: BTreeSet<String>) {
+        self.devices.entry(device).or_insert(Received {
+            received: BTreeSet::new(),
+            excused,
+        });
+    }
+
+    /// Checks that a device receives a message for the first time.
+    pub(super) fn receive_on_device(&mut self, device: DeviceId, msgid: &str, line: &str) {
+        if let Some(state) = self.devices.get_mut(&device) {
+            let is_first = state.received.insert(msgid.to_owned());
+            assert!(is_first, "{device:?} received a message twice: {line}");
+        }
+    }
+
+    /// Excuses the device from receiving what is stored so far.
+    pub(super) fn excuse(&mut self, device: DeviceId) {
+        let stored = self.stored_in_lobby();
+        if let Some(state) = self.devices.get_mut(&device) {
+            state.excused.extend(stored);
+        }
+    }
+
+    /// Follows the end of a connection whose client may not have read everything.
+    pub(super) fn end_abruptly(&mut self, client: &Client) {
+        let Some(device) = client.device else {
+            return;
+        };
+        self.commit();
+        self.excuse(device);
+        self.permit_again(device, client);
+    }
+
+    /// Permits that what the client has received is sent to its device again.
+    fn permit_again(&mut self, device: DeviceId, client: &Client) {
+        if let Some(state) = self.devices.get_mut(&device) {
+            for msgid in &client.received {
+                state.received.remove(msgid);
+                state.excused.insert(msgid.clone());
+            }
+        }
+    }
+
+    /// Follows a crash, of whose clients these were. If `lacks_changes`, the marks of devices may
+    /// not have been stored.
+    pub(super) fn crash_devices(&mut self, clients: &[Client], lacks_changes: bool) {
+        if lacks_changes {
+            self.devices.clear();
+        }
+        let admitted = clients.iter().filter(|client| client.admission.is_none());
+        for client in admitted {
+            let Some(device) = client.device else {
+                continue;
+            };
+            self.excuse(device);
+            // The server may have ended the session already.
+            let (state, _) = client
+                .sendq
+                .poll(&mut Context::from_waker(Waker::noop()), true);
+            if state != State::Open {
+                self.permit_again(device, client);
+            }
+        }
+    }
+
+    /// Lets everything that is under way arrive, and the client read it.
+    pub(super) fn settle(&mut self, session: SessionId) {
+        loop {
+            self.commit();
+            self.deliver_page();
+            while self.server.chat.has_incomplete_replies() {
+                self.continue_replies();
+            }
+            let clients = &self.server.clients;
+            if let Some(at) = clients.iter().position(|client| client.session == session) {
+                self.read_from(at);
+            }
+            // A reply that waits for room is continued in the next round.
+            if self.server.waiting.is_empty()
+                && self.server.fetched.is_empty()
+                && self.server.rooms.is_empty()
+            {
+                return;
+            }
+            self.continue_replies();
+        }
+    }
+
+    /// Connects each device, and checks that it has received everything.
+    pub(super) fn check_devices(&mut self) {
+        if self.disk_is_full {
+            self.toggle_disk();
+        }
+        let devices: Vec<DeviceId> = self.devices.keys().copied().collect();
+        for device in devices {
+            let connected = |client: &&Client| client.device == Some(device);
+            let known = self.server.clients.iter().find(connected);
+            let session = known.map_or(self.last_session + 1, |client| client.session.0);
+            if known.is_none() {
+                self.connect_as(Some(device.0), Some(device.1));
+            }
+            self.settle(SessionId(session));
+            // It may be banned.
+            if !self.server.clients.iter().any(|client| connected(&client)) {
+                continue;
+            }
+            let mut missing = self.stored_in_lobby();
+            let Received { received, excused } = &self.devices[&device];
+            missing.retain(|msgid| {
+                let is_excused = excused.contains(msgid) || self.redacted.contains(msgid);
+                !received.contains(msgid) && !is_excused
+            });
+            assert!(
+                missing.is_empty(),
+                "{device:?} has not received {missing:?}"
+            );
+        }
+    }
+
+    /// Returns the ids of the stored messages of the lobby.
+    pub(super) fn stored_in_lobby(&self) -> BTreeSet<String> {
+        let query = PageQuery {
+            places: vec![Place::Channel(ChannelName::parse("#lobby").unwrap())],
+            selection: Selection::Latest(None),
+            events: false,
+            redactions: false,
+            since: Timestamp::MIN,
+            limit: usize::MAX >> 1,
+        };
+        let database = self.server.database.clone();
+        let read = async move { database.read(move |store| store.history_page(&query)).await };
+        let page = self.runtime.block_on(read).unwrap().unwrap_or_default();
+        page.into_iter().map(|entry| entry.msgid).collect()
+    }
+}
