@@ -1,9 +1,10 @@
 //! Makes the core's decisions durable before they take effect.
 //!
 //! **Group commit.** The core's outputs arrive in batches. While one transaction is being written,
-//! later batches accumulate, and all of them become the next transaction. Under load, many messages
-//! are committed together; on a quiet server, each message is committed immediately. Whether a
-//! commit survives only a crash of the server or also a power loss is set by `history.sync`.
+//! later batches accumulate, and all of them become the next transaction; a group that follows
+//! another one at once also waits for a millisecond. Under load, many messages are committed
+//! together; on a quiet server, each message is committed immediately. Whether a commit survives
+//! only a crash of the server or also a power loss is set by `history.sync`.
 //!
 //! **Order.** Effects are applied in the order in which the core decided them, and none before the
 //! transaction of its group has ended. A client therefore never receives a message, nor a caller a
@@ -25,10 +26,11 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use rookery_control_api::{Component, count};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
 
 use crate::handle::CoreStopped;
 use crate::history_reader::HistoryReader;
@@ -43,6 +45,9 @@ use rookery_store::{Database, DiskState, Durability, Store};
 
 /// The number of batches that may wait. When it is reached, the core has to wait.
 const MAX_WAITING_BATCHES: usize = 16;
+/// How long after a commit the next group waits for more batches. A commit costs several times what
+/// each of its messages does, so two thousand messages a second take a third less CPU together.
+const LINGER: Duration = Duration::from_millis(1);
 /// The maximum number of sessions in [`QueueDepth::largest_sendqs`].
 const MAX_LARGEST_SENDQS: usize = 20;
 
@@ -131,6 +136,27 @@ pub(crate) struct Committer {
     room: mpsc::UnboundedSender<SessionId>,
 }
 
+/// Receives the batches of the next group: those that wait, and what follows until `linger_until`
+/// or until the group is large. Returns whether there are any; if not, the core's task has ended.
+async fn next_group(
+    batches: &mut mpsc::Receiver<Vec<Effect>>,
+    group: &mut Vec<Vec<Effect>>,
+    linger_until: Instant,
+) -> bool {
+    if batches.recv_many(group, MAX_WAITING_BATCHES).await == 0 {
+        return false;
+    }
+    while group.len() < MAX_WAITING_BATCHES {
+        let room = MAX_WAITING_BATCHES - group.len();
+        match timeout_at(linger_until, batches.recv_many(group, room)).await {
+            Ok(1..) => {}
+            // The time is up, or nothing follows.
+            Err(_) | Ok(0) => break,
+        }
+    }
+    true
+}
+
 impl Committer {
     /// Creates a committer with no attached sessions.
     pub fn new(
@@ -155,25 +181,26 @@ impl Committer {
     /// Runs until the core's task has ended. While one group is being committed, the batches of the
     /// next accumulate.
     pub async fn run(mut self, mut batches: mpsc::Receiver<Vec<Effect>>) {
-        let mut batch_group = Vec::new();
-        while batches
-            .recv_many(&mut batch_group, MAX_WAITING_BATCHES)
-            .await
-            > 0
-        {
-            let effects = batch_group.drain(..).flatten().collect();
-            self.process(effects).await;
+        let mut group = Vec::new();
+        let mut linger_until = Instant::now();
+        while next_group(&mut batches, &mut group, linger_until).await {
+            let effects = group.drain(..).flatten().collect();
+            if self.process(effects).await {
+                linger_until = Instant::now() + LINGER;
+            }
         }
     }
 
-    /// Commits one group and applies its effects.
-    pub async fn process(&mut self, effects: Vec<Effect>) {
+    /// Commits one group and applies its effects. Returns whether there was anything to commit.
+    pub async fn process(&mut self, effects: Vec<Effect>) -> bool {
         let (entries, changes) = to_store(&effects);
+        let commits = !entries.is_empty() || !changes.is_empty();
         let stored = self.commit(entries, changes).await;
         for effect in effects {
             self.apply(effect, stored);
         }
         self.wake();
+        commits
     }
 
     /// Stores the messages and the changes of a group, either all of them or none; while space runs
@@ -285,7 +312,7 @@ impl Committer {
             // The core notices itself that a session has ended.
             Output::AwaitRoom(session) => {
                 if let Some(sendq) = self.sessions.get(&session) {
-                    sendq.await_room(session, &self.room, Instant::now());
+                    sendq.await_room(session, &self.room, Instant::now().into_std());
                 }
             }
             Output::Held { session, bytes } => {

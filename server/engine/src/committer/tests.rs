@@ -323,3 +323,39 @@ fn of_several_changes_of_one_read_marker_the_last_is_stored() {
     let (_, stored) = to_store(&changes.iter().map(persist).collect::<Vec<_>>());
     assert_eq!(stored, changes[1..]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_waits_for_more_only_soon_after_another_and_only_if_it_is_small() {
+    let (sender, mut batches) = channel();
+    let mut group = Vec::new();
+    let quiet = Instant::now();
+    sender.send(vec![message(1)]).await.unwrap();
+    assert!(next_group(&mut batches, &mut group, quiet).await);
+    assert_eq!((group.len(), quiet.elapsed()), (1, Duration::ZERO));
+
+    group.clear();
+    let busy = Instant::now() + LINGER;
+    sender.send(vec![message(2)]).await.unwrap();
+    let late = async {
+        tokio::time::sleep(LINGER / 2).await;
+        sender.send(vec![message(3)]).await.unwrap();
+    };
+    let ((), more) = tokio::join!(late, next_group(&mut batches, &mut group, busy));
+    assert!(more);
+    assert_eq!(group.len(), 2, "the second follows soon enough");
+
+    group.clear();
+    let busy = Instant::now() + LINGER;
+    for number in 0..MAX_WAITING_BATCHES {
+        sender
+            .send(vec![message(i64::try_from(number).unwrap())])
+            .await
+            .unwrap();
+    }
+    assert!(next_group(&mut batches, &mut group, busy).await);
+    assert!(Instant::now() < busy, "a large group is committed at once");
+
+    group.clear();
+    drop(sender);
+    assert!(!next_group(&mut batches, &mut group, Instant::now() + LINGER).await);
+}
