@@ -231,10 +231,9 @@ pub enum Admission {
         /// The reason why the sessions were ended.
         reason: String,
     },
-    /// The server is under maintenance, or the account has too many sessions. The session is to be
-    /// sent the reason and closed.
+    /// The server is under maintenance. The session is to be sent the reason and closed.
     Closed {
-        /// The message of the maintenance, or which limit is reached.
+        /// The message of the maintenance.
         reason: String,
     },
 }
