@@ -197,7 +197,12 @@ pub enum KickTarget {
     /// One session, if it belongs to that user.
     Session(Nick, SessionId),
     /// All sessions that a ban of that target would end.
-    Covered(BanTarget),
+    Covered {
+        /// The target.
+        target: BanTarget,
+        /// The email of the account that the target names, whose mailbox is covered too.
+        account_email: Option<Email>,
+    },
 }
 
 /// The recipients of an announcement.
