@@ -21,10 +21,11 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connect_rate::{ConnectRates, RefusalLog};
+use super::connect_rate::ConnectRates;
 use super::flood::SharedFlood;
 use super::metered::MeteredStream;
 use super::plaintext;
+use super::refusal_log::RefusalLog;
 use super::session::{self, ConnectionConfig, Services, Session};
 use super::socket::Socket;
 use super::turns::Turns;
