@@ -78,7 +78,8 @@ struct Attempt {
     skeleton: String,
     registration: Registration,
     code: PendingCode,
-    /// The number of wrong codes from other sessions, by network.
+    /// The number of wrong codes from other sessions, by network; of few networks, since they are
+    /// limited together.
     foreign_tries: Vec<(Network, u8)>,
 }
 
@@ -86,29 +87,22 @@ impl Attempt {
     /// Checks a code from another session. A wrong one counts against the network it came from, not
     /// against the session that requested the code.
     fn check_foreign_code(&mut self, now: Timestamp, from: Network, code: &str) -> Verdict {
-        let all: usize = self
-            .foreign_tries
-            .iter()
-            .map(|(_, wrong)| usize::from(*wrong))
-            .sum();
-        let at = self
-            .foreign_tries
-            .iter()
-            .position(|(known, _)| *known == from)
-            .unwrap_or_else(|| {
-                self.foreign_tries.push((from, 0));
-                self.foreign_tries.len() - 1
-            });
-        let wrong = &mut self.foreign_tries[at].1;
-        if *wrong >= TRIES || all >= MAX_FOREIGN_TRIES {
+        let tries = &mut self.foreign_tries;
+        let all: usize = tries.iter().map(|(_, wrong)| usize::from(*wrong)).sum();
+        let at = tries.iter().position(|(known, _)| *known == from);
+        let wrong = at.map_or(0, |at| tries[at].1);
+        if wrong >= TRIES || all >= MAX_FOREIGN_TRIES {
             return Verdict::Invalid;
         }
         if self.code.is(now, code) {
             return Verdict::Right;
         }
-        *wrong += 1;
+        match at {
+            Some(at) => tries[at].1 += 1,
+            None => tries.push((from, 1)),
+        }
         Verdict::Wrong {
-            attempts_left: TRIES - *wrong,
+            attempts_left: TRIES - wrong - 1,
         }
     }
 }
@@ -321,5 +315,45 @@ impl Inner {
             return Err(PendingError::TooMany);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_from_any_number_of_networks_are_limited_and_take_no_memory() {
+        let (now, name) = (Timestamp::UNIX_EPOCH, AccountName::parse("alice").unwrap());
+        let registration = Registration {
+            name: name.clone(),
+            email: None,
+            secret: StoredSecret::Device([0; 32]),
+            is_decoy: false,
+            needs_invitation: false,
+        };
+        let (digits, code) = PendingCode::issue(now);
+        let pending = PendingRegistrations::default();
+        let own = pending.add(now, registration, code, None).unwrap();
+        let wrong = if digits == "123456" {
+            "654321"
+        } else {
+            "123456"
+        };
+        let check = |number: u32, code| {
+            let from = Network::of(std::net::IpAddr::from(number.to_be_bytes()));
+            pending.check_code(now, from, &name, None, code)
+        };
+        for number in 0..1000 {
+            check(number, wrong);
+        }
+        let checked = check(1000, &digits);
+        assert!(matches!(checked, CodeCheck::Wrong { attempts_left: 0 }));
+        let tries = pending.inner.lock().attempts[0].foreign_tries.len();
+        assert_eq!(tries, MAX_FOREIGN_TRIES);
+        let from = Network::of([192, 0, 2, 1].into());
+        let checked = pending.check_code(now, from, &name, Some(own), &digits);
+        assert!(matches!(checked, CodeCheck::Right(_)));
     }
 }

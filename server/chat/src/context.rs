@@ -281,6 +281,7 @@ impl<'a> Context<'a> {
     pub fn fetch(&mut self, caller: Caller, purpose: Purpose, query: HistoryQuery) {
         let fetch = Fetch {
             session: caller.session,
+            payer: self.state.payer(caller.user),
             ticket: self.ticket.take(),
             label: self.out.take_label(),
             purpose,

@@ -152,11 +152,15 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
                 id == *session && closing.is_named(nick)
             });
         }
-        KickTarget::Covered(target) => {
+        KickTarget::Covered {
+            target,
+            account_email,
+        } => {
             let policy = Arc::clone(&ctx.state.policy);
-            let selected = covered(ctx, target, None);
+            let email = account_email.as_ref();
+            let selected = covered(ctx, target, email);
             end_selected(ctx, ticket, &selected, &end, |_, closing| {
-                closing.is_covered(target, None, policy.bans.aliases())
+                closing.is_covered(target, email, policy.bans.aliases())
             });
         }
     }

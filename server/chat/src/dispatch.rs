@@ -33,6 +33,7 @@ pub fn awaited_command(
 pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: HistoryResult) {
     let Fetch {
         session,
+        payer: _,
         ticket,
         label,
         purpose,

@@ -17,6 +17,7 @@ use crate::request::{Admission, ControlRequest, ReplyFormat};
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::away::AwayState;
 use crate::ticket::{Answer, Ticket};
+use crate::token_bucket::Payer;
 
 pub use crate::ids::{Identity, SessionId, SignedInWith};
 pub use crate::settings::Settings;
@@ -261,6 +262,8 @@ pub enum Output {
 pub struct Fetch {
     /// The session that the reply is for.
     pub session: SessionId,
+    /// Who takes turns with others that request history; `None` if the session has ended.
+    pub payer: Option<Payer>,
     /// The ticket of an [`Event::AwaitedCommand`], to be answered after the reply.
     pub ticket: Option<Ticket<()>>,
     /// The label of the reply, escaped.

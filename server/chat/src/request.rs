@@ -197,7 +197,12 @@ pub enum KickTarget {
     /// One session, if it belongs to that user.
     Session(Nick, SessionId),
     /// All sessions that a ban of that target would end.
-    Covered(BanTarget),
+    Covered {
+        /// The target.
+        target: BanTarget,
+        /// The email of the account that the target names, whose mailbox is covered too.
+        account_email: Option<Email>,
+    },
 }
 
 /// The recipients of an announcement.
@@ -231,10 +236,9 @@ pub enum Admission {
         /// The reason why the sessions were ended.
         reason: String,
     },
-    /// The server is under maintenance, or the account has too many sessions. The session is to be
-    /// sent the reason and closed.
+    /// The server is under maintenance. The session is to be sent the reason and closed.
     Closed {
-        /// The message of the maintenance, or which limit is reached.
+        /// The message of the maintenance.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Limits how many connections a network may open per second, and how many refusals are logged.
+//! Limits how many connections a network may open per second.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -9,8 +9,6 @@ use rookery_record::{NETWORKS_OF_SITE, Network};
 
 /// The maximum number of networks, and of sites, that are counted separately.
 const MAX_NETWORKS: usize = 100_000;
-/// How often refusals of one kind are logged.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The rates at which networks connect.
 pub struct ConnectRates {
@@ -51,33 +49,6 @@ impl ConnectRates {
     }
 }
 
-/// Decides which refusals of one kind are logged.
-#[derive(Default)]
-pub struct RefusalLog(Mutex<Refusals>);
-
-#[derive(Default)]
-struct Refusals {
-    logged_at: Option<Instant>,
-    since: u64,
-}
-
-impl RefusalLog {
-    /// Counts a refusal. Returns the number of refusals since the last that was logged if this one
-    /// is to be logged.
-    pub fn count(&self, now: Instant) -> Option<u64> {
-        let mut refusals = self.0.lock();
-        refusals.since += 1;
-        if refusals
-            .logged_at
-            .is_some_and(|at| now.saturating_duration_since(at) < LOG_INTERVAL)
-        {
-            return None;
-        }
-        refusals.logged_at = Some(now);
-        Some(std::mem::take(&mut refusals.since))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,13 +69,5 @@ mod tests {
         assert_eq!(of_site, 12);
         assert_eq!(burst("2001:db8:1::1"), 3, "another site");
         assert!((0..100).all(|_| { rates.try_connect(start, IpAddr::from([192, 0, 2, 1]), 3, 0) }));
-    }
-
-    #[test]
-    fn refusals_are_logged_with_their_number_and_seldom() {
-        let (log, start) = (RefusalLog::default(), Instant::now());
-        assert_eq!(log.count(start), Some(1));
-        assert!((0..99).all(|_| log.count(start).is_none()));
-        assert_eq!(log.count(start + LOG_INTERVAL), Some(100));
     }
 }

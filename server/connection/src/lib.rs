@@ -20,6 +20,7 @@ mod line_stream;
 mod listener;
 mod metered;
 mod plaintext;
+mod refusal_log;
 mod session;
 mod socket;
 mod turns;

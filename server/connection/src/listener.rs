@@ -21,10 +21,11 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connect_rate::{ConnectRates, RefusalLog};
+use super::connect_rate::ConnectRates;
 use super::flood::SharedFlood;
 use super::metered::MeteredStream;
 use super::plaintext;
+use super::refusal_log::RefusalLog;
 use super::session::{self, ConnectionConfig, Services, Session};
 use super::socket::Socket;
 use super::turns::Turns;
@@ -37,7 +38,7 @@ use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
 use rookery_engine::handle::CoreHandle;
 use rookery_engine::quota::{ConnectionLimits, Connections};
-use rookery_record::ban_text;
+use rookery_record::{Network, ban_text};
 
 /// How many refused clients are sent the reason at the same time.
 const REFUSALS_AT_ONCE: usize = 16;
@@ -265,7 +266,8 @@ impl ChatPort {
         };
         let stream = MeteredStream::new(stream);
         let handshake = TlsAcceptor::from(tls).accept(stream);
-        let tls = self.handshake_turns.take(handshake).await?;
+        let network = Network::of(address.ip());
+        let tls = self.handshake_turns.take(network, handshake).await?;
         let peer = peer(address, &tls);
         let socket = match transport {
             Transport::Irc => Socket::Tls(tls),

@@ -1,19 +1,20 @@
 //! Turns: work that needs much CPU takes turns with other work of its kind, so that all of it
-//! together occupies only some of the threads.
+//! together occupies only some of the threads, and networks take turns among each other.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use tokio::sync::Semaphore;
+use rookery_base::fair_queue::FairQueue;
+use rookery_record::Network;
 
 /// The turns of one kind of work.
-pub struct Turns(Semaphore);
+pub struct Turns(FairQueue<Network>);
 
 impl Turns {
     /// Lets `count` pieces of work have their turn at the same time.
     pub fn new(count: usize) -> Self {
-        Self(Semaphore::new(count))
+        Self(FairQueue::new(count, count))
     }
 
     /// Creates turns that occupy at most half of the machine's cores, and at least one.
@@ -22,12 +23,13 @@ impl Turns {
         Self::new((cores / 2).max(1))
     }
 
-    /// Performs the work. It has a turn whenever it can proceed, and the turn ends when it waits.
-    /// Turns are taken in the order in which they are requested.
-    pub async fn take<F: Future>(&self, work: F) -> F::Output {
+    /// Performs the work for a client from that network. It has a turn whenever it can proceed, and
+    /// the turn ends when it waits. Those of one network are taken in the order in which they are
+    /// requested.
+    pub async fn take<F: Future>(&self, network: Network, work: F) -> F::Output {
         let mut work = pin!(work);
         loop {
-            let turn = self.0.acquire().await;
+            let turn = self.0.acquire(network).await;
             let polled = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
             drop(turn);
             if let Poll::Ready(output) = polled {
@@ -58,6 +60,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use futures_util::future::join_all;
     use tokio::sync::oneshot;
     use tokio::task::{JoinSet, yield_now};
     use tokio::time::timeout;
@@ -65,6 +68,10 @@ mod tests {
     use super::*;
 
     const DEADLINE: Duration = Duration::from_mins(1);
+
+    fn network(host: u8) -> Network {
+        Network::of([192, 0, 2, host].into())
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn no_more_work_than_that_is_done_at_the_same_time_and_all_of_it_is() {
@@ -85,7 +92,7 @@ mod tests {
                         yield_now().await;
                     }
                 };
-                turns.take(work).await;
+                turns.take(network(1), work).await;
             });
         }
         timeout(DEADLINE, tasks.join_all()).await.expect("all end");
@@ -98,11 +105,27 @@ mod tests {
     async fn work_that_waits_lets_others_have_their_turn() {
         let turns = Turns::new(1);
         let (sender, answer) = oneshot::channel();
-        let waits = turns.take(async { answer.await.expect("it is sent") });
-        let sends = turns.take(async { sender.send(7).expect("it is awaited") });
+        let waits = turns.take(network(1), async { answer.await.expect("it is sent") });
+        let sends = turns.take(network(1), async { sender.send(7).expect("it is awaited") });
         let (received, ()) = timeout(DEADLINE, async { tokio::join!(waits, sends) })
             .await
             .expect("neither keeps the turn while it waits");
         assert_eq!(received, 7);
+    }
+
+    #[tokio::test]
+    async fn a_network_waits_for_a_few_of_the_crowd_of_another_only() {
+        let turns = Turns::new(1);
+        let turn = turns.0.acquire(network(3)).await;
+        let done = AtomicUsize::new(0);
+        let crowd =
+            (0..100).map(|_| turns.take(network(1), async { done.fetch_add(1, Ordering::SeqCst) }));
+        let other = turns.take(network(2), async { done.load(Ordering::SeqCst) });
+        let (_, done_before, ()) = timeout(DEADLINE, async {
+            tokio::join!(join_all(crowd), other, async { drop(turn) })
+        })
+        .await
+        .expect("all end");
+        assert_eq!(done_before, 1);
     }
 }

@@ -1,7 +1,8 @@
 //! Reads history on behalf of the core and returns the result as an event.
 //!
 //! The core never waits for the store: it requests a page with [`Output::Fetch`] and continues with
-//! other events. The result is sent to it as [`Event::Fetched`].
+//! other events. The result is sent to it as [`Event::Fetched`]. Accounts, and the networks of
+//! clients without one, take turns.
 //!
 //! [`Output::Fetch`]: rookery_chat::event::Output::Fetch
 
@@ -9,10 +10,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::Nick;
-use tokio::sync::Semaphore;
 
 use crate::handle::HistorySender;
+use rookery_base::fair_queue::FairQueue;
 use rookery_chat::event::{Event, Fetch, HistoryQuery, HistoryResult};
+use rookery_chat::token_bucket::Payer;
 use rookery_record::{
     HistoryEntry, PageQuery, Place, Point, ReadableTarget, Selection, SeveralQuery, TargetsQuery,
 };
@@ -28,7 +30,7 @@ const MAX_CONVERSATIONS: usize = 100;
 pub struct HistoryReader {
     database: Database,
     core: HistorySender,
-    permits: Arc<Semaphore>,
+    queue: Arc<FairQueue<Option<Payer>>>,
 }
 
 impl HistoryReader {
@@ -37,18 +39,16 @@ impl HistoryReader {
         Self {
             database,
             core,
-            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)),
+            queue: Arc::new(FairQueue::new(MAX_CONCURRENT_READS, MAX_CONCURRENT_READS)),
         }
     }
 
     /// Reads history in a new task, and sends the result to the core.
     pub fn fetch(&self, fetch: Box<Fetch>) {
         let (database, core) = (self.database.clone(), self.core.clone());
-        let permits = Arc::clone(&self.permits);
+        let queue = Arc::clone(&self.queue);
         tokio::spawn(async move {
-            let Ok(_permit) = permits.acquire().await else {
-                return;
-            };
+            let _slot = queue.acquire(fetch.payer).await;
             let query = fetch.query.clone();
             let found = database
                 .read(move |store| find(store, &query))
@@ -132,4 +132,50 @@ fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<
             })
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use rookery_chat::event::{Purpose, SessionId};
+    use rookery_record::{AccountId, HistorySync};
+
+    use super::*;
+    use crate::handle::{self, Envelope};
+
+    fn fetch(session: u64, account: i64) -> Box<Fetch> {
+        Box::new(Fetch {
+            session: SessionId(session),
+            payer: Some(Payer::Account(AccountId(account))),
+            ticket: None,
+            label: None,
+            purpose: Purpose::Playback,
+            query: HistoryQuery::Message("unknown".to_owned()),
+        })
+    }
+
+    fn session(envelope: &Envelope) -> Option<SessionId> {
+        match &envelope.event {
+            Event::Fetched { fetch, .. } => Some(fetch.session),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_waits_for_a_few_of_the_requests_of_another_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rookery.db");
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let (_core, _port, mut queue) = handle::channel();
+        let reader = HistoryReader::new(database, queue.history_sender());
+        for session in 0..100 {
+            reader.fetch(fetch(session, 1));
+        }
+        reader.fetch(fetch(100, 2));
+        let mut answered = Vec::new();
+        for _ in 0..10 {
+            queue.recv_many(&mut answered, 1).await;
+        }
+        let sessions: Vec<_> = answered.iter().filter_map(session).collect();
+        assert!(sessions.contains(&SessionId(100)), "{sessions:?}");
+    }
 }

@@ -257,6 +257,7 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
     }
     ctx.out.push(Output::Fetch(Box::new(Fetch {
         session: caller.session,
+        payer: ctx.state.payer(caller.user),
         ticket: None,
         label: None,
         purpose: Purpose::CatchUp {

@@ -48,6 +48,7 @@ pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         }
         None => "Quit".to_owned(),
     };
+    catch_up::detach_device(ctx, caller.session, false);
     close_session(ctx, caller, &reason, DisconnectReason::Quit);
 }
 
@@ -86,10 +87,12 @@ fn sessions_of<'c>(ctx: &'c Context<'_>, account: AccountId) -> impl Iterator<It
     ctx.state.users().filter(is_owner).flat_map(User::sessions)
 }
 
-/// Ends sessions for a reason that lies in their account.
+/// Ends sessions for a reason that lies in their account. Some may have lost their connections
+/// before, which the server has not noticed yet.
 pub fn end_sessions(ctx: &mut Context<'_>, sessions: Vec<SessionId>, reason: &str) {
     for session in sessions {
         if let Some(caller) = ctx.caller(session) {
+            catch_up::detach_device(ctx, caller.session, true);
             close_session(ctx, caller, reason, DisconnectReason::AccountEnded);
         }
     }
@@ -112,11 +115,10 @@ pub fn disconnected(
     }
 }
 
-/// Ends the caller's session, and its user if this was the last one. `text` is for the client and
-/// for others.
+/// Ends the caller's session, whose device is detached already, and its user if this was the last
+/// one. `text` is for the client and for others.
 fn close_session(ctx: &mut Context<'_>, caller: Caller, text: &str, reason: DisconnectReason) {
     let closing = closing_session(ctx, caller);
-    catch_up::detach_device(ctx, caller.session, false);
     remove_session(ctx, caller.session, text, reason);
     end_session(ctx, caller.session, closing, text);
 }

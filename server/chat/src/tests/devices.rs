@@ -61,6 +61,26 @@ fn a_named_device_that_is_connected_twice_has_one_position() {
 }
 
 #[test]
+fn what_a_displaced_session_may_not_have_received_is_replayed() {
+    for limit in [1, 2] {
+        let mut settings = settings_with_lobby("#x");
+        settings.sessions_per_account = limit;
+        let mut harness = Harness::with(settings);
+        let bob = harness.user("bob", "");
+        let mut sent = Vec::new();
+        connect(&mut harness, named("alice", "phone"), CAPS);
+        // The phone loses its connection again and again, and the server has not noticed yet.
+        for number in 0..4 {
+            harness.advance(5);
+            sent.push(number.to_string());
+            harness.send(bob, &format!("PRIVMSG #x :{number}"));
+            let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
+            assert_eq!(texts(&missed), sent, "limit {limit}");
+        }
+    }
+}
+
+#[test]
 fn the_named_device_that_was_unused_the_longest_is_forgotten() {
     let mut harness = lobby();
     let bob = harness.user("bob", "");

@@ -116,7 +116,10 @@ fn a_kick_of_a_ban_target_ends_the_sessions_it_covers_and_bans_no_one() {
         Harness::candidate("gast", None, ""),
     ));
     let kick_covered = |target: &str| Kick {
-        target: KickTarget::Covered(BanTarget::parse(target).unwrap()),
+        target: KickTarget::Covered {
+            target: BanTarget::parse(target).unwrap(),
+            account_email: None,
+        },
         reason: "out".to_owned(),
     };
     harness.act(kick_covered("198.51.100.0/28"));

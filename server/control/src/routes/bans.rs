@@ -120,12 +120,7 @@ async fn add(
 
 /// Returns the users and accounts that a ban of the target would affect now.
 async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, Refusal> {
-    let banned = target.clone();
-    let email = operator.read(move |store| match &banned {
-        BanTarget::Account(name) => Ok(store.account_by_name(name)?.and_then(|it| it.email)),
-        _ => Ok(None),
-    });
-    let email = email.await?;
+    let email = targets::account_email(operator, &target).await?;
     let users = targets::covered(operator, &target, email.clone()).await?;
     let doubt = targets::doubt(operator, &target).await?;
     let aliases = operator.plane.control.config.accounts.get().email_aliases();

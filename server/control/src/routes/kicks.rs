@@ -62,7 +62,7 @@ async fn kick(
         .await?;
     let detail = match &target {
         KickTarget::Session(_, id) => format!("session {}: {reason}", id.0),
-        KickTarget::User(_) | KickTarget::Covered(_) => reason.clone(),
+        KickTarget::User(_) | KickTarget::Covered { .. } => reason.clone(),
     };
     operator.allow(&act, detail).await?;
     Ok(Json(end(&operator, Kick { target, reason }).await?))
@@ -87,7 +87,7 @@ async fn kick_all(
     body: Result<JsonBody<MassKickRequest>, Refusal>,
 ) -> Result<Json<MassKickReply>, Refusal> {
     let mut act = operator.act("kick", "");
-    let (target, reason, dry_run) = operator
+    let (target, account_email, reason, dry_run) = operator
         .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
             act.target.clone_from(&request.target);
@@ -96,12 +96,13 @@ async fn kick_all(
             if !request.dry_run && !request.confirm {
                 targets::ensure_confirmed(&operator, &target, "kick").await?;
             }
-            Ok((target, reason, request.dry_run))
+            let account_email = targets::account_email(&operator, &target).await?;
+            Ok((target, account_email, reason, request.dry_run))
         })
         .await?;
     if dry_run {
         operator.allow(&act, "all that match; dry run").await?;
-        let users = targets::covered(&operator, &target, None).await?;
+        let users = targets::covered(&operator, &target, account_email).await?;
         return Ok(Json(MassKickReply::Preview(KickPreview {
             target: target.to_string(),
             users,
@@ -111,7 +112,10 @@ async fn kick_all(
     let detail = format!("all that match: {reason}");
     operator.allow(&act, detail).await?;
     let kick = Kick {
-        target: KickTarget::Covered(target),
+        target: KickTarget::Covered {
+            target,
+            account_email,
+        },
         reason,
     };
     Ok(Json(MassKickReply::Done(end(&operator, kick).await?)))

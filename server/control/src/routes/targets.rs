@@ -16,8 +16,21 @@ pub fn parse(text: &str) -> Result<BanTarget, Refusal> {
         .map_err(|error| Kind::Invalid.with_detail(format!("The target is {error}.")))
 }
 
+/// Returns the email of the account that a target names, if it names one: a ban of it covers the
+/// other accounts of its mailbox too.
+pub async fn account_email(
+    operator: &Operator,
+    target: &BanTarget,
+) -> Result<Option<Email>, Refusal> {
+    let BanTarget::Account(name) = target.clone() else {
+        return Ok(None);
+    };
+    let account = operator.read(move |store| store.account_by_name(&name));
+    Ok(account.await?.and_then(|account| account.email))
+}
+
 /// Returns the online users that a target covers, with their covered sessions, sorted by nick.
-/// `account_email` is the email of an account that is to be banned.
+/// `account_email` is what [`account_email`] returns.
 pub async fn covered(
     operator: &Operator,
     target: &BanTarget,

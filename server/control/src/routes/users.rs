@@ -10,6 +10,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::targets;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::{PathParams, QueryParams};
@@ -90,13 +91,11 @@ async fn list(
     operator.allow_view(&act).await?;
     let users = match &query.target {
         Some(target) => {
-            operator
-                .plane
-                .request(FindCovered {
-                    target: target.clone(),
-                    account_email: None,
-                })
-                .await?
+            let find = FindCovered {
+                target: target.clone(),
+                account_email: targets::account_email(&operator, target).await?,
+            };
+            operator.plane.request(find).await?
         }
         None => operator.plane.request(ListUsers).await?,
     };

@@ -1,6 +1,7 @@
 //! Kicks of one session, of one user, and of all users that a target covers.
 
 use super::*;
+use rookery_record::NewAccount;
 
 #[tokio::test]
 async fn one_session_is_kicked_and_the_other_stays() {
@@ -160,4 +161,38 @@ async fn a_kick_of_everyone_or_of_oneself_has_to_be_confirmed() {
         .await;
     assert_eq!(reply.json()["users"], json!(["alice"]));
     alice.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kick_and_a_list_of_an_account_cover_its_mailbox_as_a_ban_does() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let account = NewAccount {
+        name: AccountName::parse("alice").unwrap(),
+        email: Email::parse("alice@gmail.com").ok(),
+        password_hash: None,
+        created_at: Timestamp::UNIX_EPOCH,
+        greeted: true,
+    };
+    let create = move |store: &mut rookery_store::Store| store.create_account(&account);
+    let created = plane.database.write(Durability::Record, create).await;
+    created.unwrap().unwrap();
+    let second = Identity {
+        email: Email::parse("a.lice+2@googlemail.com").ok(),
+        ..identity("second")
+    };
+    let second = plane.connect_as(second).await;
+    let bob = plane.connect("bob").await;
+    let listed = plane.get(&token, "/v1/users?match=alice").await.json();
+    assert_eq!(
+        (&listed["total"], &listed["users"][0]["nick"]),
+        (&json!(1), &json!("second"))
+    );
+    let kick = async |body: Value| plane.post(&token, "/v1/kick", &body).await.json();
+    let preview = kick(json!({ "match": "alice", "dry_run": true })).await;
+    assert_eq!(preview["users"][0]["nick"], "second");
+    let kicked = kick(json!({ "match": "alice" })).await;
+    assert_eq!(kicked, json!({ "users": ["second"], "sessions": 1 }));
+    second.await.unwrap();
+    assert!(!bob.is_finished());
 }
