@@ -1,6 +1,7 @@
 //! Sign-in by SASL: passwords, device credentials, mailed codes.
 
 use super::*;
+use crate::Reservation;
 use crate::codes::{LIFETIME_SECONDS, TRIES};
 use crate::password::CHAT_SLOTS;
 
@@ -600,13 +601,9 @@ async fn the_name_of_a_deleted_account_stays_reserved_and_its_email_is_free() {
             .await;
         received.expect("FAIL REGISTER ACCOUNT_EXISTS");
     }
-    assert!(
-        server
-            .accounts
-            .is_reserved(&"alice".parse().unwrap(), None)
-            .await
-            .unwrap()
-    );
+    let nick = "alice".parse().unwrap();
+    let reservation = server.accounts.reservation(&nick, None).await.unwrap();
+    assert_eq!(reservation, Some(Reservation::Account));
     let mut client = server.client();
     client
         .send("REGISTER alina alice@example.org :correct horse")
