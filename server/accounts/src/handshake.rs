@@ -17,7 +17,7 @@ use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 
 use super::reply_format::{Replies, word};
 use super::sign_in::{self, Outcome, SignIn};
-use super::{Accounts, Peer};
+use super::{Accounts, Peer, Reservation};
 use rookery_base::config::capability_values;
 use rookery_base::secret::Secret;
 use rookery_chat::AwayState;
@@ -261,11 +261,15 @@ impl Handshake {
         self.abort_sasl(&mut replies);
         match self
             .accounts
-            .is_reserved(&candidate.nick, own.as_ref())
+            .reservation(&candidate.nick, own.as_ref())
             .await
         {
-            Ok(false) => return admit(replies, candidate),
-            Ok(true) => self.reject_nick(
+            Ok(None) => return admit(replies, candidate),
+            Ok(Some(Reservation::Misleading)) => self.reject_nick(
+                &mut replies,
+                "This nick is reserved, and nobody can have it; choose another",
+            ),
+            Ok(Some(Reservation::Account)) => self.reject_nick(
                 &mut replies,
                 "This nick is reserved by another account; sign in if it is yours, or choose \
                  another",

@@ -115,6 +115,15 @@ pub struct Accounts {
     verifier_key: VerifierKey,
 }
 
+/// Why a nick is reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// It is, or looks like, the name of an account.
+    Account,
+    /// Others would take its owner for someone who runs the server.
+    Misleading,
+}
+
 impl Accounts {
     /// Creates the accounts over a database, its CSV files, the mailer, and the key that encrypts
     /// the SCRAM verifiers in the database.
@@ -142,22 +151,40 @@ impl Accounts {
         }
     }
 
-    /// Returns whether the nick is, or looks like, the name of an account other than `own`, which
-    /// reserves it for its owner.
+    /// Returns why the nick is reserved, if it is: it is, or looks like, the name of an account
+    /// other than `own`, or a name that nobody may take.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub async fn is_reserved(&self, nick: &Nick, own: Option<&AccountName>) -> Result<bool> {
-        let Ok(name) = AccountName::parse(nick.as_str()) else {
-            return Ok(false);
-        };
+    pub async fn reservation(
+        &self,
+        nick: &Nick,
+        own: Option<&AccountName>,
+    ) -> Result<Option<Reservation>> {
+        let name = nick.to_account();
         // No two accounts have names that look the same.
         if own.is_some_and(|own| own.skeleton() == name.skeleton()) {
-            return Ok(false);
+            return Ok(None);
         }
-        self.database
+        if self.is_misleading(&name) {
+            return Ok(Some(Reservation::Misleading));
+        }
+        let is_taken = self
+            .database
             .read(move |store| store.is_name_taken(&name))
-            .await
+            .await?;
+        Ok(is_taken.then_some(Reservation::Account))
+    }
+
+    /// Returns whether the name is, or looks like, one that nobody may take: one that the
+    /// configuration reserves, or that of the server or the network.
+    pub(crate) fn is_misleading(&self, name: &AccountName) -> bool {
+        let (accounts, chat) = (self.config.accounts.get(), self.config.chat.get());
+        let skeleton = name.skeleton();
+        // A host name with a dot is no name of an account.
+        let own = [&chat.server_name, &chat.network].map(|own| AccountName::parse(own).ok());
+        let mut reserved = accounts.reserved_names.iter().chain(own.iter().flatten());
+        reserved.any(|reserved| reserved.skeleton() == skeleton)
     }
 
     /// Reports a refused sign-in to operators: as an event, and in [`Accounts::refused`].

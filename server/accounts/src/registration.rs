@@ -101,6 +101,10 @@ impl Accounts {
                 "Accounts on this server need an email address",
             ));
         }
+        if self.is_misleading(&name) {
+            let text = "This name is reserved, and nobody can register it; choose another";
+            return Err(failure("BAD_ACCOUNT_NAME", text));
+        }
         let length = self.config.limits.get().password_length;
         let secret = new_secret(secret, &name, email.as_ref(), length)?;
         let EmailRecords { owner, invitation } = self

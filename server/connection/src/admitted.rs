@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
 use super::session::Session;
+use rookery_accounts::Reservation;
 use rookery_accounts::reply_format::Replies;
 use rookery_accounts::sign_in::{self, Outcome, SignIn};
 use rookery_base::metrics::METRICS;
@@ -225,17 +226,20 @@ impl Session {
         Ok(None)
     }
 
-    /// Refuses a nick that belongs to another account or looks like its name. Returns whether it
-    /// was refused.
+    /// Refuses a nick that is reserved, or that belongs to another account or looks like its name.
+    /// Returns whether it was refused.
     async fn refuse_reserved_nick(&self, message: &Message) -> Result<bool, CoreStopped> {
         // The core replies to what is not a nick.
         let Some(Ok(nick)) = message.param(0).map(Nick::parse) else {
             return Ok(false);
         };
         let own = self.identity.as_ref().map(|own| &own.name);
-        let text = match self.services.accounts.is_reserved(&nick, own).await {
-            Ok(false) => return Ok(false),
-            Ok(true) => {
+        let text = match self.services.accounts.reservation(&nick, own).await {
+            Ok(None) => return Ok(false),
+            Ok(Some(Reservation::Misleading)) => {
+                "This nick is reserved, and nobody can have it; choose another"
+            }
+            Ok(Some(Reservation::Account)) => {
                 "This nick is the name of an account, or looks like one; sign in if it is yours"
             }
             Err(error) => {

@@ -4,6 +4,7 @@ mod codes;
 mod limits;
 
 use super::*;
+use crate::Reservation;
 use crate::password::CHAT_SLOTS;
 
 async fn server_with_alice() -> TestServer {
@@ -261,13 +262,9 @@ async fn the_name_of_a_deleted_account_stays_reserved_and_its_email_is_free() {
             .await;
         received.expect("FAIL REGISTER ACCOUNT_EXISTS");
     }
-    assert!(
-        server
-            .accounts
-            .is_reserved(&"alice".parse().unwrap(), None)
-            .await
-            .unwrap()
-    );
+    let nick = "alice".parse().unwrap();
+    let reservation = server.accounts.reservation(&nick, None).await.unwrap();
+    assert_eq!(reservation, Some(Reservation::Account));
     let mut client = server.client();
     client
         .send("REGISTER alina alice@example.org :correct horse")

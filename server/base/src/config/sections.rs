@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
-use rookery_protocol::{Capabilities, Capability, ChannelName, Email};
+use rookery_protocol::{AccountName, Capabilities, Capability, ChannelName, Email};
 use rookery_record::{EmailAliases, HistorySync};
 use serde::Deserialize;
 
@@ -84,6 +84,8 @@ pub struct Accounts {
     /// Whether users stay in their channels while no client of theirs is connected, unless the
     /// account's `always-on` setting overrides this.
     pub always_on: bool,
+    /// The names that nobody may take, nor one that looks the same, as an account's name or a nick.
+    pub reserved_names: Vec<AccountName>,
     /// The mail domains that ignore dots before the `@`.
     pub emails_without_dots: Vec<String>,
     /// The mail domains that ignore a `+` before the `@` and what follows it.
@@ -390,6 +392,18 @@ impl Default for Accounts {
             register_before_connect: true,
             free_nicks: false,
             always_on: false,
+            reserved_names: [
+                "admin",
+                "administrator",
+                "root",
+                "operator",
+                "server",
+                "services",
+                "NickServ",
+                "ChanServ",
+            ]
+            .map(parsed)
+            .to_vec(),
             emails_without_dots: list(&["gmail.com", "googlemail.com"]),
             emails_without_tags: list(&[
                 "gmail.com",

@@ -289,3 +289,31 @@ fn common_passwords_are_permitted_only_without_a_minimum_length() {
     let is_accepted = |length| new_secret("password1", &alice, None, length).is_ok();
     assert_eq!([8, 0].map(is_accepted), [false, true]);
 }
+
+#[tokio::test]
+async fn nobody_takes_a_name_that_passes_for_the_servers_or_an_operators() {
+    let server = TestServer::with(|config| {
+        config.accounts.required = false;
+        config.chat.network = "Birdhouse".to_owned();
+    });
+    for name in ["admin", "ADM1N", "NickServ", "r\u{43e}ot", "birdhouse"] {
+        let mut client = server.client();
+        client
+            .send(&format!("REGISTER {name} eve@example.org :correct horse"))
+            .await
+            .expect(&format!("FAIL REGISTER BAD_ACCOUNT_NAME {name} "));
+        let mut guest = server.client();
+        guest.send(&format!("NICK {name}")).await;
+        let refused = guest.send("USER g 0 * :G").await;
+        refused.expect(&format!(" 433 * {name} :This nick is reserved"));
+    }
+    // An account that was created before the name was reserved signs in.
+    server
+        .account("root", "root@example.org", Some(PASSWORD))
+        .await;
+    server
+        .client()
+        .plain("root", PASSWORD)
+        .await
+        .expect(" 903 ");
+}
