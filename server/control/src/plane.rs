@@ -22,6 +22,7 @@ use crate::http::extract::RequestOrigin;
 use crate::http::idempotency::answers::Answers;
 use crate::http::problem::{Kind, Refusal};
 use crate::http::stranger_limit::StrangerLimit;
+use crate::import_turns::ImportTurns;
 use rookery_accounts::Accounts;
 use rookery_accounts::csv_sync::CsvSync;
 use rookery_base::certificates::Certificates;
@@ -105,8 +106,10 @@ pub struct ControlPlane {
     pub streams: Arc<Semaphore>,
     /// The last answer of `GET /healthz`.
     pub health: HealthCache,
-    /// Held by the one message search that reads the store.
-    pub search: tokio::sync::Mutex<()>,
+    /// Held by the one operator's read of the store that may take long.
+    pub long_read: tokio::sync::Mutex<()>,
+    /// The imports of CSV files.
+    pub imports: ImportTurns,
 }
 
 impl ControlPlane {
@@ -125,7 +128,8 @@ impl ControlPlane {
             failures: Mutex::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             health: HealthCache::default(),
-            search: tokio::sync::Mutex::default(),
+            long_read: tokio::sync::Mutex::default(),
+            imports: ImportTurns::default(),
         }
     }
 

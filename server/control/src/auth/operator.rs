@@ -231,6 +231,16 @@ impl Operator {
         self.plane.read(job).await
     }
 
+    /// Reads from the store what may take long: a whole table, or a search. One such read runs at a
+    /// time, so that other reads always have a free connection to the store.
+    pub async fn read_long<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _turn = self.plane.long_read.lock().await;
+        self.read(job).await
+    }
+
     /// Changes the store and records the act, in one transaction. `job` returns the detail for the
     /// trail and a result; or it changes nothing and returns a refusal, which is recorded instead.
     pub async fn record<T: Send + 'static>(

@@ -122,7 +122,7 @@ kinds! {
     LastOwner = "last-owner", "Cannot remove the last owner", CONFLICT;
     /// No authenticator app is enrolled, or none is waiting for confirmation.
     NoAuthenticator = "no-authenticator", "No authenticator app", CONFLICT;
-    /// The first request with the idempotency key is not finished.
+    /// The first request with the idempotency key, or another import of the admin, is not finished.
     InProgress = "in-progress", "The request is still in progress", CONFLICT;
     /// The body is longer than allowed.
     BodyTooLarge = "body-too-large", "The body is too large", PAYLOAD_TOO_LARGE;

@@ -78,7 +78,7 @@ async fn list(
         })
         .await?;
     operator.allow(&act, "").await?;
-    let list = operator.read(move |store| {
+    let list = operator.read_long(move |store| {
         let found = store.find_accounts(&search, page.after.as_ref(), page.fetch_limit())?;
         let (found, next) = page.cut_fetched(found, |account| account.name.to_string());
         let accounts: StoreResult<_> = found

@@ -170,7 +170,7 @@ struct Watcher {
     events: Receiver<Arc<TimedEvent>>,
     policy: watch::Receiver<Arc<AdmissionPolicy>>,
     /// The bans that were in force when they were last compared.
-    known_bans: BTreeMap<BanId, Ban>,
+    known_bans: BTreeMap<BanId, Arc<Ban>>,
     /// The newest audit entry that was sent.
     last_entry: i64,
     /// The number of acts that were refused without a trail, when it was last compared.
@@ -239,7 +239,7 @@ impl Watcher {
         let after = in_force(&self.policy.borrow_and_update().bans, now);
         let before = std::mem::replace(&mut self.known_bans, after.clone());
         for (id, ban) in &before {
-            let entry = to_entry(ban.clone());
+            let entry = to_entry(Ban::clone(ban));
             if !ban.is_active(now) {
                 self.send_now(ServerEvent::BanExpired { ban: entry })
                     .await?;
@@ -249,8 +249,10 @@ impl Watcher {
             }
         }
         for (_, ban) in after.into_iter().filter(|(id, _)| !before.contains_key(id)) {
-            self.send_now(ServerEvent::BanAdded { ban: to_entry(ban) })
-                .await?;
+            self.send_now(ServerEvent::BanAdded {
+                ban: to_entry(Ban::clone(&ban)),
+            })
+            .await?;
         }
         Ok(())
     }
@@ -299,9 +301,9 @@ impl Watcher {
     }
 }
 
-fn in_force(bans: &Bans, now: Timestamp) -> BTreeMap<BanId, Ban> {
+fn in_force(bans: &Bans, now: Timestamp) -> BTreeMap<BanId, Arc<Ban>> {
     bans.iter()
         .filter(|ban| ban.is_active(now))
-        .map(|ban| (ban.id, ban.clone()))
+        .map(|ban| (ban.id, Arc::clone(ban)))
         .collect()
 }
