@@ -147,7 +147,7 @@ async fn events(
     let newest = operator
         .read(move |store| store.find_audit(&newest))
         .await?;
-    operator.allow(&act, filter.describe()).await?;
+    operator.allow_read(&act, filter.describe()).await?;
     let audit_failures = operator.plane.trail.failures();
     let (stream, response) = EventStream::open(operator, state, place);
     let watcher = Watcher {

@@ -170,7 +170,7 @@ async fn list(
             Ok((options.query()?, detail))
         })
         .await?;
-    operator.allow(&act, detail).await?;
+    operator.allow_view(&act, detail).await?;
     let limit = query.limit;
     let FoundMessages { messages, next } = find(&operator, query).await?;
     let incomplete = next.is_some() && messages.len() < limit;
