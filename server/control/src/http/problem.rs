@@ -141,8 +141,6 @@ kinds! {
     TooManyAttempts = "too-many-attempts", "Too many attempts", TOO_MANY_REQUESTS;
     /// The admin has sent too many requests; `Retry-After` has the pause in seconds.
     TooManyRequests = "too-many-requests", "Too many requests", TOO_MANY_REQUESTS;
-    /// The maximum number of event streams is open.
-    TooManyStreams = "too-many-streams", "Too many streams", TOO_MANY_REQUESTS;
     /// The server has a fault of its own.
     InternalError = "internal-error", "Internal error", INTERNAL_SERVER_ERROR;
     /// The audit trail cannot be written, so nothing was done.

@@ -18,8 +18,8 @@ use super::bans::to_entry;
 use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::QueryParams;
-use crate::http::problem::{Kind, Refusal, response};
-use crate::http::stream::{EventStream, StreamEnd, StreamState, acquire_place};
+use crate::http::problem::{Kind, Refusal};
+use crate::http::stream::{EventStream, StreamEnd, StreamState};
 use crate::plane::ControlPlane;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::Bans;
@@ -115,14 +115,14 @@ impl Filter {
 /// Server-sent events, each named by its kind, with a JSON object as its data. The stream lasts
 /// until the client disconnects or its session ends, and counts as a use of the session. Comments
 /// are sent while there are no events. A client that reads too slowly is sent an event
-/// `events-dropped` with the number of events that it missed.
+/// `events-dropped` with the number of events that it missed. Each admin has eight streams; a
+/// further one ends the admin's oldest.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(EventOptions),
     security(("token" = [role_of(events)])),
     responses(
         (status = 200, description = "The stream of events", body = TimedEvent,
             content_type = "text/event-stream"),
-        response::TooManyStreams,
     )
 )]
 async fn events(
@@ -131,10 +131,8 @@ async fn events(
     state: Option<Extension<StreamState>>,
 ) -> Result<Response, Refusal> {
     let mut act = operator.act("watch", "");
-    let (filter, place) = operator
-        .audited(&mut act, async |_| {
-            Ok((query?.0.filter()?, acquire_place(&operator)?))
-        })
+    let filter = operator
+        .audited(&mut act, async |_| query?.0.filter())
         .await?;
     let control = &operator.plane.control;
     let events = control.events.subscribe();
@@ -148,6 +146,7 @@ async fn events(
         .read(move |store| store.find_audit(&newest))
         .await?;
     operator.allow_read(&act, filter.describe()).await?;
+    let place = operator.plane.streams.acquire(operator.name());
     let audit_failures = operator.plane.trail.failures();
     let (stream, response) = EventStream::open(operator, state, place);
     let watcher = Watcher {
@@ -179,7 +178,7 @@ struct Watcher {
 
 impl Watcher {
     async fn run(mut self) {
-        if let Err(StreamEnd::SessionEnded(reason)) = self.send_all().await {
+        if let Err(StreamEnd::Ended(reason)) = self.send_all().await {
             let last = TimedEvent {
                 at: self.stream.now(),
                 event: ServerEvent::Ended {
