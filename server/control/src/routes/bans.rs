@@ -21,7 +21,9 @@ use crate::http::pages::NumberPageOptions;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_chat::request::{AddBans, RemoveBan};
-use rookery_record::{Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account};
+use rookery_record::{
+    Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account, other_domains,
+};
 use rookery_store::Durability;
 
 /// Returns the routes of the bans.
@@ -130,6 +132,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
     let doubt = targets::doubt(operator, &target).await?;
     let aliases = operator.plane.control.config.accounts.get().email_aliases();
     let text = target.to_string();
+    let other_domains = other_domains(&target).map(str::to_owned).collect();
     let accounts = operator.read_long(move |store| {
         let covered = |account: &Account| {
             let (name, own) = (&account.name, account.email.as_ref());
@@ -146,6 +149,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
         target: text,
         users,
         accounts,
+        other_domains,
         doubt,
     })
 }

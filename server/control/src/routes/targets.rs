@@ -108,10 +108,7 @@ impl Doubts {
             BanTarget::Email(email) => {
                 self.aliases.mailbox(email) == self.aliases.mailbox(&self.email)
             }
-            BanTarget::EmailPattern(pattern) => {
-                pattern.covers(self.email.folded())
-                    || pattern.covers(&self.aliases.mailbox(&self.email))
-            }
+            BanTarget::EmailPattern(pattern) => self.aliases.are_covered(pattern, &self.email),
             BanTarget::Address(_) | BanTarget::Network(_) => false,
         }
     }
