@@ -106,8 +106,16 @@ struct MailQueue {
     workers: Semaphore,
     pauses: &'static [Duration],
     events: EventBus,
+    health: Mutex<Health>,
+}
+
+/// Whether mail can be sent.
+#[derive(Default)]
+struct Health {
     /// The reason why no mail could be sent at the last attempt; `None` if mail can be sent.
-    last_failure: Mutex<Option<String>>,
+    last_failure: Option<String>,
+    /// Whether a task tries until mail can be sent.
+    is_probing: bool,
 }
 
 /// A queued job.
@@ -202,7 +210,7 @@ impl Mailer {
             workers: Semaphore::new(WORKERS),
             pauses,
             events,
-            last_failure: Mutex::default(),
+            health: Mutex::default(),
         }))
     }
 
@@ -219,9 +227,11 @@ impl Mailer {
     }
 
     /// Whether mail can be sent, as far as the last attempt shows. The error is the reason why not.
+    /// While it cannot, attempts are made every few minutes, also without a mail.
     /// That one mail is refused, of whichever receiver, is no such reason.
     pub fn health(&self) -> Result<(), String> {
-        self.0.last_failure.lock().clone().map_or(Ok(()), Err)
+        let health = self.0.health.lock();
+        health.last_failure.clone().map_or(Ok(()), Err)
     }
 
     fn enqueue(&self, job: Job, useful_for: Duration) -> watch::Receiver<MailState> {
@@ -246,7 +256,7 @@ impl MailQueue {
     /// Tries until the job succeeds, is refused, or is no longer useful. Holds the permit until
     /// then.
     async fn process(
-        &self,
+        self: &Arc<Self>,
         job: &Job,
         deadline: Instant,
         state: &watch::Sender<MailState>,
@@ -259,27 +269,7 @@ impl MailQueue {
             .chain(self.pauses.last().into_iter().cycle())
             .copied();
         loop {
-            let outcome = {
-                let _worker = self
-                    .workers
-                    .acquire()
-                    .await
-                    .expect("the semaphore is never closed");
-                tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job))
-                    .await
-                    .unwrap_or_else(|_| {
-                        Err(SendError::Broken(format!(
-                            "timed out after {} seconds",
-                            ATTEMPT_TIMEOUT.as_secs()
-                        )))
-                    })
-            };
-            let failure = match &outcome {
-                Err(SendError::Broken(reason)) => Some(without_addresses(reason)),
-                Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)) => None,
-            };
-            self.set_last_failure(failure);
-            let (reason, shown) = match outcome {
+            let (reason, shown) = match self.try_once(job).await {
                 Ok(file) => {
                     job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
@@ -315,11 +305,58 @@ impl MailQueue {
             if Instant::now() + pause >= deadline {
                 job.count(&METRICS.mails_failed);
                 state.send_replace(MailState::Failed(shown.to_owned()));
+                self.start_probe();
                 return;
             }
             state.send_replace(MailState::Delayed(shown.to_owned()));
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Waits for a worker, makes one attempt, and remembers whether mail can be sent.
+    async fn try_once(&self, job: &Job) -> Result<Option<PathBuf>, SendError> {
+        let worker = self.workers.acquire().await;
+        let _worker = worker.expect("the semaphore is never closed");
+        let outcome = tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job)).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            let seconds = ATTEMPT_TIMEOUT.as_secs();
+            let reason = format!("timed out after {seconds} seconds");
+            Err(SendError::Broken(reason))
+        });
+        self.health.lock().last_failure = match &outcome {
+            Err(SendError::Broken(reason)) => Some(without_addresses(reason)),
+            Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)) => None,
+        };
+        outcome
+    }
+
+    /// Starts a task that tries until mail can be sent, unless mail can be sent or there is such a
+    /// task. When a mail is given up, there may be no other one that would show when the fault is
+    /// over.
+    fn start_probe(self: &Arc<Self>) {
+        let mut health = self.health.lock();
+        if health.is_probing || health.last_failure.is_none() {
+            return;
+        }
+        health.is_probing = true;
+        let pause = self.pauses.last().copied().unwrap_or(MAX_RETRY_TIME);
+        let queue = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(queue) = queue.upgrade() else {
+                    return;
+                };
+                // The outcome is remembered.
+                let _ = queue.try_once(&Job::Dummy).await;
+                let mut health = queue.health.lock();
+                if health.last_failure.is_none() {
+                    health.is_probing = false;
+                    tracing::info!("mail can be sent again");
+                    return;
+                }
+            }
+        });
     }
 
     /// Makes one attempt. Returns the file that was written, if the transport writes files.
@@ -333,10 +370,6 @@ impl MailQueue {
             MailTransport::Directory => directory::deliver(&config.directory, message).await,
             MailTransport::Smtp => smtp::deliver(&config, message).await.map(|()| None),
         }
-    }
-
-    fn set_last_failure(&self, reason: Option<String>) {
-        *self.last_failure.lock() = reason;
     }
 }
 
