@@ -1,6 +1,7 @@
 //! Text for the terminal and for the wire: removes characters that must not be shown, parses IRC's
 //! formatting codes, and splits text that does not fit one message.
 
+use rookery_terminal::is_stray_selector;
 pub use rookery_terminal::is_unsafe;
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -109,7 +110,10 @@ fn pieces(text: &str, format: &mut Format, with_codes: bool) -> Vec<(Format, Str
     };
     let mut letter = [0; 4];
     let mut chars = text.chars().peekable();
+    let mut before = None;
     while let Some(char) = chars.next() {
+        let is_stray = is_stray_selector(before, char, chars.peek().copied());
+        before = Some(char);
         let mut digits = [String::new(), String::new()];
         match char {
             '\u{2}' => format.bold ^= true,
@@ -131,7 +135,7 @@ fn pieces(text: &str, format: &mut Format, with_codes: bool) -> Vec<(Format, Str
             }
             '\t' | '\u{2028}' | '\u{2029}' => add(*format, " "),
             '\n' => add(*format, "\n"),
-            _ if is_unsafe(char) => {}
+            _ if is_stray || is_unsafe(char) => {}
             _ => add(*format, char.encode_utf8(&mut letter)),
         }
         if let Some(code) = code_letter(char).filter(|_| with_codes) {

@@ -46,6 +46,10 @@ pub struct BanPreview {
     /// The number of accounts that would be refused, online or not. It is 0 for a ban of an address
     /// or a network, which covers no account.
     pub accounts: usize,
+    /// The other domains of the same mail provider, if the target has one of them: the ban covers
+    /// emails there too.
+    #[serde(default)]
+    pub other_domains: Vec<String>,
     /// Why the ban is probably a mistake and must be confirmed: it covers everyone, or the admin.
     pub doubt: Option<String>,
 }

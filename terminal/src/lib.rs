@@ -20,6 +20,6 @@ mod screen;
 
 pub use layout::{cut, wrap};
 pub use output::wait_until_output_is_closed;
-pub use sanitize::{is_unsafe, printable, printable_json, printable_lines};
+pub use sanitize::{is_stray_selector, is_unsafe, printable, printable_json, printable_lines};
 #[cfg(feature = "screen")]
 pub use screen::{Capture, Screen};

@@ -2,32 +2,66 @@
 
 use std::fmt::Write as _;
 
-/// Returns whether a terminal might obey the character instead of showing it.
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
+
+/// Returns whether a terminal might obey the character instead of showing it, or hide it.
 ///
 /// These are the control characters (C0, DEL and C1), the line and paragraph separators, the
-/// characters that control the direction of text (Unicode Standard Annex #9), and invisible
-/// characters of no width with which one name can pass for another. The joiners U+200C and U+200D
-/// are not among them: scripts and emoji need them.
+/// characters that control the direction of text (Unicode Standard Annex #9), and the others that
+/// are not displayed (Unicode's `Default_Ignorable_Code_Point`), with which one name can pass for
+/// another or text can be hidden. The joiners U+200C and U+200D are not among them, because scripts
+/// and emoji need them, nor are variation selectors; see [`is_stray_selector`].
 pub fn is_unsafe(char: char) -> bool {
     char.is_control()
-        || matches!(
-            char,
-            '\u{61c}'
-                | '\u{200b}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-        )
+        || matches!(char, '\u{2028}'..='\u{202e}')
+        || !matches!(char, '\u{200c}' | '\u{200d}')
+            && !is_selector(char)
+            && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(char)
+}
+
+/// Returns whether the character is a variation selector that selects nothing, and so is invisible.
+/// Those that select are after a symbol, such as an emoji, after a Han character, or in a keycap.
+pub fn is_stray_selector(before: Option<char>, char: char, after: Option<char>) -> bool {
+    is_selector(char)
+        && !before.is_some_and(|before| {
+            let is_symbol = !before.is_ascii()
+                && !before.is_alphanumeric()
+                && !before.is_whitespace()
+                && !is_selector(before)
+                && !is_unsafe(before)
+                && !matches!(before, '\u{200c}' | '\u{200d}');
+            let is_keycap = matches!(before, '0'..='9' | '#' | '*') && after == Some('\u{20e3}');
+            is_symbol || is_han(before) || is_keycap
+        })
+}
+
+fn is_selector(char: char) -> bool {
+    matches!(char, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+fn is_han(char: char) -> bool {
+    matches!(char, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Returns each character of the text with whether it is unsafe there.
+fn judged(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let mut before = None;
+    let mut chars = text.chars().peekable();
+    std::iter::from_fn(move || {
+        let char = chars.next()?;
+        let is_stray = is_stray_selector(before, char, chars.peek().copied());
+        before = Some(char);
+        Some((char, is_stray || is_unsafe(char)))
+    })
 }
 
 /// Returns the text with a replacement character (U+FFFD) in place of each unsafe character,
 /// including line breaks.
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|char| {
-            if is_unsafe(char) {
+    judged(text)
+        .map(|(char, is_unsafe)| {
+            if is_unsafe {
                 char::REPLACEMENT_CHARACTER
             } else {
                 char
@@ -48,14 +82,16 @@ pub fn printable_lines(text: &str) -> String {
 /// same value. Line breaks between its tokens remain.
 pub fn printable_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
-    for char in json.chars() {
+    for (char, is_unsafe) in judged(json) {
         match char {
             '\n' => safe.push(char),
             // In valid JSON, these are between tokens.
             '\r' | '\t' => safe.push(' '),
-            char if is_unsafe(char) => {
-                // All of these are within 16 bits. Writing to a String cannot fail.
-                let _ = write!(safe, "\\u{:04x}", u32::from(char));
+            char if is_unsafe => {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    // Writing to a String cannot fail.
+                    let _ = write!(safe, "\\u{unit:04x}");
+                }
             }
             char => safe.push(char),
         }
@@ -68,7 +104,9 @@ mod tests {
     use super::*;
 
     const UNSAFE: &str = "\u{0}\u{7f}\u{9b}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{202a}\
-                          \u{202e}\u{2060}\u{2066}\u{2069}\u{feff}";
+                          \u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{ad}\u{34f}\u{115f}\u{1160}\
+                          \u{17b4}\u{17b5}\u{180b}\u{180e}\u{180f}\u{3164}\u{ffa0}\u{fff0}\
+                          \u{1d173}\u{e0001}\u{e0041}\u{e007f}";
 
     #[test]
     fn printable_text_has_no_control_characters_and_no_direction_changes() {
@@ -82,6 +120,31 @@ mod tests {
         for char in UNSAFE.chars() {
             assert_eq!(printable(&char.to_string()), "\u{fffd}", "{char:?}");
         }
+    }
+
+    #[test]
+    fn variation_selectors_remain_where_they_select_something() {
+        for text in ["❤️", "🏳️‍🌈", "👁️‍🗨️", "1️⃣", "葛\u{e0100}", "☺\u{fe0e} ok"]
+        {
+            assert_eq!(printable(text), text, "{text}");
+        }
+        for text in [
+            "a\u{fe0f}",
+            "é\u{fe0f}",
+            " \u{fe0f}",
+            "\u{fe0f}",
+            "1\u{fe0f}1",
+            "a\u{e0100}",
+        ] {
+            assert!(printable(text).contains('\u{fffd}'), "{text:?}");
+        }
+        assert_eq!(printable("❤\u{fe0f}\u{fe0f}"), "❤\u{fe0f}\u{fffd}");
+    }
+
+    #[test]
+    fn printable_json_escapes_characters_beyond_16_bits_as_surrogates() {
+        let safe = printable_json("\"a\u{e0041}\u{ad}b\"");
+        assert_eq!(safe, "\"a\\udb40\\udc41\\u00adb\"");
     }
 
     #[test]

@@ -32,7 +32,7 @@ async fn chat_credentials_are_refused_by_the_control_plane() {
 
 #[tokio::test]
 async fn control_plane_credentials_are_refused_by_the_chat() {
-    let server = Server::with(&["accounts.reserved_names=[]"]).await;
+    let server = Server::start().await;
     Operator::add(&server, "root");
     drop(Client::register(&server, "root").await);
     let control = ControlClient::new(&server);
@@ -319,7 +319,7 @@ async fn no_kind_of_chat_credential_signs_in_to_the_control_plane() {
 
 #[tokio::test]
 async fn no_control_plane_secret_signs_in_to_the_chat_by_any_mechanism() {
-    let server = Server::with(&["accounts.reserved_names=[]"]).await;
+    let server = Server::start().await;
     Operator::add(&server, "root");
     drop(Client::register(&server, "root").await);
     let control = ControlClient::new(&server);

@@ -25,7 +25,6 @@ listen = "127.0.0.1:{admin_port}"
 [accounts]
 required = false
 free_nicks = true
-reserved_names = []
 verify_email = {verify_email}
 always_on = {always_on}
 register_before_connect = {before_connect}

@@ -163,8 +163,12 @@ pub fn banned(reply: &BanReply, clock: &Clock) -> String {
 
 fn ban_preview(reply: &BanPreview, clock: &Clock) -> String {
     let sessions: usize = reply.users.iter().map(|user| user.sessions.len()).sum();
+    let others = match reply.other_domains.as_slice() {
+        [] => String::new(),
+        others => format!(" It covers the same names at {} too.", others.join(", ")),
+    };
     let summary = printable(&format!(
-        "A ban of {} would end {} of {} now, and refuse {}. Nothing was changed.",
+        "A ban of {} would end {} of {} now, and refuse {}.{others} Nothing was changed.",
         reply.target,
         count(sessions, "session", "sessions"),
         count(reply.users.len(), "user", "users"),
@@ -268,6 +272,7 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
             target: "*@example.org".to_owned(),
             users: vec![user("alice", Some("alice@example.org"), 2)],
             accounts: 5,
+            other_domains: Vec::new(),
             doubt: None,
         };
         let text = ban_preview(&reply, &clock());
@@ -275,11 +280,23 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
         let summary = "A ban of *@example.org would end 2 sessions of 1 user now, and refuse 5 \
                        accounts. Nothing was changed.";
         assert!(text.ends_with(summary), "{text}");
-        let nobody = BanPreview {
+        let gmail = BanPreview {
+            target: "*@gmail.com".to_owned(),
             users: Vec::new(),
+            other_domains: vec!["googlemail.com".to_owned()],
+            ..reply
+        };
+        let text = ban_preview(&gmail, &clock());
+        assert!(
+            text.contains(" It covers the same names at googlemail.com too. "),
+            "{text}"
+        );
+        let nobody = BanPreview {
+            target: "*@example.org".to_owned(),
+            other_domains: Vec::new(),
             accounts: 0,
             doubt: Some("*@example.org covers your own account.".to_owned()),
-            ..reply
+            ..gmail
         };
         assert!(ban_preview(&nobody, &clock()).starts_with(
             "*@example.org covers your own account. The real run will ask for a confirmation \

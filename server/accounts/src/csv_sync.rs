@@ -9,13 +9,14 @@
 //! a whole, because its rows might mean something else, stays as it is until someone corrects it.
 //!
 //! This module runs the one task that does all of this; `format` parses and formats rows,
-//! `files` reads and writes files, `synchronizer` compares them with the database, and
-//! `import` handles files that are sent to the control plane. An imported ban is not in force
-//! until the caller hands it to the core.
+//! `files` reads and writes files, `synchronizer` compares them with the database, `rows` imports
+//! rows, and `import` handles files that are sent to the control plane. An imported ban is not in
+//! force until the caller hands it to the core.
 
 mod files;
 pub(crate) mod format;
 mod import;
+mod rows;
 mod synchronizer;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use format::RefusedFile;
 pub use import::{Import, Imported, Kind, bans, users};
 use rookery_base::config::{Data, Live};
 use rookery_store::{Database, Result, StoreError};
+pub use rows::STEP;
 pub use synchronizer::Synced;
 use synchronizer::{SyncedFile, Synchronizer};
 

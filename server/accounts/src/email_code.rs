@@ -207,14 +207,21 @@ impl Accounts {
     }
 
     /// Counts a mail to `email`, or a request of an account without one, from the network of
-    /// `peer`.
+    /// `peer`. One network gets a part of the mails to an email, so that it cannot keep its owner,
+    /// who is elsewhere, from registering.
     ///
     /// # Errors
     /// If too many mails were requested within the last hour; nothing is counted then.
     pub(crate) fn count_mail(&self, peer: &Peer, email: Option<&Email>) -> Result<(), Wait> {
         let limit = self.config.limits.get().mails_per_hour;
-        let mut keys = mails_from(Network::of(peer.address.ip()), limit);
-        keys.extend(email.map(|email| (Key::RegistrationsTo(self.mailbox(email)), limit)));
+        let network = Network::of(peer.address.ip());
+        let mut keys = mails_from(network, limit);
+        if let Some(email) = email {
+            let mailbox = self.mailbox(email);
+            let part = limit.div_ceil(NETWORKS_PER_MAILBOX);
+            keys.push((Key::RegistrationsFromTo(network, mailbox.clone()), part));
+            keys.push((Key::RegistrationsTo(mailbox), limit));
+        }
         self.throttle.count(keys)
     }
 

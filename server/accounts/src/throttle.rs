@@ -69,6 +69,8 @@ pub enum Key {
     /// Mails to one mailbox for a registration or a change of the email. They are counted apart, so
     /// that strangers who register with an email do not use up the codes of its owner.
     RegistrationsTo(String),
+    /// Those of them that were requested from a network.
+    RegistrationsFromTo(Network, String),
     /// Codes for signing in that were requested from a network for one mailbox.
     MailsFromTo(Network, String),
     /// Mails requested by sessions that are signed in to the account.
@@ -87,6 +89,7 @@ impl Key {
             | Self::MailsAt(..)
             | Self::MailsTo(_)
             | Self::RegistrationsTo(_)
+            | Self::RegistrationsFromTo(..)
             | Self::MailsFromTo(..)
             | Self::MailsOf(_) => SignedDuration::from_hours(1),
         }

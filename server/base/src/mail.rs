@@ -123,8 +123,16 @@ struct MailQueue {
     operators: Lane,
     pauses: &'static [Duration],
     events: EventBus,
+    health: Mutex<Health>,
+}
+
+/// Whether mail can be sent.
+#[derive(Default)]
+struct Health {
     /// The reason why no mail could be sent at the last attempt; `None` if mail can be sent.
-    last_failure: Mutex<Option<String>>,
+    last_failure: Option<String>,
+    /// Whether a task tries until mail can be sent.
+    is_probing: bool,
 }
 
 /// The places of those who do not delay others.
@@ -239,7 +247,7 @@ impl Mailer {
             operators: Lane::new(capacity, WORKERS),
             pauses,
             events,
-            last_failure: Mutex::default(),
+            health: Mutex::default(),
         }))
     }
 
@@ -260,9 +268,11 @@ impl Mailer {
     }
 
     /// Whether mail can be sent, as far as the last attempt shows. The error is the reason why not.
+    /// While it cannot, attempts are made every few minutes, also without a mail.
     /// That one mail is refused, of whichever receiver, is no such reason.
     pub fn health(&self) -> Result<(), String> {
-        self.0.last_failure.lock().clone().map_or(Ok(()), Err)
+        let health = self.0.health.lock();
+        health.last_failure.clone().map_or(Ok(()), Err)
     }
 
     fn enqueue(
@@ -300,7 +310,7 @@ impl MailQueue {
 
     /// Tries until the job succeeds, is refused, or is no longer useful.
     async fn process(
-        &self,
+        self: &Arc<Self>,
         job: &Job,
         requester: Requester,
         deadline: Instant,
@@ -313,13 +323,7 @@ impl MailQueue {
             .chain(self.pauses.last().into_iter().cycle())
             .copied();
         loop {
-            let outcome = self.attempt_in_turn(job, requester).await;
-            let failure = match &outcome {
-                Err(SendError::Broken(reason)) => Some(without_addresses(reason)),
-                Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)) => None,
-            };
-            self.set_last_failure(failure);
-            let (reason, shown) = match outcome {
+            let (reason, shown) = match self.try_once(job, requester).await {
                 Ok(file) => {
                     job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
@@ -355,6 +359,7 @@ impl MailQueue {
             if Instant::now() + pause >= deadline {
                 job.count(&METRICS.mails_failed);
                 state.send_replace(MailState::Failed(shown.to_owned()));
+                self.start_probe();
                 return;
             }
             state.send_replace(MailState::Delayed(shown.to_owned()));
@@ -362,8 +367,9 @@ impl MailQueue {
         }
     }
 
-    /// Makes one attempt when the requester has its turn. A slow one lets others begin.
-    async fn attempt_in_turn(
+    /// Makes one attempt when the requester has its turn, and remembers whether mail can be sent. A
+    /// slow attempt lets others begin.
+    async fn try_once(
         &self,
         job: &Job,
         requester: Requester,
@@ -382,12 +388,45 @@ impl MailQueue {
                 attempt.await
             }
         };
-        outcome.unwrap_or_else(|_| {
-            Err(SendError::Broken(format!(
-                "timed out after {} seconds",
-                ATTEMPT_TIMEOUT.as_secs()
-            )))
-        })
+        let outcome = outcome.unwrap_or_else(|_| {
+            let seconds = ATTEMPT_TIMEOUT.as_secs();
+            let reason = format!("timed out after {seconds} seconds");
+            Err(SendError::Broken(reason))
+        });
+        self.health.lock().last_failure = match &outcome {
+            Err(SendError::Broken(reason)) => Some(without_addresses(reason)),
+            Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)) => None,
+        };
+        outcome
+    }
+
+    /// Starts a task that tries until mail can be sent, unless mail can be sent or there is such a
+    /// task. When a mail is given up, there may be no other one that would show when the fault is
+    /// over.
+    fn start_probe(self: &Arc<Self>) {
+        let mut health = self.health.lock();
+        if health.is_probing || health.last_failure.is_none() {
+            return;
+        }
+        health.is_probing = true;
+        let pause = self.pauses.last().copied().unwrap_or(MAX_RETRY_TIME);
+        let queue = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(queue) = queue.upgrade() else {
+                    return;
+                };
+                // The outcome is remembered.
+                let _ = queue.try_once(&Job::Dummy, Requester::Operator).await;
+                let mut health = queue.health.lock();
+                if health.last_failure.is_none() {
+                    health.is_probing = false;
+                    tracing::info!("mail can be sent again");
+                    return;
+                }
+            }
+        });
     }
 
     /// Makes one attempt. Returns the file that was written, if the transport writes files.
@@ -401,10 +440,6 @@ impl MailQueue {
             MailTransport::Directory => directory::deliver(&config.directory, message).await,
             MailTransport::Smtp => smtp::deliver(&config, message).await.map(|()| None),
         }
-    }
-
-    fn set_last_failure(&self, reason: Option<String>) {
-        *self.last_failure.lock() = reason;
     }
 }
 

@@ -1,11 +1,13 @@
 //! The requests of the control plane: kicks, bans, announcements, and views of users and channels.
 
+mod bans;
+
 use std::sync::Arc;
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Email, Nick};
-use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, ban_text, covers_account};
+use rookery_record::{AccountId, BanTarget, EmailAliases, covers_account};
 
 use crate::busy;
 use crate::context::{Caller, Context};
@@ -13,10 +15,10 @@ use crate::event::Output;
 use crate::features::{access, catch_up, persistence, quit, redact};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::request::{
-    AddBan, Announce, Announced, ApplyBansToNewSessions, AssignTimes, Audience, ChannelView,
-    CloseChannel, ClosedChannel, ControlRequest, Count, Counts, EndAccount, EndAll, Ended,
-    FindBusiest, FindChannel, FindCovered, FindUser, ForgetAccount, Kick, KickTarget, ListChannels,
-    ListUsers, MemberView, PublishRedactions, RemoveBan, SessionView, SetMaintenance, UserView,
+    AddBans, Announce, Announced, AssignTimes, Audience, ChannelView, CloseChannel, ClosedChannel,
+    ControlRequest, Count, Counts, EndAccount, EndAll, Ended, FindBusiest, FindChannel,
+    FindCovered, FindUser, ForgetAccount, Kick, KickTarget, ListChannels, ListUsers, MemberView,
+    PublishRedactions, RemoveBan, SessionView, SetMaintenance, UserView,
 };
 use crate::state::channel::{Channel, Flag};
 use crate::state::{ClosingSession, PendingEnd, Session, User};
@@ -28,15 +30,7 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
         ControlRequest::Kick(ticket, Kick { target, reason }) => {
             kick(ctx, ticket, &target, &reason);
         }
-        ControlRequest::AddBan(ticket, AddBan(ban)) => add_ban(ctx, ticket, ban),
-        ControlRequest::ApplyBansToNewSessions(ticket, ApplyBansToNewSessions(new)) => {
-            let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
-            for ban in new {
-                bans.add(ban);
-            }
-            publish_policy(ctx);
-            ctx.answer(ticket, ());
-        }
+        ControlRequest::AddBans(ticket, AddBans(bans)) => bans::add(ctx, ticket, bans),
         ControlRequest::RemoveBan(ticket, RemoveBan(id)) => {
             Arc::make_mut(&mut ctx.state.policy).bans.remove(id);
             publish_policy(ctx);
@@ -164,33 +158,6 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
             });
         }
     }
-}
-
-fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
-    let now = ctx.now();
-    let text = ban_text(&ban.reason, ban.expires_at);
-    let (target, account_email) = (ban.target.clone(), ban.account_email.clone());
-    let is_active = ban.is_active(now);
-    let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
-    bans.add(ban);
-    publish_policy(ctx);
-    let policy = Arc::clone(&ctx.state.policy);
-    let selected = if is_active {
-        covered(ctx, &target, account_email.as_ref())
-    } else {
-        Vec::new()
-    };
-    let numeric_text = Some(format!("You are banned from this server: {text}"));
-    let quit_text = Some("Banned".to_owned());
-    let end = Ending {
-        reason: DisconnectReason::Banned,
-        numeric_text,
-        quit_text,
-        error_text: format!("Banned: {text}"),
-    };
-    end_selected(ctx, ticket, &selected, &end, |_, closing| {
-        is_active && closing.is_covered(&target, account_email.as_ref(), policy.bans.aliases())
-    });
 }
 
 /// Publishes the admission policy to the listener, which refuses connections before they reach the
@@ -379,6 +346,21 @@ fn end_selected(
     end: &Ending,
     includes: impl Fn(SessionId, &ClosingSession) -> bool,
 ) {
+    end_each(
+        ctx,
+        ticket,
+        selected.iter().map(|user| (user, end)),
+        includes,
+    );
+}
+
+/// Like [`end_selected`], with an ending for each of the selected.
+fn end_each<'e>(
+    ctx: &mut Context<'_>,
+    ticket: Ticket<Ended>,
+    selected: impl Iterator<Item = (&'e SelectedUser, &'e Ending)>,
+    includes: impl Fn(SessionId, &ClosingSession) -> bool,
+) {
     let number = ticket.number();
     let (mut ended, mut waiting) = (Ended::default(), 0);
     for (_, closing) in ctx
@@ -390,7 +372,7 @@ fn end_selected(
         closing.tickets.push(number);
         waiting += 1;
     }
-    for user in selected {
+    for (user, end) in selected {
         end_user(ctx, number, user, end, &mut ended);
     }
     waiting += ended.sessions;
@@ -423,7 +405,11 @@ fn end_user(
             ctx.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
         }
     }
-    ended.users.push(ctx.state.user(selected.user).nick.clone());
+    let nick = ctx.state.user(selected.user).nick.clone();
+    // The selections of one user follow each other.
+    if ended.users.last() != Some(&nick) {
+        ended.users.push(nick);
+    }
     ended.sessions += callers.len();
     let closing: Vec<ClosingSession> = callers
         .iter()

@@ -33,15 +33,10 @@ pub struct Kick {
     pub reason: String,
 }
 
-/// Applies a ban and ends every session that it covers. The reply waits until all of their
+/// Applies bans and ends every session that they cover. The reply waits until all of their
 /// connections are closed.
 #[derive(Debug)]
-pub struct AddBan(pub Ban);
-
-/// Applies bans to new sessions, without ending those that are admitted. [`AddBan`] ends those
-/// that a ban covers.
-#[derive(Debug)]
-pub struct ApplyBansToNewSessions(pub Vec<Ban>);
+pub struct AddBans(pub Vec<Ban>);
 
 /// Lifts a ban.
 #[derive(Debug)]
@@ -169,8 +164,7 @@ macro_rules! requests {
 
 requests! {
     Kick -> Ended,
-    AddBan -> Ended,
-    ApplyBansToNewSessions -> (),
+    AddBans -> Ended,
     RemoveBan -> (),
     SetMaintenance -> (),
     EndAccount -> Ended,

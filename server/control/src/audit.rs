@@ -22,13 +22,17 @@
 //! - *Flooding without a sign-in.* Refused requests without a session are recorded one by one only
 //!   up to a limit per network and minute, and counted beyond it ([`refusal_meter`]), so that
 //!   nobody can fill the disk without signing in.
-//! - *Noise.* A list that a screen refreshes every few seconds is recorded once a minute
-//!   ([`Trail::allow_view`](trail::Trail::allow_view)).
+//! - *Noise.* A list that is read again within a minute is not recorded again
+//!   ([`Operator::allow_view`](crate::auth::operator::Operator::allow_view)).
+//! - *Flooding by an admin.* Reads of an admin who is no owner are refused beyond a number in a
+//!   minute, and refusals of any admin are counted beyond one ([`admin_meter`]): who may only read
+//!   cannot hide the acts of others.
 //! - *Unnoticed misuse of an admin's access.* Admins are mailed about sign-ins from new addresses,
 //!   changed factors, used recovery codes and repeated failures ([`notices`]).
 //!
 //! The trail is read and verified by the routes in `routes/audit.rs`.
 
+pub mod admin_meter;
 pub mod chain_mail;
 pub mod head_key;
 pub mod notices;

@@ -8,3 +8,4 @@ pub mod places;
 pub mod problem;
 pub mod stranger_limit;
 pub mod stream;
+pub mod stream_places;

@@ -28,6 +28,7 @@ mod fair_limit;
 pub mod handle;
 mod health;
 mod http;
+mod import_turns;
 mod openapi;
 mod plane;
 mod routes;

@@ -76,7 +76,7 @@ pub fn complete(mut api: OpenApi) -> OpenApi {
 }
 
 fn complete_operation(operation: &mut Operation, is_unsafe: bool) {
-    let mut kinds = general_problems(operation);
+    let mut kinds = general_problems(operation, is_unsafe);
     if is_unsafe && operation.security.is_some() {
         operation
             .parameters
@@ -112,7 +112,7 @@ fn idempotency_key() -> Parameter {
 }
 
 /// Returns the problems that follow from what the operation reads.
-fn general_problems(operation: &Operation) -> Vec<Kind> {
+fn general_problems(operation: &Operation, is_unsafe: bool) -> Vec<Kind> {
     let mut kinds = vec![
         Kind::InternalError,
         Kind::StillRunning,
@@ -130,6 +130,9 @@ fn general_problems(operation: &Operation) -> Vec<Kind> {
     }
     if operation.parameters.is_some() {
         kinds.push(Kind::BadRequest);
+    }
+    if operation.security.is_some() && !is_unsafe {
+        kinds.push(Kind::TooManyRequests);
     }
     if let Some(RefOr::T(body)) = &operation.request_body {
         let wrong_type = if body.content.contains_key(CSV_TYPE) {

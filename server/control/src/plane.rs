@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::head_key::HeadKey;
 use crate::audit::notices::{Failures, Notice};
@@ -22,6 +22,8 @@ use crate::http::extract::RequestOrigin;
 use crate::http::idempotency::answers::Answers;
 use crate::http::problem::{Kind, Refusal};
 use crate::http::stranger_limit::StrangerLimit;
+use crate::http::stream_places::StreamPlaces;
+use crate::import_turns::ImportTurns;
 use rookery_accounts::Accounts;
 use rookery_accounts::csv_sync::CsvSync;
 use rookery_base::certificates::Certificates;
@@ -34,11 +36,6 @@ use rookery_engine::Awaited;
 use rookery_engine::probes::Probes;
 use rookery_record::Admin;
 use rookery_store::{Database, Result as StoreResult, Store};
-
-/// The maximum number of event streams, of all admins together. Each occupies one connection. The
-/// limit is below [`PLACES_PER_OPERATOR`](crate::http::places::PLACES_PER_OPERATOR), so that
-/// streams cannot block an admin's other requests.
-pub const MAX_STREAMS: usize = 8;
 
 /// A request to reload the config, the certificates and the CSV files. The answer is an error
 /// message if one of them is invalid.
@@ -101,12 +98,14 @@ pub struct ControlPlane {
     pub answers: Mutex<Answers>,
     pub enrolments: Mutex<Enrolments>,
     failures: Mutex<Failures>,
-    /// One permit for each event stream that may still be opened.
-    pub streams: Arc<Semaphore>,
+    /// The open event streams.
+    pub streams: Arc<StreamPlaces>,
     /// The last answer of `GET /healthz`.
     pub health: HealthCache,
-    /// Held by the one message search that reads the store.
-    pub search: tokio::sync::Mutex<()>,
+    /// Held by the one operator's read of the store that may take long.
+    pub long_read: tokio::sync::Mutex<()>,
+    /// The imports of CSV files.
+    pub imports: ImportTurns,
 }
 
 impl ControlPlane {
@@ -123,9 +122,10 @@ impl ControlPlane {
             answers: Mutex::default(),
             enrolments: Mutex::default(),
             failures: Mutex::default(),
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams: Arc::default(),
             health: HealthCache::default(),
-            search: tokio::sync::Mutex::default(),
+            long_read: tokio::sync::Mutex::default(),
+            imports: ImportTurns::default(),
         }
     }
 

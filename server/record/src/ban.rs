@@ -53,9 +53,9 @@ pub fn covers_account(
     match target {
         BanTarget::Account(banned) => banned == name || account_email.is_some_and(is_mailbox_of),
         BanTarget::Email(banned) => is_mailbox_of(banned),
-        BanTarget::EmailPattern(pattern) => email.is_some_and(|email| {
-            pattern.covers(email.folded()) || pattern.covers(&aliases.mailbox(email))
-        }),
+        BanTarget::EmailPattern(pattern) => {
+            email.is_some_and(|email| aliases.are_covered(pattern, email))
+        }
         BanTarget::Address(_) | BanTarget::Network(_) => false,
     }
 }

@@ -30,7 +30,7 @@ pub use history::{
     Redactor, Selection, SeveralQuery, TargetsQuery, message_number,
 };
 pub use invitation::{Invitation, InvitationId, NewInvitation};
-pub use mailbox::EmailAliases;
+pub use mailbox::{EmailAliases, other_domains};
 pub use maintenance::Maintenance;
 pub use network::{NETWORKS_OF_SITE, Network};
 pub use rookery_protocol::BanTarget;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use rookery_protocol::Email;
+use rookery_protocol::{BanTarget, Email, EmailPattern};
 
 /// Domains of one provider under which a mailbox has the same name. The first of each group stands
 /// for all.
@@ -44,8 +44,7 @@ impl EmailAliases {
         let Some((local, domain)) = whole.rsplit_once('@') else {
             return whole.into();
         };
-        let twins = TWINS.iter().find(|group| group.contains(&domain));
-        let twins = twins.copied().unwrap_or_default();
+        let twins = twins(domain);
         let is_in = |domains: &[String]| {
             domains
                 .iter()
@@ -72,6 +71,45 @@ impl EmailAliases {
             format!("{mailbox}@{canonical}").into()
         }
     }
+
+    /// Returns whether a pattern covers an email in one of its spellings. A pattern with the domain
+    /// of a provider, without wildcards in it, covers the other domains of the provider too.
+    pub fn are_covered(&self, pattern: &EmailPattern, email: &Email) -> bool {
+        let mailbox = self.mailbox(email);
+        let spellings = [email.folded(), &mailbox];
+        if spellings.iter().any(|spelling| pattern.covers(spelling)) {
+            return true;
+        }
+        let banned = domain_of(pattern.folded());
+        twins(banned).contains(&domain_of(email.folded()))
+            && spellings.iter().any(|spelling| {
+                let name = spelling
+                    .rsplit_once('@')
+                    .map_or(*spelling, |(name, _)| name);
+                pattern.covers(&format!("{name}@{banned}"))
+            })
+    }
+}
+
+/// Returns the domains of the provider that has this domain; empty if it has no others.
+fn twins(domain: &str) -> &'static [&'static str] {
+    let group = TWINS.iter().find(|group| group.contains(&domain));
+    group.copied().unwrap_or_default()
+}
+
+fn domain_of(folded: &str) -> &str {
+    folded.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
+/// Returns the other domains of the same provider, which a ban of an email or a pattern covers too.
+pub fn other_domains(target: &BanTarget) -> impl Iterator<Item = &'static str> {
+    let domain = match target {
+        BanTarget::Email(email) => domain_of(email.folded()).to_owned(),
+        BanTarget::EmailPattern(pattern) => domain_of(pattern.folded()).to_owned(),
+        BanTarget::Account(_) | BanTarget::Address(_) | BanTarget::Network(_) => String::new(),
+    };
+    let all = twins(&domain).iter().copied();
+    all.filter(move |other| *other != domain)
 }
 
 #[cfg(test)]
@@ -94,6 +132,35 @@ mod tests {
         ] {
             assert_eq!(aliases.mailbox(&Email::parse(email).unwrap()), mailbox);
         }
+    }
+
+    #[test]
+    fn a_pattern_with_a_domain_covers_the_other_domains_of_its_provider() {
+        let gmail = vec!["gmail.com".to_owned()];
+        let aliases = EmailAliases::new(&gmail, &gmail);
+        let covers = |pattern: &str, email: &str| {
+            let pattern = EmailPattern::parse(pattern).unwrap();
+            aliases.are_covered(&pattern, &Email::parse(email).unwrap())
+        };
+        for group in TWINS {
+            for (banned, other) in group
+                .iter()
+                .flat_map(|one| group.iter().map(move |it| (one, it)))
+            {
+                assert!(
+                    covers(&format!("*@{banned}"), &format!("Eve@{other}")),
+                    "{banned}, {other}"
+                );
+                assert!(covers(&format!("ev?@{banned}"), &format!("eve@{other}")));
+                assert!(!covers(&format!("ev?@{banned}"), &format!("alice@{other}")));
+            }
+        }
+        assert!(
+            covers("bot-??@googlemail.com", "b.ot-17+x@gmail.com"),
+            "as a mailbox"
+        );
+        assert!(!covers("*@googlemail.com", "eve@gmail.example"));
+        assert!(!covers("*@google*.com", "eve@gmail.com"), "not literal");
     }
 
     #[test]

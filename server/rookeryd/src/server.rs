@@ -36,7 +36,7 @@ use rookery_base::rates::Rates;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::Bans;
 use rookery_chat::Chat;
-use rookery_chat::request::{AddBan, EndAll};
+use rookery_chat::request::{AddBans, EndAll};
 use rookery_connection::{ChatPort, ConnectionConfig, Transport};
 use rookery_control::handle::ControlHandle;
 use rookery_control::head_key::{self, HeadKey};
@@ -512,9 +512,8 @@ impl Server {
     /// Fails if a file was not imported; the others were.
     async fn import_files(&self) -> Result<()> {
         let import = async { Ok::<_, anyhow::Error>(self.csv_sync.sync(Timestamp::now()).await?) };
-        let requests = |synced: &Synced| synced.bans.iter().cloned().map(AddBan).collect();
-        let (Synced { problems, .. }, _) =
-            self.core.commit_then_request_all(import, requests).await?;
+        let request = |synced: &Synced| AddBans(synced.bans.clone());
+        let (Synced { problems, .. }, _) = self.core.commit_then_request(import, request).await?;
         ensure!(problems.is_empty(), "{}", problems.join("; "));
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! The files contain emails, so a new one is readable by its owner only; a mode that a person has
 //! set stays.
 
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -44,7 +45,7 @@ pub fn append(file: &Path, header: &[u8], lines: &[Vec<u8>]) -> io::Result<()> {
     } else if !present.ends_with(b"\n") {
         text.push(b'\n');
     }
-    let old: Vec<&[u8]> = present
+    let old: HashSet<&[u8]> = present
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii_end)
         .collect();

@@ -9,6 +9,7 @@
 //! server wrote is ignored.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::HashSet;
 
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, WriterBuilder};
@@ -191,7 +192,8 @@ pub struct RefusedFile {
 /// header says.
 pub fn added(file: File, content: &[u8], written: &str) -> Result<Vec<AddedRow>, RefusedFile> {
     let own_lines: HashSet<&[u8]> = lines(written.as_bytes()).map(|(_, raw)| raw).collect();
-    let own_keys = keys(file, written);
+    // Parsing what the server wrote takes long, and usually all lines are its own.
+    let own_keys = LazyCell::new(|| keys(file, written));
     let mut lines = lines(without_bom(content)).filter(|(_, raw)| !is_blank(raw));
     if let Some((line, raw)) = lines.next() {
         check_header(file, raw).map_err(|reason| RefusedFile { line, reason })?;
@@ -311,9 +313,9 @@ fn check_separator(line: &[u8]) -> Result<(), String> {
 pub fn without_those_in<'a>(
     file: File,
     rows: &'a [AddedRow],
-    content: &str,
+    content: &'a str,
 ) -> impl Iterator<Item = &'a AddedRow> {
-    let keys = keys(file, content);
+    let keys = LazyCell::new(move || keys(file, content));
     rows.iter().filter(move |added| {
         !added
             .row

@@ -1,9 +1,9 @@
-//! CSV files that are sent to the control plane: parsed whole, and applied in one transaction.
+//! CSV files that are sent to the control plane: parsed whole, and applied in steps.
 
 use jiff::Timestamp;
 
 use super::format::{self, AddedRow, File, RefusedFile, Row};
-use super::synchronizer::{self, Outcome};
+use super::rows::{Importer, Outcome, STEP};
 use rookery_record::{Account, Ban, BanTarget};
 use rookery_store::{Result, Store};
 
@@ -16,74 +16,100 @@ pub enum Kind {
     Bans,
 }
 
-/// The rows of a file, good and bad, before they are applied.
-pub struct Import(Vec<AddedRow>);
+/// The rows of a file, good and bad, that are not applied yet.
+pub struct Import {
+    rows: Vec<AddedRow>,
+    importer: Importer,
+}
 
-/// The result of [`Import::apply`].
-#[derive(Debug)]
+/// The result of a step, or of several.
+#[derive(Debug, Default)]
 pub struct Imported {
     /// The number of rows that created an account or a ban.
     pub added: usize,
     /// The number of rows that the database already had.
     pub known: usize,
-    /// The new bans.
-    pub bans: Vec<Ban>,
     /// The number of each rejected line, with the reason.
     pub rejected: Vec<(u64, String)>,
 }
 
 impl Import {
     /// Parses a file with the columns of `users.csv` or `bans.csv`, or of the original server
-    /// (`name,email`). For bans, the header decides which.
+    /// (`name,email`). For bans, the header decides which. A ban whose row does not say who made it
+    /// is made by `author`.
     ///
     /// # Errors
     /// If the file as a whole is refused.
-    pub fn parse(kind: Kind, content: &[u8]) -> std::result::Result<Self, RefusedFile> {
+    pub fn parse(
+        kind: Kind,
+        content: &[u8],
+        now: Timestamp,
+        author: &str,
+    ) -> std::result::Result<Self, RefusedFile> {
         let file = match kind {
             Kind::Users => File::Users,
             Kind::Bans if format::has_header(File::OriginalBans, content) => File::OriginalBans,
             Kind::Bans => File::Bans,
         };
         format::check_text(file, content)?;
-        format::added(file, content, "").map(Self)
+        // The next step takes its rows from the end.
+        let mut rows = format::added(file, content, "")?;
+        rows.reverse();
+        let importer = Importer::new(now, author);
+        Ok(Self { rows, importer })
     }
 
-    /// Returns the number of rows, good and bad.
-    pub fn rows(&self) -> usize {
-        self.0.len()
+    /// Returns the number of rows, good and bad, that are not applied yet.
+    pub fn remaining(&self) -> usize {
+        self.rows.len()
     }
 
     /// Returns the target of every ban that would be made, with its line number.
     pub fn targets(&self) -> impl Iterator<Item = (u64, &BanTarget)> {
-        self.0.iter().filter_map(|added| match &added.row {
+        let rows = self.rows.iter().rev();
+        rows.filter_map(|added| match &added.row {
             Ok(Row::Ban { target, .. }) => Some((added.line, target)),
             _ => None,
         })
     }
 
-    /// Applies every good row. A ban whose row does not say who made it is made by `by`.
+    /// Applies the good rows among the next [`STEP`] rows, and adds what that did to `imported`.
+    /// Returns the new bans.
     ///
     /// # Errors
     /// If the database cannot be read or written.
-    pub fn apply(self, store: &mut Store, now: Timestamp, by: &str) -> Result<Imported> {
-        let Outcome {
-            added,
-            accepted,
-            bans,
-            rejected,
-            ..
-        } = synchronizer::import_rows(store, self.0, now, by)?;
-        let known = accepted.len() - added;
-        let rejected = rejected
-            .into_iter()
-            .map(|(line, _, reason)| (line, reason))
-            .collect();
-        Ok(Imported {
-            added,
-            known,
-            bans,
-            rejected,
-        })
+    pub fn apply_step(&mut self, store: &mut Store, imported: &mut Imported) -> Result<Vec<Ban>> {
+        let rows = self.next_step();
+        let outcome = self.importer.apply(store, rows)?;
+        Ok(imported.add(outcome))
+    }
+
+    /// Adds to `imported` what [`Self::apply_step`] would do, and changes nothing.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn dry_run_step(&mut self, store: &Store, imported: &mut Imported) -> Result<()> {
+        let rows = self.next_step();
+        imported.add(self.importer.dry_run(store, rows)?);
+        Ok(())
+    }
+
+    fn next_step(&mut self) -> Vec<AddedRow> {
+        let rest = self.rows.len().saturating_sub(STEP);
+        let mut rows = self.rows.split_off(rest);
+        rows.reverse();
+        rows
+    }
+}
+
+impl Imported {
+    fn add(&mut self, outcome: Outcome) -> Vec<Ban> {
+        self.added += outcome.added;
+        self.known += outcome.accepted.len() - outcome.added;
+        let rejected = outcome.rejected.into_iter();
+        self.rejected
+            .extend(rejected.map(|(line, _, reason)| (line, reason)));
+        outcome.bans
     }
 }
 

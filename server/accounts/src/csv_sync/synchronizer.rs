@@ -14,14 +14,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::files;
-use super::format::{self, AddedRow, File, Row};
+use super::format::{self, AddedRow, File};
+use super::rows::{DEFAULT_AUTHOR, Importer, Outcome, STEP};
 use rookery_base::config::{Data, Live};
-use rookery_protocol::AccountName;
-use rookery_record::{Ban, NewAccount, NewAudit, NewBan, audit};
+use rookery_record::Ban;
 use rookery_store::{Database, Durability, Result, Store, StoreError};
 
-/// The author of a ban whose row does not name one.
-const DEFAULT_AUTHOR: &str = "file";
 /// How often a file is written again because someone changed it in the meantime.
 const ATTEMPTS: u32 = 5;
 
@@ -80,63 +78,6 @@ impl Synced {
             Err(error) => Err(error),
         }
     }
-}
-
-/// The result of importing rows.
-#[derive(Default)]
-pub(super) struct Outcome {
-    /// The number of rows that created an account or a ban.
-    pub added: usize,
-    /// The new bans.
-    pub bans: Vec<Ban>,
-    /// The names of the new accounts.
-    pub accounts: Vec<AccountName>,
-    /// The good rows, as in the file.
-    pub accepted: Vec<Vec<u8>>,
-    /// The line number of each bad row, the row as in the file, and the reason.
-    pub rejected: Vec<(u64, Vec<u8>, String)>,
-}
-
-impl Outcome {
-    /// Returns the entries of the audit trail for the rows of a file that were imported. The actor
-    /// is `file`, even if the row names another author.
-    fn entries(&self, file: File, at: Timestamp) -> Vec<NewAudit> {
-        let entry = |act: &str, target: String, detail: String| NewAudit {
-            at,
-            actor: DEFAULT_AUTHOR.to_owned(),
-            origin: "local".to_owned(),
-            session: String::new(),
-            act: act.to_owned(),
-            target,
-            outcome: audit::Outcome::Allowed,
-            detail,
-        };
-        let bans = self.bans.iter().map(|ban| {
-            let duration = ban
-                .expires_at
-                .map_or_else(|| "permanent".to_owned(), |end| format!("until {end:.0}"));
-            let detail = format!(
-                "{duration}, by {} in {}: {}",
-                ban.by,
-                file.name(),
-                ban.reason
-            );
-            entry("ban", ban.target.to_string(), detail)
-        });
-        let accounts = self.accounts.iter().map(|name| {
-            let detail = format!("in {}", file.name());
-            entry("add-account", name.to_string(), detail)
-        });
-        bans.chain(accounts).collect()
-    }
-}
-
-/// The effect of a good row.
-enum Applied {
-    /// None: the database already had it.
-    AlreadyPresent,
-    Account(AccountName),
-    Ban(Ban),
 }
 
 impl Synchronizer {
@@ -228,21 +169,28 @@ impl Synchronizer {
         .await
     }
 
-    /// Imports rows in one transaction, and logs each bad one.
+    /// Imports rows in steps, and logs each bad one. If it fails, or the server is killed in
+    /// between, the rows are still in the file, and those that were imported are present then.
     async fn import(&self, file: File, added: Vec<AddedRow>, now: Timestamp) -> Result<Outcome> {
-        if added.is_empty() {
-            return Ok(Outcome::default());
-        }
-        let outcome = self
-            .database
-            .write(Durability::Record, move |store| {
-                let outcome = import_rows(store, added, now, DEFAULT_AUTHOR)?;
-                for entry in outcome.entries(file, now) {
+        let mut importer = Importer::new(now, DEFAULT_AUTHOR);
+        let mut outcome = Outcome::default();
+        let mut rows = added.into_iter();
+        loop {
+            let step: Vec<AddedRow> = rows.by_ref().take(STEP).collect();
+            if step.is_empty() {
+                break;
+            }
+            let written = self.database.write(Durability::Record, move |store| {
+                let later = importer.apply(store, step)?;
+                for entry in later.entries(file, now) {
                     store.append_audit(&entry)?;
                 }
-                Ok(outcome)
-            })
-            .await?;
+                Ok((importer, later))
+            });
+            let later;
+            (importer, later) = written.await?;
+            outcome.append(later);
+        }
         let path = self.path(file.name());
         let path = path.display();
         for (line, _, reason) in &outcome.rejected {
@@ -326,110 +274,5 @@ impl Synchronizer {
         })
         .await
         .map_err(|_| StoreError::JobPanicked)?
-    }
-}
-
-/// Imports every good row. A ban whose row does not say who made it is made by `by`.
-pub(super) fn import_rows(
-    store: &mut Store,
-    added: Vec<AddedRow>,
-    now: Timestamp,
-    by: &str,
-) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
-    let mut banned: HashSet<String> = store
-        .bans(now)?
-        .iter()
-        .map(|ban| ban.target.folded().into_owned())
-        .collect();
-    for AddedRow { line, raw, row } in added {
-        let applied = match row {
-            Err(reason) => Err(reason),
-            Ok(row) => import_row(store, row, now, by, &mut banned)?,
-        };
-        match applied {
-            Ok(row) => {
-                outcome.added += usize::from(!matches!(row, Applied::AlreadyPresent));
-                match row {
-                    Applied::Ban(ban) => outcome.bans.push(ban),
-                    Applied::Account(name) => outcome.accounts.push(name),
-                    Applied::AlreadyPresent => {}
-                }
-                outcome.accepted.push(raw);
-            }
-            Err(reason) => outcome.rejected.push((line, raw, reason)),
-        }
-    }
-    Ok(outcome)
-}
-
-/// Imports a row. Returns its effect, or why it is rejected.
-fn import_row(
-    store: &mut Store,
-    row: Row,
-    now: Timestamp,
-    by: &str,
-    banned: &mut HashSet<String>,
-) -> Result<std::result::Result<Applied, String>> {
-    match row {
-        Row::User {
-            name,
-            email,
-            created_at,
-        } => {
-            let Some(email) = email else {
-                // No one could ever sign in to an account without an email or a password.
-                return Ok(Err("it has no email".to_owned()));
-            };
-            if let Some(known) = store.account_by_email(&email)? {
-                let same = known.name == name;
-                return Ok(if same {
-                    Ok(Applied::AlreadyPresent)
-                } else {
-                    Err(format!("{email} is the email of {}", known.name))
-                });
-            }
-            let account = NewAccount {
-                name,
-                email: Some(email),
-                password_hash: None,
-                created_at: created_at.unwrap_or(now),
-                greeted: true,
-            };
-            let created = store.create_account(&account)?;
-            Ok(created
-                .map(|made| Applied::Account(made.name))
-                .map_err(|_| {
-                    format!(
-                        "an account with another email has the name {}, or one that looks the same",
-                        account.name
-                    )
-                }))
-        }
-        Row::Ban {
-            target,
-            reason,
-            by: made_by,
-            created_at,
-            expires_at,
-        } => {
-            if expires_at.is_some_and(|end| end <= now) {
-                return Ok(Err("the ban has already expired".to_owned()));
-            }
-            if !banned.insert(target.folded().into_owned()) {
-                return Ok(Ok(Applied::AlreadyPresent));
-            }
-            let by = made_by.unwrap_or_else(|| by.to_owned());
-            let created_at = created_at.unwrap_or(now);
-            store
-                .add_ban(&NewBan {
-                    target,
-                    reason,
-                    by,
-                    created_at,
-                    expires_at,
-                })
-                .map(|ban| Ok(Applied::Ban(ban)))
-        }
     }
 }

@@ -393,14 +393,7 @@ impl Default for Accounts {
             free_nicks: false,
             always_on: false,
             reserved_names: [
-                "admin",
-                "administrator",
-                "root",
-                "operator",
-                "server",
-                "services",
-                "NickServ",
-                "ChanServ",
+                "NickServ", "ChanServ", "OperServ", "MemoServ", "HostServ", "BotServ",
             ]
             .map(parsed)
             .to_vec(),

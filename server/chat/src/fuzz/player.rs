@@ -10,7 +10,7 @@ use crate::event::{Event, LineFault, SessionId, Settings};
 use crate::harness::{
     Harness, ban, close_channel, end_account, identity, kick, settings_with_lobby,
 };
-use crate::request::{AddBan, Admission, Count, ForgetAccount, RemoveBan};
+use crate::request::{AddBans, Admission, Count, ForgetAccount, RemoveBan};
 
 const NICKS: [&str; 8] = ["alice", "bob", "carl", "dora", "Gus", "a1ice", "Hal", "Bob"];
 /// The first of [`NICKS`] are accounts.
@@ -159,7 +159,8 @@ impl Player {
                     .act(kick(NICKS[number % NICKS.len()], "enough"));
             }
             b'~' => {
-                self.harness.act(AddBan(ban(ban_id, account, "enough")));
+                self.harness
+                    .act(AddBans(vec![ban(ban_id, account, "enough")]));
             }
             b'^' => {
                 self.harness.act(RemoveBan(BanId(ban_id)));
@@ -193,7 +194,13 @@ impl Player {
     fn restart(&mut self) {
         let changes = std::mem::take(&mut self.harness.persisted);
         let entries = std::mem::take(&mut self.harness.entries);
-        let bans = self.harness.policy.bans.iter().cloned().collect();
+        let bans = self
+            .harness
+            .policy
+            .bans
+            .iter()
+            .map(|ban| (**ban).clone())
+            .collect();
         let now = self.harness.now;
         let settings = self.harness.chat.settings.clone();
         self.harness = Harness::restored(settings, bans, crate::harness::snapshot(&changes));

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
@@ -13,31 +14,32 @@ use crate::ids::Identity;
 use rookery_record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
 
 /// The bans, including expired ones. Accounts, emails and single addresses are found by lookup;
-/// patterns and networks, which are few, by search.
+/// patterns and networks, which are few, by search. The set is copied whenever it changes, because
+/// others read the old one meanwhile; the bans themselves are shared by the copies.
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
-    by_target: HashMap<BanTarget, Ban, FixedState>,
+    by_target: HashMap<BanTarget, Arc<Ban>, FixedState>,
     /// The banned emails, and the banned accounts with one, by mailbox.
-    mailboxes: HashMap<Box<str>, Vec<BanTarget>, FixedState>,
+    mailboxes: HashMap<Arc<str>, Vec<BanTarget>, FixedState>,
     wide: Vec<BanTarget>,
     aliases: EmailAliases,
 }
 
 impl Bans {
     /// Creates the set of bans. `aliases` decides which emails belong to the same mailbox.
-    pub fn new(bans: impl IntoIterator<Item = Ban>, aliases: EmailAliases) -> Self {
+    pub fn new(bans: impl IntoIterator<Item: Into<Arc<Ban>>>, aliases: EmailAliases) -> Self {
         let mut all = Self {
             aliases,
             ..Self::default()
         };
         for ban in bans {
-            all.add(ban);
+            all.add(ban.into());
         }
         all
     }
 
     /// Adds a ban, which replaces an earlier one with the same target.
-    pub fn add(&mut self, ban: Ban) {
+    pub fn add(&mut self, ban: Arc<Ban>) {
         let target = ban.target.clone();
         let email = match &target {
             BanTarget::Email(email) => Some(email),
@@ -79,7 +81,7 @@ impl Bans {
     }
 
     /// Returns all bans, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &Ban> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Ban>> {
         self.by_target.values()
     }
 
@@ -123,6 +125,7 @@ impl Bans {
     ) -> Option<&Ban> {
         targets
             .filter_map(|target| self.by_target.get(target))
+            .map(Arc::as_ref)
             .find(|ban| ban.is_active(now))
     }
 }
@@ -201,10 +204,10 @@ mod tests {
     #[test]
     fn a_ban_of_an_account_covers_the_other_accounts_of_its_mailbox() {
         let mut bans = bans(&[]);
-        bans.add(Ban {
+        bans.add(Arc::new(Ban {
             account_email: Email::parse("alice@dots.example").ok(),
             ..ban(1, "alice")
-        });
+        }));
         assert_eq!(found(&bans, "second", "a.lice+2@dots.example"), Some(1));
         assert_eq!(found(&bans, "bob", "bob@dots.example"), None);
         assert!(bans.remove(BanId(1)));
@@ -233,10 +236,10 @@ mod tests {
     fn an_expired_ban_is_in_force_again_if_the_clock_is_set_back() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(10);
         let mut bans = bans(&["192.0.2.0/24", "alice"]);
-        bans.add(Ban {
+        bans.add(Arc::new(Ban {
             expires_at: Some(now),
             ..ban(3, "192.0.2.0/24")
-        });
+        }));
         assert_eq!(at(&bans, "192.0.2.1"), Some(3));
         assert!(bans.on_address("192.0.2.1".parse().unwrap(), now).is_none());
         assert_eq!(bans.count(now), 1);

@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::event::{Event, HistoryQuery, SessionId, Settings};
 use crate::request::{
-    AddBan, Admission, ClosedChannel, EndAll, Ended, FindCovered, Kick, KickTarget, ListUsers,
+    AddBans, Admission, ClosedChannel, EndAll, Ended, FindCovered, Kick, KickTarget, ListUsers,
     UserView,
 };
 use crate::state::away::DEFAULT_MESSAGE;
@@ -215,7 +215,7 @@ fn a_kick_a_ban_and_the_end_of_the_account_end_the_user() {
             "Kicked: enough",
         ),
         (
-            |harness| harness.act(AddBan(ban(1, "alice", "spam"))),
+            |harness| harness.act(AddBans(vec![ban(1, "alice", "spam")])),
             "Banned",
         ),
         (
@@ -262,7 +262,7 @@ fn the_user_outlives_the_end_of_a_session_and_of_the_server() {
     harness.disconnect(alice);
     assert!(is_present(&mut harness, bob));
     let alice = harness.user("alice", "");
-    harness.act(AddBan(ban(1, "192.0.2.1", "spam")));
+    harness.act(AddBans(vec![ban(1, "192.0.2.1", "spam")]));
     harness.disconnect(alice);
     harness.disconnect(bob);
     harness.reply_to(EndAll {

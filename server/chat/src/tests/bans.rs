@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::harness::*;
 use crate::event::Event;
-use crate::request::{AddBan, Admission, Ended, FindCovered, RemoveBan};
+use crate::request::{AddBans, Admission, Ended, FindCovered, RemoveBan};
 use rookery_record::{BanId, BanTarget, EmailAliases};
 
 #[test]
@@ -12,7 +12,7 @@ fn a_ban_waits_for_sessions_that_are_quitting() {
     let mut harness = Harness::new();
     let alice = harness.user("alice", "");
     harness.send(alice, "QUIT");
-    let ticket = harness.act(AddBan(ban(1, "alice", "x")));
+    let ticket = harness.act(AddBans(vec![ban(1, "alice", "x")]));
     assert!(harness.answer(ticket).is_none());
     harness.disconnect(alice);
     assert!(matches!(
@@ -27,7 +27,7 @@ fn a_ban_ends_the_sessions_it_covers_and_refuses_new_ones() {
     let sessions = [harness.user("alice", ""), harness.user("alice", "")];
     let bob = harness.user("bob", "");
     harness.channel("#x", &[bob, sessions[0]]);
-    let ticket = harness.act(AddBan(ban(7, "Alice@EXAMPLE.org", "spam")));
+    let ticket = harness.act(AddBans(vec![ban(7, "Alice@EXAMPLE.org", "spam")]));
     assert_eq!(
         harness.received(bob),
         [":alice!~alice@users.irc.test QUIT :Banned"]
@@ -59,7 +59,7 @@ fn a_banned_user_learns_when_the_ban_ends() {
     let alice = harness.user("alice", "");
     let mut expiring = ban(7, "alice", "spam");
     expiring.expires_at = Some(START + SignedDuration::from_secs(60));
-    harness.act(AddBan(expiring));
+    harness.act(AddBans(vec![expiring]));
     let until = format!("spam (until {:.0})", START + SignedDuration::from_secs(60));
     assert_eq!(
         harness.received(alice),
@@ -73,10 +73,10 @@ fn a_banned_user_learns_when_the_ban_ends() {
 #[test]
 fn a_ban_replaces_an_earlier_one_of_the_same_target() {
     let mut harness = Harness::new();
-    harness.act(AddBan(ban(1, "alice", "first")));
+    harness.act(AddBans(vec![ban(1, "alice", "first")]));
     let mut second = ban(2, "alice", "second");
     second.expires_at = Some(START + SignedDuration::from_secs(10));
-    harness.act(AddBan(second));
+    harness.act(AddBans(vec![second]));
     let candidate = Harness::candidate("x", Some(identity("alice")), "");
     let Admission::Banned { reason, .. } = harness.try_admit(candidate.clone()).1 else {
         panic!()
@@ -96,9 +96,9 @@ fn a_ban_is_in_force_again_after_the_clock_was_ahead_and_another_was_added() {
     let mut harness = Harness::new();
     let mut expiring = ban(1, "alice", "spam");
     expiring.expires_at = Some(START + SignedDuration::from_secs(60));
-    harness.act(AddBan(expiring));
+    harness.act(AddBans(vec![expiring]));
     harness.advance(3600);
-    harness.act(AddBan(ban(2, "bob", "noise")));
+    harness.act(AddBans(vec![ban(2, "bob", "noise")]));
     assert_eq!(harness.counts().bans, 1);
     harness.advance(-3600);
     assert_eq!(harness.counts().bans, 2);
@@ -119,7 +119,7 @@ fn a_ban_of_a_network_ends_the_sessions_from_there_and_no_others() {
     let (gast, _) = harness.try_admit(at_address("198.51.100.10", guest.clone()));
     let bob = harness.user("bob", "");
     harness.channel("#x", &[bob, local, gast]);
-    let ticket = harness.act(AddBan(ban(1, "198.51.100.0/24", "spam")));
+    let ticket = harness.act(AddBans(vec![ban(1, "198.51.100.0/24", "spam")]));
     assert_eq!(harness.ended_sessions(), [remote, gast]);
     assert!(
         harness.answer(ticket).is_none(),
@@ -170,7 +170,7 @@ fn a_ban_of_an_address_waits_for_sessions_from_there_that_are_quitting() {
         Harness::candidate("gast", None, ""),
     ));
     harness.send(gast, "QUIT");
-    let ticket = harness.act(AddBan(ban(1, "198.51.100.10", "spam")));
+    let ticket = harness.act(AddBans(vec![ban(1, "198.51.100.10", "spam")]));
     assert!(harness.answer(ticket).is_none());
     harness.disconnect(gast);
     assert!(matches!(
@@ -183,7 +183,7 @@ fn a_ban_of_an_address_waits_for_sessions_from_there_that_are_quitting() {
 fn a_ban_of_a_pattern_covers_every_matching_email_and_no_guest() {
     let mut harness = Harness::new();
     let (alice, bob) = (harness.user("alice", ""), harness.guest("bob", ""));
-    harness.act(AddBan(ban(1, "a*@EXAMPLE.org", "spam")));
+    harness.act(AddBans(vec![ban(1, "a*@EXAMPLE.org", "spam")]));
     assert_eq!(harness.ended_sessions(), [alice]);
     assert!(matches!(
         harness.sign_in(bob, identity("anton")),
@@ -201,7 +201,7 @@ fn a_ban_of_an_email_covers_its_aliases() {
     settings.email_aliases =
         EmailAliases::new(&["example.org".to_owned()], &["example.org".to_owned()]);
     let mut harness = Harness::with(settings.clone());
-    harness.act(AddBan(ban(1, "A.lice+one@example.org", "spam")));
+    harness.act(AddBans(vec![ban(1, "A.lice+one@example.org", "spam")]));
     let alice = Harness::candidate("alice", Some(identity("alice")), "");
     assert!(matches!(
         harness.try_admit(alice.clone()).1,
@@ -225,7 +225,7 @@ fn every_change_of_the_bans_is_published_in_the_admission_policy() {
             .on_address("198.51.100.10".parse().unwrap(), harness.now)
             .is_some()
     };
-    harness.act(AddBan(ban(1, "198.51.100.10", "spam")));
+    harness.act(AddBans(vec![ban(1, "198.51.100.10", "spam")]));
     assert!(is_banned(&harness));
     harness.act(RemoveBan(BanId(1)));
     assert!(!is_banned(&harness));

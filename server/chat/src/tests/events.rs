@@ -6,7 +6,7 @@ use rookery_control_api::{DisconnectReason, ServerEvent};
 
 use super::harness::*;
 use crate::event::{Disconnect, Event};
-use crate::request::{AddBan, EndAll};
+use crate::request::{AddBans, EndAll};
 
 /// Returns the users that have disconnected, in order, each with its reason.
 fn disconnects(harness: &mut Harness) -> Vec<(String, DisconnectReason)> {
@@ -64,7 +64,7 @@ fn the_reason_of_a_disconnect_is_reported() {
     harness.user("alice", "");
     harness.act(kick("alice", "loud"));
     harness.user("bob", "");
-    harness.act(AddBan(ban(1, "bob", "spam")));
+    harness.act(AddBans(vec![ban(1, "bob", "spam")]));
     harness.user("carl", "");
     harness.act(end_account("carl", "moved"));
     harness.user("dora", "");

@@ -4,7 +4,7 @@ use rookery_protocol::AccountName;
 
 use super::harness::*;
 use crate::event::{HistoryQuery, HistoryResult, Identity, SessionId, Settings};
-use crate::request::{AddBan, Admission, Ended};
+use crate::request::{AddBans, Admission, Ended};
 use rookery_record::{HistoryTarget, Participant, Place};
 
 /// Returns a chat with free nicks.
@@ -198,7 +198,7 @@ fn admins_address_a_user_by_nick_or_by_account() {
     }
     let mut harness = free_nicks();
     let alice = user(&mut harness, "alice", "rook", "");
-    harness.act(AddBan(ban(1, "alice", "spam")));
+    harness.act(AddBans(vec![ban(1, "alice", "spam")]));
     assert_eq!(harness.ended[0].0, alice, "a ban names the account");
 }
 
@@ -269,8 +269,8 @@ fn a_new_email_applies_at_once() {
         harness.sign_in(alice, changed),
         Admission::Admitted
     ));
-    harness.act(AddBan(ban(1, "alice@example.org", "spam")));
+    harness.act(AddBans(vec![ban(1, "alice@example.org", "spam")]));
     assert!(harness.ended.is_empty());
-    harness.act(AddBan(ban(2, "new@example.org", "spam")));
+    harness.act(AddBans(vec![ban(2, "new@example.org", "spam")]));
     assert_eq!(harness.ended[0].0, alice);
 }

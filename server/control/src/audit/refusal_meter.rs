@@ -3,8 +3,8 @@
 //!
 //! In a minute, ten refusals of one network (an IPv4 address, or the first 64 bits of an IPv6
 //! address) and 60 of all networks together are recorded one by one. The others are counted, and
-//! their number is recorded in one entry when the minute is over. Refusals of authenticated admins
-//! are not limited.
+//! their number is recorded in one entry when the minute is over. Those of authenticated admins are
+//! limited by [`AdminMeter`](super::admin_meter::AdminMeter).
 
 use std::collections::HashMap;
 
@@ -27,6 +27,19 @@ pub enum Decision {
     RecordLast,
     /// Count it without an entry.
     CountOnly,
+}
+
+impl Decision {
+    /// Returns the detail of the entry for a refusal with this reason, if there is to be one.
+    pub fn detail(self, reason: &str) -> Option<String> {
+        match self {
+            Self::Record => Some(reason.to_owned()),
+            Self::RecordLast => Some(format!(
+                "{reason}; further ones are only counted for a minute"
+            )),
+            Self::CountOnly => None,
+        }
+    }
 }
 
 /// The refusals of one minute that were only counted.

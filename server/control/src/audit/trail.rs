@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use rookery_control_api::Port;
 
-use super::refusal_meter::{CountedRefusals, Decision, RefusalMeter};
+use super::admin_meter::{self, AdminMeter};
+use super::refusal_meter::{CountedRefusals, RefusalMeter};
 use crate::http::extract::RequestOrigin;
 use crate::http::problem::{Kind, Refusal};
 use rookery_base::metrics::METRICS;
@@ -20,7 +21,7 @@ const MAX_NAME: usize = 254;
 /// The maximum number of characters of a detail: the reason of an act fits, and a refusal with a
 /// name in it.
 const MAX_DETAIL: usize = 500;
-/// How long after its entry a repeated view is not recorded again.
+/// How long after its entry a repeated read is not recorded again.
 const VIEW_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
 /// An act of an operator, or one half of a sign-in, whose outcome is not known yet.
@@ -80,15 +81,27 @@ fn clip(text: &str, max: usize) -> String {
 pub struct Trail {
     database: Database,
     meter: Mutex<RefusalMeter>,
-    views: Mutex<Views>,
+    admins: Mutex<AdminMeter>,
+    /// When each read was last recorded.
+    views: Mutex<BTreeMap<View, Timestamp>>,
     /// The most recent refused sign-ins on the control port.
     pub refused: RecentRefusals,
     /// The number of acts that were refused because the trail could not be written.
     failures: AtomicU64,
 }
 
-/// The time at which each view was last recorded, by session, act and target.
-type Views = BTreeMap<(String, &'static str, String), Timestamp>;
+/// The session, act, target and detail of a read.
+type View = (String, &'static str, String, String);
+
+fn view_of(act: &Act, detail: &str) -> View {
+    let session = act.session.clone();
+    (session, act.name, act.target.clone(), detail.to_owned())
+}
+
+/// Whether a read that was recorded at that time is not recorded again at the time of the act.
+fn is_recent(act: &Act, recorded: Timestamp) -> bool {
+    act.origin.at.duration_since(recorded).abs() < VIEW_INTERVAL
+}
 
 impl Trail {
     /// Returns the writer of the trail in `database`.
@@ -96,6 +109,7 @@ impl Trail {
         Self {
             database,
             meter: Mutex::default(),
+            admins: Mutex::default(),
             views: Mutex::default(),
             refused: RecentRefusals::new(Port::Control),
             failures: AtomicU64::new(0),
@@ -107,28 +121,43 @@ impl Trail {
         self.write(act.entry(Outcome::Allowed, detail)).await
     }
 
-    /// Records a view as [`Self::allow`] does, but a repeated view only once a minute: a screen
-    /// refreshes every few seconds, and so many entries would hide the others.
-    pub async fn allow_view(&self, act: &Act) -> Result<(), Refusal> {
-        let key = (act.session.clone(), act.name, act.target.clone());
-        let at = act.origin.at;
-        let is_recent = |recorded: Timestamp| at.duration_since(recorded) < VIEW_INTERVAL;
-        if self.views.lock().get(&key).copied().is_some_and(is_recent) {
-            return Ok(());
+    /// Records a read as [`Self::allow`] does, unless the admin has read too much in the last
+    /// minute. That is refused, and the refusal recorded or counted.
+    pub async fn allow_read(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
+        let counted = self.admins.lock().count_read(act.origin.at, &act.actor);
+        if let Err(seconds) = counted {
+            let refusal = Kind::TooManyRequests
+                .with_detail(format!(
+                    "You have sent too many requests, each of which the audit trail records. Try \
+                     again in {seconds} seconds."
+                ))
+                .retry_after(seconds);
+            return Err(self.refuse(act, refusal).await);
         }
-        self.allow(act, "").await?;
-        let mut views = self.views.lock();
-        views.retain(|_, recorded| is_recent(*recorded));
-        views.insert(key, at);
-        Ok(())
+        self.allow(act, detail).await
     }
 
-    /// Records that an act of an authenticated admin is refused. Returns the refusal to answer
-    /// with: `refusal`, or `audit-unavailable` if the entry cannot be written.
+    /// Whether this read was recorded in the last minute.
+    pub fn was_viewed(&self, act: &Act, detail: &str) -> bool {
+        let recorded = self.views.lock().get(&view_of(act, detail)).copied();
+        recorded.is_some_and(|recorded| is_recent(act, recorded))
+    }
+
+    /// Remembers that a read was recorded.
+    pub fn viewed(&self, act: &Act, detail: &str) {
+        let mut views = self.views.lock();
+        views.retain(|_, recorded| is_recent(act, *recorded));
+        views.insert(view_of(act, detail), act.origin.at);
+    }
+
+    /// Records that an act of an authenticated admin is refused, unless too many were. Returns the
+    /// refusal to answer with: `refusal`, or `audit-unavailable` if the entry cannot be written.
     pub async fn refuse(&self, act: &Act, refusal: Refusal) -> Refusal {
-        let written = self
-            .write(act.entry(Outcome::Refused, &refusal.detail))
-            .await;
+        let decision = self.admins.lock().count_refusal(act.origin.at, &act.actor);
+        let Some(detail) = decision.detail(&refusal.detail) else {
+            return refusal;
+        };
+        let written = self.write(act.entry(Outcome::Refused, detail)).await;
         written.err().unwrap_or(refusal)
     }
 
@@ -147,12 +176,8 @@ impl Trail {
         }
         let RequestOrigin { at, .. } = act.origin;
         let decision = self.meter.lock().count(at, act.origin.network());
-        let detail = match decision {
-            Decision::Record => reason.to_owned(),
-            Decision::RecordLast => {
-                format!("{reason}; further ones are only counted for a minute")
-            }
-            Decision::CountOnly => return refusal,
+        let Some(detail) = decision.detail(reason) else {
+            return refusal;
         };
         self.write(act.entry(Outcome::Refused, detail))
             .await
@@ -166,25 +191,46 @@ impl Trail {
         meter.count_only(origin.at, origin.network());
     }
 
-    /// Records the refusals of unauthenticated requests that were only counted, once their
-    /// minute is over.
+    /// Records the refusals that were only counted, once their minute is over.
     pub async fn record_counts(&self, now: Timestamp) {
         let counted = self.meter.lock().remove_over(now);
-        let Some(CountedRefusals {
+        if let Some(CountedRefusals {
             network,
             since,
             refusals,
         }) = counted
-        else {
-            return;
-        };
-        let entry = NewAudit {
-            at: now,
-            actor: String::new(),
-            origin: network.map_or_else(
+        {
+            let origin = network.map_or_else(
                 || "several networks".to_owned(),
                 |network| network.to_string(),
-            ),
+            );
+            let actor = String::new();
+            self.record_count(now, actor, origin, since, refusals).await;
+        }
+        let counted = self.admins.lock().remove_over(now);
+        for admin_meter::CountedRefusals {
+            admin,
+            since,
+            refusals,
+        } in counted
+        {
+            let origin = String::new();
+            self.record_count(now, admin, origin, since, refusals).await;
+        }
+    }
+
+    async fn record_count(
+        &self,
+        at: Timestamp,
+        actor: String,
+        origin: String,
+        since: Timestamp,
+        refusals: u32,
+    ) {
+        let entry = NewAudit {
+            at,
+            actor,
+            origin,
             session: String::new(),
             act: "refusals".to_owned(),
             target: String::new(),

@@ -200,9 +200,25 @@ impl Operator {
         self.plane.trail.allow(act, detail).await
     }
 
-    /// Records a view that a screen repeats every few seconds, at most once a minute.
-    pub async fn allow_view(&self, act: &Act) -> Result<(), Refusal> {
-        self.plane.trail.allow_view(act).await
+    /// Records a read. Refuses it if the admin has read too much in the last minute, and is no
+    /// owner: owners decide who has access at all.
+    pub async fn allow_read(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
+        match self.admin.role {
+            Role::Owner => self.plane.trail.allow(act, detail).await,
+            Role::Auditor | Role::Moderator => self.plane.trail.allow_read(act, detail).await,
+        }
+    }
+
+    /// Records a read as [`Self::allow_read`] does, but a repeated one only once a minute: a screen
+    /// refreshes every few seconds, and so many entries would hide the others.
+    pub async fn allow_view(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
+        let detail = detail.into();
+        if self.plane.trail.was_viewed(act, &detail) {
+            return Ok(());
+        }
+        self.allow_read(act, detail.as_str()).await?;
+        self.plane.trail.viewed(act, &detail);
+        Ok(())
     }
 
     /// Records that an act is refused, and returns the refusal to answer with.
@@ -229,6 +245,16 @@ impl Operator {
         job: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         self.plane.read(job).await
+    }
+
+    /// Reads from the store what may take long: a whole table, or a search. One such read runs at a
+    /// time, so that other reads always have a free connection to the store.
+    pub async fn read_long<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _turn = self.plane.long_read.lock().await;
+        self.read(job).await
     }
 
     /// Changes the store and records the act, in one transaction. `job` returns the detail for the

@@ -104,7 +104,7 @@ async fn run_once(
         }
         KeyState::Answered(answer) => {
             let detail = "repeated with its idempotency key; answered again, not carried out again";
-            operator.allow(&act, detail).await?;
+            operator.allow_view(&act, detail).await?;
             return Ok(answer.into_response());
         }
         KeyState::InProgress => Kind::InProgress.with_detail(

@@ -122,7 +122,7 @@ kinds! {
     LastOwner = "last-owner", "Cannot remove the last owner", CONFLICT;
     /// No authenticator app is enrolled, or none is waiting for confirmation.
     NoAuthenticator = "no-authenticator", "No authenticator app", CONFLICT;
-    /// The first request with the idempotency key is not finished.
+    /// The first request with the idempotency key, or another import of the admin, is not finished.
     InProgress = "in-progress", "The request is still in progress", CONFLICT;
     /// The body is longer than allowed.
     BodyTooLarge = "body-too-large", "The body is too large", PAYLOAD_TOO_LARGE;
@@ -139,8 +139,8 @@ kinds! {
         "The idempotency key belongs to another request", UNPROCESSABLE_ENTITY;
     /// Too many attempts were made; `Retry-After` has the pause in seconds.
     TooManyAttempts = "too-many-attempts", "Too many attempts", TOO_MANY_REQUESTS;
-    /// The maximum number of event streams is open.
-    TooManyStreams = "too-many-streams", "Too many streams", TOO_MANY_REQUESTS;
+    /// The admin has sent too many requests; `Retry-After` has the pause in seconds.
+    TooManyRequests = "too-many-requests", "Too many requests", TOO_MANY_REQUESTS;
     /// The server has a fault of its own.
     InternalError = "internal-error", "Internal error", INTERNAL_SERVER_ERROR;
     /// The audit trail cannot be written, so nothing was done.

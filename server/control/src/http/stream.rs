@@ -1,7 +1,6 @@
 //! Event streams: server-sent events, which end with the session that requested them.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -10,13 +9,12 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::poll_fn;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::problem::{Kind, Refusal};
+use super::stream_places::StreamPlace;
 use crate::auth::operator::{Operator, SignedIn};
 use crate::auth::permission::Auditor;
-use crate::plane::MAX_STREAMS;
 
 /// The maximum number of events that are queued for a client that reads slowly.
 const MAX_QUEUED: usize = 16;
@@ -60,26 +58,13 @@ impl Drop for OpenStream {
     }
 }
 
-/// Acquires one of the [`MAX_STREAMS`] places. It is released when the permit is dropped.
-pub fn acquire_place(operator: &Operator) -> Result<OwnedSemaphorePermit, Refusal> {
-    Arc::clone(&operator.plane.streams)
-        .try_acquire_owned()
-        .map_err(|_| {
-            Kind::TooManyStreams
-                .with_detail(format!(
-                    "{MAX_STREAMS} event streams are open. Close one, or try again later."
-                ))
-                .retry_after(60)
-        })
-}
-
 /// Why a stream ends.
 #[derive(Debug)]
 pub enum StreamEnd {
     /// The client disconnected.
     Disconnected,
-    /// The session ended; the reason is for the client.
-    SessionEnded(&'static str),
+    /// The session ended, or a newer stream took the place; the reason is for the client.
+    Ended(&'static str),
 }
 
 /// The sending end of a stream.
@@ -89,7 +74,7 @@ pub struct EventStream {
     checks: Interval,
     opened_at: Instant,
     sent_at: Instant,
-    _place: OwnedSemaphorePermit,
+    place: StreamPlace,
     _open: OpenStream,
 }
 
@@ -98,7 +83,7 @@ impl EventStream {
     pub fn open(
         operator: SignedIn<Auditor>,
         state: Option<Extension<StreamState>>,
-        place: OwnedSemaphorePermit,
+        place: StreamPlace,
     ) -> (Self, Response) {
         let (events, mut queue) = mpsc::channel(MAX_QUEUED);
         let open = OpenStream::new(state.map(|Extension(state)| state));
@@ -111,7 +96,7 @@ impl EventStream {
             checks,
             opened_at,
             sent_at: opened_at,
-            _place: place,
+            place,
             _open: open,
         };
         let body = poll_fn(move |context| {
@@ -181,10 +166,13 @@ impl EventStream {
     }
 
     async fn check_session(&self) -> Result<(), StreamEnd> {
+        if self.place.is_displaced() {
+            return Err(StreamEnd::Ended("a newer stream of yours took its place"));
+        }
         self.operator
             .check_session(self.now())
             .await
-            .map_err(StreamEnd::SessionEnded)
+            .map_err(StreamEnd::Ended)
     }
 }
 

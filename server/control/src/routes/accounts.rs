@@ -77,8 +77,8 @@ async fn list(
             Ok((search.to_lowercase(), page))
         })
         .await?;
-    operator.allow(&act, "").await?;
-    let list = operator.read(move |store| {
+    operator.allow_view(&act, "").await?;
+    let list = operator.read_long(move |store| {
         let found = store.find_accounts(&search, page.after.as_ref(), page.fetch_limit())?;
         let (found, next) = page.cut_fetched(found, |account| account.name.to_string());
         let accounts: StoreResult<_> = found
@@ -294,7 +294,7 @@ async fn credentials(
             found.await?.ok_or(none)
         })
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     Ok(Json(CredentialList {
         credentials: found.iter().map(to_credential).collect(),
     }))

@@ -50,7 +50,7 @@ async fn list(
     let page = operator
         .audited(&mut act, async |_| query?.0.page())
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let mut admins = operator.read(Store::admins).await?;
     let key = |admin: &Admin| admin.name.to_lowercase();
     admins.sort_by_cached_key(key);

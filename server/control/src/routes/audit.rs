@@ -117,7 +117,7 @@ async fn list(
     let query = operator
         .audited(&mut act, async |_| query?.0.query())
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     // One more entry than requested is read, to know whether there is another page.
     let (page, limit) = (query.page, query.limit);
     let query = AuditQuery {
@@ -171,7 +171,7 @@ async fn verify(
             head.map_err(|error| Kind::BadRequest.with_detail(format!("`head`: {error}.")))
         })
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let mut verifier = ChainVerifier::new(head);
     let begin = move |store: &Store| verifier.begin_store(store).map(|()| verifier);
     let mut verifier = operator.read(begin).await?;

@@ -20,8 +20,10 @@ use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::NumberPageOptions;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
-use rookery_chat::request::{AddBan, RemoveBan};
-use rookery_record::{Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account};
+use rookery_chat::request::{AddBans, RemoveBan};
+use rookery_record::{
+    Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account, other_domains,
+};
 use rookery_store::Durability;
 
 /// Returns the routes of the bans.
@@ -46,9 +48,9 @@ async fn list(
         .audited(&mut act, async |_| query?.0.page())
         .await?
         .reversed();
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let now = operator.now();
-    let mut bans = operator.read(move |store| store.bans(now)).await?;
+    let mut bans = operator.read_long(move |store| store.bans(now)).await?;
     bans.sort_by_key(|ban| Reverse(ban.id));
     let (bans, next) = page.cut(bans, |ban| Reverse(ban.id.0));
     Ok(Json(BanList {
@@ -108,7 +110,7 @@ async fn add(
     };
     let core = &operator.plane.control.core;
     let (ban, ended) = core
-        .commit_then_request(commit, |ban| AddBan(ban.clone()))
+        .commit_then_request(commit, |ban| AddBans(vec![ban.clone()]))
         .await?;
     write_csv(&operator.plane, operator.now()).await;
     let reply = BanReply {
@@ -125,7 +127,8 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
     let doubt = targets::doubt(operator, &target).await?;
     let aliases = operator.plane.control.config.accounts.get().email_aliases();
     let text = target.to_string();
-    let accounts = operator.read(move |store| {
+    let other_domains = other_domains(&target).map(str::to_owned).collect();
+    let accounts = operator.read_long(move |store| {
         let covered = |account: &Account| {
             let (name, own) = (&account.name, account.email.as_ref());
             covers_account(&target, email.as_ref(), &aliases, name, own)
@@ -141,6 +144,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
         target: text,
         users,
         accounts,
+        other_domains,
         doubt,
     })
 }

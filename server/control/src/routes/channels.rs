@@ -49,7 +49,7 @@ async fn list(
     let page = operator
         .audited(&mut act, async |_| PageOptions::from(query?.0).page())
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let channels = operator.plane.request(ListChannels).await?;
     let (channels, next) = page.cut(channels, |channel| channel.name.clone());
     Ok(Json(ChannelList {
@@ -84,7 +84,7 @@ async fn show(
             ))
         })
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let (members, next) = page.cut(&channel.members, |member| member.nick.clone());
     let members = members.into_iter().map(|member| ChannelMember {
         nick: member.nick.to_string(),

@@ -10,19 +10,21 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use rookery_control_api::{CSV_TYPE, DoubtfulRow, ImportReply, RejectedRow, count};
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::bans::write_csv;
-use super::targets;
+use super::targets::{self, Doubts};
+use crate::audit::trail::Act;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{QueryParams, whole_body};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_accounts::csv_sync::{self, Import, Imported, RefusedFile};
-use rookery_chat::request::{AddBan, ApplyBansToNewSessions};
-use rookery_record::{Ban, Outcome};
+use rookery_chat::request::AddBans;
+use rookery_record::Outcome;
 use rookery_store::Durability;
 
 /// The maximum number of bytes of a file to import.
@@ -53,9 +55,9 @@ pub fn import_routes() -> OpenApiRouter<Arc<ControlPlane>> {
 )]
 async fn export_users(operator: SignedIn<Owner>) -> Result<Response, Refusal> {
     let act = operator.act("export-users", "");
-    operator.allow(&act, "").await?;
+    operator.allow_read(&act, "").await?;
     let content = operator
-        .read(|store| Ok(csv_sync::users(&store.accounts()?)))
+        .read_long(|store| Ok(csv_sync::users(&store.accounts()?)))
         .await?;
     Ok(file(content))
 }
@@ -71,10 +73,10 @@ async fn export_users(operator: SignedIn<Owner>) -> Result<Response, Refusal> {
 )]
 async fn export_bans(operator: SignedIn<Auditor>) -> Result<Response, Refusal> {
     let act = operator.act("export-bans", "");
-    operator.allow(&act, "").await?;
+    operator.allow_read(&act, "").await?;
     let now = operator.now();
     let content = operator
-        .read(move |store| Ok(csv_sync::bans(&store.bans(now)?)))
+        .read_long(move |store| Ok(csv_sync::bans(&store.bans(now)?)))
         .await?;
     Ok(file(content))
 }
@@ -124,11 +126,18 @@ impl<S: Send + Sync> FromRequest<S> for CsvBody {
 /// imported, and every invalid one is reported with the number of its line. An account that exists
 /// stays as it is. A new account signs in with a mailed code. A file without its header, with other
 /// separators than commas or with emails for names is refused whole.
+///
+/// The rows are checked before the first is imported, and imported in steps. If the server stops
+/// in between, send the file again: rows that were imported change nothing. One import runs at a
+/// time, and an admin may have one that runs or waits for its turn.
 #[utoipa::path(
     post, path = "/v1/import/users", tag = "accounts", params(ImportOptions),
     security(("token" = [role_of(import_users)])),
     request_body(content = String, content_type = "text/csv"),
-    responses((status = 200, description = "The result of the import", body = ImportReply))
+    responses(
+        (status = 200, description = "The result of the import", body = ImportReply),
+        response::InProgress,
+    )
 )]
 async fn import_users(
     operator: SignedIn<Owner>,
@@ -147,13 +156,17 @@ async fn import_users(
 /// with the number of its line. A ban that exists stays as it is. When the answer is sent, the bans
 /// are stored and the sessions that they cover have ended. A file without its header or with other
 /// separators than commas is refused whole.
+///
+/// The rows are checked before the first is imported, and imported in steps. If the server stops
+/// in between, send the file again: rows that were imported change nothing. One import runs at a
+/// time, and an admin may have one that runs or waits for its turn.
 #[utoipa::path(
     post, path = "/v1/import/bans", tag = "bans", params(ImportOptions),
     security(("token" = [role_of(import_bans)])),
     request_body(content = String, content_type = "text/csv"),
     responses(
         (status = 200, description = "The result of the import", body = ImportReply),
-        response::ConfirmationRequired,
+        response::ConfirmationRequired, response::InProgress,
     )
 )]
 async fn import_bans(
@@ -177,68 +190,57 @@ async fn import(
         csv_sync::Kind::Bans => "import-bans",
     };
     let mut act = operator.act(name, "");
-    let (import, doubtful, dry_run) = operator
+    let (turn, import, doubtful, dry_run) = operator
         .audited(&mut act, async |_| {
             let (QueryParams(options), CsvBody(content)) = (query?, file?);
-            let import = Import::parse(kind, &content).map_err(|refused| {
-                let RefusedFile { line, reason } = refused;
-                Kind::Invalid.with_detail(format!("Line {line}: {reason}. Nothing was imported."))
-            })?;
-            let doubtful = if options.dry_run || !options.confirm {
-                doubtful(operator, &import).await?
+            let turn = operator.plane.imports.begin(operator.name()).await?;
+            let doubts = if options.dry_run || !options.confirm {
+                Some(Doubts::of(operator).await?)
             } else {
-                Vec::new()
+                None
             };
+            let (now, author) = (operator.now(), operator.name().to_owned());
+            let parsed = spawn_blocking(move || {
+                let import = Import::parse(kind, &content, now, &author)?;
+                let doubtful = doubts.map(|doubts| doubtful(&doubts, &import));
+                Ok((import, doubtful.unwrap_or_default()))
+            });
+            let (import, doubtful) = parsed.await.expect("parsing does not panic").map_err(
+                |RefusedFile { line, reason }| {
+                    let detail = format!("Line {line}: {reason}. Nothing was imported.");
+                    Kind::Invalid.with_detail(detail)
+                },
+            )?;
             match doubtful.first() {
                 Some(DoubtfulRow { line, reason }) if !options.dry_run => Err(
                     targets::unconfirmed(&format!("Line {line}: {reason}"), "ban"),
                 ),
-                _ => Ok((import, doubtful, options.dry_run)),
+                _ => Ok((turn, import, doubtful, options.dry_run)),
             }
         })
         .await?;
-    let (rows, now, by) = (import.rows(), operator.now(), operator.name().to_owned());
-    let counted = count(rows, "row", "rows");
-    let database = &operator.plane.control.database;
-    let imported = if dry_run {
-        let detail = format!("dry run, {counted}");
-        operator.allow(&act, detail).await?;
-        database
-            .dry_run(move |store| import.apply(store, now, &by))
-            .await
+    let rows = import.remaining();
+    let (imported, sessions) = if dry_run {
+        let counted = count(rows, "row", "rows");
+        operator.allow(&act, format!("dry run, {counted}")).await?;
+        (dry_run_steps(operator, import).await?, 0)
     } else {
-        database
-            .write(Durability::Record, move |store| {
-                let imported = import.apply(store, now, &by)?;
-                let Imported {
-                    added,
-                    known,
-                    rejected,
-                    ..
-                } = &imported;
-                let rejected = rejected.len();
-                let detail = format!("{counted}: {added} added, {known} known, {rejected} bad");
-                store.append_audit(&act.entry(Outcome::Allowed, detail))?;
-                Ok(imported)
-            })
-            .await
+        apply_steps(operator, act, import).await?
     };
-    let imported = imported.map_err(|error| operator.plane.trail.unavailable(&error))?;
-    let sessions = if dry_run {
-        0
-    } else {
-        enforce(operator, imported.bans).await?
-    };
-    let rejected = imported
-        .rejected
-        .into_iter()
-        .map(|(line, reason)| RejectedRow { line, reason })
-        .collect();
+    drop(turn);
+    let Imported {
+        added,
+        known,
+        rejected,
+    } = imported;
+    let rejected = rejected.into_iter();
     Ok(Json(ImportReply {
         rows,
-        added: imported.added,
-        known: imported.known,
-        rejected,
+        added,
+        known,
+        rejected: rejected
+            .map(|(line, reason)| RejectedRow { line, reason })
+            .collect(),
         doubtful,
         sessions,
         done: !dry_run,
@@ -246,30 +248,82 @@ async fn import(
 }
 
 /// Returns the bans that are probably a mistake.
-async fn doubtful(operator: &Operator, import: &Import) -> Result<Vec<DoubtfulRow>, Refusal> {
-    let mut doubtful = Vec::new();
-    for (line, target) in import.targets() {
-        let doubt = targets::doubt(operator, target).await?;
-        doubtful.extend(doubt.map(|reason| DoubtfulRow { line, reason }));
-    }
-    Ok(doubtful)
+fn doubtful(doubts: &Doubts, import: &Import) -> Vec<DoubtfulRow> {
+    let rows = import.targets().filter_map(|(line, target)| {
+        let reason = doubts.about(target)?;
+        Some(DoubtfulRow { line, reason })
+    });
+    rows.collect()
 }
 
-/// Applies stored bans in the core, and returns the number of sessions that ended.
-async fn enforce(operator: &Operator, bans: Vec<Ban>) -> Result<usize, Refusal> {
-    // First all of them together, for new sessions; then one by one those that cover a user who is
-    // online.
-    let all = ApplyBansToNewSessions(bans.clone());
-    operator.plane.request(all).await?;
-    let mut sessions = 0;
-    for ban in bans {
-        if targets::covered(operator, &ban.target, ban.account_email.clone())
-            .await?
-            .is_empty()
-        {
-            continue;
-        }
-        sessions += operator.plane.request(AddBan(ban)).await?.sessions;
+/// Returns what [`apply_steps`] would do, without the sessions that would end.
+async fn dry_run_steps(operator: &Operator, mut import: Import) -> Result<Imported, Refusal> {
+    let mut imported = Imported::default();
+    while import.remaining() > 0 {
+        let step = operator.read(move |store| {
+            import.dry_run_step(store, &mut imported)?;
+            Ok((import, imported))
+        });
+        (import, imported) = step.await?;
     }
-    Ok(sessions)
+    Ok(imported)
+}
+
+/// Imports the rows in steps, between which others can write. After each, its bans are in force.
+/// Returns also the number of sessions that ended.
+///
+/// An import of several steps has an entry in the trail before the first of them. The last step
+/// includes the entry that says how many rows did what.
+async fn apply_steps(
+    operator: &Operator,
+    act: Act,
+    mut import: Import,
+) -> Result<(Imported, usize), Refusal> {
+    let rows = import.remaining();
+    let counted = count(rows, "row", "rows");
+    if rows > csv_sync::STEP {
+        operator.allow(&act, format!("{counted}: begun")).await?;
+    }
+    let control = &operator.plane.control;
+    let (mut imported, mut sessions) = (Imported::default(), 0);
+    loop {
+        let done = rows - import.remaining();
+        let (act, counted) = (act.clone(), counted.clone());
+        let commit = async {
+            let step = control.database.write(Durability::Record, move |store| {
+                let bans = import.apply_step(store, &mut imported)?;
+                if import.remaining() == 0 {
+                    let Imported {
+                        added,
+                        known,
+                        rejected,
+                    } = &imported;
+                    let rejected = rejected.len();
+                    let detail = format!("{counted}: {added} added, {known} known, {rejected} bad");
+                    store.append_audit(&act.entry(Outcome::Allowed, detail))?;
+                }
+                Ok((import, imported, bans))
+            });
+            step.await.map_err(|error| {
+                let mut refusal = operator.plane.trail.unavailable(&error);
+                if done > 0 {
+                    refusal.detail = format!(
+                        "The first {done} of {rows} rows were imported, and the others were not, \
+                         because the database cannot be written; see the server's log. Send the \
+                         file again later: rows that were imported change nothing."
+                    );
+                }
+                refusal
+            })
+        };
+        let ((rest, so_far, _), ended) = control
+            .core
+            .commit_then_request(commit, |(_, _, bans)| AddBans(bans.clone()))
+            .await?;
+        sessions += ended.sessions;
+        (import, imported) = (rest, so_far);
+        if import.remaining() == 0 {
+            return Ok((imported, sessions));
+        }
+    }
 }

@@ -18,8 +18,8 @@ use super::bans::to_entry;
 use crate::auth::operator::{SignedIn, role_of};
 use crate::auth::permission::Auditor;
 use crate::http::extract::QueryParams;
-use crate::http::problem::{Kind, Refusal, response};
-use crate::http::stream::{EventStream, StreamEnd, StreamState, acquire_place};
+use crate::http::problem::{Kind, Refusal};
+use crate::http::stream::{EventStream, StreamEnd, StreamState};
 use crate::plane::ControlPlane;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::Bans;
@@ -115,14 +115,14 @@ impl Filter {
 /// Server-sent events, each named by its kind, with a JSON object as its data. The stream lasts
 /// until the client disconnects or its session ends, and counts as a use of the session. Comments
 /// are sent while there are no events. A client that reads too slowly is sent an event
-/// `events-dropped` with the number of events that it missed.
+/// `events-dropped` with the number of events that it missed. Each admin has eight streams; a
+/// further one ends the admin's oldest.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(EventOptions),
     security(("token" = [role_of(events)])),
     responses(
         (status = 200, description = "The stream of events", body = TimedEvent,
             content_type = "text/event-stream"),
-        response::TooManyStreams,
     )
 )]
 async fn events(
@@ -131,10 +131,8 @@ async fn events(
     state: Option<Extension<StreamState>>,
 ) -> Result<Response, Refusal> {
     let mut act = operator.act("watch", "");
-    let (filter, place) = operator
-        .audited(&mut act, async |_| {
-            Ok((query?.0.filter()?, acquire_place(&operator)?))
-        })
+    let filter = operator
+        .audited(&mut act, async |_| query?.0.filter())
         .await?;
     let control = &operator.plane.control;
     let events = control.events.subscribe();
@@ -147,7 +145,8 @@ async fn events(
     let newest = operator
         .read(move |store| store.find_audit(&newest))
         .await?;
-    operator.allow(&act, filter.describe()).await?;
+    operator.allow_read(&act, filter.describe()).await?;
+    let place = operator.plane.streams.acquire(operator.name());
     let audit_failures = operator.plane.trail.failures();
     let (stream, response) = EventStream::open(operator, state, place);
     let watcher = Watcher {
@@ -170,7 +169,7 @@ struct Watcher {
     events: Receiver<Arc<TimedEvent>>,
     policy: watch::Receiver<Arc<AdmissionPolicy>>,
     /// The bans that were in force when they were last compared.
-    known_bans: BTreeMap<BanId, Ban>,
+    known_bans: BTreeMap<BanId, Arc<Ban>>,
     /// The newest audit entry that was sent.
     last_entry: i64,
     /// The number of acts that were refused without a trail, when it was last compared.
@@ -179,7 +178,7 @@ struct Watcher {
 
 impl Watcher {
     async fn run(mut self) {
-        if let Err(StreamEnd::SessionEnded(reason)) = self.send_all().await {
+        if let Err(StreamEnd::Ended(reason)) = self.send_all().await {
             let last = TimedEvent {
                 at: self.stream.now(),
                 event: ServerEvent::Ended {
@@ -239,7 +238,7 @@ impl Watcher {
         let after = in_force(&self.policy.borrow_and_update().bans, now);
         let before = std::mem::replace(&mut self.known_bans, after.clone());
         for (id, ban) in &before {
-            let entry = to_entry(ban.clone());
+            let entry = to_entry(Ban::clone(ban));
             if !ban.is_active(now) {
                 self.send_now(ServerEvent::BanExpired { ban: entry })
                     .await?;
@@ -249,8 +248,10 @@ impl Watcher {
             }
         }
         for (_, ban) in after.into_iter().filter(|(id, _)| !before.contains_key(id)) {
-            self.send_now(ServerEvent::BanAdded { ban: to_entry(ban) })
-                .await?;
+            self.send_now(ServerEvent::BanAdded {
+                ban: to_entry(Ban::clone(&ban)),
+            })
+            .await?;
         }
         Ok(())
     }
@@ -299,9 +300,9 @@ impl Watcher {
     }
 }
 
-fn in_force(bans: &Bans, now: Timestamp) -> BTreeMap<BanId, Ban> {
+fn in_force(bans: &Bans, now: Timestamp) -> BTreeMap<BanId, Arc<Ban>> {
     bans.iter()
         .filter(|ban| ban.is_active(now))
-        .map(|ban| (ban.id, ban.clone()))
+        .map(|ban| (ban.id, Arc::clone(ban)))
         .collect()
 }

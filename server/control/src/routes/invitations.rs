@@ -49,7 +49,7 @@ async fn list(
     let page = operator
         .audited(&mut act, async |_| query?.0.page())
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let now = operator.now();
     let (after, limit) = (
         InvitationId(page.after.unwrap_or_default()),

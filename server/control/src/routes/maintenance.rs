@@ -34,7 +34,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 )]
 async fn show(operator: SignedIn<Auditor>) -> Result<Json<MaintenanceState>, Refusal> {
     let act = operator.act("maintenance", "");
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let maintenance = operator.read(rookery_store::Store::maintenance).await?;
     Ok(Json(to_state(maintenance)))
 }

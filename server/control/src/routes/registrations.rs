@@ -46,7 +46,7 @@ async fn list(
     let page = operator
         .audited(&mut act, async |_| query?.0.page())
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let accounts = &operator.plane.control.accounts;
     let waiting = accounts.waiting_registrations(operator.now());
     // The numbers count from 1, so each fits into an `i64`.

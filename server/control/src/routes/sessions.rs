@@ -56,7 +56,7 @@ async fn list(
     let page = operator
         .audited(&mut act, async |_| query?.0.page())
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     let admins = operator.read(rookery_store::Store::admins).await?;
     let fingerprints: HashMap<&str, Fingerprint> = admins
         .iter()

@@ -1,14 +1,16 @@
 //! The targets of kicks and bans: the users that they cover, and the targets that have to be
 //! confirmed.
 
+use std::net::IpAddr;
+
 use rookery_control_api::OnlineUser;
-use rookery_protocol::Email;
+use rookery_protocol::{AccountName, Email};
 
 use super::users;
 use crate::auth::operator::Operator;
 use crate::http::problem::{Kind, Refusal};
 use rookery_chat::request::FindCovered;
-use rookery_record::BanTarget;
+use rookery_record::{BanTarget, EmailAliases};
 
 /// Parses a target.
 pub fn parse(text: &str) -> Result<BanTarget, Refusal> {
@@ -67,42 +69,60 @@ pub fn unconfirmed(doubt: &str, act: &str) -> Refusal {
 
 /// Returns why a target is probably a mistake, as a sentence; `None` if it is not.
 pub async fn doubt(operator: &Operator, target: &BanTarget) -> Result<Option<String>, Refusal> {
-    Ok(if target.is_sweeping() {
-        Some(format!(
-            "{target} covers everyone, or a large part of everyone."
-        ))
-    } else if target.covers_address(operator.address()) {
-        Some(format!(
-            "{target} covers your own address, {}.",
-            operator.address()
-        ))
-    } else if covers_admin(operator, target).await? {
-        Some(format!("{target} covers your own account."))
-    } else {
-        None
-    })
+    Ok(Doubts::of(operator).await?.about(target))
 }
 
-/// Whether the target covers the account with the admin's email.
-async fn covers_admin(operator: &Operator, target: &BanTarget) -> Result<bool, Refusal> {
-    let aliases = operator.plane.control.config.accounts.get().email_aliases();
-    let (target, admin) = (target.clone(), operator.name().to_owned());
-    let covers = operator.read(move |store| {
-        let Some(admin) = store.admin(&admin)? else {
-            return Ok(false);
-        };
-        Ok(match &target {
-            BanTarget::Account(name) => store
-                .account_by_name(name)?
-                .and_then(|account| account.email)
-                .is_some_and(|email| aliases.mailbox(&email) == aliases.mailbox(&admin.email)),
-            BanTarget::Email(email) => aliases.mailbox(email) == aliases.mailbox(&admin.email),
-            BanTarget::EmailPattern(pattern) => {
-                pattern.covers(admin.email.folded())
-                    || pattern.covers(&aliases.mailbox(&admin.email))
-            }
-            BanTarget::Address(_) | BanTarget::Network(_) => false,
+/// What makes a target doubtful that an operator names. It is read once, for any number of targets.
+pub struct Doubts {
+    address: IpAddr,
+    email: Email,
+    aliases: EmailAliases,
+    /// The accounts of the operator's mailbox.
+    accounts: Vec<AccountName>,
+}
+
+impl Doubts {
+    /// Reads what belongs to the operator.
+    pub async fn of(operator: &Operator) -> Result<Self, Refusal> {
+        let aliases = operator.plane.control.config.accounts.get().email_aliases();
+        let email = operator.admin().email.clone();
+        let (own, rules) = (email.clone(), aliases.clone());
+        let accounts = operator.read(move |store| store.accounts_of_mailbox(&own, &rules));
+        Ok(Self {
+            address: operator.address(),
+            email,
+            aliases,
+            accounts: accounts.await?.into_iter().map(|it| it.name).collect(),
         })
-    });
-    covers.await
+    }
+
+    /// Returns why a target is probably a mistake, as a sentence; `None` if it is not.
+    pub fn about(&self, target: &BanTarget) -> Option<String> {
+        if target.is_sweeping() {
+            Some(format!(
+                "{target} covers everyone, or a large part of everyone."
+            ))
+        } else if target.covers_address(self.address) {
+            Some(format!(
+                "{target} covers your own address, {}.",
+                self.address
+            ))
+        } else if self.covers_own_account(target) {
+            Some(format!("{target} covers your own account."))
+        } else {
+            None
+        }
+    }
+
+    /// Whether the target covers the account with the admin's email.
+    fn covers_own_account(&self, target: &BanTarget) -> bool {
+        match target {
+            BanTarget::Account(name) => self.accounts.contains(name),
+            BanTarget::Email(email) => {
+                self.aliases.mailbox(email) == self.aliases.mailbox(&self.email)
+            }
+            BanTarget::EmailPattern(pattern) => self.aliases.are_covered(pattern, &self.email),
+            BanTarget::Address(_) | BanTarget::Network(_) => false,
+        }
+    }
 }

@@ -37,7 +37,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
     ))
 )]
 async fn top(operator: SignedIn<Auditor>) -> Result<Json<Top>, Refusal> {
-    operator.allow_view(&operator.act("top", "")).await?;
+    operator.allow_view(&operator.act("top", ""), "").await?;
     let probes = &operator.plane.control.probes;
     let Activity {
         connections,

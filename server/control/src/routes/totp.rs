@@ -34,7 +34,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
     responses((status = 200, description = "The enrolled app, if any", body = TotpStatus))
 )]
 async fn status(operator: SignedIn<Auditor>) -> Result<Json<TotpStatus>, Refusal> {
-    operator.allow(&operator.act("totp", ""), "").await?;
+    operator.allow_view(&operator.act("totp", ""), "").await?;
     let admin = operator.admin();
     Ok(Json(TotpStatus {
         enrolled_at: admin.authenticator.as_ref().map(|app| app.enrolled_at),
@@ -49,12 +49,15 @@ async fn status(operator: SignedIn<Auditor>) -> Result<Json<TotpStatus>, Refusal
 /// in effect until then.
 #[utoipa::path(
     post, path = "/v1/totp", tag = "sign-in", security(("token" = [role_of(enrol)])),
-    responses((status = 200, description = "The secret for the app", body = TotpEnrolment))
+    responses(
+        (status = 200, description = "The secret for the app", body = TotpEnrolment),
+        response::TooManyRequests,
+    )
 )]
 async fn enrol(operator: SignedIn<Auditor>) -> Result<Json<TotpEnrolment>, Refusal> {
     let act = operator.act("totp enrol", "");
     operator.require_fresh_sign_in(&act).await?;
-    operator.allow(&act, "").await?;
+    operator.allow_read(&act, "").await?;
     let (secret, expires_at) = operator
         .plane
         .enrolments

@@ -88,7 +88,7 @@ async fn list(
             Query::parse(options)
         })
         .await?;
-    operator.allow_view(&act).await?;
+    operator.allow_view(&act, "").await?;
     let users = match &query.target {
         Some(target) => {
             let find = FindCovered {
@@ -123,7 +123,7 @@ async fn show(
             existing(&operator, &name).await
         })
         .await?;
-    operator.allow(&act, "").await?;
+    operator.allow_view(&act, "").await?;
     Ok(Json(UserReply {
         user: to_online_user(user),
     }))

@@ -344,6 +344,7 @@ async fn the_newest_entries_of_the_trail_can_be_read() {
     assert_eq!(entries[0]["outcome"], "allowed");
     assert_eq!(entries[0]["hash"], entries[1]["previous"]);
     assert_eq!(entries[0]["hash"].as_str().unwrap().len(), 64);
+    plane.advance(SignedDuration::from_mins(1));
     assert_eq!(
         plane.get(&token, "/v1/audit").await.json()["entries"]
             .as_array()

@@ -129,3 +129,61 @@ fn entry(number: usize) -> NewAudit {
         detail: String::new(),
     }
 }
+
+#[tokio::test]
+async fn an_admin_who_may_only_read_cannot_flood_the_trail() {
+    let plane = TestPlane::new().await;
+    plane.add_admin_as("audi", Role::Auditor).await;
+    let (token, root) = (plane.sign_in("audi").await, plane.sign_in("root").await);
+    let before = plane.trail().await.len();
+    let mut refused = 0;
+    for number in 0..400 {
+        let search = format!("/v1/accounts?search=magpie{number}");
+        let reply = plane.get(&token, &search).await;
+        if reply.status != StatusCode::OK {
+            assert_eq!(reply.problem(), "/problems/too-many-requests");
+            assert_eq!(reply.headers[header::RETRY_AFTER], "60");
+            refused += 1;
+        }
+        plane.get(&token, "/v1/accounts?limit=0").await;
+        let ban = json!({ "target": format!("magpie{number}") });
+        plane.post(&token, "/v1/bans", &ban).await;
+    }
+    assert_eq!(refused, 400 - 120);
+    let entries = plane.trail().await.len() - before;
+    assert_eq!(entries, 120 + 60, "reads and refusals");
+    let reply = plane.get(&root, "/v1/accounts?search=magpie").await;
+    assert_eq!(
+        reply.status,
+        StatusCode::OK,
+        "another admin is not affected"
+    );
+
+    plane.advance(SignedDuration::from_secs(60));
+    plane.state.trail.record_counts(plane.now.get()).await;
+    let count = plane.trail().await.pop().unwrap();
+    assert_eq!((&*count.actor, &*count.act), ("audi", "refusals"));
+    let counted = 400 - 120 + 2 * 400 - 60;
+    assert!(
+        count.detail.starts_with(&format!("{counted} more since ")),
+        "{}",
+        count.detail
+    );
+    let reply = plane.get(&token, "/v1/accounts?search=magpie1").await;
+    assert_eq!(reply.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_list_that_is_read_again_within_a_minute_is_recorded_once() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let before = plane.trail().await.len();
+    for _ in 0..300 {
+        let reply = plane.get(&token, "/v1/audit?limit=1").await;
+        assert_eq!(reply.status, StatusCode::OK);
+    }
+    assert_eq!(plane.trail().await.len() - before, 1);
+    plane.advance(SignedDuration::from_secs(60));
+    plane.get(&token, "/v1/audit?limit=1").await;
+    assert_eq!(plane.trail().await.len() - before, 2);
+}

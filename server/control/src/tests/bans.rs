@@ -142,9 +142,11 @@ async fn a_dry_run_lists_the_affected_users_and_changes_nothing() {
     );
     assert_eq!(preview("198.51.100.7").await["users"][0]["nick"], "alice");
     assert_eq!(preview("0.0.0.0/0").await["accounts"], 0);
+    let others = preview("*@googlemail.com").await["other_domains"].clone();
+    assert_eq!(others, json!(["gmail.com"]));
     assert_eq!(
         preview("nobody").await,
-        json!({ "target": "nobody", "users": [], "accounts": 0, "doubt": null })
+        json!({ "target": "nobody", "users": [], "accounts": 0, "other_domains": [], "doubt": null })
     );
     assert_eq!(plane.last_entry().await, "ban nobody allowed: dry run");
     assert!(plane.bans().await.is_empty());

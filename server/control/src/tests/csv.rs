@@ -381,3 +381,105 @@ async fn the_apostrophe_of_a_spreadsheet_does_not_become_part_of_a_name() {
         .json();
     assert_eq!(reply["rejected"][0]["line"], json!(2), "{reply}");
 }
+
+/// Returns a file of bans of `count` accounts, of which one is repeated at the end.
+fn many_bans(count: usize) -> String {
+    let rows: Vec<String> = (0..count)
+        .map(|number| format!("magpie{number}\n"))
+        .collect();
+    format!("target\n{}magpie0\n", rows.concat())
+}
+
+#[tokio::test]
+async fn others_write_while_a_long_file_is_imported() {
+    const ROWS: usize = 1000;
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let import = async {
+        let reply = plane.import(&token, "bans", many_bans(ROWS)).await.json();
+        assert_eq!(
+            (&reply["added"], &reply["known"]),
+            (&json!(ROWS), &json!(1))
+        );
+    };
+    let others = async {
+        let (mut seen, now) = (Vec::new(), plane.now.get());
+        while seen.last() != Some(&ROWS) {
+            let write = move |store: &mut rookery_store::Store| {
+                store.set_csv_content("another", "file")?;
+                Ok(store.bans(now)?.len())
+            };
+            seen.push(
+                plane
+                    .database
+                    .write(Durability::Record, write)
+                    .await
+                    .unwrap(),
+            );
+        }
+        seen.dedup();
+        assert!(seen.len() > 3, "nothing was written in between: {seen:?}");
+    };
+    tokio::join!(import, others);
+    let entries = plane.trail().await;
+    let details: Vec<&str> = entries
+        .iter()
+        .filter(|entry| entry.act == "import-bans")
+        .map(|entry| entry.detail.as_str())
+        .collect();
+    let done = "1001 rows: 1000 added, 1 known, 0 bad";
+    assert_eq!(details, ["1001 rows: begun", done]);
+}
+
+#[tokio::test]
+async fn a_dry_run_of_a_long_file_reports_what_its_import_does() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let users: Vec<String> = (0..500)
+        .map(|number| format!("quail{number},quail{number}@example.org\n"))
+        .collect();
+    let users = users.concat();
+    let users = format!(
+        "name,email\n{users}quail0,quail0@example.org\nother,quail1@example.org\n\
+         QUAIL2,other@example.org\n"
+    );
+    for (what, content, known, rejected) in [
+        ("users", users, 1, vec![503, 504]),
+        ("bans", many_bans(500), 1, vec![]),
+    ] {
+        let dry_run = format!("{what}?dry_run=true");
+        let mut expected = plane.import(&token, &dry_run, content.clone()).await.json();
+        expected["done"] = json!(true);
+        assert_eq!(plane.import(&token, what, content).await.json(), expected);
+        let lines = expected["rejected"].as_array().unwrap().iter();
+        let lines: Vec<_> = lines.map(|row| row["line"].clone()).collect();
+        assert_eq!(
+            (&expected["known"], json!(lines)),
+            (&json!(known), json!(rejected))
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_admin_has_one_import_at_a_time_and_others_wait_for_their_turn() {
+    let plane = TestPlane::new().await;
+    plane.add_admin("second").await;
+    let (token, other) = (plane.sign_in("root").await, plane.sign_in("second").await);
+    let (first, again, other) = tokio::join!(
+        plane.import(&token, "bans", many_bans(1000)),
+        plane.import(&token, "users", "name,email\ncarol,carol@example.org\n"),
+        plane.import(&other, "bans", "target\nmallory\n"),
+    );
+    assert_eq!(again.problem(), "/problems/in-progress");
+    assert_eq!(first.json()["added"], json!(1000));
+    assert_eq!(other.json()["added"], json!(1));
+    let newest = &plane.bans().await[0];
+    assert_eq!(
+        newest.target.to_string(),
+        "mallory",
+        "it ran after the first"
+    );
+    let again = "name,email\ncarol,carol@example.org\n";
+    let again = plane.import(&token, "users", again).await.json();
+    assert_eq!(again["added"], json!(1));
+}

@@ -4,7 +4,7 @@ use hyper::body::Body as _;
 use rookery_control_api::{Component, DisconnectReason, EventKind, ServerEvent, TimedEvent};
 
 use super::*;
-use crate::plane::MAX_STREAMS;
+use crate::http::stream_places::STREAMS_PER_ADMIN;
 
 /// A client of the event stream.
 struct EventClient {
@@ -343,35 +343,34 @@ async fn a_slow_client_is_sent_the_number_of_dropped_events_and_delays_no_other(
 }
 
 #[tokio::test]
-async fn the_number_of_streams_is_limited_and_a_closed_one_frees_its_place() {
+async fn each_admin_has_streams_of_its_own_and_the_newest_ends_the_oldest() {
     let plane = TestPlane::new().await;
-    let token = plane.sign_in("root").await;
+    plane.add_admin_as("audi", Role::Auditor).await;
+    let (token, owner) = (plane.sign_in("audi").await, plane.sign_in("root").await);
     let mut streams = Vec::new();
-    for _ in 0..MAX_STREAMS {
-        streams.push(plane.watch(&token, "").await);
+    for _ in 0..STREAMS_PER_ADMIN {
+        streams.push(plane.watch(&token, "?kinds=reloaded").await);
     }
-    let reply = plane.get(&token, "/v1/events").await;
-    assert_eq!(
-        (reply.status.as_u16(), reply.problem().as_str()),
-        (429, "/problems/too-many-streams")
-    );
-    assert_eq!(reply.headers[header::RETRY_AFTER], "60");
-    assert!(
-        plane
-            .last_entry()
-            .await
-            .starts_with("watch  refused: 8 event streams")
-    );
+    let mut of_owner = plane.watch(&owner, "?kinds=reloaded").await;
+    let mut newest = plane.watch(&token, "?kinds=reloaded").await;
+    let ServerEvent::Ended { reason } = streams[0].next_of(EventKind::Ended).await else {
+        panic!("the oldest stream has ended");
+    };
+    assert!(reason.contains("a newer stream"), "{reason}");
+    plane.publish(ServerEvent::Reloaded { problem: None });
+    for stream in streams[1..].iter_mut().chain([&mut of_owner, &mut newest]) {
+        let event = stream.next().await.unwrap().event;
+        assert_eq!(event.kind(), EventKind::Reloaded);
+    }
     assert_eq!(
         plane.get(&token, "/v1/bans").await.status,
         StatusCode::OK,
         "other requests are served"
     );
-    streams.pop();
+    drop((streams, of_owner, newest));
     let places = &plane.state.streams;
-    eventually("the place of a closed stream", || {
-        (places.available_permits() > 0).then_some(())
+    eventually("the places of closed streams", || {
+        (places.open() == 0).then_some(())
     })
     .await;
-    plane.watch(&token, "").await;
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::client::Client;
 use super::{ACCOUNTS, CHANNELS, Simulation};
 use rookery_chat::event::{Event, SessionId};
-use rookery_chat::request::{AddBan, CloseChannel, Ended, Kick, KickTarget, RemoveBan, Request};
+use rookery_chat::request::{AddBans, CloseChannel, Ended, Kick, KickTarget, RemoveBan, Request};
 use rookery_record::audit::AuditQuery;
 use rookery_record::{Ban, BanId, BanTarget, NewAudit, NewBan, Outcome};
 use rookery_store::{Durability, Store};
@@ -76,7 +76,7 @@ impl Simulation {
         let clients = self.server.clients.iter().filter(covers);
         let covered = clients.map(|client| client.session).collect();
         let id = ban.id;
-        let reply = self.act(AddBan(ban));
+        let reply = self.act(AddBans(vec![ban]));
         self.server.acts.push(Act {
             reply,
             covered,

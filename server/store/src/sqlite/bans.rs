@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::{Store, find, list, optional, optional_timestamp, parsed, timestamp};
 use crate::Result;
-use rookery_record::{Ban, BanId, NewBan};
+use rookery_record::{Ban, BanId, BanTarget, NewBan};
 
 /// The columns that [`read`] reads. The email is that of the banned account, even if the account
 /// was deleted since.
@@ -37,6 +37,15 @@ impl Store {
             [now.as_millisecond()],
             read,
         )
+    }
+
+    /// Whether a ban of this very target is in force at `now`.
+    pub fn is_banned(&self, target: &BanTarget, now: Timestamp) -> Result<bool> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT 1 FROM bans
+             WHERE target_folded = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
+        )?;
+        Ok(statement.exists(params![target.folded(), now.as_millisecond()])?)
     }
 
     /// Adds a ban. If there is one on the same target, it is replaced under the same number.

@@ -226,9 +226,9 @@ async fn failures_of_others_behind_the_same_address_do_not_lock_out_the_owner_of
 async fn registrations_with_an_email_do_not_use_up_the_codes_of_its_owner() {
     let server = TestServer::with(|config| config.limits.mails_per_hour = 3);
     server.account("alice", "alice@example.org", None).await;
-    for name in ["bob", "carol", "dave"] {
+    for (name, host) in [("bob", 1), ("carol", 2), ("dave", 3)] {
         server
-            .client()
+            .client_from(&format!("203.0.113.{host}"), None)
             .send(&format!("REGISTER {name} alice@example.org :correct horse"))
             .await
             .expect("VERIFICATION_REQUIRED");

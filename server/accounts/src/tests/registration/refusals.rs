@@ -193,7 +193,7 @@ async fn mails_to_one_email_and_from_one_address_are_limited() {
         .await
         .expect("VERIFICATION_REQUIRED");
     server
-        .client()
+        .client_from("203.0.113.1", None)
         .send(REGISTER)
         .await
         .expect("VERIFICATION_REQUIRED");
@@ -203,6 +203,9 @@ async fn mails_to_one_email_and_from_one_address_are_limited() {
         .await
         .expect("TEMPORARILY_UNAVAILABLE alice :Too many codes");
     let mut here = server.client();
+    here.send("REGISTER dave dave@example.org :correct horse")
+        .await
+        .expect("VERIFICATION_REQUIRED");
     let bob = "REGISTER bob bob@example.org :correct horse";
     here.send(bob)
         .await
@@ -212,7 +215,7 @@ async fn mails_to_one_email_and_from_one_address_are_limited() {
     here.send("REGISTER carol carol@example.org :correct horse")
         .await
         .expect("VERIFICATION_REQUIRED");
-    server.mail(4).await;
+    server.mail(5).await;
 }
 
 #[tokio::test]
@@ -295,8 +298,9 @@ async fn nobody_takes_a_name_that_passes_for_the_servers_or_an_operators() {
     let server = TestServer::with(|config| {
         config.accounts.required = false;
         config.chat.network = "Birdhouse".to_owned();
+        config.accounts.reserved_names.push("root".parse().unwrap());
     });
-    for name in ["admin", "ADM1N", "NickServ", "r\u{43e}ot", "birdhouse"] {
+    for name in ["root", "ROOT", "NickServ", "r\u{43e}ot", "birdhouse"] {
         let mut client = server.client();
         client
             .send(&format!("REGISTER {name} eve@example.org :correct horse"))
@@ -316,4 +320,21 @@ async fn nobody_takes_a_name_that_passes_for_the_servers_or_an_operators() {
         .plain("root", PASSWORD)
         .await
         .expect(" 903 ");
+}
+
+#[tokio::test]
+async fn one_network_cannot_keep_the_owner_of_an_email_from_registering() {
+    let server = TestServer::with(|config| config.limits.mails_per_hour = 6);
+    let register = async |address: &str, name: &str| {
+        let mut client = server.client_from(address, None);
+        let line = format!("REGISTER {name} alice@example.org :{PASSWORD}");
+        let received = client.send(&line).await;
+        received.has("VERIFICATION_REQUIRED")
+    };
+    let mut mailed = 0;
+    for attempt in 0..6 {
+        mailed += u32::from(register("198.51.100.1", &format!("eve{attempt}")).await);
+    }
+    assert_eq!(mailed, 2, "one network gets a part");
+    assert!(register("192.0.2.1", "alice").await, "the owner elsewhere");
 }

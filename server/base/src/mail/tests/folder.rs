@@ -103,6 +103,25 @@ async fn an_unusable_folder_delays_mail_until_it_is_usable_again() {
 }
 
 #[tokio::test]
+async fn health_is_good_again_after_a_fault_although_no_mail_follows() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("mail");
+    fs::write(&folder, "a file where the folder should be").unwrap();
+    let (mailer, _sender) = mailer_with(folder_config(&folder));
+    let mut short_lived = mail("a@b.example", "text");
+    short_lived.useful_for = Duration::from_millis(5);
+    until(&mut mailer.send(short_lived, someone(1)), is_final).await;
+    assert!(mailer.health().is_err());
+    fs::remove_file(&folder).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while mailer.health().is_err() {
+        assert!(Instant::now() < deadline, "{:?}", mailer.health());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(files(&folder).is_empty(), "no mail was sent for it");
+}
+
+#[tokio::test]
 async fn a_mail_fails_when_it_is_no_longer_useful() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("mail");

@@ -7,7 +7,7 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use super::action::{ACCOUNTS, Action, CAPABILITIES, CHANNELS, GUESTS};
 use crate::event::{SessionId, Settings};
-use crate::request::{AddBan, Admission, Count, Ended, ForgetAccount, RemoveBan};
+use crate::request::{AddBans, Admission, Count, Ended, ForgetAccount, RemoveBan};
 use crate::state::User;
 use crate::state::channel::Channel;
 use crate::tests::harness::*;
@@ -92,7 +92,13 @@ impl World {
     /// Restores the chat from the persisted changes, with no session connected.
     fn restart(&mut self) {
         let changes = std::mem::take(&mut self.harness.persisted);
-        let bans = self.harness.policy.bans.iter().cloned().collect();
+        let bans = self
+            .harness
+            .policy
+            .bans
+            .iter()
+            .map(|ban| (**ban).clone())
+            .collect();
         let now = self.harness.now;
         let settings = self.harness.chat.settings.clone();
         self.harness = Harness::restored(settings, bans, snapshot(&changes));
@@ -156,7 +162,7 @@ impl World {
                 let id = i64::try_from(account).unwrap();
                 let name = ACCOUNTS[account];
                 let sessions_of_user = self.sessions_of_account(name);
-                let ticket = self.harness.act(AddBan(ban(id, name, "enough")));
+                let ticket = self.harness.act(AddBans(vec![ban(id, name, "enough")]));
                 self.check_end(ticket, &sessions_of_user);
                 let state = &self.harness.chat.state;
                 assert!(
