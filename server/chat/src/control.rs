@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Email, Nick};
@@ -28,7 +29,7 @@ pub fn control(ctx: &mut Context<'_>, request: ControlRequest) {
         ControlRequest::Kick(ticket, Kick { target, reason }) => {
             kick(ctx, ticket, &target, &reason);
         }
-        ControlRequest::AddBan(ticket, AddBan(ban)) => add_ban(ctx, ticket, ban),
+        ControlRequest::AddBan(ticket, AddBan(ban)) => add_ban(ctx, ticket, &ban),
         ControlRequest::ApplyBansToNewSessions(ticket, ApplyBansToNewSessions(new)) => {
             let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
             for ban in new {
@@ -162,31 +163,36 @@ fn kick(ctx: &mut Context<'_>, ticket: Ticket<Ended>, target: &KickTarget, reaso
     }
 }
 
-fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: Ban) {
-    let now = ctx.now();
-    let text = ban_text(&ban.reason, ban.expires_at);
-    let (target, account_email) = (ban.target.clone(), ban.account_email.clone());
-    let is_active = ban.is_active(now);
+fn add_ban(ctx: &mut Context<'_>, ticket: Ticket<Ended>, ban: &Ban) {
     let bans = &mut Arc::make_mut(&mut ctx.state.policy).bans;
-    bans.add(ban);
+    bans.add(ban.clone());
     publish_policy(ctx);
     let policy = Arc::clone(&ctx.state.policy);
+    let is_active = ban.is_active(ctx.now());
     let selected = if is_active {
-        covered(ctx, &target, account_email.as_ref())
+        covered(ctx, &ban.target, ban.account_email.as_ref())
     } else {
         Vec::new()
     };
-    let numeric_text = Some(format!("You are banned from this server: {text}"));
-    let quit_text = Some("Banned".to_owned());
-    let end = Ending {
-        reason: DisconnectReason::Banned,
-        numeric_text,
-        quit_text,
-        error_text: format!("Banned: {text}"),
-    };
-    end_selected(ctx, ticket, &selected, &end, |_, closing| {
-        is_active && closing.is_covered(&target, account_email.as_ref(), policy.bans.aliases())
+    end_selected(ctx, ticket, &selected, &Ending::of(ban), |_, closing| {
+        let aliases = policy.bans.aliases();
+        is_active && closing.is_covered(&ban.target, ban.account_email.as_ref(), aliases)
     });
+}
+
+/// Ends the users and sessions that a ban covers which is in force again, because the clock was set
+/// back. `before` is the time that it showed: bans that had expired by then admitted them.
+pub fn reapply_bans(ctx: &mut Context<'_>, before: Timestamp) {
+    let policy = Arc::clone(&ctx.state.policy);
+    let is_again = |ban: &&Ban| ban.is_active(ctx.now()) && !ban.is_active(before);
+    let mut bans: Vec<&Ban> = policy.bans.iter().filter(is_again).collect();
+    bans.sort_unstable_by_key(|ban| ban.id);
+    for ban in bans {
+        let end = Ending::of(ban);
+        for selected in covered(ctx, &ban.target, ban.account_email.as_ref()) {
+            end_user(ctx, None, &selected, &end, &mut Ended::default());
+        }
+    }
 }
 
 /// Publishes the admission policy to the listener, which refuses connections before they reach the
@@ -387,7 +393,7 @@ fn end_selected(
         waiting += 1;
     }
     for user in selected {
-        end_user(ctx, number, user, end, &mut ended);
+        end_user(ctx, Some(number), user, end, &mut ended);
     }
     waiting += ended.sessions;
     if waiting == 0 {
@@ -402,9 +408,11 @@ fn end_selected(
     }
 }
 
+/// Ends one selected user. The connections that have to close count for the ticket with that
+/// number, if someone waits for them.
 fn end_user(
     ctx: &mut Context<'_>,
-    ticket: u64,
+    ticket: Option<u64>,
     selected: &SelectedUser,
     end: &Ending,
     ended: &mut Ended,
@@ -424,7 +432,7 @@ fn end_user(
     let closing: Vec<ClosingSession> = callers
         .iter()
         .map(|&caller| ClosingSession {
-            tickets: vec![ticket],
+            tickets: ticket.into_iter().collect(),
             ..quit::closing_session(ctx, caller)
         })
         .collect();
@@ -528,6 +536,19 @@ struct Ending {
     quit_text: Option<String>,
     /// The text of the `ERROR` that each session receives.
     error_text: String,
+}
+
+impl Ending {
+    /// Returns the reason and the texts of a ban.
+    fn of(ban: &Ban) -> Self {
+        let text = ban_text(&ban.reason, ban.expires_at);
+        Self {
+            reason: DisconnectReason::Banned,
+            numeric_text: Some(format!("You are banned from this server: {text}")),
+            quit_text: Some("Banned".to_owned()),
+            error_text: format!("Banned: {text}"),
+        }
+    }
 }
 
 fn sessions_of(user: &User) -> Vec<SessionId> {
