@@ -112,7 +112,7 @@ impl Trail {
     pub async fn allow_view(&self, act: &Act) -> Result<(), Refusal> {
         let key = (act.session.clone(), act.name, act.target.clone());
         let at = act.origin.at;
-        let is_recent = |recorded: Timestamp| at.duration_since(recorded) < VIEW_INTERVAL;
+        let is_recent = |recorded: Timestamp| at.duration_since(recorded).abs() < VIEW_INTERVAL;
         if self.views.lock().get(&key).copied().is_some_and(is_recent) {
             return Ok(());
         }
