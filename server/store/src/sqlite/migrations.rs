@@ -34,6 +34,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0020.sql"),
     include_str!("../migrations/0021.sql"),
     include_str!("../migrations/0022.sql"),
+    include_str!("../migrations/0025.sql"),
 ];
 
 /// Fails if a newer server created the tables.
