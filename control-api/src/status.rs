@@ -55,9 +55,18 @@ pub struct Status {
     pub store: String,
     /// The state of outgoing mail: `ok`, or the last failure.
     pub mail: String,
+    /// The state of the clock: `ok`, or why it may be wrong. Until it is known to be right, no old
+    /// messages are deleted.
+    #[serde(default = "ok")]
+    pub clock: String,
     /// When the server's certificate expires; `null` if unknown.
     #[schema(value_type = Option<text::Time>)]
     pub certificate_expires_at: Option<Timestamp>,
+}
+
+/// The state of a clock that a server does not report.
+fn ok() -> String {
+    "ok".to_owned()
 }
 
 /// The reply to `GET /healthz`.

@@ -1,4 +1,5 @@
-//! Expiry: sign-ins, codes, bans and pauses, on a server whose clock is set ahead.
+//! Expiry: sign-ins, codes, bans and pauses, on a server whose clock is set ahead; and a clock that
+//! is wrong for a while.
 
 use std::time::{Duration, Instant};
 
@@ -216,4 +217,27 @@ async fn bans_invitations_and_initial_passwords_expire_and_the_chain_head_is_mai
     operator
         .run_ok(&["audit", "verify", "--head", &newest])
         .await;
+}
+
+#[tokio::test]
+async fn a_start_with_a_clock_that_is_years_ahead_deletes_nothing_and_locks_nobody_out() {
+    let mut server = server(&["history.retention_days = 30"]).await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register(&server, "alice").await;
+    alice.say("#lobby", "still here").await;
+    alice.sync().await;
+    let clock = async || operator.run_json(&["status"]).await["clock"].clone();
+    assert_eq!(clock().await, "ok");
+    // The clocks of the clients are right.
+    for (ahead, is_right) in [(5 * 365 * DAY, false), (Duration::ZERO, true)] {
+        server.sigterm().await;
+        server.set_clock(ahead);
+        server.restart().await;
+        operator.login(&server).await;
+        assert_eq!(clock().await == "ok", is_right, "{}", clock().await);
+        let mut alice = Client::sign_in(&server, "alice").await;
+        alice.send("CAP REQ :batch draft/chathistory").await;
+        alice.send("CHATHISTORY LATEST #lobby * 10").await;
+        alice.expect_privmsg("alice", "#lobby", "still here").await;
+    }
 }

@@ -184,6 +184,7 @@ fn status_facts(status: &Status, clock: &Clock) -> String {
         ("Queues", queues),
         ("Database", database),
         ("Mail", status.mail.clone()),
+        ("Clock", status.clock.clone()),
         ("Certificate", certificate),
     ])
 }

@@ -1,6 +1,9 @@
 //! The server's certificate: created at the first start, loaded, and reloaded without ending a
 //! session.
 //!
+//! The clock may be wrong. A certificate that is signed while it may be wrong is valid at each time
+//! that may be the right one, so that no client refuses it ([`Present`]).
+//!
 //! [`Certificates`] owns the certificate that every port presents, and builds each port's TLS
 //! configuration. `authority` creates a certificate signed by a local authority and renews it; it
 //! never changes one that another authority signed. This module only verifies client certificates;
@@ -29,6 +32,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{Admin, Tls};
 use crate::pem;
+use rookery_record::{ClockRecord, Present};
 use x509::Validity;
 
 /// The time before its expiry at which a certificate of the local authority is renewed. For any
@@ -58,14 +62,14 @@ impl Certificates {
 
     /// Loads the files that `[tls]` names. If they are missing and the paths are the default ones,
     /// creates a certificate, and a local authority to sign it.
-    pub fn open(tls: &Tls, admin: &Admin) -> anyhow::Result<Self> {
-        Self::open_at(tls, admin, Timestamp::now())
+    pub fn open(tls: &Tls, admin: &Admin, clock: ClockRecord) -> anyhow::Result<Self> {
+        Self::open_at(tls, admin, clock.present(Timestamp::now()))
     }
 
-    fn open_at(tls: &Tls, admin: &Admin, now: Timestamp) -> anyhow::Result<Self> {
+    fn open_at(tls: &Tls, admin: &Admin, present: Present) -> anyhow::Result<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        authority::create_missing(tls, now)?;
-        let loaded = load(tls, &provider, now)?;
+        authority::create_missing(tls, present)?;
+        let loaded = load(tls, &provider, present)?;
         log_fingerprint(tls, &loaded);
         let current = Arc::new(CurrentCertificate(RwLock::new(loaded)));
         let verifier = Arc::new(client::AcceptsAnyCertificate::new(&provider));
@@ -84,13 +88,13 @@ impl Certificates {
     }
 
     /// Loads the files again. If that fails, the current certificate remains in use.
-    pub fn reload(&self, tls: &Tls, admin: &Admin) -> anyhow::Result<()> {
-        self.reload_at(tls, admin, Timestamp::now())
+    pub fn reload(&self, tls: &Tls, admin: &Admin, clock: ClockRecord) -> anyhow::Result<()> {
+        self.reload_at(tls, admin, clock.present(Timestamp::now()))
     }
 
-    fn reload_at(&self, tls: &Tls, admin: &Admin, now: Timestamp) -> anyhow::Result<()> {
+    fn reload_at(&self, tls: &Tls, admin: &Admin, present: Present) -> anyhow::Result<()> {
         self.admin_tls(admin)?;
-        let loaded = load(tls, &self.provider, now)?;
+        let loaded = load(tls, &self.provider, present)?;
         if loaded.cert.first() != self.current.get().cert.first() {
             log_fingerprint(tls, &loaded);
         }
@@ -190,17 +194,21 @@ fn server_config(
 }
 
 /// Reads the certificate and its key. A certificate of the local authority is renewed first if it
-/// expires soon or lacks a name.
-fn load(tls: &Tls, provider: &CryptoProvider, now: Timestamp) -> anyhow::Result<Arc<CertifiedKey>> {
+/// expires soon, is not valid yet or lacks a name.
+fn load(
+    tls: &Tls,
+    provider: &CryptoProvider,
+    present: Present,
+) -> anyhow::Result<Arc<CertifiedKey>> {
     let mut pair = read_pair(tls, provider)?;
-    match authority::renew(tls, &pair.cert[0], now) {
+    match authority::renew(tls, &pair.cert[0], present) {
         Ok(true) => pair = read_pair(tls, provider)?,
         Ok(false) => {}
         Err(error) => {
             tracing::warn!("the server's certificate could not be renewed: {error:#}");
         }
     }
-    for warning in warnings(tls, &pair.cert, now) {
+    for warning in warnings(tls, &pair.cert, present.latest) {
         tracing::warn!("{warning}");
     }
     Ok(Arc::new(pair))
@@ -264,7 +272,7 @@ fn warnings(tls: &Tls, chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<Stri
     .into_iter()
     .flatten()
     .map(|warning| format!("{file}: {warning}"))
-    .chain(authority::permission_warning(tls, &chain[0], now))
+    .chain(authority::permission_warning(tls, &chain[0]))
     .collect()
 }
 

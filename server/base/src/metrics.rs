@@ -44,6 +44,8 @@ pub struct ServerSnapshot {
     pub certificate_expires_at: Option<Timestamp>,
     /// Whether the last attempt to send a mail succeeded, and otherwise why it failed.
     pub mail: Result<(), String>,
+    /// Whether the clock is regarded as right, and otherwise why not.
+    pub clock: Result<(), String>,
 }
 
 /// The counters of this process.
@@ -394,6 +396,7 @@ mod tests {
             store: Ok(()),
             certificate_expires_at: Some(Timestamp::UNIX_EPOCH),
             mail: Err("no route".to_owned()),
+            clock: Ok(()),
         })
     }
 

@@ -418,7 +418,7 @@ impl<'a> Context<'a> {
             return true;
         };
         let bytes = entry.text.len() + entry.tags.len() + ENTRY_BYTES;
-        let since_epoch = self.clock.now().duration_since(Timestamp::UNIX_EPOCH);
+        let since_epoch = self.now().duration_since(Timestamp::UNIX_EPOCH);
         let now = Duration::try_from(since_epoch).unwrap_or_default();
         let bucket = self.state.storage.get(now, payer);
         bucket.try_take(now, rate, bytes as u64)

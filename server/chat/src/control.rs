@@ -2,6 +2,8 @@
 
 mod bans;
 
+pub use bans::reapply as reapply_bans;
+
 use std::sync::Arc;
 
 use rookery_control_api::DisconnectReason;
@@ -373,7 +375,7 @@ fn end_each<'e>(
         waiting += 1;
     }
     for (user, end) in selected {
-        end_user(ctx, number, user, end, &mut ended);
+        end_user(ctx, Some(number), user, end, &mut ended);
     }
     waiting += ended.sessions;
     if waiting == 0 {
@@ -388,9 +390,11 @@ fn end_each<'e>(
     }
 }
 
+/// Ends one selected user. The connections that have to close count for the ticket with that
+/// number, if someone waits for them.
 fn end_user(
     ctx: &mut Context<'_>,
-    ticket: u64,
+    ticket: Option<u64>,
     selected: &SelectedUser,
     end: &Ending,
     ended: &mut Ended,
@@ -414,7 +418,7 @@ fn end_user(
     let closing: Vec<ClosingSession> = callers
         .iter()
         .map(|&caller| ClosingSession {
-            tickets: vec![ticket],
+            tickets: ticket.into_iter().collect(),
             ..quit::closing_session(ctx, caller)
         })
         .collect();

@@ -145,11 +145,13 @@ impl Chat {
 
     /// Handles `event` and appends the resulting outputs to `out`.
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Output>) {
-        if now < self.stamp.at {
-            self.state.set_clock_back(now);
-        }
+        let before = self.stamp.at;
         self.stamp.set(now);
         self.clock.advance(now);
+        if now < before {
+            self.state.set_clock_back(before, now);
+            control::reapply_bans(&mut self.context(out), before);
+        }
         match event {
             Event::Reload(settings) => {
                 let old = std::mem::replace(&mut self.settings, *settings);

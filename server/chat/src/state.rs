@@ -220,9 +220,12 @@ impl State {
         self.revoked_credentials.insert(credential, now);
     }
 
-    /// Adapts to a clock of the system that was set back to `now`. Sign-ins from now on would
-    /// otherwise seem to be from before the ends of access so far.
-    pub fn set_clock_back(&mut self, now: Timestamp) {
+    /// Adapts to a clock of the system that was set back from `before` to `now`. Sign-ins from now
+    /// on would otherwise seem to be from before the ends of access so far, and what users have had
+    /// stored would count until the clock shows `before` again.
+    pub fn set_clock_back(&mut self, before: Timestamp, now: Timestamp) {
+        let by = before.duration_since(now).unsigned_abs();
+        self.storage.set_clock_back(by);
         let ended = self.ended_accounts.values_mut().map(|(at, _)| at);
         let revoked = self.revoked_credentials.values_mut();
         let passwords = self.changed_passwords.values_mut();

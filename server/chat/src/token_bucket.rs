@@ -151,6 +151,15 @@ impl<K: Eq + Hash> TokenBuckets<K> {
         Arc::clone(self.buckets.entry(key).or_default())
     }
 
+    /// Adapts to a clock that was set back by that much: the buckets are as full as before.
+    pub fn set_clock_back(&mut self, by: Duration) {
+        let by = nanoseconds(by);
+        for bucket in self.buckets.values().chain([&self.others]) {
+            bucket.update(|full_at| Some(full_at.saturating_sub(by)));
+        }
+        self.swept_at = None;
+    }
+
     fn sweep(&mut self, now: Duration) {
         if self
             .swept_at

@@ -11,6 +11,7 @@
 //! the chat itself, which is the core's task. It depends on the core (`rookery-chat`), the store
 //! and `rookery-base`, and must not know accounts, connections or the control plane.
 
+pub mod clock_watch;
 pub mod committer;
 mod core_task;
 pub mod disk_watch;

@@ -13,7 +13,9 @@ use rookery_base::mail::Mailer;
 use rookery_base::metrics::ServerSnapshot;
 use rookery_base::rates::Rates;
 use rookery_chat::request::{Busy, Count, FindBusiest};
+use rookery_record::ClockRecord;
 use rookery_store::{Database, Durability};
+use tokio::sync::watch;
 
 /// How long [`Probes::store`] waits for the lock that writing needs.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -37,6 +39,8 @@ pub struct Probes {
     pub certificates: Arc<Certificates>,
     /// The rates of the metrics' counters.
     pub rates: Arc<Rates>,
+    /// What is known about the clock of the system.
+    pub clock: watch::Receiver<ClockRecord>,
 }
 
 /// How busy the server is.
@@ -107,6 +111,7 @@ impl Probes {
             store: self.store().await,
             certificate_expires_at: self.certificates.expires_at(),
             mail: self.mailer.health(),
+            clock: self.clock.borrow().health(),
         })
     }
 }

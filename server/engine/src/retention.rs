@@ -1,12 +1,15 @@
-//! Applies `history.retention_days`: deletes old messages in small batches, so that the chat does
-//! not wait for the deletion.
+//! Deletes what has expired, while the clock is known to be right: old messages, if
+//! `history.retention_days` is set, and invitations. Messages are deleted in small batches, so that
+//! the chat does not wait for the deletion.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use rookery_base::config::{History, Live};
+use rookery_record::ClockRecord;
 use rookery_store::{Database, Durability, ExpiryProgress, Result, Store};
 
 /// The time between two deletions of expired messages.
@@ -16,28 +19,33 @@ const BATCH: usize = 500;
 /// The pause between two transactions, in which other jobs can write.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Deletes expired messages until its task is dropped.
-pub async fn run(config: Live<History>, database: Database) {
+/// Deletes what has expired until its task is dropped.
+pub async fn run(config: Live<History>, clock: watch::Receiver<ClockRecord>, database: Database) {
     // It makes room, also on a full disk.
     let database = database.with_reserve();
     loop {
-        let days = config.get().retention_days;
-        if days > 0
-            && let Err(error) = expire(&database, Timestamp::now(), days).await
-        {
-            tracing::error!(%error, "cannot delete expired messages");
+        let (record, days) = (*clock.borrow(), config.get().retention_days);
+        if let Err(error) = expire(&database, record, days).await {
+            tracing::error!(%error, "cannot delete what has expired");
         }
         sleep(INTERVAL).await;
     }
 }
 
-/// Deletes messages that are older than `days` at `now`.
-async fn expire(database: &Database, now: Timestamp, days: u32) -> Result<()> {
+/// Deletes messages that are older than `days`, none if that is 0, and expired invitations.
+async fn expire(database: &Database, clock: ClockRecord, days: u32) -> Result<()> {
+    if let Some(before) = clock.deletable_before(SignedDuration::ZERO) {
+        let job = move |store: &mut Store| store.expire_invitations(before);
+        database.write(Durability::Message, job).await?;
+    }
     let age = SignedDuration::from_hours(24 * i64::from(days));
-    // If the time is too early to be represented, no message is that old.
-    let Ok(before) = now.checked_sub(age) else {
-        return Ok(());
-    };
+    match clock.deletable_before(age) {
+        Some(before) if days > 0 => expire_messages(database, before).await,
+        _ => Ok(()),
+    }
+}
+
+async fn expire_messages(database: &Database, before: Timestamp) -> Result<()> {
     let mut progress = ExpiryProgress::default();
     while progress != ExpiryProgress::Done {
         let from = progress;
@@ -63,8 +71,7 @@ mod tests {
     use crate::sendq::Sendq;
     use rookery_base::events::EventBus;
     use rookery_chat::event::{Delivery, Output, SessionId};
-    use rookery_record::HistorySync;
-    use rookery_record::{HistoryEntry, Place};
+    use rookery_record::{HistoryEntry, HistorySync, NewTime, Place};
 
     const ALICE: SessionId = SessionId(1);
     const OLD: i64 = 20_000;
@@ -112,10 +119,23 @@ mod tests {
             connection.query_row(&sql, [], |row| row.get(0)).unwrap()
         };
 
-        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(48);
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(49);
+        let clock = ClockRecord {
+            confirmed_at: Some(now),
+            new_time: None,
+        };
+        let set = ClockRecord {
+            confirmed_at: Some(Timestamp::UNIX_EPOCH),
+            new_time: Some(NewTime {
+                at: now,
+                steady: SignedDuration::ZERO,
+            }),
+        };
+        expire(&database, set, 1).await.unwrap();
+        assert_eq!(count("msgid LIKE 'old-%'"), OLD, "the clock may be wrong");
         let expiry = tokio::spawn({
             let database = database.clone();
-            async move { expire(&database, now, 1).await }
+            async move { expire(&database, clock, 1).await }
         });
         while count("msgid LIKE 'old-%'") == OLD {
             tokio::task::yield_now().await;

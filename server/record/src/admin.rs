@@ -59,6 +59,15 @@ pub struct Authenticator {
     pub required: bool,
 }
 
+impl Authenticator {
+    /// Returns whether a code of that time step is accepted: a later one than was used. A step that
+    /// was used is ignored if it is beyond every step that a code of the present can have: it was
+    /// used while the clock was ahead, and would lock the admin out.
+    pub fn accepts_step(&self, step: u64) -> bool {
+        step > self.last_step || step + 2 < self.last_step
+    }
+}
+
 impl fmt::Debug for Authenticator {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod ban;
 pub mod change;
 pub mod channel;
+pub mod clock;
 pub mod history;
 pub mod invitation;
 pub mod mailbox;
@@ -25,6 +26,7 @@ pub use audit::{AuditEntry, AuditHead, AuditPage, AuditQuery, NewAudit, Outcome}
 pub use ban::{Ban, BanId, NewBan, ban_text, covers_account};
 pub use change::{Change, ChatSnapshot, DeviceMark, Mark, Membership, Presence};
 pub use channel::{Access, AccessLevel, ListedMask, PersistentChannel, PersistentTopic};
+pub use clock::{ClockRecord, NewTime, Present};
 pub use history::{
     HistoryEntry, HistorySync, HistoryTarget, PageQuery, Participant, Place, Point, ReadableTarget,
     Redactor, Selection, SeveralQuery, TargetsQuery, message_number,

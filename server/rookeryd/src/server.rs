@@ -43,8 +43,9 @@ use rookery_control::head_key::{self, HeadKey};
 use rookery_control::{Control, ControlConfig, ReloadRequest};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
-use rookery_engine::{Engine, disk_watch, retention, settings, shrinking};
-use rookery_record::{Admin, Ban, ChatSnapshot, Maintenance};
+use rookery_engine::{Engine, clock_watch, disk_watch, retention, settings, shrinking};
+use rookery_record::clock::PLAUSIBLE_GAP;
+use rookery_record::{Admin, Ban, ChatSnapshot, ClockRecord, Maintenance};
 use rookery_store::{DATABASE_FILE, Database, Durability, Store};
 
 /// The time between two checks whether the certificate has to be renewed, or was.
@@ -73,11 +74,19 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
     let head_key = open_head_key(&config)?;
-    let certificates = Arc::new(Certificates::open(&config.tls, &config.admin)?);
+    let clock = clock_watch::start(database.clone())
+        .await
+        .context("cannot read the database")?;
+    let certificates = Arc::new(Certificates::open(
+        &config.tls,
+        &config.admin,
+        *clock.borrow(),
+    )?);
     let listeners = Listeners::bind(&config).await?;
     let (config_sender, live) = LiveConfig::new(config);
     let csv_sync = CsvSync::new(live.section(|config| &config.data), database.clone());
-    let stored = Stored::load(&database, &csv_sync, started_at).await?;
+    let record = *clock.borrow();
+    let stored = Stored::load(&database, &csv_sync, started_at, record).await?;
     let has_admins = !stored.admins.is_empty();
 
     let config = live.get();
@@ -86,6 +95,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let engine = rookery_engine::start(chat, policy, database.clone(), events.clone());
     tokio::spawn(retention::run(
         live.section(|config| &config.history),
+        clock.clone(),
         database.clone(),
     ));
     tokio::spawn(shrinking::run(database.clone()));
@@ -140,6 +150,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         mailer: mailer.clone(),
         certificates: Arc::clone(&certificates),
         rates: Arc::clone(&rates),
+        clock: clock.clone(),
     };
     tokio::spawn(async move { rates.run().await });
     let (reloads, reload_requests) = mpsc::channel(1);
@@ -174,6 +185,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         csv_sync,
         core: control_handle,
         events,
+        clock,
     };
     server
         .run(&mut signals, reload_requests, &mut tasks)
@@ -365,7 +377,12 @@ struct Stored {
 
 impl Stored {
     /// Imports the rows that were added to the CSV files, and reads the state.
-    async fn load(database: &Database, csv_sync: &CsvSync, now: Timestamp) -> Result<Self> {
+    async fn load(
+        database: &Database,
+        csv_sync: &CsvSync,
+        now: Timestamp,
+        clock: ClockRecord,
+    ) -> Result<Self> {
         csv_sync
             .sync(now)
             .await
@@ -374,10 +391,13 @@ impl Stored {
             .write(Durability::Message, Store::mark_all_disconnected)
             .await
             .context("cannot write to the database")?;
+        // Bans that have expired too, if only by a clock that may be wrong; but not those that are
+        // over, which would be in force again if the clock were set back by years.
+        let known = clock.confirmed_at.unwrap_or(Timestamp::MIN);
+        let over = known.saturating_sub(PLAUSIBLE_GAP)?;
         let stored = database.read(move |store| {
             Ok(Self {
-                // Those that have expired too, because the clock may be wrong at the moment.
-                bans: store.bans(Timestamp::MIN)?,
+                bans: store.bans(over)?,
                 maintenance: store.maintenance()?,
                 admins: store.admins()?,
                 chat: store.chat_snapshot()?,
@@ -442,6 +462,7 @@ struct Server {
     csv_sync: CsvSync,
     core: ControlHandle,
     events: EventBus,
+    clock: watch::Receiver<ClockRecord>,
 }
 
 impl Server {
@@ -454,6 +475,7 @@ impl Server {
         engine_tasks: &mut JoinSet<()>,
     ) -> Result<()> {
         let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
+        let mut clock = self.clock.clone();
         loop {
             tokio::select! {
                 action = signals.reload_or_stop() => match action {
@@ -465,6 +487,8 @@ impl Server {
                     let _ = request.send(self.reload_and_report().await);
                 }
                 _ = renewal.tick() => self.renew_certificate(),
+                // It may have been renewed, or not, because the clock was wrong.
+                Ok(()) = clock.changed() => self.renew_certificate(),
                 // The server cannot go on without them; its supervisor restarts it.
                 _ = engine_tasks.join_next() => {
                     bail!("the core or the committer stopped unexpectedly; see the log above")
@@ -502,7 +526,9 @@ impl Server {
         let config = Config::load(self.file.as_deref())?.config;
         check_files(&config)?;
         log_exposures(&config);
-        self.certificates.reload(&config.tls, &config.admin)?;
+        let clock = *self.clock.borrow();
+        self.certificates
+            .reload(&config.tls, &config.admin, clock)?;
         let settings = settings::from_config(&config);
         self.config.send_replace(Arc::new(config));
         Ok(self.core.reload(settings).await?)
@@ -522,7 +548,8 @@ impl Server {
     /// program has renewed.
     fn renew_certificate(&self) {
         let config = Arc::clone(&self.config.borrow());
-        if let Err(error) = self.certificates.reload(&config.tls, &config.admin) {
+        let clock = *self.clock.borrow();
+        if let Err(error) = self.certificates.reload(&config.tls, &config.admin, clock) {
             tracing::error!("cannot renew the certificate, the old one stays in use: {error:#}");
             self.events.component_failed(
                 Component::Certificate,

@@ -7,6 +7,7 @@ mod audit;
 mod bans;
 mod changes;
 mod channels;
+mod clock;
 mod credentials;
 mod csv_sync;
 mod devices;

@@ -4,6 +4,10 @@
 //! The authority can sign for the names of this server only, those at its creation (RFC 5280
 //! §4.2.1.10): people who trust it do not have to trust that its key is never stolen.
 //!
+//! A clock that was wrong when a file was created must not lock clients out once it is right. The
+//! authority is valid since [`FIRST_DAY`], whatever the clock shows, and a certificate is renewed
+//! unless it is valid at every time that it may be.
+//!
 //! No existing file is overwritten, except a certificate that this authority signed. Files are
 //! created at the default paths only: a missing file at a path that the operator set is more likely
 //! a mistake, and a new authority would change the server's identity.
@@ -14,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -31,12 +35,18 @@ use rustls::server::ParsedCertificate;
 use super::{RENEW_BEFORE, x509};
 use crate::config::Tls;
 use crate::{files, pem};
+use rookery_record::Present;
 
-/// The validity of the authority in years.
+/// A clock that shows an earlier day is wrong, for this server is younger.
+const FIRST_DAY: Date = date(2025, 1, 1);
+/// The validity of the authority in years, from its creation.
 const AUTHORITY_YEARS: i16 = 10;
 /// The validity of a certificate in days, from the day before it is signed. Not longer than the
 /// strictest clients and scanners accept.
 const CERTIFICATE_DAYS: i32 = 365;
+
+/// The longest validity of a certificate that was signed when the clock was right.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24 * CERTIFICATE_DAYS as i64);
 
 /// The mode of certificates. Keys are written with [`files::PRIVATE`].
 const READABLE: u32 = 0o644;
@@ -96,7 +106,7 @@ pub(super) fn pair_exists(tls: &Tls) -> anyhow::Result<bool> {
 
 /// Creates the server's certificate and key if both are missing, and the authority if that is
 /// missing too.
-pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
+pub(super) fn create_missing(tls: &Tls, present: Present) -> anyhow::Result<()> {
     if pair_exists(tls)? {
         return Ok(());
     }
@@ -108,11 +118,11 @@ pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
     }
     let authority = Authority::of(tls);
     if !authority.exists()? {
-        create_authority(tls, &authority, now)?;
+        create_authority(tls, &authority, present)?;
     }
     let key = KeyPair::generate()?;
-    let (names, _) = names_by_permission(tls, &authority, now)?;
-    let certificate = sign(&names, &authority, &key, now)?;
+    let (names, _) = names_by_permission(tls, &authority)?;
+    let certificate = sign(&names, &authority, &key, present)?;
     write(&tls.private_key, &key.serialize_pem(), files::PRIVATE)?;
     write(&tls.certificate, &certificate, READABLE)?;
     tracing::info!(
@@ -124,13 +134,14 @@ pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Renews the certificate if the local authority signed it and it expires soon or lacks a name of
+/// Renews the certificate if the local authority signed it and it expires soon, is not valid yet,
+/// was signed for longer than usual while the clock may have been wrong, or lacks a name of
 /// `tls.names`. The key stays the same, so clients that have pinned it still accept it. Returns
 /// whether the certificate was renewed.
 pub(super) fn renew(
     tls: &Tls,
     current: &CertificateDer<'_>,
-    now: Timestamp,
+    present: Present,
 ) -> anyhow::Result<bool> {
     let authority = Authority::of(tls);
     if !(authority.certificate.exists() && authority.key.exists()) {
@@ -146,17 +157,23 @@ pub(super) fn renew(
         ServerName::try_from(name.as_str())
             .is_ok_and(|name| verify_server_name(&parsed, &name).is_err())
     };
-    let expires_soon = validity.end < now + RENEW_BEFORE;
-    if !(expires_soon || tls.names.iter().any(lacks))
+    let Some([earliest, latest]) = today(present) else {
+        return Ok(false);
+    };
+    let is_too_long = validity.end.duration_since(validity.start) > LONGEST;
+    let is_due = midnight(earliest)? < validity.start
+        || midnight(latest)? + RENEW_BEFORE > validity.end
+        || (is_too_long && earliest == latest);
+    if !(is_due || tls.names.iter().any(lacks))
         || !is_signed_by(&authority.read_certificate()?, current, validity.start)
     {
         return Ok(false);
     }
-    let (names, _) = names_by_permission(tls, &authority, now)?;
-    if !(expires_soon || names.iter().any(lacks)) {
+    let (names, _) = names_by_permission(tls, &authority)?;
+    if !(is_due || names.iter().any(lacks)) {
         return Ok(false);
     }
-    let certificate = sign(&names, &authority, &read_key(&tls.private_key)?, now)?;
+    let certificate = sign(&names, &authority, &read_key(&tls.private_key)?, present)?;
     write(&tls.certificate, &certificate, READABLE)?;
     tracing::info!(
         "renewed the certificate {} for {}",
@@ -168,16 +185,12 @@ pub(super) fn renew(
 
 /// Returns what to do about the names in `tls.names` that the local authority may not sign for, if
 /// it signed the certificate and there are any.
-pub(super) fn permission_warning(
-    tls: &Tls,
-    current: &CertificateDer<'_>,
-    now: Timestamp,
-) -> Option<String> {
+pub(super) fn permission_warning(tls: &Tls, current: &CertificateDer<'_>) -> Option<String> {
     let authority = Authority::of(tls);
     if !has_signed(tls, current, x509::validity(current)?.start) {
         return None;
     }
-    let (_, mut refused) = names_by_permission(tls, &authority, now).ok()?;
+    let (_, mut refused) = names_by_permission(tls, &authority).ok()?;
     refused.retain(|name| tls.names.contains(name));
     (!refused.is_empty()).then(|| {
         format!(
@@ -195,34 +208,34 @@ pub(super) fn permission_warning(
 fn names_by_permission(
     tls: &Tls,
     authority: &Authority,
-    now: Timestamp,
 ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let issuer = authority.issuer()?;
     let authority = authority.read_certificate()?;
     let key = KeyPair::generate()?;
-    let start = x509::validity(&authority).map_or(now, |validity| validity.start);
+    let start = x509::validity(&authority).map_or(Timestamp::UNIX_EPOCH, |validity| validity.start);
     // A client's view of the constraints: does it accept a certificate for the name?
     let is_permitted = |name: &String| {
         let certificate = || {
             let mut params = CertificateParams::new([name.clone()])?;
-            set_dates(&mut params, date(start), date(now).saturating_add(1.day()));
+            let day = day_of(start);
+            set_dates(&mut params, day, day.saturating_add(1.day()));
             params.signed_by(&key, &issuer)
         };
-        certificate().is_ok_and(|signed| is_signed_by(&authority, signed.der(), now))
+        certificate().is_ok_and(|signed| is_signed_by(&authority, signed.der(), start))
     };
     Ok(names(tls).into_iter().partition(is_permitted))
 }
 
-fn create_authority(tls: &Tls, authority: &Authority, now: Timestamp) -> anyhow::Result<()> {
+fn create_authority(tls: &Tls, authority: &Authority, present: Present) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;
     let mut params = authority_params();
     params.name_constraints = Some(NameConstraints {
         permitted_subtrees: names(tls).into_iter().map(subtree).collect(),
         excluded_subtrees: Vec::new(),
     });
-    let start = first_day(now);
-    let end = start.saturating_add(AUTHORITY_YEARS.years());
-    set_dates(&mut params, start, end);
+    let [_, now] = today(present).unwrap_or([FIRST_DAY; 2]);
+    let end = now.saturating_add(AUTHORITY_YEARS.years());
+    set_dates(&mut params, FIRST_DAY.saturating_sub(1.day()), end);
     let certificate = params.self_signed(&key)?;
     write(&authority.key, &key.serialize_pem(), files::PRIVATE)?;
     write(&authority.certificate, &certificate.pem(), READABLE)?;
@@ -261,8 +274,9 @@ fn sign(
     names: &[String],
     authority: &Authority,
     key: &KeyPair,
-    now: Timestamp,
+    present: Present,
 ) -> anyhow::Result<String> {
+    let [first, now] = today(present).unwrap_or([FIRST_DAY; 2]);
     let authority_certificate = authority.read_certificate()?;
     let authority_end = x509::validity(&authority_certificate)
         .with_context(|| {
@@ -273,7 +287,7 @@ fn sign(
         })?
         .end;
     ensure!(
-        authority_end > now + RENEW_BEFORE,
+        authority_end > midnight(now)? + RENEW_BEFORE,
         "the local authority {} expires on {authority_end}: move it, the certificate and both keys \
          away, restart to create new ones, and give the new authority to your users",
         authority.certificate.display()
@@ -283,14 +297,15 @@ fn sign(
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    let start = first_day(now);
-    let end = start
-        .saturating_add(CERTIFICATE_DAYS.days())
-        .min(date(authority_end));
+    // It begins the day before, for clients whose clock is slow.
+    let start = first.saturating_sub(1.day());
+    let end = now
+        .saturating_add((CERTIFICATE_DAYS - 1).days())
+        .min(day_of(authority_end));
     set_dates(&mut params, start, end);
     let certificate = params.signed_by(key, &authority.issuer()?)?;
     ensure!(
-        is_signed_by(&authority_certificate, certificate.der(), now),
+        is_signed_by(&authority_certificate, certificate.der(), midnight(now)?),
         "{} is not the key of the local authority {}",
         authority.key.display(),
         authority.certificate.display()
@@ -348,13 +363,24 @@ fn distinguished_name(common_name: &str) -> DistinguishedName {
     name
 }
 
-fn date(at: Timestamp) -> Date {
+fn day_of(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-/// Returns the first day of a validity period: the day before, for clients whose clock is slow.
-fn first_day(now: Timestamp) -> Date {
-    date(now).saturating_sub(1.day())
+/// Returns the first and the last day that today may be; `None` if the clock is certainly wrong.
+fn today(present: Present) -> Option<[Date; 2]> {
+    let [earliest, latest] = [present.earliest, present.latest].map(day_of);
+    let earliest = if earliest < FIRST_DAY {
+        latest
+    } else {
+        earliest
+    };
+    (latest >= FIRST_DAY).then_some([earliest, latest])
+}
+
+/// Returns the beginning of the day.
+fn midnight(day: Date) -> anyhow::Result<Timestamp> {
+    Ok(day.to_zoned(TimeZone::UTC)?.timestamp())
 }
 
 /// Sets the validity period.

@@ -52,13 +52,23 @@ impl Fixture {
         self.folder.path().join("certs").join(name)
     }
 
-    fn open(&self, now: Timestamp) -> Certificates {
-        Certificates::open_at(&self.config.tls, &self.config.admin, now).unwrap()
+    fn open(&self, present: impl Into<Present>) -> Certificates {
+        Certificates::open_at(&self.config.tls, &self.config.admin, present.into()).unwrap()
+    }
+
+    fn reload(&self, certificates: &Certificates, present: impl Into<Present>) {
+        certificates
+            .reload_at(&self.config.tls, &self.config.admin, present.into())
+            .unwrap();
     }
 
     #[track_caller]
     fn assert_refused(&self, expected: &str) {
-        let Err(error) = Certificates::open(&self.config.tls, &self.config.admin) else {
+        let Err(error) = Certificates::open_at(
+            &self.config.tls,
+            &self.config.admin,
+            Timestamp::now().into(),
+        ) else {
             panic!("must be refused")
         };
         let error = format!("{error:#}");

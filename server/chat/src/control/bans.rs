@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rookery_control_api::DisconnectReason;
 use rookery_record::{Ban, ban_text};
 
-use super::{Ending, SelectedUser, end_each, publish_policy};
+use super::{Ending, SelectedUser, end_each, end_user, publish_policy};
 use crate::context::Context;
 use crate::request::Ended;
 use crate::state::User;
@@ -27,18 +27,40 @@ pub fn add(ctx: &mut Context<'_>, ticket: Ticket<Ended>, new: Vec<Ban>) {
     }
     publish_policy(ctx);
     let now = ctx.now();
-    let selected: Vec<(SelectedUser, Ending)> = ctx
-        .state
-        .users()
-        .flat_map(|user| covered_by(user, &new, now))
-        .map(|(user, ban)| (user, Ending::by_ban(ban)))
-        .collect();
+    let selected = covered(ctx, &new);
     let selected = selected.iter().map(|(user, end)| (user, end));
     end_each(ctx, ticket, selected, |_, closing| {
         let identity = closing.identity.as_ref();
         identity.is_some_and(|identity| new.on_account(identity, now).is_some())
             || new.on_address(closing.address, now).is_some()
     });
+}
+
+/// Ends the users and sessions that a ban covers which is in force again, because the clock was set
+/// back. `before` is the time that it showed: bans that had expired by then admitted them.
+pub fn reapply(ctx: &mut Context<'_>, before: Timestamp) {
+    let now = ctx.now();
+    let bans = &ctx.state.policy.bans;
+    let is_again = |ban: &&Arc<Ban>| ban.is_active(now) && !ban.is_active(before);
+    let again: Vec<Ban> = bans
+        .iter()
+        .filter(is_again)
+        .map(|ban| Ban::clone(ban))
+        .collect();
+    let again = Bans::new(again, bans.aliases().clone());
+    for (user, end) in covered(ctx, &again) {
+        end_user(ctx, None, &user, &end, &mut Ended::default());
+    }
+}
+
+/// Returns the users and sessions that these bans cover, and how they are ended.
+fn covered(ctx: &Context<'_>, bans: &Bans) -> Vec<(SelectedUser, Ending)> {
+    let now = ctx.now();
+    ctx.state
+        .users()
+        .flat_map(|user| covered_by(user, bans, now))
+        .map(|(user, ban)| (user, Ending::by_ban(ban)))
+        .collect()
 }
 
 /// Returns the user as a whole with the ban that covers its account, or its sessions by the ban
@@ -68,6 +90,7 @@ fn covered_by<'b>(user: &User, bans: &'b Bans, now: Timestamp) -> Vec<(SelectedU
 }
 
 impl Ending {
+    /// Returns the reason and the texts of a ban.
     fn by_ban(ban: &Ban) -> Self {
         let text = ban_text(&ban.reason, ban.expires_at);
         Self {

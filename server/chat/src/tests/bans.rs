@@ -110,6 +110,42 @@ fn a_ban_is_in_force_again_after_the_clock_was_ahead_and_another_was_added() {
 }
 
 #[test]
+fn who_connected_while_the_clock_was_past_the_end_of_a_ban_is_ended_once_it_is_right() {
+    let mut harness = Harness::new();
+    let bob = harness.user("bob", "");
+    for (id, target) in [(1, "alice"), (2, "198.51.100.9"), (3, "erin")] {
+        let mut expiring = ban(id, target, "spam");
+        expiring.expires_at = Some(START + SignedDuration::from_secs(60 * id));
+        harness.act(AddBans(vec![expiring]));
+    }
+    harness.advance(7200);
+    let alice = harness.user("alice", "");
+    let carol = Harness::candidate("carol", Some(identity("carol")), "");
+    let (carol, _) = harness.try_admit(at_address("198.51.100.9", carol));
+    harness.channel("#x", &[bob, alice, carol]);
+    let erin = harness.user("erin", "");
+    // The bans end 60, 120 and 180 seconds after the start.
+    let mut ended = Vec::new();
+    for (seconds, session) in [(-7200 + 150, erin), (-70, carol), (-30, alice)] {
+        harness.advance(seconds);
+        harness.send(bob, "PING x");
+        ended.push(session);
+        assert_eq!(harness.ended_sessions(), ended);
+    }
+    let until = format!("{:.0}", START + SignedDuration::from_secs(60));
+    assert_eq!(
+        harness.received(alice).last().unwrap(),
+        &format!(":irc.test 465 alice :You are banned from this server: spam (until {until})")
+    );
+    let quits = harness
+        .received(bob)
+        .join(" ")
+        .matches("QUIT :Banned")
+        .count();
+    assert_eq!(quits, 2, "others in the channel are notified");
+}
+
+#[test]
 fn a_ban_of_a_network_ends_the_sessions_from_there_and_no_others() {
     let mut harness = Harness::new();
     let local = harness.user("alice", "");

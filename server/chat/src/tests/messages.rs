@@ -168,6 +168,13 @@ fn a_sender_that_has_had_its_share_stored_is_refused_until_the_day_has_passed() 
     assert!(is_sent(&mut harness, b, "alice"), "others are not affected");
     harness.advance(12 * 60 * 60);
     assert!(is_sent(&mut harness, a, "#x") && !is_sent(&mut harness, a, "#x"));
+    // A clock that was ahead neither extends the wait nor ends it.
+    harness.advance(40 * 24 * 60 * 60);
+    while is_sent(&mut harness, a, "#x") {}
+    harness.advance(-40 * 24 * 60 * 60);
+    assert!(!is_sent(&mut harness, a, "#x"));
+    harness.advance(24 * 60 * 60);
+    assert!(is_sent(&mut harness, a, "#x") && is_sent(&mut harness, a, "#x"));
 }
 
 #[test]

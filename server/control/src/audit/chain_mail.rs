@@ -61,7 +61,7 @@ fn record_if_due(store: &mut Store, now: Timestamp) -> Result<Option<(ChainHead,
     };
     let last = store.find_audit(&query)?.pop();
     let admins = store.admins()?;
-    if admins.is_empty() || last.is_some_and(|last| now.duration_since(last.entry.at) < DAY) {
+    if admins.is_empty() || last.is_some_and(|last| is_recent(last.entry.at, now)) {
         return Ok(None);
     }
     let names: Vec<&str> = admins.iter().map(|admin| admin.name.as_str()).collect();
@@ -84,6 +84,11 @@ fn record_if_due(store: &mut Store, now: Timestamp) -> Result<Option<(ChainHead,
     )))
 }
 
+/// Whether less than a day has passed. A time in the future is from a clock that was wrong.
+fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(at).abs() < DAY
+}
+
 fn mail(server: &str, head: &ChainHead, admin: Admin) -> Mail {
     Mail {
         to: admin.email,
@@ -97,5 +102,38 @@ fn mail(server: &str, head: &ChainHead, admin: Admin) -> Mail {
              Replace ID:HASH by the line above.\n"
         ),
         useful_for: USEFUL_FOR,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rookery_control_api::Role;
+    use rookery_record::NewAdmin;
+
+    use super::*;
+
+    #[test]
+    fn the_head_is_mailed_daily_also_after_the_clock_was_ahead() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("rookery.db")).unwrap();
+        let start = Timestamp::UNIX_EPOCH;
+        let admin = NewAdmin {
+            name: "root".to_owned(),
+            email: "root@example.org".parse().unwrap(),
+            password_hash: String::new(),
+            role: Role::Owner,
+            created_at: start,
+            initial_password_expires_at: None,
+        };
+        store.add_admin(&admin).unwrap();
+        let due: Vec<_> = [0, 23, 24, 25, 24 * 400, 48, 71, 72]
+            .into_iter()
+            .filter(|hours| {
+                let now = start + SignedDuration::from_hours(*hours);
+                record_if_due(&mut store, now).unwrap().is_some()
+            })
+            .collect();
+        assert_eq!(due, [0, 24, 24 * 400, 48, 72]);
     }
 }

@@ -56,7 +56,7 @@ impl Failures {
             since: now,
             failures: 0,
         });
-        if now.duration_since(count.since) >= WINDOW {
+        if now.duration_since(count.since).abs() >= WINDOW {
             *count = Count {
                 since: now,
                 failures: 0,

@@ -229,7 +229,7 @@ impl Operator {
     /// Checks that the session began in the last few minutes, for operations that change who has
     /// access. A refusal is recorded.
     pub async fn require_fresh_sign_in(&self, act: &Act) -> Result<(), Refusal> {
-        if self.origin.at.duration_since(self.session.since) < FRESH {
+        if self.origin.at.duration_since(self.session.since).abs() < FRESH {
             return Ok(());
         }
         let minutes = FRESH.as_mins();
@@ -326,8 +326,8 @@ fn check_permission<P: Permission>(admin: &Admin) -> Result<(), Refusal> {
 /// decide about the connection's place: it does not check that the admin is still the same.
 pub fn operator_of(plane: &ControlPlane, headers: &HeaderMap, now: Timestamp) -> Option<String> {
     let session = plane.sessions.lock().find(bearer_token(headers)?)?;
-    let is_idle = now.duration_since(session.used_at) >= plane.idle_limit();
-    (now < session.expires_at && !is_idle).then_some(session.admin)
+    let is_valid = now < session.expires_at && !session.is_idle(now, plane.idle_limit());
+    is_valid.then_some(session.admin)
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
@@ -358,7 +358,7 @@ async fn find_session(
     if act.origin.at >= session.expires_at {
         return Err(refuse("the session has expired"));
     }
-    if act.origin.at.duration_since(session.used_at) >= plane.idle_limit() {
+    if session.is_idle(act.origin.at, plane.idle_limit()) {
         plane.sessions.lock().end(&session.id);
         return Err(refuse("the session was idle for too long"));
     }

@@ -74,6 +74,12 @@ impl Session {
             expires_at,
         }
     }
+
+    /// Whether the session was not used for as long as the limit. A session that was used in the
+    /// future counts as idle too: the clock was wrong, and would let it last for too long.
+    pub fn is_idle(&self, now: Timestamp, limit: SignedDuration) -> bool {
+        now.duration_since(self.used_at).abs() >= limit
+    }
 }
 
 /// All sessions, by the SHA-256 of their tokens. The tokens themselves are not stored, and the time

@@ -132,8 +132,9 @@ async fn add(
 }
 
 /// Returns the number of seconds until the same email can be invited again; none if it can be now.
+/// An invitation from the future was made while the clock was wrong, and delays nothing for longer.
 fn seconds_to_wait(earlier: &Invitation, now: Timestamp) -> Option<u64> {
-    let left = MIN_INTERVAL.saturating_sub(now.duration_since(earlier.created_at));
+    let left = MIN_INTERVAL.saturating_sub(now.duration_since(earlier.created_at).abs());
     left.is_positive()
         .then(|| left.as_secs().unsigned_abs() + 1)
 }

@@ -66,7 +66,7 @@ async fn list(
     let is_valid = |session: &&Session| {
         operator.may_end(session)
             && operator.now() < session.expires_at
-            && operator.now().duration_since(session.used_at) < idle_limit
+            && !session.is_idle(operator.now(), idle_limit)
             && fingerprints.get(session.admin.as_str()) == Some(&session.fingerprint)
     };
     let mut sessions: Vec<AdminSession> = operator

@@ -58,6 +58,7 @@ async fn status(operator: SignedIn<Auditor>) -> Result<Json<Status>, Refusal> {
         disk_free_bytes: now.disk_free_bytes,
         store: now.store.err().unwrap_or_else(|| "ok".to_owned()),
         mail: now.mail.err().unwrap_or_else(|| "ok".to_owned()),
+        clock: now.clock.err().unwrap_or_else(|| "ok".to_owned()),
         certificate_expires_at: now.certificate_expires_at,
     }))
 }

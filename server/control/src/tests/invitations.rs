@@ -113,6 +113,19 @@ async fn the_same_email_is_invited_again_after_a_minute() {
 }
 
 #[tokio::test]
+async fn who_was_invited_while_the_clock_was_ahead_can_be_invited_again() {
+    let plane = TestPlane::new().await;
+    let now = plane.origin().at;
+    let invitation = json!({ "email": "dora@example.org" });
+    for ahead in [24, 0] {
+        plane.set_clock(now + SignedDuration::from_hours(ahead));
+        let token = plane.sign_in("root").await;
+        let reply = plane.post(&token, "/v1/invitations", &invitation).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+    }
+}
+
+#[tokio::test]
 async fn valid_invitations_are_listed_page_by_page() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;

@@ -30,6 +30,20 @@ async fn a_session_ends_when_it_is_idle() {
 }
 
 #[tokio::test]
+async fn a_session_that_was_used_while_the_clock_was_ahead_ends_once_it_is_right() {
+    let plane = TestPlane::new().await;
+    let now = plane.origin().at;
+    plane.set_clock(now + SignedDuration::from_hours(24));
+    let token = plane.sign_in("root").await;
+    plane.set_clock(now);
+    assert_eq!(
+        plane.get(&token, "/v1/bans").await.problem(),
+        "/problems/not-signed-in"
+    );
+    plane.sign_in("root").await;
+}
+
+#[tokio::test]
 async fn admins_list_and_end_their_own_sessions_and_owners_all_sessions() {
     let plane = TestPlane::new().await;
     plane.add_admin_as("vera", Role::Auditor).await;

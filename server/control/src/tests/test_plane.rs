@@ -27,7 +27,7 @@ use rookery_engine::handle::CoreHandle;
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
 use rookery_record::{
-    AuditQuery, Ban, ChatSnapshot, HistorySync, Maintenance, NewAccount, NewAdmin,
+    AuditQuery, Ban, ChatSnapshot, ClockRecord, HistorySync, Maintenance, NewAccount, NewAdmin,
 };
 use rookery_store::Database;
 
@@ -73,7 +73,9 @@ impl TestPlane {
             HistorySync::Normal,
         )
         .unwrap();
-        let certificates = Arc::new(Certificates::open(&config.tls, &config.admin).unwrap());
+        let certificates = Arc::new(
+            Certificates::open(&config.tls, &config.admin, ClockRecord::default()).unwrap(),
+        );
         let (_, live) = LiveConfig::new(config);
         let csv_sync = CsvSync::new(live.section(|config| &config.data), database.clone());
 
@@ -133,6 +135,7 @@ impl TestPlane {
             mailer: mailer.clone(),
             certificates: Arc::clone(&certificates),
             rates: Arc::new(Rates::new(now, METRICS.counters())),
+            clock: tokio::sync::watch::channel(ClockRecord::default()).1,
         };
 
         let accounts = Accounts::new(

@@ -216,10 +216,13 @@ impl Store {
         Ok(execute(&self.connection, sql, [folded(name)])? > 0)
     }
 
-    /// Marks a time step of the app as used (RFC 6238 §5.2). Returns false if a code of this step
-    /// or a later one was already used.
+    /// Marks a time step of the app as used (RFC 6238 §5.2). Returns false if the app does not
+    /// accept it ([`Authenticator::accepts_step`]).
     pub fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool> {
-        let sql = format!("UPDATE authenticators SET last_step = ?2 {OF_ADMIN} AND last_step < ?2");
+        let sql = format!(
+            "UPDATE authenticators SET last_step = ?2
+             {OF_ADMIN} AND (last_step < ?2 OR last_step > ?2 + 2)"
+        );
         Ok(execute(&self.connection, &sql, params![folded(name), signed(step)])? > 0)
     }
 
@@ -255,10 +258,13 @@ impl Store {
         let all = format!("SELECT count(*) FROM admin_networks {OF_ADMIN}");
         let known = count(&all, &[&folded])?;
         let this = count(&format!("{all} AND network = ?2"), &[&folded, &network])?;
+        // The last one is the newest, even if the clock was ahead before.
         execute(
             connection,
             "INSERT INTO admin_networks (admin, network, seen_at)
-             SELECT id, ?2, ?3 FROM admins WHERE name_folded = ?1
+             SELECT id, ?2, max(?3, (SELECT ifnull(max(seen_at) + 1, ?3) FROM admin_networks
+                                     WHERE admin = admins.id))
+             FROM admins WHERE name_folded = ?1
              ON CONFLICT (admin, network) DO UPDATE SET seen_at = excluded.seen_at",
             params![folded, network, at.as_millisecond()],
         )?;

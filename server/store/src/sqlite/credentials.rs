@@ -143,11 +143,14 @@ impl Store {
         network: Network,
         at: Timestamp,
     ) -> Result<()> {
-        // The account may have been deleted since.
+        // The account may have been deleted since. The last network is the newest, even if the
+        // clock was ahead before.
         execute(
             &self.connection,
             "INSERT INTO account_networks (account, network, used_at)
-             SELECT id, ?2, ?3 FROM accounts WHERE id = ?1
+             SELECT id, ?2, max(?3, (SELECT ifnull(max(used_at) + 1, ?3) FROM account_networks
+                                     WHERE account = ?1))
+             FROM accounts WHERE id = ?1
              ON CONFLICT (account, network) DO UPDATE SET used_at = excluded.used_at",
             params![account.0, network.to_string(), at.as_millisecond()],
         )?;

@@ -64,12 +64,12 @@ impl Store {
         )
     }
 
-    /// Adds an invitation, replacing one for the same email, and deletes expired ones.
+    /// Adds an invitation, replacing one for the same email.
     pub fn add_invitation(&mut self, new: &NewInvitation) -> Result<Invitation> {
         execute(
             &self.connection,
-            "DELETE FROM invitations WHERE email_folded = ?1 OR expires_at <= ?2",
-            params![new.email.folded(), new.created_at.as_millisecond()],
+            "DELETE FROM invitations WHERE email_folded = ?1",
+            [new.email.folded()],
         )?;
         let added = find(
             &self.connection,
@@ -90,6 +90,12 @@ impl Store {
             read,
         )?;
         Ok(added.expect("an INSERT that succeeds returns its row"))
+    }
+
+    /// Deletes the invitations that expired before that time.
+    pub fn expire_invitations(&mut self, before: Timestamp) -> Result<()> {
+        let sql = "DELETE FROM invitations WHERE expires_at < ?1";
+        execute(&self.connection, sql, [before.as_millisecond()]).map(drop)
     }
 
     /// Removes an invitation and returns it; `None` if there is none with that number.

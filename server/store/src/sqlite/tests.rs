@@ -5,6 +5,7 @@ mod accounts;
 mod admins;
 mod bans;
 mod changes;
+mod clock;
 mod history;
 mod transactions;
 

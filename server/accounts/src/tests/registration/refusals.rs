@@ -294,7 +294,7 @@ fn common_passwords_are_permitted_only_without_a_minimum_length() {
 }
 
 #[tokio::test]
-async fn nobody_takes_a_name_that_passes_for_the_servers_or_an_operators() {
+async fn nobody_takes_a_reserved_name_or_one_that_looks_like_it() {
     let server = TestServer::with(|config| {
         config.accounts.required = false;
         config.chat.network = "Birdhouse".to_owned();

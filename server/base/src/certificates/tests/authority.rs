@@ -62,7 +62,11 @@ fn a_reload_replaces_the_certificate_of_both_ports_and_ends_no_session() {
         std::fs::copy(other.file(name), fixture.file(name)).unwrap();
     }
     certificates
-        .reload(&fixture.config.tls, &fixture.config.admin)
+        .reload(
+            &fixture.config.tls,
+            &fixture.config.admin,
+            ClockRecord::default(),
+        )
         .unwrap();
     ping_pong(&mut client, &mut server).unwrap();
     let (client, _) = test_client.connect(chat).unwrap();
@@ -81,18 +85,10 @@ fn a_certificate_of_the_local_authority_is_renewed_before_it_expires() {
     let day = 24.hours();
     assert_eq!(end.duration_since(long_ago).as_hours() / 24, 363);
 
-    certificates
-        .reload_at(
-            &fixture.config.tls,
-            &fixture.config.admin,
-            end - RENEW_BEFORE - day,
-        )
-        .unwrap();
+    fixture.reload(&certificates, end - RENEW_BEFORE - day);
     assert_eq!(certificates.expires_at(), Some(end), "not renewed yet");
     let now = end - RENEW_BEFORE + day;
-    certificates
-        .reload_at(&fixture.config.tls, &fixture.config.admin, now)
-        .unwrap();
+    fixture.reload(&certificates, now);
     assert!(certificates.expires_at().unwrap() > now + SignedDuration::from_hours(24 * 360));
     assert_eq!(
         std::fs::read(fixture.file("server.key")).unwrap(),
@@ -102,6 +98,82 @@ fn a_certificate_of_the_local_authority_is_renewed_before_it_expires() {
     TestClient::new(&fixture)
         .connect(certificates.chat_tls())
         .unwrap();
+}
+
+/// Whether a client that trusts the authority, and whose clock shows that time, accepts the
+/// certificate that is served.
+fn is_accepted(fixture: &Fixture, certificates: &Certificates, at: Timestamp) -> bool {
+    let served = certificates.current.get().cert[0].clone();
+    let authority = CertificateDer::from_pem_file(fixture.file("ca.pem")).unwrap();
+    let Validity { start, end } = x509::validity(&authority).unwrap();
+    super::super::authority::has_signed(&fixture.config.tls, &served, at) && start <= at && at < end
+}
+
+#[test]
+fn a_clock_that_is_wrong_for_a_while_locks_no_client_out() {
+    let fixture = Fixture::new();
+    let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+    let year = SignedDuration::from_hours(24 * 365);
+    let certificates = fixture.open(now);
+    let before = std::fs::read(fixture.file("server.pem")).unwrap();
+    let (key, authority) = (
+        std::fs::read(fixture.file("server.key")).unwrap(),
+        std::fs::read(fixture.file("ca.pem")).unwrap(),
+    );
+    let clock = ClockRecord {
+        confirmed_at: Some(now),
+        new_time: None,
+    };
+    for wrong in [now + 5 * year, now - year, Timestamp::UNIX_EPOCH] {
+        let present = clock.present(wrong);
+        let restarted = fixture.open(present);
+        fixture.reload(&certificates, present);
+        for certificates in [&restarted, &certificates] {
+            assert!(is_accepted(&fixture, certificates, now), "{wrong}");
+            let is_served =
+                wrong == Timestamp::UNIX_EPOCH || is_accepted(&fixture, certificates, wrong);
+            assert!(is_served, "{wrong}: to clients with the same clock");
+        }
+        fixture.reload(&certificates, clock.present(now));
+        let der = CertificateDer::from_pem_file(fixture.file("server.pem")).unwrap();
+        let Validity { start, end } = x509::validity(&der).unwrap();
+        assert_eq!(end.duration_since(start), year, "no longer than usual");
+    }
+    assert_eq!(std::fs::read(fixture.file("server.key")).unwrap(), key);
+    assert_eq!(std::fs::read(fixture.file("ca.pem")).unwrap(), authority);
+    // Where a clock was wrong but the certificate is valid, it stays.
+    std::fs::write(fixture.file("server.pem"), &before).unwrap();
+    for wrong in [now + year / 2, Timestamp::UNIX_EPOCH] {
+        fixture.open(clock.present(wrong));
+        fixture.open(Timestamp::UNIX_EPOCH);
+        assert_eq!(std::fs::read(fixture.file("server.pem")).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_first_start_with_a_wrong_clock_heals_once_the_clock_is_right() {
+    let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+    let year = SignedDuration::from_hours(24 * 365);
+    for wrong in [
+        Timestamp::UNIX_EPOCH,
+        now - year,
+        now + 5 * year,
+        now + 30 * year,
+    ] {
+        let fixture = Fixture::new();
+        let mut clock = ClockRecord::default();
+        let mut present = |at| {
+            clock.observe(at, SignedDuration::ZERO);
+            clock.present(at)
+        };
+        let certificates = fixture.open(present(wrong));
+        let authority = std::fs::read(fixture.file("ca.pem")).unwrap();
+        fixture.reload(&certificates, present(now));
+        assert!(is_accepted(&fixture, &certificates, now), "{wrong}");
+        let restarted = fixture.open(present(now));
+        assert!(is_accepted(&fixture, &restarted, now), "{wrong}");
+        assert_eq!(std::fs::read(fixture.file("ca.pem")).unwrap(), authority);
+    }
 }
 
 #[test]
@@ -116,19 +188,25 @@ fn a_certificate_of_the_local_authority_is_renewed_for_an_added_name_that_it_may
     };
     let mut tls = fixture.config.tls.clone();
     tls.names.push("new.chat.example.org".to_owned());
-    certificates.reload(&tls, &fixture.config.admin).unwrap();
+    certificates
+        .reload(&tls, &fixture.config.admin, ClockRecord::default())
+        .unwrap();
     connect("new.chat.example.org", &certificates).unwrap();
 
     // The authority was created for other names than this one.
     tls.names.push("elsewhere.example.org".to_owned());
     tls.names.push("newer.chat.example.org".to_owned());
     let before = std::fs::read(fixture.file("server.pem")).unwrap();
-    certificates.reload(&tls, &fixture.config.admin).unwrap();
+    certificates
+        .reload(&tls, &fixture.config.admin, ClockRecord::default())
+        .unwrap();
     connect("newer.chat.example.org", &certificates).unwrap();
     assert!(connect("elsewhere.example.org", &certificates).is_err());
     let renewed = std::fs::read(fixture.file("server.pem")).unwrap();
     assert_ne!(renewed, before);
-    certificates.reload(&tls, &fixture.config.admin).unwrap();
+    certificates
+        .reload(&tls, &fixture.config.admin, ClockRecord::default())
+        .unwrap();
     assert_eq!(
         std::fs::read(fixture.file("server.pem")).unwrap(),
         renewed,
@@ -165,7 +243,11 @@ fn who_steals_the_authoritys_key_cannot_sign_for_another_name() {
         std::fs::write(fixture.file("server.pem"), forged.pem()).unwrap();
         std::fs::write(fixture.file("server.key"), key.serialize_pem()).unwrap();
         certificates
-            .reload(&fixture.config.tls, &fixture.config.admin)
+            .reload(
+                &fixture.config.tls,
+                &fixture.config.admin,
+                ClockRecord::default(),
+            )
             .unwrap();
         let client = TestClient {
             name,

@@ -25,7 +25,11 @@ fn a_failed_reload_leaves_the_certificate_unchanged() {
     let error = format!(
         "{:#}",
         certificates
-            .reload(&fixture.config.tls, &fixture.config.admin)
+            .reload(
+                &fixture.config.tls,
+                &fixture.config.admin,
+                ClockRecord::default(),
+            )
             .unwrap_err()
     );
     assert!(
@@ -169,7 +173,11 @@ fn an_unreadable_client_ca_is_an_error_at_start_and_at_reload() {
     let error = format!(
         "{:#}",
         certificates
-            .reload(&fixture.config.tls, &fixture.config.admin)
+            .reload(
+                &fixture.config.tls,
+                &fixture.config.admin,
+                ClockRecord::default(),
+            )
             .unwrap_err()
     );
     assert!(error.contains("admin.client_ca: "), "{error}");
