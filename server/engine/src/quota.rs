@@ -9,8 +9,9 @@
 //! permits. Among equals, the one that has waited for longest is displaced.
 //!
 //! A connection that was displaced has its place until it is closed, because its file is open. If
-//! no place is free, the new connection waits for that one: places that become free go to those
-//! that wait, in their order, so that no client that connects later takes them.
+//! no place is free, the new connection waits for that one, and if the turn of none is over, until
+//! it is. Places that become free go to those that wait, in their order, so that no client that
+//! connects later takes them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -35,6 +36,8 @@ const MAX_WAITING: usize = 64;
 /// How long a new connection waits for a place. A connection that was displaced closes within
 /// milliseconds, or within four seconds if its client does not read.
 const WAIT: Duration = Duration::from_secs(5);
+/// How often a connection that waits looks for one whose turn is over.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The limits that apply to a new connection. 0 means no limit.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +100,13 @@ struct Connection {
     displaced: Arc<Notify>,
 }
 
+/// The place that a connection waits for.
+struct Place {
+    granted: oneshot::Receiver<()>,
+    /// The number of connections that are permitted.
+    total: usize,
+}
+
 /// The permit of one connection. Dropping it stops counting the connection.
 #[derive(Debug)]
 pub struct ConnectionPermit {
@@ -129,22 +139,43 @@ impl Connections {
         limits: ConnectionLimits,
     ) -> Option<ConnectionPermit> {
         let (permit, place) = Self::enter(this, now, address, limits)?;
-        if let Some(place) = place {
+        if let Some(Place { mut granted, total }) = place {
             let began = tokio::time::Instant::now();
-            timeout(WAIT, place).await.ok()?.ok()?;
+            let wait = async {
+                loop {
+                    match timeout(LOOK, &mut granted).await {
+                        Ok(granted) => return granted,
+                        Err(_) => this.look(permit.id, now + began.elapsed(), total),
+                    }
+                }
+            };
+            timeout(WAIT, wait).await.ok()?.ok()?;
             permit.begin_turn(now + began.elapsed());
         }
         Some(permit)
     }
 
-    /// Counts one more connection. Also returns what completes when it has a place, if none is
-    /// free.
+    /// Displaces connections for those that wait, on behalf of the first of these.
+    fn look(&self, id: u64, now: Instant, total: usize) {
+        let mut counts = self.counts.lock();
+        if counts
+            .waiting
+            .front()
+            .is_some_and(|(first, _)| *first == id)
+        {
+            while counts.waiting.len() > counts.closing()
+                && counts.displace_one(now, Counted::All, total)
+            {}
+        }
+    }
+
+    /// Counts one more connection. Also returns the place that it has to wait for, if none is free.
     fn enter(
         this: &Arc<Self>,
         now: Instant,
         address: IpAddr,
         limits: ConnectionLimits,
-    ) -> Option<(ConnectionPermit, Option<oneshot::Receiver<()>>)> {
+    ) -> Option<(ConnectionPermit, Option<Place>)> {
         let ConnectionLimits { total, per_address } = limits;
         let network = Counted::Network(Network::of(address));
         let site = Counted::Site(Network::of_site(address));
@@ -175,15 +206,15 @@ impl Connections {
         {
             counts.displace_one(now, Counted::All, total);
         }
-        if must_wait && counts.waiting.len() >= counts.closing() {
+        if must_wait && counts.waiting.len() >= counts.closing() + counts.strangers_with_place() {
             return None;
         }
         let id = counts.next_id;
         counts.next_id += 1;
-        let place = must_wait.then(|| {
-            let (sender, place) = oneshot::channel();
+        let place = total.filter(|_| must_wait).map(|total| {
+            let (sender, granted) = oneshot::channel();
             counts.waiting.push_back((id, sender));
-            place
+            Place { granted, total }
         });
         if !must_wait {
             counts.places += 1;
@@ -221,6 +252,11 @@ impl Counts {
     /// Returns the number of connections that were displaced and still have a place.
     fn closing(&self) -> usize {
         self.places - (self.open.len() - self.waiting.len())
+    }
+
+    fn strangers_with_place(&self) -> usize {
+        let [in_handshake, in_waiting_room, _] = self.by_stage(Counted::All);
+        in_handshake + in_waiting_room - self.waiting.len()
     }
 
     /// Frees a place, which the connection receives that has waited for longest.

@@ -31,7 +31,7 @@ impl Door {
     }
 
     /// Opens a connection that may have to wait for its place.
-    fn enter(&self, address: &str) -> Option<(ConnectionPermit, Option<oneshot::Receiver<()>>)> {
+    fn enter(&self, address: &str) -> Option<(ConnectionPermit, Option<Place>)> {
         let address = address.parse().expect("an address");
         Connections::enter(&self.connections, self.now, address, self.limits)
     }
@@ -268,6 +268,23 @@ async fn a_new_connection_gets_the_place_that_it_has_freed() {
         drop(strangers);
         assert_eq!(door.connections.count(), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_waits_until_the_turn_of_a_stranger_is_over() {
+    let door = Door::new(Connections::default(), limits(2, 0));
+    let _admitted = door.admit("10.0.0.1");
+    let stranger = door.connect("10.0.0.2").expect("a place");
+    let closes = async {
+        stranger.displaced().await;
+        drop(stranger);
+    };
+    let (new, closed) = tokio::join!(door.acquire("10.0.0.3"), timeout(WAIT, closes));
+    closed.expect("the stranger is displaced");
+    let new = new.expect("it has the place");
+    assert!(new.set_stage(door.now, Stage::Admitted));
+    assert!(door.enter("10.0.0.4").is_none(), "there is no stranger");
+    assert_eq!(door.connections.count(), 2);
 }
 
 /// Each is an open file beyond the limit.
