@@ -18,6 +18,9 @@
 //! codes ([`email_code`](super::email_code)); the refusal says what the owner can do then. A right
 //! code to the account's present email ends every stop.
 //!
+//! A change rests on the password and the email that the account had when it was requested. If
+//! either has changed since, it is refused, so that of two changes at once only the first is made.
+//!
 //! A new password ends the other sessions that signed in with the old one, and a new email all
 //! other sessions. Devices and certificates are not affected; `CREDENTIAL` revokes these.
 
@@ -37,7 +40,7 @@ use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::{Account, AccountConflict, Network};
-use rookery_store::{Durability, TriedBy, TriedCode};
+use rookery_store::{Durability, Result as StoreResult, Store, TriedBy, TriedCode};
 
 /// The new value of a password or email.
 enum NewValue {
@@ -54,6 +57,8 @@ enum NewValue {
 /// A change that waits for its mailed code.
 pub(crate) struct PendingChange {
     new_value: NewValue,
+    /// The account as it was when the change was requested.
+    requested_for: Account,
     code: PendingCode,
 }
 
@@ -101,14 +106,15 @@ impl Accounts {
             self.count_own_mail(owner)?;
         }
         let password = StoredPassword::derive(&self.verifier_key, &owner.name, new).await;
-        let Some(to) = account.email.filter(|_| current == "*") else {
-            return self.set_password(peer, owner, password).await;
+        let Some(to) = account.email.clone().filter(|_| current == "*") else {
+            return self.set_password(peer, owner, account, password).await;
         };
         let (digits, code) = PendingCode::issue(now);
         let network = &self.config.chat.get().network;
         let mail = mail_templates::new_password(network, &owner.name, &to, &digits);
         let change = Box::new(PendingChange {
             new_value: NewValue::Password(password),
+            requested_for: account,
             code,
         });
         Ok(Changed::CodeMailed {
@@ -136,39 +142,44 @@ impl Accounts {
         let account = self.account_of(owner).await?;
         if let Some(password) = password {
             self.check_password(peer, &account, password).await?;
-            return self.propose_email(now, peer, owner, new).await;
+            return self.propose_email(now, peer, owner, account, new).await;
         }
-        let Some(present) = account.email else {
+        let Some(present) = account.email.clone() else {
             if account.password_hash.is_some() {
                 let text = "Enter your password after the new email: SETEMAIL email :password";
                 return Err(failure("INVALID_PASSWORD", text));
             }
-            return self.propose_email(now, peer, owner, new).await;
+            return self.propose_email(now, peer, owner, account, new).await;
         };
         self.count_own_mail(owner)?;
         let (digits, code) = PendingCode::issue(now);
         let network = &self.config.chat.get().network;
         let mail = mail_templates::approve_email(network, &owner.name, &present, &digits);
-        let new_value = NewValue::UnapprovedEmail(new);
+        let change = Box::new(PendingChange {
+            new_value: NewValue::UnapprovedEmail(new),
+            requested_for: account,
+            code,
+        });
         Ok(Changed::CodeMailed {
-            change: Box::new(PendingChange { new_value, code }),
+            change,
             to: present,
             delivery: self.mailer.send(mail, peer.requester()),
         })
     }
 
     /// Changes or removes the email, or mails a code for the change where emails are verified. The
-    /// owner of the account has approved it.
+    /// owner of the account, which was `requested_for` then, has approved it.
     async fn propose_email(
         &self,
         now: Timestamp,
         peer: &Peer,
         owner: &Identity,
+        requested_for: Account,
         new: Option<Email>,
     ) -> Result<Changed, Failure> {
         let accounts = self.config.accounts.get();
         let Some(email) = new else {
-            return self.set_email(now, peer, owner, None).await;
+            return self.set_email(now, peer, owner, requested_for, None).await;
         };
         let (name, given, address) = (owner.name.clone(), email.clone(), peer.address.ip());
         let aliases = accounts.email_aliases();
@@ -198,7 +209,9 @@ impl Accounts {
         if !accounts.verify_email {
             // The reply discloses whether another account has the email.
             self.count_registration(peer)?;
-            return self.set_email(now, peer, owner, Some(email)).await;
+            return self
+                .set_email(now, peer, owner, requested_for, Some(email))
+                .await;
         }
         let limit = self.config.limits.get().mails_per_hour;
         self.throttle.count(vec![(Key::MailsOf(owner.id), limit)])?;
@@ -212,11 +225,14 @@ impl Accounts {
                 mail_templates::already_registered(network, holder, known)
             }
         };
-        let new_value = NewValue::Email {
-            email: email.clone(),
-            is_decoy: holder.is_some(),
-        };
-        let change = Box::new(PendingChange { new_value, code });
+        let change = Box::new(PendingChange {
+            new_value: NewValue::Email {
+                email: email.clone(),
+                is_decoy: holder.is_some(),
+            },
+            requested_for,
+            code,
+        });
         Ok(Changed::CodeMailed {
             change,
             to: email,
@@ -249,6 +265,10 @@ impl Accounts {
         let is_decoy = matches!(change.new_value, NewValue::Email { is_decoy: true, .. });
         match change.code.check(now, code) {
             Verdict::Right if !is_decoy => {
+                let requested_for = change.requested_for;
+                if let Err(failure) = self.check_unchanged(owner, &requested_for).await {
+                    return (None, Err(failure));
+                }
                 let applied = match change.new_value {
                     NewValue::Email { email, .. } => {
                         // It proves another mailbox than the account's, so it ends no stop.
@@ -256,15 +276,18 @@ impl Accounts {
                         if let Err(error) = tried.await {
                             return (None, Err(error.into()));
                         }
-                        self.set_email(now, peer, owner, Some(email)).await
+                        self.set_email(now, peer, owner, requested_for, Some(email))
+                            .await
                     }
                     NewValue::UnapprovedEmail(email) => {
                         self.accept_codes(owner.id).await;
-                        self.propose_email(now, peer, owner, email).await
+                        self.propose_email(now, peer, owner, requested_for, email)
+                            .await
                     }
                     NewValue::Password(password) => {
                         self.accept_codes(owner.id).await;
-                        self.set_password(peer, owner, password).await
+                        self.set_password(peer, owner, requested_for, password)
+                            .await
                     }
                 };
                 (None, applied)
@@ -343,6 +366,7 @@ impl Accounts {
         now: Timestamp,
         peer: &Peer,
         owner: &Identity,
+        requested_for: Account,
         email: Option<Email>,
     ) -> Result<Changed, Failure> {
         let (present, new, address) = (owner.clone(), email.clone(), peer.address.ip());
@@ -350,8 +374,9 @@ impl Accounts {
         let old = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = still_authorized(store, &present)? else {
-                    return Ok(Err(no_longer_authorized()));
+                let account = match unchanged(store, &present, &requested_for)? {
+                    Ok(account) => account,
+                    Err(failure) => return Ok(Err(failure)),
                 };
                 // A ban may have been made while the code was on its way.
                 if let Some(ban) =
@@ -391,20 +416,20 @@ impl Accounts {
         &self,
         peer: &Peer,
         owner: &Identity,
+        requested_for: Account,
         password: StoredPassword,
     ) -> Result<Changed, Failure> {
         let present = owner.clone();
         let account = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = still_authorized(store, &present)? else {
-                    return Ok(None);
-                };
-                store.set_password(account.id, &password.hash, &password.scram)?;
-                Ok(Some(account))
+                let account = unchanged(store, &present, &requested_for)?;
+                if let Ok(account) = &account {
+                    store.set_password(account.id, &password.hash, &password.scram)?;
+                }
+                Ok(account)
             })
-            .await?
-            .ok_or_else(no_longer_authorized)?;
+            .await??;
         tracing::info!(address = %peer.address, account = %owner.name, "password changed");
         if let Some(email) = &account.email {
             let network = &self.config.chat.get().network;
@@ -421,6 +446,18 @@ impl Accounts {
         self.throttle.count(vec![(Key::MailsOf(owner.id), limit)])
     }
 
+    async fn check_unchanged(
+        &self,
+        owner: &Identity,
+        requested_for: &Account,
+    ) -> Result<(), Failure> {
+        let (owner, requested_for) = (owner.clone(), requested_for.clone());
+        self.database
+            .read(move |store| unchanged(store, &owner, &requested_for))
+            .await?
+            .map(drop)
+    }
+
     async fn account_of(&self, owner: &Identity) -> Result<Account, Failure> {
         let owner = owner.clone();
         self.database
@@ -428,6 +465,25 @@ impl Accounts {
             .await?
             .ok_or_else(no_longer_authorized)
     }
+}
+
+/// Returns the account of `owner`, unless its password or email is no longer that of the account as
+/// it was when a change was requested. The change calls this in its own transaction.
+fn unchanged(
+    store: &Store,
+    owner: &Identity,
+    requested_for: &Account,
+) -> StoreResult<Result<Account, Failure>> {
+    let Some(account) = still_authorized(store, owner)? else {
+        return Ok(Err(no_longer_authorized()));
+    };
+    if account.password_hash != requested_for.password_hash || account.email != requested_for.email
+    {
+        let text = "The password or email of the account was changed in the meantime; if you did \
+                    not do this, change your password";
+        return Ok(Err(failure("ACCOUNT_CHANGED", text)));
+    }
+    Ok(Ok(account))
 }
 
 /// Returns the refusal of a code for an account whose signed-in sessions have tried too many.

@@ -131,7 +131,7 @@ impl Accounts {
         let refused = match challenge.code.check(now, code) {
             Verdict::Right if is_counted && !challenge.is_decoy => {
                 return self
-                    .add_device(now, peer, account, device_hash(credential))
+                    .add_device(now, peer, challenge, device_hash(credential))
                     .await;
             }
             Verdict::Right => Refused::WrongCode { attempts_left: 0 },
@@ -147,26 +147,30 @@ impl Accounts {
         &self,
         now: Timestamp,
         peer: &Peer,
-        account: AccountId,
+        challenge: &Challenge,
         hash: [u8; 32],
     ) -> Result<(Identity, Option<CredentialId>), Refused> {
+        let (account, email) = (challenge.account, challenge.email.clone());
         let (account, credential, displaced) = self
             .database
             .write(Durability::Record, move |store| {
                 let Some(found) = store.account(account)? else {
-                    return Ok(None);
+                    return Ok(Err(Refused::NoAccount));
                 };
+                // The code proves a mailbox that may no longer be the account's.
+                if found.email.as_ref() != Some(&email) {
+                    return Ok(Err(Refused::InvalidCode));
+                }
                 if found.disabled.is_some() {
-                    return Ok(Some((found, None, None)));
+                    return Ok(Ok((found, None, None)));
                 }
                 let displaced = remove_stalest_device(store, account)?;
                 let credential =
                     store.add_credential(account, CredentialKind::Device, &hash, now)?;
                 store.reset_account_codes(account)?;
-                Ok(Some((found, Some(credential), displaced)))
+                Ok(Ok((found, Some(credential), displaced)))
             })
-            .await?
-            .ok_or(Refused::NoAccount)?;
+            .await??;
         tracing::info!(
             address = %peer.address,
             account = %account.name,

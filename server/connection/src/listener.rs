@@ -150,8 +150,8 @@ impl ChatPort {
             total: limits.connections,
             per_address: limits.connections_per_address,
         };
-        let permit = Connections::try_acquire(&self.connections, now, address.ip(), quota);
-        let Some(permit) = permit else {
+        let permit = Connections::acquire(&self.connections, now, address.ip(), quota);
+        let Some(permit) = permit.await else {
             METRICS.connections_refused.increment();
             if let Some(refusals) = self.too_many.count(now) {
                 tracing::info!(%address, refusals, "refused: too many connections");

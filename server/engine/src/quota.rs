@@ -7,14 +7,20 @@
 //! may be waiting for a mailed code, so they have `WAITING_ROOM_TURN`; but since anyone can hang
 //! there, they have it only while they hold no more than half of the connections that the limit
 //! permits. Among equals, the one that has waited for longest is displaced.
+//!
+//! A connection that was displaced has its place until it is closed, because its file is open. If
+//! no place is free, the new connection waits for that one, and if the turn of none is over, until
+//! it is. Places that become free go to those that wait, in their order, so that no client that
+//! connects later takes them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use rookery_record::{NETWORKS_OF_SITE, Network};
 
@@ -25,6 +31,13 @@ const WAITING_ROOM_TURN: Duration = Duration::from_mins(10);
 /// One in this many of all connections stays free, as long as there is someone to displace, for
 /// those that were displaced and are still closing.
 const SPARE: usize = 64;
+/// How many new connections wait for a place at most. Each is an open file beyond the limit.
+const MAX_WAITING: usize = 64;
+/// How long a new connection waits for a place. A connection that was displaced closes within
+/// milliseconds, or within four seconds if its client does not read.
+const WAIT: Duration = Duration::from_secs(5);
+/// How often a connection that waits looks for one whose turn is over.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The limits that apply to a new connection. 0 means no limit.
 #[derive(Clone, Copy, Debug)]
@@ -47,10 +60,13 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Counts {
     next_id: u64,
-    /// The number of permits. Connections that were displaced have theirs until they are closed.
-    permits: usize,
+    /// The number of places that are taken. Connections that were displaced have theirs until they
+    /// are closed.
+    places: usize,
     /// In the order in which they were opened, without those that were displaced.
     open: BTreeMap<u64, Connection>,
+    /// Those of `open` that wait for a place, in their order.
+    waiting: VecDeque<(u64, oneshot::Sender<()>)>,
     /// The number of open connections at each [`Stage`].
     by_stage: HashMap<Counted, [usize; 3]>,
 }
@@ -78,9 +94,17 @@ pub enum Stage {
 struct Connection {
     counted: [Counted; 3],
     stage: Stage,
-    /// When it was opened or, later, entered the waiting room.
+    /// When it got its place or, later, entered the waiting room.
     since: Instant,
+    has_place: bool,
     displaced: Arc<Notify>,
+}
+
+/// The place that a connection waits for.
+struct Place {
+    granted: oneshot::Receiver<()>,
+    /// The number of connections that are permitted.
+    total: usize,
 }
 
 /// The permit of one connection. Dropping it stops counting the connection.
@@ -103,17 +127,55 @@ impl Connections {
 
     /// Returns the number of open connections.
     pub fn count(&self) -> usize {
-        self.counts.lock().permits
+        self.counts.lock().places
     }
 
-    /// Counts one more connection, which may displace another. Returns `None` if a limit is
-    /// reached.
-    pub fn try_acquire(
+    /// Counts one more connection, which may displace another and then waits until that one is
+    /// closed. Returns `None` if a limit is reached.
+    pub async fn acquire(
         this: &Arc<Self>,
         now: Instant,
         address: IpAddr,
         limits: ConnectionLimits,
     ) -> Option<ConnectionPermit> {
+        let (permit, place) = Self::enter(this, now, address, limits)?;
+        if let Some(Place { mut granted, total }) = place {
+            let began = tokio::time::Instant::now();
+            let wait = async {
+                loop {
+                    match timeout(LOOK, &mut granted).await {
+                        Ok(granted) => return granted,
+                        Err(_) => this.look(permit.id, now + began.elapsed(), total),
+                    }
+                }
+            };
+            timeout(WAIT, wait).await.ok()?.ok()?;
+            permit.begin_turn(now + began.elapsed());
+        }
+        Some(permit)
+    }
+
+    /// Displaces connections for those that wait, on behalf of the first of these.
+    fn look(&self, id: u64, now: Instant, total: usize) {
+        let mut counts = self.counts.lock();
+        if counts
+            .waiting
+            .front()
+            .is_some_and(|(first, _)| *first == id)
+        {
+            while counts.waiting.len() > counts.closing()
+                && counts.displace_one(now, Counted::All, total)
+            {}
+        }
+    }
+
+    /// Counts one more connection. Also returns the place that it has to wait for, if none is free.
+    fn enter(
+        this: &Arc<Self>,
+        now: Instant,
+        address: IpAddr,
+        limits: ConnectionLimits,
+    ) -> Option<(ConnectionPermit, Option<Place>)> {
         let ConnectionLimits { total, per_address } = limits;
         let network = Counted::Network(Network::of(address));
         let site = Counted::Site(Network::of_site(address));
@@ -125,6 +187,10 @@ impl Connections {
         let networks_of_site = NETWORKS_OF_SITE.get() as usize;
         let per_site = per_address.map(|limit| limit.saturating_mul(networks_of_site));
         let mut counts = this.counts.lock();
+        let must_wait = total.is_some_and(|total| counts.places >= total);
+        if must_wait && counts.waiting.len() >= MAX_WAITING {
+            return None;
+        }
         let mut has_displaced = false;
         for (counted, limit) in [(network, per_address), (site, per_site)] {
             if let Some(limit) = limit.filter(|limit| counts.of(counted) >= *limit) {
@@ -134,32 +200,41 @@ impl Connections {
                 has_displaced = true;
             }
         }
-        if let Some(total) = total {
-            if !has_displaced && counts.of(Counted::All) + total / SPARE >= total {
-                counts.displace_one(now, Counted::All, total);
-            }
-            // The file of a connection that was displaced is open until its permit is dropped.
-            if counts.permits >= total {
-                return None;
-            }
+        if let Some(total) = total
+            && !has_displaced
+            && counts.of(Counted::All) + total / SPARE >= total
+        {
+            counts.displace_one(now, Counted::All, total);
+        }
+        if must_wait && counts.waiting.len() >= counts.closing() + counts.strangers_with_place() {
+            return None;
         }
         let id = counts.next_id;
         counts.next_id += 1;
-        counts.permits += 1;
+        let place = total.filter(|_| must_wait).map(|total| {
+            let (sender, granted) = oneshot::channel();
+            counts.waiting.push_back((id, sender));
+            Place { granted, total }
+        });
+        if !must_wait {
+            counts.places += 1;
+        }
         let displaced = Arc::new(Notify::new());
         let connection = Connection {
             counted: [Counted::All, network, site],
             stage: Stage::Handshake,
             since: now,
+            has_place: !must_wait,
             displaced: Arc::clone(&displaced),
         };
         counts.insert(id, connection);
         drop(counts);
-        Some(ConnectionPermit {
+        let permit = ConnectionPermit {
             connections: Arc::clone(this),
             id,
             displaced,
-        })
+        };
+        Some((permit, place))
     }
 }
 
@@ -172,6 +247,30 @@ impl Counts {
     /// Returns the number of open connections.
     fn of(&self, counted: Counted) -> usize {
         self.by_stage(counted).iter().sum()
+    }
+
+    /// Returns the number of connections that were displaced and still have a place.
+    fn closing(&self) -> usize {
+        self.places - (self.open.len() - self.waiting.len())
+    }
+
+    fn strangers_with_place(&self) -> usize {
+        let [in_handshake, in_waiting_room, _] = self.by_stage(Counted::All);
+        in_handshake + in_waiting_room - self.waiting.len()
+    }
+
+    /// Frees a place, which the connection receives that has waited for longest.
+    fn free_place(&mut self) {
+        match self.waiting.pop_front() {
+            Some((id, place)) => {
+                if let Some(connection) = self.open.get_mut(&id) {
+                    connection.has_place = true;
+                }
+                // If it no longer waits, it frees the place when it is dropped.
+                let _ = place.send(());
+            }
+            None => self.places -= 1,
+        }
     }
 
     /// Ends the connection of a stranger that is counted there. Returns false if the turn of none
@@ -188,7 +287,8 @@ impl Counts {
                 Stage::WaitingRoom => WAITING_ROOM_TURN,
                 Stage::Admitted => return false,
             };
-            connection.counted.contains(&counted)
+            connection.has_place
+                && connection.counted.contains(&counted)
                 && now.saturating_duration_since(connection.since) >= turn
         };
         let first = self
@@ -210,7 +310,7 @@ impl Counts {
         self.open.insert(id, connection);
     }
 
-    /// Stops counting a connection, except for its permit.
+    /// Stops counting a connection, except for its place.
     fn remove(&mut self, id: u64) -> Option<Connection> {
         let connection = self.open.remove(&id)?;
         for counted in connection.counted {
@@ -226,6 +326,12 @@ impl Counts {
 }
 
 impl ConnectionPermit {
+    fn begin_turn(&self, now: Instant) {
+        if let Some(connection) = self.connections.counts.lock().open.get_mut(&self.id) {
+            connection.since = now;
+        }
+    }
+
     /// Completes when the connection was displaced by another one, and has to end.
     pub async fn displaced(&self) {
         self.displaced.notified().await;
@@ -250,249 +356,16 @@ impl ConnectionPermit {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.connections.counts.lock();
-        counts.permits -= 1;
-        counts.remove(self.id);
+        let is_waiting = counts
+            .remove(self.id)
+            .is_some_and(|connection| !connection.has_place);
+        if is_waiting {
+            counts.waiting.retain(|(id, _)| *id != self.id);
+        } else {
+            counts.free_place();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn limits(total: usize, per_address: usize) -> ConnectionLimits {
-        ConnectionLimits { total, per_address }
-    }
-
-    /// Opens connections at a time that each test sets.
-    struct Door {
-        connections: Arc<Connections>,
-        now: Instant,
-        limits: ConnectionLimits,
-    }
-
-    impl Door {
-        fn new(connections: Connections, limits: ConnectionLimits) -> Self {
-            Self {
-                connections: Arc::new(connections),
-                now: Instant::now(),
-                limits,
-            }
-        }
-
-        fn connect(&self, address: &str) -> Option<ConnectionPermit> {
-            let address = address.parse().expect("an address");
-            Connections::try_acquire(&self.connections, self.now, address, self.limits)
-        }
-
-        /// Opens the connection of a session that is admitted.
-        fn admit(&self, address: &str) -> ConnectionPermit {
-            let permit = self.connect(address).expect("no limit is reached");
-            assert!(permit.set_stage(self.now, Stage::Admitted));
-            permit
-        }
-
-        /// Opens the connection of a session that enters the waiting room.
-        fn wait(&self, address: &str) -> ConnectionPermit {
-            let permit = self.connect(address).expect("no limit is reached");
-            assert!(permit.set_stage(self.now, Stage::WaitingRoom));
-            permit
-        }
-    }
-
-    fn is_displaced(permit: &ConnectionPermit) -> bool {
-        let counts = permit.connections.counts.lock();
-        !counts.open.contains_key(&permit.id)
-    }
-
-    #[test]
-    fn an_ipv6_network_counts_as_one_address() {
-        let door = Door::new(Connections::default(), limits(0, 1));
-        let _first = door.admit("2001:db8::1");
-        assert!(door.connect("2001:db8::ffff:2").is_none());
-        assert!(door.connect("2001:db8:0:1::1").is_some());
-    }
-
-    #[test]
-    fn an_ipv6_site_counts_as_four_addresses() {
-        let door = Door::new(Connections::default(), limits(0, 1));
-        let networks = (0..4).map(|network| format!("2001:db8:0:{network}::1"));
-        let _open: Vec<_> = networks.map(|address| door.admit(&address)).collect();
-        assert!(door.connect("2001:db8:0:4::1").is_none());
-        assert!(door.connect("2001:db8:1::1").is_some());
-    }
-
-    #[test]
-    fn the_total_and_each_address_are_limited_and_dropped_permits_no_longer_count() {
-        let door = Door::new(Connections::default(), limits(3, 2));
-        let first = door.admit("10.0.0.1");
-        let _second = door.admit("10.0.0.1");
-        assert!(door.connect("10.0.0.1").is_none(), "two for each address");
-        let _third = door.admit("10.0.0.2");
-        assert!(door.connect("10.0.0.2").is_none(), "three in total");
-        drop(first);
-        assert!(door.connect("10.0.0.1").is_some());
-        assert_eq!(door.connections.count(), 2);
-        let unlimited = Door {
-            limits: limits(0, 0),
-            ..door
-        };
-        assert!(unlimited.connect("10.0.0.1").is_some(), "0 means no limit");
-    }
-
-    #[test]
-    fn the_process_cannot_have_more_connections_than_its_capacity_whatever_the_limits_are() {
-        for limit in [0, 5] {
-            let door = Door::new(Connections::with_capacity(2), limits(limit, 0));
-            let _open = ["10.0.0.1", "10.0.0.2"].map(|address| door.admit(address));
-            assert!(door.connect("10.0.0.3").is_none());
-        }
-    }
-
-    #[test]
-    fn a_new_connection_displaces_the_oldest_stranger_of_its_address_after_its_turn() {
-        let mut door = Door::new(Connections::default(), limits(0, 3));
-        let admitted = door.admit("10.0.0.1");
-        let elsewhere = door.connect("10.0.0.2").expect("another address");
-        let oldest = door.connect("10.0.0.1").expect("the second of three");
-        door.now += Duration::from_secs(1);
-        let later = door.connect("10.0.0.1").expect("the third");
-        assert!(door.connect("10.0.0.1").is_none(), "its turn is not over");
-        door.now += TURN.saturating_sub(Duration::from_secs(1));
-        let new = door.connect("10.0.0.1").expect("one is displaced");
-        assert!(is_displaced(&oldest));
-        drop(oldest);
-        for stays in [&admitted, &elsewhere, &later, &new] {
-            assert!(!is_displaced(stays));
-        }
-        assert_eq!(door.connections.count(), 4, "it is not subtracted twice");
-    }
-
-    #[test]
-    fn a_new_connection_displaces_a_stranger_of_another_address_if_there_are_too_many_in_total() {
-        let mut door = Door::new(Connections::default(), limits(2, 0));
-        let stranger = door.connect("10.0.0.1").expect("the first of two");
-        let _admitted = door.admit("10.0.0.2");
-        assert!(door.connect("10.0.0.3").is_none());
-        assert!(!is_displaced(&stranger), "its turn is not over");
-        door.now += TURN;
-        assert!(door.connect("10.0.0.3").is_none(), "it is not closed yet");
-        assert!(is_displaced(&stranger));
-        assert_eq!(door.connections.count(), 2);
-        drop(stranger);
-        let _new = door.admit("10.0.0.3");
-        door.now += TURN;
-        assert!(door.connect("10.0.0.4").is_none(), "both are admitted");
-    }
-
-    /// Each is an open file, of which some are left to operators.
-    #[test]
-    fn connections_that_were_displaced_count_in_the_total_until_they_are_closed() {
-        let mut door = Door::new(Connections::with_capacity(2 * SPARE), limits(0, 0));
-        let open: Vec<_> = (2..2 * SPARE)
-            .map(|_| door.connect("10.0.0.1").expect("two are spare"))
-            .collect();
-        door.now += TURN;
-        let _new = [(), ()].map(|()| door.connect("10.0.0.2").expect("one is displaced"));
-        assert_eq!(door.connections.count(), 2 * SPARE);
-        for _ in 0..10 {
-            assert!(door.connect("10.0.0.2").is_none(), "three are closing");
-        }
-        let (closing, stay): (Vec<_>, Vec<_>) = open.into_iter().partition(is_displaced);
-        assert_eq!((closing.len(), stay.len()), (3, 2 * SPARE - 5));
-        drop(closing);
-        assert_eq!(door.connections.count(), 2 * SPARE - 3);
-        assert!(door.connect("10.0.0.2").is_some());
-    }
-
-    #[test]
-    fn connections_that_were_displaced_no_longer_count_for_their_address() {
-        let mut door = Door::new(Connections::default(), limits(0, 100));
-        let silent: Vec<_> = (0..100)
-            .map(|_| door.connect("10.0.0.1").expect("a hundred are permitted"))
-            .collect();
-        door.now += TURN;
-        let new: Vec<_> = (0..100).map(|_| door.admit("10.0.0.1")).collect();
-        assert!(silent.iter().all(is_displaced));
-        assert!(!new.iter().any(is_displaced));
-        assert!(door.connect("10.0.0.1").is_none(), "all are admitted");
-    }
-
-    #[test]
-    fn those_who_wait_for_a_mail_stay_while_others_behind_their_address_connect() {
-        let mut door = Door::new(Connections::default(), limits(0, 100));
-        let waiting: Vec<_> = (0..50).map(|_| door.wait("10.0.0.1")).collect();
-        let mut others: Vec<_> = (0..50)
-            .map(|_| door.connect("10.0.0.1").expect("a hundred are permitted"))
-            .collect();
-        for _ in 0..190 {
-            door.now += TURN;
-            others.push(door.connect("10.0.0.1").expect("one is displaced"));
-        }
-        assert!(!waiting.iter().any(is_displaced));
-    }
-
-    #[test]
-    fn those_in_the_waiting_room_are_displaced_beyond_half_of_an_address_a_site_and_the_total() {
-        type AddressOf = fn(usize) -> String;
-        let cases: [(ConnectionLimits, AddressOf); 3] = [
-            (limits(0, 100), |_| "10.0.0.1".to_owned()),
-            (limits(0, 25), |network| {
-                format!("2001:db8:0:{network:x}::1")
-            }),
-            (limits(100, 0), |host| {
-                format!("10.0.{}.{}", host / 256, host % 256)
-            }),
-        ];
-        for (limits, address) in cases {
-            let mut door = Door::new(Connections::default(), limits);
-            let mut waiting: Vec<_> = (0..100)
-                .map(|index| {
-                    let permit = door.wait(&address(index));
-                    door.now += Duration::from_millis(1);
-                    permit
-                })
-                .collect();
-            assert!(door.connect(&address(100)).is_none(), "no turn is over");
-            door.now += TURN;
-            let mut admitted = Vec::new();
-            for index in 100..300 {
-                if let Some(permit) = door.connect(&address(index)) {
-                    assert!(permit.set_stage(door.now, Stage::Admitted));
-                    admitted.push(permit);
-                }
-                let kept = waiting.len();
-                waiting.retain(|permit| !is_displaced(permit));
-                assert!(kept - waiting.len() <= 1, "one at most for each");
-            }
-            assert_eq!((waiting.len(), admitted.len()), (50, 50), "{limits:?}");
-            let newest: Vec<_> = waiting.iter().map(|permit| permit.id).collect();
-            assert!(newest.is_sorted() && newest[0] == 50, "the oldest went");
-        }
-    }
-
-    #[test]
-    fn the_turn_in_the_waiting_room_is_long_and_begins_once() {
-        let mut door = Door::new(Connections::default(), limits(0, 2));
-        let _admitted = door.admit("10.0.0.1");
-        let waiting = door.connect("10.0.0.1").expect("the second of two");
-        door.now += TURN;
-        assert!(waiting.set_stage(door.now, Stage::WaitingRoom));
-        door.now += WAITING_ROOM_TURN.saturating_sub(Duration::from_secs(1));
-        assert!(door.connect("10.0.0.1").is_none());
-        for stage in [Stage::WaitingRoom, Stage::Admitted, Stage::WaitingRoom] {
-            assert!(waiting.set_stage(door.now, stage));
-        }
-        door.now += Duration::from_secs(1);
-        assert!(door.connect("10.0.0.1").is_some());
-        assert!(!waiting.set_stage(door.now, Stage::Admitted));
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_is_displaced_is_notified() {
-        let mut door = Door::new(Connections::default(), limits(0, 1));
-        let stranger = door.connect("10.0.0.1").expect("the first");
-        door.now += TURN;
-        let _new = door.connect("10.0.0.1").expect("it displaces the first");
-        stranger.displaced().await;
-    }
-}
+mod tests;

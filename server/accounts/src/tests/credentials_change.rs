@@ -465,3 +465,54 @@ async fn an_email_that_is_changed_during_the_handshake_ends_the_other_sessions()
     let revoked = client.machine.take_revoked();
     assert!(matches!(revoked, Some(Revoked::Email(_))), "{revoked:?}");
 }
+
+/// Each has proved the password that it replaces, which only the first still can.
+#[tokio::test]
+async fn of_two_changes_of_the_password_at_once_only_one_is_made() {
+    let server = TestServer::new();
+    server
+        .account("alice", "alice@example.org", Some("present"))
+        .await;
+    let (mut first, mut second) = (server.client(), server.client());
+    for client in [&mut first, &mut second] {
+        client.plain("alice", "present").await.expect(" 903 ");
+    }
+    let new = ["battery staple", "lantern kettle"];
+    let [one, two] = new.map(|new| format!("SETPASS present :{new}"));
+    let (one, two) = tokio::join!(first.send(&one), second.send(&two));
+    let has_changed = [&one, &two].map(|received| received.has("SETPASS SUCCESS"));
+    assert!(has_changed[0] != has_changed[1], "{one:?} {two:?}");
+    for (new, has_changed) in new.into_iter().zip(has_changed) {
+        let reply = if has_changed { " 903 " } else { " 904 " };
+        server.sign_in("alice", new).await.expect(reply);
+    }
+}
+
+#[tokio::test]
+async fn a_code_does_not_complete_a_change_after_another_one() {
+    const CHANGES: [&str; 3] = [
+        "SETPASS * :battery staple",
+        "SETEMAIL new@example.org :correct horse",
+        "SETEMAIL newer@example.org",
+    ];
+    for change in CHANGES {
+        for other in CHANGES {
+            let server = server_with_alice().await;
+            let (mut first, mut second) = (signed_in(&server).await, signed_in(&server).await);
+            second.send(change).await.expect("VERIFICATION_REQUIRED");
+            let code = server.code(1).await;
+            first.send(other).await.expect("VERIFICATION_REQUIRED");
+            let mut mails = 2;
+            let mut verified = first.verify("alice", &server.code(mails).await).await;
+            if verified.has("VERIFICATION_REQUIRED") {
+                mails += 1;
+                verified = first.verify("alice", &server.code(mails).await).await;
+            }
+            verified.expect("VERIFY SUCCESS alice :");
+            server.mail(mails + 1).await;
+            let refused = second.verify("alice", &code).await;
+            refused.expect("FAIL VERIFY ACCOUNT_CHANGED alice :");
+            refused.expect("changed in the meantime");
+        }
+    }
+}

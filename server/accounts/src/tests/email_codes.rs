@@ -225,3 +225,18 @@ async fn the_mail_about_stopped_codes_names_the_password_only_if_there_is_one() 
     assert!(!mail.contains("your password"), "{mail}");
     assert!(mail.contains("you have not signed in"), "{mail}");
 }
+
+#[tokio::test]
+async fn a_code_to_an_email_that_was_replaced_signs_nobody_in() {
+    let server = server().await;
+    let (mut client, mail) = request(&server, HOME, EMAIL).await;
+    let code = code_in(&mail).expect("a code");
+    server
+        .change_account("wren", |store, account| {
+            let new = Email::parse("wren@heath.example").unwrap();
+            store.set_email(account.id, Some(&new)).map(Result::unwrap)
+        })
+        .await;
+    client.submit_code(&code, &device(1)).await.expect(" 904 ");
+    server.sign_in("wren", &device(1)).await.expect(" 904 ");
+}

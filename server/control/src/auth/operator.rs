@@ -26,6 +26,11 @@ const FRESH: SignedDuration = SignedDuration::from_mins(10);
 /// Why a session ends whose admin has changed since signing in, for the trail and the event stream.
 const CHANGED: &str = "the admin was removed, or has another password, role or factor";
 
+/// The detail for an act whose admin has changed while it was checked.
+const CHANGED_MEANWHILE: &str = "You were removed, or your password, role or factor was changed in \
+                                 the meantime. Sign in again; if you did not change it, tell an \
+                                 owner of this server.";
+
 /// An [`Operator`] whose role is at least that of `P`.
 ///
 /// Only this extractor creates an operator. It refuses and records a request without a session or
@@ -259,17 +264,24 @@ impl Operator {
 
     /// Changes the store and records the act, in one transaction. `job` returns the detail for the
     /// trail and a result; or it changes nothing and returns a refusal, which is recorded instead.
+    /// If the admin has changed since the request was checked, the act is refused without it.
     pub async fn record<T: Send + 'static>(
         &self,
         act: Act,
         job: impl FnOnce(&mut Store) -> StoreResult<Result<(String, T), Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let (name, fingerprint) = (self.session.admin.clone(), self.session.fingerprint);
         let written = self
             .plane
             .control
             .database
             .write(Durability::Record, move |store| {
-                let result = job(store)?;
+                let admin = store.admin(&name)?;
+                let result = if is_unchanged(admin.as_ref(), fingerprint) {
+                    job(store)?
+                } else {
+                    Err(Kind::NotSignedIn.with_detail(CHANGED_MEANWHILE))
+                };
                 store.append_audit(&match &result {
                     Ok((detail, _)) => act.entry(Outcome::Allowed, detail),
                     Err(refusal) => act.entry(Outcome::Refused, &refusal.detail),
@@ -297,12 +309,17 @@ impl Operator {
         let name = self.session.admin.clone();
         let admin = self.plane.read(move |store| store.admin(&name)).await;
         let admin = admin.map_err(|_| "the database cannot be read")?;
-        if admin.is_none_or(|admin| Fingerprint::of(&admin) != self.session.fingerprint) {
+        if !is_unchanged(admin.as_ref(), self.session.fingerprint) {
             return Err(CHANGED);
         }
         self.plane.sessions.lock().touch(&self.session.id, now);
         Ok(())
     }
+}
+
+/// Whether an admin as stored is still the one whose session has this fingerprint.
+fn is_unchanged(admin: Option<&Admin>, fingerprint: Fingerprint) -> bool {
+    admin.is_some_and(|admin| Fingerprint::of(admin) == fingerprint)
 }
 
 fn check_permission<P: Permission>(admin: &Admin) -> Result<(), Refusal> {

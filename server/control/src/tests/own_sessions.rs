@@ -227,3 +227,30 @@ async fn a_token_does_not_help_to_guess_the_password() {
     assert_eq!(reply.problem(), "/problems/too-many-attempts");
     assert_eq!(reply.headers[header::RETRY_AFTER], "5");
 }
+
+/// Each has proved the password that it replaces, which only the first still can.
+#[tokio::test]
+async fn of_two_changes_of_the_own_password_at_once_only_one_is_made() {
+    let plane = TestPlane::new().await;
+    let (one, two) = (
+        plane.open_session("root").await,
+        plane.open_session("root").await,
+    );
+    let new = ["lantern kettle marble ox", "thistle anchor violet drum"];
+    let [first, second] = new.map(|new| json!({ "old": PASSWORD, "new": new }));
+    let (first, second) = tokio::join!(
+        plane.put(&one, "/v1/password", &first),
+        plane.put(&two, "/v1/password", &second)
+    );
+    let (changed, refused) = if first.status == StatusCode::OK {
+        (new[0], second)
+    } else {
+        assert_eq!(second.status, StatusCode::OK, "{first:?} {second:?}");
+        (new[1], first)
+    };
+    assert_eq!(refused.problem(), "/problems/not-signed-in");
+    assert!(refused.field("detail").contains("in the meantime"));
+    assert!(plane.last_entry().await.contains("in the meantime"));
+    let reply = plane.login("root", changed).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+}
