@@ -279,8 +279,8 @@ async fn a_new_connection_waits_until_the_turn_of_a_stranger_is_over() {
         stranger.displaced().await;
         drop(stranger);
     };
-    let (new, closed) = tokio::join!(door.acquire("10.0.0.3"), timeout(WAIT, closes));
-    closed.expect("the stranger is displaced");
+    let (new, displaced) = tokio::join!(door.acquire("10.0.0.3"), timeout(WAIT, closes));
+    displaced.expect("one is displaced");
     let new = new.expect("it has the place");
     assert!(new.set_stage(door.now, Stage::Admitted));
     assert!(door.enter("10.0.0.4").is_none(), "there is no stranger");
