@@ -11,6 +11,7 @@ mod metrics_port;
 mod open_files;
 mod sandbox;
 mod server;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -13,9 +13,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent};
-use rustix::process::Signal;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
@@ -23,6 +21,7 @@ use tokio::time::{Instant, interval_at, timeout};
 use crate::config_check::{check_files, exposures};
 use crate::metrics_port;
 use crate::open_files::connection_capacity;
+use crate::signals::{self, SignalAction, Signals};
 use rookery_accounts::csv_sync::{CsvSync, Synced};
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_accounts::{Accounts, AccountsConfig};
@@ -67,9 +66,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     check_files(&config)?;
     log_exposures(&config);
     let started_at = Timestamp::now();
-    // Handled, so that a file which reaches the limit of its size (`ulimit -f`) fails the write, as
-    // a full disk does, and does not end the process.
-    let _too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
+    signals::let_large_files_fail()?;
     let _lock = lock_folder(&config)?;
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
@@ -566,38 +563,6 @@ impl Server {
         });
         if timeout(STOP_TIMEOUT, ended).await.is_err() {
             tracing::warn!("some sessions did not end in time");
-        }
-    }
-}
-
-/// The action that a signal requests.
-#[derive(PartialEq, Eq)]
-enum SignalAction {
-    Reload,
-    Stop,
-}
-
-/// The signals that the server handles.
-struct Signals {
-    hangup: unix::Signal,
-    terminate: unix::Signal,
-    interrupt: unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn reload_or_stop(&mut self) -> SignalAction {
-        tokio::select! {
-            _ = self.hangup.recv() => SignalAction::Reload,
-            _ = self.terminate.recv() => SignalAction::Stop,
-            _ = self.interrupt.recv() => SignalAction::Stop,
         }
     }
 }
