@@ -253,6 +253,9 @@ async fn changes_to_the_trail_are_detected_online_and_offline() {
     );
     let ended = operator.run(&["audit", "verify"]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    assert!(names_entry(&ended.transcript, 3), "{}", ended.transcript);
+    let ended = operator.run(&["announce", "to be recorded"]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
     assert!(
         ended.transcript.contains("removed or changed"),
         "{}",
