@@ -8,7 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// By default, the signal that the system sends then ends the process.
 pub fn let_large_files_fail() -> Result<()> {
     // It stays handled after the stream is dropped.
-    drop(signal(SignalKind::from_raw(process::Signal::XFSZ.as_raw()))?);
+    drop(signal(SignalKind::from_raw(
+        process::Signal::XFSZ.as_raw(),
+    ))?);
     Ok(())
 }
 
