@@ -267,9 +267,9 @@ impl Mailer {
         self.enqueue(Job::Dummy, useful_for, requester)
     }
 
-    /// Whether mail can be sent, as far as the last attempt shows. The error is the reason why not.
-    /// While it cannot, attempts are made every few minutes, also without a mail.
-    /// That one mail is refused, of whichever receiver, is no such reason.
+    /// Whether mail can be sent, as far as the last attempt shows. The error is the reason why not;
+    /// that one mail is refused, to any receiver, is no such reason. While no mail can be
+    /// sent, attempts are made every few minutes, also without a mail.
     pub fn health(&self) -> Result<(), String> {
         let health = self.0.health.lock();
         health.last_failure.clone().map_or(Ok(()), Err)

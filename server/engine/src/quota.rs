@@ -145,7 +145,9 @@ impl Connections {
                 loop {
                     match timeout(LOOK, &mut granted).await {
                         Ok(granted) => return granted,
-                        Err(_) => this.look(permit.id, now + began.elapsed(), total),
+                        Err(_) => {
+                            this.displace_for_waiting(permit.id, now + began.elapsed(), total);
+                        }
                     }
                 }
             };
@@ -156,7 +158,7 @@ impl Connections {
     }
 
     /// Displaces connections for those that wait, on behalf of the first of these.
-    fn look(&self, id: u64, now: Instant, total: usize) {
+    fn displace_for_waiting(&self, id: u64, now: Instant, total: usize) {
         let mut counts = self.counts.lock();
         if counts
             .waiting

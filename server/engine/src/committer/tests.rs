@@ -52,6 +52,18 @@ async fn start() -> TestCommitter {
     }
 }
 
+/// Opens the committer's database beside it, and adds the account that owns the channel.
+fn database_with_alice(running: &TestCommitter) -> rusqlite::Connection {
+    let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+    database
+        .execute_batch(
+            "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
+             VALUES ('alice', 'alice', 'alice', 'a@b.c', 'a@b.c', 0, 1)",
+        )
+        .unwrap();
+    database
+}
+
 fn deliver(delivery: Delivery) -> Effect {
     Effect::Core(Output::Deliver(delivery))
 }
@@ -170,13 +182,7 @@ fn channel_of_alice(topic: &str) -> Effect {
 #[tokio::test]
 async fn a_change_is_in_the_database_before_later_messages_are_delivered() {
     let running = start().await;
-    let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
-    database
-        .execute_batch(
-            "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
-             VALUES ('alice', 'alice', 'alice', 'a@b.c', 'a@b.c', 0, 1)",
-        )
-        .unwrap();
+    let database = database_with_alice(&running);
     for number in 0..50 {
         let topic = format!("topic {number}");
         let line = Delivery {
@@ -201,13 +207,7 @@ async fn a_change_is_in_the_database_before_later_messages_are_delivered() {
 #[tokio::test]
 async fn on_a_nearly_full_disk_messages_are_refused_and_changes_stored() {
     let running = start().await;
-    let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
-    database
-        .execute_batch(
-            "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
-             VALUES ('alice', 'alice', 'alice', 'a@b.c', 'a@b.c', 0, 1)",
-        )
-        .unwrap();
+    let database = database_with_alice(&running);
     let count = |table| -> i64 {
         let sql = format!("SELECT count(*) FROM {table}");
         database.query_row(&sql, [], |row| row.get(0)).unwrap()

@@ -14,7 +14,7 @@ use crate::sendq::State;
 use rookery_chat::event::SessionId;
 use rookery_record::{PageQuery, Place, Selection};
 
-/// An account, by its index, and the name that its device gives itself.
+/// An account, by its index, and the name of its device.
 pub type DeviceId = (usize, &'static str);
 
 /// The messages that a device has received, and those that it need not receive.

@@ -88,7 +88,7 @@ fn accepting(line: &str) -> &'static str {
 
 #[tokio::test]
 async fn a_mail_server_receives_the_mail_and_of_a_dummy_no_receiver() {
-    let (port, mut lines) = mail_server(accepting).await;
+    let (port, lines) = mail_server(accepting).await;
     let (mailer, _sender) = mailer_with(smtp_config(port, SmtpSecurity::None));
     assert_eq!(
         until(
@@ -106,11 +106,7 @@ async fn a_mail_server_receives_the_mail_and_of_a_dummy_no_receiver() {
         .await,
         MailState::Sent
     );
-    lines.close();
-    let mut lines_sent = Vec::new();
-    while let Some(line) = lines.recv().await {
-        lines_sent.push(line);
-    }
+    let lines_sent = all_of(lines).await;
     assert_eq!(
         lines_sent
             .iter()
@@ -204,11 +200,7 @@ async fn the_password_is_sent_only_to_a_server_with_a_trusted_certificate() {
         .await,
         MailState::Sent
     );
-    lines.close();
-    let mut lines_sent = Vec::new();
-    while let Some(line) = lines.recv().await {
-        lines_sent.push(line);
-    }
+    let lines_sent = all_of(lines).await;
     let expected = base64::engine::general_purpose::STANDARD.encode("\0rookery\0open sesame");
     assert!(
         lines_sent.contains(&format!("AUTH PLAIN {expected}")),
@@ -353,6 +345,16 @@ async fn the_server_introduces_itself_by_the_configured_name() {
         assert_eq!(sent, MailState::Sent);
         assert_eq!(lines.recv().await.unwrap(), expected);
     }
+}
+
+/// Returns all lines that a mail server has received.
+async fn all_of(mut lines: mpsc::UnboundedReceiver<String>) -> Vec<String> {
+    lines.close();
+    let mut all = Vec::new();
+    while let Some(line) = lines.recv().await {
+        all.push(line);
+    }
+    all
 }
 
 /// Starts a mail server that never answers about receivers at `tarpit.example`.
