@@ -330,12 +330,13 @@ fn shown(char: char) -> String {
     }
 }
 
-/// Returns the UTS #39 skeleton of a name, with two changes.
+/// Returns the UTS #39 skeleton of a text that is shown like a name, with two changes. Texts with
+/// the same skeleton look alike.
 ///
 /// The letter `m` stays as it is: the table maps it to `rn`, which would make `modem` and `modern`
 /// the same name. The letter `i` becomes `l`: a capital `I` looks like `l`, and names are compared
 /// without regard to case.
-fn skeleton(text: &str) -> String {
+pub fn skeleton(text: &str) -> String {
     let looks: String = text
         .split_inclusive('m')
         .flat_map(|part| {

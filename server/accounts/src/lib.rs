@@ -181,10 +181,10 @@ impl Accounts {
     pub(crate) fn is_misleading(&self, name: &AccountName) -> bool {
         let (accounts, chat) = (self.config.accounts.get(), self.config.chat.get());
         let skeleton = name.skeleton();
-        // A host name with a dot is no name of an account.
-        let own = [&chat.server_name, &chat.network].map(|own| AccountName::parse(own).ok());
-        let mut reserved = accounts.reserved_names.iter().chain(own.iter().flatten());
-        reserved.any(|reserved| reserved.skeleton() == skeleton)
+        // A host name is no name of an account, but what looks like a dot may be a letter.
+        let own = [&chat.server_name, &chat.network].map(|own| rookery_protocol::skeleton(own));
+        let mut reserved = accounts.reserved_names.iter().map(AccountName::skeleton);
+        own.contains(&skeleton) || reserved.any(|reserved| reserved == skeleton)
     }
 
     /// Reports a refused sign-in to operators: as an event, and in [`Accounts::refused`].

@@ -2,7 +2,7 @@
 //!
 //! The core never waits for the store: it requests a page with [`Output::Fetch`] and continues with
 //! other events. The result is sent to it as [`Event::Fetched`]. Accounts, and the networks of
-//! clients without one, take turns.
+//! clients without one, take turns. What is requested of several places is read in as many turns.
 //!
 //! [`Output::Fetch`]: rookery_chat::event::Output::Fetch
 
@@ -23,90 +23,126 @@ use rookery_store::{Database, Result, Store};
 /// The number of pages that are read at the same time. It is smaller than the store's number of
 /// reading threads, so that a sign-in never waits for history.
 const MAX_CONCURRENT_READS: usize = 2;
+/// The number of requests for several places that are in progress at the same time. Their messages
+/// are in memory until all of them are read.
+const MAX_CONCURRENT_COLLECTIONS: usize = 4;
 /// The maximum number of conversations that are read for one query: those with the newest messages.
 const MAX_CONVERSATIONS: usize = 100;
 
 /// Reads history for one core.
+#[derive(Clone)]
 pub struct HistoryReader {
     database: Database,
     core: HistorySender,
-    queue: Arc<FairQueue<Option<Payer>>>,
+    reads: Turns,
+    collections: Turns,
 }
+
+/// Who takes turns: the payer of the request.
+type Turns = Arc<FairQueue<Option<Payer>>>;
 
 impl HistoryReader {
     /// Creates a reader of `database` that sends its results to `core`.
     pub fn new(database: Database, core: HistorySender) -> Self {
+        let turns = |count| Arc::new(FairQueue::new(count, count));
         Self {
             database,
             core,
-            queue: Arc::new(FairQueue::new(MAX_CONCURRENT_READS, MAX_CONCURRENT_READS)),
+            reads: turns(MAX_CONCURRENT_READS),
+            collections: Arc::new(FairQueue::new(MAX_CONCURRENT_COLLECTIONS, 1)),
         }
     }
 
     /// Reads history in a new task, and sends the result to the core.
     pub fn fetch(&self, fetch: Box<Fetch>) {
-        let (database, core) = (self.database.clone(), self.core.clone());
-        let queue = Arc::clone(&self.queue);
+        let reader = self.clone();
         tokio::spawn(async move {
-            let _slot = queue.acquire(fetch.payer).await;
-            let query = fetch.query.clone();
-            let found = database
-                .read(move |store| find(store, &query))
-                .await
-                .unwrap_or_else(|error| {
-                    tracing::error!(%error, "cannot read the history");
-                    HistoryResult::Failed
-                });
-            core.send(Event::Fetched { fetch, found }).await;
+            let found = reader.find(fetch.payer, fetch.query.clone()).await;
+            let found = found.unwrap_or_else(|error| {
+                tracing::error!(%error, "cannot read the history");
+                HistoryResult::Failed
+            });
+            reader.core.send(Event::Fetched { fetch, found }).await;
         });
     }
-}
 
-fn find(store: &Store, query: &HistoryQuery) -> Result<HistoryResult> {
-    Ok(match query {
-        HistoryQuery::Page(query) => store
-            .history_page(query)?
-            .map_or(HistoryResult::NoSuchMessage, HistoryResult::Page),
-        HistoryQuery::Targets(query) => HistoryResult::Targets(store.history_targets(query)?),
-        HistoryQuery::Message(msgid) => {
-            HistoryResult::Message(store.history_entry(msgid)?.map(Box::new))
-        }
-        HistoryQuery::Several(query) => HistoryResult::Several(pages_of_places(store, query)?),
-    })
-}
-
-/// Returns a page of each place that has messages. Conversations come first, because they matter
-/// most if there is more than the core can send.
-fn pages_of_places(
-    store: &Store,
-    query: &SeveralQuery,
-) -> Result<Vec<(String, Vec<HistoryEntry>)>> {
-    let conversations = match &query.account {
-        Some(account) => conversations(store, account, query.after)?,
-        None => Vec::new(),
-    };
-    let mut found = Vec::new();
-    for ReadableTarget {
-        name,
-        places,
-        since,
-    } in conversations.iter().chain(&query.targets)
-    {
-        let page = PageQuery {
-            places: places.clone(),
-            // With the later end first, the limit counts from the newest message.
-            selection: Selection::Between(Point::At(query.before), Point::At(query.after)),
-            events: false,
-            redactions: false,
-            since: *since,
-            limit: query.limit,
-        };
-        let entries = store.history_page(&page)?.unwrap_or_default();
-        if !entries.is_empty() {
-            found.push((name.clone(), entries));
-        }
+    async fn find(&self, payer: Option<Payer>, query: HistoryQuery) -> Result<HistoryResult> {
+        Ok(match query {
+            HistoryQuery::Page(query) => self
+                .read(payer, move |store| store.history_page(&query))
+                .await?
+                .map_or(HistoryResult::NoSuchMessage, HistoryResult::Page),
+            HistoryQuery::Targets(query) => {
+                let targets = self.read(payer, move |store| store.history_targets(&query));
+                HistoryResult::Targets(targets.await?)
+            }
+            HistoryQuery::Message(msgid) => {
+                let entry = self.read(payer, move |store| store.history_entry(&msgid));
+                HistoryResult::Message(entry.await?.map(Box::new))
+            }
+            HistoryQuery::Several(query) => {
+                HistoryResult::Several(self.pages_of_places(payer, query).await?)
+            }
+        })
     }
-    Ok(found)
+
+    /// Runs `job` on a reading thread when it is the payer's turn.
+    async fn read<T: Send + 'static>(
+        &self,
+        payer: Option<Payer>,
+        job: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _slot = self.reads.acquire(payer).await;
+        self.database.read(job).await
+    }
+
+    /// Returns a page of each place that has messages. Conversations come first, because they
+    /// matter most if there is more than the core can send.
+    async fn pages_of_places(
+        &self,
+        payer: Option<Payer>,
+        query: SeveralQuery,
+    ) -> Result<Vec<(String, Vec<HistoryEntry>)>> {
+        let SeveralQuery {
+            targets,
+            account,
+            after,
+            before,
+            limit,
+        } = query;
+        let _slot = self.collections.acquire(payer).await;
+        let mut places = match account {
+            Some(account) => {
+                let find = move |store: &Store| conversations(store, &account, after);
+                self.read(payer, find).await?
+            }
+            None => Vec::new(),
+        };
+        places.extend(targets);
+        let mut found = Vec::new();
+        for ReadableTarget {
+            name,
+            places,
+            since,
+        } in places
+        {
+            let page = PageQuery {
+                places,
+                // With the later end first, the limit counts from the newest message.
+                selection: Selection::Between(Point::At(before), Point::At(after)),
+                events: false,
+                redactions: false,
+                since,
+                limit,
+            };
+            let entries = self.read(payer, move |store| store.history_page(&page));
+            let entries = entries.await?.unwrap_or_default();
+            if !entries.is_empty() {
+                found.push((name, entries));
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// Returns the account's conversations that have messages later than `after`.
@@ -177,5 +213,35 @@ mod tests {
         }
         let sessions: Vec<_> = answered.iter().filter_map(session).collect();
         assert!(sessions.contains(&SessionId(100)), "{sessions:?}");
+    }
+
+    #[tokio::test]
+    async fn a_page_waits_for_no_request_for_many_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rookery.db");
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let (_core, _port, mut queue) = handle::channel();
+        let reader = HistoryReader::new(database, queue.history_sender());
+        let place = |number| ReadableTarget {
+            name: format!("#{number}"),
+            places: vec![Place::Channel(format!("#{number}").parse().unwrap())],
+            since: Timestamp::MIN,
+        };
+        let query = SeveralQuery {
+            targets: (0..100).map(place).collect(),
+            account: None,
+            after: Timestamp::MIN,
+            before: Timestamp::MAX,
+            limit: 100,
+        };
+        for account in 1..=10 {
+            let mut fetch = fetch(1, account);
+            fetch.query = HistoryQuery::Several(query.clone());
+            reader.fetch(fetch);
+        }
+        reader.fetch(fetch(2, 11));
+        let mut answered = Vec::new();
+        queue.recv_many(&mut answered, 1).await;
+        assert_eq!(session(&answered[0]), Some(SessionId(2)));
     }
 }

@@ -31,10 +31,18 @@ pub const COMMANDS: &[Command] = &[Command {
         "Reads the history of a channel you are in, or of a private conversation.",
         "A point is msgid=... or timestamp=YYYY-MM-DDThh:mm:ss.sssZ.",
     ],
-    // The page is counted as a long reply.
-    weight: |_| Weight::LIGHT,
+    weight,
     handler: Handler::CoreLongReply(chathistory),
 }];
+
+/// Returns the weight of a request. A page is counted as a long reply; the reply to `TARGETS` is
+/// short, but it takes a look at each of the user's channels and conversations.
+fn weight(message: &Message) -> Weight {
+    match message.param(0) {
+        Some(subcommand) if subcommand.eq_ignore_ascii_case("TARGETS") => Weight::MESSAGE,
+        _ => Weight::LIGHT,
+    }
+}
 
 /// Handles `CHATHISTORY <subcommand> <target> <point> [<point>] <limit>` and `CHATHISTORY TARGETS
 /// <time> <time> <limit>`.

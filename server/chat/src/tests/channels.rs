@@ -147,6 +147,26 @@ fn an_invitation_is_valid_for_one_join() {
 }
 
 #[test]
+fn a_ban_withdraws_the_invitations_of_those_it_covers() {
+    let mut harness = Harness::new();
+    let op = harness.user("op", "");
+    harness.channel("#x", &[op]);
+    let invited = ["bob", "carol", "dave"].map(|nick| {
+        let user = harness.user(nick, "");
+        harness.send(op, &format!("INVITE {nick} #x"));
+        user
+    });
+    harness.send(op, "MODE #x +i");
+    // The ban of carol only mutes her, and dave is an exception to his.
+    harness.send(op, "MODE #x +b bob");
+    harness.send(op, "MODE #x +be ~m:carol dave");
+    harness.send(op, "MODE #x +b dave");
+    harness.clear_received();
+    let joins = invited.map(|user| commands(&harness.request(user, "JOIN #x"))[0].clone());
+    assert_eq!(joins, ["473", "JOIN", "JOIN"]);
+}
+
+#[test]
 fn invalid_invitations_are_refused() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", ""), harness.user("bob", ""));

@@ -171,3 +171,11 @@ fn without_the_capability_or_history_there_is_no_such_command() {
             .contains("CHATHISTORY")
     );
 }
+
+#[test]
+fn a_look_at_all_conversations_weighs_as_much_as_a_message() {
+    let weight = |line| crate::weight(&rookery_protocol::Message::parse(line).unwrap());
+    let targets = weight("CHATHISTORY targets timestamp=* timestamp=* 50");
+    assert_eq!(targets, crate::Weight::MESSAGE);
+    assert!(weight("CHATHISTORY LATEST #x * 50").tenths() < targets.tenths());
+}

@@ -298,9 +298,18 @@ async fn nobody_takes_a_reserved_name_or_one_that_looks_like_it() {
     let server = TestServer::with(|config| {
         config.accounts.required = false;
         config.chat.network = "Birdhouse".to_owned();
+        config.chat.server_name = "chat.example.org".to_owned();
         config.accounts.reserved_names.push("root".parse().unwrap());
     });
-    for name in ["root", "ROOT", "NickServ", "r\u{43e}ot", "birdhouse"] {
+    // The dots of the last are a letter and a digit.
+    for name in [
+        "root",
+        "ROOT",
+        "NickServ",
+        "r\u{43e}ot",
+        "birdhouse",
+        "chat\u{a4f8}example\u{6f0}org",
+    ] {
         let mut client = server.client();
         client
             .send(&format!("REGISTER {name} eve@example.org :correct horse"))
