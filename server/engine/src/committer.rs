@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use rookery_control_api::{Component, count};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::handle::CoreStopped;
 use crate::history_reader::HistoryReader;
@@ -136,8 +136,8 @@ pub(crate) struct Committer {
     room: mpsc::UnboundedSender<SessionId>,
 }
 
-/// Receives the batches of the next group: those that wait, and what follows until `linger_until`
-/// or until the group is large. Returns whether there are any; if not, the core's task has ended.
+/// Receives the batches of the next group: those that wait, and, unless the group is large, those
+/// that wait at `linger_until`. Returns whether there are any; if not, the core's task has ended.
 async fn next_group(
     batches: &mut mpsc::Receiver<Vec<Effect>>,
     group: &mut Vec<Vec<Effect>>,
@@ -146,12 +146,13 @@ async fn next_group(
     if batches.recv_many(group, MAX_WAITING_BATCHES).await == 0 {
         return false;
     }
-    while group.len() < MAX_WAITING_BATCHES {
-        let room = MAX_WAITING_BATCHES - group.len();
-        match timeout_at(linger_until, batches.recv_many(group, room)).await {
-            Ok(1..) => {}
-            // The time is up, or nothing follows.
-            Err(_) | Ok(0) => break,
+    if group.len() < MAX_WAITING_BATCHES && linger_until > Instant::now() {
+        // To receive each batch as it arrives would wake this task for each of them.
+        sleep_until(linger_until).await;
+        while group.len() < MAX_WAITING_BATCHES
+            && let Ok(batch) = batches.try_recv()
+        {
+            group.push(batch);
         }
     }
     true

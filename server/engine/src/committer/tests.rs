@@ -336,11 +336,9 @@ async fn a_group_waits_for_more_only_soon_after_another_and_only_if_it_is_small(
     group.clear();
     let busy = Instant::now() + LINGER;
     sender.send(vec![message(2)]).await.unwrap();
-    let late = async {
-        tokio::time::sleep(LINGER / 2).await;
-        sender.send(vec![message(3)]).await.unwrap();
-    };
-    let ((), more) = tokio::join!(late, next_group(&mut batches, &mut group, busy));
+    // It is sent while the group waits.
+    let late = async { sender.send(vec![message(3)]).await.unwrap() };
+    let (more, ()) = tokio::join!(next_group(&mut batches, &mut group, busy), late);
     assert!(more);
     assert_eq!(group.len(), 2, "the second follows soon enough");
 
