@@ -10,7 +10,7 @@ mod tcp;
 mod tls;
 
 use std::fmt::Display;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ const STREAM_READ_TIMEOUT: Duration = Duration::from_secs(45);
 const JSON_TYPE: &str = "application/json";
 /// The maximum size of a reply, in bytes.
 const MAX_REPLY: u64 = 16 << 20;
+/// The maximum size of a line of a stream, in bytes: many times what the longest event takes.
+const MAX_LINE: u64 = 1 << 20;
 
 /// A reply of the server.
 pub struct Reply<T> {
@@ -61,6 +63,21 @@ pub struct Client {
     ca: Option<PathBuf>,
     /// Whether it has a client certificate.
     has_certificate: bool,
+    /// The time limit of a request, or of the head of a stream.
+    timeout: Duration,
+}
+
+/// Reads the next line of a stream, without its end; `None` at the end of the stream.
+pub fn read_line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = String::new();
+    let read = stream.take(MAX_LINE).read_line(&mut line)?;
+    if line.ends_with('\n') {
+        let end = line.trim_end_matches(['\r', '\n']).len();
+        line.truncate(end);
+    } else if read as u64 == MAX_LINE {
+        return Err(io::Error::other("the server sent a line that is too long"));
+    }
+    Ok((read > 0).then_some(line))
 }
 
 impl Client {
@@ -74,6 +91,16 @@ impl Client {
         policy: PinPolicy,
         key: Option<ClientKey>,
     ) -> Result<Self, Failure> {
+        Self::with_timeout(server, ca, policy, key, TIMEOUT)
+    }
+
+    fn with_timeout(
+        server: ServerAddress,
+        ca: Option<PathBuf>,
+        policy: PinPolicy,
+        key: Option<ClientKey>,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
         let trust = SharedTrust::new(certificates::trust(ca.as_deref(), policy)?);
         let has_certificate = key.is_some();
         let config = Agent::config_builder()
@@ -83,7 +110,7 @@ impl Client {
             // Operators connect directly or through a tunnel, never through a proxy.
             .proxy(None)
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
             .build();
         let connector = HappyEyeballs.chain(Tls {
@@ -98,6 +125,7 @@ impl Client {
             trust,
             ca,
             has_certificate,
+            timeout,
         })
     }
 
@@ -174,7 +202,10 @@ impl Client {
     pub fn stream(&self, path: &str) -> Result<impl BufRead + use<>, Failure> {
         let request = self.request(&Method::GET, path, None)?;
         let config = self.agent.configure_request(request).timeout_global(None);
-        let request = config.timeout_per_read(Some(STREAM_READ_TIMEOUT)).build();
+        let request = config
+            .timeout_recv_response(Some(self.timeout))
+            .timeout_per_read(Some(STREAM_READ_TIMEOUT))
+            .build();
         let mut response = self
             .agent
             .run(request)
@@ -379,9 +410,13 @@ fn cause<E: std::error::Error + 'static>(error: &ureq::Error) -> Option<&E> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::fs;
+    use std::net::TcpListener;
+    use std::sync::{Arc, mpsc};
+    use std::{fs, thread};
 
     use rookery_control_api::Problem;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
     use super::*;
 
@@ -406,8 +441,66 @@ mod tests {
     }
 
     #[test]
+    fn the_lines_of_a_stream_are_read_as_they_are_up_to_a_limit() {
+        let mut stream = &b"data: 1\r\n\ndata: 2"[..];
+        let lines = std::iter::from_fn(|| read_line(&mut stream).unwrap());
+        assert_eq!(lines.collect::<Vec<_>>(), ["data: 1", "", "data: 2"]);
+        let error = read_line(&mut BufReader::new(io::repeat(b'x'))).unwrap_err();
+        assert!(error.to_string().contains("too long"), "{error}");
+    }
+
+    /// Starts a server that answers nothing but `100 Continue`, without end. Returns its address
+    /// and its certificate.
+    fn flooding_server() -> (String, CertificatePin) {
+        use std::io::Write as _;
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let cert = made.cert.der().clone();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        thread::spawn(move || {
+            while let Ok((tcp, _)) = listener.accept() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = StreamOwned::new(connection, tcp);
+                let replies = "HTTP/1.1 100 Continue\r\n\r\n".repeat(500);
+                while stream.write_all(replies.as_bytes()).is_ok() {}
+            }
+        });
+        (address, CertificatePin::of(&cert))
+    }
+
+    #[test]
+    fn a_server_that_never_finishes_its_reply_does_not_keep_a_command_running() {
+        let (server, pin) = flooding_server();
+        let (sender, failures) = mpsc::channel();
+        thread::spawn(move || {
+            let short = Duration::from_secs(1);
+            let policy = PinPolicy::Known(pin);
+            let server = server.parse().unwrap();
+            let client = Client::with_timeout(server, None, policy, None, short).unwrap();
+            sender
+                .send(client.get::<Problem>("/healthz").err())
+                .unwrap();
+            sender.send(client.stream("/v1/events").err()).unwrap();
+        });
+        for _ in 0..2 {
+            let failure = failures.recv_timeout(Duration::from_secs(30)).unwrap();
+            let failure = failure.expect("there is no reply").to_string();
+            assert!(failure.contains("did not reply in time"), "{failure}");
+        }
+    }
+
+    #[test]
     fn an_unreachable_server_is_reported() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = listener.local_addr().unwrap().to_string();
         drop(listener);
         let client = new(&server, None).unwrap();

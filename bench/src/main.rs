@@ -18,10 +18,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum as _};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 use lines::{Line, Scale, Target};
 use process::Process;
@@ -170,7 +171,11 @@ async fn run(load: Load) -> Result<()> {
             } else {
                 (rounds, Scale::Full)
             };
-            compare::run(&programs, lines, rounds, scale).await
+            tokio::select! {
+                compared = compare::run(&programs, lines, rounds, scale) => compared,
+                // Dropping the comparison ends the servers.
+                ended = ended_by_signal() => ended,
+            }
         }
         Load::Floor { listen, folder } => floor::run(listen, &folder).await,
         Load::Resolver { listen } => resolver::run(listen).await,
@@ -200,6 +205,16 @@ async fn run(load: Load) -> Result<()> {
             .await
         }
     }
+}
+
+/// Waits for a signal to end, and fails.
+async fn ended_by_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    bail!("ended by a signal")
 }
 
 /// Converts a count, exactly up to 2^53.

@@ -157,8 +157,7 @@ async fn a_new_device_signs_in_with_a_mailed_code_and_then_with_its_credential()
     drop(Client::register(&server, "alice").await);
     let credential = device_credential(7);
 
-    let mut alice = Client::connect(&server, "alice").await;
-    alice.negotiate("alice").await;
+    let mut alice = Client::negotiating(&server, "alice").await;
     alice
         .authenticate("X-EMAIL-CODE", b"alice\0alice@example.org")
         .await;
@@ -176,8 +175,7 @@ async fn a_new_device_signs_in_with_a_mailed_code_and_then_with_its_credential()
     alice.expect_text("Welcome back, alice").await;
     drop(alice);
 
-    let mut later = Client::connect(&server, "alice").await;
-    later.negotiate("alice").await;
+    let mut later = Client::negotiating(&server, "alice").await;
     later.sign_in_with("alice", credential.expose()).await;
     let mut other =
         Client::try_sign_in(&server, "other", "alice", device_credential(8).expose()).await;
@@ -193,8 +191,7 @@ async fn a_mailed_code_does_not_sign_in_to_an_account_with_another_email() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     drop(Client::register(&server, "mallory").await);
-    let mut mallory = Client::connect(&server, "mallory").await;
-    mallory.negotiate("mallory").await;
+    let mut mallory = Client::negotiating(&server, "mallory").await;
     mallory
         .authenticate("X-EMAIL-CODE", b"alice\0mallory@example.org")
         .await;

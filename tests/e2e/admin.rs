@@ -149,8 +149,7 @@ async fn a_banned_account_is_refused_with_every_credential() {
     let operator = Operator::sign_in(&server, "root").await;
     drop(Client::register(&server, "bob").await);
     let credential = device_credential(5);
-    let mut bob = Client::connect(&server, "bob").await;
-    bob.negotiate("bob").await;
+    let mut bob = Client::negotiating(&server, "bob").await;
     bob.authenticate("X-EMAIL-CODE", b"bob\0bob@example.org")
         .await;
     let code = server.mailbox().code_to("bob@example.org").await;

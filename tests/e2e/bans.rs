@@ -149,8 +149,7 @@ async fn a_banned_mailbox_cannot_register_in_another_spelling() {
     let operator = Operator::sign_in(&server, "root").await;
     drop(Client::register(&server, "bob").await);
     operator.run_ok(&["ban", "bob", "--reason", "spam"]).await;
-    let mut again = Client::connect(&server, "robert").await;
-    again.negotiate("robert").await;
+    let mut again = Client::negotiating(&server, "robert").await;
     for spelling in [
         "BOB@Example.org",
         "bob+again@example.org",
@@ -187,8 +186,7 @@ async fn a_user_banned_during_sign_in_is_not_admitted_under_any_nick() {
     // One client has authenticated and only needs to end its handshake; one waits for its code.
     let mut laptop = Client::try_sign_in(&server, "robert", "bob", PASSWORD).await;
     laptop.expect_numeric("903").await;
-    let mut phone = Client::connect(&server, "bobby").await;
-    phone.negotiate("bobby").await;
+    let mut phone = Client::negotiating(&server, "bobby").await;
     phone
         .authenticate("X-EMAIL-CODE", b"bob\0bob@example.org")
         .await;

@@ -50,8 +50,7 @@ async fn the_files_of_the_original_are_imported_at_the_start() {
     expect_in_file(&server.path("data/bans.csv"), "mallory@example.org").await;
 
     // Olga has no password on this server, but can prove her email.
-    let mut olga = Client::connect(&server, "olga").await;
-    olga.negotiate("olga").await;
+    let mut olga = Client::negotiating(&server, "olga").await;
     olga.authenticate("X-EMAIL-CODE", b"olga\0olga@example.org")
         .await;
     olga.expect("an empty challenge", |message| {

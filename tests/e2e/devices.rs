@@ -9,8 +9,7 @@ use rookery_tests::server::Server;
 
 /// Signs in with more capabilities than usual.
 async fn device(server: &Server, name: &str, capabilities: &str) -> Client {
-    let mut client = Client::connect(server, name).await;
-    client.negotiate(name).await;
+    let mut client = Client::negotiating(server, name).await;
     client.send(&format!("CAP REQ :{capabilities}")).await;
     client
         .expect("CAP ACK", |message| message.param(1) == Some("ACK"))

@@ -10,8 +10,7 @@ const EXCLUDED: [Capability; 2] = [Capability::Visitor, Capability::NoImplicitNa
 
 /// Signs in with every other capability.
 async fn sign_in(server: &Server, name: &str) -> Client {
-    let mut client = Client::connect(server, name).await;
-    client.negotiate(name).await;
+    let mut client = Client::negotiating(server, name).await;
     let asked = Capability::ALL
         .iter()
         .filter(|capability| !EXCLUDED.contains(capability));
@@ -232,8 +231,7 @@ async fn monitoring_a_nick_reports_every_change_of_its_user() {
 async fn isupport_before_sign_in_equals_isupport_after_it() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
-    let mut alice = Client::connect(&server, "alice").await;
-    alice.negotiate("alice").await;
+    let mut alice = Client::negotiating(&server, "alice").await;
     alice.send("CAP REQ :draft/extended-isupport").await;
     alice.send("@label=i ISUPPORT").await;
     let open = alice

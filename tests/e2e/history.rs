@@ -19,9 +19,7 @@ async fn with_history(mut client: Client) -> Client {
 
 /// Signs in and requests the capability before admission, so that the server replays nothing.
 async fn sign_in_with_history(server: &Server, name: &str) -> Client {
-    let mut client = Client::connect(server, name).await;
-    client.negotiate(name).await;
-    let mut client = with_history(client).await;
+    let mut client = with_history(Client::negotiating(server, name).await).await;
     client.sign_in_with(name, PASSWORD).await;
     client
 }

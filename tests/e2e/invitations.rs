@@ -167,8 +167,7 @@ async fn revoking_one_device_leaves_the_password_valid() {
     let operator = Operator::sign_in(&server, "root").await;
     drop(Client::register(&server, "alice").await);
     let credential = device_credential(9);
-    let mut phone = Client::connect(&server, "alice").await;
-    phone.negotiate("alice").await;
+    let mut phone = Client::negotiating(&server, "alice").await;
     phone
         .authenticate("X-EMAIL-CODE", b"alice\0alice@example.org")
         .await;

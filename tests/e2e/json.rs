@@ -77,8 +77,7 @@ async fn every_command_prints_json_with_the_json_option() {
     }
     let mut alice = Client::sign_in(&server, "alice").await;
     alice.say("#lobby", "good morning").await;
-    let mut phone = Client::connect(&server, "bob").await;
-    phone.negotiate("bob").await;
+    let mut phone = Client::negotiating(&server, "bob").await;
     phone
         .authenticate("X-EMAIL-CODE", b"bob\0bob@example.org")
         .await;

@@ -5,8 +5,7 @@ use rookery_tests::server::Server;
 
 /// Signs in to `account` under another nick.
 async fn sign_in(server: &Server, nick: &str, account: &str) -> Client {
-    let mut client = Client::connect(server, nick).await;
-    client.negotiate(nick).await;
+    let mut client = Client::negotiating(server, nick).await;
     client.sign_in_with(account, PASSWORD).await;
     client
 }
@@ -135,8 +134,7 @@ async fn a_user_who_is_away_before_admission_is_admitted_as_away() {
     let mut bob = Client::register(&server, "bob").await;
     bob.send("CAP REQ :away-notify").await;
     bob.sync().await;
-    let mut alice = Client::connect(&server, "alice").await;
-    alice.negotiate("alice").await;
+    let mut alice = Client::negotiating(&server, "alice").await;
     alice.send("AWAY :too early").await;
     alice.expect_numeric("451").await;
     alice.send("CAP REQ :draft/pre-away").await;
@@ -159,8 +157,7 @@ async fn a_user_who_is_away_before_admission_is_admitted_as_away() {
     assert!(back.params.is_empty());
 
     // A client that runs without a person does not make the user away while another is in use.
-    let mut phone = Client::connect(&server, "phone").await;
-    phone.negotiate("phone").await;
+    let mut phone = Client::negotiating(&server, "phone").await;
     phone.send("CAP REQ :draft/pre-away").await;
     phone.send("AWAY *").await;
     phone.expect_numeric("306").await;

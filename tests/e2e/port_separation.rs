@@ -263,8 +263,7 @@ async fn no_kind_of_chat_credential_signs_in_to_the_control_plane() {
     alice.wait_until_admitted().await;
     alice.send("CREDENTIAL ADD").await;
     alice.sync().await;
-    let mut phone = Client::connect(&server, "alice").await;
-    phone.negotiate("alice").await;
+    let mut phone = Client::negotiating(&server, "alice").await;
     phone
         .authenticate(
             "X-EMAIL-CODE",
@@ -325,8 +324,7 @@ async fn no_control_plane_secret_signs_in_to_the_chat_by_any_mechanism() {
     let control = ControlClient::new(&server);
     let challenge = control.login("root").await;
     let code = server.mailbox().code_to(&admin_email("root")).await;
-    let mut phone = Client::connect(&server, "root").await;
-    phone.negotiate("root").await;
+    let mut phone = Client::negotiating(&server, "root").await;
     phone
         .authenticate(
             "X-EMAIL-CODE",

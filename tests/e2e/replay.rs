@@ -6,8 +6,7 @@ use rookery_tests::server::Server;
 
 /// Adds a device credential to the account, and returns a session that is signed in with it.
 async fn on_new_device(server: &Server, name: &str, seed: u8) -> Client {
-    let mut client = Client::connect(server, name).await;
-    client.negotiate(name).await;
+    let mut client = Client::negotiating(server, name).await;
     let email = format!("{name}@example.org");
     client
         .authenticate("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes())
@@ -29,8 +28,7 @@ async fn on_new_device(server: &Server, name: &str, seed: u8) -> Client {
 
 /// Signs in again with the credential of a device.
 async fn on_known_device(server: &Server, name: &str, seed: u8) -> Client {
-    let mut client = Client::connect(server, name).await;
-    client.negotiate(name).await;
+    let mut client = Client::negotiating(server, name).await;
     client
         .sign_in_with(name, device_credential(seed).expose())
         .await;

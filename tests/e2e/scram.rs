@@ -75,8 +75,7 @@ async fn scram_signs_in_even_after_a_restart() {
     drop(Client::register(&server, "alice").await);
     server.kill9();
     server.restart().await;
-    let mut alice = Client::connect(&server, "alice").await;
-    alice.negotiate("alice").await;
+    let mut alice = Client::negotiating(&server, "alice").await;
     let expected = prove(&mut alice, PASSWORD).await;
     assert_eq!(
         read_challenge(&mut alice).await,
@@ -93,8 +92,7 @@ async fn scram_signs_in_even_after_a_restart() {
 async fn scram_refuses_a_wrong_password_and_accepts_the_right_one_afterwards() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
-    let mut alice = Client::connect(&server, "alice").await;
-    alice.negotiate("alice").await;
+    let mut alice = Client::negotiating(&server, "alice").await;
     prove(&mut alice, "not the password").await;
     alice.expect_numeric("904").await;
     let expected = prove(&mut alice, PASSWORD).await;

@@ -98,11 +98,17 @@ impl Client {
         }
     }
 
+    /// Connects and begins the handshake with [`Self::negotiate`].
+    pub async fn negotiating(server: &Server, nick: &str) -> Self {
+        let mut client = Self::connect(server, nick).await;
+        client.negotiate(nick).await;
+        client
+    }
+
     /// Connects and completes the handshake without signing in. The session is then in the waiting
     /// room, or admitted as a guest where no account is required.
     pub async fn handshake(server: &Server, nick: &str) -> Self {
-        let mut client = Self::connect(server, nick).await;
-        client.negotiate(nick).await;
+        let mut client = Self::negotiating(server, nick).await;
         client.send("CAP END").await;
         client
     }
@@ -152,8 +158,7 @@ impl Client {
     /// Signs in to an account that [`Self::register`] created, and waits until the session is
     /// admitted.
     pub async fn sign_in(server: &Server, name: &str) -> Self {
-        let mut client = Self::connect(server, name).await;
-        client.negotiate(name).await;
+        let mut client = Self::negotiating(server, name).await;
         client.sign_in_with(name, PASSWORD).await;
         client
     }
@@ -176,8 +181,7 @@ impl Client {
 
     /// Sends a name or email and a secret by SASL PLAIN, without waiting for the outcome.
     pub async fn try_sign_in(server: &Server, nick: &str, account: &str, secret: &str) -> Self {
-        let mut client = Self::connect(server, nick).await;
-        client.negotiate(nick).await;
+        let mut client = Self::negotiating(server, nick).await;
         client
             .authenticate("PLAIN", format!("\0{account}\0{secret}").as_bytes())
             .await;

@@ -14,14 +14,20 @@ pub(super) fn problem(status: StatusCode, raw: String) -> Option<Failure> {
             "The server does not accept the stored sign-in: it has ended.".to_owned(),
         ));
     }
+    let detail = indented(&problem.detail);
     let message = match next_step(&problem.kind) {
-        None => problem.detail,
-        Some(step) => format!("{} {step}", problem.detail),
+        None => detail,
+        Some(step) => format!("{detail} {step}"),
     };
     Some(Failure::Failed {
         message,
         document: Some(raw),
     })
+}
+
+/// Returns a text of the server, of which no further line can pass for one of this program.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ")
 }
 
 /// Returns what to do about a problem in terms of this program's commands, where the server's text
@@ -73,6 +79,9 @@ mod tests {
         );
         assert!(reply(401, "wrong-code").is_problem("wrong-code"));
         assert!(!reply(401, "wrong-code").is_problem("wrong"));
+        let lines = r#"{"type":"about:blank","title":"T","status":400,"detail":"a\nadmin-cli: b"}"#;
+        let lines = problem(StatusCode::BAD_REQUEST, lines.to_owned()).unwrap();
+        assert_eq!(lines.to_string(), "a\n    admin-cli: b");
         assert!(problem(StatusCode::BAD_GATEWAY, "<html>".to_owned()).is_none());
     }
 }

@@ -1,14 +1,12 @@
 //! `watch`: events as they happen.
 
-use std::io::BufRead as _;
-
 use clap::Args;
 use rookery_control_api::{
     AuditOutcome, AuditRecord, BanEntry, EventKind, ServerEvent, TimedEvent,
 };
 
 use crate::args::one_of;
-use crate::client::Query;
+use crate::client::{Query, read_line};
 use crate::colour;
 use crate::context::Context;
 use crate::failure::{Failure, while_doing};
@@ -33,11 +31,11 @@ impl Options {
         let query = Query::new("/v1/events")
             .maybe("kinds", (!kinds.is_empty()).then(|| kinds.join(",")))
             .maybe("user", self.user);
-        for line in client.stream(&query.to_string())?.lines() {
-            let line = line.map_err(while_doing(format!(
-                "the stream of events from {} broke off",
-                client.server()
-            )))?;
+        let mut stream = client.stream(&query.to_string())?;
+        let broke_off = || format!("the stream of events from {} broke off", client.server());
+        while let Some(line) =
+            read_line(&mut stream).map_err(|error| while_doing(broke_off())(error))?
+        {
             // Other lines are comments, or name the event's kind, which the data contains too.
             let Some(data) = line.strip_prefix("data: ") else {
                 continue;
@@ -55,9 +53,9 @@ impl Options {
                 return Ok(());
             }
             if let ServerEvent::Ended { reason } = timed.event {
-                return Err(Failure::NotSignedIn(format!(
+                return Err(Failure::NotSignedIn(printable(&format!(
                     "The session has ended: {reason}."
-                )));
+                ))));
             }
         }
         Err(Failure::new(format!(

@@ -7,6 +7,8 @@
 //! The chat and the control plane have slots of their own: no number of registrations delays the
 //! sign-in of an operator by more than the processor time that they use.
 
+use std::collections::TryReserveError;
+
 use argon2::{Argon2, Block};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -16,7 +18,7 @@ pub struct HashSlots {
     count: usize,
     /// One permit for each slot that is free.
     permits: Semaphore,
-    /// The memory of the free slots that were used before.
+    /// The memory of the free slots that were reserved or used before.
     memory: Mutex<Vec<HashMemory>>,
 }
 
@@ -52,6 +54,17 @@ impl HashSlots {
             permits: Semaphore::const_new(count),
             memory: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Allocates so many blocks for each slot. All slots are free.
+    ///
+    /// # Errors
+    /// If there is too little memory.
+    pub(super) fn reserve(&self, blocks: usize) -> Result<(), TryReserveError> {
+        let mut memory = self.memory.lock();
+        memory.resize_with(self.count, HashMemory::default);
+        let mut slots = memory.iter_mut();
+        slots.try_for_each(|HashMemory(slot)| slot.try_reserve_exact(blocks))
     }
 
     /// Returns how many hashes may run at once.
@@ -117,6 +130,24 @@ mod tests {
         }
         assert!(used.len() <= SLOTS.count(), "{used:?}");
         assert_eq!(used.len(), SLOTS.memory.lock().len());
+    }
+
+    #[tokio::test]
+    async fn a_hash_uses_the_memory_that_was_reserved_or_fails_to_be() {
+        static SLOTS: HashSlots = HashSlots::new(1);
+        assert!(SLOTS.reserve(usize::MAX / 2048).is_err());
+        let argon2 = Argon2::default();
+        let blocks = argon2.params().block_count();
+        SLOTS.reserve(blocks).expect("there is enough memory");
+        let place = |memory: &HashMemory| (memory.0.as_ptr() as usize, memory.0.capacity());
+        let reserved = place(&SLOTS.memory.lock()[0]);
+        assert!(reserved.1 >= blocks);
+        let job = move |memory: &mut HashMemory| {
+            let hashed = memory.hash(&argon2, b"password", b"of eight", &mut [0; 32]);
+            hashed.expect("the parameters are valid");
+            place(memory)
+        };
+        assert_eq!(SLOTS.run(job).await, reserved);
     }
 
     #[tokio::test]

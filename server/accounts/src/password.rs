@@ -3,6 +3,7 @@
 //! Every password, of accounts and of admins, is a [`Password`] before it is hashed or derived
 //! from, so that what a person types is compared in one form, however the keyboard encodes it.
 
+use std::collections::TryReserveError;
 use std::sync::OnceLock;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -88,6 +89,21 @@ impl Password {
     }
 }
 
+/// Allocates what all slots need, so that no later lack of memory ends the process when a password
+/// is hashed. The memory is not used before.
+///
+/// # Errors
+/// If there is too little memory.
+pub fn reserve_memory() -> Result<(), TryReserveError> {
+    let blocks = params().block_count();
+    CHAT_SLOTS.reserve(blocks)?;
+    CONTROL_SLOTS.reserve(blocks)
+}
+
+fn params() -> Params {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in range")
+}
+
 /// Hashes `password` in one of `slots`. Returns the hash in PHC form.
 pub async fn hash(slots: &'static HashSlots, password: Password) -> String {
     slots.run(move |memory| hash_in(memory, &password)).await
@@ -142,7 +158,7 @@ pub fn hash_blocking(password: &Password) -> String {
 }
 
 fn hash_in(memory: &mut HashMemory, password: &Password) -> String {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in range");
+    let params = params();
     let salt = Salt::generate();
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());

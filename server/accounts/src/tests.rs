@@ -34,7 +34,7 @@ use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
 use rookery_chat::event::Candidate;
 use rookery_record::HistorySync;
-use rookery_record::{Account, BanTarget, NewAccount, NewBan};
+use rookery_record::{Account, BanTarget, Network, NewAccount, NewBan};
 use rookery_store::{Database, Durability, Store};
 
 const PASSWORD: &str = "correct horse";
@@ -113,6 +113,19 @@ impl TestServer {
             config: sender,
             seconds,
         }
+    }
+
+    /// Creates a server with the account of alice, whose password is [`PASSWORD`].
+    async fn with_alice() -> Self {
+        Self::with_alice_and(|_| {}).await
+    }
+
+    async fn with_alice_and(change: impl FnOnce(&mut Config)) -> Self {
+        let server = Self::with(change);
+        server
+            .account("alice", "alice@example.org", Some(PASSWORD))
+            .await;
+        server
     }
 
     fn client(&self) -> Client {

@@ -61,31 +61,6 @@ impl ControlHandle {
         Ok((committed, reply.await.map_err(|_| CoreStopped)?))
     }
 
-    /// Commits a change and sends several requests that follow from it, in order, as
-    /// [`Self::commit_then_request`] sends one. Returns the result of the commit and the replies.
-    pub async fn commit_then_request_all<C, R, E>(
-        &self,
-        commit: impl Future<Output = Result<C, E>>,
-        requests: impl FnOnce(&C) -> Vec<R>,
-    ) -> Result<(C, Vec<R::Reply>), E>
-    where
-        R: Request<Reply: Awaited>,
-        E: From<CoreStopped>,
-    {
-        let permit = self.commit_order.acquire().await.map_err(|_| CoreStopped)?;
-        let committed = commit.await?;
-        let mut waiting = Vec::new();
-        for request in requests(&committed) {
-            waiting.push(self.port.enqueue(request).await?);
-        }
-        drop(permit);
-        let mut replies = Vec::with_capacity(waiting.len());
-        for reply in waiting {
-            replies.push(reply.await.map_err(|_| CoreStopped)?);
-        }
-        Ok((committed, replies))
-    }
-
     /// Replaces the settings of the core.
     pub async fn reload(&self, settings: Settings) -> Result<(), CoreStopped> {
         self.port.reload(settings).await

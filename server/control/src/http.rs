@@ -3,6 +3,7 @@
 pub mod extract;
 pub mod idempotency;
 pub mod listener;
+pub mod pace;
 pub mod pages;
 pub mod places;
 pub mod problem;

@@ -39,7 +39,7 @@ async fn run(sender: watch::Sender<ClockRecord>, database: Database) {
         ticks.tick().await;
         let now = Timestamp::now();
         let elapsed = SignedDuration::try_from(looked_at.elapsed()).unwrap_or_default();
-        let step = now.duration_since(showed).saturating_sub(elapsed);
+        let was_set = was_set(showed, now, elapsed);
         (looked_at, showed) = (Instant::now(), now);
 
         let before = *sender.borrow();
@@ -51,7 +51,7 @@ async fn run(sender: watch::Sender<ClockRecord>, database: Database) {
         }
         sender.send_if_modified(|known| {
             *known = record;
-            is_changed || step.abs() > JUMP
+            is_changed || was_set
         });
         if (is_changed || look % STORED_EVERY == 0)
             && let Err(error) = store(&database, record).await
@@ -59,6 +59,12 @@ async fn run(sender: watch::Sender<ClockRecord>, database: Database) {
             tracing::error!(%error, "cannot store when the clock was right");
         }
     }
+}
+
+/// Whether the clock was set between two looks at it that were `elapsed` apart.
+fn was_set(before: Timestamp, now: Timestamp, elapsed: SignedDuration) -> bool {
+    let step = now.duration_since(before).saturating_sub(elapsed);
+    step.abs() > JUMP
 }
 
 async fn store(database: &Database, record: ClockRecord) -> Result<()> {
@@ -72,5 +78,19 @@ fn report(before: ClockRecord, record: ClockRecord) {
         (_, Err(problem)) => tracing::warn!("{problem}"),
         (Err(_), Ok(())) => tracing::info!("the clock is regarded as right again"),
         (Ok(()), Ok(())) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_was_set_if_it_shows_another_time_than_has_passed() {
+        let (start, minute) = (Timestamp::UNIX_EPOCH, SignedDuration::from_mins(1));
+        assert!(!was_set(start, start + minute * 5, minute * 5));
+        for by in [minute * 5, -minute * 5] {
+            assert!(was_set(start, start + minute + by, minute), "{by}");
+        }
     }
 }

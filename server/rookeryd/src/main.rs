@@ -15,16 +15,21 @@ mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tikv_jemallocator::Jemalloc;
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use rookery_base::certificates;
 use rookery_base::config::{Config, LogFormat};
 use rookery_terminal::printable_lines;
+
+/// How long the server waits for its blocking threads when it stops.
+const BLOCKING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns the memory of closed connections to the system within seconds, which glibc's allocator
 /// does not. The C libraries keep glibc's: in its place, jemalloc does not start with libfaketime.
@@ -105,9 +110,18 @@ fn run(arguments: Arguments) -> Result<()> {
                 .enable_all()
                 .build()
                 .context("cannot start the runtime")?;
-            runtime.block_on(server::run(loaded))
+            run_on(runtime, server::run(loaded))
         }
     }
+}
+
+/// Runs the server, and returns once it has ended. What it does on blocking threads is finished by
+/// then or not needed; but one of them may look up the name of the mail server for as long as a
+/// resolver does not answer.
+fn run_on<T>(runtime: Runtime, server: impl Future<Output = T>) -> T {
+    let result = runtime.block_on(server);
+    runtime.shutdown_timeout(BLOCKING_TIMEOUT);
+    result
 }
 
 fn start_log(config: &Config) -> Result<()> {
@@ -125,4 +139,27 @@ fn start_log(config: &Config) -> Result<()> {
         LogFormat::Json => log.json().init(),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_server_stops_although_a_resolver_does_not_answer() {
+        let (answer, lookup) = mpsc::channel::<()>();
+        let (stopped, stops) = mpsc::channel();
+        let server = thread::spawn(move || {
+            let server = async { drop(tokio::task::spawn_blocking(move || lookup.recv())) };
+            run_on(Runtime::new().expect("it starts"), server);
+            stopped.send(()).expect("it is awaited");
+        });
+        let in_time = stops.recv_timeout(Duration::from_secs(30));
+        drop(answer);
+        server.join().expect("it does not panic");
+        assert_eq!(in_time, Ok(()));
+    }
 }

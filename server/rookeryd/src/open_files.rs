@@ -1,15 +1,22 @@
 //! The number of files that the process may have open. Each connection is one, so a limit that is
 //! too low must not let the chat use up what the control plane and the database need.
 
+use anyhow::{Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// The lowest limit with which the server starts. Of these files, strangers can hold 640 by their
+/// connections to the control port and 320 by those to the chat, of which 64 wait for a place.
+const LEAST: u64 = 1024;
 /// How many open files the chat leaves for everything else: the connections to the control port,
-/// the database, mails. If the process may have few files open, half of them.
+/// the database, mails. If the process may have few files open, three quarters of them.
 const RESERVED: u64 = 1024;
 
 /// Raises the limit as far as the system permits. Returns how many connections to the chat it has
 /// room for; `None` means any number.
-pub fn connection_capacity() -> Option<usize> {
+///
+/// # Errors
+/// If strangers could use up all files.
+pub fn connection_capacity() -> Result<Option<usize>> {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: before.maximum,
@@ -17,11 +24,17 @@ pub fn connection_capacity() -> Option<usize> {
     };
     // If the limit stays as it is, there is room for fewer connections.
     let _ = setrlimit(Resource::Nofile, raised);
-    capacity(getrlimit(Resource::Nofile).current?)
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(Ok(None), capacity)
 }
 
-fn capacity(limit: u64) -> Option<usize> {
-    usize::try_from(limit - RESERVED.min(limit / 2)).ok()
+fn capacity(limit: u64) -> Result<Option<usize>> {
+    ensure!(
+        limit >= LEAST,
+        "the system permits {limit} open files, and the server needs {LEAST}: raise the limit \
+         (`ulimit -n`, or LimitNOFILE of systemd)"
+    );
+    Ok(usize::try_from(limit - RESERVED.min(limit / 4 * 3)).ok())
 }
 
 #[cfg(test)]
@@ -30,14 +43,22 @@ mod tests {
 
     #[test]
     fn the_chat_leaves_open_files_for_the_rest() {
+        let capacity = |limit| capacity(limit).expect("it is high enough");
         assert_eq!(capacity(1_048_576), Some(1_047_552));
-        assert_eq!(capacity(1024), Some(512));
+        assert_eq!(capacity(1024), Some(256));
         assert_eq!(capacity(u64::MAX), Some(usize::MAX - 1024));
+    }
+
+    #[test]
+    fn a_limit_that_strangers_could_use_up_is_refused_with_what_to_do() {
+        let error = capacity(1023).expect_err("it is too low").to_string();
+        assert!(error.contains("1023") && error.contains("1024") && error.contains("ulimit -n"));
     }
 
     #[test]
     fn the_limit_is_raised_to_what_the_system_permits() {
         let maximum = getrlimit(Resource::Nofile).maximum;
-        assert_eq!(connection_capacity(), maximum.and_then(capacity));
+        let expected = maximum.map_or(Ok(None), capacity).expect("it is enough");
+        assert_eq!(connection_capacity().expect("it is enough"), expected);
     }
 }

@@ -23,6 +23,7 @@ use crate::metrics_port;
 use crate::open_files::connection_capacity;
 use crate::signals::{self, SignalAction, Signals};
 use rookery_accounts::csv_sync::{CsvSync, Synced};
+use rookery_accounts::password;
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
@@ -67,6 +68,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     log_exposures(&config);
     let started_at = Timestamp::now();
     signals::let_large_files_fail()?;
+    let capacity = connection_capacity()?;
+    password::reserve_memory().context("cannot allocate memory for hashing passwords")?;
     let _lock = lock_folder(&config)?;
     let database = open_database(&config)?;
     let verifier_key = open_verifier_key(&config, &database).await?;
@@ -123,7 +126,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         admission_policy,
         mut tasks,
     } = engine;
-    let connections = Arc::new(connections(config.limits.connections));
+    let connections = Arc::new(connections(config.limits.connections, capacity));
     let chat_port = Arc::new(ChatPort::new(
         ConnectionConfig {
             accounts: live.section(|config| &config.accounts),
@@ -282,8 +285,8 @@ fn open_head_key(config: &Config) -> Result<HeadKey> {
 }
 
 /// Returns the count of connections to the chat, bounded by what the process can have open.
-fn connections(limit: usize) -> Connections {
-    let Some(capacity) = connection_capacity() else {
+fn connections(limit: usize, capacity: Option<usize>) -> Connections {
+    let Some(capacity) = capacity else {
         return Connections::default();
     };
     if limit == 0 || limit > capacity {

@@ -15,10 +15,7 @@ async fn signed_in(server: &TestServer, name: &str, certificate: Option<[u8; 32]
 }
 
 async fn server_with_two_accounts() -> TestServer {
-    let server = TestServer::new();
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
+    let server = TestServer::with_alice().await;
     server
         .account("bob", "bob@example.org", Some(PASSWORD))
         .await;
@@ -218,10 +215,7 @@ async fn the_command_requires_a_sign_in_and_reports_bad_parameters() {
 
 #[tokio::test]
 async fn an_account_that_signed_in_too_often_with_its_password_still_has_its_devices() {
-    let server = TestServer::new();
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
+    let server = TestServer::with_alice().await;
     server
         .account("bob", "bob@example.org", Some(PASSWORD))
         .await;

@@ -10,17 +10,9 @@ async fn signed_in(server: &TestServer) -> Client {
     client
 }
 
-async fn server_with_alice() -> TestServer {
-    let server = TestServer::new();
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
-    server
-}
-
 #[tokio::test]
 async fn a_password_is_changed_with_the_current_one_and_the_owner_is_notified() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = signed_in(&server).await;
     client.send("SETPASS :wrong horse").await.expect(" 461 ");
     client
@@ -65,7 +57,7 @@ async fn a_password_is_changed_with_the_current_one_and_the_owner_is_notified() 
 
 #[tokio::test]
 async fn a_forgotten_password_is_changed_by_a_mailed_code() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = signed_in(&server).await;
     client
         .send("SETPASS * :battery staple")
@@ -99,7 +91,7 @@ async fn a_forgotten_password_is_changed_by_a_mailed_code() {
 
 #[tokio::test]
 async fn guessing_the_current_password_is_limited() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     server
         .config
         .send_modify(|config| Arc::make_mut(config).limits.failed_sign_ins = 2);
@@ -118,7 +110,7 @@ async fn guessing_the_current_password_is_limited() {
 
 #[tokio::test]
 async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_notified() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = signed_in(&server).await;
     client
         .send("SETEMAIL nonsense")
@@ -174,7 +166,7 @@ async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_notifie
 
 #[tokio::test]
 async fn the_email_of_another_account_can_be_neither_used_nor_discovered() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     server.account("bob", "bob@example.org", None).await;
     server.ban("*@spam.example").await;
     let mut client = signed_in(&server).await;
@@ -201,10 +193,7 @@ async fn the_email_of_another_account_can_be_neither_used_nor_discovered() {
 
 #[tokio::test]
 async fn without_verification_an_email_is_changed_or_removed_at_once() {
-    let server = TestServer::with(|config| config.accounts.verify_email = false);
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
+    let server = TestServer::with_alice_and(|config| config.accounts.verify_email = false).await;
     server.account("bob", "bob@example.org", None).await;
     let mut client = signed_in(&server).await;
     client
@@ -232,7 +221,7 @@ async fn without_verification_an_email_is_changed_or_removed_at_once() {
 
 #[tokio::test]
 async fn changes_require_a_sign_in() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     for line in [
         "SETPASS * :battery staple",
         "SETEMAIL new@example.org :correct horse",
@@ -248,7 +237,7 @@ async fn changes_require_a_sign_in() {
 
 #[tokio::test]
 async fn mails_about_changes_are_limited() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     server
         .config
         .send_modify(|config| Arc::make_mut(config).limits.mails_per_hour = 1);
@@ -271,10 +260,8 @@ async fn mails_about_changes_are_limited() {
 #[tokio::test]
 async fn a_session_that_lost_access_before_admission_changes_nothing() {
     for revoked in [false, true] {
-        let server = TestServer::with(|config| config.accounts.verify_email = false);
-        server
-            .account("alice", "alice@example.org", Some(PASSWORD))
-            .await;
+        let server =
+            TestServer::with_alice_and(|config| config.accounts.verify_email = false).await;
         let mut client = server.client_from("192.0.2.1", Some([9; 32]));
         client.plain("alice", PASSWORD).await.expect(" 903 ");
         server
@@ -343,7 +330,7 @@ async fn a_device_revoked_before_admission_changes_nothing() {
 
 #[tokio::test]
 async fn without_the_password_an_email_changes_only_by_a_code_to_the_old_one() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = signed_in(&server).await;
     client
         .send("SETEMAIL thief@example.net :wrong horse")
@@ -374,10 +361,7 @@ async fn without_the_password_an_email_changes_only_by_a_code_to_the_old_one() {
 /// The core compares that time with the end of the account's sessions.
 #[tokio::test]
 async fn a_change_does_not_renew_the_time_of_the_proof() {
-    let server = TestServer::with(|config| config.accounts.verify_email = false);
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
+    let server = TestServer::with_alice_and(|config| config.accounts.verify_email = false).await;
     let mut client = signed_in(&server).await;
     client.advance(20);
     client
@@ -398,7 +382,7 @@ async fn a_change_does_not_renew_the_time_of_the_proof() {
 
 #[tokio::test]
 async fn an_email_banned_while_its_code_is_on_the_way_is_refused() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = signed_in(&server).await;
     client
         .send("SETEMAIL new@example.org :correct horse")
@@ -452,10 +436,7 @@ async fn an_email_of_the_mailbox_of_another_account_is_not_accepted() {
 
 #[tokio::test]
 async fn an_email_that_is_changed_during_the_handshake_ends_the_other_sessions() {
-    let server = TestServer::with(|config| config.accounts.verify_email = false);
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
+    let server = TestServer::with_alice_and(|config| config.accounts.verify_email = false).await;
     let mut client = signed_in(&server).await;
     assert!(client.machine.take_revoked().is_none());
     client
@@ -497,7 +478,7 @@ async fn a_code_does_not_complete_a_change_after_another_one() {
     ];
     for change in CHANGES {
         for other in CHANGES {
-            let server = server_with_alice().await;
+            let server = TestServer::with_alice().await;
             let (mut first, mut second) = (signed_in(&server).await, signed_in(&server).await);
             second.send(change).await.expect("VERIFICATION_REQUIRED");
             let code = server.code(1).await;

@@ -240,3 +240,32 @@ async fn a_code_to_an_email_that_was_replaced_signs_nobody_in() {
     client.submit_code(&code, &device(1)).await.expect(" 904 ");
     server.sign_in("wren", &device(1)).await.expect(" 904 ");
 }
+
+#[tokio::test]
+async fn a_network_in_use_stays_known_although_the_clock_was_ahead() {
+    let server = server().await;
+    let ahead = start() + SignedDuration::from_hours(24 * 400);
+    let name = AccountName::parse("wren").unwrap();
+    let found = server
+        .database
+        .read(move |store| store.account_by_name(&name));
+    let account = found.await.unwrap().unwrap().id;
+    let record = async |host: u8, now: Timestamp| {
+        let peer = Peer {
+            address: ([192, 0, 2, host], 5000).into(),
+            certificate: None,
+            tls: String::new(),
+        };
+        server.accounts.record_network(account, &peer, now).await;
+    };
+    record(1, ahead).await;
+    for other in 2..=40 {
+        record(other, start()).await;
+        let home = Network::of(HOME.parse().unwrap());
+        let known = server
+            .database
+            .read(move |store| store.account_network(account, home));
+        assert!(known.await.unwrap().is_some(), "after {other} networks");
+        record(1, start()).await;
+    }
+}

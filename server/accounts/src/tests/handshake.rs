@@ -323,10 +323,7 @@ async fn ending_the_handshake_aborts_sasl() {
 
 #[tokio::test]
 async fn with_free_nicks_any_nick_is_accepted_except_the_name_of_another_account() {
-    let server = TestServer::with(|config| config.accounts.free_nicks = true);
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
+    let server = TestServer::with_alice_and(|config| config.accounts.free_nicks = true).await;
     server
         .account("bob", "bob@example.org", Some(PASSWORD))
         .await;

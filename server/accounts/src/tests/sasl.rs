@@ -7,21 +7,9 @@ use super::*;
 use crate::Reservation;
 use crate::password::CHAT_SLOTS;
 
-async fn server_with_alice() -> TestServer {
-    server_with_alice_and(|_| {}).await
-}
-
-async fn server_with_alice_and(change: impl FnOnce(&mut Config)) -> TestServer {
-    let server = TestServer::with(change);
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
-    server
-}
-
 #[tokio::test]
 async fn a_password_signs_in_by_name_and_by_email() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     for claim in ["alice", "ALICE", "alice@example.org", "Alice@Example.Org"] {
         let mut client = server.client();
         client.send("CAP REQ sasl").await;
@@ -40,7 +28,7 @@ async fn a_password_signs_in_by_name_and_by_email() {
 
 #[tokio::test]
 async fn signing_in_from_the_waiting_room_admits() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     client.finish_handshake("alice").await.stays();
     let received = client.plain("alice", PASSWORD).await;
@@ -52,7 +40,7 @@ async fn signing_in_from_the_waiting_room_admits() {
 
 #[tokio::test]
 async fn wrong_secrets_and_unknown_names_get_the_same_reply() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     server.account("bob", "bob@example.org", None).await;
     let wrong = server.client().plain("alice", "wrong horse").await.lines;
     assert!(wrong[0].contains(" 904 * :"), "{wrong:?}");
@@ -67,7 +55,7 @@ async fn wrong_secrets_and_unknown_names_get_the_same_reply() {
 
 #[tokio::test]
 async fn an_unknown_name_or_email_costs_a_hash_like_a_wrong_password() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     server.account("bob", "bob@example.org", None).await;
     for claim in ["alice", "bob", "nobody", "nobody@example.org"] {
         let held = CHAT_SLOTS.occupy_all().await;
@@ -82,7 +70,7 @@ async fn an_unknown_name_or_email_costs_a_hash_like_a_wrong_password() {
 
 #[tokio::test]
 async fn malformed_exchanges_fail_and_leave_the_session_unchanged() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     client
         .send("AUTHENTICATE")
@@ -172,7 +160,7 @@ async fn long_secrets_are_sent_in_chunks() {
 
 #[tokio::test]
 async fn only_the_owner_of_a_disabled_account_gets_the_reason() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     server
         .change_account("alice", |store, account| {
             store.set_disabled(account.id, Some("moved away"))
@@ -213,7 +201,7 @@ async fn only_the_owner_of_a_disabled_account_gets_the_reason() {
 
 #[tokio::test]
 async fn a_revoked_account_accepts_only_a_mailed_code() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     client.request_code("alice", "alice@example.org").await;
     client
@@ -246,7 +234,7 @@ async fn a_revoked_account_accepts_only_a_mailed_code() {
 
 #[tokio::test]
 async fn the_name_of_a_deleted_account_stays_reserved_and_its_email_is_free() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     server
         .change_account("alice", |store, account| store.delete_account(&account))
         .await;

@@ -143,10 +143,7 @@ async fn a_wrong_password_and_an_unknown_name_look_alike() {
 
 #[tokio::test]
 async fn an_account_without_scram_keys_gets_them_by_signing_in_with_plain() {
-    let server = TestServer::new();
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
     client

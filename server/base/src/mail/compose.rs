@@ -39,7 +39,7 @@ fn body(text: &str) -> Body {
 }
 
 /// Returns the address with its domain in ASCII (Punycode), which every mail server accepts.
-fn ascii(email: &Email) -> Result<Address, SendError> {
+pub fn ascii(email: &Email) -> Result<Address, SendError> {
     let user = email.as_str().rsplit_once('@').map_or("", |(user, _)| user);
     let domain = email
         .folded()

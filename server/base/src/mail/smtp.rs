@@ -10,18 +10,18 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use lettre::Message;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::{Address, Message};
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::SendError;
 use super::bounded::Bounded;
+use super::{SendError, compose};
 use crate::config::{self, Smtp, SmtpSecurity};
 
 /// The timeout of the connection.
@@ -33,9 +33,11 @@ const MAX_REPLY: usize = 200;
 /// The reply of a mail server that is shutting down, whatever the command was (RFC 5321 §3.8).
 const CLOSING: u16 = 421;
 
-/// Sends `message` to the mail server. Without a message, only connects and authenticates.
+/// Sends `message` to the mail server. Without a message, only connects, authenticates and names
+/// the sender: if that is refused, no mail can be sent.
 pub async fn deliver(config: &config::Mail, message: Option<Message>) -> Result<(), SendError> {
     let hello_name = hello_name(config);
+    let sender = compose::ascii(&config.from)?;
     let config = &config.smtp;
     let owned = config.clone();
     // On a blocking thread, because this reads the certificate authorities and the password from
@@ -50,10 +52,7 @@ pub async fn deliver(config: &config::Mail, message: Option<Message>) -> Result<
     let sent = if let Some(message) = message {
         transfer(&mut connection, &message).await
     } else {
-        let alive = connection.command(Noop).await;
-        alive
-            .map(drop)
-            .map_err(|error| Failure::OfServer(reported(&error)))
+        begin(&mut connection, Some(&sender), &[]).await
     };
     // A server that does not answer `QUIT` must not delay or change the outcome.
     tokio::spawn(async move {
@@ -96,27 +95,7 @@ impl Failure {
 
 async fn transfer(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Failure> {
     let envelope = message.envelope();
-    let mut parameters = Vec::new();
-    // Only an address can be other than ASCII: the text and the subject are encoded.
-    let mut addresses = envelope.from().into_iter().chain(envelope.to());
-    if !addresses.all(|address| AsRef::<str>::as_ref(address).is_ascii()) {
-        if !connection
-            .server_info()
-            .supports_feature(Extension::SmtpUtfEight)
-        {
-            return Err(Failure::OfMail {
-                reply: "it accepts only ASCII characters before the @".to_owned(),
-                is_final: true,
-            });
-        }
-        parameters.push(MailParameter::SmtpUtfEight);
-        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
-    }
-    let from = Mail::new(envelope.from().cloned(), parameters);
-    connection
-        .command(from)
-        .await
-        .map_err(|error| Failure::OfServer(reported(&error)))?;
+    begin(connection, envelope.from(), envelope.to()).await?;
     for receiver in envelope.to() {
         let command = Rcpt::new(receiver.clone(), Vec::new());
         connection
@@ -130,6 +109,35 @@ async fn transfer(connection: &mut AsyncSmtpConnection, message: &Message) -> Re
         .map_err(|error| Failure::of_mail(&error))?;
     let accepted = connection.message(&message.formatted()).await;
     accepted.map(drop).map_err(|error| Failure::of_mail(&error))
+}
+
+/// Names the sender of a mail to these receivers.
+async fn begin(
+    connection: &mut AsyncSmtpConnection,
+    sender: Option<&Address>,
+    receivers: &[Address],
+) -> Result<(), Failure> {
+    let mut parameters = Vec::new();
+    // Only an address can be other than ASCII: the text and the subject are encoded.
+    let mut addresses = sender.into_iter().chain(receivers);
+    if !addresses.all(|address| AsRef::<str>::as_ref(address).is_ascii()) {
+        if !connection
+            .server_info()
+            .supports_feature(Extension::SmtpUtfEight)
+        {
+            return Err(Failure::OfMail {
+                reply: "it accepts only ASCII characters before the @".to_owned(),
+                is_final: true,
+            });
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    let named = connection.command(Mail::new(sender.cloned(), parameters));
+    named
+        .await
+        .map(drop)
+        .map_err(|error| Failure::OfServer(reported(&error)))
 }
 
 /// What the files of the configuration contain.

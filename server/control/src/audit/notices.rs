@@ -152,6 +152,16 @@ mod tests {
     }
 
     #[test]
+    fn notices_from_a_clock_that_was_ahead_delay_none() {
+        let mut failures = Failures::default();
+        for start in [10_000, 0] {
+            let notified = (0..5).map(|minute| failures.add(at(start + minute), "root"));
+            assert_eq!(notified.filter(|notifies| *notifies).count(), 1);
+            assert!(failures.add_wrong_code(at(start), "root"));
+        }
+    }
+
+    #[test]
     fn the_fifth_failure_of_an_hour_causes_one_mail_an_hour() {
         let mut failures = Failures::default();
         let mut notifies = |minute| failures.add(at(minute), "root");

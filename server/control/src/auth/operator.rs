@@ -200,9 +200,11 @@ impl Operator {
         }
     }
 
-    /// Records that an act is allowed. On an error, the act must not be performed.
+    /// Records that an act is allowed. On an error, the act must not be performed: it cannot be
+    /// recorded, or the admin has changed since the request was checked.
     pub async fn allow(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
-        self.plane.trail.allow(act, detail).await
+        let detail = detail.into();
+        self.record(act.clone(), |_, _| Ok(Ok((detail, ())))).await
     }
 
     /// Records a read. Refuses it if the admin has read too much in the last minute, and is no
@@ -262,25 +264,26 @@ impl Operator {
         self.read(job).await
     }
 
-    /// Changes the store and records the act, in one transaction. `job` returns the detail for the
-    /// trail and a result; or it changes nothing and returns a refusal, which is recorded instead.
-    /// If the admin has changed since the request was checked, the act is refused without it.
+    /// Changes the store and records the act, in one transaction. `job` may set the act's target,
+    /// and returns the detail for the trail and a result; or it changes nothing and returns a
+    /// refusal, which is recorded instead. If the admin has changed since the request was checked,
+    /// the act is refused without it.
     pub async fn record<T: Send + 'static>(
         &self,
-        act: Act,
-        job: impl FnOnce(&mut Store) -> StoreResult<Result<(String, T), Refusal>> + Send + 'static,
+        mut act: Act,
+        job: impl FnOnce(&mut Store, &mut Act) -> StoreResult<Result<(String, T), Refusal>>
+        + Send
+        + 'static,
     ) -> Result<T, Refusal> {
-        let (name, fingerprint) = (self.session.admin.clone(), self.session.fingerprint);
+        let unchanged = self.unchanged();
         let written = self
             .plane
             .control
             .database
             .write(Durability::Record, move |store| {
-                let admin = store.admin(&name)?;
-                let result = if is_unchanged(admin.as_ref(), fingerprint) {
-                    job(store)?
-                } else {
-                    Err(Kind::NotSignedIn.with_detail(CHANGED_MEANWHILE))
+                let result = match unchanged(store)? {
+                    Ok(()) => job(store, &mut act)?,
+                    Err(refusal) => Err(refusal),
                 };
                 store.append_audit(&match &result {
                     Ok((detail, _)) => act.entry(Outcome::Allowed, detail),
@@ -292,6 +295,21 @@ impl Operator {
             .await
             .map_err(|error| self.plane.trail.unavailable(&error))?;
         result.map(|(_, value)| value)
+    }
+
+    /// Returns a check, for the transaction of an act, that the admin is the one that the request
+    /// was checked for: the act may have waited since, and an owner who has removed an admin, or
+    /// changed the role, relies on it that the admin does nothing more.
+    pub fn unchanged(
+        &self,
+    ) -> impl FnOnce(&Store) -> StoreResult<Result<(), Refusal>> + Send + 'static {
+        let (name, fingerprint) = (self.session.admin.clone(), self.session.fingerprint);
+        move |store| {
+            let admin = store.admin(&name)?;
+            let is_unchanged = is_unchanged(admin.as_ref(), fingerprint);
+            let refusal = || Kind::NotSignedIn.with_detail(CHANGED_MEANWHILE);
+            Ok(is_unchanged.then_some(()).ok_or_else(refusal))
+        }
     }
 
     /// Checks that the session is still valid, which counts as a use of it. The error is the reason

@@ -15,10 +15,11 @@ use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
 use super::extract::RequestOrigin;
+use super::pace::Pace;
 use super::places::{Place, Places};
 use super::stream::StreamState;
 use crate::auth::operator::operator_of;
@@ -110,6 +111,7 @@ async fn serve(
     let (stream_state, mut streaming) = StreamState::new();
     let service = TowerToHyperService::new(Router::clone(lazy_router));
     let (request_plane, permit) = (Arc::clone(plane), Arc::clone(permit));
+    let pace = Pace::new(Instant::now());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let origin = RequestOrigin {
             address,
@@ -117,12 +119,15 @@ async fn serve(
             instant: std::time::Instant::now(),
         };
         let operator = operator_of(&request_plane, request.headers(), origin.at);
-        permit.begin_request(Instant::now(), operator.as_deref());
+        let now = Instant::now();
+        permit.begin_request(now, operator.as_deref());
+        let handled_at = operator.map_or_else(|| pace.next(now), |_| now);
         request.extensions_mut().insert(origin);
         request.extensions_mut().insert(stream_state.clone());
         request.extensions_mut().insert(Arc::clone(&permit));
         let (answer, permit) = (service.call(request), Arc::clone(&permit));
         async move {
+            sleep_until(handled_at).await;
             let answer = answer.await;
             permit.end_request(Instant::now());
             answer

@@ -21,9 +21,9 @@ use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::{Page, PageOptions};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
-use rookery_chat::request::{EndAccount, ForgetAccount};
-use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind, Outcome};
-use rookery_store::{Durability, Result as StoreResult, Store};
+use rookery_chat::request::{EndAccount, Ended, ForgetAccount};
+use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind};
+use rookery_store::{Result as StoreResult, Store};
 
 /// Returns the routes of the accounts.
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
@@ -383,7 +383,7 @@ impl AccountChange {
     async fn try_apply(
         self,
         operator: &Operator,
-        mut act: Act,
+        act: Act,
         work: impl FnOnce(&mut Store, Account) -> StoreResult<Result<AccountEntry, Refusal>>
         + Send
         + 'static,
@@ -394,43 +394,32 @@ impl AccountChange {
             end_reason,
         } = self;
         let none = no_such_account(&name);
-        let database = &operator.plane.control.database;
-        let written = database.write(Durability::Record, move |store| {
+        let commit = operator.record(act, move |store, act| {
             let account = match AccountName::parse(&name) {
                 Ok(name) => store.account_by_name(&name)?,
                 Err(_) => None,
             };
             let Some(account) = account else {
-                store.append_audit(&act.entry(Outcome::Refused, &none.detail))?;
                 return Ok(Err(none));
             };
             act.target = account.name.to_string();
             let id = account.id;
             let done = work(store, account)?;
-            store.append_audit(&match &done {
-                Ok(_) => act.entry(Outcome::Allowed, detail),
-                Err(refusal) => act.entry(Outcome::Refused, &refusal.detail),
-            })?;
-            Ok(done.map(|entry| (id, entry)))
+            Ok(done.map(|entry| (detail, (id, entry))))
         });
-        let commit = async {
-            written
-                .await
-                .map_err(|error| operator.plane.trail.unavailable(&error))?
+        let Some(reason) = end_reason else {
+            let (_, account) = commit.await?;
+            let ended = kicks::to_reply(&Ended::default());
+            return Ok(Json(AccountReply { account, ended }));
         };
-        let requests = |(id, _): &(AccountId, AccountEntry)| {
-            let end = |reason| EndAccount {
-                account: *id,
-                reason,
-            };
-            end_reason.map(end).into_iter().collect()
+        let end = |(id, _): &(AccountId, AccountEntry)| EndAccount {
+            account: *id,
+            reason,
         };
         let core = &operator.plane.control.core;
-        let ((_, account), mut ended) = core.commit_then_request_all(commit, requests).await?;
-        Ok(Json(AccountReply {
-            account,
-            ended: kicks::to_reply(&ended.pop().unwrap_or_default()),
-        }))
+        let ((_, account), ended) = core.commit_then_request(commit, end).await?;
+        let ended = kicks::to_reply(&ended);
+        Ok(Json(AccountReply { account, ended }))
     }
 }
 

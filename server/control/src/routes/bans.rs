@@ -21,10 +21,7 @@ use crate::http::pages::NumberPageOptions;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_chat::request::{AddBans, RemoveBan};
-use rookery_record::{
-    Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account, other_domains,
-};
-use rookery_store::Durability;
+use rookery_record::{Account, Ban, BanId, BanTarget, NewBan, covers_account, other_domains};
 
 /// Returns the routes of the bans.
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
@@ -97,17 +94,10 @@ async fn add(
     let duration = ban
         .expires_at
         .map_or_else(|| "permanent".to_owned(), |end| format!("until {end:.0}"));
-    let entry = act.entry(Outcome::Allowed, format!("{duration}: {}", ban.reason));
-    let database = &operator.plane.control.database;
-    let written = database.write(Durability::Record, move |store| {
-        store.append_audit(&entry)?;
-        store.add_ban(&ban)
+    let commit = operator.record(act, move |store, _| {
+        let detail = format!("{duration}: {}", ban.reason);
+        Ok(Ok((detail, store.add_ban(&ban)?)))
     });
-    let commit = async {
-        written
-            .await
-            .map_err(|error| operator.plane.trail.unavailable(&error))
-    };
     let core = &operator.plane.control.core;
     let (ban, ended) = core
         .commit_then_request(commit, |ban| AddBans(vec![ban.clone()]))
@@ -170,27 +160,15 @@ async fn remove(
     let refusal = Kind::NoSuchBan.with_detail(format!(
         "There is no ban {id}; `admin-cli bans` lists those in force."
     ));
-    let reason = refusal.detail.clone();
-    let database = &operator.plane.control.database;
-    let written = database.write(Durability::Record, move |store| {
-        let removed = store.remove_ban(BanId(id))?;
-        let entry = match &removed {
+    let commit = operator.record(act, move |store, act| {
+        Ok(match store.remove_ban(BanId(id))? {
             Some(ban) => {
                 act.target = ban.target.to_string();
-                let detail = format!("ban {id}, by {}: {}", ban.by, ban.reason);
-                act.entry(Outcome::Allowed, detail)
+                Ok((format!("ban {id}, by {}: {}", ban.by, ban.reason), ban))
             }
-            None => act.entry(Outcome::Refused, reason),
-        };
-        store.append_audit(&entry)?;
-        Ok(removed)
+            None => Err(refusal),
+        })
     });
-    let commit = async {
-        written
-            .await
-            .map_err(|error| operator.plane.trail.unavailable(&error))?
-            .ok_or(refusal)
-    };
     let core = &operator.plane.control.core;
     let (ban, ()) = core
         .commit_then_request(commit, |ban: &Ban| RemoveBan(ban.id))

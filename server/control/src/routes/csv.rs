@@ -273,7 +273,8 @@ async fn dry_run_steps(operator: &Operator, mut import: Import) -> Result<Import
 /// Returns also the number of sessions that ended.
 ///
 /// An import of several steps has an entry in the trail before the first of them. The last step
-/// includes the entry that says how many rows did what.
+/// includes the entry that says how many rows did what. If the admin has changed in the meantime,
+/// the rest is refused.
 async fn apply_steps(
     operator: &Operator,
     act: Act,
@@ -288,9 +289,13 @@ async fn apply_steps(
     let (mut imported, mut sessions) = (Imported::default(), 0);
     loop {
         let done = rows - import.remaining();
-        let (act, counted) = (act.clone(), counted.clone());
+        let (act, counted, unchanged) = (act.clone(), counted.clone(), operator.unchanged());
         let commit = async {
             let step = control.database.write(Durability::Record, move |store| {
+                if let Err(refusal) = unchanged(store)? {
+                    store.append_audit(&act.entry(Outcome::Refused, &refusal.detail))?;
+                    return Ok(Err(refusal));
+                }
                 let bans = import.apply_step(store, &mut imported)?;
                 if import.remaining() == 0 {
                     let Imported {
@@ -302,9 +307,9 @@ async fn apply_steps(
                     let detail = format!("{counted}: {added} added, {known} known, {rejected} bad");
                     store.append_audit(&act.entry(Outcome::Allowed, detail))?;
                 }
-                Ok((import, imported, bans))
+                Ok(Ok((import, imported, bans)))
             });
-            step.await.map_err(|error| {
+            step.await.unwrap_or_else(|error| {
                 let mut refusal = operator.plane.trail.unavailable(&error);
                 if done > 0 {
                     refusal.detail = format!(
@@ -313,7 +318,7 @@ async fn apply_steps(
                          file again later: rows that were imported change nothing."
                     );
                 }
-                refusal
+                Err(refusal)
             })
         };
         let ((rest, so_far, _), ended) = control

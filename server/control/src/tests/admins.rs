@@ -263,6 +263,17 @@ async fn the_last_owner_cannot_be_removed() {
 }
 
 #[tokio::test]
+async fn a_session_that_began_while_the_clock_was_ahead_cannot_manage_admins() {
+    let plane = TestPlane::new().await;
+    let now = plane.origin().at;
+    plane.set_clock(now + SignedDuration::from_mins(12));
+    let token = plane.sign_in("root").await;
+    plane.set_clock(now);
+    let reply = plane.delete(&token, "/v1/admins/root").await;
+    assert_eq!(reply.problem(), "/problems/fresh-sign-in-required");
+}
+
+#[tokio::test]
 async fn a_session_of_ten_minutes_cannot_manage_admins() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;

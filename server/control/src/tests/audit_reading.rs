@@ -186,4 +186,11 @@ async fn a_list_that_is_read_again_within_a_minute_is_recorded_once() {
     plane.advance(SignedDuration::from_secs(60));
     plane.get(&token, "/v1/audit?limit=1").await;
     assert_eq!(plane.trail().await.len() - before, 2);
+    plane.set_clock(plane.now.get() - SignedDuration::from_secs(60));
+    plane.get(&token, "/v1/audit?limit=1").await;
+    assert_eq!(
+        plane.trail().await.len() - before,
+        3,
+        "the clock was set back"
+    );
 }

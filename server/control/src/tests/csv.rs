@@ -1,6 +1,10 @@
 //! Exporting and importing accounts and bans as CSV files.
 
+use futures_util::FutureExt as _;
+use tokio::task::yield_now;
+
 use super::*;
+use crate::import_turns::ImportTurns;
 
 impl TestPlane {
     async fn import(&self, token: &str, what: &str, content: impl Into<Body>) -> Reply {
@@ -460,17 +464,33 @@ async fn a_dry_run_of_a_long_file_reports_what_its_import_does() {
     }
 }
 
+/// Waits until an import of the admin waits for its turn or runs.
+async fn until_begun(turns: &ImportTurns, admin: &str) {
+    while !matches!(turns.begin(admin).now_or_never(), Some(Err(_))) {
+        yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn an_admin_has_one_import_at_a_time_and_others_wait_for_their_turn() {
     let plane = TestPlane::new().await;
     plane.add_admin("second").await;
     let (token, other) = (plane.sign_in("root").await, plane.sign_in("second").await);
-    let (first, again, other) = tokio::join!(
-        plane.import(&token, "bans", many_bans(1000)),
-        plane.import(&token, "users", "name,email\ncarol,carol@example.org\n"),
-        plane.import(&other, "bans", "target\nmallory\n"),
-    );
-    assert_eq!(again.problem(), "/problems/in-progress");
+    let turns = &plane.state.imports;
+    let turn = turns.begin("another").await.ok();
+    let users = "name,email\ncarol,carol@example.org\n";
+    let others = async {
+        until_begun(turns, "root").await;
+        let again = plane.import(&token, "users", users).await;
+        assert_eq!(again.problem(), "/problems/in-progress");
+        let release = async {
+            until_begun(turns, "second").await;
+            assert_eq!(plane.bans().await.len(), 0);
+            drop(turn);
+        };
+        tokio::join!(plane.import(&other, "bans", "target\nmallory\n"), release).0
+    };
+    let (first, other) = tokio::join!(plane.import(&token, "bans", many_bans(1000)), others);
     assert_eq!(first.json()["added"], json!(1000));
     assert_eq!(other.json()["added"], json!(1));
     let newest = &plane.bans().await[0];
@@ -479,7 +499,29 @@ async fn an_admin_has_one_import_at_a_time_and_others_wait_for_their_turn() {
         "mallory",
         "it ran after the first"
     );
-    let again = "name,email\ncarol,carol@example.org\n";
-    let again = plane.import(&token, "users", again).await.json();
+    let again = plane.import(&token, "users", users).await.json();
     assert_eq!(again["added"], json!(1));
+}
+
+#[tokio::test]
+async fn an_import_that_waits_for_its_turn_is_refused_once_its_admin_is_removed() {
+    let plane = TestPlane::new().await;
+    let owner = plane.sign_in("root").await;
+    let turns = &plane.state.imports;
+    for (name, rows) in [("second", 10), ("third", 1000)] {
+        plane.add_admin(name).await;
+        let token = plane.sign_in(name).await;
+        let turn = turns.begin("another").await.ok();
+        let removal = async {
+            until_begun(turns, name).await;
+            let removed = plane.delete(&owner, &format!("/v1/admins/{name}")).await;
+            assert_eq!(removed.status, StatusCode::OK, "{removed:?}");
+            drop(turn);
+        };
+        let (reply, ()) = tokio::join!(plane.import(&token, "bans", many_bans(rows)), removal);
+        assert_eq!(reply.problem(), "/problems/not-signed-in", "{rows}");
+        assert_eq!(plane.bans().await.len(), 0, "{rows}");
+        let last = plane.last_entry().await;
+        assert!(last.contains("You were removed"), "{last}");
+    }
 }

@@ -4,6 +4,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -157,4 +158,26 @@ async fn bytes_that_only_begin_like_tls_block_no_other_client() {
             .await
             .starts_with("HTTP/1.1 200 OK\r\n")
     );
+}
+
+#[tokio::test]
+async fn the_requests_of_a_stranger_are_paced_on_one_connection_and_those_of_an_operator_are_not() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let address = start(&plane).await;
+    let took = async |path: &str, header: &str, count: usize| {
+        let mut stream = connect(&plane, address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n{header}");
+        let last = format!("{request}Connection: close\r\n\r\n");
+        let start = Instant::now();
+        let requests = format!("{request}\r\n").repeat(count - 1) + &last;
+        let answers = send(&mut stream, &requests).await;
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), count);
+        start.elapsed()
+    };
+    let took_stranger = took("/healthz", "", 20).await;
+    assert!(took_stranger >= Duration::from_secs(2), "{took_stranger:?}");
+    let header = format!("Authorization: Bearer {token}\r\n");
+    let took_operator = took("/v1/status", &header, 60).await;
+    assert!(took_operator < Duration::from_secs(10), "{took_operator:?}");
 }

@@ -1,4 +1,3 @@
--- 0025
 -- What is known about the clock of the system: one row. At first, the last time that is known is
 -- that of the newest entry.
 CREATE TABLE clock (

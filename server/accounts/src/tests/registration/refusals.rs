@@ -5,10 +5,7 @@ use crate::registration::new_secret;
 
 #[tokio::test]
 async fn a_known_email_gets_the_same_reply_and_another_mail() {
-    let server = TestServer::new();
-    server
-        .account("alice", "alice@example.org", Some(PASSWORD))
-        .await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     let known = client
         .send("REGISTER newname Alice@Example.org :correct horse")

@@ -5,7 +5,7 @@ use crate::codes::{LIFETIME_SECONDS, TRIES};
 
 #[tokio::test]
 async fn a_mailed_code_registers_a_new_device() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     client.finish_handshake("alice").await.stays();
     client
@@ -36,7 +36,7 @@ async fn a_mailed_code_registers_a_new_device() {
 
 #[tokio::test]
 async fn a_secret_of_another_format_may_be_a_device_credential() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let secret = "an-other-client-made-this-secret-of-40-b";
     let mut client = server.client();
     client.request_code("alice", "alice@example.org").await;
@@ -47,7 +47,7 @@ async fn a_secret_of_another_format_may_be_a_device_credential() {
 
 #[tokio::test]
 async fn a_wrong_email_looks_the_same_and_mails_nothing() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut right = server.client();
     let mut wrong = server.client();
     let one = right.request_code("alice", "alice@example.org").await;
@@ -74,7 +74,7 @@ async fn a_wrong_email_looks_the_same_and_mails_nothing() {
 
 #[tokio::test]
 async fn after_a_wrong_code_the_same_one_stays_valid_until_no_tries_are_left() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     client.request_code("alice", "alice@example.org").await;
     let code = server.code(1).await;
@@ -119,7 +119,7 @@ async fn after_a_wrong_code_the_same_one_stays_valid_until_no_tries_are_left() {
 
 #[tokio::test]
 async fn aborting_discards_the_code() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     client.request_code("alice", "alice@example.org").await;
     let old = server.code(1).await;
@@ -135,7 +135,7 @@ async fn aborting_discards_the_code() {
 
 #[tokio::test]
 async fn expired_codes_and_those_of_another_session_are_refused() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut one = server.client();
     one.request_code("alice", "alice@example.org").await;
     let code = server.code(1).await;
@@ -153,7 +153,7 @@ async fn expired_codes_and_those_of_another_session_are_refused() {
 
 #[tokio::test]
 async fn malformed_code_payloads_are_refused() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     let mut client = server.client();
     for payload in [
         b"alice".as_slice(),
@@ -175,7 +175,7 @@ async fn malformed_code_payloads_are_refused() {
 
 #[tokio::test]
 async fn a_delayed_mail_is_reported_alike_for_right_and_wrong_emails() {
-    let server = server_with_alice().await;
+    let server = TestServer::with_alice().await;
     std::fs::write(server.folder.path().join("mail"), "in the way").unwrap();
     let mut notices = Vec::new();
     for email in ["alice@example.org", "eve@example.org"] {

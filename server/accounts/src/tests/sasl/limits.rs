@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn failures_are_limited_by_network_and_pause_the_account_briefly() {
-    let server = server_with_alice_and(|config| config.limits.failed_sign_ins = 3).await;
+    let server = TestServer::with_alice_and(|config| config.limits.failed_sign_ins = 3).await;
     for host in 1..=3 {
         let mut client = server.client_from(&format!("198.51.100.{host}"), None);
         client
@@ -33,7 +33,7 @@ async fn failures_are_limited_by_network_and_pause_the_account_briefly() {
 
 #[tokio::test]
 async fn strangers_lock_no_owner_out_of_a_network_that_the_owner_has_used() {
-    let server = server_with_alice_and(|config| config.limits.failed_sign_ins = 3).await;
+    let server = TestServer::with_alice_and(|config| config.limits.failed_sign_ins = 3).await;
     server.sign_in("alice", PASSWORD).await.expect(" 903 ");
     for attempt in 0..12 {
         let from = ["198.51.100.1", "198.51.100.2", "192.0.2.1"][attempt % 3];
@@ -51,7 +51,7 @@ async fn strangers_lock_no_owner_out_of_a_network_that_the_owner_has_used() {
 
 #[tokio::test]
 async fn strangers_cannot_use_up_the_codes_of_an_owner() {
-    let server = server_with_alice_and(|config| config.limits.mails_per_hour = 6).await;
+    let server = TestServer::with_alice_and(|config| config.limits.mails_per_hour = 6).await;
     server.sign_in("alice", PASSWORD).await.expect(" 903 ");
     let request = async |from: &str| {
         let mut client = server.client_from(from, None);
@@ -73,7 +73,7 @@ async fn strangers_cannot_use_up_the_codes_of_an_owner() {
 
 #[tokio::test]
 async fn a_known_device_signs_in_after_an_attacker_has_used_up_the_tries() {
-    let server = server_with_alice_and(|config| config.limits.failed_sign_ins = 2).await;
+    let server = TestServer::with_alice_and(|config| config.limits.failed_sign_ins = 2).await;
     let mut client = server.client();
     client
         .request_code("alice", "alice@example.org")
@@ -107,7 +107,7 @@ async fn a_known_device_signs_in_after_an_attacker_has_used_up_the_tries() {
 
 #[tokio::test]
 async fn successful_sign_ins_do_not_count_however_many_at_once() {
-    let server = server_with_alice_and(|config| config.limits.failed_sign_ins = 2).await;
+    let server = TestServer::with_alice_and(|config| config.limits.failed_sign_ins = 2).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..10 {
         let mut client = server.client();
@@ -118,7 +118,7 @@ async fn successful_sign_ins_do_not_count_however_many_at_once() {
 
 #[tokio::test]
 async fn codes_are_mailed_within_limits_whether_or_not_the_email_is_right() {
-    let server = server_with_alice_and(|config| config.limits.mails_per_hour = 6).await;
+    let server = TestServer::with_alice_and(|config| config.limits.mails_per_hour = 6).await;
     for email in ["alice@example.org", "eve@example.org"] {
         let mut client = server.client_from(
             if email.starts_with('a') {

@@ -264,6 +264,22 @@ async fn a_receiver_that_is_deferred_is_tried_again_and_is_no_trouble_of_the_ser
 }
 
 #[tokio::test]
+async fn mail_is_not_healthy_while_the_sender_is_refused_although_no_mail_is_sent() {
+    let (mailer, _config, _lines) = mailer_to(|line| {
+        if line.starts_with("MAIL") {
+            "553 5.7.1 Sender address rejected\r\n"
+        } else {
+            accepting(line)
+        }
+    })
+    .await;
+    let mut state = mailer.send_dummy(Duration::from_mins(1), someone(1));
+    let tried = until(&mut state, |state| *state != MailState::Waiting).await;
+    assert_eq!(tried, MailState::Delayed(CANNOT_SEND.to_owned()));
+    assert!(mailer.health().unwrap_err().contains("553"));
+}
+
+#[tokio::test]
 async fn what_stops_every_mail_is_reported_as_such_even_if_the_refusal_is_permanent() {
     for (command, refusal) in [
         ("EHLO", "550 5.5.0 Invalid EHLO domain\r\n"),
