@@ -23,6 +23,7 @@ mod plaintext;
 mod refusal_log;
 mod session;
 mod socket;
+mod tls_stream;
 mod turns;
 mod websocket;
 

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,8 +32,6 @@ use rookery_engine::sendq::{READ_TIMEOUT, Sendq, State};
 
 /// The maximum number of bytes that are read at once.
 const READ: usize = 4096;
-/// The maximum number of lines that are written together, as one TLS record if they fit.
-const GATHER: usize = 64;
 /// The quit message of a session whose connection just ended.
 pub const CLOSED: &str = "Connection closed";
 /// How long sending the last lines may take.
@@ -302,14 +300,7 @@ impl LineStream {
 
     /// Writes the first lines; over plain TLS, as one record.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut slices = [IoSlice::new(&[]); GATHER];
-        let mut count = 0;
-        for (slice, line) in slices.iter_mut().zip(&self.writing) {
-            *slice = IoSlice::new(line);
-            count += 1;
-        }
-        let written =
-            ready!(Pin::new(&mut self.socket).poll_write_vectored(context, &slices[..count]))?;
+        let written = ready!(self.socket.poll_write_lines(context, &self.writing))?;
         self.flushed = false;
         self.written += written as u64;
         self.sendq.sent(written);
@@ -447,17 +438,18 @@ mod tests {
     use rookery_chat::event::SessionId;
     use rookery_chat::token_bucket::Payer;
     use rookery_record::AccountId;
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
     use tokio::time::timeout;
-    use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-    use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
-    use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+    use tokio_rustls::{TlsConnector, client};
 
     use super::super::flood::SharedFlood;
     use super::super::metered::MeteredStream;
+    use super::super::tls_stream::TlsStream;
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(30);
@@ -484,11 +476,10 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap());
         let (stream, accepted) = tokio::join!(stream, listener.accept());
         let accepted = MeteredStream::new(accepted.unwrap().0);
-        let acceptor = TlsAcceptor::from(Arc::new(server));
         let connector = TlsConnector::from(Arc::new(client));
         let name = "irc.test".try_into().unwrap();
         let (socket, client) = tokio::join!(
-            acceptor.accept(accepted),
+            TlsStream::accept(Arc::new(server), accepted),
             connector.connect(name, stream.unwrap())
         );
         let now = Instant::now();

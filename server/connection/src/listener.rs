@@ -18,8 +18,6 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::connect_rate::ConnectRates;
 use super::flood::SharedFlood;
@@ -28,6 +26,7 @@ use super::plaintext;
 use super::refusal_log::RefusalLog;
 use super::session::{self, ConnectionConfig, Services, Session};
 use super::socket::Socket;
+use super::tls_stream::TlsStream;
 use super::turns::Turns;
 use super::websocket;
 use rookery_accounts::{Accounts, Peer};
@@ -265,7 +264,7 @@ impl ChatPort {
             Transport::WebSocket => self.certificates.web_tls(),
         };
         let stream = MeteredStream::new(stream);
-        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let handshake = TlsStream::accept(tls, stream);
         let network = Network::of(address.ip());
         let tls = self.handshake_turns.take(network, handshake).await?;
         let peer = peer(address, &tls);
@@ -283,7 +282,7 @@ impl ChatPort {
 
 /// Returns what the TLS handshake has revealed about the client.
 fn peer(address: SocketAddr, tls: &TlsStream<MeteredStream>) -> Peer {
-    let connection = tls.get_ref().1;
+    let connection = tls.connection();
     let version = connection
         .protocol_version()
         .map(|version| format!("{version:?}").replace('_', "."));

@@ -1,14 +1,16 @@
 //! The connection of a session: TLS, or WebSocket over TLS. The session reads and writes lines
 //! either way.
 
-use std::io::{self, IoSlice};
+use std::collections::VecDeque;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::server::TlsStream;
 
 use super::metered::MeteredStream;
+use super::tls_stream::TlsStream;
 use super::websocket::WebSocketLines;
 
 /// A connection whose TLS and WebSocket handshakes are done.
@@ -31,7 +33,21 @@ impl Socket {
             Self::Tls(tls) => tls,
             Self::WebSocket(lines) => lines.stream_mut(),
         };
-        tls.get_mut().0.take_received()
+        tls.stream_mut().take_received()
+    }
+
+    /// Writes the first lines, as many as there is room for; over plain TLS, as one record. Returns
+    /// how many of their bytes were written.
+    pub fn poll_write_lines(
+        &mut self,
+        context: &mut Context<'_>,
+        lines: &VecDeque<Bytes>,
+    ) -> Poll<io::Result<usize>> {
+        let lines = lines.iter().map(|line| &**line);
+        match self {
+            Self::Tls(stream) => stream.poll_write_lines(context, lines),
+            Self::WebSocket(stream) => stream.poll_write_lines(context, lines),
+        }
     }
 }
 
@@ -62,21 +78,6 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         each!(self, poll_write(context, bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, poll_write_vectored(context, slices))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tls(stream) => stream.is_write_vectored(),
-            Self::WebSocket(stream) => stream.is_write_vectored(),
-        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -199,6 +199,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLines<S> {
         }
     }
 
+    /// Sends the first lines, as many as there is room for. Returns how many bytes they had.
+    pub fn poll_write_lines<'l>(
+        &mut self,
+        context: &mut Context<'_>,
+        lines: impl Iterator<Item = &'l [u8]>,
+    ) -> Poll<io::Result<usize>> {
+        let mut sent = 0;
+        for line in lines {
+            match self.poll_send(context, line) {
+                Poll::Ready(written) => {
+                    let written = written?;
+                    sent += written;
+                    if written < line.len() {
+                        break;
+                    }
+                }
+                Poll::Pending if sent > 0 => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(sent))
+    }
+
     /// Sends whole lines, as many as there is room for. Returns how many bytes they had.
     fn poll_send(&mut self, context: &mut Context<'_>, lines: &[u8]) -> Poll<io::Result<usize>> {
         let mut sent = 0;
@@ -278,32 +301,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketLines<S> {
         lines: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_send(context, lines)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let mut sent = 0;
-        for slice in slices {
-            match self.poll_send(context, slice) {
-                Poll::Ready(written) => {
-                    let written = written?;
-                    sent += written;
-                    if written < slice.len() {
-                        break;
-                    }
-                }
-                Poll::Pending if sent > 0 => break,
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(sent))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
