@@ -1,10 +1,11 @@
 //! The send queue: the lines that wait to be sent to one session.
 //!
 //! The committer fills it and the session's connection drains it; neither waits for the other. Its
-//! size is limited: a client that reads too slowly is disconnected, and does not delay others. So
-//! is the size of all send queues together ([`Sendqs`]): beyond it, the sessions with the fullest
-//! queues are disconnected, strangers first. What the core holds for the rest of a long reply
-//! counts towards that limit, as if it were in the queue.
+//! size is limited: a client that reads too slowly is disconnected, and does not delay others. An
+//! admitted session may have more for a while, since what many users send at once arrives faster
+//! than anybody reads. The size of all send queues together is limited, too ([`Sendqs`]): beyond
+//! it, the sessions with the fullest queues are disconnected, strangers first. What the core holds
+//! for the rest of a long reply counts towards that limit, as if it were in the queue.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -25,6 +26,10 @@ const PAGE: usize = 4096;
 /// The number of waiting bytes from which on no slices of long replies are added to a queue. Until
 /// they are sent, the next slice is produced in time.
 const SLICES: usize = 64 << 10;
+/// How many times the limit of an admitted session may wait for a while.
+const EXCESS: usize = 4;
+/// For how long.
+const EXCESS_TIME: Duration = Duration::from_secs(10);
 /// How long a long reply waits for a client that does not read. At 300 bytes per second, a client
 /// reads 70 KiB in this time, which is more than most slices have.
 pub const READ_TIMEOUT: Duration = Duration::from_mins(4);
@@ -80,6 +85,8 @@ struct Inner {
     counted: usize,
     /// The maximum number of waiting bytes; 0 means no limit.
     limit: usize,
+    /// Since when more bytes than that wait.
+    exceeded_since: Option<Instant>,
     rank: Rank,
     state: State,
     /// Wakes the connection.
@@ -200,6 +207,19 @@ impl Inner {
         self.bytes <= bound
     }
 
+    /// Whether more bytes wait than may.
+    fn is_exceeded(&mut self, now: impl FnOnce() -> Instant) -> bool {
+        if self.limit == 0 || self.bytes <= self.limit {
+            return false;
+        }
+        if self.rank == Rank::Stranger || self.bytes > self.limit.saturating_mul(EXCESS) {
+            return true;
+        }
+        let now = now();
+        let since = *self.exceeded_since.get_or_insert(now);
+        now.saturating_duration_since(since) > EXCESS_TIME
+    }
+
     fn overflow(&mut self, all: &Sendqs) {
         self.lines = VecDeque::new();
         self.state = State::Overflowed;
@@ -224,12 +244,16 @@ impl Sendq {
     /// Adds a line. Returns whether the connection has to be woken with [`Self::wake`], which the
     /// caller does once it has pushed everything.
     pub fn push(&self, line: Bytes) -> bool {
+        self.push_at(line, Instant::now)
+    }
+
+    fn push_at(&self, line: Bytes, now: impl FnOnce() -> Instant) -> bool {
         let mut inner = self.inner.lock();
         if inner.state != State::Open {
             return false;
         }
         inner.bytes += line.len();
-        if inner.limit > 0 && inner.bytes > inner.limit {
+        if inner.is_exceeded(now) {
             inner.overflow(&self.all);
             return true;
         }
@@ -336,6 +360,9 @@ impl Sendq {
     pub fn sent(&self, bytes: usize) {
         let mut inner = self.inner.lock();
         inner.bytes -= bytes;
+        if inner.bytes <= inner.limit {
+            inner.exceeded_since = None;
+        }
         inner.count(&self.all);
         if inner.room.is_some()
             && inner.has_room()
@@ -397,6 +424,33 @@ mod tests {
         poll(&sendq);
         sendq.push(Bytes::from_static(b"123"));
         assert_eq!(poll(&sendq), (State::Overflowed, vec![]));
+    }
+
+    #[test]
+    fn an_admitted_session_may_have_more_for_a_while() {
+        let start = Instant::now();
+        let full = || {
+            let sendq = Sendq::new(0);
+            sendq.set_rank(Rank::Guest, 10);
+            for _ in 0..EXCESS {
+                sendq.push_at(Bytes::from_static(b"1234567890"), || start);
+            }
+            assert_eq!(poll(&sendq).0, State::Open);
+            sendq
+        };
+        let push_after = |sendq: &Sendq, time| {
+            sendq.push_at(Bytes::from_static(b"1"), || start + time);
+            poll(sendq).0
+        };
+        assert_eq!(push_after(&full(), Duration::ZERO), State::Overflowed);
+        let sendq = full();
+        sendq.sent(25);
+        assert_eq!(push_after(&sendq, EXCESS_TIME), State::Open);
+        let late = EXCESS_TIME + Duration::from_secs(1);
+        assert_eq!(push_after(&sendq, late), State::Overflowed);
+        let sendq = full();
+        sendq.sent(30);
+        assert_eq!(push_after(&sendq, late), State::Open, "it has caught up");
     }
 
     #[test]

@@ -465,3 +465,14 @@ fn a_text_whose_colon_was_left_out_is_taken_whole() {
         assert_eq!(received, [line], "{typed}");
     }
 }
+
+#[test]
+fn long_tags_weigh_as_much_as_the_messages_that_would_have_them() {
+    let weight = |targets: &str, tags: usize| {
+        let line = format!("@+t={} TAGMSG {targets}", "x".repeat(tags - 2));
+        crate::weight(&rookery_protocol::Message::parse(&line).unwrap())
+    };
+    assert_eq!(weight("#x", 512), crate::Weight::messages(1));
+    assert_eq!(weight("#x", 513), crate::Weight::messages(2));
+    assert_eq!(weight("#x,#y", 4000), crate::Weight::messages(16));
+}
