@@ -180,6 +180,7 @@ impl Session {
         let label = labels::of(&message, capabilities).map(str::to_owned);
         let server = self.services.config.chat.get().server_name.clone();
         let mut replies = Replies::new(server, nick.as_str(), label);
+        let before = machine.identity().cloned();
         let outcome = machine
             .handle(Timestamp::now(), &mut replies, &message)
             .await;
@@ -205,7 +206,8 @@ impl Session {
                 let text = "A user whose nick looks like your account's name is online; \
                             you are not signed in";
                 self.send(&[self.nick_in_use(&nick, &name, text)]);
-                *sign_in = None;
+                let accounts = Arc::clone(&self.services.accounts);
+                **machine = SignIn::admitted(accounts, self.peer.clone(), before);
             }
             Admission::Banned { reason, expires_at } => {
                 self.close_banned(&name, &reason, expires_at).await;

@@ -42,11 +42,13 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith
     let account = identity.id;
     let (key, other) = match signed_in_with {
         SignedInWith::Credential(credential) => (DeviceKey::Credential(credential), None),
-        SignedInWith::Password { device: Some(name) } => (DeviceKey::Named(name), None),
-        SignedInWith::Password { device: None } if caller.has(Capability::Playback) => {
+        SignedInWith::Password {
+            device: Some(name), ..
+        } => (DeviceKey::Named(name), None),
+        SignedInWith::Password { device: None, .. } if caller.has(Capability::Playback) => {
             (DeviceKey::PasswordWithPlayback, Some(DeviceKey::Password))
         }
-        SignedInWith::Password { device: None } => {
+        SignedInWith::Password { device: None, .. } => {
             (DeviceKey::Password, Some(DeviceKey::PasswordWithPlayback))
         }
     };

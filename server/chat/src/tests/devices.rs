@@ -6,12 +6,15 @@ use rookery_protocol::DeviceName;
 use super::harness::*;
 use super::playback::{CAPS, connect, lobby, texts};
 use crate::event::{Identity, SignedInWith};
-use rookery_record::{Change, ChatSnapshot, Device, DeviceKey, DeviceMark, Mark};
+use rookery_record::{
+    Change, ChatSnapshot, Device, DeviceKey, DeviceMark, Mark, PasswordFingerprint,
+};
 
 /// Returns the identity of an account that signed in with the password on a device of that name.
 fn named(account: &str, device: &str) -> Identity {
     Identity {
         signed_in_with: SignedInWith::Password {
+            fingerprint: PasswordFingerprint::UNKNOWN,
             device: Some(DeviceName::parse(device).unwrap()),
         },
         ..identity(account)

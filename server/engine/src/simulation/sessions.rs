@@ -13,7 +13,7 @@ use crate::sendq::{Sendq, State};
 use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, Disconnect, Event, Identity, SessionId, SignedInWith};
 use rookery_chat::request::Admission;
-use rookery_record::AccountId;
+use rookery_record::{AccountId, PasswordFingerprint};
 
 /// The capabilities of clients that leave it to the server to send them what they missed.
 const DEVICE_CAPABILITIES: [Capability; 4] = [
@@ -60,6 +60,7 @@ impl Simulation {
             new: false,
             authenticated_at: self.now,
             signed_in_with: SignedInWith::Password {
+                fingerprint: PasswordFingerprint::UNKNOWN,
                 device: device.map(|name| DeviceName::parse(name).unwrap()),
             },
         });
