@@ -22,8 +22,8 @@ use crate::http::pages::{Page, PageOptions};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_chat::request::{EndAccount, ForgetAccount};
-use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind, Outcome};
-use rookery_store::{Durability, Result as StoreResult, Store};
+use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind};
+use rookery_store::{Result as StoreResult, Store};
 
 /// Returns the routes of the accounts.
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
@@ -383,7 +383,7 @@ impl AccountChange {
     async fn try_apply(
         self,
         operator: &Operator,
-        mut act: Act,
+        act: Act,
         work: impl FnOnce(&mut Store, Account) -> StoreResult<Result<AccountEntry, Refusal>>
         + Send
         + 'static,
@@ -393,31 +393,19 @@ impl AccountChange {
             detail,
             end_reason,
         } = self;
-        let none = no_such_account(&name);
-        let database = &operator.plane.control.database;
-        let written = database.write(Durability::Record, move |store| {
+        let commit = operator.record(act, move |store, act| {
             let account = match AccountName::parse(&name) {
                 Ok(name) => store.account_by_name(&name)?,
                 Err(_) => None,
             };
             let Some(account) = account else {
-                store.append_audit(&act.entry(Outcome::Refused, &none.detail))?;
-                return Ok(Err(none));
+                return Ok(Err(no_such_account(&name)));
             };
             act.target = account.name.to_string();
             let id = account.id;
             let done = work(store, account)?;
-            store.append_audit(&match &done {
-                Ok(_) => act.entry(Outcome::Allowed, detail),
-                Err(refusal) => act.entry(Outcome::Refused, &refusal.detail),
-            })?;
-            Ok(done.map(|entry| (id, entry)))
+            Ok(done.map(|entry| (detail, (id, entry))))
         });
-        let commit = async {
-            written
-                .await
-                .map_err(|error| operator.plane.trail.unavailable(&error))?
-        };
         let requests = |(id, _): &(AccountId, AccountEntry)| {
             let end = |reason| EndAccount {
                 account: *id,

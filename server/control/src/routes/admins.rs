@@ -114,7 +114,7 @@ async fn add(
         initial_password_expires_at: admin.initial_password_expires_at,
     };
     operator
-        .record(act, move |store| {
+        .record(act, move |store, _| {
             if store.add_admin(&admin)? {
                 return Ok(Ok((format!("{role}, {}", admin.email), ())));
             }
@@ -152,7 +152,7 @@ async fn remove(
     let PathParams(name) = operator.audited(&mut act, async |_| name).await?;
     act.target.clone_from(&name);
     operator.require_fresh_sign_in(&act).await?;
-    let removed = operator.record(act, move |store| {
+    let removed = operator.record(act, move |store, _| {
         let admin = match changeable_admin(store, &name, None)? {
             Ok(admin) => admin,
             Err(refusal) => return Ok(Err(refusal)),
@@ -189,7 +189,7 @@ async fn set_role(
         })
         .await?;
     operator.require_fresh_sign_in(&act).await?;
-    let changed = operator.record(act, move |store| {
+    let changed = operator.record(act, move |store, _| {
         let admin = match changeable_admin(store, &name, Some(role))? {
             Ok(admin) => admin,
             Err(refusal) => return Ok(Err(refusal)),
@@ -232,7 +232,7 @@ async fn reset_password(
         Password::generated(initial_password.clone()),
     )
     .await;
-    let reset = operator.record(act, move |store| {
+    let reset = operator.record(act, move |store, _| {
         let admin = match changeable_admin(store, &name, None)? {
             Ok(admin) if admin.name == own => {
                 let detail = "Change your own password with PUT /v1/password (`admin-cli passwd`).";

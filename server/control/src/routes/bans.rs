@@ -21,10 +21,7 @@ use crate::http::pages::NumberPageOptions;
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_chat::request::{AddBans, RemoveBan};
-use rookery_record::{
-    Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account, other_domains,
-};
-use rookery_store::Durability;
+use rookery_record::{Account, Ban, BanId, BanTarget, NewBan, covers_account, other_domains};
 
 /// Returns the routes of the bans.
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
@@ -97,17 +94,8 @@ async fn add(
     let duration = ban
         .expires_at
         .map_or_else(|| "permanent".to_owned(), |end| format!("until {end:.0}"));
-    let entry = act.entry(Outcome::Allowed, format!("{duration}: {}", ban.reason));
-    let database = &operator.plane.control.database;
-    let written = database.write(Durability::Record, move |store| {
-        store.append_audit(&entry)?;
-        store.add_ban(&ban)
-    });
-    let commit = async {
-        written
-            .await
-            .map_err(|error| operator.plane.trail.unavailable(&error))
-    };
+    let detail = format!("{duration}: {}", ban.reason);
+    let commit = operator.record(act, move |store, _| Ok(Ok((detail, store.add_ban(&ban)?))));
     let core = &operator.plane.control.core;
     let (ban, ended) = core
         .commit_then_request(commit, |ban| AddBans(vec![ban.clone()]))
@@ -167,30 +155,15 @@ async fn remove(
 
     // The target replaces this text in the transaction, which reads the ban.
     act.target = format!("ban {id}");
-    let refusal = Kind::NoSuchBan.with_detail(format!(
-        "There is no ban {id}; `admin-cli bans` lists those in force."
-    ));
-    let reason = refusal.detail.clone();
-    let database = &operator.plane.control.database;
-    let written = database.write(Durability::Record, move |store| {
-        let removed = store.remove_ban(BanId(id))?;
-        let entry = match &removed {
-            Some(ban) => {
-                act.target = ban.target.to_string();
-                let detail = format!("ban {id}, by {}: {}", ban.by, ban.reason);
-                act.entry(Outcome::Allowed, detail)
-            }
-            None => act.entry(Outcome::Refused, reason),
+    let commit = operator.record(act, move |store, act| {
+        let Some(ban) = store.remove_ban(BanId(id))? else {
+            let detail = format!("There is no ban {id}; `admin-cli bans` lists those in force.");
+            return Ok(Err(Kind::NoSuchBan.with_detail(detail)));
         };
-        store.append_audit(&entry)?;
-        Ok(removed)
+        act.target = ban.target.to_string();
+        let detail = format!("ban {id}, by {}: {}", ban.by, ban.reason);
+        Ok(Ok((detail, ban)))
     });
-    let commit = async {
-        written
-            .await
-            .map_err(|error| operator.plane.trail.unavailable(&error))?
-            .ok_or(refusal)
-    };
     let core = &operator.plane.control.core;
     let (ban, ()) = core
         .commit_then_request(commit, |ban: &Ban| RemoveBan(ban.id))

@@ -288,9 +288,17 @@ async fn apply_steps(
     let (mut imported, mut sessions) = (Imported::default(), 0);
     loop {
         let done = rows - import.remaining();
-        let (act, counted) = (act.clone(), counted.clone());
+        let (act, counted, authority) = (act.clone(), counted.clone(), operator.authority());
+        let imported_only = format!("The first {done} of {rows} rows were imported");
         let commit = async {
             let step = control.database.write(Durability::Record, move |store| {
+                if let Err(mut refusal) = authority.check(store)? {
+                    if done > 0 {
+                        refusal.detail = format!("{imported_only}. {}", refusal.detail);
+                    }
+                    store.append_audit(&act.entry(Outcome::Refused, &refusal.detail))?;
+                    return Ok(Err(refusal));
+                }
                 let bans = import.apply_step(store, &mut imported)?;
                 if import.remaining() == 0 {
                     let Imported {
@@ -302,9 +310,9 @@ async fn apply_steps(
                     let detail = format!("{counted}: {added} added, {known} known, {rejected} bad");
                     store.append_audit(&act.entry(Outcome::Allowed, detail))?;
                 }
-                Ok((import, imported, bans))
+                Ok(Ok((import, imported, bans)))
             });
-            step.await.map_err(|error| {
+            let step = step.await.map_err(|error| {
                 let mut refusal = operator.plane.trail.unavailable(&error);
                 if done > 0 {
                     refusal.detail = format!(
@@ -314,7 +322,8 @@ async fn apply_steps(
                     );
                 }
                 refusal
-            })
+            });
+            step?
         };
         let ((rest, so_far, _), ended) = control
             .core

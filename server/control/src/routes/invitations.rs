@@ -99,7 +99,7 @@ async fn add(
         .invitation(now, email, operator.name().to_owned())
         .await;
     let invitation = operator
-        .record(act, move |store| {
+        .record(act, move |store, _| {
             if let Some(account) = store.accounts_of_mailbox(&new.email, &aliases)?.first() {
                 let detail = format!(
                     "The mailbox of {} already belongs to the account {}.",
@@ -157,7 +157,7 @@ async fn revoke(
     let PathParams(id) = operator.audited(&mut act, async |_| id).await?;
     act.target = format!("invitation {id}");
     let invitation = operator
-        .record(act, move |store| {
+        .record(act, move |store, _| {
             let Some(invitation) = store.remove_invitation(InvitationId(id))? else {
                 let detail = format!(
                     "There is no invitation {id}; `admin-cli invitations` lists the valid ones."

@@ -74,7 +74,7 @@ async fn set(
         by: by.clone(),
         since: operator.now(),
     });
-    let commit = operator.record(act, move |store| {
+    let commit = operator.record(act, move |store, _| {
         store.set_maintenance(next.as_ref())?;
         let detail = next.map(|next| next.message).unwrap_or_default();
         Ok(Ok((detail, store.maintenance()?)))

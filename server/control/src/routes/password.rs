@@ -43,7 +43,7 @@ async fn change(
         .await?;
     let name = operator.name().to_owned();
     operator
-        .record(act, move |store| {
+        .record(act, move |store, _| {
             store.set_admin_password(&name, &hash, None)?;
             Ok(Ok(("all sessions of the admin end".to_owned(), ())))
         })

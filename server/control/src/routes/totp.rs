@@ -205,7 +205,7 @@ async fn change_factor(
     write: impl FnOnce(&mut Store) -> StoreResult<Result<(), Refusal>> + Send + 'static,
 ) -> Result<(), Refusal> {
     operator
-        .record(act, move |store| {
+        .record(act, move |store, _| {
             Ok(write(store)?.map(|()| (change.to_owned(), ())))
         })
         .await?;
