@@ -236,8 +236,8 @@ impl Drop for Session {
             return;
         };
         let core = self.services.core.clone();
-        let (disconnect, lost) = (self.disconnect.clone(), !self.stream.closed_by_client());
-        let event = SessionEvent::disconnected(self.id, disconnect, lost);
+        let read_until = self.stream.read_until();
+        let event = SessionEvent::disconnected(self.id, self.disconnect.clone(), read_until);
         runtime.spawn(async move {
             // The core may have stopped first.
             let _ = core.send(event).await;

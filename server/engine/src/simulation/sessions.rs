@@ -176,9 +176,14 @@ impl Simulation {
                     .to_owned(),
             ],
         };
+        let sent = self.server.clients[at].sendq.sent_until();
         for line in lines {
             if let Ok(message) = Message::parse(&line) {
-                self.event(Event::Command { session, message });
+                self.event(Event::Command {
+                    session,
+                    message,
+                    sent,
+                });
             }
         }
     }
@@ -253,7 +258,7 @@ impl Simulation {
         self.event(Event::Disconnected {
             session: client.session,
             disconnect: Disconnect::lost("Connection closed"),
-            lost: false,
+            sent: client.sendq.sent_until(),
         });
         client
     }
@@ -268,7 +273,8 @@ impl Simulation {
         }
         let mut clients = self.server.clients.iter();
         if let Some(at) = clients.position(|client| client.session == session) {
-            self.leave(at);
+            let client = self.leave(at);
+            self.server.left.push(client);
         }
     }
 
