@@ -11,6 +11,7 @@
 mod bounded;
 mod compose;
 mod directory;
+mod places;
 mod smtp;
 #[cfg(test)]
 mod tests;
@@ -35,9 +36,11 @@ use crate::events::EventBus;
 use crate::fair_queue::FairQueue;
 use crate::metrics::{Counter, METRICS};
 use crate::pem;
+use places::{Place, Places};
 
 /// The maximum number of mails that are queued or being sent, of users and of operators each. When
-/// it is reached, a further mail fails at once.
+/// it is reached, a further mail takes the place of one that waits to be tried again, or fails at
+/// once.
 const QUEUE_CAPACITY: usize = 1000;
 /// The number of mails that are sent at the same time, of users and of operators each.
 const WORKERS: usize = 8;
@@ -63,6 +66,8 @@ const MAX_RETRY_TIME: Duration = Duration::from_mins(10);
 
 /// The reason that a waiting user receives if the failure is on the server's side.
 const CANNOT_SEND: &str = "this server cannot send mail at the moment";
+/// The reason that a waiting user receives if there is no place for its mail.
+const TOO_MANY: &str = "too many mails are waiting; try again later";
 /// The reason that a waiting user receives if only its own mail is not accepted yet.
 const NOT_ACCEPTED_YET: &str = "the mail server has not accepted mail to your address yet";
 
@@ -137,8 +142,8 @@ struct Health {
 
 /// The places of those who do not delay others.
 struct Lane {
-    /// One permit for each mail that may be queued or being sent.
-    capacity: Arc<Semaphore>,
+    /// One place for each mail that may be queued or being sent.
+    places: Arc<Places>,
     /// One slot for each attempt that may be made at the same time.
     workers: FairQueue<Requester>,
     /// One permit for each attempt that has given its slot to another one.
@@ -148,7 +153,7 @@ struct Lane {
 impl Lane {
     fn new(capacity: usize, workers_of_requester: usize) -> Self {
         Self {
-            capacity: Arc::new(Semaphore::new(capacity)),
+            places: Places::new(capacity),
             workers: FairQueue::new(WORKERS, workers_of_requester),
             slow: Semaphore::new(SLOW_ATTEMPTS),
         }
@@ -282,19 +287,16 @@ impl Mailer {
         requester: Requester,
     ) -> watch::Receiver<MailState> {
         let (state, receiver) = watch::channel(MailState::Waiting);
-        let capacity = Arc::clone(&self.0.lane(requester).capacity);
-        if let Ok(permit) = capacity.try_acquire_owned() {
+        if let Some(mut place) = self.0.lane(requester).places.take(requester) {
             let deadline = Instant::now() + useful_for.min(MAX_RETRY_TIME);
             let queue = Arc::clone(&self.0);
             self.0.runtime.spawn(async move {
-                queue.process(&job, requester, deadline, &state).await;
-                drop(permit);
+                let process = queue.process(&job, requester, deadline, &mut place, &state);
+                process.await;
             });
         } else {
             tracing::warn!("a mail was not queued: too many mails are waiting");
-            state.send_replace(MailState::Failed(
-                "too many mails are waiting; try again later".to_owned(),
-            ));
+            state.send_replace(MailState::Failed(TOO_MANY.to_owned()));
         }
         receiver
     }
@@ -314,6 +316,7 @@ impl MailQueue {
         job: &Job,
         requester: Requester,
         deadline: Instant,
+        place: &mut Place,
         state: &watch::Sender<MailState>,
     ) {
         let to = job.receiver();
@@ -363,7 +366,13 @@ impl MailQueue {
                 return;
             }
             state.send_replace(MailState::Delayed(shown.to_owned()));
-            tokio::time::sleep(pause).await;
+            if !place.wait(tokio::time::sleep(pause)).await {
+                job.count(&METRICS.mails_failed);
+                tracing::warn!(%to, "mail given up: too many mails are waiting");
+                state.send_replace(MailState::Failed(TOO_MANY.to_owned()));
+                self.start_probe();
+                return;
+            }
         }
     }
 
