@@ -47,6 +47,8 @@ const WORKERS: usize = 8;
 /// The number of mails that are sent at the same time for one network. A mail server may take long
 /// to decide on a receiver, and anyone can request mails to receivers of which that is true.
 const WORKERS_OF_NETWORK: usize = 2;
+/// The number of mails that are sent again at the same time.
+const RETRIES: usize = WORKERS / 2;
 /// The time after which an attempt lets another one begin, as long as few are so slow.
 const SLOW_AFTER: Duration = Duration::from_secs(3);
 /// The maximum number of attempts that have let another one begin.
@@ -146,6 +148,9 @@ struct Lane {
     places: Arc<Places>,
     /// One slot for each attempt that may be made at the same time.
     workers: FairQueue<Requester>,
+    /// One slot for each attempt to send a mail again, so that first attempts need not wait for all
+    /// of these.
+    retries: FairQueue<Requester>,
     /// One permit for each attempt that has given its slot to another one.
     slow: Semaphore,
 }
@@ -155,6 +160,7 @@ impl Lane {
         Self {
             places: Places::new(capacity),
             workers: FairQueue::new(WORKERS, workers_of_requester),
+            retries: FairQueue::new(RETRIES, workers_of_requester),
             slow: Semaphore::new(SLOW_ATTEMPTS),
         }
     }
@@ -325,8 +331,11 @@ impl MailQueue {
             .iter()
             .chain(self.pauses.last().into_iter().cycle())
             .copied();
+        let mut is_retry = false;
         loop {
-            let (reason, shown) = match self.try_once(job, requester).await {
+            let attempt = self.try_once(job, requester, is_retry);
+            is_retry = true;
+            let (reason, shown) = match attempt.await {
                 Ok(file) => {
                     job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
@@ -376,14 +385,21 @@ impl MailQueue {
         }
     }
 
-    /// Makes one attempt when the requester has its turn, and remembers whether mail can be sent. A
-    /// slow attempt lets others begin.
+    /// Makes one attempt when the requester has its turn, which for a retry is later than for the
+    /// first attempt of a mail, and remembers whether mail can be sent. A slow attempt lets others
+    /// begin.
     async fn try_once(
         &self,
         job: &Job,
         requester: Requester,
+        is_retry: bool,
     ) -> Result<Option<PathBuf>, SendError> {
         let lane = self.lane(requester);
+        let mut retry = if is_retry {
+            Some(lane.retries.acquire(requester).await)
+        } else {
+            None
+        };
         let mut turn = lane.workers.acquire(requester).await;
         let mut attempt = pin!(tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job)));
         let slow;
@@ -393,6 +409,9 @@ impl MailQueue {
                 slow = lane.slow.try_acquire();
                 if slow.is_ok() {
                     turn.give_way();
+                    if let Some(retry) = &mut retry {
+                        retry.give_way();
+                    }
                 }
                 attempt.await
             }
@@ -427,7 +446,9 @@ impl MailQueue {
                     return;
                 };
                 // The outcome is remembered.
-                let _ = queue.try_once(&Job::Dummy, Requester::Operator).await;
+                let _ = queue
+                    .try_once(&Job::Dummy, Requester::Operator, false)
+                    .await;
                 let mut health = queue.health.lock();
                 if health.last_failure.is_none() {
                     health.is_probing = false;

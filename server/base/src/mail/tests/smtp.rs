@@ -459,3 +459,33 @@ async fn many_networks_whose_receivers_are_deferred_do_not_take_all_places() {
     }
     assert_eq!(given_up, 1);
 }
+
+#[tokio::test]
+async fn a_first_attempt_does_not_wait_for_the_retries_of_many_networks() {
+    let tried = Arc::new(Mutex::new(std::collections::HashSet::new()));
+    let (mailer, _config, mut lines) = mailer_to(move |line| {
+        if !(line.starts_with("RCPT") && line.contains("grey.example")) {
+            accepting(line)
+        } else if tried.lock().insert(line.to_owned()) {
+            "451 4.7.1 Greylisted, try again later\r\n"
+        } else {
+            ""
+        }
+    })
+    .await;
+    let _deferred: Vec<_> = (0..100)
+        .map(|number| {
+            let to = format!("t{number}@grey.example");
+            mailer.send(mail(&to, "text"), someone(number))
+        })
+        .collect();
+    // The retries that can be made at the same time are stuck.
+    let mut attempts = 0;
+    while attempts < 100 + RETRIES {
+        let line = lines.recv().await.unwrap();
+        attempts += usize::from(line.starts_with("RCPT"));
+    }
+    let mut state = mailer.send(mail("user@good.example", "code"), someone(1000));
+    let sent = tokio::time::timeout(SLOW_AFTER, until(&mut state, is_final)).await;
+    assert_eq!(sent, Ok(MailState::Sent));
+}
