@@ -72,7 +72,7 @@ impl Session {
                     }
                 },
                 StreamEvent::Drained => {
-                    self.stream.set_read();
+                    self.stream.is_read = true;
                     return Ok(Disconnect::lost(CLOSED));
                 }
                 StreamEvent::Closed(disconnect) => return Ok(disconnect),

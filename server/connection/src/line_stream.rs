@@ -84,7 +84,7 @@ pub struct LineStream {
     last_received_at: Instant,
     /// Whether the client had the chance to receive what was sent: it closed the connection, or the
     /// core ended the session and everything was sent.
-    is_read: bool,
+    pub is_read: bool,
 }
 
 impl LineStream {
@@ -107,20 +107,9 @@ impl LineStream {
         }
     }
 
-    /// Records that the session, which the core has ended, has sent everything.
-    pub fn set_read(&mut self) {
-        self.is_read = true;
-    }
-
     /// Returns the mark up to which everything was sent; `None` if something waits to be sent.
     pub fn sent_until(&self) -> Option<Mark> {
         self.sendq.sent_until().filter(|_| self.flushed)
-    }
-
-    /// Returns the mark up to which the client had the chance to receive everything before the
-    /// connection ended; `None` if that is not known.
-    pub fn read_until(&self) -> Option<Mark> {
-        self.sent_until().filter(|_| self.is_read)
     }
 
     /// Returns when the client last sent something.
