@@ -155,10 +155,7 @@ pub(crate) fn authenticated(
     signed_in_with: SignedInWith,
 ) -> Result<Identity, Refused> {
     match &account.disabled {
-        None => Ok(Identity {
-            signed_in_with,
-            ..identity(account, now)
-        }),
+        None => Ok(identity(account, now, signed_in_with)),
         Some(reason) => Err(Refused::Disabled {
             reason: reason.clone(),
         }),
@@ -166,10 +163,12 @@ pub(crate) fn authenticated(
 }
 
 /// Returns the account of a signed-in `owner`, or `None` if it no longer accepts what the owner
-/// signed in with: it has been deleted or disabled, or the password or credential removed.
+/// signed in with: it has been deleted or disabled, the credential was removed, or the password or
+/// the email is another.
 ///
 /// Every change that an owner makes to an account calls this in its own transaction, so that
-/// nothing can be changed after access has been revoked, even before the session is closed.
+/// nothing can be changed after access has been revoked, even before the session is closed: a
+/// session in its handshake, which the core does not know, lasts until it is admitted.
 pub(crate) fn still_authorized(store: &Store, owner: &Identity) -> StoreResult<Option<Account>> {
     let Some(account) = store
         .account(owner.id)?
@@ -177,14 +176,16 @@ pub(crate) fn still_authorized(store: &Store, owner: &Identity) -> StoreResult<O
     else {
         return Ok(None);
     };
-    let is_authorized = match owner.signed_in_with.credential() {
-        Some(device) => store
+    let is_proved = match &owner.signed_in_with {
+        SignedInWith::Credential(used) => store
             .credentials(account.id)?
             .iter()
-            .any(|credential| credential.id == device),
-        None => account.password_hash.is_some(),
+            .any(|credential| credential.id == *used),
+        SignedInWith::Password { fingerprint, .. } => {
+            account.password_fingerprint() == Some(*fingerprint)
+        }
     };
-    Ok(is_authorized.then_some(account))
+    Ok((is_proved && account.email == owner.email).then_some(account))
 }
 
 /// A SCRAM exchange that waits for the client's proof.
@@ -274,23 +275,27 @@ impl Accounts {
             }
         }
         let account = account.ok_or(Refused::Wrong)?;
-        if let Some(device) = device {
-            self.record_use(device, now).await;
-        } else {
-            self.throttle.add_sign_in(account.id);
-            self.accept_codes(account.id).await;
-            self.renew_verifier(&account, secret.expose()).await;
-        }
-        self.record_network(account.id, peer, now).await;
-        tracing::info!(address = %peer.address, account = %account.name, "signed in");
         // A credential identifies the device already.
         let signed_in_with = match device {
             Some(credential) => SignedInWith::Credential(credential),
             None => SignedInWith::Password {
+                fingerprint: account.password_fingerprint().ok_or(Refused::Wrong)?,
                 device: device_name,
             },
         };
-        authenticated(&account, now, signed_in_with)
+        let identity = authenticated(&account, now, signed_in_with);
+        if let Some(device) = device {
+            self.record_use(device, now).await;
+        } else {
+            self.throttle.add_sign_in(account.id);
+            if let Ok(identity) = &identity {
+                self.accept_codes(identity).await;
+            }
+            self.renew_verifier(&account, secret.expose()).await;
+        }
+        self.record_network(account.id, peer, now).await;
+        tracing::info!(address = %peer.address, account = %account.name, "signed in");
+        identity
     }
 
     /// Checks the client certificate of the connection. It cannot be guessed, so failures are not
@@ -318,17 +323,15 @@ impl Accounts {
         let used = credentials.iter().find(|credential| {
             credential.kind == CredentialKind::Certificate && credential.hash == fingerprint
         });
-        let used = used.map(|used| used.id);
-        if let Some(used) = used {
-            self.record_use(used, now).await;
-        }
+        let used = used.ok_or(Refused::UnknownCertificate)?.id;
+        self.record_use(used, now).await;
         self.record_network(account.id, peer, now).await;
         tracing::info!(
             address = %peer.address,
             account = %account.name,
             "signed in with a client certificate"
         );
-        authenticated(&account, now, used.into())
+        authenticated(&account, now, SignedInWith::Credential(used))
     }
 
     /// Checks whether the network of `peer` may try another code. The first try of a session at the
@@ -483,11 +486,12 @@ impl Accounts {
             (Ok(answer), Some(account)) => {
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
                 self.record_network(account.id, peer, now).await;
-                self.accept_codes(account.id).await;
                 let signed_in_with = SignedInWith::Password {
+                    fingerprint: account.password_fingerprint().ok_or(Refused::WrongScram)?,
                     device: scram.device.clone(),
                 };
                 let identity = authenticated(account, scram.read_at, signed_in_with)?;
+                self.accept_codes(&identity).await;
                 Ok((answer, identity))
             }
             (Err(ProofError::BadForm), _) => Err(Refused::BadForm),

@@ -21,7 +21,7 @@ use super::reply_format::{Replies, word};
 use super::{Accounts, Peer};
 use rookery_chat::event::Identity;
 use rookery_record::{CredentialId, CredentialKind};
-use rookery_store::{Durability, Result};
+use rookery_store::{Durability, Result, Store};
 
 /// The outcome of `ADD`.
 enum Added {
@@ -224,11 +224,20 @@ impl Accounts {
         };
         if before.label.as_ref() != Some(&label) {
             let label = label.clone();
-            self.database
-                .write(Durability::Record, move |store| {
-                    store.set_credential_label(id, &label)
-                })
-                .await?;
+            let present = owner.clone();
+            let set = move |store: &mut Store| match still_authorized(store, &present)? {
+                Some(_) => store.set_credential_label(id, &label).map(Some),
+                None => Ok(None),
+            };
+            if self
+                .database
+                .write(Durability::Record, set)
+                .await?
+                .is_none()
+            {
+                no_longer_authorized(replies, "LABEL");
+                return Ok(());
+            }
         }
         replies.command("CREDENTIAL", &["LABELLED", &id.0.to_string(), &label]);
         Ok(())

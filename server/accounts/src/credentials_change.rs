@@ -38,8 +38,8 @@ use super::sasl::Claim;
 use super::throttle::{Key, Wait};
 use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
-use rookery_chat::event::Identity;
-use rookery_record::{Account, AccountConflict, Network};
+use rookery_chat::event::{Identity, SignedInWith};
+use rookery_record::{Account, AccountConflict, Network, PasswordFingerprint};
 use rookery_store::{Durability, Result as StoreResult, Store, TriedBy, TriedCode};
 
 /// The new value of a password or email.
@@ -64,8 +64,8 @@ pub(crate) struct PendingChange {
 
 /// The outcome of a requested change.
 pub(crate) enum Changed {
-    /// The password has been changed.
-    Password,
+    /// The password has been changed. Contains the identity from now on.
+    Password(Box<Identity>),
     /// The email has been changed. Contains the identity from now on.
     Email(Box<Identity>),
     /// A code is on its way to the email `to`.
@@ -280,12 +280,12 @@ impl Accounts {
                             .await
                     }
                     NewValue::UnapprovedEmail(email) => {
-                        self.accept_codes(owner.id).await;
+                        self.accept_codes(owner).await;
                         self.propose_email(now, peer, owner, requested_for, email)
                             .await
                     }
                     NewValue::Password(password) => {
-                        self.accept_codes(owner.id).await;
+                        self.accept_codes(owner).await;
                         self.set_password(peer, owner, requested_for, password)
                             .await
                     }
@@ -419,7 +419,7 @@ impl Accounts {
         requested_for: Account,
         password: StoredPassword,
     ) -> Result<Changed, Failure> {
-        let present = owner.clone();
+        let (present, fingerprint) = (owner.clone(), PasswordFingerprint::of(&password.hash));
         let account = self
             .database
             .write(Durability::Record, move |store| {
@@ -436,7 +436,18 @@ impl Accounts {
             let mail = mail_templates::password_changed(network, &owner.name, email);
             self.mailer.send(mail, peer.requester());
         }
-        Ok(Changed::Password)
+        // The session has proved the password that it set, unless it signed in without one.
+        let signed_in_with = match &owner.signed_in_with {
+            SignedInWith::Credential(used) => SignedInWith::Credential(*used),
+            SignedInWith::Password { device, .. } => SignedInWith::Password {
+                fingerprint,
+                device: device.clone(),
+            },
+        };
+        Ok(Changed::Password(Box::new(Identity {
+            signed_in_with,
+            ..owner.clone()
+        })))
     }
 
     /// Counts a mail at the request of the account's owner. Counted by account, so that strangers
@@ -474,16 +485,19 @@ fn unchanged(
     owner: &Identity,
     requested_for: &Account,
 ) -> StoreResult<Result<Account, Failure>> {
-    let Some(account) = still_authorized(store, owner)? else {
-        return Ok(Err(no_longer_authorized()));
+    let is_changed = |account: &Account| {
+        account.password_hash != requested_for.password_hash || account.email != requested_for.email
     };
-    if account.password_hash != requested_for.password_hash || account.email != requested_for.email
+    // The other change may also have ended the proof, but says more.
+    if store
+        .account(owner.id)?
+        .is_some_and(|account| is_changed(&account))
     {
         let text = "The password or email of the account was changed in the meantime; if you did \
                     not do this, change your password";
         return Ok(Err(failure("ACCOUNT_CHANGED", text)));
     }
-    Ok(Ok(account))
+    Ok(still_authorized(store, owner)?.ok_or_else(no_longer_authorized))
 }
 
 /// Returns the refusal of a code for an account whose signed-in sessions have tried too many.

@@ -18,12 +18,12 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 use tokio::sync::watch;
 
-use super::authenticate::{Refused, authenticated};
+use super::authenticate::{Refused, still_authorized};
 use super::codes::{PendingCode, Verdict};
 use super::throttle::{Key, Wait, mails_from};
-use super::{Accounts, Peer, device_hash, mail_templates};
+use super::{Accounts, Peer, device_hash, identity, mail_templates};
 use rookery_base::mail::MailState;
-use rookery_chat::event::Identity;
+use rookery_chat::event::{Identity, SignedInWith};
 use rookery_record::{Account, AccountId, CredentialId, CredentialKind, Network};
 use rookery_store::{Durability, Store, StoreError, TriedBy, TriedCode};
 
@@ -161,14 +161,14 @@ impl Accounts {
                 if found.email.as_ref() != Some(&email) {
                     return Ok(Err(Refused::InvalidCode));
                 }
-                if found.disabled.is_some() {
-                    return Ok(Ok((found, None, None)));
+                if let Some(reason) = found.disabled {
+                    return Ok(Err(Refused::Disabled { reason }));
                 }
                 let displaced = remove_stalest_device(store, account)?;
                 let credential =
                     store.add_credential(account, CredentialKind::Device, &hash, now)?;
                 store.reset_account_codes(account)?;
-                Ok(Ok((found, Some(credential), displaced)))
+                Ok(Ok((found, credential, displaced)))
             })
             .await??;
         tracing::info!(
@@ -177,7 +177,7 @@ impl Accounts {
             "signed in on a new device"
         );
         self.record_network(account.id, peer, now).await;
-        let identity = authenticated(&account, now, credential.into())?;
+        let identity = identity(&account, now, SignedInWith::Credential(credential));
         Ok((identity, displaced))
     }
 
@@ -194,13 +194,18 @@ impl Accounts {
     }
 
     /// Accepts codes for the account again, because its owner has signed in with the password, or
-    /// has proved in a session that the mailbox is the owner's.
-    pub(crate) async fn accept_codes(&self, account: AccountId) {
+    /// has proved in a session that the mailbox is the owner's; unless the account no longer
+    /// accepts that proof.
+    pub(crate) async fn accept_codes(&self, owner: &Identity) {
+        let (account, owner) = (owner.id, owner.clone());
         let has_tried = move |store: &Store| store.has_tried_codes(account);
         let reset = match self.database.read(has_tried).await {
             Ok(false) => Ok(()),
             Ok(true) => {
-                let reset = move |store: &mut Store| store.reset_account_codes(account);
+                let reset = move |store: &mut Store| match still_authorized(store, &owner)? {
+                    Some(_) => store.reset_account_codes(account),
+                    None => Ok(()),
+                };
                 self.database.write(Durability::Message, reset).await
             }
             Err(error) => Err(error),

@@ -220,14 +220,18 @@ impl Accounts {
     }
 }
 
-fn identity(account: &Account, authenticated_at: Timestamp) -> Identity {
+fn identity(
+    account: &Account,
+    authenticated_at: Timestamp,
+    signed_in_with: SignedInWith,
+) -> Identity {
     Identity {
         id: account.id,
         name: account.name.clone(),
         email: account.email.clone(),
         new: !account.greeted,
         authenticated_at,
-        signed_in_with: SignedInWith::PASSWORD,
+        signed_in_with,
     }
 }
 

@@ -21,10 +21,10 @@ use super::sasl::MAX_SECRET;
 use super::throttle::Wait;
 use super::{Accounts, Peer, device_hash, identity, mail_templates};
 use rookery_base::mail::{Mail, MailState, Requester};
-use rookery_chat::event::Identity;
+use rookery_chat::event::{Identity, SignedInWith};
 use rookery_record::{
     Account, AccountConflict, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, Network,
-    NewAccount, covers_account,
+    NewAccount, PasswordFingerprint, covers_account,
 };
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
@@ -308,64 +308,64 @@ impl Accounts {
             peer.address.ip(),
             self.config.accounts.get().email_aliases(),
         );
-        let created = self
-            .database
-            .write(Durability::Record, move |store| {
-                let Registration {
-                    name,
-                    email,
-                    secret,
-                    needs_invitation,
-                    ..
-                } = registration;
-                // A ban may have been made while the code was on its way.
-                if let Some(ban) =
-                    ban_against(store, now, &aliases, &name, email.as_ref(), address)?
-                {
-                    return Ok(Err(banned(&ban, &name)));
-                }
-                let invitation = match &email {
-                    Some(email) => store.invitation_for(email, now)?,
-                    None => None,
-                };
-                if needs_invitation && invitation.is_none() {
-                    return Ok(Err(closed()));
-                }
-                if let Some(email) = &email
-                    && !store.accounts_of_mailbox(email, &aliases)?.is_empty()
-                {
-                    return Ok(Err(AccountConflict::Email.into()));
-                }
-                let account = NewAccount {
-                    name,
-                    email,
-                    password_hash: None,
-                    created_at: now,
-                    greeted: false,
-                };
-                let account = match store.create_account(&account)? {
-                    Ok(account) => account,
-                    Err(taken) => return Ok(Err(Failure::from(taken))),
-                };
-                let credential = match secret {
-                    StoredSecret::Password(password) => {
-                        store.set_password(account.id, &password.hash, &password.scram)?;
-                        None
+        let created =
+            self.database
+                .write(Durability::Record, move |store| {
+                    let Registration {
+                        name,
+                        email,
+                        secret,
+                        needs_invitation,
+                        ..
+                    } = registration;
+                    // A ban may have been made while the code was on its way.
+                    if let Some(ban) =
+                        ban_against(store, now, &aliases, &name, email.as_ref(), address)?
+                    {
+                        return Ok(Err(banned(&ban, &name)));
                     }
-                    StoredSecret::Device(hash) => Some(store.add_credential(
-                        account.id,
-                        CredentialKind::Device,
-                        &hash,
-                        now,
-                    )?),
-                };
-                if let Some(invitation) = invitation {
-                    store.remove_invitation(invitation.id)?;
-                }
-                Ok(Ok((account, credential)))
-            })
-            .await?;
-        let (account, credential) = created?;
+                    let invitation = match &email {
+                        Some(email) => store.invitation_for(email, now)?,
+                        None => None,
+                    };
+                    if needs_invitation && invitation.is_none() {
+                        return Ok(Err(closed()));
+                    }
+                    if let Some(email) = &email
+                        && !store.accounts_of_mailbox(email, &aliases)?.is_empty()
+                    {
+                        return Ok(Err(AccountConflict::Email.into()));
+                    }
+                    let account = NewAccount {
+                        name,
+                        email,
+                        password_hash: None,
+                        created_at: now,
+                        greeted: false,
+                    };
+                    let account = match store.create_account(&account)? {
+                        Ok(account) => account,
+                        Err(taken) => return Ok(Err(Failure::from(taken))),
+                    };
+                    let signed_in_with = match secret {
+                        StoredSecret::Password(password) => {
+                            store.set_password(account.id, &password.hash, &password.scram)?;
+                            SignedInWith::Password {
+                                fingerprint: PasswordFingerprint::of(&password.hash),
+                                device: None,
+                            }
+                        }
+                        StoredSecret::Device(hash) => SignedInWith::Credential(
+                            store.add_credential(account.id, CredentialKind::Device, &hash, now)?,
+                        ),
+                    };
+                    if let Some(invitation) = invitation {
+                        store.remove_invitation(invitation.id)?;
+                    }
+                    Ok(Ok((account, signed_in_with)))
+                })
+                .await?;
+        let (account, signed_in_with) = created?;
         self.csv.users_changed();
         self.record_network(account.id, peer, now).await;
         tracing::info!(address = %peer.address, account = %account.name, "account created");
@@ -379,10 +379,7 @@ impl Accounts {
             email,
             address,
         });
-        Ok(Identity {
-            signed_in_with: credential.into(),
-            ..identity(&account, now)
-        })
+        Ok(identity(&account, now, signed_in_with))
     }
 }
 

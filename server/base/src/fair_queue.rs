@@ -1,5 +1,9 @@
 //! A queue for scarce slots in which those who wait take turns: however many requests one of them
 //! has, the others wait for a few of these only.
+//!
+//! Every request waits, however long, and those that wait are not counted. Where strangers must not
+//! wait in any number, but are refused, `rookery-control` has a limit of its own, which knows all
+//! who wait and lets the holder with the fewest permits go first.
 
 use std::collections::HashMap;
 use std::hash::Hash;

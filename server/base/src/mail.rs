@@ -11,6 +11,7 @@
 mod bounded;
 mod compose;
 mod directory;
+mod places;
 mod smtp;
 #[cfg(test)]
 mod tests;
@@ -35,15 +36,19 @@ use crate::events::EventBus;
 use crate::fair_queue::FairQueue;
 use crate::metrics::{Counter, METRICS};
 use crate::pem;
+use places::{Place, Places};
 
 /// The maximum number of mails that are queued or being sent, of users and of operators each. When
-/// it is reached, a further mail fails at once.
+/// it is reached, a further mail takes the place of one that waits to be tried again, or fails at
+/// once.
 const QUEUE_CAPACITY: usize = 1000;
 /// The number of mails that are sent at the same time, of users and of operators each.
 const WORKERS: usize = 8;
 /// The number of mails that are sent at the same time for one network. A mail server may take long
 /// to decide on a receiver, and anyone can request mails to receivers of which that is true.
 const WORKERS_OF_NETWORK: usize = 2;
+/// The number of mails that are sent again at the same time.
+const RETRIES: usize = WORKERS / 2;
 /// The time after which an attempt lets another one begin, as long as few are so slow.
 const SLOW_AFTER: Duration = Duration::from_secs(3);
 /// The maximum number of attempts that have let another one begin.
@@ -63,6 +68,8 @@ const MAX_RETRY_TIME: Duration = Duration::from_mins(10);
 
 /// The reason that a waiting user receives if the failure is on the server's side.
 const CANNOT_SEND: &str = "this server cannot send mail at the moment";
+/// The reason that a waiting user receives if there is no place for its mail.
+const TOO_MANY: &str = "too many mails are waiting; try again later";
 /// The reason that a waiting user receives if only its own mail is not accepted yet.
 const NOT_ACCEPTED_YET: &str = "the mail server has not accepted mail to your address yet";
 
@@ -137,10 +144,13 @@ struct Health {
 
 /// The places of those who do not delay others.
 struct Lane {
-    /// One permit for each mail that may be queued or being sent.
-    capacity: Arc<Semaphore>,
+    /// One place for each mail that may be queued or being sent.
+    places: Arc<Places>,
     /// One slot for each attempt that may be made at the same time.
     workers: FairQueue<Requester>,
+    /// One slot for each attempt to send a mail again, so that first attempts need not wait for all
+    /// of these.
+    retries: FairQueue<Requester>,
     /// One permit for each attempt that has given its slot to another one.
     slow: Semaphore,
 }
@@ -148,8 +158,9 @@ struct Lane {
 impl Lane {
     fn new(capacity: usize, workers_of_requester: usize) -> Self {
         Self {
-            capacity: Arc::new(Semaphore::new(capacity)),
+            places: Places::new(capacity),
             workers: FairQueue::new(WORKERS, workers_of_requester),
+            retries: FairQueue::new(RETRIES, workers_of_requester),
             slow: Semaphore::new(SLOW_ATTEMPTS),
         }
     }
@@ -282,19 +293,16 @@ impl Mailer {
         requester: Requester,
     ) -> watch::Receiver<MailState> {
         let (state, receiver) = watch::channel(MailState::Waiting);
-        let capacity = Arc::clone(&self.0.lane(requester).capacity);
-        if let Ok(permit) = capacity.try_acquire_owned() {
+        if let Some(mut place) = self.0.lane(requester).places.take(requester) {
             let deadline = Instant::now() + useful_for.min(MAX_RETRY_TIME);
             let queue = Arc::clone(&self.0);
             self.0.runtime.spawn(async move {
-                queue.process(&job, requester, deadline, &state).await;
-                drop(permit);
+                let process = queue.process(&job, requester, deadline, &mut place, &state);
+                process.await;
             });
         } else {
             tracing::warn!("a mail was not queued: too many mails are waiting");
-            state.send_replace(MailState::Failed(
-                "too many mails are waiting; try again later".to_owned(),
-            ));
+            state.send_replace(MailState::Failed(TOO_MANY.to_owned()));
         }
         receiver
     }
@@ -314,6 +322,7 @@ impl MailQueue {
         job: &Job,
         requester: Requester,
         deadline: Instant,
+        place: &mut Place,
         state: &watch::Sender<MailState>,
     ) {
         let to = job.receiver();
@@ -322,8 +331,11 @@ impl MailQueue {
             .iter()
             .chain(self.pauses.last().into_iter().cycle())
             .copied();
+        let mut is_retry = false;
         loop {
-            let (reason, shown) = match self.try_once(job, requester).await {
+            let attempt = self.try_once(job, requester, is_retry);
+            is_retry = true;
+            let (reason, shown) = match attempt.await {
                 Ok(file) => {
                     job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
@@ -363,18 +375,31 @@ impl MailQueue {
                 return;
             }
             state.send_replace(MailState::Delayed(shown.to_owned()));
-            tokio::time::sleep(pause).await;
+            if !place.wait(tokio::time::sleep(pause)).await {
+                job.count(&METRICS.mails_failed);
+                tracing::warn!(%to, "mail given up: too many mails are waiting");
+                state.send_replace(MailState::Failed(TOO_MANY.to_owned()));
+                self.start_probe();
+                return;
+            }
         }
     }
 
-    /// Makes one attempt when the requester has its turn, and remembers whether mail can be sent. A
-    /// slow attempt lets others begin.
+    /// Makes one attempt when the requester has its turn, which for a retry is later than for the
+    /// first attempt of a mail, and remembers whether mail can be sent. A slow attempt lets others
+    /// begin.
     async fn try_once(
         &self,
         job: &Job,
         requester: Requester,
+        is_retry: bool,
     ) -> Result<Option<PathBuf>, SendError> {
         let lane = self.lane(requester);
+        let mut retry = if is_retry {
+            Some(lane.retries.acquire(requester).await)
+        } else {
+            None
+        };
         let mut turn = lane.workers.acquire(requester).await;
         let mut attempt = pin!(tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job)));
         let slow;
@@ -384,6 +409,9 @@ impl MailQueue {
                 slow = lane.slow.try_acquire();
                 if slow.is_ok() {
                     turn.give_way();
+                    if let Some(retry) = &mut retry {
+                        retry.give_way();
+                    }
                 }
                 attempt.await
             }
@@ -418,7 +446,9 @@ impl MailQueue {
                     return;
                 };
                 // The outcome is remembered.
-                let _ = queue.try_once(&Job::Dummy, Requester::Operator).await;
+                let _ = queue
+                    .try_once(&Job::Dummy, Requester::Operator, false)
+                    .await;
                 let mut health = queue.health.lock();
                 if health.last_failure.is_none() {
                     health.is_probing = false;

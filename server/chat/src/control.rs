@@ -14,7 +14,7 @@ use rookery_record::{AccountId, BanTarget, EmailAliases, covers_account};
 use crate::busy;
 use crate::context::{Caller, Context};
 use crate::event::Output;
-use crate::features::{access, catch_up, persistence, quit, redact};
+use crate::features::{access, persistence, quit, redact};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::request::{
     AddBans, Announce, Announced, AssignTimes, Audience, ChannelView, CloseChannel, ClosedChannel,
@@ -422,9 +422,6 @@ fn end_user(
             ..quit::closing_session(ctx, caller)
         })
         .collect();
-    for caller in &callers {
-        catch_up::detach_device(ctx, caller.session, false);
-    }
     match &end.quit_text {
         Some(quit_text) if selected.is_whole => {
             quit::quit_user(ctx, selected.user, quit_text, end.reason);

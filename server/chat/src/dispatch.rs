@@ -87,7 +87,6 @@ pub fn command(ctx: &mut Context<'_>, session: SessionId, message: &Message) {
     let Some(caller) = ctx.caller(session) else {
         return;
     };
-    catch_up::record_received(ctx, session);
     let label = labels::escaped(caller, message);
     if batch::is_part(caller, message) {
         // The reply follows when the batch is closed.

@@ -81,6 +81,8 @@ pub enum Event {
         session: SessionId,
         /// The message.
         message: Message,
+        /// Up to where the session's send queue was empty then; `None` if lines waited in it.
+        sent: Option<Mark>,
     },
     /// An admitted session sent a command, and waits for the reply.
     AwaitedCommand {
@@ -90,6 +92,8 @@ pub enum Event {
         session: SessionId,
         /// The message.
         message: Message,
+        /// As in [`Event::Command`].
+        sent: Option<Mark>,
     },
     /// The result of an [`Output::Fetch`].
     Fetched {
@@ -111,9 +115,9 @@ pub enum Event {
         session: SessionId,
         /// The reason.
         disconnect: Disconnect,
-        /// Whether the connection was lost, so that the client may not have received the last
-        /// lines.
-        lost: bool,
+        /// Up to where everything was sent to the client; `None` if the connection was lost, or
+        /// closed while lines waited to be sent, so that this is not known.
+        sent: Option<Mark>,
     },
     /// An account no longer accepts what sessions may have signed in with.
     AccessRevoked {
@@ -240,6 +244,9 @@ pub enum Output {
     AdmissionPolicy(Arc<AdmissionPolicy>),
     /// The reply to an event that carried a ticket.
     Answer(Answer),
+    /// States that what earlier outputs deliver has been delivered up to this mark, as it is known
+    /// for each [`Output::Store`] by the number of its message.
+    Delivered(Mark),
     /// Publishes an event to operators who watch the server.
     ServerEvent(TimedEvent),
     /// Requests a page of history, to be read after all earlier outputs took effect. The result

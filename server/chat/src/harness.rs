@@ -30,7 +30,8 @@ use crate::state::away::AwayState;
 use crate::state::bans::Bans;
 use crate::ticket::{Answer, Reply, Ticket};
 use rookery_record::{
-    AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry,
+    AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry, Mark,
+    message_number,
 };
 
 /// The time at which every test begins.
@@ -160,6 +161,8 @@ pub struct Harness {
     /// The stored messages and events.
     pub entries: Vec<HistoryEntry>,
     pub persisted: Vec<Change>,
+    /// Up to where messages were delivered, which all sessions have received.
+    delivered: Mark,
     /// The latest policy that the core has published.
     pub policy: Arc<AdmissionPolicy>,
     received: BTreeMap<SessionId, Vec<String>>,
@@ -213,6 +216,7 @@ impl Harness {
             store_works: true,
             entries: Vec::new(),
             persisted: Vec::new(),
+            delivered: Mark::START,
             received: BTreeMap::new(),
             ended: Vec::new(),
             answers: Vec::new(),
@@ -263,6 +267,10 @@ impl Harness {
                     deliveries,
                     on_failure,
                 } => {
+                    if let Some(message) = message_number(&entry.msgid) {
+                        let at = entry.at;
+                        self.delivered = Mark { message, at };
+                    }
                     if self.store_works {
                         self.entries.push(*entry);
                         self.deliver(&deliveries);
@@ -278,6 +286,7 @@ impl Harness {
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
                 Output::AwaitRoom(session) if self.reads => self.chat.resume_replies(session),
                 Output::AwaitRoom(session) => self.without_room.push(session),
+                Output::Delivered(mark) => self.delivered = mark,
                 Output::Held { session, bytes } => drop(self.held.insert(session, bytes)),
             }
         }
@@ -365,14 +374,23 @@ impl Harness {
 
     pub fn send(&mut self, session: SessionId, line: &str) {
         let message = Message::parse(line).unwrap();
-        self.event(Event::Command { session, message });
+        let sent = Some(self.delivered);
+        self.event(Event::Command {
+            session,
+            message,
+            sent,
+        });
     }
 
     /// Sends a line. Returns the outputs of the core, and applies none of them.
     pub fn outputs_of(&mut self, session: SessionId, line: &str) -> Vec<Output> {
         let message = Message::parse(line).unwrap();
         let mut outputs = Vec::new();
-        let event = Event::Command { session, message };
+        let event = Event::Command {
+            session,
+            message,
+            sent: Some(self.delivered),
+        };
         self.chat.handle(self.now, event, &mut outputs);
         outputs
     }
@@ -396,7 +414,7 @@ impl Harness {
         self.event(Event::Disconnected {
             session,
             disconnect: Disconnect::lost("Connection closed"),
-            lost: false,
+            sent: Some(self.delivered),
         });
     }
 
@@ -405,7 +423,7 @@ impl Harness {
         self.event(Event::Disconnected {
             session,
             disconnect: Disconnect::lost("Ping timeout"),
-            lost: true,
+            sent: None,
         });
     }
 

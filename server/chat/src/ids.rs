@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, DeviceName, Email};
-use rookery_record::{AccountId, CredentialId};
+use rookery_record::{AccountId, CredentialId, PasswordFingerprint};
 
 /// The number of a session: one connection on the chat port. Never reused while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,17 +31,22 @@ pub struct Identity {
 pub enum SignedInWith {
     /// A credential, which belongs to a single device.
     Credential(CredentialId),
-    /// The password, or a code that stands for it. Several devices can use it, so the client may
-    /// name its device.
+    /// The password. Several devices can use it, so the client may name its device.
     Password {
+        /// The password that the account had then: a session that proved an earlier one than the
+        /// present may change nothing.
+        fingerprint: PasswordFingerprint,
         /// The name of the device.
         device: Option<DeviceName>,
     },
 }
 
 impl SignedInWith {
-    /// The password, without a name of the device.
-    pub const PASSWORD: Self = Self::Password { device: None };
+    /// A password that is not known, without a name of the device.
+    pub const PASSWORD: Self = Self::Password {
+        fingerprint: PasswordFingerprint::UNKNOWN,
+        device: None,
+    };
 
     /// Returns the credential, if one was used.
     pub fn credential(&self) -> Option<CredentialId> {
@@ -49,13 +54,6 @@ impl SignedInWith {
             Self::Credential(credential) => Some(*credential),
             Self::Password { .. } => None,
         }
-    }
-}
-
-/// Without a credential, it was the password.
-impl From<Option<CredentialId>> for SignedInWith {
-    fn from(credential: Option<CredentialId>) -> Self {
-        credential.map_or(Self::PASSWORD, Self::Credential)
     }
 }
 

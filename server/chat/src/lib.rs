@@ -246,7 +246,12 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             });
             ctx.answer(ticket, format);
         }
-        Event::Command { session, message } => {
+        Event::Command {
+            session,
+            message,
+            sent,
+        } => {
+            catch_up::record_received(ctx, session, sent);
             dispatch::command(ctx, session, &message);
             catch_up::resume(ctx, session);
         }
@@ -254,7 +259,9 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             ticket,
             session,
             message,
+            sent,
         } => {
+            catch_up::record_received(ctx, session, sent);
             dispatch::awaited_command(ctx, ticket, session, &message);
             catch_up::resume(ctx, session);
         }
@@ -263,10 +270,10 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
         Event::Disconnected {
             session,
             disconnect,
-            lost,
+            sent,
         } => {
             ctx.long_replies.resume(session);
-            quit::disconnected(ctx, session, &disconnect, lost);
+            quit::disconnected(ctx, session, &disconnect, sent);
         }
         Event::AccessRevoked { revoked, by } => quit::access_revoked(ctx, revoked, by),
         Event::Control(request) => control::control(ctx, request),

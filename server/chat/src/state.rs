@@ -39,7 +39,7 @@ use crate::state::channel::Channel;
 use crate::state::markers::{Markers, MarkersOfAccounts};
 use crate::token_bucket::{Payer, TokenBuckets};
 
-pub use closing::{ClosingSession, PendingEnd};
+pub use closing::{ClosingDevice, ClosingSession, PendingEnd};
 pub use departed::Departed;
 pub use memberships::CreateAs;
 pub use receivers::Receiver;

@@ -55,7 +55,7 @@ impl Session {
             };
             let event = match next {
                 StreamEvent::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
-                    SessionEvent::command(self.id, message)
+                    SessionEvent::command(self.id, message, self.stream.sent_until())
                 }
                 StreamEvent::Input(Input::Message(message)) => {
                     match Box::pin(self.handle(&mut sign_in, message)).await? {
@@ -71,7 +71,10 @@ impl Session {
                         return Ok(disconnect);
                     }
                 },
-                StreamEvent::Drained => return Ok(Disconnect::lost(CLOSED)),
+                StreamEvent::Drained => {
+                    self.stream.is_read = true;
+                    return Ok(Disconnect::lost(CLOSED));
+                }
                 StreamEvent::Closed(disconnect) => return Ok(disconnect),
             };
             if let Some(event) = self.services.core.try_send(event)? {
@@ -125,7 +128,8 @@ impl Session {
         }
         if !self.refuse_reserved_nick(&message).await? {
             METRICS.messages_received.increment();
-            let event = SessionEvent::command(self.id, message);
+            let sent = self.stream.sent_until();
+            let event = SessionEvent::command(self.id, message, sent);
             self.services.core.send(event).await?;
         }
         Ok(None)
@@ -146,8 +150,9 @@ impl Session {
             return Ok(Some(disconnect_of(end)));
         }
         let before = self.stream.queued_in_total();
+        let sent = self.stream.sent_until();
         tokio::select! {
-            done = self.services.core.awaited_command(self.id, message) => done?,
+            done = self.services.core.awaited_command(self.id, message, sent) => done?,
             end = self.stream.send_until_closed() => return Ok(Some(disconnect_of(end))),
         }
         let bytes = self.stream.queued_in_total().saturating_sub(before);
@@ -180,6 +185,7 @@ impl Session {
         let label = labels::of(&message, capabilities).map(str::to_owned);
         let server = self.services.config.chat.get().server_name.clone();
         let mut replies = Replies::new(server, nick.as_str(), label);
+        let before = machine.identity().cloned();
         let outcome = machine
             .handle(Timestamp::now(), &mut replies, &message)
             .await;
@@ -205,7 +211,8 @@ impl Session {
                 let text = "A user whose nick looks like your account's name is online; \
                             you are not signed in";
                 self.send(&[self.nick_in_use(&nick, &name, text)]);
-                *sign_in = None;
+                let accounts = Arc::clone(&self.services.accounts);
+                **machine = SignIn::admitted(accounts, self.peer.clone(), before);
             }
             Admission::Banned { reason, expires_at } => {
                 self.close_banned(&name, &reason, expires_at).await;

@@ -29,6 +29,7 @@ use rookery_base::metrics::METRICS;
 use rookery_chat::Weight;
 use rookery_chat::event::{Disconnect, LineFault};
 use rookery_engine::sendq::{READ_TIMEOUT, Sendq, State};
+use rookery_record::Mark;
 
 /// The maximum number of bytes that are read at once.
 const READ: usize = 4096;
@@ -79,8 +80,9 @@ pub struct LineStream {
     close_deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     last_received_at: Instant,
-    /// Whether the client closed the connection, and so had the chance to receive what was sent.
-    closed_by_client: bool,
+    /// Whether the client had the chance to receive what was sent: it closed the connection, or the
+    /// core ended the session and everything was sent.
+    pub is_read: bool,
 }
 
 impl LineStream {
@@ -99,13 +101,13 @@ impl LineStream {
             close_deadline: None,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             last_received_at: now,
-            closed_by_client: false,
+            is_read: false,
         }
     }
 
-    /// Whether the client closed the connection.
-    pub fn closed_by_client(&self) -> bool {
-        self.closed_by_client
+    /// Returns the mark up to which everything was sent; `None` if something waits to be sent.
+    pub fn sent_until(&self) -> Option<Mark> {
+        self.sendq.sent_until().filter(|_| self.flushed)
     }
 
     /// Returns when the client last sent something.
@@ -348,7 +350,7 @@ impl LineStream {
                     error.kind(),
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
                 );
-                self.closed_by_client = error.kind() == io::ErrorKind::UnexpectedEof;
+                self.is_read = error.kind() == io::ErrorKind::UnexpectedEof;
                 let disconnect = if plain {
                     Disconnect::lost(CLOSED)
                 } else {
@@ -357,7 +359,7 @@ impl LineStream {
                 return Poll::Ready(Err(StreamEvent::Closed(disconnect)));
             }
             if buffer.filled().is_empty() {
-                self.closed_by_client = true;
+                self.is_read = true;
                 return Poll::Ready(Err(StreamEvent::Closed(Disconnect::lost(CLOSED))));
             }
             self.last_received_at = now;

@@ -236,8 +236,9 @@ impl Drop for Session {
             return;
         };
         let core = self.services.core.clone();
-        let (disconnect, lost) = (self.disconnect.clone(), !self.stream.closed_by_client());
-        let event = SessionEvent::disconnected(self.id, disconnect, lost);
+        let sent = self.stream.sent_until();
+        let read_until = sent.filter(|_| self.stream.is_read);
+        let event = SessionEvent::disconnected(self.id, self.disconnect.clone(), read_until);
         runtime.spawn(async move {
             // The core may have stopped first.
             let _ = core.send(event).await;

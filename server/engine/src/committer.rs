@@ -35,12 +35,12 @@ use tokio::time::{Instant, sleep_until};
 use crate::handle::CoreStopped;
 use crate::history_reader::HistoryReader;
 use crate::pending::{PendingReplies, Register};
-use crate::sendq::Sendq;
+use crate::sendq::{Delivered, Sendq};
 use rookery_base::events::EventBus;
 use rookery_base::metrics::METRICS;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::{Delivery, Output, SessionId};
-use rookery_record::{Change, HistoryEntry};
+use rookery_record::{Change, HistoryEntry, Mark, message_number};
 use rookery_store::{Database, DiskState, Durability, Store};
 
 /// The number of batches that may wait. When it is reached, the core has to wait.
@@ -125,6 +125,8 @@ pub(crate) struct Committer {
     database: Database,
     /// The send queue of each attached session.
     sessions: HashMap<SessionId, Arc<Sendq>, foldhash::fast::FixedState>,
+    /// Up to where messages are delivered.
+    delivered: Arc<Delivered>,
     /// The send queues whose connections have to be woken.
     to_wake: Vec<Arc<Sendq>>,
     /// The chat port's copy of the policy for refusing connections.
@@ -170,6 +172,7 @@ impl Committer {
         Self {
             database,
             sessions: HashMap::default(),
+            delivered: Arc::default(),
             to_wake: Vec::new(),
             policy,
             events,
@@ -260,6 +263,7 @@ impl Committer {
     fn apply(&mut self, effect: Effect, stored: bool) {
         match effect {
             Effect::Attach(session, sendq) => {
+                sendq.attach(&self.delivered);
                 self.sessions.insert(session, sendq);
             }
             Effect::Detach(session) => {
@@ -278,9 +282,9 @@ impl Committer {
         match output {
             Output::Deliver(delivery) => self.deliver(&delivery),
             Output::Store {
+                entry,
                 deliveries,
                 on_failure,
-                ..
             } => {
                 if stored {
                     for delivery in &deliveries {
@@ -289,7 +293,15 @@ impl Committer {
                 } else if let Some(refusal) = on_failure {
                     self.deliver(&refusal);
                 }
+                // What an operator has stored has no number.
+                if let Some(message) = message_number(&entry.msgid) {
+                    self.delivered.set(Mark {
+                        message,
+                        at: entry.at,
+                    });
+                }
             }
+            Output::Delivered(mark) => self.delivered.set(mark),
             // The change was stored with its group.
             Output::Persist(_) => {}
             Output::End { session, line } => {

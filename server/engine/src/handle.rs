@@ -20,6 +20,7 @@ use rookery_chat::event::{
 };
 use rookery_chat::request::{Admission, ReplyFormat, Request};
 use rookery_chat::ticket::Ticket;
+use rookery_record::Mark;
 
 /// The number of events that may wait for the core. When it is reached, senders have to wait.
 const MAX_WAITING_EVENTS: usize = 4096;
@@ -130,9 +131,14 @@ impl Queue {
 pub struct SessionEvent(Event);
 
 impl SessionEvent {
-    /// Returns the event that the session sent a message.
-    pub fn command(session: SessionId, message: Message) -> Self {
-        Self(Event::Command { session, message })
+    /// Returns the event that the session sent a message, when its connection had sent everything
+    /// up to the mark.
+    pub fn command(session: SessionId, message: Message, sent: Option<Mark>) -> Self {
+        Self(Event::Command {
+            session,
+            message,
+            sent,
+        })
     }
 
     /// Returns the event that the session sent a line that is not a message.
@@ -140,13 +146,13 @@ impl SessionEvent {
         Self(Event::BadLine { session, fault })
     }
 
-    /// Returns the event that the session's connection has ended. If it was `lost`, the client may
-    /// not have received the last lines.
-    pub fn disconnected(session: SessionId, disconnect: Disconnect, lost: bool) -> Self {
+    /// Returns the event that the session's connection has ended. The client has received
+    /// everything up to the mark, if that is known.
+    pub fn disconnected(session: SessionId, disconnect: Disconnect, sent: Option<Mark>) -> Self {
         Self(Event::Disconnected {
             session,
             disconnect,
-            lost,
+            sent,
         })
     }
 }
@@ -228,11 +234,13 @@ impl CoreHandle {
         &self,
         session: SessionId,
         message: Message,
+        sent: Option<Mark>,
     ) -> Result<(), CoreStopped> {
         let event = |ticket| Event::AwaitedCommand {
             ticket,
             session,
             message,
+            sent,
         };
         self.0.request(None, event).await
     }

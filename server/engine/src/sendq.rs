@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use rookery_chat::event::SessionId;
+use rookery_record::Mark;
 
 /// The unit in which a queue counts towards the total. Clients that read what they are sent have
 /// less in their queues, which therefore never touch the count that all queues share.
@@ -63,6 +64,24 @@ pub enum Rank {
     Account,
 }
 
+/// The mark of the last message that the committer has delivered to the send queues of all its
+/// receivers.
+#[derive(Debug)]
+pub struct Delivered(Mutex<Mark>);
+
+impl Default for Delivered {
+    fn default() -> Self {
+        Self(Mutex::new(Mark::START))
+    }
+}
+
+impl Delivered {
+    /// Sets the mark.
+    pub(crate) fn set(&self, mark: Mark) {
+        *self.0.lock() = mark;
+    }
+}
+
 /// The send queue of one session. Queues share lines instead of copying them: a message to two
 /// hundred sessions is in memory once.
 #[derive(Debug)]
@@ -91,6 +110,8 @@ struct Inner {
     state: State,
     /// Wakes the connection.
     waker: Option<Waker>,
+    /// Up to where messages are delivered, once the session is attached.
+    delivered: Option<Arc<Delivered>>,
     /// What is notified once there is room for a slice of a long reply.
     room: Option<Box<Room>>,
 }
@@ -349,6 +370,23 @@ impl Sendq {
             VecDeque::new()
         };
         (inner.state, lines)
+    }
+
+    /// Attaches the queue to the messages that are delivered to it.
+    pub(crate) fn attach(&self, delivered: &Arc<Delivered>) {
+        self.inner.lock().delivered = Some(Arc::clone(delivered));
+    }
+
+    /// Returns the mark up to which the connection has sent everything that was delivered to it;
+    /// `None` if lines wait to be sent.
+    pub fn sent_until(&self) -> Option<Mark> {
+        let inner = self.inner.lock();
+        // What is delivered up to the mark was pushed before the mark was set.
+        let delivered = inner
+            .delivered
+            .as_ref()
+            .map(|delivered| *delivered.0.lock());
+        delivered.filter(|_| inner.bytes == 0)
     }
 
     /// Returns the number of bytes that wait to be sent.

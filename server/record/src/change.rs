@@ -21,7 +21,7 @@ pub enum Change {
         /// All of its metadata.
         metadata: Metadata,
     },
-    /// A device has connected or disconnected.
+    /// A device has connected or disconnected, or was connected for a while.
     Device(DeviceMark),
     /// A named device of an account is no longer known.
     DeviceForgotten(AccountId, DeviceName),
@@ -90,6 +90,14 @@ pub struct Mark {
     pub at: Timestamp,
 }
 
+impl Mark {
+    /// The mark before all messages.
+    pub const START: Self = Self {
+        message: 0,
+        at: Timestamp::MIN,
+    };
+}
+
 /// Up to which message a device has received everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceMark {
@@ -97,9 +105,6 @@ pub struct DeviceMark {
     pub device: Device,
     /// The position up to which it has received everything.
     pub received: Mark,
-    /// Whether the device is connected. If the server is killed, a connected device has received
-    /// everything up to that moment.
-    pub is_connected: bool,
 }
 
 /// The persistent state that the chat starts with: the result of all stored [`Change`]s.

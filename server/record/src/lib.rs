@@ -20,6 +20,7 @@ pub mod search;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, DeviceName, Email};
+use sha2::{Digest as _, Sha256};
 
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, AuditHead, AuditPage, AuditQuery, NewAudit, Outcome};
@@ -62,6 +63,28 @@ pub struct Account {
     pub greeted: bool,
     /// Why an admin has disabled it; `None` if it is enabled.
     pub disabled: Option<String>,
+}
+
+impl Account {
+    /// Returns the fingerprint of its password, if it has one.
+    pub fn password_fingerprint(&self) -> Option<PasswordFingerprint> {
+        self.password_hash.as_deref().map(PasswordFingerprint::of)
+    }
+}
+
+/// Identifies a password that an account has or had, by its stored hash. Each has a salt of its
+/// own, so that setting the same password again makes another fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordFingerprint([u8; 32]);
+
+impl PasswordFingerprint {
+    /// The fingerprint of no password.
+    pub const UNKNOWN: Self = Self([0; 32]);
+
+    /// Returns the fingerprint of the password with this hash.
+    pub fn of(password_hash: &str) -> Self {
+        Self(Sha256::digest(password_hash).into())
+    }
 }
 
 /// An account to be created.

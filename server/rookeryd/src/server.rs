@@ -46,7 +46,7 @@ use rookery_engine::quota::Connections;
 use rookery_engine::{Engine, clock_watch, disk_watch, retention, settings, shrinking};
 use rookery_record::clock::PLAUSIBLE_GAP;
 use rookery_record::{Admin, Ban, ChatSnapshot, ClockRecord, Maintenance};
-use rookery_store::{DATABASE_FILE, Database, Durability, Store};
+use rookery_store::{DATABASE_FILE, Database, Store};
 
 /// The time between two checks whether the certificate has to be renewed, or was.
 const RENEWAL: Duration = Duration::from_hours(12);
@@ -387,10 +387,6 @@ impl Stored {
             .sync(now)
             .await
             .context("cannot import the CSV files")?;
-        database
-            .write(Durability::Message, Store::mark_all_disconnected)
-            .await
-            .context("cannot write to the database")?;
         // Bans that have expired too, if only by a clock that may be wrong; but not those that are
         // over, which would be in force again if the clock were set back by years.
         let known = clock.confirmed_at.unwrap_or(Timestamp::MIN);

@@ -65,7 +65,8 @@ impl SignIn {
                 replies.command(command, &["SUCCESS", name, text]);
                 new_identity.map(|identity| Outcome::EmailChanged(Box::new(identity)))
             }
-            Ok(Changed::Password) => {
+            Ok(Changed::Password(identity)) => {
+                self.set_identity(*identity);
                 self.set_pending_change(None);
                 let text = "Password changed; other sessions that signed in with the old one are \
                             ended. Devices and certificates are not affected; CREDENTIAL LIST \

@@ -34,6 +34,8 @@ async fn a_password_is_changed_with_the_current_one_and_the_owner_is_notified() 
             store.set_password(account.id, &present.hash, &present.scram)
         })
         .await;
+    let mut client = server.client();
+    client.plain("alice", "present").await.expect(" 903 ");
     client
         .send("SETPASS present :battery staple")
         .await
@@ -495,5 +497,33 @@ async fn a_code_does_not_complete_a_change_after_another_one() {
             refused.expect("FAIL VERIFY ACCOUNT_CHANGED alice :");
             refused.expect("changed in the meantime");
         }
+    }
+}
+
+/// The core ends such sessions once they are admitted, but does not know those in their handshakes.
+#[tokio::test]
+async fn a_session_that_proved_what_the_owner_has_changed_changes_nothing() {
+    for change in [
+        "SETPASS present :battery staple",
+        "SETEMAIL new@example.org :present",
+    ] {
+        let server = TestServer::with(|config| config.accounts.verify_email = false);
+        server
+            .account("alice", "alice@example.org", Some("present"))
+            .await;
+        let [mut owner, mut thief] =
+            [8, 9].map(|seed| server.client_from("192.0.2.1", Some([seed; 32])));
+        for client in [&mut owner, &mut thief] {
+            client.plain("alice", "present").await.expect(" 903 ");
+        }
+        owner.send("CREDENTIAL ADD").await.expect("ADDED 1 :");
+        owner.send(change).await.expect("SUCCESS alice :");
+        for act in ["ADD", "LIST", "REVOKE 1"] {
+            let refused = thief.send(&format!("CREDENTIAL {act}")).await;
+            refused.expect("FAIL CREDENTIAL ACCOUNT_REQUIRED");
+        }
+        let refused = thief.send("SETEMAIL thief@example.org :present").await;
+        refused.expect("FAIL SETEMAIL ACCOUNT_REQUIRED alice :");
+        owner.send("CREDENTIAL LIST").await.expect("END 1");
     }
 }

@@ -2,11 +2,12 @@
 
 use rookery_chat::event::SignedInWith;
 use rookery_protocol::DeviceName;
+use rookery_record::PasswordFingerprint;
 
 use super::*;
 
 /// Returns what a session that has signed in as this account and finished the handshake signed in
-/// with.
+/// with; any password counts as the same.
 async fn signed_in_with(client: &mut Client, nick: &str) -> SignedInWith {
     let received = client.finish_handshake(nick).await;
     let received = if matches!(received.next, Next::Admit(_)) {
@@ -15,11 +16,18 @@ async fn signed_in_with(client: &mut Client, nick: &str) -> SignedInWith {
         client.send("CAP END").await
     };
     let identity = received.admitted().identity.clone();
-    identity.expect("it is signed in").signed_in_with
+    match identity.expect("it is signed in").signed_in_with {
+        SignedInWith::Password { device, .. } => SignedInWith::Password {
+            fingerprint: PasswordFingerprint::UNKNOWN,
+            device,
+        },
+        credential @ SignedInWith::Credential(_) => credential,
+    }
 }
 
 fn named(device: &str) -> SignedInWith {
     SignedInWith::Password {
+        fingerprint: PasswordFingerprint::UNKNOWN,
         device: Some(DeviceName::parse(device).unwrap()),
     }
 }

@@ -3,6 +3,7 @@
 use aws_lc_rs::{hmac, pbkdf2};
 use rookery_chat::event::SignedInWith;
 use rookery_protocol::DeviceName;
+use rookery_store::{TriedBy, TriedCode};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -323,8 +324,12 @@ async fn the_client_may_name_its_device() {
     client.finish_handshake("alice").await.stays();
     let received = client.send("CAP END").await;
     let identity = received.admitted().identity.as_ref().unwrap();
-    let device = DeviceName::parse("phone").ok();
-    assert_eq!(identity.signed_in_with, SignedInWith::Password { device });
+    let named = DeviceName::parse("phone").ok();
+    let with = &identity.signed_in_with;
+    assert!(
+        matches!(with, SignedInWith::Password { device, .. } if *device == named),
+        "{with:?}"
+    );
 
     let mut client = server.client();
     client
@@ -332,4 +337,33 @@ async fn the_client_may_name_its_device() {
         .await
         .expect(" 904 ")
         .expect("1 to 32");
+}
+
+/// A right password makes the account accept mailed codes again.
+#[tokio::test]
+async fn a_proof_of_a_password_that_was_changed_meanwhile_does_not_accept_codes_again() {
+    for is_changed in [false, true] {
+        let server = registered().await;
+        let mut client = server.client();
+        let (last, answer) = proof(&begin(&mut client).await, PASSWORD);
+        server
+            .change_account("alice", move |store, account| {
+                let code = TriedCode::Real;
+                assert!(store.count_account_code(account.id, TriedBy::SignedIn, code)?);
+                if is_changed {
+                    let verifier = store.scram_verifier(account.id)?.unwrap();
+                    store.set_password(account.id, "another", &verifier)?;
+                }
+                Ok(())
+            })
+            .await;
+        let received = client.respond(last.as_bytes()).await;
+        assert_eq!(decoded(&received), answer);
+        server
+            .change_account("alice", move |store, account| {
+                assert_eq!(store.has_tried_codes(account.id)?, is_changed);
+                Ok(())
+            })
+            .await;
+    }
 }

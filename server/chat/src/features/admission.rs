@@ -186,7 +186,7 @@ pub fn sign_in(
             return ctx.answer(ticket, Admission::NickInUse);
         }
         if is_only_session {
-            catch_up::detach_device(ctx, session, false);
+            catch_up::detach_device(ctx, session, None);
             apply_identity(ctx, caller, identity, nick);
             caller
         } else {
@@ -391,7 +391,7 @@ fn apply_identity(ctx: &mut Context<'_>, caller: Caller, identity: Identity, nic
 /// Moves the session to another user. Its previous user quits if this was its last session, unless
 /// it is always on.
 fn move_session(ctx: &mut Context<'_>, caller: Caller, user: UserId) -> Caller {
-    catch_up::detach_device(ctx, caller.session, false);
+    catch_up::detach_device(ctx, caller.session, None);
     let name = ctx.state.user(user).nick.clone();
     for channel in ctx.state.user(caller.user).channels().to_vec() {
         let line = ctx.user_line(caller.user, "PART").word(channel.as_str());

@@ -5,8 +5,9 @@
 //! A device is an account together with the credential that it signs in with, or the name that it
 //! gives itself when it signs in with the password. Of clients without a name, those with
 //! `znc.in/playback` and those without are two devices, because they are certainly two programs. A
-//! device's mark is the last message by the moment at which it was last known to be connected, up
-//! to which it has received everything.
+//! device's mark is the last message that it has certainly received, as it has everything before.
+//! What is in its send queue does not count, however the session ends: a session is alive when a
+//! command arrives, and has then received what was sent before the queue was last empty.
 
 use std::collections::BTreeSet;
 
@@ -22,10 +23,14 @@ use crate::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::features::history;
 use crate::features::replay::Replay;
 use crate::ids::{SessionId, SignedInWith};
+use crate::state::ClosingDevice;
 use crate::state::catch_up::CatchUp;
 
 /// The time after admission within which the client joins the channels that it was in before.
 const REJOIN_WINDOW: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long after the mark of a connected device was persisted it is persisted again.
+const PERSIST_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 
 /// The most named devices of an account whose marks are stored.
 const MAX_NAMED_DEVICES: usize = 16;
@@ -42,11 +47,13 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith
     let account = identity.id;
     let (key, other) = match signed_in_with {
         SignedInWith::Credential(credential) => (DeviceKey::Credential(credential), None),
-        SignedInWith::Password { device: Some(name) } => (DeviceKey::Named(name), None),
-        SignedInWith::Password { device: None } if caller.has(Capability::Playback) => {
+        SignedInWith::Password {
+            device: Some(name), ..
+        } => (DeviceKey::Named(name), None),
+        SignedInWith::Password { device: None, .. } if caller.has(Capability::Playback) => {
             (DeviceKey::PasswordWithPlayback, Some(DeviceKey::Password))
         }
-        SignedInWith::Password { device: None } => {
+        SignedInWith::Password { device: None, .. } => {
             (DeviceKey::Password, Some(DeviceKey::PasswordWithPlayback))
         }
     };
@@ -68,12 +75,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith
     }
     let until = ctx.now() + REJOIN_WINDOW;
     let received = before.unwrap_or_else(|| ctx.state.mark(ctx.clock.now()));
-    ctx.out
-        .push(Output::Persist(Box::new(Change::Device(DeviceMark {
-            device: device.clone(),
-            received,
-            is_connected: true,
-        }))));
+    raise_mark(ctx, device.clone(), received);
     let number = ctx.state.next_catch_up();
     let Some(session) = ctx.state.session_mut(caller.session) else {
         return;
@@ -88,6 +90,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith
         until,
         channels: Vec::new(),
         pending: 0,
+        end: 0,
         sent: BTreeSet::new(),
     });
     request_missed(ctx, caller, true);
@@ -145,57 +148,93 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     };
     if now <= catch_up.until {
         request_missed(ctx, caller, false);
-    } else if catch_up.pending == 0 {
+    } else if session.is_caught_up(session.received) {
         session.catch_up = None;
     }
 }
 
-/// Records that the session is alive and its device has therefore received everything up to now.
-pub fn record_received(ctx: &mut Context<'_>, session: SessionId) {
-    let mark = ctx.state.mark(ctx.clock.now());
-    if let Some(session) = ctx.state.session_mut(session)
-        && session.is_caught_up()
-    {
-        session.received = mark;
+/// Records that the session is alive and has been sent everything up to a mark, which its device
+/// has therefore received. Persists that from time to time, so that a crash of the server has it
+/// sent again little more than it must.
+pub fn record_received(ctx: &mut Context<'_>, session: SessionId, sent: Option<Mark>) {
+    let Some((session, sent)) = ctx.state.session_mut(session).zip(sent) else {
+        return;
+    };
+    session.record_sent(sent);
+    let received = session.received;
+    let Some(device) = session.device.clone() else {
+        return;
+    };
+    let is_due = ctx.state.devices.get(&device).is_none_or(|persisted| {
+        persisted.message < received.message
+            && received.at.duration_since(persisted.at) >= PERSIST_INTERVAL
+    });
+    if is_due {
+        raise_mark(ctx, device, received);
     }
 }
 
-/// Detaches the device from the session, and persists its mark. If the connection was lost, the
-/// mark is the last moment at which the session was known to be alive.
-pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, lost: bool) {
-    let now = ctx.state.mark(ctx.clock.now());
-    let Some(caller) = ctx.caller(session) else {
-        return;
-    };
+/// Detaches the device from the session, and persists its mark: what it was sent, or if that is not
+/// known, the last moment at which the session was known to be alive.
+pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, sent: Option<Mark>) {
     let Some(session) = ctx.state.session_mut(session) else {
         return;
     };
-    // A session that the core ends is detached before its connection closes. The second call for it
-    // has no effect.
     let Some(device) = session.device.take() else {
         return;
     };
-    let received = if lost || !session.is_caught_up() {
-        session.received
-    } else {
+    if let Some(sent) = sent {
+        session.record_sent(sent);
+    }
+    session.catch_up = None;
+    let received = session.received;
+    raise_mark(ctx, device, received);
+}
+
+/// Detaches the device from a session that the core ends, as [`detach_device`] does. Returns it,
+/// for [`device_closed`]; `None` if the session has none.
+pub fn close_device(ctx: &mut Context<'_>, session: SessionId) -> Option<Box<ClosingDevice>> {
+    let now = ctx.state.mark(ctx.clock.now());
+    let session = ctx.state.session_mut(session)?;
+    let device = session.device.take()?;
+    let received = session.received;
+    let until = if session.is_caught_up(now) {
         now
+    } else {
+        received
     };
     session.catch_up = None;
+    raise_mark(ctx, device.clone(), received);
+    Some(Box::new(ClosingDevice {
+        device,
+        received,
+        until,
+    }))
+}
+
+/// Handles the end of the connection of a session that the core has ended, which has sent
+/// everything up to a mark, if that is known.
+pub fn device_closed(ctx: &mut Context<'_>, closing: ClosingDevice, sent: Option<Mark>) {
+    let ClosingDevice {
+        device,
+        received,
+        until,
+    } = closing;
+    if let Some(sent) = sent
+        .map(|sent| sent.min(until))
+        .filter(|sent| *sent > received)
+    {
+        raise_mark(ctx, device, sent);
+    }
+}
+
+/// Persists the mark of a device, unless it is lower than the persisted one.
+fn raise_mark(ctx: &mut Context<'_>, device: Device, received: Mark) {
     let mark = ctx.state.devices.entry(device.clone()).or_insert(received);
     *mark = received.max(*mark);
     let received = *mark;
-    let is_connected = ctx
-        .state
-        .user(caller.user)
-        .sessions()
-        .iter()
-        .any(|session| session.device.as_ref() == Some(&device));
-    ctx.out
-        .push(Output::Persist(Box::new(Change::Device(DeviceMark {
-            device,
-            received,
-            is_connected,
-        }))));
+    let change = Change::Device(DeviceMark { device, received });
+    ctx.out.push(Output::Persist(Box::new(change)));
 }
 
 /// Whether the message is to be sent to the caller, because the other of catch-up and playback has
@@ -304,10 +343,13 @@ pub fn found(
 /// Handles the end of one replay of the catch-up with that number, unless it has been replaced.
 /// Only then may the mark advance: if the connection ends before, what was not sent is sent again.
 pub fn is_sent(ctx: &mut Context<'_>, caller: Caller, number: u64) {
+    let end = ctx.state.next_mark(ctx.clock.now());
     let session = ctx.state.session_mut(caller.session);
     let catch_up = session.and_then(|session| session.catch_up.as_mut());
     if let Some(catch_up) = catch_up.filter(|catch_up| catch_up.number == number) {
         catch_up.pending -= 1;
+        catch_up.end = end.message;
+        ctx.out.push(Output::Delivered(end));
     }
 }
 

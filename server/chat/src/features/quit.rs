@@ -2,7 +2,7 @@
 
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::Message;
-use rookery_record::AccountId;
+use rookery_record::{AccountId, Mark};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
@@ -48,7 +48,6 @@ pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         }
         None => "Quit".to_owned(),
     };
-    catch_up::detach_device(ctx, caller.session, false);
     close_session(ctx, caller, &reason, DisconnectReason::Quit);
 }
 
@@ -92,7 +91,7 @@ fn sessions_of<'c>(ctx: &'c Context<'_>, account: AccountId) -> impl Iterator<It
 pub fn end_sessions(ctx: &mut Context<'_>, sessions: Vec<SessionId>, reason: &str) {
     for session in sessions {
         if let Some(caller) = ctx.caller(session) {
-            catch_up::detach_device(ctx, caller.session, true);
+            catch_up::detach_device(ctx, caller.session, None);
             close_session(ctx, caller, reason, DisconnectReason::AccountEnded);
         }
     }
@@ -103,20 +102,23 @@ pub fn disconnected(
     ctx: &mut Context<'_>,
     session: SessionId,
     disconnect: &Disconnect,
-    lost: bool,
+    sent: Option<Mark>,
 ) {
     if let Some(closing) = ctx.state.closing_sessions.remove(&session) {
+        if let Some(device) = closing.device {
+            catch_up::device_closed(ctx, *device, sent);
+        }
         for ticket in closing.tickets {
             connection_closed(ctx, ticket);
         }
     } else {
-        catch_up::detach_device(ctx, session, lost);
+        catch_up::detach_device(ctx, session, sent);
         remove_session(ctx, session, &disconnect.text, disconnect.reason);
     }
 }
 
-/// Ends the caller's session, whose device is detached already, and its user if this was the last
-/// one. `text` is for the client and for others.
+/// Ends the caller's session, and its user if this was the last one. `text` is for the client and
+/// for others.
 fn close_session(ctx: &mut Context<'_>, caller: Caller, text: &str, reason: DisconnectReason) {
     let closing = closing_session(ctx, caller);
     remove_session(ctx, caller.session, text, reason);
@@ -172,8 +174,10 @@ pub fn end_session(
     ctx.state.closing_sessions.insert(session, closing);
 }
 
-/// Returns the record of a session that is about to be ended.
-pub fn closing_session(ctx: &Context<'_>, caller: Caller) -> ClosingSession {
+/// Returns the record of a session that is about to be ended, with its device, unless that is
+/// detached already.
+pub fn closing_session(ctx: &mut Context<'_>, caller: Caller) -> ClosingSession {
+    let device = catch_up::close_device(ctx, caller.session);
     let user = ctx.state.user(caller.user);
     let session = ctx
         .state
@@ -183,6 +187,7 @@ pub fn closing_session(ctx: &Context<'_>, caller: Caller) -> ClosingSession {
         nick: user.nick.clone(),
         identity: user.identity.clone(),
         address: session.address.ip(),
+        device,
         tickets: Vec::new(),
     }
 }

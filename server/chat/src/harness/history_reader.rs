@@ -19,6 +19,7 @@ impl Harness {
             ticket,
             session,
             message,
+            sent: None,
         });
         key
     }

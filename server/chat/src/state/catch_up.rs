@@ -19,6 +19,8 @@ pub struct CatchUp {
     pub channels: Vec<ChannelName>,
     /// The number of requests whose result has not been sent.
     pub pending: usize,
+    /// The number that the last result ends with, in the sequence of messages.
+    pub end: u64,
     /// The ids of the messages that were sent, unasked or by playback, and that would be sent again
     /// if both were to send them.
     pub sent: BTreeSet<String>,

@@ -37,6 +37,12 @@ impl State {
         }
     }
 
+    /// Returns a mark after all messages so far, with a number that no message has.
+    pub fn next_mark(&mut self, now: Timestamp) -> Mark {
+        self.last_message += 1;
+        self.mark(now)
+    }
+
     /// Returns a unique number for a catch-up.
     pub fn next_catch_up(&mut self) -> u64 {
         self.last_catch_up += 1;

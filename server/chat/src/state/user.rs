@@ -75,11 +75,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether the results of all requests of its catch-up have been sent.
-    pub fn is_caught_up(&self) -> bool {
+    /// Whether the results of all requests of its catch-up were sent before the mark.
+    pub fn is_caught_up(&self, sent: Mark) -> bool {
         self.catch_up
             .as_ref()
-            .is_none_or(|catch_up| catch_up.pending == 0)
+            .is_none_or(|catch_up| catch_up.pending == 0 && catch_up.end <= sent.message)
+    }
+
+    /// Raises the mark up to which its device has received everything to that up to which its
+    /// connection has sent everything.
+    pub fn record_sent(&mut self, sent: Mark) {
+        if self.is_caught_up(sent) {
+            self.received = self.received.max(sent);
+        }
     }
 }
 

@@ -6,12 +6,16 @@ use rookery_protocol::DeviceName;
 use super::harness::*;
 use super::playback::{CAPS, connect, lobby, texts};
 use crate::event::{Identity, SignedInWith};
-use rookery_record::{Change, ChatSnapshot, Device, DeviceKey, DeviceMark, Mark};
+use crate::request::{EndAll, Kick, KickTarget};
+use rookery_record::{
+    Change, ChatSnapshot, Device, DeviceKey, DeviceMark, Mark, PasswordFingerprint,
+};
 
 /// Returns the identity of an account that signed in with the password on a device of that name.
 fn named(account: &str, device: &str) -> Identity {
     Identity {
         signed_in_with: SignedInWith::Password {
+            fingerprint: PasswordFingerprint::UNKNOWN,
             device: Some(DeviceName::parse(device).unwrap()),
         },
         ..identity(account)
@@ -198,7 +202,6 @@ fn the_mark_of_an_earlier_version_goes_by_time_among_the_messages_of_that_versio
             message: 0,
             at: old.now,
         },
-        is_connected: false,
     });
     old.persisted.push(alices);
     let mut harness = restarted(&mut old);
@@ -229,4 +232,66 @@ fn messages_of_a_channel_that_another_device_has_joined_are_sent_once() {
     harness.answer_all_fetches();
     let received = harness.received(phone);
     assert_eq!(texts(&received), ["live", "missed"]);
+}
+
+/// The connection reports what it has sent when it closes, which is after the core ended the
+/// session.
+#[test]
+fn what_waited_to_be_sent_when_the_server_stopped_or_a_session_was_kicked_is_replayed() {
+    for (is_kicked, is_sent) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut harness = lobby();
+        let bob = harness.user("bob", "");
+        let (alice, _) = connect(&mut harness, named("alice", "phone"), CAPS);
+        harness.advance(60);
+        harness.send(bob, "PRIVMSG #x :waits");
+        if is_kicked {
+            harness.act(Kick {
+                target: KickTarget::User("alice".parse().unwrap()),
+                reason: "enough".to_owned(),
+            });
+            harness.send(bob, "PRIVMSG #x :after");
+        } else {
+            harness.act(EndAll {
+                reason: "The server is stopping".to_owned(),
+            });
+        }
+        if is_sent {
+            harness.disconnect(alice);
+        } else {
+            harness.lose_connection(alice);
+        }
+        let mut harness = restarted(&mut harness);
+        let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
+        let waited = ["waits"].into_iter().filter(|_| !is_sent);
+        let expected: Vec<&str> = waited.chain(is_kicked.then_some("after")).collect();
+        assert_eq!(texts(&missed), expected, "kicked: {is_kicked}");
+    }
+}
+
+#[test]
+fn after_a_crash_a_device_is_sent_what_it_has_not_certainly_received() {
+    let mut harness = lobby();
+    let bob = harness.user("bob", "");
+    let (alice, _) = connect(&mut harness, named("alice", "phone"), CAPS);
+    harness.send(bob, "PRIVMSG #x :received");
+    harness.advance(61);
+    harness.send(bob, "PRIVMSG #x :received");
+    harness.send(alice, "PING x");
+    let marks = |harness: &Harness| {
+        let marks = harness.persisted.iter();
+        let own = identity("alice").id;
+        let is_own =
+            |change: &&Change| matches!(change, Change::Device(mark) if mark.device.account == own);
+        marks.filter(is_own).count()
+    };
+    let before = marks(&harness);
+    for text in ["one", "two", "three"] {
+        harness.advance(10);
+        harness.send(bob, &format!("PRIVMSG #x :{text}"));
+        harness.send(alice, "PING x");
+    }
+    assert_eq!(marks(&harness), before, "it is stored once a minute");
+    let mut harness = restarted(&mut harness);
+    let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
+    assert_eq!(texts(&missed), ["one", "two", "three"]);
 }

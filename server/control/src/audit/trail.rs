@@ -121,9 +121,9 @@ impl Trail {
         self.write(act.entry(Outcome::Allowed, detail)).await
     }
 
-    /// Records a read as [`Self::allow`] does, unless the admin has read too much in the last
-    /// minute. That is refused, and the refusal recorded or counted.
-    pub async fn allow_read(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
+    /// Counts a read. Refuses it, and records or counts the refusal, if the admin has read too much
+    /// in the last minute.
+    pub async fn count_read(&self, act: &Act) -> Result<(), Refusal> {
         let counted = self.admins.lock().count_read(act.origin.at, &act.actor);
         if let Err(seconds) = counted {
             let refusal = Kind::TooManyRequests
@@ -134,7 +134,7 @@ impl Trail {
                 .retry_after(seconds);
             return Err(self.refuse(act, refusal).await);
         }
-        self.allow(act, detail).await
+        Ok(())
     }
 
     /// Whether this read was recorded in the last minute.

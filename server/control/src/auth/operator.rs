@@ -23,13 +23,17 @@ use rookery_store::{Durability, Result as StoreResult, Store};
 /// How long after its sign-in a session may change who has access.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
-/// Why a session ends whose admin has changed since signing in, for the trail and the event stream.
-const CHANGED: &str = "the admin was removed, or has another password, role or factor";
+/// Why a session ends, or is not opened, whose admin has changed since signing in, for the trail
+/// and the event stream.
+pub const CHANGED: &str = "the admin was removed, or has another password, role or factor";
 
 /// The detail for an act whose admin has changed while it was checked.
 const CHANGED_MEANWHILE: &str = "You were removed, or your password, role or factor was changed in \
                                  the meantime. Sign in again; if you did not change it, tell an \
                                  owner of this server.";
+
+/// The detail for an act whose session was ended while it was checked.
+const ENDED_MEANWHILE: &str = "Your session was ended in the meantime. Sign in again.";
 
 /// An [`Operator`] whose role is at least that of `P`.
 ///
@@ -200,20 +204,22 @@ impl Operator {
         }
     }
 
-    /// Records that an act is allowed. On an error, the act must not be performed: it cannot be
-    /// recorded, or the admin has changed since the request was checked.
+    /// Records that an act is allowed. On an error, the act must not be performed; it is refused
+    /// as in [`Self::record`].
     pub async fn allow(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
         let detail = detail.into();
-        self.record(act.clone(), |_, _| Ok(Ok((detail, ())))).await
+        self.record(act.clone(), move |_, _| Ok(Ok((detail, ()))))
+            .await
     }
 
     /// Records a read. Refuses it if the admin has read too much in the last minute, and is no
     /// owner: owners decide who has access at all.
     pub async fn allow_read(&self, act: &Act, detail: impl Into<String>) -> Result<(), Refusal> {
         match self.admin.role {
-            Role::Owner => self.plane.trail.allow(act, detail).await,
-            Role::Auditor | Role::Moderator => self.plane.trail.allow_read(act, detail).await,
+            Role::Owner => {}
+            Role::Auditor | Role::Moderator => self.plane.trail.count_read(act).await?,
         }
+        self.allow(act, detail).await
     }
 
     /// Records a read as [`Self::allow_read`] does, but a repeated one only once a minute: a screen
@@ -264,10 +270,10 @@ impl Operator {
         self.read(job).await
     }
 
-    /// Changes the store and records the act, in one transaction. `job` may set the act's target,
-    /// and returns the detail for the trail and a result; or it changes nothing and returns a
-    /// refusal, which is recorded instead. If the admin has changed since the request was checked,
-    /// the act is refused without it.
+    /// Changes the store and records the act, in one transaction. `job` returns the detail for the
+    /// trail and a result; or it changes nothing and returns a refusal, which is recorded instead.
+    /// It may set the act's target. If the admin has changed or the session was ended since the
+    /// request was checked, such as while its body arrived, the act is refused without `job`.
     pub async fn record<T: Send + 'static>(
         &self,
         mut act: Act,
@@ -275,13 +281,13 @@ impl Operator {
         + Send
         + 'static,
     ) -> Result<T, Refusal> {
-        let unchanged = self.unchanged();
+        let authority = self.authority();
         let written = self
             .plane
             .control
             .database
             .write(Durability::Record, move |store| {
-                let result = match unchanged(store)? {
+                let result = match authority.check(store)? {
                     Ok(()) => job(store, &mut act)?,
                     Err(refusal) => Err(refusal),
                 };
@@ -297,18 +303,11 @@ impl Operator {
         result.map(|(_, value)| value)
     }
 
-    /// Returns a check, for the transaction of an act, that the admin is the one that the request
-    /// was checked for: the act may have waited since, and an owner who has removed an admin, or
-    /// changed the role, relies on it that the admin does nothing more.
-    pub fn unchanged(
-        &self,
-    ) -> impl FnOnce(&Store) -> StoreResult<Result<(), Refusal>> + Send + 'static {
-        let (name, fingerprint) = (self.session.admin.clone(), self.session.fingerprint);
-        move |store| {
-            let admin = store.admin(&name)?;
-            let is_unchanged = is_unchanged(admin.as_ref(), fingerprint);
-            let refusal = || Kind::NotSignedIn.with_detail(CHANGED_MEANWHILE);
-            Ok(is_unchanged.then_some(()).ok_or_else(refusal))
+    /// Returns what an act rests on, for its transaction.
+    pub fn authority(&self) -> Authority {
+        Authority {
+            plane: Arc::clone(&self.plane),
+            session: self.session.clone(),
         }
     }
 
@@ -335,8 +334,34 @@ impl Operator {
     }
 }
 
+/// What an act rests on: the session, and its admin as when signing in.
+pub struct Authority {
+    plane: Arc<ControlPlane>,
+    session: Session,
+}
+
+impl Authority {
+    /// Checks, in the transaction of an act, that it still stands.
+    pub fn check(&self, store: &Store) -> StoreResult<Result<(), Refusal>> {
+        let Session {
+            id,
+            admin,
+            fingerprint,
+            ..
+        } = &self.session;
+        let detail = if !is_unchanged(store.admin(admin)?.as_ref(), *fingerprint) {
+            CHANGED_MEANWHILE
+        } else if self.plane.sessions.lock().by_id(id).is_none() {
+            ENDED_MEANWHILE
+        } else {
+            return Ok(Ok(()));
+        };
+        Ok(Err(Kind::NotSignedIn.with_detail(detail)))
+    }
+}
+
 /// Whether an admin as stored is still the one whose session has this fingerprint.
-fn is_unchanged(admin: Option<&Admin>, fingerprint: Fingerprint) -> bool {
+pub fn is_unchanged(admin: Option<&Admin>, fingerprint: Fingerprint) -> bool {
     admin.is_some_and(|admin| Fingerprint::of(admin) == fingerprint)
 }
 

@@ -94,10 +94,8 @@ async fn add(
     let duration = ban
         .expires_at
         .map_or_else(|| "permanent".to_owned(), |end| format!("until {end:.0}"));
-    let commit = operator.record(act, move |store, _| {
-        let detail = format!("{duration}: {}", ban.reason);
-        Ok(Ok((detail, store.add_ban(&ban)?)))
-    });
+    let detail = format!("{duration}: {}", ban.reason);
+    let commit = operator.record(act, move |store, _| Ok(Ok((detail, store.add_ban(&ban)?))));
     let core = &operator.plane.control.core;
     let (ban, ended) = core
         .commit_then_request(commit, |ban| AddBans(vec![ban.clone()]))
@@ -157,17 +155,14 @@ async fn remove(
 
     // The target replaces this text in the transaction, which reads the ban.
     act.target = format!("ban {id}");
-    let refusal = Kind::NoSuchBan.with_detail(format!(
-        "There is no ban {id}; `admin-cli bans` lists those in force."
-    ));
     let commit = operator.record(act, move |store, act| {
-        Ok(match store.remove_ban(BanId(id))? {
-            Some(ban) => {
-                act.target = ban.target.to_string();
-                Ok((format!("ban {id}, by {}: {}", ban.by, ban.reason), ban))
-            }
-            None => Err(refusal),
-        })
+        let Some(ban) = store.remove_ban(BanId(id))? else {
+            let detail = format!("There is no ban {id}; `admin-cli bans` lists those in force.");
+            return Ok(Err(Kind::NoSuchBan.with_detail(detail)));
+        };
+        act.target = ban.target.to_string();
+        let detail = format!("ban {id}, by {}: {}", ban.by, ban.reason);
+        Ok(Ok((detail, ban)))
     });
     let core = &operator.plane.control.core;
     let (ban, ()) = core

@@ -289,10 +289,14 @@ async fn apply_steps(
     let (mut imported, mut sessions) = (Imported::default(), 0);
     loop {
         let done = rows - import.remaining();
-        let (act, counted, unchanged) = (act.clone(), counted.clone(), operator.unchanged());
+        let (act, counted, authority) = (act.clone(), counted.clone(), operator.authority());
+        let imported_only = format!("The first {done} of {rows} rows were imported");
         let commit = async {
             let step = control.database.write(Durability::Record, move |store| {
-                if let Err(refusal) = unchanged(store)? {
+                if let Err(mut refusal) = authority.check(store)? {
+                    if done > 0 {
+                        refusal.detail = format!("{imported_only}. {}", refusal.detail);
+                    }
                     store.append_audit(&act.entry(Outcome::Refused, &refusal.detail))?;
                     return Ok(Err(refusal));
                 }
@@ -309,7 +313,7 @@ async fn apply_steps(
                 }
                 Ok(Ok((import, imported, bans)))
             });
-            step.await.unwrap_or_else(|error| {
+            let step = step.await.map_err(|error| {
                 let mut refusal = operator.plane.trail.unavailable(&error);
                 if done > 0 {
                     refusal.detail = format!(
@@ -318,8 +322,9 @@ async fn apply_steps(
                          file again later: rows that were imported change nothing."
                     );
                 }
-                Err(refusal)
-            })
+                refusal
+            });
+            step?
         };
         let ((rest, so_far, _), ended) = control
             .core

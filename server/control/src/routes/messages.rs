@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::audit::trail::Act;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::Moderator;
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
@@ -25,7 +26,7 @@ use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_base::random::random;
 use rookery_chat::request::{AssignTimes, PublishRedactions};
-use rookery_record::{Cursor, FoundMessages, HistoryEntry, MessageQuery, Place, Redactor};
+use rookery_record::{Cursor, FoundMessages, HistoryEntry, MessageQuery, Outcome, Place, Redactor};
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
 /// The number of messages on a page if the request has no `limit`.
@@ -295,8 +296,7 @@ async fn redact_author(
         operator.allow(&act, format!("dry run: {detail}")).await?;
         return Ok(Json(reply));
     }
-    operator.allow(&act, format!("{detail}: {reason}")).await?;
-    reply.messages = redact_all(&operator, found.msgids, reason).await?;
+    reply.messages = redact_all(&operator, act, detail, found.msgids, reason).await?;
     reply.done = true;
     Ok(Json(reply))
 }
@@ -370,37 +370,47 @@ async fn messages_by(
     }
 }
 
-/// Redacts one batch after another, and notifies the clients of each. Returns the number of
-/// redacted messages.
+/// Records the act, redacts one batch of messages after another, and notifies the clients of each.
+/// Returns the number of redacted messages.
 async fn redact_all(
     operator: &Operator,
+    act: Act,
+    detail: String,
     msgids: Vec<String>,
     reason: String,
 ) -> Result<usize, Refusal> {
+    operator.allow(&act, format!("{detail}: {reason}")).await?;
     let mut batches = msgids.chunks(REDACTION_BATCH).map(<[String]>::to_vec);
-    let mut count = 0;
+    let mut done = 0;
     while let Some(batch) = batches.next() {
         let planned = plan(operator, batch).await?;
         let redaction = Redaction::by(operator, reason.clone());
+        let (act, authority) = (act.clone(), operator.authority());
         let written = operator
             .plane
             .control
             .database
             .write(Durability::Record, move |store| {
+                if let Err(mut refusal) = authority.check(store)? {
+                    let redacted = count(done, "message", "messages");
+                    refusal.detail = format!("Redacted {redacted}. {}", refusal.detail);
+                    store.append_audit(&act.entry(Outcome::Refused, &refusal.detail))?;
+                    return Ok(Err(refusal));
+                }
                 let redacted = planned
                     .iter()
                     .map(|planned| redaction.apply(store, planned))
                     .collect::<StoreResult<Vec<_>>>();
-                Ok(redacted?.into_iter().flatten().collect::<Vec<_>>())
+                Ok(Ok(redacted?.into_iter().flatten().collect::<Vec<_>>()))
             });
-        let redacted = written.await.map_err(|error| interrupted(&error, count))?;
-        count += redacted.len();
+        let redacted = written.await.map_err(|error| interrupted(&error, done))??;
+        done += redacted.len();
         notify_clients(operator, redacted, reason.clone()).await?;
         if batches.len() > 0 {
             sleep(BATCH_PAUSE).await;
         }
     }
-    Ok(count)
+    Ok(done)
 }
 
 fn interrupted(error: &StoreError, redacted: usize) -> Refusal {

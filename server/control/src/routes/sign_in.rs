@@ -16,6 +16,7 @@ use crate::audit::trail::Act;
 use crate::auth::authenticator::Proof;
 use crate::auth::challenges::{Challenge, CodeCheck};
 use crate::auth::device::Device;
+use crate::auth::operator::{CHANGED, is_unchanged};
 use crate::auth::sessions::{Fingerprint, Session};
 use crate::auth::throttle::Source;
 use crate::fair_limit::Permit;
@@ -304,9 +305,8 @@ async fn check_code(
         .await
         .map_err(unreadable)
         .map_err(own)?;
-    let Some(admin) = admin.filter(|admin| Fingerprint::of(admin) == fingerprint) else {
-        let reason = "the admin was removed, or has another password, role or factor";
-        return Err(own((reason, challenge_expired())));
+    let Some(admin) = admin.filter(|admin| is_unchanged(Some(admin), fingerprint)) else {
+        return Err(own((CHANGED, challenge_expired())));
     };
     let app = admin.authenticator.as_ref();
     let proof = app.and_then(|app| Proof::parse(app, &request.code, origin.at));
@@ -353,6 +353,14 @@ async fn count_code(plane: &ControlPlane, admin: &Admin) -> Result<bool, (&'stat
     })
 }
 
+/// Why a session is not opened after a right code.
+enum Unopened {
+    /// The admin is no longer the one whose password and code were checked.
+    AdminChanged,
+    /// The code was used before, or is no longer valid.
+    CodeUsed,
+}
+
 /// Uses the code up, records the sign-in and opens the session.
 async fn open_session(
     plane: &ControlPlane,
@@ -392,31 +400,45 @@ async fn open_session(
     let is_recovery = matches!(proof, Some((Proof::Recovery(_), _)));
     let (proof, attempts_left) = proof.unzip();
     let (name, network) = (admin.name.clone(), origin.network().to_string());
-    // The used code, the network and the entry are written together or not at all.
+    let fingerprint = session.fingerprint;
+    // The used code, the network and the entry are written together or not at all, and only if the
+    // admin has not changed since the code was checked.
     let written = plane
         .control
         .database
         .write(Durability::Record, move |store| {
+            if !is_unchanged(store.admin(&name)?.as_ref(), fingerprint) {
+                return Ok(Err(Unopened::AdminChanged));
+            }
             let is_used_up = proof.map_or(Ok(true), |proof| proof.use_up(store, &name))?;
             if !is_used_up {
-                return Ok(None);
+                return Ok(Err(Unopened::CodeUsed));
             }
             let is_new_network = store.remember_admin_network(&name, &network, origin.at)?;
             store.unlock_admin(&name)?;
             store.append_audit(&act.entry(Outcome::Allowed, detail))?;
-            Ok(Some(is_new_network))
+            Ok(Ok(is_new_network))
         });
-    let Some(is_new_network) = written
+    let opened = written
         .await
-        .map_err(|error| plane.trail.unavailable(&error))?
-    else {
-        plane.count_failure(&admin, origin);
-        plane.challenges.lock().release(&challenge);
-        let refusal = wrong_code(attempts_left.unwrap_or_default());
-        return Err(plane
-            .trail
-            .refuse_unauthenticated(&refused_act, "the code was used before", refusal)
-            .await);
+        .map_err(|error| plane.trail.unavailable(&error))?;
+    let is_new_network = match opened {
+        Ok(is_new_network) => is_new_network,
+        Err(unopened) => {
+            let (reason, refusal) = match unopened {
+                Unopened::AdminChanged => (CHANGED, challenge_expired()),
+                Unopened::CodeUsed => {
+                    plane.count_failure(&admin, origin);
+                    plane.challenges.lock().release(&challenge);
+                    let refusal = wrong_code(attempts_left.unwrap_or_default());
+                    ("the code was used before", refusal)
+                }
+            };
+            return Err(plane
+                .trail
+                .refuse_unauthenticated(&refused_act, reason, refusal)
+                .await);
+        }
     };
     if is_new_network {
         plane.notify(&admin, origin, &Notice::NewAddress);

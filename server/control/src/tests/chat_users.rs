@@ -66,7 +66,7 @@ impl TestPlane {
                 .send(SessionEvent::disconnected(
                     session,
                     Disconnect::lost(""),
-                    false,
+                    None,
                 ))
                 .await;
             received
@@ -78,7 +78,7 @@ impl TestPlane {
         let session = SessionId(self.next_session.get() - 1);
         let message = rookery_protocol::Message::parse(line).unwrap();
         self.core
-            .send(SessionEvent::command(session, message))
+            .send(SessionEvent::command(session, message, None))
             .await
             .unwrap();
     }

@@ -1,6 +1,7 @@
 //! An admin's own sessions and password.
 
 use super::*;
+use rookery_store::Store;
 
 const NEW_PASSWORD: &str = "lantern kettle marble ox";
 
@@ -253,4 +254,54 @@ async fn of_two_changes_of_the_own_password_at_once_only_one_is_made() {
     assert!(plane.last_entry().await.contains("in the meantime"));
     let reply = plane.login("root", changed).await;
     assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+}
+
+/// The body of a request may arrive long after its head, with which the session is checked.
+#[tokio::test]
+async fn what_ends_while_the_body_of_a_request_arrives_allows_no_act() {
+    let plane = TestPlane::new().await;
+    plane.add_account("mallory").await;
+    let csv = "target,reason\n192.0.2.9,spam\n".to_owned();
+    let json = |body: Value| body.to_string();
+    let ban = json(json!({ "target": "192.0.2.8", "reason": "spam" }));
+    let acts = [
+        ("/v1/bans", "application/json", ban),
+        (
+            "/v1/accounts/mallory/disable",
+            "application/json",
+            json(json!({ "reason": "spam" })),
+        ),
+        (
+            "/v1/announcements",
+            "application/json",
+            json(json!({ "text": "hello" })),
+        ),
+        ("/v1/import/bans", "text/csv", csv),
+    ];
+    for is_removed in [false, true] {
+        for (path, content_type, body) in acts.clone() {
+            let name = format!("vera-{is_removed}{}", path.len());
+            plane.add_admin(&name).await;
+            let token = plane.open_session(&name).await;
+            let (state, database) = (Arc::clone(&plane.state), plane.database.clone());
+            let arrives = async move {
+                if is_removed {
+                    let remove = move |store: &mut Store| store.remove_admin(&name);
+                    database.write(Durability::Record, remove).await.unwrap();
+                } else {
+                    state.sessions.lock().end_all_of(&name);
+                }
+                Ok::<_, std::convert::Infallible>(body)
+            };
+            let request = Request::post(path)
+                .header("Authorization", format!("Bearer {token}"))
+                .header("Content-Type", content_type);
+            let body = Body::from_stream(futures_util::stream::once(arrives));
+            let reply = plane.send(request, body).await;
+            assert_eq!(reply.problem(), "/problems/not-signed-in", "{path}");
+            let recorded = plane.last_entry().await;
+            assert!(recorded.contains(" refused: "), "{recorded}");
+        }
+    }
+    assert!(plane.bans().await.is_empty());
 }

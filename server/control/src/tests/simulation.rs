@@ -96,7 +96,7 @@ impl Clients {
             if state != State::Open && client.is_open {
                 client.is_open = false;
                 let lost = Disconnect::lost("");
-                let event = SessionEvent::disconnected(client.session, lost, false);
+                let event = SessionEvent::disconnected(client.session, lost, None);
                 core.send(event).await.unwrap();
             }
         }

@@ -39,7 +39,8 @@ impl Simulation {
     /// Kills the server, with everything that is only in memory, and starts it again.
     pub(super) fn crash(&mut self) {
         self.runs += 1;
-        let clients = std::mem::take(&mut self.server.clients);
+        let mut clients = std::mem::take(&mut self.server.clients);
+        clients.append(&mut self.server.left);
         let lacks_changes = self.server.lacks_changes;
         self.server = start(&self.runtime, &self.folder, self.runs, self.now);
         self.crash_devices(&clients, lacks_changes);

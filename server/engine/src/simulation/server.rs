@@ -21,7 +21,7 @@ use rookery_base::events::EventBus;
 use rookery_chat::event::{Event, Output, SessionId, Settings};
 use rookery_chat::{AdmissionPolicy, Bans, Chat};
 use rookery_record::HistorySync;
-use rookery_store::{DATABASE_FILE, Database, Durability, Store};
+use rookery_store::{DATABASE_FILE, Database, Store};
 
 /// What ends with a crash of the server.
 pub struct Server {
@@ -38,6 +38,8 @@ pub struct Server {
     pub batches: usize,
     pub fetched: Vec<Event>,
     pub clients: Vec<Client>,
+    /// The clients whose disconnects may not be on disk.
+    pub left: Vec<Client>,
     pub acts: Vec<Act>,
     /// Whether a change could not be stored, so that it is lost at the next start.
     pub lacks_changes: bool,
@@ -61,10 +63,6 @@ pub fn start(runtime: &Runtime, folder: &TempDir, run: u32, now: Timestamp) -> S
     let database = Database::open(&file, HistorySync::Normal).unwrap();
     let stored = database.clone();
     let (bans, snapshot) = runtime.block_on(async move {
-        stored
-            .write(Durability::Message, Store::mark_all_disconnected)
-            .await
-            .unwrap();
         // If the clock is set back, bans that have expired are in force again.
         let read = |store: &Store| Ok((store.bans(Timestamp::MIN)?, store.chat_snapshot()?));
         stored.read(read).await.unwrap()
@@ -97,6 +95,7 @@ pub fn start(runtime: &Runtime, folder: &TempDir, run: u32, now: Timestamp) -> S
         batches: 0,
         fetched: Vec::new(),
         clients: Vec::new(),
+        left: Vec::new(),
         acts: Vec::new(),
         lacks_changes: false,
     }
@@ -119,6 +118,7 @@ impl Simulation {
         if effects.is_empty() {
             return;
         }
+        server.left.clear();
         let is_change = |effect: &Effect| matches!(effect, Effect::Core(Output::Persist(_)));
         let is_message = |effect: &Effect| matches!(effect, Effect::Core(Output::Store { .. }));
         let writes = effects.iter().any(|one| is_change(one) || is_message(one));

@@ -13,7 +13,7 @@ use crate::sendq::{Sendq, State};
 use rookery_chat::AwayState;
 use rookery_chat::event::{Candidate, Disconnect, Event, Identity, SessionId, SignedInWith};
 use rookery_chat::request::Admission;
-use rookery_record::AccountId;
+use rookery_record::{AccountId, PasswordFingerprint};
 
 /// The capabilities of clients that leave it to the server to send them what they missed.
 const DEVICE_CAPABILITIES: [Capability; 4] = [
@@ -60,6 +60,7 @@ impl Simulation {
             new: false,
             authenticated_at: self.now,
             signed_in_with: SignedInWith::Password {
+                fingerprint: PasswordFingerprint::UNKNOWN,
                 device: device.map(|name| DeviceName::parse(name).unwrap()),
             },
         });
@@ -175,9 +176,14 @@ impl Simulation {
                     .to_owned(),
             ],
         };
+        let sent = self.server.clients[at].sendq.sent_until();
         for line in lines {
             if let Ok(message) = Message::parse(&line) {
-                self.event(Event::Command { session, message });
+                self.event(Event::Command {
+                    session,
+                    message,
+                    sent,
+                });
             }
         }
     }
@@ -252,7 +258,7 @@ impl Simulation {
         self.event(Event::Disconnected {
             session: client.session,
             disconnect: Disconnect::lost("Connection closed"),
-            lost: false,
+            sent: client.sendq.sent_until(),
         });
         client
     }
@@ -267,7 +273,8 @@ impl Simulation {
         }
         let mut clients = self.server.clients.iter();
         if let Some(at) = clients.position(|client| client.session == session) {
-            self.leave(at);
+            let client = self.leave(at);
+            self.server.left.push(client);
         }
     }
 

@@ -31,12 +31,6 @@ impl Store {
         }
     }
 
-    /// Marks every device as disconnected. Called at the start of the server, when nothing is
-    /// connected even if the state that a crash left behind says so.
-    pub fn mark_all_disconnected(&mut self) -> Result<()> {
-        devices::mark_all_disconnected(&self.connection)
-    }
-
     /// Returns the whole persistent state.
     pub fn chat_snapshot(&self) -> Result<ChatSnapshot> {
         Ok(ChatSnapshot {

@@ -6,41 +6,38 @@ use rookery_protocol::DeviceName;
 use rusqlite::types::Type;
 use rusqlite::{Connection, params};
 
-use super::{execute, find, list, timestamp};
+use super::{execute, list, timestamp};
 use crate::Result;
-use rookery_record::{
-    AccountId, CredentialId, Device, DeviceKey, DeviceMark, Mark, message_number,
-};
+use rookery_record::{AccountId, CredentialId, Device, DeviceKey, DeviceMark, Mark};
 
 /// Stores the mark. Does nothing if the account or credential no longer exists.
 pub(super) fn persist(connection: &Connection, mark: &DeviceMark) -> Result<()> {
     let DeviceMark {
         device: Device { account, key },
         received,
-        is_connected,
     } = mark;
     let (message, at) = (received.message.cast_signed(), received.at.as_millisecond());
     let has_playback = match key {
         DeviceKey::Credential(credential) => {
-            let sql = "UPDATE credentials SET last_received = ?1, heard_until = ?2, is_here = ?3
-                 WHERE id = ?4 AND account = ?5";
-            let values = params![message, at, is_connected, credential.0, account.0];
+            let sql = "UPDATE credentials SET last_received = ?1, heard_until = ?2
+                 WHERE id = ?3 AND account = ?4";
+            let values = params![message, at, credential.0, account.0];
             return execute(connection, sql, values).map(drop);
         }
         DeviceKey::Named(name) => {
             let sql = "INSERT OR REPLACE INTO named_devices
-                 (account, name, last_received, heard_until, is_here)
-                 SELECT id, ?2, ?3, ?4, ?5 FROM accounts WHERE id = ?1";
-            let values = params![account.0, name.as_str(), message, at, is_connected];
+                 (account, name, last_received, heard_until)
+                 SELECT id, ?2, ?3, ?4 FROM accounts WHERE id = ?1";
+            let values = params![account.0, name.as_str(), message, at];
             return execute(connection, sql, values).map(drop);
         }
         DeviceKey::Password => false,
         DeviceKey::PasswordWithPlayback => true,
     };
     let sql = "INSERT OR REPLACE INTO password_devices
-         (account, has_playback, last_received, heard_until, is_here)
-         SELECT id, ?2, ?3, ?4, ?5 FROM accounts WHERE id = ?1";
-    let values = params![account.0, has_playback, message, at, is_connected];
+         (account, has_playback, last_received, heard_until)
+         SELECT id, ?2, ?3, ?4 FROM accounts WHERE id = ?1";
+    let values = params![account.0, has_playback, message, at];
     execute(connection, sql, values).map(drop)
 }
 
@@ -48,28 +45,6 @@ pub(super) fn persist(connection: &Connection, mark: &DeviceMark) -> Result<()> 
 pub(super) fn forget(connection: &Connection, account: AccountId, name: &DeviceName) -> Result<()> {
     let sql = "DELETE FROM named_devices WHERE account = ?1 AND name = ?2";
     execute(connection, sql, params![account.0, name.as_str()]).map(drop)
-}
-
-/// Marks every device as disconnected. A device that is still marked as connected was connected
-/// when the server died, and had received everything that was stored until then.
-pub(super) fn mark_all_disconnected(connection: &Connection) -> Result<()> {
-    // Rows are in the order of messages. Those that an operator has stored have no number.
-    let sql = "SELECT msgid, at FROM history WHERE msgid LIKE '%-%' ORDER BY id DESC LIMIT 1";
-    let newest = find(connection, sql, [], |row| {
-        let msgid: String = row.get(0)?;
-        let message = message_number(&msgid).unwrap_or(0).cast_signed();
-        Ok((message, row.get(1)?))
-    })?;
-    let (message, at) = newest.unwrap_or((0, i64::MIN));
-    for table in ["password_devices", "named_devices", "credentials"] {
-        let sql = format!(
-            "UPDATE {table} SET is_here = 0, last_received = max(last_received, ?1),
-                heard_until = max(heard_until, ?2)
-             WHERE is_here = 1"
-        );
-        execute(connection, &sql, [message, at])?;
-    }
-    Ok(())
 }
 
 /// Returns the marks of all devices that were ever connected.

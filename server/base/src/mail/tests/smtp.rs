@@ -431,3 +431,77 @@ async fn a_mail_server_that_sends_a_line_without_end_is_left() {
     }
     until(&mut state, |state| *state != MailState::Waiting).await;
 }
+
+/// A mail server defers mail of unknown senders for minutes (greylisting), and anyone can request
+/// mails to such receivers.
+#[tokio::test]
+async fn many_networks_whose_receivers_are_deferred_do_not_take_all_places() {
+    const PLACES: u32 = 40;
+    const LONG: &[Duration] = &[Duration::from_secs(30)];
+    let (port, _lines) = mail_server(|line| {
+        if line.starts_with("RCPT") && line.contains("grey.example") {
+            "451 4.7.1 Greylisted, try again later\r\n"
+        } else {
+            accepting(line)
+        }
+    })
+    .await;
+    let (_sender, config) = LiveConfig::new(smtp_config(port, SmtpSecurity::None));
+    let config = config.section(|config| &config.mail);
+    let mailer = Mailer::start_with(config, EventBus::default(), PLACES as usize, LONG);
+    // The first network has more than the others.
+    let requesters = (0..PLACES).map(|number| someone(number.saturating_sub(10)));
+    let mut deferred = Vec::new();
+    for (number, requester) in requesters.enumerate() {
+        let to = format!("t{number}@grey.example");
+        let mut state = mailer.send(mail(&to, "text"), requester);
+        until(&mut state, |state| matches!(state, MailState::Delayed(_))).await;
+        deferred.push(state);
+    }
+    for number in 0..5 {
+        let to = format!("user{number}@good.example");
+        let mut state = mailer.send(mail(&to, "code"), someone(1000 + number));
+        assert_eq!(until(&mut state, is_final).await, MailState::Sent);
+    }
+    // Each of them used the place that the first had taken, one after the other.
+    let mut given_up = 0;
+    for (number, state) in deferred.iter().enumerate() {
+        let is_given_up = *state.borrow() == MailState::Failed(TOO_MANY.to_owned());
+        given_up += usize::from(is_given_up);
+        assert!(
+            !is_given_up || number <= 10,
+            "mail {number} of a network with one"
+        );
+    }
+    assert_eq!(given_up, 1);
+}
+
+#[tokio::test]
+async fn a_first_attempt_does_not_wait_for_the_retries_of_many_networks() {
+    let tried = Arc::new(Mutex::new(std::collections::HashSet::new()));
+    let (mailer, _config, mut lines) = mailer_to(move |line| {
+        if !(line.starts_with("RCPT") && line.contains("grey.example")) {
+            accepting(line)
+        } else if tried.lock().insert(line.to_owned()) {
+            "451 4.7.1 Greylisted, try again later\r\n"
+        } else {
+            ""
+        }
+    })
+    .await;
+    let _deferred: Vec<_> = (0..100)
+        .map(|number| {
+            let to = format!("t{number}@grey.example");
+            mailer.send(mail(&to, "text"), someone(number))
+        })
+        .collect();
+    // The retries that can be made at the same time are stuck.
+    let mut attempts = 0;
+    while attempts < 100 + RETRIES {
+        let line = lines.recv().await.unwrap();
+        attempts += usize::from(line.starts_with("RCPT"));
+    }
+    let mut state = mailer.send(mail("user@good.example", "code"), someone(1000));
+    let sent = tokio::time::timeout(SLOW_AFTER, until(&mut state, is_final)).await;
+    assert_eq!(sent, Ok(MailState::Sent));
+}

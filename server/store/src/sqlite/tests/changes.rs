@@ -5,7 +5,7 @@ use rookery_protocol::{ChannelName, DeviceName, Nick};
 use super::*;
 use rookery_record::{
     Access, AccessLevel, Account, AccountId, Change, CredentialKind, Device, DeviceKey, DeviceMark,
-    ListedMask, Mark, Membership, Metadata, PersistentChannel, PersistentTopic, Place, Presence,
+    ListedMask, Mark, Membership, Metadata, PersistentChannel, PersistentTopic, Presence,
     message_number,
 };
 
@@ -230,11 +230,9 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
         at: noon() + jiff::SignedDuration::from_secs(seconds),
     };
     for (seconds, device) in (1..).zip(devices.clone()) {
-        let is_connected = device == devices[2];
         let mark = DeviceMark {
             device,
             received: later(seconds),
-            is_connected,
         };
         sqlite.persist(&Change::Device(mark)).unwrap();
     }
@@ -247,38 +245,18 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
         bobs_desk,
         ..,
     ] = devices;
-    let with = |bobs_mark| {
-        [
-            (by_password.clone(), later(1)),
-            (bobs.clone(), bobs_mark),
-            (bobs_with_playback.clone(), later(4)),
-            (bobs_desk.clone(), later(5)),
-            (on_phone.clone(), later(2)),
-        ]
-    };
-    let before = with(later(3));
-    assert_eq!(stored(&sqlite), before);
+    let all = [
+        (by_password.clone(), later(1)),
+        (bobs, later(3)),
+        (bobs_with_playback, later(4)),
+        (bobs_desk, later(5)),
+        (on_phone, later(2)),
+    ];
+    assert_eq!(stored(&sqlite), all);
 
-    // Bob was connected when the server died, and so has received the newest message. After the
-    // first call he is marked as disconnected, so the second message does not count.
-    for seconds in [60, 90] {
-        let place = || Place::Channel(ChannelName::parse("#x").unwrap());
-        let at = later(seconds).at;
-        // As an operator's redaction, the second has an id without a number.
-        let by_operator = message(&format!("c{seconds}"), at, place());
-        sqlite
-            .append_history(&[message(&msgid(seconds), at, place()), by_operator])
-            .unwrap();
-        sqlite.mark_all_disconnected().unwrap();
-        assert_eq!(stored(&sqlite), with(later(60)));
-    }
     let forgotten = Change::DeviceForgotten(alice.id, desk.clone());
     sqlite.persist(&forgotten).unwrap();
-    assert_eq!(
-        stored(&sqlite),
-        with(later(60)),
-        "that is another account's"
-    );
+    assert_eq!(stored(&sqlite), all, "that is another account's");
     let forgotten = Change::DeviceForgotten(bob.id, desk);
     sqlite.persist(&forgotten).unwrap();
     assert_eq!(stored(&sqlite).len(), 4);
@@ -327,7 +305,6 @@ fn the_migration_to_named_devices_preserves_the_marks_of_the_others() {
     let mark = DeviceMark {
         device: phone.clone(),
         received,
-        is_connected: false,
     };
     store.persist(&Change::Device(mark)).unwrap();
     assert_eq!(
