@@ -18,7 +18,7 @@ use crate::features::{access, mode_changes, persistence};
 use crate::ids::UserId;
 use crate::lengths;
 use crate::state::channel::{Channel, Entry, Flag, List, Member, MemberModes};
-use crate::state::mask::{Mask, Subject};
+use crate::state::mask::Mask;
 use crate::state::user::host;
 
 /// The commands of this module.
@@ -533,28 +533,10 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             _ => return,
         }
         if on && matches!(list, List::Bans) {
-            self.withdraw_invitations(&mask);
+            self.ctx.state.withdraw_invitations(&self.name, &mask);
         }
         self.done
             .push((on, list.letter(), Some(mask.as_str().to_owned())));
-    }
-
-    /// Withdraws the invitations of those that a new ban covers: they override the bans of before
-    /// only.
-    fn withdraw_invitations(&mut self, mask: &Mask) {
-        let state = &mut *self.ctx.state;
-        let Some(channel) = state.channel(&self.name) else {
-            return;
-        };
-        let is_banned = |&id: &UserId| {
-            state.exists(id)
-                && mask.covers(&Subject::new(state.user(id)))
-                && channel.bans(state.user(id))
-        };
-        let banned: Vec<_> = channel.invited.iter().copied().filter(is_banned).collect();
-        if let Some(channel) = state.channel_mut(&self.name) {
-            channel.invited.retain(|user| !banned.contains(user));
-        }
     }
 
     /// Adds a warning of a ban that covers all users with an account, or all guests: the host does

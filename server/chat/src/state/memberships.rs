@@ -7,6 +7,7 @@ use rookery_protocol::ChannelName;
 use crate::ids::UserId;
 use crate::state::State;
 use crate::state::channel::{Channel, Flag, Member, MemberModes};
+use crate::state::mask::{Mask, Subject};
 
 /// How a channel is created when it does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,22 @@ impl State {
     pub fn restore_channels(&mut self, channels: impl Iterator<Item = Channel>) {
         self.channels
             .extend(channels.map(|channel| (channel.name.clone(), channel)));
+    }
+
+    /// Withdraws the invitations of those that a new ban covers: they override the bans of before
+    /// only.
+    pub fn withdraw_invitations(&mut self, name: &ChannelName, ban: &Mask) {
+        let Some(channel) = self.channels.get_mut(name) else {
+            return;
+        };
+        let mut invited = std::mem::take(&mut channel.invited);
+        invited.retain(|id| {
+            let Some(user) = self.users.get(id) else {
+                return false;
+            };
+            !(ban.covers(&Subject::new(user)) && channel.bans(user))
+        });
+        channel.invited = invited;
     }
 
     /// Adds the user to the channel, with the member modes of its account. Creates the channel if
