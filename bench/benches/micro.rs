@@ -158,7 +158,15 @@ fn fan_out(bencher: Bencher, members: u64) {
             &mut outputs,
         );
         let message = message("JOIN #rookery");
-        chat.handle(now, Event::Command { session, message }, &mut outputs);
+        chat.handle(
+            now,
+            Event::Command {
+                session,
+                message,
+                sent: None,
+            },
+            &mut outputs,
+        );
         outputs.clear();
     }
     let session = SessionId(0);
@@ -168,7 +176,15 @@ fn fan_out(bencher: Bencher, members: u64) {
         .bench_local_values(|message| {
             outputs.clear();
             chat.start_batch();
-            chat.handle(now, Event::Command { session, message }, &mut outputs);
+            chat.handle(
+                now,
+                Event::Command {
+                    session,
+                    message,
+                    sent: None,
+                },
+                &mut outputs,
+            );
             let receivers = outputs.iter().map(|output| match output {
                 Output::Deliver(delivery) => delivery.to.len(),
                 _ => 0,
@@ -239,7 +255,7 @@ impl Pair {
     /// Sends a message from one session to the other, and waits until it is in the send queue.
     fn send(&self, message: Message) {
         self.runtime.block_on(async {
-            let event = SessionEvent::command(SessionId(0), message);
+            let event = SessionEvent::command(SessionId(0), message, None);
             self.core.send(event).await.expect("the core runs");
             std::future::poll_fn(|context| {
                 let (_, lines) = self.receiver.poll(context, true);
