@@ -133,7 +133,7 @@ async fn an_unreachable_mail_server_delays_only_its_mails_and_is_tried_again() {
     bob.say("#lobby", "business as usual").await;
     dora.expect_privmsg("bob", "#lobby", "business as usual")
         .await;
-    let mut erna = Client::negotiating(&server, "erna").await;
+    Client::negotiating(&server, "erna").await;
     assert!(
         start.elapsed() < Duration::from_secs(3),
         "others are delayed: {:?}",
