@@ -25,7 +25,10 @@ use rookery_store::{Database, Result, Store};
 const MAX_CONCURRENT_READS: usize = 2;
 /// The number of requests for several places that are in progress at the same time. Their messages
 /// are in memory until all of them are read.
-const MAX_CONCURRENT_COLLECTIONS: usize = 4;
+const MAX_CONCURRENT_COLLECTIONS: usize = 2;
+/// The number of bytes of texts and tags in the messages of several places from which on no further
+/// place is read. This is 400 bytes for each message of a hundred channels and conversations.
+const MAX_COLLECTED: usize = 8 << 20;
 /// The maximum number of conversations that are read for one query: those with the newest messages.
 const MAX_CONVERSATIONS: usize = 100;
 
@@ -96,8 +99,8 @@ impl HistoryReader {
         self.database.read(job).await
     }
 
-    /// Returns a page of each place that has messages. Conversations come first, because they
-    /// matter most if there is more than the core can send.
+    /// Returns a page of each place that has messages, up to [`MAX_COLLECTED`]. Conversations come
+    /// first, because they matter most if there is more than that.
     async fn pages_of_places(
         &self,
         payer: Option<Payer>,
@@ -119,13 +122,16 @@ impl HistoryReader {
             None => Vec::new(),
         };
         places.extend(targets);
-        let mut found = Vec::new();
+        let (mut found, mut collected) = (Vec::new(), 0);
         for ReadableTarget {
             name,
             places,
             since,
         } in places
         {
+            if collected >= MAX_COLLECTED {
+                break;
+            }
             let page = PageQuery {
                 places,
                 // With the later end first, the limit counts from the newest message.
@@ -137,6 +143,10 @@ impl HistoryReader {
             };
             let entries = self.read(payer, move |store| store.history_page(&page));
             let entries = entries.await?.unwrap_or_default();
+            let bytes = entries
+                .iter()
+                .map(|entry| entry.text.len() + entry.tags.len());
+            collected += bytes.sum::<usize>();
             if !entries.is_empty() {
                 found.push((name, entries));
             }
@@ -174,6 +184,7 @@ fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<
 mod tests {
     use rookery_chat::event::{Purpose, SessionId};
     use rookery_record::{AccountId, HistorySync};
+    use rookery_store::Durability;
 
     use super::*;
     use crate::handle::{self, Envelope};
@@ -215,6 +226,21 @@ mod tests {
         assert!(sessions.contains(&SessionId(100)), "{sessions:?}");
     }
 
+    fn channels(count: usize) -> SeveralQuery {
+        let channel = |number| ReadableTarget {
+            name: format!("#{number}"),
+            places: vec![Place::Channel(format!("#{number}").parse().unwrap())],
+            since: Timestamp::MIN,
+        };
+        SeveralQuery {
+            targets: (0..count).map(channel).collect(),
+            account: None,
+            after: Timestamp::MIN,
+            before: Timestamp::MAX,
+            limit: 100,
+        }
+    }
+
     #[tokio::test]
     async fn a_page_waits_for_no_request_for_many_places() {
         let folder = tempfile::tempdir().unwrap();
@@ -222,18 +248,7 @@ mod tests {
         let database = Database::open(&file, HistorySync::Normal).unwrap();
         let (_core, _port, mut queue) = handle::channel();
         let reader = HistoryReader::new(database, queue.history_sender());
-        let place = |number| ReadableTarget {
-            name: format!("#{number}"),
-            places: vec![Place::Channel(format!("#{number}").parse().unwrap())],
-            since: Timestamp::MIN,
-        };
-        let query = SeveralQuery {
-            targets: (0..100).map(place).collect(),
-            account: None,
-            after: Timestamp::MIN,
-            before: Timestamp::MAX,
-            limit: 100,
-        };
+        let query = channels(100);
         for account in 1..=10 {
             let mut fetch = fetch(1, account);
             fetch.query = HistoryQuery::Several(query.clone());
@@ -243,5 +258,29 @@ mod tests {
         let mut answered = Vec::new();
         queue.recv_many(&mut answered, 1).await;
         assert_eq!(session(&answered[0]), Some(SessionId(2)));
+    }
+
+    #[tokio::test]
+    async fn one_request_collects_a_bounded_number_of_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rookery.db");
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let entry = |number| HistoryEntry {
+            msgid: format!("m{number}"),
+            at: Timestamp::UNIX_EPOCH,
+            place: Place::Channel(format!("#{number}").parse().unwrap()),
+            source: "alice!a@host".to_owned(),
+            account: None,
+            command: "PRIVMSG".to_owned(),
+            text: "x".repeat(1 << 20),
+            tags: String::new(),
+        };
+        let entries: Vec<_> = (0..10).map(entry).collect();
+        let write = move |store: &mut Store| store.append_history(&entries);
+        database.write(Durability::Message, write).await.unwrap();
+        let (_core, _port, queue) = handle::channel();
+        let reader = HistoryReader::new(database, queue.history_sender());
+        let found = reader.pages_of_places(None, channels(10)).await.unwrap();
+        assert_eq!(found.len(), MAX_COLLECTED >> 20);
     }
 }
