@@ -26,9 +26,6 @@ const MAX_CONCURRENT_READS: usize = 2;
 /// The number of requests for several places that are in progress at the same time. Their messages
 /// are in memory until all of them are read.
 const MAX_CONCURRENT_COLLECTIONS: usize = 2;
-/// The number of bytes of texts and tags in the messages of several places from which on no further
-/// place is read. This is 400 bytes for each message of a hundred channels and conversations.
-const MAX_COLLECTED: usize = 8 << 20;
 /// The maximum number of conversations that are read for one query: those with the newest messages.
 const MAX_CONVERSATIONS: usize = 100;
 
@@ -99,8 +96,8 @@ impl HistoryReader {
         self.database.read(job).await
     }
 
-    /// Returns a page of each place that has messages, up to [`MAX_COLLECTED`]. Conversations come
-    /// first, because they matter most if there is more than that.
+    /// Returns a page of each place that has messages. Conversations come first, because they
+    /// matter most if there is more than the query asks for.
     async fn pages_of_places(
         &self,
         payer: Option<Payer>,
@@ -112,6 +109,7 @@ impl HistoryReader {
             after,
             before,
             limit,
+            bytes,
         } = query;
         let _slot = self.collections.acquire(payer).await;
         let mut places = match account {
@@ -129,7 +127,7 @@ impl HistoryReader {
             since,
         } in places
         {
-            if collected >= MAX_COLLECTED {
+            if collected >= bytes {
                 break;
             }
             let page = PageQuery {
@@ -143,10 +141,10 @@ impl HistoryReader {
             };
             let entries = self.read(payer, move |store| store.history_page(&page));
             let entries = entries.await?.unwrap_or_default();
-            let bytes = entries
+            let sizes = entries
                 .iter()
                 .map(|entry| entry.text.len() + entry.tags.len());
-            collected += bytes.sum::<usize>();
+            collected += sizes.sum::<usize>();
             if !entries.is_empty() {
                 found.push((name, entries));
             }
@@ -238,6 +236,7 @@ mod tests {
             after: Timestamp::MIN,
             before: Timestamp::MAX,
             limit: 100,
+            bytes: 5 << 20,
         }
     }
 
@@ -281,6 +280,6 @@ mod tests {
         let (_core, _port, queue) = handle::channel();
         let reader = HistoryReader::new(database, queue.history_sender());
         let found = reader.pages_of_places(None, channels(10)).await.unwrap();
-        assert_eq!(found.len(), MAX_COLLECTED >> 20);
+        assert_eq!(found.len(), 5);
     }
 }

@@ -255,6 +255,8 @@ pub struct SeveralQuery {
     pub before: Timestamp,
     /// The maximum number of messages of each, the newest ones.
     pub limit: usize,
+    /// The number of bytes of texts and tags from which on no further one is read.
+    pub bytes: usize,
 }
 
 /// A channel or conversation that a user may read.

@@ -284,6 +284,7 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
             .unwrap_or(after.at),
         before: Timestamp::MAX,
         limit: ctx.settings.replay_lines,
+        bytes: Replay::bytes_to_read(ctx.settings),
     };
     let until = ctx.state.mark(ctx.clock.now());
     if let Some(catch_up) = ctx

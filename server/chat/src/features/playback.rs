@@ -102,6 +102,7 @@ fn parse(ctx: &Context<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> 
             0 => usize::MAX,
             bound => bound,
         },
+        bytes: Replay::bytes_to_read(ctx.settings),
     })
 }
 

@@ -13,6 +13,7 @@ use crate::features::{catch_up, history};
 use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
 use crate::long_reply::LongReply;
 use crate::multiline::is_multiline;
+use crate::settings::Settings;
 
 /// The messages of several channels and conversations, each in a batch of its own. They may fill up
 /// to half of the session's send queue.
@@ -29,6 +30,12 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// Returns how many bytes of messages to read for a replay: twice what it may send, since it
+    /// leaves out what the session may not see or has been sent already.
+    pub fn bytes_to_read(settings: &Settings) -> usize {
+        room(settings).saturating_mul(2)
+    }
+
     /// Creates the replay of what was read, for the catch-up with that number or for none.
     pub fn new(
         ctx: &Context<'_>,
@@ -40,11 +47,7 @@ impl Replay {
             catch_up,
             held_bytes,
             left: found.into(),
-            room: match ctx.settings.sendq_bytes {
-                0 => usize::MAX,
-                // The other half is for new messages.
-                bytes => bytes / 2,
-            },
+            room: room(ctx.settings),
             is_cut: false,
         }
     }
@@ -118,6 +121,15 @@ impl LongReply for Replay {
 
     fn held_bytes(&self) -> usize {
         self.held_bytes
+    }
+}
+
+/// Returns the number of bytes that a replay may send.
+fn room(settings: &Settings) -> usize {
+    match settings.sendq_bytes {
+        0 => usize::MAX,
+        // The other half is for new messages.
+        bytes => bytes / 2,
     }
 }
 
