@@ -86,11 +86,12 @@ async fn run_once(
         })
         .await?;
     let key = (operator.session_id().to_owned(), key);
-    let state =
-        plane
-            .answers
-            .lock()
-            .begin(operator.now(), operator.name(), &key, digest(&parts, &body));
+    let state = plane.answers.lock().begin(
+        operator.origin().instant,
+        operator.name(),
+        &key,
+        digest(&parts, &body),
+    );
     let refusal = match state {
         KeyState::New => {
             let mut reservation = Reservation {

@@ -2,15 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroize as _;
 
 /// How long an answer is remembered.
-const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+const LIFETIME: Duration = Duration::from_mins(10);
 /// The maximum number of answers. The admin who has the most of them loses the oldest of its own
 /// first, so that no admin can make those of another be forgotten.
 const MAX_ANSWERS: usize = 1000;
@@ -26,7 +26,7 @@ struct Entry {
     admin: String,
     /// The hash of the request.
     request: [u8; 32],
-    since: Timestamp,
+    since: Instant,
     /// None while the request is in progress.
     answer: Option<Answer>,
 }
@@ -54,9 +54,9 @@ pub enum KeyState {
 
 impl Answers {
     /// Returns the state of a key, and reserves the key for this request if it is new.
-    pub fn begin(&mut self, now: Timestamp, admin: &str, key: &Key, request: [u8; 32]) -> KeyState {
+    pub fn begin(&mut self, now: Instant, admin: &str, key: &Key, request: [u8; 32]) -> KeyState {
         self.0
-            .retain(|_, entry| now.duration_since(entry.since) < LIFETIME);
+            .retain(|_, entry| now.saturating_duration_since(entry.since) < LIFETIME);
         if let Some(entry) = self.0.get(key) {
             return match &entry.answer {
                 _ if entry.request != request => KeyState::OtherRequest,
@@ -125,14 +125,17 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn key(name: &str) -> Key {
         ("session".to_owned(), name.to_owned())
     }
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
+    fn at(second: u64) -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *START + Duration::from_secs(second)
     }
 
     fn answer(text: &'static str) -> Answer {
