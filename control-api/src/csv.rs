@@ -15,11 +15,15 @@ pub struct ImportReply {
     pub added: usize,
     /// The number of rows whose account or ban exists already, which stays unchanged.
     pub known: usize,
-    /// The invalid rows.
+    /// The first 1000 invalid rows.
     pub rejected: Vec<RejectedRow>,
-    /// For a dry run, the bans that are probably a mistake, such as one of everyone. The import
-    /// must be confirmed then.
+    /// The number of further invalid rows, which are not listed.
+    pub more_rejected: usize,
+    /// For a dry run, the first 1000 bans that are probably a mistake, such as one of everyone. The
+    /// import must be confirmed then.
     pub doubtful: Vec<DoubtfulRow>,
+    /// The number of further such bans, which are not listed.
+    pub more_doubtful: usize,
     /// The number of sessions that the imported bans have ended.
     pub sessions: usize,
     /// Whether the rows were imported; `false` for a dry run.

@@ -176,7 +176,7 @@ fn import(client: &Client, options: &ImportOptions, context: &Context<'_>) -> Re
     };
     let reply: Reply<ImportReply> = send_confirmed(send, *yes)?;
     context.show(&reply, |reply, _| imported(reply, *what))?;
-    match reply.value.rejected.len() {
+    match reply.value.rejected.len() + reply.value.more_rejected {
         0 => Ok(()),
         rejected => Err(Failure::new(format!(
             "{} could not be imported",
@@ -191,7 +191,9 @@ fn imported(reply: &ImportReply, what: Table) -> String {
         added,
         known,
         rejected,
+        more_rejected,
         doubtful,
+        more_doubtful,
         sessions,
         done,
     } = reply;
@@ -200,11 +202,25 @@ fn imported(reply: &ImportReply, what: Table) -> String {
         .iter()
         .map(|row| line_of(row.line, &row.reason))
         .collect();
+    if *more_rejected > 0 {
+        lines.push(format!(
+            "{} not listed",
+            count(
+                *more_rejected,
+                "further invalid row is",
+                "further invalid rows are"
+            )
+        ));
+    }
     lines.extend(
         doubtful
             .iter()
             .map(|row| line_of(row.line, &format!("{} {NEEDS_CONFIRMATION}", row.reason))),
     );
+    if *more_doubtful > 0 {
+        let further = count(*more_doubtful, "further ban", "further bans");
+        lines.push(format!("{further}: {NEEDS_CONFIRMATION}"));
+    }
     let added = what.count(*added);
     let added = if *done {
         format!("added {added}")
@@ -219,7 +235,7 @@ fn imported(reply: &ImportReply, what: Table) -> String {
     lines.push(format!(
         "{}: {added}, {known} already known, {} invalid{ended}.{unchanged}",
         count(*rows, "row", "rows"),
-        rejected.len()
+        rejected.len() + more_rejected
     ));
     lines.join("\n")
 }
@@ -255,7 +271,9 @@ mod tests {
             added: 2,
             known: 1,
             rejected: vec![row(3, "the name is empty"), row(9, "no\u{1b}mail")],
+            more_rejected: 0,
             doubtful: Vec::new(),
+            more_doubtful: 0,
             sessions: 1,
             done: true,
         };
@@ -271,10 +289,13 @@ Line 9: no\u{fffd}mail
             reason: "*@* covers everyone.".to_owned(),
         });
         (reply.added, reply.sessions) = (1, 0);
+        (reply.more_rejected, reply.more_doubtful) = (2, 1);
         assert_eq!(
             imported(&reply, Table::Users),
-            "Line 4: *@* covers everyone. The real run will ask for a confirmation (--yes).\n\
-             5 rows: would add 1 user, 1 already known, 0 invalid. Nothing was changed."
+            "2 further invalid rows are not listed\n\
+             Line 4: *@* covers everyone. The real run will ask for a confirmation (--yes).\n\
+             1 further ban: The real run will ask for a confirmation (--yes).\n\
+             5 rows: would add 1 user, 1 already known, 2 invalid. Nothing was changed."
         );
     }
 }

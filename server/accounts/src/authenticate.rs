@@ -249,7 +249,7 @@ impl Accounts {
         if !is_unguessable {
             // Held from the check of the limit to the count of the failure: at most as many guesses
             // as there are slots can exceed the limit.
-            let _slot = self.password_checks.acquire(network).await;
+            let _slot = self.hash_turns.acquire(network).await;
             let limit = self.config.limits.get().failed_sign_ins;
             self.throttle
                 .check(&attempt, limit)
@@ -291,7 +291,8 @@ impl Accounts {
             if let Ok(identity) = &identity {
                 self.accept_codes(identity).await;
             }
-            self.renew_verifier(&account, secret.expose()).await;
+            self.renew_verifier(network, &account, secret.expose())
+                .await;
         }
         self.record_network(account.id, peer, now).await;
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
@@ -515,7 +516,7 @@ impl Accounts {
 
     /// Stores a SCRAM verifier of a verified password if none can be used: the password was set
     /// before the server stored verifiers, with other parameters, or under another key.
-    async fn renew_verifier(&self, account: &Account, password: &str) {
+    async fn renew_verifier(&self, network: Network, account: &Account, password: &str) {
         let (id, hash) = (account.id, account.password_hash.clone());
         let known = self
             .database
@@ -535,7 +536,9 @@ impl Accounts {
                 "replacing a SCRAM verifier that does not belong to {KEY_FILE} or is out of date"
             );
         }
+        let turn = self.hash_turns.acquire(network).await;
         let verifier = password::scram_verifier(&self.verifier_key, &account.name, password).await;
+        drop(turn);
         let stored = self.database.write(Durability::Record, move |store| {
             // The password may have been changed since.
             match store.account(id)? {

@@ -105,7 +105,7 @@ impl Accounts {
         if account.email.is_some() {
             self.count_own_mail(owner)?;
         }
-        let password = StoredPassword::derive(&self.verifier_key, &owner.name, new).await;
+        let password = self.derive(peer, &owner.name, new).await;
         let Some(to) = account.email.clone().filter(|_| current == "*") else {
             return self.set_password(peer, owner, account, password).await;
         };
@@ -326,7 +326,7 @@ impl Accounts {
         let claim = Claim::Name(account.name.clone());
         let network = Network::of(peer.address.ip());
         let attempt = self.attempt(network, &claim, Some(account)).await?;
-        let _slot = self.password_checks.acquire(network).await;
+        let _slot = self.hash_turns.acquire(network).await;
         self.throttle
             .check(&attempt, self.config.limits.get().failed_sign_ins)
             .map_err(|Wait { minutes }| {

@@ -30,7 +30,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 pub use format::RefusedFile;
-pub use import::{Import, Imported, Kind, bans, users};
+pub use import::{Import, Imported, Kind, MAX_LISTED, bans, users};
 use rookery_base::config::{Data, Live};
 use rookery_store::{Database, Result, StoreError};
 pub use rows::STEP;

@@ -87,13 +87,16 @@ impl Accounts {
             self.add_failure(peer);
             return Err(wrong_code(0));
         };
-        if !password::verify(
+        let network = Network::of(peer.address.ip());
+        let turn = self.hash_turns.acquire(network).await;
+        let is_right = password::verify(
             &password::CHAT_SLOTS,
             Secret::new(without_separators(code)),
             Some(invitation.code_hash),
         )
-        .await
-        {
+        .await;
+        drop(turn);
+        if !is_right {
             self.add_failure(peer);
             tracing::info!(
                 address = %peer.address,

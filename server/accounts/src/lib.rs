@@ -101,11 +101,11 @@ pub struct Accounts {
     csv: CsvSync,
     events: EventBus,
     throttle: Throttle,
-    /// Limits how many passwords of sign-ins are checked at once. A slot is held from the check
-    /// of the failure limit until the failure is counted. This also prevents a flood of sign-ins
-    /// from queueing ahead of other users of the chat's slots, such as registrations. Networks take
-    /// turns, since right passwords are hashed, too, and one account may have many sessions.
-    password_checks: FairQueue<Network>,
+    /// Limits how many passwords of users are hashed at once, for sign-ins, registrations and
+    /// changes of passwords, so that the chat's slots are free for the next in turn. Networks take
+    /// turns, since right passwords are hashed, too, and one account may have many sessions. A
+    /// sign-in has its turn from the check of the failure limit until the failure is counted.
+    hash_turns: FairQueue<Network>,
     pending: PendingRegistrations,
     /// The sign-ins that were refused most recently.
     pub refused: RecentRefusals,
@@ -143,7 +143,7 @@ impl Accounts {
             csv,
             events,
             throttle: Throttle::default(),
-            password_checks: FairQueue::new(slots, slots),
+            hash_turns: FairQueue::new(slots, slots),
             pending: PendingRegistrations::default(),
             refused: RecentRefusals::new(Port::Chat),
             decoy_key: OnceCell::new(),

@@ -118,7 +118,7 @@ impl Accounts {
         }
         if owner.is_none() && invitation.is_some_and(|invitation| invitation.attempts_left > 0) {
             self.count_registration(peer)?;
-            let secret = self.stored(&name, secret).await;
+            let secret = self.stored(peer, &name, secret).await;
             let registration = Registration {
                 name,
                 email,
@@ -144,7 +144,7 @@ impl Accounts {
                 ));
             }
         }
-        let secret = self.stored(&name, secret).await;
+        let secret = self.stored(peer, &name, secret).await;
         let registration = Registration {
             name,
             email: email.clone(),
@@ -174,13 +174,26 @@ impl Accounts {
     }
 
     /// Returns the form in which the secret of the account is stored.
-    async fn stored(&self, account: &AccountName, secret: NewSecret) -> StoredSecret {
+    async fn stored(&self, peer: &Peer, account: &AccountName, secret: NewSecret) -> StoredSecret {
         match secret {
-            NewSecret::Password(password) => StoredSecret::Password(
-                StoredPassword::derive(&self.verifier_key, account, password).await,
-            ),
+            NewSecret::Password(password) => {
+                StoredSecret::Password(self.derive(peer, account, password).await)
+            }
             NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
         }
+    }
+
+    /// Derives what is stored for the password of `account`, when it is the turn of the client's
+    /// network.
+    pub(crate) async fn derive(
+        &self,
+        peer: &Peer,
+        account: &AccountName,
+        password: Password,
+    ) -> StoredPassword {
+        let network = Network::of(peer.address.ip());
+        let _turn = self.hash_turns.acquire(network).await;
+        StoredPassword::derive(&self.verifier_key, account, password).await
     }
 
     /// Completes the registration that waits for `code`. `own` is the session's own attempt.

@@ -6,6 +6,7 @@ mod credentials_change;
 mod devices;
 mod email_codes;
 mod handshake;
+mod hash_turns;
 mod invitations;
 mod registration;
 mod sasl;

@@ -1,6 +1,6 @@
 //! The foundation that the other parts of the server share: configuration, metrics, the event bus
-//! for operators, recent refused sign-ins, rates, fair queues, outgoing mail, TLS certificates, and
-//! helpers for files and network addresses.
+//! for operators, recent refused sign-ins, rates, fair queues, turns of work, outgoing mail, TLS
+//! certificates, and helpers for files and network addresses.
 //!
 //! This crate owns `config.toml`, the certificates and the folder of mails. It must not know the
 //! chat's core, accounts or the control plane, and it makes no decisions about users: its callers
@@ -22,3 +22,4 @@ pub mod rate_window;
 pub mod rates;
 pub mod recent_refusals;
 pub mod secret;
+pub mod turns;

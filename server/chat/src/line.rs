@@ -219,10 +219,14 @@ pub fn shown_time(at: Timestamp) -> String {
 /// The prefix of a CTCP `ACTION`.
 pub const ACTION: &str = "\u{1}ACTION ";
 
-/// Whether the text is a CTCP request other than `ACTION`.
+/// Whether the text is a CTCP request other than `ACTION`. Clients look for one at the start of the
+/// text only, so the delimiter after other text has no effect; but within an `ACTION`, where it may
+/// not occur, some take what follows it for another request.
 pub fn is_ctcp(text: &str) -> bool {
-    let command = text.strip_prefix('\u{1}');
-    command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
+    text.strip_prefix('\u{1}').is_some_and(|request| {
+        let request = request.strip_suffix('\u{1}').unwrap_or(request);
+        request.contains('\u{1}') || request.split(' ').next() != Some("ACTION")
+    })
 }
 
 /// Joins the items into lists of at most `room` bytes, with `between` as separator. Each item has

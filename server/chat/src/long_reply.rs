@@ -18,9 +18,9 @@
 //! send queue: the engine leaves more room than [`slice_rows`] lets a slice take. The first slice
 //! does not wait; its command does, in the connection.
 //!
-//! A reply that cannot look everything up again, because it was read from the history, holds it in
-//! memory. [`Output::Held`] reports how much, so that it counts towards the limit of all send
-//! queues.
+//! A reply that waits takes memory: its position and, if it was read from the history and cannot be
+//! looked up again, its content. [`Output::Held`] reports how much, so that it counts towards the
+//! limit of all send queues.
 //!
 //! The long replies to one session are sent in order, but other lines may come between their
 //! slices. The reply to a command with a label is one batch,
@@ -150,10 +150,12 @@ impl LongReplies {
 
 impl Part {
     fn held_bytes(&self) -> usize {
-        match self {
-            Self::Rows { reply, .. } => reply.held_bytes(),
-            Self::BatchEnd(_) | Self::Answer(_) => 0,
-        }
+        let more = match self {
+            Self::Rows { reply, .. } => size_of_val(&**reply) + reply.held_bytes(),
+            Self::BatchEnd(line) => line.byte_len(),
+            Self::Answer(_) => 0,
+        };
+        size_of::<Self>() + more
     }
 }
 

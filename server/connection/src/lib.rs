@@ -24,7 +24,6 @@ mod refusal_log;
 mod session;
 mod socket;
 mod tls_stream;
-mod turns;
 mod websocket;
 
 pub use listener::{ChatPort, Transport};

@@ -30,6 +30,7 @@ use rookery_base::certificates::Certificates;
 use rookery_base::config::{self, Live};
 use rookery_base::events::EventBus;
 use rookery_base::mail::{Mailer, Requester};
+use rookery_base::turns::Turns;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::request::Request;
 use rookery_engine::Awaited;
@@ -96,6 +97,8 @@ pub struct ControlPlane {
     pub health_checks: StrangerLimit,
     attempting: Attempting,
     pub answers: Mutex<Answers>,
+    /// TLS handshakes need much more CPU than requests, which must not wait for many of them.
+    pub handshake_turns: Turns,
     pub enrolments: Mutex<Enrolments>,
     failures: Mutex<Failures>,
     /// The open event streams.
@@ -120,6 +123,7 @@ impl ControlPlane {
             health_checks: StrangerLimit::default(),
             attempting: Attempting::default(),
             answers: Mutex::default(),
+            handshake_turns: Turns::on_half_of_the_cores(),
             enrolments: Mutex::default(),
             failures: Mutex::default(),
             streams: Arc::default(),

@@ -13,7 +13,7 @@
 //! it is. Places that become free go to those that wait, in their order, so that no client that
 //! connects later takes them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,12 +63,21 @@ struct Counts {
     /// The number of places that are taken. Connections that were displaced have theirs until they
     /// are closed.
     places: usize,
-    /// In the order in which they were opened, without those that were displaced.
-    open: BTreeMap<u64, Connection>,
+    /// Without those that were displaced.
+    open: HashMap<u64, Connection>,
     /// Those of `open` that wait for a place, in their order.
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
-    /// The number of open connections at each [`Stage`].
-    by_stage: HashMap<Counted, [usize; 3]>,
+    groups: HashMap<Counted, Group>,
+}
+
+/// The open connections that are counted for one thing.
+#[derive(Debug, Default)]
+struct Group {
+    /// The number at each [`Stage`].
+    by_stage: [usize; 3],
+    /// Those that can be displaced, in the handshake and in the waiting room: since when, and the
+    /// id.
+    displaceable: [BTreeSet<(Instant, u64)>; 2],
 }
 
 /// What connections are counted for.
@@ -243,7 +252,8 @@ impl Connections {
 impl Counts {
     /// Returns the number of open connections at each stage.
     fn by_stage(&self, counted: Counted) -> [usize; 3] {
-        self.by_stage.get(&counted).copied().unwrap_or_default()
+        let group = self.groups.get(&counted);
+        group.map(|group| group.by_stage).unwrap_or_default()
     }
 
     /// Returns the number of open connections.
@@ -265,9 +275,7 @@ impl Counts {
     fn free_place(&mut self) {
         match self.waiting.pop_front() {
             Some((id, place)) => {
-                if let Some(connection) = self.open.get_mut(&id) {
-                    connection.has_place = true;
-                }
+                self.change(id, |connection| connection.has_place = true);
                 // If it no longer waits, it frees the place when it is dropped.
                 let _ = place.send(());
             }
@@ -278,27 +286,21 @@ impl Counts {
     /// Ends the connection of a stranger that is counted there. Returns false if the turn of none
     /// is over.
     fn displace_one(&mut self, now: Instant, counted: Counted, limit: usize) -> bool {
-        let [in_handshake, waiting, _] = self.by_stage(counted);
-        if in_handshake + waiting == 0 {
+        let Some(group) = self.groups.get(&counted) else {
             return false;
-        }
-        let is_displaceable = |connection: &Connection| {
-            let turn = match connection.stage {
-                Stage::Handshake => TURN,
-                Stage::WaitingRoom if waiting > limit / 2 => TURN,
-                Stage::WaitingRoom => WAITING_ROOM_TURN,
-                Stage::Admitted => return false,
-            };
-            connection.has_place
-                && connection.counted.contains(&counted)
-                && now.saturating_duration_since(connection.since) >= turn
         };
-        let first = self
-            .open
-            .iter()
-            .filter(|(_, connection)| is_displaceable(connection))
-            .min_by_key(|(id, connection)| (connection.stage, connection.since, **id));
-        let displaced = first.map(|(id, _)| *id).and_then(|id| self.remove(id));
+        let [_, waiting, _] = group.by_stage;
+        let waiting_room_turn = if waiting > limit / 2 {
+            TURN
+        } else {
+            WAITING_ROOM_TURN
+        };
+        let oldest = group.displaceable.iter().map(BTreeSet::first);
+        let first = oldest
+            .zip([TURN, waiting_room_turn])
+            .filter_map(|(oldest, turn)| Some((oldest?, turn)))
+            .find(|((since, _), turn)| now.saturating_duration_since(*since) >= *turn);
+        let displaced = first.map(|((_, id), _)| *id).and_then(|id| self.remove(id));
         displaced.is_some_and(|connection| {
             connection.displaced.notify_one();
             true
@@ -307,7 +309,11 @@ impl Counts {
 
     fn insert(&mut self, id: u64, connection: Connection) {
         for counted in connection.counted {
-            self.by_stage.entry(counted).or_default()[connection.stage as usize] += 1;
+            let group = self.groups.entry(counted).or_default();
+            group.by_stage[connection.stage as usize] += 1;
+            if let Some(displaceable) = group.displaceable_like(&connection) {
+                displaceable.insert((connection.since, id));
+            }
         }
         self.open.insert(id, connection);
     }
@@ -316,22 +322,50 @@ impl Counts {
     fn remove(&mut self, id: u64) -> Option<Connection> {
         let connection = self.open.remove(&id)?;
         for counted in connection.counted {
-            if let Some(by_stage) = self.by_stage.get_mut(&counted) {
-                by_stage[connection.stage as usize] -= 1;
-                if *by_stage == [0; 3] {
-                    self.by_stage.remove(&counted);
+            if let Some(group) = self.groups.get_mut(&counted) {
+                group.by_stage[connection.stage as usize] -= 1;
+                if let Some(displaceable) = group.displaceable_like(&connection) {
+                    displaceable.remove(&(connection.since, id));
+                }
+                if group.by_stage == [0; 3] {
+                    self.groups.remove(&counted);
                 }
             }
         }
         Some(connection)
     }
+
+    /// Changes a connection. Returns false if it was displaced already.
+    fn change(&mut self, id: u64, change: impl FnOnce(&mut Connection)) -> bool {
+        let Some(mut connection) = self.remove(id) else {
+            return false;
+        };
+        change(&mut connection);
+        self.insert(id, connection);
+        true
+    }
+}
+
+impl Group {
+    /// Returns those that can be displaced at the same stage as the connection, if it can.
+    fn displaceable_like(
+        &mut self,
+        connection: &Connection,
+    ) -> Option<&mut BTreeSet<(Instant, u64)>> {
+        let [in_handshake, in_waiting_room] = &mut self.displaceable;
+        match connection.stage {
+            _ if !connection.has_place => None,
+            Stage::Handshake => Some(in_handshake),
+            Stage::WaitingRoom => Some(in_waiting_room),
+            Stage::Admitted => None,
+        }
+    }
 }
 
 impl ConnectionPermit {
     fn begin_turn(&self, now: Instant) {
-        if let Some(connection) = self.connections.counts.lock().open.get_mut(&self.id) {
-            connection.since = now;
-        }
+        let mut counts = self.connections.counts.lock();
+        counts.change(self.id, |connection| connection.since = now);
     }
 
     /// Completes when the connection was displaced by another one, and has to end.
@@ -343,15 +377,12 @@ impl ConnectionPermit {
     /// already.
     pub fn set_stage(&self, now: Instant, stage: Stage) -> bool {
         let mut counts = self.connections.counts.lock();
-        let Some(mut connection) = counts.remove(self.id) else {
-            return false;
-        };
-        if (connection.stage, stage) == (Stage::Handshake, Stage::WaitingRoom) {
-            connection.since = now;
-        }
-        connection.stage = stage;
-        counts.insert(self.id, connection);
-        true
+        counts.change(self.id, |connection| {
+            if (connection.stage, stage) == (Stage::Handshake, Stage::WaitingRoom) {
+                connection.since = now;
+            }
+            connection.stage = stage;
+        })
     }
 }
 

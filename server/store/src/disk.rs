@@ -92,12 +92,11 @@ impl Disk {
             free_bytes: AtomicU64::new(0),
             reserve: Mutex::new(false),
         };
-        let exists = disk.reserve_file().exists();
-        *disk.reserve.lock() = exists;
-        if !exists {
-            // On a small disk, a smaller one.
-            disk.create_reserve(RESERVE_BYTES.min(disk.space().free / 2));
-        }
+        // One that is too small was not finished, or the disk has grown.
+        let existing = fs::metadata(disk.reserve_file()).map_or(0, |file| file.len());
+        // On a small disk, a smaller one.
+        let wanted = RESERVE_BYTES.min(disk.space().free.saturating_add(existing) / 2);
+        *disk.reserve.lock() = existing >= wanted.max(1) || disk.write_reserve(wanted);
         disk
     }
 
@@ -147,19 +146,19 @@ impl Disk {
             *reserve = self.write_reserve(RESERVE_BYTES);
             free = self.space().free;
         }
-        let has_reserve = *reserve;
-        drop(reserve);
         self.free_bytes.store(free, Relaxed);
         let state = if !self.files.are_open_ones() {
             DiskState::FilesReplaced
-        } else if !has_reserve && free < RESERVE_BYTES {
+        } else if !*reserve && free < RESERVE_BYTES {
             DiskState::Full
         } else if free < limit(total) {
             DiskState::Low
         } else {
             DiskState::Normal
         };
+        // While the reserve is locked: one that is released in the meantime changes the state.
         self.state.store(state as u8, Relaxed);
+        drop(reserve);
         state
     }
 
@@ -172,11 +171,13 @@ impl Disk {
         if !*reserve {
             return;
         }
-        if let Err(error) = fs::remove_file(self.reserve_file()) {
+        let removed = fs::remove_file(self.reserve_file());
+        *reserve = matches!(&removed, Err(error) if error.kind() != io::ErrorKind::NotFound);
+        if let Err(error) = removed {
             tracing::error!(%error, "the reserve on the full disk cannot be released");
         }
-        *reserve = false;
-        self.state.store(DiskState::Full as u8, Relaxed);
+        // Unless the state is a graver one.
+        self.state.fetch_max(DiskState::Full as u8, Relaxed);
     }
 
     /// Records that a write failed, so that the next messages are refused without another try.
@@ -206,10 +207,6 @@ impl Disk {
 
     fn reserve_file(&self) -> PathBuf {
         with_suffix(&self.files.database, RESERVE_SUFFIX)
-    }
-
-    fn create_reserve(&self, bytes: u64) {
-        *self.reserve.lock() = self.write_reserve(bytes);
     }
 
     /// Creates the reserve and returns whether it exists.
@@ -394,6 +391,39 @@ mod tests {
     }
 
     #[test]
+    fn a_reserve_that_is_too_small_is_replaced_and_on_a_small_disk_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = folder.path().join("rookery.db.reserve");
+        fs::write(&reserve, "not finished").unwrap();
+        let size = || fs::metadata(&reserve).unwrap().len();
+        disk(folder.path());
+        assert_eq!(size(), RESERVE_BYTES);
+        fs::remove_file(&reserve).unwrap();
+        FREE.set(4 << 20);
+        disk(folder.path());
+        assert_eq!(size(), 2 << 20);
+        FREE.set(2 << 20);
+        disk(folder.path());
+        assert_eq!(size(), 2 << 20);
+    }
+
+    #[test]
+    fn a_reserve_that_cannot_be_released_is_released_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = disk(folder.path());
+        let reserve = folder.path().join("rookery.db.reserve");
+        let aside = folder.path().join("aside");
+        fs::rename(&reserve, &aside).unwrap();
+        fs::create_dir(&reserve).unwrap();
+        FREE.set(0);
+        disk.make_room();
+        fs::remove_dir(&reserve).unwrap();
+        fs::rename(&aside, &reserve).unwrap();
+        disk.make_room();
+        assert!(!reserve.exists());
+    }
+
+    #[test]
     fn files_that_were_deleted_or_replaced_are_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let disk = disk(folder.path());
@@ -412,5 +442,8 @@ mod tests {
             DiskState::FilesReplaced,
             "the log counts"
         );
+        FREE.set(0);
+        disk.make_room();
+        assert_eq!(disk.state(), DiskState::FilesReplaced, "it is graver");
     }
 }

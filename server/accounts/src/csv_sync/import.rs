@@ -22,6 +22,9 @@ pub struct Import {
     importer: Importer,
 }
 
+/// The maximum number of rejected rows that the result of an import lists.
+pub const MAX_LISTED: usize = 1000;
+
 /// The result of a step, or of several.
 #[derive(Debug, Default)]
 pub struct Imported {
@@ -29,8 +32,10 @@ pub struct Imported {
     pub added: usize,
     /// The number of rows that the database already had.
     pub known: usize,
-    /// The number of each rejected line, with the reason.
+    /// The number of each rejected line, with the reason, of the first [`MAX_LISTED`].
     pub rejected: Vec<(u64, String)>,
+    /// The number of further rejected rows.
+    pub more_rejected: usize,
 }
 
 impl Import {
@@ -106,9 +111,12 @@ impl Imported {
     fn add(&mut self, outcome: Outcome) -> Vec<Ban> {
         self.added += outcome.added;
         self.known += outcome.accepted.len() - outcome.added;
-        let rejected = outcome.rejected.into_iter();
+        let count = outcome.rejected.len();
+        let listed = count.min(MAX_LISTED - self.rejected.len());
+        let rejected = outcome.rejected.into_iter().take(listed);
         self.rejected
             .extend(rejected.map(|(line, _, reason)| (line, reason)));
+        self.more_rejected += count - listed;
         outcome.bans
     }
 }

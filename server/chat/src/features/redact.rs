@@ -226,6 +226,8 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         to: vec![caller.session],
         line,
     };
+    // Never refused: there is always room to take back what was said.
+    ctx.charge_for_storage(caller.user, &entry);
     ctx.out
         .store(Box::new(entry), deliveries, Some(receipt), refusal);
 }

@@ -434,17 +434,24 @@ fn a_channel_may_refuse_ctcp_except_actions() {
     assert_eq!(commands(&harness.received(op)), ["PRIVMSG"]);
     harness.send(op, "MODE #x +C");
     harness.clear_received();
-    assert_eq!(
-        commands(&harness.request(b, "PRIVMSG #x :\u{1}PING 1\u{1}")),
-        ["404"]
-    );
-    assert_eq!(
-        commands(&harness.request(b, "PRIVMSG #x :\u{1}VERSION\u{1}")),
-        ["404"]
-    );
+    for text in [
+        "\u{1}PING 1\u{1}",
+        "\u{1}VERSION\u{1}",
+        "\u{1}ACTION\u{1}VERSION\u{1}",
+        "\u{1}ACTION waves\u{1}\u{1}VERSION\u{1}",
+    ] {
+        let refused = harness.request(b, &format!("PRIVMSG #x :{text}"));
+        assert_eq!(commands(&refused), ["404"], "{text:?}");
+    }
     assert!(harness.received(op).is_empty());
-    harness.send(b, "PRIVMSG #x :\u{1}ACTION waves\u{1}");
-    assert_eq!(commands(&harness.received(op)), ["PRIVMSG"]);
+    for text in [
+        "\u{1}ACTION waves\u{1}",
+        "\u{1}ACTION",
+        "a \u{1}VERSION\u{1}",
+    ] {
+        harness.send(b, &format!("PRIVMSG #x :{text}"));
+        assert_eq!(commands(&harness.received(op)), ["PRIVMSG"], "{text:?}");
+    }
 }
 
 #[test]

@@ -405,3 +405,30 @@ fn redactions_by_operators_have_times_of_their_own_in_each_place() {
     assert!(before.at < times[0] && times[0] < times[2] && times[2] < times[4]);
     assert!(times[4] < after.at && times[1] < times[3]);
 }
+
+#[test]
+fn a_redaction_counts_as_stored_but_is_never_refused() {
+    let mut harness = Harness::with(Settings {
+        stored_bytes_per_day: 1000,
+        ..settings()
+    });
+    let a = harness.user("alice", &format!("{CAPS} standard-replies"));
+    harness.channel("#x", &[a]);
+    let message = send_and_store(&mut harness, a, "PRIVMSG #x :oops");
+    for _ in 0..20 {
+        let line = format!("REDACT #x {}", message.msgid);
+        let received = redact(&mut harness, a, &line, Some(&message));
+        assert!(bare(&received[0]).contains(" REDACT #x "), "{received:?}");
+    }
+    let refused = |harness: &mut Harness| {
+        let received = harness.request(a, "PRIVMSG #x :more");
+        received
+            .iter()
+            .any(|line| line.contains("MESSAGE_NOT_STORED"))
+    };
+    assert!(refused(&mut harness));
+    harness.advance(24 * 60 * 60);
+    assert!(refused(&mut harness), "it was more than a day may have");
+    harness.advance(6 * 24 * 60 * 60);
+    assert!(!refused(&mut harness));
+}

@@ -203,3 +203,22 @@ fn what_the_core_holds_for_a_client_that_does_not_read_is_reported_until_it_is_g
         assert_eq!(harness.held[&alice], 0);
     }
 }
+
+#[test]
+fn what_others_make_wait_for_a_client_that_does_not_read_counts_as_well() {
+    let mut harness = Harness::with(Settings {
+        slice_rows: 2,
+        ..settings()
+    });
+    let (alice, bob) = (harness.user("alice", ""), harness.user("bob", ""));
+    harness.channel("#x0", &[alice, bob]);
+    harness.reads = false;
+    for number in 0..100 {
+        harness.send(alice, &format!("RENAME #x{number} #x{}", number + 1));
+    }
+    let held = harness.held.get(&bob).copied().unwrap_or_default();
+    assert!(held > 100 * 100, "{held} for the descriptions of a channel");
+    harness.disconnect(bob);
+    harness.continue_replies();
+    assert_eq!(harness.held[&bob], 0);
+}

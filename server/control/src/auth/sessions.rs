@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
@@ -49,6 +50,8 @@ pub struct Session {
     pub address: SocketAddr,
     /// When the admin signed in.
     pub since: Timestamp,
+    /// The same by a clock that nobody can set.
+    began: Instant,
     /// When the session was last used.
     pub used_at: Timestamp,
     pub expires_at: Timestamp,
@@ -62,7 +65,11 @@ impl Session {
         origin: RequestOrigin,
         minutes: u32,
     ) -> Self {
-        let RequestOrigin { address, at, .. } = origin;
+        let RequestOrigin {
+            address,
+            at,
+            instant,
+        } = origin;
         let expires_at = at + SignedDuration::from_mins(i64::from(minutes));
         Self {
             id: HEXLOWER.encode(&random::<8>()),
@@ -70,6 +77,7 @@ impl Session {
             fingerprint,
             address,
             since: at,
+            began: instant,
             used_at: at,
             expires_at,
         }
@@ -106,7 +114,7 @@ impl Sessions {
         let of_admin = || self.0.values().filter(|session| session.admin == admin);
         let is_full = of_admin().count() >= SESSIONS_PER_ADMIN;
         is_full
-            .then(|| of_admin().min_by_key(|session| session.since).cloned())
+            .then(|| of_admin().min_by_key(|session| session.began).cloned())
             .flatten()
     }
 
@@ -150,16 +158,22 @@ fn digest(token: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
     use super::*;
 
     fn session(admin: &str, second: i64) -> Session {
-        let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
-        let origin = RequestOrigin {
+        Session::begin(admin.to_owned(), Fingerprint([0; 32]), origin(second), 60)
+    }
+
+    fn origin(second: i64) -> RequestOrigin {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        RequestOrigin {
             address: "192.0.2.1:1000".parse().unwrap(),
-            at,
-            instant: std::time::Instant::now(),
-        };
-        Session::begin(admin.to_owned(), Fingerprint([0; 32]), origin, 60)
+            at: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second),
+            instant: *START + Duration::from_secs(second.unsigned_abs()),
+        }
     }
 
     #[test]
@@ -196,5 +210,25 @@ mod tests {
             [&[false; 2][..], &[true; 10]].concat()
         );
         assert!(is_open(&other));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_make_the_newest_session_the_oldest() {
+        let mut sessions = Sessions::default();
+        let mut token = String::new();
+        for second in 1..=12 {
+            let set_back = RequestOrigin {
+                at: Timestamp::UNIX_EPOCH - SignedDuration::from_secs(second),
+                ..origin(second)
+            };
+            token = sessions.add(Session::begin(
+                "root".to_owned(),
+                Fingerprint([0; 32]),
+                set_back,
+                60,
+            ));
+        }
+        let next = sessions.next_to_end("root").unwrap();
+        assert_ne!(next.id, sessions.find(&token).unwrap().id);
     }
 }

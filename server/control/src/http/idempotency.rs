@@ -2,8 +2,8 @@
 //! again with the same key is answered again, but not carried out again.
 //!
 //! A key belongs to one session and one request (method, path and body). Answers are remembered for
-//! ten minutes, in memory. Server errors (5xx) are not remembered, so that such a request can be
-//! tried again.
+//! ten minutes, in memory, up to a number that the admins share. Server errors (5xx) are not
+//! remembered, so that such a request can be tried again.
 
 pub mod answers;
 
@@ -86,10 +86,12 @@ async fn run_once(
         })
         .await?;
     let key = (operator.session_id().to_owned(), key);
-    let state = plane
-        .answers
-        .lock()
-        .begin(operator.now(), &key, digest(&parts, &body));
+    let state = plane.answers.lock().begin(
+        operator.origin().instant,
+        operator.name(),
+        &key,
+        digest(&parts, &body),
+    );
     let refusal = match state {
         KeyState::New => {
             let mut reservation = Reservation {

@@ -105,7 +105,9 @@ async fn serve(
         .control
         .certificates
         .admin_tls(&plane.control.config.admin.get())?;
-    let stream = TlsAcceptor::from(tls).accept(stream).await?;
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    let network = Network::of(address.ip());
+    let stream = plane.handshake_turns.take(network, handshake).await?;
     permit.advance(Instant::now());
 
     let (stream_state, mut streaming) = StreamState::new();

@@ -178,7 +178,8 @@ async fn enable(
 /// Deletes an account
 ///
 /// Its email and credentials are removed, and its sessions end. Its messages stay, so its name
-/// cannot be registered again, but its email can. Bans stay as they are.
+/// cannot be registered again, but its email can. Bans stay as they are: one of the account keeps
+/// its email, and refuses it and its mailbox, until the ban is removed.
 #[utoipa::path(
     delete, path = "/v1/accounts/{name}", tag = "accounts", security(("token" = [role_of(delete)])),
     params(("name" = String, Path, description = "The account's name")),

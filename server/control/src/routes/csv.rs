@@ -22,7 +22,7 @@ use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{QueryParams, whole_body};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
-use rookery_accounts::csv_sync::{self, Import, Imported, RefusedFile};
+use rookery_accounts::csv_sync::{self, Import, Imported, MAX_LISTED, RefusedFile};
 use rookery_chat::request::AddBans;
 use rookery_record::Outcome;
 use rookery_store::Durability;
@@ -190,7 +190,7 @@ async fn import(
         csv_sync::Kind::Bans => "import-bans",
     };
     let mut act = operator.act(name, "");
-    let (turn, import, doubtful, dry_run) = operator
+    let (turn, import, mut doubtful, dry_run) = operator
         .audited(&mut act, async |_| {
             let (QueryParams(options), CsvBody(content)) = (query?, file?);
             let turn = operator.plane.imports.begin(operator.name()).await?;
@@ -232,7 +232,10 @@ async fn import(
         added,
         known,
         rejected,
+        more_rejected,
     } = imported;
+    let more_doubtful = doubtful.len().saturating_sub(MAX_LISTED);
+    doubtful.truncate(MAX_LISTED);
     let rejected = rejected.into_iter();
     Ok(Json(ImportReply {
         rows,
@@ -241,7 +244,9 @@ async fn import(
         rejected: rejected
             .map(|(line, reason)| RejectedRow { line, reason })
             .collect(),
+        more_rejected,
         doubtful,
+        more_doubtful,
         sessions,
         done: !dry_run,
     }))
@@ -306,8 +311,9 @@ async fn apply_steps(
                         added,
                         known,
                         rejected,
+                        more_rejected,
                     } = &imported;
-                    let rejected = rejected.len();
+                    let rejected = rejected.len() + more_rejected;
                     let detail = format!("{counted}: {added} added, {known} known, {rejected} bad");
                     store.append_audit(&act.entry(Outcome::Allowed, detail))?;
                 }

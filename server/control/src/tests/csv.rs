@@ -132,6 +132,42 @@ async fn every_invalid_row_is_reported_by_its_line_and_the_others_are_imported()
 }
 
 #[tokio::test]
+async fn a_long_list_of_rows_is_cut_and_the_rest_counted() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let content = format!(
+        "target\n{}{}",
+        "bad row\n".repeat(1300),
+        "*@*\n".repeat(1002)
+    );
+    for keys in [&[][..], &["one"]] {
+        let mut request = Request::post("/v1/import/bans?dry_run=true")
+            .header("Authorization", format!("Bearer {token}"))
+            .header("Content-Type", "text/csv");
+        for key in keys {
+            request = request.header("Idempotency-Key", *key);
+        }
+        let reply = plane.send(request, content.clone()).await.json();
+        for (list, more, last, count) in [
+            ("rejected", "more_rejected", 1001, 300),
+            ("doubtful", "more_doubtful", 2301, 2),
+        ] {
+            let listed = reply[list].as_array().unwrap();
+            assert_eq!(
+                (listed.len(), &listed[999]["line"], &reply[more]),
+                (1000, &json!(last), &json!(count)),
+                "{list}"
+            );
+        }
+    }
+    plane.import(&token, "bans?confirm=true", content).await;
+    assert_eq!(
+        plane.last_entry().await,
+        "import-bans  allowed: 2302 rows: 1 added, 1001 known, 1300 bad"
+    );
+}
+
+#[tokio::test]
 async fn an_imported_ban_takes_effect_at_once() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;

@@ -45,7 +45,12 @@ async fn a_request_repeated_with_its_key_runs_once_and_gets_the_same_answer() {
         (refused.problem(), &refused.text)
     );
 
+    plane.set_clock(plane.origin().at + SignedDuration::from_mins(12));
+    keyed(&plane, &token, "one", "/v1/users/alice/kick", &kick).await;
+    let online = plane.get(&token, "/v1/users").await.json();
+    assert_eq!(online["users"][0]["nick"], "alice", "not by the clock");
     plane.advance(SignedDuration::from_mins(10));
+    plane.set_clock(plane.origin().at - SignedDuration::from_mins(12));
     let later = keyed(&plane, &token, "one", "/v1/users/alice/kick", &kick).await;
     assert_eq!(
         later.json()["sessions"],

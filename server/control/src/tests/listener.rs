@@ -10,6 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::*;
 use crate::http::listener;
+use rookery_record::Network;
 
 /// Starts the listener of a control plane and returns its address.
 async fn start(plane: &TestPlane) -> SocketAddr {
@@ -180,4 +181,46 @@ async fn the_requests_of_a_stranger_are_paced_on_one_connection_and_those_of_an_
     let header = format!("Authorization: Bearer {token}\r\n");
     let took_operator = took("/v1/status", &header, 60).await;
     assert!(took_operator < Duration::from_secs(10), "{took_operator:?}");
+}
+
+#[tokio::test]
+async fn handshakes_have_their_turn_and_others_are_served_meanwhile() {
+    let plane = TestPlane::new().await;
+    let address = start(&plane).await;
+    let (has_turn, turns) = std::sync::mpsc::channel();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let busy: Vec<_> = (0..(cores / 2).max(1))
+        .map(|_| {
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let (plane, has_turn) = (Arc::clone(&plane.state), has_turn.clone());
+            let runtime = tokio::runtime::Handle::current();
+            let thread = std::thread::spawn(move || {
+                let work = async {
+                    has_turn.send(()).unwrap();
+                    released.recv().unwrap();
+                };
+                let other = Network::of([192, 0, 2, 9].into());
+                runtime.block_on(plane.handshake_turns.take(other, work));
+            });
+            turns.recv().unwrap();
+            (release, thread)
+        })
+        .collect();
+    let mut handshake = std::pin::pin!(connect(&plane, address));
+    let others = async {
+        for _ in 0..50 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            stream.read_to_end(&mut Vec::new()).await.unwrap();
+        }
+    };
+    tokio::select! {
+        _ = &mut handshake => panic!("it did not wait for its turn"),
+        () = others => {}
+    }
+    for (release, thread) in busy {
+        release.send(()).unwrap();
+        thread.join().unwrap();
+    }
+    handshake.await.unwrap();
 }

@@ -1,16 +1,18 @@
 //! The answers that are remembered for their idempotency keys.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroize as _;
 
 /// How long an answer is remembered.
-const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
-/// The maximum number of answers; the oldest is removed first.
+const LIFETIME: Duration = Duration::from_mins(10);
+/// The maximum number of answers. The admin who has the most of them loses the oldest of its own
+/// first, so that no admin can make those of another be forgotten.
 const MAX_ANSWERS: usize = 1000;
 
 /// The public id of a session, and the key that its client chose.
@@ -21,9 +23,10 @@ pub type Key = (String, String);
 pub struct Answers(HashMap<Key, Entry>);
 
 struct Entry {
+    admin: String,
     /// The hash of the request.
     request: [u8; 32],
-    since: Timestamp,
+    since: Instant,
     /// None while the request is in progress.
     answer: Option<Answer>,
 }
@@ -51,9 +54,9 @@ pub enum KeyState {
 
 impl Answers {
     /// Returns the state of a key, and reserves the key for this request if it is new.
-    pub fn begin(&mut self, now: Timestamp, key: &Key, request: [u8; 32]) -> KeyState {
+    pub fn begin(&mut self, now: Instant, admin: &str, key: &Key, request: [u8; 32]) -> KeyState {
         self.0
-            .retain(|_, entry| now.duration_since(entry.since) < LIFETIME);
+            .retain(|_, entry| now.saturating_duration_since(entry.since) < LIFETIME);
         if let Some(entry) = self.0.get(key) {
             return match &entry.answer {
                 _ if entry.request != request => KeyState::OtherRequest,
@@ -62,20 +65,29 @@ impl Answers {
             };
         }
         if self.0.len() >= MAX_ANSWERS {
-            let oldest = self
-                .0
-                .iter()
-                .min_by_key(|(_, entry)| entry.since)
-                .map(|(key, _)| key.clone());
-            oldest.map(|oldest| self.0.remove(&oldest));
+            self.remove_one();
         }
         let entry = Entry {
+            admin: admin.to_owned(),
             request,
             since: now,
             answer: None,
         };
         self.0.insert(key.clone(), entry);
         KeyState::New
+    }
+
+    /// Removes the oldest answer of the admin who has the most.
+    fn remove_one(&mut self) {
+        let answered = || self.0.iter().filter(|(_, entry)| entry.answer.is_some());
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for (_, entry) in answered() {
+            *counts.entry(&entry.admin).or_default() += 1;
+        }
+        let oldest = answered()
+            .max_by_key(|(_, entry)| (counts[&*entry.admin], &entry.admin, Reverse(entry.since)))
+            .map(|(key, _)| key.clone());
+        oldest.map(|oldest| self.0.remove(&oldest));
     }
 
     /// Ends a request: stores its answer, or frees the key if there is none.
@@ -113,14 +125,17 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn key(name: &str) -> Key {
         ("session".to_owned(), name.to_owned())
     }
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
+    fn at(second: u64) -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *START + Duration::from_secs(second)
     }
 
     fn answer(text: &'static str) -> Answer {
@@ -134,49 +149,50 @@ mod tests {
     #[test]
     fn of_concurrent_requests_one_runs_and_the_others_get_its_answer() {
         let mut answers = Answers::default();
-        assert_eq!(answers.begin(at(0), &key("a"), [1; 32]), KeyState::New);
         assert_eq!(
-            answers.begin(at(0), &key("a"), [1; 32]),
+            answers.begin(at(0), "root", &key("a"), [1; 32]),
+            KeyState::New
+        );
+        assert_eq!(
+            answers.begin(at(0), "root", &key("a"), [1; 32]),
             KeyState::InProgress
         );
         assert_eq!(
-            answers.begin(at(0), &key("a"), [2; 32]),
+            answers.begin(at(0), "root", &key("a"), [2; 32]),
             KeyState::OtherRequest
         );
         answers.end(&key("a"), Some(answer("done")));
         assert_eq!(
-            answers.begin(at(599), &key("a"), [1; 32]),
+            answers.begin(at(599), "root", &key("a"), [1; 32]),
             KeyState::Answered(answer("done"))
         );
         assert_eq!(
-            answers.begin(at(600), &key("a"), [1; 32]),
+            answers.begin(at(600), "root", &key("a"), [1; 32]),
             KeyState::New,
             "forgotten after ten minutes"
         );
         answers.end(&key("a"), None);
         assert_eq!(
-            answers.begin(at(600), &key("a"), [2; 32]),
+            answers.begin(at(600), "root", &key("a"), [2; 32]),
             KeyState::New,
             "it ended without an answer"
         );
     }
 
     #[test]
-    fn the_number_of_answers_is_bounded() {
+    fn an_admin_with_many_answers_displaces_its_own_oldest_one_only() {
         let mut answers = Answers::default();
+        let mut is_new = |admin, second, name: &str| {
+            let state = answers.begin(at(second), admin, &key(name), [0; 32]);
+            answers.end(&key(name), Some(answer("")));
+            state == KeyState::New
+        };
+        assert!(is_new("other", 0, "first") && is_new("root", 0, "oldest"));
         for number in 0..3000 {
-            let key = key(&number.to_string());
-            assert_eq!(
-                answers.begin(at(number / 100), &key, [0; 32]),
-                KeyState::New
-            );
-            answers.end(&key, Some(answer("")));
+            assert!(is_new("root", 1 + number / 100, &number.to_string()));
         }
+        assert!(!is_new("other", 40, "first") && !is_new("root", 40, "2999"));
+        assert!(is_new("root", 40, "oldest"));
         assert_eq!(answers.0.len(), MAX_ANSWERS);
-        assert_eq!(
-            answers.begin(at(30), &key("2999"), [0; 32]),
-            KeyState::Answered(answer("")),
-            "the newest stay"
-        );
     }
 }

@@ -5,8 +5,9 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use rookery_base::fair_queue::FairQueue;
 use rookery_record::Network;
+
+use crate::fair_queue::FairQueue;
 
 /// The turns of one kind of work.
 pub struct Turns(FairQueue<Network>);
