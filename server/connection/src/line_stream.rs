@@ -80,9 +80,8 @@ pub struct LineStream {
     close_deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     last_received_at: Instant,
-    /// Whether the client had the chance to receive what was sent: it closed the connection, or the
-    /// core ended the session and everything was sent.
-    pub is_read: bool,
+    /// Whether the client had the chance to receive what was sent.
+    is_read: bool,
 }
 
 impl LineStream {
@@ -108,6 +107,19 @@ impl LineStream {
     /// Returns the mark up to which everything was sent; `None` if something waits to be sent.
     pub fn sent_until(&self) -> Option<Mark> {
         self.sendq.sent_until().filter(|_| self.flushed)
+    }
+
+    /// Records that the client had the chance to receive what was sent: it has closed the
+    /// connection, or the core has ended the session and everything was sent.
+    pub fn set_read(&mut self) {
+        self.is_read = true;
+        self.sendq.close();
+    }
+
+    /// Returns the mark up to which the client had the chance to receive everything before the
+    /// connection ended; `None` if that is not known.
+    pub fn read_until(&self) -> Option<Mark> {
+        self.sent_until().filter(|_| self.is_read)
     }
 
     /// Returns when the client last sent something.
@@ -350,7 +362,9 @@ impl LineStream {
                     error.kind(),
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
                 );
-                self.is_read = error.kind() == io::ErrorKind::UnexpectedEof;
+                if error.kind() == io::ErrorKind::UnexpectedEof {
+                    self.set_read();
+                }
                 let disconnect = if plain {
                     Disconnect::lost(CLOSED)
                 } else {
@@ -359,7 +373,7 @@ impl LineStream {
                 return Poll::Ready(Err(StreamEvent::Closed(disconnect)));
             }
             if buffer.filled().is_empty() {
-                self.is_read = true;
+                self.set_read();
                 return Poll::Ready(Err(StreamEvent::Closed(Disconnect::lost(CLOSED))));
             }
             self.last_received_at = now;
@@ -437,13 +451,15 @@ fn parse(line: &Line<'_>) -> Input {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use jiff::Timestamp;
     use rookery_chat::event::SessionId;
     use rookery_chat::token_bucket::Payer;
+    use rookery_engine::sendq::Delivered;
     use rookery_record::AccountId;
     use rustls::crypto::aws_lc_rs::default_provider;
     use rustls::pki_types::PrivateKeyDer;
     use rustls::{ClientConfig, RootCertStore, ServerConfig};
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
     use tokio::time::timeout;
@@ -534,6 +550,22 @@ mod tests {
         let ready = timeout(DEADLINE, stream.wait_for_room()).await;
         assert!(ready.expect("in time").is_ok());
         reader.abort();
+    }
+
+    #[tokio::test]
+    async fn what_arrives_after_the_client_has_closed_is_not_among_what_it_was_sent() {
+        let (mut stream, mut client) = connect().await;
+        let delivered = Arc::<Delivered>::default();
+        stream.sendq.attach(&delivered);
+        client.shutdown().await.unwrap();
+        let end = timeout(DEADLINE, stream.next(None)).await;
+        assert!(matches!(end, Ok(StreamEvent::Closed(_))), "{end:?}");
+        stream.sendq.push(Bytes::from_static(b"late\r\n"));
+        delivered.set(Mark {
+            message: 1,
+            at: Timestamp::UNIX_EPOCH,
+        });
+        assert_eq!(stream.read_until(), Some(Mark::START));
     }
 
     #[test]
