@@ -33,7 +33,7 @@ use tokio::time::Instant;
 
 use crate::config::{self, Live, MailTransport, SmtpSecurity};
 use crate::events::EventBus;
-use crate::fair_queue::FairQueue;
+use crate::fair_queue::{FairQueue, Slot};
 use crate::metrics::{Counter, METRICS};
 use crate::pem;
 use places::{Place, Places};
@@ -331,10 +331,9 @@ impl MailQueue {
             .iter()
             .chain(self.pauses.last().into_iter().cycle())
             .copied();
-        let mut is_retry = false;
+        let mut retry = None;
         loop {
-            let attempt = self.try_once(job, requester, is_retry);
-            is_retry = true;
+            let attempt = self.try_once(job, requester, retry.take());
             let (reason, shown) = match attempt.await {
                 Ok(file) => {
                     job.count(&METRICS.mails_sent);
@@ -375,7 +374,13 @@ impl MailQueue {
                 return;
             }
             state.send_replace(MailState::Delayed(shown.to_owned()));
-            if !place.wait(tokio::time::sleep(pause)).await {
+            // A mail that waits for its turn can lose its place, too.
+            let turn = async {
+                tokio::time::sleep(pause).await;
+                self.lane(requester).retries.acquire(requester).await
+            };
+            retry = place.wait(turn).await;
+            if retry.is_none() {
                 job.count(&METRICS.mails_failed);
                 tracing::warn!(%to, "mail given up: too many mails are waiting");
                 state.send_replace(MailState::Failed(TOO_MANY.to_owned()));
@@ -385,21 +390,15 @@ impl MailQueue {
         }
     }
 
-    /// Makes one attempt when the requester has its turn, which for a retry is later than for the
-    /// first attempt of a mail, and remembers whether mail can be sent. A slow attempt lets others
-    /// begin.
+    /// Makes one attempt when the requester has its turn, and remembers whether mail can be sent. A
+    /// slow attempt lets others begin. `retry`: the slot of an attempt to send a mail again.
     async fn try_once(
         &self,
         job: &Job,
         requester: Requester,
-        is_retry: bool,
+        mut retry: Option<Slot<'_>>,
     ) -> Result<Option<PathBuf>, SendError> {
         let lane = self.lane(requester);
-        let mut retry = if is_retry {
-            Some(lane.retries.acquire(requester).await)
-        } else {
-            None
-        };
         let mut turn = lane.workers.acquire(requester).await;
         let mut attempt = pin!(tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job)));
         let slow;
@@ -446,9 +445,7 @@ impl MailQueue {
                     return;
                 };
                 // The outcome is remembered.
-                let _ = queue
-                    .try_once(&Job::Dummy, Requester::Operator, false)
-                    .await;
+                let _ = queue.try_once(&Job::Dummy, Requester::Operator, None).await;
                 let mut health = queue.health.lock();
                 if health.last_failure.is_none() {
                     health.is_probing = false;

@@ -71,11 +71,9 @@ impl Session {
                         return Ok(disconnect);
                     }
                 },
-                StreamEvent::Drained => {
-                    self.stream.is_read = true;
-                    return Ok(Disconnect::lost(CLOSED));
+                end @ (StreamEvent::Drained | StreamEvent::Closed(_)) => {
+                    return Ok(self.disconnect_of(end));
                 }
-                StreamEvent::Closed(disconnect) => return Ok(disconnect),
             };
             if let Some(event) = self.services.core.try_send(event)? {
                 Box::pin(self.services.core.send(*event)).await?;
@@ -144,16 +142,16 @@ impl Session {
         if let Some(ready_at) = self.stream.flood_mut().long_reply_at(Instant::now())
             && let Ok(end) = timeout_at(ready_at.into(), self.stream.send_until_closed()).await
         {
-            return Ok(Some(disconnect_of(end)));
+            return Ok(Some(self.disconnect_of(end)));
         }
         if let Err(end) = self.stream.wait_for_room().await {
-            return Ok(Some(disconnect_of(end)));
+            return Ok(Some(self.disconnect_of(end)));
         }
         let before = self.stream.queued_in_total();
         let sent = self.stream.sent_until();
         tokio::select! {
             done = self.services.core.awaited_command(self.id, message, sent) => done?,
-            end = self.stream.send_until_closed() => return Ok(Some(disconnect_of(end))),
+            end = self.stream.send_until_closed() => return Ok(Some(self.disconnect_of(end))),
         }
         let bytes = self.stream.queued_in_total().saturating_sub(before);
         let flood = self.stream.flood_mut();
@@ -269,6 +267,15 @@ impl Session {
         Ok(true)
     }
 
+    /// Returns why the session ends, after the connection or the core has ended it.
+    fn disconnect_of(&mut self, end: StreamEvent) -> Disconnect {
+        if let StreamEvent::Closed(disconnect) = end {
+            return disconnect;
+        }
+        self.stream.set_read();
+        Disconnect::lost(CLOSED)
+    }
+
     /// Checks whether the client still responds. Returns why the session ends if it does not.
     fn check_idle(&self, idle: &mut IdleTimer) -> Option<Disconnect> {
         let last_received = self.stream.last_received_at();
@@ -287,13 +294,6 @@ impl Session {
                 })
             }
         }
-    }
-}
-
-fn disconnect_of(end: StreamEvent) -> Disconnect {
-    match end {
-        StreamEvent::Closed(disconnect) => disconnect,
-        _ => Disconnect::lost(CLOSED),
     }
 }
 

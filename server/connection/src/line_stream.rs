@@ -80,9 +80,8 @@ pub struct LineStream {
     close_deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     last_received_at: Instant,
-    /// Whether the client had the chance to receive what was sent: it closed the connection, or the
-    /// core ended the session and everything was sent.
-    pub is_read: bool,
+    /// Whether the client had the chance to receive what was sent.
+    is_read: bool,
 }
 
 impl LineStream {
@@ -108,6 +107,19 @@ impl LineStream {
     /// Returns the mark up to which everything was sent; `None` if something waits to be sent.
     pub fn sent_until(&self) -> Option<Mark> {
         self.sendq.sent_until().filter(|_| self.flushed)
+    }
+
+    /// Records that the client had the chance to receive what was sent: it has closed the
+    /// connection, or the core has ended the session and everything was sent.
+    pub fn set_read(&mut self) {
+        self.is_read = true;
+        self.sendq.close();
+    }
+
+    /// Returns the mark up to which the client had the chance to receive everything before the
+    /// connection ended; `None` if that is not known.
+    pub fn read_until(&self) -> Option<Mark> {
+        self.sent_until().filter(|_| self.is_read)
     }
 
     /// Returns when the client last sent something.
@@ -350,7 +362,9 @@ impl LineStream {
                     error.kind(),
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
                 );
-                self.is_read = error.kind() == io::ErrorKind::UnexpectedEof;
+                if error.kind() == io::ErrorKind::UnexpectedEof {
+                    self.set_read();
+                }
                 let disconnect = if plain {
                     Disconnect::lost(CLOSED)
                 } else {
@@ -359,7 +373,7 @@ impl LineStream {
                 return Poll::Ready(Err(StreamEvent::Closed(disconnect)));
             }
             if buffer.filled().is_empty() {
-                self.is_read = true;
+                self.set_read();
                 return Poll::Ready(Err(StreamEvent::Closed(Disconnect::lost(CLOSED))));
             }
             self.last_received_at = now;
@@ -436,151 +450,4 @@ fn parse(line: &Line<'_>) -> Input {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use rookery_chat::event::SessionId;
-    use rookery_chat::token_bucket::Payer;
-    use rookery_record::AccountId;
-    use rustls::crypto::aws_lc_rs::default_provider;
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::{ClientConfig, RootCertStore, ServerConfig};
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio::sync::mpsc;
-    use tokio::time::timeout;
-    use tokio_rustls::{TlsConnector, client};
-
-    use super::super::flood::SharedFlood;
-    use super::super::metered::MeteredStream;
-    use super::super::tls_stream::TlsStream;
-    use super::*;
-
-    const DEADLINE: Duration = Duration::from_secs(30);
-
-    /// Returns both ends of a connection. The client reads nothing by itself.
-    async fn connect() -> (LineStream, client::TlsStream<TcpStream>) {
-        let made = rcgen::generate_simple_self_signed(["irc.test".to_owned()]).unwrap();
-        let (cert, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
-        let provider = Arc::new(default_provider());
-        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.clone()], PrivateKeyDer::try_from(key).unwrap())
-            .unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(cert).unwrap();
-        let client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap());
-        let (stream, accepted) = tokio::join!(stream, listener.accept());
-        let accepted = MeteredStream::new(accepted.unwrap().0);
-        let connector = TlsConnector::from(Arc::new(client));
-        let name = "irc.test".try_into().unwrap();
-        let (socket, client) = tokio::join!(
-            TlsStream::accept(Arc::new(server), accepted),
-            connector.connect(name, stream.unwrap())
-        );
-        let now = Instant::now();
-        let flood = SharedFlood::new(now).open(Payer::Account(AccountId(1)), 0, 0, now);
-        let socket = Socket::Tls(socket.unwrap());
-        let stream = LineStream::new(socket, Sendq::new(0), flood, now);
-        (stream, client.unwrap())
-    }
-
-    /// Queues more than the kernel takes from it.
-    fn fill(sendq: &Sendq) {
-        let line = Bytes::from(vec![b'x'; 1 << 20]);
-        sendq.push_all(vec![line; 64]);
-    }
-
-    #[tokio::test]
-    async fn a_client_that_does_not_read_is_disconnected_for_that_whatever_it_sends() {
-        let (room, _rooms) = mpsc::unbounded_channel();
-        for is_reading in [false, true] {
-            let (mut stream, _client) = connect().await;
-            fill(&stream.sendq);
-            let at = Instant::now().checked_sub(READ_TIMEOUT).unwrap();
-            stream.sendq.await_room(SessionId(1), &room, at);
-            // While the session waits for the reply to a command, and otherwise.
-            let end = if is_reading {
-                timeout(DEADLINE, stream.next(None)).await
-            } else {
-                timeout(DEADLINE, stream.send_until_closed()).await
-            };
-            match end.expect("it ends") {
-                StreamEvent::Closed(disconnect) => {
-                    assert_eq!(disconnect.reason, DisconnectReason::ReadTimeout);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_long_reply_begins_once_the_client_has_read_what_waits() {
-        let (mut stream, mut client) = connect().await;
-        fill(&stream.sendq);
-        let short = Duration::from_millis(50);
-        let early = timeout(short, stream.wait_for_room()).await;
-        assert!(early.is_err(), "it has read nothing");
-        let reader = tokio::spawn(async move {
-            let mut rest = vec![0; 64 << 20];
-            client.read_exact(&mut rest).await
-        });
-        let ready = timeout(DEADLINE, stream.wait_for_room()).await;
-        assert!(ready.expect("in time").is_ok());
-        reader.abort();
-    }
-
-    #[test]
-    fn a_line_with_a_secret_is_overwritten_and_what_follows_it_stays() {
-        let read = b"AUTHENTICATE AGEAcGFzc3dvcmQ=\r\nPING a\r\n";
-        let (input, rest) = first_input(&mut LineFramer::new(MAX_CLIENT_TAGS), read);
-        assert!(carries_secret(input.as_ref()));
-        let (line, rest) = (read.len() - rest.len(), rest.to_vec());
-        // As after earlier lines, the bytes are a part of what was read.
-        let unread = Bytes::copy_from_slice(&[b"PING\n".as_slice(), read].concat()).slice(5..);
-        let unread = overwrite(unread, line);
-        assert!(unread[..line].iter().all(|&byte| byte == 0));
-        assert_eq!(unread[line..], rest);
-        let (input, _) = first_input(&mut LineFramer::new(MAX_CLIENT_TAGS), &rest);
-        assert!(!carries_secret(input.as_ref()));
-    }
-
-    #[test]
-    fn one_of_many_lines_is_parsed_and_the_others_stay_bytes() {
-        let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
-        let mut first = |bytes: &'static [u8]| {
-            let (input, rest) = first_input(&mut framer, bytes);
-            let text = match input {
-                Some(Input::Message(message)) => message.to_string(),
-                other => format!("{other:?}"),
-            };
-            (text, rest)
-        };
-        assert_eq!(
-            first(b"\r\nPING a\r\n\xff\nPI"),
-            ("PING :a".to_owned(), b"\n\xff\nPI".as_slice())
-        );
-        assert_eq!(
-            first(b"\n\xff\nPI"),
-            ("Some(Fault(NotUtf8(None)))".to_owned(), b"PI".as_slice())
-        );
-        assert_eq!(
-            first(b"PI"),
-            ("None".to_owned(), b"".as_slice()),
-            "the rest of the line follows"
-        );
-        assert_eq!(first(b"NG b\n"), ("PING :b".to_owned(), b"".as_slice()));
-        let long = [b'x'; 8000].as_slice();
-        assert_eq!(first(long).0, "Some(Fault(TooLong(None)))");
-        assert_eq!(
-            first(b"xxx\nPING c\n"),
-            ("PING :c".to_owned(), b"".as_slice())
-        );
-    }
-}
+mod tests;

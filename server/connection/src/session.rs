@@ -236,8 +236,7 @@ impl Drop for Session {
             return;
         };
         let core = self.services.core.clone();
-        let sent = self.stream.sent_until();
-        let read_until = sent.filter(|_| self.stream.is_read);
+        let read_until = self.stream.read_until();
         let event = SessionEvent::disconnected(self.id, self.disconnect.clone(), read_until);
         runtime.spawn(async move {
             // The core may have stopped first.

@@ -80,7 +80,7 @@ impl Default for Delivered {
 
 impl Delivered {
     /// Sets the mark.
-    pub(crate) fn set(&self, mark: Mark) {
+    pub fn set(&self, mark: Mark) {
         *self.0.lock() = mark;
     }
 }
@@ -376,12 +376,12 @@ impl Sendq {
     }
 
     /// Attaches the queue to the messages that are delivered to it.
-    pub(crate) fn attach(&self, delivered: &Arc<Delivered>) {
+    pub fn attach(&self, delivered: &Arc<Delivered>) {
         self.inner.lock().delivered = Some(Arc::clone(delivered));
     }
 
     /// Returns the mark up to which the connection has sent everything that was delivered to it;
-    /// `None` if lines wait to be sent.
+    /// `None` if lines wait to be sent, or were discarded.
     pub fn sent_until(&self) -> Option<Mark> {
         let inner = self.inner.lock();
         // What is delivered up to the mark was pushed before the mark was set.
@@ -389,7 +389,17 @@ impl Sendq {
             .delivered
             .as_ref()
             .map(|delivered| *delivered.0.lock());
-        delivered.filter(|_| inner.bytes == 0)
+        delivered.filter(|_| inner.bytes == 0 && inner.state != State::Overflowed)
+    }
+
+    /// Ends the queue, because the client has closed the connection: what is delivered from now on
+    /// is not among what it was sent.
+    pub fn close(&self) {
+        self.end();
+        if let Some(delivered) = &mut self.inner.lock().delivered {
+            let until = *delivered.0.lock();
+            *delivered = Arc::new(Delivered(Mutex::new(until)));
+        }
     }
 
     /// Returns the number of bytes that wait to be sent.

@@ -75,9 +75,9 @@ impl Taken {
 }
 
 impl Place {
-    /// Waits until the mail is tried again, for as long as `pause` lasts. Returns false if it loses
-    /// its place meanwhile.
-    pub async fn wait(&mut self, pause: impl Future<Output = ()>) -> bool {
+    /// Waits until `turn` says that the mail is tried again, and returns what that returns; or
+    /// `None` if the mail loses its place meanwhile.
+    pub async fn wait<T>(&mut self, turn: impl Future<Output = T>) -> Option<T> {
         let (sender, displaced) = oneshot::channel();
         let number = {
             let mut taken = self.places.taken.lock();
@@ -90,10 +90,10 @@ impl Place {
             });
             number
         };
-        tokio::select! {
-            () = pause => {}
-            _ = displaced => {}
-        }
+        let turn = tokio::select! {
+            turn = turn => Some(turn),
+            _ = displaced => None,
+        };
         let mut taken = self.places.taken.lock();
         let own = taken.retries.entry(self.requester).or_default();
         let at = own.iter().position(|retry| retry.number == number);
@@ -102,7 +102,7 @@ impl Place {
         if own.is_empty() {
             taken.retries.remove(&self.requester);
         }
-        !self.is_lost
+        turn.filter(|_| !self.is_lost)
     }
 }
 

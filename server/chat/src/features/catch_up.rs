@@ -194,20 +194,21 @@ pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, sent: Option<Mar
 /// Detaches the device from a session that the core ends, as [`detach_device`] does. Returns it,
 /// for [`device_closed`]; `None` if the session has none.
 pub fn close_device(ctx: &mut Context<'_>, session: SessionId) -> Option<Box<ClosingDevice>> {
-    let now = ctx.state.mark(ctx.clock.now());
+    let until = ctx.state.mark(ctx.clock.now());
     let session = ctx.state.session_mut(session)?;
     let device = session.device.take()?;
-    let received = session.received;
-    let until = if session.is_caught_up(now) {
-        now
-    } else {
-        received
-    };
-    session.catch_up = None;
+    let (received, catch_up) = (session.received, session.catch_up.take());
     raise_mark(ctx, device.clone(), received);
+    // Without all results of its catch-up, the device does not count as having received more.
+    let catch_up_end = match catch_up {
+        None => 0,
+        Some(catch_up) if catch_up.pending == 0 => catch_up.end,
+        Some(_) => return None,
+    };
     Some(Box::new(ClosingDevice {
         device,
         received,
+        catch_up_end,
         until,
     }))
 }
@@ -215,16 +216,11 @@ pub fn close_device(ctx: &mut Context<'_>, session: SessionId) -> Option<Box<Clo
 /// Handles the end of the connection of a session that the core has ended, which has sent
 /// everything up to a mark, if that is known.
 pub fn device_closed(ctx: &mut Context<'_>, closing: ClosingDevice, sent: Option<Mark>) {
-    let ClosingDevice {
-        device,
-        received,
-        until,
-    } = closing;
-    if let Some(sent) = sent
-        .map(|sent| sent.min(until))
-        .filter(|sent| *sent > received)
-    {
-        raise_mark(ctx, device, sent);
+    let sent = sent
+        .filter(|sent| closing.catch_up_end <= sent.message)
+        .map(|sent| sent.min(closing.until));
+    if let Some(sent) = sent.filter(|sent| *sent > closing.received) {
+        raise_mark(ctx, closing.device, sent);
     }
 }
 

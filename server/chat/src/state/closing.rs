@@ -26,6 +26,8 @@ pub struct ClosingDevice {
     pub device: Device,
     /// The mark up to which it has certainly received everything.
     pub received: Mark,
+    /// The number that the results of its catch-up end with, in the sequence of messages.
+    pub catch_up_end: u64,
     /// The mark up to which it was sent everything, once its connection has sent all of it.
     pub until: Mark,
 }

@@ -1,14 +1,14 @@
 //! The positions of devices that sign in with the password under a name, and those of all devices
 //! over restarts.
 
-use rookery_protocol::DeviceName;
+use rookery_protocol::{DeviceName, Message};
 
 use super::harness::*;
 use super::playback::{CAPS, connect, lobby, texts};
-use crate::event::{Identity, SignedInWith};
+use crate::event::{Disconnect, Event, Identity, SignedInWith};
 use crate::request::{EndAll, Kick, KickTarget};
 use rookery_record::{
-    Change, ChatSnapshot, Device, DeviceKey, DeviceMark, Mark, PasswordFingerprint,
+    Change, ChatSnapshot, Device, DeviceKey, DeviceMark, Mark, PasswordFingerprint, message_number,
 };
 
 /// Returns the identity of an account that signed in with the password on a device of that name.
@@ -265,6 +265,40 @@ fn what_waited_to_be_sent_when_the_server_stopped_or_a_session_was_kicked_is_rep
         let waited = ["waits"].into_iter().filter(|_| !is_sent);
         let expected: Vec<&str> = waited.chain(is_kicked.then_some("after")).collect();
         assert_eq!(texts(&missed), expected, "kicked: {is_kicked}");
+    }
+}
+
+/// A client may quit and close while what it missed is on its way to its send queue.
+#[test]
+fn what_was_missed_is_replayed_again_if_the_connection_closed_before_it_was_sent() {
+    for quits in [false, true] {
+        let mut harness = lobby();
+        let bob = harness.user("bob", "");
+        let (alice, _) = connect(&mut harness, named("alice", "phone"), CAPS);
+        harness.disconnect(alice);
+        harness.advance(60);
+        harness.send(bob, "PRIVMSG #x :missed");
+        let entry = harness.entries.last().unwrap();
+        let before = Mark {
+            message: message_number(&entry.msgid).unwrap(),
+            at: entry.at,
+        };
+        let (alice, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
+        assert_eq!(texts(&missed), ["missed"]);
+        if quits {
+            harness.event(Event::Command {
+                session: alice,
+                message: Message::parse("QUIT").unwrap(),
+                sent: Some(before),
+            });
+        }
+        harness.event(Event::Disconnected {
+            session: alice,
+            disconnect: Disconnect::lost("Connection closed"),
+            sent: Some(before),
+        });
+        let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
+        assert_eq!(texts(&missed), ["missed"], "quits: {quits}");
     }
 }
 

@@ -342,7 +342,7 @@ pub struct Authority {
 
 impl Authority {
     /// Checks, in the transaction of an act, that it still stands.
-    pub fn check(&self, store: &Store) -> StoreResult<Result<(), Refusal>> {
+    fn check(&self, store: &Store) -> StoreResult<Result<(), Refusal>> {
         let Session {
             id,
             admin,
@@ -357,6 +357,22 @@ impl Authority {
             return Ok(Ok(()));
         };
         Ok(Err(Kind::NotSignedIn.with_detail(detail)))
+    }
+
+    /// Checks it for a step of an act that was allowed before. Records the refusal of the rest,
+    /// with what the earlier steps did.
+    pub fn check_step(
+        &self,
+        store: &mut Store,
+        act: &Act,
+        done: &str,
+    ) -> StoreResult<Result<(), Refusal>> {
+        let Err(mut refusal) = self.check(store)? else {
+            return Ok(Ok(()));
+        };
+        refusal.detail = format!("{done}. {}", refusal.detail);
+        store.append_audit(&act.entry(Outcome::Refused, &refusal.detail))?;
+        Ok(Err(refusal))
     }
 }
 

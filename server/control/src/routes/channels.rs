@@ -12,6 +12,7 @@ use rookery_protocol::ChannelName;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::audit::trail::Act;
 use crate::auth::operator::{Operator, SignedIn, role_of};
 use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
@@ -184,7 +185,7 @@ async fn purge(
     // The times of entries may be later than now, after a burst or a change of the clock.
     let before = before.unwrap_or(Timestamp::MAX);
     operator.allow(&act, format!("{extent}: {reason}")).await?;
-    let entries = remove_history(&operator, &channel, before).await?;
+    let entries = remove_history(&operator, &act, &channel, before).await?;
     let text = format!("An operator of the server has removed this channel's history: {reason}");
     operator
         .plane
@@ -200,9 +201,11 @@ async fn purge(
 }
 
 /// Removes the entries before a time that exist now, in small transactions, so that messages can be
-/// stored in between. Returns the number of entries.
+/// stored in between. Returns the number of entries. If the admin has changed in the meantime, the
+/// rest is refused.
 async fn remove_history(
     operator: &Operator,
+    act: &Act,
     channel: &ChannelName,
     before: Timestamp,
 ) -> Result<usize, Refusal> {
@@ -211,8 +214,13 @@ async fn remove_history(
     loop {
         let channel = channel.clone();
         let database = &operator.plane.control.database;
+        let (act, authority) = (act.clone(), operator.authority());
+        let so_far = format!("Removed {}", count(entries, "entry", "entries"));
         let removed = database.write(Durability::Record, move |store| {
-            store.purge_history(&channel, before, newest, PURGE_BATCH)
+            Ok(match authority.check_step(store, &act, &so_far)? {
+                Ok(()) => Ok(store.purge_history(&channel, before, newest, PURGE_BATCH)?),
+                Err(refusal) => Err(refusal),
+            })
         });
         let removed = removed.await.map_err(|error| {
             tracing::error!(%error, "cannot remove a channel's history");
@@ -220,7 +228,7 @@ async fn remove_history(
                 "Removed {} before the database failed; see the server's log.",
                 count(entries, "entry", "entries")
             ))
-        })?;
+        })??;
         entries += removed;
         if removed < PURGE_BATCH {
             return Ok(entries);

@@ -295,14 +295,10 @@ async fn apply_steps(
     loop {
         let done = rows - import.remaining();
         let (act, counted, authority) = (act.clone(), counted.clone(), operator.authority());
-        let imported_only = format!("The first {done} of {rows} rows were imported");
+        let before = format!("The first {done} of {rows} rows were imported");
         let commit = async {
             let step = control.database.write(Durability::Record, move |store| {
-                if let Err(mut refusal) = authority.check(store)? {
-                    if done > 0 {
-                        refusal.detail = format!("{imported_only}. {}", refusal.detail);
-                    }
-                    store.append_audit(&act.entry(Outcome::Refused, &refusal.detail))?;
+                if let Err(refusal) = authority.check_step(store, &act, &before)? {
                     return Ok(Err(refusal));
                 }
                 let bans = import.apply_step(store, &mut imported)?;

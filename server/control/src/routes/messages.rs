@@ -26,7 +26,7 @@ use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_base::random::random;
 use rookery_chat::request::{AssignTimes, PublishRedactions};
-use rookery_record::{Cursor, FoundMessages, HistoryEntry, MessageQuery, Outcome, Place, Redactor};
+use rookery_record::{Cursor, FoundMessages, HistoryEntry, MessageQuery, Place, Redactor};
 use rookery_store::{Durability, Result as StoreResult, Store, StoreError};
 
 /// The number of messages on a page if the request has no `limit`.
@@ -391,10 +391,8 @@ async fn redact_all(
             .control
             .database
             .write(Durability::Record, move |store| {
-                if let Err(mut refusal) = authority.check(store)? {
-                    let redacted = count(done, "message", "messages");
-                    refusal.detail = format!("Redacted {redacted}. {}", refusal.detail);
-                    store.append_audit(&act.entry(Outcome::Refused, &refusal.detail))?;
+                let redacted = format!("Redacted {}", count(done, "message", "messages"));
+                if let Err(refusal) = authority.check_step(store, &act, &redacted)? {
                     return Ok(Err(refusal));
                 }
                 let redacted = planned

@@ -15,6 +15,11 @@ struct EventClient {
 impl EventClient {
     /// Returns the next event, or none at the end of the stream.
     async fn next(&mut self) -> Option<TimedEvent> {
+        let next = tokio::time::timeout(Duration::from_secs(20), self.read());
+        next.await.expect("an event in time")
+    }
+
+    async fn read(&mut self) -> Option<TimedEvent> {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
                 let data = event
@@ -29,10 +34,7 @@ impl EventClient {
             let frame = std::future::poll_fn(|context| {
                 std::pin::Pin::new(&mut self.body).poll_frame(context)
             });
-            let frame = tokio::time::timeout(Duration::from_secs(20), frame)
-                .await
-                .expect("an event in time");
-            let data = frame?.unwrap().into_data().unwrap();
+            let data = frame.await?.unwrap().into_data().unwrap();
             self.unread.push_str(std::str::from_utf8(&data).unwrap());
         }
     }

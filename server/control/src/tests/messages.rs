@@ -4,6 +4,7 @@ use rookery_protocol::{ChannelName, Nick};
 
 use super::*;
 use rookery_record::{HistoryEntry, PageQuery, Participant, Place, Selection};
+use rookery_store::Store;
 
 /// Returns a message of an author, sent one minute after the one with the previous number.
 fn message(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
@@ -33,7 +34,7 @@ fn direct(from: &str, to: &str) -> Place {
 
 impl TestPlane {
     async fn store(&self, entries: Vec<HistoryEntry>) {
-        let write = move |store: &mut rookery_store::Store| store.append_history(&entries);
+        let write = move |store: &mut Store| store.append_history(&entries);
         self.database
             .write(Durability::Message, write)
             .await
@@ -341,6 +342,41 @@ async fn no_message_is_redacted_without_a_record() {
         "/problems/audit-unavailable"
     );
     assert!(plane.stored("m1").await.is_some());
+}
+
+#[tokio::test]
+async fn the_rest_of_a_purge_is_refused_once_its_session_is_ended() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let entries = (0..1200).map(|number| HistoryEntry {
+        msgid: format!("old{number}"),
+        ..message(1, channel("#lobby"), "bob", "old")
+    });
+    plane.store(entries.collect()).await;
+    let before = plane.database.read(Store::newest_audit).await.unwrap();
+    // It ends once the act is recorded, beside its first steps.
+    let ends = async {
+        loop {
+            let state = Arc::clone(&plane.state);
+            let end = move |store: &mut Store| {
+                let begun = store.newest_audit()? != before;
+                if begun {
+                    state.sessions.lock().end_all_of("root");
+                }
+                Ok(begun)
+            };
+            if plane.database.write(Durability::Record, end).await.unwrap() {
+                return;
+            }
+        }
+    };
+    let none = json!({});
+    let purge = plane.post(&token, "/v1/channels/%23lobby/purge", &none);
+    let (reply, ()) = tokio::join!(purge, ends);
+    assert_eq!(reply.problem(), "/problems/not-signed-in");
+    let last = plane.last_entry().await;
+    let refused = "purge-channel #lobby refused: Removed ";
+    assert!(last.starts_with(refused), "{last}");
 }
 
 #[tokio::test]

@@ -192,3 +192,21 @@ fn what_is_sent_and_queues_that_are_dropped_no_longer_count_together() {
     assert_eq!(all.bytes.load(Ordering::Relaxed), 0);
     assert!(all.queues.lock().by_number.is_empty());
 }
+
+/// A queue is discarded although it is empty if the core holds much for its session.
+#[test]
+fn what_was_discarded_was_not_sent() {
+    let all = Arc::<Sendqs>::default();
+    all.set_limit(PAGE);
+    let sendq = all.open(0);
+    let delivered = Arc::<Delivered>::default();
+    sendq.attach(&delivered);
+    sendq.push(Bytes::from_static(b"sent"));
+    assert_eq!(sendq.sent_until(), None);
+    poll(&sendq);
+    sendq.sent(4);
+    assert_eq!(sendq.sent_until(), Some(Mark::START));
+    sendq.set_held(2 * PAGE);
+    sendq.push(Bytes::from_static(b"discarded"));
+    assert_eq!(sendq.sent_until(), None);
+}

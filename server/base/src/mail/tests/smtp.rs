@@ -505,3 +505,37 @@ async fn a_first_attempt_does_not_wait_for_the_retries_of_many_networks() {
     let sent = tokio::time::timeout(SLOW_AFTER, until(&mut state, is_final)).await;
     assert_eq!(sent, Ok(MailState::Sent));
 }
+
+#[tokio::test]
+async fn a_new_mail_gets_the_place_of_a_retry_that_waits_for_its_turn() {
+    const PLACES: u32 = 40;
+    const SOON: &[Duration] = &[Duration::from_millis(1)];
+    let tried = Arc::new(Mutex::new(std::collections::HashSet::new()));
+    let (port, mut lines) = mail_server(move |line| {
+        if !(line.starts_with("RCPT") && line.contains("grey.example")) {
+            accepting(line)
+        } else if tried.lock().insert(line.to_owned()) {
+            "451 4.7.1 Greylisted, try again later\r\n"
+        } else {
+            ""
+        }
+    })
+    .await;
+    let (_sender, config) = LiveConfig::new(smtp_config(port, SmtpSecurity::None));
+    let config = config.section(|config| &config.mail);
+    let mailer = Mailer::start_with(config, EventBus::default(), PLACES as usize, SOON);
+    let _deferred: Vec<_> = (0..PLACES)
+        .map(|number| {
+            let to = format!("t{number}@grey.example");
+            mailer.send(mail(&to, "text"), someone(number))
+        })
+        .collect();
+    // The retries that can be made at the same time are stuck, and the others wait for these.
+    let mut attempts = 0;
+    while attempts < PLACES as usize + RETRIES {
+        let line = lines.recv().await.unwrap();
+        attempts += usize::from(line.starts_with("RCPT"));
+    }
+    let mut state = mailer.send(mail("user@good.example", "code"), someone(1000));
+    assert_eq!(until(&mut state, is_final).await, MailState::Sent);
+}
