@@ -25,6 +25,7 @@ impl App {
             Overlay::Selection(selection) => self.handle_selection_key(selection, key),
             Overlay::Links(links) => self.handle_links_key(links, key.code),
             Overlay::Switcher(query, selected) => self.handle_switcher_key(query, selected, key),
+            Overlay::Help(_) if control => None,
             Overlay::Help(from) => self.handle_help_key(from, key.code),
             Overlay::Format => {
                 if let KeyCode::Char(letter) = key.code
@@ -56,7 +57,7 @@ impl App {
         }
     }
 
-    fn handle_help_key(&self, from: usize, key: KeyCode) -> Option<Overlay> {
+    fn handle_help_key(&mut self, from: usize, key: KeyCode) -> Option<Overlay> {
         let half_page = usize::from(self.size.height / 2);
         // The border takes two rows.
         let height = usize::from(self.size.height.saturating_sub(2));
@@ -66,6 +67,11 @@ impl App {
             KeyCode::Up | KeyCode::Char('k') => from.saturating_sub(1),
             KeyCode::PageDown | KeyCode::Char(' ') => from + half_page,
             KeyCode::PageUp => from.saturating_sub(half_page),
+            // What is typed is a line: without its `/`, a command would be a message.
+            KeyCode::Char(typed) if typed != 'q' => {
+                self.editor.insert(typed.encode_utf8(&mut [0; 4]));
+                return None;
+            }
             _ => return None,
         };
         Some(Overlay::Help(from.min(last)))

@@ -214,6 +214,9 @@ fn help_is_a_popup_that_scrolls() {
     assert_ne!(ui.screen(), end, "the first key back is seen");
     ui.press(KeyCode::Esc, KeyModifiers::NONE);
     assert!(!ui.screen().contains("Help"));
+    ui.enter("/help");
+    ui.enter("/msg bob a secret");
+    assert_eq!(ui.sent(), ["PRIVMSG bob :a secret"]);
 }
 
 #[test]
