@@ -176,10 +176,10 @@ async fn the_requests_of_a_stranger_are_paced_on_one_connection_and_those_of_an_
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), count);
         start.elapsed()
     };
-    let took_stranger = took("/healthz", "", 20).await;
+    let took_stranger = took("/healthz", "", 130).await;
     assert!(took_stranger >= Duration::from_secs(2), "{took_stranger:?}");
     let header = format!("Authorization: Bearer {token}\r\n");
-    let took_operator = took("/v1/status", &header, 60).await;
+    let took_operator = took("/healthz", &header, 450).await;
     assert!(took_operator < Duration::from_secs(10), "{took_operator:?}");
 }
 
