@@ -136,6 +136,14 @@ fn chat(history: bool) -> Chat {
     )
 }
 
+fn command(session: SessionId, message: Message) -> Event {
+    Event::Command {
+        session,
+        message,
+        sent: None,
+    }
+}
+
 fn message(line: &str) -> Message {
     Message::parse(line).expect("it is a message")
 }
@@ -158,15 +166,7 @@ fn fan_out(bencher: Bencher, members: u64) {
             &mut outputs,
         );
         let message = message("JOIN #rookery");
-        chat.handle(
-            now,
-            Event::Command {
-                session,
-                message,
-                sent: None,
-            },
-            &mut outputs,
-        );
+        chat.handle(now, command(session, message), &mut outputs);
         outputs.clear();
     }
     let session = SessionId(0);
@@ -176,15 +176,7 @@ fn fan_out(bencher: Bencher, members: u64) {
         .bench_local_values(|message| {
             outputs.clear();
             chat.start_batch();
-            chat.handle(
-                now,
-                Event::Command {
-                    session,
-                    message,
-                    sent: None,
-                },
-                &mut outputs,
-            );
+            chat.handle(now, command(session, message), &mut outputs);
             let receivers = outputs.iter().map(|output| match output {
                 Output::Deliver(delivery) => delivery.to.len(),
                 _ => 0,

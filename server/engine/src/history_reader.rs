@@ -44,11 +44,10 @@ type Turns = Arc<FairQueue<Option<Payer>>>;
 impl HistoryReader {
     /// Creates a reader of `database` that sends its results to `core`.
     pub fn new(database: Database, core: HistorySender) -> Self {
-        let turns = |count| Arc::new(FairQueue::new(count, count));
         Self {
             database,
             core,
-            reads: turns(MAX_CONCURRENT_READS),
+            reads: Arc::new(FairQueue::new(MAX_CONCURRENT_READS, MAX_CONCURRENT_READS)),
             collections: Arc::new(FairQueue::new(MAX_CONCURRENT_COLLECTIONS, 1)),
         }
     }
@@ -183,9 +182,17 @@ mod tests {
     use rookery_chat::event::{Purpose, SessionId};
     use rookery_record::{AccountId, HistorySync};
     use rookery_store::Durability;
+    use tempfile::TempDir;
 
     use super::*;
     use crate::handle::{self, Envelope};
+
+    fn open() -> (TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rookery.db");
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        (folder, database)
+    }
 
     fn fetch(session: u64, account: i64) -> Box<Fetch> {
         Box::new(Fetch {
@@ -207,9 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_waits_for_a_few_of_the_requests_of_another_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("rookery.db");
-        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let (_folder, database) = open();
         let (_core, _port, mut queue) = handle::channel();
         let reader = HistoryReader::new(database, queue.history_sender());
         for session in 0..100 {
@@ -242,9 +247,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_waits_for_no_request_for_many_places() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("rookery.db");
-        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let (_folder, database) = open();
         let (_core, _port, mut queue) = handle::channel();
         let reader = HistoryReader::new(database, queue.history_sender());
         let query = channels(100);
@@ -261,9 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_request_collects_a_bounded_number_of_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("rookery.db");
-        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let (_folder, database) = open();
         let entry = |number| HistoryEntry {
             msgid: format!("m{number}"),
             at: Timestamp::UNIX_EPOCH,

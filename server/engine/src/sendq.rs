@@ -30,9 +30,9 @@ const PAGE: usize = 4096;
 /// The number of waiting bytes from which on no slices of long replies are added to a queue. Until
 /// they are sent, the next slice is produced in time.
 const SLICES: usize = 64 << 10;
-/// How many times the limit of an admitted session may wait for a while.
+/// How many times its limit may wait for an admitted session, for [`EXCESS_TIME`].
 const EXCESS: usize = 4;
-/// For how long.
+/// How long more bytes than the limit may wait for an admitted session.
 const EXCESS_TIME: Duration = Duration::from_secs(10);
 /// How long a long reply waits for a client that does not read. At 300 bytes per second, a client
 /// reads 70 KiB in this time, which is more than most slices have.

@@ -1,5 +1,7 @@
 //! Mails to a mail server.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -476,10 +478,11 @@ async fn many_networks_whose_receivers_are_deferred_do_not_take_all_places() {
     assert_eq!(given_up, 1);
 }
 
-#[tokio::test]
-async fn a_first_attempt_does_not_wait_for_the_retries_of_many_networks() {
-    let tried = Arc::new(Mutex::new(std::collections::HashSet::new()));
-    let (mailer, _config, mut lines) = mailer_to(move |line| {
+/// Returns the replies of a server that defers each receiver at `grey.example`, and does not answer
+/// when it is tried again.
+fn greylisting_and_then_silent() -> impl Fn(&str) -> &'static str + Clone + Send + 'static {
+    let tried = Arc::new(Mutex::new(HashSet::new()));
+    move |line| {
         if !(line.starts_with("RCPT") && line.contains("grey.example")) {
             accepting(line)
         } else if tried.lock().insert(line.to_owned()) {
@@ -487,8 +490,12 @@ async fn a_first_attempt_does_not_wait_for_the_retries_of_many_networks() {
         } else {
             ""
         }
-    })
-    .await;
+    }
+}
+
+#[tokio::test]
+async fn a_first_attempt_does_not_wait_for_the_retries_of_many_networks() {
+    let (mailer, _config, mut lines) = mailer_to(greylisting_and_then_silent()).await;
     let _deferred: Vec<_> = (0..100)
         .map(|number| {
             let to = format!("t{number}@grey.example");
@@ -510,17 +517,7 @@ async fn a_first_attempt_does_not_wait_for_the_retries_of_many_networks() {
 async fn a_new_mail_gets_the_place_of_a_retry_that_waits_for_its_turn() {
     const PLACES: u32 = 40;
     const SOON: &[Duration] = &[Duration::from_millis(1)];
-    let tried = Arc::new(Mutex::new(std::collections::HashSet::new()));
-    let (port, mut lines) = mail_server(move |line| {
-        if !(line.starts_with("RCPT") && line.contains("grey.example")) {
-            accepting(line)
-        } else if tried.lock().insert(line.to_owned()) {
-            "451 4.7.1 Greylisted, try again later\r\n"
-        } else {
-            ""
-        }
-    })
-    .await;
+    let (port, mut lines) = mail_server(greylisting_and_then_silent()).await;
     let (_sender, config) = LiveConfig::new(smtp_config(port, SmtpSecurity::None));
     let config = config.section(|config| &config.mail);
     let mailer = Mailer::start_with(config, EventBus::default(), PLACES as usize, SOON);
