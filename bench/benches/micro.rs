@@ -137,11 +137,7 @@ fn chat(history: bool) -> Chat {
 }
 
 fn command(session: SessionId, message: Message) -> Event {
-    Event::Command {
-        session,
-        message,
-        sent: None,
-    }
+    Event::Command { session, message }
 }
 
 fn message(line: &str) -> Message {
@@ -247,7 +243,7 @@ impl Pair {
     /// Sends a message from one session to the other, and waits until it is in the send queue.
     fn send(&self, message: Message) {
         self.runtime.block_on(async {
-            let event = SessionEvent::command(SessionId(0), message, None);
+            let event = SessionEvent::command(SessionId(0), message);
             self.core.send(event).await.expect("the core runs");
             std::future::poll_fn(|context| {
                 let (_, lines) = self.receiver.poll(context, true);

@@ -92,8 +92,7 @@ async fn each_device_gets_what_it_missed_itself_even_after_a_restart() {
     quit(phone).await;
     bob.say("#lobby", "three").await;
     alice.expect_privmsg("bob", "#lobby", "three").await;
-    alice.sync().await;
-    server.sigterm().await;
+    tokio::join!(server.sigterm(), alice.read_until_closed());
     server.restart().await;
     let mut bob = Client::sign_in(&server, "bob").await;
     bob.say("#lobby", "four").await;
@@ -131,6 +130,23 @@ async fn a_client_connected_at_a_crash_is_sent_what_it_may_have_missed_and_nothi
     let mut expected = vec!["meanwhile"; 20];
     expected.extend(["last", "missed"]);
     assert_eq!(texts, expected, "she has not shown that she received any");
+}
+
+/// Whatever the client has sent itself meanwhile.
+#[tokio::test]
+async fn what_was_on_its_way_when_the_connection_broke_is_sent_again() {
+    let server = Server::start().await;
+    quit(Client::register(&server, "alice").await).await;
+    let mut bob = Client::register(&server, "bob").await;
+    let mut alice = Client::sign_in(&server, "alice").await;
+    bob.say("#lobby", "on its way").await;
+    alice.send("PRIVMSG #lobby :alive").await;
+    bob.expect_privmsg("alice", "#lobby", "alive").await;
+    // The kernel resets a connection that is closed before everything was read.
+    drop(alice);
+    let mut alice = Client::sign_in(&server, "alice").await;
+    let missed = ["on its way", "alive"].map(str::to_owned).to_vec();
+    assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), missed));
 }
 
 #[tokio::test]

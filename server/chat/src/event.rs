@@ -81,8 +81,6 @@ pub enum Event {
         session: SessionId,
         /// The message.
         message: Message,
-        /// Up to where the session's send queue was empty then; `None` if lines waited in it.
-        sent: Option<Mark>,
     },
     /// An admitted session sent a command, and waits for the reply.
     AwaitedCommand {
@@ -92,8 +90,14 @@ pub enum Event {
         session: SessionId,
         /// The message.
         message: Message,
-        /// As in [`Event::Command`].
-        sent: Option<Mark>,
+    },
+    /// The client of an admitted session has received everything up to a mark: it has answered the
+    /// question that followed.
+    Received {
+        /// The session.
+        session: SessionId,
+        /// The mark.
+        until: Mark,
     },
     /// The result of an [`Output::Fetch`].
     Fetched {
@@ -115,9 +119,9 @@ pub enum Event {
         session: SessionId,
         /// The reason.
         disconnect: Disconnect,
-        /// Up to where everything was sent to the client; `None` if the connection was lost, or
-        /// closed while lines waited to be sent, so that this is not known.
-        sent: Option<Mark>,
+        /// The mark up to which the client has received everything, according to how the
+        /// connection ended; `None` if that says nothing beyond what the client has answered.
+        received: Option<Mark>,
     },
     /// An account no longer accepts what sessions may have signed in with.
     AccessRevoked {
@@ -247,6 +251,8 @@ pub enum Output {
     /// States that what earlier outputs deliver has been delivered up to this mark, as it is known
     /// for each [`Output::Store`] by the number of its message.
     Delivered(Mark),
+    /// From now on, asks the client of the session what it has received.
+    AskReceipts(SessionId),
     /// Publishes an event to operators who watch the server.
     ServerEvent(TimedEvent),
     /// Requests a page of history, to be read after all earlier outputs took effect. The result

@@ -246,12 +246,7 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             });
             ctx.answer(ticket, format);
         }
-        Event::Command {
-            session,
-            message,
-            sent,
-        } => {
-            catch_up::record_received(ctx, session, sent);
+        Event::Command { session, message } => {
             dispatch::command(ctx, session, &message);
             catch_up::resume(ctx, session);
         }
@@ -259,21 +254,20 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             ticket,
             session,
             message,
-            sent,
         } => {
-            catch_up::record_received(ctx, session, sent);
             dispatch::awaited_command(ctx, ticket, session, &message);
             catch_up::resume(ctx, session);
         }
+        Event::Received { session, until } => catch_up::record_received(ctx, session, until),
         Event::Fetched { fetch, found } => dispatch::fetched(ctx, *fetch, found),
         Event::BadLine { session, fault } => dispatch::bad_line(ctx, session, fault),
         Event::Disconnected {
             session,
             disconnect,
-            sent,
+            received,
         } => {
             ctx.long_replies.resume(session);
-            quit::disconnected(ctx, session, &disconnect, sent);
+            quit::disconnected(ctx, session, &disconnect, received);
         }
         Event::AccessRevoked { revoked, by } => quit::access_revoked(ctx, revoked, by),
         Event::Control(request) => control::control(ctx, request),

@@ -55,7 +55,7 @@ impl Session {
             };
             let event = match next {
                 StreamEvent::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
-                    SessionEvent::command(self.id, message, self.stream.sent_until())
+                    self.event_of(message)
                 }
                 StreamEvent::Input(Input::Message(message)) => {
                     match Box::pin(self.handle(&mut sign_in, message)).await? {
@@ -71,9 +71,11 @@ impl Session {
                         return Ok(disconnect);
                     }
                 },
-                end @ (StreamEvent::Drained | StreamEvent::Closed(_)) => {
-                    return Ok(self.disconnect_of(end));
+                StreamEvent::Drained => {
+                    Box::pin(self.stream.await_answer()).await;
+                    return Ok(self.disconnect_of(StreamEvent::Drained));
                 }
+                end @ StreamEvent::Closed(_) => return Ok(self.disconnect_of(end)),
             };
             if let Some(event) = self.services.core.try_send(event)? {
                 Box::pin(self.services.core.send(*event)).await?;
@@ -105,6 +107,14 @@ impl Session {
             && !self.may_change_nick(message)
     }
 
+    /// Returns the event for the core of a message that can be sent to it at once.
+    fn event_of(&mut self, message: Message) -> SessionEvent {
+        match self.stream.answer(&message) {
+            Some(until) => SessionEvent::received(self.id, until),
+            None => SessionEvent::command(self.id, message),
+        }
+    }
+
     fn may_change_nick(&self, message: &Message) -> bool {
         let nick_is_free =
             self.identity.is_none() || self.services.config.accounts.get().free_nicks;
@@ -126,8 +136,7 @@ impl Session {
         }
         if !self.refuse_reserved_nick(&message).await? {
             METRICS.messages_received.increment();
-            let sent = self.stream.sent_until();
-            let event = SessionEvent::command(self.id, message, sent);
+            let event = SessionEvent::command(self.id, message);
             self.services.core.send(event).await?;
         }
         Ok(None)
@@ -148,9 +157,8 @@ impl Session {
             return Ok(Some(self.disconnect_of(end)));
         }
         let before = self.stream.queued_in_total();
-        let sent = self.stream.sent_until();
         tokio::select! {
-            done = self.services.core.awaited_command(self.id, message, sent) => done?,
+            done = self.services.core.awaited_command(self.id, message) => done?,
             end = self.stream.send_until_closed() => return Ok(Some(self.disconnect_of(end))),
         }
         let bytes = self.stream.queued_in_total().saturating_sub(before);

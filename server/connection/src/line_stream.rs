@@ -18,7 +18,7 @@ use rookery_control_api::DisconnectReason;
 use rookery_protocol::framing::{MAX_CLIENT_TAGS, is_line_end};
 use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Sleep, timeout};
 
 use zeroize::Zeroize as _;
 
@@ -28,6 +28,7 @@ use rookery_accounts::sign_in::may_carry_secret;
 use rookery_base::metrics::METRICS;
 use rookery_chat::Weight;
 use rookery_chat::event::{Disconnect, LineFault};
+use rookery_engine::receipts::Receipts;
 use rookery_engine::sendq::{READ_TIMEOUT, Sendq, State};
 use rookery_record::Mark;
 
@@ -37,6 +38,10 @@ const READ: usize = 4096;
 pub const CLOSED: &str = "Connection closed";
 /// How long sending the last lines may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a session that the core has ended waits for the client's last answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// The most lines that are read while it waits.
+const LINES_BEFORE_ANSWER: usize = 64;
 
 /// A line that the client sent.
 #[derive(Debug)]
@@ -76,11 +81,14 @@ pub struct LineStream {
     written: u64,
     /// When the next line may be read from a client that sends too fast.
     throttled_until: Option<Instant>,
-    /// When an ending connection is closed even if not everything is sent.
-    close_deadline: Option<Instant>,
+    /// Whether the timer is set to when the connection is closed even if not everything is sent.
+    is_ending: bool,
     timer: Pin<Box<Sleep>>,
     last_received_at: Instant,
-    /// Whether the client had the chance to receive what was sent.
+    /// What the client has answered, once something was sent to a client that is asked.
+    receipts: Option<Box<Receipts>>,
+    /// Whether the connection ended in a way that gave the client the chance to receive what was
+    /// sent.
     is_read: bool,
 }
 
@@ -97,16 +105,12 @@ impl LineStream {
             written: 0,
             flood,
             throttled_until: None,
-            close_deadline: None,
+            is_ending: false,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             last_received_at: now,
+            receipts: None,
             is_read: false,
         }
-    }
-
-    /// Returns the mark up to which everything was sent; `None` if something waits to be sent.
-    pub fn sent_until(&self) -> Option<Mark> {
-        self.sendq.sent_until().filter(|_| self.flushed)
     }
 
     /// Records that the client had the chance to receive what was sent: it has closed the
@@ -117,9 +121,43 @@ impl LineStream {
     }
 
     /// Returns the mark up to which the client had the chance to receive everything before the
-    /// connection ended; `None` if that is not known.
+    /// connection ended; `None` if that is not known. A client that has not answered is still
+    /// receiving what was sent before the question.
     pub fn read_until(&self) -> Option<Mark> {
-        self.sent_until().filter(|_| self.is_read)
+        let is_known = self.is_read && self.flushed && self.has_answered();
+        self.sendq.sent_until().filter(|_| is_known)
+    }
+
+    /// Waits for a short time for the client's answer, if it was asked what it has received and has
+    /// not answered yet. The core has ended the session, and everything is sent.
+    pub async fn await_answer(&mut self) {
+        let answer = async {
+            for _ in 0..LINES_BEFORE_ANSWER {
+                if self.has_answered() {
+                    return;
+                }
+                let received = poll_fn(|context| self.poll_receive(context, Instant::now()));
+                match received.await {
+                    Ok(Input::Message(message)) => drop(self.answer(&message)),
+                    Ok(Input::Fault(_)) => {}
+                    Err(_) => return,
+                }
+            }
+        };
+        // Without an answer, the device is sent again what it may not have received.
+        let _ = timeout(ANSWER_TIMEOUT, answer).await;
+    }
+
+    fn has_answered(&self) -> bool {
+        let receipts = self.receipts.as_ref();
+        receipts.is_none_or(|receipts| !receipts.is_unanswered())
+    }
+
+    /// Handles a message of the client. If it answers whether the client has received what it was
+    /// sent, returns the mark up to which it has.
+    pub fn answer(&mut self, message: &Message) -> Option<Mark> {
+        let receipts = self.receipts.as_mut()?;
+        receipts.answer(Instant::now(), message, self.written)
     }
 
     /// Returns when the client last sent something.
@@ -217,7 +255,11 @@ impl LineStream {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Poll::Ready(StreamEvent::Deadline);
         }
-        let alarms = [deadline, next_line_at, self.sendq.read_deadline()];
+        let ask_at = self
+            .receipts
+            .as_ref()
+            .and_then(|receipts| receipts.ask_at());
+        let alarms = [deadline, next_line_at, self.sendq.read_deadline(), ask_at];
         let alarm = alarms.into_iter().flatten().min();
         if self.poll_timer(context, alarm, now).is_ready() {
             // The alarm was after `now` and has passed since: poll everything again.
@@ -229,16 +271,11 @@ impl LineStream {
     /// Sends what can be sent. Returns the time while the connection is open, and otherwise what to
     /// return from the poll.
     fn poll_open(&mut self, context: &mut Context<'_>) -> Result<Instant, Poll<StreamEvent>> {
-        let state = match self.poll_send(context) {
-            Ok(state) => state,
-            Err(error) => {
-                return Err(Poll::Ready(StreamEvent::Closed(Disconnect::lost(format!(
-                    "Write error: {}",
-                    error.kind()
-                )))));
-            }
-        };
+        let mut state = self.poll_send(context)?;
         let now = Instant::now();
+        if state == State::Open && self.ask_if_due(now) {
+            state = self.poll_send(context)?;
+        }
         match state {
             State::Overflowed => {
                 METRICS.sendqs_exceeded.increment();
@@ -252,8 +289,11 @@ impl LineStream {
                 if self.writing.is_empty() && self.flushed {
                     return Err(Poll::Ready(StreamEvent::Drained));
                 }
-                let close_deadline = *self.close_deadline.get_or_insert(now + CLOSE_TIMEOUT);
-                Err(match self.poll_timer(context, Some(close_deadline), now) {
+                if !self.is_ending {
+                    self.is_ending = true;
+                    self.timer.as_mut().reset((now + CLOSE_TIMEOUT).into());
+                }
+                Err(match self.timer.as_mut().poll(context) {
                     Poll::Ready(()) => Poll::Ready(StreamEvent::Closed(Disconnect::lost(CLOSED))),
                     Poll::Pending => Poll::Pending,
                 })
@@ -283,9 +323,31 @@ impl LineStream {
         self.timer.as_mut().poll(context)
     }
 
+    /// Asks the client what it has received, if that is due. Returns whether it is asked.
+    fn ask_if_due(&mut self, now: Instant) -> bool {
+        let receipts = self.receipts.as_mut();
+        let Some(receipts) = receipts.filter(|own| own.ask_at().is_some_and(|at| at <= now)) else {
+            return false;
+        };
+        // What is queued until then is before the question.
+        let Some(until) = self.sendq.queued_until() else {
+            return false;
+        };
+        let queued = self.written + self.sendq.bytes() as u64;
+        self.sendq.push(receipts.ask(now, until, queued));
+        true
+    }
+
     /// Sends as much as the socket accepts. Returns the state of the send queue from before lines
-    /// were last taken out of it.
-    fn poll_send(&mut self, context: &mut Context<'_>) -> io::Result<State> {
+    /// were last taken out of it, or why the connection has ended.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Result<State, Poll<StreamEvent>> {
+        self.poll_send_lines(context).map_err(|error| {
+            let text = format!("Write error: {}", error.kind());
+            Poll::Ready(StreamEvent::Closed(Disconnect::lost(text)))
+        })
+    }
+
+    fn poll_send_lines(&mut self, context: &mut Context<'_>) -> io::Result<State> {
         loop {
             let (state, lines) = self.sendq.poll(context, self.writing.is_empty());
             if self.writing.is_empty() {
@@ -317,7 +379,9 @@ impl LineStream {
         let written = ready!(self.socket.poll_write_lines(context, &self.writing))?;
         self.flushed = false;
         self.written += written as u64;
-        self.sendq.sent(written);
+        if self.sendq.sent(written) {
+            self.receipts.get_or_insert_default().sent(Instant::now());
+        }
         let mut remaining = written;
         while let Some(line) = self.writing.front_mut() {
             if remaining < line.len() {
@@ -393,7 +457,7 @@ impl LineStream {
     pub async fn shut_down(&mut self) {
         let shutdown = tokio::io::AsyncWriteExt::shutdown(&mut self.socket);
         // The connection has ended whether this succeeds or not.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, shutdown).await;
+        let _ = timeout(CLOSE_TIMEOUT, shutdown).await;
     }
 }
 

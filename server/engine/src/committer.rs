@@ -263,7 +263,6 @@ impl Committer {
     fn apply(&mut self, effect: Effect, stored: bool) {
         match effect {
             Effect::Attach(session, sendq) => {
-                sendq.attach(&self.delivered);
                 self.sessions.insert(session, sendq);
             }
             Effect::Detach(session) => {
@@ -302,6 +301,11 @@ impl Committer {
                 }
             }
             Output::Delivered(mark) => self.delivered.set(mark),
+            Output::AskReceipts(session) => {
+                if let Some(sendq) = self.sessions.get(&session) {
+                    sendq.ask_receipts(&self.delivered);
+                }
+            }
             // The change was stored with its group.
             Output::Persist(_) => {}
             Output::End { session, line } => {

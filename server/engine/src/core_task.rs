@@ -169,7 +169,7 @@ mod tests {
         assert!(timeout(Duration::ZERO, admission).await.is_err());
         for _ in 0..MAX_EVENTS - 1 {
             let message = Message::parse("MOTD").unwrap();
-            core.send(SessionEvent::command(session, message, None))
+            core.send(SessionEvent::command(session, message))
                 .await
                 .unwrap();
         }
@@ -208,7 +208,7 @@ mod tests {
         let mut pings = 1;
         for line in ["WHO guest*", "PING x"] {
             let message = Message::parse(line).unwrap();
-            let event = SessionEvent::command(SessionId(0), message, None);
+            let event = SessionEvent::command(SessionId(0), message);
             core.send(event).await.unwrap();
         }
         let (committer, mut batches) = crate::committer::channel();
@@ -232,7 +232,7 @@ mod tests {
             if batch.contains(&"352") && pings < 5 {
                 // It arrives while slices are due.
                 let message = Message::parse("PING x").unwrap();
-                let event = SessionEvent::command(SessionId(0), message, None);
+                let event = SessionEvent::command(SessionId(0), message);
                 core.send(event).await.unwrap();
                 pings += 1;
             }
@@ -285,7 +285,7 @@ mod tests {
         };
         let who = |session| {
             let message = Message::parse("WHO guest*").unwrap();
-            core.awaited_command(SessionId(session), message, None)
+            core.awaited_command(SessionId(session), message)
         };
         let mut silent_reply = std::pin::pin!(who(0));
         let mut reply = std::pin::pin!(who(1));

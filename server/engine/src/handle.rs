@@ -131,14 +131,14 @@ impl Queue {
 pub struct SessionEvent(Event);
 
 impl SessionEvent {
-    /// Returns the event that the session sent a message, when its connection had sent everything
-    /// up to the mark.
-    pub fn command(session: SessionId, message: Message, sent: Option<Mark>) -> Self {
-        Self(Event::Command {
-            session,
-            message,
-            sent,
-        })
+    /// Returns the event that the session sent a message.
+    pub fn command(session: SessionId, message: Message) -> Self {
+        Self(Event::Command { session, message })
+    }
+
+    /// Returns the event that the session's client has received everything up to the mark.
+    pub fn received(session: SessionId, until: Mark) -> Self {
+        Self(Event::Received { session, until })
     }
 
     /// Returns the event that the session sent a line that is not a message.
@@ -146,13 +146,17 @@ impl SessionEvent {
         Self(Event::BadLine { session, fault })
     }
 
-    /// Returns the event that the session's connection has ended. The client has received
-    /// everything up to the mark, if that is known.
-    pub fn disconnected(session: SessionId, disconnect: Disconnect, sent: Option<Mark>) -> Self {
+    /// Returns the event that the session's connection has ended. According to how it ended, the
+    /// client has received everything up to the mark, if that is known.
+    pub fn disconnected(
+        session: SessionId,
+        disconnect: Disconnect,
+        received: Option<Mark>,
+    ) -> Self {
         Self(Event::Disconnected {
             session,
             disconnect,
-            sent,
+            received,
         })
     }
 }
@@ -234,13 +238,11 @@ impl CoreHandle {
         &self,
         session: SessionId,
         message: Message,
-        sent: Option<Mark>,
     ) -> Result<(), CoreStopped> {
         let event = |ticket| Event::AwaitedCommand {
             ticket,
             session,
             message,
-            sent,
         };
         self.0.request(None, event).await
     }

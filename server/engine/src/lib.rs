@@ -20,6 +20,7 @@ mod history_reader;
 mod pending;
 pub mod probes;
 pub mod quota;
+pub mod receipts;
 pub mod retention;
 pub mod sendq;
 pub mod settings;

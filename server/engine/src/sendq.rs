@@ -113,7 +113,7 @@ struct Inner {
     state: State,
     /// Wakes the connection.
     waker: Option<Waker>,
-    /// Up to where messages are delivered, once the session is attached.
+    /// Up to where messages are delivered, if the client is asked what it has received.
     delivered: Option<Arc<Delivered>>,
     /// What is notified once there is room for a slice of a long reply.
     room: Option<Box<Room>>,
@@ -242,6 +242,12 @@ impl Inner {
         let now = now();
         let since = *self.exceeded_since.get_or_insert(now);
         now.saturating_duration_since(since) > EXCESS_TIME
+    }
+
+    fn queued_until(&self) -> Option<Mark> {
+        // What is delivered up to the mark was pushed before the mark was set.
+        let delivered = self.delivered.as_ref();
+        delivered.map(|delivered| *delivered.0.lock())
     }
 
     fn overflow(&mut self, all: &Sendqs) {
@@ -375,21 +381,25 @@ impl Sendq {
         (inner.state, lines)
     }
 
-    /// Attaches the queue to the messages that are delivered to it.
-    pub fn attach(&self, delivered: &Arc<Delivered>) {
+    /// From now on, has the connection ask the client what it has received. `delivered` is up to
+    /// where messages are delivered to all queues.
+    pub fn ask_receipts(&self, delivered: &Arc<Delivered>) {
         self.inner.lock().delivered = Some(Arc::clone(delivered));
     }
 
-    /// Returns the mark up to which the connection has sent everything that was delivered to it;
-    /// `None` if lines wait to be sent, or were discarded.
+    /// Returns the mark up to which everything for the session is sent or in the queue; `None` if
+    /// its client is not asked what it has received.
+    pub fn queued_until(&self) -> Option<Mark> {
+        self.inner.lock().queued_until()
+    }
+
+    /// Returns the mark up to which the connection has sent everything for the session; `None` if
+    /// lines wait to be sent or were discarded, and if the client is not asked what it has
+    /// received.
     pub fn sent_until(&self) -> Option<Mark> {
         let inner = self.inner.lock();
-        // What is delivered up to the mark was pushed before the mark was set.
-        let delivered = inner
-            .delivered
-            .as_ref()
-            .map(|delivered| *delivered.0.lock());
-        delivered.filter(|_| inner.bytes == 0 && inner.state != State::Overflowed)
+        let is_sent = inner.bytes == 0 && inner.state != State::Overflowed;
+        inner.queued_until().filter(|_| is_sent)
     }
 
     /// Ends the queue, because the client has closed the connection: what is delivered from now on
@@ -407,8 +417,9 @@ impl Sendq {
         self.inner.lock().bytes
     }
 
-    /// Records that the connection has sent `bytes` bytes of the lines that it took.
-    pub fn sent(&self, bytes: usize) {
+    /// Records that the connection has sent `bytes` bytes of the lines that it took. Returns
+    /// whether the client is to be asked what it has received.
+    pub fn sent(&self, bytes: usize) -> bool {
         let mut inner = self.inner.lock();
         inner.bytes -= bytes;
         if inner.bytes <= inner.limit {
@@ -422,6 +433,7 @@ impl Sendq {
             // Sending fails if the core has stopped, which is no error.
             let _ = room.sender.send(room.session);
         }
+        inner.delivered.is_some()
     }
 }
 

@@ -18,6 +18,7 @@
 //! audit trail before it takes effect. A device receives each message of the lobby exactly once.
 
 mod client;
+mod connections;
 mod devices;
 mod faults;
 mod operators;
@@ -28,6 +29,7 @@ mod sessions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, Email};
@@ -62,6 +64,8 @@ struct Simulation {
     runtime: Runtime,
     folder: TempDir,
     now: Timestamp,
+    /// The time of the monotonic clock.
+    uptime: Instant,
     server: Server,
     runs: u32,
     disk_is_full: bool,
@@ -102,6 +106,7 @@ impl Simulation {
             runtime,
             folder,
             now: START,
+            uptime: Instant::now(),
             server,
             runs: 0,
             disk_is_full: false,
@@ -116,6 +121,7 @@ impl Simulation {
     }
 
     fn step(&mut self) {
+        self.uptime += Duration::from_millis(100);
         if self.random.below(3) == 0 {
             self.now += SignedDuration::from_millis(1);
         }
@@ -125,10 +131,11 @@ impl Simulation {
         match self.random.below(200) {
             0..20 => self.connect(),
             20..110 => self.command(),
-            110..145 => self.read(),
+            110..145 => self.serve(),
             145..170 => self.commit(),
             170..180 => self.deliver_page(),
-            180..184 => self.disconnect(),
+            180..182 => self.disconnect(),
+            182..184 => self.break_connection(),
             184..187 => self.kick(),
             187..190 => self.ban(),
             190..192 => self.lift_ban(),

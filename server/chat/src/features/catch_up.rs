@@ -6,8 +6,8 @@
 //! gives itself when it signs in with the password. Of clients without a name, those with
 //! `znc.in/playback` and those without are two devices, because they are certainly two programs. A
 //! device's mark is the last message that it has certainly received, as it has everything before.
-//! What is in its send queue does not count, however the session ends: a session is alive when a
-//! command arrives, and has then received what was sent before the queue was last empty.
+//! What was only sent does not count, however the session ends: the client is asked from time to
+//! time, and its answer says that it has received what was sent before the question.
 
 use std::collections::BTreeSet;
 
@@ -77,6 +77,7 @@ pub fn start(ctx: &mut Context<'_>, caller: Caller, signed_in_with: SignedInWith
     let received = before.unwrap_or_else(|| ctx.state.mark(ctx.clock.now()));
     raise_mark(ctx, device.clone(), received);
     let number = ctx.state.next_catch_up();
+    ctx.out.push(Output::AskReceipts(caller.session));
     let Some(session) = ctx.state.session_mut(caller.session) else {
         return;
     };
@@ -153,14 +154,13 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     }
 }
 
-/// Records that the session is alive and has been sent everything up to a mark, which its device
-/// has therefore received. Persists that from time to time, so that a crash of the server has it
-/// sent again little more than it must.
-pub fn record_received(ctx: &mut Context<'_>, session: SessionId, sent: Option<Mark>) {
-    let Some((session, sent)) = ctx.state.session_mut(session).zip(sent) else {
+/// Records that the session's device has received everything up to a mark. Persists that from time
+/// to time, so that a crash of the server has it sent again little more than it must.
+pub fn record_received(ctx: &mut Context<'_>, session: SessionId, until: Mark) {
+    let Some(session) = ctx.state.session_mut(session) else {
         return;
     };
-    session.record_sent(sent);
+    session.record_received(until);
     let received = session.received;
     let Some(device) = session.device.clone() else {
         return;
@@ -174,17 +174,17 @@ pub fn record_received(ctx: &mut Context<'_>, session: SessionId, sent: Option<M
     }
 }
 
-/// Detaches the device from the session, and persists its mark: what it was sent, or if that is not
-/// known, the last moment at which the session was known to be alive.
-pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, sent: Option<Mark>) {
+/// Detaches the device from the session, and persists its mark: that up to which it has received
+/// everything according to the end of its connection, or what it has answered before.
+pub fn detach_device(ctx: &mut Context<'_>, session: SessionId, received: Option<Mark>) {
     let Some(session) = ctx.state.session_mut(session) else {
         return;
     };
     let Some(device) = session.device.take() else {
         return;
     };
-    if let Some(sent) = sent {
-        session.record_sent(sent);
+    if let Some(received) = received {
+        session.record_received(received);
     }
     session.catch_up = None;
     let received = session.received;
@@ -213,14 +213,14 @@ pub fn close_device(ctx: &mut Context<'_>, session: SessionId) -> Option<Box<Clo
     }))
 }
 
-/// Handles the end of the connection of a session that the core has ended, which has sent
-/// everything up to a mark, if that is known.
-pub fn device_closed(ctx: &mut Context<'_>, closing: ClosingDevice, sent: Option<Mark>) {
-    let sent = sent
-        .filter(|sent| closing.catch_up_end <= sent.message)
-        .map(|sent| sent.min(closing.until));
-    if let Some(sent) = sent.filter(|sent| *sent > closing.received) {
-        raise_mark(ctx, closing.device, sent);
+/// Handles the end of the connection of a session that the core has ended, and whose client has
+/// received everything up to a mark, if that is known.
+pub fn device_closed(ctx: &mut Context<'_>, closing: ClosingDevice, received: Option<Mark>) {
+    let received = received
+        .filter(|received| closing.catch_up_end <= received.message)
+        .map(|received| received.min(closing.until));
+    if let Some(received) = received.filter(|received| *received > closing.received) {
+        raise_mark(ctx, closing.device, received);
     }
 }
 

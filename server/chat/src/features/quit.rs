@@ -102,17 +102,17 @@ pub fn disconnected(
     ctx: &mut Context<'_>,
     session: SessionId,
     disconnect: &Disconnect,
-    sent: Option<Mark>,
+    received: Option<Mark>,
 ) {
     if let Some(closing) = ctx.state.closing_sessions.remove(&session) {
         if let Some(device) = closing.device {
-            catch_up::device_closed(ctx, *device, sent);
+            catch_up::device_closed(ctx, *device, received);
         }
         for ticket in closing.tickets {
             connection_closed(ctx, ticket);
         }
     } else {
-        catch_up::detach_device(ctx, session, sent);
+        catch_up::detach_device(ctx, session, received);
         remove_session(ctx, session, &disconnect.text, disconnect.reason);
     }
 }

@@ -102,11 +102,7 @@ impl Player {
         framer.push(&[bytes, b"\r\n"].concat(), |line| {
             events.push(match line {
                 Line::Text(text) => match Message::parse(text) {
-                    Ok(message) => Event::Command {
-                        session,
-                        message,
-                        sent: None,
-                    },
+                    Ok(message) => Event::Command { session, message },
                     Err(_) => Event::BadLine {
                         session,
                         fault: LineFault::malformed(text),

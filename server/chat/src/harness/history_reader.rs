@@ -19,7 +19,6 @@ impl Harness {
             ticket,
             session,
             message,
-            sent: None,
         });
         key
     }

@@ -75,18 +75,18 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether the results of all requests of its catch-up were sent before the mark.
-    pub fn is_caught_up(&self, sent: Mark) -> bool {
+    /// Whether the results of all requests of its catch-up are before the mark.
+    pub fn is_caught_up(&self, until: Mark) -> bool {
         self.catch_up
             .as_ref()
-            .is_none_or(|catch_up| catch_up.pending == 0 && catch_up.end <= sent.message)
+            .is_none_or(|catch_up| catch_up.pending == 0 && catch_up.end <= until.message)
     }
 
-    /// Raises the mark up to which its device has received everything to that up to which its
-    /// connection has sent everything.
-    pub fn record_sent(&mut self, sent: Mark) {
-        if self.is_caught_up(sent) {
-            self.received = self.received.max(sent);
+    /// Raises the mark up to which its device has received everything, unless a part of its
+    /// catch-up follows.
+    pub fn record_received(&mut self, until: Mark) {
+        if self.is_caught_up(until) {
+            self.received = self.received.max(until);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The positions of devices that sign in with the password under a name, and those of all devices
 //! over restarts.
 
-use rookery_protocol::{DeviceName, Message};
+use rookery_protocol::DeviceName;
 
 use super::harness::*;
 use super::playback::{CAPS, connect, lobby, texts};
@@ -286,20 +286,42 @@ fn what_was_missed_is_replayed_again_if_the_connection_closed_before_it_was_sent
         let (alice, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
         assert_eq!(texts(&missed), ["missed"]);
         if quits {
-            harness.event(Event::Command {
-                session: alice,
-                message: Message::parse("QUIT").unwrap(),
-                sent: Some(before),
-            });
+            harness.send(alice, "QUIT");
         }
         harness.event(Event::Disconnected {
             session: alice,
             disconnect: Disconnect::lost("Connection closed"),
-            sent: Some(before),
+            received: Some(before),
         });
         let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
         assert_eq!(texts(&missed), ["missed"], "quits: {quits}");
     }
+}
+
+/// What was sent may have been lost on its way, although the client sends something.
+#[test]
+fn after_a_broken_connection_a_device_is_sent_what_it_has_not_answered() {
+    let mut harness = lobby();
+    let bob = harness.user("bob", "");
+    let (alice, _) = connect(&mut harness, named("alice", "phone"), CAPS);
+    harness.send(bob, "PRIVMSG #x :answered");
+    harness.answer_receipt(alice);
+    harness.send(bob, "PRIVMSG #x :one");
+    harness.send(alice, "PRIVMSG bob :two");
+    harness.lose_connection(alice);
+    // The connection breaks again, before the answer, and after it.
+    for is_answered in [false, true] {
+        harness.advance(60);
+        let (alice, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
+        assert_eq!(texts(&missed), ["one", "two"]);
+        if is_answered {
+            harness.answer_receipt(alice);
+        }
+        harness.send(alice, "PING x");
+        harness.lose_connection(alice);
+    }
+    let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
+    assert!(missed.is_empty(), "{missed:?}");
 }
 
 #[test]
@@ -310,7 +332,7 @@ fn after_a_crash_a_device_is_sent_what_it_has_not_certainly_received() {
     harness.send(bob, "PRIVMSG #x :received");
     harness.advance(61);
     harness.send(bob, "PRIVMSG #x :received");
-    harness.send(alice, "PING x");
+    harness.answer_receipt(alice);
     let marks = |harness: &Harness| {
         let marks = harness.persisted.iter();
         let own = identity("alice").id;
@@ -322,7 +344,7 @@ fn after_a_crash_a_device_is_sent_what_it_has_not_certainly_received() {
     for text in ["one", "two", "three"] {
         harness.advance(10);
         harness.send(bob, &format!("PRIVMSG #x :{text}"));
-        harness.send(alice, "PING x");
+        harness.answer_receipt(alice);
     }
     assert_eq!(marks(&harness), before, "it is stored once a minute");
     let mut harness = restarted(&mut harness);

@@ -56,7 +56,7 @@ fn the_reason_of_a_disconnect_is_reported() {
                 reason: why,
                 text: Cow::Borrowed(words),
             },
-            sent: None,
+            received: None,
         });
     }
     let quitter = harness.user("alice", "");

@@ -119,7 +119,7 @@ fn devices_with_credentials_are_distinct_and_equal_clients_without_are_one() {
     );
     let (by_password, missed) = connect(&mut harness, identity("alice"), CAPS);
     assert_eq!(texts(&missed), ["two", "three"]);
-    harness.send(by_password, "PING x");
+    harness.answer_receipt(by_password);
     assert!(
         connect(&mut harness, identity("alice"), CAPS).1.is_empty(),
         "all sessions by password are one device"
@@ -148,14 +148,14 @@ fn by_password_a_client_with_playback_and_one_without_are_two_devices() {
 }
 
 #[test]
-fn a_lost_connection_has_missed_everything_since_its_last_line() {
+fn a_lost_connection_has_missed_everything_since_its_last_answer() {
     for reconnects_first in [false, true] {
         let mut harness = lobby();
         let bob = harness.user("bob", "");
         let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
         harness.send(bob, "PRIVMSG #x :received");
         harness.advance(1);
-        harness.send(alice, "PONG");
+        harness.answer_receipt(alice);
         harness.advance(1);
         harness.send(bob, "PRIVMSG #x :before the timeout");
         if !reconnects_first {

@@ -148,7 +148,6 @@ fn nothing_a_client_sends_breaks_a_line_or_the_core() {
                 harness.event(Event::Command {
                     session: a,
                     message,
-                    sent: None,
                 });
             }
         }
@@ -157,7 +156,6 @@ fn nothing_a_client_sends_breaks_a_line_or_the_core() {
         harness.event(Event::Command {
             session: a,
             message: long,
-            sent: None,
         });
     }
     harness.received(a);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rookery_chat::event::SessionId;
 use rookery_chat::token_bucket::Payer;
+use rookery_engine::receipts::DELAY;
 use rookery_engine::sendq::Delivered;
 use rookery_record::AccountId;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -11,7 +12,6 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client};
 
 use super::*;
@@ -105,7 +105,7 @@ async fn a_long_reply_begins_once_the_client_has_read_what_waits() {
 async fn what_arrives_after_the_client_has_closed_is_not_among_what_it_was_sent() {
     let (mut stream, mut client) = connect().await;
     let delivered = Arc::<Delivered>::default();
-    stream.sendq.attach(&delivered);
+    stream.sendq.ask_receipts(&delivered);
     client.shutdown().await.unwrap();
     let end = timeout(DEADLINE, stream.next(None)).await;
     assert!(matches!(end, Ok(StreamEvent::Closed(_))), "{end:?}");
@@ -114,6 +114,86 @@ async fn what_arrives_after_the_client_has_closed_is_not_among_what_it_was_sent(
         message: 1,
         at: Timestamp::UNIX_EPOCH,
     });
+    assert_eq!(stream.read_until(), Some(Mark::START));
+}
+
+/// Reads until the server asks what the client has received. Returns the answer.
+async fn question(client: &mut client::TlsStream<TcpStream>) -> String {
+    let mut read = String::new();
+    while !read.ends_with("PING 1\r\n") {
+        let mut bytes = [0; 100];
+        let count = client.read(&mut bytes).await.unwrap();
+        assert_ne!(count, 0, "closed after {read:?}");
+        read += str::from_utf8(&bytes[..count]).unwrap();
+    }
+    assert_eq!(read, "a message\r\nPING 1\r\n");
+    "PONG 1\r\n".to_owned()
+}
+
+/// What the kernel accepts for a client may never arrive.
+#[tokio::test]
+async fn a_client_that_has_not_answered_is_not_known_to_have_received_what_it_was_sent() {
+    let first = Mark {
+        message: 1,
+        at: Timestamp::UNIX_EPOCH,
+    };
+    for answers in [false, true] {
+        let (mut stream, mut client) = connect().await;
+        let delivered = Arc::<Delivered>::default();
+        stream.sendq.ask_receipts(&delivered);
+        stream
+            .sendq
+            .push_all([Bytes::from_static(b"a message\r\n")]);
+        delivered.set(first);
+        let client = async {
+            let answer = question(&mut client).await;
+            if answers {
+                client.write_all(answer.as_bytes()).await.unwrap();
+            }
+            client.shutdown().await.unwrap();
+        };
+        let server = async {
+            let mut answered = None;
+            loop {
+                match stream.next(None).await {
+                    StreamEvent::Input(Input::Message(message)) => {
+                        answered = stream.answer(&message);
+                    }
+                    StreamEvent::Closed(_) => break answered,
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        let (answered, ()) = timeout(DEADLINE, async { tokio::join!(server, client) })
+            .await
+            .expect("in time");
+        let expected = answers.then_some(first);
+        assert_eq!((answered, stream.read_until()), (expected, expected));
+    }
+}
+
+/// The answer may follow what ended the session, such as `QUIT`.
+#[tokio::test]
+async fn a_session_that_the_core_has_ended_waits_for_the_last_answer() {
+    let (mut stream, mut client) = connect().await;
+    stream.sendq.ask_receipts(&Arc::default());
+    stream
+        .sendq
+        .push_all([Bytes::from_static(b"a message\r\n")]);
+    let (answer, end) = tokio::join!(question(&mut client), async {
+        timeout(2 * DELAY, stream.next(None)).await
+    });
+    assert!(end.is_err(), "{end:?}");
+    stream.sendq.end();
+    let end = timeout(DEADLINE, stream.next(None)).await;
+    assert!(matches!(end, Ok(StreamEvent::Drained)), "{end:?}");
+    stream.set_read();
+    assert_eq!(stream.read_until(), None);
+    let answer = format!("PING other\r\n{answer}");
+    client.write_all(answer.as_bytes()).await.unwrap();
+    timeout(DEADLINE, stream.await_answer())
+        .await
+        .expect("in time");
     assert_eq!(stream.read_until(), Some(Mark::START));
 }
 

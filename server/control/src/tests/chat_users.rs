@@ -78,7 +78,7 @@ impl TestPlane {
         let session = SessionId(self.next_session.get() - 1);
         let message = rookery_protocol::Message::parse(line).unwrap();
         self.core
-            .send(SessionEvent::command(session, message, None))
+            .send(SessionEvent::command(session, message))
             .await
             .unwrap();
     }

@@ -200,7 +200,7 @@ fn what_was_discarded_was_not_sent() {
     all.set_limit(PAGE);
     let sendq = all.open(0);
     let delivered = Arc::<Delivered>::default();
-    sendq.attach(&delivered);
+    sendq.ask_receipts(&delivered);
     sendq.push(Bytes::from_static(b"sent"));
     assert_eq!(sendq.sent_until(), None);
     poll(&sendq);

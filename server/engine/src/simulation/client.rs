@@ -1,15 +1,17 @@
 //! One connection, as its client sees it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::Message;
 use tokio::sync::oneshot;
 
 use super::ACCOUNTS;
 use super::devices::DeviceId;
+use crate::receipts::Receipts;
 use crate::sendq::Sendq;
 use rookery_chat::event::SessionId;
 use rookery_chat::request::Admission;
@@ -28,6 +30,11 @@ pub struct Client {
     pub received: BTreeSet<String>,
     pub address: SocketAddr,
     pub sendq: Arc<Sendq>,
+    pub receipts: Receipts,
+    /// The number of bytes that its connection has sent.
+    pub written: u64,
+    /// What its connection has sent and it has not received, which is lost if the connection breaks.
+    pub on_the_way: VecDeque<Bytes>,
     /// The reply to its request for admission, until it has arrived.
     pub admission: Option<oneshot::Receiver<Admission>>,
     /// Whether a ban covered it when it requested admission.

@@ -92,7 +92,11 @@ impl Simulation {
             }
             let clients = &self.server.clients;
             if let Some(at) = clients.iter().position(|client| client.session == session) {
-                self.read_from(at);
+                self.send_to(at);
+            }
+            let clients = &self.server.clients;
+            if let Some(at) = clients.iter().position(|client| client.session == session) {
+                self.receive(at);
             }
             // A reply that waits for room is continued in the next round.
             if self.server.waiting.is_empty()

@@ -1,17 +1,17 @@
-//! The steps of the sessions, and the checks of what their clients receive.
+//! The steps of the sessions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 
 use rookery_protocol::{AccountName, Capabilities, Capability, DeviceName, Email, Message, Nick};
 
-use super::client::{Client, Received};
+use super::client::Client;
 use super::{ACCOUNTS, CHANNELS, MAX_CLIENTS, SENDQ_BYTES, Simulation};
-use crate::sendq::{Sendq, State};
+use crate::receipts::Receipts;
+use crate::sendq::Sendq;
 use rookery_chat::AwayState;
-use rookery_chat::event::{Candidate, Disconnect, Event, Identity, SessionId, SignedInWith};
+use rookery_chat::event::{Candidate, Event, Identity, SessionId, SignedInWith};
 use rookery_chat::request::Admission;
 use rookery_record::{AccountId, PasswordFingerprint};
 
@@ -93,6 +93,9 @@ impl Simulation {
             received: BTreeSet::new(),
             address,
             sendq,
+            receipts: Receipts::default(),
+            written: 0,
+            on_the_way: VecDeque::new(),
             admission: Some(admission),
             is_banned: false,
             nick,
@@ -176,105 +179,10 @@ impl Simulation {
                     .to_owned(),
             ],
         };
-        let sent = self.server.clients[at].sendq.sent_until();
         for line in lines {
             if let Ok(message) = Message::parse(&line) {
-                self.event(Event::Command {
-                    session,
-                    message,
-                    sent,
-                });
+                self.event(Event::Command { session, message });
             }
-        }
-    }
-
-    /// One client reads everything that was sent to it.
-    pub(super) fn read(&mut self) {
-        let Some(at) = self.pick_client() else {
-            return;
-        };
-        self.read_from(at);
-    }
-
-    pub(super) fn read_from(&mut self, at: usize) {
-        let client = &mut self.server.clients[at];
-        let (state, lines) = client
-            .sendq
-            .poll(&mut Context::from_waker(Waker::noop()), true);
-        client.sendq.sent(lines.iter().map(bytes::Bytes::len).sum());
-        for lines in lines {
-            let lines = String::from_utf8(lines.to_vec()).unwrap();
-            for line in lines.split_terminator("\r\n") {
-                let received = self.server.clients[at].receive(line);
-                let device = self.server.clients[at].device;
-                if let Some(message) = received {
-                    if let Some(device) = device.filter(|_| !message.is_to_self) {
-                        self.receive_on_device(device, &message.msgid, line);
-                        let received = &mut self.server.clients[at].received;
-                        received.insert(message.msgid.clone());
-                    }
-                    self.check_seen(message, line);
-                } else if let Some(device) = device.filter(|_| line.contains(" :There is more ")) {
-                    self.excuse(device);
-                }
-            }
-        }
-        if state != State::Open {
-            self.close(at);
-        }
-    }
-
-    /// Checks that a message that a client has received is stored, and has a time of its own.
-    pub(super) fn check_seen(&mut self, message: Received, line: &str) {
-        let Received {
-            place, at, msgid, ..
-        } = message;
-        if !self.redacted.contains(&msgid) {
-            let (database, id) = (self.server.database.clone(), msgid.clone());
-            let read = async move { database.read(move |store| store.history_entry(&id)).await };
-            let stored = self.runtime.block_on(read).unwrap();
-            assert!(
-                stored.is_some(),
-                "a client received what is not stored: {line}"
-            );
-        }
-        if let Some(place) = place {
-            let other = self.seen.insert((place, at), msgid.clone());
-            assert!(
-                other.is_none_or(|other| other == msgid),
-                "two messages have the same time: {line}"
-            );
-        }
-    }
-
-    /// Closes a connection that the client may not have read to its end.
-    pub(super) fn close(&mut self, at: usize) {
-        let client = self.leave(at);
-        self.end_abruptly(&client);
-    }
-
-    fn leave(&mut self, at: usize) -> Client {
-        let client = self.server.clients.remove(at);
-        self.event(Event::Disconnected {
-            session: client.session,
-            disconnect: Disconnect::lost("Connection closed"),
-            sent: client.sendq.sent_until(),
-        });
-        client
-    }
-
-    pub(super) fn disconnect(&mut self) {
-        let Some(at) = self.pick_client() else {
-            return;
-        };
-        let session = self.server.clients[at].session;
-        if self.server.clients[at].device.is_some() {
-            self.settle(session);
-        }
-        let mut clients = self.server.clients.iter();
-        if let Some(at) = clients.position(|client| client.session == session) {
-            let client = self.leave(at);
-            self.server.left.push(client);
         }
     }
 

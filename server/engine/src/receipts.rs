@@ -1,0 +1,159 @@
+//! Finds out what a client has received.
+//!
+//! What the kernel accepts for a client may never arrive, since the connection may break before. So
+//! the client is asked, by a `PING` that follows what it was sent: its answer says that it has
+//! received everything before the question.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rookery_protocol::Message;
+use rookery_record::Mark;
+
+/// How long after something was sent the client is asked, so that one question is about all that is
+/// sent together.
+pub const DELAY: Duration = Duration::from_secs(1);
+/// The shortest time between two questions.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// The questions to one client.
+#[derive(Debug, Default)]
+pub struct Receipts {
+    state: State,
+    last_token: u64,
+    last_asked_at: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// The client has answered for everything that it was sent.
+    #[default]
+    Answered,
+    /// Something was sent since, and the client is asked at this time.
+    Due(Instant),
+    /// The client was asked, and has not answered.
+    Asked {
+        /// The mark up to which it has received everything when it answers.
+        until: Mark,
+        /// The number of bytes that were queued for it in total, up to the question.
+        queued: u64,
+    },
+}
+
+impl Receipts {
+    /// Records that something was sent.
+    pub fn sent(&mut self, now: Instant) {
+        if matches!(self.state, State::Answered) {
+            let earliest = self.last_asked_at.map(|asked| asked + INTERVAL);
+            self.state = State::Due((now + DELAY).max(earliest.unwrap_or(now)));
+        }
+    }
+
+    /// Returns when the client is to be asked next.
+    pub fn ask_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Due(at) => Some(at),
+            State::Answered | State::Asked { .. } => None,
+        }
+    }
+
+    /// Returns the question whether the client has received everything up to the mark, for which
+    /// `queued` bytes were queued in total before.
+    pub fn ask(&mut self, now: Instant, until: Mark, queued: u64) -> Bytes {
+        self.last_token += 1;
+        let line = format!("PING {}\r\n", self.last_token);
+        let queued = queued + line.len() as u64;
+        self.state = State::Asked { until, queued };
+        self.last_asked_at = Some(now);
+        line.into()
+    }
+
+    /// Handles a message of the client, after `written` bytes were sent in total. If it is the
+    /// answer, returns the mark up to which the client has received everything.
+    pub fn answer(&mut self, now: Instant, message: &Message, written: u64) -> Option<Mark> {
+        let State::Asked { until, queued } = self.state else {
+            return None;
+        };
+        // Some clients put a name before the token.
+        let token = message.params.last().map(|token| token.parse());
+        if message.command != "PONG" || token != Some(Ok(self.last_token)) {
+            return None;
+        }
+        self.state = State::Answered;
+        if written > queued {
+            self.sent(now);
+        }
+        Some(until)
+    }
+
+    /// Whether the client has left a question unanswered.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Asked { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn mark(message: u64) -> Mark {
+        let at = Timestamp::UNIX_EPOCH;
+        Mark { message, at }
+    }
+
+    fn pong(params: &[&str]) -> Message {
+        Message::new("PONG", params.iter().copied())
+    }
+
+    #[test]
+    fn a_client_is_asked_once_for_all_that_was_sent_together() {
+        let mut receipts = Receipts::default();
+        let start = Instant::now();
+        assert_eq!(receipts.ask_at(), None, "nothing was sent");
+        receipts.sent(start);
+        receipts.sent(start + DELAY / 2);
+        assert_eq!(receipts.ask_at(), Some(start + DELAY));
+        let now = start + DELAY;
+        let line = receipts.ask(now, mark(7), 1000);
+        assert_eq!(line, "PING 1\r\n");
+        assert_eq!(receipts.ask_at(), None, "it has not answered");
+        let written = 1000 + line.len() as u64;
+        receipts.sent(now);
+        assert_eq!(receipts.answer(now, &pong(&["1"]), written), Some(mark(7)));
+        assert_eq!(receipts.ask_at(), None, "nothing was sent since");
+        assert_eq!(receipts.answer(now, &pong(&["1"]), written), None, "twice");
+    }
+
+    #[test]
+    fn what_is_sent_after_the_question_is_asked_for_later() {
+        let mut receipts = Receipts::default();
+        let start = Instant::now();
+        receipts.sent(start);
+        receipts.ask(start + DELAY, mark(7), 1000);
+        let now = start + 2 * DELAY;
+        receipts.sent(now);
+        assert_eq!(
+            receipts.answer(now, &pong(&["x", "1"]), 1500),
+            Some(mark(7))
+        );
+        let at = receipts.ask_at().expect("another question");
+        assert_eq!(at, start + DELAY + INTERVAL);
+        assert_eq!(receipts.ask(at, mark(9), 1500), "PING 2\r\n");
+        assert!(receipts.is_unanswered());
+    }
+
+    #[test]
+    fn only_the_token_is_an_answer() {
+        let mut receipts = Receipts::default();
+        let now = Instant::now();
+        assert_eq!(receipts.answer(now, &pong(&["0"]), 0), None, "not asked");
+        receipts.sent(now);
+        receipts.ask(now, mark(7), 10);
+        for other in [&[][..], &["0"], &["2"], &["irc.test"], &["1", "x"]] {
+            assert_eq!(receipts.answer(now, &pong(other), 20), None, "{other:?}");
+        }
+        assert!(receipts.is_unanswered());
+    }
+}
