@@ -22,7 +22,7 @@ use crate::context::{Caller, Context};
 use crate::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::features::history;
 use crate::features::replay::Replay;
-use crate::ids::{SessionId, SignedInWith};
+use crate::ids::{SessionId, SignedInWith, UserId};
 use crate::state::ClosingDevice;
 use crate::state::catch_up::CatchUp;
 
@@ -231,6 +231,23 @@ fn raise_mark(ctx: &mut Context<'_>, device: Device, received: Mark) {
     let received = *mark;
     let change = Change::Device(DeviceMark { device, received });
     ctx.out.push(Output::Persist(Box::new(change)));
+}
+
+/// Notes that the user's sessions have a message that the user has sent to a channel. The user may
+/// not have joined it yet, and a catch-up with it is not to send the message again.
+pub fn note_sent(ctx: &mut Context<'_>, user: UserId, channel: &ChannelName, msgid: &str) {
+    let user = ctx.state.user(user);
+    let catching_up = user.sessions().iter().filter(|one| one.catch_up.is_some());
+    let sessions: Vec<SessionId> = catching_up.map(|session| session.id).collect();
+    if sessions.is_empty() || user.channels().contains(channel) {
+        return;
+    }
+    for session in sessions {
+        let session = ctx.state.session_mut(session);
+        if let Some(catch_up) = session.and_then(|session| session.catch_up.as_mut()) {
+            catch_up.sent.insert(msgid.to_owned());
+        }
+    }
 }
 
 /// Whether the message is to be sent to the caller, because the other of catch-up and playback has

@@ -9,6 +9,7 @@ use rookery_record::{HistoryEntry, Place};
 
 use crate::context::{Caller, Context, address_each};
 use crate::event::{Delivery, Output};
+use crate::features::catch_up;
 use crate::line::{Line, MAX_BODY, Tags, truncate};
 use crate::multiline::{Content, MultilineContent, wrap_lines};
 use crate::state::Receiver;
@@ -218,6 +219,9 @@ pub fn send(ctx: &mut Context<'_>, caller: Caller, draft: &Draft<'_>, outgoing: 
         room,
     } = outgoing;
     if let Some((entry, refusal)) = stored {
+        if let Place::Channel(channel) = &entry.place {
+            catch_up::note_sent(ctx, caller.user, channel, &entry.msgid);
+        }
         ctx.out.store(entry, deliveries, echo, refusal);
     } else {
         deliver(ctx, deliveries, echo, to_self);
