@@ -37,11 +37,12 @@ impl Interned {
         self.authors.clear();
     }
 
-    fn place(&mut self, connection: &Connection, place: &Place, events: bool) -> Result<i64> {
-        let [(first, first_folded), (second, second_folded)] = place_names(place, events);
+    fn place(&mut self, connection: &Connection, entry: &HistoryEntry) -> Result<i64> {
+        let (place, part) = (&entry.place, Part::of(entry));
+        let [(first, first_folded), (second, second_folded)] = place_names(place, part);
         let folded = [&*first_folded, &*second_folded];
         number(&mut self.places, &mut self.key, folded, || {
-            if let Some(id) = place_number(connection, folded)? {
+            if let Some(id) = part_number(connection, place, part)? {
                 return Ok(id);
             }
             let mut statement = connection.prepare_cached(
@@ -75,14 +76,67 @@ const PLACES_AT_ONCE: i64 = 1000;
 /// The prefix of a guest's folded nick. No nick contains it.
 pub(super) const GUEST_PREFIX: char = '*';
 
-/// The prefix of the folded names of a place for events. The events of a channel or conversation
-/// are stored in a place of their own, so that reading a page of messages does not have to skip
-/// them.
-pub(super) const EVENTS_PREFIX: char = '!';
+/// The parts of a channel or conversation. Each is stored as a place of its own, so that a page
+/// that leaves some of them out does not have to skip their entries, of which anyone may send many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Messages.
+    Messages,
+    /// What was sent to members with a certain status only (`STATUSMSG`), with its redactions.
+    Status,
+    /// Events other than redactions.
+    Events,
+    /// Redactions.
+    Redactions,
+}
 
-/// Returns the two names of a place, each as written and as folded, the smaller folded name first.
-/// The second is empty for a channel. If `events` is true, the place is the one for events.
-pub(super) fn place_names(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
+impl Part {
+    pub(super) const ALL: [Self; 4] =
+        [Self::Messages, Self::Status, Self::Events, Self::Redactions];
+
+    fn of(entry: &HistoryEntry) -> Self {
+        if entry.status().is_some() {
+            Self::Status
+        } else if entry.redacts().is_some() {
+            Self::Redactions
+        } else if entry.is_event() {
+            Self::Events
+        } else {
+            Self::Messages
+        }
+    }
+
+    /// Returns what the folded names of the place begin with. No nick and no channel begins with
+    /// it.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Messages => "",
+            Self::Status => "@",
+            Self::Events => "!",
+            Self::Redactions => ":",
+        }
+    }
+}
+
+/// Returns the folded name without the prefix of a [`Part`].
+pub(super) fn without_prefix(folded: &str) -> &str {
+    folded.trim_start_matches(['@', '!', ':'])
+}
+
+/// Returns the number of the place for this part.
+pub(super) fn part_number(
+    connection: &Connection,
+    place: &Place,
+    part: Part,
+) -> Result<Option<i64>> {
+    let [(_, first), (_, second)] = place_names(place, part);
+    let sql = "SELECT id FROM places WHERE first_folded = ?1 AND second_folded = ?2";
+    find(connection, sql, [&*first, &*second], |row| Ok(row.get(0)?))
+}
+
+/// Returns the two names of the place for a part, each as written and as folded, the smaller folded
+/// name first. The second is empty for a channel.
+fn place_names(place: &Place, part: Part) -> [(&str, Cow<'_, str>); 2] {
     let names = match place {
         Place::Channel(name) => [(name.as_str(), name.folded().into()), ("", "".into())],
         Place::Direct { from, to } => {
@@ -95,14 +149,15 @@ pub(super) fn place_names(place: &Place, events: bool) -> [(&str, Cow<'_, str>);
             }
         }
     };
-    if !events {
+    let prefix = part.prefix();
+    if prefix.is_empty() {
         return names;
     }
     names.map(|(name, folded)| {
         let folded = if folded.is_empty() {
             folded
         } else {
-            format!("{EVENTS_PREFIX}{folded}").into()
+            format!("{prefix}{folded}").into()
         };
         (name, folded)
     })
@@ -123,20 +178,14 @@ fn redact(connection: &Connection, msgid: &str) -> Result<()> {
     execute(connection, sql, [msgid]).map(drop)
 }
 
-/// Returns the number of the place with these folded names.
-pub(super) fn place_number(connection: &Connection, folded: [&str; 2]) -> Result<Option<i64>> {
-    let sql = "SELECT id FROM places WHERE first_folded = ?1 AND second_folded = ?2";
-    find(connection, sql, folded, |row| Ok(row.get(0)?))
-}
-
-/// Returns the numbers of the channel's two places: for messages, and for events.
-fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Option<i64>; 2]> {
-    let number = |events| {
-        let place = Place::Channel(channel.clone());
-        let [(_, first), (_, second)] = place_names(&place, events);
-        place_number(connection, [&*first, &*second])
-    };
-    Ok([number(false)?, number(true)?])
+/// Returns the numbers of the places for all parts of the channel.
+fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Option<i64>; 4]> {
+    let place = Place::Channel(channel.clone());
+    let mut numbers = [None; 4];
+    for (number, part) in numbers.iter_mut().zip(Part::ALL) {
+        *number = part_number(connection, &place, part)?;
+    }
+    Ok(numbers)
 }
 
 /// Returns the cached number of the pair, or otherwise the one that `look_up` returns, and caches
@@ -180,7 +229,7 @@ impl Store {
                 redact(connection, msgid)?;
                 *needs_scrub = true;
             }
-            let place = interned.place(connection, &entry.place, entry.is_event())?;
+            let place = interned.place(connection, entry)?;
             let account = entry.account.as_ref().map_or("", |name| name.as_str());
             let author = interned.author(connection, account, &entry.source)?;
             insert.execute(params![
@@ -268,15 +317,18 @@ impl Store {
         newest: i64,
         limit: usize,
     ) -> Result<usize> {
-        let [messages, events] = channel_places(&self.connection, channel)?;
+        let [first, second, third, fourth] = channel_places(&self.connection, channel)?;
         let deleted = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
-                SELECT id FROM history WHERE place IN (?1, -?1, ?2, -?2) AND at < ?3 AND id <= ?4
-                LIMIT ?5)",
+                SELECT id FROM history
+                WHERE place IN (?1, -?1, ?2, -?2, ?3, -?3, ?4, -?4) AND at < ?5 AND id <= ?6
+                LIMIT ?7)",
             params![
-                messages,
-                events,
+                first,
+                second,
+                third,
+                fourth,
                 before.as_millisecond(),
                 newest,
                 i64::try_from(limit).unwrap_or(i64::MAX)

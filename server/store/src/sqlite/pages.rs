@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rookery_protocol::Nick;
 use rusqlite::{Connection, Row, named_params, params};
 
-use super::history::{EVENTS_PREFIX, GUEST_PREFIX, place_names, place_number};
+use super::history::{GUEST_PREFIX, Part, part_number, without_prefix};
 use super::{column_name, find, list, parsed, timestamp};
 use crate::{Result, StoreError};
 use rookery_record::{
@@ -45,11 +45,15 @@ pub(super) fn page(
 ) -> Result<Option<Vec<HistoryEntry>>> {
     let (mut places, mut known) = (Vec::new(), Vec::new());
     for place in &query.places {
-        for events in [false, true] {
-            let [(_, first), (_, second)] = place_names(place, events);
-            let number = place_number(connection, [&*first, &*second])?;
+        for part in Part::ALL {
+            let number = part_number(connection, place, part)?;
             known.extend(number);
-            places.extend(number.filter(|_| query.events || !events));
+            places.extend(number.filter(|_| match part {
+                Part::Messages => true,
+                Part::Status => false,
+                Part::Events => query.events,
+                Part::Redactions => query.events && query.redactions,
+            }));
         }
     }
     let floor = (query.since.as_millisecond(), i64::MIN);
@@ -58,7 +62,6 @@ pub(super) fn page(
         places,
         known,
         floor,
-        redactions: query.redactions,
     };
     reader.page(&query.selection, query.limit)
 }
@@ -71,8 +74,6 @@ struct Reader<'a> {
     known: Vec<i64>,
     /// Messages before this position are not visible.
     floor: Position,
-    /// Whether the page includes redactions.
-    redactions: bool,
 }
 
 impl Reader<'_> {
@@ -211,7 +212,6 @@ impl Reader<'_> {
                 ":after_id": after.1,
                 ":before_at": span.before.0,
                 ":before_id": span.before.1,
-                ":redactions": self.redactions,
                 ":limit": limit_of_place,
             };
             entries.extend(list(self.connection, &sql, params, entry)?);
@@ -233,7 +233,7 @@ struct PointRange {
     last: Position,
 }
 
-/// Returns the SQL for the entries of a span, without those for members with a certain status only.
+/// Returns the SQL for the entries of a span.
 fn span_sql(direction: Direction) -> String {
     let order = match direction {
         Direction::Forward => "history.at, history.id",
@@ -241,8 +241,7 @@ fn span_sql(direction: Direction) -> String {
     };
     format!(
         "{ENTRIES} WHERE place = :place AND (history.at, history.id) > (:after_at, :after_id)
-             AND (history.at, history.id) < (:before_at, :before_id) AND substr(tags, 1, 10) <> 'statusmsg='
-             AND (:redactions OR command <> 'REDACT')
+             AND (history.at, history.id) < (:before_at, :before_id)
          ORDER BY {order} LIMIT :limit"
     )
 }
@@ -320,11 +319,10 @@ fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
 
 fn participant(row: &Row<'_>, text: usize, folded: usize) -> Result<Participant> {
     let nick = parsed(row, text)?;
-    let guest = row.get_ref(folded)?.as_str().is_ok_and(|folded| {
-        folded
-            .trim_start_matches(EVENTS_PREFIX)
-            .starts_with(GUEST_PREFIX)
-    });
+    let guest = row
+        .get_ref(folded)?
+        .as_str()
+        .is_ok_and(|folded| without_prefix(folded).starts_with(GUEST_PREFIX));
     Ok(if guest {
         Participant::Guest(nick)
     } else {
@@ -345,7 +343,8 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
     // By folded name: an account and a guest that once had the same name are one target.
     let mut latest: BTreeMap<String, HistoryTarget> = BTreeMap::new();
     for (channel, since) in &query.channels {
-        let Some(place) = place_number(connection, [channel.folded(), ""])? else {
+        let place = Place::Channel(channel.clone());
+        let Some(place) = part_number(connection, &place, Part::Messages)? else {
             continue;
         };
         if let Some(at) = latest_in(connection, place, *since)? {
@@ -403,9 +402,9 @@ fn truncate_between_times(targets: &mut Vec<HistoryTarget>, limit: usize) {
     targets.truncate(limit + same_time.count());
 }
 
-/// Returns the time of the place's latest message at or after `since` that was sent to everyone.
+/// Returns the time of the place's latest message at or after `since`.
 fn latest_in(connection: &Connection, place: i64, since: Timestamp) -> Result<Option<Timestamp>> {
-    let sql = "SELECT at FROM history WHERE place = ?1 AND at >= ?2 AND substr(tags, 1, 10) <> 'statusmsg='
+    let sql = "SELECT at FROM history WHERE place = ?1 AND at >= ?2
          ORDER BY at DESC, id DESC LIMIT 1";
     find(
         connection,

@@ -11,19 +11,25 @@ use jiff::Timestamp;
 use rookery_protocol::Nick;
 use rusqlite::{Connection, Row};
 
-use super::history::place_number;
+use super::history::{Part, part_number};
 use super::pages::{ENTRIES, entry};
 use super::{find, list, timestamp};
 use crate::Result;
-use rookery_record::{Cursor, FoundMessages, MessageQuery};
+use rookery_record::{Cursor, FoundMessages, MessageQuery, Place};
 
 /// The error of the clock, in milliseconds, that does not hide messages from a search by time. A
 /// search of all channels goes through the messages in the order in which they were stored, and
 /// finds the bounds of the time range by binary search.
 const CLOCK_SLACK: i64 = 60 * 60 * 1000;
 
+/// The number of no place.
+const NO_PLACE: i64 = 0;
+
 const IN_ONE_CHANNEL: &str = "SELECT id, at, place, author, text FROM history
-    WHERE place = ?1 AND at >= ?2 AND at < ?3 AND (at, id) < (?4, ?5) ORDER BY at DESC, id DESC";
+    WHERE place = ?1 AND at >= ?3 AND at < ?4 AND (at, id) < (?5, ?6)
+    UNION ALL SELECT id, at, place, author, text FROM history
+    WHERE place = ?2 AND at >= ?3 AND at < ?4 AND (at, id) < (?5, ?6)
+    ORDER BY at DESC, id DESC";
 const IN_ALL: &str = "SELECT id, at, place, author, text FROM history
     WHERE id >= ?1 AND id < ?2 ORDER BY id DESC";
 
@@ -34,14 +40,15 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
         (cursor.at.as_millisecond(), cursor.number)
     });
     let (mut statement, bounds, places) = if let Some(channel) = &query.channel {
-        let Some(place) = place_number(connection, [channel.folded(), ""])? else {
-            return Ok(FoundMessages::default());
-        };
-        let bounds = vec![place, since, until, before.0, before.1];
+        let place = Place::Channel(channel.clone());
+        let number = |part| part_number(connection, &place, part);
+        let places = [number(Part::Messages)?, number(Part::Status)?];
+        let places = places.map(|number| number.unwrap_or(NO_PLACE));
+        let bounds = vec![places[0], places[1], since, until, before.0, before.1];
         (
             connection.prepare_cached(IN_ONE_CHANNEL)?,
             bounds,
-            HashSet::from([place]),
+            HashSet::from(places),
         )
     } else {
         let first = query
@@ -136,9 +143,11 @@ impl Filter<'_> {
     }
 }
 
-/// Returns the numbers of all channels' places for messages, without those for events.
+/// Returns the numbers of all channels' places for messages, also for members with a certain status
+/// only, without those for events.
 fn channels(connection: &Connection) -> Result<HashSet<i64>> {
-    let sql = "SELECT id FROM places WHERE second_folded = '' AND substr(first_folded, 1, 1) = '#'";
+    let sql = "SELECT id FROM places WHERE second_folded = ''
+        AND (substr(first_folded, 1, 1) = '#' OR substr(first_folded, 1, 2) = '@#')";
     Ok(list(connection, sql, [], |row| Ok(row.get(0)?))?
         .into_iter()
         .collect())

@@ -338,14 +338,13 @@ fn a_page_is_read_by_the_index_in_both_directions() {
             "after_id",
             "before_at",
             "before_id",
-            "redactions",
             "limit",
         ]
         .iter()
         .fold(sql, |sql, name| sql.replace(&format!(":{name}"), "?"));
         let mut statement = sqlite.connection.prepare(&sql).unwrap();
         let plan: Vec<String> = statement
-            .query_map([1; 7], |row| row.get(3))
+            .query_map([1; 6], |row| row.get(3))
             .unwrap()
             .map(rusqlite::Result::unwrap)
             .collect();

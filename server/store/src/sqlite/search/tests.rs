@@ -108,6 +108,13 @@ fn only_channels_are_searched_by_text_author_channel_and_time() {
         (in_dev(), "m8 m4 m3"),
         (
             MessageQuery {
+                channel: Some("#lobby".parse().unwrap()),
+                ..query()
+            },
+            "m9 m7 m6 m1 m0",
+        ),
+        (
+            MessageQuery {
                 channel: Some("#none".parse().unwrap()),
                 ..query()
             },
@@ -248,7 +255,9 @@ fn a_search_uses_the_primary_key_or_the_index_of_its_channel() {
     for (sql, expected) in [
         (
             IN_ONE_CHANNEL,
-            "SEARCH history USING INDEX history_by_place (place=? AND at>? AND at<?)",
+            "MERGE (UNION ALL); \
+             LEFT; SEARCH history USING INDEX history_by_place (place=? AND at>? AND at<?); \
+             RIGHT; SEARCH history USING INDEX history_by_place (place=? AND at>? AND at<?)",
         ),
         (
             IN_ALL,

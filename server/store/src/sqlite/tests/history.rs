@@ -6,7 +6,7 @@ use rookery_protocol::ChannelName;
 use tempfile::TempDir;
 
 use super::*;
-use rookery_record::{HistoryEntry, Place};
+use rookery_record::{HistoryEntry, PageQuery, Place, Selection};
 
 #[test]
 fn messages_are_stored_with_all_their_fields_and_their_place() {
@@ -213,6 +213,50 @@ fn retention_deletes_redacted_messages_too() {
         .unwrap();
     assert_eq!(count(&sqlite, "history"), 1);
     assert_eq!(count(&sqlite, "history WHERE msgid = 'r1'"), 1);
+}
+
+/// Pages of an earlier version skipped what they left out, and therefore stored it with the rest.
+#[test]
+fn what_was_stored_for_some_members_and_redactions_are_moved_to_places_of_their_own() {
+    let (_folder, mut sqlite) = migrated_store(
+        25,
+        "INSERT INTO places (id, first, second, first_folded, second_folded)
+             VALUES (1, '#lobby', '', '#lobby', ''), (2, '#lobby', '', '!#lobby', ''),
+                    (3, 'Alice', 'bob', '!alice', '!bob');
+         INSERT INTO authors (id, account, source) VALUES (1, 'alice', 'Alice!a@host');
+         INSERT INTO history (place, author, at, msgid, command, text, tags)
+             VALUES (1, 1, 1, 'all', 'PRIVMSG', 'all', ''),
+                    (1, 1, 2, 'some', 'PRIVMSG', 'some', 'statusmsg=@;+x'),
+                    (-1, 1, 3, 'gone', 'PRIVMSG', '', ''),
+                    (2, 1, 4, 'topic', 'TOPIC', ' :topic', ''),
+                    (2, 1, 5, 'redaction', 'REDACT', ' gone', ''),
+                    (2, 1, 6, 'of-some', 'REDACT', ' other', 'statusmsg=+'),
+                    (3, 1, 7, 'of-direct', 'REDACT', ' direct', '');",
+    );
+    let page = |place, redactions| {
+        let query = PageQuery {
+            places: vec![place],
+            selection: Selection::Latest(None),
+            events: true,
+            redactions,
+            since: Timestamp::MIN,
+            limit: 9,
+        };
+        let page = sqlite.history_page(&query).unwrap().unwrap();
+        page.into_iter()
+            .map(|entry| entry.msgid)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(page(lobby(), false), ["all", "topic"]);
+    assert_eq!(page(lobby(), true), ["all", "topic", "redaction"]);
+    let alone = page(direct("alice", "bob"), false);
+    assert_eq!(alone, Vec::<String>::new());
+    assert_eq!(page(direct("alice", "bob"), true), ["of-direct"]);
+    let some = sqlite.history_entry("some").unwrap().unwrap();
+    assert_eq!((some.status(), some.place), (Some('@'), lobby()));
+    let lobby = ChannelName::parse("#lobby").unwrap();
+    let purged = sqlite.purge_history(&lobby, Timestamp::MAX, 99, 99);
+    assert_eq!(purged.unwrap(), 6, "all but the direct one");
 }
 
 #[test]
