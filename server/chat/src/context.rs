@@ -4,8 +4,6 @@
 //! This module decides how a line reaches its receivers, never whether it should be sent.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -22,12 +20,6 @@ use crate::outputs::Outputs;
 use crate::settings::Settings;
 use crate::state::{Receiver, State, User};
 use crate::ticket::{Reply, Ticket};
-use crate::token_bucket::{Rate, TokenBucket};
-
-/// The period of the limit on what one user may have stored.
-const DAY: Duration = Duration::from_hours(24);
-/// The bytes that an entry of the history takes beside its text and its tags, roughly.
-const ENTRY_BYTES: usize = 256;
 
 /// The text of numeric 421.
 pub const UNKNOWN_COMMAND: &str = "Unknown command; HELP lists the available commands";
@@ -408,38 +400,6 @@ impl<'a> Context<'a> {
                 on_failure: None,
             });
         }
-    }
-
-    /// Counts an entry of the history towards what the user may have stored in a day. Returns
-    /// whether there is room for it.
-    pub fn pay_for_storage(&mut self, user: UserId, entry: &HistoryEntry) -> bool {
-        self.storage_cost(user, entry)
-            .is_none_or(|(bucket, now, rate, bytes)| bucket.try_take(now, rate, bytes))
-    }
-
-    /// Counts an entry of the history towards what the user may have stored in a day, even if there
-    /// is no room for it: then the user has to wait for longer before the next message.
-    pub fn charge_for_storage(&mut self, user: UserId, entry: &HistoryEntry) {
-        if let Some((bucket, now, rate, bytes)) = self.storage_cost(user, entry) {
-            bucket.take(now, rate, bytes, 0);
-        }
-    }
-
-    /// Returns the bucket that pays for an entry, the time, the rate, and the entry's bytes; `None`
-    /// if there is no limit.
-    fn storage_cost(
-        &mut self,
-        user: UserId,
-        entry: &HistoryEntry,
-    ) -> Option<(Arc<TokenBucket>, Duration, Rate, u64)> {
-        let per_day = self.settings.stored_bytes_per_day;
-        let rate = Rate::new(per_day, per_day, DAY)?;
-        let payer = self.state.payer(user)?;
-        let bytes = entry.text.len() + entry.tags.len() + ENTRY_BYTES;
-        let since_epoch = self.now().duration_since(Timestamp::UNIX_EPOCH);
-        let now = Duration::try_from(since_epoch).unwrap_or_default();
-        let bucket = self.state.storage.get(now, payer);
-        Some((bucket, now, rate, bytes as u64))
     }
 
     /// Sends a line from `user` to those sessions of the users for which `pass` is true.

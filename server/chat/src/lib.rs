@@ -67,6 +67,7 @@ mod reload;
 pub mod request;
 mod settings;
 mod state;
+mod storage_quota;
 #[cfg(test)]
 mod tests;
 pub mod ticket;

@@ -1,5 +1,6 @@
 //! Flood control: a session may send a burst of messages, and then a steady rate. So may all the
-//! sessions of an account together, and all sessions without an account from one network.
+//! sessions of an account together, all sessions of accounts from one network, and all sessions
+//! without an account from one network.
 //!
 //! So are bytes that are not part of a line, as of frames without data, or of a line without end:
 //! as many messages as would have had that many bytes.
@@ -15,10 +16,14 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rookery_chat::Weight;
 use rookery_chat::token_bucket::{Payer, Rate, TokenBucket, TokenBuckets};
+use rookery_record::{AccountId, Network};
 
 /// The number of sessions at their full rate that may share the rate of an account.
 const SESSIONS_OF_ACCOUNT: NonZeroU64 = NonZeroU64::new(5).expect("not zero");
-/// The number of sessions at their full rate that may share the rate of a network.
+/// The number of sessions at their full rate that may share the rate of all accounts in a network.
+/// People on slow lines can still read what these send.
+const SESSIONS_OF_ACCOUNTS: NonZeroU64 = NonZeroU64::new(10).expect("not zero");
+/// The number of sessions at their full rate that may share the rate of a network's other sessions.
 const SESSIONS_OF_NETWORK: NonZeroU64 = NonZeroU64::new(25).expect("not zero");
 /// The longest time for which earlier long replies delay the next one, also if many sessions share
 /// the payer: the commands that have one are also those by which people join and moderate.
@@ -38,6 +43,8 @@ const UNPAID_BYTES: u64 = 64 << 10;
 enum Counted {
     Messages,
     LongReplies,
+    /// The messages of all accounts in a network.
+    MessagesOfAccounts,
 }
 
 /// The buckets that sessions share.
@@ -54,6 +61,8 @@ pub struct Flood {
     /// `None` if there is no limit.
     rate: Option<Rate>,
     messages: Buckets,
+    /// The bucket that all accounts in the network share, if the session has an account.
+    accounts: Option<Arc<TokenBucket>>,
     long_replies: Buckets,
     /// How many of the received bytes no message has paid for.
     unpaid_bytes: u64,
@@ -73,19 +82,21 @@ impl SharedFlood {
     /// Creates full buckets.
     pub fn new(now: Instant) -> Self {
         Self {
-            buckets: Mutex::new(TokenBuckets::new(2 * MAX_PAYERS)),
+            buckets: Mutex::new(TokenBuckets::new(3 * MAX_PAYERS)),
             start: now,
         }
     }
 
-    /// Returns the limits of a new session: it may send `burst` messages at once and `per_second`
-    /// after that. If either is 0, there is no limit, for its payer neither.
-    pub fn open(&self, payer: Payer, burst: u32, per_second: u32, now: Instant) -> Flood {
+    /// Returns the limits of a new session in a network: it may send `burst` messages at once and
+    /// `per_second` after that. If either is 0, there is no limit, for its network neither.
+    pub fn open(&self, network: Network, burst: u32, per_second: u32, now: Instant) -> Flood {
+        let payer = Payer::Network(network);
         // A bucket holds tenths of messages.
         let [burst, per_second] = [burst, per_second].map(|count| u64::from(count) * 10);
         Flood {
             rate: Rate::new(burst, per_second, Duration::from_secs(1)),
             messages: self.buckets(payer, Counted::Messages, now),
+            accounts: None,
             long_replies: self.buckets(payer, Counted::LongReplies, now),
             unpaid_bytes: 0,
             sessions: sessions(payer),
@@ -93,8 +104,11 @@ impl SharedFlood {
         }
     }
 
-    /// Lets another payer pay for the session from now on.
-    pub fn change_payer(&self, flood: &mut Flood, payer: Payer, now: Instant) {
+    /// Lets an account pay for the session from now on, instead of its network.
+    pub fn sign_in(&self, flood: &mut Flood, account: AccountId, network: Network, now: Instant) {
+        let payer = Payer::Account(account);
+        let accounts = self.bucket(Payer::Network(network), Counted::MessagesOfAccounts, now);
+        flood.accounts = Some(accounts);
         flood.messages.shared = self.bucket(payer, Counted::Messages, now);
         flood.long_replies.shared = self.bucket(payer, Counted::LongReplies, now);
         flood.sessions = sessions(payer);
@@ -133,7 +147,7 @@ impl Flood {
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
         let paid = u64::from(weight.tenths()) * BYTES_OF_TENTH;
         self.unpaid_bytes = self.unpaid_bytes.saturating_sub(paid);
-        self.take(&self.messages, now, weight, Weight::MESSAGE)
+        self.take_messages(now, weight)
     }
 
     /// Counts `received` further bytes, if those that no message has paid for are too many. Returns
@@ -146,7 +160,7 @@ impl Flood {
         }
         let weight = Weight::of_bytes(unpaid, BYTES_OF_TENTH);
         self.unpaid_bytes -= unpaid;
-        self.take(&self.messages, now, weight, Weight::MESSAGE)
+        self.take_messages(now, weight)
     }
 
     /// Counts a long reply of the given weight.
@@ -158,6 +172,18 @@ impl Flood {
     pub fn long_reply_at(&self, now: Instant) -> Option<Instant> {
         let ready_at = self.take(&self.long_replies, now, Weight::of_reply(0), Weight::LIGHT)?;
         Some(ready_at.min(now + MAX_DELAY))
+    }
+
+    fn take_messages(&self, now: Instant, weight: Weight) -> Option<Instant> {
+        let ready_at = self.take(&self.messages, now, weight, Weight::MESSAGE);
+        let Some((accounts, rate)) = self.accounts.as_ref().zip(self.rate) else {
+            return ready_at;
+        };
+        let since_start = now.saturating_duration_since(self.start);
+        let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
+        let rate = rate.times(SESSIONS_OF_ACCOUNTS);
+        let shared = accounts.take(since_start, rate, tokens, next);
+        ready_at.max(shared.map(|ready_at| self.start + ready_at))
     }
 
     /// Takes the weight out of both buckets. Returns when both have `next` left, if that is later
@@ -182,15 +208,30 @@ impl Flood {
 #[cfg(test)]
 mod tests {
     use rookery_protocol::Message;
-    use rookery_record::{AccountId, Network};
 
     use super::*;
 
-    const ALICE: Payer = Payer::Account(AccountId(1));
-
-    /// Returns the limits of a session whose payer has no other.
+    /// Returns the limits of a session whose account has no other.
     fn flood(burst: u32, per_second: u32, now: Instant) -> Flood {
-        SharedFlood::new(now).open(ALICE, burst, per_second, now)
+        of_account(1, &SharedFlood::new(now), burst, per_second, now)
+    }
+
+    /// Returns the limits of a session of an account, which is in a network of its own.
+    fn of_account(
+        account: u8,
+        shared: &SharedFlood,
+        burst: u32,
+        per_second: u32,
+        now: Instant,
+    ) -> Flood {
+        let network = network(account);
+        let mut flood = shared.open(network, burst, per_second, now);
+        shared.sign_in(&mut flood, AccountId(account.into()), network, now);
+        flood
+    }
+
+    fn network(number: u8) -> Network {
+        Network::of([192, 0, 2, number].into())
     }
 
     fn all_at_once(flood: &mut Flood, now: Instant) -> usize {
@@ -204,17 +245,16 @@ mod tests {
         let shared = SharedFlood::new(start);
         let mut sent = 0;
         for _ in 0..50 {
-            let mut session = shared.open(ALICE, 20, 4, start);
+            let mut session = of_account(1, &shared, 20, 4, start);
             sent += all_at_once(&mut session, start);
         }
         // Five sessions send all that they may; each of the others one message, and then waits.
         assert_eq!(sent, 5 * 20 + 45);
-        let mut bob = shared.open(Payer::Account(AccountId(2)), 20, 4, start);
+        let mut bob = of_account(2, &shared, 20, 4, start);
         assert_eq!(all_at_once(&mut bob, start), 20);
-        let network = Payer::Network(Network::of([192, 0, 2, 1].into()));
-        let mut guest = shared.open(network, 20, 4, start);
+        let mut guest = shared.open(network(3), 20, 4, start);
         assert_eq!(all_at_once(&mut guest, start), 20);
-        shared.change_payer(&mut guest, ALICE, start);
+        shared.sign_in(&mut guest, AccountId(1), network(3), start);
         let next = guest.count(start, Weight::MESSAGE).expect("a wait");
         assert!(
             next > start + Duration::from_secs(2),
@@ -232,7 +272,8 @@ mod tests {
         assert_eq!(weight, scram, "the beginning of a SCRAM exchange");
         let email = of("SETEMAIL alice@example.org");
         assert_eq!((weight, weight), (of("REGISTER a b@example.org :p"), email));
-        let mut sessions: Vec<_> = (0..100).map(|_| shared.open(ALICE, 20, 4, start)).collect();
+        let session = |_| of_account(1, &shared, 20, 4, start);
+        let mut sessions: Vec<_> = (0..100).map(session).collect();
         let mut ready_at = vec![start; sessions.len()];
         let mut proofs = 0;
         for millisecond in 0..60_000 {
@@ -251,12 +292,13 @@ mod tests {
     fn an_admitted_session_has_its_burst_and_its_payer_has_not() {
         let start = Instant::now();
         let shared = SharedFlood::new(start);
-        let mut sessions: Vec<_> = (0..5).map(|_| shared.open(ALICE, 20, 4, start)).collect();
+        let session = |_| of_account(1, &shared, 20, 4, start);
+        let mut sessions: Vec<_> = (0..5).map(session).collect();
         for session in &mut sessions {
             all_at_once(session, start);
             session.refill_own();
         }
-        let mut bob = shared.open(Payer::Account(AccountId(2)), 20, 4, start);
+        let mut bob = of_account(2, &shared, 20, 4, start);
         all_at_once(&mut bob, start);
         bob.refill_own();
         assert_eq!(all_at_once(&mut bob, start), 20);
@@ -365,20 +407,39 @@ mod tests {
     fn the_guests_of_a_network_share_a_rate_of_long_replies() {
         let start = Instant::now();
         let shared = SharedFlood::new(start);
-        let network = Payer::Network(Network::of([192, 0, 2, 1].into()));
         let mut replies = 0;
         for _ in 0..100 {
-            let mut session = shared.open(network, 20, 4, start);
+            let mut session = shared.open(network(1), 20, 4, start);
             while session.long_reply_at(start).is_none() {
                 replies += 1;
                 session.count_long_reply(start, Weight::of_reply(500 << 10));
             }
         }
         assert_eq!(replies, 20, "500 KiB each, of 25 times 400 KiB");
-        let mut alice = shared.open(ALICE, 20, 4, start);
-        assert_eq!(alice.long_reply_at(start), None);
-        shared.change_payer(&mut alice, network, start);
+        let mut alice = shared.open(network(1), 20, 4, start);
         assert!(alice.long_reply_at(start).is_some());
+        shared.sign_in(&mut alice, AccountId(1), network(1), start);
+        assert_eq!(alice.long_reply_at(start), None);
+    }
+
+    /// Ten accounts could send so much that people on slow lines were disconnected.
+    #[test]
+    fn the_accounts_of_a_network_share_a_rate() {
+        let start = Instant::now();
+        let shared = SharedFlood::new(start);
+        let mut sent = 0;
+        for account in 0..100 {
+            let mut session = shared.open(network(1), 20, 4, start);
+            shared.sign_in(&mut session, AccountId(account), network(1), start);
+            sent += all_at_once(&mut session, start);
+        }
+        // Ten sessions send all that they may; each of the others one message, and then waits.
+        assert_eq!(sent, 10 * 20 + 90);
+        let mut guest = shared.open(network(1), 20, 4, start);
+        assert_eq!(all_at_once(&mut guest, start), 20, "guests have their own");
+        shared.sign_in(&mut guest, AccountId(101), network(2), start);
+        guest.refill_own();
+        assert_eq!(all_at_once(&mut guest, start), 20, "another network");
     }
 
     #[test]

@@ -21,7 +21,6 @@ use rookery_accounts::{Accounts, Peer};
 use rookery_base::config::{self, Live};
 use rookery_chat::event::{Disconnect, Identity, SessionId};
 use rookery_chat::line::truncate;
-use rookery_chat::token_bucket::Payer;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
 use rookery_engine::quota::{ConnectionPermit, Stage};
 use rookery_engine::sendq::{Rank, Sendq, Sendqs};
@@ -89,9 +88,9 @@ impl Session {
         let now = Instant::now();
         services.sendqs.set_limit(limits.sendq_total_bytes);
         let sendq = services.sendqs.open(stranger_limit(limits.sendq_bytes));
-        let payer = Payer::Network(Network::of(peer.address.ip()));
+        let network = Network::of(peer.address.ip());
         let (burst, per_second) = (limits.message_burst, limits.messages_per_second);
-        let flood = services.flood.open(payer, burst, per_second, now);
+        let flood = services.flood.open(network, burst, per_second, now);
         let stream = LineStream::new(socket, Arc::clone(&sendq), flood, now);
         let disconnect = Disconnect::lost(CLOSED);
         Box::new(Self {
@@ -141,10 +140,9 @@ impl Session {
             tracing::error!(%error, account = %identity.name, "cannot record a welcome");
         }
         if let Some(identity) = &identity {
-            let (flood, payer) = (self.stream.flood_mut(), Payer::Account(identity.id));
-            self.services
-                .flood
-                .change_payer(flood, payer, Instant::now());
+            let network = Network::of(self.peer.address.ip());
+            let (shared, flood) = (&self.services.flood, self.stream.flood_mut());
+            shared.sign_in(flood, identity.id, network, Instant::now());
         }
         self.rank_sendq(identity.as_ref());
         self.identity = identity.map(Box::new);

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use rookery_chat::event::SessionId;
-use rookery_chat::token_bucket::Payer;
 use rookery_engine::receipts::DELAY;
 use rookery_engine::sendq::Delivered;
-use rookery_record::AccountId;
+use rookery_record::Network;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -50,7 +49,7 @@ async fn connect() -> (LineStream, client::TlsStream<TcpStream>) {
         connector.connect(name, stream.unwrap())
     );
     let now = Instant::now();
-    let flood = SharedFlood::new(now).open(Payer::Account(AccountId(1)), 0, 0, now);
+    let flood = SharedFlood::new(now).open(Network::of([127, 0, 0, 1].into()), 0, 0, now);
     let socket = Socket::Tls(socket.unwrap());
     let stream = LineStream::new(socket, Sendq::new(0), flood, now);
     (stream, client.unwrap())

@@ -33,7 +33,7 @@ pub struct Client {
     pub receipts: Receipts,
     /// The number of bytes that its connection has sent.
     pub written: u64,
-    /// What its connection has sent and it has not received, which is lost if the connection breaks.
+    /// What its connection has sent and it has not received: lost if the connection breaks.
     pub on_the_way: VecDeque<Bytes>,
     /// The reply to its request for admission, until it has arrived.
     pub admission: Option<oneshot::Receiver<Admission>>,
