@@ -34,7 +34,8 @@ pub const COMMANDS: &[Command] = &[Command {
         "Masks: nick!user@host or ~a:account; ~m: before either only mutes.",
         "User modes: B bot, i invisible.",
     ],
-    weight: |_| Weight::MESSAGE,
+    // As a list of channels does, many changes reach and store more.
+    weight: |message| Weight::of_channels(message.params.len().saturating_sub(2)),
     handler: Handler::CoreLongReply(mode),
 }];
 

@@ -1,5 +1,7 @@
 //! The tables of always-on users, of each account's `always-on` setting, and of read markers.
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
@@ -66,11 +68,13 @@ pub(super) fn persist(connection: &Connection, presence: &Presence) -> Result<()
         channels,
         ..
     } = presence;
-    delete(connection, *account)?;
-    let inserted = execute(
+    let stored = execute(
         connection,
         "INSERT INTO presences (account, nick, username, realname, modes, away, since)
-         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE id = ?1",
+         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE id = ?1
+         ON CONFLICT (account) DO UPDATE SET nick = excluded.nick, username = excluded.username,
+             realname = excluded.realname, modes = excluded.modes, away = excluded.away,
+             since = excluded.since",
         params![
             account.0,
             nick.as_str(),
@@ -81,38 +85,82 @@ pub(super) fn persist(connection: &Connection, presence: &Presence) -> Result<()
             since.as_millisecond()
         ],
     )?;
-    if inserted == 0 {
+    if stored == 0 {
         return Ok(());
     }
-    for (
-        place,
-        Membership {
-            channel,
-            joined_at,
-            operator,
-            voice,
-        },
-    ) in (0_i64..).zip(channels)
+    persist_channels(connection, *account, channels)
+}
+
+/// Replaces the channels of the account's always-on user, in the order of the list. Those that have
+/// not changed are not written: a mode must not cost more the more channels its target is in.
+fn persist_channels(
+    connection: &Connection,
+    account: AccountId,
+    channels: &[Membership],
+) -> Result<()> {
+    let sql = "SELECT channel, joined_at, modes, place FROM presence_channels WHERE account = ?1
+         ORDER BY place";
+    let mut stored: Vec<(Membership, i64)> = list(connection, sql, [account.0], |row| {
+        Ok((read_membership(row)?, row.get(3)?))
+    })?;
+    let wanted: HashMap<_, _> = channels.iter().map(|one| (stay(one), one)).collect();
+    let stays = |(known, _): &&(Membership, i64)| wanted.contains_key(&stay(known));
+    let kept = stored.iter().filter(stays).map(|(known, _)| stay(known));
+    // New channels come last, but a channel may have been renamed.
+    if !kept
+        .zip(channels.iter().map(stay))
+        .all(|(one, other)| one == other)
     {
-        let modes = [('o', operator), ('v', voice)];
-        let modes: String = modes
-            .iter()
-            .filter(|(_, on)| **on)
-            .map(|(letter, _)| letter)
-            .collect();
         execute(
             connection,
-            "INSERT INTO presence_channels (account, place, channel, joined_at, modes) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                account.0,
-                place,
-                channel.as_str(),
-                joined_at.as_millisecond(),
-                modes
-            ],
+            "DELETE FROM presence_channels WHERE account = ?1",
+            [account.0],
+        )?;
+        stored.clear();
+    }
+    for (known, place) in &stored {
+        match wanted.get(&stay(known)) {
+            Some(now) if modes(now) == modes(known) => continue,
+            Some(now) => execute(
+                connection,
+                "UPDATE presence_channels SET modes = ?3 WHERE account = ?1 AND place = ?2",
+                params![account.0, place, modes(now)],
+            )?,
+            None => execute(
+                connection,
+                "DELETE FROM presence_channels WHERE account = ?1 AND place = ?2",
+                params![account.0, place],
+            )?,
+        };
+    }
+    let known: HashSet<_> = stored.iter().map(|(known, _)| stay(known)).collect();
+    let last = stored.last().map_or(-1, |(_, place)| *place);
+    let new = channels.iter().filter(|one| !known.contains(&stay(one)));
+    for (place, channel) in (last + 1..).zip(new) {
+        let (name, joined_at) = stay(channel);
+        execute(
+            connection,
+            "INSERT INTO presence_channels (account, place, channel, joined_at, modes)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![account.0, place, name, joined_at, modes(channel)],
         )?;
     }
     Ok(())
+}
+
+/// Returns what stays the same while a user is in a channel.
+fn stay(membership: &Membership) -> (&str, i64) {
+    let joined_at = membership.joined_at.as_millisecond();
+    (membership.channel.as_str(), joined_at)
+}
+
+fn modes(membership: &Membership) -> &'static str {
+    match (membership.operator, membership.voice) {
+        (true, true) => "ov",
+        (true, false) => "o",
+        (false, true) => "v",
+        (false, false) => "",
+    }
 }
 
 pub(super) fn delete(connection: &Connection, account: AccountId) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Tests of the chat's persistent state: channels, devices, metadata, read markers and presences.
 
+use jiff::SignedDuration;
 use rookery_protocol::{ChannelName, DeviceName, Nick};
 
 use super::*;
@@ -227,7 +228,7 @@ fn device_marks_are_stored_until_the_device_is_revoked() {
     let msgid = |seconds: i64| format!("run-{}", 100_000_000_000 + seconds);
     let later = |seconds| Mark {
         message: message_number(&msgid(seconds)).unwrap(),
-        at: noon() + jiff::SignedDuration::from_secs(seconds),
+        at: noon() + SignedDuration::from_secs(seconds),
     };
     for (seconds, device) in (1..).zip(devices.clone()) {
         let mark = DeviceMark {
@@ -353,6 +354,55 @@ fn account_metadata_is_stored_whole_and_deleted_with_the_account() {
     sqlite.delete_account(&alice).unwrap();
     set_metadata(&mut sqlite, "bob", Metadata::new());
     assert!(sqlite.chat_snapshot().unwrap().metadata.is_empty());
+}
+
+#[test]
+fn a_change_of_an_always_on_user_writes_only_the_channels_that_have_changed() {
+    let (_folder, mut sqlite) = empty_store();
+    let alice = sqlite.create_account(&account("alice", "a@b.c"));
+    let alice = alice.unwrap().unwrap();
+    let membership = |number: i64| Membership {
+        channel: ChannelName::parse(&format!("#c{number}")).unwrap(),
+        joined_at: noon() + SignedDuration::from_millis(number),
+        operator: false,
+        voice: false,
+    };
+    let mut presence = Presence {
+        account: alice.id,
+        name: alice.name.clone(),
+        email: alice.email.clone(),
+        nick: Nick::parse("alice").unwrap(),
+        username: String::new(),
+        realname: String::new(),
+        modes: String::new(),
+        away: None,
+        since: noon(),
+        channels: (0..100).map(membership).collect(),
+    };
+    // Returns how many rows were written, the user's own among them.
+    let mut written = |presence: &Presence| {
+        let before = sqlite.connection.total_changes();
+        let change = Change::Presence(presence.clone());
+        sqlite.persist(&change).unwrap();
+        let stored = sqlite.chat_snapshot().unwrap().presences;
+        assert_eq!(&stored, std::slice::from_ref(presence));
+        sqlite.connection.total_changes() - before
+    };
+    assert_eq!(written(&presence), 101);
+    presence.channels[7].voice = true;
+    assert_eq!(written(&presence), 2, "a mode");
+    presence.channels.remove(50);
+    assert_eq!(written(&presence), 2, "a part");
+    presence.channels.push(membership(50));
+    assert_eq!(written(&presence), 2, "a join");
+    presence.channels.remove(3);
+    presence.channels.push(Membership {
+        joined_at: noon() + SignedDuration::from_secs(9),
+        ..membership(3)
+    });
+    assert_eq!(written(&presence), 3, "both");
+    presence.channels[20].channel = ChannelName::parse("#renamed").unwrap();
+    written(&presence);
 }
 
 #[test]
