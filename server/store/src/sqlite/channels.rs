@@ -1,6 +1,7 @@
 //! The tables of persistent channels.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use rookery_protocol::ChannelName;
 use rusqlite::{Connection, Row, params};
@@ -46,57 +47,25 @@ pub(super) fn persist(connection: &Connection, channel: &PersistentChannel) -> R
         return delete(connection, &channel.name);
     };
     persist_lists(connection, id, &channel.lists)?;
-    execute(
-        connection,
-        "DELETE FROM channel_access WHERE channel = ?1",
-        [id],
-    )?;
-    for Access {
-        account,
-        level,
-        by,
-        at,
-    } in &channel.access
-    {
-        execute(
-            connection,
-            "INSERT INTO channel_access (channel, account, account_folded, level, by, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                id,
-                account.as_str(),
-                account.folded(),
-                level.as_str(),
-                by,
-                at.as_millisecond()
-            ],
-        )?;
-    }
+    persist_access(connection, id, &channel.access)?;
     metadata::persist_of_channel(connection, id, &channel.metadata)
 }
 
-/// Replaces the entries of the lists of the channel with that number. Those that stay are not
-/// written: a change of the topic must not cost more the longer the lists are.
+/// Replaces the entries of the lists of the channel with that number.
 fn persist_lists(connection: &Connection, id: i64, lists: &[ListedMask]) -> Result<()> {
     fn key(entry: &ListedMask) -> (char, &str, &str, i64) {
         let ListedMask { list, mask, by, at } = entry;
         (*list, mask, by, at.as_millisecond())
     }
-    let stored: Vec<(ListedMask, i64)> = list(
-        connection,
-        "SELECT list, mask, by, at, id FROM channel_lists WHERE channel = ?1",
-        [id],
-        |row| Ok((read_mask(row)?, row.get(4)?)),
-    )?;
-    let wanted: HashSet<_> = lists.iter().map(key).collect();
-    for (_, row) in stored
-        .iter()
-        .filter(|(entry, _)| !wanted.contains(&key(entry)))
-    {
+    let sql = "SELECT list, mask, by, at, id FROM channel_lists WHERE channel = ?1";
+    let stored: Vec<(ListedMask, i64)> = list(connection, sql, [id], |row| {
+        Ok((read_mask(row)?, row.get(4)?))
+    })?;
+    let (gone, new) = difference(&stored, lists, key);
+    for row in gone {
         execute(connection, "DELETE FROM channel_lists WHERE id = ?1", [row])?;
     }
-    let known: HashSet<_> = stored.iter().map(|(entry, _)| key(entry)).collect();
-    for entry in lists.iter().filter(|entry| !known.contains(&key(entry))) {
+    for entry in new {
         let (list, mask, by, at) = key(entry);
         execute(
             connection,
@@ -105,6 +74,63 @@ fn persist_lists(connection: &Connection, id: i64, lists: &[ListedMask]) -> Resu
         )?;
     }
     Ok(())
+}
+
+/// Replaces the access list of the channel with that number.
+fn persist_access(connection: &Connection, id: i64, access: &[Access]) -> Result<()> {
+    fn key(entry: &Access) -> (&str, &'static str, &str, i64) {
+        let Access {
+            account,
+            level,
+            by,
+            at,
+        } = entry;
+        (account.as_str(), level.as_str(), by, at.as_millisecond())
+    }
+    let sql = "SELECT account, level, by, at, id FROM channel_access WHERE channel = ?1";
+    let stored: Vec<(Access, i64)> = list(connection, sql, [id], |row| {
+        Ok((read_access(row)?, row.get(4)?))
+    })?;
+    let (gone, new) = difference(&stored, access, key);
+    for row in gone {
+        execute(
+            connection,
+            "DELETE FROM channel_access WHERE id = ?1",
+            [row],
+        )?;
+    }
+    for entry in new {
+        let (account, level, by, at) = key(entry);
+        execute(
+            connection,
+            "INSERT INTO channel_access (channel, account, account_folded, level, by, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![id, account, entry.account.folded(), level, by, at],
+        )?;
+    }
+    Ok(())
+}
+
+/// Returns the rows of the stored entries that are no longer wanted, and the wanted entries that are
+/// not stored. Those that stay are not written: a change of the topic must not cost more the longer
+/// the lists are.
+fn difference<'a, T, K: Eq + Hash>(
+    stored: &'a [(T, i64)],
+    wanted: &'a [T],
+    key: impl Fn(&'a T) -> K,
+) -> (Vec<i64>, Vec<&'a T>) {
+    let wanted_keys: HashSet<K> = wanted.iter().map(&key).collect();
+    let gone = stored
+        .iter()
+        .filter(|(entry, _)| !wanted_keys.contains(&key(entry)))
+        .map(|(_, row)| *row)
+        .collect();
+    let stored_keys: HashSet<K> = stored.iter().map(|(entry, _)| key(entry)).collect();
+    let new = wanted
+        .iter()
+        .filter(|entry| !stored_keys.contains(&key(entry)))
+        .collect();
+    (gone, new)
 }
 
 /// Deletes the channel with that name.

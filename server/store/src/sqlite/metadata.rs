@@ -33,6 +33,10 @@ pub(super) fn persist_of_channel(
     id: i64,
     metadata: &Metadata,
 ) -> Result<()> {
+    // It is stored with every change of the channel.
+    if of_channel(connection, id)? == *metadata {
+        return Ok(());
+    }
     execute(
         connection,
         "DELETE FROM channel_metadata WHERE channel = ?1",

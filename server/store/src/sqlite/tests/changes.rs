@@ -147,22 +147,27 @@ fn entries_of_lists_that_stay_are_not_written_again() {
         .create_account(&account("alice", "a@b.c"))
         .unwrap()
         .unwrap();
-    let with = |masks: &[&str], topic: &str| {
+    let with = |names: &[&str], topic: &str| {
         let topic = PersistentTopic {
             text: topic.to_owned(),
             by: "a!b@c".to_owned(),
             at: noon(),
         };
         Change::Channel(PersistentChannel {
-            lists: masks.iter().copied().map(listed).collect(),
+            lists: names.iter().copied().map(listed).collect(),
+            access: names
+                .iter()
+                .map(|name| access(name, AccessLevel::Voice))
+                .collect(),
             topic: Some(topic),
             ..channel("#x", "alice")
         })
     };
     let rows = |sqlite: &Store| {
-        let sql = "SELECT id, mask FROM channel_lists ORDER BY id";
-        let rows: Vec<(i64, String)> = list(&sqlite.connection, sql, [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+        let sql = "SELECT channel_lists.id, mask, channel_access.id, account
+             FROM channel_lists JOIN channel_access ON account = mask ORDER BY channel_lists.id";
+        let rows: Vec<(i64, String, i64, String)> = list(&sqlite.connection, sql, [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .unwrap();
         rows
@@ -174,7 +179,7 @@ fn entries_of_lists_that_stay_are_not_written_again() {
     sqlite.persist(&with(&["a", "c", "d"], "two")).unwrap();
     let after = rows(&sqlite);
     assert_eq!([&after[0], &after[1]], [&before[0], &before[2]]);
-    assert_eq!(after[2].1, "d");
+    assert_eq!((&*after[2].1, &*after[2].3), ("d", "d"));
     assert_eq!(after.len(), 3);
 }
 
