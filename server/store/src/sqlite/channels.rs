@@ -111,9 +111,9 @@ fn persist_access(connection: &Connection, id: i64, access: &[Access]) -> Result
     Ok(())
 }
 
-/// Returns the rows of the stored entries that are no longer wanted, and the wanted entries that are
-/// not stored. Those that stay are not written: a change of the topic must not cost more the longer
-/// the lists are.
+/// Returns the rows of the stored entries that are no longer wanted, and the wanted entries that
+/// are not stored. Those that stay are not written: a change of the topic must not cost more the
+/// longer the lists are.
 fn difference<'a, T, K: Eq + Hash>(
     stored: &'a [(T, i64)],
     wanted: &'a [T],

@@ -1,6 +1,6 @@
 //! The tables of always-on users, of each account's `always-on` setting, and of read markers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -100,58 +100,76 @@ fn persist_channels(
 ) -> Result<()> {
     let sql = "SELECT channel, joined_at, modes, place FROM presence_channels WHERE account = ?1
          ORDER BY place";
-    let mut stored: Vec<(Membership, i64)> = list(connection, sql, [account.0], |row| {
+    let stored: Vec<(Membership, i64)> = list(connection, sql, [account.0], |row| {
         Ok((read_membership(row)?, row.get(3)?))
     })?;
-    let wanted: HashMap<_, _> = channels.iter().map(|one| (stay(one), one)).collect();
-    let stays = |(known, _): &&(Membership, i64)| wanted.contains_key(&stay(known));
-    let kept = stored.iter().filter(stays).map(|(known, _)| stay(known));
-    // New channels come last, but a channel may have been renamed.
-    if !kept
-        .zip(channels.iter().map(stay))
-        .all(|(one, other)| one == other)
-    {
-        execute(
-            connection,
-            "DELETE FROM presence_channels WHERE account = ?1",
-            [account.0],
-        )?;
-        stored.clear();
-    }
-    for (known, place) in &stored {
-        match wanted.get(&stay(known)) {
-            Some(now) if modes(now) == modes(known) => continue,
-            Some(now) => execute(
+    let wanted: HashSet<_> = channels.iter().map(columns).collect();
+    let known: HashSet<_> = stored.iter().map(|(one, _)| columns(one)).collect();
+    let mut left = channels.iter().peekable();
+    for (before, place) in &stored {
+        if wanted.contains(&columns(before)) {
+            if left.next().map(columns) == Some(columns(before)) {
+                continue;
+            }
+            // The order has changed, which no command does.
+            execute(
                 connection,
-                "UPDATE presence_channels SET modes = ?3 WHERE account = ?1 AND place = ?2",
-                params![account.0, place, modes(now)],
-            )?,
+                "DELETE FROM presence_channels WHERE account = ?1",
+                [account.0],
+            )?;
+            return append_channels(connection, account, 0, channels);
+        }
+        // A channel that has another mode or name has its place still.
+        let changed = left.next_if(|now| {
+            !known.contains(&columns(now))
+                && now.joined_at.as_millisecond() == before.joined_at.as_millisecond()
+        });
+        match changed {
+            Some(now) => write_channel(connection, account, *place, now)?,
             None => execute(
                 connection,
                 "DELETE FROM presence_channels WHERE account = ?1 AND place = ?2",
                 params![account.0, place],
-            )?,
-        };
+            )
+            .map(drop)?,
+        }
     }
-    let known: HashSet<_> = stored.iter().map(|(known, _)| stay(known)).collect();
-    let last = stored.last().map_or(-1, |(_, place)| *place);
-    let new = channels.iter().filter(|one| !known.contains(&stay(one)));
-    for (place, channel) in (last + 1..).zip(new) {
-        let (name, joined_at) = stay(channel);
-        execute(
-            connection,
-            "INSERT INTO presence_channels (account, place, channel, joined_at, modes)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![account.0, place, name, joined_at, modes(channel)],
-        )?;
-    }
-    Ok(())
+    let next = stored.last().map_or(0, |(_, place)| place + 1);
+    append_channels(connection, account, next, left)
 }
 
-/// Returns what stays the same while a user is in a channel.
-fn stay(membership: &Membership) -> (&str, i64) {
+fn append_channels<'m>(
+    connection: &Connection,
+    account: AccountId,
+    next: i64,
+    channels: impl IntoIterator<Item = &'m Membership>,
+) -> Result<()> {
+    let mut channels = (next..).zip(channels);
+    channels.try_for_each(|(place, channel)| write_channel(connection, account, place, channel))
+}
+
+fn write_channel(
+    connection: &Connection,
+    account: AccountId,
+    place: i64,
+    membership: &Membership,
+) -> Result<()> {
+    let (channel, joined_at, modes) = columns(membership);
+    execute(
+        connection,
+        "INSERT INTO presence_channels (account, place, channel, joined_at, modes)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (account, place) DO UPDATE SET channel = excluded.channel,
+             joined_at = excluded.joined_at, modes = excluded.modes",
+        params![account.0, place, channel, joined_at, modes],
+    )
+    .map(drop)
+}
+
+/// Returns the columns of a membership.
+fn columns(membership: &Membership) -> (&str, i64, &'static str) {
     let joined_at = membership.joined_at.as_millisecond();
-    (membership.channel.as_str(), joined_at)
+    (membership.channel.as_str(), joined_at, modes(membership))
 }
 
 fn modes(membership: &Membership) -> &'static str {

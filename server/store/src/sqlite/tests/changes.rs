@@ -407,7 +407,13 @@ fn a_change_of_an_always_on_user_writes_only_the_channels_that_have_changed() {
     });
     assert_eq!(written(&presence), 3, "both");
     presence.channels[20].channel = ChannelName::parse("#renamed").unwrap();
-    written(&presence);
+    assert_eq!(written(&presence), 2, "a new name");
+    presence.channels.remove(0);
+    presence.channels.remove(0);
+    presence.channels[0].operator = true;
+    assert_eq!(written(&presence), 4, "the first ones");
+    presence.channels.swap(10, 20);
+    assert!(written(&presence) > 90, "another order");
 }
 
 #[test]
