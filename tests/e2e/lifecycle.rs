@@ -152,6 +152,9 @@ async fn check_looks_at_the_data_and_mail_folders() {
         assert!(error.contains(words), "{error}");
     }
     std::fs::write(&database, &valid).unwrap();
+    std::fs::write(&database, "").unwrap();
+    assert!(failure(&server).contains("rookery.db is empty, but"));
+    std::fs::write(&database, &valid).unwrap();
     std::fs::write(server.path("data/verifier.key"), "short").unwrap();
     assert!(failure(&server).contains("verifier.key"));
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::data_folder::refuse_lost_database;
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, Loaded};
@@ -44,6 +45,7 @@ fn check_data(config: &Config) -> Result<()> {
             folder.display()
         )
     };
+    refuse_lost_database(folder)?;
     Store::check(&folder.join(DATABASE_FILE)).with_context(context)?;
     let unusable = |file| format!("cannot use the key file {}", folder.join(file).display());
     VerifierKey::load(folder).with_context(|| unusable(KEY_FILE))?;
