@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
 
-use crate::config_check::{check_files, exposures};
+use crate::config_check::{check_files, emptiness, exposures};
 use crate::data_folder;
 use crate::metrics_port;
 use crate::open_files::connection_capacity;
@@ -52,7 +52,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Serves until a signal stops the server.
 pub async fn run(loaded: Loaded) -> Result<()> {
-    let Loaded { config, file } = loaded;
+    if let Some(warning) = emptiness(&loaded) {
+        tracing::warn!("{warning}");
+    }
+    let Loaded { config, file, .. } = loaded;
     if file.is_none() {
         let folder = std::env::current_dir()?;
         tracing::info!(
@@ -435,7 +438,16 @@ impl Server {
     /// Loads the config and the certificates again: both, or neither if one has an error. The ports
     /// and the data folder stay the same.
     async fn reload_config(&self) -> Result<()> {
-        let config = Config::load(self.file.as_deref())?.config;
+        let loaded = Config::load(self.file.as_deref())?;
+        // An editor, or a full disk, may have truncated it before its text is written.
+        if let (true, Some(file)) = (loaded.is_empty, &loaded.file) {
+            bail!(
+                "{} is empty. Reload again once it has its text; if you mean the built-in \
+                 defaults, write a comment in it",
+                file.display()
+            );
+        }
+        let config = loaded.config;
         check_files(&config)?;
         log_exposures(&config);
         let clock = *self.clock.borrow();
