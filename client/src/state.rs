@@ -152,21 +152,24 @@ impl StateFile {
 
     /// Loads the state. Without a file it is empty.
     pub fn load(&self) -> anyhow::Result<ServerState> {
+        let damaged = |why: &str| {
+            anyhow::anyhow!(
+                "{} is damaged ({why}): repair or delete it, and sign in again",
+                self.path.display()
+            )
+        };
         let text = match std::fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ServerState::default()),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(damaged("it is not text in UTF-8"));
+            }
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot read {}", self.path.display()));
             }
         };
         // The full error would quote the line, which may be the credential.
-        toml::from_str(&text).map_err(|error: toml::de::Error| {
-            anyhow::anyhow!(
-                "{} is damaged ({}): repair or delete it, and sign in again",
-                self.path.display(),
-                error.message()
-            )
-        })
+        toml::from_str(&text).map_err(|error: toml::de::Error| damaged(error.message()))
     }
 
     /// Applies a change to the stored state, and returns the result. Other instances wait until it
@@ -360,6 +363,9 @@ mod tests {
         assert!(error.contains(&here.path.display().to_string()), "{error}");
         assert!(!error.contains("0707"), "{error}");
         assert!(!format!("{:?}", state()).contains("0707"));
+        std::fs::write(&here.path, [0xFF]).unwrap();
+        let error = format!("{:#}", here.load().unwrap_err());
+        assert!(error.contains("repair or delete it"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! same is true of flags, of skin tones and of symbols with an emoji variation selector. Such a
 //! grapheme is drawn in the columns that the layout counts for it: its columns are cleared before,
 //! and the columns over which its parts may be drawn are drawn again after it. Where a terminal
-//! does not join the parts, only the first one stays.
+//! does not join the parts, only those stay that fit in the columns. Once the grapheme is gone, all
+//! of its columns are drawn again: one that is blank before and after may show a part of it.
 
 use std::io;
 
@@ -25,8 +26,35 @@ impl<W: io::Write> JoinedBackend<W> {
     }
 }
 
-/// Prepares a finished frame: has the columns after each doubtful grapheme drawn in every frame.
-pub fn protect(buffer: &mut Buffer) {
+/// The doubtful graphemes that the terminal shows.
+#[derive(Debug, Default)]
+pub struct JoinedGraphemes(Vec<Shown>);
+
+/// A doubtful grapheme of the last frame.
+#[derive(Debug)]
+struct Shown {
+    at: Position,
+    width: u16,
+    symbol: String,
+}
+
+impl JoinedGraphemes {
+    /// Prepares a finished frame: has the columns after each doubtful grapheme drawn in every
+    /// frame, and those of each that is no longer shown in this one.
+    pub fn protect(&mut self, buffer: &mut Buffer) {
+        for Shown { at, width, symbol } in self.0.drain(..) {
+            let is_gone = buffer.cell(at).is_some_and(|cell| cell.symbol() != symbol);
+            for column in (at.x..at.x + width).filter(|_| is_gone) {
+                if let Some(cell) = buffer.cell_mut((column, at.y)) {
+                    cell.set_diff_option(CellDiffOption::AlwaysUpdate);
+                }
+            }
+        }
+        protect(buffer, &mut self.0);
+    }
+}
+
+fn protect(buffer: &mut Buffer, shown: &mut Vec<Shown>) {
     let area = buffer.area;
     for y in area.top()..area.bottom() {
         for x in area.left()..area.right() {
@@ -41,8 +69,13 @@ pub fn protect(buffer: &mut Buffer) {
                 cell.set_symbol(&first);
                 continue;
             }
-            let width = symbol.width();
-            for column in x + columns(width)..x + columns(spread) {
+            let width = columns(symbol.width());
+            shown.push(Shown {
+                at: Position::new(x, y),
+                width,
+                symbol: symbol.to_owned(),
+            });
+            for column in x + width..x + columns(spread) {
                 buffer[(column, y)].set_diff_option(CellDiffOption::AlwaysUpdate);
             }
         }
@@ -172,17 +205,33 @@ mod tests {
         rows: [Vec<String>; 2],
         column: usize,
         row: usize,
-        joins: bool,
+        kind: Kind,
     }
 
+    /// How a terminal draws a grapheme of several parts.
+    #[derive(Clone, Copy)]
+    enum Kind {
+        Joining,
+        /// One part after the other.
+        Splitting {
+            /// The columns of one half of a flag.
+            half_of_flag: usize,
+        },
+    }
+
+    /// Most terminals that do not join.
+    const SPLITTING: Kind = Kind::Splitting { half_of_flag: 2 };
+    /// tmux.
+    const WITH_NARROW_FLAGS: Kind = Kind::Splitting { half_of_flag: 1 };
+
     impl Emulator {
-        fn new(joins: bool) -> Self {
+        fn new(kind: Kind) -> Self {
             let row = || vec![" ".to_owned(); usize::from(WIDTH)];
             Self {
                 rows: [row(), row()],
                 column: 0,
                 row: 0,
-                joins,
+                kind,
             }
         }
 
@@ -202,14 +251,15 @@ mod tests {
 
         fn print(&mut self, text: &str) {
             for grapheme in text.graphemes(true) {
-                if self.joins {
+                let Kind::Splitting { half_of_flag } = self.kind else {
                     self.put(grapheme, grapheme.width());
                     continue;
-                }
+                };
                 for char in grapheme.chars() {
                     let is_half_of_flag = ('\u{1f1e6}'..='\u{1f1ff}').contains(&char);
                     let width = char.width().unwrap_or(0);
-                    self.put(&char.to_string(), if is_half_of_flag { 2 } else { width });
+                    let width = if is_half_of_flag { half_of_flag } else { width };
+                    self.put(&char.to_string(), width);
                 }
             }
         }
@@ -238,12 +288,13 @@ mod tests {
     }
 
     /// Draws frames, each of two rows, and returns the first row on the terminal after each.
-    fn drawn(joins: bool, frames: &[&str]) -> Vec<String> {
+    fn drawn(kind: Kind, frames: &[&str]) -> Vec<String> {
         let written = Written::default();
         let viewport = Viewport::Fixed(Rect::new(0, 0, WIDTH, 2));
         let backend = JoinedBackend::new(written.clone());
         let mut terminal = Terminal::with_options(backend, TerminalOptions { viewport }).unwrap();
-        let mut emulator = Emulator::new(joins);
+        let mut emulator = Emulator::new(kind);
+        let mut joined = JoinedGraphemes::default();
         let mut rows = Vec::new();
         for text in frames {
             terminal
@@ -251,7 +302,7 @@ mod tests {
                     let buffer = frame.buffer_mut();
                     buffer.set_string(0, 0, text, ratatui::style::Style::new());
                     buffer.set_string(0, 1, "below", ratatui::style::Style::new());
-                    protect(buffer);
+                    joined.protect(buffer);
                 })
                 .unwrap();
             let bytes = std::mem::take(&mut *written.0.borrow_mut());
@@ -286,21 +337,28 @@ mod tests {
                     .map(|text| text.replace(joined, part))
                     .collect()
             };
-            assert_eq!(drawn(true, &frames), frames, "{joined}");
-            assert_eq!(drawn(false, &frames), with(first), "{joined}");
+            assert_eq!(drawn(Kind::Joining, &frames), frames, "{joined}");
+            assert_eq!(drawn(SPLITTING, &frames), with(first), "{joined}");
         }
+    }
+
+    #[test]
+    fn a_flag_of_two_narrow_halves_leaves_nothing_behind() {
+        let frames = ["a🇩🇪bc", "a  bc", "🇩🇪", "", "日🇩🇪", "日"];
+        assert_eq!(drawn(WITH_NARROW_FLAGS, &frames), frames);
+        assert_eq!(drawn(Kind::Joining, &frames), frames);
     }
 
     #[test]
     fn a_joined_emoji_at_the_edge_does_not_continue_in_the_next_row() {
         let row = format!("{}👨‍👩‍👧", "x".repeat(12));
-        assert_eq!(drawn(false, &[&row]), [format!("{}👨", "x".repeat(12))]);
+        assert_eq!(drawn(SPLITTING, &[&row]), [format!("{}👨", "x".repeat(12))]);
     }
 
     #[test]
     fn other_text_is_drawn_as_before() {
         let frames = ["e\u{301} 日本 ❤ x", "日e\u{301}"];
-        assert_eq!(drawn(true, &frames), frames);
+        assert_eq!(drawn(Kind::Joining, &frames), frames);
         assert_eq!(spread("e\u{301}"), None);
         assert_eq!(spread("日"), None);
     }

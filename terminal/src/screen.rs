@@ -14,7 +14,7 @@ use ratatui::crossterm::terminal::{
 use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
 
-use crate::joined::{JoinedBackend, protect};
+use crate::joined::{JoinedBackend, JoinedGraphemes};
 
 /// Which input a program wants from the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub enum Capture {
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<JoinedBackend<Stdout>>,
+    joined: JoinedGraphemes,
     capture: Capture,
 }
 
@@ -50,7 +51,11 @@ impl Screen {
         }));
         let opened = enter(capture).and_then(|()| Terminal::new(JoinedBackend::new(stdout())));
         match opened {
-            Ok(terminal) => Ok(Self { terminal, capture }),
+            Ok(terminal) => Ok(Self {
+                terminal,
+                joined: JoinedGraphemes::default(),
+                capture,
+            }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -66,7 +71,7 @@ impl Screen {
     pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         self.terminal.draw(|frame| {
             render(frame);
-            protect(frame.buffer_mut());
+            self.joined.protect(frame.buffer_mut());
         })?;
         Ok(())
     }

@@ -220,4 +220,5 @@ async fn an_unusable_data_folder_is_reported_and_prevents_the_start() {
     let (code, log) = builder.fail_to_start().await;
     assert_ne!(code, 0);
     assert!(log.contains("data.directory"), "{log}");
+    assert!(log.contains("it is a folder"), "{log}");
 }

@@ -80,6 +80,28 @@ fn text_of(message: &rookery_protocol::Message) -> Option<String> {
 }
 
 #[tokio::test]
+async fn changes_that_are_lost_with_a_removed_write_ahead_log_are_reported() {
+    let mut server = Server::start().await;
+    drop(Client::register(&server, "alice").await);
+    let log = server.path("data/rookery.db-wal");
+    // The server may have just emptied the log.
+    loop {
+        let mut alice = Client::sign_in(&server, "alice").await;
+        alice.say("#lobby", "soon lost").await;
+        server.kill9();
+        if log.metadata().is_ok_and(|log| log.len() > 0) {
+            break;
+        }
+        server.restart().await;
+    }
+    std::fs::remove_file(&log).unwrap();
+    server.restart().await;
+    server
+        .expect_log(&["ERROR", "rookery.db-wal", "are lost"], 1)
+        .await;
+}
+
+#[tokio::test]
 async fn accounts_survive_a_crash() {
     let mut server = Server::start().await;
     drop(Client::register(&server, "alice").await);

@@ -68,6 +68,21 @@ async fn a_reload_with_an_invalid_config_changes_nothing_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_reload_with_an_empty_config_changes_nothing_and_says_why() {
+    let server = Server::with(&["chat.motd = \"Mind the step.\""]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    std::fs::write(server.path("config.toml"), "\n").unwrap();
+    server.sighup().await;
+    server
+        .expect_log(&["not reloaded", "config.toml is empty"], 1)
+        .await;
+    alice.send("MOTD").await;
+    alice.expect_text("Mind the step.").await;
+    let warned = String::from_utf8(server.rookeryd(&["check"]).stderr).unwrap();
+    assert!(warned.contains("config.toml is empty: "), "{warned}");
+}
+
+#[tokio::test]
 async fn secrets_that_every_user_can_read_are_warned_of() {
     let server = Server::start().await;
     let warnings = |server: &Server| {
@@ -151,6 +166,9 @@ async fn check_looks_at_the_data_and_mail_folders() {
         let error = failure(&server);
         assert!(error.contains(words), "{error}");
     }
+    std::fs::write(&database, &valid).unwrap();
+    std::fs::write(&database, "").unwrap();
+    assert!(failure(&server).contains("rookery.db is empty, but"));
     std::fs::write(&database, &valid).unwrap();
     std::fs::write(server.path("data/verifier.key"), "short").unwrap();
     assert!(failure(&server).contains("verifier.key"));

@@ -1,12 +1,15 @@
 //! The files of a connection: the client's own certificate, and the authority that it trusts.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use rookery_trust::{Authority, PinPolicy, Trust, certificate_problem};
-use rustls::CertificateError;
-use rustls::pki_types::pem::PemObject as _;
+use rookery_trust::{
+    Authority, DAMAGED_CERTIFICATE, PinPolicy, Trust, certificate_problem, pem_problem,
+};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, Error as TlsError};
 
 use super::tls::ClientKey;
 use crate::address::ServerAddress;
@@ -26,13 +29,25 @@ impl ClientKey {
             };
         };
         let chain = certificates_in(&certificate)?;
-        let file = key.unwrap_or(certificate);
+        let file = key.unwrap_or_else(|| certificate.clone());
         let broken =
             |why: &str| Failure::new(format!("cannot use the key in {}: {why}", file.display()));
-        let pem = fs::read(&file).map_err(|error| broken(&error.to_string()))?;
-        let key = PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| broken("the file holds no key in PEM format"))?;
-        Ok(Some(Self { chain, key }))
+        let key = PrivateKeyDer::from_pem_file(&file).map_err(|error| match error {
+            PemError::NoItemsFound => broken("the file holds no key in PEM format"),
+            error => broken(&pem_problem(&error)),
+        })?;
+        let provider = aws_lc_rs::default_provider();
+        match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
+            Ok(_) => Ok(Some(Self { chain, key })),
+            Err(TlsError::InconsistentKeys(_)) => Err(broken(&format!(
+                "it is not the key of the certificate in {}",
+                certificate.display()
+            ))),
+            Err(TlsError::InvalidCertificate(_)) => {
+                Err(broken_certificate(&certificate, DAMAGED_CERTIFICATE))
+            }
+            Err(_) => Err(broken("it is damaged, or not an RSA, ECDSA or Ed25519 key")),
+        }
     }
 }
 
@@ -78,16 +93,66 @@ pub(super) fn refusal(
 
 /// Reads the certificates in a PEM file, at least one.
 fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let broken = |why: &str| {
-        Failure::new(format!(
-            "cannot use the certificate in {}: {why}",
-            file.display()
-        ))
-    };
     let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let certificates = read.map_err(|error| broken(&error.to_string()))?;
+    let certificates = read.map_err(|error| broken_certificate(file, &pem_problem(&error)))?;
     if certificates.is_empty() {
-        return Err(broken("the file holds no certificate in PEM format"));
+        return Err(broken_certificate(
+            file,
+            "the file holds no certificate in PEM format",
+        ));
     }
     Ok(certificates)
+}
+
+fn broken_certificate(file: &Path, why: &str) -> Failure {
+    Failure::new(format!(
+        "cannot use the certificate in {}: {why}",
+        file.display()
+    ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_or_key_that_cannot_be_used_is_named_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let [certificate, key] = ["own.pem", "own.key"].map(|name| folder.path().join(name));
+        let pair = KeyPair::generate().unwrap();
+        let signed = CertificateParams::default().self_signed(&pair).unwrap();
+        let (own, own_key) = (signed.pem(), pair.serialize_pem());
+        let read = |certificate_pem: &str, key_pem: &str| {
+            fs::write(&certificate, certificate_pem).unwrap();
+            fs::write(&key, key_pem).unwrap();
+            ClientKey::read(Some(certificate.clone()), Some(key.clone()))
+        };
+        assert!(read(&own, &own_key).unwrap().is_some());
+        let damaged = |kind: &str| format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
+        let other_key = KeyPair::generate().unwrap().serialize_pem();
+        for (certificate_pem, key_pem, words) in [
+            ("", &own_key, "own.pem: the file holds no certificate"),
+            (
+                &own[..200],
+                &own_key,
+                "own.pem: it is damaged: a BEGIN or END",
+            ),
+            (
+                &damaged("CERTIFICATE"),
+                &own_key,
+                "own.pem: it is damaged: the text",
+            ),
+            (&own, &String::new(), "own.key: the file holds no key"),
+            (&own, &damaged("PRIVATE KEY"), "own.key: it is damaged"),
+            (&own, &other_key, "own.key: it is not the key of the cert"),
+        ] {
+            let error = read(certificate_pem, key_pem).err().unwrap().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
 }

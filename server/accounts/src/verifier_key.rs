@@ -40,7 +40,12 @@ impl VerifierKey {
             bytes => bytes?,
         };
         let bytes: [u8; KEY_BYTES] = bytes.try_into().map_err(|bytes: Vec<u8>| {
-            let text = format!("it has {} instead of {KEY_BYTES} bytes", bytes.len());
+            let text = format!(
+                "it is damaged: it has {} instead of {KEY_BYTES} bytes. Restore it from a backup. \
+                 If there is none, move it away: the server then creates another key, and \
+                 SCRAM-SHA-256 fails for an account until its owner has signed in once with PLAIN",
+                bytes.len()
+            );
             io::Error::new(io::ErrorKind::InvalidData, text)
         })?;
         Ok(Some(Self::new(&bytes)))
@@ -152,7 +157,8 @@ mod tests {
         fs::write(&file, b"short").unwrap();
         let error = VerifierKey::load(folder.path()).err().unwrap();
         assert!(
-            error.to_string().contains("5 instead of 32 bytes"),
+            error.to_string().contains("5 instead of 32 bytes")
+                && error.to_string().contains("Restore it from a backup"),
             "{error}"
         );
     }

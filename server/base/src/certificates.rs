@@ -17,9 +17,10 @@ mod x509;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::RwLock;
+use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
@@ -27,7 +28,6 @@ use rustls::server::{
     ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Admin, Tls};
@@ -161,11 +161,7 @@ fn client_verifier(
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
     let verifier = || {
-        let mut roots = RootCertStore::empty();
-        for certificate in pem::certificates(file)? {
-            roots.add(certificate)?;
-        }
-        let roots = Arc::new(roots);
+        let roots = Arc::new(pem::authorities(file)?);
         let provider = Arc::clone(provider);
         let verifier: Arc<dyn ClientCertVerifier> =
             WebPkiClientVerifier::builder_with_provider(roots, provider).build()?;
@@ -219,7 +215,10 @@ fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKe
     let chain = pem::certificates(&tls.certificate)
         .with_context(|| format!("tls.certificate: {certificate}"))?;
     let key = pem::private_key(&tls.private_key)
-        .and_then(|key| Ok(provider.key_provider.load_private_key(key)?))
+        .and_then(|key| {
+            let loaded = provider.key_provider.load_private_key(key);
+            loaded.map_err(|_| anyhow!(pem::DAMAGED_KEY))
+        })
         .with_context(|| format!("tls.private_key: {private_key}"))?;
     let pair = CertifiedKey::new(chain, key);
     match pair.keys_match() {
@@ -230,7 +229,10 @@ fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKe
             )
         }
         Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => Ok(pair),
-        Err(error) => Err(error).with_context(|| format!("tls.certificate: {certificate}")),
+        Err(_) => anyhow::bail!(
+            "tls.certificate: {certificate}: {}",
+            pem::DAMAGED_CERTIFICATE
+        ),
     }
 }
 
@@ -265,15 +267,17 @@ fn warnings(tls: &Tls, chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<Stri
             "{file}: the certificate's dates and names cannot be read"
         )];
     };
-    [
-        validity_warning(fields[0].validity, now),
-        chain_warning(tls, chain, &fields).map(str::to_owned),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|warning| format!("{file}: {warning}"))
-    .chain(authority::permission_warning(tls, &chain[0]))
-    .collect()
+    let damage = authority::damage_warning(tls);
+    // Whether a damaged authority has signed the certificate is unknown.
+    let chain_warning = || chain_warning(tls, chain, &fields).map(str::to_owned);
+    let chain_warning = damage.is_none().then(chain_warning).flatten();
+    [validity_warning(fields[0].validity, now), chain_warning]
+        .into_iter()
+        .flatten()
+        .map(|warning| format!("{file}: {warning}"))
+        .chain(damage)
+        .chain(authority::permission_warning(tls, &chain[0]))
+        .collect()
 }
 
 fn validity_warning(Validity { start, end }: Validity, now: Timestamp) -> Option<String> {

@@ -16,13 +16,14 @@ mod smtp;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use parking_lot::Mutex;
 use rookery_control_api::Component;
 use rookery_protocol::Email;
@@ -203,7 +204,10 @@ pub fn check(config: &config::Mail) -> anyhow::Result<()> {
     }
     if let Some(file) = &smtp.password_file {
         std::fs::read_to_string(file)
-            .map_err(anyhow::Error::from)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData => anyhow!("the file is not text in UTF-8"),
+                _ => error.into(),
+            })
             .and_then(|password| {
                 ensure!(!password.trim().is_empty(), "the file holds no password");
                 ensure!(
@@ -215,7 +219,7 @@ pub fn check(config: &config::Mail) -> anyhow::Result<()> {
             .with_context(|| format!("mail.smtp.password_file: {}", file.display()))?;
     }
     if let Some(file) = &smtp.ca {
-        pem::certificates(file).with_context(|| format!("mail.smtp.ca: {}", file.display()))?;
+        pem::authorities(file).with_context(|| format!("mail.smtp.ca: {}", file.display()))?;
     }
     Ok(())
 }

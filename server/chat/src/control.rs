@@ -196,9 +196,7 @@ fn end_account(ctx: &mut Context<'_>, ticket: Ticket<Ended>, account: AccountId,
         .filter(|user| is_owner(&user.identity))
         .map(SelectedUser::whole)
         .collect();
-    ctx.state
-        .ended_accounts
-        .insert(account, (ctx.now(), reason.clone()));
+    ctx.state.ended_accounts.insert(account, ctx.now());
     let quit_text = Some(reason.clone());
     let end = Ending {
         reason: DisconnectReason::AccountEnded,

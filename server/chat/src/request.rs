@@ -227,7 +227,7 @@ pub enum Admission {
     /// An operator has ended the account's sessions since the session signed in. It is to be sent
     /// the reason and closed.
     Stale {
-        /// The reason why the sessions were ended.
+        /// Why the sign-in is refused.
         reason: String,
     },
     /// The server is under maintenance. The session is to be sent the reason and closed.

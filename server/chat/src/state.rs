@@ -94,9 +94,9 @@ pub struct State {
     /// The admission policy, shared with the listener, which refuses connections before they reach
     /// the core.
     pub policy: Arc<AdmissionPolicy>,
-    /// The accounts whose sessions an operator has ended, with the time and the reason: sign-ins
-    /// from before then are stale.
-    pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
+    /// The accounts whose sessions an operator has ended, with the time: sign-ins from before then
+    /// are stale.
+    pub ended_accounts: BTreeMap<AccountId, Timestamp>,
     /// The credentials that their accounts have revoked, with the time: sign-ins with them from
     /// before then are stale.
     pub revoked_credentials: BTreeMap<CredentialId, Timestamp>,
@@ -232,7 +232,7 @@ impl State {
     pub fn set_clock_back(&mut self, before: Timestamp, now: Timestamp) {
         let by = before.duration_since(now).unsigned_abs();
         self.storage.set_clock_back(by);
-        let ended = self.ended_accounts.values_mut().map(|(at, _)| at);
+        let ended = self.ended_accounts.values_mut();
         let revoked = self.revoked_credentials.values_mut();
         let passwords = self.changed_passwords.values_mut();
         let changed = passwords

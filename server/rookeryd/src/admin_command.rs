@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rookery_control_api::Role;
 use rookery_protocol::{AccountName, Email};
 
+use crate::data_folder::refuse_lost_database;
 use rookery_accounts::password::{Password, hash_blocking};
 use rookery_base::config::Config;
 use rookery_control::admin_password;
@@ -80,6 +81,7 @@ pub enum AdminCommand {
 /// Runs the command, and prints the result to standard output.
 pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     let file = config.data.directory.join(DATABASE_FILE);
+    refuse_lost_database(&config.data.directory)?;
     let is_new = !file.exists();
     // The first admin may be added before the server's first start. Any other command without a
     // database was most likely run in the wrong folder.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::data_folder::refuse_lost_database;
 use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, Loaded};
@@ -17,7 +18,8 @@ use rookery_terminal::printable_lines;
 pub fn run(loaded: &Loaded) -> Result<()> {
     let warnings = check_files(&loaded.config)?;
     check_data(&loaded.config)?;
-    for warning in warnings.into_iter().chain(exposures(&loaded.config)) {
+    let warnings = emptiness(loaded).into_iter().chain(warnings);
+    for warning in warnings.chain(exposures(&loaded.config)) {
         eprintln!("rookeryd: warning: {}", printable_lines(&warning));
     }
     match &loaded.file {
@@ -25,6 +27,15 @@ pub fn run(loaded: &Loaded) -> Result<()> {
         None => println!("No config.toml found; the built-in defaults are valid."),
     }
     Ok(())
+}
+
+/// Returns a warning if the config file is empty.
+pub fn emptiness(loaded: &Loaded) -> Option<String> {
+    let file = loaded.file.as_ref().filter(|_| loaded.is_empty)?;
+    Some(format!(
+        "{} is empty: the built-in defaults are used",
+        file.display()
+    ))
 }
 
 /// Fails if a file or folder that the config names is missing or unusable, and is not one that the
@@ -44,6 +55,7 @@ fn check_data(config: &Config) -> Result<()> {
             folder.display()
         )
     };
+    refuse_lost_database(folder)?;
     Store::check(&folder.join(DATABASE_FILE)).with_context(context)?;
     let unusable = |file| format!("cannot use the key file {}", folder.join(file).display());
     VerifierKey::load(folder).with_context(|| unusable(KEY_FILE))?;

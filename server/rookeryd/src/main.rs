@@ -7,6 +7,7 @@
 mod admin_command;
 mod audit_command;
 mod config_check;
+mod data_folder;
 mod metrics_port;
 mod open_files;
 mod sandbox;

@@ -64,7 +64,7 @@ pub fn enter(loaded: &Loaded) -> Result<()> {
     Ok(())
 }
 
-fn restrict(Loaded { config, file }: &Loaded) -> Result<RulesetStatus> {
+fn restrict(Loaded { config, file, .. }: &Loaded) -> Result<RulesetStatus> {
     let readable = readable(config, file.as_deref());
     let writable = writable(config);
     // What a first start creates has to exist to be allowed.

@@ -1,10 +1,8 @@
 //! Starts the parts of the server in the order of their dependencies, reloads while they run, and
 //! stops them in order.
 
-use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +16,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
 
-use crate::config_check::{check_files, exposures};
+use crate::config_check::{check_files, emptiness, exposures};
+use crate::data_folder;
 use crate::metrics_port;
 use crate::open_files::connection_capacity;
 use crate::signals::{self, SignalAction, Signals};
 use rookery_accounts::csv_sync::{CsvSync, Synced};
 use rookery_accounts::password;
-use rookery_accounts::verifier_key::{KEY_FILE, VerifierKey};
 use rookery_accounts::{Accounts, AccountsConfig};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::{Config, LiveConfig, Loaded, MailTransport};
@@ -39,14 +37,13 @@ use rookery_chat::Chat;
 use rookery_chat::request::{AddBans, EndAll};
 use rookery_connection::{ChatPort, ConnectionConfig, Transport};
 use rookery_control::handle::ControlHandle;
-use rookery_control::head_key::{self, HeadKey};
 use rookery_control::{Control, ControlConfig, ReloadRequest};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
 use rookery_engine::{Engine, clock_watch, disk_watch, retention, settings, shrinking};
 use rookery_record::clock::PLAUSIBLE_GAP;
 use rookery_record::{Admin, Ban, ChatSnapshot, ClockRecord, Maintenance};
-use rookery_store::{DATABASE_FILE, Database, Store};
+use rookery_store::{DATABASE_FILE, Database};
 
 /// The time between two checks whether the certificate has to be renewed, or was.
 const RENEWAL: Duration = Duration::from_hours(12);
@@ -55,7 +52,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Serves until a signal stops the server.
 pub async fn run(loaded: Loaded) -> Result<()> {
-    let Loaded { config, file } = loaded;
+    if let Some(warning) = emptiness(&loaded) {
+        tracing::warn!("{warning}");
+    }
+    let Loaded { config, file, .. } = loaded;
     if file.is_none() {
         let folder = std::env::current_dir()?;
         tracing::info!(
@@ -70,13 +70,15 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     signals::let_large_files_fail()?;
     let capacity = connection_capacity()?;
     password::reserve_memory().context("cannot allocate memory for hashing passwords")?;
-    let _lock = lock_folder(&config)?;
-    let database = open_database(&config)?;
-    let verifier_key = open_verifier_key(&config, &database).await?;
-    let head_key = open_head_key(&config)?;
+    let _lock = data_folder::lock(&config)?;
+    let database = data_folder::open_database(&config)?;
+    let verifier_key = data_folder::open_verifier_key(&config, &database).await?;
+    let head_key = data_folder::open_head_key(&config)?;
+    let database_file = config.data.directory.join(DATABASE_FILE);
+    let unreadable = || format!("cannot use the database {}", database_file.display());
     let clock = clock_watch::start(database.clone())
         .await
-        .context("cannot read the database")?;
+        .with_context(unreadable)?;
     let certificates = Arc::new(Certificates::open(
         &config.tls,
         &config.admin,
@@ -86,7 +88,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (config_sender, live) = LiveConfig::new(config);
     let csv_sync = CsvSync::new(live.section(|config| &config.data), database.clone());
     let record = *clock.borrow();
-    let stored = Stored::load(&database, &csv_sync, started_at, record).await?;
+    let stored = Stored::load(&database, &csv_sync, started_at, record)
+        .await
+        .with_context(unreadable)?;
     let has_admins = !stored.admins.is_empty();
 
     let config = live.get();
@@ -202,88 +206,6 @@ fn log_exposures(config: &Config) {
     }
 }
 
-fn open_database(config: &Config) -> Result<Database> {
-    let folder = &config.data.directory;
-    let file = folder.join(DATABASE_FILE);
-    let is_new = !file.exists();
-    let database = Database::open(&file, config.history.sync).with_context(|| {
-        format!(
-            "cannot use the data folder {} (data.directory)",
-            folder.display()
-        )
-    })?;
-    if is_new {
-        tracing::info!(
-            file = %std::path::absolute(&file)?.display(),
-            "there was no database, created a new one"
-        );
-    }
-    Ok(database)
-}
-
-/// Locks the data folder for this server until the returned file is closed, and creates it if
-/// necessary. Two servers on one database would overwrite each other's state.
-fn lock_folder(config: &Config) -> Result<File> {
-    let folder = &config.data.directory;
-    let lock = || {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-        let file = File::open(folder)?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(anyhow!("another server is running in it")),
-            Err(TryLockError::Error(error)) => Err(error.into()),
-        }
-    };
-    lock().with_context(|| {
-        format!(
-            "cannot use the data folder {} (data.directory)",
-            folder.display()
-        )
-    })
-}
-
-/// Reads the key that encrypts SCRAM verifiers, or creates it at the first start.
-async fn open_verifier_key(config: &Config, database: &Database) -> Result<VerifierKey> {
-    let folder = &config.data.directory;
-    let file = || {
-        format!(
-            "cannot use the key file {}",
-            folder.join(KEY_FILE).display()
-        )
-    };
-    if let Some(key) = VerifierKey::load(folder).with_context(file)? {
-        return Ok(key);
-    }
-    if database.read(Store::has_scram_verifiers).await? {
-        tracing::warn!(
-            file = %folder.join(KEY_FILE).display(),
-            "the key of the SCRAM verifiers is missing, and a new one was created: SCRAM-SHA-256 \
-             fails for every account until its owner signs in once with PLAIN; to avoid this, stop \
-             the server and restore the file from a backup"
-        );
-    }
-    VerifierKey::create(folder).with_context(file)
-}
-
-/// Reads the key that signs the newest entry of the audit trail, or creates it at the first start.
-fn open_head_key(config: &Config) -> Result<HeadKey> {
-    let folder = &config.data.directory;
-    let file = folder.join(head_key::KEY_FILE);
-    let context = || format!("cannot use the key file {}", file.display());
-    if let Some(key) = HeadKey::load(folder).with_context(context)? {
-        return Ok(key);
-    }
-    let key = HeadKey::create(folder).with_context(context)?;
-    tracing::info!(
-        file = %file.display(),
-        "created the key that signs the newest entry of the audit trail"
-    );
-    Ok(key)
-}
-
 /// Returns the count of connections to the chat, bounded by what the process can have open.
 fn connections(limit: usize, capacity: Option<usize>) -> Connections {
     let Some(capacity) = capacity else {
@@ -383,10 +305,7 @@ impl Stored {
         now: Timestamp,
         clock: ClockRecord,
     ) -> Result<Self> {
-        csv_sync
-            .sync(now)
-            .await
-            .context("cannot import the CSV files")?;
+        csv_sync.sync(now).await?;
         // Bans that have expired too, if only by a clock that may be wrong; but not those that are
         // over, which would be in force again if the clock were set back by years.
         let known = clock.confirmed_at.unwrap_or(Timestamp::MIN);
@@ -399,7 +318,7 @@ impl Stored {
                 chat: store.chat_snapshot()?,
             })
         });
-        stored.await.context("cannot read the database")
+        Ok(stored.await?)
     }
 }
 
@@ -519,7 +438,16 @@ impl Server {
     /// Loads the config and the certificates again: both, or neither if one has an error. The ports
     /// and the data folder stay the same.
     async fn reload_config(&self) -> Result<()> {
-        let config = Config::load(self.file.as_deref())?.config;
+        let loaded = Config::load(self.file.as_deref())?;
+        // An editor, or a full disk, may have truncated it before its text is written.
+        if let (true, Some(file)) = (loaded.is_empty, &loaded.file) {
+            bail!(
+                "{} is empty. Reload again once it has its text; if you mean the built-in \
+                 defaults, write a comment in it",
+                file.display()
+            );
+        }
+        let config = loaded.config;
         check_files(&config)?;
         log_exposures(&config);
         let clock = *self.clock.borrow();

@@ -244,7 +244,8 @@ fn write_zeros(file: &Path, bytes: u64) -> io::Result<()> {
     open.sync_all()
 }
 
-fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+/// Returns the path of a file beside the database.
+pub(crate) fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push(suffix);
     path.into()

@@ -21,10 +21,13 @@
 pub mod audit_chain;
 mod database;
 mod disk;
+mod log_index;
 mod sqlite;
 
 use std::io;
 use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
 
 pub use database::{Database, Durability};
 pub use disk::{Disk, DiskState};
@@ -80,7 +83,13 @@ pub enum StoreError {
     /// Another process has locked the database for too long.
     #[error("another program has locked the database")]
     Locked,
-    /// SQLite reported an error.
+    /// SQLite found that the database file is damaged, or is no database.
+    #[error(
+        "{DATABASE_FILE} is damaged ({0}); stop the server, and restore the file from a backup, as \
+         data/README.md explains"
+    )]
+    Damaged(rusqlite::Error),
+    /// SQLite reported another error.
     #[error("database error: {0}")]
     Database(rusqlite::Error),
     /// The database was written by a newer version of the server.
@@ -118,7 +127,10 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
+            _ => Self::Database(error),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 
 use super::{Result, StoreError};
 use crate::disk::{LOCK_TIMEOUT, OpenFiles};
+use crate::log_index::LogIndex;
 use audit::KnownHead;
 pub use credentials::{TriedBy, TriedCode};
 pub use free_pages::PageCounts;
@@ -62,8 +63,19 @@ pub struct Store {
 impl Store {
     /// Opens the file for writing, creating it, its folder and its tables if necessary.
     pub fn open(file: &Path) -> Result<Self> {
+        Ok(Self::open_after(file, None)?.0)
+    }
+
+    /// Opens the file as [`Self::open`] does. Also returns how many pages of the write-ahead log
+    /// are lost, if `left` is the index that a killed process left.
+    pub(crate) fn open_after(file: &Path, left: Option<LogIndex>) -> Result<(Self, u32)> {
         create_file(file)?;
         let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Before this process writes to the log.
+        let lost_pages = match left.filter(|left| left.lost_pages(0) > 0) {
+            Some(left) => left.lost_pages(pages_in_log(&connection)?),
+            None => 0,
+        };
         // Takes effect if the file is still empty, and otherwise with the next VACUUM.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         if connection.is_readonly(MAIN_DB)? {
@@ -79,7 +91,7 @@ impl Store {
         )?;
         migrations::migrate(&mut connection)?;
         let audit_head = KnownHead::read(&connection)?;
-        Ok(Self {
+        let store = Self {
             connection,
             full: false,
             interned: Interned::default(),
@@ -87,7 +99,8 @@ impl Store {
             needs_scrub: true,
             files: OpenFiles::of(file),
             audit_head,
-        })
+        };
+        Ok((store, lost_pages))
     }
 
     /// Fails if the file exists and is not a database that this version of the server can open.
@@ -239,6 +252,9 @@ fn create_file(file: &Path) -> Result<()> {
                 error,
             })?;
     }
+    if file.is_dir() {
+        return Err(cannot_open(file, "it is a folder"));
+    }
     // An existing file is not touched: opening and closing it would release the locks that this
     // process holds on it.
     match OpenOptions::new()
@@ -259,6 +275,13 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
+}
+
+/// Returns how many pages SQLite has found in the write-ahead log. It copies them to the database.
+fn pages_in_log(connection: &Connection) -> Result<u32> {
+    let sql = "PRAGMA wal_checkpoint(PASSIVE)";
+    let pages: i64 = connection.query_row(sql, [], |row| row.get(1))?;
+    Ok(u32::try_from(pages).unwrap_or_default())
 }
 
 fn cannot_open(file: &Path, reason: impl Display) -> StoreError {

@@ -10,6 +10,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
+use crate::problem::{DAMAGED_CERTIFICATE, pem_problem};
+
 /// The certificates of an authority: at least one, all of them usable as roots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
@@ -18,10 +20,8 @@ pub struct Authority(Vec<CertificateDer<'static>>);
 impl Authority {
     /// Reads the certificates in a PEM file; other items in it are ignored.
     pub fn read(file: &Path) -> Result<Self, String> {
-        let certificates =
-            CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
-        let certificates: Result<Vec<_>, _> = certificates.collect();
-        Self::of(certificates.map_err(|error| error.to_string())?)
+        let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+        Self::of(certificates.map_err(|error| pem_problem(&error))?)
     }
 
     /// Returns the certificates as a root store for rustls.
@@ -36,7 +36,7 @@ impl Authority {
         for certificate in &certificates {
             roots
                 .add(certificate.clone())
-                .map_err(|error| error.to_string())?;
+                .map_err(|_| DAMAGED_CERTIFICATE.to_owned())?;
         }
         if roots.is_empty() {
             return Err("it contains no certificate".to_owned());
@@ -62,5 +62,30 @@ impl From<Authority> for Vec<String> {
             .iter()
             .map(|certificate| BASE64.encode(certificate))
             .collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_in_plain_words() {
+        let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
+        let error = Authority::read(Path::new("/")).unwrap_err();
+        assert!(error.contains("directory"), "{error}");
+        for (content, words) in [
+            (String::new(), "it contains no certificate"),
+            ("no PEM".to_owned(), "it contains no certificate"),
+            (format!("{begin}\nMIIB\n"), "a BEGIN or END line is missing"),
+            (format!("{begin}\nM!!B\n{end}\n"), "is not Base64"),
+            (format!("{begin}\nAAAA\n{end}\n"), "is not a certificate"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), content).unwrap();
+            let error = Authority::read(file.path()).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

@@ -17,6 +17,6 @@ mod verifier;
 
 pub use authority::Authority;
 pub use fingerprint::{CertificatePin, Fingerprint, InvalidFingerprint};
-pub use problem::{certificate_problem, tls_problem};
+pub use problem::{DAMAGED_CERTIFICATE, certificate_problem, pem_problem, tls_problem};
 pub use unknown_certificate::{QUESTION, TrustedBefore, UnknownCertificate};
 pub use verifier::{PinPolicy, Trust, Verdict, Verifier, is_of_another_authority};

@@ -1,6 +1,27 @@
-//! Why a certificate was rejected or a TLS handshake failed, in plain words.
+//! Why a certificate was rejected, its file cannot be used or a TLS handshake failed, in plain
+//! words.
 
+use rustls::pki_types::pem::Error as PemError;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+/// What is wrong with a file whose PEM is intact, but not the certificate in it.
+pub const DAMAGED_CERTIFICATE: &str =
+    "it is damaged: the text between BEGIN CERTIFICATE and END is not a certificate";
+
+/// Returns why a PEM file cannot be used, as a clause about "it", or the error of the system.
+pub fn pem_problem(error: &PemError) -> String {
+    match error {
+        PemError::Io(error) => error.to_string(),
+        PemError::NoItemsFound => "it contains nothing of that kind in PEM format".to_owned(),
+        PemError::MissingSectionEnd { .. } | PemError::IllegalSectionStart { .. } => {
+            "it is damaged: a BEGIN or END line is missing or incomplete".to_owned()
+        }
+        PemError::Base64Decode(_) => {
+            "it is damaged: the text between BEGIN and END is not Base64".to_owned()
+        }
+        other => format!("it is damaged: {other}"),
+    }
+}
 
 /// Returns why there is no TLS connection to a server, as a clause about "it".
 pub fn tls_problem(error: &TlsError) -> String {

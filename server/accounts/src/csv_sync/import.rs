@@ -60,7 +60,7 @@ impl Import {
         // The next step takes its rows from the end.
         let mut rows = format::added(file, content, "")?;
         rows.reverse();
-        let importer = Importer::new(now, author);
+        let importer = Importer::of_operator(now, author);
         Ok(Self { rows, importer })
     }
 

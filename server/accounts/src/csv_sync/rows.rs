@@ -77,6 +77,8 @@ pub struct Importer {
     now: Timestamp,
     /// The author of the bans whose rows do not name one.
     author: String,
+    /// Whether an operator has confirmed the bans that cover everyone, if there are any.
+    is_confirmed: bool,
     /// What earlier rows of the file have added. A dry run stores nothing, so only this shows that
     /// a row repeats an earlier one.
     targets: HashSet<String>,
@@ -93,10 +95,22 @@ enum Decision {
 }
 
 impl Importer {
-    pub fn new(now: Timestamp, author: &str) -> Self {
+    /// Returns the importer of a file in the data folder.
+    pub fn of_data_folder(now: Timestamp) -> Self {
+        Self::new(now, DEFAULT_AUTHOR, false)
+    }
+
+    /// Returns the importer of a file that an operator sent, and whose bans were confirmed where
+    /// that is necessary.
+    pub fn of_operator(now: Timestamp, operator: &str) -> Self {
+        Self::new(now, operator, true)
+    }
+
+    fn new(now: Timestamp, author: &str, is_confirmed: bool) -> Self {
         Self {
             now,
             author: author.to_owned(),
+            is_confirmed,
             targets: HashSet::new(),
             names_by_email: HashMap::new(),
             name_skeletons: HashSet::new(),
@@ -198,9 +212,14 @@ impl Importer {
                 if expires_at.is_some_and(|end| end <= self.now) {
                     return Ok(Err("the ban has already expired".to_owned()));
                 }
-                if !self.targets.insert(target.folded().into_owned())
-                    || store.is_banned(&target, self.now)?
-                {
+                let is_known = store.is_banned(&target, self.now)?;
+                if target.is_sweeping() && !is_known && !self.is_confirmed {
+                    return Ok(Err(format!(
+                        "{target} covers everyone, or a large part of everyone; if that is what \
+                         you mean, use `admin-cli ban {target}`, which asks you to confirm it"
+                    )));
+                }
+                if !self.targets.insert(target.folded().into_owned()) || is_known {
                     return Ok(Ok(Decision::AlreadyPresent));
                 }
                 Ok(Ok(Decision::Ban(NewBan {

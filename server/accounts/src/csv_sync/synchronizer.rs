@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::files;
 use super::format::{self, AddedRow, File};
-use super::rows::{DEFAULT_AUTHOR, Importer, Outcome, STEP};
+use super::rows::{Importer, Outcome, STEP};
 use rookery_base::config::{Data, Live};
 use rookery_record::Ban;
 use rookery_store::{Database, Durability, Result, Store, StoreError};
@@ -172,7 +172,7 @@ impl Synchronizer {
     /// Imports rows in steps, and logs each bad one. If it fails, or the server is killed in
     /// between, the rows are still in the file, and those that were imported are present then.
     async fn import(&self, file: File, added: Vec<AddedRow>, now: Timestamp) -> Result<Outcome> {
-        let mut importer = Importer::new(now, DEFAULT_AUTHOR);
+        let mut importer = Importer::of_data_folder(now);
         let mut outcome = Outcome::default();
         let mut rows = added.into_iter();
         loop {

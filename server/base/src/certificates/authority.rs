@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
@@ -80,9 +80,11 @@ impl Authority {
     }
 
     fn read_certificate(&self) -> anyhow::Result<CertificateDer<'static>> {
-        let mut chain = pem::certificates(&self.certificate)
-            .with_context(|| self.certificate.display().to_string())?;
-        Ok(chain.swap_remove(0))
+        let read = || {
+            pem::authorities(&self.certificate)?;
+            anyhow::Ok(pem::certificates(&self.certificate)?.swap_remove(0))
+        };
+        read().with_context(|| self.certificate.display().to_string())
     }
 }
 
@@ -181,6 +183,24 @@ pub(super) fn renew(
         names.join(", ")
     );
     Ok(true)
+}
+
+/// Returns what to do about a damaged file of the local authority, if there is one.
+pub(super) fn damage_warning(tls: &Tls) -> Option<String> {
+    let authority = Authority::of(tls);
+    if !(authority.certificate.exists() && authority.key.exists()) {
+        return None;
+    }
+    let read = || {
+        authority.read_certificate()?;
+        read_key(&authority.key)
+    };
+    let error = read().err()?;
+    Some(format!(
+        "the local authority cannot renew the server's certificate: {error:#}. Restore it from a \
+         backup, or move it, the certificate and both keys away, restart to create new ones, and \
+         give the new authority to your users"
+    ))
 }
 
 /// Returns what to do about the names in `tls.names` that the local authority may not sign for, if
@@ -397,13 +417,9 @@ fn set_dates(params: &mut CertificateParams, start: Date, end: Date) {
 }
 
 fn read_key(file: &Path) -> anyhow::Result<KeyPair> {
-    let pem = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    KeyPair::from_pem(&pem).with_context(|| {
-        format!(
-            "{}: cannot read a private key from this file",
-            file.display()
-        )
-    })
+    pem::private_key(file)
+        .and_then(|key| KeyPair::try_from(&key).map_err(|_| anyhow!(pem::DAMAGED_KEY)))
+        .with_context(|| file.display().to_string())
 }
 
 /// Whether both files exist. Fails if only one does, because either of them may be the one to

@@ -14,7 +14,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, ServerConnection,
+    ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, RootCertStore, ServerConnection,
     SupportedProtocolVersion, version,
 };
 use tempfile::TempDir;

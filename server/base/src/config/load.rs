@@ -20,6 +20,8 @@ pub struct Loaded {
     pub config: Config,
     /// The file that was read; `None` for the built-in defaults.
     pub file: Option<PathBuf>,
+    /// Whether the file has no text, so that the configuration is that of the built-in defaults.
+    pub is_empty: bool,
 }
 
 /// Why the configuration could not be loaded.
@@ -56,11 +58,13 @@ impl Config {
             Ok(text) => Ok(Loaded {
                 config: Self::parse(&text, file)?.with_paths_in(file.parent()),
                 file: Some(file.to_owned()),
+                is_empty: text.trim().is_empty(),
             }),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
                 Ok(Loaded {
                     config: Self::default(),
                     file: None,
+                    is_empty: false,
                 })
             }
             Err(error) => Err(ConfigError::Unreadable {

@@ -93,6 +93,9 @@ fn the_files_that_the_smtp_transport_needs_are_checked() {
     assert!(check(&config).is_err(), "an empty password");
     fs::write(&password, "secret\nuser = rookery\n").unwrap();
     assert!(check(&config).is_err(), "more than a password");
+    fs::write(&password, [0xFF, 0xFE]).unwrap();
+    let error = format!("{:#}", check(&config).unwrap_err());
+    assert!(error.ends_with("the file is not text in UTF-8"), "{error}");
     fs::write(&password, "secret\n").unwrap();
     check(&config).unwrap();
 
@@ -100,6 +103,9 @@ fn the_files_that_the_smtp_transport_needs_are_checked() {
     fs::write(&authority, "no certificate").unwrap();
     let error = check(&config).unwrap_err().to_string();
     assert!(error.starts_with("mail.smtp.ca: "), "{error}");
+    let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    fs::write(&authority, damaged).unwrap();
+    assert!(check(&config).is_err(), "a damaged certificate");
     config.transport = MailTransport::Directory;
     for (directory, is_valid) in [
         (folder.path().to_owned(), true),

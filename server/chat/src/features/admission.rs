@@ -216,13 +216,15 @@ fn refusal(
     address: IpAddr,
     is_signed_in: bool,
 ) -> Option<Admission> {
-    let ended =
-        identity.and_then(|identity| Some((identity, ctx.state.ended_accounts.get(&identity.id)?)));
-    if let Some((_, (_, reason))) =
-        ended.filter(|(identity, (at, _))| identity.authenticated_at <= *at)
-    {
+    let is_ended = identity.is_some_and(|identity| {
+        let ended_at = ctx.state.ended_accounts.get(&identity.id);
+        ended_at.is_some_and(|at| identity.authenticated_at <= *at)
+    });
+    // Why may no longer be true: the account may have been enabled again. If not, the next sign-in
+    // says so.
+    if is_ended {
         return Some(Admission::Stale {
-            reason: reason.clone(),
+            reason: quit::NO_LONGER_VALID.to_owned(),
         });
     }
     // The clock was set back during the sign-in, so it may be from before any end of access.

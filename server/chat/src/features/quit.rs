@@ -13,6 +13,8 @@ use crate::lengths;
 use crate::line::{Line, truncate};
 use crate::state::{ClosingSession, SecretChange, Session, User};
 
+/// Why a sign-in from before the end of the account's sessions is refused.
+pub const NO_LONGER_VALID: &str = "Your sign-in is no longer valid; sign in again";
 /// Why a session ends whose credential was revoked.
 pub const REVOKED: &str = "A device or certificate of your account was revoked; sign in again";
 /// Why a session ends that signed in with a password that was changed.

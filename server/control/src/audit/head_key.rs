@@ -32,7 +32,12 @@ impl HeadKey {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
         };
-        let key = Ed25519KeyPair::from_pkcs8(&bytes).map_err(io::Error::other)?;
+        let key = Ed25519KeyPair::from_pkcs8(&bytes).map_err(|_| {
+            let text = "it is damaged: it does not hold an Ed25519 key in the form of PKCS #8. \
+                        Restore it from a backup. If there is none, move it away: the server then \
+                        creates another key, and admin-cli warns of it at the next sign-in";
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
         Ok(Some(Self(key)))
     }
 
@@ -132,7 +137,11 @@ mod tests {
         let file = folder.path().join(KEY_FILE);
         let mode = fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        fs::write(&file, "short").unwrap();
-        assert!(HeadKey::load(folder.path()).is_err());
+        let valid = fs::read(&file).unwrap();
+        for damaged in [&b""[..], b"short", &valid[..valid.len() / 2]] {
+            fs::write(&file, damaged).unwrap();
+            let error = HeadKey::load(folder.path()).err().unwrap().to_string();
+            assert!(error.contains("Restore it from a backup"), "{error}");
+        }
     }
 }

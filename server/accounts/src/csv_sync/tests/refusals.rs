@@ -80,6 +80,29 @@ async fn invalid_utf8_and_expired_bans_are_bad_rows() {
 }
 
 #[tokio::test]
+async fn a_ban_of_everyone_in_the_file_is_rejected_unless_an_operator_has_confirmed_it() {
+    let files = TestFiles::new();
+    files.ban("*@*", "confirmed").await;
+    let sweeping = "0.0.0.0/0,,,,\n::/0,,,,\n*@*.com,,,,\n";
+    files.put(
+        "bans.csv",
+        &format!("{BANS}{sweeping}*@*,,,,\n10.0.0.0/8,,,,\n"),
+    );
+    let log = TestLog::capture();
+    assert_eq!(files.sync().await, ["10.0.0.0/8"]);
+    let log = log.text();
+    for (line, target) in [(2, "0.0.0.0/0"), (3, "::/0"), (4, "*@*.com")] {
+        let warning = format!(
+            "bans.csv, line {line}, was rejected: {target} covers everyone, or a large part of \
+             everyone; if that is what you mean, use `admin-cli ban {target}`"
+        );
+        assert!(log.contains(&warning), "{log}");
+    }
+    assert_eq!(files.bans().await.len(), 2);
+    assert_eq!(files.text("bans.rejected.csv"), format!("{BANS}{sweeping}"));
+}
+
+#[tokio::test]
 async fn bad_rows_stay_in_the_file_while_they_cannot_be_moved() {
     let files = TestFiles::new();
     fs::create_dir(files.path("users.rejected.csv")).unwrap();

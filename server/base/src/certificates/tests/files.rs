@@ -151,11 +151,39 @@ fn an_error_says_what_is_wrong_with_a_file() {
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
     )
     .unwrap();
-    fixture.assert_refused("tls.private_key: ");
+    fixture.assert_refused("server.key: the text between BEGIN and END is not an RSA");
+    let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::copy(other.file("server.key"), fixture.file("server.key")).unwrap();
+    std::fs::write(fixture.file("server.pem"), damaged).unwrap();
+    fixture.assert_refused("server.pem: the text between BEGIN CERTIFICATE and END is not");
     std::fs::write(fixture.file("server.pem"), &certificate[..200]).unwrap();
     fixture.assert_refused("server.pem: broken PEM: a BEGIN line has no END line");
     std::fs::write(fixture.file("server.pem"), certificate.replace('M', "!")).unwrap();
     fixture.assert_refused("server.pem: broken PEM");
+}
+
+#[test]
+fn a_damaged_file_of_the_local_authority_is_warned_of_before_the_certificate_expires() {
+    let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (file, content, words) in [
+        (
+            "ca.pem",
+            damaged,
+            "ca.pem: the text between BEGIN CERTIFICATE",
+        ),
+        ("ca.pem", "", "ca.pem: no certificate found"),
+        ("ca.key", damaged, "ca.key: no private key found"),
+        (
+            "ca.key",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            "ca.key: the text between BEGIN and END is not an RSA",
+        ),
+    ] {
+        let (fixture, _) = Fixture::opened();
+        std::fs::write(fixture.file(file), content).unwrap();
+        let warned = Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap();
+        assert!(warned.len() == 1 && warned[0].contains(words), "{warned:?}");
+    }
 }
 
 #[test]
@@ -181,4 +209,7 @@ fn an_unreadable_client_ca_is_an_error_at_start_and_at_reload() {
             .unwrap_err()
     );
     assert!(error.contains("admin.client_ca: "), "{error}");
+    let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(fixture.file("none.pem"), damaged).unwrap();
+    fixture.assert_refused("none.pem: the text between BEGIN CERTIFICATE and END is not");
 }
