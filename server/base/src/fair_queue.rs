@@ -34,15 +34,8 @@ struct Keys<K> {
 /// A slot, until it is dropped.
 #[must_use]
 pub struct Slot<'q> {
-    slot: Option<SemaphorePermit<'q>>,
+    _slot: SemaphorePermit<'q>,
     _share: OwnedSemaphorePermit,
-}
-
-impl Slot<'_> {
-    /// Frees the slot for the next in line, but remains a part of its key's share.
-    pub fn give_way(&mut self) {
-        self.slot = None;
-    }
 }
 
 impl<K: Hash + Eq> FairQueue<K> {
@@ -63,7 +56,7 @@ impl<K: Hash + Eq> FairQueue<K> {
         let share = self.keys.lock().share(key, self.share);
         let share = share.acquire_owned().await.expect(OPEN);
         Slot {
-            slot: Some(self.slots.acquire().await.expect(OPEN)),
+            _slot: self.slots.acquire().await.expect(OPEN),
             _share: share,
         }
     }

@@ -8,6 +8,7 @@
 //!
 //! This module does not interpret mails, and never logs their text or the receiver's full address.
 
+mod attempts;
 mod bounded;
 mod compose;
 mod directory;
@@ -19,7 +20,6 @@ mod tests;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,31 +29,20 @@ use rookery_control_api::Component;
 use rookery_protocol::Email;
 use rookery_record::Network;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::{self, Live, MailTransport, SmtpSecurity};
 use crate::events::EventBus;
-use crate::fair_queue::{FairQueue, Slot};
 use crate::metrics::{Counter, METRICS};
 use crate::pem;
+use attempts::{Attempt, Attempts, Kind, MIN_TIME};
 use places::{Place, Places};
 
 /// The maximum number of mails that are queued or being sent, of users and of operators each. When
 /// it is reached, a further mail takes the place of one that waits to be tried again, or fails at
 /// once.
 const QUEUE_CAPACITY: usize = 1000;
-/// The number of mails that are sent at the same time, of users and of operators each.
-const WORKERS: usize = 8;
-/// The number of mails that are sent at the same time for one network. A mail server may take long
-/// to decide on a receiver, and anyone can request mails to receivers of which that is true.
-const WORKERS_OF_NETWORK: usize = 2;
-/// The number of mails that are sent again at the same time.
-const RETRIES: usize = WORKERS / 2;
-/// The time after which an attempt lets another one begin, as long as few are so slow.
-const SLOW_AFTER: Duration = Duration::from_secs(3);
-/// The maximum number of attempts that have let another one begin.
-const SLOW_ATTEMPTS: usize = 40;
 /// The timeout of one attempt, from connecting to the mail server's final reply. Some servers delay
 /// their greeting to unknown clients.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -147,22 +136,14 @@ struct Health {
 struct Lane {
     /// One place for each mail that may be queued or being sent.
     places: Arc<Places>,
-    /// One slot for each attempt that may be made at the same time.
-    workers: FairQueue<Requester>,
-    /// One slot for each attempt to send a mail again, so that first attempts need not wait for all
-    /// of these.
-    retries: FairQueue<Requester>,
-    /// One permit for each attempt that has given its slot to another one.
-    slow: Semaphore,
+    attempts: Attempts,
 }
 
 impl Lane {
-    fn new(capacity: usize, workers_of_requester: usize) -> Self {
+    fn new(capacity: usize) -> Self {
         Self {
             places: Places::new(capacity),
-            workers: FairQueue::new(WORKERS, workers_of_requester),
-            retries: FairQueue::new(RETRIES, workers_of_requester),
-            slow: Semaphore::new(SLOW_ATTEMPTS),
+            attempts: Attempts::default(),
         }
     }
 }
@@ -258,8 +239,8 @@ impl Mailer {
         Self(Arc::new(MailQueue {
             config,
             runtime: Handle::current(),
-            users: Lane::new(capacity, WORKERS_OF_NETWORK),
-            operators: Lane::new(capacity, WORKERS),
+            users: Lane::new(capacity),
+            operators: Lane::new(capacity),
             pauses,
             events,
             health: Mutex::default(),
@@ -335,10 +316,10 @@ impl MailQueue {
             .iter()
             .chain(self.pauses.last().into_iter().cycle())
             .copied();
-        let mut retry = None;
+        let attempts = &self.lane(requester).attempts;
+        let mut attempt = attempts.begin(requester, Kind::First).await;
         loop {
-            let attempt = self.try_once(job, requester, retry.take());
-            let (reason, shown) = match attempt.await {
+            let (reason, shown) = match self.try_once(job, attempt).await {
                 Ok(file) => {
                     job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
@@ -381,42 +362,32 @@ impl MailQueue {
             // A mail that waits for its turn can lose its place, too.
             let turn = async {
                 tokio::time::sleep(pause).await;
-                self.lane(requester).retries.acquire(requester).await
+                attempts.begin(requester, Kind::Retry).await
             };
-            retry = place.wait(turn).await;
-            if retry.is_none() {
+            let Some(retry) = place.wait(turn).await else {
                 job.count(&METRICS.mails_failed);
                 tracing::warn!(%to, "mail given up: too many mails are waiting");
                 state.send_replace(MailState::Failed(TOO_MANY.to_owned()));
                 self.start_probe();
                 return;
-            }
+            };
+            attempt = retry;
         }
     }
 
-    /// Makes one attempt when the requester has its turn, and remembers whether mail can be sent. A
-    /// slow attempt lets others begin. `retry`: the slot of an attempt to send a mail again.
+    /// Makes one attempt, which has begun, and remembers whether mail can be sent.
     async fn try_once(
         &self,
         job: &Job,
-        requester: Requester,
-        mut retry: Option<Slot<'_>>,
+        attempt: Attempt<'_>,
     ) -> Result<Option<PathBuf>, SendError> {
-        let lane = self.lane(requester);
-        let mut turn = lane.workers.acquire(requester).await;
-        let mut attempt = pin!(tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job)));
-        let slow;
         let outcome = tokio::select! {
-            outcome = &mut attempt => outcome,
-            () = tokio::time::sleep(SLOW_AFTER) => {
-                slow = lane.slow.try_acquire();
-                if slow.is_ok() {
-                    turn.give_way();
-                    if let Some(retry) = &mut retry {
-                        retry.give_way();
-                    }
-                }
-                attempt.await
+            biased;
+            outcome = tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job)) => outcome,
+            () = attempt.abandoned() => {
+                let seconds = MIN_TIME.as_secs();
+                let reason = format!("took more than {seconds} seconds while many others do");
+                return Err(SendError::Deferred(reason));
             }
         };
         let outcome = outcome.unwrap_or_else(|_| {
@@ -448,8 +419,10 @@ impl MailQueue {
                 let Some(queue) = queue.upgrade() else {
                     return;
                 };
+                let attempts = &queue.operators.attempts;
+                let attempt = attempts.begin(Requester::Operator, Kind::First).await;
                 // The outcome is remembered.
-                let _ = queue.try_once(&Job::Dummy, Requester::Operator, None).await;
+                let _ = queue.try_once(&Job::Dummy, attempt).await;
                 let mut health = queue.health.lock();
                 if health.last_failure.is_none() {
                     health.is_probing = false;

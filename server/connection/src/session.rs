@@ -151,7 +151,10 @@ impl Session {
     /// Sets the send queue's limit and rank to those of an admitted session with this identity.
     pub(super) fn rank_sendq(&self, identity: Option<&Identity>) {
         let limit = self.services.config.limits.get().sendq_bytes;
-        let rank = identity.map_or(Rank::Guest, |_| Rank::Account);
+        let rank = match identity {
+            Some(identity) => Rank::Account(identity.id),
+            None => Rank::Guest(Network::of(self.peer.address.ip())),
+        };
         self.sendq.set_rank(rank, limit);
     }
 

@@ -4,8 +4,9 @@
 //! size is limited: a client that reads too slowly is disconnected, and does not delay others. An
 //! admitted session may have more for a while, since what many users send at once arrives faster
 //! than anybody reads. The size of all send queues together is limited, too ([`Sendqs`]): beyond
-//! it, the sessions with the fullest queues are disconnected, strangers first. What the core holds
-//! for the rest of a long reply counts towards that limit, as if it were in the queue.
+//! it, sessions are disconnected, strangers first, and of the others those of the account that has
+//! the most in all its queues. What the core holds for the rest of a long reply counts towards that
+//! limit, as if it were in the queue.
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use rookery_chat::event::SessionId;
-use rookery_record::Mark;
+use rookery_record::{AccountId, Mark, Network};
 
 /// The unit in which a queue counts towards the total. Clients that read what they are sent have
 /// less in their queues, which therefore never touch the count that all queues share.
@@ -54,17 +55,27 @@ struct Queues {
     last_number: u64,
 }
 
-/// The rank of a session. When the queues exceed their limit, those of the lowest rank are ended
-/// first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// The rank of a session, and who it belongs to. When the queues exceed their limit, those of the
+/// lowest rank are ended first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Rank {
     /// The session is not admitted.
     #[default]
     Stranger,
-    /// The session is admitted and has no account.
-    Guest,
-    /// The session is signed in to an account.
-    Account,
+    /// The session is admitted and has no account. It is from this network.
+    Guest(Network),
+    /// The session is signed in to this account.
+    Account(AccountId),
+}
+
+impl Rank {
+    fn order(self) -> u8 {
+        match self {
+            Self::Stranger => 0,
+            Self::Guest(_) => 1,
+            Self::Account(_) => 2,
+        }
+    }
 }
 
 /// The mark of the last message that the committer has delivered to the send queues of all its
@@ -169,7 +180,8 @@ impl Sendqs {
     }
 
     /// Ends queues until an eighth of the limit is free, so that this happens seldom: those of the
-    /// lowest rank first, and of those the fullest.
+    /// lowest rank first, and of those always the fullest of the account or network that has the
+    /// most. So someone who opens many sessions and reads nothing does not end those of others.
     fn relieve(&self) {
         let limit = self.limit.load(Ordering::Relaxed);
         // It may have been disabled in the meantime.
@@ -184,17 +196,27 @@ impl Sendqs {
                 .filter_map(Weak::upgrade)
                 .collect()
         };
-        let mut fullest: Vec<(Rank, Reverse<usize>, Arc<Sendq>)> = queues
+        let mut totals: HashMap<Rank, usize> = HashMap::new();
+        let mut queues: Vec<(Rank, usize, Arc<Sendq>)> = queues
             .into_iter()
             .filter_map(|sendq| {
                 let inner = sendq.inner.lock();
                 let (rank, counted) = (inner.rank, inner.counted);
                 drop(inner);
-                (counted > 0).then_some((rank, Reverse(counted), sendq))
+                *totals.entry(rank).or_default() += counted;
+                (counted > 0).then_some((rank, counted, sendq))
             })
             .collect();
-        fullest.sort_unstable_by_key(|(rank, counted, _)| (*rank, *counted));
-        for (_, _, sendq) in fullest {
+        queues.sort_unstable_by_key(|(_, counted, _)| Reverse(*counted));
+        // What the fuller ones of the same rank leave.
+        for (rank, counted, _) in &mut queues {
+            let total = totals.entry(*rank).or_default();
+            let left = *total;
+            *total -= *counted;
+            *counted = left;
+        }
+        queues.sort_by_key(|(rank, left, _)| (rank.order(), Reverse(*left)));
+        for (_, _, sendq) in queues {
             if self.bytes.load(Ordering::Relaxed) <= limit - limit / 8 {
                 return;
             }

@@ -2,6 +2,13 @@
 
 use super::*;
 
+const ALICE: Rank = Rank::Account(AccountId(1));
+const BOB: Rank = Rank::Account(AccountId(2));
+
+fn guest() -> Rank {
+    Rank::Guest(Network::of([192, 0, 2, 1].into()))
+}
+
 fn poll(sendq: &Sendq) -> (State, Vec<Bytes>) {
     let (state, lines) = sendq.poll(&mut Context::from_waker(Waker::noop()), true);
     (state, lines.into())
@@ -46,7 +53,7 @@ fn an_admitted_session_may_have_more_for_a_while() {
     let start = Instant::now();
     let full = || {
         let sendq = Sendq::new(0);
-        sendq.set_rank(Rank::Guest, 10);
+        sendq.set_rank(guest(), 10);
         for _ in 0..EXCESS {
             sendq.push_at(Bytes::from_static(b"1234567890"), || start);
         }
@@ -112,8 +119,8 @@ fn the_fullest_queues_of_the_lowest_rank_are_ended_when_all_exceed_their_limit()
     let all = Arc::new(Sendqs::default());
     all.set_limit(16 * PAGE);
     let queues = [
-        (Rank::Account, 5),
-        (Rank::Guest, 4),
+        (ALICE, 5),
+        (guest(), 4),
         (Rank::Stranger, 1),
         (Rank::Stranger, 2),
     ]
@@ -125,7 +132,7 @@ fn the_fullest_queues_of_the_lowest_rank_are_ended_when_all_exceed_their_limit()
     });
     let states = || queues.each_ref().map(|sendq| poll(sendq).0);
     let last = all.open(0);
-    last.set_rank(Rank::Account, 0);
+    last.set_rank(BOB, 0);
     fill(&last, 4);
     assert_eq!(states(), [State::Open; 4], "16 pages are within the limit");
     fill(&last, 1);
@@ -138,6 +145,28 @@ fn the_fullest_queues_of_the_lowest_rank_are_ended_when_all_exceed_their_limit()
     fill(&last, 4);
     assert_eq!(states()[0], State::Open, "the fullest is ended first");
     assert_eq!(poll(&last).0, State::Overflowed);
+}
+
+/// Many sessions that read nothing fill the total, and a burst reaches one that reads, but slowly.
+#[test]
+fn those_who_have_the_most_in_all_their_queues_are_ended_first() {
+    let all = Arc::new(Sendqs::default());
+    all.set_limit(64 * PAGE);
+    let open = |rank, pages| {
+        let sendq = all.open(0);
+        sendq.set_rank(rank, 0);
+        fill(&sendq, pages);
+        sendq
+    };
+    let silent: Vec<_> = (0..12).map(|_| open(ALICE, 4)).collect();
+    let reader = open(BOB, 8);
+    assert_eq!(all.bytes.load(Ordering::Relaxed), 56 * PAGE);
+    fill(&reader, 9);
+    let ended = silent
+        .iter()
+        .filter(|sendq| poll(sendq).0 == State::Overflowed);
+    assert_eq!(ended.count(), 3, "as few as leave an eighth free");
+    assert_eq!(poll(&reader).0, State::Open);
 }
 
 #[test]
