@@ -8,8 +8,8 @@ use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What is wrong with a certificate whose PEM is intact, but not what it encloses.
-pub const DAMAGED_CERTIFICATE: &str = "the text between BEGIN CERTIFICATE and END is not an X.509 certificate of version 3; restore \
-     the file from a backup, or get a new certificate";
+pub const DAMAGED_CERTIFICATE: &str = "the text between BEGIN CERTIFICATE and END is not an X.509 certificate of version 3; \
+     restore the file from a backup, or get a new certificate";
 
 /// What is wrong with a key whose PEM is intact, but not what it encloses.
 pub const DAMAGED_KEY: &str = "the text between BEGIN and END is not an RSA, ECDSA or Ed25519 key; \
