@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::connect_rate::ConnectRates;
@@ -119,6 +120,8 @@ impl ChatPort {
             match listener.accept().await {
                 Ok((stream, address)) => {
                     tokio::spawn(Arc::clone(&self).accept(transport, stream, address));
+                    // Each is an open file until it is refused, which must not wait for many others.
+                    yield_now().await;
                 }
                 Err(error) => {
                     // Most likely there are no file descriptors left, until some connections end.

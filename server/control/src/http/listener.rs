@@ -84,6 +84,8 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
                 }
             }
         });
+        // A connection that has lost its place to this one is an open file until it notices.
+        tokio::task::yield_now().await;
     }
 }
 
