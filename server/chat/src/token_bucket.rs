@@ -92,8 +92,28 @@ impl TokenBucket {
     /// Takes tokens out of the bucket, which may have fewer; it is in debt then. Returns when it
     /// will have `next` tokens, if that is later than `now`.
     pub fn take(&self, now: Duration, rate: Rate, tokens: u64, next: u64) -> Option<Duration> {
+        self.take_within(now, rate, tokens, next, Duration::MAX)
+    }
+
+    /// As [`Self::take`], but takes fewer if the bucket would otherwise have `next` tokens only
+    /// after more than `longest`.
+    pub fn take_within(
+        &self,
+        now: Duration,
+        rate: Rate,
+        tokens: u64,
+        next: u64,
+        longest: Duration,
+    ) -> Option<Duration> {
         let start = nanoseconds(now);
-        let full_at = self.update(|at| Some(at.max(start).saturating_add(rate.time_of(tokens))))?;
+        let latest = start
+            .saturating_add(nanoseconds(longest))
+            .saturating_add(rate.burst)
+            .saturating_sub(rate.time_of(next));
+        let full_at = self.update(|at| {
+            let full_at = at.max(start).saturating_add(rate.time_of(tokens));
+            Some(full_at.min(latest))
+        })?;
         let ready_at = full_at
             .saturating_add(rate.time_of(next))
             .saturating_sub(rate.burst);

@@ -26,7 +26,8 @@ const SESSIONS_OF_ACCOUNTS: NonZeroU64 = NonZeroU64::new(10).expect("not zero");
 /// The number of sessions at their full rate that may share the rate of a network's other sessions.
 const SESSIONS_OF_NETWORK: NonZeroU64 = NonZeroU64::new(25).expect("not zero");
 /// The longest time for which earlier long replies delay the next one, also if many sessions share
-/// the payer: the commands that have one are also those by which people join and moderate.
+/// the payer: the commands that have one are also those by which people join and moderate. Also the
+/// longest time for which an account is delayed by the others of its network.
 const MAX_DELAY: Duration = Duration::from_secs(5);
 /// The maximum number of payers that are counted separately.
 const MAX_PAYERS: usize = 100_000;
@@ -182,7 +183,7 @@ impl Flood {
         let since_start = now.saturating_duration_since(self.start);
         let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
         let rate = rate.times(SESSIONS_OF_ACCOUNTS);
-        let shared = accounts.take(since_start, rate, tokens, next);
+        let shared = accounts.take_within(since_start, rate, tokens, next, MAX_DELAY);
         ready_at.max(shared.map(|ready_at| self.start + ready_at))
     }
 
@@ -420,6 +421,23 @@ mod tests {
         assert!(alice.long_reply_at(start).is_some());
         shared.sign_in(&mut alice, AccountId(1), network(1), start);
         assert_eq!(alice.long_reply_at(start), None);
+    }
+
+    /// Each new session sends its first line at once, however much was sent before.
+    #[test]
+    fn an_account_does_not_make_the_others_of_its_network_wait_for_long() {
+        let start = Instant::now();
+        let shared = SharedFlood::new(start);
+        let line = Message::parse(&format!("JOIN {}", "a,".repeat(250))).expect("a message");
+        for _ in 0..1000 {
+            let mut session = shared.open(network(1), 20, 4, start);
+            shared.sign_in(&mut session, AccountId(1), network(1), start);
+            session.count(start, rookery_chat::weight(&line));
+        }
+        let mut other = shared.open(network(1), 20, 4, start);
+        shared.sign_in(&mut other, AccountId(2), network(1), start);
+        let next = other.count(start, Weight::MESSAGE).expect("a wait");
+        assert_eq!(next.saturating_duration_since(start), MAX_DELAY);
     }
 
     /// Ten accounts could send so much that people on slow lines were disconnected.

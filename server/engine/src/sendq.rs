@@ -272,6 +272,12 @@ impl Inner {
         delivered.map(|delivered| *delivered.0.lock())
     }
 
+    fn end(&mut self) {
+        if self.state == State::Open {
+            self.state = State::Ending;
+        }
+    }
+
     fn overflow(&mut self, all: &Sendqs) {
         self.lines = VecDeque::new();
         self.state = State::Overflowed;
@@ -365,10 +371,7 @@ impl Sendq {
     /// Ends the queue: the connection closes once it has sent the waiting lines. The caller has to
     /// wake the connection with [`Self::wake`].
     pub fn end(&self) {
-        let mut inner = self.inner.lock();
-        if inner.state == State::Open {
-            inner.state = State::Ending;
-        }
+        self.inner.lock().end();
     }
 
     /// Adds lines and wakes the connection.
@@ -427,8 +430,10 @@ impl Sendq {
     /// Ends the queue, because the client has closed the connection: what is delivered from now on
     /// is not among what it was sent.
     pub fn close(&self) {
-        self.end();
-        if let Some(delivered) = &mut self.inner.lock().delivered {
+        let mut inner = self.inner.lock();
+        inner.end();
+        // Under the same lock, or else what is delivered in between would count as sent.
+        if let Some(delivered) = &mut inner.delivered {
             let until = *delivered.0.lock();
             *delivered = Arc::new(Delivered(Mutex::new(until)));
         }

@@ -144,13 +144,17 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     let Some(session) = ctx.state.session_mut(session) else {
         return;
     };
-    let Some(catch_up) = &session.catch_up else {
+    let is_caught_up = session.is_caught_up(session.received);
+    let Some(catch_up) = &mut session.catch_up else {
         return;
     };
     if now <= catch_up.until {
         request_missed(ctx, caller, false);
-    } else if session.is_caught_up(session.received) {
+    } else if is_caught_up {
         session.catch_up = None;
+    } else {
+        // The client may never answer what it has received.
+        catch_up.sent.clear();
     }
 }
 

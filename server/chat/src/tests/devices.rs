@@ -324,6 +324,32 @@ fn after_a_broken_connection_a_device_is_sent_what_it_has_not_answered() {
     assert!(missed.is_empty(), "{missed:?}");
 }
 
+/// The server does not know that such a client is caught up, however long it is connected.
+#[test]
+fn after_a_minute_a_client_that_answers_nothing_is_sent_all_that_it_requests() {
+    let mut harness = lobby();
+    let bob = harness.user("bob", "");
+    harness.channel("#y", &[bob]);
+    harness.send(bob, "MODE #y -n");
+    let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
+    harness.disconnect(alice);
+    harness.send(bob, "PRIVMSG #x :missed");
+    let (alice, missed) = connect(&mut harness, identity("alice"), CAPS);
+    assert_eq!(texts(&missed), ["missed"]);
+    harness.advance(61);
+    for _ in 0..3 {
+        harness.send(alice, "PRIVMSG #y :own");
+        harness.received(alice);
+        harness.send(alice, "PRIVMSG *playback :PLAY #x");
+        harness.answer_all_fetches();
+        assert_eq!(texts(&harness.received(alice)), ["missed"]);
+    }
+    let session = harness.chat.state.session(alice).unwrap();
+    let catch_up = session.catch_up.as_ref();
+    let remembered = catch_up.map_or(0, |catch_up| catch_up.sent.len());
+    assert!(remembered <= 1, "what the last reply has sent");
+}
+
 #[test]
 fn after_a_crash_a_device_is_sent_what_it_has_not_certainly_received() {
     let mut harness = lobby();

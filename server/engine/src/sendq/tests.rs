@@ -1,5 +1,8 @@
 //! What waits in send queues, and when they are ended.
 
+use std::sync::atomic::AtomicBool;
+use std::thread;
+
 use super::*;
 
 const ALICE: Rank = Rank::Account(AccountId(1));
@@ -238,4 +241,34 @@ fn what_was_discarded_was_not_sent() {
     sendq.set_held(2 * PAGE);
     sendq.push(Bytes::from_static(b"discarded"));
     assert_eq!(sendq.sent_until(), None);
+}
+
+/// The committer delivers while the connection notices that the client has closed it.
+#[test]
+fn what_is_delivered_while_a_queue_is_closed_is_in_it_or_does_not_count() {
+    for _ in 0..200 {
+        let sendq = Sendq::new(0);
+        let delivered = Arc::<Delivered>::default();
+        sendq.ask_receipts(&delivered);
+        let is_closed = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                sendq.close();
+                is_closed.store(true, Ordering::Relaxed);
+            });
+            let mut message = 0;
+            while !is_closed.load(Ordering::Relaxed) {
+                message += 1;
+                sendq.push(Bytes::from_static(b"x"));
+                delivered.set(Mark {
+                    message,
+                    ..Mark::START
+                });
+            }
+        });
+        let (_, lines) = poll(&sendq);
+        sendq.sent(lines.len());
+        let until = sendq.sent_until().expect("everything is sent");
+        assert!(until.message <= lines.len() as u64, "{until:?} is lost");
+    }
 }
