@@ -78,6 +78,11 @@ pub fn weight(message: &Message) -> Weight {
     find(&message.command).map_or(Weight::MESSAGE, |command| (command.weight)(message))
 }
 
+/// Whether the command sends a message to others.
+pub fn is_message(message: &Message) -> bool {
+    matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG")
+}
+
 /// Whether the reply to the message may be long. A request for playback is, although it may be a
 /// `PRIVMSG`.
 pub fn has_long_reply(message: &Message) -> bool {

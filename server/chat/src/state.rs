@@ -162,7 +162,7 @@ impl State {
             ended_presences: Vec::new(),
             closing_sessions: BTreeMap::new(),
             pending_ends: BTreeMap::new(),
-            storage: TokenBuckets::new(MAX_PAYERS),
+            storage: TokenBuckets::new(2 * MAX_PAYERS),
             started_at: now,
             invisible: 0,
             peak_users: 0,

@@ -55,7 +55,7 @@ impl Session {
             };
             let event = match next {
                 StreamEvent::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
-                    self.event_of(message)
+                    SessionEvent::command(self.id, message)
                 }
                 StreamEvent::Input(Input::Message(message)) => {
                     match Box::pin(self.handle(&mut sign_in, message)).await? {
@@ -102,17 +102,10 @@ impl Session {
 
     /// Whether the message can be sent to the core at once.
     fn is_for_the_core(&self, message: &Message) -> bool {
-        !sign_in::COMMANDS.contains(&message.command.as_str())
+        message.command != "PONG"
+            && !sign_in::COMMANDS.contains(&message.command.as_str())
             && !rookery_chat::has_long_reply(message)
             && !self.may_change_nick(message)
-    }
-
-    /// Returns the event for the core of a message that can be sent to it at once.
-    fn event_of(&mut self, message: Message) -> SessionEvent {
-        match self.stream.answer(&message) {
-            Some(until) => SessionEvent::received(self.id, until),
-            None => SessionEvent::command(self.id, message),
-        }
     }
 
     fn may_change_nick(&self, message: &Message) -> bool {
@@ -134,7 +127,11 @@ impl Session {
         if rookery_chat::has_long_reply(&message) {
             return self.await_reply(message).await;
         }
-        if !self.refuse_reserved_nick(&message).await? {
+        if let Some(until) = self.stream.answer(&message) {
+            let event = SessionEvent::received(self.id, until);
+            self.services.core.send(event).await?;
+        }
+        if !self.may_change_nick(&message) || !self.refuse_reserved_nick(&message).await? {
             METRICS.messages_received.increment();
             let event = SessionEvent::command(self.id, message);
             self.services.core.send(event).await?;
@@ -285,13 +282,13 @@ impl Session {
     }
 
     /// Checks whether the client still responds. Returns why the session ends if it does not.
-    fn check_idle(&self, idle: &mut IdleTimer) -> Option<Disconnect> {
+    fn check_idle(&mut self, idle: &mut IdleTimer) -> Option<Disconnect> {
         let last_received = self.stream.last_received_at();
         match idle.check(Instant::now(), last_received) {
             Idle::No => None,
             Idle::Ping => {
-                let server = self.services.config.chat.get().server_name.clone();
-                self.send(&[Message::new("PING", [server])]);
+                let chat = self.services.config.chat.get();
+                self.stream.ping(&chat.server_name);
                 None
             }
             Idle::TimedOut => {

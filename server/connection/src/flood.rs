@@ -143,12 +143,20 @@ impl Flood {
         self.messages.own = TokenBucket::default();
     }
 
-    /// Counts a message of the given weight. Returns when the next message may be read, if that is
+    /// Counts a command of the given weight. Returns when the next line may be read, if that is
     /// later than `now`.
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
         let paid = u64::from(weight.tenths()) * BYTES_OF_TENTH;
         self.unpaid_bytes = self.unpaid_bytes.saturating_sub(paid);
-        self.take_messages(now, weight)
+        self.take(&self.messages, now, weight, Weight::MESSAGE)
+    }
+
+    /// Counts a command that sends a message to others, as [`Self::count`] does, for the accounts
+    /// of the network, too. What clients send when they connect is not counted for these: many may
+    /// do that at once.
+    pub fn count_message(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
+        let ready_at = self.count(now, weight);
+        ready_at.max(self.take_of_accounts(now, weight))
     }
 
     /// Counts `received` further bytes, if those that no message has paid for are too many. Returns
@@ -161,7 +169,7 @@ impl Flood {
         }
         let weight = Weight::of_bytes(unpaid, BYTES_OF_TENTH);
         self.unpaid_bytes -= unpaid;
-        self.take_messages(now, weight)
+        self.take(&self.messages, now, weight, Weight::MESSAGE)
     }
 
     /// Counts a long reply of the given weight.
@@ -175,16 +183,14 @@ impl Flood {
         Some(ready_at.min(now + MAX_DELAY))
     }
 
-    fn take_messages(&self, now: Instant, weight: Weight) -> Option<Instant> {
-        let ready_at = self.take(&self.messages, now, weight, Weight::MESSAGE);
-        let Some((accounts, rate)) = self.accounts.as_ref().zip(self.rate) else {
-            return ready_at;
-        };
+    /// Takes the weight out of the bucket of the network's accounts.
+    fn take_of_accounts(&self, now: Instant, weight: Weight) -> Option<Instant> {
+        let (accounts, rate) = self.accounts.as_ref().zip(self.rate)?;
         let since_start = now.saturating_duration_since(self.start);
         let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
         let rate = rate.times(SESSIONS_OF_ACCOUNTS);
-        let shared = accounts.take_within(since_start, rate, tokens, next, MAX_DELAY);
-        ready_at.max(shared.map(|ready_at| self.start + ready_at))
+        let ready_at = accounts.take_within(since_start, rate, tokens, next, MAX_DELAY)?;
+        Some(self.start + ready_at)
     }
 
     /// Takes the weight out of both buckets. Returns when both have `next` left, if that is later
@@ -236,7 +242,7 @@ mod tests {
     }
 
     fn all_at_once(flood: &mut Flood, now: Instant) -> usize {
-        let sent = (0..1000).take_while(|_| flood.count(now, Weight::MESSAGE).is_none());
+        let sent = (0..1000).take_while(|_| flood.count_message(now, Weight::MESSAGE).is_none());
         1 + sent.count()
     }
 
@@ -428,16 +434,21 @@ mod tests {
     fn an_account_does_not_make_the_others_of_its_network_wait_for_long() {
         let start = Instant::now();
         let shared = SharedFlood::new(start);
-        let line = Message::parse(&format!("JOIN {}", "a,".repeat(250))).expect("a message");
+        let line = Message::parse("PRIVMSG a,b,c,d :text").expect("a message");
         for _ in 0..1000 {
             let mut session = shared.open(network(1), 20, 4, start);
             shared.sign_in(&mut session, AccountId(1), network(1), start);
-            session.count(start, rookery_chat::weight(&line));
+            session.count_message(start, rookery_chat::weight(&line));
         }
         let mut other = shared.open(network(1), 20, 4, start);
         shared.sign_in(&mut other, AccountId(2), network(1), start);
-        let next = other.count(start, Weight::MESSAGE).expect("a wait");
+        let next = other.count_message(start, Weight::MESSAGE);
+        let next = next.expect("a wait");
         assert_eq!(next.saturating_duration_since(start), MAX_DELAY);
+        let mut connecting = shared.open(network(1), 20, 4, start);
+        shared.sign_in(&mut connecting, AccountId(3), network(1), start);
+        let next = connecting.count(start, Weight::MESSAGE);
+        assert_eq!(next, None, "it sends nothing to others");
     }
 
     /// Ten accounts could send so much that people on slow lines were disconnected.

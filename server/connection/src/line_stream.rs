@@ -128,6 +128,21 @@ impl LineStream {
         self.sendq.sent_until().filter(|_| is_known)
     }
 
+    /// Sends the client `PING`, unless it has not answered the last question yet. A client that is
+    /// asked what it has received is sent such a question, so that its answer is to nothing else.
+    pub fn ping(&mut self, server: &str) {
+        let until = self.sendq.queued_until();
+        let line = match self.receipts.as_mut().zip(until) {
+            Some((receipts, _)) if receipts.is_unanswered() => return,
+            Some((receipts, until)) => {
+                let queued = self.written + self.sendq.bytes() as u64;
+                receipts.ask(Instant::now(), until, queued)
+            }
+            None => Bytes::from(format!("PING {server}\r\n")),
+        };
+        self.sendq.push_all([line]);
+    }
+
     /// Waits for a short time for the client's answer, if it was asked what it has received and has
     /// not answered yet. The core has ended the session, and everything is sent.
     pub async fn await_answer(&mut self) {
@@ -229,11 +244,7 @@ impl LineStream {
             };
             return Poll::Ready(match received {
                 Ok(input) => {
-                    let weight = match &input {
-                        Input::Message(message) => rookery_chat::weight(message),
-                        Input::Fault(_) => Weight::MESSAGE,
-                    };
-                    let throttled_until = self.flood.count(now, weight);
+                    let throttled_until = self.flood_of(&input, now);
                     self.throttled_until = self.throttled_until.max(throttled_until);
                     StreamEvent::Input(input)
                 }
@@ -241,6 +252,17 @@ impl LineStream {
             });
         }
         self.poll_alarm(context, deadline, self.throttled_until, now)
+    }
+
+    /// Counts what the client sent. Returns when the next line may be read, if that is later.
+    fn flood_of(&mut self, input: &Input, now: Instant) -> Option<Instant> {
+        match input {
+            Input::Message(message) if rookery_chat::is_message(message) => {
+                self.flood.count_message(now, rookery_chat::weight(message))
+            }
+            Input::Message(message) => self.flood.count(now, rookery_chat::weight(message)),
+            Input::Fault(_) => self.flood.count(now, Weight::MESSAGE),
+        }
     }
 
     /// Waits for the deadline, or until everything is to be polled again: when the next line may be
@@ -333,9 +355,13 @@ impl LineStream {
         let Some(until) = self.sendq.queued_until() else {
             return false;
         };
-        let queued = self.written + self.sendq.bytes() as u64;
-        self.sendq.push(receipts.ask(now, until, queued));
-        true
+        receipts.queued(until);
+        let is_due = receipts.ask_at().is_some();
+        if is_due {
+            let queued = self.written + self.sendq.bytes() as u64;
+            self.sendq.push(receipts.ask(now, until, queued));
+        }
+        is_due
     }
 
     /// Sends as much as the socket accepts. Returns the state of the send queue from before lines
@@ -380,7 +406,7 @@ impl LineStream {
         self.flushed = false;
         self.written += written as u64;
         if self.sendq.sent(written) {
-            self.receipts.get_or_insert_default().sent(Instant::now());
+            self.receipts.get_or_insert_default().sent(Instant::now);
         }
         let mut remaining = written;
         while let Some(line) = self.writing.front_mut() {

@@ -120,7 +120,7 @@ impl ChatPort {
             match listener.accept().await {
                 Ok((stream, address)) => {
                     tokio::spawn(Arc::clone(&self).accept(transport, stream, address));
-                    // Each is an open file until it is refused, which must not wait for many others.
+                    // Until it is refused, each is an open file: that must not wait for others.
                     yield_now().await;
                 }
                 Err(error) => {

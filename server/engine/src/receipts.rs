@@ -20,6 +20,8 @@ const INTERVAL: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub struct Receipts {
     state: State,
+    /// The mark up to which it has received everything.
+    answered: Option<Mark>,
     last_token: u64,
     last_asked_at: Option<Instant>,
 }
@@ -42,10 +44,19 @@ enum State {
 
 impl Receipts {
     /// Records that something was sent.
-    pub fn sent(&mut self, now: Instant) {
+    pub fn sent(&mut self, now: impl FnOnce() -> Instant) {
         if matches!(self.state, State::Answered) {
+            let now = now();
             let earliest = self.last_asked_at.map(|asked| asked + INTERVAL);
             self.state = State::Due((now + DELAY).max(earliest.unwrap_or(now)));
+        }
+    }
+
+    /// Records that everything in the session's queue has a mark up to `until`. If the client has
+    /// answered for that, it is not asked.
+    pub fn queued(&mut self, until: Mark) {
+        if self.answered == Some(until) && matches!(self.state, State::Due(_)) {
+            self.state = State::Answered;
         }
     }
 
@@ -69,19 +80,21 @@ impl Receipts {
     }
 
     /// Handles a message of the client, after `written` bytes were sent in total. If it is the
-    /// answer, returns the mark up to which the client has received everything.
+    /// answer, returns the mark up to which the client has received everything. Some clients answer
+    /// every `PING` with the same text; another number is an answer to something else.
     pub fn answer(&mut self, now: Instant, message: &Message, written: u64) -> Option<Mark> {
         let State::Asked { until, queued } = self.state else {
             return None;
         };
-        // Some clients put a name before the token.
-        let token = message.params.last().map(|token| token.parse());
-        if message.command != "PONG" || token != Some(Ok(self.last_token)) {
+        let token = message.params.last().map(|token| token.parse::<u64>());
+        let is_other = matches!(token, Some(Ok(number)) if number != self.last_token);
+        if message.command != "PONG" || is_other {
             return None;
         }
         self.state = State::Answered;
+        self.answered = Some(until);
         if written > queued {
-            self.sent(now);
+            self.sent(|| now);
         }
         Some(until)
     }
@@ -112,15 +125,15 @@ mod tests {
         let mut receipts = Receipts::default();
         let start = Instant::now();
         assert_eq!(receipts.ask_at(), None, "nothing was sent");
-        receipts.sent(start);
-        receipts.sent(start + DELAY / 2);
+        receipts.sent(|| start);
+        receipts.sent(|| start + DELAY / 2);
         assert_eq!(receipts.ask_at(), Some(start + DELAY));
         let now = start + DELAY;
         let line = receipts.ask(now, mark(7), 1000);
         assert_eq!(line, "PING 1\r\n");
         assert_eq!(receipts.ask_at(), None, "it has not answered");
         let written = 1000 + line.len() as u64;
-        receipts.sent(now);
+        receipts.sent(|| now);
         assert_eq!(receipts.answer(now, &pong(&["1"]), written), Some(mark(7)));
         assert_eq!(receipts.ask_at(), None, "nothing was sent since");
         assert_eq!(receipts.answer(now, &pong(&["1"]), written), None, "twice");
@@ -130,10 +143,10 @@ mod tests {
     fn what_is_sent_after_the_question_is_asked_for_later() {
         let mut receipts = Receipts::default();
         let start = Instant::now();
-        receipts.sent(start);
+        receipts.sent(|| start);
         receipts.ask(start + DELAY, mark(7), 1000);
         let now = start + 2 * DELAY;
-        receipts.sent(now);
+        receipts.sent(|| now);
         assert_eq!(
             receipts.answer(now, &pong(&["x", "1"]), 1500),
             Some(mark(7))
@@ -145,15 +158,35 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_is_an_answer() {
+    fn another_number_is_no_answer() {
         let mut receipts = Receipts::default();
         let now = Instant::now();
         assert_eq!(receipts.answer(now, &pong(&["0"]), 0), None, "not asked");
-        receipts.sent(now);
+        receipts.sent(|| now);
         receipts.ask(now, mark(7), 10);
-        for other in [&[][..], &["0"], &["2"], &["irc.test"], &["1", "x"]] {
-            assert_eq!(receipts.answer(now, &pong(other), 20), None, "{other:?}");
+        for other in ["0", "2"] {
+            assert_eq!(receipts.answer(now, &pong(&[other]), 20), None, "{other}");
         }
+        let ping = Message::new("PING", ["1"]);
+        assert_eq!(receipts.answer(now, &ping, 20), None);
         assert!(receipts.is_unanswered());
+        for same in [&[][..], &["irc.test"]] {
+            receipts.ask(now, mark(7), 10);
+            assert_eq!(receipts.answer(now, &pong(same), 20), Some(mark(7)));
+        }
+    }
+
+    #[test]
+    fn a_client_that_was_sent_no_message_since_its_answer_is_not_asked() {
+        let mut receipts = Receipts::default();
+        let now = Instant::now();
+        receipts.ask(now, mark(7), 0);
+        receipts.answer(now, &pong(&["1"]), 100);
+        assert!(receipts.ask_at().is_some(), "something was sent");
+        receipts.queued(mark(7));
+        assert_eq!(receipts.ask_at(), None, "but it was no message");
+        receipts.sent(|| now);
+        receipts.queued(mark(8));
+        assert!(receipts.ask_at().is_some());
     }
 }

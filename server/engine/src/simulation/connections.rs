@@ -27,9 +27,12 @@ impl Simulation {
     /// If the queue has ended, so does the connection.
     pub(super) fn send_to(&mut self, at: usize) {
         let client = &mut self.server.clients[at];
-        if client.receipts.ask_at().is_some_and(|at| at <= self.uptime)
-            && let Some(until) = client.sendq.queued_until()
-        {
+        let until = client.sendq.queued_until();
+        if let Some(until) = until {
+            client.receipts.queued(until);
+        }
+        let is_due = client.receipts.ask_at().is_some_and(|at| at <= self.uptime);
+        if let Some(until) = until.filter(|_| is_due) {
             let queued = client.written + client.sendq.bytes() as u64;
             let question = client.receipts.ask(self.uptime, until, queued);
             client.sendq.push(question);
@@ -39,7 +42,7 @@ impl Simulation {
         let bytes = lines.iter().map(bytes::Bytes::len).sum();
         client.written += bytes as u64;
         if client.sendq.sent(bytes) && bytes > 0 {
-            client.receipts.sent(self.uptime);
+            client.receipts.sent(|| self.uptime);
         }
         client.on_the_way.extend(lines);
         match state {
