@@ -161,11 +161,17 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
 /// Records that the session's device has received everything up to a mark. Persists that from time
 /// to time, so that a crash of the server has it sent again little more than it must.
 pub fn record_received(ctx: &mut Context<'_>, session: SessionId, until: Mark) {
+    let now = ctx.now();
     let Some(session) = ctx.state.session_mut(session) else {
         return;
     };
     session.record_received(until);
     let received = session.received;
+    let catch_up = session.catch_up.as_ref();
+    if catch_up.is_some_and(|catch_up| now <= catch_up.until) {
+        // It may become lower again.
+        return;
+    }
     let Some(device) = session.device.clone() else {
         return;
     };
@@ -304,13 +310,13 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
         bytes: Replay::bytes_to_read(ctx.settings),
     };
     let until = ctx.state.mark(ctx.clock.now());
-    if let Some(catch_up) = ctx
-        .state
-        .session_mut(caller.session)
-        .and_then(|session| session.catch_up.as_mut())
-    {
-        catch_up.channels.extend(channels);
-        catch_up.pending += 1;
+    if let Some(session) = ctx.state.session_mut(caller.session) {
+        // If the connection breaks before these are received, they are requested again.
+        session.received = after;
+        if let Some(catch_up) = &mut session.catch_up {
+            catch_up.channels.extend(channels);
+            catch_up.pending += 1;
+        }
     }
     ctx.out.push(Output::Fetch(Box::new(Fetch {
         session: caller.session,

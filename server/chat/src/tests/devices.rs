@@ -377,3 +377,44 @@ fn after_a_crash_a_device_is_sent_what_it_has_not_certainly_received() {
     let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
     assert_eq!(texts(&missed), ["one", "two", "three"]);
 }
+
+#[test]
+fn a_replay_of_a_channel_that_was_joined_later_is_sent_again_if_the_connection_breaks() {
+    let mut harness = Harness::new();
+    let bob = harness.user("bob", "");
+    harness.channel("#x", &[bob]);
+    let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
+    harness.disconnect(alice);
+    harness.advance(90);
+    harness.send(bob, "PRIVMSG #x :missed");
+    for (expected, is_answered) in [(&["missed"][..], false), (&["missed"], true), (&[], false)] {
+        harness.advance(90);
+        let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
+        harness.answer_receipt(alice);
+        harness.send(alice, "JOIN #x");
+        harness.received(alice);
+        harness.answer_all_fetches();
+        assert_eq!(texts(&harness.received(alice)), expected);
+        if is_answered {
+            harness.answer_receipt(alice);
+        }
+        harness.lose_connection(alice);
+    }
+}
+
+#[test]
+fn what_a_user_sends_to_a_channel_before_joining_it_is_not_replayed() {
+    let mut harness = Harness::new();
+    let bob = harness.user("bob", "");
+    harness.channel("#x", &[bob]);
+    harness.send(bob, "MODE #x -n");
+    let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
+    harness.disconnect(alice);
+    harness.send(bob, "PRIVMSG #x :missed");
+    let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
+    harness.send(alice, "PRIVMSG #x :own");
+    harness.send(alice, "JOIN #x");
+    harness.received(alice);
+    harness.answer_all_fetches();
+    assert_eq!(texts(&harness.received(alice)), ["missed"]);
+}

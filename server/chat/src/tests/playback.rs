@@ -313,23 +313,6 @@ fn channels_joined_within_a_minute_are_replayed_and_later_ones_are_not() {
 }
 
 #[test]
-fn what_a_user_sends_to_a_channel_before_joining_it_is_not_replayed() {
-    let mut harness = Harness::new();
-    let bob = harness.user("bob", "");
-    harness.channel("#x", &[bob]);
-    harness.send(bob, "MODE #x -n");
-    let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
-    harness.disconnect(alice);
-    harness.send(bob, "PRIVMSG #x :missed");
-    let (alice, _) = connect(&mut harness, identity("alice"), CAPS);
-    harness.send(alice, "PRIVMSG #x :own");
-    harness.send(alice, "JOIN #x");
-    harness.received(alice);
-    harness.answer_all_fetches();
-    assert_eq!(texts(&harness.received(alice)), ["missed"]);
-}
-
-#[test]
 fn a_replay_is_limited_by_the_size_of_the_send_queue() {
     let mut harness = Harness::with(Settings {
         replay_lines: 50,
