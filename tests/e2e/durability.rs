@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rookery_protocol::Message;
 use rookery_tests::irc::{Client, is_command};
 use rookery_tests::server::Server;
 
@@ -75,7 +76,69 @@ async fn after_kill_9_every_message_that_any_client_received_is_stored() {
     alice.say("#lobby", "back again").await;
 }
 
-fn text_of(message: &rookery_protocol::Message) -> Option<String> {
+/// Each of many sends as fast as it receives its own messages.
+#[tokio::test]
+async fn everyone_receives_what_many_send_at_once_in_one_order_which_is_that_of_the_history() {
+    const SENDERS: usize = 6;
+    const MESSAGES: usize = 200;
+    let server = Server::with(&[
+        "accounts.required = false",
+        "limits.message_burst = 0",
+        "limits.messages_per_second = 0",
+    ])
+    .await;
+    let mut members = Vec::new();
+    for number in 0..SENDERS + 2 {
+        let mut member = Client::handshake(&server, &format!("member{number}")).await;
+        member.wait_until_admitted().await;
+        members.push(member);
+    }
+    let tasks = members.into_iter().enumerate().map(|(index, mut member)| {
+        tokio::spawn(async move {
+            let own = format!("{index} ");
+            let mut seen = Vec::new();
+            let (mut sent, mut echoed) = (0, 0);
+            while seen.len() < SENDERS * MESSAGES {
+                if index < SENDERS && sent < MESSAGES && echoed == sent {
+                    for number in sent..sent + 20 {
+                        let line = format!("PRIVMSG #lobby :{own}{number}");
+                        member.send(&line).await;
+                    }
+                    sent += 20;
+                }
+                let is_message = |message: &Message| message.command == "PRIVMSG";
+                let message = member.expect("a message", is_message).await;
+                let text = text_of(&message).unwrap();
+                echoed += usize::from(text.starts_with(&own));
+                seen.push(text);
+            }
+            seen
+        })
+    });
+    let by_sender = |seen: &[String]| {
+        let own = |index: usize| {
+            let own = format!("{index} ");
+            let numbers = seen.iter().filter_map(move |text| text.strip_prefix(&own));
+            numbers.map(str::to_owned).collect::<Vec<_>>()
+        };
+        (0..SENDERS).map(own).collect::<Vec<_>>()
+    };
+    let in_order: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
+    let tasks: Vec<_> = tasks.collect();
+    let mut orders = Vec::new();
+    for task in tasks {
+        orders.push(task.await.unwrap());
+    }
+    let history = server.database().messages();
+    assert!(orders.iter().all(|order| *order == history));
+    assert_eq!(
+        by_sender(&history),
+        vec![in_order; SENDERS],
+        "of each sender"
+    );
+}
+
+fn text_of(message: &Message) -> Option<String> {
     (message.command == "PRIVMSG").then(|| message.params.last().unwrap().clone())
 }
 
