@@ -78,9 +78,37 @@ pub fn weight(message: &Message) -> Weight {
     find(&message.command).map_or(Weight::MESSAGE, |command| (command.weight)(message))
 }
 
-/// Whether the command sends a message to others.
-pub fn is_message(message: &Message) -> bool {
-    matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG")
+/// The commands that clients send when they connect, which many of one network may do at once.
+const ON_CONNECT: [&str; 24] = [
+    "AUTHENTICATE",
+    "AWAY",
+    "CAP",
+    "CHATHISTORY",
+    "ISON",
+    "ISUPPORT",
+    "JOIN",
+    "LIST",
+    "LUSERS",
+    "MARKREAD",
+    "METADATA",
+    "MODE",
+    "MONITOR",
+    "MOTD",
+    "NAMES",
+    "NICK",
+    "PASS",
+    "PING",
+    "PONG",
+    "SET",
+    "USER",
+    "USERHOST",
+    "WHO",
+    "WHOIS",
+];
+
+/// Whether clients send such a command when they connect.
+pub fn is_sent_on_connect(message: &Message) -> bool {
+    ON_CONNECT.contains(&message.command.as_str())
 }
 
 /// Whether the reply to the message may be long. A request for playback is, although it may be a

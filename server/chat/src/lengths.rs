@@ -43,3 +43,6 @@ pub const TARGETS: usize = 4;
 pub const MODES: usize = 13;
 /// The maximum number of users that a `WHO` with a mask returns.
 pub const WHO: usize = 500;
+/// How many bytes of tags a message may have before it counts as several in flood control. Each
+/// line of a multi-line message has as many for clients without `draft/multiline`.
+pub const TAGS_OF_MESSAGE: usize = 512;

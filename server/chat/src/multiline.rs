@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
 
+use crate::lengths;
 use crate::line::{Line, Tags, mark, truncate};
 
 /// The capability's name, which is also the type of the batch.
@@ -157,8 +158,12 @@ impl MultilineContent<'_> {
             let mut tags = *tags;
             for line in lines(text).filter(|line| !line.text.is_empty()) {
                 out.extend(head.clone().text(line.text).render(&tags, capabilities));
-                // Only the first line has the id, so that it stays unique.
+                // Only the first line has the id, so that it stays unique, and long tags, which
+                // would be sent many times.
                 tags.msgid = None;
+                if tags.client.len() > lengths::TAGS_OF_MESSAGE {
+                    tags.client = "";
+                }
             }
         }
         out.into()

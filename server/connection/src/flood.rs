@@ -151,10 +151,9 @@ impl Flood {
         self.take(&self.messages, now, weight, Weight::MESSAGE)
     }
 
-    /// Counts a command that sends a message to others, as [`Self::count`] does, for the accounts
-    /// of the network, too. What clients send when they connect is not counted for these: many may
-    /// do that at once.
-    pub fn count_message(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
+    /// Counts a command as [`Self::count`] does, and for all accounts of the network together. What
+    /// clients send when they connect is not counted for these, since many may do that at once.
+    pub fn count_with_network(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
         let ready_at = self.count(now, weight);
         ready_at.max(self.take_of_accounts(now, weight))
     }
@@ -242,7 +241,8 @@ mod tests {
     }
 
     fn all_at_once(flood: &mut Flood, now: Instant) -> usize {
-        let sent = (0..1000).take_while(|_| flood.count_message(now, Weight::MESSAGE).is_none());
+        let sent =
+            (0..1000).take_while(|_| flood.count_with_network(now, Weight::MESSAGE).is_none());
         1 + sent.count()
     }
 
@@ -438,11 +438,11 @@ mod tests {
         for _ in 0..1000 {
             let mut session = shared.open(network(1), 20, 4, start);
             shared.sign_in(&mut session, AccountId(1), network(1), start);
-            session.count_message(start, rookery_chat::weight(&line));
+            session.count_with_network(start, rookery_chat::weight(&line));
         }
         let mut other = shared.open(network(1), 20, 4, start);
         shared.sign_in(&mut other, AccountId(2), network(1), start);
-        let next = other.count_message(start, Weight::MESSAGE);
+        let next = other.count_with_network(start, Weight::MESSAGE);
         let next = next.expect("a wait");
         assert_eq!(next.saturating_duration_since(start), MAX_DELAY);
         let mut connecting = shared.open(network(1), 20, 4, start);

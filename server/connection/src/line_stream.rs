@@ -257,11 +257,14 @@ impl LineStream {
     /// Counts what the client sent. Returns when the next line may be read, if that is later.
     fn flood_of(&mut self, input: &Input, now: Instant) -> Option<Instant> {
         match input {
-            Input::Message(message) if rookery_chat::is_message(message) => {
-                self.flood.count_message(now, rookery_chat::weight(message))
+            Input::Message(message) if rookery_chat::is_sent_on_connect(message) => {
+                self.flood.count(now, rookery_chat::weight(message))
             }
-            Input::Message(message) => self.flood.count(now, rookery_chat::weight(message)),
-            Input::Fault(_) => self.flood.count(now, Weight::MESSAGE),
+            Input::Message(message) => {
+                let weight = rookery_chat::weight(message);
+                self.flood.count_with_network(now, weight)
+            }
+            Input::Fault(_) => self.flood.count_with_network(now, Weight::MESSAGE),
         }
     }
 

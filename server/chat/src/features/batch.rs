@@ -4,7 +4,7 @@
 
 use rookery_protocol::Message;
 
-use crate::command::{Command, Handler, Weight};
+use crate::command::{Command, Handler};
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
 use crate::features::messages;
 use crate::state::open_batch::{Fault, OpenBatch, invalid};
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "BATCH +name draft/multiline target, lines with the tag batch=name, BATCH -name",
         "Sends several lines as one message. Clients do this automatically.",
     ],
-    weight: |_| Weight::MESSAGE,
+    weight: |message| messages::weight_to(1, message),
     handler: Handler::Core(batch),
 }];
 

@@ -56,23 +56,31 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// How many bytes of tags a message may have before it counts as several.
-const TAGS_OF_MESSAGE: usize = 512;
-
 /// The text for the first target that is ignored.
 pub const TOO_MANY_TARGETS: &str =
     "Too many targets in one message; this one and those after it were ignored";
 
-/// Returns the weight of a message: each target counts as one, or as several if the message has
-/// long tags. Otherwise, a few users could send all members of a channel more than these can read.
+/// Returns the weight of a message to the targets that it names.
 fn weight(message: &Message) -> Weight {
     let targets = message.param(0).unwrap_or_default().split(',');
-    let targets = targets.take(lengths::TARGETS).count();
+    weight_to(targets.take(lengths::TARGETS).count(), message)
+}
+
+/// Returns the weight of a message to that many targets: each counts as one, or as several if the
+/// message has long tags. Otherwise, a few users could send all members of a channel more than
+/// these can read.
+pub fn weight_to(targets: usize, message: &Message) -> Weight {
     let tags = message
         .tags
         .iter()
         .map(|(key, value)| key.len() + value.len());
-    Weight::of_targets(targets * tags.sum::<usize>().div_ceil(TAGS_OF_MESSAGE).max(1))
+    Weight::of_targets(
+        targets
+            * tags
+                .sum::<usize>()
+                .div_ceil(lengths::TAGS_OF_MESSAGE)
+                .max(1),
+    )
 }
 
 /// Handles `PRIVMSG <targets> <text>` and `NOTICE <targets> <text>`.

@@ -1,5 +1,7 @@
 //! Multiline messages (IRCv3 draft/multiline): how they are sent, delivered, stored and read back.
 
+use rookery_protocol::Message;
+
 use super::harness::*;
 use crate::event::{HistoryResult, LineFault, SessionId, Settings};
 
@@ -270,6 +272,32 @@ fn lines_and_ends_of_batches_that_are_not_open_are_refused() {
 }
 
 #[test]
+fn a_batch_with_long_tags_counts_as_several_messages() {
+    let weight = |length: usize| {
+        let line = format!("@+x={} BATCH +1 draft/multiline #x", "y".repeat(length));
+        crate::weight(&Message::parse(&line).unwrap()).tenths()
+    };
+    assert_eq!((weight(100), weight(600), weight(4000)), (10, 20, 80));
+}
+
+/// The tags would be sent to each member as many times as there are lines.
+#[test]
+fn long_tags_of_a_batch_are_sent_once_to_clients_without_the_capability() {
+    let mut harness = Harness::new();
+    let (a, b) = (
+        harness.user("alice", CAPS),
+        harness.user("bob", "message-tags"),
+    );
+    harness.channel("#x", &[a, b]);
+    let tag = format!("+x={}", "y".repeat(600));
+    let open = format!("@{tag} BATCH +1 draft/multiline #x");
+    batch(&mut harness, a, &open, &["@batch=1 PRIVMSG #x :one"; 9]);
+    let received = harness.received(b);
+    let with_tag = received.iter().filter(|line| line.contains(&tag)).count();
+    assert_eq!((received.len(), with_tag), (9, 1));
+}
+
+#[test]
 fn a_batch_of_one_line_is_an_ordinary_message() {
     let mut harness = Harness::new();
     let (a, b) = (harness.user("alice", CAPS), harness.user("bob", CAPS));
@@ -362,7 +390,7 @@ fn a_multiline_message_with_a_bad_line_is_not_sent() {
     assert!(harness.received(b).is_empty());
     harness.send(a, "@label=L BATCH +1 draft/multiline #x");
     harness.send(a, "@batch=1 PRIVMSG #x :one");
-    let other = rookery_protocol::Message::parse("@label=M TOPIC #x :\u{fffd}").unwrap();
+    let other = Message::parse("@label=M TOPIC #x :\u{fffd}").unwrap();
     let received = harness.bad_line(a, LineFault::NotUtf8(Some(other.into())));
     assert!(
         received[0].starts_with("@label=M :irc.test FAIL TOPIC "),
