@@ -1,7 +1,5 @@
 //! The tables of always-on users, of each account's `always-on` setting, and of read markers.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
@@ -92,60 +90,45 @@ pub(super) fn persist(connection: &Connection, presence: &Presence) -> Result<()
 }
 
 /// Replaces the channels of the account's always-on user, in the order of the list. Those that have
-/// not changed are not written: a mode must not cost more the more channels its target is in.
+/// not changed are not written, and compared without being parsed: a mode or a rename must not cost
+/// much more, the more channels the members of the channel are in.
 fn persist_channels(
     connection: &Connection,
     account: AccountId,
     channels: &[Membership],
 ) -> Result<()> {
-    let sql = "SELECT channel, joined_at, modes, place FROM presence_channels WHERE account = ?1
+    let sql = "SELECT place, channel, joined_at, modes FROM presence_channels WHERE account = ?1
          ORDER BY place";
-    let stored: Vec<(Membership, i64)> = list(connection, sql, [account.0], |row| {
-        Ok((read_membership(row)?, row.get(3)?))
-    })?;
-    let wanted: HashSet<_> = channels.iter().map(columns).collect();
-    let known: HashSet<_> = stored.iter().map(|(one, _)| columns(one)).collect();
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([account.0])?;
     let mut left = channels.iter().peekable();
-    for (before, place) in &stored {
-        if wanted.contains(&columns(before)) {
-            if left.next().map(columns) == Some(columns(before)) {
-                continue;
+    let (mut changed, mut gone, mut next) = (Vec::new(), Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let place: i64 = row.get(0)?;
+        next = place + 1;
+        let (name, modes) = (row.get_ref(1)?, row.get_ref(3)?);
+        let before = (name.as_str().ok(), row.get(2)?, modes.as_str().ok());
+        match left.next_if(|now| columns(now).1 == before.1) {
+            Some(now) => {
+                let (name, joined_at, modes) = columns(now);
+                if before != (Some(name), joined_at, Some(modes)) {
+                    changed.push((place, now));
+                }
             }
-            // The order has changed, which no command does.
-            execute(
-                connection,
-                "DELETE FROM presence_channels WHERE account = ?1",
-                [account.0],
-            )?;
-            return append_channels(connection, account, 0, channels);
-        }
-        // A channel that has another mode or name has its place still.
-        let changed = left.next_if(|now| {
-            !known.contains(&columns(now))
-                && now.joined_at.as_millisecond() == before.joined_at.as_millisecond()
-        });
-        match changed {
-            Some(now) => write_channel(connection, account, *place, now)?,
-            None => execute(
-                connection,
-                "DELETE FROM presence_channels WHERE account = ?1 AND place = ?2",
-                params![account.0, place],
-            )
-            .map(drop)?,
+            // Those that follow keep their order.
+            None => gone.push(place),
         }
     }
-    let next = stored.last().map_or(0, |(_, place)| place + 1);
-    append_channels(connection, account, next, left)
-}
-
-fn append_channels<'m>(
-    connection: &Connection,
-    account: AccountId,
-    next: i64,
-    channels: impl IntoIterator<Item = &'m Membership>,
-) -> Result<()> {
-    let mut channels = (next..).zip(channels);
-    channels.try_for_each(|(place, channel)| write_channel(connection, account, place, channel))
+    drop(rows);
+    for place in gone {
+        execute(
+            connection,
+            "DELETE FROM presence_channels WHERE account = ?1 AND place = ?2",
+            params![account.0, place],
+        )?;
+    }
+    let mut written = changed.into_iter().chain((next..).zip(left));
+    written.try_for_each(|(place, channel)| write_channel(connection, account, place, channel))
 }
 
 fn write_channel(
