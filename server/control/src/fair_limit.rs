@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 /// the queue of another one.
 pub struct FairLimit<H> {
     max: usize,
+    max_waiting: usize,
     entries: Mutex<Entries<H>>,
 }
 
@@ -37,14 +38,15 @@ pub struct Permit<'a, H: PartialEq> {
 }
 
 impl<H: PartialEq> FairLimit<H> {
-    /// Returns a limit of `max` in progress. As many may wait.
-    pub fn new(max: usize) -> Self {
+    /// Returns a limit of `max` in progress, and of `max_waiting` that wait.
+    pub fn new(max: usize, max_waiting: usize) -> Self {
         let entries = Entries {
             next_id: 0,
             by_id: BTreeMap::new(),
         };
         Self {
             max,
+            max_waiting,
             entries: Mutex::new(entries),
         }
     }
@@ -62,7 +64,7 @@ impl<H: PartialEq> FairLimit<H> {
     fn enter(&self, holder: H) -> Option<Permit<'_, H>> {
         let mut entries = self.entries.lock();
         let is_in_progress = entries.allows(self.max, true, &holder);
-        if !is_in_progress && !entries.allows(self.max, false, &holder) {
+        if !is_in_progress && !entries.allows(self.max_waiting, false, &holder) {
             return None;
         }
         let id = entries.next_id;
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn one_holder_has_a_quarter_and_all_together_have_the_limit() {
-        let limit = FairLimit::new(MAX);
+        let limit = FairLimit::new(MAX, MAX);
         let permits: Vec<_> = (0..6).map(|holder| fill(&limit, holder)).collect();
         for permits in &permits[..4] {
             assert_eq!((in_progress(permits), permits.len()), (MAX / 4, MAX / 2));
@@ -161,11 +163,17 @@ mod tests {
         assert_eq!(permits[4].len(), 0, "the queue is full");
         drop(permits);
         assert_eq!(in_progress(&fill(&limit, 4)), MAX / 4);
+        let limit = FairLimit::new(MAX, 4 * MAX);
+        let permits = fill(&limit, 0);
+        assert_eq!(
+            (in_progress(&permits), permits.len()),
+            (MAX / 4, MAX / 4 + MAX)
+        );
     }
 
     #[test]
     fn a_holder_does_not_wait_behind_the_queue_of_another() {
-        let limit = FairLimit::new(MAX);
+        let limit = FairLimit::new(MAX, MAX);
         let mut greedy: Vec<_> = (0..3).map(|holder| fill(&limit, holder)).collect();
         let _others: Vec<_> = (3..7).map(|holder| limit.enter(holder).unwrap()).collect();
         let modest = limit.enter(7).unwrap();
@@ -179,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_that_wait_are_woken_and_those_that_give_up_leave_the_queue() {
-        let limit = FairLimit::new(MAX);
+        let limit = FairLimit::new(MAX, MAX);
         let mut permits = fill(&limit, 0);
         let gave_up = permits.split_off(MAX / 4);
         drop(gave_up);

@@ -47,6 +47,9 @@ const FREE_OF_NAME: u32 = 100;
 const FREE_OF_DEVICE: u32 = 5;
 /// The maximum number of attempts in progress from known networks: delayed, or being checked.
 const KNOWN_ATTEMPTS: usize = 16;
+/// The maximum number of attempts from known networks that wait for these: for twelve seconds, if a
+/// network has all that it may have. Where fewer guess at a time, an admin there is never refused.
+const KNOWN_WAITING: usize = 64;
 /// The maximum number of attempts in progress from other networks.
 const OTHER_ATTEMPTS: usize = 16;
 /// The maximum number of attempts in progress with a device token.
@@ -206,10 +209,10 @@ pub struct Attempting {
 impl Default for Attempting {
     fn default() -> Self {
         Self {
-            known: FairLimit::new(KNOWN_ATTEMPTS),
-            devices: FairLimit::new(DEVICE_ATTEMPTS),
-            other: FairLimit::new(OTHER_ATTEMPTS),
-            sessions: FairLimit::new(SESSION_ATTEMPTS),
+            known: FairLimit::new(KNOWN_ATTEMPTS, KNOWN_WAITING),
+            devices: FairLimit::new(DEVICE_ATTEMPTS, DEVICE_ATTEMPTS),
+            other: FairLimit::new(OTHER_ATTEMPTS, OTHER_ATTEMPTS),
+            sessions: FairLimit::new(SESSION_ATTEMPTS, SESSION_ATTEMPTS),
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct StrangerLimit(FairLimit<Network>);
 
 impl Default for StrangerLimit {
     fn default() -> Self {
-        Self(FairLimit::new(REQUESTS))
+        Self(FairLimit::new(REQUESTS, REQUESTS))
     }
 }
 
