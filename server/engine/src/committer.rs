@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rookery_control_api::{Component, count};
+use rookery_protocol::{AccountName, ChannelName};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -40,7 +41,7 @@ use rookery_base::events::EventBus;
 use rookery_base::metrics::METRICS;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::{Delivery, Output, SessionId};
-use rookery_record::{Change, HistoryEntry, Mark, message_number};
+use rookery_record::{AccountId, Change, HistoryEntry, Mark, message_number};
 use rookery_store::{Database, DiskState, Durability, Store};
 
 /// The number of batches that may wait. When it is reached, the core has to wait.
@@ -373,24 +374,49 @@ impl Committer {
 }
 
 /// Returns copies of a group's messages and changes, which have to be stored. Of several changes of
-/// one read marker, the last is sufficient: clients may move a marker often.
+/// one subject, the last is sufficient: a channel may be renamed, or a marker moved, many times at
+/// once.
 fn to_store(effects: &[Effect]) -> (Vec<HistoryEntry>, Vec<Change>) {
     let (mut entries, mut changes) = (Vec::new(), Vec::new());
-    for effect in effects {
+    let mut subjects = HashSet::new();
+    for effect in effects.iter().rev() {
         match effect {
             Effect::Core(Output::Store { entry, .. }) => entries.push((**entry).clone()),
-            Effect::Core(Output::Persist(change)) => changes.push((**change).clone()),
+            Effect::Core(Output::Persist(change))
+                if subject(change).is_none_or(|subject| subjects.insert(subject)) =>
+            {
+                changes.push((**change).clone());
+            }
             _ => {}
         }
     }
-    let mut markers = HashSet::new();
-    changes.reverse();
-    changes.retain(|change| match change {
-        Change::ReadMarker {
-            account, target, ..
-        } => markers.insert((*account, target.clone())),
-        _ => true,
-    });
+    entries.reverse();
     changes.reverse();
     (entries, changes)
+}
+
+/// What a change replaces the whole state of.
+#[derive(PartialEq, Eq, Hash)]
+enum Subject<'c> {
+    Channel(&'c ChannelName),
+    Metadata(&'c AccountName),
+    ReadMarker(AccountId, &'c str),
+    AlwaysOn(AccountId),
+    Presence(AccountId),
+}
+
+/// Returns the subject of a change; `None` if it has to be stored in any case.
+fn subject(change: &Change) -> Option<Subject<'_>> {
+    Some(match change {
+        Change::Channel(channel) => Subject::Channel(&channel.name),
+        Change::ChannelRemoved(name) => Subject::Channel(name),
+        Change::AccountMetadata { account, .. } => Subject::Metadata(account),
+        Change::ReadMarker {
+            account, target, ..
+        } => Subject::ReadMarker(*account, target),
+        Change::AlwaysOn(account, _) => Subject::AlwaysOn(*account),
+        Change::Presence(presence) => Subject::Presence(presence.account),
+        Change::PresenceRemoved(account) => Subject::Presence(*account),
+        Change::Device(_) | Change::DeviceForgotten(..) => return None,
+    })
 }

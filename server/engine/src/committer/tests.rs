@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, ChannelName};
 use tokio::time::timeout;
 
 use super::*;
 use rookery_record::HistorySync;
-use rookery_record::{AccountId, PersistentChannel, PersistentTopic, Place};
+use rookery_record::{Metadata, PersistentChannel, PersistentTopic, Place};
 
 const ALICE: SessionId = SessionId(1);
 const BOB: SessionId = SessionId(2);
@@ -174,7 +173,7 @@ fn channel_of_alice(topic: &str) -> Effect {
             limit: None,
             lists: Vec::new(),
             access: Vec::new(),
-            metadata: rookery_record::Metadata::new(),
+            metadata: Metadata::new(),
         },
     ))))
 }
@@ -306,22 +305,39 @@ async fn effects_are_applied_in_order_and_a_detached_session_receives_nothing() 
 }
 
 #[test]
-fn of_several_changes_of_one_read_marker_the_last_is_stored() {
+fn of_several_changes_of_one_subject_the_last_is_stored() {
     let marker = |account, target: &str, second| Change::ReadMarker {
         account: AccountId(account),
         target: target.to_owned(),
         read_until: Timestamp::from_second(second).ok(),
     };
+    let removed = |name: &str| Change::ChannelRemoved(ChannelName::parse(name).unwrap());
+    let metadata = |account: &str| Change::AccountMetadata {
+        account: AccountName::parse(account).unwrap(),
+        metadata: Metadata::new(),
+    };
     let changes = [
         marker(1, "#x", 1),
-        marker(2, "#x", 2),
+        removed("#X"),
+        metadata("alice"),
         Change::PresenceRemoved(AccountId(1)),
+        Change::AlwaysOn(AccountId(1), None),
+        // Those before are not stored.
+        marker(2, "#x", 2),
+        Change::PresenceRemoved(AccountId(2)),
         marker(1, "#y", 3),
+        removed("#y"),
+        removed("#x"),
+        metadata("bob"),
+        metadata("Alice"),
+        Change::AlwaysOn(AccountId(2), Some(true)),
+        Change::AlwaysOn(AccountId(1), Some(true)),
+        Change::PresenceRemoved(AccountId(1)),
         marker(1, "#x", 4),
     ];
     let persist = |change: &Change| Effect::Core(Output::Persist(Box::new(change.clone())));
     let (_, stored) = to_store(&changes.iter().map(persist).collect::<Vec<_>>());
-    assert_eq!(stored, changes[1..]);
+    assert_eq!(stored, changes[5..]);
 }
 
 #[tokio::test(start_paused = true)]
