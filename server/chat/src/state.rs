@@ -37,7 +37,6 @@ use crate::state::activity::Recent;
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::channel::Channel;
 use crate::state::markers::{Markers, MarkersOfAccounts};
-use crate::storage_quota::StoragePayer;
 use crate::token_bucket::{Payer, TokenBuckets};
 
 pub use closing::{ClosingDevice, ClosingSession, PendingEnd};
@@ -120,7 +119,7 @@ pub struct State {
     pub closing_sessions: BTreeMap<SessionId, ClosingSession>,
     pub pending_ends: BTreeMap<u64, PendingEnd>,
     /// The bytes that each payer may still have stored.
-    pub storage: TokenBuckets<StoragePayer>,
+    pub storage: TokenBuckets<Payer>,
     pub started_at: Timestamp,
     /// The number of invisible users. It is counted here because every new session is sent it.
     invisible: usize,
@@ -162,7 +161,7 @@ impl State {
             ended_presences: Vec::new(),
             closing_sessions: BTreeMap::new(),
             pending_ends: BTreeMap::new(),
-            storage: TokenBuckets::new(2 * MAX_PAYERS),
+            storage: TokenBuckets::new(MAX_PAYERS),
             started_at: now,
             invisible: 0,
             peak_users: 0,
@@ -202,16 +201,11 @@ impl State {
 
     /// Returns who pays for what the user's sessions use. A guest has one session.
     pub fn payer(&self, id: UserId) -> Option<Payer> {
-        match &self.user(id).identity {
-            Some(identity) => Some(Payer::Account(identity.id)),
-            None => self.network(id).map(Payer::Network),
-        }
-    }
-
-    /// Returns the network of the user's oldest session; `None` if the user has none.
-    pub fn network(&self, id: UserId) -> Option<Network> {
-        let oldest = self.user(id).sessions().first();
-        oldest.map(|session| Network::of(session.address.ip()))
+        let user = self.user(id);
+        Some(match &user.identity {
+            Some(identity) => Payer::Account(identity.id),
+            None => Payer::Network(Network::of(user.sessions().first()?.address.ip())),
+        })
     }
 
     /// Remembers that the credential was revoked now, and forgets the older half of the others if

@@ -81,14 +81,6 @@ impl TokenBucket {
         .is_some()
     }
 
-    /// Whether the bucket has that many tokens.
-    pub fn has(&self, now: Duration, rate: Rate, tokens: u64) -> bool {
-        let now = nanoseconds(now);
-        let full_at = self.full_at.load(Ordering::Relaxed).max(now);
-        let without = full_at.saturating_add(rate.time_of(tokens));
-        without.saturating_sub(rate.burst) <= now
-    }
-
     /// Takes tokens out of the bucket, which may have fewer; it is in debt then. Returns when it
     /// will have `next` tokens, if that is later than `now`.
     pub fn take(&self, now: Duration, rate: Rate, tokens: u64, next: u64) -> Option<Duration> {

@@ -46,6 +46,8 @@ enum Counted {
     LongReplies,
     /// The messages of all accounts in a network.
     MessagesOfAccounts,
+    /// Those of one account that need not wait for the others of its network.
+    Quiet,
 }
 
 /// The buckets that sessions share.
@@ -62,14 +64,23 @@ pub struct Flood {
     /// `None` if there is no limit.
     rate: Option<Rate>,
     messages: Buckets,
-    /// The bucket that all accounts in the network share, if the session has an account.
-    accounts: Option<Arc<TokenBucket>>,
+    /// What the account shares with the others of its network, if the session has one.
+    accounts: Option<Box<Accounts>>,
     long_replies: Buckets,
     /// How many of the received bytes no message has paid for.
     unpaid_bytes: u64,
     /// How many sessions at their full rate may share the payer's buckets.
     sessions: NonZeroU64,
     start: Instant,
+}
+
+/// What an account may send beside the others of its network.
+#[derive(Debug)]
+struct Accounts {
+    /// What it may always send.
+    quiet: Arc<TokenBucket>,
+    /// What all of them share beyond that.
+    shared: Arc<TokenBucket>,
 }
 
 /// The bucket of a session and that of its payer.
@@ -83,7 +94,7 @@ impl SharedFlood {
     /// Creates full buckets.
     pub fn new(now: Instant) -> Self {
         Self {
-            buckets: Mutex::new(TokenBuckets::new(3 * MAX_PAYERS)),
+            buckets: Mutex::new(TokenBuckets::new(4 * MAX_PAYERS)),
             start: now,
         }
     }
@@ -108,8 +119,11 @@ impl SharedFlood {
     /// Lets an account pay for the session from now on, instead of its network.
     pub fn sign_in(&self, flood: &mut Flood, account: AccountId, network: Network, now: Instant) {
         let payer = Payer::Account(account);
-        let accounts = self.bucket(Payer::Network(network), Counted::MessagesOfAccounts, now);
-        flood.accounts = Some(accounts);
+        let of_network = Payer::Network(network);
+        flood.accounts = Some(Box::new(Accounts {
+            quiet: self.bucket(payer, Counted::Quiet, now),
+            shared: self.bucket(of_network, Counted::MessagesOfAccounts, now),
+        }));
         flood.messages.shared = self.bucket(payer, Counted::Messages, now);
         flood.long_replies.shared = self.bucket(payer, Counted::LongReplies, now);
         flood.sessions = sessions(payer);
@@ -126,6 +140,12 @@ impl SharedFlood {
         let now = now.saturating_duration_since(self.start);
         self.buckets.lock().get(now, (payer, counted))
     }
+}
+
+/// Returns the rate at which an account may always send, whatever the others of its network do: as
+/// fast as a person types, ten messages, and one every two seconds after that.
+fn quiet_rate() -> Rate {
+    Rate::new(100, 10, Duration::from_secs(2)).expect("neither is zero")
 }
 
 fn sessions(payer: Payer) -> NonZeroU64 {
@@ -182,13 +202,18 @@ impl Flood {
         Some(ready_at.min(now + MAX_DELAY))
     }
 
-    /// Takes the weight out of the bucket of the network's accounts.
+    /// Takes the weight out of the bucket of the network's accounts, unless the account sends so
+    /// little that the others do not matter to it.
     fn take_of_accounts(&self, now: Instant, weight: Weight) -> Option<Instant> {
         let (accounts, rate) = self.accounts.as_ref().zip(self.rate)?;
         let since_start = now.saturating_duration_since(self.start);
         let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
+        if accounts.quiet.try_take(since_start, quiet_rate(), tokens) {
+            return None;
+        }
         let rate = rate.times(SESSIONS_OF_ACCOUNTS);
-        let ready_at = accounts.take_within(since_start, rate, tokens, next, MAX_DELAY)?;
+        let shared = &accounts.shared;
+        let ready_at = shared.take_within(since_start, rate, tokens, next, MAX_DELAY)?;
         Some(self.start + ready_at)
     }
 
@@ -442,6 +467,10 @@ mod tests {
         }
         let mut other = shared.open(network(1), 20, 4, start);
         shared.sign_in(&mut other, AccountId(2), network(1), start);
+        for _ in 0..10 {
+            let next = other.count_with_network(start, Weight::MESSAGE);
+            assert_eq!(next, None, "it sends little");
+        }
         let next = other.count_with_network(start, Weight::MESSAGE);
         let next = next.expect("a wait");
         assert_eq!(next.saturating_duration_since(start), MAX_DELAY);
@@ -451,7 +480,7 @@ mod tests {
         assert_eq!(next, None, "it sends nothing to others");
     }
 
-    /// Ten accounts could send so much that people on slow lines were disconnected.
+    /// Ten accounts could send so much that people on slow connections were disconnected.
     #[test]
     fn the_accounts_of_a_network_share_a_rate() {
         let start = Instant::now();
@@ -462,8 +491,9 @@ mod tests {
             shared.sign_in(&mut session, AccountId(account), network(1), start);
             sent += all_at_once(&mut session, start);
         }
-        // Ten sessions send all that they may; each of the others one message, and then waits.
-        assert_eq!(sent, 10 * 20 + 90);
+        // Twenty sessions send all that they may, half of it always; each of the others that half
+        // and one message, and then waits.
+        assert_eq!(sent, 20 * 20 + 80 * 11);
         let mut guest = shared.open(network(1), 20, 4, start);
         assert_eq!(all_at_once(&mut guest, start), 20, "guests have their own");
         shared.sign_in(&mut guest, AccountId(101), network(2), start);

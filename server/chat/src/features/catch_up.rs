@@ -246,8 +246,12 @@ fn raise_mark(ctx: &mut Context<'_>, device: Device, received: Mark) {
 /// Notes that the user's sessions have a message that the user has sent to a channel. The user may
 /// not have joined it yet, and a catch-up with it is not to send the message again.
 pub fn note_sent(ctx: &mut Context<'_>, user: UserId, channel: &ChannelName, msgid: &str) {
+    let now = ctx.now();
     let user = ctx.state.user(user);
-    let catching_up = user.sessions().iter().filter(|one| one.catch_up.is_some());
+    let catching_up = user.sessions().iter().filter(|one| {
+        let catch_up = one.catch_up.as_ref();
+        catch_up.is_some_and(|catch_up| now <= catch_up.until)
+    });
     let sessions: Vec<SessionId> = catching_up.map(|session| session.id).collect();
     if sessions.is_empty() || user.channels().contains(channel) {
         return;

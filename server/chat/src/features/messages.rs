@@ -200,8 +200,8 @@ fn reply_refusal(
         Refusal::Target(..) if draft.quiet => {}
         Refusal::Target(code, text) => ctx.reply(caller, code, &[target], &text),
         Refusal::StorageUsedUp => {
-            let text = "You, or the users of your network together, have sent as much as the server \
-                        stores in a day, so your message was not sent; please try again later";
+            let text = "You have sent as much as the server stores for one sender in a day, so your \
+                        message was not sent; please try again later";
             let line = not_stored(ctx, caller, draft.command, target, text);
             ctx.out.push(Output::Deliver(line));
         }

@@ -3,7 +3,7 @@
 use rookery_protocol::{AccountName, ChannelName};
 
 use super::harness::*;
-use crate::event::{Candidate, Output, Settings};
+use crate::event::{Output, Settings};
 use rookery_record::{Participant, Place};
 
 #[test]
@@ -175,35 +175,6 @@ fn a_sender_that_has_had_its_share_stored_is_refused_until_the_day_has_passed() 
     assert!(!is_sent(&mut harness, a, "#x"));
     harness.advance(24 * 60 * 60);
     assert!(is_sent(&mut harness, a, "#x") && is_sent(&mut harness, a, "#x"));
-}
-
-#[test]
-fn the_accounts_of_a_network_have_ten_times_the_share_of_one_stored() {
-    let mut harness = Harness::with(Settings {
-        stored_bytes_per_day: 1000,
-        ..settings_with_lobby("#x")
-    });
-    let text = "x".repeat(200);
-    let send = |harness: &mut Harness, session| {
-        let before = harness.entries.len();
-        harness.send(session, &format!("PRIVMSG #x :{text}"));
-        harness.entries.len() - before
-    };
-    let mut stored = 0;
-    for number in 0..12 {
-        let session = harness.user(&format!("user{number}"), "");
-        stored += send(&mut harness, session) + send(&mut harness, session);
-    }
-    assert_eq!(stored, 21, "456 bytes each");
-    let bob = Candidate {
-        address: ([198, 51, 100, 1], 50_000).into(),
-        ..Harness::candidate("bob", Some(identity("bob")), "")
-    };
-    let (bob, _) = harness.admit(bob);
-    assert_eq!(send(&mut harness, bob), 1, "another network");
-    harness.advance(24 * 60 * 60);
-    let alice = harness.user("alice", "");
-    assert_eq!(send(&mut harness, alice), 1);
 }
 
 #[test]
