@@ -262,7 +262,7 @@ impl Accounts {
             owner.as_ref(),
             &digits,
         );
-        let delivery = self.mailer.send(mail, Requester::Operator);
+        let delivery = self.mailer.send(mail, Requester::OnBehalf);
         Ok(Some((waiting, delivery)))
     }
 

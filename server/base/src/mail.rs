@@ -105,8 +105,11 @@ pub enum MailState {
 pub enum Requester {
     /// Someone in this network. Networks take turns.
     Network(Network),
-    /// An operator, or the control plane. What others request does not delay this.
+    /// An operator who signs in, or the control plane. What others request does not delay this.
     Operator,
+    /// An operator, to an address that the operator has chosen: an invitation, or a code for an
+    /// account. Its receiver may take long, which delays no operator's sign-in.
+    OnBehalf,
 }
 
 /// A handle to the mail queue.
@@ -297,7 +300,7 @@ impl MailQueue {
     fn lane(&self, requester: Requester) -> &Lane {
         match requester {
             Requester::Network(_) => &self.users,
-            Requester::Operator => &self.operators,
+            Requester::Operator | Requester::OnBehalf => &self.operators,
         }
     }
 

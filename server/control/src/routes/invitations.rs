@@ -123,7 +123,7 @@ async fn add(
             )))
         })
         .await?;
-    let mail = mail_state(control.mailer.send(mail, Requester::Operator)).await;
+    let mail = mail_state(control.mailer.send(mail, Requester::OnBehalf)).await;
     let reply = InvitationReply {
         invitation: to_entry(&invitation),
         mail,
