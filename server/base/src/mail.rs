@@ -39,9 +39,8 @@ use crate::pem;
 use attempts::{Attempt, Attempts, Kind, MIN_TIME};
 use places::{Place, Places};
 
-/// The maximum number of mails that are queued or being sent, of users and of operators each. When
-/// it is reached, a further mail takes the place of one that waits to be tried again, or fails at
-/// once.
+/// The maximum number of mails of each [`Lane`] that are queued or being sent. When it is reached, a
+/// further mail takes the place of one that waits to be tried again, or fails at once.
 const QUEUE_CAPACITY: usize = 1000;
 /// The timeout of one attempt, from connecting to the mail server's final reply. Some servers delay
 /// their greeting to unknown clients.
@@ -121,6 +120,7 @@ struct MailQueue {
     runtime: Handle,
     users: Lane,
     operators: Lane,
+    on_behalf: Lane,
     pauses: &'static [Duration],
     events: EventBus,
     health: Mutex<Health>,
@@ -244,6 +244,7 @@ impl Mailer {
             runtime: Handle::current(),
             users: Lane::new(capacity),
             operators: Lane::new(capacity),
+            on_behalf: Lane::new(capacity),
             pauses,
             events,
             health: Mutex::default(),
@@ -300,7 +301,8 @@ impl MailQueue {
     fn lane(&self, requester: Requester) -> &Lane {
         match requester {
             Requester::Network(_) => &self.users,
-            Requester::Operator | Requester::OnBehalf => &self.operators,
+            Requester::Operator => &self.operators,
+            Requester::OnBehalf => &self.on_behalf,
         }
     }
 
