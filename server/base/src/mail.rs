@@ -39,8 +39,8 @@ use crate::pem;
 use attempts::{Attempt, Attempts, Kind, MIN_TIME};
 use places::{Place, Places};
 
-/// The maximum number of mails of each [`Lane`] that are queued or being sent. When it is reached, a
-/// further mail takes the place of one that waits to be tried again, or fails at once.
+/// The maximum number of mails of each [`Lane`] that are queued or being sent. When it is reached,
+/// a further mail takes the place of one that waits to be tried again, or fails at once.
 const QUEUE_CAPACITY: usize = 1000;
 /// The timeout of one attempt, from connecting to the mail server's final reply. Some servers delay
 /// their greeting to unknown clients.
