@@ -21,7 +21,7 @@ use rookery_record::{AccountId, Network};
 /// The number of sessions at their full rate that may share the rate of an account.
 const SESSIONS_OF_ACCOUNT: NonZeroU64 = NonZeroU64::new(5).expect("not zero");
 /// The number of sessions at their full rate that may share the rate of all accounts in a network.
-/// People on slow lines can still read what these send.
+/// People on slow connections can still read what these send.
 const SESSIONS_OF_ACCOUNTS: NonZeroU64 = NonZeroU64::new(10).expect("not zero");
 /// The number of sessions at their full rate that may share the rate of a network's other sessions.
 const SESSIONS_OF_NETWORK: NonZeroU64 = NonZeroU64::new(25).expect("not zero");

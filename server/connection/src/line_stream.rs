@@ -131,15 +131,11 @@ impl LineStream {
     /// Sends the client `PING`, unless it has not answered the last question yet. A client that is
     /// asked what it has received is sent such a question, so that its answer is to nothing else.
     pub fn ping(&mut self, server: &str) {
-        let until = self.sendq.queued_until();
-        let line = match self.receipts.as_mut().zip(until) {
-            Some((receipts, _)) if receipts.is_unanswered() => return,
-            Some((receipts, until)) => {
-                let queued = self.written + self.sendq.bytes() as u64;
-                receipts.ask(Instant::now(), until, queued)
-            }
-            None => Bytes::from(format!("PING {server}\r\n")),
-        };
+        if !self.has_answered() {
+            return;
+        }
+        let question = self.question(Instant::now());
+        let line = question.unwrap_or_else(|| format!("PING {server}\r\n").into());
         self.sendq.push_all([line]);
     }
 
@@ -354,17 +350,25 @@ impl LineStream {
         let Some(receipts) = receipts.filter(|own| own.ask_at().is_some_and(|at| at <= now)) else {
             return false;
         };
-        // What is queued until then is before the question.
-        let Some(until) = self.sendq.queued_until() else {
+        if let Some(until) = self.sendq.queued_until() {
+            receipts.skip_if_answered(until);
+        }
+        if receipts.ask_at().is_none() {
+            return false;
+        }
+        let Some(question) = self.question(now) else {
             return false;
         };
-        receipts.queued(until);
-        let is_due = receipts.ask_at().is_some();
-        if is_due {
-            let queued = self.written + self.sendq.bytes() as u64;
-            self.sendq.push(receipts.ask(now, until, queued));
-        }
-        is_due
+        self.sendq.push(question);
+        true
+    }
+
+    /// Returns the question that follows what is queued; `None` for a client that is not asked.
+    fn question(&mut self, now: Instant) -> Option<Bytes> {
+        // What is queued until then is before the question.
+        let until = self.sendq.queued_until()?;
+        let queued = self.queued_in_total();
+        Some(self.receipts.as_mut()?.ask(now, until, queued))
     }
 
     /// Sends as much as the socket accepts. Returns the state of the send queue from before lines

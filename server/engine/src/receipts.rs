@@ -52,9 +52,9 @@ impl Receipts {
         }
     }
 
-    /// Records that everything in the session's queue has a mark up to `until`. If the client has
-    /// answered for that, it is not asked.
-    pub fn queued(&mut self, until: Mark) {
+    /// Leaves out a question about everything up to `until`, if the client has answered for that:
+    /// what was sent since contains no message.
+    pub fn skip_if_answered(&mut self, until: Mark) {
         if self.answered == Some(until) && matches!(self.state, State::Due(_)) {
             self.state = State::Answered;
         }
@@ -183,10 +183,10 @@ mod tests {
         receipts.ask(now, mark(7), 0);
         receipts.answer(now, &pong(&["1"]), 100);
         assert!(receipts.ask_at().is_some(), "something was sent");
-        receipts.queued(mark(7));
+        receipts.skip_if_answered(mark(7));
         assert_eq!(receipts.ask_at(), None, "but it was no message");
         receipts.sent(|| now);
-        receipts.queued(mark(8));
+        receipts.skip_if_answered(mark(8));
         assert!(receipts.ask_at().is_some());
     }
 }

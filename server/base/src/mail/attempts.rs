@@ -3,7 +3,7 @@
 //! A few attempts are made at the same time, and requesters take turns: the next attempt is of the
 //! one whose last attempt began the longest ago. A mail server may take long to decide on a
 //! receiver, and anyone can request mails to receivers of which that is true. So an attempt that
-//! takes long gives its turn to another one and goes on beside it, as one of the slow ones. When
+//! takes long leaves its turn to another one and goes on beside it, as one of the slow ones. When
 //! there are too many of these, the requester that has the most of them loses its oldest.
 
 #[cfg(test)]
@@ -27,9 +27,9 @@ pub const TURNS: usize = 8;
 pub const RETRIES: usize = TURNS / 2;
 /// The maximum number of attempts that have given their turn to another one.
 pub const MAX_SLOW: usize = 40;
-/// The time after which an attempt gives its turn to another one, as long as few are so slow.
+/// The time after which an attempt leaves its turn to another one, as long as few are so slow.
 const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
-/// The time that each attempt has. After it, an attempt gives its turn to another one even if an
+/// The time that each attempt has. After it, an attempt leaves its turn to another one even if an
 /// attempt has to be abandoned for this, which may be itself.
 pub const MIN_TIME: Duration = Duration::from_secs(3);
 
@@ -202,7 +202,7 @@ impl State {
 
 impl Attempt<'_> {
     /// Waits until the attempt is to be abandoned in favor of others. Meanwhile, an attempt that
-    /// takes long gives its turn to another one.
+    /// takes long leaves its turn to another one.
     pub async fn abandoned(&self) {
         let abandoned = loop {
             tokio::time::sleep(GIVES_WAY_AFTER).await;

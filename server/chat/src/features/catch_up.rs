@@ -148,7 +148,7 @@ pub fn resume(ctx: &mut Context<'_>, session: SessionId) {
     let Some(catch_up) = &mut session.catch_up else {
         return;
     };
-    if now <= catch_up.until {
+    if catch_up.is_open(now) {
         request_missed(ctx, caller, false);
     } else if is_caught_up {
         session.catch_up = None;
@@ -168,8 +168,8 @@ pub fn record_received(ctx: &mut Context<'_>, session: SessionId, until: Mark) {
     session.record_received(until);
     let received = session.received;
     let catch_up = session.catch_up.as_ref();
-    if catch_up.is_some_and(|catch_up| now <= catch_up.until) {
-        // It may become lower again.
+    if catch_up.is_some_and(|catch_up| catch_up.is_open(now)) {
+        // The mark becomes lower again if the client joins another channel.
         return;
     }
     let Some(device) = session.device.clone() else {
@@ -250,7 +250,7 @@ pub fn note_sent(ctx: &mut Context<'_>, user: UserId, channel: &ChannelName, msg
     let user = ctx.state.user(user);
     let catching_up = user.sessions().iter().filter(|one| {
         let catch_up = one.catch_up.as_ref();
-        catch_up.is_some_and(|catch_up| now <= catch_up.until)
+        catch_up.is_some_and(|catch_up| catch_up.is_open(now))
     });
     let sessions: Vec<SessionId> = catching_up.map(|session| session.id).collect();
     if sessions.is_empty() || user.channels().contains(channel) {

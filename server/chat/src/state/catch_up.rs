@@ -27,6 +27,11 @@ pub struct CatchUp {
 }
 
 impl CatchUp {
+    /// Whether channels that are joined at this time are included.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        now <= self.until
+    }
+
     /// Whether the message is to be sent: the first time, and not the second, when playback
     /// requests what was sent unasked, or the reverse.
     pub fn is_first(&mut self, msgid: &str) -> bool {

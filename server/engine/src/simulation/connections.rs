@@ -29,7 +29,7 @@ impl Simulation {
         let client = &mut self.server.clients[at];
         let until = client.sendq.queued_until();
         if let Some(until) = until {
-            client.receipts.queued(until);
+            client.receipts.skip_if_answered(until);
         }
         let is_due = client.receipts.ask_at().is_some_and(|at| at <= self.uptime);
         if let Some(until) = until.filter(|_| is_due) {

@@ -120,7 +120,10 @@ impl Part {
 
 /// Returns the folded name without the prefix of a [`Part`].
 pub(super) fn without_prefix(folded: &str) -> &str {
-    folded.trim_start_matches(['@', '!', ':'])
+    let prefixes = Part::ALL.map(Part::prefix).into_iter();
+    let mut prefixes = prefixes.filter(|prefix| !prefix.is_empty());
+    let name = prefixes.find_map(|prefix| folded.strip_prefix(prefix));
+    name.unwrap_or(folded)
 }
 
 /// Returns the number of the place for this part.
