@@ -17,7 +17,6 @@ use sha2::{Digest as _, Sha256};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::connect_rate::ConnectRates;
@@ -37,7 +36,7 @@ use rookery_base::turns::Turns;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
 use rookery_engine::handle::CoreHandle;
-use rookery_engine::quota::{ConnectionLimits, Connections};
+use rookery_engine::quota::{ConnectionLimits, Connections, Entry};
 use rookery_record::{Network, ban_text};
 
 /// How many refused clients are sent the reason at the same time.
@@ -119,9 +118,13 @@ impl ChatPort {
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
-                    tokio::spawn(Arc::clone(&self).accept(transport, stream, address));
-                    // Until it is refused, each is an open file: that must not wait for others.
-                    yield_now().await;
+                    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+                    // What is not counted is closed here and now: on a task, it would be one more
+                    // open file until that task runs.
+                    if let Some(entry) = self.enter(address) {
+                        let port = Arc::clone(&self);
+                        tokio::spawn(port.accept(transport, stream, address, entry));
+                    }
                 }
                 Err(error) => {
                     // Most likely there are no file descriptors left, until some connections end.
@@ -132,10 +135,10 @@ impl ChatPort {
         }
     }
 
-    /// Performs the handshakes of a connection and starts its session, or refuses it.
-    async fn accept(self: Arc<Self>, transport: Transport, stream: TcpStream, address: SocketAddr) {
+    /// Counts a new connection. Returns `None` if its network connects too fast, or if there are too
+    /// many.
+    fn enter(&self, address: SocketAddr) -> Option<Entry> {
         let limits = self.services.config.limits.get();
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let now = Instant::now();
         let (rate, burst) = (limits.connect_rate, limits.connect_burst);
         if !self
@@ -146,19 +149,36 @@ impl ChatPort {
             if let Some(refusals) = self.too_fast.count(now) {
                 tracing::info!(%address, refusals, "refused: connects too fast");
             }
-            return;
+            return None;
         }
         let quota = ConnectionLimits {
             total: limits.connections,
             per_address: limits.connections_per_address,
         };
-        let permit = Connections::acquire(&self.connections, now, address.ip(), quota);
-        let Some(permit) = permit.await else {
-            METRICS.connections_refused.increment();
-            if let Some(refusals) = self.too_many.count(now) {
-                tracing::info!(%address, refusals, "refused: too many connections");
-            }
-            return;
+        let entry = Connections::enter(&self.connections, now, address.ip(), quota);
+        if entry.is_none() {
+            self.report_too_many(address);
+        }
+        entry
+    }
+
+    fn report_too_many(&self, address: SocketAddr) {
+        METRICS.connections_refused.increment();
+        if let Some(refusals) = self.too_many.count(Instant::now()) {
+            tracing::info!(%address, refusals, "refused: too many connections");
+        }
+    }
+
+    /// Performs the handshakes of a connection and starts its session, or refuses it.
+    async fn accept(
+        self: Arc<Self>,
+        transport: Transport,
+        stream: TcpStream,
+        address: SocketAddr,
+        entry: Entry,
+    ) {
+        let Some(permit) = entry.place().await else {
+            return self.report_too_many(address);
         };
         if let Some(reason) = self.refusal(address) {
             Box::pin(self.refuse(transport, stream, address, &reason)).await;
@@ -171,7 +191,7 @@ impl ChatPort {
                 () = permit.displaced() => Err(io::Error::other("displaced")),
             }
         });
-        let result = match limits.tls_handshake_seconds {
+        let result = match self.services.config.limits.get().tls_handshake_seconds {
             0 => handshakes.await,
             seconds => match timeout(Duration::from_secs(seconds.into()), handshakes).await {
                 Ok(result) => result,
