@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
@@ -68,6 +69,9 @@ pub struct ChatPort {
     connections: Arc<Connections>,
     next_session: AtomicU64,
     policy: watch::Receiver<Arc<AdmissionPolicy>>,
+    /// The runtime of the sessions. The ports and the handshakes are on another one, so that no
+    /// message waits for them.
+    sessions: Handle,
     /// Limits how many refused clients are sent the reason.
     refusals: Semaphore,
     connect_rates: ConnectRates,
@@ -81,6 +85,7 @@ pub struct ChatPort {
 
 impl ChatPort {
     /// Creates a port that admits sessions to `core` and counts its connections in `connections`.
+    /// The sessions run on the runtime `sessions`.
     pub fn new(
         config: ConnectionConfig,
         accounts: Arc<Accounts>,
@@ -88,6 +93,7 @@ impl ChatPort {
         certificates: Arc<Certificates>,
         connections: Arc<Connections>,
         policy: watch::Receiver<Arc<AdmissionPolicy>>,
+        sessions: Handle,
     ) -> Self {
         let now = Instant::now();
         let services = Arc::new(Services {
@@ -103,6 +109,7 @@ impl ChatPort {
             connections,
             next_session: AtomicU64::new(1),
             policy,
+            sessions,
             refusals: Semaphore::new(REFUSALS_AT_ONCE),
             connect_rates: ConnectRates::new(now),
             handshake_turns: Turns::on_half_of_the_cores(),
@@ -202,8 +209,7 @@ impl ChatPort {
             Ok(Some((peer, socket))) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
                 let session = Session::new(Arc::clone(&self.services), id, peer, socket, permit);
-                // On a task of its own, the session holds no memory that the handshakes needed.
-                tokio::spawn(session.run());
+                self.sessions.spawn(session.run());
             }
             Ok(None) => {}
             Err(error) => {
@@ -290,6 +296,7 @@ impl ChatPort {
         let handshake = TlsStream::accept(tls, stream);
         let network = Network::of(address.ip());
         let tls = self.handshake_turns.take(network, handshake).await?;
+        let tls = tls.try_map(|stream| stream.move_to(&self.sessions))?;
         let peer = peer(address, &tls);
         let socket = match transport {
             Transport::Irc => Socket::Tls(tls),

@@ -237,15 +237,13 @@ impl Entry {
             let began = tokio::time::Instant::now();
             let wait = async {
                 loop {
-                    match timeout(LOOK, &mut granted).await {
-                        Ok(granted) => return granted,
-                        Err(_) => {
-                            let now = now + began.elapsed();
-                            permit
-                                .connections
-                                .displace_for_waiting(permit.id, now, total);
-                        }
+                    if let Ok(granted) = timeout(LOOK, &mut granted).await {
+                        return granted;
                     }
+                    let now = now + began.elapsed();
+                    permit
+                        .connections
+                        .displace_for_waiting(permit.id, now, total);
                 }
             };
             timeout(WAIT, wait).await.ok()?.ok()?;
