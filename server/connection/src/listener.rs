@@ -142,8 +142,8 @@ impl ChatPort {
         }
     }
 
-    /// Counts a new connection. Returns `None` if its network connects too fast, or if there are too
-    /// many.
+    /// Counts a new connection. Returns `None` if its network connects too fast, or if there are
+    /// too many.
     fn enter(&self, address: SocketAddr) -> Option<Entry> {
         let limits = self.services.config.limits.get();
         let now = Instant::now();

@@ -160,7 +160,8 @@ impl Connections {
         }
     }
 
-    /// Counts one more connection, which may displace another. Returns `None` if a limit is reached.
+    /// Counts one more connection, which may displace another. Returns `None` if a limit is
+    /// reached.
     pub fn enter(
         this: &Arc<Self>,
         now: Instant,

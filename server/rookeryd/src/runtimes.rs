@@ -1,9 +1,9 @@
 //! The server's two runtimes, which run tasks on threads of their own.
 //!
-//! On the **chat** runtime run the core, the committer and the sessions. A message goes through four
-//! of these tasks. While the machine has one or two cores, or sends little, they share one thread,
-//! and none has to wake another. Everything else runs on the **main** runtime: the listeners with
-//! their TLS handshakes, the control plane, mails and housekeeping. So messages do not wait for it.
+//! On the **chat** runtime run the core, the committer and the sessions. A message passes through
+//! four of these tasks; on a machine with two cores they share one thread, and none of them has to
+//! wake another. Everything else runs on the **main** runtime: the listeners with their TLS
+//! handshakes, the control plane, mails and housekeeping. So messages do not wait for these.
 
 use std::io;
 use std::thread::available_parallelism;
