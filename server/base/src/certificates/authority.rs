@@ -12,8 +12,9 @@
 //! created at the default paths only: a missing file at a path that the operator set is more likely
 //! a mistake, and a new authority would change the server's identity.
 
-use std::fs;
+use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,7 +115,11 @@ pub(super) fn create_missing(tls: &Tls, present: Present) -> anyhow::Result<()> 
     }
     for file in [&tls.certificate, &tls.private_key] {
         if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)
+            // The certificates in it are for everyone, the keys have a mode of their own.
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(folder)
                 .with_context(|| format!("{}: cannot create the folder", folder.display()))?;
         }
     }
