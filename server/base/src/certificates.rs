@@ -246,12 +246,34 @@ fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKe
                  {certificate}"
             )
         }
-        Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => Ok(pair),
+        Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => {}
         Err(_) => anyhow::bail!(
             "tls.certificate: {certificate}: {}",
             pem::DAMAGED_CERTIFICATE
         ),
     }
+    verify_signature(tls, &pair.cert).with_context(|| format!("tls.certificate: {certificate}"))?;
+    Ok(pair)
+}
+
+/// Fails if the issuer of the server's certificate, if it is known, has not made its signature:
+/// then every client refuses it.
+fn verify_signature(tls: &Tls, chain: &[CertificateDer<'_>]) -> anyhow::Result<()> {
+    let Some(fields) = x509::Fields::of(&chain[0]) else {
+        return Ok(());
+    };
+    let (issuer, whose) = match chain.get(1) {
+        _ if fields.is_self_issued() => (&chain[0], "made with its own key"),
+        Some(next) => (next, "of the certificate that follows it"),
+        None => return authority::verify_signature(tls, &chain[0], &fields),
+    };
+    let is_named = x509::Fields::of(issuer).is_some_and(|next| next.subject == fields.issuer);
+    anyhow::ensure!(
+        !is_named || x509::is_signed_with_key_of(&chain[0], issuer) != Some(false),
+        "the signature of the server's certificate is not {whose}: the file was damaged, and \
+         clients refuse the certificate. Restore the file from a backup, or get a new certificate"
+    );
+    Ok(())
 }
 
 /// Returns the fingerprint of the certificate in the file that `[tls]` names, as clients show it.
@@ -280,22 +302,33 @@ fn log_fingerprint(tls: &Tls, loaded: &CertifiedKey) {
 fn warnings(tls: &Tls, chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<String> {
     let file = tls.certificate.display();
     let fields: Option<Vec<_>> = chain.iter().map(|der| x509::Fields::of(der)).collect();
-    let Some(fields) = fields else {
+    let Some((fields, validity)) = fields.and_then(|fields| {
+        let validity = fields[0].validity()?;
+        Some((fields, validity))
+    }) else {
         return vec![format!(
             "{file}: the certificate's dates and names cannot be read"
         )];
     };
-    let damage = authority::damage_warning(tls);
-    // Whether a damaged authority has signed the certificate is unknown.
-    let chain_warning = || chain_warning(tls, chain, &fields).map(str::to_owned);
-    let chain_warning = damage.is_none().then(chain_warning).flatten();
-    [validity_warning(fields[0].validity, now), chain_warning]
-        .into_iter()
-        .flatten()
-        .map(|warning| format!("{file}: {warning}"))
-        .chain(damage)
-        .chain(authority::permission_warning(tls, &chain[0]))
-        .collect()
+    let is_own = chain.len() == 1 && authority::is_own(&fields[0]);
+    let damage = authority::damage_warning(tls, is_own);
+    // What a damaged authority has signed, and may sign, is unknown.
+    let (chain_warning, authority_warning) = match damage {
+        Some(damage) => (None, Some(damage)),
+        None => (
+            chain_warning(tls, chain, &fields, is_own),
+            authority::permission_warning(tls, &chain[0]),
+        ),
+    };
+    [
+        validity_warning(validity, now),
+        chain_warning.map(str::to_owned),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|warning| format!("{file}: {warning}"))
+    .chain(authority_warning)
+    .collect()
 }
 
 fn validity_warning(Validity { start, end }: Validity, now: Timestamp) -> Option<String> {
@@ -320,6 +353,7 @@ fn chain_warning(
     tls: &Tls,
     chain: &[CertificateDer<'_>],
     fields: &[x509::Fields<'_>],
+    is_own: bool,
 ) -> Option<&'static str> {
     if fields
         .windows(2)
@@ -331,9 +365,16 @@ fn chain_warning(
         );
     }
     let is_alone = fields.len() == 1 && !fields[0].is_self_issued();
-    (is_alone && !authority::has_signed(tls, &chain[0], fields[0].validity.start)).then_some(
+    let start = fields[0].validity()?.start;
+    if !is_alone || authority::has_signed(tls, &chain[0], start) {
+        return None;
+    }
+    Some(if is_own {
+        "the local authority may not sign for the names in it, or was not valid yet: clients \
+         refuse it. Move it and its key away, and restart to create new ones"
+    } else {
         "the file has the server's certificate alone. If an intermediate authority issued it, add \
          that certificate (from Let's Encrypt, use fullchain.pem): clients refuse an incomplete \
-         chain",
-    )
+         chain"
+    })
 }
