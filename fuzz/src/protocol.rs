@@ -180,6 +180,9 @@ pub fn names(data: &[u8]) {
                 "folding twice is folding once"
             );
         }
+        let may_be_new = email.check_new().is_ok();
+        let (local, _) = email.as_str().rsplit_once('@').unwrap_or_default();
+        assert!(!may_be_new || !local.contains(['!', '%', '|', '\u{3164}', '\u{ffa0}']));
         assert!(Nick::parse(&text).is_err(), "no nick is an email");
     }
     if let Err(error) = Nick::parse(&text) {

@@ -8,8 +8,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use precis_profiles::precis_core::profile::Profile as _;
-use precis_profiles::{Nickname, UsernameCaseMapped};
+use precis_profiles::{Nickname, UsernameCaseMapped, UsernameCasePreserved};
 use serde::{Deserialize, Serialize};
+use unicode_security::mixed_script::AugmentedScriptSet;
 
 /// The maximum length of a nick or account name in bytes.
 pub const MAX_NICK: usize = 32;
@@ -24,7 +25,7 @@ const IN_NICKS: &str = "letters, digits and symbols other than , * ? ! @ . : / #
 const IN_CHANNELS: &str = "letters, digits and symbols other than , : * ?";
 
 /// The characters of emails before the `@`, for people.
-const IN_EMAILS: &str = "letters, digits and any of ! # $ % & ' + - / = ^ _ ` { | } ~ .";
+const IN_EMAILS: &str = "letters, digits and any of # $ & ' + - / = ^ _ ` { } ~ . before the @";
 
 /// The reason why a name is refused. The messages are shown to the person who chose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -200,6 +201,44 @@ impl AccountName {
     }
 }
 
+impl Email {
+    /// Checks that the email may be given to a new account, admin or invitation. [`Self::parse`]
+    /// accepts more, because accounts may have other emails already.
+    ///
+    /// Refuses before the `@` what some mail servers do not take for a mailbox: `!` and `%`, which
+    /// name a further server, and `|`, which names a program. Also refuses what looks like another
+    /// email: invisible characters, wide forms of letters, and letters of several scripts, except
+    /// for plain Latin ones beside those of East Asia.
+    ///
+    /// # Errors
+    ///
+    /// The first character, or the combination, that is refused.
+    pub fn check_new(&self) -> Result<(), NameError> {
+        let (local, _) = self.as_str().rsplit_once('@').unwrap_or_default();
+        if let Some(char) = local.chars().find(|char| "!%|".contains(*char)) {
+            return Err(NameError::BadCharacter(char, IN_EMAILS));
+        }
+        let is_unchanged = |text: &str| {
+            let prepared = UsernameCasePreserved::new().enforce(text);
+            prepared.is_ok_and(|prepared| prepared == text)
+        };
+        if !is_unchanged(local) {
+            let is_refused = |char: &char| !is_unchanged(char.encode_utf8(&mut [0; 4]));
+            return Err(match local.chars().find(is_refused) {
+                Some(char) => NameError::BadCharacter(char, IN_EMAILS),
+                None => NameError::BadCombination,
+            });
+        }
+        let other_than_ascii: String = local.chars().filter(|char| !char.is_ascii()).collect();
+        let beside_latin = AugmentedScriptSet::for_str(&other_than_ascii);
+        let is_east_asian = beside_latin.hanb || beside_latin.jpan || beside_latin.kore;
+        if AugmentedScriptSet::for_str(local).is_empty() && !is_east_asian {
+            return Err(NameError::BadCombination);
+        }
+        Ok(())
+    }
+}
+
 fn parse_nick(text: &str) -> Result<Name, NameError> {
     if text.len() > MAX_NICK {
         return Err(NameError::TooLong(MAX_NICK));
@@ -323,8 +362,11 @@ pub fn fold_text(text: &str) -> String {
 
 /// Returns how a character that is not allowed is shown: as it is if it is visible on its own.
 fn shown(char: char) -> String {
+    // The fillers of Hangul are letters.
+    let is_filler = matches!(char, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
     match char {
         ' ' => "a space".to_owned(),
+        char if is_filler => format!("the character U+{:04X}", u32::from(char)),
         char if char.is_ascii_graphic() || char.is_alphanumeric() => char.to_string(),
         char => format!("the character U+{:04X}", u32::from(char)),
     }
@@ -467,6 +509,38 @@ mod tests {
             "a?@b.c",
         ] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_email_routes_no_mail_and_does_not_look_like_another() {
+        let checked = |local: &str| {
+            let email = Email::parse(&format!("{local}@b.example")).unwrap();
+            email.check_new()
+        };
+        for good in [
+            "conan.o'brien+list_1-x",
+            "r&d",
+            "grüße",
+            "иван.петров",
+            "διονύσης",
+            "דוד.כהן7",
+            "محمد",
+            "用户",
+            "tanaka田中さん",
+            "김철수",
+        ] {
+            assert_eq!(checked(good), Ok(()), "{good}");
+        }
+        let refused = |char| Err(NameError::BadCharacter(char, IN_EMAILS));
+        for char in "!%|\u{3164}\u{115f}\u{1160}\u{ffa0}ａ𝐚ªﬁ".chars() {
+            assert_eq!(checked(&format!("a{char}lice")), refused(char), "{char:?}");
+        }
+        let error = checked("alice\u{3164}").unwrap_err().to_string();
+        assert!(error.contains("the character U+3164"), "{error}");
+        for mixed in ["аlice", "gοοd", "іван.smith"] {
+            let refused = Err(NameError::BadCombination);
+            assert_eq!(checked(mixed), refused, "{mixed}");
         }
     }
 }

@@ -297,14 +297,18 @@ fn usage_if_surplus(message: &Message) -> Option<&'static str> {
     command.help.first().copied().filter(|_| is_surplus)
 }
 
-/// Parses an email parameter; `*` means none.
+/// Parses the parameter that is to be an account's email; `*` means none.
 fn parse_email(text: &str) -> Result<Option<Email>, Failure> {
     if text == "*" {
         return Ok(None);
     }
-    Email::parse(text)
-        .map(Some)
-        .map_err(|_| failure("INVALID_EMAIL", "This is not a valid email address"))
+    let invalid = |text: String| failure("INVALID_EMAIL", text);
+    let email =
+        Email::parse(text).map_err(|_| invalid("This is not a valid email address".to_owned()))?;
+    email
+        .check_new()
+        .map_err(|error| invalid(format!("This email is not accepted: {error}")))?;
+    Ok(Some(email))
 }
 
 /// Returns the text that a client is sent when a code is on its way to `email`.

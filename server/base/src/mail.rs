@@ -168,6 +168,10 @@ enum SendError {
     /// a few minutes: greylisting). Others may be.
     #[error("{0}")]
     Deferred(String),
+    /// The mail server took the sender, but did not answer about the receiver or the text in time.
+    /// If that holds for one mail, it may hold for others or not.
+    #[error("{0}")]
+    Unanswered(String),
     /// This mail will never be accepted.
     #[error("{0}")]
     Refused(String),
@@ -268,8 +272,9 @@ impl Mailer {
     }
 
     /// Whether mail can be sent, as far as the last attempt shows. The error is the reason why not;
-    /// that one mail is refused, to any receiver, is no such reason. While no mail can be
-    /// sent, attempts are made every few minutes, also without a mail.
+    /// that one mail is refused, to any receiver, is no such reason, nor that the mail server does
+    /// not answer about a receiver who is no operator. While no mail can be sent, attempts are made
+    /// every few minutes, also without a mail.
     pub fn health(&self) -> Result<(), String> {
         let health = self.0.health.lock();
         health.last_failure.clone().map_or(Ok(()), Err)
@@ -324,7 +329,7 @@ impl MailQueue {
         let attempts = &self.lane(requester).attempts;
         let mut attempt = attempts.begin(requester, Kind::First).await;
         loop {
-            let (reason, shown) = match self.try_once(job, attempt).await {
+            let (reason, shown) = match self.try_once(job, requester, attempt).await {
                 Ok(file) => {
                     job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
@@ -348,7 +353,9 @@ impl MailQueue {
                     return;
                 }
                 Err(SendError::Broken(reason)) => (reason, CANNOT_SEND),
-                Err(SendError::Deferred(reason)) => (reason, NOT_ACCEPTED_YET),
+                Err(SendError::Deferred(reason) | SendError::Unanswered(reason)) => {
+                    (reason, NOT_ACCEPTED_YET)
+                }
             };
             let logged = without_addresses(&reason);
             tracing::warn!(%to, reason = logged, "mail could not be sent");
@@ -384,26 +391,32 @@ impl MailQueue {
     async fn try_once(
         &self,
         job: &Job,
+        requester: Requester,
         attempt: Attempt<'_>,
     ) -> Result<Option<PathBuf>, SendError> {
         let outcome = tokio::select! {
             biased;
-            outcome = tokio::time::timeout(ATTEMPT_TIMEOUT, self.attempt(job)) => outcome,
+            outcome = self.attempt(job) => outcome,
             () = attempt.abandoned() => {
                 let seconds = MIN_TIME.as_secs();
                 let reason = format!("took more than {seconds} seconds while many others do");
                 return Err(SendError::Deferred(reason));
             }
         };
-        let outcome = outcome.unwrap_or_else(|_| {
-            let seconds = ATTEMPT_TIMEOUT.as_secs();
-            let reason = format!("timed out after {seconds} seconds");
-            Err(SendError::Broken(reason))
-        });
-        self.health.lock().last_failure = match &outcome {
-            Err(SendError::Broken(reason)) => Some(without_addresses(reason)),
-            Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)) => None,
-        };
+        let mut health = self.health.lock();
+        match (&outcome, requester) {
+            // Nobody else chooses the addresses of operators, so a server that does not answer
+            // about these probably answers about none.
+            (Err(SendError::Broken(reason)), _)
+            | (Err(SendError::Unanswered(reason)), Requester::Operator) => {
+                health.last_failure = Some(without_addresses(reason));
+            }
+            (Err(SendError::Unanswered(_)), Requester::Network(_) | Requester::OnBehalf) => {}
+            (Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)), _) => {
+                health.last_failure = None;
+            }
+        }
+        drop(health);
         outcome
     }
 
@@ -425,9 +438,10 @@ impl MailQueue {
                     return;
                 };
                 let attempts = &queue.operators.attempts;
-                let attempt = attempts.begin(Requester::Operator, Kind::First).await;
+                let requester = Requester::Operator;
+                let attempt = attempts.begin(requester, Kind::First).await;
                 // The outcome is remembered.
-                let _ = queue.try_once(&Job::Dummy, attempt).await;
+                let _ = queue.try_once(&Job::Dummy, requester, attempt).await;
                 let mut health = queue.health.lock();
                 if health.last_failure.is_none() {
                     health.is_probing = false;
@@ -440,16 +454,29 @@ impl MailQueue {
 
     /// Makes one attempt. Returns the file that was written, if the transport writes files.
     async fn attempt(&self, job: &Job) -> Result<Option<PathBuf>, SendError> {
+        let deadline = Instant::now() + ATTEMPT_TIMEOUT;
         let config = self.config.get();
         let message = match job {
             Job::Send(mail) => Some(compose::message(mail, &config.from)?),
             Job::Dummy => None,
         };
         match config.transport {
-            MailTransport::Directory => directory::deliver(&config.directory, message).await,
-            MailTransport::Smtp => smtp::deliver(&config, message).await.map(|()| None),
+            MailTransport::Directory => {
+                let written = directory::deliver(&config.directory, message);
+                let written = tokio::time::timeout_at(deadline, written).await;
+                written.unwrap_or_else(|_| Err(SendError::Broken(timed_out())))
+            }
+            MailTransport::Smtp => {
+                let sent = smtp::deliver(&config, message, deadline).await;
+                sent.map(|()| None)
+            }
         }
     }
+}
+
+/// Returns the reason of an attempt that has taken all its time.
+fn timed_out() -> String {
+    format!("timed out after {} seconds", ATTEMPT_TIMEOUT.as_secs())
 }
 
 impl Job {

@@ -1,6 +1,6 @@
 //! Flood control: a session may send a burst of messages, and then a steady rate. So may all the
-//! sessions of an account together, all sessions of accounts from one network, and all sessions
-//! without an account from one network.
+//! sessions of an account together, all sessions of accounts from one network and from one site,
+//! and all sessions without an account from one network.
 //!
 //! So are bytes that are not part of a line, as of frames without data, or of a line without end:
 //! as many messages as would have had that many bytes.
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rookery_chat::Weight;
 use rookery_chat::token_bucket::{Payer, Rate, TokenBucket, TokenBuckets};
-use rookery_record::{AccountId, Network};
+use rookery_record::{AccountId, NETWORKS_OF_SITE, Network};
 
 /// The number of sessions at their full rate that may share the rate of an account.
 const SESSIONS_OF_ACCOUNT: NonZeroU64 = NonZeroU64::new(5).expect("not zero");
@@ -27,7 +27,7 @@ const SESSIONS_OF_ACCOUNTS: NonZeroU64 = NonZeroU64::new(10).expect("not zero");
 const SESSIONS_OF_NETWORK: NonZeroU64 = NonZeroU64::new(25).expect("not zero");
 /// The longest time for which earlier long replies delay the next one, also if many sessions share
 /// the payer: the commands that have one are also those by which people join and moderate. Also the
-/// longest time for which an account is delayed by the others of its network.
+/// longest time for which an account is delayed by the others of its network and its site.
 const MAX_DELAY: Duration = Duration::from_secs(5);
 /// The maximum number of payers that are counted separately.
 const MAX_PAYERS: usize = 100_000;
@@ -46,7 +46,9 @@ enum Counted {
     LongReplies,
     /// The messages of all accounts in a network.
     MessagesOfAccounts,
-    /// Those of one account that need not wait for the others of its network.
+    /// Those of all accounts in a site.
+    MessagesOfSite,
+    /// Those of one account that need not wait for the others of its network and its site.
     Quiet,
 }
 
@@ -64,7 +66,7 @@ pub struct Flood {
     /// `None` if there is no limit.
     rate: Option<Rate>,
     messages: Buckets,
-    /// What the account shares with the others of its network, if the session has one.
+    /// What the account shares with the others of its network and its site, if the session has one.
     accounts: Option<Box<Accounts>>,
     long_replies: Buckets,
     /// How many of the received bytes no message has paid for.
@@ -74,13 +76,15 @@ pub struct Flood {
     start: Instant,
 }
 
-/// What an account may send beside the others of its network.
+/// What an account may send beside the others of its network and its site.
 #[derive(Debug)]
 struct Accounts {
     /// What it may always send.
     quiet: Arc<TokenBucket>,
-    /// What all of them share beyond that.
-    shared: Arc<TokenBucket>,
+    /// What all of its network share beyond that.
+    of_network: Arc<TokenBucket>,
+    /// What all of its site share beyond that.
+    of_site: Arc<TokenBucket>,
 }
 
 /// The bucket of a session and that of its payer.
@@ -94,7 +98,7 @@ impl SharedFlood {
     /// Creates full buckets.
     pub fn new(now: Instant) -> Self {
         Self {
-            buckets: Mutex::new(TokenBuckets::new(4 * MAX_PAYERS)),
+            buckets: Mutex::new(TokenBuckets::new(5 * MAX_PAYERS)),
             start: now,
         }
     }
@@ -119,10 +123,11 @@ impl SharedFlood {
     /// Lets an account pay for the session from now on, instead of its network.
     pub fn sign_in(&self, flood: &mut Flood, account: AccountId, network: Network, now: Instant) {
         let payer = Payer::Account(account);
-        let of_network = Payer::Network(network);
+        let [of_network, of_site] = [network, network.site()].map(Payer::Network);
         flood.accounts = Some(Box::new(Accounts {
             quiet: self.bucket(payer, Counted::Quiet, now),
-            shared: self.bucket(of_network, Counted::MessagesOfAccounts, now),
+            of_network: self.bucket(of_network, Counted::MessagesOfAccounts, now),
+            of_site: self.bucket(of_site, Counted::MessagesOfSite, now),
         }));
         flood.messages.shared = self.bucket(payer, Counted::Messages, now);
         flood.long_replies.shared = self.bucket(payer, Counted::LongReplies, now);
@@ -142,7 +147,7 @@ impl SharedFlood {
     }
 }
 
-/// Returns the rate at which an account may always send, whatever the others of its network do: as
+/// Returns the rate at which an account may always send, whatever the others of its site do: as
 /// fast as a person types, ten messages, and one every two seconds after that.
 fn quiet_rate() -> Rate {
     Rate::new(100, 10, Duration::from_secs(2)).expect("neither is zero")
@@ -171,8 +176,9 @@ impl Flood {
         self.take(&self.messages, now, weight, Weight::MESSAGE)
     }
 
-    /// Counts a command as [`Self::count`] does, and for all accounts of the network together. What
-    /// clients send when they connect is not counted for these, since many may do that at once.
+    /// Counts a command as [`Self::count`] does, and for all accounts of the network together, and
+    /// all of the site. What clients send when they connect is not counted for these, since many
+    /// may do that at once.
     pub fn count_with_network(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
         let ready_at = self.count(now, weight);
         ready_at.max(self.take_of_accounts(now, weight))
@@ -202,8 +208,8 @@ impl Flood {
         Some(ready_at.min(now + MAX_DELAY))
     }
 
-    /// Takes the weight out of the bucket of the network's accounts, unless the account sends so
-    /// little that the others do not matter to it.
+    /// Takes the weight out of the buckets of the network's and the site's accounts, unless the
+    /// account sends so little that the others do not matter to it.
     fn take_of_accounts(&self, now: Instant, weight: Weight) -> Option<Instant> {
         let (accounts, rate) = self.accounts.as_ref().zip(self.rate)?;
         let since_start = now.saturating_duration_since(self.start);
@@ -211,10 +217,15 @@ impl Flood {
         if accounts.quiet.try_take(since_start, quiet_rate(), tokens) {
             return None;
         }
+        let take = |shared: &TokenBucket, rate| {
+            shared.take_within(since_start, rate, tokens, next, MAX_DELAY)
+        };
         let rate = rate.times(SESSIONS_OF_ACCOUNTS);
-        let shared = &accounts.shared;
-        let ready_at = shared.take_within(since_start, rate, tokens, next, MAX_DELAY)?;
-        Some(self.start + ready_at)
+        let of_network = take(&accounts.of_network, rate);
+        let of_site = take(&accounts.of_site, rate.times(NETWORKS_OF_SITE.into()));
+        of_network
+            .max(of_site)
+            .map(|ready_at| self.start + ready_at)
     }
 
     /// Takes the weight out of both buckets. Returns when both have `next` left, if that is later
@@ -499,6 +510,28 @@ mod tests {
         shared.sign_in(&mut guest, AccountId(101), network(2), start);
         guest.refill_own();
         assert_eq!(all_at_once(&mut guest, start), 20, "another network");
+    }
+
+    #[test]
+    fn the_accounts_of_a_site_share_the_rate_of_four_networks() {
+        let start = Instant::now();
+        let shared = SharedFlood::new(start);
+        let session = |account, address: [u16; 8]| {
+            let network = Network::of(std::net::IpAddr::from(address));
+            let mut session = shared.open(network, 20, 4, start);
+            shared.sign_in(&mut session, AccountId(account), network, start);
+            session
+        };
+        let mut sent = 0;
+        for number in 0..100 {
+            let mut session = session(number.into(), [0x2001, 0xdb8, 0, number, 0, 0, 0, 1]);
+            sent += all_at_once(&mut session, start);
+        }
+        // Eighty sessions send all that they may, half of it always; each of the others that half
+        // and one message, and then waits.
+        assert_eq!(sent, 80 * 20 + 20 * 11);
+        let mut other = session(100, [0x2001, 0xdb8, 1, 0, 0, 0, 0, 1]);
+        assert_eq!(all_at_once(&mut other, start), 20, "another site");
     }
 
     #[test]

@@ -163,6 +163,9 @@ impl AdminDatabase<'_> {
         role: Role,
         password_file: Option<&Path>,
     ) -> Result<()> {
+        email
+            .check_new()
+            .with_context(|| format!("{email} is not accepted"))?;
         let admin = NewAdmin {
             name: name.to_string(),
             email: email.clone(),

@@ -189,6 +189,9 @@ impl Importer {
                         Err(format!("{email} is the email of {owner}"))
                     });
                 }
+                if let Err(error) = email.check_new() {
+                    return Ok(Err(format!("{email} is not accepted: {error}")));
+                }
                 if store.is_name_taken(&name)? || !self.name_skeletons.insert(name.skeleton()) {
                     return Ok(Err(name_is_taken(&name)));
                 }

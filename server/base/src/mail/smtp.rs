@@ -18,10 +18,10 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use lettre::{Address, Message};
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::bounded::Bounded;
-use super::{SendError, compose};
+use super::{SendError, compose, timed_out};
 use crate::config::{self, Smtp, SmtpSecurity};
 
 /// The timeout of the connection.
@@ -33,26 +33,42 @@ const MAX_REPLY: usize = 200;
 /// The reply of a mail server that is shutting down, whatever the command was (RFC 5321 §3.8).
 const CLOSING: u16 = 421;
 
-/// Sends `message` to the mail server. Without a message, only connects, authenticates and names
-/// the sender: if that is refused, no mail can be sent.
-pub async fn deliver(config: &config::Mail, message: Option<Message>) -> Result<(), SendError> {
+/// Sends `message` to the mail server, until `deadline`. Without a message, only connects,
+/// authenticates and names the sender: if that is refused, no mail can be sent.
+pub async fn deliver(
+    config: &config::Mail,
+    message: Option<Message>,
+    deadline: Instant,
+) -> Result<(), SendError> {
     let hello_name = hello_name(config);
     let sender = compose::ascii(&config.from)?;
     let config = &config.smtp;
-    let owned = config.clone();
-    // On a blocking thread, because this reads the certificate authorities and the password from
-    // files.
-    let secrets = tokio::task::spawn_blocking(move || Secrets::read(&owned))
-        .await
-        .unwrap_or_else(|error| Err(SendError::Broken(error.to_string())))?;
     let broken = |error| SendError::Broken(format!("the mail server {}: {error}", config.host));
-    let mut connection = connect(config, &hello_name, secrets)
+    let begun = async {
+        let owned = config.clone();
+        // On a blocking thread, because this reads the certificate authorities and the password
+        // from files.
+        let secrets = tokio::task::spawn_blocking(move || Secrets::read(&owned))
+            .await
+            .unwrap_or_else(|error| Err(SendError::Broken(error.to_string())))?;
+        let mut connection = connect(config, &hello_name, secrets)
+            .await
+            .map_err(broken)?;
+        let begun = match message.as_ref().map(Message::envelope) {
+            Some(envelope) => begin(&mut connection, envelope.from(), envelope.to()).await,
+            None => begin(&mut connection, Some(&sender), &[]).await,
+        };
+        Ok((connection, begun))
+    };
+    let begun = timeout_at(deadline, begun);
+    let (mut connection, begun) = begun
         .await
-        .map_err(broken)?;
-    let sent = if let Some(message) = message {
-        transfer(&mut connection, &message).await
-    } else {
-        begin(&mut connection, Some(&sender), &[]).await
+        .unwrap_or_else(|_| Err(SendError::Broken(timed_out())))?;
+    let sent = match &message {
+        Some(message) if begun.is_ok() => timeout_at(deadline, transfer(&mut connection, message))
+            .await
+            .unwrap_or(Err(Failure::TimedOut)),
+        _ => begun,
     };
     // A server that does not answer `QUIT` must not delay or change the outcome.
     tokio::spawn(async move {
@@ -60,6 +76,7 @@ pub async fn deliver(config: &config::Mail, message: Option<Message>) -> Result<
     });
     sent.map_err(|failure| match failure {
         Failure::OfServer(reply) => broken(reply),
+        Failure::TimedOut => SendError::Unanswered(timed_out()),
         Failure::OfMail { reply, is_final } => {
             let reply = format!("the mail server refused the mail: {reply}");
             if is_final {
@@ -77,6 +94,8 @@ enum Failure {
     OfServer(String),
     /// This mail was refused, for now or for good.
     OfMail { reply: String, is_final: bool },
+    /// The server did not answer about its receiver or its text in time.
+    TimedOut,
 }
 
 impl Failure {
@@ -93,10 +112,9 @@ impl Failure {
     }
 }
 
+/// Sends a mail whose sender was named.
 async fn transfer(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Failure> {
-    let envelope = message.envelope();
-    begin(connection, envelope.from(), envelope.to()).await?;
-    for receiver in envelope.to() {
+    for receiver in message.envelope().to() {
         let command = Rcpt::new(receiver.clone(), Vec::new());
         connection
             .command(command)

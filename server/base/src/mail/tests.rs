@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod folder;
+mod slow;
 mod smtp;
 
 use std::fs;

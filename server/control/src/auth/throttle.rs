@@ -9,7 +9,9 @@
 //! - from other networks: each failure of the network lengthens the *pause* until it may try again,
 //!   up to five minutes, and after [`FREE_OF_SITE`] failures in all networks of its site together,
 //!   so does each failure there. Besides, the attempts from other networks at one name are counted
-//!   together and cause short pauses;
+//!   together and cause short pauses, each for the sites that have failed as often: those who guess
+//!   again and again must not use up the turns of a site that has not failed, or has only mistyped
+//!   a password;
 //! - with a **device token** ([`Device`]), of an earlier sign-in: the device's own attempts, five
 //!   of which are neither delayed nor refused. After them, the token is of no use for ten minutes;
 //! - with a **session**, for operations that ask for the password or a code again: a stolen token
@@ -29,7 +31,7 @@ mod counts;
 
 use std::time::{Duration, Instant};
 
-use self::counts::{Counts, RESET_AFTER, Waits};
+use self::counts::{Counts, RESET_AFTER, Waits, left};
 use super::device::Device;
 use crate::fair_limit::{FairLimit, Permit};
 use rookery_protocol::AccountName;
@@ -43,6 +45,11 @@ const FREE: u32 = 10;
 const FREE_OF_SITE: u32 = 40;
 /// The same for all attempts at one name together, from other than known networks.
 const FREE_OF_NAME: u32 = 100;
+/// The number of failures of a site from which on it makes no difference how often it has failed.
+const MANY_OF_SITE: u32 = 3;
+/// The longest pause between attempts at one name from sites with fewer failures: so short that
+/// hundreds of sites are needed to use up every turn.
+const MAX_PAUSE_AFTER_FEW: Duration = Duration::from_secs(1);
 /// The number of attempts with one device token before it is of no use for a while.
 const FREE_OF_DEVICE: u32 = 5;
 /// The maximum number of attempts in progress from known networks: delayed, or being checked.
@@ -107,6 +114,9 @@ pub struct Throttle {
     networks: Counts,
     sites: Counts,
     names: Counts,
+    /// Those at a name from sites that have failed as often, up to [`MANY_OF_SITE`] times. Only
+    /// the time of the last one matters.
+    turns: Counts,
     sessions: Counts,
 }
 
@@ -118,6 +128,7 @@ impl Default for Throttle {
             networks: Counts::new(STRICT),
             sites: Counts::new(SITE),
             names: Counts::new(NAME),
+            turns: Counts::new(NAME),
             sessions: Counts::new(STRICT),
         }
     }
@@ -150,7 +161,7 @@ impl Throttle {
             Source::Other { network, name } => {
                 let of_network = self.networks.pause(now, network);
                 let of_site = self.sites.pause(now, network.site());
-                let of_name = self.names.pause(now, folded(name));
+                let of_name = self.pause_of_name(now, *network, folded(name));
                 of_network.max(of_site).max(of_name)
             }
             Source::Session(name) => self.sessions.pause(now, folded(name)),
@@ -163,6 +174,8 @@ impl Throttle {
             Source::Known(_) => {}
             Source::Device(device) => self.devices.add(now, device),
             Source::Other { network, name } => {
+                let turn = (folded(name), self.failures(now, *network));
+                self.turns.add(now, turn);
                 self.networks.add(now, network);
                 self.sites.add(now, network.site());
                 self.names.add(now, folded(name));
@@ -184,6 +197,23 @@ impl Throttle {
             }
             Source::Session(name) => self.sessions.reset(folded(name)),
         }
+    }
+
+    /// Returns how often the site of a network has failed, up to [`MANY_OF_SITE`] times.
+    fn failures(&mut self, now: Instant, network: Network) -> u32 {
+        self.sites.count(now, network.site()).min(MANY_OF_SITE)
+    }
+
+    /// Returns the pause that is left between the last attempt at a name from a site that has
+    /// failed as often as that of the network, and the next one.
+    fn pause_of_name(&mut self, now: Instant, network: Network, name: Option<String>) -> Duration {
+        let (mut wait, _) = self.names.wait(now, &name);
+        let failures = self.failures(now, network);
+        if failures < MANY_OF_SITE {
+            wait = wait.min(MAX_PAUSE_AFTER_FEW);
+        }
+        let (_, last) = self.turns.wait(now, (name, failures));
+        left(now, wait, last)
     }
 }
 

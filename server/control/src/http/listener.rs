@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -115,7 +116,7 @@ async fn serve(
     let (stream_state, mut streaming) = StreamState::new();
     let service = TowerToHyperService::new(Router::clone(lazy_router));
     let (request_plane, permit) = (Arc::clone(plane), Arc::clone(permit));
-    let pace = Pace::new(Instant::now());
+    let pace = Arc::new(Pace::new(Instant::now()));
     let service = service_fn(move |mut request: Request<Incoming>| {
         let origin = RequestOrigin {
             address,
@@ -125,7 +126,8 @@ async fn serve(
         let operator = operator_of(&request_plane, request.headers(), origin.at);
         let now = Instant::now();
         permit.begin_request(now, operator.as_deref());
-        let handled_at = operator.map_or_else(|| pace.next(now), |_| now);
+        let pace = operator.is_none().then(|| Arc::clone(&pace));
+        let handled_at = pace.as_ref().map_or(now, |pace| pace.next(now));
         request.extensions_mut().insert(origin);
         request.extensions_mut().insert(stream_state.clone());
         request.extensions_mut().insert(Arc::clone(&permit));
@@ -133,7 +135,11 @@ async fn serve(
         async move {
             sleep_until(handled_at).await;
             let answer = answer.await;
-            permit.end_request(Instant::now());
+            let now = Instant::now();
+            permit.end_request(now);
+            if let (Some(pace), Ok(answer)) = (pace, &answer) {
+                pace.count_answer(now, answer.size_hint().lower());
+            }
             answer
         }
     });

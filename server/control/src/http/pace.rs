@@ -10,6 +10,9 @@ use tokio::time::Instant;
 const BURST: u32 = 50;
 /// The time between two requests after that.
 const INTERVAL: Duration = Duration::from_millis(25);
+/// How many bytes of an answer count as another request. Answers to strangers are shorter, except
+/// the description of the control plane.
+const BYTES_OF_REQUEST: u64 = 4096;
 
 /// The pace of one connection.
 pub struct Pace {
@@ -27,8 +30,19 @@ impl Pace {
 
     /// Returns when a request is to be handled that arrives now.
     pub fn next(&self, now: Instant) -> Instant {
+        self.count(now, 1)
+    }
+
+    /// Counts an answer of this length in bytes, which delays the next request if it is long.
+    pub fn count_answer(&self, now: Instant, length: u64) {
+        let requests = u32::try_from(length / BYTES_OF_REQUEST).unwrap_or(u32::MAX);
+        self.count(now, requests);
+    }
+
+    /// Counts requests. Returns when the last one is to be handled.
+    fn count(&self, now: Instant, requests: u32) -> Instant {
         let mut paid_until = self.paid_until.lock();
-        *paid_until = now.max(*paid_until) + INTERVAL;
+        *paid_until = now.max(*paid_until) + INTERVAL.saturating_mul(requests);
         now.max(*paid_until - INTERVAL * BURST)
     }
 }
@@ -53,5 +67,16 @@ mod tests {
             3,
             "a pause allows as many as it would take"
         );
+    }
+
+    #[test]
+    fn a_long_answer_counts_as_many_requests() {
+        let start = Instant::now();
+        let pace = Pace::new(start);
+        for answered in [0, BYTES_OF_REQUEST - 1, 49 * BYTES_OF_REQUEST] {
+            assert_eq!(pace.next(start), start);
+            pace.count_answer(start, answered);
+        }
+        assert_eq!(pace.next(start), start + INTERVAL * 3);
     }
 }

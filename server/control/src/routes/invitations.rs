@@ -88,6 +88,7 @@ async fn add(
             let JsonBody(request) = body?;
             act.target.clone_from(&request.email);
             Email::parse(&request.email)
+                .and_then(|email| email.check_new().map(|()| email))
                 .map_err(|error| Kind::Invalid.with_detail(format!("`email`: {error}.")))
         })
         .await?;

@@ -182,6 +182,7 @@ async fn an_invitation_of_an_email_with_an_account_or_without_a_record_is_refuse
     for bad in [
         json!({}),
         json!({ "email": "nobody" }),
+        json!({ "email": "b%c!d@example.org" }),
         json!({ "email": "a@example.org", "code": 1 }),
     ] {
         assert_eq!(

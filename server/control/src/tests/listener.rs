@@ -178,6 +178,8 @@ async fn the_requests_of_a_stranger_are_paced_on_one_connection_and_those_of_an_
     };
     let took_stranger = took("/healthz", "", 130).await;
     assert!(took_stranger >= Duration::from_secs(2), "{took_stranger:?}");
+    let took_stranger = took("/v1/openapi.json", "", 4).await;
+    assert!(took_stranger >= Duration::from_secs(2), "{took_stranger:?}");
     let header = format!("Authorization: Bearer {token}\r\n");
     let took_operator = took("/healthz", &header, 450).await;
     assert!(took_operator < Duration::from_secs(10), "{took_operator:?}");

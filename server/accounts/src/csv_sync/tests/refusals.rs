@@ -225,3 +225,19 @@ async fn a_file_that_means_something_else_is_refused_whole_and_stays_as_it_is() 
         }
     }
 }
+
+#[tokio::test]
+async fn a_row_with_an_email_that_looks_like_another_is_rejected() {
+    let files = TestFiles::new();
+    files.sync().await;
+    files.put(
+        "users.csv",
+        "name,email,created_at\nbob,b\u{3164}ob@example.org\ncarol,carol@example.org",
+    );
+    let log = TestLog::capture();
+    files.sync().await;
+    assert_eq!(files.names().await, ["carol"]);
+    let log = log.text();
+    assert!(log.contains("users.csv, line 2, was rejected: "), "{log}");
+    assert!(log.contains("cannot contain the character U+3164"), "{log}");
+}

@@ -146,6 +146,14 @@ async fn refused_registrations_get_the_codes_of_the_draft() {
             "FAIL REGISTER INVALID_EMAIL alice :",
         ),
         (
+            "REGISTER alice a%b@example.org :correct horse",
+            "FAIL REGISTER INVALID_EMAIL alice :This email is not accepted: a name cannot contain %",
+        ),
+        (
+            "REGISTER alice a\u{3164}@example.org :correct horse",
+            "FAIL REGISTER INVALID_EMAIL alice :This email is not accepted: a name cannot contain",
+        ),
+        (
             "REGISTER alice a@example.org short12",
             "FAIL REGISTER WEAK_PASSWORD alice :",
         ),

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _,
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::super::attempts::{MAX_SLOW, RETRIES, TURNS};
+use super::super::attempts::RETRIES;
 use super::*;
 
 /// Starts a mail server that answers each command with `reply`. Returns its port and a receiver of
@@ -81,7 +81,7 @@ async fn serve_smtp(
 }
 
 /// Replies that accept every command.
-fn accepting(line: &str) -> &'static str {
+pub(super) fn accepting(line: &str) -> &'static str {
     match line.split(' ').next() {
         Some("DATA") => "354 go on\r\n",
         Some("QUIT") => "221 bye\r\n",
@@ -211,28 +211,8 @@ async fn the_password_is_sent_only_to_a_server_with_a_trusted_certificate() {
     );
 }
 
-#[tokio::test]
-async fn a_mail_server_that_does_not_answer_delays_only_its_own_mail() {
-    // Accepts the connection and never sends anything.
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let home = tempfile::tempdir().unwrap();
-    let (mailer, sender) = mailer_with(smtp_config(
-        silent.local_addr().unwrap().port(),
-        SmtpSecurity::None,
-    ));
-    let stuck = mailer.send(mail("a@b.example", "text"), someone(1));
-    let _stream = silent.accept().await.unwrap();
-    sender.send_replace(Arc::new(folder_config(home.path())));
-    until(
-        &mut mailer.send(mail("c@d.example", "text"), someone(1)),
-        is_final,
-    )
-    .await;
-    assert_eq!(*stuck.borrow(), MailState::Waiting);
-}
-
 /// Starts a mail server with these replies, and a mailer that uses it.
-async fn mailer_to(
+pub(super) async fn mailer_to(
     reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
 ) -> (
     Mailer,
@@ -374,95 +354,6 @@ async fn all_of(mut lines: mpsc::UnboundedReceiver<String>) -> Vec<String> {
         all.push(line);
     }
     all
-}
-
-/// Starts a mail server that never answers about receivers at `tarpit.example`.
-async fn tarpit() -> (
-    Mailer,
-    watch::Sender<Arc<Config>>,
-    mpsc::UnboundedReceiver<String>,
-) {
-    mailer_to(|line| {
-        if line.starts_with("RCPT") && line.contains("tarpit.example") {
-            ""
-        } else {
-            accepting(line)
-        }
-    })
-    .await
-}
-
-#[tokio::test]
-async fn receivers_that_the_mail_server_cannot_decide_on_delay_no_operator_and_no_other_network() {
-    let (mailer, _config, mut lines) = tarpit().await;
-    let stuck: Vec<_> = (0..60)
-        .map(|number| {
-            let to = format!("t{number}@tarpit.example");
-            mailer.send(mail(&to, "text"), someone(number % 4))
-        })
-        .collect();
-    // Each network has at least one attempt, and one turn is left.
-    let mut waiting = 0;
-    while waiting < TURNS - 1 {
-        let line = lines.recv().await.unwrap();
-        waiting += usize::from(line.starts_with("RCPT"));
-    }
-    let sent = mailer.send(mail("admin@good.example", "code"), Requester::Operator);
-    let user = mailer.send(mail("user@good.example", "code"), someone(100));
-    for mut state in [sent, user] {
-        let sent = tokio::time::timeout(MIN_TIME, until(&mut state, is_final)).await;
-        assert_eq!(sent, Ok(MailState::Sent));
-    }
-    assert!(
-        stuck
-            .iter()
-            .all(|state| *state.borrow() == MailState::Waiting)
-    );
-}
-
-#[tokio::test]
-async fn invitations_whose_receivers_hang_delay_no_operator_who_signs_in() {
-    let (mailer, _config, mut lines) = tarpit().await;
-    // More than may wait.
-    let _stuck: Vec<_> = (0..=QUEUE_CAPACITY)
-        .map(|number| {
-            let to = format!("t{number}@tarpit.example");
-            mailer.send(mail(&to, "text"), Requester::OnBehalf)
-        })
-        .collect();
-    lines.recv().await.unwrap();
-    let mut code = mailer.send(mail("admin@good.example", "code"), Requester::Operator);
-    let sent = tokio::time::timeout(MIN_TIME, until(&mut code, is_final)).await;
-    assert_eq!(sent, Ok(MailState::Sent));
-}
-
-/// Time passes only as this test says: tokio's clock is paused, and does not advance by itself
-/// while a blocking task runs. That task ends when the test should have.
-#[tokio::test(start_paused = true)]
-async fn a_mail_that_is_abandoned_in_favor_of_others_is_delayed_and_no_trouble_of_the_server() {
-    let (_running, ended) = std::sync::mpsc::channel::<()>();
-    tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(20)));
-    let (mailer, _config, mut lines) = tarpit().await;
-    let mut stuck: Vec<_> = (0..MAX_SLOW + TURNS)
-        .map(|number| {
-            let to = format!("t{number}@tarpit.example");
-            mailer.send(mail(&to, "text"), someone(u32::try_from(number).unwrap()))
-        })
-        .collect();
-    for _ in 0..stuck.len() / TURNS {
-        let mut begun = 0;
-        while begun < TURNS {
-            let line = lines.recv().await.unwrap();
-            begun += usize::from(line.starts_with("RCPT"));
-        }
-        assert!(stuck.iter().all(|one| *one.borrow() == MailState::Waiting));
-        tokio::time::advance(Duration::from_secs(1)).await;
-    }
-    // Those that began last give their turns to others after their whole time.
-    tokio::time::advance(MIN_TIME).await;
-    let state = until(&mut stuck[0], |state| *state != MailState::Waiting).await;
-    assert_eq!(state, MailState::Delayed(NOT_ACCEPTED_YET.to_owned()));
-    assert_eq!(mailer.health(), Ok(()));
 }
 
 #[tokio::test]

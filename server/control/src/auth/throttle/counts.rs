@@ -59,12 +59,22 @@ impl Counts {
         &mut self.buckets[index]
     }
 
-    /// Returns how long an attempt has to wait after the earlier ones, counted from the last one.
-    pub(super) fn wait(&mut self, now: Instant, key: impl Hash) -> (Duration, Option<Instant>) {
+    /// Returns the attempts that count at this time.
+    fn current(&mut self, now: Instant, key: impl Hash) -> Option<Attempts> {
         let attempts = self.of(key);
         *attempts =
             attempts.filter(|attempts| now.saturating_duration_since(attempts.last) < RESET_AFTER);
-        match *attempts {
+        *attempts
+    }
+
+    /// Returns the number of attempts.
+    pub(super) fn count(&mut self, now: Instant, key: impl Hash) -> u32 {
+        self.current(now, key).map_or(0, |attempts| attempts.count)
+    }
+
+    /// Returns how long an attempt has to wait after the earlier ones, counted from the last one.
+    pub(super) fn wait(&mut self, now: Instant, key: impl Hash) -> (Duration, Option<Instant>) {
+        match self.current(now, key) {
             Some(Attempts { count, last }) => (self.waits.after(count), Some(last)),
             None => (Duration::ZERO, None),
         }
@@ -73,9 +83,7 @@ impl Counts {
     /// Returns the pause that is left.
     pub(super) fn pause(&mut self, now: Instant, key: impl Hash) -> Duration {
         let (wait, last) = self.wait(now, key);
-        last.map_or(Duration::ZERO, |last| {
-            wait.saturating_sub(now.saturating_duration_since(last))
-        })
+        left(now, wait, last)
     }
 
     pub(super) fn add(&mut self, now: Instant, key: impl Hash) {
@@ -96,4 +104,11 @@ impl Counts {
     pub(super) fn reset(&mut self, key: impl Hash) {
         *self.of(key) = None;
     }
+}
+
+/// Returns what is left of the time to wait after the last attempt.
+pub(super) fn left(now: Instant, wait: Duration, last: Option<Instant>) -> Duration {
+    last.map_or(Duration::ZERO, |last| {
+        wait.saturating_sub(now.saturating_duration_since(last))
+    })
 }
