@@ -217,8 +217,13 @@ impl Pair {
         let runtime = runtime.expect("the system has what it needs");
         let receiver = Sendq::new(0);
         let core = runtime.block_on(async {
-            let mut engine =
-                rookery_engine::start(chat(history), Arc::default(), database, EventBus::default());
+            let mut engine = rookery_engine::start(
+                runtime.handle(),
+                chat(history),
+                Arc::default(),
+                database,
+                EventBus::default(),
+            );
             for (number, queue) in [Sendq::new(0), Arc::clone(&receiver)]
                 .into_iter()
                 .enumerate()

@@ -65,12 +65,14 @@ struct Connection {
 pub async fn run(address: SocketAddr, folder: &Path) -> Result<()> {
     let chain = vec![CertificateDer::from_pem_file(folder.join("cert.pem"))?];
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem"))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(
-        rustls::crypto::aws_lc_rs::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()?
-    .with_no_client_auth()
-    .with_single_cert(chain, key)?;
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    // What Rookery chooses.
+    provider.cipher_suites =
+        vec![rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256];
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
     LocalSet::new()
         .run_until(accept(address, Arc::new(config)))
         .await

@@ -12,6 +12,10 @@ use tokio::io::{
 };
 use tokio::time::Instant;
 
+/// The bytes of unsent answers to `PING` from which on nothing is read: a server that sends `PING`
+/// without end and does not read the answers waits for itself.
+const MAX_UNSENT_PONGS: usize = 64 * 1024;
+
 /// The time for which the server may be silent.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -59,6 +63,8 @@ pub struct Connection<S> {
     /// Messages that were received but not yet returned.
     received: VecDeque<Message>,
     unsent: Vec<u8>,
+    /// The most bytes of answers to `PING` that `unsent` may contain.
+    unsent_pongs: usize,
     /// Whether TLS may still buffer data that was written.
     unflushed: bool,
     /// Whether writing has failed. Reading continues, since the server may have sent the reason.
@@ -79,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             framer: LineFramer::new(MAX_TAGS),
             received: VecDeque::new(),
             unsent: Vec::new(),
+            unsent_pongs: 0,
             unflushed: false,
             write_failed: false,
             timeouts,
@@ -89,6 +96,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// Queues a message; [`Self::next`] sends it.
     pub fn send(&mut self, message: &Message) {
+        if self.write_failed {
+            return;
+        }
         // A line break in typed text must not start another message.
         let line = message.to_string().replace(['\r', '\n', '\0'], " ");
         self.unsent.extend_from_slice(line.as_bytes());
@@ -100,7 +110,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         loop {
             match self.received.pop_front() {
                 Some(message) if message.command == "PING" => {
+                    let before = self.unsent.len();
                     self.send(&Message::new("PONG", message.params));
+                    self.unsent_pongs += self.unsent.len() - before;
                 }
                 Some(message) => return Ok(message),
                 None => self.read_or_write().await?,
@@ -117,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         };
         let can_write = !self.write_failed && (self.unflushed || !self.unsent.is_empty());
         tokio::select! {
-            read = self.reader.read(&mut self.buffer) => {
+            read = self.reader.read(&mut self.buffer), if self.unsent_pongs < MAX_UNSENT_PONGS => {
                 match read {
                     Ok(0) => return Err(ConnectionError::Closed),
                     Ok(read) => self.parse_read(read)?,
@@ -132,9 +144,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Ok(0) => self.unflushed = false,
                 Ok(written) => {
                     self.unsent.drain(..written);
+                    self.unsent_pongs = self.unsent_pongs.min(self.unsent.len());
                     self.unflushed = true;
                 }
-                Err(_) => self.write_failed = true,
+                Err(_) => {
+                    self.write_failed = true;
+                    self.unsent = Vec::new();
+                    self.unsent_pongs = 0;
+                }
             },
             () = tokio::time::sleep_until(self.last_read_at + wait) => {
                 if self.ping_sent {
@@ -289,6 +306,28 @@ mod tests {
             let _ = tokio::time::timeout(Duration::from_millis(200), connection.next()).await;
         };
         tokio::join!(server_task, client_task);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_reads_no_answers_is_not_read_either() {
+        let (mut connection, mut server) = pair(Timeouts::default());
+        let mut sent = 0;
+        let flood = async {
+            while sent < 100_000 {
+                server
+                    .get_mut()
+                    .write_all(b"PING :0123456789\r\n")
+                    .await
+                    .unwrap();
+                sent += 1;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            lost = connection.next() => assert!(matches!(lost, Err(ConnectionError::Silent(_)))),
+            () = flood => {}
+        }
+        assert!(sent < 8192, "{sent} were read");
     }
 
     #[tokio::test]

@@ -48,6 +48,10 @@ use chathistory::{Batched, Batches, MAX_PAGE};
 /// The most people stored as correspondents, who are needed for the form `TEXT /NICK` only.
 const MAX_CORRESPONDENTS: usize = 500;
 
+/// The most members of all channels together, and the most nicks of incomplete `NAMES` replies. It
+/// is far above what channels have, and bounds the memory that a server can make us use.
+const MAX_MEMBERS: usize = 100_000;
+
 /// The user's own name in a sentence.
 pub const YOU: &str = "you";
 

@@ -1,19 +1,28 @@
-//! Draws graphemes of several characters so that nothing of them is left over on any terminal.
+//! Draws graphemes of whose width terminals have different views, so that nothing of them is left
+//! over on any terminal.
 //!
-//! Terminals disagree on joined emoji. One draws a family, three emoji with joiners between them,
-//! in two columns; another draws the three one after the other, over the columns that follow. The
-//! same is true of flags, of skin tones and of symbols with an emoji variation selector. Such a
-//! grapheme is drawn in the columns that the layout counts for it: its columns are cleared before,
-//! and the columns over which its parts may be drawn are drawn again after it. Where a terminal
-//! does not join the parts, only those stay that fit in the columns. Once the grapheme is gone, all
-//! of its columns are drawn again: one that is blank before and after may show a part of it.
+//! One terminal draws a family, three emoji with joiners between them, in two columns; another
+//! draws the three one after the other, over the columns that follow. The same is true of flags, of
+//! skin tones, of Indic conjuncts, and of every other grapheme of several characters, except a
+//! letter with marks above or below. Of a character that is newer than its tables, a terminal shows
+//! nothing, and what was in its columns stays.
+//!
+//! Such a grapheme is drawn in the columns that the layout counts for it: these are cleared before,
+//! and the cursor is placed after it. Where a terminal draws more, only that stays that fits in the
+//! columns, for the rest of the row is drawn afterwards. A row in which there is or was such a
+//! grapheme is therefore drawn in full whenever anything in it changes.
 
+use std::collections::BTreeMap;
 use std::io;
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::GeneralCategory;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::{Buffer, Cell, CellDiffOption};
-use ratatui::layout::{Position, Size};
+use ratatui::layout::{Position, Rect, Size};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
 /// The backend of crossterm, with the cursor placed before and after each doubtful grapheme.
 #[derive(Debug)]
@@ -26,76 +35,124 @@ impl<W: io::Write> JoinedBackend<W> {
     }
 }
 
-/// The doubtful graphemes that the terminal shows.
+/// The rows with doubtful graphemes that the terminal shows.
 #[derive(Debug, Default)]
-pub struct JoinedGraphemes(Vec<Shown>);
-
-/// A doubtful grapheme of the last frame.
-#[derive(Debug)]
-struct Shown {
-    at: Position,
-    width: u16,
-    symbol: String,
+pub struct JoinedGraphemes {
+    area: Rect,
+    rows: BTreeMap<u16, Vec<Cell>>,
 }
 
 impl JoinedGraphemes {
-    /// Prepares a finished frame: has the columns after each doubtful grapheme drawn in every
-    /// frame, and those of each that is no longer shown in this one.
+    /// Prepares a finished frame: has each row with doubtful graphemes, in this frame or in the
+    /// last one, drawn in full if it has changed.
     pub fn protect(&mut self, buffer: &mut Buffer) {
-        for Shown { at, width, symbol } in self.0.drain(..) {
-            let is_gone = buffer.cell(at).is_some_and(|cell| cell.symbol() != symbol);
-            for column in (at.x..at.x + width).filter(|_| is_gone) {
-                if let Some(cell) = buffer.cell_mut((column, at.y)) {
-                    cell.set_diff_option(CellDiffOption::AlwaysUpdate);
+        let mut shown = std::mem::take(&mut self.rows);
+        if self.area != buffer.area {
+            // The terminal was cleared.
+            self.area = buffer.area;
+            shown.clear();
+        }
+        for y in self.area.top()..self.area.bottom() {
+            let is_doubtful = prepare_row(buffer, y);
+            let before = shown.remove(&y);
+            if !is_doubtful && before.is_none() {
+                continue;
+            }
+            let columns = self.area.left()..self.area.right();
+            let row: Vec<Cell> = columns.clone().map(|x| buffer[(x, y)].clone()).collect();
+            if before.as_ref() != Some(&row) {
+                for x in columns {
+                    buffer[(x, y)].set_diff_option(CellDiffOption::AlwaysUpdate);
                 }
             }
-        }
-        protect(buffer, &mut self.0);
-    }
-}
-
-fn protect(buffer: &mut Buffer, shown: &mut Vec<Shown>) {
-    let area = buffer.area;
-    for y in area.top()..area.bottom() {
-        for x in area.left()..area.right() {
-            let cell = &mut buffer[(x, y)];
-            let symbol = cell.symbol();
-            let Some(spread) = spread(symbol) else {
-                continue;
-            };
-            if spread > usize::from(area.right() - x) {
-                // The parts would continue in the next row.
-                let first: String = symbol.chars().take(1).collect();
-                cell.set_symbol(&first);
-                continue;
-            }
-            let width = columns(symbol.width());
-            shown.push(Shown {
-                at: Position::new(x, y),
-                width,
-                symbol: symbol.to_owned(),
-            });
-            for column in x + width..x + columns(spread) {
-                buffer[(column, y)].set_diff_option(CellDiffOption::AlwaysUpdate);
+            if is_doubtful {
+                self.rows.insert(y, row);
             }
         }
     }
 }
 
-/// Returns the most columns over which a terminal may draw a grapheme; `None` if all terminals
-/// agree on its width.
-fn spread(symbol: &str) -> Option<usize> {
+/// Replaces what would have an effect outside of its columns. Returns whether there are doubtful
+/// graphemes in the row.
+fn prepare_row(buffer: &mut Buffer, y: u16) -> bool {
+    let mut is_doubtful_row = false;
+    for x in buffer.area.left()..buffer.area.right() {
+        let room = usize::from(buffer.area.right() - x);
+        let cell = &mut buffer[(x, y)];
+        if !is_doubtful(cell.symbol()) {
+            continue;
+        }
+        is_doubtful_row = true;
+        // What is drawn after a joiner would be joined to it, wherever the cursor is.
+        let joins_nothing = cell.symbol().trim_end_matches(ZERO_WIDTH_JOINER);
+        if joins_nothing.len() < cell.symbol().len() {
+            let symbol = joins_nothing.to_owned();
+            cell.set_symbol(&symbol);
+        }
+        // The parts would continue in the next row.
+        if spread(cell.symbol()) > room {
+            let first: String = cell.symbol().chars().take(1).collect();
+            cell.set_symbol(&first);
+        }
+    }
+    is_doubtful_row
+}
+
+/// Returns whether terminals may have different views of the width of a grapheme.
+fn is_doubtful(symbol: &str) -> bool {
+    if symbol.is_ascii() {
+        return false;
+    }
     let mut chars = symbol.chars();
-    if symbol.is_ascii() || (chars.next().is_some() && chars.next().is_none()) {
-        return None;
+    chars.next().is_some_and(is_doubtful_char) || !chars.all(is_plain_mark)
+}
+
+/// Returns whether a character is a mark that every terminal draws over the one before it.
+fn is_plain_mark(char: char) -> bool {
+    let is_selector = matches!(char, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
+    category(char) == GeneralCategory::NonspacingMark && char.width() == Some(0) && !is_selector
+}
+
+/// Returns whether terminals may have different views of the width of a single character.
+fn is_doubtful_char(char: char) -> bool {
+    let is_cjk =
+        matches!(char, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{d7ff}' | '\u{f900}'..='\u{ffff}');
+    match char.width() {
+        Some(1) => {
+            is_half_of_flag(char)
+                || matches!(
+                    category(char),
+                    GeneralCategory::Format
+                        | GeneralCategory::Unassigned
+                        | GeneralCategory::PrivateUse
+                        | GeneralCategory::NonspacingMark
+                        | GeneralCategory::SpacingMark
+                        | GeneralCategory::EnclosingMark
+                )
+        }
+        // The widths of emoji depend on the version of Unicode.
+        _ => !is_cjk,
     }
-    let parts = symbol.chars().map(|char| match char {
+}
+
+fn category(char: char) -> GeneralCategory {
+    CodePointMapData::<GeneralCategory>::new().get(char)
+}
+
+fn is_half_of_flag(char: char) -> bool {
+    matches!(char, '\u{1f1e6}'..='\u{1f1ff}')
+}
+
+/// Returns the most columns over which a terminal may draw a doubtful grapheme.
+fn spread(symbol: &str) -> usize {
+    let parts = symbol.chars().map(|char| match char.width() {
         // Some terminals draw each half of a flag as a symbol of two columns.
-        '\u{1f1e6}'..='\u{1f1ff}' => 2,
-        char => char.width().unwrap_or(0),
+        _ if is_half_of_flag(char) => 2,
+        // Vowels of Hangul.
+        Some(0) if category(char) == GeneralCategory::OtherLetter => 1,
+        width => width.unwrap_or(0),
     });
-    let (parts, whole): (usize, usize) = (parts.sum(), symbol.width());
-    (parts != whole).then_some(parts.max(whole))
+    parts.sum::<usize>().max(symbol.width())
 }
 
 fn columns(width: usize) -> u16 {
@@ -113,7 +170,7 @@ impl<W: io::Write> Backend for JoinedBackend<W> {
         let mut rest = cells.as_slice();
         while let Some(next) = rest
             .iter()
-            .position(|(.., cell)| spread(cell.symbol()).is_some())
+            .position(|(.., cell)| is_doubtful(cell.symbol()))
         {
             let (x, y, cell) = rest[next];
             self.0.draw(rest[..next].iter().copied())?;
@@ -213,16 +270,13 @@ mod tests {
     enum Kind {
         Joining,
         /// One part after the other.
-        Splitting {
-            /// The columns of one half of a flag.
-            half_of_flag: usize,
-        },
+        Splitting,
+        /// One part after the other, each half of a flag in one column. What has no width, or
+        /// follows a joiner, is added to the column before the cursor. A new emoji is not drawn.
+        Tmux,
     }
 
-    /// Most terminals that do not join.
-    const SPLITTING: Kind = Kind::Splitting { half_of_flag: 2 };
-    /// tmux.
-    const WITH_NARROW_FLAGS: Kind = Kind::Splitting { half_of_flag: 1 };
+    const NEW_EMOJI: &str = "\u{1fae8}";
 
     impl Emulator {
         fn new(kind: Kind) -> Self {
@@ -251,14 +305,15 @@ mod tests {
 
         fn print(&mut self, text: &str) {
             for grapheme in text.graphemes(true) {
-                let Kind::Splitting { half_of_flag } = self.kind else {
+                if let Kind::Joining = self.kind {
                     self.put(grapheme, grapheme.width());
                     continue;
-                };
+                }
                 for char in grapheme.chars() {
-                    let is_half_of_flag = ('\u{1f1e6}'..='\u{1f1ff}').contains(&char);
-                    let width = char.width().unwrap_or(0);
-                    let width = if is_half_of_flag { half_of_flag } else { width };
+                    let width = match char.width().unwrap_or(0) {
+                        1 if is_half_of_flag(char) && !matches!(self.kind, Kind::Tmux) => 2,
+                        width => width,
+                    };
                     self.put(&char.to_string(), width);
                 }
             }
@@ -266,6 +321,18 @@ mod tests {
 
         fn put(&mut self, symbol: &str, width: usize) {
             let row = &mut self.rows[self.row];
+            if let Kind::Tmux = self.kind {
+                if symbol == NEW_EMOJI {
+                    return;
+                }
+                let before = self.column.checked_sub(1).map(|before| &mut row[before]);
+                if let Some(before) = before
+                    && (width == 0 || before.ends_with(ZERO_WIDTH_JOINER))
+                {
+                    before.push_str(symbol);
+                    return;
+                }
+            }
             for column in self.column..self.column + width {
                 // What is left of a wide symbol is blank.
                 if row[column].is_empty() {
@@ -338,28 +405,74 @@ mod tests {
                     .collect()
             };
             assert_eq!(drawn(Kind::Joining, &frames), frames, "{joined}");
-            assert_eq!(drawn(SPLITTING, &frames), with(first), "{joined}");
+            assert_eq!(drawn(Kind::Splitting, &frames), with(first), "{joined}");
+        }
+    }
+
+    #[test]
+    fn graphemes_of_which_terminals_have_different_views_leave_nothing_behind() {
+        for doubtful in [
+            "กำ่",
+            "क्षि",
+            "क्‍ष",
+            "கொ",
+            "한",
+            "a\u{200d}",
+            "👨‍👩‍👧",
+            "👍🏽",
+            "\u{600}1",
+            NEW_EMOJI,
+        ] {
+            let width = doubtful.width();
+            let end = WIDTH as usize - width;
+            let frames = [
+                "what was there".to_owned(),
+                format!("a{doubtful}x|"),
+                format!("{doubtful}bcd{doubtful}e"),
+                "v: ok0".to_owned(),
+                "x".repeat(end) + doubtful,
+                "x".repeat(end),
+                format!("{doubtful}{doubtful}{doubtful}x"),
+                "   x".to_owned(),
+                "z".to_owned(),
+            ];
+            let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
+            for kind in [Kind::Joining, Kind::Splitting, Kind::Tmux] {
+                let rows = drawn(kind, &frames);
+                for (row, frame) in rows.iter().zip(&frames) {
+                    if frame.contains(doubtful) {
+                        let end = frame.rsplit(doubtful).next().unwrap();
+                        assert!(row.ends_with(end), "{doubtful}: {row:?} for {frame:?}");
+                    } else {
+                        assert_eq!(row, frame, "after {doubtful}");
+                    }
+                }
+            }
         }
     }
 
     #[test]
     fn a_flag_of_two_narrow_halves_leaves_nothing_behind() {
         let frames = ["a🇩🇪bc", "a  bc", "🇩🇪", "", "日🇩🇪", "日"];
-        assert_eq!(drawn(WITH_NARROW_FLAGS, &frames), frames);
+        assert_eq!(drawn(Kind::Tmux, &frames), frames);
         assert_eq!(drawn(Kind::Joining, &frames), frames);
     }
 
     #[test]
     fn a_joined_emoji_at_the_edge_does_not_continue_in_the_next_row() {
         let row = format!("{}👨‍👩‍👧", "x".repeat(12));
-        assert_eq!(drawn(SPLITTING, &[&row]), [format!("{}👨", "x".repeat(12))]);
+        assert_eq!(
+            drawn(Kind::Splitting, &[&row]),
+            [format!("{}👨", "x".repeat(12))]
+        );
     }
 
     #[test]
     fn other_text_is_drawn_as_before() {
         let frames = ["e\u{301} 日本 ❤ x", "日e\u{301}"];
         assert_eq!(drawn(Kind::Joining, &frames), frames);
-        assert_eq!(spread("e\u{301}"), None);
-        assert_eq!(spread("日"), None);
+        for agreed in ["e\u{301}", "日", "é", "│", "カ\u{3099}", "ש\u{5bc}", "ไ"] {
+            assert!(!is_doubtful(agreed), "{agreed}");
+        }
     }
 }

@@ -9,12 +9,16 @@ use icu_properties::props::DefaultIgnorableCodePoint;
 ///
 /// These are the control characters (C0, DEL and C1), the line and paragraph separators, the
 /// characters that control the direction of text (Unicode Standard Annex #9), and the others that
-/// are not displayed (Unicode's `Default_Ignorable_Code_Point`), with which one name can pass for
-/// another or text can be hidden. The joiners U+200C and U+200D are not among them, because scripts
+/// are not displayed (Unicode's `Default_Ignorable_Code_Point`, and the controls of interlinear
+/// annotations and of hieroglyphs), with which one name can pass for another or text can be hidden.
+/// The joiners U+200C and U+200D are not among them, because scripts
 /// and emoji need them, nor are variation selectors; see [`is_stray_selector`].
 pub fn is_unsafe(char: char) -> bool {
     char.is_control()
-        || matches!(char, '\u{2028}'..='\u{202e}')
+        || matches!(
+            char,
+            '\u{2028}'..='\u{202e}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}'
+        )
         || !matches!(char, '\u{200c}' | '\u{200d}')
             && !is_selector(char)
             && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(char)
@@ -106,6 +110,7 @@ mod tests {
     const UNSAFE: &str = "\u{0}\u{7f}\u{9b}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{202a}\
                           \u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{ad}\u{34f}\u{115f}\u{1160}\
                           \u{17b4}\u{17b5}\u{180b}\u{180e}\u{180f}\u{3164}\u{ffa0}\u{fff0}\
+                          \u{fff9}\u{fffb}\u{13430}\
                           \u{1d173}\u{e0001}\u{e0041}\u{e007f}";
 
     #[test]

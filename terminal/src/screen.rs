@@ -103,6 +103,7 @@ impl Screen {
         // `clear` would ask the terminal for the cursor position, and the reply arrives among the
         // keys.
         let size = self.terminal.size()?;
+        self.joined = JoinedGraphemes::default();
         self.terminal.resize(size.into())
     }
 }

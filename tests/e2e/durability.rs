@@ -142,15 +142,14 @@ fn text_of(message: &Message) -> Option<String> {
     (message.command == "PRIVMSG").then(|| message.params.last().unwrap().clone())
 }
 
-#[tokio::test]
-async fn changes_that_are_lost_with_a_removed_write_ahead_log_are_reported() {
-    let mut server = Server::start().await;
-    drop(Client::register(&server, "alice").await);
+/// Registers someone, kills the server after a message, and removes the log with it.
+async fn kill_and_remove_log(server: &mut Server, name: &str) {
+    drop(Client::register(server, name).await);
     let log = server.path("data/rookery.db-wal");
     // The server may have just emptied the log.
     loop {
-        let mut alice = Client::sign_in(&server, "alice").await;
-        alice.say("#lobby", "soon lost").await;
+        let mut client = Client::sign_in(server, name).await;
+        client.say("#lobby", "soon lost").await;
         server.kill9();
         if log.metadata().is_ok_and(|log| log.len() > 0) {
             break;
@@ -158,10 +157,36 @@ async fn changes_that_are_lost_with_a_removed_write_ahead_log_are_reported() {
         server.restart().await;
     }
     std::fs::remove_file(&log).unwrap();
+}
+
+#[tokio::test]
+async fn changes_that_are_lost_with_a_removed_write_ahead_log_are_reported() {
+    let mut server = Server::start().await;
+    kill_and_remove_log(&mut server, "alice").await;
     server.restart().await;
     server
         .expect_log(&["ERROR", "rookery.db-wal", "are lost"], 1)
         .await;
+}
+
+#[tokio::test]
+async fn a_command_before_the_start_reports_the_lost_changes() {
+    let mut server = Server::start().await;
+    let reports = |server: &Server, command: &[&str]| {
+        let errors = String::from_utf8(server.rookeryd(command).stderr).unwrap();
+        errors.contains("rookery.db-wal") && errors.contains("are lost")
+    };
+    for (name, command) in [
+        ("alice", ["admin", "list"]),
+        ("bob", ["audit", "verify"]),
+        ("carol", ["audit", "head"]),
+    ] {
+        assert!(!reports(&server, &command), "{command:?} beside the server");
+        kill_and_remove_log(&mut server, name).await;
+        assert!(reports(&server, &command), "{command:?}");
+        assert!(!reports(&server, &command), "{command:?} once more");
+        server.restart().await;
+    }
 }
 
 #[tokio::test]

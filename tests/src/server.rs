@@ -375,10 +375,12 @@ fn spawn(folder: &Path) -> Child {
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("NO_FAKE_STAT", "1");
     }
+    // What others may do with the server's files must not depend on the umask.
+    let no_umask = "umask 000";
     let limit_files = format!("if [ -f {OPEN_FILES} ]; then ulimit -n $(cat {OPEN_FILES}); fi");
     command
         .arg("-c")
-        .arg(format!("{limit_files}; exec \"$0\" \"$@\""))
+        .arg(format!("{no_umask}; {limit_files}; exec \"$0\" \"$@\""))
         .arg(programs::path("rookeryd"))
         .args(["--config", "config.toml"])
         .current_dir(folder)

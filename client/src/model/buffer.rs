@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{Body, Conversation, Line, LineId, MembershipChange, YOU, chathistory};
 
 /// The most joins and parts in one line.
-const MAX_FOLDED: usize = 200;
+const MAX_FOLDED: usize = 20;
 /// The number of lines, from the end, whose senders [`Buffer::speakers`] returns.
 const MAX_SPEAKER_LINES: usize = 300;
 /// The number of lines, from the end, that are searched for a message that arrives twice.
@@ -202,7 +202,7 @@ impl Buffer {
     pub fn fold(
         &mut self,
         at: Timestamp,
-        change: MembershipChange,
+        mut change: MembershipChange,
     ) -> Result<(), MembershipChange> {
         match self.lines.back_mut() {
             Some(Line {
@@ -211,6 +211,12 @@ impl Buffer {
                 ..
             }) if changes.len() < MAX_FOLDED => {
                 changes.retain(|earlier| earlier.nick != change.nick);
+                let is_like = |earlier: &&mut MembershipChange| earlier.joined == change.joined;
+                // Only the reason of a single change is shown.
+                if let Some(earlier) = changes.iter_mut().find(is_like) {
+                    earlier.reason = None;
+                    change.reason = None;
+                }
                 changes.push(change);
                 *last = at;
                 Ok(())

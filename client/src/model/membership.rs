@@ -2,8 +2,8 @@
 
 use rookery_protocol::{ChannelName, Nick};
 
-use super::Model;
 use super::channel::{Channel, Rank};
+use super::{MAX_MEMBERS, Model};
 
 impl Model {
     /// Adds a member to a channel. If that is us, the channel is joined again after a reconnection.
@@ -19,11 +19,27 @@ impl Model {
             let key = requested.and_then(|(_, key)| key);
             self.auto_join.entry(name.clone()).or_insert(key);
         }
-        self.channels
-            .entry(name)
-            .or_default()
-            .members
-            .insert(member, Rank::Ordinary);
+        self.channels.entry(name.clone()).or_default();
+        self.add_members(&name, [(member, Rank::Ordinary)]);
+    }
+
+    /// Adds members to a channel that we are in, or sets their ranks. Those above the limit are
+    /// ignored.
+    pub(super) fn add_members(
+        &mut self,
+        channel: &ChannelName,
+        members: impl IntoIterator<Item = (Nick, Rank)>,
+    ) {
+        let count: usize = self.channels.values().map(|one| one.members.len()).sum();
+        let Some(channel) = self.channels.get_mut(channel) else {
+            return;
+        };
+        let limit = channel.members.len() + MAX_MEMBERS.saturating_sub(count);
+        for (nick, rank) in members {
+            if channel.members.len() < limit || channel.members.contains_key(&nick) {
+                channel.members.insert(nick, rank);
+            }
+        }
     }
 
     /// Removes a member from a channel. If that is us, we are no longer in it.

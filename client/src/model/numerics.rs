@@ -2,7 +2,7 @@
 
 use rookery_protocol::{ChannelName, Message, Nick, numeric};
 
-use super::{EventKind, Model, Rank};
+use super::{EventKind, MAX_MEMBERS, Model, Rank};
 use crate::refusals::refusal_with_advice;
 
 /// The prefixes of nicks in `NAMES`.
@@ -45,14 +45,18 @@ impl Model {
                     .filter(|(nick, _)| !nick.is_empty())
                     .collect();
                 let name = ChannelName::parse(message.param(2)?).ok()?;
-                if let Some(channel) = self.channels.get_mut(&name) {
-                    let members = names
-                        .iter()
-                        .filter_map(|(nick, rank)| Some((Nick::parse(nick).ok()?, *rank)));
-                    channel.members.extend(members);
-                }
+                let members = names
+                    .iter()
+                    .filter_map(|(nick, rank)| Some((Nick::parse(nick).ok()?, *rank)));
+                self.add_members(&name, members);
+                let count: usize = self.incomplete_names.values().map(Vec::len).sum();
                 let nicks = names.into_iter().map(|(nick, _)| nick.to_owned());
-                self.incomplete_names.entry(name).or_default().extend(nicks);
+                // One for each channel, which may have no members.
+                let room = MAX_MEMBERS.saturating_sub(count + self.incomplete_names.len());
+                if room > 0 {
+                    let incomplete = self.incomplete_names.entry(name).or_default();
+                    incomplete.extend(nicks.take(room));
+                }
                 None
             }
             numeric::RPL_ENDOFNAMES => {

@@ -187,6 +187,38 @@ fn names_replies_become_one_event() {
 }
 
 #[test]
+fn the_members_of_all_channels_together_are_limited() {
+    let mut model = model(&[":me!m@h JOIN #other"]);
+    for number in 0..MAX_MEMBERS / 10 {
+        let nicks: Vec<String> = (0..11).map(|nick| format!("n{number}-{nick}")).collect();
+        receive(
+            &mut model,
+            &format!(":s 353 me = #lobby :{}", nicks.join(" ")),
+        );
+    }
+    receive(&mut model, ":late!l@h JOIN #other");
+    let count = |name: &str| model.members(&channel(name)).count();
+    assert_eq!(count("#lobby") + count("#other"), MAX_MEMBERS);
+    assert!(!model.is_present(&nick("late")));
+    receive(&mut model, ":s 353 me = #lobby :@n0-0");
+    assert_eq!(
+        model
+            .members(&channel("#lobby"))
+            .find(|(_, rank)| *rank == Rank::Operator)
+            .map(|(nick, _)| nick.to_string()),
+        Some("n0-0".to_owned())
+    );
+    let events = receive(&mut model, ":s 366 me #lobby :End");
+    let [EventKind::Members { nicks, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert!(nicks.len() <= MAX_MEMBERS, "{}", nicks.len());
+    receive(&mut model, ":n0-0!n@h QUIT");
+    receive(&mut model, ":late!l@h JOIN #other");
+    assert!(model.is_present(&nick("late")));
+}
+
+#[test]
 fn someone_who_wrote_to_us_is_present_until_they_disconnect() {
     let mut model = model(&[":eve!e@h PRIVMSG me :hi"]);
     assert!(model.is_present(&nick("eve")));

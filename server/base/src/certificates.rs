@@ -20,7 +20,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::RwLock;
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
@@ -28,6 +27,7 @@ use rustls::server::{
     ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
+use rustls::{CipherSuite, ServerConfig};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Admin, Tls};
@@ -38,6 +38,13 @@ use x509::Validity;
 /// The time before its expiry at which a certificate of the local authority is renewed. For any
 /// other certificate, a warning is logged instead.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The cipher suites that precede all others in the server's order.
+const PREFERRED_SUITES: [CipherSuite; 3] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+];
 
 /// The server's certificate and the TLS configurations that use it.
 pub struct Certificates {
@@ -51,7 +58,7 @@ impl Certificates {
     /// Checks the files that `[tls]` and `admin.client_ca` name as [`Self::open`] does, but creates
     /// and changes none. Returns a warning for each reason why clients may refuse the certificate.
     pub fn check(tls: &Tls, admin: &Admin) -> anyhow::Result<Vec<String>> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = provider();
         client_verifier(&provider, admin)?;
         if !authority::pair_exists(tls)? {
             return Ok(Vec::new());
@@ -67,7 +74,7 @@ impl Certificates {
     }
 
     fn open_at(tls: &Tls, admin: &Admin, present: Present) -> anyhow::Result<Self> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = provider();
         authority::create_missing(tls, present)?;
         let loaded = load(tls, &provider, present)?;
         log_fingerprint(tls, &loaded);
@@ -152,6 +159,17 @@ impl ResolvesServerCert for CurrentCertificate {
     }
 }
 
+/// Returns the cryptography of the server's ports. AES-128 is preferred to AES-256, as in browsers
+/// and in Go: nobody can break either, and with the SHA-384 that comes with AES-256, a handshake
+/// costs a quarter more CPU.
+fn provider() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| !PREFERRED_SUITES.contains(&suite.suite()));
+    Arc::new(provider)
+}
+
 /// Returns the verifier of client certificates on the control plane's port.
 fn client_verifier(
     provider: &Arc<CryptoProvider>,
@@ -228,12 +246,34 @@ fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKe
                  {certificate}"
             )
         }
-        Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => Ok(pair),
+        Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => {}
         Err(_) => anyhow::bail!(
             "tls.certificate: {certificate}: {}",
             pem::DAMAGED_CERTIFICATE
         ),
     }
+    verify_signature(tls, &pair.cert).with_context(|| format!("tls.certificate: {certificate}"))?;
+    Ok(pair)
+}
+
+/// Fails if the issuer of the server's certificate, if it is known, has not made its signature:
+/// then every client refuses it.
+fn verify_signature(tls: &Tls, chain: &[CertificateDer<'_>]) -> anyhow::Result<()> {
+    let Some(fields) = x509::Fields::of(&chain[0]) else {
+        return Ok(());
+    };
+    let (issuer, whose) = match chain.get(1) {
+        _ if fields.is_self_issued() => (&chain[0], "made with its own key"),
+        Some(next) => (next, "of the certificate that follows it"),
+        None => return authority::verify_signature(tls, &chain[0], &fields),
+    };
+    let is_named = x509::Fields::of(issuer).is_some_and(|next| next.subject == fields.issuer);
+    anyhow::ensure!(
+        !is_named || x509::is_signed_with_key_of(&chain[0], issuer) != Some(false),
+        "the signature of the server's certificate is not {whose}: the file was damaged, and \
+         clients refuse the certificate. Restore the file from a backup, or get a new certificate"
+    );
+    Ok(())
 }
 
 /// Returns the fingerprint of the certificate in the file that `[tls]` names, as clients show it.
@@ -262,22 +302,33 @@ fn log_fingerprint(tls: &Tls, loaded: &CertifiedKey) {
 fn warnings(tls: &Tls, chain: &[CertificateDer<'_>], now: Timestamp) -> Vec<String> {
     let file = tls.certificate.display();
     let fields: Option<Vec<_>> = chain.iter().map(|der| x509::Fields::of(der)).collect();
-    let Some(fields) = fields else {
+    let Some((fields, validity)) = fields.and_then(|fields| {
+        let validity = fields[0].validity()?;
+        Some((fields, validity))
+    }) else {
         return vec![format!(
             "{file}: the certificate's dates and names cannot be read"
         )];
     };
-    let damage = authority::damage_warning(tls);
-    // Whether a damaged authority has signed the certificate is unknown.
-    let chain_warning = || chain_warning(tls, chain, &fields).map(str::to_owned);
-    let chain_warning = damage.is_none().then(chain_warning).flatten();
-    [validity_warning(fields[0].validity, now), chain_warning]
-        .into_iter()
-        .flatten()
-        .map(|warning| format!("{file}: {warning}"))
-        .chain(damage)
-        .chain(authority::permission_warning(tls, &chain[0]))
-        .collect()
+    let is_own = chain.len() == 1 && authority::is_own(&fields[0]);
+    let damage = authority::damage_warning(tls, is_own);
+    // What a damaged authority has signed, and may sign, is unknown.
+    let (chain_warning, authority_warning) = match damage {
+        Some(damage) => (None, Some(damage)),
+        None => (
+            chain_warning(tls, chain, &fields, is_own),
+            authority::permission_warning(tls, &chain[0]),
+        ),
+    };
+    [
+        validity_warning(validity, now),
+        chain_warning.map(str::to_owned),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|warning| format!("{file}: {warning}"))
+    .chain(authority_warning)
+    .collect()
 }
 
 fn validity_warning(Validity { start, end }: Validity, now: Timestamp) -> Option<String> {
@@ -302,6 +353,7 @@ fn chain_warning(
     tls: &Tls,
     chain: &[CertificateDer<'_>],
     fields: &[x509::Fields<'_>],
+    is_own: bool,
 ) -> Option<&'static str> {
     if fields
         .windows(2)
@@ -313,9 +365,16 @@ fn chain_warning(
         );
     }
     let is_alone = fields.len() == 1 && !fields[0].is_self_issued();
-    (is_alone && !authority::has_signed(tls, &chain[0], fields[0].validity.start)).then_some(
+    let start = fields[0].validity()?.start;
+    if !is_alone || authority::has_signed(tls, &chain[0], start) {
+        return None;
+    }
+    Some(if is_own {
+        "the local authority may not sign for the names in it, or was not valid yet: clients \
+         refuse it. Move it and its key away, and restart to create new ones"
+    } else {
         "the file has the server's certificate alone. If an intermediate authority issued it, add \
          that certificate (from Let's Encrypt, use fullchain.pem): clients refuse an incomplete \
-         chain",
-    )
+         chain"
+    })
 }

@@ -16,8 +16,8 @@ use sha2::{Digest as _, Sha256};
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::connect_rate::ConnectRates;
@@ -37,7 +37,7 @@ use rookery_base::turns::Turns;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
 use rookery_engine::handle::CoreHandle;
-use rookery_engine::quota::{ConnectionLimits, Connections};
+use rookery_engine::quota::{ConnectionLimits, Connections, Entry};
 use rookery_record::{Network, ban_text};
 
 /// How many refused clients are sent the reason at the same time.
@@ -69,6 +69,9 @@ pub struct ChatPort {
     connections: Arc<Connections>,
     next_session: AtomicU64,
     policy: watch::Receiver<Arc<AdmissionPolicy>>,
+    /// The runtime of the sessions. The ports and the handshakes are on another one, so that no
+    /// message waits for them.
+    sessions: Handle,
     /// Limits how many refused clients are sent the reason.
     refusals: Semaphore,
     connect_rates: ConnectRates,
@@ -82,6 +85,7 @@ pub struct ChatPort {
 
 impl ChatPort {
     /// Creates a port that admits sessions to `core` and counts its connections in `connections`.
+    /// The sessions run on the runtime `sessions`.
     pub fn new(
         config: ConnectionConfig,
         accounts: Arc<Accounts>,
@@ -89,6 +93,7 @@ impl ChatPort {
         certificates: Arc<Certificates>,
         connections: Arc<Connections>,
         policy: watch::Receiver<Arc<AdmissionPolicy>>,
+        sessions: Handle,
     ) -> Self {
         let now = Instant::now();
         let services = Arc::new(Services {
@@ -104,6 +109,7 @@ impl ChatPort {
             connections,
             next_session: AtomicU64::new(1),
             policy,
+            sessions,
             refusals: Semaphore::new(REFUSALS_AT_ONCE),
             connect_rates: ConnectRates::new(now),
             handshake_turns: Turns::on_half_of_the_cores(),
@@ -119,9 +125,13 @@ impl ChatPort {
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
-                    tokio::spawn(Arc::clone(&self).accept(transport, stream, address));
-                    // Until it is refused, each is an open file: that must not wait for others.
-                    yield_now().await;
+                    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+                    // What is not counted is closed here and now: on a task, it would be one more
+                    // open file until that task runs.
+                    if let Some(entry) = self.enter(address) {
+                        let port = Arc::clone(&self);
+                        tokio::spawn(port.accept(transport, stream, address, entry));
+                    }
                 }
                 Err(error) => {
                     // Most likely there are no file descriptors left, until some connections end.
@@ -132,10 +142,10 @@ impl ChatPort {
         }
     }
 
-    /// Performs the handshakes of a connection and starts its session, or refuses it.
-    async fn accept(self: Arc<Self>, transport: Transport, stream: TcpStream, address: SocketAddr) {
+    /// Counts a new connection. Returns `None` if its network connects too fast, or if there are
+    /// too many.
+    fn enter(&self, address: SocketAddr) -> Option<Entry> {
         let limits = self.services.config.limits.get();
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let now = Instant::now();
         let (rate, burst) = (limits.connect_rate, limits.connect_burst);
         if !self
@@ -146,19 +156,36 @@ impl ChatPort {
             if let Some(refusals) = self.too_fast.count(now) {
                 tracing::info!(%address, refusals, "refused: connects too fast");
             }
-            return;
+            return None;
         }
         let quota = ConnectionLimits {
             total: limits.connections,
             per_address: limits.connections_per_address,
         };
-        let permit = Connections::acquire(&self.connections, now, address.ip(), quota);
-        let Some(permit) = permit.await else {
-            METRICS.connections_refused.increment();
-            if let Some(refusals) = self.too_many.count(now) {
-                tracing::info!(%address, refusals, "refused: too many connections");
-            }
-            return;
+        let entry = Connections::enter(&self.connections, now, address.ip(), quota);
+        if entry.is_none() {
+            self.report_too_many(address);
+        }
+        entry
+    }
+
+    fn report_too_many(&self, address: SocketAddr) {
+        METRICS.connections_refused.increment();
+        if let Some(refusals) = self.too_many.count(Instant::now()) {
+            tracing::info!(%address, refusals, "refused: too many connections");
+        }
+    }
+
+    /// Performs the handshakes of a connection and starts its session, or refuses it.
+    async fn accept(
+        self: Arc<Self>,
+        transport: Transport,
+        stream: TcpStream,
+        address: SocketAddr,
+        entry: Entry,
+    ) {
+        let Some(permit) = entry.place().await else {
+            return self.report_too_many(address);
         };
         if let Some(reason) = self.refusal(address) {
             Box::pin(self.refuse(transport, stream, address, &reason)).await;
@@ -171,7 +198,7 @@ impl ChatPort {
                 () = permit.displaced() => Err(io::Error::other("displaced")),
             }
         });
-        let result = match limits.tls_handshake_seconds {
+        let result = match self.services.config.limits.get().tls_handshake_seconds {
             0 => handshakes.await,
             seconds => match timeout(Duration::from_secs(seconds.into()), handshakes).await {
                 Ok(result) => result,
@@ -182,8 +209,7 @@ impl ChatPort {
             Ok(Some((peer, socket))) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
                 let session = Session::new(Arc::clone(&self.services), id, peer, socket, permit);
-                // On a task of its own, the session holds no memory that the handshakes needed.
-                tokio::spawn(session.run());
+                self.sessions.spawn(session.run());
             }
             Ok(None) => {}
             Err(error) => {
@@ -270,6 +296,7 @@ impl ChatPort {
         let handshake = TlsStream::accept(tls, stream);
         let network = Network::of(address.ip());
         let tls = self.handshake_turns.take(network, handshake).await?;
+        let tls = tls.try_map(|stream| stream.move_to(&self.sessions))?;
         let peer = peer(address, &tls);
         let socket = match transport {
             Transport::Irc => Socket::Tls(tls),

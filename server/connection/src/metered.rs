@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 
 /// How many bytes are received before the task yields: the layers above read in a loop while there
 /// is something to read, and nothing else happens in the session meanwhile.
@@ -29,6 +30,16 @@ impl MeteredStream {
             received: 0,
             since_yield: 0,
         }
+    }
+
+    /// Moves the connection to another runtime, whose threads then wait for it.
+    pub fn move_to(self, runtime: &Handle) -> io::Result<Self> {
+        let stream = self.stream.into_std()?;
+        let _entered = runtime.enter();
+        Ok(Self {
+            stream: TcpStream::from_std(stream)?,
+            ..self
+        })
     }
 
     /// Returns the number of bytes that were received since the last call.

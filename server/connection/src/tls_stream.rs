@@ -98,6 +98,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         })
     }
 
+    /// Replaces the stream beneath TLS, if that succeeds.
+    pub fn try_map<E>(self, map: impl FnOnce(S) -> Result<S, E>) -> Result<Self, E> {
+        Ok(Self {
+            stream: map(self.stream)?,
+            ..self
+        })
+    }
+
     /// Returns the stream beneath TLS.
     pub fn stream_mut(&mut self) -> &mut S {
         &mut self.stream

@@ -256,7 +256,13 @@ mod tests {
         let now = Timestamp::now();
         let snapshot = ChatSnapshot::default();
         let chat = Chat::new(settings, String::new(), Arc::default(), snapshot, now);
-        let engine = crate::start(chat, Arc::default(), database, EventBus::default());
+        let engine = crate::start(
+            &tokio::runtime::Handle::current(),
+            chat,
+            Arc::default(),
+            database,
+            EventBus::default(),
+        );
         let core = engine.core;
         // The reply is longer than that.
         let [silent, reader] = [(); 2].map(|()| Sendq::new(32 << 10));

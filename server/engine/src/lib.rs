@@ -31,6 +31,7 @@ mod simulation;
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -58,8 +59,9 @@ pub struct Engine {
     pub tasks: JoinSet<()>,
 }
 
-/// Starts the core and the committer, each in its own task.
+/// Starts the core and the committer, each in its own task on the runtime.
 pub fn start(
+    runtime: &Handle,
     chat: Chat,
     policy: Arc<AdmissionPolicy>,
     database: Database,
@@ -73,8 +75,8 @@ pub fn start(
     let committer = Committer::new(database, policy, events, reader, room);
     let commit_queue_handle = QueueHandle::new(&batches);
     let mut tasks = JoinSet::new();
-    tasks.spawn(core_task::run(chat, queue, rooms, batches));
-    tasks.spawn(committer.run(commit_queue));
+    tasks.spawn_on(core_task::run(chat, queue, rooms, batches), runtime);
+    tasks.spawn_on(committer.run(commit_queue), runtime);
     Engine {
         core,
         operators,

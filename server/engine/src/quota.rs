@@ -109,6 +109,13 @@ struct Connection {
     displaced: Arc<Notify>,
 }
 
+/// A connection that is counted, and waits for its place if none was free.
+pub struct Entry {
+    permit: ConnectionPermit,
+    now: Instant,
+    place: Option<Place>,
+}
+
 /// The place that a connection waits for.
 struct Place {
     granted: oneshot::Receiver<()>,
@@ -139,33 +146,6 @@ impl Connections {
         self.counts.lock().places
     }
 
-    /// Counts one more connection, which may displace another and then waits until that one is
-    /// closed. Returns `None` if a limit is reached.
-    pub async fn acquire(
-        this: &Arc<Self>,
-        now: Instant,
-        address: IpAddr,
-        limits: ConnectionLimits,
-    ) -> Option<ConnectionPermit> {
-        let (permit, place) = Self::enter(this, now, address, limits)?;
-        if let Some(Place { mut granted, total }) = place {
-            let began = tokio::time::Instant::now();
-            let wait = async {
-                loop {
-                    match timeout(LOOK, &mut granted).await {
-                        Ok(granted) => return granted,
-                        Err(_) => {
-                            this.displace_for_waiting(permit.id, now + began.elapsed(), total);
-                        }
-                    }
-                }
-            };
-            timeout(WAIT, wait).await.ok()?.ok()?;
-            permit.begin_turn(now + began.elapsed());
-        }
-        Some(permit)
-    }
-
     /// Displaces connections for those that wait, on behalf of the first of these.
     fn displace_for_waiting(&self, id: u64, now: Instant, total: usize) {
         let mut counts = self.counts.lock();
@@ -180,13 +160,14 @@ impl Connections {
         }
     }
 
-    /// Counts one more connection. Also returns the place that it has to wait for, if none is free.
-    fn enter(
+    /// Counts one more connection, which may displace another. Returns `None` if a limit is
+    /// reached.
+    pub fn enter(
         this: &Arc<Self>,
         now: Instant,
         address: IpAddr,
         limits: ConnectionLimits,
-    ) -> Option<(ConnectionPermit, Option<Place>)> {
+    ) -> Option<Entry> {
         let ConnectionLimits { total, per_address } = limits;
         let network = Counted::Network(Network::of(address));
         let site = Counted::Site(Network::of_site(address));
@@ -245,7 +226,31 @@ impl Connections {
             id,
             displaced,
         };
-        Some((permit, place))
+        Some(Entry { permit, now, place })
+    }
+}
+
+impl Entry {
+    /// Waits for the place, if none was free. Returns `None` if none became free in time.
+    pub async fn place(self) -> Option<ConnectionPermit> {
+        let Self { permit, now, place } = self;
+        if let Some(Place { mut granted, total }) = place {
+            let began = tokio::time::Instant::now();
+            let wait = async {
+                loop {
+                    if let Ok(granted) = timeout(LOOK, &mut granted).await {
+                        return granted;
+                    }
+                    let now = now + began.elapsed();
+                    permit
+                        .connections
+                        .displace_for_waiting(permit.id, now, total);
+                }
+            };
+            timeout(WAIT, wait).await.ok()?.ok()?;
+            permit.begin_turn(now + began.elapsed());
+        }
+        Some(permit)
     }
 }
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use rookery_control_api::Role;
 use rookery_protocol::{AccountName, Email};
 
-use crate::data_folder::refuse_lost_database;
+use crate::data_folder::{refuse_lost_database, report_lost_changes};
 use rookery_accounts::password::{Password, hash_blocking};
 use rookery_base::config::Config;
 use rookery_control::admin_password;
@@ -89,7 +89,8 @@ pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
         bail!("{NO_DATABASE} {}. {WHERE_TO_RUN}", file.display());
     }
     config.data.check_folder()?;
-    let sqlite = Store::open(&file)
+    let sqlite = report_lost_changes(&file)
+        .and_then(|()| Ok(Store::open(&file)?))
         .context("Cannot open the database; run this as the user that runs the server")?;
     let network = config.chat.network.clone();
     AdminDatabase {

@@ -14,6 +14,7 @@ use rookery_control_api::{
     AuditOutcome, AuditRecord, AuditVerdict, ChainHead, SignedHead, count, parse_time,
 };
 
+use crate::data_folder::report_lost_changes;
 use data_encoding::HEXLOWER;
 use rookery_base::config::Config;
 use rookery_control::head_key::{HeadKey, KEY_FILE};
@@ -91,7 +92,8 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
                 bail!("There is no database in {}.", database.display());
             }
             config.data.check_folder()?;
-            let mut store = Store::open(&database)
+            let mut store = report_lost_changes(&database)
+                .and_then(|()| Ok(Store::open(&database)?))
                 .context("Cannot open the database; run this as the user that runs the server")?;
             archive::run(&mut store, before, &to, &mut out)
         }
@@ -100,8 +102,8 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
                 limit: 1,
                 ..AuditQuery::default()
             };
-            let newest =
-                Store::open_reader(&database).and_then(|sqlite| sqlite.find_audit(&newest));
+            let newest = report_lost_changes(&database)
+                .and_then(|()| Ok(Store::open_reader(&database)?.find_audit(&newest)?));
             match newest.context("Cannot read the database")?.pop() {
                 None => bail!("The audit trail is empty."),
                 Some(AuditEntry { id, hash, .. }) => Ok(writeln!(out, "{}", to_head((id, hash)))?),
@@ -171,6 +173,7 @@ fn verify_file(verifier: &mut ChainVerifier, file: &Path) -> Result<()> {
     if start != SQLITE {
         return verify_lines(verifier, BufReader::new(File::open(file)?));
     }
+    report_lost_changes(file)?;
     let sqlite = Store::open_reader(file)?;
     Ok(sqlite.snapshot(|store| {
         verifier.begin_store(store)?;

@@ -10,27 +10,24 @@ mod config_check;
 mod data_folder;
 mod metrics_port;
 mod open_files;
+mod runtimes;
 mod sandbox;
 mod server;
 mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tikv_jemallocator::Jemalloc;
-use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use rookery_base::certificates;
 use rookery_base::config::{Config, LogFormat};
 use rookery_terminal::printable_lines;
-
-/// How long the server waits for its blocking threads when it stops.
-const BLOCKING_TIMEOUT: Duration = Duration::from_secs(1);
+use runtimes::Runtimes;
 
 /// Returns the memory of closed connections to the system within seconds, which glibc's allocator
 /// does not. The C libraries keep glibc's: in its place, jemalloc does not start with libfaketime.
@@ -107,22 +104,11 @@ fn run(arguments: Arguments) -> Result<()> {
             if loaded.config.process.sandbox {
                 sandbox::enter(&loaded)?;
             }
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .context("cannot start the runtime")?;
-            run_on(runtime, server::run(loaded))
+            Runtimes::start()
+                .context("cannot start the threads of the server")?
+                .run(|chat| server::run(loaded, chat))
         }
     }
-}
-
-/// Runs the server, and returns once it has ended. What it does on blocking threads is finished by
-/// then or not needed; but one of them may look up the name of the mail server for as long as a
-/// resolver does not answer.
-fn run_on<T>(runtime: Runtime, server: impl Future<Output = T>) -> T {
-    let result = runtime.block_on(server);
-    runtime.shutdown_timeout(BLOCKING_TIMEOUT);
-    result
 }
 
 fn start_log(config: &Config) -> Result<()> {
@@ -140,27 +126,4 @@ fn start_log(config: &Config) -> Result<()> {
         LogFormat::Json => log.json().init(),
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn the_server_stops_although_a_resolver_does_not_answer() {
-        let (answer, lookup) = mpsc::channel::<()>();
-        let (stopped, stops) = mpsc::channel();
-        let server = thread::spawn(move || {
-            let server = async { drop(tokio::task::spawn_blocking(move || lookup.recv())) };
-            run_on(Runtime::new().expect("it starts"), server);
-            stopped.send(()).expect("it is awaited");
-        });
-        let in_time = stops.recv_timeout(Duration::from_secs(30));
-        drop(answer);
-        server.join().expect("it does not panic");
-        assert_eq!(in_time, Ok(()));
-    }
 }

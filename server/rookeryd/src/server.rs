@@ -12,6 +12,7 @@ use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
@@ -50,8 +51,9 @@ const RENEWAL: Duration = Duration::from_hours(12);
 /// How long the sessions may take to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Serves until a signal stops the server.
-pub async fn run(loaded: Loaded) -> Result<()> {
+/// Serves until a signal stops the server. The core, the committer and the sessions run on
+/// `chat_runtime`.
+pub async fn run(loaded: Loaded, chat_runtime: Handle) -> Result<()> {
     if let Some(warning) = emptiness(&loaded) {
         tracing::warn!("{warning}");
     }
@@ -96,7 +98,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let config = live.get();
     let events = EventBus::default();
     let (chat, policy) = restore_chat(&config, stored, started_at);
-    let engine = rookery_engine::start(chat, policy, database.clone(), events.clone());
+    let engine = rookery_engine::start(
+        &chat_runtime,
+        chat,
+        policy,
+        database.clone(),
+        events.clone(),
+    );
     tokio::spawn(retention::run(
         live.section(|config| &config.history),
         clock.clone(),
@@ -143,6 +151,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         Arc::clone(&certificates),
         Arc::clone(&connections),
         admission_policy.clone(),
+        chat_runtime,
     ));
     let rates = Arc::new(Rates::new(started_at, METRICS.counters()));
     let probes = Probes {

@@ -15,7 +15,6 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::disk::{Disk, DiskState, OpenFiles};
-use super::log_index::LogIndex;
 use super::sqlite::Store;
 use super::{Result, StoreError};
 use rookery_record::HistorySync;
@@ -64,16 +63,10 @@ impl Database {
         sync: HistorySync,
         disk: impl FnOnce(OpenFiles) -> Disk,
     ) -> Result<Self> {
-        let (mut connection, pages) = Store::open_after(file, LogIndex::read(file))?;
-        if pages > 0 {
-            tracing::error!(
-                pages,
-                "the server was killed, and the write-ahead log ({}-wal) has been damaged or \
-                 removed since: the changes in it, which are the newest ones, are lost, such as \
-                 messages, accounts, bans and entries of the audit trail",
-                file.display()
-            );
+        if let Some(lost) = Store::lost_changes(file)? {
+            tracing::error!(pages = lost.pages, "{lost}");
         }
+        let mut connection = Store::open(file)?;
         match connection.enable_release() {
             Ok(false) => {}
             Ok(true) => tracing::info!("the database was rewritten, so that it can shrink"),

@@ -31,6 +31,7 @@ use rusqlite::ErrorCode;
 
 pub use database::{Database, Durability};
 pub use disk::{Disk, DiskState};
+pub use log_index::LostChanges;
 pub use sqlite::{PageCounts, Store, TriedBy, TriedCode};
 
 /// The name of the database file in the data folder.

@@ -7,9 +7,10 @@
 //! how many of these had been copied to the database. A clean stop removes both files, and after a
 //! power loss the index may be an older one; then nothing is known.
 
+use std::fmt::{self, Display};
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::disk::with_suffix;
 
@@ -17,6 +18,33 @@ use crate::disk::with_suffix;
 const VERSION: u32 = 3_007_000;
 /// The length of the header of the index, which is stored twice.
 const HEADER: usize = 48;
+
+/// Changes that a killed server had committed to the write-ahead log, and that are no longer in it.
+#[derive(Debug)]
+pub struct LostChanges {
+    database: PathBuf,
+    /// The number of pages of the database that they were in.
+    pub pages: u32,
+}
+
+impl LostChanges {
+    pub(crate) fn of(database: &Path, pages: u32) -> Option<Self> {
+        let database = database.to_owned();
+        (pages > 0).then_some(Self { database, pages })
+    }
+}
+
+impl Display for LostChanges {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "the server was killed, and the write-ahead log ({}-wal) has been damaged or removed \
+             since: the changes in it, which are the newest ones, are lost, such as messages, \
+             accounts, bans and entries of the audit trail",
+            self.database.display()
+        )
+    }
+}
 
 /// The index of a write-ahead log, as the last process left it.
 #[derive(Clone, Copy, Debug)]
@@ -96,9 +124,11 @@ mod tests {
         (copy, database)
     }
 
+    /// Returns how many pages are lost, and leaves the files as a start does.
     fn lost_pages(database: &Path) -> u32 {
-        let (_store, lost) = Store::open_after(database, LogIndex::read(database)).unwrap();
-        lost
+        let lost = Store::lost_changes(database).unwrap();
+        drop(Store::open(database).unwrap());
+        lost.map_or(0, |lost| lost.pages)
     }
 
     #[test]

@@ -37,7 +37,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 
 use super::{Result, StoreError};
 use crate::disk::{LOCK_TIMEOUT, OpenFiles};
-use crate::log_index::LogIndex;
+use crate::log_index::{LogIndex, LostChanges};
 use audit::KnownHead;
 pub use credentials::{TriedBy, TriedCode};
 pub use free_pages::PageCounts;
@@ -63,19 +63,8 @@ pub struct Store {
 impl Store {
     /// Opens the file for writing, creating it, its folder and its tables if necessary.
     pub fn open(file: &Path) -> Result<Self> {
-        Ok(Self::open_after(file, None)?.0)
-    }
-
-    /// Opens the file as [`Self::open`] does. Also returns how many pages of the write-ahead log
-    /// are lost, if `left` is the index that a killed process left.
-    pub(crate) fn open_after(file: &Path, left: Option<LogIndex>) -> Result<(Self, u32)> {
         create_file(file)?;
         let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // Before this process writes to the log.
-        let lost_pages = match left.filter(|left| left.lost_pages(0) > 0) {
-            Some(left) => left.lost_pages(pages_in_log(&connection)?),
-            None => 0,
-        };
         // Takes effect if the file is still empty, and otherwise with the next VACUUM.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         if connection.is_readonly(MAIN_DB)? {
@@ -91,7 +80,7 @@ impl Store {
         )?;
         migrations::migrate(&mut connection)?;
         let audit_head = KnownHead::read(&connection)?;
-        let store = Self {
+        Ok(Self {
             connection,
             full: false,
             interned: Interned::default(),
@@ -99,8 +88,22 @@ impl Store {
             needs_scrub: true,
             files: OpenFiles::of(file),
             audit_head,
+        })
+    }
+
+    /// Returns what is missing in the write-ahead log that a killed server left. Opening the
+    /// database removes the evidence, so each program that may be the first to open it after the
+    /// kill calls this before, while no other one uses the database, and reports the answer.
+    pub fn lost_changes(file: &Path) -> Result<Option<LostChanges>> {
+        let Some(left) = LogIndex::read(file).filter(|left| left.lost_pages(0) > 0) else {
+            return Ok(None);
         };
-        Ok((store, lost_pages))
+        let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if connection.is_readonly(MAIN_DB)? {
+            return Ok(None);
+        }
+        let lost = left.lost_pages(pages_in_log(&connection)?);
+        Ok(LostChanges::of(file, lost))
     }
 
     /// Fails if the file exists and is not a database that this version of the server can open.

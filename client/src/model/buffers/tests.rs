@@ -128,6 +128,27 @@ fn new_messages_are_marked_until_the_next_switch() {
 }
 
 #[test]
+fn a_line_of_parts_holds_few_of_them_and_no_reason_that_is_not_shown() {
+    let mut chat = Chat::new();
+    for number in 0..41 {
+        chat.receive(&format!(":n{number}!n@h PART #lobby :gone"));
+    }
+    let held: Vec<_> = chat
+        .buffer("#lobby")
+        .lines()
+        .iter()
+        .filter_map(|line| match &line.body {
+            Body::Membership(changes) => Some((
+                changes.len(),
+                changes.iter().filter(|one| one.reason.is_some()).count(),
+            )),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(held, [(20, 0), (20, 0), (1, 1)]);
+}
+
+#[test]
 fn joins_and_parts_are_combined_in_one_line() {
     let mut chat = Chat::new();
     chat.receive(":a!a@h JOIN #lobby");

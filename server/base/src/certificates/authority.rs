@@ -12,8 +12,9 @@
 //! created at the default paths only: a missing file at a path that the operator set is more likely
 //! a mistake, and a new authority would change the server's identity.
 
-use std::fs;
+use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,6 +48,11 @@ const CERTIFICATE_DAYS: i32 = 365;
 
 /// The longest validity of a certificate that was signed when the clock was right.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * CERTIFICATE_DAYS as i64);
+
+/// The common name of the authority.
+const AUTHORITY: &str = "Rookery local authority";
+/// The common name of the certificates that it signs.
+const SERVER: &str = "Rookery server";
 
 /// The mode of certificates. Keys are written with [`files::PRIVATE`].
 const READABLE: u32 = 0o644;
@@ -114,7 +120,11 @@ pub(super) fn create_missing(tls: &Tls, present: Present) -> anyhow::Result<()> 
     }
     for file in [&tls.certificate, &tls.private_key] {
         if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)
+            // The certificates in it are for everyone, the keys have a mode of their own.
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(folder)
                 .with_context(|| format!("{}: cannot create the folder", folder.display()))?;
         }
     }
@@ -185,21 +195,93 @@ pub(super) fn renew(
     Ok(true)
 }
 
-/// Returns what to do about a damaged file of the local authority, if there is one.
-pub(super) fn damage_warning(tls: &Tls) -> Option<String> {
+/// Whether a local authority has signed the certificate, as far as its names show. A byte of the
+/// issuer's may be what is damaged.
+pub(super) fn is_own(certificate: &x509::Fields<'_>) -> bool {
+    let (Some(authority), Some(server)) = (name_in_der(AUTHORITY), name_in_der(SERVER)) else {
+        return false;
+    };
+    let x509::Fields {
+        issuer, subject, ..
+    } = *certificate;
+    issuer == authority || (subject == server && issuer.len() == authority.len())
+}
+
+/// Fails if the local authority is the issuer of a certificate, but has not made its signature.
+pub(super) fn verify_signature(
+    tls: &Tls,
+    certificate: &CertificateDer<'_>,
+    fields: &x509::Fields<'_>,
+) -> anyhow::Result<()> {
     let authority = Authority::of(tls);
-    if !(authority.certificate.exists() && authority.key.exists()) {
+    let Ok(issuer) = authority.read_certificate() else {
+        return Ok(());
+    };
+    let names_issuer = x509::Fields::of(&issuer).is_some_and(|own| own.subject == fields.issuer);
+    let is_wrong = (names_issuer || is_own(fields))
+        && x509::is_signed_with_key_of(certificate, &issuer) == Some(false);
+    // Otherwise the authority is what is damaged, and the certificate may be intact.
+    ensure!(
+        !is_wrong || is_damaged(&issuer),
+        "it names the local authority {} as its issuer, but the signature is not of that \
+         authority: one of the two files was damaged or replaced, and clients that trust this \
+         authority refuse the certificate. Restore that file from a backup, or move the \
+         certificate and its key away and restart to create new ones",
+        authority.certificate.display()
+    );
+    Ok(())
+}
+
+/// Whether an authority that should have signed itself has not.
+fn is_damaged(authority: &CertificateDer<'_>) -> bool {
+    let Some(fields) = x509::Fields::of(authority) else {
+        return true;
+    };
+    let verified = x509::is_signed_with_key_of(authority, authority);
+    let is_own = name_in_der(AUTHORITY)
+        .is_some_and(|own| [fields.issuer, fields.subject].contains(&own.as_slice()));
+    if is_own {
+        // Of its key, everything is known.
+        verified != Some(true)
+    } else {
+        fields.is_self_issued() && verified == Some(false)
+    }
+}
+
+/// Returns what to do about a file of the local authority that is damaged, if there is one, or
+/// missing, if the server's certificate is of a local authority (`is_own`).
+pub(super) fn damage_warning(tls: &Tls, is_own: bool) -> Option<String> {
+    let authority = Authority::of(tls);
+    let [certificate, key] = [&authority.certificate, &authority.key];
+    let is_missing = |file: &&PathBuf| !file.exists();
+    if !is_own && [certificate, key].iter().any(is_missing) {
         return None;
     }
     let read = || {
-        authority.read_certificate()?;
-        read_key(&authority.key)
+        for file in [certificate, key] {
+            ensure!(file.exists(), "{} is missing", file.display());
+        }
+        let der = authority.read_certificate()?;
+        ensure!(
+            !is_damaged(&der),
+            "{}: the signature is wrong, so the file is damaged",
+            certificate.display()
+        );
+        let pair = read_key(key)?;
+        let public_key = pair.public_key_raw();
+        ensure!(
+            der.windows(public_key.len()).any(|part| part == public_key),
+            "{} is not the key of {}",
+            key.display(),
+            certificate.display()
+        );
+        Ok(())
     };
     let error = read().err()?;
     Some(format!(
-        "the local authority cannot renew the server's certificate: {error:#}. Restore it from a \
-         backup, or move it, the certificate and both keys away, restart to create new ones, and \
-         give the new authority to your users"
+        "the local authority cannot renew the server's certificate: {error:#}. Restore that file \
+         from a backup, or move the authority, the certificate and both keys away, restart to \
+         create new ones, and give the new authority to your users"
     ))
 }
 
@@ -282,7 +364,7 @@ fn subtree(name: String) -> GeneralSubtree {
 /// constant, so an issuer can be created from the authority's key alone.
 fn authority_params() -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = distinguished_name("Rookery local authority");
+    params.distinguished_name = distinguished_name(AUTHORITY);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
@@ -313,7 +395,7 @@ fn sign(
         authority.certificate.display()
     );
     let mut params = CertificateParams::new(names)?;
-    params.distinguished_name = distinguished_name("Rookery server");
+    params.distinguished_name = distinguished_name(SERVER);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
@@ -381,6 +463,14 @@ fn distinguished_name(common_name: &str) -> DistinguishedName {
     name.push(DnType::OrganizationName, "Rookery");
     name.push(DnType::CommonName, common_name);
     name
+}
+
+/// Returns a distinguished name as certificates contain it.
+fn name_in_der(common_name: &str) -> Option<Vec<u8>> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = distinguished_name(common_name);
+    let certificate = params.self_signed(&KeyPair::generate().ok()?).ok()?;
+    Some(x509::Fields::of(certificate.der())?.subject.to_vec())
 }
 
 fn day_of(at: Timestamp) -> Date {

@@ -1,12 +1,15 @@
 //! Reads the fields of a certificate that rustls does not expose: its issuer, its subject, and for
-//! how long.
+//! how long. Verifies its signature alone, whatever else is wrong with it.
 //!
-//! They precede the public key, so this module parses only the DER elements up to it
-//! (RFC 5280 §4.1).
+//! Only the DER elements up to the public key, and the signature, are parsed (RFC 5280 §4.1).
+
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::alg_id::RSA_ENCRYPTION;
 
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
@@ -23,13 +26,19 @@ pub(super) struct Validity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
     pub issuer: &'a [u8],
-    pub validity: Validity,
+    /// The dates in DER.
+    dates: &'a [u8],
     pub subject: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
     /// Returns the fields of a certificate in DER, or `None` if it cannot be parsed.
     pub(super) fn of(certificate: &'a [u8]) -> Option<Self> {
+        Self::and_key(certificate).map(|(fields, _key)| fields)
+    }
+
+    /// Returns the fields of a certificate in DER, and its public key.
+    fn and_key(certificate: &'a [u8]) -> Option<(Self, Value<'a>)> {
         let (_, certificate, _) = element(certificate)?;
         let (_, mut fields, _) = element(certificate)?;
         if let (VERSION, _, rest) = element(fields)? {
@@ -40,17 +49,23 @@ impl<'a> Fields<'a> {
         }
         let (_, issuer, fields) = element(fields)?;
         let (_, dates, fields) = element(fields)?;
-        let (_, subject, _) = element(fields)?;
-        let (start_tag, start, dates) = element(dates)?;
+        let (_, subject, fields) = element(fields)?;
+        let (_, key, _) = element(fields)?;
+        let fields = Self {
+            issuer,
+            dates,
+            subject,
+        };
+        Some((fields, Value::of(key)?))
+    }
+
+    /// Returns the validity period, or `None` if it cannot be parsed.
+    pub(super) fn validity(&self) -> Option<Validity> {
+        let (start_tag, start, dates) = element(self.dates)?;
         let (end_tag, end, _) = element(dates)?;
-        let validity = Validity {
+        Some(Validity {
             start: time(start_tag, start)?,
             end: time(end_tag, end)?,
-        };
-        Some(Self {
-            issuer,
-            validity,
-            subject,
         })
     }
 
@@ -60,9 +75,57 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether the key of `issuer` has made the signature of `certificate`, both in DER. `None` if that
+/// is unknown, because one of them cannot be parsed or the algorithm is not supported.
+pub(super) fn is_signed_with_key_of(certificate: &[u8], issuer: &[u8]) -> Option<bool> {
+    let (_, key) = Fields::and_key(issuer)?;
+    let (_, parts, _) = element(certificate)?;
+    let (_, _, rest) = element(parts)?;
+    let signed = &parts[..parts.len() - rest.len()];
+    let signature = Value::of(rest)?;
+    if key.algorithm == RSA_ENCRYPTION.as_ref() && !RSA_KEY_BYTES.contains(&key.bits.len()) {
+        return None;
+    }
+    let provider = aws_lc_rs::default_provider();
+    let algorithms = provider.signature_verification_algorithms.all.iter();
+    let verified: Vec<bool> = algorithms
+        .filter(|algorithm| {
+            *algorithm.signature_alg_id() == *signature.algorithm
+                && *algorithm.public_key_alg_id() == *key.algorithm
+        })
+        .map(|algorithm| {
+            let verified = algorithm.verify_signature(key.bits, signed, signature.bits);
+            verified.is_ok()
+        })
+        .collect();
+    (!verified.is_empty()).then(|| verified.contains(&true))
+}
+
+/// The bytes of the RSA keys with which signatures are verified: those of 2048 to 8192 bits.
+const RSA_KEY_BYTES: RangeInclusive<usize> = 256..=1100;
+
+/// A public key or a signature.
+struct Value<'a> {
+    algorithm: &'a [u8],
+    bits: &'a [u8],
+}
+
+impl<'a> Value<'a> {
+    /// Parses an algorithm and a `BIT STRING` that follow each other.
+    fn of(input: &'a [u8]) -> Option<Self> {
+        let (_, algorithm, rest) = element(input)?;
+        let (_, bits, _) = element(rest)?;
+        // The first byte is the number of unused bits.
+        let (&0, bits) = bits.split_first()? else {
+            return None;
+        };
+        Some(Self { algorithm, bits })
+    }
+}
+
 /// Returns the validity period of a certificate in DER, or `None` if it cannot be parsed.
 pub(super) fn validity(certificate: &[u8]) -> Option<Validity> {
-    Fields::of(certificate).map(|fields| fields.validity)
+    Fields::of(certificate)?.validity()
 }
 
 /// Splits off the first DER element. Returns its tag, its content, and the rest of the input.

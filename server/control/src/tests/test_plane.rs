@@ -123,7 +123,13 @@ impl TestPlane {
             commit_queue,
             admission_policy,
             mut tasks,
-        } = rookery_engine::start(chat, policy, database.clone(), events.clone());
+        } = rookery_engine::start(
+            &tokio::runtime::Handle::current(),
+            chat,
+            policy,
+            database.clone(),
+            events.clone(),
+        );
         tasks.detach_all();
         let mailer = Mailer::start(live.section(|config| &config.mail), events.clone());
         let probes = Probes {

@@ -21,17 +21,16 @@ impl Door {
     }
 
     fn connect(&self, address: &str) -> Option<ConnectionPermit> {
-        let (permit, place) = self.enter(address)?;
+        let Entry { permit, place, .. } = self.enter(address)?;
         place.is_none().then_some(permit)
     }
 
     async fn acquire(&self, address: &str) -> Option<ConnectionPermit> {
-        let address = address.parse().expect("an address");
-        Connections::acquire(&self.connections, self.now, address, self.limits).await
+        self.enter(address)?.place().await
     }
 
     /// Opens a connection that may have to wait for its place.
-    fn enter(&self, address: &str) -> Option<(ConnectionPermit, Option<Place>)> {
+    fn enter(&self, address: &str) -> Option<Entry> {
         let address = address.parse().expect("an address");
         Connections::enter(&self.connections, self.now, address, self.limits)
     }
@@ -296,12 +295,12 @@ async fn a_limited_number_of_connections_waits_while_those_that_were_displaced_d
         .collect();
     door.now += TURN;
     let enter = || door.enter("10.0.0.2");
-    let (waiting, places): (Vec<_>, Vec<_>) = std::iter::from_fn(enter).unzip();
+    let waiting: Vec<_> = std::iter::from_fn(enter).collect();
     assert_eq!(waiting.len(), MAX_WAITING);
     assert_eq!(door.connections.count(), 1000);
     let displaced = || strangers.iter().filter(|one| is_displaced(one)).count();
     assert_eq!(displaced(), MAX_WAITING, "none was displaced for nothing");
-    drop((waiting, places));
+    drop(waiting);
     assert!(door.enter("10.0.0.2").is_some(), "others wait instead");
     drop(strangers);
     assert_eq!(door.connections.count(), 0);

@@ -1,5 +1,8 @@
 //! Missing and bad files, and what a check says of them.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::*;
 
 #[test]
@@ -160,6 +163,115 @@ fn an_error_says_what_is_wrong_with_a_file() {
     fixture.assert_refused("server.pem: broken PEM: a BEGIN line has no END line");
     std::fs::write(fixture.file("server.pem"), certificate.replace('M', "!")).unwrap();
     fixture.assert_refused("server.pem: broken PEM");
+}
+
+/// Writes DER as a PEM file.
+fn write_certificate(file: &Path, der: &[u8]) {
+    let text = BASE64_STANDARD.encode(der);
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    std::fs::write(file, pem).unwrap();
+}
+
+#[test]
+fn a_certificate_with_any_changed_byte_is_refused_and_a_reload_keeps_the_old_one() {
+    let (fixture, certificates) = Fixture::opened();
+    let check = || Certificates::check(&fixture.config.tls, &fixture.config.admin);
+    let intact = CertificateDer::from_pem_file(fixture.file("server.pem")).unwrap();
+    for position in 0..intact.len() {
+        let mut damaged = intact.to_vec();
+        damaged[position] ^= 1;
+        write_certificate(&fixture.file("server.pem"), &damaged);
+        let error = check().expect_err(&format!("byte {position}"));
+        assert!(format!("{error:#}").contains("server.pem"), "{error:#}");
+    }
+    let mut damaged = intact.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    write_certificate(&fixture.file("server.pem"), &damaged);
+    fixture.assert_refused("ca.pem as its issuer, but the signature is not of that authority");
+    let (tls, admin) = (&fixture.config.tls, &fixture.config.admin);
+    certificates
+        .reload(tls, admin, ClockRecord::default())
+        .unwrap_err();
+    TestClient::new(&fixture)
+        .connect(certificates.chat_tls())
+        .unwrap();
+}
+
+#[test]
+fn an_authority_that_was_replaced_is_refused_and_a_missing_file_of_it_is_warned_of() {
+    let (fixture, _) = Fixture::opened();
+    let (other, _) = Fixture::opened();
+    let warned = || Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap();
+    for name in ["ca.key", "ca.pem"] {
+        let kept = std::fs::read(fixture.file(name)).unwrap();
+        std::fs::remove_file(fixture.file(name)).unwrap();
+        let warnings = warned();
+        assert!(
+            matches!(&warnings[..], [one] if one.contains(&format!("{name} is missing"))),
+            "{warnings:?}"
+        );
+        std::fs::write(fixture.file(name), kept).unwrap();
+    }
+    std::fs::copy(other.file("ca.key"), fixture.file("ca.key")).unwrap();
+    let warnings = warned();
+    assert!(
+        matches!(&warnings[..], [one] if one.contains("ca.key is not the key of ")),
+        "{warnings:?}"
+    );
+    std::fs::copy(other.file("ca.pem"), fixture.file("ca.pem")).unwrap();
+    fixture.assert_refused("one of the two files was damaged or replaced");
+}
+
+#[test]
+fn a_changed_byte_of_the_local_authority_is_warned_of() {
+    let (fixture, _) = Fixture::opened();
+    let intact = CertificateDer::from_pem_file(fixture.file("ca.pem")).unwrap();
+    for position in 0..intact.len() {
+        let mut damaged = intact.to_vec();
+        damaged[position] ^= 1;
+        write_certificate(&fixture.file("ca.pem"), &damaged);
+        let warnings = Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap();
+        assert!(
+            matches!(&warnings[..], [one] if one.contains("cannot renew") && one.contains("ca.pem: ")),
+            "byte {position}: {warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_certificate_of_another_authority_is_refused() {
+    let (fixture, _) = Fixture::opened();
+    let mut params = CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    let of_issuer = params.signed_by(&key, &issuer).unwrap();
+    let of_itself = CertificateParams::new(["localhost".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    std::fs::write(fixture.file("server.key"), key.serialize_pem()).unwrap();
+    for (certificate, next) in [(&of_issuer, issuer.pem()), (&of_itself, String::new())] {
+        let mut der = certificate.der().to_vec();
+        for expected in [Vec::new(), vec!["refused"]] {
+            write_certificate(&fixture.file("server.pem"), &der);
+            let mut chain = std::fs::read_to_string(fixture.file("server.pem")).unwrap();
+            chain += &next;
+            std::fs::write(fixture.file("server.pem"), chain).unwrap();
+            let checked = Certificates::check(&fixture.config.tls, &fixture.config.admin);
+            let checked = checked.unwrap_or_else(|error| {
+                assert!(
+                    format!("{error:#}").contains("server.pem: the signature"),
+                    "{error:#}"
+                );
+                vec!["refused".to_owned()]
+            });
+            assert_eq!(checked, expected);
+            *der.last_mut().unwrap() ^= 1;
+        }
+    }
 }
 
 #[test]

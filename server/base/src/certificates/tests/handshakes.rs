@@ -148,9 +148,15 @@ fn the_servers_certificate_is_valid_for_a_year_and_shown_without_its_authority()
 }
 
 #[test]
-fn the_servers_order_of_cipher_suites_is_preferred() {
+fn aes_128_is_chosen_whatever_the_client_prefers() {
     let (fixture, certificates) = Fixture::opened();
-    for versions in [ONLY_1_3, ONLY_1_2] {
+    for (versions, suite) in [
+        (ONLY_1_3, CipherSuite::TLS13_AES_128_GCM_SHA256),
+        (
+            ONLY_1_2,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        ),
+    ] {
         let chosen = |reversed: bool| {
             let test_client = TestClient {
                 versions,
@@ -160,6 +166,6 @@ fn the_servers_order_of_cipher_suites_is_preferred() {
             let (client, _) = test_client.connect(certificates.chat_tls()).unwrap();
             client.negotiated_cipher_suite().unwrap().suite()
         };
-        assert_eq!(chosen(true), chosen(false));
+        assert_eq!([chosen(true), chosen(false)], [suite; 2]);
     }
 }
