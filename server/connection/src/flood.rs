@@ -79,7 +79,7 @@ pub struct Flood {
     start: Instant,
 }
 
-/// What decides with whom a session shares a rate.
+/// What decides which others a session shares a rate with.
 #[derive(Debug)]
 enum Standing {
     /// It is not admitted, and may send so much whatever the others of its network do, so that
@@ -174,9 +174,9 @@ fn handshake_rate() -> Rate {
 
 impl Flood {
     /// Notes that the session is admitted. It may send its whole burst again, since what it had to
-    /// send before reached nobody. The buckets that it shares remain as they are, or else connecting
-    /// again would be a way around them: returns when the next line may be read, if that is later
-    /// than `now`.
+    /// send before reached nobody. The buckets that it shares remain as they are, or else
+    /// connecting again would be a way around them: returns when the next line may be read, if that
+    /// is later than `now`.
     pub fn admit(&mut self, now: Instant) -> Option<Instant> {
         if let Standing::Stranger(_) = self.standing {
             self.standing = Standing::Guest;

@@ -248,7 +248,7 @@ fn what_others_of_the_network_send_before_they_are_admitted_delays_no_sign_in() 
     let channels = line(&format!("JOIN {}", ",".repeat(500)));
     for number in 0..1000 {
         let mut session = shared.open(network(1), 20, 4, start);
-        for _ in 0..1 + number % 30 {
+        for _ in 0..=number % 30 {
             session.count(start, channels);
         }
     }
