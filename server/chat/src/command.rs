@@ -23,7 +23,7 @@ pub struct Command {
 }
 
 /// What a message counts for in flood control, in tenths of an ordinary message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Weight(u32);
 
 impl Weight {

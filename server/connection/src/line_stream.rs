@@ -187,6 +187,11 @@ impl LineStream {
         &mut self.flood
     }
 
+    /// Notes that the session is admitted, to which other limits apply.
+    pub fn admit(&mut self, now: Instant) {
+        self.throttled_until = self.throttled_until.max(self.flood.admit(now));
+    }
+
     /// Waits for the next event, and sends what is in the send queue meanwhile. It is cancel safe.
     pub async fn next(&mut self, deadline: Option<Instant>) -> StreamEvent {
         poll_fn(|context| self.poll_next(context, deadline)).await

@@ -110,7 +110,7 @@ impl Session {
     pub async fn run(mut self: Box<Self>) {
         let disconnect = match Box::pin(self.handshake()).await {
             Ok(HandshakeResult::Admitted) => {
-                self.stream.flood_mut().refill_own();
+                self.stream.admit(Instant::now());
                 self.serve_admitted().await
             }
             Ok(HandshakeResult::Closed(disconnect)) => Ok(disconnect),
