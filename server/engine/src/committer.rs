@@ -64,6 +64,8 @@ pub(crate) enum Effect {
     Detach(SessionId),
     /// Registers a caller that waits for a reply of the core.
     Await(Register),
+    /// An operator has requested a change that follows.
+    OfOperator,
     /// Applies an output of the core.
     Core(Output),
     /// Replies with the sessions with the largest send queues and the queues' sizes in bytes,
@@ -200,7 +202,7 @@ impl Committer {
     pub async fn process(&mut self, effects: Vec<Effect>) -> bool {
         let (entries, changes) = to_store(&effects);
         let commits = !entries.is_empty() || !changes.is_empty();
-        let stored = self.commit(entries, changes).await;
+        let stored = self.commit(entries, changes, of_operator(&effects)).await;
         for effect in effects {
             self.apply(effect, stored);
         }
@@ -209,8 +211,14 @@ impl Committer {
     }
 
     /// Stores the messages and the changes of a group, either all of them or none; while space runs
-    /// out, only the changes. Returns whether the messages are stored.
-    async fn commit(&self, mut entries: Vec<HistoryEntry>, mut changes: Vec<Change>) -> bool {
+    /// out, only the changes, and on a full disk only those of a group with an act of an operator.
+    /// Returns whether the messages are stored.
+    async fn commit(
+        &self,
+        mut entries: Vec<HistoryEntry>,
+        mut changes: Vec<Change>,
+        of_operator: bool,
+    ) -> bool {
         let disk = self.database.disk().state();
         let stores_messages = disk == DiskState::Normal;
         // The disk watch reports the state, so it is not reported for each message.
@@ -218,7 +226,8 @@ impl Committer {
             METRICS.messages_not_stored.add(entries.len());
             entries.clear();
         }
-        if disk == DiskState::FilesReplaced {
+        // The reserve is the operators'. Users could fill it with changes of their channels.
+        if disk == DiskState::FilesReplaced || disk == DiskState::Full && !of_operator {
             METRICS.changes_not_persisted.add(changes.len());
             changes.clear();
         }
@@ -231,12 +240,11 @@ impl Committer {
             store.append_history(&entries)?;
             changes.iter().try_for_each(|change| store.persist(change))
         };
-        let result = if stores_messages {
-            self.database.write(Durability::Message, write).await
-        } else {
-            // Some of the changes follow from acts of operators.
+        let result = if of_operator {
             let database = self.database.with_reserve();
             database.write(Durability::Message, write).await
+        } else {
+            self.database.write(Durability::Message, write).await
         };
         METRICS.commits.observe(started.elapsed());
         let Err(error) = result else {
@@ -269,6 +277,7 @@ impl Committer {
             Effect::Detach(session) => {
                 self.sessions.remove(&session);
             }
+            Effect::OfOperator => {}
             Effect::Await(register) => register(&mut self.pending),
             Effect::Core(output) => self.apply_output(output, stored),
             Effect::Measure(reply) => {
@@ -371,6 +380,11 @@ impl Committer {
             sendq.wake();
         }
     }
+}
+
+fn of_operator(effects: &[Effect]) -> bool {
+    let mut effects = effects.iter();
+    effects.any(|effect| matches!(effect, Effect::OfOperator))
 }
 
 /// Returns copies of a group's messages and changes, which have to be stored. Of several changes of

@@ -108,6 +108,7 @@ pub fn handle_envelope(
         register,
     } = envelope;
     effects.extend(register.map(Effect::Await));
+    let of_operator = matches!(event, Event::Control(_));
     match (&event, sendq) {
         (Event::Admit { session, .. }, Some(sendq)) => {
             effects.push(Effect::Attach(*session, sendq));
@@ -116,6 +117,10 @@ pub fn handle_envelope(
         _ => {}
     }
     chat.handle(now, event, outputs);
+    let is_change = |output: &Output| matches!(output, Output::Persist(_));
+    if of_operator && outputs.iter().any(is_change) {
+        effects.push(Effect::OfOperator);
+    }
     effects.extend(outputs.drain(..).map(Effect::Core));
 }
 
@@ -133,7 +138,10 @@ mod tests {
     use crate::sendq::Sendq;
     use rookery_base::events::EventBus;
     use rookery_chat::event::{Candidate, SessionId};
-    use rookery_record::{ChatSnapshot, HistorySync};
+    use rookery_chat::event::{Identity, SignedInWith};
+    use rookery_chat::request::CloseChannel;
+    use rookery_protocol::{AccountName, ChannelName};
+    use rookery_record::{AccountId, ChatSnapshot, HistorySync, Metadata, PersistentChannel};
     use rookery_store::Database;
 
     fn alice() -> Candidate {
@@ -186,6 +194,67 @@ mod tests {
             total += effects.len();
         }
         assert!(total > 50 * (MAX_EVENTS - 1), "{total} in total");
+    }
+
+    #[tokio::test]
+    async fn only_what_an_operator_changes_is_marked_so() {
+        let account = AccountName::parse("alice").unwrap();
+        let name = ChannelName::parse("#hers").unwrap();
+        let now = Timestamp::now();
+        let snapshot = ChatSnapshot {
+            channels: vec![PersistentChannel {
+                name: name.clone(),
+                founder: account.clone(),
+                created_at: now,
+                named_at: now,
+                topic: None,
+                modes: "nt".to_owned(),
+                key: None,
+                limit: None,
+                lists: Vec::new(),
+                access: Vec::new(),
+                metadata: Metadata::new(),
+            }],
+            ..ChatSnapshot::default()
+        };
+        let settings = crate::settings::from_config(&rookery_base::config::Config::default());
+        let chat = Chat::new(settings, String::new(), Arc::default(), snapshot, now);
+        let (core, operators, events) = channel();
+        let candidate = Candidate {
+            identity: Some(Identity {
+                id: AccountId(1),
+                name: account,
+                email: None,
+                new: false,
+                authenticated_at: now,
+                signed_in_with: SignedInWith::PASSWORD,
+            }),
+            ..alice()
+        };
+        let session = SessionId(1);
+        let admission = core.admit(session, Sendq::new(0), Box::new(candidate));
+        assert!(timeout(Duration::ZERO, admission).await.is_err());
+        let (committer, mut batches) = crate::committer::channel();
+        let (_room, rooms) = mpsc::unbounded_channel();
+        tokio::spawn(run(chat, events, rooms, committer));
+        let mut next_change = async || {
+            loop {
+                let batch = batches.recv().await.unwrap();
+                let is = |wanted: fn(&Effect) -> bool| batch.iter().any(wanted);
+                if is(|effect| matches!(effect, Effect::Core(Output::Persist(_)))) {
+                    return is(|effect| matches!(effect, Effect::OfOperator));
+                }
+            }
+        };
+        for line in ["JOIN #hers", "TOPIC #hers :a topic"] {
+            let message = Message::parse(line).unwrap();
+            let event = SessionEvent::command(session, message);
+            core.send(event).await.unwrap();
+        }
+        assert!(!next_change().await, "a user");
+        let reason = String::new();
+        let _reply = operators.enqueue(CloseChannel { name, reason }).await;
+        assert!(next_change().await, "an operator");
     }
 
     #[tokio::test]

@@ -149,7 +149,7 @@ impl Disk {
         self.free_bytes.store(free, Relaxed);
         let state = if !self.files.are_open_ones() {
             DiskState::FilesReplaced
-        } else if !*reserve && free < RESERVE_BYTES {
+        } else if free < FULL_BYTES || !*reserve && free < RESERVE_BYTES {
             DiskState::Full
         } else if free < limit(total) {
             DiskState::Low
