@@ -102,8 +102,8 @@ impl Database {
         })
     }
 
-    /// Returns a handle whose writes may use the reserve of a full disk: for operators, and for what
-    /// makes room.
+    /// Returns a handle whose writes may use the reserve of a full disk: for operators, and for
+    /// what makes room.
     #[must_use]
     pub fn with_reserve(&self) -> Self {
         Self {
