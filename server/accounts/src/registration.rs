@@ -410,7 +410,8 @@ pub(crate) fn ban_against(
         let own = ban.account_email.as_ref();
         covers_account(&ban.target, own, aliases, name, email) || ban.target.covers_address(address)
     };
-    Ok(store.bans(now)?.into_iter().find(covers))
+    let found = store.bans_that_may_cover(now, name, email, address)?;
+    Ok(found.into_iter().find(covers))
 }
 
 /// Returns the failure for an account that the ban forbids.
