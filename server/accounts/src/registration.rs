@@ -107,6 +107,7 @@ impl Accounts {
         }
         let length = self.config.limits.get().password_length;
         let secret = new_secret(secret, &name, email.as_ref(), length)?;
+        self.check_registrations(peer)?;
         let EmailRecords { owner, invitation } = self
             .check_name_and_email(now, peer, &name, email.as_ref())
             .await?;
@@ -131,8 +132,11 @@ impl Accounts {
         // Invited users must always prove that the email is theirs.
         let needs_code = accounts.verify_email || needs_invitation;
         if needs_code {
-            self.pending
-                .check_can_add(now, &name, email.as_ref(), own)?;
+            let can_add = self.pending.check_can_add(now, &name, email.as_ref(), own);
+            if let Err(refused) = can_add {
+                self.count_taken_name(peer)?;
+                return Err(refused.into());
+            }
             self.count_mail(peer, email.as_ref())?;
         } else {
             self.count_registration(peer)?;
@@ -304,6 +308,7 @@ impl Accounts {
             return Err(banned(&ban, name));
         }
         if taken {
+            self.count_taken_name(peer)?;
             return Err(name_taken());
         }
         Ok(found)
