@@ -17,6 +17,7 @@ use super::registration::{Failure, failure, wrong_code};
 use super::password::{self, Password};
 use super::throttle::{Wait, mails_from, taken_names_from};
 use super::{Accounts, Peer, codes, mail_templates};
+use rookery_base::fair_queue::Group;
 use rookery_base::mail::Mail;
 use rookery_base::secret::Secret;
 use rookery_chat::event::Identity;
@@ -88,7 +89,7 @@ impl Accounts {
             return Err(wrong_code(0));
         };
         let network = Network::of(peer.address.ip());
-        let turn = self.hash_turns.acquire(network).await;
+        let turn = self.hash_turns.acquire(Group::of(network)).await;
         let is_right = password::verify(
             &password::CHAT_SLOTS,
             Secret::new(without_separators(code)),

@@ -20,6 +20,7 @@ use super::pending::{AttemptId, CodeCheck, PendingError, Registration, StoredSec
 use super::sasl::MAX_SECRET;
 use super::throttle::Wait;
 use super::{Accounts, Peer, device_hash, identity, mail_templates};
+use rookery_base::fair_queue::Group;
 use rookery_base::mail::{Mail, MailState, Requester};
 use rookery_chat::event::{Identity, SignedInWith};
 use rookery_record::{
@@ -196,7 +197,7 @@ impl Accounts {
         password: Password,
     ) -> StoredPassword {
         let network = Network::of(peer.address.ip());
-        let _turn = self.hash_turns.acquire(network).await;
+        let _turn = self.hash_turns.acquire(Group::of(network)).await;
         StoredPassword::derive(&self.verifier_key, account, password).await
     }
 
