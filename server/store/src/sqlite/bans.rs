@@ -17,12 +17,13 @@ use rookery_record::{Ban, BanId, BanTarget, NewBan, other_domains};
 const COLUMNS: &str = "id, target, reason, by, created_at, expires_at, coalesce(
     (SELECT email FROM accounts WHERE name_folded = target_folded), deleted_account_email)";
 
-/// The conditions by which the bans that may cover someone are found.
+/// The conditions by which the bans that may cover someone are found, for a value `?1`.
 const BY_TARGET: &str = "target_folded = ?1";
 const BY_MAILBOX_OF_ACCOUNT: &str =
     "target_folded IN (SELECT name_folded FROM accounts WHERE mailbox_name = ?1)";
 const BY_EMAIL_KEY: &str = "email_key = ?1";
 
+/// Returns the query for the bans in force at the time `?2` that meet the condition.
 fn where_in_force(condition: &str) -> String {
     format!(
         "SELECT {COLUMNS} FROM bans
@@ -55,6 +56,23 @@ impl Store {
             [now.as_millisecond()],
             read,
         )
+    }
+
+    /// Returns at most `limit` bans in force at `now`, with decreasing numbers, which are smaller
+    /// than `before`.
+    pub fn bans_before(
+        &self,
+        now: Timestamp,
+        before: Option<BanId>,
+        limit: usize,
+    ) -> Result<Vec<Ban>> {
+        let sql = format!("{} ORDER BY id DESC LIMIT ?3", where_in_force("id < ?1"));
+        let params = params![
+            before.map_or(i64::MAX, |before| before.0),
+            now.as_millisecond(),
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        ];
+        list(&self.connection, &sql, params, read)
     }
 
     /// Returns the bans in force at `now` that may cover the account with this name and email, or a
@@ -90,7 +108,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Returns the bans in force at `now` that meet the condition for the value `?1`.
+    /// Returns the bans in force at `now` that meet the condition for the value.
     fn bans_where(&self, condition: &str, value: &str, now: Timestamp) -> Result<Vec<Ban>> {
         let (sql, now) = (where_in_force(condition), now.as_millisecond());
         list(&self.connection, &sql, params![value, now], read)
