@@ -71,6 +71,14 @@ impl BanTarget {
             .map_err(|_| BadTarget)
     }
 
+    /// Returns the targets that cover the address: itself, and each network that contains it.
+    pub fn all_at(address: IpAddr) -> impl Iterator<Item = Self> {
+        let address = address.to_canonical();
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        let networks = (0..all).map(move |bits| Self::Network(Network::of(address, bits)));
+        networks.chain([Self::Address(address)])
+    }
+
     /// Returns the form in which targets are compared. Different targets never share it.
     pub fn folded(&self) -> Cow<'_, str> {
         match self {
@@ -371,6 +379,23 @@ mod tests {
         assert!(!target("0.0.0.0/0").covers_address(ip("2001:db8::1")));
         assert!(target("::ffff:192.0.2.7").covers_address(ip("192.0.2.7")));
         assert!(!target("alice").covers_address(ip("192.0.2.7")));
+    }
+
+    #[test]
+    fn all_targets_at_an_address_cover_it() {
+        for (address, count) in [("192.0.2.7", 33), ("2001:db8::7", 129)] {
+            let targets: Vec<_> = BanTarget::all_at(ip(address)).collect();
+            assert_eq!(
+                targets.len(),
+                count,
+                "each once, from the whole internet to itself"
+            );
+            for at in targets {
+                assert!(at.covers_address(ip(address)), "{at}");
+                assert_eq!(target(&at.to_string()), at, "in the form of a stored ban");
+            }
+        }
+        assert!(BanTarget::all_at(ip("::ffff:192.0.2.7")).any(|at| at == target("192.0.2.7")));
     }
 
     #[test]

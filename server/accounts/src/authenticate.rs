@@ -20,6 +20,7 @@ use super::scram::{self, ClientFirst, ProofError, ScramKeys};
 use super::throttle::{Attempt, Wait};
 use super::verifier_key::KEY_FILE;
 use super::{Accounts, Peer, device_hash, identity};
+use rookery_base::fair_queue::Group;
 use rookery_base::metrics::METRICS;
 use rookery_base::secret::Secret;
 use rookery_chat::event::{Identity, SignedInWith};
@@ -249,7 +250,7 @@ impl Accounts {
         if !is_unguessable {
             // Held from the check of the limit to the count of the failure: at most as many guesses
             // as there are slots can exceed the limit.
-            let _slot = self.hash_turns.acquire(network).await;
+            let _slot = self.hash_turns.acquire(Group::of(network)).await;
             let limit = self.config.limits.get().failed_sign_ins;
             self.throttle
                 .check(&attempt, limit)
@@ -536,7 +537,7 @@ impl Accounts {
                 "replacing a SCRAM verifier that does not belong to {KEY_FILE} or is out of date"
             );
         }
-        let turn = self.hash_turns.acquire(network).await;
+        let turn = self.hash_turns.acquire(Group::of(network)).await;
         let verifier = password::scram_verifier(&self.verifier_key, &account.name, password).await;
         drop(turn);
         let stored = self.database.write(Durability::Record, move |store| {

@@ -15,8 +15,9 @@ use super::pending::Registration;
 use super::registration::{Failure, failure, wrong_code};
 
 use super::password::{self, Password};
-use super::throttle::{Wait, mails_from};
+use super::throttle::{Wait, mails_from, taken_names_from};
 use super::{Accounts, Peer, codes, mail_templates};
+use rookery_base::fair_queue::Group;
 use rookery_base::mail::Mail;
 use rookery_base::secret::Secret;
 use rookery_chat::event::Identity;
@@ -88,7 +89,7 @@ impl Accounts {
             return Err(wrong_code(0));
         };
         let network = Network::of(peer.address.ip());
-        let turn = self.hash_turns.acquire(network).await;
+        let turn = self.hash_turns.acquire(Group::of(network)).await;
         let is_right = password::verify(
             &password::CHAT_SLOTS,
             Secret::new(without_separators(code)),
@@ -117,4 +118,34 @@ impl Accounts {
         let network = Network::of(peer.address.ip());
         self.throttle.count(mails_from(network, limit))
     }
+
+    /// Checks that the network of `peer` may register, before the database is read for it.
+    ///
+    /// # Errors
+    /// If it has registered, or tried taken names, too often within the last hour.
+    pub(crate) fn check_registrations(&self, peer: &Peer) -> Result<(), Failure> {
+        let limit = self.config.limits.get().mails_per_hour;
+        let network = Network::of(peer.address.ip());
+        self.throttle.check_all(&mails_from(network, limit))?;
+        self.throttle
+            .check_all(&taken_names_from(network, limit))
+            .map_err(too_many_names)
+    }
+
+    /// Counts a registration from the network of `peer` of a name that is taken, or is being
+    /// registered.
+    pub(crate) fn count_taken_name(&self, peer: &Peer) -> Result<(), Failure> {
+        let limit = self.config.limits.get().mails_per_hour;
+        let network = Network::of(peer.address.ip());
+        self.throttle
+            .count(taken_names_from(network, limit))
+            .map_err(too_many_names)
+    }
+}
+
+fn too_many_names(Wait { minutes }: Wait) -> Failure {
+    failure(
+        "TEMPORARILY_UNAVAILABLE",
+        format!("Too many names were tried that are taken; try again in {minutes} min"),
+    )
 }

@@ -50,7 +50,7 @@ use crate::csv_sync::CsvSync;
 use pending::PendingRegistrations;
 use rookery_base::config::{self, Live};
 use rookery_base::events::EventBus;
-use rookery_base::fair_queue::FairQueue;
+use rookery_base::fair_queue::{FairQueue, Group};
 use rookery_base::mail::{Mailer, Requester};
 use rookery_base::random::random;
 use rookery_base::recent_refusals::RecentRefusals;
@@ -74,7 +74,7 @@ pub struct Peer {
 impl Peer {
     /// On whose behalf mails that it requests are sent.
     fn requester(&self) -> Requester {
-        Requester::Network(Network::of(self.address.ip()))
+        Requester::Site(Network::of_site(self.address.ip()))
     }
 }
 
@@ -102,10 +102,11 @@ pub struct Accounts {
     events: EventBus,
     throttle: Throttle,
     /// Limits how many passwords of users are hashed at once, for sign-ins, registrations and
-    /// changes of passwords, so that the chat's slots are free for the next in turn. Networks take
-    /// turns, since right passwords are hashed, too, and one account may have many sessions. A
-    /// sign-in has its turn from the check of the failure limit until the failure is counted.
-    hash_turns: FairQueue<Network>,
+    /// changes of passwords, so that the chat's slots are free for the next in turn. Networks and
+    /// sites take turns, since right passwords are hashed, too, and one account may have many
+    /// sessions. A sign-in has its turn from the check of the failure limit until the failure is
+    /// counted.
+    hash_turns: FairQueue<Group>,
     pending: PendingRegistrations,
     /// The sign-ins that were refused most recently.
     pub refused: RecentRefusals,

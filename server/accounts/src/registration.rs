@@ -20,6 +20,7 @@ use super::pending::{AttemptId, CodeCheck, PendingError, Registration, StoredSec
 use super::sasl::MAX_SECRET;
 use super::throttle::Wait;
 use super::{Accounts, Peer, device_hash, identity, mail_templates};
+use rookery_base::fair_queue::Group;
 use rookery_base::mail::{Mail, MailState, Requester};
 use rookery_chat::event::{Identity, SignedInWith};
 use rookery_record::{
@@ -107,6 +108,7 @@ impl Accounts {
         }
         let length = self.config.limits.get().password_length;
         let secret = new_secret(secret, &name, email.as_ref(), length)?;
+        self.check_registrations(peer)?;
         let EmailRecords { owner, invitation } = self
             .check_name_and_email(now, peer, &name, email.as_ref())
             .await?;
@@ -131,8 +133,11 @@ impl Accounts {
         // Invited users must always prove that the email is theirs.
         let needs_code = accounts.verify_email || needs_invitation;
         if needs_code {
-            self.pending
-                .check_can_add(now, &name, email.as_ref(), own)?;
+            let can_add = self.pending.check_can_add(now, &name, email.as_ref(), own);
+            if let Err(refused) = can_add {
+                self.count_taken_name(peer)?;
+                return Err(refused.into());
+            }
             self.count_mail(peer, email.as_ref())?;
         } else {
             self.count_registration(peer)?;
@@ -192,7 +197,7 @@ impl Accounts {
         password: Password,
     ) -> StoredPassword {
         let network = Network::of(peer.address.ip());
-        let _turn = self.hash_turns.acquire(network).await;
+        let _turn = self.hash_turns.acquire(Group::of(network)).await;
         StoredPassword::derive(&self.verifier_key, account, password).await
     }
 
@@ -304,6 +309,7 @@ impl Accounts {
             return Err(banned(&ban, name));
         }
         if taken {
+            self.count_taken_name(peer)?;
             return Err(name_taken());
         }
         Ok(found)
@@ -410,7 +416,8 @@ pub(crate) fn ban_against(
         let own = ban.account_email.as_ref();
         covers_account(&ban.target, own, aliases, name, email) || ban.target.covers_address(address)
     };
-    Ok(store.bans(now)?.into_iter().find(covers))
+    let found = store.bans_that_may_cover(now, name, email, address)?;
+    Ok(found.into_iter().find(covers))
 }
 
 /// Returns the failure for an account that the ban forbids.

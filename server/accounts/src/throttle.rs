@@ -41,6 +41,8 @@ const NAMES: usize = 1 << 14;
 /// How often an account may sign in with its password in ten minutes: all sessions that an account
 /// may have, several times over.
 pub const SIGN_INS_OF_ACCOUNT: u32 = 200;
+/// How many taken names may be tried for each registration.
+const TAKEN_NAMES: u32 = 10;
 /// The longest pause between two attempts at one name.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// How long failures count.
@@ -61,6 +63,10 @@ pub enum Key {
     MailsFrom(Network),
     /// Mails and registrations requested from a site.
     MailsFromSite(Network),
+    /// Registrations from a network of names that were taken.
+    TakenNamesFrom(Network),
+    /// Registrations from a site of names that were taken.
+    TakenNamesFromSite(Network),
     /// Codes for signing in to an account, requested from a network in which its owner has signed
     /// in before.
     MailsAt(AccountId, Network),
@@ -86,6 +92,8 @@ impl Key {
             | Self::SignInsOf(_) => FAILURE_WINDOW,
             Self::MailsFrom(_)
             | Self::MailsFromSite(_)
+            | Self::TakenNamesFrom(_)
+            | Self::TakenNamesFromSite(_)
             | Self::MailsAt(..)
             | Self::MailsTo(_)
             | Self::RegistrationsTo(_)
@@ -102,6 +110,16 @@ pub fn mails_from(network: Network, limit: u32) -> Vec<(Key, u32)> {
     vec![
         (Key::MailsFrom(network), limit),
         (Key::MailsFromSite(network.site()), of_site(limit)),
+    ]
+}
+
+/// Returns what limits the taken names that a network may try to register in an hour: several for
+/// each of its `limit` registrations, and a multiple for its site.
+pub fn taken_names_from(network: Network, limit: u32) -> Vec<(Key, u32)> {
+    let limit = limit.saturating_mul(TAKEN_NAMES);
+    vec![
+        (Key::TakenNamesFrom(network), limit),
+        (Key::TakenNamesFromSite(network.site()), of_site(limit)),
     ]
 }
 
@@ -315,6 +333,14 @@ impl Throttle {
         } else if let Some(name) = &attempt.name {
             self.names.lock()[self.index(name)].add(now);
         }
+    }
+
+    /// Checks that none of the keys has reached its limit (0: no limit), and counts nothing.
+    pub fn check_all(&self, keys: &[(Key, u32)]) -> Result<(), Wait> {
+        let now = (self.clock)();
+        let mut times = self.times.lock();
+        keys.iter()
+            .try_for_each(|(key, limit)| check(&mut times, now, key, *limit))
     }
 
     /// Counts one event for every key, or for none if one of them has reached its limit (0: no

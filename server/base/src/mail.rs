@@ -102,8 +102,9 @@ pub enum MailState {
 /// On whose behalf a mail is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Requester {
-    /// Someone in this network. Networks take turns.
-    Network(Network),
+    /// Someone at this site ([`Network::of_site`]). Sites take turns: one may request as many mails
+    /// as four networks, whether it uses one of its networks or thousands.
+    Site(Network),
     /// An operator who signs in, or the control plane. What others request does not delay this.
     Operator,
     /// An operator, to an address that the operator has chosen: an invitation, or a code for an
@@ -305,7 +306,7 @@ impl Mailer {
 impl MailQueue {
     fn lane(&self, requester: Requester) -> &Lane {
         match requester {
-            Requester::Network(_) => &self.users,
+            Requester::Site(_) => &self.users,
             Requester::Operator => &self.operators,
             Requester::OnBehalf => &self.on_behalf,
         }
@@ -411,7 +412,7 @@ impl MailQueue {
             | (Err(SendError::Unanswered(reason)), Requester::Operator) => {
                 health.last_failure = Some(without_addresses(reason));
             }
-            (Err(SendError::Unanswered(_)), Requester::Network(_) | Requester::OnBehalf) => {}
+            (Err(SendError::Unanswered(_)), Requester::Site(_) | Requester::OnBehalf) => {}
             (Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)), _) => {
                 health.last_failure = None;
             }

@@ -1,5 +1,5 @@
 //! Turns: work that needs much CPU takes turns with other work of its kind, so that all of it
-//! together occupies only some of the threads, and networks take turns among each other.
+//! together occupies only some of the threads, and the networks and sites of clients take turns.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -7,10 +7,10 @@ use std::task::Poll;
 
 use rookery_record::Network;
 
-use crate::fair_queue::FairQueue;
+use crate::fair_queue::{FairQueue, Group};
 
 /// The turns of one kind of work.
-pub struct Turns(FairQueue<Network>);
+pub struct Turns(FairQueue<Group>);
 
 impl Turns {
     /// Lets `count` pieces of work have their turn at the same time.
@@ -30,7 +30,7 @@ impl Turns {
     pub async fn take<F: Future>(&self, network: Network, work: F) -> F::Output {
         let mut work = pin!(work);
         loop {
-            let turn = self.0.acquire(network).await;
+            let turn = self.0.acquire(Group::of(network)).await;
             let polled = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
             drop(turn);
             if let Poll::Ready(output) = polled {
@@ -117,7 +117,7 @@ mod tests {
     #[tokio::test]
     async fn a_network_waits_for_a_few_of_the_crowd_of_another_only() {
         let turns = Turns::new(1);
-        let turn = turns.0.acquire(network(3)).await;
+        let turn = turns.0.acquire(Group::of(network(3))).await;
         let done = AtomicUsize::new(0);
         let crowd =
             (0..100).map(|_| turns.take(network(1), async { done.fetch_add(1, Ordering::SeqCst) }));

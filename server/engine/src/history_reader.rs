@@ -1,8 +1,9 @@
 //! Reads history on behalf of the core and returns the result as an event.
 //!
 //! The core never waits for the store: it requests a page with [`Output::Fetch`] and continues with
-//! other events. The result is sent to it as [`Event::Fetched`]. Accounts, and the networks of
-//! clients without one, take turns. What is requested of several places is read in as many turns.
+//! other events. The result is sent to it as [`Event::Fetched`]. Accounts, and the networks and
+//! sites of clients without one, take turns. What is requested of several places is read in as many
+//! turns.
 //!
 //! [`Output::Fetch`]: rookery_chat::event::Output::Fetch
 
@@ -16,7 +17,8 @@ use rookery_base::fair_queue::FairQueue;
 use rookery_chat::event::{Event, Fetch, HistoryQuery, HistoryResult};
 use rookery_chat::token_bucket::Payer;
 use rookery_record::{
-    HistoryEntry, PageQuery, Place, Point, ReadableTarget, Selection, SeveralQuery, TargetsQuery,
+    HistoryEntry, Network, PageQuery, Place, Point, ReadableTarget, Selection, SeveralQuery,
+    TargetsQuery,
 };
 use rookery_store::{Database, Result, Store};
 
@@ -38,8 +40,27 @@ pub struct HistoryReader {
     collections: Turns,
 }
 
-/// Who takes turns: the payer of the request.
-type Turns = Arc<FairQueue<Option<Payer>>>;
+type Turns = Arc<FairQueue<TakesTurns>>;
+
+/// Who takes turns.
+#[derive(PartialEq, Eq, Hash)]
+enum TakesTurns {
+    /// The payer of the request.
+    Payer(Option<Payer>),
+    /// All networks of a site whose clients have no account.
+    Site(Network),
+}
+
+impl TakesTurns {
+    /// Returns who takes turns with the requests of the payer, from small to large.
+    fn of(payer: Option<Payer>) -> impl Iterator<Item = Self> {
+        let site = match payer {
+            Some(Payer::Network(network)) => Some(Self::Site(network.site())),
+            Some(Payer::Account(_)) | None => None,
+        };
+        [Self::Payer(payer)].into_iter().chain(site)
+    }
+}
 
 impl HistoryReader {
     /// Creates a reader of `database` that sends its results to `core`.
@@ -91,7 +112,7 @@ impl HistoryReader {
         payer: Option<Payer>,
         job: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _slot = self.reads.acquire(payer).await;
+        let _slot = self.reads.acquire(TakesTurns::of(payer)).await;
         self.database.read(job).await
     }
 
@@ -110,7 +131,7 @@ impl HistoryReader {
             limit,
             bytes,
         } = query;
-        let _slot = self.collections.acquire(payer).await;
+        let _slot = self.collections.acquire(TakesTurns::of(payer)).await;
         let mut places = match account {
             Some(account) => {
                 let find = move |store: &Store| conversations(store, &account, after);
@@ -179,6 +200,8 @@ fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use rookery_chat::event::{Purpose, SessionId};
     use rookery_record::{AccountId, HistorySync};
     use rookery_store::Durability;
@@ -195,9 +218,13 @@ mod tests {
     }
 
     fn fetch(session: u64, account: i64) -> Box<Fetch> {
+        fetch_for(session, Payer::Account(AccountId(account)))
+    }
+
+    fn fetch_for(session: u64, payer: Payer) -> Box<Fetch> {
         Box::new(Fetch {
             session: SessionId(session),
-            payer: Some(Payer::Account(AccountId(account))),
+            payer: Some(payer),
             ticket: None,
             label: None,
             purpose: Purpose::Playback,
@@ -212,21 +239,36 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn an_account_waits_for_a_few_of_the_requests_of_another_only() {
+    /// Requests a page in session 1 after those of 100 others, and checks that it waits for few.
+    async fn waits_for_few(others: impl Fn(u16) -> Payer, own: Payer) {
         let (_folder, database) = open();
         let (_core, _port, mut queue) = handle::channel();
         let reader = HistoryReader::new(database, queue.history_sender());
-        for session in 0..100 {
-            reader.fetch(fetch(session, 1));
+        for number in 0..100 {
+            reader.fetch(fetch_for(0, others(number)));
         }
-        reader.fetch(fetch(100, 2));
+        reader.fetch(fetch_for(1, own));
         let mut answered = Vec::new();
         for _ in 0..10 {
             queue.recv_many(&mut answered, 1).await;
         }
         let sessions: Vec<_> = answered.iter().filter_map(session).collect();
-        assert!(sessions.contains(&SessionId(100)), "{sessions:?}");
+        assert!(sessions.contains(&SessionId(1)), "{sessions:?}");
+    }
+
+    #[tokio::test]
+    async fn an_account_waits_for_a_few_of_the_requests_of_another_only() {
+        let account = |number| Payer::Account(AccountId(number));
+        waits_for_few(|_| account(1), account(2)).await;
+    }
+
+    #[tokio::test]
+    async fn a_guest_waits_for_a_few_of_the_requests_of_the_networks_of_another_site_only() {
+        let guest = |site, number| {
+            let address = [0x2001, 0xdb8, site, number, 0, 0, 0, 1];
+            Payer::Network(Network::of(Ipv6Addr::from(address).into()))
+        };
+        waits_for_few(|number| guest(1, number), guest(2, 0)).await;
     }
 
     fn channels(count: usize) -> SeveralQuery {

@@ -269,3 +269,20 @@ async fn a_network_in_use_stays_known_although_the_clock_was_ahead() {
         record(1, start()).await;
     }
 }
+
+#[test]
+fn the_mails_of_a_site_take_turns_as_those_of_one_requester() {
+    let requester = |address: &str| {
+        let address = (address.parse::<std::net::IpAddr>().unwrap(), 5000).into();
+        let (certificate, tls) = (None, String::new());
+        let peer = Peer {
+            address,
+            certificate,
+            tls,
+        };
+        peer.requester()
+    };
+    assert_eq!(requester("2001:db8:0:1::1"), requester("2001:db8:0:2::1"));
+    assert_ne!(requester("2001:db8:0:1::1"), requester("2001:db8:1:1::1"));
+    assert_ne!(requester("192.0.2.1"), requester("192.0.2.2"));
+}

@@ -1,4 +1,4 @@
-//! Networks take turns with the hashes of passwords.
+//! Networks and sites take turns with the hashes of passwords.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -8,12 +8,22 @@ use super::*;
 
 #[tokio::test]
 async fn a_sign_in_does_not_wait_for_all_registrations_of_another_network() {
+    register_beside_a_sign_in(|_| "198.51.100.1".to_owned()).await;
+}
+
+#[tokio::test]
+async fn a_sign_in_does_not_wait_for_all_registrations_of_another_site() {
+    register_beside_a_sign_in(|number| format!("2001:db8:0:{number}::1")).await;
+}
+
+/// Registers accounts from these addresses, and checks that a sign-in waits for few of them.
+async fn register_beside_a_sign_in(from: impl Fn(usize) -> String) {
     const REGISTRATIONS: usize = 40;
     let server = TestServer::with_alice_and(|config| config.accounts.verify_email = false).await;
     let done = Arc::new(AtomicUsize::new(0));
     let mut crowd = JoinSet::new();
     for number in 0..REGISTRATIONS {
-        let (mut client, done) = (server.client_from("198.51.100.1", None), Arc::clone(&done));
+        let (mut client, done) = (server.client_from(&from(number), None), Arc::clone(&done));
         crowd.spawn(async move {
             let line = format!("REGISTER user{number} user{number}@example.org :correct horse");
             client.send(&line).await.expect("REGISTER SUCCESS");

@@ -16,7 +16,7 @@ const SHORT: &[Duration] = &[Duration::from_millis(10), Duration::from_millis(20
 
 /// Someone in the network with this number.
 fn someone(number: u32) -> Requester {
-    Requester::Network(Network::of(Ipv4Addr::from(number).into()))
+    Requester::Site(Network::of_site(Ipv4Addr::from(number).into()))
 }
 
 fn mail(to: &str, text: &str) -> Mail {

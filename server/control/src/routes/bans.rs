@@ -1,6 +1,5 @@
 //! The bans: lists, adds and removes them.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use axum::Json;
@@ -43,16 +42,17 @@ async fn list(
     let mut act = operator.act("bans", "");
     let page = operator
         .audited(&mut act, async |_| query?.0.page())
-        .await?
-        .reversed();
+        .await?;
     operator.allow_view(&act, "").await?;
-    let now = operator.now();
-    let mut bans = operator.read_long(move |store| store.bans(now)).await?;
-    bans.sort_by_key(|ban| Reverse(ban.id));
-    let (bans, next) = page.cut(bans, |ban| Reverse(ban.id.0));
+    let (now, limit) = (operator.now(), page.fetch_limit());
+    let before = page.after.map(BanId);
+    let bans = operator
+        .read(move |store| store.bans_before(now, before, limit))
+        .await?;
+    let (bans, next) = page.cut_fetched(bans, |ban| ban.id.0);
     Ok(Json(BanList {
         bans: bans.into_iter().map(to_entry).collect(),
-        next: next.map(|Reverse(id)| id),
+        next,
     }))
 }
 

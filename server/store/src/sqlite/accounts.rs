@@ -18,6 +18,13 @@ macro_rules! select {
     };
 }
 
+/// Returns the part of the email before its tag and the `@`, without dots: what is equal for all
+/// spellings of a mailbox, whatever the aliases.
+pub(super) fn mailbox_name(email: &Email) -> String {
+    let name = email.folded().split(['+', '@']).next().unwrap_or_default();
+    name.replace('.', "")
+}
+
 fn read(row: &Row<'_>) -> Result<Account> {
     Ok(Account {
         id: AccountId(row.get(0)?),
@@ -63,11 +70,10 @@ impl Store {
         email: &Email,
         aliases: &EmailAliases,
     ) -> Result<Vec<Account>> {
-        let name = email.folded().split(['+', '@']).next().unwrap_or_default();
         let mut accounts = list(
             &self.connection,
             select!("WHERE mailbox_name = ?1 ORDER BY email_folded <> ?2, id"),
-            params![name.replace('.', ""), email.folded()],
+            params![mailbox_name(email), email.folded()],
             read,
         )?;
         let mailbox = aliases.mailbox(email);
@@ -282,7 +288,7 @@ impl Store {
         execute(&self.connection, sql, [account.name.folded()])?;
         // A ban of the account still covers its mailbox, from which it could register again.
         let sql = "UPDATE bans SET deleted_account_email = ?1 WHERE target_folded = ?2";
-        let email = account.email.as_ref().map(ToString::to_string);
+        let email = account.email.as_ref().map(Email::folded);
         execute(&self.connection, sql, params![email, account.name.folded()])?;
         execute(
             &self.connection,

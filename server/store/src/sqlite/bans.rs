@@ -1,16 +1,35 @@
 //! Bans.
 
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
 use jiff::Timestamp;
+use rookery_protocol::{AccountName, Email};
 use rusqlite::{Row, params};
 
+use super::accounts::mailbox_name;
 use super::{Store, find, list, optional, optional_timestamp, parsed, timestamp};
 use crate::Result;
-use rookery_record::{Ban, BanId, BanTarget, NewBan};
+use rookery_record::{Ban, BanId, BanTarget, NewBan, other_domains};
 
 /// The columns that [`read`] reads. The email is that of the banned account, even if the account
 /// was deleted since.
 const COLUMNS: &str = "id, target, reason, by, created_at, expires_at, coalesce(
     (SELECT email FROM accounts WHERE name_folded = target_folded), deleted_account_email)";
+
+/// The conditions by which the bans that may cover someone are found, for a value `?1`.
+const BY_TARGET: &str = "target_folded = ?1";
+const BY_MAILBOX_OF_ACCOUNT: &str =
+    "target_folded IN (SELECT name_folded FROM accounts WHERE mailbox_name = ?1)";
+const BY_EMAIL_KEY: &str = "email_key = ?1";
+
+/// Returns the query for the bans in force at the time `?2` that meet the condition.
+fn where_in_force(condition: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM bans
+         WHERE {condition} AND (expires_at IS NULL OR expires_at > ?2)"
+    )
+}
 
 fn read(row: &Row<'_>) -> Result<Ban> {
     Ok(Ban {
@@ -37,6 +56,62 @@ impl Store {
             [now.as_millisecond()],
             read,
         )
+    }
+
+    /// Returns at most `limit` bans in force at `now`, with decreasing numbers, which are smaller
+    /// than `before`.
+    pub fn bans_before(
+        &self,
+        now: Timestamp,
+        before: Option<BanId>,
+        limit: usize,
+    ) -> Result<Vec<Ban>> {
+        let sql = format!("{} ORDER BY id DESC LIMIT ?3", where_in_force("id < ?1"));
+        let params = params![
+            before.map_or(i64::MAX, |before| before.0),
+            now.as_millisecond(),
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        ];
+        list(&self.connection, &sql, params, read)
+    }
+
+    /// Returns the bans in force at `now` that may cover the account with this name and email, or a
+    /// client at this address, newest first: all that do, and few others. Some may be in it twice.
+    ///
+    /// They are found by indexes. A list of all bans may be long, and strangers cause this search.
+    pub fn bans_that_may_cover(
+        &self,
+        now: Timestamp,
+        name: &AccountName,
+        email: Option<&Email>,
+        address: IpAddr,
+    ) -> Result<Vec<Ban>> {
+        let mut found = self.bans_where(BY_TARGET, name.folded(), now)?;
+        for target in BanTarget::all_at(address) {
+            found.extend(self.bans_where(BY_TARGET, &target.folded(), now)?);
+        }
+        if let Some(email) = email {
+            let mailbox = mailbox_name(email);
+            found.extend(self.bans_where(BY_MAILBOX_OF_ACCOUNT, &mailbox, now)?);
+            let own = email
+                .folded()
+                .find('@')
+                .map(|at| email.folded()[at..].to_owned());
+            let others = BanTarget::Email(email.clone());
+            let others = other_domains(&others).map(|domain| format!("@{domain}"));
+            let patterns = own.into_iter().chain(others);
+            for key in patterns.chain([mailbox, "*".to_owned()]) {
+                found.extend(self.bans_where(BY_EMAIL_KEY, &key, now)?);
+            }
+        }
+        found.sort_by_key(|ban| Reverse((ban.created_at, ban.id)));
+        Ok(found)
+    }
+
+    /// Returns the bans in force at `now` that meet the condition for the value.
+    fn bans_where(&self, condition: &str, value: &str, now: Timestamp) -> Result<Vec<Ban>> {
+        let (sql, now) = (where_in_force(condition), now.as_millisecond());
+        list(&self.connection, &sql, params![value, now], read)
     }
 
     /// Whether a ban of this very target is in force at `now`.
@@ -81,5 +156,32 @@ impl Store {
             [id.0],
             read,
         )
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sqlite::tests::empty_store;
+
+    #[test]
+    fn who_is_banned_is_found_by_indexes() {
+        let (_folder, sqlite) = empty_store();
+        for condition in [BY_TARGET, BY_MAILBOX_OF_ACCOUNT, BY_EMAIL_KEY] {
+            let sql = format!("EXPLAIN QUERY PLAN {}", where_in_force(condition));
+            let mut statement = sqlite.connection.prepare(&sql).unwrap();
+            let plan: Vec<String> = statement
+                .query_map(["", "0"], |row| row.get(3))
+                .unwrap()
+                .map(rusqlite::Result::unwrap)
+                .collect();
+            let plan = plan.join("; ");
+            assert!(
+                plan.contains("SEARCH bans USING INDEX"),
+                "{condition}: {plan}"
+            );
+            assert!(!plan.contains("SCAN"), "{condition}: {plan}");
+        }
     }
 }

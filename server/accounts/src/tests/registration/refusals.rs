@@ -224,6 +224,36 @@ async fn mails_to_one_email_and_from_one_address_are_limited() {
 }
 
 #[tokio::test]
+async fn registrations_of_taken_names_are_limited() {
+    let server = TestServer::with_alice_and(|config| config.limits.mails_per_hour = 1).await;
+    let taken = "REGISTER alice eve@example.org :correct horse";
+    let mut client = server.client();
+    for _ in 0..10 {
+        client.send(taken).await.expect("ACCOUNT_EXISTS alice :");
+    }
+    for line in [taken, "REGISTER eve eve@example.org :correct horse"] {
+        client
+            .send(line)
+            .await
+            .expect("TEMPORARILY_UNAVAILABLE")
+            .expect("Too many names were tried that are taken; try again in 60 min");
+    }
+    let mut elsewhere = server.client_from("198.51.100.7", None);
+    elsewhere
+        .send("REGISTER bob bob@example.org :correct horse")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    // The database is not asked on behalf of a network that cannot register any further name.
+    elsewhere.send(taken).await.expect("Too many codes");
+    client.advance(3600);
+    client.send(taken).await.expect("ACCOUNT_EXISTS alice :");
+    client
+        .send("REGISTER bob eve@example.org :correct horse")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+}
+
+#[tokio::test]
 async fn questions_whether_an_email_is_banned_are_counted() {
     let server = TestServer::with(|config| config.limits.mails_per_hour = 3);
     server.ban("*@spam.example").await;

@@ -18,7 +18,7 @@ const HANGS: Duration = Duration::from_mins(2);
 
 /// Someone in the network with this number.
 fn someone(number: u32) -> Requester {
-    Requester::Network(Network::of(Ipv4Addr::from(number).into()))
+    Requester::Site(Network::of_site(Ipv4Addr::from(number).into()))
 }
 
 /// Makes one attempt, for which the mail server needs this time. Returns whether it succeeds.
