@@ -201,6 +201,28 @@ async fn a_session_beyond_the_limit_of_an_account_ends_the_oldest() {
     third.sync().await;
 }
 
+/// In a school or an office, many share one address.
+#[tokio::test]
+async fn an_account_with_many_sessions_keeps_nobody_out_of_its_address() {
+    let server = Server::with(&["limits.connections_per_address = 10"]).await;
+    let mut bob = Client::register(&server, "bob").await;
+    bob.send("QUIT").await;
+    bob.read_until_closed().await;
+    let mut sessions = vec![Client::register(&server, "alice").await];
+    for _ in 0..9 {
+        sessions.push(Client::sign_in(&server, "alice").await);
+    }
+    let mut bob = Client::sign_in(&server, "bob").await;
+    for mut displaced in [sessions.remove(0), sessions.remove(8)] {
+        let received = displaced.read_until_closed().await;
+        let last = received.last().expect("a reason");
+        assert!(last.command == "ERROR" && last.param(0).unwrap().starts_with("Displaced: "));
+    }
+    for stays in sessions.iter_mut().chain([&mut bob]) {
+        stays.sync().await;
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_connects_too_fast_is_refused_and_others_are_not() {
     let server = Server::with(&[

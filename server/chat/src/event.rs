@@ -123,6 +123,9 @@ pub enum Event {
         /// connection ended; `None` if that says nothing beyond what the client has answered.
         received: Option<Mark>,
     },
+    /// Another session has taken the place of an admitted session, which has to end. Nothing
+    /// happens if the session is not, or no longer, admitted.
+    Displaced(SessionId),
     /// An account no longer accepts what sessions may have signed in with.
     AccessRevoked {
         /// What it no longer accepts.

@@ -270,6 +270,7 @@ fn apply(ctx: &mut Context<'_>, event: Event) {
             ctx.long_replies.resume(session);
             quit::disconnected(ctx, session, &disconnect, received);
         }
+        Event::Displaced(session) => quit::displaced(ctx, session),
         Event::AccessRevoked { revoked, by } => quit::access_revoked(ctx, revoked, by),
         Event::Control(request) => control::control(ctx, request),
         // Replaces the settings that the context borrows, so `Chat::handle` does it.

@@ -231,7 +231,10 @@ impl Session {
                     text: reason.into(),
                 }));
             }
-            Admission::Admitted => self.set_identity(Some(identity)).await,
+            Admission::Admitted => {
+                self.permit.set_owner(self.owner(Some(&identity)));
+                self.set_identity(Some(identity)).await;
+            }
         }
         Ok(None)
     }

@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
-use super::session::{HandshakeResult, Session, displaced, stranger_limit};
+use super::session::{HandshakeResult, Session, connection_limits, displaced, stranger_limit};
 use rookery_accounts::handshake::{Handshake, Next};
 use rookery_chat::event::{Candidate, Disconnect};
 use rookery_chat::request::Admission;
 use rookery_engine::handle::CoreStopped;
-use rookery_engine::quota::Stage;
+use rookery_engine::quota::{NotAdmitted, Stage};
 use rookery_engine::sendq::Rank;
+
+/// Why a session is refused that has completed the handshake.
+const TOO_MANY: &str = "There are too many sessions; connect again later";
 
 impl Session {
     /// Runs the handshake until the session is admitted or closed.
@@ -90,10 +93,21 @@ impl Session {
         handshake: &mut Handshake,
         candidate: Box<Candidate>,
     ) -> Result<Option<HandshakeResult>, CoreStopped> {
-        if !self.permit.set_stage(Instant::now(), Stage::Admitted) {
-            return Ok(Some(self.close(&displaced(stage(handshake))).await));
-        }
         let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
+        let limits = connection_limits(&self.services.config.limits.get());
+        let owner = self.owner(identity.as_ref());
+        match self.permit.admit(self.id, owner, limits) {
+            Ok(None) => {}
+            Ok(Some(displaced)) => self.services.core.displaced(displaced).await?,
+            Err(NotAdmitted::Displaced) => {
+                return Ok(Some(self.close(&displaced(stage(handshake))).await));
+            }
+            Err(refused @ NotAdmitted::TooMany) => {
+                let (accounts, address) = (&self.services.accounts, self.peer.address);
+                accounts.report_refusal(nick.as_str(), address, refused.to_string());
+                return Ok(Some(self.close(TOO_MANY).await));
+            }
+        }
         // The welcome is queued before the reply arrives, and may be long.
         self.rank_sendq(identity.as_ref());
         let admission = self
@@ -118,6 +132,10 @@ impl Session {
             }
             Admission::Admitted => {
                 self.set_identity(identity).await;
+                // The core did not know the session yet if it was displaced meanwhile.
+                if self.permit.is_displaced() {
+                    self.services.core.displaced(self.id).await?;
+                }
                 Some(HandshakeResult::Admitted)
             }
         })

@@ -37,7 +37,7 @@ use rookery_base::turns::Turns;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
 use rookery_engine::handle::CoreHandle;
-use rookery_engine::quota::{ConnectionLimits, Connections, Entry};
+use rookery_engine::quota::{Connections, Entry};
 use rookery_record::{Network, ban_text};
 
 /// How many refused clients are sent the reason at the same time.
@@ -158,10 +158,7 @@ impl ChatPort {
             }
             return None;
         }
-        let quota = ConnectionLimits {
-            total: limits.connections,
-            per_address: limits.connections_per_address,
-        };
+        let quota = session::connection_limits(&limits);
         let entry = Connections::enter(&self.connections, now, address.ip(), quota);
         if entry.is_none() {
             self.report_too_many(address);

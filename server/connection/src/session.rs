@@ -22,7 +22,7 @@ use rookery_base::config::{self, Live};
 use rookery_chat::event::{Disconnect, Identity, SessionId};
 use rookery_chat::line::truncate;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
-use rookery_engine::quota::{ConnectionPermit, Stage};
+use rookery_engine::quota::{ConnectionLimits, ConnectionPermit, Owner, Stage};
 use rookery_engine::sendq::{Rank, Sendq, Sendqs};
 use rookery_record::{Network, ban_text};
 
@@ -158,6 +158,14 @@ impl Session {
         self.sendq.set_rank(rank, limit);
     }
 
+    /// Returns the owner that an admitted session with this identity has.
+    pub(super) fn owner(&self, identity: Option<&Identity>) -> Owner {
+        match identity {
+            Some(identity) => Owner::Account(identity.id),
+            None => Owner::Guests(Network::of(self.peer.address.ip())),
+        }
+    }
+
     /// Sends a banned client the reason, and closes.
     pub(super) async fn close_banned(
         &mut self,
@@ -199,11 +207,19 @@ pub(super) fn displaced(stage: Stage) -> String {
             "There are too many connections; connect again. If a code was mailed to you, enter it \
              there; it is valid for {LIFETIME_MINUTES} minutes"
         ),
-        Stage::Handshake | Stage::Admitted => {
+        Stage::Handshake => {
             "There are too many connections, and your client did not complete the handshake in \
              time; connect again"
                 .to_owned()
         }
+    }
+}
+
+/// Returns the limits on the number of connections.
+pub(super) fn connection_limits(limits: &config::Limits) -> ConnectionLimits {
+    ConnectionLimits {
+        total: limits.connections,
+        per_address: limits.connections_per_address,
     }
 }
 

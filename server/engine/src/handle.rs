@@ -232,6 +232,11 @@ impl CoreHandle {
         self.0.send(Event::AccessRevoked { revoked, by }).await
     }
 
+    /// Ends a session whose place another one has taken.
+    pub async fn displaced(&self, session: SessionId) -> Result<(), CoreStopped> {
+        self.0.send(Event::Displaced(session)).await
+    }
+
     /// Sends a command whose reply may be long. Returns once the reply is in the session's send
     /// queue.
     pub async fn awaited_command(

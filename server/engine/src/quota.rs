@@ -5,13 +5,22 @@
 //! address, or from a few networks everyone else, with connections that never sign in. Those that
 //! have not completed the handshake are displaced first, after `TURN`. Those in the waiting room
 //! may be waiting for a mailed code, so they have `WAITING_ROOM_TURN`; but since anyone can hang
-//! there, they have it only while they hold no more than half of the connections that the limit
-//! permits. Among equals, the one that has waited for longest is displaced.
+//! there, they have it only while they hold no more than half of the places that the limit permits.
+//! Among equals, the one that has waited for longest is displaced.
+//!
+//! A tenth of the places is reserved for strangers, and half of that for handshakes, so that a new
+//! connection can always sign in. When admitted sessions hold all others, a further one displaces
+//! the newest of the [`Owner`] that has the most, if that has at least two more than its own. So
+//! someone who has few sessions never loses one to someone who has many. Otherwise, it displaces
+//! the oldest of its own account, because sessions that were forgotten must not keep anyone out of
+//! their account. If its account has none, or it is a guest's, it is refused.
 //!
 //! A connection that was displaced has its place until it is closed, because its file is open. If
 //! no place is free, the new connection waits for that one, and if the turn of none is over, until
 //! it is. Places that become free go to those that wait, in their order, so that no client that
 //! connects later takes them.
+
+mod shares;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -22,7 +31,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use rookery_record::{NETWORKS_OF_SITE, Network};
+use rookery_chat::event::SessionId;
+use rookery_record::{AccountId, NETWORKS_OF_SITE, Network};
+use shares::Shares;
 
 /// How long a stranger may take before another connection may displace it.
 const TURN: Duration = Duration::from_secs(3);
@@ -68,45 +79,73 @@ struct Counts {
     /// Those of `open` that wait for a place, in their order.
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
     groups: HashMap<Counted, Group>,
+    shares: Shares,
 }
 
 /// The open connections that are counted for one thing.
 #[derive(Debug, Default)]
 struct Group {
-    /// The number at each [`Stage`].
-    by_stage: [usize; 3],
+    /// The number in the handshake, in the waiting room, and of admitted sessions.
+    by_state: [usize; 3],
     /// Those that can be displaced, in the handshake and in the waiting room: since when, and the
     /// id.
     displaceable: [BTreeSet<(Instant, u64)>; 2],
 }
 
 /// What connections are counted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Counted {
     All,
     Network(Network),
     Site(Network),
 }
 
-/// How far the session of a connection has progressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How far a session has progressed that is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// A handshake is not complete.
     Handshake,
     /// The session is in the waiting room.
     WaitingRoom,
-    /// The session is admitted, so that its connection is not displaced.
-    Admitted,
+}
+
+/// Whose an admitted session is. Accounts are not made as easily as connections, so all guests of a
+/// network are one owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// The account that it is signed in to.
+    Account(AccountId),
+    /// The guests of the network.
+    Guests(Network),
+}
+
+/// Why a session is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdmitted {
+    /// Another connection has displaced this one.
+    #[error("another connection took the place of this one")]
+    Displaced,
+    /// Admitted sessions have all places that they may have.
+    #[error("there are too many sessions")]
+    TooMany,
 }
 
 #[derive(Debug)]
 struct Connection {
+    /// In the order in which limits are checked: who has a place in the network has one in the site
+    /// and in total.
     counted: [Counted; 3],
-    stage: Stage,
+    state: State,
     /// When it got its place or, later, entered the waiting room.
     since: Instant,
     has_place: bool,
     displaced: Arc<Notify>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Stranger(Stage),
+    Admitted { session: SessionId, owner: Owner },
 }
 
 /// A connection that is counted, and waits for its place if none was free.
@@ -131,6 +170,11 @@ pub struct ConnectionPermit {
     displaced: Arc<Notify>,
 }
 
+/// Returns how many places the admitted sessions leave free.
+fn reserved(limit: usize) -> usize {
+    limit / 10
+}
+
 impl Connections {
     /// Creates a count of connections of which at most `capacity` can be open, whatever the limits
     /// are.
@@ -144,6 +188,20 @@ impl Connections {
     /// Returns the number of open connections.
     pub fn count(&self) -> usize {
         self.counts.lock().places
+    }
+
+    /// Returns the limits for what a connection is counted for, in that order. `None` means no
+    /// limit.
+    fn limits(&self, limits: ConnectionLimits) -> [Option<usize>; 3] {
+        let ConnectionLimits { total, per_address } = limits;
+        let total = [total, self.capacity.unwrap_or(0)]
+            .into_iter()
+            .filter(|limit| *limit > 0)
+            .min();
+        let per_address = (per_address > 0).then_some(per_address);
+        let networks_of_site = NETWORKS_OF_SITE.get() as usize;
+        let per_site = per_address.map(|limit| limit.saturating_mul(networks_of_site));
+        [per_address, per_site, total]
     }
 
     /// Displaces connections for those that wait, on behalf of the first of these.
@@ -168,16 +226,9 @@ impl Connections {
         address: IpAddr,
         limits: ConnectionLimits,
     ) -> Option<Entry> {
-        let ConnectionLimits { total, per_address } = limits;
         let network = Counted::Network(Network::of(address));
         let site = Counted::Site(Network::of_site(address));
-        let total = [total, this.capacity.unwrap_or(0)]
-            .into_iter()
-            .filter(|limit| *limit > 0)
-            .min();
-        let per_address = (per_address > 0).then_some(per_address);
-        let networks_of_site = NETWORKS_OF_SITE.get() as usize;
-        let per_site = per_address.map(|limit| limit.saturating_mul(networks_of_site));
+        let [per_address, per_site, total] = this.limits(limits);
         let mut counts = this.counts.lock();
         let must_wait = total.is_some_and(|total| counts.places >= total);
         if must_wait && counts.waiting.len() >= MAX_WAITING {
@@ -213,8 +264,8 @@ impl Connections {
         }
         let displaced = Arc::new(Notify::new());
         let connection = Connection {
-            counted: [Counted::All, network, site],
-            stage: Stage::Handshake,
+            counted: [network, site, Counted::All],
+            state: State::Stranger(Stage::Handshake),
             since: now,
             has_place: !must_wait,
             displaced: Arc::clone(&displaced),
@@ -255,15 +306,21 @@ impl Entry {
 }
 
 impl Counts {
-    /// Returns the number of open connections at each stage.
-    fn by_stage(&self, counted: Counted) -> [usize; 3] {
+    /// Returns the number of open connections in each state.
+    fn by_state(&self, counted: Counted) -> [usize; 3] {
         let group = self.groups.get(&counted);
-        group.map(|group| group.by_stage).unwrap_or_default()
+        group.map(|group| group.by_state).unwrap_or_default()
     }
 
     /// Returns the number of open connections.
     fn of(&self, counted: Counted) -> usize {
-        self.by_stage(counted).iter().sum()
+        self.by_state(counted).iter().sum()
+    }
+
+    /// Whether admitted sessions hold all places that they may have.
+    fn is_full(&self, counted: Counted, limit: usize) -> bool {
+        let [_, _, admitted] = self.by_state(counted);
+        admitted >= limit - reserved(limit)
     }
 
     /// Returns the number of connections that were displaced and still have a place.
@@ -272,7 +329,7 @@ impl Counts {
     }
 
     fn strangers_with_place(&self) -> usize {
-        let [in_handshake, in_waiting_room, _] = self.by_stage(Counted::All);
+        let [in_handshake, in_waiting_room, _] = self.by_state(Counted::All);
         in_handshake + in_waiting_room - self.waiting.len()
     }
 
@@ -294,30 +351,51 @@ impl Counts {
         let Some(group) = self.groups.get(&counted) else {
             return false;
         };
-        let [_, waiting, _] = group.by_stage;
-        let waiting_room_turn = if waiting > limit / 2 {
-            TURN
-        } else {
-            WAITING_ROOM_TURN
-        };
+        let [_, waiting, admitted] = group.by_state;
+        let for_handshakes = reserved(limit).div_ceil(2);
+        let waiting_room_turn =
+            if waiting > limit / 2 || waiting + admitted + for_handshakes > limit {
+                TURN
+            } else {
+                WAITING_ROOM_TURN
+            };
         let oldest = group.displaceable.iter().map(BTreeSet::first);
         let first = oldest
             .zip([TURN, waiting_room_turn])
             .filter_map(|(oldest, turn)| Some((oldest?, turn)))
             .find(|((since, _), turn)| now.saturating_duration_since(*since) >= *turn);
-        let displaced = first.map(|((_, id), _)| *id).and_then(|id| self.remove(id));
-        displaced.is_some_and(|connection| {
-            connection.displaced.notify_one();
-            true
-        })
+        let displaced = first
+            .map(|((_, id), _)| *id)
+            .and_then(|id| self.displace(id));
+        displaced.is_some()
+    }
+
+    /// Ends the connection of an admitted session that is counted there, for a new one of `owner`.
+    /// Returns `None` if none has to end for it.
+    fn displace_admitted(&mut self, counted: Counted, owner: Owner) -> Option<SessionId> {
+        let id = self.shares.to_displace(counted, owner)?;
+        match self.displace(id)?.state {
+            State::Admitted { session, .. } => Some(session),
+            State::Stranger(_) => None,
+        }
+    }
+
+    /// Ends a connection.
+    fn displace(&mut self, id: u64) -> Option<Connection> {
+        let connection = self.remove(id)?;
+        connection.displaced.notify_one();
+        Some(connection)
     }
 
     fn insert(&mut self, id: u64, connection: Connection) {
         for counted in connection.counted {
             let group = self.groups.entry(counted).or_default();
-            group.by_stage[connection.stage as usize] += 1;
+            group.by_state[connection.state.index()] += 1;
             if let Some(displaceable) = group.displaceable_like(&connection) {
                 displaceable.insert((connection.since, id));
+            }
+            if let State::Admitted { owner, .. } = connection.state {
+                self.shares.insert(counted, owner, id);
             }
         }
         self.open.insert(id, connection);
@@ -328,11 +406,14 @@ impl Counts {
         let connection = self.open.remove(&id)?;
         for counted in connection.counted {
             if let Some(group) = self.groups.get_mut(&counted) {
-                group.by_stage[connection.stage as usize] -= 1;
+                group.by_state[connection.state.index()] -= 1;
                 if let Some(displaceable) = group.displaceable_like(&connection) {
                     displaceable.remove(&(connection.since, id));
                 }
-                if group.by_stage == [0; 3] {
+                if let State::Admitted { owner, .. } = connection.state {
+                    self.shares.remove(counted, owner, id);
+                }
+                if group.by_state == [0; 3] {
                     self.groups.remove(&counted);
                 }
             }
@@ -351,6 +432,17 @@ impl Counts {
     }
 }
 
+impl State {
+    /// Returns the index in [`Group::by_state`].
+    fn index(self) -> usize {
+        match self {
+            Self::Stranger(Stage::Handshake) => 0,
+            Self::Stranger(Stage::WaitingRoom) => 1,
+            Self::Admitted { .. } => 2,
+        }
+    }
+}
+
 impl Group {
     /// Returns those that can be displaced at the same stage as the connection, if it can.
     fn displaceable_like(
@@ -358,11 +450,11 @@ impl Group {
         connection: &Connection,
     ) -> Option<&mut BTreeSet<(Instant, u64)>> {
         let [in_handshake, in_waiting_room] = &mut self.displaceable;
-        match connection.stage {
+        match connection.state {
             _ if !connection.has_place => None,
-            Stage::Handshake => Some(in_handshake),
-            Stage::WaitingRoom => Some(in_waiting_room),
-            Stage::Admitted => None,
+            State::Stranger(Stage::Handshake) => Some(in_handshake),
+            State::Stranger(Stage::WaitingRoom) => Some(in_waiting_room),
+            State::Admitted { .. } => None,
         }
     }
 }
@@ -378,16 +470,61 @@ impl ConnectionPermit {
         self.displaced.notified().await;
     }
 
-    /// Sets how far the session has progressed. Returns false if the connection was displaced
-    /// already.
-    pub fn set_stage(&self, now: Instant, stage: Stage) -> bool {
+    /// Whether the connection was displaced by another one, and has to end.
+    pub fn is_displaced(&self) -> bool {
+        let counts = self.connections.counts.lock();
+        !counts.open.contains_key(&self.id)
+    }
+
+    /// Sets how far the session has progressed, which is not, or no longer, admitted.
+    pub fn set_stage(&self, now: Instant, stage: Stage) {
         let mut counts = self.connections.counts.lock();
         counts.change(self.id, |connection| {
-            if (connection.stage, stage) == (Stage::Handshake, Stage::WaitingRoom) {
+            if let State::Stranger(Stage::Handshake) = connection.state
+                && stage == Stage::WaitingRoom
+            {
                 connection.since = now;
             }
-            connection.stage = stage;
-        })
+            connection.state = State::Stranger(stage);
+        });
+    }
+
+    /// Counts the session as admitted, if there is a place for it. Returns the session that it has
+    /// displaced, which the caller ends.
+    pub fn admit(
+        &self,
+        session: SessionId,
+        owner: Owner,
+        limits: ConnectionLimits,
+    ) -> Result<Option<SessionId>, NotAdmitted> {
+        let limits = self.connections.limits(limits);
+        let mut counts = self.connections.counts.lock();
+        let connection = counts.open.get(&self.id).ok_or(NotAdmitted::Displaced)?;
+        let limited = connection.counted.into_iter().zip(limits);
+        let full = limited
+            .filter_map(|(counted, limit)| Some((counted, limit?)))
+            .find(|(counted, limit)| counts.is_full(*counted, *limit));
+        let displaced = match full {
+            None => None,
+            Some((counted, _)) => {
+                let displaced = counts.displace_admitted(counted, owner);
+                Some(displaced.ok_or(NotAdmitted::TooMany)?)
+            }
+        };
+        counts.change(self.id, |connection| {
+            connection.state = State::Admitted { session, owner };
+        });
+        Ok(displaced)
+    }
+
+    /// Sets whose an admitted session is, which has signed in.
+    pub fn set_owner(&self, new: Owner) {
+        let mut counts = self.connections.counts.lock();
+        counts.change(self.id, |connection| {
+            if let State::Admitted { owner, .. } = &mut connection.state {
+                *owner = new;
+            }
+        });
     }
 }
 

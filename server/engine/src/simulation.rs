@@ -22,7 +22,7 @@ mod connections;
 mod devices;
 mod faults;
 mod operators;
-mod random;
+pub mod random;
 mod server;
 mod sessions;
 

@@ -283,7 +283,8 @@ fn displace_oldest_sessions(ctx: &mut Context<'_>, user: UserId) {
         "Displaced: a newer session of your account took the place of this one; the limit is \
          {limit}"
     );
-    quit::end_sessions(ctx, oldest.collect(), &reason);
+    let oldest = oldest.collect();
+    quit::end_sessions(ctx, oldest, &reason, DisconnectReason::AccountEnded);
 }
 
 /// Makes `nick` and the name of `identity`'s account available. Only the owner of an account may

@@ -21,6 +21,10 @@ pub const REVOKED: &str = "A device or certificate of your account was revoked; 
 pub const PASSWORD_CHANGED: &str = "The password of your account was changed; sign in again";
 /// Why a session ends whose account has another email.
 pub const EMAIL_CHANGED: &str = "The email of your account was changed; sign in again";
+/// Why a session ends whose place another one has taken. `rook` recognises the first word, and does
+/// not reconnect by itself.
+const DISPLACED: &str =
+    "Displaced: there are too many sessions, and a new one took the place of this one";
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
@@ -79,7 +83,13 @@ pub fn access_revoked(ctx: &mut Context<'_>, revoked: Revoked, by: Option<Sessio
             (ended.map(|session| session.id).collect(), EMAIL_CHANGED)
         }
     };
-    end_sessions(ctx, to_end, reason);
+    end_sessions(ctx, to_end, reason, DisconnectReason::AccountEnded);
+}
+
+/// Ends a session whose place another one has taken.
+pub fn displaced(ctx: &mut Context<'_>, session: SessionId) {
+    let reason = DisconnectReason::ConnectionLost;
+    end_sessions(ctx, vec![session], DISPLACED, reason);
 }
 
 /// Returns the sessions that are signed in to the account.
@@ -88,13 +98,18 @@ fn sessions_of<'c>(ctx: &'c Context<'_>, account: AccountId) -> impl Iterator<It
     ctx.state.users().filter(is_owner).flat_map(User::sessions)
 }
 
-/// Ends sessions for a reason that lies in their account. Some may have lost their connections
-/// before, which the server has not noticed yet.
-pub fn end_sessions(ctx: &mut Context<'_>, sessions: Vec<SessionId>, reason: &str) {
+/// Ends sessions. Some may have lost their connections before, which the server has not noticed
+/// yet. `text` is for the clients and for others.
+pub fn end_sessions(
+    ctx: &mut Context<'_>,
+    sessions: Vec<SessionId>,
+    text: &str,
+    reason: DisconnectReason,
+) {
     for session in sessions {
         if let Some(caller) = ctx.caller(session) {
             catch_up::detach_device(ctx, caller.session, None);
-            close_session(ctx, caller, reason, DisconnectReason::AccountEnded);
+            close_session(ctx, caller, text, reason);
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::harness::*;
-use crate::event::{Identity, Settings};
+use crate::event::{Event, Identity, Settings};
 use crate::request::{Admission, ListUsers};
 
 #[test]
@@ -68,6 +68,27 @@ fn a_user_stays_whose_only_session_is_displaced() {
     assert_eq!(harness.received(bob), [""; 0]);
     harness.request(bob, "PRIVMSG #nest :still there?");
     assert!(find(&harness.received(second), "PRIVMSG").ends_with("still there?"));
+}
+
+#[test]
+fn a_session_whose_place_another_one_has_taken_ends() {
+    let mut harness = Harness::new();
+    let bob = harness.user("bob", "");
+    let alice = [(); 2].map(|()| harness.user("alice", ""));
+    let guest = harness.guest("carl", "");
+    for session in [bob, alice[0], guest] {
+        harness.request(session, "JOIN #nest");
+    }
+    harness.received(bob);
+    harness.event(Event::Displaced(alice[1]));
+    assert_eq!(harness.ended_sessions(), [alice[1]]);
+    assert!(harness.ended[0].1.starts_with("ERROR :Displaced: "));
+    assert_eq!(harness.received(bob), [""; 0], "alice has another session");
+    harness.event(Event::Displaced(guest));
+    assert_eq!(harness.ended_sessions(), [alice[1], guest]);
+    assert!(find(&harness.received(bob), "QUIT").contains(":Displaced: "));
+    harness.event(Event::Displaced(guest));
+    assert_eq!(harness.ended_sessions(), [alice[1], guest], "it has ended");
 }
 
 #[test]

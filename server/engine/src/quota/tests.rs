@@ -1,5 +1,7 @@
 use super::*;
 
+mod admitted;
+
 fn limits(total: usize, per_address: usize) -> ConnectionLimits {
     ConnectionLimits { total, per_address }
 }
@@ -35,24 +37,33 @@ impl Door {
         Connections::enter(&self.connections, self.now, address, self.limits)
     }
 
-    /// Opens the connection of a session that is admitted.
+    /// Opens the connection of a session that is admitted, and whose account has no other one.
     fn admit(&self, address: &str) -> ConnectionPermit {
         let permit = self.connect(address).expect("no limit is reached");
-        assert!(permit.set_stage(self.now, Stage::Admitted));
+        assert_eq!(self.sign_in(&permit, account(1000 + permit.id)), Ok(None));
         permit
+    }
+
+    /// Admits a session, whose id is that of the connection. Returns the one that is displaced.
+    fn sign_in(&self, permit: &ConnectionPermit, owner: Owner) -> Result<Option<u64>, NotAdmitted> {
+        let displaced = permit.admit(SessionId(permit.id), owner, self.limits)?;
+        Ok(displaced.map(|session| session.0))
     }
 
     /// Opens the connection of a session that enters the waiting room.
     fn wait(&self, address: &str) -> ConnectionPermit {
         let permit = self.connect(address).expect("no limit is reached");
-        assert!(permit.set_stage(self.now, Stage::WaitingRoom));
+        permit.set_stage(self.now, Stage::WaitingRoom);
         permit
     }
 }
 
-fn is_displaced(permit: &ConnectionPermit) -> bool {
-    let counts = permit.connections.counts.lock();
-    !counts.open.contains_key(&permit.id)
+fn account(number: u64) -> Owner {
+    Owner::Account(AccountId(number.try_into().expect("a small number")))
+}
+
+fn guests(address: &str) -> Owner {
+    Owner::Guests(Network::of(address.parse().expect("an address")))
 }
 
 #[test]
@@ -110,10 +121,10 @@ fn a_new_connection_displaces_the_oldest_stranger_of_its_address_after_its_turn(
     assert!(door.connect("10.0.0.1").is_none(), "its turn is not over");
     door.now += TURN.saturating_sub(Duration::from_secs(1));
     let new = door.connect("10.0.0.1").expect("one is displaced");
-    assert!(is_displaced(&oldest));
+    assert!(oldest.is_displaced());
     drop(oldest);
     for stays in [&admitted, &elsewhere, &later, &new] {
-        assert!(!is_displaced(stays));
+        assert!(!stays.is_displaced());
     }
     assert_eq!(door.connections.count(), 4, "it is not subtracted twice");
 }
@@ -124,10 +135,10 @@ fn a_new_connection_displaces_a_stranger_of_another_address_if_there_are_too_man
     let stranger = door.connect("10.0.0.1").expect("the first of two");
     let _admitted = door.admit("10.0.0.2");
     assert!(door.connect("10.0.0.3").is_none());
-    assert!(!is_displaced(&stranger), "its turn is not over");
+    assert!(!stranger.is_displaced(), "its turn is not over");
     door.now += TURN;
     assert!(door.connect("10.0.0.3").is_none(), "it is not closed yet");
-    assert!(is_displaced(&stranger));
+    assert!(stranger.is_displaced());
     assert_eq!(door.connections.count(), 2);
     drop(stranger);
     let _new = door.admit("10.0.0.3");
@@ -148,7 +159,8 @@ fn connections_that_were_displaced_count_in_the_total_until_they_are_closed() {
     for _ in 0..10 {
         assert!(door.connect("10.0.0.2").is_none(), "three are closing");
     }
-    let (closing, stay): (Vec<_>, Vec<_>) = open.into_iter().partition(is_displaced);
+    let (closing, stay): (Vec<_>, Vec<_>) =
+        open.into_iter().partition(ConnectionPermit::is_displaced);
     assert_eq!((closing.len(), stay.len()), (3, 2 * SPARE - 5));
     drop(closing);
     assert_eq!(door.connections.count(), 2 * SPARE - 3);
@@ -162,10 +174,15 @@ fn connections_that_were_displaced_no_longer_count_for_their_address() {
         .map(|_| door.connect("10.0.0.1").expect("a hundred are permitted"))
         .collect();
     door.now += TURN;
-    let new: Vec<_> = (0..100).map(|_| door.admit("10.0.0.1")).collect();
-    assert!(silent.iter().all(is_displaced));
-    assert!(!new.iter().any(is_displaced));
-    assert!(door.connect("10.0.0.1").is_none(), "all are admitted");
+    let new: Vec<_> = (0..100)
+        .map(|index| match index {
+            0..90 => door.admit("10.0.0.1"),
+            _ => door.connect("10.0.0.1").expect("one is displaced"),
+        })
+        .collect();
+    assert!(silent.iter().all(ConnectionPermit::is_displaced));
+    assert!(!new.iter().any(ConnectionPermit::is_displaced));
+    assert!(door.connect("10.0.0.1").is_none(), "no turn is over");
 }
 
 #[test]
@@ -179,11 +196,11 @@ fn those_who_wait_for_a_mail_stay_while_others_behind_their_address_connect() {
         door.now += TURN;
         others.push(door.connect("10.0.0.1").expect("one is displaced"));
     }
-    assert!(!waiting.iter().any(is_displaced));
+    assert!(!waiting.iter().any(ConnectionPermit::is_displaced));
 }
 
 #[test]
-fn those_in_the_waiting_room_are_displaced_beyond_half_of_an_address_a_site_and_the_total() {
+fn those_in_the_waiting_room_are_displaced_beyond_half_of_the_places_and_if_they_leave_none() {
     type AddressOf = fn(usize) -> String;
     let cases: [(ConnectionLimits, AddressOf); 3] = [
         (limits(0, 100), |_| "10.0.0.1".to_owned()),
@@ -194,7 +211,10 @@ fn those_in_the_waiting_room_are_displaced_beyond_half_of_an_address_a_site_and_
             format!("10.0.{}.{}", host / 256, host % 256)
         }),
     ];
-    for (limits, address) in cases {
+    for ((limits, address), to_admit) in cases
+        .into_iter()
+        .flat_map(|case| [(case, 0), (case, 60), (case, 90)])
+    {
         let mut door = Door::new(Connections::default(), limits);
         let mut waiting: Vec<_> = (0..100)
             .map(|index| {
@@ -205,19 +225,26 @@ fn those_in_the_waiting_room_are_displaced_beyond_half_of_an_address_a_site_and_
             .collect();
         assert!(door.connect(&address(100)).is_none(), "no turn is over");
         door.now += TURN;
-        let mut admitted = Vec::new();
+        let mut new = Vec::new();
         for index in 100..300 {
             if let Some(permit) = door.connect(&address(index)) {
-                assert!(permit.set_stage(door.now, Stage::Admitted));
-                admitted.push(permit);
+                if new.len() < to_admit {
+                    assert_eq!(door.sign_in(&permit, account(permit.id)), Ok(None));
+                }
+                new.push(permit);
             }
             let kept = waiting.len();
-            waiting.retain(|permit| !is_displaced(permit));
+            waiting.retain(|permit| !permit.is_displaced());
             assert!(kept - waiting.len() <= 1, "one at most for each");
         }
-        assert_eq!((waiting.len(), admitted.len()), (50, 50), "{limits:?}");
+        let kept = 50.min(95 - to_admit);
+        assert_eq!((waiting.len(), new.len()), (kept, 100 - kept), "{limits:?}");
         let newest: Vec<_> = waiting.iter().map(|permit| permit.id).collect();
-        assert!(newest.is_sorted() && newest[0] == 50, "the oldest went");
+        let oldest = newest[0];
+        assert!(
+            newest.is_sorted() && oldest == 100 - kept as u64,
+            "the oldest went"
+        );
     }
 }
 
@@ -227,15 +254,16 @@ fn the_turn_in_the_waiting_room_is_long_and_begins_once() {
     let _admitted = door.admit("10.0.0.1");
     let waiting = door.connect("10.0.0.1").expect("the second of two");
     door.now += TURN;
-    assert!(waiting.set_stage(door.now, Stage::WaitingRoom));
+    waiting.set_stage(door.now, Stage::WaitingRoom);
     door.now += WAITING_ROOM_TURN.saturating_sub(Duration::from_secs(1));
     assert!(door.connect("10.0.0.1").is_none());
-    for stage in [Stage::WaitingRoom, Stage::Admitted, Stage::WaitingRoom] {
-        assert!(waiting.set_stage(door.now, stage));
-    }
+    waiting.set_stage(door.now, Stage::WaitingRoom);
+    assert_eq!(door.sign_in(&waiting, account(1)), Ok(None));
+    waiting.set_stage(door.now, Stage::WaitingRoom);
     door.now += Duration::from_secs(1);
     assert!(door.connect("10.0.0.1").is_some());
-    assert!(!waiting.set_stage(door.now, Stage::Admitted));
+    let admission = door.sign_in(&waiting, account(1));
+    assert_eq!(admission, Err(NotAdmitted::Displaced));
 }
 
 /// Those that were displaced may be the first to connect again.
@@ -257,12 +285,15 @@ async fn a_new_connection_gets_the_place_that_it_has_freed() {
             permit = &mut new => panic!("{} instead of waiting", permit.is_some()),
             () = std::future::ready(()) => {}
         }
-        let displaced = strangers.iter().position(is_displaced).expect("one");
+        let displaced = strangers
+            .iter()
+            .position(ConnectionPermit::is_displaced)
+            .expect("one");
         drop(strangers.swap_remove(displaced));
         let back = format!("10.0.0.{displaced}");
         assert!(door.connect(&back).is_none(), "it does not take the place");
         let permit = new.await.expect("it has the place");
-        assert!(permit.set_stage(door.now, Stage::Admitted));
+        assert_eq!(door.sign_in(&permit, account(1)), Ok(None));
         assert_eq!(door.connections.count(), limits.total);
         drop(strangers);
         assert_eq!(door.connections.count(), 1);
@@ -281,7 +312,7 @@ async fn a_new_connection_waits_until_the_turn_of_a_stranger_is_over() {
     let (new, displaced) = tokio::join!(door.acquire("10.0.0.3"), timeout(WAIT, closes));
     displaced.expect("one is displaced");
     let new = new.expect("it has the place");
-    assert!(new.set_stage(door.now, Stage::Admitted));
+    assert_eq!(door.sign_in(&new, account(1)), Ok(None));
     assert!(door.enter("10.0.0.4").is_none(), "there is no stranger");
     assert_eq!(door.connections.count(), 2);
 }
@@ -298,7 +329,7 @@ async fn a_limited_number_of_connections_waits_while_those_that_were_displaced_d
     let waiting: Vec<_> = std::iter::from_fn(enter).collect();
     assert_eq!(waiting.len(), MAX_WAITING);
     assert_eq!(door.connections.count(), 1000);
-    let displaced = || strangers.iter().filter(|one| is_displaced(one)).count();
+    let displaced = || strangers.iter().filter(|one| one.is_displaced()).count();
     assert_eq!(displaced(), MAX_WAITING, "none was displaced for nothing");
     drop(waiting);
     assert!(door.enter("10.0.0.2").is_some(), "others wait instead");
