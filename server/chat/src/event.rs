@@ -9,8 +9,8 @@ use bytes::Bytes;
 use rookery_control_api::{DisconnectReason, TimedEvent};
 use rookery_protocol::{Capabilities, Message, Nick, Tags};
 use rookery_record::{
-    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, Mark, PageQuery, SeveralQuery,
-    TargetsQuery,
+    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, Mark, NewestMessages, PageQuery,
+    SeveralQuery, TargetsQuery,
 };
 
 use crate::request::{Admission, ControlRequest, ReplyFormat};
@@ -342,9 +342,8 @@ pub enum HistoryResult {
     Page(Vec<HistoryEntry>),
     /// The channels and conversations with recent messages.
     Targets(Vec<HistoryTarget>),
-    /// The messages of several channels and conversations, by the name of the channel, or of the
-    /// other user in the conversation.
-    Several(Vec<(String, Vec<HistoryEntry>)>),
+    /// The messages of several channels and conversations.
+    Several(Vec<NewestMessages>),
     /// The message with that id, if it exists.
     Message(Option<Box<HistoryEntry>>),
     /// A message id in the request is unknown.
@@ -355,7 +354,7 @@ pub enum HistoryResult {
 
 impl HistoryResult {
     /// Returns the messages of several channels and conversations, if this is such a result.
-    pub(crate) fn several(self) -> Option<Vec<(String, Vec<HistoryEntry>)>> {
+    pub(crate) fn several(self) -> Option<Vec<NewestMessages>> {
         match self {
             Self::Several(several) => Some(several),
             _ => None,
