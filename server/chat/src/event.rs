@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, TimedEvent};
 use rookery_protocol::{Capabilities, Message, Nick, Tags};
 use rookery_record::{
@@ -230,6 +231,9 @@ pub enum Output {
     Store {
         /// The entry.
         entry: Box<HistoryEntry>,
+        /// The time of the message clock, which no entry of any place is earlier than that is sent
+        /// later. The entry's own time may be ahead of it if the system's clock was set back.
+        now: Timestamp,
         /// Sent once the entry is stored.
         deliveries: Vec<Delivery>,
         /// Sent if the entry cannot be stored.
