@@ -396,6 +396,7 @@ impl<'a> Context<'a> {
             }
             self.out.push(Output::Store {
                 entry,
+                now: self.clock.now(),
                 deliveries: Vec::new(),
                 on_failure: None,
             });

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, TimedEvent};
 use rookery_protocol::{Capabilities, Message, Nick, Tags};
 use rookery_record::{
-    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, Mark, PageQuery, SeveralQuery,
-    TargetsQuery,
+    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, Mark, NewestMessages, PageQuery,
+    SeveralQuery, TargetsQuery,
 };
 
 use crate::request::{Admission, ControlRequest, ReplyFormat};
@@ -230,6 +231,9 @@ pub enum Output {
     Store {
         /// The entry.
         entry: Box<HistoryEntry>,
+        /// The time of the message clock, which no entry of any place is earlier than that is sent
+        /// later. The entry's own time may be ahead of it if the system's clock was set back.
+        now: Timestamp,
         /// Sent once the entry is stored.
         deliveries: Vec<Delivery>,
         /// Sent if the entry cannot be stored.
@@ -342,9 +346,8 @@ pub enum HistoryResult {
     Page(Vec<HistoryEntry>),
     /// The channels and conversations with recent messages.
     Targets(Vec<HistoryTarget>),
-    /// The messages of several channels and conversations, by the name of the channel, or of the
-    /// other user in the conversation.
-    Several(Vec<(String, Vec<HistoryEntry>)>),
+    /// The messages of several channels and conversations.
+    Several(Vec<NewestMessages>),
     /// The message with that id, if it exists.
     Message(Option<Box<HistoryEntry>>),
     /// A message id in the request is unknown.
@@ -355,7 +358,7 @@ pub enum HistoryResult {
 
 impl HistoryResult {
     /// Returns the messages of several channels and conversations, if this is such a result.
-    pub(crate) fn several(self) -> Option<Vec<(String, Vec<HistoryEntry>)>> {
+    pub(crate) fn several(self) -> Option<Vec<NewestMessages>> {
         match self {
             Self::Several(several) => Some(several),
             _ => None,

@@ -264,11 +264,11 @@ impl Harness {
                 Output::Deliver(delivery) => self.deliver(&[delivery]),
                 Output::Store {
                     entry,
+                    now: at,
                     deliveries,
                     on_failure,
                 } => {
                     if let Some(message) = message_number(&entry.msgid) {
-                        let at = entry.at;
                         self.delivered = Mark { message, at };
                     }
                     if self.store_works {

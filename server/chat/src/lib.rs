@@ -28,6 +28,7 @@
 //! - `event`, `request`, `ticket`: the inputs and outputs of the core.
 //! - `outputs`: collects outputs, and adds labels to replies; `context`: the context in which one
 //!   event is handled, and the ways to send lines; `long_reply`: replies that are sent in slices.
+//! - `shares`: divides the room for earlier messages, also for the crates above.
 //! - `features`: the commands with their rules.
 //! - `control` and `busy`: requests of the control plane; `reload`: a new configuration.
 //! - `token_bucket`: the limits on rates, also for the crates above.
@@ -66,6 +67,7 @@ mod params;
 mod reload;
 pub mod request;
 mod settings;
+pub mod shares;
 mod state;
 mod storage_quota;
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! to a single reply, to a batch around several, or to an `ACK` if there is no reply.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use rookery_record::HistoryEntry;
 
 use crate::event::{Delivery, Output};
@@ -40,6 +41,7 @@ enum Item {
     /// A message that is delivered once it is stored. The reply is its receipt or its refusal.
     Stored {
         entry: Box<HistoryEntry>,
+        now: Timestamp,
         deliveries: Vec<Delivery>,
         receipt: Option<Bytes>,
         refusal: Bytes,
@@ -105,10 +107,11 @@ impl<'a> Outputs<'a> {
 
     /// Adds a message that is delivered once it is stored: by `deliveries` to its receivers, and by
     /// `receipt` to the session that sent it. That session receives `refusal` if the message cannot
-    /// be stored.
+    /// be stored. `now` is the time of the message clock.
     pub fn store(
         &mut self,
         entry: Box<HistoryEntry>,
+        now: Timestamp,
         mut deliveries: Vec<Delivery>,
         receipt: Option<Delivery>,
         refusal: Delivery,
@@ -116,6 +119,7 @@ impl<'a> Outputs<'a> {
         if let Some(labelled) = &mut self.labelled {
             labelled.items.push(Item::Stored {
                 entry,
+                now,
                 deliveries,
                 receipt: receipt.map(|receipt| receipt.line),
                 refusal: refusal.line,
@@ -124,6 +128,7 @@ impl<'a> Outputs<'a> {
             deliveries.extend(receipt);
             self.out.push(Output::Store {
                 entry,
+                now,
                 deliveries,
                 on_failure: Some(refusal),
             });
@@ -288,6 +293,7 @@ impl Item {
                 .collect(),
             Self::Stored {
                 entry,
+                now,
                 mut deliveries,
                 receipt,
                 refusal,
@@ -300,6 +306,7 @@ impl Item {
                 let on_failure = Some(Delivery { to, line: refusal });
                 vec![Output::Store {
                     entry,
+                    now,
                     deliveries,
                     on_failure,
                 }]

@@ -34,6 +34,7 @@ mod presence;
 mod random;
 mod redaction;
 mod reference;
+mod replay;
 mod server;
 mod sessions;
 mod slices;

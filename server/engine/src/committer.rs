@@ -292,6 +292,7 @@ impl Committer {
             Output::Deliver(delivery) => self.deliver(&delivery),
             Output::Store {
                 entry,
+                now: at,
                 deliveries,
                 on_failure,
             } => {
@@ -304,10 +305,7 @@ impl Committer {
                 }
                 // What an operator has stored has no number.
                 if let Some(message) = message_number(&entry.msgid) {
-                    self.delivered.set(Mark {
-                        message,
-                        at: entry.at,
-                    });
+                    self.delivered.set(Mark { message, at });
                 }
             }
             Output::Delivered(mark) => self.delivered.set(mark),

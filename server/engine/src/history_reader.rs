@@ -7,6 +7,7 @@
 //!
 //! [`Output::Fetch`]: rookery_chat::event::Output::Fetch
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,10 +16,11 @@ use rookery_protocol::Nick;
 use crate::handle::HistorySender;
 use rookery_base::fair_queue::FairQueue;
 use rookery_chat::event::{Event, Fetch, HistoryQuery, HistoryResult};
+use rookery_chat::shares::Shares;
 use rookery_chat::token_bucket::Payer;
 use rookery_record::{
-    HistoryEntry, Network, PageQuery, Place, Point, ReadableTarget, Selection, SeveralQuery,
-    TargetsQuery,
+    HistoryEntry, Network, NewestMessages, PageQuery, Place, Point, ReadableTarget, Selection,
+    SeveralQuery, TargetsQuery,
 };
 use rookery_store::{Database, Result, Store};
 
@@ -29,7 +31,7 @@ const MAX_CONCURRENT_READS: usize = 2;
 /// are in memory until all of them are read.
 const MAX_CONCURRENT_COLLECTIONS: usize = 2;
 /// The maximum number of conversations that are read for one query: those with the newest messages.
-const MAX_CONVERSATIONS: usize = 100;
+const MAX_CONVERSATIONS: usize = 300;
 
 /// Reads history for one core.
 #[derive(Clone)]
@@ -101,7 +103,7 @@ impl HistoryReader {
                 HistoryResult::Message(entry.await?.map(Box::new))
             }
             HistoryQuery::Several(query) => {
-                HistoryResult::Several(self.pages_of_places(payer, query).await?)
+                HistoryResult::Several(self.newest_of_several(payer, query).await?)
             }
         })
     }
@@ -116,13 +118,13 @@ impl HistoryReader {
         self.database.read(job).await
     }
 
-    /// Returns a page of each place that has messages. Conversations come first, because they
-    /// matter most if there is more than the query asks for.
-    async fn pages_of_places(
+    /// Returns the newest messages of each channel and conversation, which share the bytes that the
+    /// query allows. Conversations come first, those with older messages before the others.
+    async fn newest_of_several(
         &self,
         payer: Option<Payer>,
         query: SeveralQuery,
-    ) -> Result<Vec<(String, Vec<HistoryEntry>)>> {
+    ) -> Result<Vec<NewestMessages>> {
         let SeveralQuery {
             targets,
             account,
@@ -132,24 +134,29 @@ impl HistoryReader {
             bytes,
         } = query;
         let _slot = self.collections.acquire(TakesTurns::of(payer)).await;
-        let mut places = match account {
+        let mut conversations = match account {
             Some(account) => {
                 let find = move |store: &Store| conversations(store, &account, after);
                 self.read(payer, find).await?
             }
             None => Vec::new(),
         };
-        places.extend(targets);
-        let (mut found, mut collected) = (Vec::new(), 0);
+        let mut shares = Shares::new(bytes);
+        let too_many = conversations.len().saturating_sub(MAX_CONVERSATIONS);
+        for ReadableTarget { name, .. } in conversations.drain(..too_many) {
+            let newest = NewestMessages {
+                name,
+                entries: VecDeque::new(),
+                is_cut: true,
+            };
+            shares.add(newest, HistoryEntry::held_bytes);
+        }
         for ReadableTarget {
             name,
             places,
             since,
-        } in places
+        } in conversations.into_iter().chain(targets)
         {
-            if collected >= bytes {
-                break;
-            }
             let page = PageQuery {
                 places,
                 // With the later end first, the limit counts from the newest message.
@@ -157,31 +164,38 @@ impl HistoryReader {
                 events: false,
                 redactions: false,
                 since,
-                limit,
+                // One more shows whether there are earlier ones.
+                limit: limit.saturating_add(1),
+                bytes: shares.most(&name),
             };
             let entries = self.read(payer, move |store| store.history_page(&page));
-            let entries = entries.await?.unwrap_or_default();
-            let sizes = entries
-                .iter()
-                .map(|entry| entry.text.len() + entry.tags.len());
-            collected += sizes.sum::<usize>();
-            if !entries.is_empty() {
-                found.push((name, entries));
+            let mut entries = VecDeque::from(entries.await?.unwrap_or_default());
+            let is_cut = entries.len() > limit;
+            if is_cut {
+                entries.pop_front();
+            }
+            if !entries.is_empty() || is_cut {
+                let newest = NewestMessages {
+                    name,
+                    entries,
+                    is_cut,
+                };
+                shares.add(newest, HistoryEntry::held_bytes);
             }
         }
-        Ok(found)
+        Ok(shares.into_targets().collect())
     }
 }
 
-/// Returns the account's conversations that have messages later than `after`.
+/// Returns the account's conversations that have messages later than `after`, those with the newest
+/// ones last.
 fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<ReadableTarget>> {
     let query = TargetsQuery {
         channels: Vec::new(),
         account: Some(account.clone()),
-        // With the later end first, the limit counts from the newest message.
-        from: Timestamp::MAX,
-        to: after,
-        limit: MAX_CONVERSATIONS,
+        from: after,
+        to: Timestamp::MAX,
+        limit: usize::MAX,
     };
     let targets = store.history_targets(&query)?;
     Ok(targets
@@ -202,8 +216,9 @@ fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<
 mod tests {
     use std::net::Ipv6Addr;
 
+    use jiff::SignedDuration;
     use rookery_chat::event::{Purpose, SessionId};
-    use rookery_record::{AccountId, HistorySync};
+    use rookery_record::{AccountId, HistorySync, Participant};
     use rookery_store::Durability;
     use tempfile::TempDir;
 
@@ -304,25 +319,104 @@ mod tests {
         assert_eq!(session(&answered[0]), Some(SessionId(2)));
     }
 
-    #[tokio::test]
-    async fn one_request_collects_a_bounded_number_of_bytes() {
+    /// Returns what a query for the newest messages finds, after `entries` were stored.
+    async fn newest(entries: Vec<HistoryEntry>, query: SeveralQuery) -> Vec<NewestMessages> {
         let (_folder, database) = open();
-        let entry = |number| HistoryEntry {
-            msgid: format!("m{number}"),
-            at: Timestamp::UNIX_EPOCH,
-            place: Place::Channel(format!("#{number}").parse().unwrap()),
-            source: "alice!a@host".to_owned(),
-            account: None,
-            command: "PRIVMSG".to_owned(),
-            text: "x".repeat(1 << 20),
-            tags: String::new(),
-        };
-        let entries: Vec<_> = (0..10).map(entry).collect();
         let write = move |store: &mut Store| store.append_history(&entries);
         database.write(Durability::Message, write).await.unwrap();
         let (_core, _port, queue) = handle::channel();
         let reader = HistoryReader::new(database, queue.history_sender());
-        let found = reader.pages_of_places(None, channels(10)).await.unwrap();
-        assert_eq!(found.len(), 5);
+        reader.newest_of_several(None, query).await.unwrap()
+    }
+
+    fn said(place: Place, second: i64, bytes: usize) -> HistoryEntry {
+        let source = match &place {
+            Place::Direct { from, .. } => format!("{}!u@host", from.nick()),
+            Place::Channel(_) => "alice!u@host".to_owned(),
+        };
+        HistoryEntry {
+            msgid: format!("{source} {place:?} {second}"),
+            at: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second),
+            place,
+            account: source.split('!').next().unwrap().parse().ok(),
+            source,
+            command: "PRIVMSG".to_owned(),
+            text: "x".repeat(bytes),
+            tags: String::new(),
+        }
+    }
+
+    /// Returns the conversation with `bob` of the user with that nick.
+    fn with_bob(nick: &str) -> Place {
+        let account = |nick: &str| Participant::Account(nick.parse().unwrap());
+        Place::Direct {
+            from: account(nick),
+            to: account("bob"),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_request_collects_a_bounded_number_of_bytes() {
+        let place = |number| Place::Channel(format!("#{number}").parse().unwrap());
+        let entries = (0..10).map(|number| said(place(number), 1, 1 << 20));
+        let found = newest(entries.collect(), channels(10)).await;
+        let bytes = found.iter().flat_map(|newest| &newest.entries);
+        let bytes: usize = bytes.map(HistoryEntry::held_bytes).sum();
+        assert!((4 << 20..5 << 20).contains(&bytes), "{bytes}");
+        let cut = found.iter().filter(|newest| newest.is_cut).count();
+        assert_eq!((found.len(), cut), (10, 6));
+    }
+
+    #[tokio::test]
+    async fn a_flood_leaves_out_nothing_but_its_own_older_messages() {
+        let channel = || Place::Channel("#0".parse().unwrap());
+        let mut entries: Vec<_> = (0..80).map(|at| said(with_bob("eve"), at, 4000)).collect();
+        entries.extend((0..50).map(|at| said(with_bob("mallory"), at, 4000)));
+        entries.extend((0..10).map(|at| said(with_bob("friend"), 100 + at, 100)));
+        entries.extend((0..100).map(|at| said(channel(), at, 100)));
+        let query = SeveralQuery {
+            account: Some("bob".parse().unwrap()),
+            bytes: 200_000,
+            ..channels(1)
+        };
+        let found = newest(entries, query).await;
+        let summary = found.iter().map(|newest| {
+            let NewestMessages {
+                name,
+                is_cut,
+                entries,
+            } = newest;
+            let last = entries.back().unwrap().at.as_second();
+            (name.as_str(), *is_cut, entries.len(), last)
+        });
+        let summary: Vec<_> = summary.collect();
+        assert_eq!(
+            summary,
+            [
+                ("mallory", true, 18, 49),
+                ("eve", true, 19, 79),
+                ("friend", false, 10, 109),
+                ("#0", false, 100, 99),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn conversations_that_are_too_many_to_be_read_are_named() {
+        let stranger = |at: usize| said(with_bob(&format!("n{at}")), i64::try_from(at).unwrap(), 9);
+        let entries = (0..MAX_CONVERSATIONS + 2).map(stranger).collect();
+        let query = SeveralQuery {
+            account: Some("bob".parse().unwrap()),
+            ..channels(0)
+        };
+        let found = newest(entries, query).await;
+        let cut = found.iter().filter(|newest| newest.is_cut);
+        let cut: Vec<_> = cut.map(|newest| newest.name.as_str()).collect();
+        assert_eq!(
+            (found.len(), cut),
+            (MAX_CONVERSATIONS + 2, vec!["n0", "n1"])
+        );
+        let read = |newest: &&NewestMessages| newest.entries.len() == 1;
+        assert_eq!(found.iter().filter(read).count(), MAX_CONVERSATIONS);
     }
 }

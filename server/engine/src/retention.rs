@@ -148,6 +148,7 @@ mod tests {
             }];
             batches
                 .send(vec![Effect::Core(Output::Store {
+                    now: entry.at,
                     entry,
                     deliveries,
                     on_failure: None,

@@ -15,7 +15,8 @@
 //! reach only its members, and a kick or ban is acknowledged only once it is on disk and the
 //! sessions that it covers have ended. Nothing is delivered before its commit has ended, what is on
 //! disk restores the persistent part of the core's state, and each act of an operator is in the
-//! audit trail before it takes effect. A device receives each message of the lobby exactly once.
+//! audit trail before it takes effect. A device receives each message of the lobby and
+//! of its conversations exactly once.
 
 mod client;
 mod connections;
@@ -128,7 +129,7 @@ impl Simulation {
         if self.random.below(4) == 0 {
             self.continue_replies();
         }
-        match self.random.below(200) {
+        match self.random.below(203) {
             0..20 => self.connect(),
             20..110 => self.command(),
             110..145 => self.serve(),
@@ -142,7 +143,8 @@ impl Simulation {
             192 => self.close_channel(),
             193..196 => self.jump(),
             196..198 => self.toggle_disk(),
-            _ => self.crash(),
+            198..200 => self.crash(),
+            _ => self.flood(),
         }
         if self.server.batches >= MAX_BATCHES {
             self.commit();

@@ -1,5 +1,7 @@
 //! The history: stored messages and events, the places they belong to, and queries.
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Nick};
 use serde::Deserialize;
@@ -65,6 +67,11 @@ impl HistoryEntry {
     /// can be redacted.
     pub fn is_message(&self) -> bool {
         matches!(self.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG")
+    }
+
+    /// Returns roughly how many bytes of memory it takes.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.source.len() + self.text.len() + self.tags.len()
     }
 
     /// Returns the prefix of the member status that a channel message was restricted to, `@` or
@@ -217,6 +224,8 @@ pub struct PageQuery {
     pub since: Timestamp,
     /// The maximum number of messages.
     pub limit: usize,
+    /// The number of bytes of memory beyond which no further message of a place is read.
+    pub bytes: usize,
 }
 
 impl ReadableTarget {
@@ -255,8 +264,20 @@ pub struct SeveralQuery {
     pub before: Timestamp,
     /// The maximum number of messages of each, the newest ones.
     pub limit: usize,
-    /// The number of bytes of texts and tags from which on no further one is read.
+    /// The maximum number of bytes of memory that the messages take. The channels and conversations
+    /// share it.
     pub bytes: usize,
+}
+
+/// The newest messages of a channel or conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewestMessages {
+    /// The name of the channel, or the nick of the other side.
+    pub name: String,
+    /// The messages, oldest first.
+    pub entries: VecDeque<HistoryEntry>,
+    /// Whether earlier messages were left out.
+    pub is_cut: bool,
 }
 
 /// A channel or conversation that a user may read.

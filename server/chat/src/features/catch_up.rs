@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{Capability, ChannelName, DeviceName};
 use rookery_record::{
     AccountId, Change, CredentialId, Device, DeviceKey, DeviceMark, HistoryEntry, Mark,
-    SeveralQuery, message_number,
+    NewestMessages, SeveralQuery, message_number,
 };
 
 use crate::context::{Caller, Context};
@@ -272,6 +272,14 @@ pub fn is_first(ctx: &mut Context<'_>, caller: Caller, entry: &HistoryEntry) -> 
     catch_up.is_none_or(|catch_up| catch_up.is_first(&entry.msgid))
 }
 
+/// Whether the message is not to be sent to the caller, because the other of catch-up and playback
+/// has sent it. Only for the first request: the next one sends it again.
+pub fn take_sent(ctx: &mut Context<'_>, caller: Caller, entry: &HistoryEntry) -> bool {
+    let session = ctx.state.session_mut(caller.session);
+    let catch_up = session.and_then(|session| session.catch_up.as_mut());
+    catch_up.is_some_and(|catch_up| catch_up.sent.remove(&entry.msgid))
+}
+
 /// Requests the missed messages of channels that were not requested yet and, if `conversations` is
 /// true, of conversations.
 fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
@@ -310,7 +318,8 @@ fn request_missed(ctx: &mut Context<'_>, caller: Caller, conversations: bool) {
             .checked_sub(SignedDuration::from_millis(1))
             .unwrap_or(after.at),
         before: Timestamp::MAX,
-        limit: ctx.settings.replay_lines,
+        // One more shows whether there are as many as may be sent or more.
+        limit: ctx.settings.replay_lines.saturating_add(1),
         bytes: Replay::bytes_to_read(ctx.settings),
     };
     let until = ctx.state.mark(ctx.clock.now());
@@ -343,7 +352,7 @@ pub fn found(
     caller: Caller,
     number: u64,
     [after, until]: [Mark; 2],
-    found: Option<Vec<(String, Vec<HistoryEntry>)>>,
+    found: Option<Vec<NewestMessages>>,
 ) {
     let session = ctx.state.session(caller.session);
     let current = session.and_then(|session| session.catch_up.as_ref());
@@ -357,14 +366,28 @@ pub fn found(
             "The messages you missed could not be read; connect again to receive them",
         );
     };
-    let missed = found
-        .into_iter()
-        .map(|(name, mut entries)| {
-            entries.retain(|entry| is_between(entry, after, until));
-            (name, entries)
-        })
-        .collect();
-    let replay = Replay::new(ctx, missed, Some(number));
+    let limit = ctx.settings.replay_lines;
+    let missed = found.into_iter().map(|mut newest| {
+        let oldest = newest.entries.front();
+        if oldest.is_some_and(|oldest| !is_after(oldest, after)) {
+            // Nor has the device missed what was sent before that.
+            newest.is_cut = false;
+        }
+        newest
+            .entries
+            .retain(|entry| is_after(entry, after) && !is_later(entry, until));
+        if let Some(surplus) = newest
+            .entries
+            .len()
+            .checked_sub(limit)
+            .filter(|&one| one > 0)
+        {
+            newest.entries.drain(..surplus);
+            newest.is_cut = true;
+        }
+        newest
+    });
+    let replay = Replay::new(ctx, caller, missed.collect(), Some(number));
     ctx.reply_long(caller, replay);
 }
 
@@ -381,11 +404,16 @@ pub fn is_sent(ctx: &mut Context<'_>, caller: Caller, number: u64) {
     }
 }
 
-/// Whether the message was sent after the first mark, and not after the second.
-fn is_between(entry: &HistoryEntry, after: Mark, until: Mark) -> bool {
+/// Whether the message was sent after the mark, up to which a device has received everything.
+fn is_after(entry: &HistoryEntry, mark: Mark) -> bool {
     match message_number(&entry.msgid) {
-        Some(number) => after.message < number && number <= until.message,
+        Some(number) => mark.message < number,
         // From an earlier version of the server.
-        None => entry.at.as_millisecond() >= after.at.as_millisecond(),
+        None => entry.at.as_millisecond() >= mark.at.as_millisecond(),
     }
+}
+
+/// Whether the message was sent after the mark at which it was read, so that it is received live.
+fn is_later(entry: &HistoryEntry, mark: Mark) -> bool {
+    message_number(&entry.msgid).is_some_and(|number| mark.message < number)
 }

@@ -128,6 +128,7 @@ fn page<'m>(
         redactions: caller.has(Capability::MessageRedaction),
         since: readable.since,
         limit,
+        bytes: usize::MAX,
     };
     Ok((target, HistoryQuery::Page(query)))
 }
@@ -308,7 +309,7 @@ impl BatchItem for HistoryEntry {
     }
 
     fn held_bytes(&self) -> usize {
-        held_bytes(self)
+        Self::held_bytes(self)
     }
 
     fn render(&self, ctx: &Context<'_>, caller: Caller) -> Bytes {
@@ -333,11 +334,6 @@ impl BatchItem for HistoryTarget {
         line.word(&shown_time(self.at))
             .render(&ctx.server_tags(), caller.capabilities)
     }
-}
-
-/// Returns roughly how many bytes of memory the entry takes.
-pub fn held_bytes(entry: &HistoryEntry) -> usize {
-    size_of::<HistoryEntry>() + entry.source.len() + entry.text.len() + entry.tags.len()
 }
 
 /// Renders the message as it was sent. The target of a direct message is shown with its current
@@ -368,6 +364,29 @@ pub fn entry_line(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> By
         bot: false,
     };
     content.render(&tags, caller.capabilities)
+}
+
+/// Returns a number of bytes that the message does not exceed in a batch, as [`entry_line`] renders
+/// it. It is found without rendering the message.
+pub fn max_bytes(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> usize {
+    let when = |capability, bytes| if caller.has(capability) { bytes } else { 0 };
+    let account = entry.account.as_ref().map_or(0, |name| name.as_str().len());
+    // The names of the tags, and what separates them, are part of the numbers.
+    let tags = when(Capability::Batch, 28)
+        + when(Capability::ServerTime, 32)
+        + when(Capability::AccountTag, 10 + account)
+        + when(
+            Capability::MessageTags,
+            10 + entry.msgid.len() + entry.tags.len(),
+        );
+    let target = entry_target(ctx, caller, entry);
+    let head = entry.source.len() + entry.command.len() + target.len() + 7;
+    if is_multiline(&entry.text) && multiline::understands(caller.capabilities) {
+        let ends = 2 * (tags + head + entry.msgid.len() + 30);
+        let line = entry.msgid.len() + 36 + head;
+        return ends + multiline::lines(&entry.text).count() * line + entry.text.len();
+    }
+    multiline::lines(&entry.text).count() * (tags + head) + entry.text.len()
 }
 
 /// Returns the start of the message's line, without its text.

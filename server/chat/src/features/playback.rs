@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp, Unit};
 use rookery_protocol::numeric::ERR_NOSUCHNICK;
 use rookery_protocol::{ChannelName, Message};
-use rookery_record::{HistoryEntry, SeveralQuery};
+use rookery_record::{NewestMessages, SeveralQuery};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
@@ -117,13 +117,12 @@ fn seconds(text: &str) -> Option<Timestamp> {
 }
 
 /// Sends the messages that were read for a `PLAY`. `found` is `None` if the store failed.
-pub(crate) fn found(
-    ctx: &mut Context<'_>,
-    caller: Caller,
-    found: Option<Vec<(String, Vec<HistoryEntry>)>>,
-) {
+pub(crate) fn found(ctx: &mut Context<'_>, caller: Caller, found: Option<Vec<NewestMessages>>) {
     match found {
-        Some(found) => ctx.reply_long(caller, Replay::new(ctx, found, None)),
+        Some(found) => {
+            let replay = Replay::new(ctx, caller, found, None);
+            ctx.reply_long(caller, replay);
+        }
         None => ctx.notice(
             caller,
             "The history could not be read; please try again later",

@@ -228,8 +228,13 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
     };
     // Never refused: there is always room to take back what was said.
     ctx.charge_for_storage(caller.user, &entry);
-    ctx.out
-        .store(Box::new(entry), deliveries, Some(receipt), refusal);
+    ctx.out.store(
+        Box::new(entry),
+        ctx.clock.now(),
+        deliveries,
+        Some(receipt),
+        refusal,
+    );
 }
 
 /// Sends the redactions by an operator of the control plane to those who are online: each message

@@ -6,24 +6,29 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::Capability;
-use rookery_record::HistoryEntry;
+use rookery_record::{HistoryEntry, NewestMessages};
 
 use crate::context::{Caller, Context};
 use crate::features::{catch_up, history};
-use crate::line::{ACTION, MAX_BODY, is_ctcp, truncate};
+use crate::line::{ACTION, MAX_BODY, fill, is_ctcp, truncate};
 use crate::long_reply::LongReply;
-use crate::multiline::is_multiline;
+use crate::multiline::{self, is_multiline};
 use crate::settings::Settings;
+use crate::shares::Shares;
 
-/// The messages of several channels and conversations, each in a batch of its own. They may fill up
-/// to half of the session's send queue.
+/// How many bytes of names there are in a notice about what was left out.
+const NAMES_OF_NOTICE: usize = 300;
+/// The number of bytes of a time in the text, at most.
+const SHOWN_TIME: usize = 28;
+
+/// The messages of several channels and conversations, each in a batch of its own. They share half
+/// of the session's send queue.
 pub struct Replay {
-    /// What is left, by the name of the channel or of the other user.
-    left: VecDeque<(String, Vec<HistoryEntry>)>,
-    /// The number of bytes that may still be sent.
-    room: usize,
-    is_cut: bool,
-    /// The number of bytes of memory that `left` takes.
+    /// What is left to send.
+    left: VecDeque<NewestMessages>,
+    /// The names of what was cut, in lists for one notice each.
+    cut: VecDeque<String>,
+    /// The number of bytes of memory that `left` and `cut` take.
     held_bytes: usize,
     /// The number of the catch-up that this is part of.
     catch_up: Option<u64>,
@@ -38,66 +43,36 @@ impl Replay {
 
     /// Creates the replay of what was read, for the catch-up with that number or for none.
     pub fn new(
-        ctx: &Context<'_>,
-        found: Vec<(String, Vec<HistoryEntry>)>,
-        catch_up: Option<u64>,
-    ) -> Self {
-        let held_bytes = found.iter().map(|(_, entries)| held_bytes(entries)).sum();
-        Self {
-            catch_up,
-            held_bytes,
-            left: found.into(),
-            room: room(ctx.settings),
-            is_cut: false,
-        }
-    }
-
-    fn finish(&self, ctx: &mut Context<'_>, caller: Caller) {
-        if let Some(number) = self.catch_up {
-            catch_up::is_sent(ctx, caller, number);
-        }
-        if self.is_cut {
-            ctx.notice(
-                caller,
-                "There is more than can be sent at once; only the newest messages were sent",
-            );
-        }
-    }
-
-    /// Sends the newest of the messages, as many as there is room for.
-    fn send(
-        &mut self,
         ctx: &mut Context<'_>,
         caller: Caller,
-        name: &str,
-        entries: &[HistoryEntry],
-    ) {
-        // The caller may have lost access to the channel in the meantime.
-        let Some(readable) = history::readable(ctx, caller, name) else {
-            return;
-        };
-        let mut lines = Vec::new();
-        for entry in entries
-            .iter()
-            .rev()
-            .filter(|entry| readable.is_visible(entry) && !is_ctcp(&entry.text))
-        {
-            let rendered = replayed(ctx, caller, entry);
-            let bytes: usize = rendered.iter().map(Bytes::len).sum();
-            if bytes > self.room {
-                self.is_cut = true;
-                break;
-            }
-            if !catch_up::is_first(ctx, caller, entry) {
+        found: Vec<NewestMessages>,
+        catch_up: Option<u64>,
+    ) -> Self {
+        let mut shares = Shares::new(room(ctx.settings));
+        for mut newest in found {
+            let Some(readable) = history::readable(ctx, caller, &newest.name) else {
                 continue;
-            }
-            self.room -= bytes;
-            lines.extend(rendered.into_iter().rev());
+            };
+            newest.entries.retain(|entry| {
+                readable.is_visible(entry)
+                    && !is_ctcp(&entry.text)
+                    && !catch_up::take_sent(ctx, caller, entry)
+            });
+            shares.add(newest, |entry| max_bytes(ctx, caller, entry));
         }
-        lines.reverse();
-        if !lines.is_empty() {
-            let name = history::current_name(ctx, &readable.name);
-            ctx.send_batch(caller, &["chathistory", &name], lines);
+        let left: VecDeque<NewestMessages> = shares.into_targets().collect();
+        let cut = left.iter().filter(|newest| newest.is_cut);
+        let names: Vec<String> = cut
+            .map(|newest| history::current_name(ctx, &newest.name))
+            .collect();
+        let names = names.iter().map(|name| ["", name.as_str()]);
+        let cut = VecDeque::from(fill(names, ' ', NAMES_OF_NOTICE));
+        Self {
+            held_bytes: left.iter().map(held_bytes).sum::<usize>()
+                + cut.iter().map(String::len).sum::<usize>(),
+            left,
+            cut,
+            catch_up,
         }
     }
 }
@@ -109,18 +84,49 @@ impl LongReply for Replay {
             if !ctx.take_row() {
                 return false;
             }
-            if let Some((name, entries)) = self.left.pop_front() {
-                self.held_bytes -= held_bytes(&entries);
-                ctx.take_rows(entries.len());
-                self.send(ctx, caller, &name, &entries);
+            if let Some(newest) = self.left.pop_front() {
+                self.held_bytes -= held_bytes(&newest);
+                ctx.take_rows(newest.entries.len());
+                send(ctx, caller, &newest);
             }
         }
-        self.finish(ctx, caller);
+        while !self.cut.is_empty() {
+            if !ctx.take_row() {
+                return false;
+            }
+            if let Some(names) = self.cut.pop_front() {
+                self.held_bytes -= names.len();
+                let text = "There is more than can be sent at once; earlier messages were left out";
+                ctx.notice(caller, &format!("{text} of: {names}"));
+            }
+        }
+        // Only now does the client know what it has not received.
+        if let Some(number) = self.catch_up {
+            catch_up::is_sent(ctx, caller, number);
+        }
         true
     }
 
     fn held_bytes(&self) -> usize {
         self.held_bytes
+    }
+}
+
+/// Sends the messages of a channel or conversation.
+fn send(ctx: &mut Context<'_>, caller: Caller, newest: &NewestMessages) {
+    // The caller may have lost access to the channel in the meantime.
+    let Some(readable) = history::readable(ctx, caller, &newest.name) else {
+        return;
+    };
+    let mut lines = Vec::new();
+    for entry in &newest.entries {
+        if readable.is_visible(entry) && catch_up::is_first(ctx, caller, entry) {
+            lines.extend(replayed(ctx, caller, entry));
+        }
+    }
+    if !lines.is_empty() {
+        let name = history::current_name(ctx, &readable.name);
+        ctx.send_batch(caller, &["chathistory", &name], lines);
     }
 }
 
@@ -133,8 +139,21 @@ fn room(settings: &Settings) -> usize {
     }
 }
 
-fn held_bytes(entries: &[HistoryEntry]) -> usize {
-    entries.iter().map(history::held_bytes).sum()
+fn held_bytes(newest: &NewestMessages) -> usize {
+    let entries = newest.entries.iter().map(HistoryEntry::held_bytes);
+    size_of::<NewestMessages>() + newest.name.len() + entries.sum::<usize>()
+}
+
+/// Returns a number of bytes that the lines of [`replayed`] do not exceed.
+fn max_bytes(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> usize {
+    let bytes = history::max_bytes(ctx, caller, entry);
+    if caller.has(Capability::ServerTime) {
+        return bytes;
+    }
+    let beside_texts = bytes - entry.text.len();
+    let beside_text = beside_texts.div_ceil(multiline::lines(&entry.text).count());
+    let needs_line = is_multiline(&entry.text) || bytes + SHOWN_TIME > MAX_BODY;
+    bytes + SHOWN_TIME + if needs_line { beside_text } else { 0 }
 }
 
 /// Renders a message that is sent later than it was written. Without `server-time`, its time is put

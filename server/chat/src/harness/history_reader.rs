@@ -1,13 +1,13 @@
 //! Stands in for the history reader: it answers the queries of the core from the stored entries.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use rookery_protocol::{Message, Nick};
 
 use super::{Harness, ReplyKey};
 use crate::event::{Event, Fetch, HistoryQuery, HistoryResult, SessionId};
-use rookery_record::{HistoryEntry, Place, ReadableTarget, SeveralQuery};
+use rookery_record::{HistoryEntry, NewestMessages, Place, ReadableTarget, SeveralQuery};
 
 impl Harness {
     /// Sends a command and waits. Returns the key of the reply, which arrives when the session has
@@ -41,8 +41,14 @@ impl Harness {
                 readings.extend(self.direct_targets(account));
             }
             let found = readings.into_iter().filter_map(|reading| {
-                let entries = self.entries_of(&reading, query);
-                (!entries.is_empty()).then_some((reading.name, entries))
+                let mut entries = self.entries_of(&reading, query);
+                let surplus = entries.len().saturating_sub(query.limit);
+                entries.drain(..surplus);
+                (!entries.is_empty()).then_some(NewestMessages {
+                    name: reading.name,
+                    entries,
+                    is_cut: surplus > 0,
+                })
             });
             let found = HistoryResult::Several(found.collect());
             self.report_found(fetch, found);
@@ -123,16 +129,13 @@ impl Harness {
         readings.collect()
     }
 
-    /// Returns the latest messages of the reading, as many as the query allows.
-    fn entries_of(&self, reading: &ReadableTarget, query: &SeveralQuery) -> Vec<HistoryEntry> {
-        let mut entries: Vec<HistoryEntry> = self
-            .entries
+    /// Returns the messages of the reading.
+    fn entries_of(&self, reading: &ReadableTarget, query: &SeveralQuery) -> VecDeque<HistoryEntry> {
+        self.entries
             .iter()
             .filter(|entry| reading.places.contains(&entry.place) && !entry.is_event())
             .filter(|entry| query.after < entry.at && entry.at < query.before)
             .cloned()
-            .collect();
-        entries.drain(..entries.len().saturating_sub(query.limit));
-        entries
+            .collect()
     }
 }

@@ -137,6 +137,22 @@ fn after_a_restart_with_the_clock_set_back_a_device_misses_nothing() {
     assert_eq!(texts(&missed), ["missed"]);
 }
 
+#[test]
+fn while_the_clock_stands_still_a_busy_channel_hides_nothing_that_is_missed_elsewhere() {
+    let mut harness = lobby();
+    let bob = harness.user("bob", "");
+    connect(&mut harness, named("alice", "desk"), CAPS);
+    let (phone, _) = connect(&mut harness, named("alice", "phone"), CAPS);
+    // The times of these are further and further ahead.
+    for _ in 0..5 {
+        harness.send(bob, "PRIVMSG #x :received");
+    }
+    harness.disconnect(phone);
+    harness.send(bob, "PRIVMSG alice :missed");
+    let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
+    assert_eq!(texts(&missed), ["missed"]);
+}
+
 /// Returns the chat after a restart at the same time, with all that was stored.
 fn restarted(harness: &mut Harness) -> Harness {
     let snapshot = ChatSnapshot {

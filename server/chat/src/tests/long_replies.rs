@@ -8,7 +8,7 @@ use super::harness::*;
 use super::playback::{CAPS, connect, device, texts};
 use super::reference::commands_by_name;
 use crate::event::{HistoryQuery, HistoryResult, SessionId, Settings};
-use rookery_record::{HistoryEntry, Place};
+use rookery_record::{HistoryEntry, NewestMessages, Place};
 
 const CAPABILITIES: &str = "draft/message-redaction draft/chathistory draft/read-marker draft/metadata-3 \
                             draft/extended-isupport standard-replies echo-message setname batch labeled-response";
@@ -116,6 +116,15 @@ fn entries() -> Vec<HistoryEntry> {
     (0..MANY).map(entry).collect()
 }
 
+/// Returns what is read for one channel.
+pub(super) fn newest(entries: &[HistoryEntry]) -> NewestMessages {
+    NewestMessages {
+        name: "#big".to_owned(),
+        entries: entries.to_vec().into(),
+        is_cut: false,
+    }
+}
+
 /// Answers what is to be read from the history with as much as there may be.
 fn answer_fetches(harness: &mut Harness) {
     if harness.fetches.is_empty() {
@@ -126,8 +135,7 @@ fn answer_fetches(harness: &mut Harness) {
         HistoryQuery::Targets(_) => HistoryResult::Targets(Vec::new()),
         HistoryQuery::Several(_) => {
             let entries = entries();
-            let several = entries.chunks(SLICE).map(<[_]>::to_vec);
-            HistoryResult::Several(several.map(|some| ("#big".to_owned(), some)).collect())
+            HistoryResult::Several(entries.chunks(SLICE).map(newest).collect())
         }
         HistoryQuery::Message(_) => HistoryResult::Message(None),
     };

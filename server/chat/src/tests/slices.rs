@@ -4,7 +4,7 @@ use rookery_protocol::{AccountName, Capability};
 use rookery_record::{HistoryEntry, Place};
 
 use super::harness::*;
-use super::long_replies::PARAMS;
+use super::long_replies::{PARAMS, newest};
 use super::reference::commands_by_name;
 use crate::event::{HistoryQuery, HistoryResult, SessionId, Settings};
 use crate::{MIN_SENDQ, lengths, slice_rows};
@@ -88,9 +88,7 @@ fn answer_fetches(harness: &mut Harness) {
             HistoryQuery::Page(_) => HistoryResult::Page(page()),
             HistoryQuery::Targets(_) => HistoryResult::Targets(Vec::new()),
             HistoryQuery::Several(_) => {
-                let several = page().chunks(20).map(<[_]>::to_vec).collect::<Vec<_>>();
-                let several = several.into_iter().map(|some| ("#big".to_owned(), some));
-                HistoryResult::Several(several.collect())
+                HistoryResult::Several(page().chunks(20).map(newest).collect())
             }
             HistoryQuery::Message(_) => HistoryResult::Message(None),
         };

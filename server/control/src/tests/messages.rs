@@ -59,6 +59,7 @@ impl TestPlane {
             redactions: true,
             since: Timestamp::MIN,
             limit: 1000,
+            bytes: usize::MAX,
         };
         let page = self
             .database

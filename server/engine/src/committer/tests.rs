@@ -87,6 +87,7 @@ fn message(number: i64) -> Effect {
         line: Bytes::from(text),
     };
     Effect::Core(Output::Store {
+        now: entry.at,
         entry: Box::new(entry),
         deliveries: vec![line(BOB, format!("delivered {number}"))],
         on_failure: Some(line(ALICE, format!("failed {number}"))),

@@ -24,7 +24,7 @@ pub struct Client {
     pub account: Option<usize>,
     /// The device, if it leaves it to the server to send it what it missed.
     pub device: Option<DeviceId>,
-    /// What was stored in the lobby before it connected.
+    /// What was stored for it before it connected.
     pub stored_before: BTreeSet<String>,
     /// The messages that it has received.
     pub received: BTreeSet<String>,

@@ -80,8 +80,10 @@ impl Simulation {
                         received.insert(message.msgid.clone());
                     }
                     self.check_seen(message, line);
-                } else if let Some(device) = device.filter(|_| line.contains(" :There is more ")) {
-                    self.excuse(device);
+                } else if let Some(device) = device
+                    && let Some((_, names)) = line.split_once(" were left out of: ")
+                {
+                    self.excuse(device, names);
                 }
             }
         }

@@ -1,19 +1,26 @@
-//! What devices have received: each of them is sent each message in the lobby once, live or when it
-//! connects again, whatever the clock does and however the server ends. Only what a device has read
-//! before a crash, or before its session was ended, may be sent to it again.
+//! What devices have received: each of them is sent each message in the lobby and in its account's
+//! conversations once, live or when it connects again, whatever the clock does and however the
+//! server ends. Only what a device has read before a crash, or before its session was ended, may be
+//! sent to it again. If there is more than can be sent at once, a notice names where earlier
+//! messages were left out, and the device receives the newest ones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rookery_protocol::ChannelName;
+use rookery_protocol::{ChannelName, Nick};
 
-use super::Simulation;
 use super::client::Client;
+use super::{ACCOUNTS, Simulation};
 use rookery_chat::event::SessionId;
-use rookery_record::{PageQuery, Place, Selection};
+use rookery_record::{HistoryEntry, HistoryTarget, PageQuery, Place, Selection, TargetsQuery};
+use rookery_store::Store;
 
 /// An account, by its index, and the name of its device.
 pub type DeviceId = (usize, &'static str);
+
+/// How many bytes of the newest messages of a channel or conversation a device is sent in any case,
+/// whatever others send meanwhile: less than the share of each if all are full.
+const SHARE_BYTES: usize = 1000;
 
 /// The messages that a device has received, and those that it need not receive.
 #[derive(Default)]
@@ -40,11 +47,24 @@ impl Simulation {
         }
     }
 
-    /// Excuses the device from receiving what is stored so far.
-    pub(super) fn excuse(&mut self, device: DeviceId) {
-        let stored = self.stored_in_lobby();
-        if let Some(state) = self.devices.get_mut(&device) {
-            state.excused.extend(stored);
+    /// Follows a notice that earlier messages of these channels and conversations were left out.
+    /// The newest ones of each are still to be received.
+    pub(super) fn excuse(&mut self, device: DeviceId, names: &str) {
+        let names: BTreeSet<String> = names.split(' ').map(str::to_lowercase).collect();
+        for (name, entries) in self.stored_for(device.0) {
+            if !names.contains(&name) {
+                continue;
+            }
+            let mut bytes = 0;
+            let newest = entries.iter().rev().take_while(|entry| {
+                bytes += entry.held_bytes();
+                bytes <= SHARE_BYTES
+            });
+            let left_out = entries.len() - newest.count();
+            if let Some(state) = self.devices.get_mut(&device) {
+                let ids = entries[..left_out].iter().map(|entry| entry.msgid.clone());
+                state.excused.extend(ids);
+            }
         }
     }
 
@@ -127,7 +147,7 @@ impl Simulation {
             if !self.server.clients.iter().any(|client| connected(&client)) {
                 continue;
             }
-            let mut missing = self.stored_in_lobby();
+            let mut missing = self.ids_stored_for(device.0);
             let Received { received, excused } = &self.devices[&device];
             missing.retain(|msgid| {
                 let is_excused = excused.contains(msgid) || self.redacted.contains(msgid);
@@ -140,19 +160,47 @@ impl Simulation {
         }
     }
 
-    /// Returns the ids of the stored messages of the lobby.
-    pub(super) fn stored_in_lobby(&self) -> BTreeSet<String> {
-        let query = PageQuery {
-            places: vec![Place::Channel(ChannelName::parse("#lobby").unwrap())],
-            selection: Selection::Latest(None),
-            events: false,
-            redactions: false,
-            since: Timestamp::MIN,
-            limit: usize::MAX >> 1,
+    /// Returns the ids of the stored messages of the lobby and of the account's conversations.
+    pub(super) fn ids_stored_for(&self, account: usize) -> BTreeSet<String> {
+        let entries = self.stored_for(account).into_values().flatten();
+        entries.map(|entry| entry.msgid).collect()
+    }
+
+    /// Returns the stored messages of the lobby and of the account's conversations, oldest first.
+    fn stored_for(&self, account: usize) -> BTreeMap<String, Vec<HistoryEntry>> {
+        let own = Nick::parse(ACCOUNTS[account]).unwrap();
+        let query = TargetsQuery {
+            channels: vec![(ChannelName::parse("#lobby").unwrap(), Timestamp::MIN)],
+            account: Some(own.clone()),
+            from: Timestamp::MIN,
+            to: Timestamp::MAX,
+            limit: usize::MAX,
+        };
+        let find = move |store: &Store| {
+            let mut stored = BTreeMap::new();
+            for HistoryTarget { name, .. } in store.history_targets(&query)? {
+                let page = PageQuery {
+                    places: match (ChannelName::parse(&name), Nick::parse(&name)) {
+                        (Ok(channel), _) => vec![Place::Channel(channel)],
+                        (_, Ok(nick)) => Place::conversation(&own, nick.clone(), nick),
+                        _ => continue,
+                    },
+                    selection: Selection::Latest(None),
+                    events: false,
+                    redactions: false,
+                    since: Timestamp::MIN,
+                    limit: usize::MAX >> 1,
+                    bytes: usize::MAX,
+                };
+                let entries = store.history_page(&page)?.unwrap_or_default();
+                stored.insert(name.to_lowercase(), entries);
+            }
+            // A device receives what its user sends to itself as an echo.
+            stored.remove(own.folded());
+            Ok(stored)
         };
         let database = self.server.database.clone();
-        let read = async move { database.read(move |store| store.history_page(&query)).await };
-        let page = self.runtime.block_on(read).unwrap().unwrap_or_default();
-        page.into_iter().map(|entry| entry.msgid).collect()
+        let read = async move { database.read(find).await };
+        self.runtime.block_on(read).unwrap()
     }
 }

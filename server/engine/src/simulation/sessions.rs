@@ -42,9 +42,9 @@ impl Simulation {
     pub(super) fn connect_as(&mut self, account: Option<usize>, device: Option<&'static str>) {
         let id = account.zip(device);
         let mut stored_before = BTreeSet::new();
-        if id.is_some_and(|id| !self.devices.contains_key(&id)) {
+        if let Some((account, _)) = id.filter(|id| !self.devices.contains_key(id)) {
             self.commit();
-            stored_before = self.stored_in_lobby();
+            stored_before = self.ids_stored_for(account);
         }
         self.last_session += 1;
         let session = SessionId(self.last_session);
@@ -181,6 +181,29 @@ impl Simulation {
         };
         for line in lines {
             if let Ok(message) = Message::parse(&line) {
+                self.event(Event::Command { session, message });
+            }
+        }
+    }
+
+    /// A client sends a user more than a replay can hold.
+    pub(super) fn flood(&mut self) {
+        let Some(at) = self.pick_client() else {
+            return;
+        };
+        let session = self.server.clients[at].session;
+        let target = self.random.pick(&ACCOUNTS);
+        for _ in 0..8 {
+            self.texts += 1;
+            let text = format!("{} {}", "x".repeat(400), self.texts);
+            let line = format!("@batch=f PRIVMSG {target} :{text}");
+            let open = format!("BATCH +f draft/multiline {target}");
+            for line in [&open]
+                .into_iter()
+                .chain([&line; 9])
+                .chain([&"BATCH -f".to_owned()])
+            {
+                let message = Message::parse(line).unwrap();
                 self.event(Event::Command { session, message });
             }
         }

@@ -62,6 +62,7 @@ pub(super) fn page(
         places,
         known,
         floor,
+        bytes: query.bytes,
     };
     reader.page(&query.selection, query.limit)
 }
@@ -74,6 +75,8 @@ struct Reader<'a> {
     known: Vec<i64>,
     /// Messages before this position are not visible.
     floor: Position,
+    /// The number of bytes of memory beyond which no further message of a place is read.
+    bytes: usize,
 }
 
 impl Reader<'_> {
@@ -214,7 +217,16 @@ impl Reader<'_> {
                 ":before_id": span.before.1,
                 ":limit": limit_of_place,
             };
-            entries.extend(list(self.connection, &sql, params, entry)?);
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut bytes = 0;
+            for found in statement.query_and_then(params, entry)? {
+                let found = found?;
+                bytes += found.1.held_bytes();
+                entries.push(found);
+                if bytes > self.bytes {
+                    break;
+                }
+            }
         }
         entries.sort_unstable_by_key(|(position, _)| *position);
         let surplus = entries.len().saturating_sub(limit);

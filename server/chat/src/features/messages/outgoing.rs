@@ -222,7 +222,8 @@ pub fn send(ctx: &mut Context<'_>, caller: Caller, draft: &Draft<'_>, outgoing: 
         if let Place::Channel(channel) = &entry.place {
             catch_up::note_sent(ctx, caller.user, channel, &entry.msgid);
         }
-        ctx.out.store(entry, deliveries, echo, refusal);
+        ctx.out
+            .store(entry, ctx.clock.now(), deliveries, echo, refusal);
     } else {
         deliver(ctx, deliveries, echo, to_self);
     }

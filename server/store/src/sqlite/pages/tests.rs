@@ -41,6 +41,7 @@ fn query(places: Vec<Place>, selection: Selection, limit: usize) -> PageQuery {
         redactions: false,
         since: Timestamp::MIN,
         limit,
+        bytes: usize::MAX,
     }
 }
 

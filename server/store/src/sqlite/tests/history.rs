@@ -241,6 +241,7 @@ fn what_was_stored_for_some_members_and_redactions_are_moved_to_places_of_their_
             redactions,
             since: Timestamp::MIN,
             limit: 9,
+            bytes: usize::MAX,
         };
         let page = sqlite.history_page(&query).unwrap().unwrap();
         page.into_iter()
