@@ -243,6 +243,9 @@ pub enum Output {
         session: SessionId,
         /// The last line.
         line: Bytes,
+        /// Whether the client is asked before the last line what it has received, because it has
+        /// not requested the end itself.
+        asks: bool,
     },
     /// The admission policy that applies from now on.
     AdmissionPolicy(Arc<AdmissionPolicy>),
