@@ -13,7 +13,7 @@ use rookery_record::{
     TargetsQuery,
 };
 
-use crate::request::{Admission, ControlRequest, ReplyFormat};
+use crate::request::{Admission, ControlRequest, Replied, ReplyFormat};
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::away::AwayState;
 use crate::ticket::{Answer, Ticket};
@@ -85,7 +85,7 @@ pub enum Event {
     /// An admitted session sent a command, and waits for the reply.
     AwaitedCommand {
         /// The ticket, which is answered after the reply to the session was output.
-        ticket: Ticket<()>,
+        ticket: Ticket<Replied>,
         /// The session.
         session: SessionId,
         /// The message.
@@ -281,7 +281,7 @@ pub struct Fetch {
     /// Who takes turns with others that request history; `None` if the session has ended.
     pub payer: Option<Payer>,
     /// The ticket of an [`Event::AwaitedCommand`], to be answered after the reply.
-    pub ticket: Option<Ticket<()>>,
+    pub ticket: Option<Ticket<Replied>>,
     /// The label of the reply, escaped.
     pub label: Option<String>,
     /// The purpose, which decides the reply.

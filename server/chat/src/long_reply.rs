@@ -36,6 +36,7 @@ use crate::event::Output;
 use crate::features::metadata::values::MetadataTarget;
 use crate::ids::SessionId;
 use crate::line::{Line, within};
+use crate::request::Replied;
 use crate::ticket::Ticket;
 
 /// The maximum number of rows in a slice. A row is what is looked at, whether a line is sent for it
@@ -152,7 +153,7 @@ enum Part {
     /// The line that closes the batch of a label.
     BatchEnd(Line),
     /// The ticket of a command, which is answered once the reply is sent.
-    Answer(Ticket<()>),
+    Answer(Ticket<Replied>, Replied),
 }
 
 impl LongReplies {
@@ -209,7 +210,7 @@ impl Part {
         let more = match self {
             Self::Rows { reply, .. } => size_of_val(&**reply) + reply.held_bytes(),
             Self::BatchEnd(line) => line.byte_len(),
-            Self::Answer(_) => 0,
+            Self::Answer(..) => 0,
         };
         size_of::<Self>() + more
     }
@@ -219,7 +220,7 @@ impl Part {
     fn synced(&self) -> Option<&MetadataTarget> {
         match self {
             Self::Rows { reply, batch: None } => reply.synced(),
-            Self::Rows { .. } | Self::BatchEnd(_) | Self::Answer(_) => None,
+            Self::Rows { .. } | Self::BatchEnd(_) | Self::Answer(..) => None,
         }
     }
 }
@@ -275,11 +276,17 @@ impl Context<'_> {
     }
 
     /// Answers the ticket of a command, once the session was sent the reply.
-    pub fn answer_after_reply(&mut self, session: SessionId, ticket: Ticket<()>) {
+    pub fn answer_after_reply(
+        &mut self,
+        session: SessionId,
+        ticket: Ticket<Replied>,
+        replied: Replied,
+    ) {
         if self.long_replies.is_waiting(session) {
-            self.long_replies.push(session, Part::Answer(ticket));
+            self.long_replies
+                .push(session, Part::Answer(ticket, replied));
         } else {
-            self.answer(ticket, ());
+            self.answer(ticket, replied);
         }
     }
 
@@ -320,7 +327,7 @@ impl Context<'_> {
         while let Some(part) = queue.pop_front() {
             let caller = self.caller(session);
             match (part, caller) {
-                (Part::Answer(ticket), _) => self.answer(ticket, ()),
+                (Part::Answer(ticket, replied), _) => self.answer(ticket, replied),
                 (_, None) => {}
                 (Part::BatchEnd(line), Some(caller)) => self.send(caller, &line),
                 (Part::Rows { mut reply, batch }, Some(caller)) => {

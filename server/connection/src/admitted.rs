@@ -152,13 +152,16 @@ impl Session {
             return Ok(Some(self.ended(end).await));
         }
         let before = self.stream.queued_in_total();
-        tokio::select! {
-            done = self.services.core.awaited_command(self.id, message) => done?,
+        let replied = tokio::select! {
+            replied = self.services.core.awaited_command(self.id, message) => replied?,
             end = self.stream.send_until_closed() => return Ok(Some(self.ended(end).await)),
-        }
-        let bytes = self.stream.queued_in_total().saturating_sub(before);
+        };
+        let sent_bytes = self.stream.queued_in_total().saturating_sub(before);
         let flood = self.stream.flood_mut();
-        flood.count_long_reply(Instant::now(), Weight::of_reply(bytes));
+        flood.count_long_reply(
+            Instant::now(),
+            Weight::of_reply(sent_bytes.max(replied.read_bytes)),
+        );
         Ok(None)
     }
 
