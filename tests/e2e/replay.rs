@@ -149,6 +149,24 @@ async fn what_was_on_its_way_when_the_connection_broke_is_sent_again() {
     assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), missed));
 }
 
+/// However soon afterwards, and although the connection has not broken yet.
+#[tokio::test]
+async fn what_was_on_its_way_when_the_server_stopped_is_sent_again() {
+    let mut server = Server::start().await;
+    quit(Client::register(&server, "alice").await).await;
+    let mut bob = Client::register(&server, "bob").await;
+    // It reads nothing, as if its link were dead.
+    let alice = Client::sign_in(&server, "alice").await;
+    bob.say("#lobby", "on its way").await;
+    let (status, _) = tokio::join!(server.sigterm(), bob.read_until_closed());
+    assert!(status.success(), "{status}");
+    drop(alice);
+    server.restart().await;
+    let mut alice = Client::sign_in(&server, "alice").await;
+    let missed = vec!["on its way".to_owned()];
+    assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), missed));
+}
+
 #[tokio::test]
 async fn playback_is_requested_as_with_znc() {
     let server = Server::start().await;

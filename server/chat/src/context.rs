@@ -17,6 +17,7 @@ use crate::ids::{SessionId, UserId};
 use crate::line::{Line, MAX_BODY, Tags, fill, shown_time, within};
 use crate::long_reply::LongReplies;
 use crate::outputs::Outputs;
+use crate::request::Replied;
 use crate::settings::Settings;
 use crate::state::{Receiver, State, User};
 use crate::ticket::{Reply, Ticket};
@@ -59,7 +60,7 @@ pub struct Context<'a> {
     pub clock: &'a mut MessageClock,
     pub out: Outputs<'a>,
     /// The ticket that is answered after the next page of history was sent.
-    pub ticket: Option<Ticket<()>>,
+    pub ticket: Option<Ticket<Replied>>,
     /// The replies that are not complete.
     pub long_replies: &'a mut LongReplies,
     /// The number of rows that long replies may still send before the next slice.

@@ -435,7 +435,7 @@ fn end_user(
         ),
     }
     for (caller, closing) in callers.iter().zip(closing) {
-        quit::end_session(ctx, caller.session, closing, &end.error_text);
+        quit::end_session(ctx, caller.session, closing, &end.error_text, true);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use rookery_protocol::Message;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;
+use rookery_record::HistoryEntry;
 
 use crate::command::Handler;
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
@@ -10,21 +11,26 @@ use crate::event::{Fetch, HistoryQuery, HistoryResult, LineFault, Purpose};
 use crate::features::redact::Redaction;
 use crate::features::{batch, catch_up, history, playback, redact, server};
 use crate::ids::SessionId;
+use crate::request::Replied;
 use crate::ticket::Ticket;
 use crate::{features, labels};
+
+/// The number of bytes that a row of the history counts for beside its texts, and that a place
+/// counts for.
+const READ_ROW: usize = 64;
 
 /// Runs a command whose reply may be long, or may have to wait for a page of history. `ticket` is
 /// answered after the reply.
 pub fn awaited_command(
     ctx: &mut Context<'_>,
-    ticket: Ticket<()>,
+    ticket: Ticket<Replied>,
     session: SessionId,
     message: &Message,
 ) {
     ctx.ticket = Some(ticket);
     command(ctx, session, message);
     if let Some(ticket) = ctx.ticket.take() {
-        ctx.answer_after_reply(session, ticket);
+        ctx.answer_after_reply(session, ticket, Replied::default());
     }
 }
 
@@ -39,14 +45,38 @@ pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: HistoryResult) {
         purpose,
         query,
     } = fetch;
+    let read_bytes = read_bytes(&query, &found);
     if let Some(caller) = ctx.caller(session) {
         labels::labelled(ctx, caller, label, |ctx| {
             dispatch_result(ctx, caller, purpose, &query, found);
         });
     }
     if let Some(ticket) = ticket {
-        ctx.answer_after_reply(session, ticket);
+        ctx.answer_after_reply(session, ticket, Replied { read_bytes });
     }
+}
+
+/// Returns roughly how many bytes were read for the query, of which a client may not be sent any.
+fn read_bytes(query: &HistoryQuery, found: &HistoryResult) -> u64 {
+    let place_count = match query {
+        HistoryQuery::Several(query) => query.targets.len(),
+        HistoryQuery::Targets(query) => query.channels.len(),
+        HistoryQuery::Page(_) | HistoryQuery::Message(_) => 1,
+    };
+    let of_row =
+        |entry: &HistoryEntry| READ_ROW + entry.source.len() + entry.text.len() + entry.tags.len();
+    let bytes: usize = match found {
+        HistoryResult::Page(page) => page.iter().map(of_row).sum(),
+        HistoryResult::Several(pages) => {
+            let entries = pages.iter().flat_map(|page| &page.entries);
+            entries.map(of_row).sum()
+        }
+        HistoryResult::Targets(_)
+        | HistoryResult::Message(_)
+        | HistoryResult::NoSuchMessage
+        | HistoryResult::Failed => 0,
+    };
+    (place_count * READ_ROW + bytes) as u64
 }
 
 fn dispatch_result(

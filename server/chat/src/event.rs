@@ -14,7 +14,7 @@ use rookery_record::{
     SeveralQuery, TargetsQuery,
 };
 
-use crate::request::{Admission, ControlRequest, ReplyFormat};
+use crate::request::{Admission, ControlRequest, Replied, ReplyFormat};
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::away::AwayState;
 use crate::ticket::{Answer, Ticket};
@@ -86,7 +86,7 @@ pub enum Event {
     /// An admitted session sent a command, and waits for the reply.
     AwaitedCommand {
         /// The ticket, which is answered after the reply to the session was output.
-        ticket: Ticket<()>,
+        ticket: Ticket<Replied>,
         /// The session.
         session: SessionId,
         /// The message.
@@ -250,6 +250,9 @@ pub enum Output {
         session: SessionId,
         /// The last line.
         line: Bytes,
+        /// Whether the client is asked before the last line what it has received, because it has
+        /// not requested the end itself.
+        asks: bool,
     },
     /// The admission policy that applies from now on.
     AdmissionPolicy(Arc<AdmissionPolicy>),
@@ -285,7 +288,7 @@ pub struct Fetch {
     /// Who takes turns with others that request history; `None` if the session has ended.
     pub payer: Option<Payer>,
     /// The ticket of an [`Event::AwaitedCommand`], to be answered after the reply.
-    pub ticket: Option<Ticket<()>>,
+    pub ticket: Option<Ticket<Replied>>,
     /// The label of the reply, escaped.
     pub label: Option<String>,
     /// The purpose, which decides the reply.

@@ -280,7 +280,7 @@ impl Harness {
                 }
                 Output::Persist(change) => self.persisted.push(*change),
                 Output::AdmissionPolicy(policy) => self.policy = policy,
-                Output::End { session, line } => self.ended.push((session, text(&line))),
+                Output::End { session, line, .. } => self.ended.push((session, text(&line))),
                 Output::Answer(answer) => self.answers.push(answer),
                 Output::ServerEvent(event) => self.events.push(event.event),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),

@@ -33,8 +33,10 @@ use rookery_protocol::Capability;
 
 use crate::context::{Caller, Context};
 use crate::event::Output;
+use crate::features::metadata::values::MetadataTarget;
 use crate::ids::SessionId;
 use crate::line::{Line, within};
+use crate::request::Replied;
 use crate::ticket::Ticket;
 
 /// The maximum number of rows in a slice. A row is what is looked at, whether a line is sent for it
@@ -69,13 +71,19 @@ pub trait LongReply: Send {
     fn held_bytes(&self) -> usize {
         0
     }
+
+    /// Returns the target whose current metadata the reply sends once it begins, if that is all
+    /// that it does: a second such reply waits with it for nothing.
+    fn synced(&self) -> Option<&MetadataTarget> {
+        None
+    }
 }
 
 /// The rest of the replies that are not complete.
 #[derive(Default)]
 pub struct LongReplies {
     /// By session, in the order in which they are sent. No queue is empty.
-    queues: BTreeMap<SessionId, VecDeque<Part>>,
+    queues: BTreeMap<SessionId, Queue>,
     /// The sessions with a queue that are not in `waiting`, in the order of their turns.
     turns: VecDeque<SessionId>,
     /// The sessions with a queue that wait for [`LongReplies::resume`].
@@ -89,6 +97,52 @@ pub struct LongReplies {
 }
 
 /// What a session still has to be sent.
+#[derive(Default)]
+struct Queue {
+    parts: VecDeque<Part>,
+    /// The number of bytes that they hold.
+    held_bytes: usize,
+    /// The targets of the parts that only sync metadata and have not begun.
+    synced: BTreeSet<MetadataTarget>,
+}
+
+impl Queue {
+    /// Adds a part, unless one that waits does the same.
+    fn push_back(&mut self, part: Part) {
+        if self.count(&part) {
+            self.parts.push_back(part);
+        }
+    }
+
+    /// Adds the rest of a part again.
+    fn push_front(&mut self, part: Part) {
+        if self.count(&part) {
+            self.parts.push_front(part);
+        }
+    }
+
+    fn pop_front(&mut self) -> Option<Part> {
+        let part = self.parts.pop_front()?;
+        self.held_bytes -= part.held_bytes();
+        if let Some(target) = part.synced() {
+            self.synced.remove(target);
+        }
+        Some(part)
+    }
+
+    /// Counts a part that is to be added. Returns `false` if one that waits does the same.
+    fn count(&mut self, part: &Part) -> bool {
+        let is_new = part
+            .synced()
+            .is_none_or(|target| self.synced.insert(target.clone()));
+        if is_new {
+            self.held_bytes += part.held_bytes();
+        }
+        is_new
+    }
+}
+
+/// A part of what a session has to be sent.
 enum Part {
     /// The rest of a reply.
     Rows {
@@ -99,7 +153,7 @@ enum Part {
     /// The line that closes the batch of a label.
     BatchEnd(Line),
     /// The ticket of a command, which is answered once the reply is sent.
-    Answer(Ticket<()>),
+    Answer(Ticket<Replied>, Replied),
 }
 
 impl LongReplies {
@@ -122,15 +176,18 @@ impl LongReplies {
 
     /// Adds what the session has to be sent, after what waits already.
     fn push(&mut self, session: SessionId, part: Part) {
-        match self.queues.get_mut(&session) {
-            Some(queue) => queue.push_back(part),
-            None => self.await_room(session, VecDeque::from([part])),
+        if let Some(queue) = self.queues.get_mut(&session) {
+            queue.push_back(part);
+        } else {
+            let mut queue = Queue::default();
+            queue.push_back(part);
+            self.await_room(session, queue);
         }
         self.changed.insert(session);
     }
 
     /// Lets the session wait until its send queue holds what it was sent, and has room.
-    fn await_room(&mut self, session: SessionId, queue: VecDeque<Part>) {
+    fn await_room(&mut self, session: SessionId, queue: Queue) {
         self.queues.insert(session, queue);
         self.waiting.insert(session);
         self.requests.push(session);
@@ -138,8 +195,8 @@ impl LongReplies {
 
     /// Returns the number of bytes that the session's replies hold, if the engine does not know.
     fn changed_held_bytes(&mut self, session: SessionId) -> Option<usize> {
-        let parts = self.queues.get(&session).into_iter().flatten();
-        let bytes = parts.map(Part::held_bytes).sum();
+        let queue = self.queues.get(&session);
+        let bytes = queue.map_or(0, |queue| queue.held_bytes);
         let known = match bytes {
             0 => self.held.remove(&session),
             bytes => self.held.insert(session, bytes),
@@ -153,9 +210,18 @@ impl Part {
         let more = match self {
             Self::Rows { reply, .. } => size_of_val(&**reply) + reply.held_bytes(),
             Self::BatchEnd(line) => line.byte_len(),
-            Self::Answer(_) => 0,
+            Self::Answer(..) => 0,
         };
         size_of::<Self>() + more
+    }
+
+    /// Returns the target whose metadata it syncs, if that is all. What belongs to the batch of a
+    /// label is no such part.
+    fn synced(&self) -> Option<&MetadataTarget> {
+        match self {
+            Self::Rows { reply, batch: None } => reply.synced(),
+            Self::Rows { .. } | Self::BatchEnd(_) | Self::Answer(..) => None,
+        }
     }
 }
 
@@ -210,11 +276,17 @@ impl Context<'_> {
     }
 
     /// Answers the ticket of a command, once the session was sent the reply.
-    pub fn answer_after_reply(&mut self, session: SessionId, ticket: Ticket<()>) {
+    pub fn answer_after_reply(
+        &mut self,
+        session: SessionId,
+        ticket: Ticket<Replied>,
+        replied: Replied,
+    ) {
         if self.long_replies.is_waiting(session) {
-            self.long_replies.push(session, Part::Answer(ticket));
+            self.long_replies
+                .push(session, Part::Answer(ticket, replied));
         } else {
-            self.answer(ticket, ());
+            self.answer(ticket, replied);
         }
     }
 
@@ -227,7 +299,7 @@ impl Context<'_> {
                 continue;
             };
             self.continue_queue(session, &mut queue);
-            if !queue.is_empty() {
+            if !queue.parts.is_empty() {
                 self.long_replies.await_room(session, queue);
             }
             self.long_replies.changed.insert(session);
@@ -251,11 +323,11 @@ impl Context<'_> {
 
     /// Sends the session what waits for it, until the slice is used up. If the session has ended,
     /// only tickets are left to answer.
-    fn continue_queue(&mut self, session: SessionId, queue: &mut VecDeque<Part>) {
+    fn continue_queue(&mut self, session: SessionId, queue: &mut Queue) {
         while let Some(part) = queue.pop_front() {
             let caller = self.caller(session);
             match (part, caller) {
-                (Part::Answer(ticket), _) => self.answer(ticket, ()),
+                (Part::Answer(ticket, replied), _) => self.answer(ticket, replied),
                 (_, None) => {}
                 (Part::BatchEnd(line), Some(caller)) => self.send(caller, &line),
                 (Part::Rows { mut reply, batch }, Some(caller)) => {

@@ -246,6 +246,13 @@ pub struct ReplyFormat {
     pub capabilities: Capabilities,
 }
 
+/// The reply to a command was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replied {
+    /// The number of bytes that were read from the history for it, whether they were sent or not.
+    pub read_bytes: u64,
+}
+
 /// The sessions that were ended. Their connections are closed.
 #[derive(Debug, Default)]
 pub struct Ended {

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use crate::event::Output;
 use crate::request::{
-    Admission, Announced, Busy, ChannelView, ClosedChannel, Counts, Ended, ReplyFormat, UserView,
+    Admission, Announced, Busy, ChannelView, ClosedChannel, Counts, Ended, Replied, ReplyFormat,
+    UserView,
 };
 
 /// The right to one reply of type `T`.
@@ -104,6 +105,7 @@ replies! {
     Done(()),
     ClosedChannel(ClosedChannel),
     Ended(Ended),
+    Replied(Replied),
     ReplyFormat(Option<ReplyFormat>),
     Times(Vec<Timestamp>),
     User(Option<UserView>),

@@ -71,11 +71,9 @@ impl Session {
                         return Ok(disconnect);
                     }
                 },
-                StreamEvent::Drained => {
-                    Box::pin(self.stream.await_answer()).await;
-                    return Ok(self.disconnect_of(StreamEvent::Drained));
+                end @ (StreamEvent::Drained | StreamEvent::Closed(_)) => {
+                    return Ok(Box::pin(self.ended(end)).await);
                 }
-                end @ StreamEvent::Closed(_) => return Ok(self.disconnect_of(end)),
             };
             if let Some(event) = self.services.core.try_send(event)? {
                 Box::pin(self.services.core.send(*event)).await?;
@@ -148,19 +146,22 @@ impl Session {
         if let Some(ready_at) = self.stream.flood_mut().long_reply_at(Instant::now())
             && let Ok(end) = timeout_at(ready_at.into(), self.stream.send_until_closed()).await
         {
-            return Ok(Some(self.disconnect_of(end)));
+            return Ok(Some(self.ended(end).await));
         }
         if let Err(end) = self.stream.wait_for_room().await {
-            return Ok(Some(self.disconnect_of(end)));
+            return Ok(Some(self.ended(end).await));
         }
         let before = self.stream.queued_in_total();
-        tokio::select! {
-            done = self.services.core.awaited_command(self.id, message) => done?,
-            end = self.stream.send_until_closed() => return Ok(Some(self.disconnect_of(end))),
-        }
-        let bytes = self.stream.queued_in_total().saturating_sub(before);
+        let replied = tokio::select! {
+            replied = self.services.core.awaited_command(self.id, message) => replied?,
+            end = self.stream.send_until_closed() => return Ok(Some(self.ended(end).await)),
+        };
+        let sent_bytes = self.stream.queued_in_total().saturating_sub(before);
         let flood = self.stream.flood_mut();
-        flood.count_long_reply(Instant::now(), Weight::of_reply(bytes));
+        flood.count_long_reply(
+            Instant::now(),
+            Weight::of_reply(sent_bytes.max(replied.read_bytes)),
+        );
         Ok(None)
     }
 
@@ -275,11 +276,13 @@ impl Session {
         Ok(true)
     }
 
-    /// Returns why the session ends, after the connection or the core has ended it.
-    fn disconnect_of(&mut self, end: StreamEvent) -> Disconnect {
+    /// Returns why the session ends, after the connection or the core has ended it. In the latter
+    /// case, waits for the client's answer first, if it was asked what it has received.
+    async fn ended(&mut self, end: StreamEvent) -> Disconnect {
         if let StreamEvent::Closed(disconnect) = end {
             return disconnect;
         }
+        self.stream.await_answer().await;
         self.stream.set_read();
         Disconnect::lost(CLOSED)
     }

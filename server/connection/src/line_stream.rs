@@ -122,10 +122,11 @@ impl LineStream {
 
     /// Returns the mark up to which the client had the chance to receive everything before the
     /// connection ended; `None` if that is not known. A client that has not answered is still
-    /// receiving what was sent before the question.
+    /// receiving what was sent before the question: it has received what it has answered for.
     pub fn read_until(&self) -> Option<Mark> {
         let is_known = self.is_read && self.flushed && self.has_answered();
-        self.sendq.sent_until().filter(|_| is_known)
+        let sent_until = self.sendq.sent_until().filter(|_| is_known);
+        sent_until.or_else(|| self.receipts.as_ref()?.answered())
     }
 
     /// Sends the client `PING`, unless it has not answered the last question yet. A client that is
@@ -311,7 +312,7 @@ impl LineStream {
                 };
                 Err(Poll::Ready(StreamEvent::Closed(disconnect)))
             }
-            State::Ending => {
+            State::Ending { .. } => {
                 if self.writing.is_empty() && self.flushed {
                     return Err(Poll::Ready(StreamEvent::Drained));
                 }
@@ -376,6 +377,17 @@ impl LineStream {
         Some(self.receipts.as_mut()?.ask(now, until, queued))
     }
 
+    /// Asks the client, before the last of the lines that are being written, what it has received.
+    fn ask_before_last(&mut self) {
+        let Some(until) = self.sendq.queued_until() else {
+            return;
+        };
+        let receipts = self.receipts.get_or_insert_default();
+        let (now, written) = (Instant::now(), self.written);
+        let added = receipts.ask_before_last(now, until, written, &mut self.writing);
+        self.sendq.added(added);
+    }
+
     /// Sends as much as the socket accepts. Returns the state of the send queue from before lines
     /// were last taken out of it, or why the connection has ended.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Result<State, Poll<StreamEvent>> {
@@ -390,6 +402,9 @@ impl LineStream {
             let (state, lines) = self.sendq.poll(context, self.writing.is_empty());
             if self.writing.is_empty() {
                 self.writing = lines;
+                if state == (State::Ending { asks: true }) {
+                    self.ask_before_last();
+                }
             }
             while !self.writing.is_empty() {
                 match self.poll_write(context) {

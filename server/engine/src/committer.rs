@@ -316,10 +316,14 @@ impl Committer {
             }
             // The change was stored with its group.
             Output::Persist(_) => {}
-            Output::End { session, line } => {
+            Output::End {
+                session,
+                line,
+                asks,
+            } => {
                 if let Some(sendq) = self.sessions.get(&session) {
                     sendq.push(line);
-                    sendq.end();
+                    sendq.end(asks);
                     self.to_wake.push(Arc::clone(sendq));
                 }
             }

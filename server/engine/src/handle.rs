@@ -18,7 +18,7 @@ use crate::sendq::Sendq;
 use rookery_chat::event::{
     Candidate, Disconnect, Event, Identity, LineFault, Revoked, SessionId, Settings,
 };
-use rookery_chat::request::{Admission, ReplyFormat, Request};
+use rookery_chat::request::{Admission, Replied, ReplyFormat, Request};
 use rookery_chat::ticket::Ticket;
 use rookery_record::Mark;
 
@@ -243,7 +243,7 @@ impl CoreHandle {
         &self,
         session: SessionId,
         message: Message,
-    ) -> Result<(), CoreStopped> {
+    ) -> Result<Replied, CoreStopped> {
         let event = |ticket| Event::AwaitedCommand {
             ticket,
             session,

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use rookery_chat::request::{
-    Admission, Announced, Busy, ChannelView, ClosedChannel, Counts, Ended, ReplyFormat, UserView,
+    Admission, Announced, Busy, ChannelView, ClosedChannel, Counts, Ended, Replied, ReplyFormat,
+    UserView,
 };
 use rookery_chat::ticket::{Answer, Reply};
 
@@ -80,6 +81,7 @@ pending_replies! {
     done: Done(()),
     closed_channel: ClosedChannel(ClosedChannel),
     ended: Ended(Ended),
+    replied: Replied(Replied),
     reply_format: ReplyFormat(Option<ReplyFormat>),
     user: User(Option<UserView>),
     users: Users(Vec<UserView>),

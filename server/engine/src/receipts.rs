@@ -4,6 +4,7 @@
 //! the client is asked, by a `PING` that follows what it was sent: its answer says that it has
 //! received everything before the question.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ enum State {
         until: Mark,
         /// The number of bytes that were queued for it in total, up to the question.
         queued: u64,
+        /// The mark of the question before, if that is not answered either.
+        earlier: Option<Mark>,
     },
 }
 
@@ -74,29 +77,88 @@ impl Receipts {
         self.last_token += 1;
         let line = format!("PING {}\r\n", self.last_token);
         let queued = queued + line.len() as u64;
-        self.state = State::Asked { until, queued };
+        let earlier = match self.state {
+            State::Asked { until, .. } => Some(until),
+            State::Answered | State::Due(_) => None,
+        };
+        self.state = State::Asked {
+            until,
+            queued,
+            earlier,
+        };
         self.last_asked_at = Some(now);
         line.into()
+    }
+
+    /// Adds a question before the last of the lines that are to be sent before the session ends,
+    /// after `written` bytes in total, unless the client was asked about all others or has answered
+    /// for everything up to `until`. Returns the number of bytes that are added.
+    pub fn ask_before_last(
+        &mut self,
+        now: Instant,
+        until: Mark,
+        written: u64,
+        lines: &mut VecDeque<Bytes>,
+    ) -> usize {
+        let Some(last) = lines.pop_back() else {
+            return 0;
+        };
+        let waiting: usize = lines.iter().map(Bytes::len).sum();
+        let queued_before = written + waiting as u64;
+        let (is_left, asked) = match self.state {
+            State::Answered => (waiting > 0, self.answered),
+            State::Due(_) => (true, self.answered),
+            State::Asked { until, queued, .. } => (queued_before > queued, Some(until)),
+        };
+        let mut added = 0;
+        if is_left && asked != Some(until) {
+            let question = self.ask(now, until, queued_before);
+            added = question.len();
+            lines.push_back(question);
+        }
+        lines.push_back(last);
+        added
     }
 
     /// Handles a message of the client, after `written` bytes were sent in total. If it is the
     /// answer, returns the mark up to which the client has received everything. Some clients answer
     /// every `PING` with the same text; another number is an answer to something else.
     pub fn answer(&mut self, now: Instant, message: &Message, written: u64) -> Option<Mark> {
-        let State::Asked { until, queued } = self.state else {
+        let State::Asked {
+            until,
+            queued,
+            earlier,
+        } = &mut self.state
+        else {
             return None;
         };
-        let token = message.params.last().map(|token| token.parse::<u64>());
-        let is_other = matches!(token, Some(Ok(number)) if number != self.last_token);
-        if message.command != "PONG" || is_other {
+        if message.command != "PONG" {
             return None;
         }
+        let token = message.params.last().map(|token| token.parse::<u64>());
+        // Answers arrive in the order of the questions.
+        let is_last = match token {
+            Some(Ok(number)) if number == self.last_token => true,
+            Some(Ok(number)) if number == self.last_token - 1 => false,
+            Some(Ok(_)) => return None,
+            Some(Err(_)) | None => earlier.is_none(),
+        };
+        if !is_last {
+            self.answered = Some(earlier.take()?);
+            return self.answered;
+        }
+        let (until, queued) = (*until, *queued);
         self.state = State::Answered;
         self.answered = Some(until);
         if written > queued {
             self.sent(|| now);
         }
-        Some(until)
+        self.answered
+    }
+
+    /// Returns the mark up to which the client has answered that it has received everything.
+    pub fn answered(&self) -> Option<Mark> {
+        self.answered
     }
 
     /// Whether the client has left a question unanswered.
@@ -155,6 +217,74 @@ mod tests {
         assert_eq!(at, start + DELAY + INTERVAL);
         assert_eq!(receipts.ask(at, mark(9), 1500), "PING 2\r\n");
         assert!(receipts.is_unanswered());
+    }
+
+    #[test]
+    fn before_the_end_a_client_is_asked_for_what_it_was_not_asked_for_yet() {
+        let now = Instant::now();
+        let last = Bytes::from_static(b"ERROR :bye\r\n");
+        let ask = |receipts: &mut Receipts, until, written, waiting: &[Bytes]| {
+            let mut lines: VecDeque<Bytes> = waiting.iter().cloned().collect();
+            lines.push_back(last.clone());
+            let before: usize = lines.iter().map(Bytes::len).sum();
+            let added = receipts.ask_before_last(now, until, written, &mut lines);
+            let after: usize = lines.iter().map(Bytes::len).sum();
+            assert_eq!(
+                (after - before, lines.pop_back()),
+                (added, Some(last.clone()))
+            );
+            lines.drain(..waiting.len());
+            lines.pop_front()
+        };
+        let asked = |number: u8| Some(Bytes::from(format!("PING {number}\r\n")));
+        let message = Bytes::from_static(b"a message\r\n");
+        let waiting = std::slice::from_ref(&message);
+
+        let mut receipts = Receipts::default();
+        assert_eq!(
+            ask(&mut receipts, mark(7), 0, &[]),
+            None,
+            "nothing was sent"
+        );
+        receipts.sent(|| now);
+        assert_eq!(ask(&mut receipts, mark(7), 10, &[]), asked(1), "it is due");
+        assert_eq!(ask(&mut receipts, mark(8), 18, &[]), None, "it is asked");
+        receipts.answer(now, &pong(&["1"]), 18);
+        assert_eq!(
+            ask(&mut receipts, mark(9), 18, &[]),
+            None,
+            "it has answered"
+        );
+        assert_eq!(ask(&mut receipts, mark(7), 18, waiting), None, "no message");
+        assert_eq!(ask(&mut receipts, mark(9), 18, waiting), asked(2));
+        receipts.answer(now, &pong(&["2"]), 50);
+        assert_eq!(ask(&mut receipts, mark(9), 50, &[]), None, "no message");
+    }
+
+    #[test]
+    fn of_two_questions_each_may_be_answered() {
+        let now = Instant::now();
+        let answers = |texts: &[&str]| {
+            let mut receipts = Receipts::default();
+            receipts.ask(now, mark(7), 10);
+            receipts.ask(now, mark(9), 30);
+            let answered = texts.iter().map(|text| {
+                let mark = receipts.answer(now, &pong(&[text]), 38);
+                mark.map(|mark| mark.message)
+            });
+            let answered: Vec<_> = answered.collect();
+            (answered, receipts.is_unanswered())
+        };
+        assert_eq!(
+            answers(&["1", "1", "2"]),
+            (vec![Some(7), None, Some(9)], false)
+        );
+        assert_eq!(answers(&["2", "1"]), (vec![Some(9), None], false));
+        assert_eq!(answers(&["irc", "irc"]), (vec![Some(7), Some(9)], false));
+        assert_eq!(
+            answers(&["irc", "3", "0"]),
+            (vec![Some(7), None, None], true)
+        );
     }
 
     #[test]

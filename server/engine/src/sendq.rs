@@ -146,7 +146,10 @@ pub enum State {
     #[default]
     Open,
     /// No lines follow: the connection closes once it has sent those that it has.
-    Ending,
+    Ending {
+        /// Whether it asks the client before the last line what it has received.
+        asks: bool,
+    },
     /// More bytes waited than a limit allows: the connection closes at once, without sending.
     Overflowed,
 }
@@ -232,7 +235,7 @@ impl Inner {
     fn count(&mut self, all: &Sendqs) -> bool {
         let pages = match self.state {
             State::Overflowed => 0,
-            State::Open | State::Ending => (self.bytes + self.held) / PAGE * PAGE,
+            State::Open | State::Ending { .. } => (self.bytes + self.held) / PAGE * PAGE,
         };
         let before = std::mem::replace(&mut self.counted, pages);
         if pages > before {
@@ -272,9 +275,9 @@ impl Inner {
         delivered.map(|delivered| *delivered.0.lock())
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, asks: bool) {
         if self.state == State::Open {
-            self.state = State::Ending;
+            self.state = State::Ending { asks };
         }
     }
 
@@ -368,10 +371,11 @@ impl Sendq {
         }
     }
 
-    /// Ends the queue: the connection closes once it has sent the waiting lines. The caller has to
-    /// wake the connection with [`Self::wake`].
-    pub fn end(&self) {
-        self.inner.lock().end();
+    /// Ends the queue: the connection closes once it has sent the waiting lines. If `asks` is true,
+    /// it asks the client before the last of them what it has received. The caller has to wake the
+    /// connection with [`Self::wake`].
+    pub fn end(&self, asks: bool) {
+        self.inner.lock().end(asks);
     }
 
     /// Adds lines and wakes the connection.
@@ -431,12 +435,17 @@ impl Sendq {
     /// is not among what it was sent.
     pub fn close(&self) {
         let mut inner = self.inner.lock();
-        inner.end();
+        inner.end(false);
         // Under the same lock, or else what is delivered in between would count as sent.
         if let Some(delivered) = &mut inner.delivered {
             let until = *delivered.0.lock();
             *delivered = Arc::new(Delivered(Mutex::new(until)));
         }
+    }
+
+    /// Records that the connection has added `bytes` bytes to the lines that it took.
+    pub fn added(&self, bytes: usize) {
+        self.inner.lock().bytes += bytes;
     }
 
     /// Returns the number of bytes that wait to be sent.

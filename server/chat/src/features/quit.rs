@@ -98,8 +98,7 @@ fn sessions_of<'c>(ctx: &'c Context<'_>, account: AccountId) -> impl Iterator<It
     ctx.state.users().filter(is_owner).flat_map(User::sessions)
 }
 
-/// Ends sessions. Some may have lost their connections before, which the server has not noticed
-/// yet. `text` is for the clients and for others.
+/// Ends sessions. `text` is for the clients and for others.
 pub fn end_sessions(
     ctx: &mut Context<'_>,
     sessions: Vec<SessionId>,
@@ -108,7 +107,6 @@ pub fn end_sessions(
 ) {
     for session in sessions {
         if let Some(caller) = ctx.caller(session) {
-            catch_up::detach_device(ctx, caller.session, None);
             close_session(ctx, caller, text, reason);
         }
     }
@@ -138,8 +136,9 @@ pub fn disconnected(
 /// for others.
 fn close_session(ctx: &mut Context<'_>, caller: Caller, text: &str, reason: DisconnectReason) {
     let closing = closing_session(ctx, caller);
+    let asks = reason != DisconnectReason::Quit;
     remove_session(ctx, caller.session, text, reason);
-    end_session(ctx, caller.session, closing, text);
+    end_session(ctx, caller.session, closing, text, asks);
 }
 
 /// Removes the session from its user. The user quits if this was its last session, unless it is
@@ -176,17 +175,19 @@ pub fn quit_user(ctx: &mut Context<'_>, user: UserId, quit_text: &str, reason: D
     monitor::announce_offline(ctx, &user.nick);
 }
 
-/// Sends a last line and closes the session's connection. The session is remembered until the
-/// connection is closed.
+/// Sends a last line and closes the session's connection. If `asks` is true, the client is asked
+/// before what it has received. The session is remembered until the connection is closed.
 pub fn end_session(
     ctx: &mut Context<'_>,
     session: SessionId,
     closing: ClosingSession,
     error_text: &str,
+    asks: bool,
 ) {
     ctx.out.push(Output::End {
         session,
         line: Line::error(error_text).plain(),
+        asks,
     });
     ctx.state.closing_sessions.insert(session, closing);
 }

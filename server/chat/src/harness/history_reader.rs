@@ -7,12 +7,13 @@ use rookery_protocol::{Message, Nick};
 
 use super::{Harness, ReplyKey};
 use crate::event::{Event, Fetch, HistoryQuery, HistoryResult, SessionId};
+use crate::request::Replied;
 use rookery_record::{HistoryEntry, NewestMessages, Place, ReadableTarget, SeveralQuery};
 
 impl Harness {
     /// Sends a command and waits. Returns the key of the reply, which arrives when the session has
     /// its answer.
-    pub fn awaited_command(&mut self, session: SessionId, line: &str) -> ReplyKey<()> {
+    pub fn awaited_command(&mut self, session: SessionId, line: &str) -> ReplyKey<Replied> {
         let (ticket, key) = self.ticket();
         let message = Message::parse(line).unwrap();
         self.event(Event::AwaitedCommand {

@@ -5,7 +5,7 @@ use rookery_protocol::DeviceName;
 
 use super::harness::*;
 use super::playback::{CAPS, connect, lobby, texts};
-use crate::event::{Disconnect, Event, Identity, SignedInWith};
+use crate::event::{Disconnect, Event, Identity, Revoked, SignedInWith};
 use crate::request::{EndAll, Kick, KickTarget};
 use rookery_record::{
     Change, ChatSnapshot, Device, DeviceKey, DeviceMark, Mark, PasswordFingerprint, message_number,
@@ -253,23 +253,33 @@ fn messages_of_a_channel_that_another_device_has_joined_are_sent_once() {
 /// The connection reports what it has sent when it closes, which is after the core ended the
 /// session.
 #[test]
-fn what_waited_to_be_sent_when_the_server_stopped_or_a_session_was_kicked_is_replayed() {
-    for (is_kicked, is_sent) in [(false, false), (false, true), (true, false), (true, true)] {
+fn what_waited_to_be_sent_when_the_server_ended_a_session_is_replayed() {
+    let ends = ["stop", "kick", "revoke"].into_iter();
+    for (end, is_sent) in ends.flat_map(|end| [(end, false), (end, true)]) {
         let mut harness = lobby();
         let bob = harness.user("bob", "");
         let (alice, _) = connect(&mut harness, named("alice", "phone"), CAPS);
         harness.advance(60);
         harness.send(bob, "PRIVMSG #x :waits");
-        if is_kicked {
-            harness.act(Kick {
-                target: KickTarget::User("alice".parse().unwrap()),
-                reason: "enough".to_owned(),
-            });
+        match end {
+            "stop" => {
+                harness.act(EndAll {
+                    reason: "The server is stopping".to_owned(),
+                });
+            }
+            "kick" => {
+                harness.act(Kick {
+                    target: KickTarget::User("alice".parse().unwrap()),
+                    reason: "enough".to_owned(),
+                });
+            }
+            _ => {
+                let revoked = Revoked::Password(named("alice", "phone").id);
+                harness.event(Event::AccessRevoked { revoked, by: None });
+            }
+        }
+        if end != "stop" {
             harness.send(bob, "PRIVMSG #x :after");
-        } else {
-            harness.act(EndAll {
-                reason: "The server is stopping".to_owned(),
-            });
         }
         if is_sent {
             harness.disconnect(alice);
@@ -279,8 +289,9 @@ fn what_waited_to_be_sent_when_the_server_stopped_or_a_session_was_kicked_is_rep
         let mut harness = restarted(&mut harness);
         let (_, missed) = connect(&mut harness, named("alice", "phone"), CAPS);
         let waited = ["waits"].into_iter().filter(|_| !is_sent);
-        let expected: Vec<&str> = waited.chain(is_kicked.then_some("after")).collect();
-        assert_eq!(texts(&missed), expected, "kicked: {is_kicked}");
+        let after = ["after"].into_iter().filter(|_| end != "stop");
+        let expected: Vec<&str> = waited.chain(after).collect();
+        assert_eq!(texts(&missed), expected, "{end}");
     }
 }
 

@@ -203,6 +203,54 @@ fn what_the_core_holds_for_a_client_that_does_not_read_is_reported_until_it_is_g
 }
 
 #[test]
+fn metadata_of_users_who_join_waits_once_and_only_for_those_who_have_subscribed_to_it() {
+    let mut harness = Harness::with(Settings {
+        slice_rows: 2,
+        ..settings()
+    });
+    let sessions = ["alice", "bob", "carl"].map(|name| harness.user(name, "draft/metadata-3"));
+    let [alice, bob, carl] = sessions;
+    harness.send(alice, "METADATA * SET url :here");
+    for (session, key) in [(bob, "url"), (carl, "avatar")] {
+        harness.channel("#x", &[session]);
+        harness.send(session, &format!("METADATA * SUB {key}"));
+    }
+    harness.reads = false;
+    for session in [bob, carl] {
+        harness.send(session, "WHO #x");
+        harness.send(session, "NAMES #x");
+    }
+    let held = |harness: &Harness, session| harness.held.get(&session).copied().unwrap_or(0);
+    let before = [bob, carl].map(|session| held(&harness, session));
+    harness.send(alice, "JOIN #x");
+    let once = held(&harness, bob);
+    for _ in 0..100 {
+        harness.send(alice, "PART #x");
+        harness.send(alice, "JOIN #x");
+    }
+    let after = [bob, carl].map(|session| held(&harness, session));
+    assert_eq!(after, [once, before[1]]);
+    assert!(once > before[0], "it waits for bob");
+    harness.clear_received();
+    harness.reads = true;
+    for session in [bob, carl] {
+        harness.chat.resume_replies(session);
+    }
+    while harness.chat.has_incomplete_replies() {
+        harness.continue_replies();
+    }
+    let values = [bob, carl].map(|session| {
+        let received = harness.received(session);
+        received
+            .iter()
+            .filter(|line| line.contains(" 761 "))
+            .count()
+    });
+    assert_eq!(values, [1, 0]);
+    assert_eq!((held(&harness, bob), held(&harness, carl)), (0, 0));
+}
+
+#[test]
 fn what_others_make_wait_for_a_client_that_does_not_read_counts_as_well() {
     let mut harness = Harness::with(Settings {
         slice_rows: 2,

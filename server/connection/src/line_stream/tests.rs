@@ -118,15 +118,21 @@ async fn what_arrives_after_the_client_has_closed_is_not_among_what_it_was_sent(
 
 /// Reads until the server asks what the client has received. Returns the answer.
 async fn question(client: &mut client::TlsStream<TcpStream>) -> String {
+    let read = read_until(client, "PING 1\r\n").await;
+    assert_eq!(read, "a message\r\nPING 1\r\n");
+    "PONG 1\r\n".to_owned()
+}
+
+/// Reads until the server has sent the last of these lines.
+async fn read_until(client: &mut client::TlsStream<TcpStream>, last: &str) -> String {
     let mut read = String::new();
-    while !read.ends_with("PING 1\r\n") {
+    while !read.ends_with(last) {
         let mut bytes = [0; 100];
         let count = client.read(&mut bytes).await.unwrap();
         assert_ne!(count, 0, "closed after {read:?}");
         read += str::from_utf8(&bytes[..count]).unwrap();
     }
-    assert_eq!(read, "a message\r\nPING 1\r\n");
-    "PONG 1\r\n".to_owned()
+    read
 }
 
 /// What the kernel accepts for a client may never arrive.
@@ -183,7 +189,7 @@ async fn a_session_that_the_core_has_ended_waits_for_the_last_answer() {
         timeout(2 * DELAY, stream.next(None)).await
     });
     assert!(end.is_err(), "{end:?}");
-    stream.sendq.end();
+    stream.sendq.end(false);
     let end = timeout(DEADLINE, stream.next(None)).await;
     assert!(matches!(end, Ok(StreamEvent::Drained)), "{end:?}");
     stream.set_read();
@@ -194,6 +200,48 @@ async fn a_session_that_the_core_has_ended_waits_for_the_last_answer() {
         .await
         .expect("in time");
     assert_eq!(stream.read_until(), Some(Mark::START));
+}
+
+/// The client's link may be dead when the server stops, a moment after it was sent something.
+#[tokio::test]
+async fn a_session_that_the_core_ends_is_asked_for_what_it_was_sent_last() {
+    let first = Mark {
+        message: 1,
+        at: Timestamp::UNIX_EPOCH,
+    };
+    for (is_sent, answers) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (mut stream, mut client) = connect().await;
+        let delivered = Arc::<Delivered>::default();
+        stream.sendq.ask_receipts(&delivered);
+        stream
+            .sendq
+            .push_all([Bytes::from_static(b"a message\r\n")]);
+        delivered.set(first);
+        if is_sent {
+            let sent = timeout(DELAY / 10, stream.next(None)).await;
+            assert!(sent.is_err(), "{sent:?}");
+        }
+        stream.sendq.push(Bytes::from_static(b"ERROR :bye\r\n"));
+        stream.sendq.end(true);
+        let client = async {
+            let read = read_until(&mut client, "ERROR :bye\r\n").await;
+            assert_eq!(read, "a message\r\nPING 1\r\nERROR :bye\r\n");
+            if answers {
+                client.write_all(b"PONG 1\r\n").await.unwrap();
+            }
+            client
+        };
+        let server = async {
+            let end = stream.next(None).await;
+            assert!(matches!(end, StreamEvent::Drained), "{end:?}");
+            stream.await_answer().await;
+            stream.set_read();
+        };
+        let end = timeout(DEADLINE, async { tokio::join!(server, client) }).await;
+        end.expect("in time");
+        assert_eq!(stream.read_until(), answers.then_some(first));
+        assert_eq!(stream.sendq.bytes(), 0);
+    }
 }
 
 #[test]

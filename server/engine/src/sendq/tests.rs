@@ -92,13 +92,16 @@ fn sent_lines_no_longer_count_towards_the_limit() {
 fn an_ended_queue_returns_its_lines_and_accepts_no_more() {
     let sendq = Sendq::new(0);
     sendq.push(Bytes::from_static(b"last"));
-    sendq.end();
+    sendq.end(false);
     assert!(!sendq.push(Bytes::from_static(b"too late")));
     assert_eq!(
         poll(&sendq),
-        (State::Ending, vec![Bytes::from_static(b"last")])
+        (
+            State::Ending { asks: false },
+            vec![Bytes::from_static(b"last")]
+        )
     );
-    assert_eq!(poll(&sendq), (State::Ending, vec![]));
+    assert_eq!(poll(&sendq), (State::Ending { asks: false }, vec![]));
 }
 
 #[test]

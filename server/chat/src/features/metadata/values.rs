@@ -26,7 +26,7 @@ const SYNC_LIMIT: usize = 1000;
 const SYNC_MEMBERS: usize = 100;
 
 /// A user or channel, which has metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MetadataTarget {
     User(UserId),
     Channel(ChannelName),
@@ -308,6 +308,11 @@ impl LongReply for Sync {
         }
         true
     }
+
+    fn synced(&self) -> Option<&MetadataTarget> {
+        let is_whole = !self.cursor.is_started && self.batch.is_none();
+        is_whole.then_some(&self.cursor.target)
+    }
 }
 
 /// The announcement of which channels have values that the caller has subscribed to. The client
@@ -367,7 +372,15 @@ pub fn sync(ctx: &mut Context<'_>, caller: Caller, subject: &MetadataTarget) {
         let target = target_name(ctx, subject);
         return ctx.reply_words(caller, RPL_METADATASYNCLATER, &[&target, "5"]);
     }
-    ctx.reply_long(caller, Sync::new(subject.clone()));
+    if subscribes(ctx, caller.session) {
+        ctx.reply_long(caller, Sync::new(subject.clone()));
+    }
+}
+
+/// Whether the session has subscribed to any key.
+fn subscribes(ctx: &Context<'_>, session: SessionId) -> bool {
+    let session = ctx.state.session(session);
+    session.is_some_and(|session| !session.subscriptions.is_empty())
 }
 
 /// Syncs metadata after a join: the user's sessions receive that of the channel and its members,
@@ -377,16 +390,22 @@ pub fn sync_join(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
         sync(ctx, own, &MetadataTarget::Channel(name.clone()));
     }
     let new_user = MetadataTarget::User(user);
-    if of(ctx, &new_user).is_none_or(Metadata::is_empty) {
-        return;
-    }
-    let Some(channel) = ctx.state.channel(name) else {
+    let (Some(metadata), Some(channel)) = (of(ctx, &new_user), ctx.state.channel(name)) else {
         return;
     };
-    let others = channel
-        .receivers()
-        .iter()
-        .filter(|receiver| receiver.user != user && is_notified(receiver.capabilities));
+    if metadata.is_empty() {
+        return;
+    }
+    let others = channel.receivers().iter().filter(|receiver| {
+        let has_value = || {
+            let session = ctx.state.session(receiver.session);
+            session.is_some_and(|session| {
+                let mut subscriptions = session.subscriptions.iter();
+                subscriptions.any(|key| metadata.contains_key(key))
+            })
+        };
+        receiver.user != user && is_notified(receiver.capabilities) && has_value()
+    });
     let others: Vec<Receiver> = others.copied().collect();
     for other in others {
         sync(ctx, other.into(), &new_user);

@@ -223,7 +223,7 @@ fn a_history_query_is_answered_even_if_its_session_has_ended() {
                 harness.answer_fetch(HistoryResult::Page(Vec::new()));
                 assert_eq!(harness.received(session).is_empty(), disconnects);
             }
-            assert!(matches!(harness.answer(key), Some(())), "{line}");
+            assert!(harness.answer(key).is_some(), "{line}");
         }
     }
 }
