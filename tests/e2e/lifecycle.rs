@@ -11,8 +11,10 @@ async fn sigterm_stops_the_server_cleanly_and_loses_nothing() {
     let mut server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     alice.say("#lobby", "last words").await;
+    let _connecting = Client::negotiating(&server, "bob").await;
     let status = server.sigterm().await;
     assert!(status.success(), "{status}");
+    assert!(!server.log().contains("panicked"), "{}", server.log());
     let received = alice.read_until_closed().await;
     assert!(
         received.iter().any(|message| message.command == "ERROR"),

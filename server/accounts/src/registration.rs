@@ -135,7 +135,10 @@ impl Accounts {
         if needs_code {
             let can_add = self.pending.check_can_add(now, &name, email.as_ref(), own);
             if let Err(refused) = can_add {
-                self.count_taken_name(peer)?;
+                match refused {
+                    PendingError::NameReserved => self.count_taken_name(peer)?,
+                    PendingError::TooMany => {}
+                }
                 return Err(refused.into());
             }
             self.count_mail(peer, email.as_ref())?;

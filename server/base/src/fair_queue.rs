@@ -70,8 +70,8 @@ impl<K: Hash + Eq> FairQueue<K> {
     }
 
     /// Waits for a slot. `keys` are who it is for and the groups that it belongs to, from small to
-    /// large: each takes turns within the next. The requests of one key get their slots in the
-    /// order in which they came.
+    /// large: each takes turns within the next. The requests of one key get their slots in
+    /// their order.
     pub async fn acquire(&self, keys: impl IntoIterator<Item = K>) -> Slot<'_> {
         let mut shares = Vec::new();
         for key in keys {

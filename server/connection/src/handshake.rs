@@ -96,9 +96,8 @@ impl Session {
         let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
         let limits = connection_limits(&self.services.config.limits.get());
         let owner = self.owner(identity.as_ref());
-        match self.permit.admit(self.id, owner, limits) {
-            Ok(None) => {}
-            Ok(Some(displaced)) => self.services.core.displaced(displaced).await?,
+        match self.permit.can_admit(owner, limits) {
+            Ok(()) => {}
             Err(NotAdmitted::Displaced) => {
                 return Ok(Some(self.close(&displaced(stage(handshake))).await));
             }
@@ -117,7 +116,6 @@ impl Session {
             .await?;
         Ok(match admission {
             Admission::NickInUse => {
-                self.permit.set_stage(Instant::now(), stage(handshake));
                 let limit = self.services.config.limits.get().sendq_bytes;
                 self.sendq.set_rank(Rank::Stranger, stranger_limit(limit));
                 let replies = handshake.nick_in_use();
@@ -132,9 +130,14 @@ impl Session {
             }
             Admission::Admitted => {
                 self.set_identity(identity).await;
-                // The core did not know the session yet if it was displaced meanwhile.
-                if self.permit.is_displaced() {
-                    self.services.core.displaced(self.id).await?;
+                // Only now, so that a session that the core refuses displaces no other one.
+                match self.permit.admit(self.id, owner, limits) {
+                    Ok(None) => {}
+                    Ok(Some(displaced)) => self.services.core.displaced(displaced).await?,
+                    // Others were admitted, or connected, in the meantime.
+                    Err(NotAdmitted::Displaced | NotAdmitted::TooMany) => {
+                        self.services.core.displaced(self.id).await?;
+                    }
                 }
                 Some(HandshakeResult::Admitted)
             }

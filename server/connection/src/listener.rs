@@ -37,7 +37,7 @@ use rookery_base::turns::Turns;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
 use rookery_engine::handle::CoreHandle;
-use rookery_engine::quota::{Connections, Entry};
+use rookery_engine::quota::{Connections, NewConnection};
 use rookery_record::{Network, ban_text};
 
 /// How many refused clients are sent the reason at the same time.
@@ -128,9 +128,9 @@ impl ChatPort {
                     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
                     // What is not counted is closed here and now: on a task, it would be one more
                     // open file until that task runs.
-                    if let Some(entry) = self.enter(address) {
+                    if let Some(connection) = self.count(address) {
                         let port = Arc::clone(&self);
-                        tokio::spawn(port.accept(transport, stream, address, entry));
+                        tokio::spawn(port.accept(transport, stream, address, connection));
                     }
                 }
                 Err(error) => {
@@ -144,7 +144,7 @@ impl ChatPort {
 
     /// Counts a new connection. Returns `None` if its network connects too fast, or if there are
     /// too many.
-    fn enter(&self, address: SocketAddr) -> Option<Entry> {
+    fn count(&self, address: SocketAddr) -> Option<NewConnection> {
         let limits = self.services.config.limits.get();
         let now = Instant::now();
         let (rate, burst) = (limits.connect_rate, limits.connect_burst);
@@ -159,11 +159,11 @@ impl ChatPort {
             return None;
         }
         let quota = session::connection_limits(&limits);
-        let entry = Connections::enter(&self.connections, now, address.ip(), quota);
-        if entry.is_none() {
+        let connection = Connections::open(&self.connections, now, address.ip(), quota);
+        if connection.is_none() {
             self.report_too_many(address);
         }
-        entry
+        connection
     }
 
     fn report_too_many(&self, address: SocketAddr) {
@@ -179,9 +179,9 @@ impl ChatPort {
         transport: Transport,
         stream: TcpStream,
         address: SocketAddr,
-        entry: Entry,
+        connection: NewConnection,
     ) {
-        let Some(permit) = entry.place().await else {
+        let Some(permit) = connection.place().await else {
             return self.report_too_many(address);
         };
         if let Some(reason) = self.refusal(address) {
@@ -205,7 +205,11 @@ impl ChatPort {
         match result {
             Ok(Some((peer, socket))) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
-                let session = Session::new(Arc::clone(&self.services), id, peer, socket, permit);
+                let session = {
+                    // Its timer belongs to the runtime on which it runs.
+                    let _entered = self.sessions.enter();
+                    Session::new(Arc::clone(&self.services), id, peer, socket, permit)
+                };
                 self.sessions.spawn(session.run());
             }
             Ok(None) => {}

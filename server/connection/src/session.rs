@@ -185,8 +185,8 @@ impl Session {
 
     /// Sends `ERROR` with the reason, and waits until it is sent.
     pub(super) async fn close(&mut self, reason: &str) -> HandshakeResult {
-        self.send(&[Message::new("ERROR", [reason])]);
-        self.sendq.end(false);
+        let error = line(&Message::new("ERROR", [reason]));
+        self.sendq.end(error, false);
         while !matches!(
             self.stream.next(None).await,
             StreamEvent::Drained | StreamEvent::Closed(_)

@@ -14,7 +14,7 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::{Sink as _, Stream as _};
 use rookery_base::config::ANY_ORIGIN;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::uri::Authority;
@@ -52,7 +52,8 @@ pub struct WebSocketLines<S> {
     sent_at: Instant,
     /// Elapses at the earliest time at which a ping frame may be due. Messages do not reset it, so
     /// that they cost nothing here.
-    ping_timer: Pin<Box<Sleep>>,
+    /// Created on the runtime of the session, and not during the handshake.
+    ping_timer: Option<Pin<Box<Sleep>>>,
     /// Whether a ping frame is being sent.
     is_pinging: bool,
 }
@@ -94,7 +95,7 @@ where
         code: CloseCode::Normal,
         closing: Closing::Open,
         sent_at: Instant::now(),
-        ping_timer: Box::pin(sleep(PING_AFTER)),
+        ping_timer: None,
         is_pinging: false,
     })
 }
@@ -244,8 +245,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLines<S> {
     /// Waits until a ping frame is due, and sends it.
     fn poll_ping(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_pinging {
-            ready!(self.ping_timer.as_mut().poll(context));
             let due_at = self.sent_at + PING_AFTER;
+            let timer = self
+                .ping_timer
+                .get_or_insert_with(|| Box::pin(sleep_until(due_at)));
+            // It may have been set before the last frame was sent.
+            ready!(timer.as_mut().poll(context));
+            self.ping_timer = None;
             if due_at <= Instant::now() {
                 // If earlier frames still wait to be written, the connection is not silent.
                 ready!(Pin::new(&mut self.socket).poll_ready(context)).map_err(to_io)?;
@@ -254,7 +260,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLines<S> {
                 self.sent_at = Instant::now();
                 self.is_pinging = true;
             }
-            self.ping_timer.as_mut().reset(self.sent_at + PING_AFTER);
         }
         ready!(Pin::new(&mut self.socket).poll_flush(context)).map_err(to_io)?;
         self.is_pinging = false;

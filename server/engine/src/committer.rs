@@ -322,8 +322,7 @@ impl Committer {
                 asks,
             } => {
                 if let Some(sendq) = self.sessions.get(&session) {
-                    sendq.push(line);
-                    sendq.end(asks);
+                    sendq.end(line, asks);
                     self.to_wake.push(Arc::clone(sendq));
                 }
             }

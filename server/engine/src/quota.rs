@@ -149,7 +149,7 @@ enum State {
 }
 
 /// A connection that is counted, and waits for its place if none was free.
-pub struct Entry {
+pub struct NewConnection {
     permit: ConnectionPermit,
     now: Instant,
     place: Option<Place>,
@@ -220,12 +220,12 @@ impl Connections {
 
     /// Counts one more connection, which may displace another. Returns `None` if a limit is
     /// reached.
-    pub fn enter(
+    pub fn open(
         this: &Arc<Self>,
         now: Instant,
         address: IpAddr,
         limits: ConnectionLimits,
-    ) -> Option<Entry> {
+    ) -> Option<NewConnection> {
         let network = Counted::Network(Network::of(address));
         let site = Counted::Site(Network::of_site(address));
         let [per_address, per_site, total] = this.limits(limits);
@@ -277,11 +277,11 @@ impl Connections {
             id,
             displaced,
         };
-        Some(Entry { permit, now, place })
+        Some(NewConnection { permit, now, place })
     }
 }
 
-impl Entry {
+impl NewConnection {
     /// Waits for the place, if none was free. Returns `None` if none became free in time.
     pub async fn place(self) -> Option<ConnectionPermit> {
         let Self { permit, now, place } = self;
@@ -321,6 +321,17 @@ impl Counts {
     fn is_full(&self, counted: Counted, limit: usize) -> bool {
         let [_, _, admitted] = self.by_state(counted);
         admitted >= limit - reserved(limit)
+    }
+
+    /// Returns where admitted sessions hold all places that they may have, of what the connection
+    /// is counted for.
+    fn full(&self, id: u64, limits: [Option<usize>; 3]) -> Result<Option<Counted>, NotAdmitted> {
+        let connection = self.open.get(&id).ok_or(NotAdmitted::Displaced)?;
+        let mut limited = connection.counted.into_iter().zip(limits);
+        let is_full = |(counted, limit): &(_, Option<usize>)| {
+            limit.is_some_and(|limit| self.is_full(*counted, limit))
+        };
+        Ok(limited.find(is_full).map(|(counted, _)| counted))
     }
 
     /// Returns the number of connections that were displaced and still have a place.
@@ -470,13 +481,7 @@ impl ConnectionPermit {
         self.displaced.notified().await;
     }
 
-    /// Whether the connection was displaced by another one, and has to end.
-    pub fn is_displaced(&self) -> bool {
-        let counts = self.connections.counts.lock();
-        !counts.open.contains_key(&self.id)
-    }
-
-    /// Sets how far the session has progressed, which is not, or no longer, admitted.
+    /// Sets how far the session has progressed, which is not admitted.
     pub fn set_stage(&self, now: Instant, stage: Stage) {
         let mut counts = self.connections.counts.lock();
         counts.change(self.id, |connection| {
@@ -489,6 +494,19 @@ impl ConnectionPermit {
         });
     }
 
+    /// Checks that there is a place for the session once it is admitted. Another one may take it
+    /// before [`Self::admit`].
+    pub fn can_admit(&self, owner: Owner, limits: ConnectionLimits) -> Result<(), NotAdmitted> {
+        let limits = self.connections.limits(limits);
+        let counts = self.connections.counts.lock();
+        match counts.full(self.id, limits)? {
+            Some(counted) if counts.shares.to_displace(counted, owner).is_none() => {
+                Err(NotAdmitted::TooMany)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Counts the session as admitted, if there is a place for it. Returns the session that it has
     /// displaced, which the caller ends.
     pub fn admit(
@@ -499,14 +517,9 @@ impl ConnectionPermit {
     ) -> Result<Option<SessionId>, NotAdmitted> {
         let limits = self.connections.limits(limits);
         let mut counts = self.connections.counts.lock();
-        let connection = counts.open.get(&self.id).ok_or(NotAdmitted::Displaced)?;
-        let limited = connection.counted.into_iter().zip(limits);
-        let full = limited
-            .filter_map(|(counted, limit)| Some((counted, limit?)))
-            .find(|(counted, limit)| counts.is_full(*counted, *limit));
-        let displaced = match full {
+        let displaced = match counts.full(self.id, limits)? {
             None => None,
-            Some((counted, _)) => {
+            Some(counted) => {
                 let displaced = counts.displace_admitted(counted, owner);
                 Some(displaced.ok_or(NotAdmitted::TooMany)?)
             }

@@ -309,6 +309,16 @@ impl Sendq {
     }
 
     fn push_at(&self, line: Bytes, now: impl FnOnce() -> Instant) -> bool {
+        self.push_and(line, now, |_| {})
+    }
+
+    /// As [`Self::push_at`], and does something more before the connection can take the line.
+    fn push_and(
+        &self,
+        line: Bytes,
+        now: impl FnOnce() -> Instant,
+        then: impl FnOnce(&mut Inner),
+    ) -> bool {
         let mut inner = self.inner.lock();
         if inner.state != State::Open {
             return false;
@@ -320,6 +330,7 @@ impl Sendq {
         }
         inner.lines.push_back(line);
         let is_first = inner.lines.len() == 1;
+        then(&mut inner);
         if inner.count(&self.all) && self.all.is_exceeded() {
             drop(inner);
             self.all.relieve();
@@ -371,11 +382,12 @@ impl Sendq {
         }
     }
 
-    /// Ends the queue: the connection closes once it has sent the waiting lines. If `asks` is true,
-    /// it asks the client before the last of them what it has received. The caller has to wake the
-    /// connection with [`Self::wake`].
-    pub fn end(&self, asks: bool) {
-        self.inner.lock().end(asks);
+    /// Adds a last line and ends the queue: the connection closes once it has sent the waiting
+    /// lines. If `asks` is true, it asks the client before the last one what it has received. The
+    /// caller has to wake the connection with [`Self::wake`].
+    pub fn end(&self, last: Bytes, asks: bool) {
+        // Under one lock, or else the connection could take the last line before it knows that.
+        self.push_and(last, Instant::now, |inner| inner.end(asks));
     }
 
     /// Adds lines and wakes the connection.

@@ -1,9 +1,10 @@
 //! The server's two runtimes, which run tasks on threads of their own.
 //!
-//! On the **chat** runtime run the core, the committer and the sessions. A message passes through
-//! four of these tasks; on a machine with two cores they share one thread, and none of them has to
-//! wake another. Everything else runs on the **main** runtime: the listeners with their TLS
-//! handshakes, the control plane, mails and housekeeping. So messages do not wait for these.
+//! On the **chat** runtime run the core, the committer with the tasks that read history for it, and
+//! the sessions. A message passes through four of these tasks; on a machine with two cores they
+//! share one thread, and none of them has to wake another. The rest is on the **main** runtime: the
+//! listeners with their TLS handshakes, the control plane, mails and housekeeping. So messages do
+//! not wait for these.
 
 use std::io;
 use std::thread::available_parallelism;
@@ -42,8 +43,9 @@ impl Runtimes {
     /// does not answer.
     pub fn run<S: Future>(self, server: impl FnOnce(Handle) -> S) -> S::Output {
         let result = self.main.block_on(server(self.chat.handle().clone()));
-        self.main.shutdown_timeout(BLOCKING_TIMEOUT);
+        // The sessions use what runs on the main one.
         self.chat.shutdown_timeout(BLOCKING_TIMEOUT);
+        self.main.shutdown_timeout(BLOCKING_TIMEOUT);
         result
     }
 }

@@ -189,7 +189,9 @@ async fn a_session_that_the_core_has_ended_waits_for_the_last_answer() {
         timeout(2 * DELAY, stream.next(None)).await
     });
     assert!(end.is_err(), "{end:?}");
-    stream.sendq.end(false);
+    stream
+        .sendq
+        .end(Bytes::from_static(b"ERROR :bye\r\n"), false);
     let end = timeout(DEADLINE, stream.next(None)).await;
     assert!(matches!(end, Ok(StreamEvent::Drained)), "{end:?}");
     stream.set_read();
@@ -221,8 +223,8 @@ async fn a_session_that_the_core_ends_is_asked_for_what_it_was_sent_last() {
             let sent = timeout(DELAY / 10, stream.next(None)).await;
             assert!(sent.is_err(), "{sent:?}");
         }
-        stream.sendq.push(Bytes::from_static(b"ERROR :bye\r\n"));
-        stream.sendq.end(true);
+        let last = Bytes::from_static(b"ERROR :bye\r\n");
+        stream.sendq.end(last, true);
         let client = async {
             let read = read_until(&mut client, "ERROR :bye\r\n").await;
             assert_eq!(read, "a message\r\nPING 1\r\nERROR :bye\r\n");

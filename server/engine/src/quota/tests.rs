@@ -6,6 +6,14 @@ fn limits(total: usize, per_address: usize) -> ConnectionLimits {
     ConnectionLimits { total, per_address }
 }
 
+impl ConnectionPermit {
+    /// Whether the connection was displaced by another one, and has to end.
+    fn is_displaced(&self) -> bool {
+        let counts = self.connections.counts.lock();
+        !counts.open.contains_key(&self.id)
+    }
+}
+
 /// Opens connections at a time that each test sets.
 struct Door {
     connections: Arc<Connections>,
@@ -23,18 +31,18 @@ impl Door {
     }
 
     fn connect(&self, address: &str) -> Option<ConnectionPermit> {
-        let Entry { permit, place, .. } = self.enter(address)?;
+        let NewConnection { permit, place, .. } = self.open(address)?;
         place.is_none().then_some(permit)
     }
 
     async fn acquire(&self, address: &str) -> Option<ConnectionPermit> {
-        self.enter(address)?.place().await
+        self.open(address)?.place().await
     }
 
     /// Opens a connection that may have to wait for its place.
-    fn enter(&self, address: &str) -> Option<Entry> {
+    fn open(&self, address: &str) -> Option<NewConnection> {
         let address = address.parse().expect("an address");
-        Connections::enter(&self.connections, self.now, address, self.limits)
+        Connections::open(&self.connections, self.now, address, self.limits)
     }
 
     /// Opens the connection of a session that is admitted, and whose account has no other one.
@@ -313,7 +321,7 @@ async fn a_new_connection_waits_until_the_turn_of_a_stranger_is_over() {
     displaced.expect("one is displaced");
     let new = new.expect("it has the place");
     assert_eq!(door.sign_in(&new, account(1)), Ok(None));
-    assert!(door.enter("10.0.0.4").is_none(), "there is no stranger");
+    assert!(door.open("10.0.0.4").is_none(), "there is no stranger");
     assert_eq!(door.connections.count(), 2);
 }
 
@@ -325,14 +333,14 @@ async fn a_limited_number_of_connections_waits_while_those_that_were_displaced_d
         .map(|_| door.connect("10.0.0.1").expect("a place"))
         .collect();
     door.now += TURN;
-    let enter = || door.enter("10.0.0.2");
-    let waiting: Vec<_> = std::iter::from_fn(enter).collect();
+    let open = || door.open("10.0.0.2");
+    let waiting: Vec<_> = std::iter::from_fn(open).collect();
     assert_eq!(waiting.len(), MAX_WAITING);
     assert_eq!(door.connections.count(), 1000);
     let displaced = || strangers.iter().filter(|one| one.is_displaced()).count();
     assert_eq!(displaced(), MAX_WAITING, "none was displaced for nothing");
     drop(waiting);
-    assert!(door.enter("10.0.0.2").is_some(), "others wait instead");
+    assert!(door.open("10.0.0.2").is_some(), "others wait instead");
     drop(strangers);
     assert_eq!(door.connections.count(), 0);
 }

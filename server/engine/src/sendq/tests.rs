@@ -91,8 +91,7 @@ fn sent_lines_no_longer_count_towards_the_limit() {
 #[test]
 fn an_ended_queue_returns_its_lines_and_accepts_no_more() {
     let sendq = Sendq::new(0);
-    sendq.push(Bytes::from_static(b"last"));
-    sendq.end(false);
+    sendq.end(Bytes::from_static(b"last"), false);
     assert!(!sendq.push(Bytes::from_static(b"too late")));
     assert_eq!(
         poll(&sendq),
