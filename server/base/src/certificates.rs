@@ -256,24 +256,39 @@ fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKe
     Ok(pair)
 }
 
-/// Fails if the issuer of the server's certificate, if it is known, has not made its signature:
-/// then every client refuses it.
+/// Fails if the server's certificate names the local authority as its issuer, which has not made
+/// its signature: then every client refuses it.
 fn verify_signature(tls: &Tls, chain: &[CertificateDer<'_>]) -> anyhow::Result<()> {
-    let Some(fields) = x509::Fields::of(&chain[0]) else {
-        return Ok(());
+    match x509::Fields::of(&chain[0]) {
+        Some(fields) if chain.len() == 1 && !fields.is_self_issued() => {
+            authority::verify_signature(tls, &chain[0], &fields)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns a warning if a certificate of another authority is not signed with the key that its
+/// names suggest. Two authorities may have one name, so that is no proof that clients refuse it.
+fn signature_warning(
+    chain: &[CertificateDer<'_>],
+    fields: &[x509::Fields<'_>],
+) -> Option<&'static str> {
+    let (issuer, warning) = if fields[0].is_self_issued() {
+        (
+            0,
+            "the signature is not made with the certificate's own key: unless an authority of the \
+             same name has signed it, the file is damaged, and clients refuse it",
+        )
+    } else {
+        (
+            1,
+            "the signature is not that of the certificate that follows it: unless the authority \
+             has another certificate of that name, the file is damaged, and clients refuse it",
+        )
     };
-    let (issuer, whose) = match chain.get(1) {
-        _ if fields.is_self_issued() => (&chain[0], "made with its own key"),
-        Some(next) => (next, "of the certificate that follows it"),
-        None => return authority::verify_signature(tls, &chain[0], &fields),
-    };
-    let is_named = x509::Fields::of(issuer).is_some_and(|next| next.subject == fields.issuer);
-    anyhow::ensure!(
-        !is_named || x509::is_signed_with_key_of(&chain[0], issuer) != Some(false),
-        "the signature of the server's certificate is not {whose}: the file was damaged, and \
-         clients refuse the certificate. Restore the file from a backup, or get a new certificate"
-    );
-    Ok(())
+    let is_named = fields.get(issuer)?.subject == fields[0].issuer;
+    let is_signed = x509::is_signed_with_key_of(&chain[0], &chain[issuer]);
+    (is_named && is_signed == Some(false)).then_some(warning)
 }
 
 /// Returns the fingerprint of the certificate in the file that `[tls]` names, as clients show it.
@@ -355,6 +370,9 @@ fn chain_warning(
     fields: &[x509::Fields<'_>],
     is_own: bool,
 ) -> Option<&'static str> {
+    if let Some(warning) = signature_warning(chain, fields) {
+        return Some(warning);
+    }
     if fields
         .windows(2)
         .any(|pair| pair[0].issuer != pair[1].subject)

@@ -160,6 +160,13 @@ impl SharedFlood {
     }
 }
 
+/// Returns how long the others of its network and its site delay a session at most that has sent
+/// something of this weight, whatever they have sent.
+fn longest_delay(weight: Weight) -> Duration {
+    let messages = weight.tenths().div_ceil(Weight::MESSAGE.tenths());
+    MAX_DELAY * messages.max(1)
+}
+
 /// Returns the rate at which an account may always send, whatever the others of its site do: as
 /// fast as a person types, ten messages, and one every two seconds after that.
 fn quiet_rate() -> Rate {
@@ -188,12 +195,13 @@ impl Flood {
             return owed.map(|ready_at| ready_at.min(now + MAX_DELAY));
         };
         let since_start = now.saturating_duration_since(self.start);
-        let next = Weight::MESSAGE.tenths().into();
-        let quiet = accounts.quiet.take(since_start, quiet_rate(), 0, next);
-        if quiet.is_none() {
+        // Each admission is paid for, and who is admitted too often waits for all that is owed: the
+        // first message of a session waits for nothing else.
+        let price = Weight::MESSAGE.tenths().into();
+        if accounts.quiet.try_take(since_start, quiet_rate(), price) {
             return owed;
         }
-        owed.max(self.take_of_others(accounts, now, nothing))
+        owed.max(self.take_of_others(accounts, now, nothing, MAX_DEBT))
     }
 
     /// Counts a command of the given weight. Returns when the next line may be read, if that is
@@ -258,6 +266,7 @@ impl Flood {
         let own = self.messages.own.take(since_start, rate, tokens, next);
         let shared_rate = rate.times(SESSIONS_OF_NETWORK);
         let shared = self.take_shared(&self.messages.shared, shared_rate, now, weight);
+        let shared = shared.map(|ready_at| ready_at.min(now + longest_delay(weight)));
         own.map(|ready_at| self.start + ready_at).max(shared)
     }
 
@@ -272,18 +281,25 @@ impl Flood {
         if accounts.quiet.try_take(since_start, quiet_rate(), tokens) {
             return None;
         }
-        self.take_of_others(accounts, now, weight)
+        self.take_of_others(accounts, now, weight, longest_delay(weight))
     }
 
-    fn take_of_others(&self, accounts: &Accounts, now: Instant, weight: Weight) -> Option<Instant> {
+    fn take_of_others(
+        &self,
+        accounts: &Accounts,
+        now: Instant,
+        weight: Weight,
+        longest: Duration,
+    ) -> Option<Instant> {
         let rate = self.rate?.times(SESSIONS_OF_ACCOUNTS);
         let of_network = self.take_shared(&accounts.of_network, rate, now, weight);
         let rate = rate.times(NETWORKS_OF_SITE.into());
-        of_network.max(self.take_shared(&accounts.of_site, rate, now, weight))
+        let of_site = self.take_shared(&accounts.of_site, rate, now, weight);
+        let ready_at = of_network.max(of_site)?;
+        Some(ready_at.min(now + longest))
     }
 
-    /// Takes the weight out of a bucket that strangers to each other share. Each message delays
-    /// its session by [`MAX_DELAY`] at most, whatever the others have sent.
+    /// Takes the weight out of a bucket that strangers to each other share.
     fn take_shared(
         &self,
         shared: &TokenBucket,
@@ -294,8 +310,7 @@ impl Flood {
         let since_start = now.saturating_duration_since(self.start);
         let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
         let ready_at = shared.take_within(since_start, rate, tokens, next, MAX_DEBT)?;
-        let messages = weight.tenths().div_ceil(Weight::MESSAGE.tenths()).max(1);
-        Some((self.start + ready_at).min(now + MAX_DELAY * messages))
+        Some(self.start + ready_at)
     }
 
     /// Takes the weight out of both buckets. Returns when both have `next` left, if that is later

@@ -48,8 +48,8 @@ use rookery_store::{DATABASE_FILE, Database};
 
 /// The time between two checks whether the certificate has to be renewed, or was.
 const RENEWAL: Duration = Duration::from_hours(12);
-/// How long the sessions may take to end when the server stops: to send what waits, to be told what
-/// the client has received, and to close.
+/// How long the sessions may take to end when the server stops: to send what waits, to ask what the
+/// client has received, and to close.
 const STOP_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Serves until a signal stops the server. The core, the committer and the sessions run on

@@ -314,6 +314,33 @@ fn connecting_again_is_no_way_around_what_the_account_owes() {
     assert_eq!(other.admit(start), None, "it sends little");
 }
 
+/// Each session sends one message, which waits for nothing, and is replaced by another.
+#[test]
+fn accounts_that_connect_again_for_each_message_share_the_rate_of_their_network() {
+    let start = Instant::now();
+    let shared = SharedFlood::new(start);
+    let mut waiting: Vec<(i64, Instant)> = (0..100).map(|place| (place % 10, start)).collect();
+    let mut sent = 0;
+    for second in 0..600 {
+        let now = start + Duration::from_secs(second);
+        for (account, ready_at) in &mut waiting {
+            if *ready_at <= now {
+                let mut session = shared.open(network(1), 20, 4, now);
+                shared.sign_in(&mut session, AccountId(*account), network(1), now);
+                *ready_at = session.admit(now).unwrap_or(now);
+                if *ready_at <= now {
+                    sent += 8;
+                    session.count_with_network(now, Weight::messages(8));
+                }
+            }
+        }
+    }
+    let rate = (20 + 600 * 4) * 10;
+    // Each may be admitted ten times at once, and once each two seconds.
+    let admitted = 10 * (10 + 300) * 8;
+    assert!(sent <= rate + admitted, "{sent} of {}", rate + admitted);
+}
+
 /// Ten accounts could send so much that people on slow connections were disconnected.
 #[test]
 fn the_accounts_of_a_network_share_a_rate() {

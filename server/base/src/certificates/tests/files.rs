@@ -239,7 +239,7 @@ fn a_changed_byte_of_the_local_authority_is_warned_of() {
 }
 
 #[test]
-fn a_damaged_certificate_of_another_authority_is_refused() {
+fn a_damaged_certificate_of_another_authority_is_warned_of() {
     let (fixture, _) = Fixture::opened();
     let mut params = CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -255,20 +255,13 @@ fn a_damaged_certificate_of_another_authority_is_refused() {
     std::fs::write(fixture.file("server.key"), key.serialize_pem()).unwrap();
     for (certificate, next) in [(&of_issuer, issuer.pem()), (&of_itself, String::new())] {
         let mut der = certificate.der().to_vec();
-        for expected in [Vec::new(), vec!["refused"]] {
+        for is_intact in [true, false] {
             write_certificate(&fixture.file("server.pem"), &der);
             let mut chain = std::fs::read_to_string(fixture.file("server.pem")).unwrap();
             chain += &next;
             std::fs::write(fixture.file("server.pem"), chain).unwrap();
-            let checked = Certificates::check(&fixture.config.tls, &fixture.config.admin);
-            let checked = checked.unwrap_or_else(|error| {
-                assert!(
-                    format!("{error:#}").contains("server.pem: the signature"),
-                    "{error:#}"
-                );
-                vec!["refused".to_owned()]
-            });
-            assert_eq!(checked, expected);
+            let warnings = Certificates::check(&fixture.config.tls, &fixture.config.admin).unwrap();
+            assert_eq!(warnings.is_empty(), is_intact, "{warnings:?}");
             *der.last_mut().unwrap() ^= 1;
         }
     }
