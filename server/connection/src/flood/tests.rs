@@ -319,19 +319,21 @@ fn connecting_again_is_no_way_around_what_the_account_owes() {
 fn accounts_that_connect_again_for_each_message_share_the_rate_of_their_network() {
     let start = Instant::now();
     let shared = SharedFlood::new(start);
-    let mut waiting: Vec<(i64, Instant)> = (0..100).map(|place| (place % 10, start)).collect();
+    let session = |account, now| {
+        let mut session = shared.open(network(1), 20, 4, now);
+        shared.sign_in(&mut session, AccountId(account), network(1), now);
+        let ready_at = session.admit(now).unwrap_or(now);
+        (session, ready_at)
+    };
+    let mut places: Vec<_> = (0..100).map(|place| session(place % 10, start)).collect();
     let mut sent = 0;
     for second in 0..600 {
         let now = start + Duration::from_secs(second);
-        for (account, ready_at) in &mut waiting {
-            if *ready_at <= now {
-                let mut session = shared.open(network(1), 20, 4, now);
-                shared.sign_in(&mut session, AccountId(*account), network(1), now);
-                *ready_at = session.admit(now).unwrap_or(now);
-                if *ready_at <= now {
-                    sent += 8;
-                    session.count_with_network(now, Weight::messages(8));
-                }
+        for (account, place) in (0..10).cycle().zip(&mut places) {
+            if place.1 <= now {
+                sent += 8;
+                place.0.count_with_network(now, Weight::messages(8));
+                *place = session(account, now);
             }
         }
     }
