@@ -17,6 +17,9 @@ use crate::process::Process;
 
 /// How many attackers there are.
 const ATTACKERS: usize = 100;
+/// The addresses of the ordinary users: one has fewer places than all of them need.
+const SENDERS: Ipv4Addr = Ipv4Addr::new(127, 7, 0, 1);
+const RECEIVERS: Ipv4Addr = Ipv4Addr::new(127, 7, 0, 2);
 /// The addresses that the attackers share.
 const ATTACKING_ADDRESSES: usize = 4;
 /// How often each attacker sends its lines: as fast as the default limits let it send messages.
@@ -322,6 +325,19 @@ pub async fn run(
     only: &[String],
 ) -> Result<()> {
     let runtime = attackers()?;
+    let result = run_on(&runtime, address, process, members, time, only).await;
+    runtime.shutdown_background();
+    result
+}
+
+async fn run_on(
+    runtime: &Runtime,
+    address: SocketAddr,
+    process: Process,
+    members: usize,
+    time: Duration,
+    only: &[String],
+) -> Result<()> {
     let mut joining = JoinSet::new();
     for index in 0..members {
         if joining.len() == CONCURRENT_CONNECTS {
@@ -341,8 +357,8 @@ pub async fn run(
     for index in 0..PAIRS {
         let nick = format!("receiver{index}");
         pairs.push(Pair {
-            sender: Client::connect(address, format!("sender{index}")).await?,
-            receiver: Client::connect(address, nick.clone()).await?,
+            sender: user(address, SENDERS, &format!("sender{index}")).await?,
+            receiver: user(address, RECEIVERS, &nick).await?,
             receiver_nick: nick,
         });
     }
@@ -396,8 +412,14 @@ pub async fn run(
         // What the attackers left behind is not part of the next measurement.
         sleep(Duration::from_secs(3)).await;
     }
-    runtime.shutdown_background();
     Ok(())
+}
+
+/// Connects an ordinary user from this address.
+async fn user(address: SocketAddr, source: Ipv4Addr, nick: &str) -> Result<Client> {
+    let mut client = Client::open(address, source).await?;
+    client.register(nick).await?;
+    Ok(client)
 }
 
 /// Connects a member of the large channel, each from an address of its own.
