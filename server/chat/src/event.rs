@@ -231,8 +231,8 @@ pub enum Output {
     Store {
         /// The entry.
         entry: Box<HistoryEntry>,
-        /// The time of the message clock, which no entry of any place is earlier than that is sent
-        /// later. The entry's own time may be ahead of it if the system's clock was set back.
+        /// The time of the message clock: no entry that is sent later, in any place, is earlier.
+        /// The entry's own time may be ahead of it if the system's clock was set back.
         now: Timestamp,
         /// Sent once the entry is stored.
         deliveries: Vec<Delivery>,

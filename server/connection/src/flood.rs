@@ -253,21 +253,23 @@ impl Flood {
         let rate = self.rate?;
         let since_start = now.saturating_duration_since(self.start);
         let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
-        match &self.standing {
-            Standing::Account(_) => return self.take(&self.messages, now, weight, Weight::MESSAGE),
+        let own = self.messages.own.take(since_start, rate, tokens, next);
+        let shared = &self.messages.shared;
+        let shared_ready_at = match &self.standing {
+            Standing::Account(_) => shared
+                .take(since_start, rate.times(SESSIONS_OF_ACCOUNT), tokens, next)
+                .map(|ready_at| self.start + ready_at),
             Standing::Stranger(always)
                 if always.try_take(since_start, handshake_rate(), tokens) =>
             {
-                let own = self.messages.own.take(since_start, rate, tokens, next);
-                return own.map(|ready_at| self.start + ready_at);
+                None
             }
-            Standing::Stranger(_) | Standing::Guest => {}
-        }
-        let own = self.messages.own.take(since_start, rate, tokens, next);
-        let shared_rate = rate.times(SESSIONS_OF_NETWORK);
-        let shared = self.take_shared(&self.messages.shared, shared_rate, now, weight);
-        let shared = shared.map(|ready_at| ready_at.min(now + longest_delay(weight)));
-        own.map(|ready_at| self.start + ready_at).max(shared)
+            Standing::Stranger(_) | Standing::Guest => self
+                .take_shared(shared, rate.times(SESSIONS_OF_NETWORK), now, weight)
+                .map(|ready_at| ready_at.min(now + longest_delay(weight))),
+        };
+        own.map(|ready_at| self.start + ready_at)
+            .max(shared_ready_at)
     }
 
     /// Takes the weight out of the buckets of the network's and the site's accounts, unless the

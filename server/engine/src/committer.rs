@@ -200,9 +200,9 @@ impl Committer {
 
     /// Commits one group and applies its effects. Returns whether there was anything to commit.
     pub async fn process(&mut self, effects: Vec<Effect>) -> bool {
-        let (entries, changes) = to_store(&effects);
-        let commits = !entries.is_empty() || !changes.is_empty();
-        let stored = self.commit(entries, changes, of_operator(&effects)).await;
+        let to_store = to_store(&effects);
+        let commits = !to_store.entries.is_empty() || !to_store.changes.is_empty();
+        let stored = self.commit(to_store).await;
         for effect in effects {
             self.apply(effect, stored);
         }
@@ -213,12 +213,12 @@ impl Committer {
     /// Stores the messages and the changes of a group, either all of them or none; while space runs
     /// out, only the changes, and on a full disk only those of a group with an act of an operator.
     /// Returns whether the messages are stored.
-    async fn commit(
-        &self,
-        mut entries: Vec<HistoryEntry>,
-        mut changes: Vec<Change>,
-        of_operator: bool,
-    ) -> bool {
+    async fn commit(&self, to_store: ToStore) -> bool {
+        let ToStore {
+            mut entries,
+            mut changes,
+            of_operator,
+        } = to_store;
         let disk = self.database.disk().state();
         let stores_messages = disk == DiskState::Normal;
         // The disk watch reports the state, so it is not reported for each message.
@@ -383,31 +383,36 @@ impl Committer {
     }
 }
 
-fn of_operator(effects: &[Effect]) -> bool {
-    let mut effects = effects.iter();
-    effects.any(|effect| matches!(effect, Effect::OfOperator))
+/// What has to be stored of a group.
+#[derive(Default)]
+struct ToStore {
+    entries: Vec<HistoryEntry>,
+    changes: Vec<Change>,
+    /// Whether an operator has requested one of the changes.
+    of_operator: bool,
 }
 
 /// Returns copies of a group's messages and changes, which have to be stored. Of several changes of
 /// one subject, the last is sufficient: a channel may be renamed, or a marker moved, many times at
 /// once.
-fn to_store(effects: &[Effect]) -> (Vec<HistoryEntry>, Vec<Change>) {
-    let (mut entries, mut changes) = (Vec::new(), Vec::new());
+fn to_store(effects: &[Effect]) -> ToStore {
+    let mut to_store = ToStore::default();
     let mut subjects = HashSet::new();
     for effect in effects.iter().rev() {
         match effect {
-            Effect::Core(Output::Store { entry, .. }) => entries.push((**entry).clone()),
+            Effect::OfOperator => to_store.of_operator = true,
+            Effect::Core(Output::Store { entry, .. }) => to_store.entries.push((**entry).clone()),
             Effect::Core(Output::Persist(change))
                 if subject(change).is_none_or(|subject| subjects.insert(subject)) =>
             {
-                changes.push((**change).clone());
+                to_store.changes.push((**change).clone());
             }
             _ => {}
         }
     }
-    entries.reverse();
-    changes.reverse();
-    (entries, changes)
+    to_store.entries.reverse();
+    to_store.changes.reverse();
+    to_store
 }
 
 /// What a change replaces the whole state of.

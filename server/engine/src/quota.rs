@@ -5,7 +5,7 @@
 //! address, or from a few networks everyone else, with connections that never sign in. Those that
 //! have not completed the handshake are displaced first, after `TURN`. Those in the waiting room
 //! may be waiting for a mailed code, so they have `WAITING_ROOM_TURN`; but since anyone can hang
-//! there, they have it only while they hold no more than half of the places that the limit permits.
+//! there, they have it only while they hold at most half of the places that the limit permits.
 //! Among equals, the one that has waited for longest is displaced.
 //!
 //! A tenth of the places is reserved for strangers, and half of that for handshakes, so that a new
@@ -109,8 +109,8 @@ pub enum Stage {
     WaitingRoom,
 }
 
-/// Whose an admitted session is. Accounts are not made as easily as connections, so all guests of a
-/// network are one owner.
+/// Who an admitted session belongs to. Accounts are not made as easily as connections, so all
+/// guests of a network are one owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
     /// The account that it is signed in to.
@@ -481,7 +481,7 @@ impl ConnectionPermit {
         self.displaced.notified().await;
     }
 
-    /// Sets how far the session has progressed, which is not admitted.
+    /// Sets how far a session has progressed that is not admitted.
     pub fn set_stage(&self, now: Instant, stage: Stage) {
         let mut counts = self.connections.counts.lock();
         counts.change(self.id, |connection| {
@@ -503,7 +503,7 @@ impl ConnectionPermit {
             Some(counted) if counts.shares.to_displace(counted, owner).is_none() => {
                 Err(NotAdmitted::TooMany)
             }
-            _ => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -530,7 +530,7 @@ impl ConnectionPermit {
         Ok(displaced)
     }
 
-    /// Sets whose an admitted session is, which has signed in.
+    /// Sets who an admitted session belongs to, after it has signed in.
     pub fn set_owner(&self, new: Owner) {
         let mut counts = self.connections.counts.lock();
         counts.change(self.id, |connection| {

@@ -21,6 +21,13 @@ fn of_account(
     flood
 }
 
+/// Returns the limits of a session of an account, which all are in one network.
+fn neighbour(account: i64, shared: &SharedFlood, now: Instant) -> Flood {
+    let mut flood = shared.open(network(1), 20, 4, now);
+    shared.sign_in(&mut flood, AccountId(account), network(1), now);
+    flood
+}
+
 fn network(number: u8) -> Network {
     Network::of([192, 0, 2, number].into())
 }
@@ -220,12 +227,10 @@ fn an_account_does_not_make_the_others_of_its_network_wait_for_long() {
     let shared = SharedFlood::new(start);
     let line = Message::parse("PRIVMSG a,b,c,d :text").expect("a message");
     for _ in 0..1000 {
-        let mut session = shared.open(network(1), 20, 4, start);
-        shared.sign_in(&mut session, AccountId(1), network(1), start);
+        let mut session = neighbour(1, &shared, start);
         session.count_with_network(start, rookery_chat::weight(&line));
     }
-    let mut other = shared.open(network(1), 20, 4, start);
-    shared.sign_in(&mut other, AccountId(2), network(1), start);
+    let mut other = neighbour(2, &shared, start);
     for _ in 0..10 {
         let next = other.count_with_network(start, Weight::MESSAGE);
         assert_eq!(next, None, "it sends little");
@@ -233,8 +238,7 @@ fn an_account_does_not_make_the_others_of_its_network_wait_for_long() {
     let next = other.count_with_network(start, Weight::MESSAGE);
     let next = next.expect("a wait");
     assert_eq!(next.saturating_duration_since(start), MAX_DELAY);
-    let mut connecting = shared.open(network(1), 20, 4, start);
-    shared.sign_in(&mut connecting, AccountId(3), network(1), start);
+    let mut connecting = neighbour(3, &shared, start);
     let next = connecting.count(start, Weight::MESSAGE);
     assert_eq!(next, None, "it sends nothing to others");
 }
@@ -273,8 +277,7 @@ fn who_sends_messages_that_weigh_more_waits_for_longer() {
     let start = Instant::now();
     let shared = SharedFlood::new(start);
     let session = |account: i64| {
-        let mut session = shared.open(network(1), 20, 4, start);
-        shared.sign_in(&mut session, AccountId(account), network(1), start);
+        let mut session = neighbour(account, &shared, start);
         session.admit(start);
         session
     };
@@ -309,8 +312,7 @@ fn connecting_again_is_no_way_around_what_the_account_owes() {
     let mut session = of_account(1, &shared, 20, 4, start);
     let wait = session.admit(start).expect("a wait") - start;
     assert!(wait > MAX_DELAY, "{wait:?}");
-    let mut other = shared.open(network(1), 20, 4, start);
-    shared.sign_in(&mut other, AccountId(2), network(1), start);
+    let mut other = neighbour(2, &shared, start);
     assert_eq!(other.admit(start), None, "it sends little");
 }
 
@@ -320,8 +322,7 @@ fn accounts_that_connect_again_for_each_message_share_the_rate_of_their_network(
     let start = Instant::now();
     let shared = SharedFlood::new(start);
     let session = |account, now| {
-        let mut session = shared.open(network(1), 20, 4, now);
-        shared.sign_in(&mut session, AccountId(account), network(1), now);
+        let mut session = neighbour(account, &shared, now);
         let ready_at = session.admit(now).unwrap_or(now);
         (session, ready_at)
     };
@@ -350,8 +351,7 @@ fn the_accounts_of_a_network_share_a_rate() {
     let shared = SharedFlood::new(start);
     let mut sent = 0;
     for account in 0..100 {
-        let mut session = shared.open(network(1), 20, 4, start);
-        shared.sign_in(&mut session, AccountId(account), network(1), start);
+        let mut session = neighbour(account, &shared, start);
         sent += all_at_once(&mut session, start);
     }
     // Twenty sessions send all that they may, half of it always; each of the others that half

@@ -135,21 +135,29 @@ async fn read_until(client: &mut client::TlsStream<TcpStream>, last: &str) -> St
     read
 }
 
+/// The mark of the first message.
+const FIRST: Mark = Mark {
+    message: 1,
+    at: Timestamp::UNIX_EPOCH,
+};
+
+/// Connects a client that is asked what it has received, and queues the first message for it.
+async fn connect_with_message() -> (LineStream, client::TlsStream<TcpStream>) {
+    let (stream, client) = connect().await;
+    let delivered = Arc::<Delivered>::default();
+    stream.sendq.ask_receipts(&delivered);
+    stream
+        .sendq
+        .push_all([Bytes::from_static(b"a message\r\n")]);
+    delivered.set(FIRST);
+    (stream, client)
+}
+
 /// What the kernel accepts for a client may never arrive.
 #[tokio::test]
 async fn a_client_that_has_not_answered_is_not_known_to_have_received_what_it_was_sent() {
-    let first = Mark {
-        message: 1,
-        at: Timestamp::UNIX_EPOCH,
-    };
     for answers in [false, true] {
-        let (mut stream, mut client) = connect().await;
-        let delivered = Arc::<Delivered>::default();
-        stream.sendq.ask_receipts(&delivered);
-        stream
-            .sendq
-            .push_all([Bytes::from_static(b"a message\r\n")]);
-        delivered.set(first);
+        let (mut stream, mut client) = connect_with_message().await;
         let client = async {
             let answer = question(&mut client).await;
             if answers {
@@ -172,7 +180,7 @@ async fn a_client_that_has_not_answered_is_not_known_to_have_received_what_it_wa
         let (answered, ()) = timeout(DEADLINE, async { tokio::join!(server, client) })
             .await
             .expect("in time");
-        let expected = answers.then_some(first);
+        let expected = answers.then_some(FIRST);
         assert_eq!((answered, stream.read_until()), (expected, expected));
     }
 }
@@ -207,18 +215,8 @@ async fn a_session_that_the_core_has_ended_waits_for_the_last_answer() {
 /// The client's link may be dead when the server stops, a moment after it was sent something.
 #[tokio::test]
 async fn a_session_that_the_core_ends_is_asked_for_what_it_was_sent_last() {
-    let first = Mark {
-        message: 1,
-        at: Timestamp::UNIX_EPOCH,
-    };
     for (is_sent, answers) in [(true, true), (true, false), (false, true), (false, false)] {
-        let (mut stream, mut client) = connect().await;
-        let delivered = Arc::<Delivered>::default();
-        stream.sendq.ask_receipts(&delivered);
-        stream
-            .sendq
-            .push_all([Bytes::from_static(b"a message\r\n")]);
-        delivered.set(first);
+        let (mut stream, mut client) = connect_with_message().await;
         if is_sent {
             let sent = timeout(DELAY / 10, stream.next(None)).await;
             assert!(sent.is_err(), "{sent:?}");
@@ -241,7 +239,7 @@ async fn a_session_that_the_core_ends_is_asked_for_what_it_was_sent_last() {
         };
         let end = timeout(DEADLINE, async { tokio::join!(server, client) }).await;
         end.expect("in time");
-        assert_eq!(stream.read_until(), answers.then_some(first));
+        assert_eq!(stream.read_until(), answers.then_some(FIRST));
         assert_eq!(stream.sendq.bytes(), 0);
     }
 }

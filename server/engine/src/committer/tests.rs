@@ -337,7 +337,7 @@ fn of_several_changes_of_one_subject_the_last_is_stored() {
         marker(1, "#x", 4),
     ];
     let persist = |change: &Change| Effect::Core(Output::Persist(Box::new(change.clone())));
-    let (_, stored) = to_store(&changes.iter().map(persist).collect::<Vec<_>>());
+    let stored = to_store(&changes.iter().map(persist).collect::<Vec<_>>()).changes;
     assert_eq!(stored, changes[5..]);
 }
 
