@@ -167,6 +167,11 @@ impl NameAttempts {
         self.turns.add(now, turn(&name, failures));
     }
 
+    /// Takes back that a turn was used up.
+    pub fn return_turn(&mut self, name: impl Hash, failures: u32) {
+        self.turns.reset(turn(&name, failures));
+    }
+
     /// Counts an attempt.
     pub fn add(&mut self, now: Instant, name: impl Hash) {
         self.names.add(now, name);
