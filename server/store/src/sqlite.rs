@@ -47,7 +47,7 @@ use history::Interned;
 const LOCK_RETRY: Duration = Duration::from_millis(5);
 /// How long [`connect_alone`] waits for another process: long enough that of two that call it at
 /// the same time, one succeeds.
-const ALONE_TIMEOUT: Duration = Duration::from_millis(20);
+const ALONE_TIMEOUT: Duration = Duration::from_millis(5);
 /// More than the number of statements in this folder, so that none is prepared twice.
 const CACHED_STATEMENTS: usize = 64;
 
