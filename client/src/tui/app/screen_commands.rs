@@ -133,6 +133,7 @@ fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
     match &conversation {
         Conversation::Server => return Err("the server's conversation cannot be closed".into()),
         Conversation::Channel(channel) if app.model.is_in(channel) => {
+            app.model.switch_when_parted(channel);
             app.request(Message::new("PART", [channel.as_str()]));
         }
         _ => app.buffers.close(&conversation),

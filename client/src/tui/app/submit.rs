@@ -4,7 +4,7 @@
 use super::{App, Connection, screen_commands};
 use crate::commands::{self, Recipient, Requires, Typed};
 use crate::front_end::FrontEnd as _;
-use crate::model::Conversation;
+use crate::model::{Conversation, EventKind};
 
 impl App {
     /// Sends the typed text, or carries out the command in it. If that is not possible now, the
@@ -100,6 +100,34 @@ impl App {
         }
     }
 
+    /// Keeps the drafts of a conversation that an event renames. The buffers do not know the new
+    /// name yet.
+    pub(super) fn rename_drafts(&mut self, event: &EventKind) {
+        let (old, new) = match event {
+            EventKind::Renamed { old, new, .. } => (
+                Conversation::Channel(old.clone()),
+                Conversation::Channel(new.clone()),
+            ),
+            EventKind::NickChanged { old, new, .. } => {
+                let names = (Conversation::person(old), Conversation::person(new));
+                let (Some(old), Some(new)) = names else {
+                    return;
+                };
+                (old, new)
+            }
+            _ => return,
+        };
+        if !self.buffers.is_renamed(&old, &new) {
+            return;
+        }
+        if let Some(draft) = self.drafts.remove(&old) {
+            self.drafts.insert(new.clone(), draft);
+        }
+        if self.editor_conversation == old {
+            self.editor_conversation = new;
+        }
+    }
+
     /// Loads the draft of the current conversation into the editor, so that text is sent only to
     /// the conversation for which it was typed.
     pub(super) fn switch_drafts(&mut self) {
@@ -108,20 +136,10 @@ impl App {
             return;
         }
         let previous = std::mem::replace(&mut self.editor_conversation, current.clone());
-        let is_closed = self
-            .buffers
-            .list()
-            .iter()
-            .all(|buffer| buffer.conversation != previous);
-        let is_renamed = is_closed
-            && matches!(
-                (&previous, &current),
-                (Conversation::Person(_), Conversation::Person(_))
-            );
         // Text that was typed before the first channel was joined is for that channel.
         let was_connecting =
             previous == Conversation::Server && !self.drafts.contains_key(&current);
-        if is_renamed || was_connecting {
+        if was_connecting {
             return;
         }
         let draft = self.drafts.remove(&current).unwrap_or_default();

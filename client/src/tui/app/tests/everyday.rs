@@ -164,12 +164,57 @@ fn text_goes_to_the_current_conversation_and_direct_messages_to_their_nick() {
 }
 
 #[test]
+fn text_is_never_sent_to_another_conversation_than_the_one_it_was_typed_in() {
+    for (switch, event, receiver) in [
+        ("/join #ops", ":boss!b@h RENAME #ops #zzz", Some("#zzz")),
+        ("/join #ops", ":boss!b@h RENAME #ops #OPS", Some("#OPS")),
+        ("/join #ops", ":boss!b@h KICK #ops alice", None),
+        // On another device.
+        ("/join #ops", ":alice!a@h PART #ops", None),
+        ("/query bob", ":bob!b@h NICK zoe", Some("zoe")),
+    ] {
+        let mut ui = Harness::new();
+        ui.receive(":alice!a@h JOIN #ops");
+        ui.enter(switch);
+        ui.sent();
+        ui.type_text("the code of the door is ");
+        ui.receive(event);
+        ui.enter("4711");
+        let sent = receiver.map(|name| format!("PRIVMSG {name} :the code of the door is 4711"));
+        assert_eq!(ui.sent(), Vec::from_iter(sent), "{event}");
+    }
+}
+
+#[test]
+fn ctcp_requests_of_ignored_people_are_not_shown_and_others_without_their_text() {
+    let mut ui = Harness::new();
+    let request = ":bob!b@h PRIVMSG alice :\u{1}VERSION buy nests\u{1}";
+    ui.receive(request);
+    let screen = ui.screen();
+    assert!(screen.contains("bob sent a CTCP request, VERSION"));
+    assert!(!screen.contains("buy nests"), "{screen}");
+    let mut ui = Harness::new();
+    ui.enter("/ignore bob");
+    ui.receive(request);
+    assert!(!ui.screen().contains("CTCP"));
+}
+
+#[test]
+fn long_nicks_are_shown_whole() {
+    let mut ui = Harness::new();
+    for nick in ["christopherson", "christopherlee"] {
+        ui.receive(&format!(":{nick}!c@h PRIVMSG #lobby :hello"));
+        assert!(ui.screen().contains(&format!("{nick} hello")), "{nick}");
+    }
+}
+
+#[test]
 fn close_leaves_the_lobby_and_cannot_close_the_server() {
     let mut ui = Harness::new();
     ui.enter("/close");
     assert_eq!(ui.sent(), ["PART #lobby"]);
     ui.receive(":alice!a@h PART #lobby");
-    assert_eq!(ui.conversation(), "server");
+    assert_eq!(ui.conversation(), "*server*");
     ui.enter("/close");
     ui.enter("anyone?");
     assert_eq!(ui.sent(), [""; 0]);
