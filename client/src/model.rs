@@ -169,6 +169,18 @@ impl Model {
                 .any(|channel| channel.members.contains_key(nick))
     }
 
+    /// Whether someone reads what is sent to a conversation.
+    pub fn is_here(&self, nick: &Nick, conversation: &Conversation) -> bool {
+        match conversation {
+            Conversation::Server => false,
+            Conversation::Channel(channel) => self
+                .channels
+                .get(channel)
+                .is_some_and(|channel| channel.members.contains_key(nick)),
+            Conversation::Person(person) => person == nick,
+        }
+    }
+
     /// Makes a channel the current one, if we are in it.
     pub fn switch_to(&mut self, channel: &ChannelName) {
         if self.is_in(channel) {

@@ -147,7 +147,7 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         return Err(Refusal::Usage);
     }
-    let text = match commands::recipient(text, &app.model).map_err(Refusal::Reason)? {
+    let text = match app.recipient(text).map_err(Refusal::Reason)? {
         Recipient::Conversation(text) => text,
         Recipient::Person(nick, text) => {
             app.send_text(nick.as_str(), &text, MessageKind::Message);

@@ -5,6 +5,7 @@ use super::{App, Connection, screen_commands};
 use crate::commands::{self, Recipient, Requires, Typed};
 use crate::front_end::FrontEnd as _;
 use crate::model::{Conversation, EventKind};
+use crate::tui::overlay::Overlay;
 
 impl App {
     /// Sends the typed text, or carries out the command in it. If that is not possible now, the
@@ -60,12 +61,18 @@ impl App {
         }
     }
 
+    /// Returns the recipient of a text that is typed in the current conversation.
+    pub(super) fn recipient<'a>(&self, text: &'a str) -> Result<Recipient<'a>, String> {
+        commands::recipient(text, self.conversation().as_ref(), &self.model)
+    }
+
     /// Returns a hint if the text may be meant for someone who would not receive it.
     fn wrong_recipient(&self, text: &str) -> Option<String> {
         if commands::is_command(text) {
             return match Typed::parse(text) {
                 Typed::Command(name, arguments) => {
-                    commands::misdirected(name, arguments, &self.model)
+                    let conversation = self.conversation();
+                    commands::misdirected(name, arguments, conversation.as_ref(), &self.model)
                 }
                 _ => None,
             };
@@ -75,7 +82,7 @@ impl App {
                 format!("/{name} takes one line: nothing was sent; //{name} sends it as text")
             })
         });
-        private.or_else(|| commands::recipient(text, &self.model).err())
+        private.or_else(|| self.recipient(text).err())
     }
 
     /// Returns a hint if nobody would receive the text in the current conversation.
@@ -83,10 +90,7 @@ impl App {
         let needs_audience = if commands::is_command(text) {
             requires == Requires::Audience
         } else {
-            !matches!(
-                commands::recipient(text, &self.model),
-                Ok(Recipient::Person(..))
-            )
+            !matches!(self.recipient(text), Ok(Recipient::Person(..)))
         };
         match &self.buffers.current().conversation {
             Conversation::Server if needs_audience => Some(
@@ -141,6 +145,13 @@ impl App {
             previous == Conversation::Server && !self.drafts.contains_key(&current);
         if was_connecting {
             return;
+        }
+        // What was pasted was for the previous conversation, and is not sent to this one.
+        if let Some(Overlay::Paste(text)) = self
+            .overlay
+            .take_if(|overlay| matches!(overlay, Overlay::Paste(_)))
+        {
+            self.editor.insert(&text);
         }
         let draft = self.drafts.remove(&current).unwrap_or_default();
         let draft = self.editor.replace(draft);

@@ -186,6 +186,41 @@ fn text_is_never_sent_to_another_conversation_than_the_one_it_was_typed_in() {
 }
 
 #[test]
+fn a_paste_is_not_sent_to_a_conversation_that_is_opened_before_the_answer() {
+    let mut ui = Harness::new();
+    ui.enter("/join #ops");
+    ui.sent();
+    ui.app.handle_paste("one\ntwo");
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.type_text("y");
+    assert_eq!(ui.sent(), [""; 0]);
+    assert_eq!(ui.app.editor.text(), "y");
+    ui.alt('2');
+    assert_eq!(ui.conversation(), "#lobby");
+    ui.type_text("!");
+    assert_eq!(ui.app.editor.text(), "one\ntwo!");
+}
+
+#[test]
+fn text_for_a_nick_that_is_not_in_the_conversation_is_sent_to_nobody() {
+    let mut ui = Harness::new();
+    ui.receive(":tmp!t@h JOIN #lobby");
+    ui.receive(":tmp!t@h PRIVMSG alice :hi");
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.enter("/join #ops");
+    ui.sent();
+    for text in ["the passwords are in /tmp", "/me puts them in /tmp"] {
+        ui.enter(text);
+        assert_eq!(ui.sent(), [""; 0], "{text}");
+        assert_eq!(ui.app.editor.text(), text);
+        ui.control('u');
+    }
+    ui.receive(":tmp!t@h JOIN #ops");
+    ui.enter("the passwords are in /tmp");
+    assert_eq!(ui.sent(), ["PRIVMSG tmp :the passwords are in"]);
+}
+
+#[test]
 fn ctcp_requests_of_ignored_people_are_not_shown_and_others_without_their_text() {
     let mut ui = Harness::new();
     let request = ":bob!b@h PRIVMSG alice :\u{1}VERSION buy nests\u{1}";
