@@ -69,7 +69,7 @@ pub struct Model {
     auto_join: BTreeMap<ChannelName, Option<String>>,
     /// The channel to which plain mode sends text.
     current: Option<ChannelName>,
-    /// A channel that becomes the current one when it is joined, with its key.
+    /// The channel that the user has asked to join last, with its key.
     requested: Option<(ChannelName, Option<String>)>,
     /// The channels that the user has asked to leave.
     leaving: BTreeSet<ChannelName>,
@@ -188,8 +188,10 @@ impl Model {
         }
     }
 
-    /// Makes a channel the current one once it is joined, and stores its key for rejoining.
-    pub fn switch_when_joined(&mut self, channel: &ChannelName, key: Option<&str>) {
+    /// Makes a channel the current one that the user has asked to join, and stores its key for
+    /// rejoining. What is typed next is for this channel, also if the server then refuses both.
+    pub fn switch_to_requested(&mut self, channel: &ChannelName, key: Option<&str>) {
+        self.current = Some(channel.clone());
         self.requested = Some((channel.clone(), key.map(str::to_owned)));
     }
 

@@ -145,7 +145,7 @@ fn join(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         "JOIN",
         std::iter::once(channel.as_str()).chain(key),
     ));
-    front_end.model_mut().switch_when_joined(&channel, key);
+    front_end.model_mut().switch_to_requested(&channel, key);
     Ok(())
 }
 

@@ -13,9 +13,7 @@ impl Model {
         };
         if self.is_me(nick) {
             let requested = self.requested.take_if(|(channel, _)| *channel == name);
-            if requested.is_some() || self.current.is_none() {
-                self.current = Some(name.clone());
-            }
+            self.current.get_or_insert_with(|| name.clone());
             let key = requested.and_then(|(_, key)| key);
             self.auto_join.entry(name.clone()).or_insert(key);
             self.leaving.remove(&name);

@@ -234,11 +234,11 @@ fn the_current_channel_is_the_first_joined_then_the_requested_one() {
         Some(&channel("#lobby")),
         "a join that we did not request changes nothing"
     );
-    model.switch_when_joined(&channel("#ops"), Some("key"));
-    receive(&mut model, ":bob!b@h JOIN #ops");
-    assert_eq!(model.current(), Some(&channel("#lobby")));
-    receive(&mut model, ":me!m@h JOIN #ops");
-    assert_eq!(model.current(), Some(&channel("#ops")));
+    model.switch_to_requested(&channel("#ops"), Some("key"));
+    for answer in [":s 473 me #ops :Cannot join", ":me!m@h JOIN #ops"] {
+        receive(&mut model, answer);
+        assert_eq!(model.current(), Some(&channel("#ops")), "{answer}");
+    }
     model.switch_to(&channel("#Lobby"));
     assert_eq!(model.current(), Some(&channel("#lobby")));
     model.switch_when_parted(&channel("#lobby"));
@@ -340,7 +340,7 @@ fn after_a_reconnection_channels_are_rejoined_with_their_keys() {
         ":me!m@h PART #gone",
         ":me!m@h JOIN #out",
     ]);
-    model.switch_when_joined(&channel("#ops"), Some("key"));
+    model.switch_to_requested(&channel("#ops"), Some("key"));
     receive(&mut model, ":me!m@h JOIN #ops");
     receive(&mut model, ":boss!b@h KICK #out me :no");
     model.disconnect();
