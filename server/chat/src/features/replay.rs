@@ -10,9 +10,9 @@ use rookery_record::{HistoryEntry, NewestMessages, NewestOfSeveral, TargetKind};
 
 use crate::context::{Caller, Context};
 use crate::features::{catch_up, history};
-use crate::line::{ACTION, MAX_BODY, fill, is_ctcp, truncate};
+use crate::line::{ACTION, MAX_BODY, fill, split};
 use crate::long_reply::LongReply;
-use crate::multiline::{self, is_multiline};
+use crate::multiline::{self, has_ctcp, is_multiline};
 use crate::settings::Settings;
 use crate::shares::Shares;
 
@@ -59,7 +59,7 @@ impl Replay {
             };
             newest.entries.retain(|entry| {
                 readable.is_visible(entry)
-                    && !is_ctcp(&entry.text)
+                    && !has_ctcp(&entry.text)
                     && !catch_up::take_sent(ctx, caller, entry)
             });
             shares.add(newest, |entry| max_bytes(ctx, caller, entry));
@@ -211,8 +211,7 @@ fn replayed(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Vec<Byte
         None => format!("[{time}] {}", entry.text),
     };
     let head = history::entry_head(ctx, caller, entry);
-    let (first, rest) =
-        text.split_at(truncate(&text, MAX_BODY.saturating_sub(head.byte_len() + 2)).len());
+    let (first, rest) = split(&text, MAX_BODY.saturating_sub(head.byte_len() + 2));
     let parts = [first, rest].into_iter().filter(|part| !part.is_empty());
     parts
         .map(|text| {
