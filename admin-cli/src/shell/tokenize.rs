@@ -1,8 +1,8 @@
 //! Splits a typed line into words.
 //!
-//! Names of users, accounts and channels may contain quotes and backslashes, but no spaces. So these
-//! characters are removed only where they protect a space, and every name is typed as it is shown:
-//! `kick al\ice` must not mean `alice`.
+//! Names of users, accounts and channels may contain quotes and backslashes, but no spaces. So
+//! these characters are removed only where they protect a space, and every name is typed as it is
+//! shown: `kick al\ice` must not mean `alice`.
 
 use std::borrow::Cow;
 
