@@ -39,6 +39,7 @@
 
 mod busy;
 pub mod capabilities;
+mod channel_quota;
 mod clock;
 mod command;
 mod context;

@@ -272,6 +272,10 @@ pub struct Limits {
     pub channels_per_user: usize,
     /// The maximum number of channels that one account may own; 0 means no limit.
     pub owned_channels: usize,
+    /// The maximum number of bytes that the masks, access entries and metadata of all channels that
+    /// one account owns may take, each with 128 bytes beside its texts; 0 means no limit. A channel
+    /// without an owner may hold a 16th.
+    pub owned_channel_bytes: usize,
     /// The maximum number of entries in each list of a channel; 0 means no limit.
     pub channel_list_entries: usize,
     /// The maximum number of nicks that one session may monitor; 0 means no limit.
@@ -480,6 +484,7 @@ impl Default for Limits {
             stored_bytes_per_day: 64 << 20,
             channels_per_user: 100,
             owned_channels: 20,
+            owned_channel_bytes: 128 << 10,
             channel_list_entries: 100,
             monitor_entries: 128,
             history_page: 100,
