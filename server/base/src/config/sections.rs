@@ -290,7 +290,7 @@ pub struct Limits {
     /// The maximum number of mails per hour to one mailbox for registrations, of those for
     /// sign-ins, and of mails and registrations at the request of one address or IPv6 /64 network,
     /// four times as many of an IPv6 /48 network; 0 means no limit. Ten times as many registrations
-    /// of names that are taken.
+    /// of names that are taken, and five times as many accounts in a day.
     pub mails_per_hour: u32,
     /// The minimum length of an account's password in characters; 0 means no minimum, and that
     /// common passwords are permitted.
