@@ -33,12 +33,12 @@ use rookery_protocol::{Capabilities, Capability, ChannelName, Message, Nick};
 pub use buffer::{Buffer, GapState};
 pub use buffers::Buffers;
 pub use channel::Rank;
-pub use conversation::Conversation;
+pub use conversation::{Conversation, SERVER};
 pub use event::{ChatEvent, EventKind, MessageKind};
 pub use line::{Body, Line, LineId, MembershipChange};
 pub use mentions::start_of_last_nick;
 pub use multiline::Outgoing;
-pub use render_events::Highlight;
+pub use render_events::{Highlight, describe_ctcp_request};
 
 use crate::config::AutoJoin;
 use crate::text;
@@ -51,6 +51,9 @@ const MAX_CORRESPONDENTS: usize = 500;
 /// The most members of all channels together, and the most nicks of incomplete `NAMES` replies. It
 /// is far above what channels have, and bounds the memory that a server can make us use.
 const MAX_MEMBERS: usize = 100_000;
+
+/// The most characters of a CTCP command that are shown.
+const MAX_CTCP_COMMAND: usize = 20;
 
 /// The user's own name in a sentence.
 pub const YOU: &str = "you";
@@ -66,8 +69,10 @@ pub struct Model {
     auto_join: BTreeMap<ChannelName, Option<String>>,
     /// The channel to which plain mode sends text.
     current: Option<ChannelName>,
-    /// A channel that becomes the current one when it is joined, with its key.
+    /// The channel that the user has asked to join last, with its key.
     requested: Option<(ChannelName, Option<String>)>,
+    /// The channels that the user has asked to leave.
+    leaving: BTreeSet<ChannelName>,
     /// People who have written to us.
     correspondents: BTreeSet<Nick>,
     /// Whether the incomplete list of people or masks from the server has any entries.
@@ -164,6 +169,18 @@ impl Model {
                 .any(|channel| channel.members.contains_key(nick))
     }
 
+    /// Whether someone reads what is sent to a conversation.
+    pub fn is_here(&self, nick: &Nick, conversation: &Conversation) -> bool {
+        match conversation {
+            Conversation::Server => false,
+            Conversation::Channel(channel) => self
+                .channels
+                .get(channel)
+                .is_some_and(|channel| channel.members.contains_key(nick)),
+            Conversation::Person(person) => person == nick,
+        }
+    }
+
     /// Makes a channel the current one, if we are in it.
     pub fn switch_to(&mut self, channel: &ChannelName) {
         if self.is_in(channel) {
@@ -171,9 +188,20 @@ impl Model {
         }
     }
 
-    /// Makes a channel the current one once it is joined, and stores its key for rejoining.
-    pub fn switch_when_joined(&mut self, channel: &ChannelName, key: Option<&str>) {
+    /// Makes a channel the current one that the user has asked to join, and stores its key for
+    /// rejoining. What is typed next is for this channel, also if the server then refuses both.
+    pub fn switch_to_requested(&mut self, channel: &ChannelName, key: Option<&str>) {
+        self.current = Some(channel.clone());
         self.requested = Some((channel.clone(), key.map(str::to_owned)));
+    }
+
+    /// Makes another channel the current one once this one is left. If the user is removed from a
+    /// channel, or leaves it on another device, it stays the current one: text is never sent to
+    /// another conversation than the one for which it was typed.
+    pub fn switch_when_parted(&mut self, channel: &ChannelName) {
+        if self.is_in(channel) {
+            self.leaving.insert(channel.clone());
+        }
     }
 
     /// Handles the loss of the connection. Only the channels to rejoin are preserved.
@@ -319,11 +347,21 @@ impl Model {
                 })
             }
             "PART" => {
-                self.part(&param(0), &nick);
+                let requested = self.part(&param(0), &nick);
                 Some(EventKind::Parted {
                     channel: param(0),
                     nick,
                     reason: reason(1),
+                    requested,
+                })
+            }
+            "RENAME" => {
+                let (old, new) = self.rename_channel(&param(0), &param(1))?;
+                Some(EventKind::Renamed {
+                    old,
+                    new,
+                    by: nick,
+                    reason: reason(2),
                 })
             }
             "KICK" => {
@@ -392,27 +430,32 @@ impl Model {
     }
 
     fn message_event(&self, message: &Message) -> EventKind {
-        let nick = message.source_nick().unwrap_or_default().to_owned();
         let target = message.param(0).unwrap_or_default().to_owned();
         let text = message.param(1).unwrap_or_default();
         let from_server = !message
             .source
             .as_deref()
             .is_some_and(|source| source.contains('!'));
-        let (kind, text) = match text
+        let nick = if from_server {
+            SERVER.to_owned()
+        } else {
+            message.source_nick().unwrap_or_default().to_owned()
+        };
+        let ctcp = text
             .strip_prefix('\u{1}')
-            .map(|ctcp| ctcp.trim_end_matches('\u{1}'))
-        {
-            _ if message.command == "NOTICE" => (MessageKind::Notice, text.to_owned()),
-            None => (MessageKind::Message, text.to_owned()),
-            Some(ctcp) => match ctcp.strip_prefix("ACTION") {
-                Some(action) => (MessageKind::Action, action.trim_start().to_owned()),
-                None => {
-                    return EventKind::Info(format!(
-                        "{nick} sent a CTCP request, {ctcp}, which rook does not answer"
-                    ));
-                }
-            },
+            .map(|ctcp| ctcp.trim_end_matches('\u{1}'));
+        let (kind, text) = if message.command == "NOTICE" {
+            (MessageKind::Notice, text.to_owned())
+        } else if let Some(ctcp) = ctcp {
+            let Some(action) = ctcp.strip_prefix("ACTION") else {
+                // What follows the command would be shown as if rook said it.
+                let command = ctcp.split_whitespace().next().unwrap_or_default();
+                let command = command.chars().take(MAX_CTCP_COMMAND).collect();
+                return EventKind::CtcpRequest { nick, command };
+            };
+            (MessageKind::Action, action.trim_start().to_owned())
+        } else {
+            (MessageKind::Message, text.to_owned())
         };
         if target.starts_with('#') {
             return EventKind::ChannelMessage {
@@ -423,14 +466,7 @@ impl Model {
             };
         }
         if from_server {
-            return EventKind::ServerNotice {
-                from: if nick.is_empty() {
-                    "server".to_owned()
-                } else {
-                    nick
-                },
-                text,
-            };
+            return EventKind::ServerNotice(text);
         }
         if self.is_me(&nick) && !self.is_me(&target) {
             return EventKind::DirectSent {

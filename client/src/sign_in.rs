@@ -32,6 +32,7 @@ const REQUIRED: Capabilities = Capabilities::of(&[
 const OPTIONAL: Capabilities = Capabilities::of(&[
     Capability::AccountRegistration,
     Capability::AccountTag,
+    Capability::ChannelRename,
     Capability::Chathistory,
     Capability::MessageRedaction,
     Capability::MultiPrefix,

@@ -208,7 +208,9 @@ impl Email {
     /// Refuses before the `@` what some mail servers do not take for a mailbox: `!` and `%`, which
     /// name a further server, and `|`, which names a program. Also refuses what looks like another
     /// email: invisible characters, wide forms of letters, and letters of several scripts, except
-    /// for plain Latin ones beside those of East Asia.
+    /// for plain Latin ones beside those of East Asia. The scripts of a tag, which begins with the
+    /// first `+`, are checked apart from those of the name before it: a mix of scripts deceives
+    /// within a word.
     ///
     /// # Errors
     ///
@@ -229,14 +231,21 @@ impl Email {
                 None => NameError::BadCombination,
             });
         }
-        let other_than_ascii: String = local.chars().filter(|char| !char.is_ascii()).collect();
-        let beside_latin = AugmentedScriptSet::for_str(&other_than_ascii);
-        let is_east_asian = beside_latin.hanb || beside_latin.jpan || beside_latin.kore;
-        if AugmentedScriptSet::for_str(local).is_empty() && !is_east_asian {
+        let (name, tag) = local.split_once('+').unwrap_or((local, ""));
+        if [name, tag].into_iter().any(mixes_scripts) {
             return Err(NameError::BadCombination);
         }
         Ok(())
     }
+}
+
+/// Whether the text has letters of several scripts, other than plain Latin ones beside those of
+/// East Asia.
+fn mixes_scripts(text: &str) -> bool {
+    let other_than_ascii: String = text.chars().filter(|char| !char.is_ascii()).collect();
+    let beside_latin = AugmentedScriptSet::for_str(&other_than_ascii);
+    let is_east_asian = beside_latin.hanb || beside_latin.jpan || beside_latin.kore;
+    AugmentedScriptSet::for_str(text).is_empty() && !is_east_asian
 }
 
 fn parse_nick(text: &str) -> Result<Name, NameError> {
@@ -529,6 +538,9 @@ mod tests {
             "用户",
             "tanaka田中さん",
             "김철수",
+            "жук+news",
+            "zhuk+новости",
+            "жук+2026",
         ] {
             assert_eq!(checked(good), Ok(()), "{good}");
         }
@@ -538,7 +550,7 @@ mod tests {
         }
         let error = checked("alice\u{3164}").unwrap_err().to_string();
         assert!(error.contains("the character U+3164"), "{error}");
-        for mixed in ["аlice", "gοοd", "іван.smith"] {
+        for mixed in ["аlice", "gοοd", "іван.smith", "аlice+news", "жук+nеws"] {
             let refused = Err(NameError::BadCombination);
             assert_eq!(checked(mixed), refused, "{mixed}");
         }

@@ -224,6 +224,26 @@ async fn an_account_with_many_sessions_keeps_nobody_out_of_its_address() {
 }
 
 #[tokio::test]
+async fn a_user_continues_when_its_second_device_displaces_the_first() {
+    let server = Server::with(&["limits.connections_per_address = 10"]).await;
+    let mut sessions = Vec::new();
+    for name in ["alice", "b", "c", "d", "e", "f", "g", "h", "i"] {
+        sessions.push(Client::register(&server, name).await);
+    }
+    let mut first = sessions.remove(0);
+    first.send("JOIN #hers").await;
+    first.sync().await;
+    let mut second = Client::sign_in(&server, "alice").await;
+    first.read_until_closed().await;
+    second.send("WHOIS alice").await;
+    let channels = second.expect_numeric("319").await;
+    assert!(channels.param(2).unwrap().contains("#hers"), "{channels}");
+    let seen = sessions[0].sync().await;
+    let mut commands = seen.iter().map(|message| &message.command);
+    assert!(commands.all(|command| command != "QUIT"), "{seen:?}");
+}
+
+#[tokio::test]
 async fn an_address_that_connects_too_fast_is_refused_and_others_are_not() {
     let server = Server::with(&[
         "accounts.required = false",

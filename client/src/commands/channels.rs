@@ -145,7 +145,7 @@ fn join(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         "JOIN",
         std::iter::once(channel.as_str()).chain(key),
     ));
-    front_end.model_mut().switch_when_joined(&channel, key);
+    front_end.model_mut().switch_to_requested(&channel, key);
     Ok(())
 }
 
@@ -170,6 +170,7 @@ fn part(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         (channel, arguments)
     };
     let reason = public_text(reason, front_end.model())?;
+    front_end.model_mut().switch_when_parted(&channel);
     front_end.request(Message::new(
         "PART",
         std::iter::once(channel.as_str()).chain(non_empty(&reason)),

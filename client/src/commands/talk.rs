@@ -8,7 +8,7 @@ use super::command::{Command, Refusal, Requires, invalid, split_word};
 use super::{Typed, may_contain_password};
 use crate::cli::Target;
 use crate::front_end::AnyFrontEnd;
-use crate::model::{MessageKind, Model};
+use crate::model::{Conversation, MessageKind, Model};
 
 /// The refusal of text without a conversation to send it to.
 const NO_CONVERSATION: &str = "you are not in a channel: /join #CHANNEL";
@@ -49,19 +49,26 @@ pub fn send_text(front_end: &mut AnyFrontEnd, text: &str) {
 }
 
 fn send(front_end: &mut AnyFrontEnd, text: &str, kind: MessageKind) -> Result<(), String> {
-    match recipient(text, front_end.model())? {
+    let conversation = front_end.conversation();
+    match recipient(text, conversation.as_ref(), front_end.model())? {
         Recipient::Person(nick, text) => front_end.send_text(nick.as_str(), &text, kind),
         Recipient::Conversation(text) => {
-            let conversation = front_end.conversation().ok_or(NO_CONVERSATION)?;
+            let conversation = conversation.ok_or(NO_CONVERSATION)?;
             front_end.send_text(conversation.name(), &text, kind);
         }
     }
     Ok(())
 }
 
-/// Returns the recipient of a text. Text that may be meant for one person goes to nobody else, so
-/// it is refused if that person is not present, or if only some of several lines name one.
-pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, String> {
+/// Returns the recipient of a text that is typed in a conversation. Text that may be meant for one
+/// person goes to nobody else, so it is refused if that person is not in the conversation, or if
+/// only some of several lines name one. Someone elsewhere is no recipient: `the file is in /tmp`
+/// would be sent to anyone who is called `tmp`.
+pub fn recipient<'a>(
+    text: &'a str,
+    conversation: Option<&Conversation>,
+    model: &Model,
+) -> Result<Recipient<'a>, String> {
     // A pasted command on the last line is not a recipient, unless a user of that name is present.
     let is_command = |nick: &Nick| {
         let last = text.trim_end().rsplit('\n').next().unwrap_or_default();
@@ -70,7 +77,15 @@ pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, Stri
     let named = addressee(text).filter(|(_, nick)| model.is_present(nick) || !is_command(nick));
     let (text, nick) = match named {
         None => (text, None),
-        Some((text, nick)) if model.is_present(&nick) => (text, Some(nick)),
+        Some((text, nick)) if conversation.is_some_and(|here| model.is_here(&nick, here)) => {
+            (text, Some(nick))
+        }
+        Some((_, nick)) if model.is_present(&nick) => {
+            return Err(format!(
+                "{nick} is not in this conversation: nothing was sent; /msg {nick} TEXT is for \
+                 {nick}, and //{nick} sends it as text"
+            ));
+        }
         Some((_, nick)) => {
             return Err(format!(
                 "{nick} is not here: nothing was sent; write //{nick} to send it as text"
@@ -104,22 +119,33 @@ pub fn recipient<'a>(text: &'a str, model: &Model) -> Result<Recipient<'a>, Stri
 /// channel that is named, as it is sent. Text that may be meant for one person is refused: it is
 /// not sent to that person either, since it would then be missing where the command needs it.
 pub fn public_text<'a>(text: &'a str, model: &Model) -> Result<Cow<'a, str>, String> {
-    match recipient(text, model)? {
-        Recipient::Conversation(text) => Ok(text),
-        Recipient::Person(nick, _) => Err(format!(
+    let refusal = |nick: Nick| {
+        format!(
             "everyone would see that: nothing was sent; /msg {nick} TEXT is for {nick} only, and \
              //{nick} at the end is shown as /{nick}"
-        )),
+        )
+    };
+    if let Some((_, nick)) = addressee(text).filter(|(_, nick)| model.is_present(nick)) {
+        return Err(refusal(nick));
+    }
+    match recipient(text, None, model)? {
+        Recipient::Conversation(text) => Ok(text),
+        Recipient::Person(nick, _) => Err(refusal(nick)),
     }
 }
 
 /// Returns why a command is not carried out whose arguments may be meant for one person, although
 /// others would see them.
-pub fn misdirected(command: &str, arguments: &str, model: &Model) -> Option<String> {
+pub fn misdirected(
+    command: &str,
+    arguments: &str,
+    conversation: Option<&Conversation>,
+    model: &Model,
+) -> Option<String> {
     let is_one_of = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(command));
     if is_one_of(&["me", "reply"]) {
         // These send their text to the nick at its end.
-        recipient(arguments, model).err()
+        recipient(arguments, conversation, model).err()
     } else if is_one_of(&["topic", "part", "kick", "redact", "away", "quit"]) {
         public_text(arguments, model).err()
     } else if is_one_of(&["msg"]) {

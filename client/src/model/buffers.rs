@@ -193,6 +193,7 @@ impl Buffers {
     pub(super) fn is_ignored(&self, kind: &EventKind) -> bool {
         let (EventKind::ChannelMessage { nick, .. }
         | EventKind::DirectReceived { from: nick, .. }
+        | EventKind::CtcpRequest { nick, .. }
         | EventKind::Invited { by: nick, .. }) = kind
         else {
             return false;
@@ -203,6 +204,12 @@ impl Buffers {
     /// Whether a conversation is with someone who is ignored.
     pub(super) fn is_ignored_person(&self, conversation: &Conversation) -> bool {
         matches!(conversation, Conversation::Person(nick) if self.ignored.contains(nick))
+    }
+
+    /// Whether a conversation is open that gets a new name when the channel or person does: none of
+    /// that name is open, unless it is the same in other letters.
+    pub fn is_renamed(&self, old: &Conversation, new: &Conversation) -> bool {
+        self.position(old).is_some() && (old == new || self.position(new).is_none())
     }
 
     /// Closes a conversation.
@@ -340,17 +347,15 @@ impl Buffers {
         Some(oldest.conversation.clone())
     }
 
-    /// Renames a private conversation after the person's new nick, unless one of that name is open.
-    pub(super) fn rename_direct(&mut self, old: &str, new: &str) {
-        let (Some(old), Some(new)) = (Conversation::person(old), Conversation::person(new)) else {
-            return;
-        };
-        let Some(from) = self.position(&old) else {
-            return;
-        };
-        if self.position(&new).is_some() {
+    /// Renames a conversation after the channel's new name or the person's new nick, unless one of
+    /// that name is open.
+    pub(super) fn rename(&mut self, old: &Conversation, new: &Conversation) {
+        if !self.is_renamed(old, new) {
             return;
         }
+        let Some(from) = self.position(old) else {
+            return;
+        };
         let was_current = self.current == from;
         let mut buffer = self.list.remove(from);
         if self.current > from {
@@ -359,7 +364,7 @@ impl Buffers {
         buffer.conversation = new.clone();
         let to = self
             .list
-            .partition_point(|buffer| buffer.conversation < new);
+            .partition_point(|buffer| buffer.conversation < *new);
         self.list.insert(to, buffer);
         if was_current {
             self.current = to;

@@ -2,6 +2,10 @@
 
 use rookery_protocol::{ChannelName, Nick};
 
+/// The name under which the server is shown. No nick contains an asterisk, so that nobody can take
+/// it.
+pub const SERVER: &str = "*server*";
+
 /// A conversation. Conversations are listed in the order of this type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conversation {
@@ -36,7 +40,7 @@ impl Conversation {
     /// Returns the name as it is listed.
     pub fn name(&self) -> &str {
         match self {
-            Self::Server => "server",
+            Self::Server => SERVER,
             Self::Channel(channel) => channel.as_str(),
             Self::Person(nick) => nick.as_str(),
         }

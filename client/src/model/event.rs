@@ -63,7 +63,7 @@ pub enum EventKind {
         text: String,
     },
     /// A notice from the server.
-    ServerNotice { from: String, text: String },
+    ServerNotice(String),
     /// Someone joined a channel.
     Joined { channel: String, nick: String },
     /// Someone left a channel.
@@ -71,6 +71,8 @@ pub enum EventKind {
         channel: String,
         nick: String,
         reason: Option<String>,
+        /// Whether we are the one, and have asked for it on this connection.
+        requested: bool,
     },
     /// Someone was kicked from a channel by one of its operators.
     Kicked {
@@ -90,6 +92,13 @@ pub enum EventKind {
         old: String,
         new: String,
         channels: Vec<ChannelName>,
+    },
+    /// Someone renamed a channel that we are in.
+    Renamed {
+        old: ChannelName,
+        new: ChannelName,
+        by: String,
+        reason: Option<String>,
     },
     /// Someone changed the modes of a channel.
     ModeChanged {
@@ -130,6 +139,8 @@ pub enum EventKind {
         by: String,
         reason: Option<String>,
     },
+    /// Someone sent a CTCP request, which is not answered.
+    CtcpRequest { nick: String, command: String },
     /// Any other event, as text.
     Info(String),
     /// A refusal of the server, as text.

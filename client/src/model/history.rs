@@ -14,7 +14,7 @@ use super::buffer::{HistoryLine, Page};
 use super::buffers::MAX_BUFFERS;
 use super::{
     Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MessageKind, Model,
-    chathistory,
+    chathistory, describe_ctcp_request,
 };
 
 /// The most messages that one query requests.
@@ -436,6 +436,9 @@ pub fn message_body(kind: &EventKind, model: &Model) -> Option<Body> {
             (from.as_str(), kind, text, own, highlight)
         }
         EventKind::DirectSent { kind, text, .. } => (model.nick(), kind, text, true, false),
+        EventKind::CtcpRequest { nick, command } => {
+            return Some(Body::Info(describe_ctcp_request(nick, command).into()));
+        }
         EventKind::Info(text) => return Some(Body::Info(text.as_str().into())),
         _ => return None,
     };

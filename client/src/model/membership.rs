@@ -13,11 +13,10 @@ impl Model {
         };
         if self.is_me(nick) {
             let requested = self.requested.take_if(|(channel, _)| *channel == name);
-            if requested.is_some() || self.current.is_none() {
-                self.current = Some(name.clone());
-            }
+            self.current.get_or_insert_with(|| name.clone());
             let key = requested.and_then(|(_, key)| key);
             self.auto_join.entry(name.clone()).or_insert(key);
+            self.leaving.remove(&name);
         }
         self.channels.entry(name.clone()).or_default();
         self.add_members(&name, [(member, Rank::Ordinary)]);
@@ -42,22 +41,46 @@ impl Model {
         }
     }
 
-    /// Removes a member from a channel. If that is us, we are no longer in it.
-    pub(super) fn part(&mut self, channel: &str, nick: &str) {
+    /// Removes a member from a channel. If that is us, we are no longer in it. Returns whether we
+    /// have left it because the user asked for it.
+    pub(super) fn part(&mut self, channel: &str, nick: &str) -> bool {
         let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
-            return;
+            return false;
         };
         if !self.is_me(nick) {
             if let Some(channel) = self.channels.get_mut(&name) {
                 channel.members.remove(&member);
             }
-            return;
+            return false;
         }
         self.channels.remove(&name);
         self.auto_join.remove(&name);
-        if self.current.as_ref() == Some(&name) {
+        let requested = self.leaving.remove(&name);
+        if requested && self.current.as_ref() == Some(&name) {
             self.current = self.channels.keys().next().cloned();
         }
+        requested
+    }
+
+    /// Renames a channel that we are in. Returns its old and its new name.
+    pub(super) fn rename_channel(
+        &mut self,
+        old: &str,
+        new: &str,
+    ) -> Option<(ChannelName, ChannelName)> {
+        let (old, new) = (ChannelName::parse(old).ok()?, ChannelName::parse(new).ok()?);
+        let channel = self.channels.remove(&old)?;
+        self.channels.insert(new.clone(), channel);
+        if let Some(key) = self.auto_join.remove(&old) {
+            self.auto_join.insert(new.clone(), key);
+        }
+        if self.leaving.remove(&old) {
+            self.leaving.insert(new.clone());
+        }
+        if self.current.as_ref() == Some(&old) {
+            self.current = Some(new.clone());
+        }
+        Some((old, new))
     }
 
     /// Removes someone who has left the server.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::history::message_body;
 use super::{
     Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MembershipChange,
-    MessageKind, Model,
+    MessageKind, Model, SERVER,
 };
 
 /// A message that mentions the user or was sent to the user only.
@@ -56,13 +56,13 @@ impl Buffers {
                 );
             }
             // The server's greeting is shown in the server's buffer only.
-            EventKind::ServerNotice { text, .. } if !self.is_ready => {
+            EventKind::ServerNotice(text) if !self.is_ready => {
                 self.push(0, at, None, server_notice(text, false));
             }
             EventKind::Info(text) if !self.is_ready => {
                 self.push(0, at, None, info(text.clone()));
             }
-            EventKind::ServerNotice { text, .. } => {
+            EventKind::ServerNotice(text) => {
                 // An announcement is also shown in the current conversation.
                 let body = server_notice(text, true);
                 if self.current != 0 {
@@ -93,13 +93,43 @@ impl Buffers {
             EventKind::Joined { channel, nick } => {
                 self.fold(&Conversation::channel(channel)?, at, nick, true, None);
             }
-            EventKind::Parted { channel, nick, .. } if model.is_me(nick) => {
-                self.close(&Conversation::channel(channel)?);
+            EventKind::Parted {
+                channel,
+                nick,
+                requested,
+                ..
+            } if model.is_me(nick) => {
+                let conversation = Conversation::channel(channel)?;
+                let is_current = self.current().conversation == conversation;
+                // The user may be writing there: the text would be sent to another conversation.
+                if is_current && !requested {
+                    let text = format!("you left {channel}; /join {channel} to rejoin");
+                    self.push(self.current, at, None, Body::Refused(text.into()));
+                } else {
+                    self.close(&conversation);
+                }
+            }
+            EventKind::Renamed {
+                old,
+                new,
+                by,
+                reason,
+            } => {
+                let new = Conversation::Channel(new.clone());
+                self.rename(&Conversation::Channel(old.clone()), &new);
+                let text = format!(
+                    "{} renamed {old} to {}{}",
+                    name(by),
+                    new.name(),
+                    suffix(reason)
+                );
+                self.push_if_open(&new, at, info(text));
             }
             EventKind::Parted {
                 channel,
                 nick,
                 reason,
+                ..
             } => {
                 self.fold(
                     &Conversation::channel(channel)?,
@@ -169,8 +199,9 @@ impl Buffers {
                         info(text.clone()),
                     );
                 }
-                self.rename_direct(old, new);
-                self.push_if_open(&Conversation::person(new)?, at, info(text));
+                let new = Conversation::person(new)?;
+                self.rename(&Conversation::person(old)?, &new);
+                self.push_if_open(&new, at, info(text));
             }
             EventKind::Topic {
                 channel,
@@ -237,6 +268,9 @@ impl Buffers {
                 self.list[index].redact(msgid, &name(by), reason.as_deref());
             }
             EventKind::Info(text) => self.add_info(at, text),
+            EventKind::CtcpRequest { nick, command } => {
+                self.add_info(at, &describe_ctcp_request(nick, command));
+            }
             EventKind::Refused(text) => self.add_refusal(at, text),
         }
         None
@@ -330,17 +364,20 @@ impl Buffers {
     }
 }
 
-/// Returns the body of a notice from the server. Its sender is named as in the list of
-/// conversations, since a host name would not fit into the column of nicks.
+/// Returns the body of a notice from the server.
 fn server_notice(text: &str, highlight: bool) -> Body {
-    let nick = Conversation::Server.name().into();
     Body::Message {
-        nick,
+        nick: SERVER.into(),
         kind: MessageKind::Notice,
         text: text.into(),
         own: false,
         highlight,
     }
+}
+
+/// Describes a CTCP request.
+pub fn describe_ctcp_request(nick: &str, command: &str) -> String {
+    format!("{nick} sent a CTCP request, {command}, which rook does not answer")
 }
 
 /// Describes a change of one common mode; `None` for other changes.

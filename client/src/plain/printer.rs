@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::model::{ChatEvent, EventKind, MessageKind, Model};
+use crate::model::{ChatEvent, EventKind, MessageKind, Model, SERVER, describe_ctcp_request};
 use crate::text;
 
 /// A printer of plain lines.
@@ -24,22 +24,46 @@ impl<W: Write> Printer<W> {
     /// Prints an event.
     pub fn print(&mut self, event: &ChatEvent, model: &Model) -> io::Result<()> {
         match describe(&event.kind, model) {
-            Some(text) => self.line(event.at, &text),
+            Some(description) => self.print_lines(event.at, &description),
             None => Ok(()),
         }
     }
 
     /// Prints a line of information from the program itself.
     pub fn info(&mut self, now: Timestamp, text: &str) -> io::Result<()> {
-        self.line(now, &format!("-- {text}"))
+        self.print_lines(now, &Description::info(text.to_owned()))
     }
 
-    fn line(&mut self, at: Timestamp, text: &str) -> io::Result<()> {
+    fn print_lines(&mut self, at: Timestamp, description: &Description) -> io::Result<()> {
         let time = at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
-        for line in text.split('\n') {
-            writeln!(self.out, "{time} {}", text::plain(line))?;
-        }
+        let Description { prefix, text } = description;
+        let lines = text::each_line(text, |line| {
+            format!("{time} {} {}", text::plain(prefix), text::plain(line))
+        });
+        writeln!(self.out, "{lines}")?;
         self.out.flush()
+    }
+}
+
+/// An event in words.
+struct Description {
+    /// Says whose words the text is. It is before each line of the text, so that nobody can send a
+    /// line that looks like someone else's.
+    prefix: String,
+    text: String,
+}
+
+impl Description {
+    fn new(prefix: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            text: text.into(),
+        }
+    }
+
+    /// Creates the description of something that is not a message.
+    fn info(text: impl Into<String>) -> Self {
+        Self::new("--", text)
     }
 }
 
@@ -52,14 +76,14 @@ impl Printer<Vec<u8>> {
 }
 
 /// Describes an event; `None` for events that only the full screen shows.
-fn describe(kind: &EventKind, model: &Model) -> Option<String> {
+fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
     let name = |nick: &str| model.display_name(nick).to_owned();
     let suffix = |reason: &Option<String>| {
         reason
             .as_ref()
             .map_or(String::new(), |reason| format!(" ({reason})"))
     };
-    Some(match kind {
+    let info = match kind {
         EventKind::ChannelMessage {
             channel,
             nick,
@@ -71,35 +95,43 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
             } else {
                 String::new()
             };
-            text::each_line(text, |line| {
-                format!("{place}{}", format_message(nick, *kind, line))
-            })
+            let sender = match kind {
+                MessageKind::Message => format!("<{nick}>"),
+                MessageKind::Action => format!("* {nick}"),
+                MessageKind::Notice => format!("-{nick}-"),
+            };
+            return Some(Description::new(place + &sender, text));
         }
-        EventKind::DirectReceived {
-            from,
-            kind: MessageKind::Action,
-            text,
-        } => format!("[{from} → you] * {from} {text}"),
-        EventKind::DirectReceived { from, text, .. } => {
-            text::each_line(text, |line| format!("[{from} → you] {line}"))
+        EventKind::DirectReceived { from, kind, text } => {
+            let prefix = match kind {
+                MessageKind::Action => format!("[{from} → you] * {from}"),
+                MessageKind::Message | MessageKind::Notice => format!("[{from} → you]"),
+            };
+            return Some(Description::new(prefix, text));
         }
-        EventKind::DirectSent {
-            to,
-            kind: MessageKind::Action,
-            text,
-        } => format!("[you → {to}] * you {text}"),
-        EventKind::DirectSent { to, text, .. } => {
-            text::each_line(text, |line| format!("[you → {to}] {line}"))
+        EventKind::DirectSent { to, kind, text } => {
+            let prefix = match kind {
+                MessageKind::Action => format!("[you → {to}] * you"),
+                MessageKind::Message | MessageKind::Notice => format!("[you → {to}]"),
+            };
+            return Some(Description::new(prefix, text));
         }
-        EventKind::ServerNotice { from, text } => format!("-{from}- {text}"),
-        EventKind::Joined { channel, nick } => format!("-- {} joined {channel}", name(nick)),
+        EventKind::ServerNotice(text) => {
+            return Some(Description::new(format!("-{SERVER}-"), text));
+        }
+        EventKind::Joined { channel, nick } => format!("{} joined {channel}", name(nick)),
         EventKind::Parted {
             channel,
             nick,
             reason,
-        } => {
-            format!("-- {} left {channel}{}", name(nick), suffix(reason))
-        }
+            ..
+        } => format!("{} left {channel}{}", name(nick), suffix(reason)),
+        EventKind::Renamed {
+            old,
+            new,
+            by,
+            reason,
+        } => format!("{} renamed {old} to {new}{}", name(by), suffix(reason)),
         EventKind::Kicked {
             channel,
             nick,
@@ -107,49 +139,50 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
             reason,
         } => {
             format!(
-                "-- {} kicked {} from {channel}{}",
+                "{} kicked {} from {channel}{}",
                 name(by),
                 name(nick),
                 suffix(reason)
             )
         }
-        EventKind::Quit { nick, reason, .. } => format!("-- {} left{}", name(nick), suffix(reason)),
+        EventKind::Quit { nick, reason, .. } => format!("{} left{}", name(nick), suffix(reason)),
         EventKind::NickChanged { old, new, .. } if model.is_me(new) => {
-            format!("-- you are now {new} (were {old})")
+            format!("you are now {new} (were {old})")
         }
-        EventKind::NickChanged { old, new, .. } => format!("-- {old} is now {new}"),
+        EventKind::NickChanged { old, new, .. } => format!("{old} is now {new}"),
         EventKind::Topic {
             channel,
             by: None,
             text,
-        } => format!("-- the topic of {channel} is: {text}"),
+        } => format!("the topic of {channel} is: {text}"),
         EventKind::Topic {
             channel,
             by: Some(nick),
             text,
         } if text.is_empty() => {
-            format!("-- {} removed the topic of {channel}", name(nick))
+            format!("{} removed the topic of {channel}", name(nick))
         }
         EventKind::Topic {
             channel,
             by: Some(nick),
             text,
         } => {
-            format!("-- {} set the topic of {channel}: {text}", name(nick))
+            format!("{} set the topic of {channel}: {text}", name(nick))
         }
         EventKind::ModeChanged { channel, by, modes } => {
-            format!("-- {} sets mode {modes} on {channel}", name(by))
+            format!("{} sets mode {modes} on {channel}", name(by))
         }
         EventKind::Invited { channel, by, nick } => {
-            format!("-- {} invites {} to {channel}", name(by), name(nick))
+            format!("{} invites {} to {channel}", name(by), name(nick))
         }
-        EventKind::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
-        EventKind::Info(text) | EventKind::Refused(text) => format!("-- {text}"),
+        EventKind::Members { channel, nicks } => format!("in {channel}: {}", nicks.join(", ")),
+        EventKind::CtcpRequest { nick, command } => describe_ctcp_request(nick, command),
+        EventKind::Info(text) | EventKind::Refused(text) => text.clone(),
         EventKind::Redacted {
             target, by, reason, ..
         } => {
             format!(
-                "-- {} deleted a message in {target}{}",
+                "{} deleted a message in {target}{}",
                 name(by),
                 suffix(reason)
             )
@@ -157,15 +190,8 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
         EventKind::HistoryPage { .. }
         | EventKind::Conversations(_)
         | EventKind::ReadMarker { .. } => return None,
-    })
-}
-
-fn format_message(nick: &str, kind: MessageKind, text: &str) -> String {
-    match kind {
-        MessageKind::Message => format!("<{nick}> {text}"),
-        MessageKind::Action => format!("* {nick} {text}"),
-        MessageKind::Notice => format!("-{nick}- {text}"),
-    }
+    };
+    Some(Description::info(info))
 }
 
 #[cfg(test)]
@@ -216,7 +242,7 @@ mod tests {
         let wanted = [
             "<alice> hi",
             "* alice waves",
-            "-s.example- going down",
+            "-*server*- going down",
             "[alice → you] psst",
             "[alice → you] * alice nods",
             "[you → alice] yes?",
@@ -227,14 +253,38 @@ mod tests {
 
     #[test]
     fn each_line_of_a_message_has_its_sender() {
+        let batch = |source: &str, target: &str, first: &str| {
+            let start = format!(":{source}!u@h BATCH +1 draft/multiline {target}");
+            let line = |text: &str| format!("@batch=1 :{source}!u@h PRIVMSG {target} :{text}");
+            let end = format!(":{source}!u@h BATCH -1");
+            let lines = [start, line(first), line(""), line("<bob> two\u{1}"), end];
+            printed(&lines.each_ref().map(String::as_str))
+        };
+        let channel = batch("alice", "#lobby", "one");
+        assert_eq!(channel, ["<alice> one", "<alice> <bob> two"]);
+        let action = batch("alice", "#lobby", "\u{1}ACTION waves");
+        assert_eq!(action, ["* alice waves", "* alice <bob> two"]);
+        let direct = batch("alice", "me", "\u{1}ACTION waves");
+        let wanted = ["waves", "<bob> two"].map(|text| format!("[alice → you] * alice {text}"));
+        assert_eq!(direct, wanted);
+        let own = batch("me", "alice", "\u{1}ACTION waves");
+        let wanted = ["waves", "<bob> two"].map(|text| format!("[you → alice] * you {text}"));
+        assert_eq!(own, wanted);
+        let request = batch("alice", "me", "\u{1}VERSION of this");
+        let wanted = "-- alice sent a CTCP request, VERSION, which rook does not answer";
+        assert_eq!(request, [wanted]);
+    }
+
+    #[test]
+    fn nobody_s_nick_is_how_the_server_is_named() {
         let lines = printed(&[
-            ":alice!a@h BATCH +1 draft/multiline #lobby",
-            "@batch=1 :alice!a@h PRIVMSG #lobby :one",
-            "@batch=1 :alice!a@h PRIVMSG #lobby :",
-            "@batch=1 :alice!a@h PRIVMSG #lobby :<bob> two",
-            ":alice!a@h BATCH -1",
+            ":s.example NOTICE #lobby :going down",
+            ":s NOTICE me :going down",
+            ":server!s@h NOTICE #lobby :going down",
         ]);
-        assert_eq!(lines, ["<alice> one", "<alice> <bob> two"]);
+        assert_eq!(lines[..2], ["-*server*- going down"; 2]);
+        assert_eq!(lines[2], "-server- going down");
+        assert!(rookery_protocol::Nick::parse(SERVER).is_err());
     }
 
     #[test]

@@ -39,12 +39,6 @@ pub fn link_at(row: &StyledText, column: usize) -> Option<usize> {
     found?.0.link
 }
 
-/// Aligns `text` to the right within `width` columns, and cuts it if it is longer.
-pub fn align_right(text: &str, width: usize) -> String {
-    let cut = cut(text, width);
-    " ".repeat(width.saturating_sub(cut.width())) + &cut
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

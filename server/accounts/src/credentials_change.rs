@@ -32,7 +32,7 @@ use super::authenticate::still_authorized;
 use super::codes::{PendingCode, Verdict};
 use super::password::{self, StoredPassword};
 use super::registration::{
-    Failure, NewSecret, ban_against, banned, failure, new_secret, tries_left,
+    Failure, NewSecret, ban_against, banned, check_new, failure, new_secret, tries_left,
 };
 use super::sasl::Claim;
 use super::throttle::{Key, Wait};
@@ -140,6 +140,7 @@ impl Accounts {
                 "Accounts on this server need an email address",
             ));
         }
+        new.as_ref().map_or(Ok(()), check_new)?;
         let account = self.account_of(owner).await?;
         if let Some(password) = password {
             self.check_password(peer, &account, password).await?;

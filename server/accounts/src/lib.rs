@@ -178,14 +178,18 @@ impl Accounts {
     }
 
     /// Returns whether the name is, or looks like, one that nobody may take: one that the
-    /// configuration reserves, or that of the server or the network.
+    /// configuration reserves, that of the server or the network, or a word by which programs call
+    /// the server or the person before them.
     pub(crate) fn is_misleading(&self, name: &AccountName) -> bool {
         let (accounts, chat) = (self.config.accounts.get(), self.config.chat.get());
         let skeleton = name.skeleton();
         // A host name is no name of an account, but what looks like a dot may be a letter.
         let own = [&chat.server_name, &chat.network].map(|own| rookery_protocol::skeleton(own));
+        let words = ["server", "you"].map(rookery_protocol::skeleton);
         let mut reserved = accounts.reserved_names.iter().map(AccountName::skeleton);
-        own.contains(&skeleton) || reserved.any(|reserved| reserved == skeleton)
+        own.contains(&skeleton)
+            || words.contains(&skeleton)
+            || reserved.any(|reserved| reserved == skeleton)
     }
 
     /// Reports a refused sign-in to operators: as an event, and in [`Accounts::refused`].

@@ -53,6 +53,17 @@ pub struct Failure {
     pub text: String,
 }
 
+/// Checks that a user may type this email as that of an account.
+pub(crate) fn check_new(email: &Email) -> Result<(), Failure> {
+    let refused = |error| {
+        failure(
+            "INVALID_EMAIL",
+            format!("This email is not accepted: {error}"),
+        )
+    };
+    email.check_new().map_err(refused)
+}
+
 /// Creates a [`Failure`].
 pub(crate) fn failure(code: &'static str, text: impl Into<String>) -> Failure {
     Failure {
@@ -112,6 +123,14 @@ impl Accounts {
         let EmailRecords { owner, invitation } = self
             .check_name_and_email(now, peer, &name, email.as_ref())
             .await?;
+        // An invitation may be from before the server was as strict.
+        if let Some(email) = email.as_ref().filter(|_| invitation.is_none()) {
+            check_new(email).or_else(|refused| {
+                // The reply discloses whether the email is invited.
+                self.count_registration(peer)?;
+                Err(refused)
+            })?;
+        }
         let needs_invitation = !accounts.open;
         if needs_invitation && invitation.is_none() {
             // The reply discloses whether the email is invited.

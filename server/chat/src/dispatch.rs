@@ -67,8 +67,8 @@ fn read_bytes(query: &HistoryQuery, found: &HistoryResult) -> u64 {
         |entry: &HistoryEntry| READ_ROW + entry.source.len() + entry.text.len() + entry.tags.len();
     let bytes: usize = match found {
         HistoryResult::Page(page) => page.iter().map(of_row).sum(),
-        HistoryResult::Several(pages) => {
-            let entries = pages.iter().flat_map(|page| &page.entries);
+        HistoryResult::Several(found) => {
+            let entries = found.targets.iter().flat_map(|newest| &newest.entries);
             entries.map(of_row).sum()
         }
         HistoryResult::Targets(_)

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, TimedEvent};
 use rookery_protocol::{Capabilities, Message, Nick, Tags};
 use rookery_record::{
-    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, Mark, NewestMessages, PageQuery,
+    AccountId, Change, CredentialId, HistoryEntry, HistoryTarget, Mark, NewestOfSeveral, PageQuery,
     SeveralQuery, TargetsQuery,
 };
 
@@ -350,7 +350,7 @@ pub enum HistoryResult {
     /// The channels and conversations with recent messages.
     Targets(Vec<HistoryTarget>),
     /// The messages of several channels and conversations.
-    Several(Vec<NewestMessages>),
+    Several(NewestOfSeveral),
     /// The message with that id, if it exists.
     Message(Option<Box<HistoryEntry>>),
     /// A message id in the request is unknown.
@@ -361,7 +361,7 @@ pub enum HistoryResult {
 
 impl HistoryResult {
     /// Returns the messages of several channels and conversations, if this is such a result.
-    pub(crate) fn several(self) -> Option<Vec<NewestMessages>> {
+    pub(crate) fn several(self) -> Option<NewestOfSeveral> {
         match self {
             Self::Several(several) => Some(several),
             _ => None,

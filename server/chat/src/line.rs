@@ -140,6 +140,24 @@ pub fn truncate(text: &str, limit: usize) -> &str {
     &text[..cut(text.as_bytes(), limit)]
 }
 
+/// Splits off at most `limit` bytes of `text`, cut between two characters, but at least one. The
+/// rest does not begin with the delimiter of CTCP if that can be avoided: clients would take for a
+/// request what the sender put in the middle of a text.
+pub fn split(text: &str, limit: usize) -> (&str, &str) {
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    let part = truncate(text, limit.max(first));
+    let (part, rest) = text.split_at(part.len());
+    if !rest.starts_with('\u{1}') {
+        return (part, rest);
+    }
+    let shorter = part.trim_end_matches('\u{1}');
+    let last = shorter.chars().next_back().map_or(0, char::len_utf8);
+    match shorter.len() - last {
+        0 => (part, rest),
+        end => text.split_at(end),
+    }
+}
+
 /// The tags of a line. Each session receives those that it has the capabilities for.
 #[derive(Clone, Copy, Default)]
 pub struct Tags<'a> {
@@ -219,7 +237,7 @@ pub fn shown_time(at: Timestamp) -> String {
 /// The prefix of a CTCP `ACTION`.
 pub const ACTION: &str = "\u{1}ACTION ";
 
-/// Whether the text is a CTCP request other than `ACTION`. Clients look for one at the start of the
+/// Whether the line is a CTCP request other than `ACTION`. Clients look for one at the start of the
 /// text only, so the delimiter after other text has no effect; but within an `ACTION`, where it may
 /// not occur, some take what follows it for another request.
 pub fn is_ctcp(text: &str) -> bool {

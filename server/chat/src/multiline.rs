@@ -5,7 +5,7 @@ use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
 
 use crate::lengths;
-use crate::line::{Line, Tags, mark, truncate};
+use crate::line::{Line, Tags, is_ctcp, mark, split};
 
 /// The capability's name, which is also the type of the batch.
 pub const BATCH_TYPE: &str = "draft/multiline";
@@ -39,6 +39,11 @@ pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
     })
 }
 
+/// Whether one of the lines of a text is a CTCP request other than `ACTION`.
+pub fn has_ctcp(text: &str) -> bool {
+    lines(text).any(|line| is_ctcp(line.text))
+}
+
 /// Returns the text with each line of more than `room` bytes split into several that continue it.
 /// Nothing is lost, as it would be in the middle of the message.
 pub fn wrap_lines(text: &str, room: usize) -> String {
@@ -49,9 +54,7 @@ pub fn wrap_lines(text: &str, room: usize) -> String {
         }
         let mut rest = line.text;
         loop {
-            // At least one character, so that the loop ends.
-            let first = rest.chars().next().map_or(0, char::len_utf8);
-            let (part, after) = rest.split_at(truncate(rest, room.max(first)).len());
+            let (part, after) = split(rest, room);
             wrapped.push_str(part);
             if after.is_empty() {
                 break;
@@ -193,6 +196,8 @@ mod tests {
             ]
         );
         assert_eq!(wrap_lines("äää\rbb\n\ncccc", 3), "ä\rä\rä\rbb\n\nccc\rc");
+        let request = "abc\u{1}\u{1}PING 1\u{1}";
+        assert_eq!(wrap_lines(request, 4), "ab\rc\u{1}\u{1}P\rING \r1\u{1}");
         assert!(is_multiline("a\rb") && !is_multiline("a b"));
     }
 }

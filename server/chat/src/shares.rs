@@ -3,19 +3,20 @@
 //! What takes little is kept in full, and whatever takes more than the others is cut to its newest
 //! messages (max-min fairness). The channels share at least half of the room, and so do the
 //! conversations: anyone may begin many conversations with a user, but the channels are those that
-//! the user has joined.
+//! the user has joined. For the same reason, the conversations with accounts share at least half of
+//! the room of all conversations, and those with guests, who may take many nicks, the other half.
 
 use std::collections::{BinaryHeap, VecDeque};
 
-use rookery_protocol::ChannelName;
-use rookery_record::{HistoryEntry, NewestMessages};
+use rookery_record::{HistoryEntry, NewestMessages, TargetKind};
 
 /// The messages of several channels and conversations, cut to a number of bytes.
 pub struct Shares {
     room: usize,
     targets: Vec<Target>,
-    conversations: Group,
     channels: Group,
+    accounts: Group,
+    guests: Group,
 }
 
 struct Target {
@@ -24,7 +25,7 @@ struct Target {
     weights: VecDeque<usize>,
 }
 
-/// The channels or the conversations.
+/// The targets of one kind.
 #[derive(Default)]
 struct Group {
     bytes: usize,
@@ -38,19 +39,21 @@ impl Shares {
         Self {
             room,
             targets: Vec::new(),
-            conversations: Group::default(),
             channels: Group::default(),
+            accounts: Group::default(),
+            guests: Group::default(),
         }
     }
 
-    /// Returns how many bytes of another target may remain at most.
-    pub fn most(&self, name: &str) -> usize {
-        let (own, other) = if is_channel(name) {
-            (&self.channels, &self.conversations)
-        } else {
-            (&self.conversations, &self.channels)
+    /// Returns how many bytes of another target of that kind may remain at most.
+    pub fn most(&self, kind: TargetKind) -> usize {
+        let half = |room: usize, others: usize| (room / 2).max(room.saturating_sub(others));
+        let of_conversations = half(self.room, self.channels.bytes);
+        let (own, share) = match kind {
+            TargetKind::Channel => (&self.channels, half(self.room, self.conversation_bytes())),
+            TargetKind::Account => (&self.accounts, half(of_conversations, self.guests.bytes)),
+            TargetKind::Guest => (&self.guests, half(of_conversations, self.accounts.bytes)),
         };
-        let share = (self.room / 2).max(self.room.saturating_sub(other.bytes));
         let largest = own.by_bytes.peek().map_or(0, |&(bytes, _)| bytes);
         share.saturating_sub(own.bytes).max(largest)
     }
@@ -58,20 +61,17 @@ impl Shares {
     /// Adds the messages of a target, each of which takes as many bytes as `weigh` returns. Leaves
     /// out the oldest ones of the targets that take most, as far as there is no room.
     pub fn add(&mut self, mut newest: NewestMessages, weigh: impl FnMut(&HistoryEntry) -> usize) {
-        let most = self.most(&newest.name);
+        let most = self.most(newest.kind);
         let mut weights: VecDeque<usize> = newest.entries.iter().map(weigh).collect();
         let mut bytes: usize = weights.iter().sum();
         while bytes > most {
             bytes -= drop_oldest(&mut newest, &mut weights);
         }
-        let group = if is_channel(&newest.name) {
-            &mut self.channels
-        } else {
-            &mut self.conversations
-        };
+        let number = self.targets.len();
+        let group = self.group(newest.kind);
         group.bytes += bytes;
         if bytes > 0 {
-            group.by_bytes.push((bytes, self.targets.len()));
+            group.by_bytes.push((bytes, number));
         }
         self.targets.push(Target { newest, weights });
         self.cut();
@@ -84,27 +84,38 @@ impl Shares {
 
     /// Leaves out the oldest messages of the targets that take most, until the rest fits.
     fn cut(&mut self) {
-        while self.conversations.bytes + self.channels.bytes > self.room {
-            let group = if self.channels.bytes > self.conversations.bytes {
-                &mut self.channels
+        while self.conversation_bytes() + self.channels.bytes > self.room {
+            let largest = if self.channels.bytes > self.conversation_bytes() {
+                TargetKind::Channel
+            } else if self.guests.bytes > self.accounts.bytes {
+                TargetKind::Guest
             } else {
-                &mut self.conversations
+                TargetKind::Account
             };
-            let Some((bytes, number)) = group.by_bytes.pop() else {
+            let Some((bytes, number)) = self.group(largest).by_bytes.pop() else {
                 return;
             };
             let Target { newest, weights } = &mut self.targets[number];
             let dropped = drop_oldest(newest, weights);
+            let group = self.group(largest);
             group.bytes -= dropped;
             if bytes > dropped {
                 group.by_bytes.push((bytes - dropped, number));
             }
         }
     }
-}
 
-fn is_channel(name: &str) -> bool {
-    ChannelName::parse(name).is_ok()
+    fn conversation_bytes(&self) -> usize {
+        self.accounts.bytes + self.guests.bytes
+    }
+
+    fn group(&mut self, kind: TargetKind) -> &mut Group {
+        match kind {
+            TargetKind::Channel => &mut self.channels,
+            TargetKind::Account => &mut self.accounts,
+            TargetKind::Guest => &mut self.guests,
+        }
+    }
 }
 
 /// Leaves out the oldest message, and returns its number of bytes.
@@ -136,6 +147,11 @@ mod tests {
                 tags: String::new(),
             };
             let newest = NewestMessages {
+                kind: match name.chars().next() {
+                    Some('#') => TargetKind::Channel,
+                    Some('*') => TargetKind::Guest,
+                    _ => TargetKind::Account,
+                },
                 name: name.to_owned(),
                 entries: vec![entry; count].into(),
                 is_cut: false,
@@ -157,6 +173,22 @@ mod tests {
         assert_eq!(remaining(100, &[("#a", 90)]), [10]);
         assert_eq!(remaining(5, &[("a", 1), ("#a", 1)]), [0, 0]);
         assert_eq!(remaining(usize::MAX, &[("a", 90), ("#a", 90)]), [90, 90]);
+    }
+
+    #[test]
+    fn many_conversations_with_guests_leave_those_with_accounts_half_of_the_room() {
+        let mut targets = vec![("*guest", 3); 50];
+        targets.extend([("friend", 8), ("stranger", 90)]);
+        let kept = remaining(400, &targets);
+        assert_eq!(kept[..50].iter().sum::<usize>(), 20);
+        assert_eq!(kept[50..], [8, 12]);
+        targets.extend([("#a", 12), ("#b", 90)]);
+        let kept = remaining(800, &targets);
+        assert_eq!(kept[..50].iter().sum::<usize>(), 20);
+        assert_eq!(kept[50..], [8, 12, 12, 28]);
+        let kept = remaining(400, &targets[..51]);
+        assert_eq!(kept[..50].iter().sum::<usize>(), 32);
+        assert_eq!(kept[50..], [8]);
     }
 
     #[test]

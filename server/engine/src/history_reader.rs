@@ -19,8 +19,8 @@ use rookery_chat::event::{Event, Fetch, HistoryQuery, HistoryResult};
 use rookery_chat::shares::Shares;
 use rookery_chat::token_bucket::Payer;
 use rookery_record::{
-    HistoryEntry, Network, NewestMessages, PageQuery, Place, Point, ReadableTarget, Selection,
-    SeveralQuery, TargetsQuery,
+    HistoryEntry, Network, NewestMessages, NewestOfSeveral, PageQuery, Place, Point,
+    ReadableTarget, Selection, SeveralQuery, TargetKind,
 };
 use rookery_store::{Database, Result, Store};
 
@@ -30,8 +30,11 @@ const MAX_CONCURRENT_READS: usize = 2;
 /// The number of requests for several places that are in progress at the same time. Their messages
 /// are in memory until all of them are read.
 const MAX_CONCURRENT_COLLECTIONS: usize = 2;
-/// The maximum number of conversations that are read for one query: those with the newest messages.
+/// The maximum number of conversations that are read for one query: those with accounts first, and
+/// of either kind those with the newest messages. Guests may take as many nicks as they like.
 const MAX_CONVERSATIONS: usize = 300;
+/// The maximum number of further conversations that are named.
+const MAX_NAMED: usize = 100;
 
 /// Reads history for one core.
 #[derive(Clone)]
@@ -119,12 +122,12 @@ impl HistoryReader {
     }
 
     /// Returns the newest messages of each channel and conversation, which share the bytes that the
-    /// query allows. Conversations come first, those with older messages before the others.
+    /// query allows. Those of a kind with older messages come before the others.
     async fn newest_of_several(
         &self,
         payer: Option<Payer>,
         query: SeveralQuery,
-    ) -> Result<Vec<NewestMessages>> {
+    ) -> Result<NewestOfSeveral> {
         let SeveralQuery {
             targets,
             account,
@@ -136,27 +139,31 @@ impl HistoryReader {
         let _slot = self.collections.acquire(TakesTurns::of(payer)).await;
         let mut conversations = match account {
             Some(account) => {
-                let find = move |store: &Store| conversations(store, &account, after);
+                let find = move |store: &Store| conversations(store, &account, after, before);
                 self.read(payer, find).await?
             }
             None => Vec::new(),
         };
         let mut shares = Shares::new(bytes);
         let too_many = conversations.len().saturating_sub(MAX_CONVERSATIONS);
-        for ReadableTarget { name, .. } in conversations.drain(..too_many) {
+        let further_conversations = too_many.saturating_sub(MAX_NAMED);
+        let left_out = conversations.drain(..too_many);
+        for (kind, ReadableTarget { name, .. }) in left_out.skip(further_conversations) {
             let newest = NewestMessages {
+                kind,
                 name,
                 entries: VecDeque::new(),
                 is_cut: true,
             };
             shares.add(newest, HistoryEntry::held_bytes);
         }
-        for ReadableTarget {
-            name,
-            places,
-            since,
-        } in conversations.into_iter().chain(targets)
-        {
+        let targets = targets.into_iter().map(|target| (kind(&target), target));
+        for (kind, target) in conversations.into_iter().chain(targets) {
+            let ReadableTarget {
+                name,
+                places,
+                since,
+            } = target;
             let page = PageQuery {
                 places,
                 // With the later end first, the limit counts from the newest message.
@@ -166,7 +173,7 @@ impl HistoryReader {
                 since,
                 // One more shows whether there are earlier ones.
                 limit: limit.saturating_add(1),
-                bytes: shares.most(&name),
+                bytes: shares.most(kind),
             };
             let entries = self.read(payer, move |store| store.history_page(&page));
             let mut entries = VecDeque::from(entries.await?.unwrap_or_default());
@@ -176,6 +183,7 @@ impl HistoryReader {
             }
             if !entries.is_empty() || is_cut {
                 let newest = NewestMessages {
+                    kind,
                     name,
                     entries,
                     is_cut,
@@ -183,33 +191,40 @@ impl HistoryReader {
                 shares.add(newest, HistoryEntry::held_bytes);
             }
         }
-        Ok(shares.into_targets().collect())
+        Ok(NewestOfSeveral {
+            targets: shares.into_targets().collect(),
+            further_conversations,
+        })
     }
 }
 
-/// Returns the account's conversations that have messages later than `after`, those with the newest
-/// ones last.
-fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<ReadableTarget>> {
-    let query = TargetsQuery {
-        channels: Vec::new(),
-        account: Some(account.clone()),
-        from: after,
-        to: Timestamp::MAX,
-        limit: usize::MAX,
-    };
-    let targets = store.history_targets(&query)?;
-    Ok(targets
-        .into_iter()
-        .filter_map(|target| {
-            let other = Nick::parse(&target.name).ok()?;
-            let places = Place::conversation(account, other.clone(), other);
-            Some(ReadableTarget {
-                name: target.name,
-                places,
-                since: Timestamp::MIN,
-            })
-        })
-        .collect())
+/// Returns the account's conversations that have messages between the times, sorted by kind, and
+/// those of a kind by the time of the latest one.
+fn conversations(
+    store: &Store,
+    account: &Nick,
+    after: Timestamp,
+    before: Timestamp,
+) -> Result<Vec<(TargetKind, ReadableTarget)>> {
+    let conversations = store.conversations(account, after, before)?.into_iter();
+    let targets = conversations.filter_map(|conversation| {
+        let other = Nick::parse(&conversation.name).ok()?;
+        let target = ReadableTarget {
+            name: conversation.name,
+            places: Place::conversation(account, other.clone(), other),
+            since: Timestamp::MIN,
+        };
+        Some((conversation.kind, target))
+    });
+    Ok(targets.collect())
+}
+
+/// Returns the kind of what a user has named.
+fn kind(target: &ReadableTarget) -> TargetKind {
+    match target.places.first() {
+        Some(Place::Channel(_)) => TargetKind::Channel,
+        Some(Place::Direct { .. }) | None => TargetKind::Account,
+    }
 }
 
 #[cfg(test)]
@@ -320,7 +335,7 @@ mod tests {
     }
 
     /// Returns what a query for the newest messages finds, after `entries` were stored.
-    async fn newest(entries: Vec<HistoryEntry>, query: SeveralQuery) -> Vec<NewestMessages> {
+    async fn newest(entries: Vec<HistoryEntry>, query: SeveralQuery) -> NewestOfSeveral {
         let (_folder, database) = open();
         let write = move |store: &mut Store| store.append_history(&entries);
         database.write(Durability::Message, write).await.unwrap();
@@ -334,11 +349,19 @@ mod tests {
             Place::Direct { from, .. } => format!("{}!u@host", from.nick()),
             Place::Channel(_) => "alice!u@host".to_owned(),
         };
+        let is_guest = matches!(
+            &place,
+            Place::Direct {
+                from: Participant::Guest(_),
+                ..
+            }
+        );
+        let account = source.split('!').next().filter(|_| !is_guest);
         HistoryEntry {
             msgid: format!("{source} {place:?} {second}"),
             at: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second),
             place,
-            account: source.split('!').next().unwrap().parse().ok(),
+            account: account.map(|account| account.parse().unwrap()),
             source,
             command: "PRIVMSG".to_owned(),
             text: "x".repeat(bytes),
@@ -346,13 +369,21 @@ mod tests {
         }
     }
 
-    /// Returns the conversation with `bob` of the user with that nick.
-    fn with_bob(nick: &str) -> Place {
-        let account = |nick: &str| Participant::Account(nick.parse().unwrap());
+    /// Returns the conversation with `bob` of the account with that name.
+    fn with_bob(account: &str) -> Place {
         Place::Direct {
-            from: account(nick),
-            to: account("bob"),
+            from: Participant::Account(account.parse().unwrap()),
+            to: Participant::Account("bob".parse().unwrap()),
         }
+    }
+
+    /// Returns messages to `bob` of so many guests, one in each second.
+    fn of_guests(count: i64) -> impl Iterator<Item = HistoryEntry> {
+        let guest = |number| Place::Direct {
+            from: Participant::Guest(format!("g{number}").parse().unwrap()),
+            to: Participant::Account("bob".parse().unwrap()),
+        };
+        (0..count).map(move |number| said(guest(number), number, 9))
     }
 
     #[tokio::test]
@@ -360,6 +391,7 @@ mod tests {
         let place = |number| Place::Channel(format!("#{number}").parse().unwrap());
         let entries = (0..10).map(|number| said(place(number), 1, 1 << 20));
         let found = newest(entries.collect(), channels(10)).await;
+        let found = found.targets;
         let bytes = found.iter().flat_map(|newest| &newest.entries);
         let bytes: usize = bytes.map(HistoryEntry::held_bytes).sum();
         assert!((4 << 20..5 << 20).contains(&bytes), "{bytes}");
@@ -380,11 +412,12 @@ mod tests {
             ..channels(1)
         };
         let found = newest(entries, query).await;
-        let summary = found.iter().map(|newest| {
+        let summary = found.targets.iter().map(|newest| {
             let NewestMessages {
                 name,
                 is_cut,
                 entries,
+                kind: _,
             } = newest;
             let last = entries.back().unwrap().at.as_second();
             (name.as_str(), *is_cut, entries.len(), last)
@@ -409,7 +442,7 @@ mod tests {
             account: Some("bob".parse().unwrap()),
             ..channels(0)
         };
-        let found = newest(entries, query).await;
+        let found = newest(entries, query).await.targets;
         let cut = found.iter().filter(|newest| newest.is_cut);
         let cut: Vec<_> = cut.map(|newest| newest.name.as_str()).collect();
         assert_eq!(
@@ -418,5 +451,41 @@ mod tests {
         );
         let read = |newest: &&NewestMessages| newest.entries.len() == 1;
         assert_eq!(found.iter().filter(read).count(), MAX_CONVERSATIONS);
+    }
+
+    #[tokio::test]
+    async fn guests_push_out_no_conversation_with_an_account() {
+        let friends = (0..5).map(|at| said(with_bob(&format!("friend{at}")), at, 9));
+        let query = SeveralQuery {
+            account: Some("bob".parse().unwrap()),
+            after: Timestamp::UNIX_EPOCH - SignedDuration::from_secs(1),
+            ..channels(0)
+        };
+        let entries: Vec<_> = friends.chain(of_guests(500)).collect();
+        let found = newest(entries.clone(), query.clone()).await;
+        let read = found.targets.iter().filter(|one| !one.entries.is_empty());
+        let read: Vec<_> = read.map(|newest| newest.name.as_str()).collect();
+        let guests = MAX_CONVERSATIONS - 5;
+        assert_eq!(read.len(), MAX_CONVERSATIONS);
+        assert_eq!(
+            [read[0], read[guests - 1], read[guests]],
+            ["g205", "g499", "friend0"]
+        );
+        // The newest of the others are named.
+        let (named, others) = (&found.targets[..MAX_NAMED], found.further_conversations);
+        assert!(named.iter().all(|newest| newest.is_cut));
+        assert_eq!(
+            [&named[0].name, &named[MAX_NAMED - 1].name],
+            ["g105", "g204"]
+        );
+        assert_eq!(others, 105);
+        // Each shorter time has its own newest conversations.
+        let earlier = SeveralQuery {
+            before: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(250),
+            ..query
+        };
+        let found = newest(entries, earlier).await;
+        assert!(found.targets.iter().all(|newest| !newest.is_cut));
+        assert_eq!((found.targets.len(), found.further_conversations), (255, 0));
     }
 }

@@ -269,15 +269,37 @@ pub struct SeveralQuery {
     pub bytes: usize,
 }
 
+/// The kind of a channel or conversation. If there is too much to read, a later kind precedes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TargetKind {
+    /// A conversation with guests only, whose nicks cost them nothing.
+    Guest,
+    /// A conversation with an account.
+    Account,
+    /// A channel.
+    Channel,
+}
+
 /// The newest messages of a channel or conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewestMessages {
+    /// Its kind.
+    pub kind: TargetKind,
     /// The name of the channel, or the nick of the other side.
     pub name: String,
     /// The messages, oldest first.
     pub entries: VecDeque<HistoryEntry>,
     /// Whether earlier messages were left out.
     pub is_cut: bool,
+}
+
+/// The newest messages of several channels and conversations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewestOfSeveral {
+    /// The channels and conversations, sorted by kind.
+    pub targets: Vec<NewestMessages>,
+    /// The number of further conversations that have messages.
+    pub further_conversations: usize,
 }
 
 /// A channel or conversation that a user may read.
@@ -289,6 +311,17 @@ pub struct ReadableTarget {
     pub places: Vec<Place>,
     /// The time from which messages are visible to the user.
     pub since: Timestamp,
+}
+
+/// A conversation of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// The nick of the other side.
+    pub name: String,
+    /// Whether there are messages with an account, or with guests only.
+    pub kind: TargetKind,
+    /// When the latest message was sent.
+    pub at: Timestamp,
 }
 
 /// A result of [`TargetsQuery`].

@@ -29,8 +29,9 @@ pub use change::{Change, ChatSnapshot, DeviceMark, Mark, Membership, Presence};
 pub use channel::{Access, AccessLevel, ListedMask, PersistentChannel, PersistentTopic};
 pub use clock::{ClockRecord, NewTime, Present};
 pub use history::{
-    HistoryEntry, HistorySync, HistoryTarget, NewestMessages, PageQuery, Participant, Place, Point,
-    ReadableTarget, Redactor, Selection, SeveralQuery, TargetsQuery, message_number,
+    Conversation, HistoryEntry, HistorySync, HistoryTarget, NewestMessages, NewestOfSeveral,
+    PageQuery, Participant, Place, Point, ReadableTarget, Redactor, Selection, SeveralQuery,
+    TargetKind, TargetsQuery, message_number,
 };
 pub use invitation::{Invitation, InvitationId, NewInvitation};
 pub use mailbox::{EmailAliases, other_domains};

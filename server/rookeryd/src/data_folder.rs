@@ -4,8 +4,6 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -14,10 +12,6 @@ use rookery_base::config::Config;
 use rookery_control::head_key::{self, HeadKey};
 use rookery_store::{DATABASE_FILE, Database, Store};
 use rookery_terminal::printable_lines;
-
-/// How long the server waits for a command that has locked the data folder: longer than it takes to
-/// read the largest write-ahead log.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Fails if the database is missing or empty although a key in the folder shows that there was one.
 /// A new one would have no accounts, bans and admins, and everyone could register their names.
@@ -72,16 +66,10 @@ pub fn lock(config: &Config) -> Result<File> {
             .mode(0o700)
             .create(folder)?;
         let file = File::open(folder)?;
-        let deadline = Instant::now() + LOCK_TIMEOUT;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    thread::sleep(Duration::from_millis(10));
-                }
-                Err(TryLockError::WouldBlock) => bail!("another server is running in it"),
-                Err(TryLockError::Error(error)) => return Err(error.into()),
-            }
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => bail!("another server is running in it"),
+            Err(TryLockError::Error(error)) => Err(error.into()),
         }
     };
     lock().with_context(|| {
@@ -99,14 +87,7 @@ pub fn report_lost_changes(database: &Path) -> Result<()> {
     let Ok(database) = database.canonicalize() else {
         return Ok(());
     };
-    let folder = database.parent().map(File::open);
-    let Some(Ok(folder)) = folder else {
-        return Ok(());
-    };
-    // A server that runs has made sure that nothing is lost, or has said so.
-    if folder.try_lock().is_ok()
-        && let Some(lost) = Store::lost_changes(&database)?
-    {
+    if let Some(lost) = Store::lost_changes(&database)? {
         eprintln!("rookeryd: warning: {}", printable_lines(&lost.to_string()));
     }
     Ok(())

@@ -59,7 +59,7 @@ pub(crate) struct LogIndex {
 
 impl LogIndex {
     /// Reads the index of the database's log. Returns none if there is no intact one. Must not be
-    /// called by a process that has opened the database: it would lose its locks on the file (POSIX
+    /// called by a process that uses the index: it would lose its locks on the file (POSIX
     /// `fcntl`).
     pub fn read(database: &Path) -> Option<Self> {
         let index: [u8; 2 * HEADER + 4] = start_of(&with_suffix(database, "-shm"))?;

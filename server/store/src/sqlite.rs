@@ -25,7 +25,7 @@ mod search;
 mod tests;
 
 use std::fmt::Display;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::str::FromStr;
@@ -36,7 +36,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 
 use super::{Result, StoreError};
-use crate::disk::{LOCK_TIMEOUT, OpenFiles};
+use crate::disk::{LOCK_TIMEOUT, OpenFiles, with_suffix};
 use crate::log_index::{LogIndex, LostChanges};
 use audit::KnownHead;
 pub use credentials::{TriedBy, TriedCode};
@@ -45,6 +45,9 @@ use history::Interned;
 
 /// The pause before a transaction that another process has delayed is tried again.
 const LOCK_RETRY: Duration = Duration::from_millis(5);
+/// How long [`connect_alone`] waits for another process: long enough that of two that call it at
+/// the same time, one succeeds.
+const ALONE_TIMEOUT: Duration = Duration::from_millis(5);
 /// More than the number of statements in this folder, so that none is prepared twice.
 const CACHED_STATEMENTS: usize = 64;
 
@@ -93,16 +96,23 @@ impl Store {
 
     /// Returns what is missing in the write-ahead log that a killed server left. Opening the
     /// database removes the evidence, so each program that may be the first to open it after the
-    /// kill calls this before, while no other one uses the database, and reports the answer.
+    /// kill calls this before, and reports the answer. Returns none while another process uses the
+    /// database, because that one has called this.
     pub fn lost_changes(file: &Path) -> Result<Option<LostChanges>> {
-        let Some(left) = LogIndex::read(file).filter(|left| left.lost_pages(0) > 0) else {
-            return Ok(None);
-        };
-        let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        if connection.is_readonly(MAIN_DB)? {
+        if LogIndex::read(file).is_none_or(|left| left.lost_pages(0) == 0) {
             return Ok(None);
         }
+        let Some(connection) = connect_alone(file)? else {
+            return Ok(None);
+        };
+        // Only now do the index and the log belong together: a process that closes the database
+        // removes one after the other.
+        let Some(left) = LogIndex::read(file) else {
+            return Ok(None);
+        };
         let lost = left.lost_pages(pages_in_log(&connection)?);
+        // The connection does not use the index, and removes the log when it is closed.
+        let _ = fs::remove_file(with_suffix(file, "-shm"));
         Ok(LostChanges::of(file, lost))
     }
 
@@ -278,6 +288,22 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
+}
+
+/// Opens the file if no other process uses it, and lets none use it until the connection is closed.
+/// The connection has an index of the write-ahead log of its own, in memory.
+fn connect_alone(file: &Path) -> Result<Option<Connection>> {
+    let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if connection.is_readonly(MAIN_DB)? {
+        return Ok(None);
+    }
+    connection.busy_timeout(ALONE_TIMEOUT)?;
+    let lock = "PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM sqlite_schema;";
+    match connection.execute_batch(lock) {
+        Ok(()) => Ok(Some(connection)),
+        Err(error) if is_busy(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Returns how many pages SQLite has found in the write-ahead log. It copies them to the database.

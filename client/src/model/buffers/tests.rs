@@ -64,7 +64,7 @@ fn conversations_are_listed_server_first_then_channels_then_people() {
     chat.receive(":me!m@h JOIN #aaa");
     assert_eq!(
         chat.names(),
-        ["server", "#aaa", "#lobby", "#ops", "alice", "bob"]
+        ["*server*", "#aaa", "#lobby", "#ops", "alice", "bob"]
     );
     assert_eq!(
         chat.buffers.current().conversation.name(),
@@ -195,10 +195,10 @@ fn an_announcement_is_shown_in_the_current_conversation_too() {
     );
     chat.buffers.catch_up(&chat.model);
     chat.receive(":s.example NOTICE me :restart in five minutes");
-    for conversation in ["server", "#lobby"] {
+    for conversation in ["*server*", "#lobby"] {
         let last = &chat.buffer(conversation).lines().back().unwrap().body;
         assert!(
-            matches!(last, Body::Message { nick, text, .. } if &**nick == "server" && &**text == "restart in five minutes"),
+            matches!(last, Body::Message { nick, text, .. } if &**nick == "*server*" && &**text == "restart in five minutes"),
             "{conversation}"
         );
     }
@@ -213,11 +213,13 @@ fn a_part_closes_the_conversation_and_a_kick_leaves_it_open_with_the_reason() {
         chat.buffer("#ops").lines().back().unwrap().body,
         Body::Refused(text.into())
     );
+    let lobby = rookery_protocol::ChannelName::parse("#lobby").unwrap();
+    chat.model.switch_when_parted(&lobby);
     chat.receive(":me!m@h PART #lobby");
-    assert_eq!(chat.names(), ["server", "#ops"]);
+    assert_eq!(chat.names(), ["*server*", "#ops"]);
     chat.buffers.close(&Conversation::Server);
     chat.buffers.close(&Conversation::named("#ops").unwrap());
-    assert_eq!(chat.names(), ["server"], "the server's cannot be closed");
+    assert_eq!(chat.names(), ["*server*"], "the server's cannot be closed");
 }
 
 #[test]
@@ -228,7 +230,7 @@ fn a_private_conversation_is_renamed_with_a_nick_change() {
     chat.buffers.switch_to(3);
     assert_eq!(chat.buffers.current().conversation.name(), "bob");
     chat.receive(":bob!b@h NICK zz");
-    assert_eq!(chat.names(), ["server", "#lobby", "#ops", "zoe", "zz"]);
+    assert_eq!(chat.names(), ["*server*", "#lobby", "#ops", "zoe", "zz"]);
     assert_eq!(chat.buffers.current().conversation.name(), "zz");
 }
 

@@ -53,6 +53,7 @@ impl App {
                         *reason = remark(message, reason, text);
                         self.buffers.add_refusal_elsewhere(event.at, target, reason);
                     }
+                    self.rename_drafts(&event.kind);
                     if let Some(highlight) = self.buffers.apply(&event, &self.model) {
                         self.handle_highlight(highlight);
                     }
@@ -68,7 +69,12 @@ impl App {
         }
         // Only these messages change the list of channels to rejoin.
         let is_refusal = message.command.starts_with('4');
-        if is_refusal || matches!(message.command.as_str(), "JOIN" | "PART" | "KICK") {
+        if is_refusal
+            || matches!(
+                message.command.as_str(),
+                "JOIN" | "PART" | "KICK" | "RENAME"
+            )
+        {
             self.save_preferences();
         }
         self.send_queued();

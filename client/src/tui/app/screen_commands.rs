@@ -133,6 +133,7 @@ fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
     match &conversation {
         Conversation::Server => return Err("the server's conversation cannot be closed".into()),
         Conversation::Channel(channel) if app.model.is_in(channel) => {
+            app.model.switch_when_parted(channel);
             app.request(Message::new("PART", [channel.as_str()]));
         }
         _ => app.buffers.close(&conversation),
@@ -146,7 +147,7 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         return Err(Refusal::Usage);
     }
-    let text = match commands::recipient(text, &app.model).map_err(Refusal::Reason)? {
+    let text = match app.recipient(text).map_err(Refusal::Reason)? {
         Recipient::Conversation(text) => text,
         Recipient::Person(nick, text) => {
             app.send_text(nick.as_str(), &text, MessageKind::Message);

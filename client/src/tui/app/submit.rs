@@ -4,7 +4,8 @@
 use super::{App, Connection, screen_commands};
 use crate::commands::{self, Recipient, Requires, Typed};
 use crate::front_end::FrontEnd as _;
-use crate::model::Conversation;
+use crate::model::{Conversation, EventKind};
+use crate::tui::overlay::Overlay;
 
 impl App {
     /// Sends the typed text, or carries out the command in it. If that is not possible now, the
@@ -60,12 +61,18 @@ impl App {
         }
     }
 
+    /// Returns the recipient of a text that is typed in the current conversation.
+    pub(super) fn recipient<'a>(&self, text: &'a str) -> Result<Recipient<'a>, String> {
+        commands::recipient(text, self.conversation().as_ref(), &self.model)
+    }
+
     /// Returns a hint if the text may be meant for someone who would not receive it.
     fn wrong_recipient(&self, text: &str) -> Option<String> {
         if commands::is_command(text) {
             return match Typed::parse(text) {
                 Typed::Command(name, arguments) => {
-                    commands::misdirected(name, arguments, &self.model)
+                    let conversation = self.conversation();
+                    commands::misdirected(name, arguments, conversation.as_ref(), &self.model)
                 }
                 _ => None,
             };
@@ -75,7 +82,7 @@ impl App {
                 format!("/{name} takes one line: nothing was sent; //{name} sends it as text")
             })
         });
-        private.or_else(|| commands::recipient(text, &self.model).err())
+        private.or_else(|| self.recipient(text).err())
     }
 
     /// Returns a hint if nobody would receive the text in the current conversation.
@@ -83,10 +90,7 @@ impl App {
         let needs_audience = if commands::is_command(text) {
             requires == Requires::Audience
         } else {
-            !matches!(
-                commands::recipient(text, &self.model),
-                Ok(Recipient::Person(..))
-            )
+            !matches!(self.recipient(text), Ok(Recipient::Person(..)))
         };
         match &self.buffers.current().conversation {
             Conversation::Server if needs_audience => Some(
@@ -100,6 +104,34 @@ impl App {
         }
     }
 
+    /// Keeps the drafts of a conversation that an event renames. The buffers do not know the new
+    /// name yet.
+    pub(super) fn rename_drafts(&mut self, event: &EventKind) {
+        let (old, new) = match event {
+            EventKind::Renamed { old, new, .. } => (
+                Conversation::Channel(old.clone()),
+                Conversation::Channel(new.clone()),
+            ),
+            EventKind::NickChanged { old, new, .. } => {
+                let names = (Conversation::person(old), Conversation::person(new));
+                let (Some(old), Some(new)) = names else {
+                    return;
+                };
+                (old, new)
+            }
+            _ => return,
+        };
+        if !self.buffers.is_renamed(&old, &new) {
+            return;
+        }
+        if let Some(draft) = self.drafts.remove(&old) {
+            self.drafts.insert(new.clone(), draft);
+        }
+        if self.editor_conversation == old {
+            self.editor_conversation = new;
+        }
+    }
+
     /// Loads the draft of the current conversation into the editor, so that text is sent only to
     /// the conversation for which it was typed.
     pub(super) fn switch_drafts(&mut self) {
@@ -108,21 +140,18 @@ impl App {
             return;
         }
         let previous = std::mem::replace(&mut self.editor_conversation, current.clone());
-        let is_closed = self
-            .buffers
-            .list()
-            .iter()
-            .all(|buffer| buffer.conversation != previous);
-        let is_renamed = is_closed
-            && matches!(
-                (&previous, &current),
-                (Conversation::Person(_), Conversation::Person(_))
-            );
         // Text that was typed before the first channel was joined is for that channel.
         let was_connecting =
             previous == Conversation::Server && !self.drafts.contains_key(&current);
-        if is_renamed || was_connecting {
+        if was_connecting {
             return;
+        }
+        // What was pasted was for the previous conversation, and is not sent to this one.
+        if let Some(Overlay::Paste(text)) = self
+            .overlay
+            .take_if(|overlay| matches!(overlay, Overlay::Paste(_)))
+        {
+            self.editor.insert(&text);
         }
         let draft = self.drafts.remove(&current).unwrap_or_default();
         let draft = self.editor.replace(draft);

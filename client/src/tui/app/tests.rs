@@ -255,7 +255,7 @@ fn conversations_are_switched_by_number_by_step_and_by_mouse() {
     ui.alt('4');
     assert_eq!(ui.conversation(), "bob");
     ui.control('n');
-    assert_eq!(ui.conversation(), "server");
+    assert_eq!(ui.conversation(), "*server*");
     ui.control('p');
     assert_eq!(ui.conversation(), "bob");
     ui.control('p');

@@ -2,15 +2,16 @@
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Span;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Layout;
 use crate::model::{Body, Line, MembershipChange, MessageKind, YOU};
 use crate::text::{self, Format};
-use crate::tui::wrap::{PieceStyle, StyledText, align_right, wrap};
+use crate::tui::wrap::{PieceStyle, StyledText, wrap};
 use crate::urls;
 
-/// The width of the column of nicks.
-const NICK_WIDTH: usize = 12;
+/// The width of the column of nicks, with the space after them.
+const NICK_WIDTH: usize = 13;
 /// Below this width, nicks are part of the text instead of a column.
 const MIN_WIDTH_FOR_NICKS: usize = 56;
 /// The width of `14:03 `.
@@ -37,14 +38,16 @@ struct LineParts {
 }
 
 impl LineParts {
-    /// Adds a nick or a sign: to the column of nicks, or to the text without one.
+    /// Adds a nick or a sign to the column of nicks. Without one, and if it is wider, it begins the
+    /// text: a nick is never cut, since others may begin alike.
     fn add_label(&mut self, label: &str, style: Style) {
-        if self.column == 0 {
-            self.text.push((style.into(), format!("{label} ")));
+        let label = format!("{label} ");
+        if let Some(padding) = self.column.checked_sub(label.width()) {
+            self.head.push(Span::raw(" ".repeat(padding)));
+            self.head.push(Span::styled(label, style));
         } else {
-            self.head
-                .push(Span::styled(align_right(label, self.column), style));
-            self.head.push(Span::raw(" "));
+            self.head.push(Span::raw(" ".repeat(self.column)));
+            self.text.push((style.into(), label));
         }
     }
 }
@@ -80,11 +83,7 @@ impl Layout<'_> {
             text: Vec::new(),
         };
         self.add_body(&line.body, &mut parts);
-        let indent = if column == 0 {
-            TIME_WIDTH
-        } else {
-            TIME_WIDTH + column + 1
-        };
+        let indent = TIME_WIDTH + column;
         let text_width = self.width.saturating_sub(indent).max(1);
         LaidOutLine {
             head: parts.head,

@@ -59,6 +59,22 @@ async fn an_invited_person_registers_with_the_code_of_the_invitation_and_no_othe
 }
 
 #[tokio::test]
+async fn an_invitation_to_an_email_that_is_refused_otherwise_can_be_used() {
+    for open in [false, true] {
+        let server = TestServer::with(|config| config.accounts.open = open);
+        let code = server.invite("a%b@example.org").await;
+        let mut client = server.client();
+        client.finish_handshake("alice").await;
+        let refused = client.send("REGISTER alice a!b@example.org :correct horse");
+        refused.await.expect("FAIL REGISTER INVALID_EMAIL alice :");
+        let invited = client.send("REGISTER alice a%b@example.org :correct horse");
+        invited.await.expect("VERIFICATION_REQUIRED alice :You are");
+        let verify = format!("VERIFY alice {code}");
+        client.send(&verify).await.expect("VERIFY SUCCESS alice");
+    }
+}
+
+#[tokio::test]
 async fn without_an_invitation_registration_is_refused_with_the_reason() {
     let server = closed();
     server.invite("alice@example.org").await;

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{Capability, ChannelName, DeviceName};
 use rookery_record::{
     AccountId, Change, CredentialId, Device, DeviceKey, DeviceMark, HistoryEntry, Mark,
-    NewestMessages, SeveralQuery, message_number,
+    NewestOfSeveral, SeveralQuery, message_number,
 };
 
 use crate::context::{Caller, Context};
@@ -352,14 +352,14 @@ pub fn found(
     caller: Caller,
     number: u64,
     [after, until]: [Mark; 2],
-    found: Option<Vec<NewestMessages>>,
+    found: Option<NewestOfSeveral>,
 ) {
     let session = ctx.state.session(caller.session);
     let current = session.and_then(|session| session.catch_up.as_ref());
     if current.is_none_or(|catch_up| catch_up.number != number) {
         return;
     }
-    let Some(found) = found else {
+    let Some(mut found) = found else {
         // The mark does not advance, so the messages are requested again on the next connection.
         return ctx.notice(
             caller,
@@ -367,7 +367,7 @@ pub fn found(
         );
     };
     let limit = ctx.settings.replay_lines;
-    let missed = found.into_iter().map(|mut newest| {
+    for newest in &mut found.targets {
         let oldest = newest.entries.front();
         if oldest.is_some_and(|oldest| !is_after(oldest, after)) {
             // Nor has the device missed what was sent before that.
@@ -385,9 +385,8 @@ pub fn found(
             newest.entries.drain(..surplus);
             newest.is_cut = true;
         }
-        newest
-    });
-    let replay = Replay::new(ctx, caller, missed.collect(), Some(number));
+    }
+    let replay = Replay::new(ctx, caller, found, Some(number));
     ctx.reply_long(caller, replay);
 }
 

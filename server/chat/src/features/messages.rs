@@ -14,11 +14,11 @@ use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::event::Output;
 use crate::features::{admission, playback};
-use crate::line::is_ctcp;
+use crate::lengths;
+use crate::multiline::has_ctcp;
 use crate::params::{is_empty_list, split_list};
 use crate::state::Receiver;
 use crate::state::channel::{Flag, MemberModes};
-use crate::{lengths, multiline};
 
 mod outgoing;
 
@@ -246,7 +246,6 @@ fn send_to_channel(
         }
     })?;
     let sender = ctx.state.user(caller.user);
-    let has_ctcp = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
     let ctcp = channel.flags.has(Flag::NoCtcp) && draft.text.is_some_and(has_ctcp);
     let ctcp_refusal = ctcp.then_some("+C: no CTCP but ACTION");
     // Visitors may speak in the lobby without joining it.

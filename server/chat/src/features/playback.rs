@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp, Unit};
 use rookery_protocol::numeric::ERR_NOSUCHNICK;
 use rookery_protocol::{ChannelName, Message};
-use rookery_record::{NewestMessages, SeveralQuery};
+use rookery_record::{NewestOfSeveral, SeveralQuery};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context, UNKNOWN_COMMAND};
@@ -117,7 +117,7 @@ fn seconds(text: &str) -> Option<Timestamp> {
 }
 
 /// Sends the messages that were read for a `PLAY`. `found` is `None` if the store failed.
-pub(crate) fn found(ctx: &mut Context<'_>, caller: Caller, found: Option<Vec<NewestMessages>>) {
+pub(crate) fn found(ctx: &mut Context<'_>, caller: Caller, found: Option<NewestOfSeveral>) {
     match found {
         Some(found) => {
             let replay = Replay::new(ctx, caller, found, None);

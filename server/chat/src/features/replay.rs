@@ -6,18 +6,22 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::Capability;
-use rookery_record::{HistoryEntry, NewestMessages};
+use rookery_record::{HistoryEntry, NewestMessages, NewestOfSeveral, TargetKind};
 
 use crate::context::{Caller, Context};
 use crate::features::{catch_up, history};
-use crate::line::{ACTION, MAX_BODY, fill, is_ctcp, truncate};
+use crate::line::{ACTION, MAX_BODY, fill, split};
 use crate::long_reply::LongReply;
-use crate::multiline::{self, is_multiline};
+use crate::multiline::{self, has_ctcp, is_multiline};
 use crate::settings::Settings;
 use crate::shares::Shares;
 
 /// How many bytes of names there are in a notice about what was left out.
 const NAMES_OF_NOTICE: usize = 300;
+/// How many conversations are named in the notices about what was left out.
+const MAX_NAMED: usize = 100;
+/// The beginning of the notices about what was left out.
+const LEFT_OUT: &str = "There is more than can be sent at once; earlier messages were left out";
 /// The number of bytes of a time in the text, at most.
 const SHOWN_TIME: usize = 28;
 
@@ -26,9 +30,9 @@ const SHOWN_TIME: usize = 28;
 pub struct Replay {
     /// What is left to send.
     left: VecDeque<NewestMessages>,
-    /// The names of what was cut, in lists for one notice each.
-    cut: VecDeque<String>,
-    /// The number of bytes of memory that `left` and `cut` take.
+    /// The notices about what was left out.
+    notices: VecDeque<String>,
+    /// The number of bytes of memory that `left` and `notices` take.
     held_bytes: usize,
     /// The number of the catch-up that this is part of.
     catch_up: Option<u64>,
@@ -45,33 +49,28 @@ impl Replay {
     pub fn new(
         ctx: &mut Context<'_>,
         caller: Caller,
-        found: Vec<NewestMessages>,
+        found: NewestOfSeveral,
         catch_up: Option<u64>,
     ) -> Self {
         let mut shares = Shares::new(room(ctx.settings));
-        for mut newest in found {
+        for mut newest in found.targets {
             let Some(readable) = history::readable(ctx, caller, &newest.name) else {
                 continue;
             };
             newest.entries.retain(|entry| {
                 readable.is_visible(entry)
-                    && !is_ctcp(&entry.text)
+                    && !has_ctcp(&entry.text)
                     && !catch_up::take_sent(ctx, caller, entry)
             });
             shares.add(newest, |entry| max_bytes(ctx, caller, entry));
         }
         let left: VecDeque<NewestMessages> = shares.into_targets().collect();
-        let cut = left.iter().filter(|newest| newest.is_cut);
-        let names: Vec<String> = cut
-            .map(|newest| history::current_name(ctx, &newest.name))
-            .collect();
-        let names = names.iter().map(|name| ["", name.as_str()]);
-        let cut = VecDeque::from(fill(names, ' ', NAMES_OF_NOTICE));
+        let notices = notices(ctx, &left, found.further_conversations);
         Self {
             held_bytes: left.iter().map(held_bytes).sum::<usize>()
-                + cut.iter().map(String::len).sum::<usize>(),
+                + notices.iter().map(String::len).sum::<usize>(),
             left,
-            cut,
+            notices,
             catch_up,
         }
     }
@@ -90,14 +89,13 @@ impl LongReply for Replay {
                 send(ctx, caller, &newest);
             }
         }
-        while !self.cut.is_empty() {
+        while !self.notices.is_empty() {
             if !ctx.take_row() {
                 return false;
             }
-            if let Some(names) = self.cut.pop_front() {
-                self.held_bytes -= names.len();
-                let text = "There is more than can be sent at once; earlier messages were left out";
-                ctx.notice(caller, &format!("{text} of: {names}"));
+            if let Some(notice) = self.notices.pop_front() {
+                self.held_bytes -= notice.len();
+                ctx.notice(caller, &notice);
             }
         }
         // Only now does the client know what it has not received.
@@ -110,6 +108,35 @@ impl LongReply for Replay {
     fn held_bytes(&self) -> usize {
         self.held_bytes
     }
+}
+
+/// Returns the notices about what was left out of `targets`, which are sorted by kind, and of
+/// further conversations. They name what is more important and newer first.
+fn notices(
+    ctx: &Context<'_>,
+    targets: &VecDeque<NewestMessages>,
+    further_conversations: usize,
+) -> VecDeque<String> {
+    let cut = targets.iter().rev().filter(|newest| newest.is_cut);
+    let (channels, conversations): (Vec<_>, Vec<_>) =
+        cut.partition(|newest| newest.kind == TargetKind::Channel);
+    let unnamed = conversations.len().saturating_sub(MAX_NAMED) + further_conversations;
+    let shown = channels.iter().chain(conversations.iter().take(MAX_NAMED));
+    let names: Vec<String> = shown
+        .map(|newest| history::current_name(ctx, &newest.name))
+        .collect();
+    let names = names.iter().map(|name| ["", name.as_str()]);
+    let mut notices: VecDeque<String> = fill(names, ' ', NAMES_OF_NOTICE)
+        .iter()
+        .map(|names| format!("{LEFT_OUT} of: {names}"))
+        .collect();
+    if unnamed > 0 {
+        notices.push_back(format!(
+            "{LEFT_OUT} of {unnamed} more conversations; to read these, type /msg *playback PLAY * \
+             FROM TO with a short time between FROM and TO, in seconds since 1970"
+        ));
+    }
+    notices
 }
 
 /// Sends the messages of a channel or conversation.
@@ -184,8 +211,7 @@ fn replayed(ctx: &Context<'_>, caller: Caller, entry: &HistoryEntry) -> Vec<Byte
         None => format!("[{time}] {}", entry.text),
     };
     let head = history::entry_head(ctx, caller, entry);
-    let (first, rest) =
-        text.split_at(truncate(&text, MAX_BODY.saturating_sub(head.byte_len() + 2)).len());
+    let (first, rest) = split(&text, MAX_BODY.saturating_sub(head.byte_len() + 2));
     let parts = [first, rest].into_iter().filter(|part| !part.is_empty());
     parts
         .map(|text| {

@@ -8,7 +8,10 @@ use rookery_protocol::{Message, Nick};
 use super::{Harness, ReplyKey};
 use crate::event::{Event, Fetch, HistoryQuery, HistoryResult, SessionId};
 use crate::request::Replied;
-use rookery_record::{HistoryEntry, NewestMessages, Place, ReadableTarget, SeveralQuery};
+use rookery_record::{
+    HistoryEntry, NewestMessages, NewestOfSeveral, Participant, Place, ReadableTarget,
+    SeveralQuery, TargetKind,
+};
 
 impl Harness {
     /// Sends a command and waits. Returns the key of the reply, which arrives when the session has
@@ -46,13 +49,17 @@ impl Harness {
                 let surplus = entries.len().saturating_sub(query.limit);
                 entries.drain(..surplus);
                 (!entries.is_empty()).then_some(NewestMessages {
+                    kind: kind(&entries),
                     name: reading.name,
                     entries,
                     is_cut: surplus > 0,
                 })
             });
-            let found = HistoryResult::Several(found.collect());
-            self.report_found(fetch, found);
+            let found = NewestOfSeveral {
+                targets: found.collect(),
+                further_conversations: 0,
+            };
+            self.report_found(fetch, HistoryResult::Several(found));
         }
     }
 
@@ -92,7 +99,7 @@ impl Harness {
                         });
                 HistoryResult::Targets(targets.take(query.limit).collect())
             }
-            HistoryQuery::Several(_) => HistoryResult::Several(Vec::new()),
+            HistoryQuery::Several(_) => HistoryResult::Several(NewestOfSeveral::default()),
             HistoryQuery::Message(msgid) => {
                 let found = entries.rev().find(|entry| entry.msgid == *msgid);
                 HistoryResult::Message(found.cloned().map(Box::new))
@@ -139,4 +146,17 @@ impl Harness {
             .cloned()
             .collect()
     }
+}
+
+/// Returns the kind of the channel or conversation that has these messages.
+fn kind(entries: &VecDeque<HistoryEntry>) -> TargetKind {
+    let kinds = entries.iter().map(|entry| match &entry.place {
+        Place::Channel(_) => TargetKind::Channel,
+        Place::Direct {
+            from: Participant::Account(_),
+            to: Participant::Account(_),
+        } => TargetKind::Account,
+        Place::Direct { .. } => TargetKind::Guest,
+    });
+    kinds.max().unwrap_or(TargetKind::Guest)
 }

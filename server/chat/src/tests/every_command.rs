@@ -9,6 +9,7 @@ use super::harness::*;
 use super::reference::commands_by_name;
 use crate::Handler;
 use crate::event::{HistoryQuery, HistoryResult, SessionId};
+use rookery_record::NewestOfSeveral;
 
 /// The parameters of a command, and the commands and numerics that its sender receives. `LONG`
 /// means a word of 400 bytes, and `MANY` twenty words.
@@ -459,7 +460,7 @@ fn request(harness: &mut Harness, alice: SessionId, line: &str) -> Vec<String> {
         let nothing = match &harness.fetches[0].query {
             HistoryQuery::Page(_) => HistoryResult::Page(Vec::new()),
             HistoryQuery::Targets(_) => HistoryResult::Targets(Vec::new()),
-            HistoryQuery::Several(_) => HistoryResult::Several(Vec::new()),
+            HistoryQuery::Several(_) => HistoryResult::Several(NewestOfSeveral::default()),
             HistoryQuery::Message(_) => HistoryResult::Message(None),
         };
         harness.answer_fetch(nothing);
@@ -572,11 +573,8 @@ fn each_label_has_one_answer_for_every_command() {
         let bad = bad_input(command).iter().map(|(rest, _)| rest);
         for rest in good.iter().chain(HOSTILE).chain(bad) {
             let (mut harness, alice) = scene();
-            let received = request(
-                &mut harness,
-                alice,
-                &format!("@label=L {}", line(command, rest)),
-            );
+            let labelled = format!("@label=L {}", line(command, rest));
+            let received = request(&mut harness, alice, &labelled);
             let is_labelled = |line: &&String| line.starts_with("@label=L");
             let labelled = received.iter().filter(is_labelled).count();
             assert_eq!(labelled, 1, "{command} {rest}: {received:#?}");

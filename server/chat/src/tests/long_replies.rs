@@ -8,7 +8,7 @@ use super::harness::*;
 use super::playback::{CAPS, connect, device, texts};
 use super::reference::commands_by_name;
 use crate::event::{HistoryQuery, HistoryResult, SessionId, Settings};
-use rookery_record::{HistoryEntry, NewestMessages, Place};
+use rookery_record::{HistoryEntry, NewestMessages, NewestOfSeveral, Place, TargetKind};
 
 const CAPABILITIES: &str = "draft/message-redaction draft/chathistory draft/read-marker draft/metadata-3 \
                             draft/extended-isupport standard-replies echo-message setname batch labeled-response";
@@ -116,12 +116,17 @@ fn entries() -> Vec<HistoryEntry> {
     (0..MANY).map(entry).collect()
 }
 
-/// Returns what is read for one channel.
-pub(super) fn newest(entries: &[HistoryEntry]) -> NewestMessages {
-    NewestMessages {
+/// Returns what is read for several channels.
+pub(super) fn several<'e>(entries: impl Iterator<Item = &'e [HistoryEntry]>) -> NewestOfSeveral {
+    let targets = entries.map(|entries| NewestMessages {
+        kind: TargetKind::Channel,
         name: "#big".to_owned(),
         entries: entries.to_vec().into(),
         is_cut: false,
+    });
+    NewestOfSeveral {
+        targets: targets.collect(),
+        further_conversations: 0,
     }
 }
 
@@ -135,7 +140,7 @@ fn answer_fetches(harness: &mut Harness) {
         HistoryQuery::Targets(_) => HistoryResult::Targets(Vec::new()),
         HistoryQuery::Several(_) => {
             let entries = entries();
-            HistoryResult::Several(entries.chunks(SLICE).map(newest).collect())
+            HistoryResult::Several(several(entries.chunks(SLICE)))
         }
         HistoryQuery::Message(_) => HistoryResult::Message(None),
     };

@@ -1,11 +1,15 @@
 //! What of the missed messages is sent if there is more than can be sent at once.
 
+use std::collections::VecDeque;
+
+use rookery_record::{NewestMessages, NewestOfSeveral, TargetKind};
+
 use super::harness::*;
 use super::playback::{CAPS, connect, device, lobby, texts};
-use crate::event::{SessionId, Settings};
+use crate::event::{HistoryResult, SessionId, Settings};
 
 /// Returns the names in the notices about what was left out.
-fn cut(received: &[String]) -> Vec<&str> {
+fn names_of_cut(received: &[String]) -> Vec<&str> {
     let notices = received.iter();
     let lists = notices.filter_map(|line| line.split_once("; earlier messages were left out of: "));
     lists.flat_map(|(_, names)| names.split(' ')).collect()
@@ -44,7 +48,7 @@ fn a_notice_names_where_messages_beyond_the_maximum_number_were_left_out() {
     }
     harness.send(carl, "PRIVMSG #x :in the lobby");
     let (phone, received) = missed(&mut harness, CAPS);
-    assert_eq!(cut(&received), ["carl"]);
+    assert_eq!(names_of_cut(&received), ["carl"]);
     let received = texts(&received);
     let is_received = |text: &str| received.contains(&text);
     assert!(is_received("bob 0") && !is_received("carl 0"));
@@ -78,7 +82,7 @@ fn who_floods_a_user_keeps_no_message_of_others_from_it() {
     flood(&mut harness, eve);
     harness.send(bob, "PRIVMSG alice :after");
     let (_, received) = missed(&mut harness, CAPS);
-    let mut names = cut(&received);
+    let mut names = names_of_cut(&received);
     names.sort_unstable();
     assert_eq!(names, ["eve", "mallory"]);
     let count = |text: &str| texts(&received).iter().filter(|one| **one == text).count();
@@ -90,6 +94,36 @@ fn who_floods_a_user_keeps_no_message_of_others_from_it() {
             .sum::<usize>(),
         10
     );
+}
+
+#[test]
+fn the_notices_name_channels_and_accounts_before_guests_and_count_the_rest() {
+    let mut harness = lobby();
+    let alice = harness.user("alice", "");
+    harness.send(alice, "PRIVMSG *playback :PLAY *");
+    let cut = |kind, name: &str| NewestMessages {
+        kind,
+        name: name.to_owned(),
+        entries: VecDeque::new(),
+        is_cut: true,
+    };
+    let guests = (0..250).map(|number| cut(TargetKind::Guest, &format!("guest{number}")));
+    let mut targets: Vec<_> = guests.collect();
+    targets.push(cut(TargetKind::Account, "bob"));
+    targets.push(cut(TargetKind::Channel, "#x"));
+    harness.answer_fetch(HistoryResult::Several(NewestOfSeveral {
+        targets,
+        further_conversations: 7,
+    }));
+    while harness.chat.has_incomplete_replies() {
+        harness.continue_replies();
+    }
+    let received = harness.received(alice);
+    let names = names_of_cut(&received);
+    assert_eq!(names[..3], ["#x", "bob", "guest249"]);
+    assert_eq!(names[names.len() - 1], "guest151");
+    let last = received.last().unwrap();
+    assert!(last.contains(" of 158 more conversations; "), "{last}");
 }
 
 /// Half of the send queue remains for what others send meanwhile.
@@ -122,7 +156,7 @@ fn a_replay_fills_most_of_half_the_send_queue_and_no_more() {
             harness.send(bob, "BATCH -m");
         }
         let (_, received) = missed(&mut harness, capabilities);
-        assert_eq!(cut(&received), ["#x"]);
+        assert_eq!(names_of_cut(&received), ["#x"]);
         let lines = received.iter().map(|line| line.len() + "\r\n".len());
         // The lines around the messages do not count.
         let bytes = lines.sum::<usize>() - 300;

@@ -4,7 +4,7 @@ use rookery_protocol::{AccountName, Capability};
 use rookery_record::{HistoryEntry, Place};
 
 use super::harness::*;
-use super::long_replies::{PARAMS, newest};
+use super::long_replies::{PARAMS, several};
 use super::reference::commands_by_name;
 use crate::event::{HistoryQuery, HistoryResult, SessionId, Settings};
 use crate::{MIN_SENDQ, lengths, slice_rows};
@@ -87,9 +87,7 @@ fn answer_fetches(harness: &mut Harness) {
         let found = match &fetch.query {
             HistoryQuery::Page(_) => HistoryResult::Page(page()),
             HistoryQuery::Targets(_) => HistoryResult::Targets(Vec::new()),
-            HistoryQuery::Several(_) => {
-                HistoryResult::Several(page().chunks(20).map(newest).collect())
-            }
+            HistoryQuery::Several(_) => HistoryResult::Several(several(page().chunks(20))),
             HistoryQuery::Message(_) => HistoryResult::Message(None),
         };
         harness.answer_fetch(found);

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use rookery_protocol::ChannelName;
+use rookery_protocol::{ChannelName, Nick};
 use rusqlite::{Connection, params};
 
 use super::{Store, execute, find, pages, search};
 use crate::{ExpiryProgress, Result};
 use rookery_record::{
-    FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Participant, Place,
-    TargetsQuery,
+    Conversation, FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Participant,
+    Place, TargetsQuery,
 };
 
 /// The number of places, and of authors, whose numbers are cached. A full cache is emptied.
@@ -346,6 +346,18 @@ impl Store {
     /// exist.
     pub fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {
         pages::page(&self.connection, query)
+    }
+
+    /// Returns the account's conversations that have messages between the times, which are
+    /// excluded. They are sorted by kind, and those of a kind by the time of the latest message
+    /// between the times.
+    pub fn conversations(
+        &self,
+        account: &Nick,
+        after: Timestamp,
+        before: Timestamp,
+    ) -> Result<Vec<Conversation>> {
+        pages::conversations(&self.connection, account, after, before)
     }
 
     /// Returns channels and conversations, sorted by the time of their latest message.

@@ -14,7 +14,8 @@ use super::history::{GUEST_PREFIX, Part, part_number, without_prefix};
 use super::{column_name, find, list, parsed, timestamp};
 use crate::{Result, StoreError};
 use rookery_record::{
-    HistoryEntry, HistoryTarget, PageQuery, Participant, Place, Point, Selection, TargetsQuery,
+    Conversation, HistoryEntry, HistoryTarget, PageQuery, Participant, Place, Point, Selection,
+    TargetKind, TargetsQuery,
 };
 
 /// The position of a message: its time in milliseconds, and its number.
@@ -368,19 +369,15 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
         }
     }
     if let Some(account) = &query.account {
-        let others = "SELECT id, second FROM places WHERE first_folded = ?1 AND second_folded <> ''
-             UNION ALL
-             SELECT id, first FROM places WHERE second_folded = ?1 AND second_folded <> '' AND first_folded <> ?1";
-        for (place, other) in list(connection, others, [account.folded()], |row| {
-            Ok((row.get::<_, i64>(0)?, parsed::<Nick>(row, 1)?))
-        })? {
+        for (place, other) in places_of(connection, account)? {
             let Some(at) = latest_in(connection, place, Timestamp::MIN)? else {
                 continue;
             };
+            let nick = other.nick();
             let target = latest
-                .entry(other.folded().to_owned())
+                .entry(nick.folded().to_owned())
                 .or_insert_with(|| HistoryTarget {
-                    name: other.to_string(),
+                    name: nick.to_string(),
                     at,
                 });
             target.at = target.at.max(at);
@@ -400,6 +397,48 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
         targets.reverse();
     }
     Ok(targets)
+}
+
+pub(super) fn conversations(
+    connection: &Connection,
+    account: &Nick,
+    after: Timestamp,
+    before: Timestamp,
+) -> Result<Vec<Conversation>> {
+    let mut latest: BTreeMap<String, Conversation> = BTreeMap::new();
+    for (place, other) in places_of(connection, account)? {
+        let Some(at) = latest_between(connection, place, after, before)? else {
+            continue;
+        };
+        let nick = other.nick();
+        let kind = match other {
+            Participant::Account(_) => TargetKind::Account,
+            Participant::Guest(_) => TargetKind::Guest,
+        };
+        let conversation = latest
+            .entry(nick.folded().to_owned())
+            .or_insert_with(|| Conversation {
+                name: nick.to_string(),
+                kind,
+                at,
+            });
+        conversation.kind = conversation.kind.max(kind);
+        conversation.at = conversation.at.max(at);
+    }
+    let mut conversations: Vec<Conversation> = latest.into_values().collect();
+    conversations.sort_by_key(|conversation| (conversation.kind, conversation.at));
+    Ok(conversations)
+}
+
+/// Returns the numbers of the places with the messages of the account's conversations, and the
+/// other side of each.
+fn places_of(connection: &Connection, account: &Nick) -> Result<Vec<(i64, Participant)>> {
+    let sql = "SELECT id, second, second_folded FROM places WHERE first_folded = ?1 AND second_folded <> ''
+         UNION ALL
+         SELECT id, first, first_folded FROM places WHERE second_folded = ?1 AND second_folded <> '' AND first_folded <> ?1";
+    list(connection, sql, [account.folded()], |row| {
+        Ok((row.get(0)?, participant(row, 1, 2)?))
+    })
 }
 
 /// Truncates the targets to `limit`, but not between two with the same time, because the client
@@ -424,4 +463,19 @@ fn latest_in(connection: &Connection, place: i64, since: Timestamp) -> Result<Op
         params![place, since.as_millisecond()],
         |row| timestamp(row, 0),
     )
+}
+
+/// Returns the time of the place's latest message between the times, which are excluded.
+fn latest_between(
+    connection: &Connection,
+    place: i64,
+    after: Timestamp,
+    before: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let sql = "SELECT at FROM history WHERE place = ?1 AND at > ?2 AND at < ?3
+         ORDER BY at DESC, id DESC LIMIT 1";
+    let times = [after, before].map(Timestamp::as_millisecond);
+    find(connection, sql, params![place, times[0], times[1]], |row| {
+        timestamp(row, 0)
+    })
 }

@@ -19,7 +19,7 @@ fn conversations_are_restored_and_those_with_new_messages_loaded() {
         .iter()
         .map(|buffer| buffer.conversation.name())
         .collect();
-    assert_eq!(names, ["server", "#lobby", "carol", "dave"]);
+    assert_eq!(names, ["*server*", "#lobby", "carol", "dave"]);
     assert_eq!(
         chat.shown("carol"),
         ["?"],

@@ -164,12 +164,92 @@ fn text_goes_to_the_current_conversation_and_direct_messages_to_their_nick() {
 }
 
 #[test]
+fn text_is_never_sent_to_another_conversation_than_the_one_it_was_typed_in() {
+    for (switch, event, receiver) in [
+        ("/join #ops", ":boss!b@h RENAME #ops #zzz", Some("#zzz")),
+        ("/join #ops", ":boss!b@h RENAME #ops #OPS", Some("#OPS")),
+        ("/join #ops", ":boss!b@h KICK #ops alice", None),
+        // On another device.
+        ("/join #ops", ":alice!a@h PART #ops", None),
+        ("/query bob", ":bob!b@h NICK zoe", Some("zoe")),
+    ] {
+        let mut ui = Harness::new();
+        ui.receive(":alice!a@h JOIN #ops");
+        ui.enter(switch);
+        ui.sent();
+        ui.type_text("the code of the door is ");
+        ui.receive(event);
+        ui.enter("4711");
+        let sent = receiver.map(|name| format!("PRIVMSG {name} :the code of the door is 4711"));
+        assert_eq!(ui.sent(), Vec::from_iter(sent), "{event}");
+    }
+}
+
+#[test]
+fn a_paste_is_not_sent_to_a_conversation_that_is_opened_before_the_answer() {
+    let mut ui = Harness::new();
+    ui.enter("/join #ops");
+    ui.sent();
+    ui.app.handle_paste("one\ntwo");
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.type_text("y");
+    assert_eq!(ui.sent(), [""; 0]);
+    assert_eq!(ui.app.editor.text(), "y");
+    ui.alt('2');
+    assert_eq!(ui.conversation(), "#lobby");
+    ui.type_text("!");
+    assert_eq!(ui.app.editor.text(), "one\ntwo!");
+}
+
+#[test]
+fn text_for_a_nick_that_is_not_in_the_conversation_is_sent_to_nobody() {
+    let mut ui = Harness::new();
+    ui.receive(":tmp!t@h JOIN #lobby");
+    ui.receive(":tmp!t@h PRIVMSG alice :hi");
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.enter("/join #ops");
+    ui.sent();
+    for text in ["the passwords are in /tmp", "/me puts them in /tmp"] {
+        ui.enter(text);
+        assert_eq!(ui.sent(), [""; 0], "{text}");
+        assert_eq!(ui.app.editor.text(), text);
+        ui.control('u');
+    }
+    ui.receive(":tmp!t@h JOIN #ops");
+    ui.enter("the passwords are in /tmp");
+    assert_eq!(ui.sent(), ["PRIVMSG tmp :the passwords are in"]);
+}
+
+#[test]
+fn ctcp_requests_of_ignored_people_are_not_shown_and_others_without_their_text() {
+    let mut ui = Harness::new();
+    let request = ":bob!b@h PRIVMSG alice :\u{1}VERSION buy nests\u{1}";
+    ui.receive(request);
+    let screen = ui.screen();
+    assert!(screen.contains("bob sent a CTCP request, VERSION"));
+    assert!(!screen.contains("buy nests"), "{screen}");
+    let mut ui = Harness::new();
+    ui.enter("/ignore bob");
+    ui.receive(request);
+    assert!(!ui.screen().contains("CTCP"));
+}
+
+#[test]
+fn long_nicks_are_shown_whole() {
+    let mut ui = Harness::new();
+    for nick in ["christopherson", "christopherlee"] {
+        ui.receive(&format!(":{nick}!c@h PRIVMSG #lobby :hello"));
+        assert!(ui.screen().contains(&format!("{nick} hello")), "{nick}");
+    }
+}
+
+#[test]
 fn close_leaves_the_lobby_and_cannot_close_the_server() {
     let mut ui = Harness::new();
     ui.enter("/close");
     assert_eq!(ui.sent(), ["PART #lobby"]);
     ui.receive(":alice!a@h PART #lobby");
-    assert_eq!(ui.conversation(), "server");
+    assert_eq!(ui.conversation(), "*server*");
     ui.enter("/close");
     ui.enter("anyone?");
     assert_eq!(ui.sent(), [""; 0]);

@@ -266,7 +266,10 @@ fn the_switcher_lists_highlights_then_unread_then_recently_shown_conversations()
             .map(|index| ui.app.buffers.list()[index].conversation.name().to_owned())
             .collect()
     };
-    assert_eq!(order(&mut ui), ["bob", "carol", "#ops", "server", "#lobby"]);
+    assert_eq!(
+        order(&mut ui),
+        ["bob", "carol", "#ops", "*server*", "#lobby"]
+    );
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(ui.conversation(), "bob");
     ui.alt('5');

@@ -56,6 +56,20 @@ async fn added_rows_are_imported_and_empty_fields_are_filled_in() {
 }
 
 #[tokio::test]
+async fn a_copy_of_the_accounts_is_restored_with_emails_that_are_refused_for_new_ones() {
+    let files = TestFiles::new();
+    let copy = format!("{USERS}alice,a%b@example.org,2026-01-31T00:00:00Z\n");
+    files.put("users.csv", &copy);
+    files.add("users.csv", "bob,b%c@example.org\ncarol,c%d@example.org,\n");
+    files.sync().await;
+    assert_eq!(files.text("users.csv"), copy);
+    assert_eq!(
+        files.text("users.rejected.csv"),
+        format!("{USERS}bob,b%c@example.org\ncarol,c%d@example.org,\n")
+    );
+}
+
+#[tokio::test]
 async fn every_imported_row_is_in_the_audit_trail_by_the_file() {
     let files = TestFiles::new();
     fs::write(files.path("bans.csv"), format!("{BANS}bob,spam,root,,\n")).unwrap();

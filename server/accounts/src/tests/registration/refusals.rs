@@ -381,6 +381,8 @@ async fn nobody_takes_a_reserved_name_or_one_that_looks_like_it() {
         "NickServ",
         "r\u{43e}ot",
         "birdhouse",
+        "Server",
+        "y\u{43e}u",
         "chat\u{a4f8}example\u{6f0}org",
     ] {
         let mut client = server.client();

@@ -494,3 +494,44 @@ fn the_newest_message_is_found_in_every_place() {
     let newest = sqlite.chat_snapshot().unwrap().newest_message;
     assert_eq!(newest, Some(second(7)));
 }
+
+#[test]
+fn conversations_are_sorted_by_kind_and_by_their_latest_message_between_the_times() {
+    let (_folder, mut sqlite) = empty_store();
+    let guest = |nick: &str| Place::Direct {
+        from: Participant::Guest(nick.parse().unwrap()),
+        to: Participant::Account("alice".parse().unwrap()),
+    };
+    let entries = [
+        message("1", second(1), direct("carol", "alice")),
+        message("2", second(2), direct("alice", "bob")),
+        message("3", second(3), guest("dave")),
+        message("4", second(4), guest("carol")),
+        message("5", second(5), guest("erin")),
+        message("6", second(5), lobby()),
+        message("7", second(9), direct("carol", "alice")),
+        message("8", second(9), direct("bob", "carol")),
+    ];
+    sqlite.append_history(&entries).unwrap();
+    let found = |after, before| {
+        let alice = "alice".parse().unwrap();
+        let found = sqlite.conversations(&alice, second(after), second(before));
+        let found = found.unwrap().into_iter();
+        let found = found.map(|one| (one.name, one.kind, (one.at - second(0)).get_seconds()));
+        found.collect::<Vec<_>>()
+    };
+    let (guest, account) = (TargetKind::Guest, TargetKind::Account);
+    let one = |name: &str, kind, at| (name.to_owned(), kind, at);
+    // Account and guest of one name are one conversation.
+    assert_eq!(
+        found(0, 9),
+        [
+            one("dave", guest, 3),
+            one("erin", guest, 5),
+            one("bob", account, 2),
+            one("carol", account, 4),
+        ]
+    );
+    assert_eq!(found(2, 5), [one("dave", guest, 3), one("carol", guest, 4)]);
+    assert_eq!(found(5, 20), [one("carol", account, 9)]);
+}

@@ -9,6 +9,26 @@ use std::thread;
 use super::*;
 
 #[test]
+fn a_connection_is_alone_only_if_no_other_uses_the_database_until_it_is_closed() {
+    let (folder, other) = empty_store();
+    let file = folder.path().join(DATABASE_FILE);
+    assert!(connect_alone(&file).unwrap().is_none());
+    drop(other);
+    let alone = connect_alone(&file).unwrap().unwrap();
+    assert_eq!(pages_in_log(&alone).unwrap(), 0);
+    let reader = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    reader.busy_timeout(Duration::ZERO).unwrap();
+    let read = || {
+        reader.query_row("SELECT count(*) FROM accounts", [], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    assert!(is_busy(&read().unwrap_err()));
+    drop(alone);
+    assert_eq!(read(), Ok(0));
+}
+
+#[test]
 fn two_concurrent_writers_extend_one_chain_and_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(DATABASE_FILE);
