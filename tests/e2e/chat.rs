@@ -224,6 +224,20 @@ async fn an_account_with_many_sessions_keeps_nobody_out_of_its_address() {
 }
 
 #[tokio::test]
+async fn connections_that_send_nothing_make_room_for_new_ones_at_once() {
+    let server = Server::with(&["limits.connections_per_address = 3"]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    let address = std::net::IpAddr::from([127, 0, 0, 1]);
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(tcp_connect_from(&server, address).await);
+    }
+    let mut second = Client::sign_in(&server, "alice").await;
+    alice.say("#lobby", "here").await;
+    second.expect_privmsg("alice", "#lobby", "here").await;
+}
+
+#[tokio::test]
 async fn a_user_continues_when_its_second_device_displaces_the_first() {
     let server = Server::with(&["limits.connections_per_address = 10"]).await;
     let mut sessions = Vec::new();

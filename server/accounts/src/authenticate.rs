@@ -249,11 +249,11 @@ impl Accounts {
         let is_unguessable = device.is_some() && DeviceCredential::parse(secret.expose()).is_some();
         if !is_unguessable {
             // Held from the check of the limit to the count of the failure: at most as many guesses
-            // as there are slots can exceed the limit.
+            // as there are slots can exceed the limit of a network.
             let _slot = self.hash_turns.acquire(Group::of(network)).await;
             let limit = self.config.limits.get().failed_sign_ins;
             self.throttle
-                .check(&attempt, limit)
+                .begin(&attempt, limit)
                 .map_err(Refused::Throttled)?;
             if let Some(account) = account.as_ref().filter(|_| device.is_none()) {
                 self.throttle
@@ -288,6 +288,7 @@ impl Accounts {
         if let Some(device) = device {
             self.record_use(device, now).await;
         } else {
+            self.throttle.succeeded(&attempt);
             self.throttle.add_sign_in(account.id);
             if let Ok(identity) = &identity {
                 self.accept_codes(identity).await;
@@ -481,11 +482,12 @@ impl Accounts {
     ) -> Result<(String, Identity), Refused> {
         let limit = self.config.limits.get().failed_sign_ins;
         self.throttle
-            .check(&scram.attempt, limit)
+            .begin(&scram.attempt, limit)
             .map_err(Refused::Throttled)?;
         let name = scram.account.as_ref().map(|account| account.name.as_str());
         match (scram.challenge.check(payload), &scram.account) {
             (Ok(answer), Some(account)) => {
+                self.throttle.succeeded(&scram.attempt);
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
                 self.record_network(account.id, peer, now).await;
                 let signed_in_with = SignedInWith::Password {

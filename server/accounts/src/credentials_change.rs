@@ -330,7 +330,7 @@ impl Accounts {
         let attempt = self.attempt(network, &claim, Some(account)).await?;
         let _slot = self.hash_turns.acquire(Group::of(network)).await;
         self.throttle
-            .check(&attempt, self.config.limits.get().failed_sign_ins)
+            .begin(&attempt, self.config.limits.get().failed_sign_ins)
             .map_err(|Wait { minutes }| {
                 failure(
                     "TEMPORARILY_UNAVAILABLE",

@@ -60,6 +60,8 @@ enum Stage {
     Silent,
     /// `NICK`, `USER` or the end of the negotiation is missing.
     Handshake,
+    /// The same, and the client has begun to sign in.
+    SignIn,
     /// The handshake was complete once, but an account is required.
     WaitingRoom,
 }
@@ -131,6 +133,9 @@ impl Handshake {
                 return close("This port speaks IRC, not HTTP; there are no web pages here");
             }
             self.stage = Stage::Handshake;
+        }
+        if self.stage == Stage::Handshake && sign_in::may_carry_secret(&message) {
+            self.stage = Stage::SignIn;
         }
         let label = labels::of(&message, self.capabilities).map(str::to_owned);
         let mut replies = self.replies(label);
@@ -216,6 +221,11 @@ impl Handshake {
     /// way. Cancel safe.
     pub async fn next_mail_notice(&mut self) -> Vec<Message> {
         self.sign_in.next_mail_notice().await
+    }
+
+    /// Returns whether the client has begun to sign in, and is not in the waiting room.
+    pub fn is_signing_in(&self) -> bool {
+        self.stage == Stage::SignIn
     }
 
     /// Returns whether the session is in the waiting room.

@@ -262,11 +262,12 @@ impl Accounts {
         self.pending.all(now)
     }
 
-    /// Mails a new code for a registration; the earlier one becomes invalid. Returns `None` if the
-    /// registration no longer waits.
+    /// Mails a new code for a registration on behalf of an operator; the earlier one becomes
+    /// invalid. Returns `None` if the registration no longer waits.
     pub async fn resend(
         &self,
         now: Timestamp,
+        operator: &str,
         id: u64,
     ) -> StoreResult<Option<(Waiting, watch::Receiver<MailState>)>> {
         let (digits, code) = PendingCode::issue(now);
@@ -289,7 +290,8 @@ impl Accounts {
             owner.as_ref(),
             &digits,
         );
-        let delivery = self.mailer.send(mail, Requester::OnBehalf);
+        let requester = Requester::OnBehalf(operator.into());
+        let delivery = self.mailer.send(mail, requester);
         Ok(Some((waiting, delivery)))
     }
 

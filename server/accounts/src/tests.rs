@@ -15,7 +15,7 @@ mod scram;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -103,8 +103,10 @@ impl TestServer {
         );
         let seconds = Arc::new(AtomicI64::new(0));
         let clock = Arc::clone(&seconds);
+        let started = Instant::now();
         accounts.throttle = Throttle::with_clock(Box::new(move || {
-            start() + SignedDuration::from_secs(clock.load(Ordering::Relaxed))
+            let seconds = clock.load(Ordering::Relaxed);
+            started + Duration::from_secs(seconds.try_into().unwrap())
         }));
         let accounts = Arc::new(accounts);
         Self {

@@ -4,13 +4,22 @@
 //! passwords is stopped and the owner of the account is not:
 //!
 //! - After `failed_sign_ins` failures within ten minutes, a network must wait until the oldest is
-//!   ten minutes old. Attempts in the meantime count as failures. A site, of which an IPv6 client
-//!   may use many networks, is limited in the same way to a multiple of that
-//!   ([`NETWORKS_OF_SITE`]); mails and registrations likewise.
-//! - After that many failures for one name or email from any networks, each further one starts a
-//!   short pause for it, which doubles up to [`LONGEST_PAUSE`].
+//!   ten minutes old. A site, of which an IPv6 client may use many networks, is limited in the same
+//!   way to a multiple of that ([`NETWORKS_OF_SITE`]); mails and registrations likewise.
+//! - After that many failures for one name or email from any networks, each further attempt starts
+//!   a short pause for it, for the sites that have failed at it as often ([`NameAttempts`]): those
+//!   who guess must not use up the turns of the owner, who has not failed, or has only mistyped the
+//!   password.
 //! - From a network in which the owner has signed in to the account before, neither applies, and
 //!   only the failures for that account from that network are limited.
+//!
+//! An attempt that is refused counts as no failure: nothing was guessed.
+//!
+//! So `k` sites together make at most 360 + 3 `k` guesses an hour at one name or email: one in ten
+//! seconds, and three of each site before it counts as one that guesses. However many there are,
+//! they make at most 11,160, one in ten seconds and three in a second. It takes 3600 sites that
+//! guess without end to keep an owner who has not failed out, and `k` sites do so for at most `k`
+//! seconds in an hour.
 //!
 //! Right passwords are counted by account, because each costs a hash: after
 //! [`SIGN_INS_OF_ACCOUNT`] within ten minutes, none is checked until the oldest is ten minutes old.
@@ -18,17 +27,17 @@
 //!
 //! Time is that of a monotonic clock, so that setting the clock of the system neither lifts a limit
 //! nor extends one. Each key has a sliding window with the times of its last events. The number of
-//! keys is bounded ([`RateWindows`]). The failures for names are counted in a table of fixed size,
-//! because names can be made up: no count can be displaced by others.
+//! keys is bounded ([`RateWindows`]). The failures for names are counted in tables of fixed size
+//! ([`Counts`]), because names can be made up: no count can be displaced by others.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
+use rookery_base::attempt_counts::{Counts, NameAttempts};
 use rookery_base::rate_window::{RateWindows, Window};
 use rookery_record::{AccountId, NETWORKS_OF_SITE, Network};
 
@@ -38,6 +47,9 @@ const MAX_KEYS: usize = 100_000;
 const MAX_TIMES: usize = 4000;
 /// The number of counts of failures by name. Names that share one by chance share its pauses.
 const NAMES: usize = 1 << 14;
+/// The number of counts of the failures of one site at one name. Those that share one by chance
+/// count as one.
+const SITES_AT_NAMES: usize = 1 << 15;
 /// How often an account may sign in with its password in ten minutes: all sessions that an account
 /// may have, several times over.
 pub const SIGN_INS_OF_ACCOUNT: u32 = 200;
@@ -45,10 +57,11 @@ pub const SIGN_INS_OF_ACCOUNT: u32 = 200;
 const TAKEN_NAMES: u32 = 10;
 /// How many hours' registrations may be completed in a day.
 const HOURS_OF_ACCOUNTS: u32 = 5;
-/// The longest pause between two attempts at one name.
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// How long failures count.
 const FAILURE_WINDOW: SignedDuration = SignedDuration::from_mins(10);
+/// How long the failures of a site at a name decide on its turns, after the last one. Long, so that
+/// a site seldom has those of one that has not failed.
+const SITE_AT_NAME_WINDOW: Duration = Duration::from_hours(1);
 
 /// A kind of event that is counted, and whose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,6 +178,12 @@ impl Attempt {
             None => Key::FailuresFrom(self.network),
         }
     }
+
+    /// Returns the name and the site, if the attempt counts for the name.
+    fn at_name(&self) -> Option<(&str, Network)> {
+        let name = self.name.as_deref().filter(|_| self.known.is_none())?;
+        Some((name, self.network.site()))
+    }
 }
 
 /// The number of minutes that must pass before the next attempt.
@@ -175,8 +194,8 @@ pub struct Wait {
 }
 
 impl Wait {
-    fn between(now: Timestamp, free_at: Timestamp) -> Self {
-        let minutes = (free_at.duration_since(now).as_secs() + 59) / 60;
+    fn of(time: SignedDuration) -> Self {
+        let minutes = (time.as_secs() + 59) / 60;
         Self {
             minutes: minutes.max(1),
         }
@@ -225,49 +244,66 @@ impl Window for Times {
     }
 }
 
-/// The failures for one name.
-#[derive(Clone, Copy, Debug)]
-struct Failures {
-    count: u32,
-    last: Timestamp,
+/// The failures at names from other networks than those of their owners.
+struct Names {
+    attempts: NameAttempts,
+    of_sites: Counts,
 }
 
-impl Failures {
-    const NONE: Self = Self {
-        count: 0,
-        last: Timestamp::MIN,
-    };
-
-    fn are_over(self, now: Timestamp) -> bool {
-        self.count == 0 || self.last + FAILURE_WINDOW <= now
-    }
-
-    /// Returns when the next attempt may be made.
-    fn free_at(self, limit: u32) -> Option<Timestamp> {
-        let doublings = self.count.checked_sub(limit)?;
-        let pause = SignedDuration::from_secs(1_i64 << doublings.min(8));
-        Some(self.last + pause.min(LONGEST_PAUSE))
-    }
-
-    fn add(&mut self, now: Timestamp) {
-        if self.are_over(now) {
-            self.count = 0;
+impl Names {
+    fn new() -> Self {
+        Self {
+            attempts: NameAttempts::new(NAMES),
+            of_sites: Counts::new(SITES_AT_NAMES, SITE_AT_NAME_WINDOW),
         }
-        self.count = self.count.saturating_add(1);
-        self.last = now;
+    }
+
+    /// Checks that the pauses are over (limit 0: there are none).
+    fn check(&mut self, now: Instant, attempt: &Attempt, limit: u32) -> Result<(), Wait> {
+        let Some(at) = attempt.at_name().filter(|_| limit > 0) else {
+            return Ok(());
+        };
+        let failures = self.of_sites.count(now, at);
+        let pause = self.attempts.pause(now, at.0, failures, limit);
+        if pause.is_zero() {
+            return Ok(());
+        }
+        let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+        Err(Wait::of(pause))
+    }
+
+    /// Notes that the attempt is made now.
+    fn take_turn(&mut self, now: Instant, attempt: &Attempt) {
+        if let Some(at) = attempt.at_name() {
+            let failures = self.of_sites.count(now, at);
+            self.attempts.take_turn(now, at.0, failures);
+        }
+    }
+
+    fn return_turn(&mut self, now: Instant, attempt: &Attempt) {
+        if let Some(at) = attempt.at_name() {
+            let failures = self.of_sites.count(now, at);
+            self.attempts.return_turn(at.0, failures);
+        }
+    }
+
+    fn add_failure(&mut self, now: Instant, attempt: &Attempt) {
+        if let Some(at) = attempt.at_name() {
+            self.attempts.add(now, at.0);
+            self.of_sites.add(now, at);
+        }
     }
 }
 
 /// Returns the time of a clock that is never set.
-type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
 /// Counts events by key.
 pub struct Throttle {
     clock: Clock,
+    started: Instant,
     times: Mutex<RateWindows<Key, Times>>,
-    /// By the hash of the name.
-    names: Mutex<Box<[Failures]>>,
-    hasher: RandomState,
+    names: Mutex<Names>,
 }
 
 impl fmt::Debug for Throttle {
@@ -278,9 +314,7 @@ impl fmt::Debug for Throttle {
 
 impl Default for Throttle {
     fn default() -> Self {
-        let started = Instant::now();
-        let elapsed = move || SignedDuration::try_from(started.elapsed()).unwrap_or_default();
-        Self::with_clock(Box::new(move || Timestamp::UNIX_EPOCH + elapsed()))
+        Self::with_clock(Box::new(Instant::now))
     }
 }
 
@@ -288,73 +322,88 @@ impl Throttle {
     /// Creates a throttle that measures time by `clock`.
     pub fn with_clock(clock: Clock) -> Self {
         Self {
+            started: clock(),
             clock,
             times: Mutex::new(RateWindows::new(MAX_KEYS)),
-            names: Mutex::new(vec![Failures::NONE; NAMES].into()),
-            hasher: RandomState::new(),
+            names: Mutex::new(Names::new()),
         }
     }
 
-    /// Checks that the attempt may be made (limit 0: no limit). One that is refused too early
-    /// counts as a failure of its network.
+    /// Returns a time of the clock in the form in which the windows compare it.
+    fn timestamp(&self, now: Instant) -> Timestamp {
+        let elapsed = now.saturating_duration_since(self.started);
+        Timestamp::UNIX_EPOCH + SignedDuration::try_from(elapsed).unwrap_or_default()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.timestamp((self.clock)())
+    }
+
+    /// Checks that the attempt may be made (limit 0: no limit).
     pub fn check(&self, attempt: &Attempt, limit: u32) -> Result<(), Wait> {
-        if limit == 0 {
-            return Ok(());
-        }
         let now = (self.clock)();
+        self.check_network(now, attempt, limit)?;
+        self.names.lock().check(now, attempt, limit)
+    }
+
+    /// Checks that the attempt may be made (limit 0: no limit), and takes its turn: other attempts
+    /// at the name wait for the pause, also before it is known to have failed.
+    pub fn begin(&self, attempt: &Attempt, limit: u32) -> Result<(), Wait> {
+        let now = (self.clock)();
+        self.check_network(now, attempt, limit)?;
+        let mut names = self.names.lock();
+        names.check(now, attempt, limit)?;
+        names.take_turn(now, attempt);
+        Ok(())
+    }
+
+    fn check_network(&self, now: Instant, attempt: &Attempt, limit: u32) -> Result<(), Wait> {
+        let now = self.timestamp(now);
         let mut times = self.times.lock();
-        let key = attempt.key();
-        let mut checked = check(&mut times, now, &key, limit);
+        check(&mut times, now, &attempt.key(), limit)?;
         if attempt.known.is_none() {
             let site = Key::FailuresFromSite(attempt.network.site());
-            checked = checked.and(check(&mut times, now, &site, of_site(limit)));
+            check(&mut times, now, &site, of_site(limit))?;
         }
-        if checked.is_err() {
-            add(&mut times, now, key);
-            return checked;
-        }
-        let Some(name) = attempt.name.as_deref().filter(|_| attempt.known.is_none()) else {
-            return Ok(());
-        };
-        let failures = self.names.lock()[self.index(name)];
-        match failures.free_at(limit) {
-            Some(free_at) if now < free_at && !failures.are_over(now) => {
-                add(&mut times, now, key);
-                Err(Wait::between(now, free_at))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Checks that the account may sign in with its password once more.
     pub fn check_sign_ins(&self, account: AccountId) -> Result<(), Wait> {
-        let (now, key) = ((self.clock)(), Key::SignInsOf(account));
+        let (now, key) = (self.now(), Key::SignInsOf(account));
         check(&mut self.times.lock(), now, &key, SIGN_INS_OF_ACCOUNT)
     }
 
     /// Counts a sign-in to the account with its password.
     pub fn add_sign_in(&self, account: AccountId) {
-        let (now, key) = ((self.clock)(), Key::SignInsOf(account));
+        let (now, key) = (self.now(), Key::SignInsOf(account));
         add(&mut self.times.lock(), now, key);
+    }
+
+    /// Takes back that the attempt, which led to a sign-in, used up a turn: the owner's next device
+    /// need not wait.
+    pub fn succeeded(&self, attempt: &Attempt) {
+        let now = (self.clock)();
+        self.names.lock().return_turn(now, attempt);
     }
 
     /// Counts a failure.
     pub fn add_failure(&self, attempt: &Attempt) {
         let now = (self.clock)();
+        self.names.lock().add_failure(now, attempt);
+        let now = self.timestamp(now);
         let mut times = self.times.lock();
         add(&mut times, now, Key::FailuresFrom(attempt.network));
         let site = attempt.network.site();
         add(&mut times, now, Key::FailuresFromSite(site));
         if attempt.known.is_some() {
             add(&mut times, now, attempt.key());
-        } else if let Some(name) = &attempt.name {
-            self.names.lock()[self.index(name)].add(now);
         }
     }
 
     /// Checks that none of the keys has reached its limit (0: no limit), and counts nothing.
     pub fn check_all(&self, keys: &[(Key, u32)]) -> Result<(), Wait> {
-        let now = (self.clock)();
+        let now = self.now();
         let mut times = self.times.lock();
         keys.iter()
             .try_for_each(|(key, limit)| check(&mut times, now, key, *limit))
@@ -363,7 +412,7 @@ impl Throttle {
     /// Counts one event for every key, or for none if one of them has reached its limit (0: no
     /// limit).
     pub fn count(&self, keys: Vec<(Key, u32)>) -> Result<(), Wait> {
-        let now = (self.clock)();
+        let now = self.now();
         let mut times = self.times.lock();
         for (key, limit) in &keys {
             check(&mut times, now, key, *limit)?;
@@ -372,10 +421,6 @@ impl Throttle {
             add(&mut times, now, key);
         }
         Ok(())
-    }
-
-    fn index(&self, name: &str) -> usize {
-        usize::try_from(self.hasher.hash_one(name) % NAMES as u64).unwrap_or_default()
     }
 }
 
@@ -390,7 +435,7 @@ fn check(
     }
     let window = windows.get_mut(key);
     match window.and_then(|times| times.free_at(now, limit as usize)) {
-        Some(free_at) => Err(Wait::between(now, free_at)),
+        Some(free_at) => Err(Wait::of(free_at.duration_since(now))),
         None => Ok(()),
     }
 }
@@ -406,175 +451,4 @@ fn add(windows: &mut RateWindows<Key, Times>, now: Timestamp, key: Key) {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicI64, Ordering};
-
-    use super::*;
-
-    /// A throttle, and its clock in seconds.
-    fn throttle() -> (Throttle, Arc<AtomicI64>) {
-        let seconds = Arc::new(AtomicI64::new(0));
-        let clock = Arc::clone(&seconds);
-        let now = move || {
-            Timestamp::UNIX_EPOCH + SignedDuration::from_secs(clock.load(Ordering::Relaxed))
-        };
-        (Throttle::with_clock(Box::new(now)), seconds)
-    }
-
-    fn network(text: &str) -> Network {
-        Network::of(text.parse().unwrap())
-    }
-
-    fn attempt(from: &str, name: &str) -> Attempt {
-        Attempt {
-            network: network(from),
-            name: Some(name.to_owned()),
-            known: None,
-        }
-    }
-
-    fn known(from: &str, name: &str) -> Attempt {
-        Attempt {
-            known: Some(AccountId(1)),
-            ..attempt(from, name)
-        }
-    }
-
-    fn fail(throttle: &Throttle, attempt: &Attempt, times: u32) {
-        for _ in 0..times {
-            throttle.add_failure(attempt);
-        }
-    }
-
-    #[test]
-    fn a_network_waits_for_ten_minutes_and_attempts_in_the_meantime_count() {
-        let (throttle, clock) = throttle();
-        let guess = attempt("192.0.2.1", "a");
-        fail(&throttle, &guess, 3);
-        assert_eq!(throttle.check(&guess, 3), Err(Wait { minutes: 10 }));
-        clock.store(590, Ordering::Relaxed);
-        let other = attempt("192.0.2.1", "b");
-        assert_eq!(throttle.check(&other, 5), Ok(()), "one refused attempt");
-        assert_eq!(throttle.check(&other, 3), Err(Wait { minutes: 1 }));
-        clock.store(601, Ordering::Relaxed);
-        throttle.check(&other, 3).unwrap();
-        fail(&throttle, &other, 2);
-        assert!(throttle.check(&other, 3).is_err(), "with the refused one");
-        throttle.check(&other, 0).unwrap();
-    }
-
-    #[test]
-    fn failures_from_elsewhere_never_stop_the_owner_for_long() {
-        let (throttle, clock) = throttle();
-        for host in 1..=200 {
-            fail(&throttle, &attempt(&format!("198.51.100.{host}"), "a"), 1);
-        }
-        let new_network = attempt("192.0.2.1", "a");
-        assert!(throttle.check(&new_network, 10).is_err());
-        throttle.check(&attempt("192.0.2.1", "b"), 10).unwrap();
-        throttle.check(&known("192.0.2.9", "a"), 10).unwrap();
-        clock.store(LONGEST_PAUSE.as_secs(), Ordering::Relaxed);
-        throttle.check(&new_network, 10).unwrap();
-    }
-
-    #[test]
-    fn pauses_grow_with_each_failure_and_end_with_the_window() {
-        let (throttle, clock) = throttle();
-        let from = |host: i64| attempt(&format!("198.51.100.{host}"), "a");
-        fail(&throttle, &from(1), 2);
-        throttle.check(&from(2), 3).unwrap();
-        for (host, pause) in [(3, 1), (4, 2), (5, 4), (6, 8), (7, 10), (8, 10)] {
-            fail(&throttle, &from(host), 1);
-            clock.fetch_add(pause - 1, Ordering::Relaxed);
-            assert!(throttle.check(&from(100 + host), 3).is_err(), "{pause}");
-            clock.fetch_add(1, Ordering::Relaxed);
-            throttle.check(&from(100 + host), 3).unwrap();
-        }
-        clock.fetch_add(FAILURE_WINDOW.as_secs(), Ordering::Relaxed);
-        fail(&throttle, &from(9), 1);
-        throttle.check(&from(10), 3).unwrap();
-    }
-
-    #[test]
-    fn a_known_network_is_limited_by_its_own_failures_for_the_account() {
-        let (throttle, _) = throttle();
-        fail(&throttle, &attempt("192.0.2.1", "other"), 9);
-        let owner = known("192.0.2.1", "a");
-        throttle.check(&owner, 2).unwrap();
-        fail(&throttle, &owner, 2);
-        assert!(throttle.check(&owner, 2).is_err());
-    }
-
-    #[test]
-    fn made_up_names_do_not_displace_the_count_of_a_name() {
-        let (throttle, _) = throttle();
-        fail(&throttle, &attempt("198.51.100.1", "a"), 5);
-        for index in 0..2 * MAX_KEYS {
-            fail(&throttle, &attempt("198.51.100.2", &format!("x{index}")), 1);
-        }
-        assert!(throttle.check(&attempt("192.0.2.1", "a"), 5).is_err());
-    }
-
-    #[test]
-    fn an_account_signs_in_with_its_password_only_so_often() {
-        let (throttle, clock) = throttle();
-        let sign_in = |account| {
-            let checked = throttle.check_sign_ins(AccountId(account));
-            checked
-                .is_ok()
-                .then(|| throttle.add_sign_in(AccountId(account)))
-                .is_some()
-        };
-        let limit = SIGN_INS_OF_ACCOUNT as usize;
-        assert_eq!((0..2 * limit).filter(|_| sign_in(1)).count(), limit);
-        assert!(sign_in(2), "another account");
-        clock.store(FAILURE_WINDOW.as_secs(), Ordering::Relaxed);
-        assert!(sign_in(1));
-    }
-
-    #[test]
-    fn one_full_key_leaves_the_others_uncounted() {
-        let (throttle, _) = throttle();
-        let to = |name: &str| (Key::MailsTo(name.to_owned()), 1);
-        throttle.count(vec![to("full")]).unwrap();
-        assert!(throttle.count(vec![to("free"), to("full")]).is_err());
-        throttle.count(vec![to("free")]).unwrap();
-    }
-
-    #[test]
-    fn memory_is_bounded_and_the_newest_counts_remain() {
-        let (throttle, clock) = throttle();
-        let to = |index: usize| vec![(Key::MailsTo(index.to_string()), 1)];
-        for index in 0..MAX_KEYS + 10 {
-            clock.store(i64::try_from(index / 100).unwrap(), Ordering::Relaxed);
-            throttle.count(to(index)).unwrap();
-        }
-        assert!(throttle.times.lock().len() <= MAX_KEYS);
-        assert!(throttle.count(to(MAX_KEYS + 9)).is_err());
-    }
-
-    #[test]
-    fn a_site_fails_and_asks_for_mails_only_a_few_times_as_often_as_a_network() {
-        let (throttle, _) = throttle();
-        let of_site = |net: u32| format!("2001:db8:0:{net:x}::1");
-        let mut tries = 0;
-        for net in 0..100 {
-            let guess = attempt(&of_site(net), &format!("name{net}"));
-            while throttle.check(&guess, 3).is_ok() {
-                throttle.add_failure(&guess);
-                tries += 1;
-            }
-        }
-        assert_eq!(tries, 3 * NETWORKS_OF_SITE.get());
-        throttle.check(&known(&of_site(101), "a"), 3).unwrap();
-        throttle.check(&attempt("2001:db8:1::1", "b"), 3).unwrap();
-        let mail = |net| {
-            throttle
-                .count(mails_from(network(&of_site(net)), 2))
-                .is_ok()
-        };
-        assert_eq!((0..100).filter(|&net| mail(net)).count(), 8);
-        assert_eq!((0..100).filter(|_| mail(0)).count(), 0);
-    }
-}
+mod tests;

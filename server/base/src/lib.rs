@@ -1,6 +1,6 @@
 //! The foundation that the other parts of the server share: configuration, metrics, the event bus
-//! for operators, recent refused sign-ins, rates, fair queues, turns of work, outgoing mail, TLS
-//! certificates, and helpers for files and network addresses.
+//! for operators, recent refused sign-ins, rates, counts of attempts, fair queues, turns of work,
+//! outgoing mail, TLS certificates, and helpers for files and network addresses.
 //!
 //! This crate owns `config.toml`, the certificates and the folder of mails. It must not know the
 //! chat's core, accounts or the control plane, and it makes no decisions about users: its callers
@@ -8,6 +8,7 @@
 //!
 //! It may depend on the protocol crate, the control plane's types and the record.
 
+pub mod attempt_counts;
 pub mod certificates;
 pub mod config;
 pub mod events;

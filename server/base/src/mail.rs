@@ -40,7 +40,8 @@ use attempts::{Attempt, Attempts, Kind, MIN_TIME};
 use places::{Place, Places};
 
 /// The maximum number of mails of each [`Lane`] that are queued or being sent. When it is reached,
-/// a further mail takes the place of one that waits to be tried again, or fails at once.
+/// a further mail takes the place of one that waits to be tried again, or of one of a requester
+/// that has more waiting, or fails at once.
 const QUEUE_CAPACITY: usize = 1000;
 /// The timeout of one attempt, from connecting to the mail server's final reply. Some servers delay
 /// their greeting to unknown clients.
@@ -100,16 +101,17 @@ pub enum MailState {
 }
 
 /// On whose behalf a mail is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Requester {
     /// Someone at this site ([`Network::of_site`]). Sites take turns: one may request as many mails
     /// as four networks, whether it uses one of its networks or thousands.
     Site(Network),
     /// An operator who signs in, or the control plane. What others request does not delay this.
     Operator,
-    /// An operator, to an address that the operator has chosen: an invitation, or a code for an
-    /// account. Its receiver may take long, which delays no operator's sign-in.
-    OnBehalf,
+    /// The operator with this name, to an address that the operator has chosen: an invitation, or a
+    /// code for an account. Its receiver may take long, which delays no operator's sign-in.
+    /// Operators take turns.
+    OnBehalf(Arc<str>),
 }
 
 /// A handle to the mail queue.
@@ -288,11 +290,11 @@ impl Mailer {
         requester: Requester,
     ) -> watch::Receiver<MailState> {
         let (state, receiver) = watch::channel(MailState::Waiting);
-        if let Some(mut place) = self.0.lane(requester).places.take(requester) {
+        if let Some(mut place) = self.0.lane(&requester).places.take(requester.clone()) {
             let deadline = Instant::now() + useful_for.min(MAX_RETRY_TIME);
             let queue = Arc::clone(&self.0);
             self.0.runtime.spawn(async move {
-                let process = queue.process(&job, requester, deadline, &mut place, &state);
+                let process = queue.process(&job, &requester, deadline, &mut place, &state);
                 process.await;
             });
         } else {
@@ -304,11 +306,11 @@ impl Mailer {
 }
 
 impl MailQueue {
-    fn lane(&self, requester: Requester) -> &Lane {
+    fn lane(&self, requester: &Requester) -> &Lane {
         match requester {
             Requester::Site(_) => &self.users,
             Requester::Operator => &self.operators,
-            Requester::OnBehalf => &self.on_behalf,
+            Requester::OnBehalf(_) => &self.on_behalf,
         }
     }
 
@@ -316,7 +318,7 @@ impl MailQueue {
     async fn process(
         self: &Arc<Self>,
         job: &Job,
-        requester: Requester,
+        requester: &Requester,
         deadline: Instant,
         place: &mut Place,
         state: &watch::Sender<MailState>,
@@ -328,7 +330,11 @@ impl MailQueue {
             .chain(self.pauses.last().into_iter().cycle())
             .copied();
         let attempts = &self.lane(requester).attempts;
-        let mut attempt = attempts.begin(requester, Kind::First).await;
+        let first = attempts.begin(requester.clone(), Kind::First);
+        let Some(mut attempt) = place.wait(Kind::First, first).await else {
+            self.give_up(job, state);
+            return;
+        };
         loop {
             let (reason, shown) = match self.try_once(job, requester, attempt).await {
                 Ok(file) => {
@@ -375,24 +381,29 @@ impl MailQueue {
             // A mail that waits for its turn can lose its place, too.
             let turn = async {
                 tokio::time::sleep(pause).await;
-                attempts.begin(requester, Kind::Retry).await
+                attempts.begin(requester.clone(), Kind::Retry).await
             };
-            let Some(retry) = place.wait(turn).await else {
-                job.count(&METRICS.mails_failed);
-                tracing::warn!(%to, "mail given up: too many mails are waiting");
-                state.send_replace(MailState::Failed(TOO_MANY.to_owned()));
-                self.start_probe();
+            let Some(retry) = place.wait(Kind::Retry, turn).await else {
+                self.give_up(job, state);
                 return;
             };
             attempt = retry;
         }
     }
 
+    /// Notes that a mail has lost its place.
+    fn give_up(self: &Arc<Self>, job: &Job, state: &watch::Sender<MailState>) {
+        job.count(&METRICS.mails_failed);
+        tracing::warn!(to = %job.receiver(), "mail given up: too many mails are waiting");
+        state.send_replace(MailState::Failed(TOO_MANY.to_owned()));
+        self.start_probe();
+    }
+
     /// Makes one attempt, which has begun, and remembers whether mail can be sent.
     async fn try_once(
         &self,
         job: &Job,
-        requester: Requester,
+        requester: &Requester,
         attempt: Attempt<'_>,
     ) -> Result<Option<PathBuf>, SendError> {
         let outcome = tokio::select! {
@@ -412,7 +423,7 @@ impl MailQueue {
             | (Err(SendError::Unanswered(reason)), Requester::Operator) => {
                 health.last_failure = Some(without_addresses(reason));
             }
-            (Err(SendError::Unanswered(_)), Requester::Site(_) | Requester::OnBehalf) => {}
+            (Err(SendError::Unanswered(_)), Requester::Site(_) | Requester::OnBehalf(_)) => {}
             (Ok(_) | Err(SendError::Deferred(_) | SendError::Refused(_)), _) => {
                 health.last_failure = None;
             }
@@ -440,9 +451,9 @@ impl MailQueue {
                 };
                 let attempts = &queue.operators.attempts;
                 let requester = Requester::Operator;
-                let attempt = attempts.begin(requester, Kind::First).await;
+                let attempt = attempts.begin(requester.clone(), Kind::First).await;
                 // The outcome is remembered.
-                let _ = queue.try_once(&Job::Dummy, requester, attempt).await;
+                let _ = queue.try_once(&Job::Dummy, &requester, attempt).await;
                 let mut health = queue.health.lock();
                 if health.last_failure.is_none() {
                     health.is_probing = false;

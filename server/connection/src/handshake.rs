@@ -149,8 +149,10 @@ impl Session {
 fn stage(handshake: &Handshake) -> Stage {
     if handshake.is_waiting_room() {
         Stage::WaitingRoom
+    } else if handshake.is_signing_in() {
+        Stage::SignIn
     } else {
-        Stage::Handshake
+        Stage::Irc
     }
 }
 

@@ -37,7 +37,7 @@ use rookery_base::turns::Turns;
 use rookery_chat::AdmissionPolicy;
 use rookery_chat::event::SessionId;
 use rookery_engine::handle::CoreHandle;
-use rookery_engine::quota::{Connections, NewConnection};
+use rookery_engine::quota::{ConnectionPermit, Connections, NewConnection, Stage};
 use rookery_record::{Network, ban_text};
 
 /// How many refused clients are sent the reason at the same time.
@@ -185,13 +185,13 @@ impl ChatPort {
             return self.report_too_many(address);
         };
         if let Some(reason) = self.refusal(address) {
-            Box::pin(self.refuse(transport, stream, address, &reason)).await;
+            Box::pin(self.refuse(transport, stream, address, &permit, &reason)).await;
             return;
         }
         METRICS.connections_accepted.increment();
         let handshakes = Box::pin(async {
             tokio::select! {
-                result = self.handshakes(transport, stream, address) => result,
+                result = self.handshakes(transport, stream, address, &permit) => result,
                 () = permit.displaced() => Err(io::Error::other("displaced")),
             }
         });
@@ -254,6 +254,7 @@ impl ChatPort {
         transport: Transport,
         mut stream: TcpStream,
         address: SocketAddr,
+        connection: &ConnectionPermit,
         reason: &[Message],
     ) {
         let permit = self.refusals.try_acquire();
@@ -262,8 +263,8 @@ impl ChatPort {
             return close_with(&mut stream, ACCESS_DENIED).await;
         };
         let send = async {
-            let Ok(Some((_, mut socket))) = self.handshakes(transport, stream, address).await
-            else {
+            let handshakes = self.handshakes(transport, stream, address, connection);
+            let Ok(Some((_, mut socket))) = handshakes.await else {
                 return;
             };
             let lines: Vec<u8> = reason.iter().flat_map(session::line).collect();
@@ -280,6 +281,7 @@ impl ChatPort {
         transport: Transport,
         stream: TcpStream,
         address: SocketAddr,
+        permit: &ConnectionPermit,
     ) -> io::Result<Option<(Peer, Socket)>> {
         stream.set_nodelay(true)?;
         #[cfg(target_os = "linux")]
@@ -289,6 +291,7 @@ impl ChatPort {
             plaintext::refuse(stream, transport).await;
             return Ok(None);
         }
+        permit.set_stage(Instant::now(), Stage::Tls);
         let tls = match transport {
             Transport::Irc => self.certificates.chat_tls(),
             Transport::WebSocket => self.certificates.web_tls(),

@@ -207,7 +207,7 @@ pub(super) fn displaced(stage: Stage) -> String {
             "There are too many connections; connect again. If a code was mailed to you, enter it \
              there; it is valid for {LIFETIME_MINUTES} minutes"
         ),
-        Stage::Handshake => {
+        Stage::Silent | Stage::Tls | Stage::Irc | Stage::SignIn => {
             "There are too many connections, and your client did not complete the handshake in \
              time; connect again"
                 .to_owned()
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_text_for_a_displaced_client_fits_a_line_and_says_what_to_do() {
-        for stage in [Stage::Handshake, Stage::WaitingRoom] {
+        for stage in [Stage::Irc, Stage::WaitingRoom] {
             let text = displaced(stage);
             assert!(text.contains("connect again"), "{text}");
             let sent = line(&Message::new("ERROR", [&text]));

@@ -2,11 +2,15 @@
 //!
 //! A connection is a *stranger's* until its session is admitted. When a limit is reached, a new
 //! connection displaces a stranger's. Otherwise anyone could keep out everyone behind the same
-//! address, or from a few networks everyone else, with connections that never sign in. Those that
-//! have not completed the handshake are displaced first, after `TURN`. Those in the waiting room
-//! may be waiting for a mailed code, so they have `WAITING_ROOM_TURN`; but since anyone can hang
-//! there, they have it only while they hold at most half of the places that the limit permits.
-//! Among equals, the one that has waited for longest is displaced.
+//! address, or from a few networks everyone else, with connections that never sign in. The one that
+//! has progressed the least is displaced, so that connections that do nothing cost others nothing,
+//! and among equals, the one that has made no progress for the longest. One that has just made some
+//! has a turn for its next step while there is another one to displace: however far a crowd takes
+//! its connections, each of the others can pass through all stages.
+//!
+//! Those in the waiting room may be waiting for a mailed code, so they have `WAITING_ROOM_TURN`;
+//! but since anyone can hang there, they have it only while they hold at most half of the places
+//! that the limit permits.
 //!
 //! A tenth of the places is reserved for strangers, and half of that for handshakes, so that a new
 //! connection can always sign in. When admitted sessions hold all others, a further one displaces
@@ -16,9 +20,8 @@
 //! their account. If its account has none, or it is a guest's, it is refused.
 //!
 //! A connection that was displaced has its place until it is closed, because its file is open. If
-//! no place is free, the new connection waits for that one, and if the turn of none is over, until
-//! it is. Places that become free go to those that wait, in their order, so that no client that
-//! connects later takes them.
+//! no place is free, the new connection waits for that one. Places that become free go to those
+//! that wait, in their order, so that no client that connects later takes them.
 
 mod shares;
 
@@ -35,8 +38,14 @@ use rookery_chat::event::SessionId;
 use rookery_record::{AccountId, NETWORKS_OF_SITE, Network};
 use shares::Shares;
 
-/// How long a stranger may take before another connection may displace it.
-const TURN: Duration = Duration::from_secs(3);
+/// How long a stranger has for its next step while another one could be displaced, for each place
+/// that strangers of its address have. That is half of the time in which one address uses up these
+/// places if it opens 20 connections a second.
+const TURN_PER_PLACE: Duration = Duration::from_millis(25);
+/// How long a stranger has for its next step at most while another one could be displaced.
+const MAX_TURN: Duration = Duration::from_millis(500);
+/// How long a stranger has for its next step while places are free.
+const LONG_TURN: Duration = Duration::from_secs(3);
 /// How long a stranger in the waiting room may take: as long as a mailed code is valid.
 const WAITING_ROOM_TURN: Duration = Duration::from_mins(10);
 /// One in this many of all connections stays free, as long as there is someone to displace, for
@@ -47,8 +56,6 @@ const MAX_WAITING: usize = 64;
 /// How long a new connection waits for a place. A connection that was displaced closes within
 /// milliseconds, or within four seconds if its client does not read.
 const WAIT: Duration = Duration::from_secs(5);
-/// How often a connection that waits looks for one whose turn is over.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// The limits that apply to a new connection. 0 means no limit.
 #[derive(Clone, Copy, Debug)]
@@ -87,9 +94,8 @@ struct Counts {
 struct Group {
     /// The number in the handshake, in the waiting room, and of admitted sessions.
     by_state: [usize; 3],
-    /// Those that can be displaced, in the handshake and in the waiting room: since when, and the
-    /// id.
-    displaceable: [BTreeSet<(Instant, u64)>; 2],
+    /// Those that can be displaced, by their stage: since when they are at it, and the id.
+    displaceable: [BTreeSet<(Instant, u64)>; DISPLACED_FIRST.len()],
 }
 
 /// What connections are counted for.
@@ -100,14 +106,30 @@ enum Counted {
     Site(Network),
 }
 
-/// How far a session has progressed that is not admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far a connection has progressed whose session is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// A handshake is not complete.
-    Handshake,
+    /// The client has sent nothing.
+    Silent,
+    /// The TLS handshake has begun.
+    Tls,
+    /// The client has sent a message.
+    Irc,
+    /// The client has begun to sign in.
+    SignIn,
     /// The session is in the waiting room.
     WaitingRoom,
 }
+
+/// The stages in the order in which they are displaced. That of the waiting room stands for those
+/// that it holds beyond its share, or for longer than its turn. They make room for handshakes.
+const DISPLACED_FIRST: [Stage; 5] = [
+    Stage::Silent,
+    Stage::WaitingRoom,
+    Stage::Tls,
+    Stage::Irc,
+    Stage::SignIn,
+];
 
 /// Who an admitted session belongs to. Accounts are not made as easily as connections, so all
 /// guests of a network are one owner.
@@ -136,7 +158,7 @@ struct Connection {
     /// and in total.
     counted: [Counted; 3],
     state: State,
-    /// When it got its place or, later, entered the waiting room.
+    /// When it got its place or, later, progressed to its stage.
     since: Instant,
     has_place: bool,
     displaced: Arc<Notify>,
@@ -152,14 +174,8 @@ enum State {
 pub struct NewConnection {
     permit: ConnectionPermit,
     now: Instant,
-    place: Option<Place>,
-}
-
-/// The place that a connection waits for.
-struct Place {
-    granted: oneshot::Receiver<()>,
-    /// The number of connections that are permitted.
-    total: usize,
+    /// Completes when it gets its place.
+    place: Option<oneshot::Receiver<()>>,
 }
 
 /// The permit of one connection. Dropping it stops counting the connection.
@@ -173,6 +189,17 @@ pub struct ConnectionPermit {
 /// Returns how many places the admitted sessions leave free.
 fn reserved(limit: usize) -> usize {
     limit / 10
+}
+
+/// Returns how long a stranger has for its next step where strangers have so many places.
+fn turn(counted: Counted, places: usize) -> Duration {
+    let networks = match counted {
+        Counted::Network(_) => 1,
+        Counted::Site(_) | Counted::All => NETWORKS_OF_SITE.get(),
+    };
+    let places = u32::try_from(places).unwrap_or(u32::MAX);
+    let turn = TURN_PER_PLACE.saturating_mul(places) / networks;
+    turn.min(MAX_TURN)
 }
 
 impl Connections {
@@ -204,20 +231,6 @@ impl Connections {
         [per_address, per_site, total]
     }
 
-    /// Displaces connections for those that wait, on behalf of the first of these.
-    fn displace_for_waiting(&self, id: u64, now: Instant, total: usize) {
-        let mut counts = self.counts.lock();
-        if counts
-            .waiting
-            .front()
-            .is_some_and(|(first, _)| *first == id)
-        {
-            while counts.waiting.len() > counts.closing()
-                && counts.displace_one(now, Counted::All, total)
-            {}
-        }
-    }
-
     /// Counts one more connection, which may displace another. Returns `None` if a limit is
     /// reached.
     pub fn open(
@@ -237,7 +250,7 @@ impl Connections {
         let mut has_displaced = false;
         for (counted, limit) in [(network, per_address), (site, per_site)] {
             if let Some(limit) = limit.filter(|limit| counts.of(counted) >= *limit) {
-                if !counts.displace_one(now, counted, limit) {
+                if !counts.displace_one(now, counted, limit, Duration::ZERO) {
                     return None;
                 }
                 has_displaced = true;
@@ -247,17 +260,23 @@ impl Connections {
             && !has_displaced
             && counts.of(Counted::All) + total / SPARE >= total
         {
-            counts.displace_one(now, Counted::All, total);
+            let needs_place = must_wait && counts.waiting.len() >= counts.closing();
+            let least = if needs_place {
+                Duration::ZERO
+            } else {
+                LONG_TURN
+            };
+            counts.displace_one(now, Counted::All, total, least);
         }
-        if must_wait && counts.waiting.len() >= counts.closing() + counts.strangers_with_place() {
+        if must_wait && counts.waiting.len() >= counts.closing() {
             return None;
         }
         let id = counts.next_id;
         counts.next_id += 1;
-        let place = total.filter(|_| must_wait).map(|total| {
+        let place = must_wait.then(|| {
             let (sender, granted) = oneshot::channel();
             counts.waiting.push_back((id, sender));
-            Place { granted, total }
+            granted
         });
         if !must_wait {
             counts.places += 1;
@@ -265,7 +284,7 @@ impl Connections {
         let displaced = Arc::new(Notify::new());
         let connection = Connection {
             counted: [network, site, Counted::All],
-            state: State::Stranger(Stage::Handshake),
+            state: State::Stranger(Stage::Silent),
             since: now,
             has_place: !must_wait,
             displaced: Arc::clone(&displaced),
@@ -285,20 +304,9 @@ impl NewConnection {
     /// Waits for the place, if none was free. Returns `None` if none became free in time.
     pub async fn place(self) -> Option<ConnectionPermit> {
         let Self { permit, now, place } = self;
-        if let Some(Place { mut granted, total }) = place {
+        if let Some(granted) = place {
             let began = tokio::time::Instant::now();
-            let wait = async {
-                loop {
-                    if let Ok(granted) = timeout(LOOK, &mut granted).await {
-                        return granted;
-                    }
-                    let now = now + began.elapsed();
-                    permit
-                        .connections
-                        .displace_for_waiting(permit.id, now, total);
-                }
-            };
-            timeout(WAIT, wait).await.ok()?.ok()?;
+            timeout(WAIT, granted).await.ok()?.ok()?;
             permit.begin_turn(now + began.elapsed());
         }
         Some(permit)
@@ -339,11 +347,6 @@ impl Counts {
         self.places - (self.open.len() - self.waiting.len())
     }
 
-    fn strangers_with_place(&self) -> usize {
-        let [in_handshake, in_waiting_room, _] = self.by_state(Counted::All);
-        in_handshake + in_waiting_room - self.waiting.len()
-    }
-
     /// Frees a place, which the connection receives that has waited for longest.
     fn free_place(&mut self) {
         match self.waiting.pop_front() {
@@ -356,28 +359,37 @@ impl Counts {
         }
     }
 
-    /// Ends the connection of a stranger that is counted there. Returns false if the turn of none
-    /// is over.
-    fn displace_one(&mut self, now: Instant, counted: Counted, limit: usize) -> bool {
+    /// Ends the connection of a stranger that is counted there, and that has made no progress for
+    /// `least`. Returns false if there is none.
+    fn displace_one(
+        &mut self,
+        now: Instant,
+        counted: Counted,
+        limit: usize,
+        least: Duration,
+    ) -> bool {
         let Some(group) = self.groups.get(&counted) else {
             return false;
         };
         let [_, waiting, admitted] = group.by_state;
         let for_handshakes = reserved(limit).div_ceil(2);
-        let waiting_room_turn =
-            if waiting > limit / 2 || waiting + admitted + for_handshakes > limit {
-                TURN
-            } else {
+        let share = (limit / 2).min(limit.saturating_sub(admitted + for_handshakes));
+        let places = limit.saturating_sub(admitted + waiting.min(share));
+        let turn = turn(counted, places);
+        let oldest = DISPLACED_FIRST.into_iter().filter_map(|stage| {
+            let (since, id) = *group.displaceable[stage as usize].first()?;
+            let time = now.saturating_duration_since(since);
+            let has_long_turn = stage == Stage::WaitingRoom && waiting <= share;
+            let least = if has_long_turn {
                 WAITING_ROOM_TURN
+            } else {
+                least
             };
-        let oldest = group.displaceable.iter().map(BTreeSet::first);
-        let first = oldest
-            .zip([TURN, waiting_room_turn])
-            .filter_map(|(oldest, turn)| Some((oldest?, turn)))
-            .find(|((since, _), turn)| now.saturating_duration_since(*since) >= *turn);
-        let displaced = first
-            .map(|((_, id), _)| *id)
-            .and_then(|id| self.displace(id));
+            (time >= least).then_some((time < turn, id))
+        });
+        // The first of those whose turn is over or, if it is that of none, of all.
+        let first = oldest.min_by_key(|(has_turn, _)| *has_turn);
+        let displaced = first.and_then(|(_, id)| self.displace(id));
         displaced.is_some()
     }
 
@@ -447,7 +459,7 @@ impl State {
     /// Returns the index in [`Group::by_state`].
     fn index(self) -> usize {
         match self {
-            Self::Stranger(Stage::Handshake) => 0,
+            Self::Stranger(Stage::Silent | Stage::Tls | Stage::Irc | Stage::SignIn) => 0,
             Self::Stranger(Stage::WaitingRoom) => 1,
             Self::Admitted { .. } => 2,
         }
@@ -460,12 +472,11 @@ impl Group {
         &mut self,
         connection: &Connection,
     ) -> Option<&mut BTreeSet<(Instant, u64)>> {
-        let [in_handshake, in_waiting_room] = &mut self.displaceable;
         match connection.state {
-            _ if !connection.has_place => None,
-            State::Stranger(Stage::Handshake) => Some(in_handshake),
-            State::Stranger(Stage::WaitingRoom) => Some(in_waiting_room),
-            State::Admitted { .. } => None,
+            State::Stranger(stage) if connection.has_place => {
+                Some(&mut self.displaceable[stage as usize])
+            }
+            State::Stranger(_) | State::Admitted { .. } => None,
         }
     }
 }
@@ -481,16 +492,16 @@ impl ConnectionPermit {
         self.displaced.notified().await;
     }
 
-    /// Sets how far a session has progressed that is not admitted.
+    /// Sets how far the connection has progressed. Nothing leads back to an earlier stage.
     pub fn set_stage(&self, now: Instant, stage: Stage) {
         let mut counts = self.connections.counts.lock();
-        counts.change(self.id, |connection| {
-            if let State::Stranger(Stage::Handshake) = connection.state
-                && stage == Stage::WaitingRoom
-            {
+        counts.change(self.id, |connection| match connection.state {
+            State::Stranger(reached) if reached >= stage => {}
+            State::Stranger(_) => {
+                connection.state = State::Stranger(stage);
                 connection.since = now;
             }
-            connection.state = State::Stranger(stage);
+            State::Admitted { .. } => connection.state = State::Stranger(stage),
         });
     }
 

@@ -46,6 +46,21 @@ async fn the_waiting_room_explains_how_to_get_an_account() {
 }
 
 #[tokio::test]
+async fn a_client_signs_in_from_its_first_command_that_may_carry_a_secret() {
+    let server = TestServer::new();
+    for sign_in in ["AUTHENTICATE PLAIN", "PASS alice:secret"] {
+        let mut client = server.client();
+        client.send("CAP REQ sasl").await.expect("ACK :sasl");
+        assert!(!client.machine.is_signing_in());
+        client.send(sign_in).await.stays();
+        assert!(client.machine.is_signing_in());
+        client.finish_handshake("alice").await.stays();
+        client.send("CAP END").await.stays();
+        assert!(!client.machine.is_signing_in(), "it is in the waiting room");
+    }
+}
+
+#[tokio::test]
 async fn texts_whose_colon_was_left_out_are_taken_whole() {
     let server = TestServer::with(|config| config.accounts.required = false);
     let mut client = server.client();

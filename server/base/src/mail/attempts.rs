@@ -113,7 +113,7 @@ impl State {
             && let Some(next) = self.waiting.remove(&number)
         {
             let begun = InProgress {
-                requester: next.requester,
+                requester: next.requester.clone(),
                 kind: next.kind,
                 began: Instant::now(),
                 slow: None,
@@ -139,10 +139,10 @@ impl State {
     /// that has as many turns as are left for others gets no further one.
     fn next(&self) -> Option<u64> {
         let (mut free, mut retries) = (TURNS, RETRIES);
-        let mut taken: HashMap<Requester, usize> = HashMap::new();
+        let mut taken: HashMap<&Requester, usize> = HashMap::new();
         for attempt in self.in_progress.values() {
             if attempt.slow.is_none() {
-                *taken.entry(attempt.requester).or_default() += 1;
+                *taken.entry(&attempt.requester).or_default() += 1;
                 free -= 1;
                 retries -= usize::from(attempt.kind == Kind::Retry);
             }
@@ -186,9 +186,9 @@ impl State {
                 .iter()
                 .filter(|(_, one)| one.slow.is_some())
         };
-        let mut counts: HashMap<Requester, usize> = HashMap::new();
+        let mut counts: HashMap<&Requester, usize> = HashMap::new();
         for (_, one) in slow() {
-            *counts.entry(one.requester).or_default() += 1;
+            *counts.entry(&one.requester).or_default() += 1;
         }
         let abandoned = slow()
             .filter(|(_, one)| one.began.elapsed() >= MIN_TIME)

@@ -9,9 +9,8 @@
 //! - from other networks: each failure of the network lengthens the *pause* until it may try again,
 //!   up to five minutes, and after [`FREE_OF_SITE`] failures in all networks of its site together,
 //!   so does each failure there. Besides, the attempts from other networks at one name are counted
-//!   together and cause short pauses, each for the sites that have failed as often: those who guess
-//!   again and again must not use up the turns of a site that has not failed, or has only mistyped
-//!   a password;
+//!   together and cause short pauses, each for the sites that have failed as often
+//!   ([`NameAttempts`]);
 //! - with a **device token** ([`Device`]), of an earlier sign-in: the device's own attempts, five
 //!   of which are neither delayed nor refused. After them, the token is of no use for ten minutes;
 //! - with a **session**, for operations that ask for the password or a code again: a stolen token
@@ -27,16 +26,18 @@
 //! The time is that of a clock that only goes forward ([`Instant`]): a change of the system's time
 //! neither ends nor extends a pause.
 
-mod counts;
-
 use std::time::{Duration, Instant};
 
-use self::counts::{Counts, RESET_AFTER, Waits, left};
 use super::device::Device;
 use crate::fair_limit::{FairLimit, Permit};
+use rookery_base::attempt_counts::{Counts, NameAttempts, Waits};
 use rookery_protocol::AccountName;
 use rookery_record::Network;
 
+/// A count is reset after this time without an attempt.
+const RESET_AFTER: Duration = Duration::from_mins(10);
+/// The number of counts of each kind.
+const COUNTS: usize = 4096;
 /// The number of attempts without a pause or a delay. It is no setting, so that the control plane
 /// cannot be left without a throttle.
 const FREE: u32 = 10;
@@ -45,11 +46,6 @@ const FREE: u32 = 10;
 const FREE_OF_SITE: u32 = 40;
 /// The same for all attempts at one name together, from other than known networks.
 const FREE_OF_NAME: u32 = 100;
-/// The number of failures of a site from which on it makes no difference how often it has failed.
-const MANY_OF_SITE: u32 = 3;
-/// The longest pause between attempts at one name from sites with fewer failures: so short that
-/// hundreds of sites are needed to use up every turn.
-const MAX_PAUSE_AFTER_FEW: Duration = Duration::from_secs(1);
 /// The number of attempts with one device token before it is of no use for a while.
 const FREE_OF_DEVICE: u32 = 5;
 /// The maximum number of attempts in progress from known networks: delayed, or being checked.
@@ -101,11 +97,6 @@ const SITE: Waits = Waits {
     free: FREE_OF_SITE,
     ..STRICT
 };
-const NAME: Waits = Waits {
-    free: FREE_OF_NAME,
-    first_seconds: 1,
-    max_seconds: 10,
-};
 
 /// The attempts of the last minutes.
 pub struct Throttle {
@@ -113,23 +104,20 @@ pub struct Throttle {
     devices: Counts,
     networks: Counts,
     sites: Counts,
-    names: Counts,
-    /// Those at a name from sites that have failed as often, up to [`MANY_OF_SITE`] times. Only
-    /// the time of the last one matters.
-    turns: Counts,
+    names: NameAttempts,
     sessions: Counts,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
+        let counts = || Counts::new(COUNTS, RESET_AFTER);
         Self {
-            known: Counts::new(KNOWN),
-            devices: Counts::new(DEVICE),
-            networks: Counts::new(STRICT),
-            sites: Counts::new(SITE),
-            names: Counts::new(NAME),
-            turns: Counts::new(NAME),
-            sessions: Counts::new(STRICT),
+            known: counts(),
+            devices: counts(),
+            networks: counts(),
+            sites: counts(),
+            names: NameAttempts::new(COUNTS),
+            sessions: counts(),
         }
     }
 }
@@ -144,7 +132,7 @@ fn folded(name: &str) -> Option<String> {
 impl Throttle {
     /// Whether the attempts of a device are still counted by themselves.
     pub fn trusts(&mut self, now: Instant, device: Device) -> bool {
-        self.devices.pause(now, device).is_zero()
+        self.devices.pause(now, device, &DEVICE).is_zero()
     }
 
     /// Begins an attempt. Returns by how long it is delayed; or, as an error, the number of seconds
@@ -153,18 +141,19 @@ impl Throttle {
     pub fn begin(&mut self, now: Instant, source: &Source) -> Result<Duration, u64> {
         let pause = match source {
             Source::Known(network) => {
-                let (delay, _) = self.known.wait(now, network);
+                let delay = self.known.wait(now, network, &KNOWN);
                 self.known.add(now, network);
                 return Ok(delay);
             }
-            Source::Device(device) => self.devices.pause(now, device),
+            Source::Device(device) => self.devices.pause(now, device, &DEVICE),
             Source::Other { network, name } => {
-                let of_network = self.networks.pause(now, network);
-                let of_site = self.sites.pause(now, network.site());
-                let of_name = self.pause_of_name(now, *network, folded(name));
+                let of_network = self.networks.pause(now, network, &STRICT);
+                let of_site = self.sites.pause(now, network.site(), &SITE);
+                let failures = self.sites.count(now, network.site());
+                let of_name = self.names.pause(now, folded(name), failures, FREE_OF_NAME);
                 of_network.max(of_site).max(of_name)
             }
-            Source::Session(name) => self.sessions.pause(now, folded(name)),
+            Source::Session(name) => self.sessions.pause(now, folded(name), &STRICT),
         };
         if !pause.is_zero() {
             // Rounded up, so that the next attempt is not too early.
@@ -174,8 +163,8 @@ impl Throttle {
             Source::Known(_) => {}
             Source::Device(device) => self.devices.add(now, device),
             Source::Other { network, name } => {
-                let turn = (folded(name), self.failures(now, *network));
-                self.turns.add(now, turn);
+                let failures = self.sites.count(now, network.site());
+                self.names.take_turn(now, folded(name), failures);
                 self.networks.add(now, network);
                 self.sites.add(now, network.site());
                 self.names.add(now, folded(name));
@@ -197,23 +186,6 @@ impl Throttle {
             }
             Source::Session(name) => self.sessions.reset(folded(name)),
         }
-    }
-
-    /// Returns how often the site of a network has failed, up to [`MANY_OF_SITE`] times.
-    fn failures(&mut self, now: Instant, network: Network) -> u32 {
-        self.sites.count(now, network.site()).min(MANY_OF_SITE)
-    }
-
-    /// Returns the pause that is left between the last attempt at a name from a site that has
-    /// failed as often as that of the network, and the next one.
-    fn pause_of_name(&mut self, now: Instant, network: Network, name: Option<String>) -> Duration {
-        let (mut wait, _) = self.names.wait(now, &name);
-        let failures = self.failures(now, network);
-        if failures < MANY_OF_SITE {
-            wait = wait.min(MAX_PAUSE_AFTER_FEW);
-        }
-        let (_, last) = self.turns.wait(now, (name, failures));
-        left(now, wait, last)
     }
 }
 

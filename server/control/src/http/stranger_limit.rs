@@ -23,7 +23,7 @@ impl Default for StrangerLimit {
 
 impl StrangerLimit {
     /// Waits for a permit to handle a request, to be held until it no longer waits for the
-    /// database. Fails at once if too many wait.
+    /// database. Fails if too many wait.
     pub async fn begin(&self, origin: RequestOrigin) -> Result<Permit<'_, Network>, Refusal> {
         let site = Network::of_site(origin.address.ip());
         self.0.begin(site).await.ok_or_else(|| {

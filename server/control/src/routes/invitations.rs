@@ -124,7 +124,8 @@ async fn add(
             )))
         })
         .await?;
-    let mail = mail_state(control.mailer.send(mail, Requester::OnBehalf)).await;
+    let requester = Requester::OnBehalf(operator.name().into());
+    let mail = mail_state(control.mailer.send(mail, requester)).await;
     let reply = InvitationReply {
         invitation: to_entry(&invitation),
         mail,

@@ -90,7 +90,7 @@ async fn resend(
     act.target = waiting.name.to_string();
     operator.allow(&act, waiting.email.as_str()).await?;
     let resent = accounts
-        .resend(operator.now(), waiting.id)
+        .resend(operator.now(), operator.name(), waiting.id)
         .await
         .map_err(|error| {
             tracing::error!(%error, "cannot mail another code for a registration");

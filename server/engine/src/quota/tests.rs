@@ -1,6 +1,7 @@
 use super::*;
 
 mod admitted;
+mod strangers;
 
 fn limits(total: usize, per_address: usize) -> ConnectionLimits {
     ConnectionLimits { total, per_address }
@@ -119,15 +120,15 @@ fn the_process_cannot_have_more_connections_than_its_capacity_whatever_the_limit
 }
 
 #[test]
-fn a_new_connection_displaces_the_oldest_stranger_of_its_address_after_its_turn() {
+fn a_new_connection_displaces_the_oldest_stranger_of_its_address() {
     let mut door = Door::new(Connections::default(), limits(0, 3));
     let admitted = door.admit("10.0.0.1");
     let elsewhere = door.connect("10.0.0.2").expect("another address");
     let oldest = door.connect("10.0.0.1").expect("the second of three");
-    door.now += Duration::from_secs(1);
+    door.now += MAX_TURN;
     let later = door.connect("10.0.0.1").expect("the third");
-    assert!(door.connect("10.0.0.1").is_none(), "its turn is not over");
-    door.now += TURN.saturating_sub(Duration::from_secs(1));
+    assert!(!oldest.is_displaced(), "a place was free");
+    door.now += MAX_TURN;
     let new = door.connect("10.0.0.1").expect("one is displaced");
     assert!(oldest.is_displaced());
     drop(oldest);
@@ -142,15 +143,13 @@ fn a_new_connection_displaces_a_stranger_of_another_address_if_there_are_too_man
     let mut door = Door::new(Connections::default(), limits(2, 0));
     let stranger = door.connect("10.0.0.1").expect("the first of two");
     let _admitted = door.admit("10.0.0.2");
-    assert!(door.connect("10.0.0.3").is_none());
-    assert!(!stranger.is_displaced(), "its turn is not over");
-    door.now += TURN;
+    assert!(!stranger.is_displaced(), "a place was free");
     assert!(door.connect("10.0.0.3").is_none(), "it is not closed yet");
     assert!(stranger.is_displaced());
     assert_eq!(door.connections.count(), 2);
     drop(stranger);
     let _new = door.admit("10.0.0.3");
-    door.now += TURN;
+    door.now += WAITING_ROOM_TURN;
     assert!(door.connect("10.0.0.4").is_none(), "both are admitted");
 }
 
@@ -161,7 +160,7 @@ fn connections_that_were_displaced_count_in_the_total_until_they_are_closed() {
     let open: Vec<_> = (2..2 * SPARE)
         .map(|_| door.connect("10.0.0.1").expect("two are spare"))
         .collect();
-    door.now += TURN;
+    door.now += LONG_TURN;
     let _new = [(), ()].map(|()| door.connect("10.0.0.2").expect("one is displaced"));
     assert_eq!(door.connections.count(), 2 * SPARE);
     for _ in 0..10 {
@@ -181,7 +180,7 @@ fn connections_that_were_displaced_no_longer_count_for_their_address() {
     let silent: Vec<_> = (0..100)
         .map(|_| door.connect("10.0.0.1").expect("a hundred are permitted"))
         .collect();
-    door.now += TURN;
+    door.now += MAX_TURN;
     let new: Vec<_> = (0..100)
         .map(|index| match index {
             0..90 => door.admit("10.0.0.1"),
@@ -190,7 +189,8 @@ fn connections_that_were_displaced_no_longer_count_for_their_address() {
         .collect();
     assert!(silent.iter().all(ConnectionPermit::is_displaced));
     assert!(!new.iter().any(ConnectionPermit::is_displaced));
-    assert!(door.connect("10.0.0.1").is_none(), "no turn is over");
+    let _next = door.connect("10.0.0.1").expect("one is displaced");
+    assert!(new[90].is_displaced(), "the oldest that is not admitted");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn those_who_wait_for_a_mail_stay_while_others_behind_their_address_connect() {
         .map(|_| door.connect("10.0.0.1").expect("a hundred are permitted"))
         .collect();
     for _ in 0..190 {
-        door.now += TURN;
+        door.now += MAX_TURN;
         others.push(door.connect("10.0.0.1").expect("one is displaced"));
     }
     assert!(!waiting.iter().any(ConnectionPermit::is_displaced));
@@ -231,12 +231,12 @@ fn those_in_the_waiting_room_are_displaced_beyond_half_of_the_places_and_if_they
                 permit
             })
             .collect();
-        assert!(door.connect(&address(100)).is_none(), "no turn is over");
-        door.now += TURN;
-        let mut new = Vec::new();
+        door.now += MAX_TURN;
+        let (mut new, mut admitted) = (Vec::new(), 0);
         for index in 100..300 {
             if let Some(permit) = door.connect(&address(index)) {
-                if new.len() < to_admit {
+                if admitted < to_admit {
+                    admitted += 1;
                     assert_eq!(door.sign_in(&permit, account(permit.id)), Ok(None));
                 }
                 new.push(permit);
@@ -244,6 +244,7 @@ fn those_in_the_waiting_room_are_displaced_beyond_half_of_the_places_and_if_they
             let kept = waiting.len();
             waiting.retain(|permit| !permit.is_displaced());
             assert!(kept - waiting.len() <= 1, "one at most for each");
+            new.retain(|permit: &ConnectionPermit| !permit.is_displaced());
         }
         let kept = 50.min(95 - to_admit);
         assert_eq!((waiting.len(), new.len()), (kept, 100 - kept), "{limits:?}");
@@ -261,7 +262,7 @@ fn the_turn_in_the_waiting_room_is_long_and_begins_once() {
     let mut door = Door::new(Connections::default(), limits(0, 2));
     let _admitted = door.admit("10.0.0.1");
     let waiting = door.connect("10.0.0.1").expect("the second of two");
-    door.now += TURN;
+    door.now += MAX_TURN;
     waiting.set_stage(door.now, Stage::WaitingRoom);
     door.now += WAITING_ROOM_TURN.saturating_sub(Duration::from_secs(1));
     assert!(door.connect("10.0.0.1").is_none());
@@ -277,16 +278,17 @@ fn the_turn_in_the_waiting_room_is_long_and_begins_once() {
 /// Those that were displaced may be the first to connect again.
 #[tokio::test]
 async fn a_new_connection_gets_the_place_that_it_has_freed() {
+    let address = |index| format!("10.0.0.{}", index % 3);
     for (limits, new) in [
         (limits(3, 0), "10.0.1.1"),
         (limits(200, 0), "10.0.1.1"),
-        (limits(3, 1), "10.0.0.1"),
+        (limits(4, 2), "10.0.0.0"),
     ] {
         let mut door = Door::new(Connections::default(), limits);
         let mut strangers: Vec<_> = (0..limits.total)
-            .map(|host| door.connect(&format!("10.0.0.{host}")).expect("a place"))
+            .map(|index| door.connect(&address(index)).expect("a place"))
             .collect();
-        door.now += TURN;
+        door.now += MAX_TURN;
         let mut new = Box::pin(door.acquire(new));
         tokio::select! {
             biased;
@@ -298,31 +300,17 @@ async fn a_new_connection_gets_the_place_that_it_has_freed() {
             .position(ConnectionPermit::is_displaced)
             .expect("one");
         drop(strangers.swap_remove(displaced));
-        let back = format!("10.0.0.{displaced}");
-        assert!(door.connect(&back).is_none(), "it does not take the place");
+        assert!(
+            door.connect(&address(displaced)).is_none(),
+            "it does not take the place"
+        );
         let permit = new.await.expect("it has the place");
         assert_eq!(door.sign_in(&permit, account(1)), Ok(None));
+        assert!(!permit.is_displaced());
         assert_eq!(door.connections.count(), limits.total);
         drop(strangers);
         assert_eq!(door.connections.count(), 1);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_new_connection_waits_until_the_turn_of_a_stranger_is_over() {
-    let door = Door::new(Connections::default(), limits(2, 0));
-    let _admitted = door.admit("10.0.0.1");
-    let stranger = door.connect("10.0.0.2").expect("a place");
-    let closes = async {
-        stranger.displaced().await;
-        drop(stranger);
-    };
-    let (new, displaced) = tokio::join!(door.acquire("10.0.0.3"), timeout(WAIT, closes));
-    displaced.expect("one is displaced");
-    let new = new.expect("it has the place");
-    assert_eq!(door.sign_in(&new, account(1)), Ok(None));
-    assert!(door.open("10.0.0.4").is_none(), "there is no stranger");
-    assert_eq!(door.connections.count(), 2);
 }
 
 /// Each is an open file beyond the limit.
@@ -332,7 +320,7 @@ async fn a_limited_number_of_connections_waits_while_those_that_were_displaced_d
     let strangers: Vec<_> = (0..1000)
         .map(|_| door.connect("10.0.0.1").expect("a place"))
         .collect();
-    door.now += TURN;
+    door.now += MAX_TURN;
     let open = || door.open("10.0.0.2");
     let waiting: Vec<_> = std::iter::from_fn(open).collect();
     assert_eq!(waiting.len(), MAX_WAITING);
@@ -349,7 +337,7 @@ async fn a_limited_number_of_connections_waits_while_those_that_were_displaced_d
 async fn a_new_connection_is_refused_if_the_displaced_one_does_not_close_in_time() {
     let mut door = Door::new(Connections::default(), limits(1, 0));
     let stranger = door.connect("10.0.0.1").expect("a place");
-    door.now += TURN;
+    door.now += MAX_TURN;
     assert!(door.acquire("10.0.0.2").await.is_none());
     assert_eq!(door.connections.count(), 1);
     drop(stranger);
@@ -361,7 +349,7 @@ async fn a_new_connection_is_refused_if_the_displaced_one_does_not_close_in_time
 async fn a_connection_that_is_displaced_is_notified() {
     let mut door = Door::new(Connections::default(), limits(0, 1));
     let stranger = door.connect("10.0.0.1").expect("the first");
-    door.now += TURN;
+    door.now += MAX_TURN;
     let _new = door.connect("10.0.0.1").expect("it displaces the first");
     stranger.displaced().await;
 }

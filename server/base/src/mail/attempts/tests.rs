@@ -39,7 +39,7 @@ fn send(attempts: &Arc<Attempts>, requester: Requester, time: Duration) -> JoinH
         let start = Instant::now();
         let mut kind = Kind::First;
         let mut pauses = PAUSES.iter().chain(PAUSES.last().into_iter().cycle());
-        while !attempt(&attempts, requester, kind, time).await {
+        while !attempt(&attempts, requester.clone(), kind, time).await {
             kind = Kind::Retry;
             sleep(*pauses.next().unwrap()).await;
         }

@@ -72,19 +72,28 @@ async fn receivers_that_the_mail_server_cannot_decide_on_delay_no_operator_and_n
 }
 
 #[tokio::test]
-async fn invitations_whose_receivers_hang_delay_no_operator_who_signs_in() {
+async fn invitations_whose_receivers_hang_delay_no_other_operator() {
     let (mailer, _config, mut lines) = tarpit().await;
     // More than may wait.
-    let _stuck: Vec<_> = (0..=QUEUE_CAPACITY)
+    let stuck: Vec<_> = (0..=QUEUE_CAPACITY)
         .map(|number| {
             let to = format!("t{number}@tarpit.example");
-            mailer.send(mail(&to, "text"), Requester::OnBehalf)
+            mailer.send(mail(&to, "text"), Requester::OnBehalf("moderator".into()))
         })
         .collect();
     lines.recv().await.unwrap();
-    let mut code = mailer.send(mail("admin@good.example", "code"), Requester::Operator);
-    let sent = tokio::time::timeout(MIN_TIME, until(&mut code, is_final)).await;
-    assert_eq!(sent, Ok(MailState::Sent));
+    let code = mailer.send(mail("admin@good.example", "code"), Requester::Operator);
+    let owner = Requester::OnBehalf("root".into());
+    let invitation = mailer.send(mail("user@good.example", "text"), owner);
+    for mut state in [code, invitation] {
+        let sent = tokio::time::timeout(MIN_TIME, until(&mut state, is_final)).await;
+        assert_eq!(sent, Ok(MailState::Sent));
+    }
+    let refused = MailState::Failed(TOO_MANY.to_owned());
+    let of_moderator: Vec<_> = stuck.iter().map(|state| state.borrow().clone()).collect();
+    assert_eq!(of_moderator[QUEUE_CAPACITY], refused);
+    let given_up = of_moderator.iter().filter(|state| **state == refused);
+    assert_eq!(given_up.count(), 2, "one had no place, and one lost it");
 }
 
 /// Holds tokio's clock, which is paused, so that time passes only as the test says, until the
@@ -133,11 +142,11 @@ async fn a_receiver_that_hangs_is_trouble_of_the_server_only_if_it_is_an_operato
     let _held = held_clock();
     let receiver = || mail("t@tarpit.example", "text");
     let late = MailState::Delayed(NOT_ACCEPTED_YET.to_owned());
-    for requester in [someone(1), Requester::OnBehalf] {
+    for requester in [someone(1), Requester::OnBehalf("root".into())] {
         let (mailer, _config, mut lines) = tarpit().await;
         let mut ok = mailer.send(mail("a@good.example", "text"), Requester::Operator);
         until(&mut ok, is_final).await;
-        let state = mailer.send(receiver(), requester);
+        let state = mailer.send(receiver(), requester.clone());
         while !lines.recv().await.unwrap().contains("tarpit.example") {}
         assert_eq!(after_attempt(state).await, late);
         assert_eq!(mailer.health(), Ok(()), "{requester:?}");

@@ -1,8 +1,8 @@
 use std::net::Ipv6Addr;
 
 use futures_util::FutureExt as _;
+use rookery_base::attempt_counts::MANY_OF_SITE;
 
-use super::counts::COUNTS;
 use super::*;
 
 /// A throttle, and a clock that a test advances by hand.
