@@ -14,7 +14,7 @@ use rookery_record::{AccountId, BanTarget, EmailAliases, covers_account};
 use crate::busy;
 use crate::context::{Caller, Context};
 use crate::event::Output;
-use crate::features::{access, persistence, quit, redact};
+use crate::features::{access, always_on, persistence, quit, redact};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::request::{
     AddBans, Announce, Announced, AssignTimes, Audience, ChannelView, CloseChannel, ClosedChannel,
@@ -268,6 +268,7 @@ fn close_channel(ctx: &mut Context<'_>, name: &ChannelName, reason: &str) -> Vec
     if channel.founder().is_some() {
         persistence::forget_channel(ctx, &name);
     }
+    always_on::persist_memberships(ctx, members.iter().copied(), name.clone(), None);
     let reason = format!("Closed: {reason}");
     let mut nicks = Vec::new();
     for user in members {

@@ -147,7 +147,7 @@ impl State {
         self.touch(user);
     }
 
-    /// Removes the channel, with all memberships.
+    /// Removes the channel, with all memberships. The caller persists those of always-on users.
     pub fn remove_channel(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.remove(name) else {
             return;
@@ -162,12 +162,11 @@ impl State {
             self.user_mut(member.user)
                 .channels
                 .retain(|joined| joined != name);
-            self.touch(member.user);
         }
     }
 
     /// Renames the channel. The new name must be available; all messages there so far are from
-    /// before `since`.
+    /// before `since`. The caller persists the memberships of always-on users.
     pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, since: Timestamp) {
         let Some(mut channel) = self.channels.remove(old) else {
             return;
@@ -189,7 +188,6 @@ impl State {
             {
                 *name = new.clone();
             }
-            self.touch(member.user);
         }
         self.channels.insert(new.clone(), channel);
     }

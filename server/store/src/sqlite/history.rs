@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use rookery_protocol::{ChannelName, Nick};
@@ -19,9 +20,9 @@ use rookery_record::{
 /// The number of places, and of authors, whose numbers are cached. A full cache is emptied.
 const MAX_INTERNED: usize = 50_000;
 
-/// A cache of the numbers of places and authors. Numbers never change, so the cache stays valid
-/// when other processes write; only after a rollback may it contain the number of a row that no
-/// longer exists.
+/// A cache of the numbers of places and authors. Numbers never change, and only this connection
+/// deletes rows, so the cache stays valid when other processes write. It may contain the number of
+/// a row that no longer exists after a rollback, and after rows were deleted.
 #[derive(Default)]
 pub(super) struct Interned {
     places: HashMap<String, i64, foldhash::fast::RandomState>,
@@ -31,7 +32,7 @@ pub(super) struct Interned {
 }
 
 impl Interned {
-    /// Empties the cache. Called after a rollback.
+    /// Empties the cache. Called after a rollback, and when rows were deleted.
     pub(super) fn clear(&mut self) {
         self.places.clear();
         self.authors.clear();
@@ -72,6 +73,12 @@ impl Interned {
 
 /// The number of places in which [`Store::expire_history`] looks for expired messages at once.
 const PLACES_AT_ONCE: i64 = 1000;
+
+/// The place with the largest number stays, so that no number is ever assigned to another place:
+/// SQLite assigns the one after the largest.
+const DELETE_EMPTY_PLACES: &str = "DELETE FROM places WHERE id IN (
+    SELECT id FROM places WHERE id >= ?1 AND id < ?2 AND id < (SELECT max(id) FROM places)
+    AND NOT EXISTS (SELECT 1 FROM history WHERE place IN (places.id, -places.id)) LIMIT ?3)";
 
 /// The prefix of a guest's folded nick. No nick contains it.
 pub(super) const GUEST_PREFIX: char = '*';
@@ -254,7 +261,8 @@ impl Store {
     }
 
     /// Deletes entries older than `before`: at most `limit` of them, and from a bounded number of
-    /// places, so that other writes do not wait long. Returns the progress to continue from.
+    /// places, so that other writes do not wait long; then those of the places that have no entry,
+    /// also at most `limit`. Returns the progress to continue from.
     pub fn expire_history(
         &mut self,
         before: Timestamp,
@@ -285,8 +293,12 @@ impl Store {
             ],
         )?;
         self.needs_scrub |= deleted > 0;
+        let is_done = deleted < limit && {
+            let numbers = first..next.unwrap_or(i64::MAX);
+            self.delete_empty_places(numbers, limit)? < limit
+        };
         Ok(match next {
-            _ if deleted == limit => ExpiryProgress::NextPlace(first),
+            _ if !is_done => ExpiryProgress::NextPlace(first),
             Some(next) => ExpiryProgress::NextPlace(next),
             None => ExpiryProgress::Done,
         })
@@ -297,11 +309,31 @@ impl Store {
         search::messages(&self.connection, query)
     }
 
-    /// Whether the channel with that name has or had any history.
+    /// Deletes at most `limit` of the places with these numbers to which no entry refers, redacted
+    /// ones included. Returns how many were deleted.
+    fn delete_empty_places(&mut self, numbers: Range<i64>, limit: usize) -> Result<usize> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let bounds = params![numbers.start, numbers.end, limit];
+        let deleted = execute(&self.connection, DELETE_EMPTY_PLACES, bounds)?;
+        if deleted > 0 {
+            self.interned.clear();
+            self.needs_scrub = true;
+        }
+        Ok(deleted)
+    }
+
+    /// Whether the channel with that name has any history.
     pub fn has_history(&self, channel: &ChannelName) -> Result<bool> {
-        Ok(channel_places(&self.connection, channel)?
-            .iter()
-            .any(Option::is_some))
+        let sql = "SELECT EXISTS (SELECT 1 FROM history WHERE place IN (?1, -?1))";
+        for place in channel_places(&self.connection, channel)?
+            .into_iter()
+            .flatten()
+        {
+            if find(&self.connection, sql, [place], |row| Ok(row.get(0)?))?.unwrap_or(false) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the number of the newest entry of the history; 0 if there is none.
@@ -312,7 +344,8 @@ impl Store {
     }
 
     /// Deletes the channel's entries older than `before` with a number up to `newest`, at most
-    /// `limit` at once, and returns how many were deleted.
+    /// `limit` at once, and returns how many were deleted. With the last, deletes the places that
+    /// have no entry.
     pub fn purge_history(
         &mut self,
         channel: &ChannelName,
@@ -320,7 +353,8 @@ impl Store {
         newest: i64,
         limit: usize,
     ) -> Result<usize> {
-        let [first, second, third, fourth] = channel_places(&self.connection, channel)?;
+        let places = channel_places(&self.connection, channel)?;
+        let [first, second, third, fourth] = places;
         let deleted = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
@@ -338,6 +372,11 @@ impl Store {
             ],
         )?;
         self.needs_scrub |= deleted > 0;
+        if deleted < limit {
+            for place in places.into_iter().flatten() {
+                self.delete_empty_places(place..place + 1, 1)?;
+            }
+        }
         Ok(deleted)
     }
 
