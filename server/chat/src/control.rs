@@ -265,7 +265,7 @@ fn close_channel(ctx: &mut Context<'_>, name: &ChannelName, reason: &str) -> Vec
     };
     let name = channel.name.clone();
     let members: Vec<UserId> = channel.members().iter().map(|member| member.user).collect();
-    if channel.founder.is_some() {
+    if channel.founder().is_some() {
         persistence::forget_channel(ctx, &name);
     }
     always_on::persist_memberships(ctx, members.iter().copied(), name.clone(), None);
@@ -308,7 +308,7 @@ fn channel_view(ctx: &Context<'_>, channel: &Channel) -> ChannelView {
     ChannelView {
         name: channel.name.clone(),
         created_at: channel.created_at,
-        founder: channel.founder.clone(),
+        founder: channel.founder().cloned(),
         topic: channel.topic.as_ref().map(|topic| topic.text.to_string()),
         modes: flags.chain(key).chain(limit).collect(),
         members,

@@ -39,7 +39,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if !channel.is_operator(caller.user) {
         return needs_operator(ctx, caller, &old);
     }
-    if channel.founder.is_some() && !channel.is_founded_by(ctx.state.user(caller.user)) {
+    if channel.founder().is_some() && !channel.is_founded_by(ctx.state.user(caller.user)) {
         let text = "Only the founder can rename an owned channel";
         return ctx.reply(caller, ERR_CHANOPRIVSNEEDED, &[old.as_str()], text);
     }
@@ -77,7 +77,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "That channel already exists",
         );
     }
-    let is_persistent = channel.founder.is_some();
+    let is_persistent = channel.founder().is_some();
     let since = ctx.clock.upcoming(&Place::Channel(new.clone()));
     ctx.state.rename_channel(&old, &new, since);
     if is_persistent && old != new {

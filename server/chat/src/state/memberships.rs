@@ -32,8 +32,12 @@ impl State {
 
     /// Adds the channels that were persisted.
     pub fn restore_channels(&mut self, channels: impl Iterator<Item = Channel>) {
-        self.channels
-            .extend(channels.map(|channel| (channel.name.clone(), channel)));
+        for channel in channels {
+            if let Some(founder) = &channel.founder {
+                self.owned.add(founder, &channel.name);
+            }
+            self.channels.insert(channel.name.clone(), channel);
+        }
     }
 
     /// Withdraws the invitations of those that a new ban covers: they override the bans of before
@@ -81,10 +85,11 @@ impl State {
         match create_as {
             CreateAs::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
             CreateAs::Owned if new => {
-                channel.founder = joining
-                    .identity
-                    .as_ref()
-                    .map(|identity| identity.name.clone());
+                let account = joining.identity.as_ref().map(|identity| &identity.name);
+                if let Some(account) = account {
+                    self.owned.add(account, &channel.name);
+                }
+                channel.founder = account.cloned();
             }
             _ => {}
         }
@@ -147,6 +152,9 @@ impl State {
         let Some(channel) = self.channels.remove(name) else {
             return;
         };
+        if let Some(founder) = &channel.founder {
+            self.owned.remove(founder, name);
+        }
         self.server_events.push(ServerEvent::ChannelRemoved {
             channel: channel.name.to_string(),
         });
@@ -164,6 +172,10 @@ impl State {
             return;
         };
         channel.name = new.clone();
+        if let Some(founder) = &channel.founder {
+            self.owned.remove(founder, old);
+            self.owned.add(founder, new);
+        }
         if old != new {
             channel.named_at = since;
         }

@@ -44,7 +44,7 @@ fn access(account: &str, level: AccessLevel) -> Access {
     Access {
         account: name(account),
         level,
-        by: "a!b@c".to_owned(),
+        by: "a!b@c".into(),
         at: noon(),
     }
 }
