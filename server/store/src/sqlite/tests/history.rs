@@ -205,6 +205,81 @@ fn places_whose_entries_have_all_expired_are_deleted_and_their_numbers_never_use
     assert_eq!(again.place, entries[0].place);
 }
 
+/// Returns the sources of all authors.
+fn authors(sqlite: &Store) -> Vec<String> {
+    let sql = "SELECT source FROM authors ORDER BY id";
+    let mut statement = sqlite.connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(rusqlite::Result::unwrap).collect()
+}
+
+fn from(source: &str, msgid: &str, at: Timestamp) -> HistoryEntry {
+    HistoryEntry {
+        source: source.to_owned(),
+        ..message(msgid, at, lobby())
+    }
+}
+
+#[test]
+fn authors_whose_messages_have_all_expired_are_deleted() {
+    let (_folder, mut sqlite) = empty_store();
+    let day = jiff::SignedDuration::from_hours(24);
+    let (old, new) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
+    let append = |sqlite: &mut Store, entries: &[HistoryEntry]| {
+        sqlite
+            .transaction(false, |store| store.append_history(entries))
+            .unwrap();
+    };
+    let expire = |sqlite: &mut Store, before| {
+        let mut progress = ExpiryProgress::Start;
+        while progress != ExpiryProgress::Done {
+            progress = sqlite
+                .transaction(false, |store| store.expire_history(before, progress, 3))
+                .unwrap();
+        }
+    };
+    let mut entries: Vec<HistoryEntry> = (0..9)
+        .map(|number| from(&format!("x{number}!x@x"), &format!("m{number}"), old))
+        .collect();
+    entries.extend([
+        // A clock that was wrong for a while, and one that sends for days.
+        from("x3!x@x", "future", at("2090-01-01T00:00:00Z")),
+        from("x3!x@x", "present", old),
+        from("x5!x@x", "next-day", old + day),
+        from("x5!x@x", "after", old + day * 3),
+        from("last!x@x", "last", old),
+    ]);
+    append(&mut sqlite, &entries);
+    assert_eq!(authors(&sqlite).len(), 10);
+    expire(&mut sqlite, old + day * 3);
+    assert_eq!(authors(&sqlite), ["x3!x@x", "x5!x@x", "last!x@x"]);
+    let found = sqlite.history_entry("after").unwrap().unwrap();
+    assert_eq!(found.source, "x5!x@x");
+    append(&mut sqlite, &[from("x7!x@x", "again", new)]);
+    expire(&mut sqlite, new);
+    assert_eq!(authors(&sqlite), ["x3!x@x", "x7!x@x"]);
+    let sources = ["future", "again"].map(|id| sqlite.history_entry(id).unwrap().unwrap().source);
+    assert_eq!(sources, ["x3!x@x", "x7!x@x"]);
+}
+
+#[test]
+fn authors_of_an_earlier_version_count_as_used_until_the_newest_message() {
+    let (_folder, mut sqlite) = migrated_store(
+        27,
+        "INSERT INTO places (id, first, second, first_folded, second_folded)
+             VALUES (1, '#x', '', '#x', ''), (2, '#y', '', '#y', '');
+         INSERT INTO authors (id, account, source) VALUES (1, 'a', 'a!a@a'), (2, 'b', 'b!b@b');
+         INSERT INTO history (place, author, at, msgid, command, text, tags)
+             VALUES (1, 1, 5, 'five', 'PRIVMSG', 'all', ''), (-2, 1, 9, 'nine', 'PRIVMSG', '', '');",
+    );
+    let ms = |number| Timestamp::from_millisecond(number).unwrap();
+    for (before, left) in [(9, 2), (10, 1)] {
+        let done = sqlite.expire_history(ms(before), ExpiryProgress::Start, 99);
+        assert_eq!(done.unwrap(), ExpiryProgress::Done);
+        assert_eq!(authors(&sqlite).len(), left);
+    }
+}
+
 #[test]
 fn a_purged_channel_has_no_places_unless_something_is_left() {
     let (_folder, mut sqlite) = empty_store();
