@@ -186,9 +186,7 @@ impl Shell<'_> {
     fn run_line(&self, line: &str) -> Result<Next, Failure> {
         let tokens = tokenize(line);
         if tokens.is_open {
-            return Err(Failure::Usage(
-                "a quote is left open, or the line ends with a backslash".to_owned(),
-            ));
+            return Err(Failure::Usage("a quote is left open".to_owned()));
         }
         if line.is_empty() {
             return Ok(Next::Continue);

@@ -175,6 +175,18 @@ impl Buffer {
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
 
+    /// Returns the nick of the last message that mentions us.
+    pub fn last_mention(&self) -> Option<&str> {
+        self.lines.iter().rev().find_map(|line| match &line.body {
+            Body::Message {
+                nick,
+                highlight: true,
+                ..
+            } => Some(&**nick),
+            _ => None,
+        })
+    }
+
     /// Appends a line.
     pub fn push(&mut self, at: Timestamp, msgid: Option<Box<str>>, body: Body) -> LineId {
         let line = Line {

@@ -356,6 +356,9 @@ impl Buffers {
         let Some(from) = self.position(old) else {
             return;
         };
+        if self.muted.remove(old) {
+            self.muted.insert(new.clone());
+        }
         let was_current = self.current == from;
         let mut buffer = self.list.remove(from);
         if self.current > from {

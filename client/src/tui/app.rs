@@ -157,8 +157,6 @@ pub struct App {
     completion: Option<Completion>,
     /// The message that the text in `editor` replies to.
     reply_target: Option<MessageRef>,
-    /// The conversation and sender of the last highlight.
-    last_highlight: Option<(Conversation, String)>,
     /// Whether the terminal has the focus; `None` if it does not report that.
     focused: Option<bool>,
     /// Whether this is the first sign-in on this device and the first steps have not been shown
@@ -199,7 +197,6 @@ impl App {
             queue: VecDeque::new(),
             completion: None,
             reply_target: None,
-            last_highlight: None,
             focused: None,
             first_visit: false,
             lost_reason: None,

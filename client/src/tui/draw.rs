@@ -56,7 +56,9 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     match &app.overlay {
         None | Some(Overlay::Search(_) | Overlay::Format | Overlay::Selection(_)) => {}
         Some(Overlay::Help(from)) => popups::help(frame, app, *from),
-        Some(Overlay::Switcher(query, selected)) => popups::switcher(frame, app, query, *selected),
+        Some(Overlay::Switcher(query, selected)) => {
+            popups::switcher(frame, app, query, selected.as_ref());
+        }
         Some(Overlay::Paste(text)) => popups::paste(frame, app, text),
         Some(Overlay::Links(links)) => popups::links(frame, app, links),
         Some(Overlay::AccountChange(change)) => popups::account_change(frame, app, change),

@@ -12,8 +12,9 @@ use crate::urls::Url;
 pub enum Overlay {
     /// The help on keys and commands, scrolled to this row.
     Help(usize),
-    /// The quick switcher: the query, and the index of the selected match.
-    Switcher(Editor, usize),
+    /// The quick switcher: the query, and the selected match, which stays the same when others get
+    /// messages meanwhile. `None` if nothing matches.
+    Switcher(Editor, Option<Conversation>),
     /// The question whether to send this pasted text of several lines.
     Paste(String),
     /// The dialog that changes the account's password or email.

@@ -15,7 +15,7 @@ use super::pending::Registration;
 use super::registration::{Failure, failure, wrong_code};
 
 use super::password::{self, Password};
-use super::throttle::{Wait, mails_from, taken_names_from};
+use super::throttle::{Wait, accounts_from, mails_from, taken_names_from};
 use super::{Accounts, Peer, codes, mail_templates};
 use rookery_base::fair_queue::Group;
 use rookery_base::mail::Mail;
@@ -124,14 +124,29 @@ impl Accounts {
     /// Checks that the network of `peer` may register, before the database is read for it.
     ///
     /// # Errors
-    /// If it has registered, or tried taken names, too often within the last hour.
+    /// If it has registered, or tried taken names, too often within the last hour, or created too
+    /// many accounts within the last day.
     pub(crate) fn check_registrations(&self, peer: &Peer) -> Result<(), Failure> {
         let limit = self.config.limits.get().mails_per_hour;
         let network = Network::of(peer.address.ip());
         self.throttle.check_all(&mails_from(network, limit))?;
+        if self.config.accounts.get().open {
+            self.throttle
+                .check_all(&accounts_from(network, limit))
+                .map_err(too_many_accounts)?;
+        }
         self.throttle
             .check_all(&taken_names_from(network, limit))
             .map_err(too_many_names)
+    }
+
+    /// Counts an account that the network of `peer` is about to create without an invitation.
+    pub(crate) fn count_account(&self, peer: &Peer) -> Result<(), Failure> {
+        let limit = self.config.limits.get().mails_per_hour;
+        let network = Network::of(peer.address.ip());
+        self.throttle
+            .count(accounts_from(network, limit))
+            .map_err(too_many_accounts)
     }
 
     /// Counts a registration from the network of `peer` of a name that is taken, or is being
@@ -143,6 +158,14 @@ impl Accounts {
             .count(taken_names_from(network, limit))
             .map_err(too_many_names)
     }
+}
+
+fn too_many_accounts(Wait { minutes }: Wait) -> Failure {
+    let hours = (minutes + 59) / 60;
+    failure(
+        "TEMPORARILY_UNAVAILABLE",
+        format!("Too many accounts were created from here today; try again in {hours} h"),
+    )
 }
 
 fn too_many_names(Wait { minutes }: Wait) -> Failure {

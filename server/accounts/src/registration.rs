@@ -347,6 +347,9 @@ impl Accounts {
         peer: &Peer,
         registration: Registration,
     ) -> Result<Identity, Failure> {
+        if !registration.needs_invitation {
+            self.count_account(peer)?;
+        }
         let (address, aliases) = (
             peer.address.ip(),
             self.config.accounts.get().email_aliases(),

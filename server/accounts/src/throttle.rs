@@ -64,6 +64,8 @@ const SITES_AT_NAMES: usize = 1 << 15;
 pub const SIGN_INS_OF_ACCOUNT: u32 = 200;
 /// How many taken names may be tried for each registration.
 const TAKEN_NAMES: u32 = 10;
+/// How many hours' registrations may be completed in a day.
+const HOURS_OF_ACCOUNTS: u32 = 5;
 /// How long failures count.
 const FAILURE_WINDOW: SignedDuration = SignedDuration::from_mins(10);
 /// How long the failures of a site at a name decide on its turns, after the last one. Long, so that
@@ -89,6 +91,10 @@ pub enum Key {
     TakenNamesFrom(Network),
     /// Registrations from a site of names that were taken.
     TakenNamesFromSite(Network),
+    /// Accounts created from a network without an invitation.
+    AccountsFrom(Network),
+    /// Accounts created from a site without an invitation.
+    AccountsFromSite(Network),
     /// Codes for signing in to an account, requested from a network in which its owner has signed
     /// in before.
     MailsAt(AccountId, Network),
@@ -122,6 +128,7 @@ impl Key {
             | Self::RegistrationsFromTo(..)
             | Self::MailsFromTo(..)
             | Self::MailsOf(_) => SignedDuration::from_hours(1),
+            Self::AccountsFrom(_) | Self::AccountsFromSite(_) => SignedDuration::from_hours(24),
         }
     }
 }
@@ -142,6 +149,16 @@ pub fn taken_names_from(network: Network, limit: u32) -> Vec<(Key, u32)> {
     vec![
         (Key::TakenNamesFrom(network), limit),
         (Key::TakenNamesFromSite(network.site()), of_site(limit)),
+    ]
+}
+
+/// Returns what limits the accounts that a network may create in a day, where `limit` is how many
+/// it may register in an hour, and a multiple for its site.
+pub fn accounts_from(network: Network, limit: u32) -> Vec<(Key, u32)> {
+    let limit = limit.saturating_mul(HOURS_OF_ACCOUNTS);
+    vec![
+        (Key::AccountsFrom(network), limit),
+        (Key::AccountsFromSite(network.site()), of_site(limit)),
     ]
 }
 

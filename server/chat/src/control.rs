@@ -14,7 +14,7 @@ use rookery_record::{AccountId, BanTarget, EmailAliases, covers_account};
 use crate::busy;
 use crate::context::{Caller, Context};
 use crate::event::Output;
-use crate::features::{access, persistence, quit, redact};
+use crate::features::{access, always_on, persistence, quit, redact};
 use crate::ids::{Identity, SessionId, UserId};
 use crate::request::{
     AddBans, Announce, Announced, AssignTimes, Audience, ChannelView, CloseChannel, ClosedChannel,
@@ -265,9 +265,10 @@ fn close_channel(ctx: &mut Context<'_>, name: &ChannelName, reason: &str) -> Vec
     };
     let name = channel.name.clone();
     let members: Vec<UserId> = channel.members().iter().map(|member| member.user).collect();
-    if channel.founder.is_some() {
+    if channel.founder().is_some() {
         persistence::forget_channel(ctx, &name);
     }
+    always_on::persist_memberships(ctx, members.iter().copied(), name.clone(), None);
     let reason = format!("Closed: {reason}");
     let mut nicks = Vec::new();
     for user in members {
@@ -307,7 +308,7 @@ fn channel_view(ctx: &Context<'_>, channel: &Channel) -> ChannelView {
     ChannelView {
         name: channel.name.clone(),
         created_at: channel.created_at,
-        founder: channel.founder.clone(),
+        founder: channel.founder().cloned(),
         topic: channel.topic.as_ref().map(|topic| topic.text.to_string()),
         modes: flags.chain(key).chain(limit).collect(),
         members,

@@ -63,6 +63,7 @@ pub fn settings() -> Settings {
         redaction_minutes: 0,
         channels_per_user: 10,
         owned_channels: 3,
+        owned_channel_bytes: 0,
         channel_list_entries: 5,
         sessions_per_account: 0,
         stored_bytes_per_day: 0,

@@ -99,8 +99,16 @@ impl Chat {
         let state = &self.state;
         for channel in state.channels() {
             assert!(
-                !channel.members().is_empty() || channel.founder.is_some(),
+                !channel.members().is_empty() || channel.founder().is_some(),
                 "{} is empty and has no owner",
+                channel.name
+            );
+            let founder = channel.founder().into_iter();
+            let owned = founder.flat_map(|founder| state.owned_channels(founder));
+            assert_eq!(
+                owned.filter(|owned| owned.name == channel.name).count(),
+                usize::from(channel.founder().is_some()),
+                "the founder of {} owns it once",
                 channel.name
             );
             assert!(

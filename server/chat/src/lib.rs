@@ -39,6 +39,7 @@
 
 mod busy;
 pub mod capabilities;
+mod channel_quota;
 mod clock;
 mod command;
 mod context;
@@ -131,7 +132,7 @@ impl Chat {
         state.restore_channels(channels.map(Channel::restored));
         state.account_metadata = snapshot.metadata.into_iter().collect();
         for (account, target, read_until) in snapshot.read_markers {
-            state.markers.restore(account, target, read_until);
+            state.markers.restore(account, &target, read_until);
         }
         state.always_on = snapshot.always_on.into_iter().collect();
         state.restore_presences(snapshot.presences, &settings, now);

@@ -43,6 +43,9 @@ pub struct Settings {
     pub channels_per_user: usize,
     /// The maximum number of channels that one account may own.
     pub owned_channels: usize,
+    /// The maximum number of bytes that the lists, access lists and metadata of all channels that
+    /// one account owns may take. A channel without an owner may hold a 16th of that.
+    pub owned_channel_bytes: usize,
     /// The maximum number of entries in each list of a channel.
     pub channel_list_entries: usize,
     /// The maximum number of sessions that one account may have.

@@ -17,6 +17,7 @@ mod memberships;
 mod monitors;
 mod numbers;
 pub mod open_batch;
+mod owned;
 mod persistence;
 mod presences;
 mod receivers;
@@ -37,6 +38,7 @@ use crate::state::activity::Recent;
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::channel::Channel;
 use crate::state::markers::{Markers, MarkersOfAccounts};
+use crate::state::owned::OwnedChannels;
 use crate::token_bucket::{Payer, TokenBuckets};
 
 pub use closing::{ClosingDevice, ClosingSession, PendingEnd};
@@ -83,6 +85,7 @@ pub struct State {
     /// By the skeleton of the nick: nicks that look the same share it.
     skeletons: BTreeMap<Box<str>, UserId>,
     channels: BTreeMap<ChannelName, Channel>,
+    owned: OwnedChannels,
     /// The metadata of accounts, online or not.
     pub account_metadata: BTreeMap<AccountName, Metadata>,
     /// The sessions that monitor a nick.
@@ -144,6 +147,7 @@ impl State {
             accounts: BTreeMap::new(),
             skeletons: BTreeMap::new(),
             channels: BTreeMap::new(),
+            owned: OwnedChannels::default(),
             account_metadata: BTreeMap::new(),
             watchers: BTreeMap::new(),
             texts: BTreeSet::new(),

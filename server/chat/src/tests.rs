@@ -7,6 +7,7 @@ mod always_on;
 mod bans;
 mod busy;
 mod capabilities;
+mod channel_quota;
 mod channels;
 mod control;
 mod devices;

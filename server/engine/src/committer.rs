@@ -437,6 +437,8 @@ fn subject(change: &Change) -> Option<Subject<'_>> {
         Change::AlwaysOn(account, _) => Subject::AlwaysOn(*account),
         Change::Presence(presence) => Subject::Presence(presence.account),
         Change::PresenceRemoved(account) => Subject::Presence(*account),
-        Change::Device(_) | Change::DeviceForgotten(..) => return None,
+        Change::Device(_) | Change::DeviceForgotten(..) | Change::Memberships { .. } => {
+            return None;
+        }
     })
 }

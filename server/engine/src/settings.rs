@@ -38,6 +38,7 @@ pub fn from_sections(
         redaction_minutes: history.redaction_minutes,
         channels_per_user: limits.channels_per_user,
         owned_channels: limits.owned_channels,
+        owned_channel_bytes: limits.owned_channel_bytes,
         channel_list_entries: limits.channel_list_entries,
         sessions_per_account: limits.sessions_per_account,
         stored_bytes_per_day: limits.stored_bytes_per_day,

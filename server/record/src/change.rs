@@ -6,8 +6,9 @@ use rookery_protocol::{AccountName, ChannelName, DeviceName, Email, Nick};
 
 use super::{AccountId, Device, Metadata, PersistentChannel};
 
-/// A change of the chat's persistent state. Each contains the whole new state of its subject, so
-/// that the last one is sufficient even if earlier ones were not stored.
+/// A change of the chat's persistent state. Each except [`Change::Memberships`] contains the whole
+/// new state of its subject, so that the last one is sufficient even if earlier ones were not
+/// stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The channel has changed.
@@ -40,6 +41,17 @@ pub enum Change {
     Presence(Presence),
     /// The account's user is no longer always on.
     PresenceRemoved(AccountId),
+    /// A channel that always-on users are in was renamed or removed. It applies to their last
+    /// [`Presence`]: the whole state of each would be a hundred times as much.
+    Memberships {
+        /// The accounts of the users.
+        accounts: Vec<AccountId>,
+        /// The name of the channel before.
+        channel: ChannelName,
+        /// The new name, with the time before which no user counts as having joined; `None` if the
+        /// channel was removed.
+        renamed: Option<(ChannelName, Timestamp)>,
+    },
 }
 
 /// A user who stays present while no session is connected.

@@ -1,5 +1,7 @@
 //! Persistent channels.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName};
 
@@ -40,7 +42,7 @@ pub struct Access {
     /// The status.
     pub level: AccessLevel,
     /// Who added it, as `nick!user@host`.
-    pub by: String,
+    pub by: Arc<str>,
     /// When it was added.
     pub at: Timestamp,
 }

@@ -138,7 +138,8 @@ impl From<rusqlite::Error> for StoreError {
 /// A `Result` of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// The progress of the deletion of expired messages, which goes through the places by number.
+/// The progress of the deletion of expired messages, which goes through the places by number, and
+/// then through the authors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExpiryProgress {
     /// Nothing has been deleted yet.
@@ -146,6 +147,8 @@ pub enum ExpiryProgress {
     Start,
     /// All places with a smaller number are done.
     NextPlace(i64),
-    /// All places are done.
+    /// All places are done, and all authors with a smaller number.
+    NextAuthor(i64),
+    /// All places and authors are done.
     Done,
 }

@@ -229,7 +229,9 @@ fn a_private_conversation_is_renamed_with_a_nick_change() {
     chat.receive(":zoe!z@h PRIVMSG me :hi");
     chat.buffers.switch_to(3);
     assert_eq!(chat.buffers.current().conversation.name(), "bob");
+    chat.buffers.mute(Conversation::person("bob").unwrap());
     chat.receive(":bob!b@h NICK zz");
+    assert!(chat.buffers.is_muted(&Conversation::person("zz").unwrap()));
     assert_eq!(chat.names(), ["*server*", "#lobby", "#ops", "zoe", "zz"]);
     assert_eq!(chat.buffers.current().conversation.name(), "zz");
 }

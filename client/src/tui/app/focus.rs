@@ -56,7 +56,6 @@ impl App {
             self.effects
                 .push(Effect::Notify(highlight.nick.clone(), highlight.text));
         }
-        self.last_highlight = Some((highlight.conversation, highlight.nick));
     }
 
     /// Whether the user seems to be looking at the screen. After a change of the clock, that is not

@@ -199,6 +199,7 @@ impl App {
     }
 
     fn open_switcher(&mut self) {
-        self.overlay = Some(Overlay::Switcher(Editor::default(), 0));
+        let selected = self.switcher_match("", 0);
+        self.overlay = Some(Overlay::Switcher(Editor::default(), selected));
     }
 }

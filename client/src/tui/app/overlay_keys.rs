@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{App, Effect};
+use crate::model::Conversation;
 use crate::text;
 use crate::tui::editor::Editor;
 use crate::tui::help;
@@ -24,7 +25,9 @@ impl App {
             Overlay::Search(search) => self.handle_search_key(search, key),
             Overlay::Selection(selection) => self.handle_selection_key(selection, key),
             Overlay::Links(links) => self.handle_links_key(links, key.code),
-            Overlay::Switcher(query, selected) => self.handle_switcher_key(query, selected, key),
+            Overlay::Switcher(query, selected) => {
+                self.handle_switcher_key(query, selected.as_ref(), key)
+            }
             Overlay::Help(_) if control => None,
             Overlay::Help(from) => self.handle_help_key(from, key.code),
             Overlay::Format => {
@@ -80,23 +83,24 @@ impl App {
     fn handle_switcher_key(
         &mut self,
         mut query: Editor,
-        selected: usize,
+        selected: Option<&Conversation>,
         key: KeyEvent,
     ) -> Option<Overlay> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let matches = self.switcher_matches(query.text());
-        let count = matches.len().max(1);
-        let selected = match key.code {
+        let selected = self.switcher_position(&matches, selected);
+        let step = |by: usize| (selected.unwrap_or(0) + by) % matches.len().max(1);
+        let position = match key.code {
             KeyCode::Enter => {
-                if let Some(&index) = matches.get(selected) {
-                    self.buffers.switch_to(index);
+                if let Some(position) = selected {
+                    self.buffers.switch_to(matches[position]);
                 }
                 return None;
             }
-            KeyCode::Down | KeyCode::Tab => (selected + 1) % count,
-            KeyCode::Char('n' | 'k') if control => (selected + 1) % count,
-            KeyCode::Up | KeyCode::BackTab => (selected + count - 1) % count,
-            KeyCode::Char('p') if control => (selected + count - 1) % count,
+            KeyCode::Down | KeyCode::Tab => step(1),
+            KeyCode::Char('n' | 'k') if control => step(1),
+            KeyCode::Up | KeyCode::BackTab => step(matches.len().saturating_sub(1)),
+            KeyCode::Char('p') if control => step(matches.len().saturating_sub(1)),
             // When the query changes, its best match is selected.
             KeyCode::Char('u') if control => {
                 query.cut_to_start();
@@ -114,8 +118,9 @@ impl App {
                 query.insert(&letter.to_string());
                 0
             }
-            _ => selected,
+            _ => selected.unwrap_or(0),
         };
+        let selected = self.switcher_match(query.text(), position);
         Some(Overlay::Switcher(query, selected))
     }
 

@@ -38,7 +38,7 @@ const COMMANDS: &[Command<App>] = &[
         name: "reply",
         usages: &[(
             "/reply TEXT",
-            "reply to the selected message (Alt-Up), or to the last one that mentioned you",
+            "reply to the selected message (Alt-Up), or to the last one here that mentioned you",
         )],
         requires: Requires::Connection,
         run: reply,
@@ -141,8 +141,10 @@ fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Replies to the selected message, else to the last highlight. In a channel, the text is prefixed
-/// with the nick of its sender. A reply that ends in `/NICK` goes to that person only.
+/// Replies in the current conversation: to the selected message, else to the last one that mentions
+/// the user. In a channel, the text is prefixed with the nick of its sender. A reply that ends in
+/// `/NICK` goes to that person only. It never goes to another conversation, since anyone may
+/// mention the user anywhere while the reply is typed.
 fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         return Err(Refusal::Usage);
@@ -154,22 +156,26 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
             return Ok(());
         }
     };
-    let selected = app.replied_to().and_then(|line| match &line.body {
-        Body::Message { nick, .. } => {
-            Some((app.buffers.current().conversation.clone(), nick.to_string()))
+    let conversation = app.buffers.current().conversation.clone();
+    let nick = match &app.reply_target {
+        Some(target) if target.conversation == conversation => {
+            match app.find_message(target).map(|line| &line.body) {
+                Some(Body::Message { nick, .. }) => Some(nick.clone()),
+                _ => return Err("the selected message was deleted: nothing was sent".into()),
+            }
         }
-        _ => None,
-    });
-    match selected.or_else(|| app.last_highlight.clone()) {
-        Some((Conversation::Channel(channel), nick)) => {
+        _ => app.buffers.current().last_mention().map(Into::into),
+    };
+    match (&conversation, nick) {
+        (Conversation::Channel(channel), Some(nick)) => {
             let text = format!("{nick}: {text}");
             app.send_text(channel.as_str(), &text, MessageKind::Message);
         }
-        Some((Conversation::Person(nick), _)) => {
-            app.send_text(nick.as_str(), &text, MessageKind::Message);
+        (Conversation::Person(person), _) => {
+            app.send_text(person.as_str(), &text, MessageKind::Message);
         }
-        Some((Conversation::Server, _)) | None => {
-            return Err("nobody has mentioned you yet".into());
+        (Conversation::Channel(_) | Conversation::Server, _) => {
+            return Err("nobody has mentioned you here".into());
         }
     }
     Ok(())

@@ -104,8 +104,8 @@ impl App {
         }
     }
 
-    /// Keeps the drafts of a conversation that an event renames. The buffers do not know the new
-    /// name yet.
+    /// Keeps the drafts of a conversation that an event renames, and the message to which the text
+    /// replies. The buffers do not know the new name yet.
     pub(super) fn rename_drafts(&mut self, event: &EventKind) {
         let (old, new) = match event {
             EventKind::Renamed { old, new, .. } => (
@@ -126,6 +126,11 @@ impl App {
         }
         if let Some(draft) = self.drafts.remove(&old) {
             self.drafts.insert(new.clone(), draft);
+        }
+        if let Some(target) = self.reply_target.as_mut()
+            && target.conversation == old
+        {
+            target.conversation = new.clone();
         }
         if self.editor_conversation == old {
             self.editor_conversation = new;

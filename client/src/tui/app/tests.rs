@@ -331,7 +331,7 @@ fn every_size_of_the_screen_is_drawn_without_a_panic() {
     ui.type_text(&"long ".repeat(50));
     for overlay in ["", "/help", "switch", "paste"] {
         match overlay {
-            "switch" => ui.app.overlay = Some(Overlay::Switcher(Editor::default(), 2)),
+            "switch" => ui.app.overlay = Some(Overlay::Switcher(Editor::default(), None)),
             "paste" => ui.app.overlay = Some(Overlay::Paste("a\nb".to_owned())),
             "/help" => ui.app.overlay = Some(Overlay::Help(3)),
             _ => {}

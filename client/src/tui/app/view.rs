@@ -54,6 +54,26 @@ impl App {
             .collect()
     }
 
+    /// Returns the conversation that is the match of the switcher's query at this position.
+    pub(super) fn switcher_match(&self, query: &str, position: usize) -> Option<Conversation> {
+        let matches = self.switcher_matches(query);
+        let buffer = self.buffers.list().get(*matches.get(position)?)?;
+        Some(buffer.conversation.clone())
+    }
+
+    /// Returns the position of the selected conversation among the matches; `None` if it has been
+    /// closed or nothing is selected.
+    pub fn switcher_position(
+        &self,
+        matches: &[usize],
+        selected: Option<&Conversation>,
+    ) -> Option<usize> {
+        let list = self.buffers.list();
+        matches
+            .iter()
+            .position(|&index| Some(&list[index].conversation) == selected)
+    }
+
     /// Returns the index of the first conversation that the list shows. The current one is always
     /// in view.
     pub fn first_listed(&self, height: usize) -> usize {

@@ -7,7 +7,7 @@ use ratatui::text::{Line as Row, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::model::MessageKind;
+use crate::model::{Conversation, MessageKind};
 use crate::text;
 use crate::tui::account_change::AccountChange;
 use crate::tui::app::App;
@@ -39,14 +39,15 @@ pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
 }
 
 /// Draws the quick switcher.
-pub fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, selected: usize) {
+pub fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, selected: Option<&Conversation>) {
     let matches = app.switcher_matches(query.text());
+    let selected = app.switcher_position(&matches, selected);
     let height = u16::try_from(matches.len().clamp(1, 10) + 3).unwrap_or(13);
     let inside = popup(frame, app, "Switch to", 40, height);
     let width = usize::from(inside.width);
     let mut rows = vec![Row::from(cut(&text::plain(query.text()), width))];
     let room = usize::from(inside.height).saturating_sub(1);
-    let first = (selected + 1).saturating_sub(room);
+    let first = selected.map_or(0, |position| (position + 1).saturating_sub(room));
     for (position, &index) in matches.iter().enumerate().skip(first).take(room) {
         let Some(buffer) = app.buffers.list().get(index) else {
             continue;
@@ -57,7 +58,7 @@ pub fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, selected: usiz
         } else {
             String::new()
         };
-        let is_selected = position == selected;
+        let is_selected = Some(position) == selected;
         let name = text::plain(buffer.conversation.name());
         rows.push(list_row(app, &format!("{name}{count}"), is_selected, width));
     }

@@ -272,6 +272,10 @@ pub struct Limits {
     pub channels_per_user: usize,
     /// The maximum number of channels that one account may own; 0 means no limit.
     pub owned_channels: usize,
+    /// The maximum number of bytes that the masks, access entries and metadata of all channels that
+    /// one account owns may take, each with 128 bytes beside its texts; 0 means no limit. A channel
+    /// without an owner may hold a 16th.
+    pub owned_channel_bytes: usize,
     /// The maximum number of entries in each list of a channel; 0 means no limit.
     pub channel_list_entries: usize,
     /// The maximum number of nicks that one session may monitor; 0 means no limit.
@@ -286,7 +290,7 @@ pub struct Limits {
     /// The maximum number of mails per hour to one mailbox for registrations, of those for
     /// sign-ins, and of mails and registrations at the request of one address or IPv6 /64 network,
     /// four times as many of an IPv6 /48 network; 0 means no limit. Ten times as many registrations
-    /// of names that are taken.
+    /// of names that are taken, and five times as many accounts in a day.
     pub mails_per_hour: u32,
     /// The minimum length of an account's password in characters; 0 means no minimum, and that
     /// common passwords are permitted.
@@ -480,6 +484,7 @@ impl Default for Limits {
             stored_bytes_per_day: 64 << 20,
             channels_per_user: 100,
             owned_channels: 20,
+            owned_channel_bytes: 128 << 10,
             channel_list_entries: 100,
             monitor_entries: 128,
             history_page: 100,

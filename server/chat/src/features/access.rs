@@ -9,9 +9,12 @@
 //!
 //! Errors are `FAIL ACCESS <code> <context> :text`.
 
+use std::sync::Arc;
+
 use rookery_protocol::{AccountName, ChannelName, Message};
 use rookery_record::{Access, AccessLevel};
 
+use crate::channel_quota;
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::channels::{existing, needs_operator};
@@ -45,7 +48,7 @@ pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     };
     let founder = channel.is_founded_by(ctx.state.user(caller.user));
     let is_operator = founder || channel.is_operator(caller.user);
-    if channel.founder.is_none() {
+    if channel.founder().is_none() {
         let text = "That channel has no owner, so it has no access list";
         return refuse(ctx, caller, "NOT_OWNED", &[name.as_str()], text);
     }
@@ -81,7 +84,7 @@ fn list(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
     let Some(channel) = ctx.state.channel(name) else {
         return;
     };
-    let founder = channel.founder.iter().map(|founder| {
+    let founder = channel.founder().into_iter().map(|founder| {
         (
             founder.to_string(),
             "founder",
@@ -93,7 +96,7 @@ fn list(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName) {
         (
             access.account.to_string(),
             access.level.as_str(),
-            access.by.clone(),
+            access.by.to_string(),
             access.at,
         )
     });
@@ -127,24 +130,22 @@ fn add(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, account: &str,
             "Unknown level; use op or voice",
         );
     };
-    let by = ctx.state.user(caller.user).source.to_string();
+    let by = Arc::clone(&ctx.state.user(caller.user).source);
     let (at, limit) = (ctx.now(), ctx.settings.channel_list_entries);
+    let more = channel_quota::access_bytes(&account, &by);
+    let refusal = ctx.refusal_to_hold(name, more);
     let Some(channel) = ctx.state.channel_mut(name) else {
         return;
     };
-    if channel.founder.as_ref() == Some(&account) {
+    if channel.founder() == Some(&account) {
         let text = "The founder already has full access";
         return refuse(ctx, caller, "IS_FOUNDER", &[account.as_str()], text);
     }
     let before = channel.access_of(&account);
-    if before.is_none() && limit > 0 && channel.access.len() >= limit {
-        return refuse(
-            ctx,
-            caller,
-            "LIST_FULL",
-            &[name.as_str()],
-            "The channel's access list is full",
-        );
+    let is_full = limit > 0 && channel.access.len() >= limit;
+    let full = is_full.then_some("The channel's access list is full");
+    if let Some(text) = full.or(refusal).filter(|_| before.is_none()) {
+        return refuse(ctx, caller, "LIST_FULL", &[name.as_str()], text);
     }
     channel.access.retain(|access| access.account != account);
     channel.access.push(Access {
@@ -289,11 +290,7 @@ pub fn apply_access(ctx: &mut Context<'_>, user: UserId, name: &ChannelName) {
 /// Returns how many more channels the account may own; `None` if there is no limit.
 pub fn channels_left(ctx: &Context<'_>, account: &AccountName) -> Option<usize> {
     let limit = ctx.settings.owned_channels;
-    let owned = ctx
-        .state
-        .channels()
-        .filter(|channel| channel.founder.as_ref() == Some(account))
-        .count();
+    let owned = ctx.state.owned_channels(account).count();
     (limit > 0).then(|| limit.saturating_sub(owned))
 }
 
@@ -302,7 +299,7 @@ pub fn channels_left(ctx: &Context<'_>, account: &AccountName) -> Option<usize> 
 pub fn forget_account(ctx: &mut Context<'_>, account: &AccountName) {
     ctx.state.account_metadata.remove(account);
     let is_affected = |channel: &&Channel| {
-        channel.founder.as_ref() == Some(account) || channel.access_of(account).is_some()
+        channel.founder() == Some(account) || channel.access_of(account).is_some()
     };
     let names: Vec<ChannelName> = ctx
         .state
@@ -314,8 +311,8 @@ pub fn forget_account(ctx: &mut Context<'_>, account: &AccountName) {
         let Some(channel) = ctx.state.channel_mut(&name) else {
             continue;
         };
-        if channel.founder.as_ref() == Some(account) {
-            channel.clear_owner();
+        if channel.founder() == Some(account) {
+            ctx.state.set_founder(&name, None);
             persistence::forget_channel(ctx, &name);
             ctx.state.remove_if_empty(&name);
         } else {

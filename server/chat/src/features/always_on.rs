@@ -2,8 +2,9 @@
 //! sessions is connected, including across restarts. `SET` turns always-on on or off for an
 //! account.
 
+use jiff::Timestamp;
 use rookery_control_api::DisconnectReason;
-use rookery_protocol::Message;
+use rookery_protocol::{ChannelName, Message};
 use rookery_record::{AccountId, Change, Membership, Presence};
 
 use crate::command::{Command, Handler, Weight};
@@ -134,6 +135,32 @@ pub fn persist_presences(ctx: &mut Context<'_>) {
         ctx.state.user_mut(id).is_persisted = is_always_on;
         ctx.out.push(Output::Persist(Box::new(change)));
     }
+}
+
+/// Persists that the channel was renamed, or removed if `renamed` is `None`, for those of its
+/// members that are always on. All of it is one change: storing the presence of each, with all its
+/// channels, would delay everyone else.
+pub fn persist_memberships(
+    ctx: &mut Context<'_>,
+    members: impl IntoIterator<Item = UserId>,
+    channel: ChannelName,
+    renamed: Option<(ChannelName, Timestamp)>,
+) {
+    let users = members.into_iter().map(|member| ctx.state.user(member));
+    // A user who becomes always on in this event is persisted as a whole at its end.
+    let accounts: Vec<AccountId> = users
+        .filter(|user| user.is_persisted)
+        .filter_map(|user| user.identity.as_ref())
+        .map(|identity| identity.id)
+        .collect();
+    if accounts.is_empty() {
+        return;
+    }
+    ctx.out.push(Output::Persist(Box::new(Change::Memberships {
+        accounts,
+        channel,
+        renamed,
+    })));
 }
 
 fn presence_of(ctx: &Context<'_>, user: &User, identity: &Identity) -> Presence {

@@ -172,12 +172,12 @@ pub fn mark_read(
         Timestamp::from_millisecond(read_until).expect("a truncated timestamp is in range");
     let user = ctx.state.user_mut(user);
     let Some(account) = user.identity.as_ref().map(|identity| identity.id) else {
-        return Ok(!user.markers.set(name, read_until).is_empty());
+        return Ok(!user.markers.set(&name, read_until).is_empty());
     };
-    let changes = ctx.state.markers.set(account, name, read_until);
+    let changes = ctx.state.markers.set(account, &name, read_until);
     let has_moved = !changes.is_empty();
     for (target, read_until) in changes {
-        let target = target.into();
+        let target = target.as_ref().to_owned();
         ctx.out.push(Output::Persist(Box::new(Change::ReadMarker {
             account,
             target,

@@ -8,6 +8,7 @@ use rookery_protocol::numeric::{RPL_METADATASUBOK, RPL_METADATASUBS, RPL_METADAT
 use rookery_protocol::{ChannelName, Message};
 use rookery_record::Metadata;
 
+use crate::channel_quota;
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::metadata::subscriptions::{Outcome, is_notified};
@@ -191,6 +192,14 @@ fn set(
     if after.len() > lengths::METADATA_KEYS && after.len() > before.len() {
         let text = format!("You can set at most {} keys", lengths::METADATA_KEYS);
         return refuse(ctx, caller, "LIMIT_REACHED", &[&name], &text);
+    }
+    if let MetadataTarget::Channel(channel) = subject {
+        let bytes = |value: &str| channel_quota::value_bytes(key, value);
+        let old = before.get(key).map_or(0, |value| bytes(value));
+        let more = value.map_or(0, bytes).saturating_sub(old);
+        if let Some(text) = ctx.refusal_to_hold(channel, more).filter(|_| more > 0) {
+            return refuse(ctx, caller, "LIMIT_REACHED", &[&name], text);
+        }
     }
     change(ctx, caller, subject, &before, after);
     let line = values::line(ctx, caller, &name, key, value);

@@ -1,6 +1,7 @@
 //! `MODE`: the modes of channels, of their members, and of users.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rookery_protocol::numeric::{
     ERR_BANLISTFULL, ERR_CHANOPRIVSNEEDED, ERR_INVALIDMODEPARAM, ERR_NOSUCHNICK,
@@ -10,6 +11,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{ChannelName, Message, Nick};
 
+use crate::channel_quota;
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::channels::{existing, needs_operator, not_on_channel, outranked};
@@ -415,7 +417,7 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             return self.invalid('q', nick, "A lobby cannot have an owner");
         }
         let caller = self.ctx.state.user(self.caller.user);
-        if channel.founder.is_some() && !channel.is_founded_by(caller) {
+        if channel.founder().is_some() && !channel.is_founded_by(caller) {
             let text = "Only the founder can transfer the channel";
             return self.ctx.reply(
                 self.caller,
@@ -443,6 +445,10 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
         if on && access::channels_left(self.ctx, &account) == Some(0) {
             return self.invalid('q', &nick, "They own too many channels");
         }
+        let new = on.then_some(&account);
+        if let Some(text) = self.ctx.refusal_to_transfer(&self.name, new) {
+            return self.invalid('q', &nick, text);
+        }
         let old: Vec<UserId> =
             self.ctx
                 .state
@@ -460,14 +466,11 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             self.set_member(old, |modes| modes.founder = false);
             self.done.push((false, 'q', Some(nick)));
         }
-        let Some(channel) = self.ctx.state.channel_mut(&self.name) else {
-            return;
-        };
         if !on {
-            channel.clear_owner();
+            self.ctx.state.set_founder(&self.name, None);
             return persistence::forget_channel(self.ctx, &self.name);
         }
-        channel.founder = Some(account);
+        self.ctx.state.set_founder(&self.name, Some(account));
         self.set_member(id, |modes| (modes.founder, modes.operator) = (true, true));
         self.done.push((true, 'q', Some(nick.clone())));
         if !member.modes.operator {
@@ -502,14 +505,10 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
             return self.invalid(list.letter(), given, &reason);
         }
         let limit = self.ctx.settings.channel_list_entries;
-        let by = self
-            .ctx
-            .state
-            .user(self.caller.user)
-            .source
-            .to_string()
-            .into();
+        let by = Arc::clone(&self.ctx.state.user(self.caller.user).source);
         let at = self.ctx.now();
+        let bytes = channel_quota::entry_bytes(&mask, &by);
+        let refusal = self.ctx.refusal_to_hold(&self.name, bytes);
         self.warn_of_shared_host(on, list, &mask);
         let Some(channel) = self.ctx.state.channel_mut(&self.name) else {
             return;
@@ -517,17 +516,15 @@ impl<'t, 'a> ModeCommand<'t, 'a> {
         let entries = list.of_mut(channel);
         let known = entries.iter().position(|entry| entry.mask.is_same(&mask));
         match (on, known) {
-            (true, None) if limit > 0 && entries.len() >= limit => {
-                let words = [self.name.as_str(), mask.as_str()];
-                return self
-                    .ctx
-                    .reply(self.caller, ERR_BANLISTFULL, &words, "That list is full");
+            (true, None) => {
+                let is_full = limit > 0 && entries.len() >= limit;
+                if let Some(text) = is_full.then_some("That list is full").or(refusal) {
+                    let words = [self.name.as_str(), mask.as_str()];
+                    return self.ctx.reply(self.caller, ERR_BANLISTFULL, &words, text);
+                }
+                let mask = mask.clone();
+                entries.push(Entry { mask, by, at });
             }
-            (true, None) => entries.push(Entry {
-                mask: mask.clone(),
-                by,
-                at,
-            }),
             (false, Some(known)) => {
                 entries.remove(known);
             }

@@ -203,12 +203,9 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
     } else {
         format!("a message from {}", nick_of(&message.source))
     };
-    let text = format!(
-        "{} redacted {object} from {}",
-        user.nick,
-        ago(ctx.now(), message.at)
-    );
-    deliveries.extend(notice_deliveries(ctx, message, &with_reason(text, reason)));
+    let text = format!("redacted {object} from {}", ago(ctx.now(), message.at));
+    let text = format!("({})", with_reason(text, reason));
+    deliveries.extend(notice_deliveries(ctx, message, Some(user), &text));
     let line = redaction_line(ctx, message, &entry, user).render(&tags, caller.capabilities);
     let receipt = Delivery {
         to: vec![caller.session],
@@ -270,11 +267,8 @@ pub fn notify_redacted_by_operator(
             ),
             _ => format!("An operator of the server redacted {count} messages from {nick}"),
         };
-        deliveries.extend(notice_deliveries(
-            ctx,
-            message,
-            &with_reason(text, Some(reason)),
-        ));
+        let text = with_reason(text, Some(reason));
+        deliveries.extend(notice_deliveries(ctx, message, None, &text));
     }
     ctx.out.deliver(deliveries);
 }
@@ -380,15 +374,25 @@ fn redaction_line(
     line.rest(&entry.text)
 }
 
-/// Returns the deliveries of a notice to the sessions that do not understand redactions. The
+/// Returns the deliveries of a notice to the sessions that do not understand redactions. It comes
+/// from the user who redacts the message, whose words it contains, or from the server. The
 /// redaction of a `TAGMSG` needs none, because those sessions did not receive it.
-fn notice_deliveries(ctx: &Context<'_>, message: &HistoryEntry, text: &str) -> Vec<Delivery> {
+fn notice_deliveries(
+    ctx: &Context<'_>,
+    message: &HistoryEntry,
+    by: Option<&User>,
+    text: &str,
+) -> Vec<Delivery> {
     if message.command == "TAGMSG" {
         return Vec::new();
     }
     let unaware = |receiver: &Receiver| !receiver.capabilities.has(Capability::MessageRedaction);
-    let notice = |target: &str| ctx.server_line("NOTICE").word(target).text(text);
-    let tags = ctx.server_tags();
+    let line = || match by {
+        Some(user) => ctx.user_line(user.id, "NOTICE"),
+        None => ctx.server_line("NOTICE"),
+    };
+    let notice = |target: &str| line().word(target).text(text);
+    let tags = by.map_or_else(|| ctx.server_tags(), |user| ctx.tags_of(user));
     let audience = audience(ctx, message);
     match &message.place {
         Place::Channel(name) => {
@@ -398,11 +402,22 @@ fn notice_deliveries(ctx: &Context<'_>, message: &HistoryEntry, text: &str) -> V
                 .filter(unaware);
             address(receivers, audience.len(), &tags, &notice(name.as_str()))
         }
-        Place::Direct { .. } => audience
+        Place::Direct { from, to } => audience
             .into_iter()
             .flat_map(|user| {
                 let receivers = ctx.state.receivers_of(user.id).filter(unaware);
-                address(receivers, 1, &tags, &notice(user.nick.as_str()))
+                let is_own = by.is_some_and(|by| by.id == user.id);
+                let other = if *from == user.participant() {
+                    to
+                } else {
+                    from
+                };
+                let target = if is_own {
+                    history::current_nick(ctx, other).to_string()
+                } else {
+                    user.nick.to_string()
+                };
+                address(receivers, 1, &tags, &notice(&target))
             })
             .collect(),
     }

@@ -7,7 +7,7 @@ use rookery_record::Place;
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::channels::{existing, join_line, needs_operator, not_on_channel};
-use crate::features::{markread, names, persistence};
+use crate::features::{always_on, markread, names, persistence};
 use crate::lengths;
 use crate::line::{Line, truncate};
 
@@ -39,7 +39,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if !channel.is_operator(caller.user) {
         return needs_operator(ctx, caller, &old);
     }
-    if channel.founder.is_some() && !channel.is_founded_by(ctx.state.user(caller.user)) {
+    if channel.founder().is_some() && !channel.is_founded_by(ctx.state.user(caller.user)) {
         let text = "Only the founder can rename an owned channel";
         return ctx.reply(caller, ERR_CHANOPRIVSNEEDED, &[old.as_str()], text);
     }
@@ -77,13 +77,14 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "That channel already exists",
         );
     }
-    let is_persistent = channel.founder.is_some();
+    let is_persistent = channel.founder().is_some();
     let since = ctx.clock.upcoming(&Place::Channel(new.clone()));
     ctx.state.rename_channel(&old, &new, since);
     if is_persistent && old != new {
         persistence::forget_channel(ctx, &old);
     }
     persistence::persist_channel(ctx, &new);
+    persist_members(ctx, &old, &new);
     markread::rename_markers(ctx, &old, &new);
     let given = message.text(2).unwrap_or_default();
     let reason = truncate(&given, lengths::PART);
@@ -100,6 +101,16 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         send_as_part_and_join(ctx, &old, &new, reason);
     }
     ctx.warn_if_cut(caller, "RENAME", &given, lengths::PART);
+}
+
+/// Persists the new name for the members that are always on.
+fn persist_members(ctx: &mut Context<'_>, old: &ChannelName, new: &ChannelName) {
+    let Some(channel) = ctx.state.channel(new) else {
+        return;
+    };
+    let renamed = (channel.name.clone(), channel.named_at);
+    let members: Vec<_> = channel.members().iter().map(|member| member.user).collect();
+    always_on::persist_memberships(ctx, members, old.clone(), Some(renamed));
 }
 
 /// Sends the rename as `PART` and `JOIN` to sessions without the capability.

@@ -45,6 +45,7 @@ impl Player {
             history_before_join: !is_set(3),
             redaction_minutes: if is_set(4) { 0 } else { 60 },
             sessions_per_account: 3,
+            owned_channel_bytes: 8192,
             ..settings_with_lobby("#lobby")
         };
         Self {

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::ChannelName;
 
 use super::Harness;
 use crate::event::Settings;
-use rookery_record::{Change, ChatSnapshot, Device, DeviceKey, PersistentChannel};
+use rookery_record::{
+    Change, ChatSnapshot, Device, DeviceKey, Membership, PersistentChannel, Presence,
+};
 
 impl Harness {
     /// Returns the snapshot that results from all changes so far.
@@ -22,6 +24,21 @@ impl Harness {
         let mut next = Self::restored(settings, Vec::new(), self.snapshot());
         next.now = self.now + SignedDuration::from_mins(1);
         next
+    }
+}
+
+fn move_memberships(
+    presence: &mut Presence,
+    channel: &ChannelName,
+    renamed: Option<&(ChannelName, Timestamp)>,
+) {
+    let is_it = |membership: &Membership| membership.channel.as_str() == channel.as_str();
+    let Some((name, since)) = renamed else {
+        return presence.channels.retain(|membership| !is_it(membership));
+    };
+    for membership in presence.channels.iter_mut().filter(|it| is_it(it)) {
+        membership.channel = name.clone();
+        membership.joined_at = membership.joined_at.max(*since);
     }
 }
 
@@ -72,6 +89,17 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
                 drop(presences.insert(presence.account, presence.clone()));
             }
             Change::PresenceRemoved(account) => drop(presences.remove(account)),
+            Change::Memberships {
+                accounts,
+                channel,
+                renamed,
+            } => {
+                for account in accounts {
+                    if let Some(presence) = presences.get_mut(account) {
+                        move_memberships(presence, channel, renamed.as_ref());
+                    }
+                }
+            }
         }
     }
     ChatSnapshot {

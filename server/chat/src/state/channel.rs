@@ -1,5 +1,7 @@
 //! A channel with its members, modes and lists.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName};
 use rookery_record::{Access, AccessLevel, Metadata};
@@ -14,7 +16,7 @@ use crate::state::user::User;
 pub struct Channel {
     pub name: ChannelName,
     /// The account that owns it. An owned channel persists while it is empty and across restarts.
-    pub founder: Option<AccountName>,
+    pub(super) founder: Option<AccountName>,
     /// Its metadata.
     pub metadata: Metadata,
     /// The accounts with permanent operator status or voice. Empty for a channel without an owner.
@@ -112,8 +114,8 @@ impl Flags {
 /// An entry of a list.
 pub struct Entry {
     pub mask: Mask,
-    /// `nick!user@host`.
-    pub by: Box<str>,
+    /// `nick!user@host`. Entries that one user has set share it.
+    pub by: Arc<str>,
     pub at: Timestamp,
 }
 
@@ -358,6 +360,11 @@ impl Channel {
             .any(|entry| entry.mask.covers(&subject))
     }
 
+    /// Returns the account that owns it.
+    pub fn founder(&self) -> Option<&AccountName> {
+        self.founder.as_ref()
+    }
+
     /// Whether the user's account owns the channel.
     pub fn is_founded_by(&self, user: &User) -> bool {
         let account = user.identity.as_ref().map(|identity| &identity.name);
@@ -382,12 +389,6 @@ impl Channel {
             .iter()
             .find(|access| access.account == *account)
             .map(|access| access.level)
-    }
-
-    /// Clears the owner and the access list.
-    pub fn clear_owner(&mut self) {
-        self.founder = None;
-        self.access.clear();
     }
 
     /// Whether the user may see the channel's metadata: it is a member, or everyone may join.

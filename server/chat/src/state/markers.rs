@@ -2,57 +2,67 @@
 //! (IRCv3 `draft/read-marker`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_record::AccountId;
 
-/// The maximum number of markers of one user; beyond it, the oldest is dropped.
-const MARKERS: usize = 1000;
+/// The maximum number of markers of one user; beyond it, the oldest is dropped. An account's stay
+/// in memory for as long as the account exists.
+const MARKERS: usize = 500;
 
-/// The markers of one user, by the folded name of the channel or of the other user.
+/// The markers of one user, by the folded name of the channel or of the other user. They are in a
+/// sorted vector, because a tree would take twice the memory.
 #[derive(Default)]
-pub struct Markers(BTreeMap<Box<str>, Timestamp>);
+pub struct Markers(Vec<(Arc<str>, Timestamp)>);
 
 impl Markers {
     /// Advances the marker. Returns the changes: none if it would move back, otherwise the new
     /// marker and, if there are too many, the removal of the oldest one.
     pub fn set(
         &mut self,
-        target: Box<str>,
+        target: &str,
         read_until: Timestamp,
-    ) -> Vec<(Box<str>, Option<Timestamp>)> {
-        if self
-            .0
-            .get(&target)
-            .is_some_and(|before| *before >= read_until)
-        {
+    ) -> Vec<(Arc<str>, Option<Timestamp>)> {
+        if self.get(target).is_some_and(|before| before >= read_until) {
             return Vec::new();
         }
-        self.0.insert(target.clone(), read_until);
+        let target = self.insert(target, read_until);
         let mut changes = vec![(target, Some(read_until))];
-        if self.0.len() > MARKERS
-            && let Some(oldest) = self
-                .0
-                .iter()
-                .min_by_key(|(_, at)| **at)
-                .map(|(target, _)| target.clone())
-        {
-            self.0.remove(&oldest);
-            changes.push((oldest, None));
+        let oldest = (0..self.0.len()).min_by_key(|&at| self.0[at].1);
+        if let Some(oldest) = oldest.filter(|_| self.0.len() > MARKERS) {
+            changes.push((self.0.remove(oldest).0, None));
         }
         changes
     }
 
     /// Returns the marker of the target.
     pub fn get(&self, target: &str) -> Option<Timestamp> {
-        self.0.get(target).copied()
+        self.position(target).ok().map(|at| self.0[at].1)
     }
 
-    /// Moves a marker to another name. Returns its time.
-    pub fn rename(&mut self, old: &str, new: &str) -> Option<Timestamp> {
-        let read_until = self.0.remove(old)?;
-        self.0.insert(new.into(), read_until);
-        Some(read_until)
+    /// Moves a marker to another name. Returns its new name and its time.
+    pub fn rename(&mut self, old: &str, new: &str) -> Option<(Arc<str>, Timestamp)> {
+        let at = self.position(old).ok()?;
+        let (_, read_until) = self.0.remove(at);
+        Some((self.insert(new, read_until), read_until))
+    }
+
+    /// Adds the marker, or changes its time. Returns its name.
+    fn insert(&mut self, target: &str, read_until: Timestamp) -> Arc<str> {
+        let at = match self.position(target) {
+            Ok(at) => at,
+            Err(at) => {
+                self.0.insert(at, (target.into(), read_until));
+                at
+            }
+        };
+        self.0[at].1 = read_until;
+        Arc::clone(&self.0[at].0)
+    }
+
+    fn position(&self, target: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(name, _)| (**name).cmp(target))
     }
 }
 
@@ -60,16 +70,16 @@ impl Markers {
 #[derive(Default)]
 pub struct MarkersOfAccounts {
     by_account: BTreeMap<AccountId, Markers>,
-    /// The accounts with a marker of each channel, so that renaming one visits no others.
-    by_channel: BTreeMap<Box<str>, BTreeSet<AccountId>>,
+    /// The channels with a marker of each account, so that renaming one visits no other accounts.
+    by_channel: BTreeSet<(Arc<str>, AccountId)>,
 }
 
 impl MarkersOfAccounts {
     /// Sets a marker that was persisted.
-    pub fn restore(&mut self, account: AccountId, target: String, read_until: Timestamp) {
-        self.index(account, &target);
+    pub fn restore(&mut self, account: AccountId, target: &str, read_until: Timestamp) {
         let markers = self.by_account.entry(account).or_default();
-        markers.0.insert(target.into(), read_until);
+        let target = markers.insert(target, read_until);
+        self.index(account, target);
     }
 
     /// Returns the markers of the account, if it has any.
@@ -81,15 +91,15 @@ impl MarkersOfAccounts {
     pub fn set(
         &mut self,
         account: AccountId,
-        target: Box<str>,
+        target: &str,
         read_until: Timestamp,
-    ) -> Vec<(Box<str>, Option<Timestamp>)> {
+    ) -> Vec<(Arc<str>, Option<Timestamp>)> {
         let markers = self.by_account.entry(account).or_default();
         let changes = markers.set(target, read_until);
         for (target, read_until) in &changes {
             match read_until {
-                Some(_) => self.index(account, target),
-                None => self.remove_from_index(account, target),
+                Some(_) => self.index(account, Arc::clone(target)),
+                None => drop(self.by_channel.remove(&(Arc::clone(target), account))),
             }
         }
         changes
@@ -98,37 +108,27 @@ impl MarkersOfAccounts {
     /// Moves all markers of a channel to another name. Returns the accounts that had one, with its
     /// time.
     pub fn rename(&mut self, old: &str, new: &str) -> Vec<(AccountId, Timestamp)> {
-        let accounts = self.by_channel.remove(old).unwrap_or_default();
+        let old: Arc<str> = old.into();
+        let first = (Arc::clone(&old), AccountId(i64::MIN));
+        let with_marker = self.by_channel.range(first..);
+        let with_marker = with_marker.take_while(|(name, _)| *name == old);
+        let accounts: Vec<AccountId> = with_marker.map(|(_, account)| *account).collect();
         let mut moved = Vec::new();
         for account in accounts {
+            self.by_channel.remove(&(Arc::clone(&old), account));
             let markers = self.by_account.get_mut(&account);
-            if let Some(read_until) = markers.and_then(|markers| markers.rename(old, new)) {
-                self.index(account, new);
+            let renamed = markers.and_then(|markers| markers.rename(&old, new));
+            if let Some((name, read_until)) = renamed {
+                self.index(account, name);
                 moved.push((account, read_until));
             }
         }
         moved
     }
 
-    fn index(&mut self, account: AccountId, target: &str) {
-        if !target.starts_with('#') {
-            return;
-        }
-        match self.by_channel.get_mut(target) {
-            Some(accounts) => drop(accounts.insert(account)),
-            None => drop(
-                self.by_channel
-                    .insert(target.into(), BTreeSet::from([account])),
-            ),
-        }
-    }
-
-    fn remove_from_index(&mut self, account: AccountId, target: &str) {
-        if let Some(accounts) = self.by_channel.get_mut(target) {
-            accounts.remove(&account);
-            if accounts.is_empty() {
-                self.by_channel.remove(target);
-            }
+    fn index(&mut self, account: AccountId, target: Arc<str>) {
+        if target.starts_with('#') {
+            self.by_channel.insert((target, account));
         }
     }
 }

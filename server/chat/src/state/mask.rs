@@ -18,16 +18,20 @@ pub const MUTE: char = 'm';
 pub struct Mask {
     /// The whole mask, as it is listed.
     text: Box<str>,
+    /// Where the pattern begins in the text.
+    start: u8,
+    /// The folded pattern if it differs from the one in the text.
+    folded: Option<Box<str>>,
+    kind: Kind,
     mutes: bool,
-    /// Folded, for comparison.
-    pattern: Pattern,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Pattern {
+/// What a pattern is compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
     /// `nick!user@host`.
-    Source(Box<str>),
-    Account(Box<str>),
+    Source,
+    Account,
 }
 
 /// A user in the form that masks are compared with.
@@ -57,23 +61,14 @@ impl Mask {
             .strip_prefix(EXTENDED)
             .and_then(|given| given.split_once(':'))
         else {
-            let text = complete(given);
-            return Some(Self {
-                mutes: false,
-                pattern: Pattern::Source(fold_text(&text).into()),
-                text: text.into(),
-            });
+            return Some(Self::unprefixed(Kind::Source, complete(given)));
         };
         let mask = match kind
             .chars()
             .next()
             .filter(|letter| kind.len() == letter.len_utf8() && !rest.is_empty())?
         {
-            ACCOUNT => Self {
-                text: rest.into(),
-                mutes: false,
-                pattern: Pattern::Account(fold_text(rest).into()),
-            },
+            ACCOUNT => Self::unprefixed(Kind::Account, rest.to_owned()),
             MUTE => Self {
                 mutes: true,
                 ..Self::new(rest).filter(|inner| !inner.mutes)?
@@ -82,8 +77,32 @@ impl Mask {
         };
         Some(Self {
             text: format!("{EXTENDED}{kind}:{}", mask.text).into(),
+            // The kind is one ASCII character.
+            start: mask.start + 3,
             ..mask
         })
+    }
+
+    fn unprefixed(kind: Kind, text: String) -> Self {
+        let folded = fold_text(&text);
+        Self {
+            start: 0,
+            folded: (folded != text).then(|| folded.into()),
+            kind,
+            mutes: false,
+            text: text.into(),
+        }
+    }
+
+    /// Returns the folded pattern.
+    fn pattern(&self) -> &str {
+        let listed = || &self.text[usize::from(self.start)..];
+        self.folded.as_deref().unwrap_or_else(listed)
+    }
+
+    /// Returns the number of bytes of its texts in memory.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.folded.as_deref().map_or(0, str::len)
     }
 
     pub fn as_str(&self) -> &str {
@@ -109,9 +128,10 @@ impl Mask {
                 u32::from(char)
             ));
         }
-        let (name, kind) = match &self.pattern {
-            Pattern::Source(source) => (source.split('!').next().unwrap_or_default(), "nick"),
-            Pattern::Account(account) => (&**account, "account"),
+        let pattern = self.pattern();
+        let (name, kind) = match self.kind {
+            Kind::Source => (pattern.split('!').next().unwrap_or_default(), "nick"),
+            Kind::Account => (pattern, "account"),
         };
         if let Some(char) = name.chars().find(|char| ",.:/#\"<>@".contains(*char)) {
             return Some(format!(
@@ -124,16 +144,16 @@ impl Mask {
 
     /// Whether the masks are equal once they are folded.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.mutes == other.mutes && self.pattern == other.pattern
+        self.mutes == other.mutes && self.kind == other.kind && self.pattern() == other.pattern()
     }
 
     /// Whether it covers every user with this host, which many users share.
     pub fn covers_host(&self, host: &str) -> bool {
-        match &self.pattern {
-            Pattern::Source(pattern) => pattern.rsplit_once('@').is_some_and(|(who, hosts)| {
+        match self.kind {
+            Kind::Source => self.pattern().rsplit_once('@').is_some_and(|(who, hosts)| {
                 who.chars().all(|char| "*!".contains(char)) && matches(hosts, &host.to_lowercase())
             }),
-            Pattern::Account(_) => false,
+            Kind::Account => false,
         }
     }
 
@@ -148,9 +168,10 @@ impl Mask {
 
     /// Whether it covers the user.
     pub fn covers(&self, subject: &Subject) -> bool {
-        match &self.pattern {
-            Pattern::Source(pattern) => matches(pattern, &subject.source),
-            Pattern::Account(pattern) => subject
+        let pattern = self.pattern();
+        match self.kind {
+            Kind::Source => matches(pattern, &subject.source),
+            Kind::Account => subject
                 .account
                 .as_deref()
                 .is_some_and(|account| matches(pattern, account)),

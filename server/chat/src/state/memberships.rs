@@ -32,8 +32,12 @@ impl State {
 
     /// Adds the channels that were persisted.
     pub fn restore_channels(&mut self, channels: impl Iterator<Item = Channel>) {
-        self.channels
-            .extend(channels.map(|channel| (channel.name.clone(), channel)));
+        for channel in channels {
+            if let Some(founder) = &channel.founder {
+                self.owned.add(founder, &channel.name);
+            }
+            self.channels.insert(channel.name.clone(), channel);
+        }
     }
 
     /// Withdraws the invitations of those that a new ban covers: they override the bans of before
@@ -81,10 +85,11 @@ impl State {
         match create_as {
             CreateAs::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
             CreateAs::Owned if new => {
-                channel.founder = joining
-                    .identity
-                    .as_ref()
-                    .map(|identity| identity.name.clone());
+                let account = joining.identity.as_ref().map(|identity| &identity.name);
+                if let Some(account) = account {
+                    self.owned.add(account, &channel.name);
+                }
+                channel.founder = account.cloned();
             }
             _ => {}
         }
@@ -142,11 +147,14 @@ impl State {
         self.touch(user);
     }
 
-    /// Removes the channel, with all memberships.
+    /// Removes the channel, with all memberships. The caller persists those of always-on users.
     pub fn remove_channel(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.remove(name) else {
             return;
         };
+        if let Some(founder) = &channel.founder {
+            self.owned.remove(founder, name);
+        }
         self.server_events.push(ServerEvent::ChannelRemoved {
             channel: channel.name.to_string(),
         });
@@ -154,17 +162,20 @@ impl State {
             self.user_mut(member.user)
                 .channels
                 .retain(|joined| joined != name);
-            self.touch(member.user);
         }
     }
 
     /// Renames the channel. The new name must be available; all messages there so far are from
-    /// before `since`.
+    /// before `since`. The caller persists the memberships of always-on users.
     pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, since: Timestamp) {
         let Some(mut channel) = self.channels.remove(old) else {
             return;
         };
         channel.name = new.clone();
+        if let Some(founder) = &channel.founder {
+            self.owned.remove(founder, old);
+            self.owned.add(founder, new);
+        }
         if old != new {
             channel.named_at = since;
         }
@@ -177,7 +188,6 @@ impl State {
             {
                 *name = new.clone();
             }
-            self.touch(member.user);
         }
         self.channels.insert(new.clone(), channel);
     }

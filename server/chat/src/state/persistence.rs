@@ -1,6 +1,9 @@
 //! The persistent form of a channel, and a channel from its persistent form.
 
-use rookery_record::{ListedMask, PersistentChannel, PersistentTopic};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rookery_record::{Access, ListedMask, PersistentChannel, PersistentTopic};
 
 use super::channel::{Channel, Entry, Flag, List, Topic};
 use super::mask::Mask;
@@ -58,7 +61,6 @@ impl Channel {
         } = persistent;
         let mut channel = Self::new(name, created_at);
         channel.founder = Some(founder);
-        channel.access = access;
         channel.metadata = metadata;
         channel.named_at = named_at;
         channel.topic = topic.map(|PersistentTopic { text, by, at }| Topic {
@@ -71,15 +73,29 @@ impl Channel {
         }
         channel.key = key.map(Into::into);
         channel.limit = limit;
+        let mut setters: BTreeSet<Arc<str>> = BTreeSet::new();
+        let mut shared = |by: Arc<str>| {
+            let known = setters.get(&by).cloned();
+            known.unwrap_or_else(|| {
+                setters.insert(Arc::clone(&by));
+                by
+            })
+        };
         for ListedMask { list, mask, by, at } in lists {
             if let (Some(list), Some(mask)) = (List::from_letter(list), Mask::new(&mask)) {
-                list.of_mut(&mut channel).push(Entry {
-                    mask,
-                    by: by.into(),
-                    at,
-                });
+                let by = shared(by.into());
+                list.of_mut(&mut channel).push(Entry { mask, by, at });
             }
         }
+        let access = access.into_iter().map(|access| Access {
+            by: shared(access.by),
+            ..access
+        });
+        channel.access = access.collect();
+        for list in List::ALL {
+            list.of_mut(&mut channel).shrink_to_fit();
+        }
+        channel.access.shrink_to_fit();
         channel
     }
 }

@@ -7,7 +7,7 @@ use crate::request::{
     UserView,
 };
 use crate::state::away::DEFAULT_MESSAGE;
-use rookery_record::{BanTarget, PageQuery};
+use rookery_record::{BanTarget, Change, PageQuery};
 
 /// Returns a chat in which alice, who is always on, and bob are in a channel.
 fn together() -> (Harness, SessionId, SessionId) {
@@ -399,6 +399,64 @@ fn after_a_restart_a_renamed_channel_discloses_no_history_of_its_name() {
     let alice = next.user("alice", "draft/chathistory");
     next.send(alice, "CHATHISTORY LATEST #theirs * 10");
     assert_eq!(latest_page_query(&next).since, renamed_at);
+}
+
+/// Returns a chat in which alice, in #x, and thirty users who are always on are in three channels.
+fn crowd() -> (Harness, SessionId) {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "");
+    harness.channel("#x", &[alice]);
+    for number in 0..30 {
+        let user = harness.user(&format!("user{number}"), "");
+        harness.send(user, "SET always-on on");
+        harness.send(user, "JOIN #a,#x,#b");
+        harness.disconnect(user);
+    }
+    harness.persisted.clear();
+    (harness, alice)
+}
+
+/// Returns how many whole presences were persisted, and of how many users a membership was.
+fn persisted_users(harness: &Harness) -> (usize, Vec<usize>) {
+    let presences = harness.persisted.iter().filter_map(|change| match change {
+        Change::Presence(presence) => Some(presence),
+        _ => None,
+    });
+    let memberships = harness.persisted.iter().filter_map(|change| match change {
+        Change::Memberships { accounts, .. } => Some(accounts.len()),
+        _ => None,
+    });
+    (presences.count(), memberships.collect())
+}
+
+#[test]
+fn a_rename_or_the_end_of_a_channel_is_one_change_for_all_who_are_always_on() {
+    let (mut harness, alice) = crowd();
+    harness.send(alice, "RENAME #x #y");
+    assert_eq!(persisted_users(&harness), (0, vec![30]));
+
+    let (mut harness, _) = crowd();
+    harness.reply_to(close_channel("#x", "off topic"));
+    assert_eq!(persisted_users(&harness), (0, vec![30]));
+}
+
+#[test]
+fn after_a_restart_the_user_is_in_renamed_channels_and_not_in_closed_ones() {
+    let (mut harness, alice, bob) = together();
+    harness.channel("#closed", &[bob, alice]);
+    harness.channel("#y", &[bob, alice]);
+    harness.send(alice, "RENAME #x #X");
+    harness.send(alice, "RENAME #X #new");
+    harness.send(bob, "RENAME #y #x");
+    harness.reply_to(close_channel("#CLOSED", "off topic"));
+    let mut next = harness.restart(settings());
+    let bob = next.user("bob", "");
+    next.send(bob, "JOIN #new,#x,#closed");
+    let received = next.request(bob, "WHOIS alice");
+    assert!(
+        find(&received, "319").ends_with(":~#new #x"),
+        "{received:?}"
+    );
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_user_redacts_their_own_message_for_all_receivers() {
     assert_eq!(
         received,
         [
-            "@time=2027-01-15T08:01:30.000Z :irc.test NOTICE #X :bob redacted a message from 1 minute ago: wrong window"
+            "@time=2027-01-15T08:01:30.000Z :bob!~bob@users.irc.test NOTICE #X :(redacted a message from 1 minute ago: wrong window)"
         ]
     );
     let redaction = harness.entries.last().unwrap();
@@ -188,7 +188,7 @@ fn a_direct_message_is_redacted_by_its_author_only() {
     );
     assert_eq!(
         harness.received(b),
-        [":irc.test NOTICE bob :alice redacted a message from 0 seconds ago"]
+        [":alice!~alice@users.irc.test NOTICE bob :(redacted a message from 0 seconds ago)"]
     );
 
     let c = harness.user("carl", CAPS);

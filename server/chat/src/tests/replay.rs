@@ -166,3 +166,34 @@ fn a_replay_fills_most_of_half_the_send_queue_and_no_more() {
         );
     }
 }
+
+#[test]
+fn no_line_of_a_replay_is_a_ctcp_request() {
+    let mut harness = lobby();
+    let bob = harness.user("bob", "batch draft/multiline message-tags");
+    let (alice, _) = connect(&mut harness, identity("alice"), "");
+    harness.disconnect(alice);
+    let lines = [
+        "BATCH +1 draft/multiline #x",
+        "@batch=1 PRIVMSG #x :hello",
+        "@batch=1 PRIVMSG #x :\u{1}VERSION\u{1}",
+        "BATCH -1",
+    ];
+    for line in lines {
+        harness.send(bob, line);
+    }
+    let missed_texts = |harness: &mut Harness| {
+        let (alice, missed) = connect(harness, identity("alice"), "");
+        harness.disconnect(alice);
+        let texts: Vec<String> = texts(&missed).into_iter().map(str::to_owned).collect();
+        assert!(!texts.iter().any(|text| text.starts_with('\u{1}')));
+        texts.len()
+    };
+    assert_eq!(missed_texts(&mut harness), 0);
+    // With the time before it, the text takes two lines.
+    for length in 450..465 {
+        let text = format!("{}\u{1}VERSION\u{1}", "y".repeat(length));
+        harness.send(bob, &format!("PRIVMSG #x :{text}"));
+        assert_eq!(missed_texts(&mut harness), 2, "{length}");
+    }
+}

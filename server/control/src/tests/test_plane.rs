@@ -95,6 +95,7 @@ impl TestPlane {
             redaction_minutes: 0,
             channels_per_user: 0,
             owned_channels: 0,
+            owned_channel_bytes: 0,
             channel_list_entries: 0,
             sessions_per_account: 0,
             stored_bytes_per_day: 0,

@@ -28,6 +28,11 @@ impl Store {
             }
             Change::Presence(presence) => presence::persist(&self.connection, presence),
             Change::PresenceRemoved(account) => presence::delete(&self.connection, *account),
+            Change::Memberships {
+                accounts,
+                channel,
+                renamed,
+            } => presence::move_memberships(&self.connection, accounts, channel, renamed.as_ref()),
         }
     }
 

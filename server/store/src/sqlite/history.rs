@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use rookery_protocol::{ChannelName, Nick};
@@ -19,19 +20,26 @@ use rookery_record::{
 /// The number of places, and of authors, whose numbers are cached. A full cache is emptied.
 const MAX_INTERNED: usize = 50_000;
 
-/// A cache of the numbers of places and authors. Numbers never change, so the cache stays valid
-/// when other processes write; only after a rollback may it contain the number of a row that no
-/// longer exists.
+/// An author's number, and a time that none of its messages is later than.
+#[derive(Clone, Copy)]
+struct Author {
+    number: i64,
+    used_until: i64,
+}
+
+/// A cache of the numbers of places and authors. Numbers never change, and only this connection
+/// deletes rows, so the cache stays valid when other processes write. It may contain the number of
+/// a row that no longer exists after a rollback, and after rows were deleted.
 #[derive(Default)]
 pub(super) struct Interned {
     places: HashMap<String, i64, foldhash::fast::RandomState>,
-    authors: HashMap<String, i64, foldhash::fast::RandomState>,
+    authors: HashMap<String, Author, foldhash::fast::RandomState>,
     /// A buffer that is reused to save an allocation.
     key: String,
 }
 
 impl Interned {
-    /// Empties the cache. Called after a rollback.
+    /// Empties the cache. Called after a rollback, and when rows were deleted.
     pub(super) fn clear(&mut self) {
         self.places.clear();
         self.authors.clear();
@@ -41,7 +49,7 @@ impl Interned {
         let (place, part) = (&entry.place, Part::of(entry));
         let [(first, first_folded), (second, second_folded)] = place_names(place, part);
         let folded = [&*first_folded, &*second_folded];
-        number(&mut self.places, &mut self.key, folded, || {
+        cached(&mut self.places, &mut self.key, folded, || {
             if let Some(id) = part_number(connection, place, part)? {
                 return Ok(id);
             }
@@ -52,26 +60,68 @@ impl Interned {
         })
     }
 
-    fn author(&mut self, connection: &Connection, account: &str, source: &str) -> Result<i64> {
-        number(&mut self.authors, &mut self.key, [account, source], || {
+    /// Returns the number of the author of a message sent at `at`, in milliseconds.
+    fn author(
+        &mut self,
+        connection: &Connection,
+        [account, source]: [&str; 2],
+        at: i64,
+    ) -> Result<i64> {
+        let used_until = at.saturating_add(USE_MARGIN);
+        let known = cached(&mut self.authors, &mut self.key, [account, source], || {
             let known = find(
                 connection,
-                "SELECT id FROM authors WHERE account = ?1 AND source = ?2",
+                "SELECT id, used_until FROM authors WHERE account = ?1 AND source = ?2",
                 [account, source],
-                |row| Ok(row.get(0)?),
+                |row| {
+                    Ok(Author {
+                        number: row.get(0)?,
+                        used_until: row.get(1)?,
+                    })
+                },
             )?;
-            if let Some(id) = known {
-                return Ok(id);
+            if let Some(author) = known {
+                return Ok(author);
             }
-            let mut statement = connection
-                .prepare_cached("INSERT INTO authors (account, source) VALUES (?1, ?2)")?;
-            Ok(statement.insert([account, source])?)
-        })
+            let mut statement = connection.prepare_cached(
+                "INSERT INTO authors (account, source, used_until) VALUES (?1, ?2, ?3)",
+            )?;
+            Ok(Author {
+                number: statement.insert(params![account, source, used_until])?,
+                used_until,
+            })
+        })?;
+        if at > known.used_until {
+            let sql = "UPDATE authors SET used_until = ?2 WHERE id = ?1";
+            execute(connection, sql, [known.number, used_until])?;
+            if let Some(author) = self.authors.get_mut(self.key.as_str()) {
+                author.used_until = used_until;
+            }
+        }
+        Ok(known.number)
     }
 }
 
+/// How much later than its message, in milliseconds, an author is noted as used, so that this is
+/// written once a day, not for each message.
+const USE_MARGIN: i64 = 24 * 60 * 60 * 1000;
+
+/// The number of authors among which [`Store::expire_history`] looks for unused ones at once.
+const AUTHORS_AT_ONCE: i64 = 1000;
+
+/// As for places, the author with the largest number stays.
+const DELETE_UNUSED_AUTHORS: &str = "DELETE FROM authors WHERE id IN (
+    SELECT id FROM authors WHERE id >= ?1 AND id < ?2 AND id < (SELECT max(id) FROM authors)
+    AND used_until < ?3 LIMIT ?4)";
+
 /// The number of places in which [`Store::expire_history`] looks for expired messages at once.
 const PLACES_AT_ONCE: i64 = 1000;
+
+/// The place with the largest number stays, so that no number is ever assigned to another place:
+/// SQLite assigns the one after the largest.
+const DELETE_EMPTY_PLACES: &str = "DELETE FROM places WHERE id IN (
+    SELECT id FROM places WHERE id >= ?1 AND id < ?2 AND id < (SELECT max(id) FROM places)
+    AND NOT EXISTS (SELECT 1 FROM history WHERE place IN (places.id, -places.id)) LIMIT ?3)";
 
 /// The prefix of a guest's folded nick. No nick contains it.
 pub(super) const GUEST_PREFIX: char = '*';
@@ -191,26 +241,26 @@ fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Opt
     Ok(numbers)
 }
 
-/// Returns the cached number of the pair, or otherwise the one that `look_up` returns, and caches
-/// it. `first` contains no space, so the key is unambiguous.
-fn number(
-    known: &mut HashMap<String, i64, foldhash::fast::RandomState>,
+/// Returns what is cached of the pair, or otherwise what `look_up` returns, and caches it. `first`
+/// contains no space, so the key is unambiguous.
+fn cached<T: Copy>(
+    known: &mut HashMap<String, T, foldhash::fast::RandomState>,
     key: &mut String,
     [first, second]: [&str; 2],
-    look_up: impl FnOnce() -> Result<i64>,
-) -> Result<i64> {
+    look_up: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     key.clear();
     // Writing to a String cannot fail.
     let _ = write!(key, "{first} {second}");
-    if let Some(&id) = known.get(key.as_str()) {
-        return Ok(id);
+    if let Some(&cached) = known.get(key.as_str()) {
+        return Ok(cached);
     }
-    let id = look_up()?;
+    let found = look_up()?;
     if known.len() >= MAX_INTERNED {
         known.clear();
     }
-    known.insert(key.clone(), id);
-    Ok(id)
+    known.insert(key.clone(), found);
+    Ok(found)
 }
 
 impl Store {
@@ -234,11 +284,12 @@ impl Store {
             }
             let place = interned.place(connection, entry)?;
             let account = entry.account.as_ref().map_or("", |name| name.as_str());
-            let author = interned.author(connection, account, &entry.source)?;
+            let at = entry.at.as_millisecond();
+            let author = interned.author(connection, [account, &entry.source], at)?;
             insert.execute(params![
                 place,
                 author,
-                entry.at.as_millisecond(),
+                at,
                 entry.msgid,
                 entry.command,
                 entry.text,
@@ -254,7 +305,9 @@ impl Store {
     }
 
     /// Deletes entries older than `before`: at most `limit` of them, and from a bounded number of
-    /// places, so that other writes do not wait long. Returns the progress to continue from.
+    /// places, so that other writes do not wait long; then those of the places that have no entry,
+    /// also at most `limit`. In the end, deletes the authors of which no message is left. Returns
+    /// the progress to continue from.
     pub fn expire_history(
         &mut self,
         before: Timestamp,
@@ -264,6 +317,9 @@ impl Store {
         let first = match from {
             ExpiryProgress::Start => i64::MIN,
             ExpiryProgress::NextPlace(first) => first,
+            ExpiryProgress::NextAuthor(first) => {
+                return self.delete_unused_authors(before, first, limit);
+            }
             ExpiryProgress::Done => return Ok(ExpiryProgress::Done),
         };
         let sql = "SELECT id FROM places WHERE id >= ?1 ORDER BY id LIMIT 1 OFFSET ?2";
@@ -285,9 +341,46 @@ impl Store {
             ],
         )?;
         self.needs_scrub |= deleted > 0;
+        let is_done = deleted < limit && {
+            let numbers = first..next.unwrap_or(i64::MAX);
+            self.delete_empty_places(numbers, limit)? < limit
+        };
+        match next {
+            _ if !is_done => Ok(ExpiryProgress::NextPlace(first)),
+            Some(next) => Ok(ExpiryProgress::NextPlace(next)),
+            None => self.delete_unused_authors(before, i64::MIN, limit),
+        }
+    }
+
+    /// Deletes at most `limit` of the authors with a number from `first` that sent nothing since
+    /// `before`, once all messages older than that are deleted.
+    fn delete_unused_authors(
+        &mut self,
+        before: Timestamp,
+        first: i64,
+        limit: usize,
+    ) -> Result<ExpiryProgress> {
+        let sql = "SELECT id FROM authors WHERE id >= ?1 ORDER BY id LIMIT 1 OFFSET ?2";
+        let next = find(&self.connection, sql, [first, AUTHORS_AT_ONCE], |row| {
+            Ok(row.get(0)?)
+        })?;
+        let deleted = execute(
+            &self.connection,
+            DELETE_UNUSED_AUTHORS,
+            params![
+                first,
+                next.unwrap_or(i64::MAX),
+                before.as_millisecond(),
+                i64::try_from(limit).unwrap_or(i64::MAX)
+            ],
+        )?;
+        if deleted > 0 {
+            self.interned.clear();
+            self.needs_scrub = true;
+        }
         Ok(match next {
-            _ if deleted == limit => ExpiryProgress::NextPlace(first),
-            Some(next) => ExpiryProgress::NextPlace(next),
+            _ if deleted == limit => ExpiryProgress::NextAuthor(first),
+            Some(next) => ExpiryProgress::NextAuthor(next),
             None => ExpiryProgress::Done,
         })
     }
@@ -297,11 +390,31 @@ impl Store {
         search::messages(&self.connection, query)
     }
 
-    /// Whether the channel with that name has or had any history.
+    /// Deletes at most `limit` of the places with these numbers to which no entry refers, redacted
+    /// ones included. Returns how many were deleted.
+    fn delete_empty_places(&mut self, numbers: Range<i64>, limit: usize) -> Result<usize> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let bounds = params![numbers.start, numbers.end, limit];
+        let deleted = execute(&self.connection, DELETE_EMPTY_PLACES, bounds)?;
+        if deleted > 0 {
+            self.interned.clear();
+            self.needs_scrub = true;
+        }
+        Ok(deleted)
+    }
+
+    /// Whether the channel with that name has any history.
     pub fn has_history(&self, channel: &ChannelName) -> Result<bool> {
-        Ok(channel_places(&self.connection, channel)?
-            .iter()
-            .any(Option::is_some))
+        let sql = "SELECT EXISTS (SELECT 1 FROM history WHERE place IN (?1, -?1))";
+        for place in channel_places(&self.connection, channel)?
+            .into_iter()
+            .flatten()
+        {
+            if find(&self.connection, sql, [place], |row| Ok(row.get(0)?))?.unwrap_or(false) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the number of the newest entry of the history; 0 if there is none.
@@ -312,7 +425,8 @@ impl Store {
     }
 
     /// Deletes the channel's entries older than `before` with a number up to `newest`, at most
-    /// `limit` at once, and returns how many were deleted.
+    /// `limit` at once, and returns how many were deleted. With the last, deletes the places that
+    /// have no entry.
     pub fn purge_history(
         &mut self,
         channel: &ChannelName,
@@ -320,7 +434,8 @@ impl Store {
         newest: i64,
         limit: usize,
     ) -> Result<usize> {
-        let [first, second, third, fourth] = channel_places(&self.connection, channel)?;
+        let places = channel_places(&self.connection, channel)?;
+        let [first, second, third, fourth] = places;
         let deleted = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
@@ -338,6 +453,11 @@ impl Store {
             ],
         )?;
         self.needs_scrub |= deleted > 0;
+        if deleted < limit {
+            for place in places.into_iter().flatten() {
+                self.delete_empty_places(place..place + 1, 1)?;
+            }
+        }
         Ok(deleted)
     }
 

@@ -1,6 +1,7 @@
 //! The tables of always-on users, of each account's `always-on` setting, and of read markers.
 
 use jiff::Timestamp;
+use rookery_protocol::ChannelName;
 use rusqlite::{Connection, Row, params};
 
 use super::{execute, list, optional, parsed, timestamp};
@@ -90,8 +91,8 @@ pub(super) fn persist(connection: &Connection, presence: &Presence) -> Result<()
 }
 
 /// Replaces the channels of the account's always-on user, in the order of the list. Those that have
-/// not changed are not written, and compared without being parsed: a mode or a rename must not cost
-/// much more, the more channels the members of the channel are in.
+/// not changed are not written, and compared without being parsed: a mode must not cost much more,
+/// the more channels the members of the channel are in.
 fn persist_channels(
     connection: &Connection,
     account: AccountId,
@@ -129,6 +130,33 @@ fn persist_channels(
     }
     let mut written = changed.into_iter().chain((next..).zip(left));
     written.try_for_each(|(place, channel)| write_channel(connection, account, place, channel))
+}
+
+/// Renames a channel of the accounts' always-on users, or removes it if `renamed` is `None`. Writes
+/// no other row.
+pub(super) fn move_memberships(
+    connection: &Connection,
+    accounts: &[AccountId],
+    channel: &ChannelName,
+    renamed: Option<&(ChannelName, Timestamp)>,
+) -> Result<()> {
+    let channel = channel.as_str();
+    for AccountId(account) in accounts {
+        match renamed {
+            Some((name, since)) => execute(
+                connection,
+                "UPDATE presence_channels SET channel = ?3, joined_at = max(joined_at, ?4)
+                 WHERE account = ?1 AND channel = ?2",
+                params![account, channel, name.as_str(), since.as_millisecond()],
+            ),
+            None => execute(
+                connection,
+                "DELETE FROM presence_channels WHERE account = ?1 AND channel = ?2",
+                params![account, channel],
+            ),
+        }?;
+    }
+    Ok(())
 }
 
 fn write_channel(

@@ -5,7 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rookery_protocol::Nick;
@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row};
 
 use super::history::{Part, part_number};
 use super::pages::{ENTRIES, entry};
-use super::{find, list, timestamp};
+use super::{find, timestamp};
 use crate::Result;
 use rookery_record::{Cursor, FoundMessages, MessageQuery, Place};
 
@@ -39,17 +39,13 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
     let before = query.before.map_or((i64::MAX, i64::MAX), |cursor| {
         (cursor.at.as_millisecond(), cursor.number)
     });
-    let (mut statement, bounds, places) = if let Some(channel) = &query.channel {
+    let (mut statement, bounds) = if let Some(channel) = &query.channel {
         let place = Place::Channel(channel.clone());
         let number = |part| part_number(connection, &place, part);
         let places = [number(Part::Messages)?, number(Part::Status)?];
         let places = places.map(|number| number.unwrap_or(NO_PLACE));
         let bounds = vec![places[0], places[1], since, until, before.0, before.1];
-        (
-            connection.prepare_cached(IN_ONE_CHANNEL)?,
-            bounds,
-            HashSet::from(places),
-        )
+        (connection.prepare_cached(IN_ONE_CHANNEL)?, bounds)
     } else {
         let first = query
             .since
@@ -63,22 +59,16 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
             first.unwrap_or(i64::MIN),
             last.unwrap_or(i64::MAX).min(before.1),
         ];
-        (
-            connection.prepare_cached(IN_ALL)?,
-            bounds,
-            channels(connection)?,
-        )
+        (connection.prepare_cached(IN_ALL)?, bounds)
     };
-    let authors = query
-        .author
-        .as_ref()
-        .map(|author| authors(connection, author))
-        .transpose()?;
-    let filter = Filter {
-        places,
-        authors,
+    let mut filter = Filter {
+        connection,
+        in_all: query.channel.is_none(),
+        author: query.author.as_ref(),
         text: query.text.as_deref(),
         times: since..until,
+        places: HashMap::default(),
+        authors: HashMap::default(),
     };
 
     let mut rows = statement.query(rusqlite::params_from_iter(bounds))?;
@@ -114,23 +104,28 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
     Ok(found)
 }
 
-/// The conditions that a message has to meet.
+/// The conditions that a message has to meet. Places and authors are looked up as messages refer to
+/// them: there may be far more of them than messages that a search examines.
 struct Filter<'q> {
-    places: HashSet<i64>,
-    authors: Option<HashSet<i64>>,
+    connection: &'q Connection,
+    /// Whether the messages examined are those of all places, not of one channel.
+    in_all: bool,
+    author: Option<&'q Nick>,
     text: Option<&'q str>,
     times: std::ops::Range<i64>,
+    /// Whether a place is searched, by its number.
+    places: HashMap<i64, bool, foldhash::fast::RandomState>,
+    /// Whether an author is the wanted one, by its number.
+    authors: HashMap<i64, bool, foldhash::fast::RandomState>,
 }
 
 impl Filter<'_> {
-    fn matches(&self, row: &Row<'_>) -> Result<bool> {
-        let is_by = |author: i64| {
-            self.authors
-                .as_ref()
-                .is_none_or(|authors| authors.contains(&author))
-        };
+    fn matches(&mut self, row: &Row<'_>) -> Result<bool> {
         let (at, place): (i64, i64) = (row.get(1)?, row.get(2)?);
-        if !self.places.contains(&place) || !self.times.contains(&at) || !is_by(row.get(3)?) {
+        if !self.times.contains(&at)
+            || self.in_all && !self.is_searched(place)?
+            || !self.is_by_author(row.get(3)?)?
+        {
             return Ok(false);
         }
         let Some(wanted) = self.text else {
@@ -141,42 +136,63 @@ impl Filter<'_> {
         // it.
         Ok(text.replace('\r', "").to_lowercase().contains(wanted))
     }
-}
 
-/// Returns the numbers of all channels' places for messages, also for members with a certain status
-/// only, without those for events.
-fn channels(connection: &Connection) -> Result<HashSet<i64>> {
-    let sql = "SELECT id FROM places WHERE second_folded = ''
-        AND (substr(first_folded, 1, 1) = '#' OR substr(first_folded, 1, 2) = '@#')";
-    Ok(list(connection, sql, [], |row| Ok(row.get(0)?))?
-        .into_iter()
-        .collect())
-}
-
-/// Returns the numbers of the author that is an account with that name, or a guest with that nick.
-fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
-    let mut numbers = HashSet::new();
-    let mut statement = connection.prepare_cached("SELECT id, account, source FROM authors")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
-        let (account, source) = (text(1)?, text(2)?);
-        let name = if account.is_empty() {
-            source.split('!').next().unwrap_or_default()
-        } else {
-            account
-        };
-        // ASCII names are compared directly, which avoids folding most names.
-        let is_same = if name.is_ascii() && author.as_str().is_ascii() {
-            name.eq_ignore_ascii_case(author.as_str())
-        } else {
-            Nick::parse(name).is_ok_and(|name| name == *author)
-        };
-        if is_same {
-            numbers.insert(row.get(0)?);
+    fn is_searched(&mut self, place: i64) -> Result<bool> {
+        // That of a redacted message.
+        if place < 0 {
+            return Ok(false);
         }
+        if let Some(known) = self.places.get(&place) {
+            return Ok(*known);
+        }
+        let is_searched = is_for_messages(self.connection, place)?;
+        self.places.insert(place, is_searched);
+        Ok(is_searched)
     }
-    Ok(numbers)
+
+    fn is_by_author(&mut self, number: i64) -> Result<bool> {
+        let Some(wanted) = self.author else {
+            return Ok(true);
+        };
+        if let Some(known) = self.authors.get(&number) {
+            return Ok(*known);
+        }
+        let is_wanted = is_author(self.connection, number, wanted)?;
+        self.authors.insert(number, is_wanted);
+        Ok(is_wanted)
+    }
+}
+
+/// Whether the place is that of a channel's messages, also for members with a certain status only,
+/// and not of its events.
+fn is_for_messages(connection: &Connection, place: i64) -> Result<bool> {
+    let sql = "SELECT second_folded = ''
+        AND (substr(first_folded, 1, 1) = '#' OR substr(first_folded, 1, 2) = '@#')
+        FROM places WHERE id = ?1";
+    Ok(find(connection, sql, [place], |row| Ok(row.get(0)?))?.unwrap_or(false))
+}
+
+/// Whether the author with this number is an account with that name, or a guest with that nick.
+fn is_author(connection: &Connection, number: i64, wanted: &Nick) -> Result<bool> {
+    let mut statement =
+        connection.prepare_cached("SELECT account, source FROM authors WHERE id = ?1")?;
+    let mut rows = statement.query([number])?;
+    let Some(row) = rows.next()? else {
+        return Ok(false);
+    };
+    let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+    let (account, source) = (text(0)?, text(1)?);
+    let name = if account.is_empty() {
+        source.split('!').next().unwrap_or_default()
+    } else {
+        account
+    };
+    // ASCII names are compared directly, which avoids folding most names.
+    Ok(if name.is_ascii() && wanted.as_str().is_ascii() {
+        name.eq_ignore_ascii_case(wanted.as_str())
+    } else {
+        Nick::parse(name).is_ok_and(|name| name == *wanted)
+    })
 }
 
 /// Returns the number of the first message at or after that time, by a binary search that assumes a

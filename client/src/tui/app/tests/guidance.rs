@@ -252,6 +252,20 @@ fn after_a_ban_without_end_reconnecting_is_not_offered() {
 }
 
 #[test]
+fn the_switcher_opens_what_was_selected_when_others_write_meanwhile() {
+    let mut ui = Harness::new();
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.receive(":bob!b@h PRIVMSG alice :hi");
+    ui.control('k');
+    ui.press(KeyCode::Down, KeyModifiers::NONE);
+    let selected = ui.app.switcher_matches("")[1];
+    let selected = ui.app.buffers.list()[selected].conversation.clone();
+    ui.receive(":mallory!m@h PRIVMSG alice :me first");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.conversation(), selected.name());
+}
+
+#[test]
 fn the_switcher_lists_highlights_then_unread_then_recently_shown_conversations() {
     let mut ui = Harness::new().with_messages();
     ui.receive(":carol!c@h PRIVMSG alice :psst");

@@ -84,6 +84,39 @@ fn a_message_is_selected_and_replied_to() {
 }
 
 #[test]
+fn a_reply_goes_to_the_conversation_in_which_it_is_typed() {
+    let mut ui = three_messages();
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.enter("/join #ops");
+    ui.enter("/reply yes");
+    assert!(ui.screen().contains("nobody has mentioned you here"));
+    ui.receive("@msgid=o1 :bob!b@h PRIVMSG #ops :alice: what is the code?");
+    ui.sent();
+    ui.type_text("/reply it is 4711");
+    ui.receive(":mallory!m@h PRIVMSG #lobby :alice: hi");
+    ui.receive(":mallory!m@h PRIVMSG alice :hi");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.sent(), ["PRIVMSG #ops :bob: it is 4711"]);
+    select(&mut ui, 1);
+    ui.type_text("/reply it is 4711");
+    ui.receive(":bob!b@h RENAME #ops #team");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(
+        sent(&mut ui),
+        [(
+            "PRIVMSG #team :bob: it is 4711".to_owned(),
+            Some("o1".to_owned())
+        )]
+    );
+    select(&mut ui, 1);
+    ui.type_text("/reply it is 4711");
+    ui.receive(":bob!b@h REDACT #team o1");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.sent(), [""; 0]);
+    assert!(ui.screen().contains("the selected message was deleted"));
+}
+
+#[test]
 fn a_selected_message_is_copied_opened_and_answered_in_private() {
     let mut ui = three_messages();
     select(&mut ui, 1);

@@ -224,6 +224,44 @@ async fn mails_to_one_email_and_from_one_address_are_limited() {
 }
 
 #[tokio::test]
+async fn a_network_creates_so_many_accounts_in_a_day_as_in_five_hours() {
+    let server = TestServer::with(|config| {
+        config.limits.mails_per_hour = 1;
+        config.accounts.verify_email = false;
+    });
+    let mut clock = server.client();
+    let register = async |address: &str, name: &str| {
+        let line = format!("REGISTER {name} * :correct horse");
+        server.client_from(address, None).send(&line).await
+    };
+    for name in ["ada", "ben", "cyd", "dan", "eve"] {
+        let success = format!("REGISTER SUCCESS {name} :");
+        register("192.0.2.1", name).await.expect(&success);
+        clock.advance(3600);
+    }
+    register("192.0.2.1", "fay").await.expect(
+        "TEMPORARILY_UNAVAILABLE fay :Too many accounts were created from here today; try again \
+         in 19 h",
+    );
+    register("192.0.2.2", "fay")
+        .await
+        .expect("REGISTER SUCCESS fay :");
+    clock.advance(19 * 3600);
+    register("192.0.2.1", "gil")
+        .await
+        .expect("REGISTER SUCCESS gil :");
+    // The site of an IPv6 network creates four times as many.
+    let mut created = 0;
+    for number in 0..25 {
+        let address = format!("2001:db8:0:{number:x}::1");
+        let received = register(&address, &format!("site{number}")).await;
+        created += usize::from(received.has("REGISTER SUCCESS"));
+        clock.advance(900);
+    }
+    assert_eq!(created, 20);
+}
+
+#[tokio::test]
 async fn registrations_of_taken_names_are_limited() {
     let server = TestServer::with_alice_and(|config| config.limits.mails_per_hour = 1).await;
     let taken = "REGISTER alice eve@example.org :correct horse";

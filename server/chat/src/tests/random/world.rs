@@ -190,7 +190,7 @@ impl World {
                     metadata: Metadata::new(),
                 });
                 let has_access = |channel: &Channel| {
-                    channel.founder.as_ref() == Some(&name) || channel.access_of(&name).is_some()
+                    channel.founder() == Some(&name) || channel.access_of(&name).is_some()
                 };
                 assert!(
                     !self.harness.chat.state.channels().any(has_access),

@@ -83,6 +83,21 @@ fn ids(sqlite: &Store, query: &MessageQuery) -> String {
 }
 
 #[test]
+fn a_search_reads_only_the_authors_of_the_messages_that_it_examines() {
+    let (_folder, sqlite) = sample_store();
+    // Its name cannot be read.
+    sqlite
+        .connection
+        .execute_batch("INSERT INTO authors (account, source) VALUES (CAST(x'ff' AS TEXT), '')")
+        .unwrap();
+    let by_alice = MessageQuery {
+        author: Some("alice".parse().unwrap()),
+        ..query()
+    };
+    assert_eq!(ids(&sqlite, &by_alice), "m6 m3 m0");
+}
+
+#[test]
 fn only_channels_are_searched_by_text_author_channel_and_time() {
     let (_folder, sqlite) = sample_store();
     let text = |text: &str| MessageQuery {

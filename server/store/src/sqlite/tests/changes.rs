@@ -44,7 +44,7 @@ fn access(account: &str, level: AccessLevel) -> Access {
     Access {
         account: name(account),
         level,
-        by: "a!b@c".to_owned(),
+        by: "a!b@c".into(),
         at: noon(),
     }
 }
@@ -414,6 +414,65 @@ fn a_change_of_an_always_on_user_writes_only_the_channels_that_have_changed() {
     assert_eq!(written(&presence), 4, "the first ones");
     presence.channels.swap(10, 20);
     written(&presence);
+}
+
+#[test]
+fn a_renamed_or_removed_channel_is_stored_for_the_accounts_named_and_no_others() {
+    let (_folder, mut sqlite) = empty_store();
+    let membership = |channel: &str, at| Membership {
+        channel: ChannelName::parse(channel).unwrap(),
+        joined_at: at,
+        operator: true,
+        voice: false,
+    };
+    let later = noon() + SignedDuration::from_hours(1);
+    let latest = later + SignedDuration::from_hours(1);
+    let mut presences: Vec<Presence> = ["alice", "bob", "carol"]
+        .into_iter()
+        .map(|name| {
+            let new = account(name, &format!("{name}@b.c"));
+            let created = sqlite.create_account(&new).unwrap().unwrap();
+            Presence {
+                account: created.id,
+                name: created.name,
+                email: created.email,
+                nick: Nick::parse(name).unwrap(),
+                username: String::new(),
+                realname: String::new(),
+                modes: String::new(),
+                away: None,
+                since: noon(),
+                channels: vec![
+                    membership("#a", noon()),
+                    membership("#X", noon()),
+                    membership("#z", latest),
+                ],
+            }
+        })
+        .collect();
+    for presence in &presences {
+        sqlite.persist(&Change::Presence(presence.clone())).unwrap();
+    }
+    let moved = |accounts: &[AccountId], channel, renamed: Option<&str>| Change::Memberships {
+        accounts: accounts.to_vec(),
+        channel: ChannelName::parse(channel).unwrap(),
+        renamed: renamed.map(|name| (ChannelName::parse(name).unwrap(), later)),
+    };
+    let [alice, bob, carol] = [0, 1, 2].map(|index| presences[index].account);
+    let before = sqlite.connection.total_changes();
+    for change in [
+        moved(&[alice, bob, AccountId(99)], "#X", Some("#Y")),
+        moved(&[alice], "#z", Some("#Z")),
+        moved(&[carol, alice], "#a", None),
+        moved(&[bob], "#none", None),
+    ] {
+        sqlite.persist(&change).unwrap();
+    }
+    assert_eq!(sqlite.connection.total_changes() - before, 5, "rows");
+    presences[0].channels = vec![membership("#Y", later), membership("#Z", latest)];
+    presences[1].channels[1] = membership("#Y", later);
+    presences[2].channels.remove(0);
+    assert_eq!(sqlite.chat_snapshot().unwrap().presences, presences);
 }
 
 #[test]

@@ -129,6 +129,190 @@ fn retention_deletes_only_older_messages_and_at_most_the_limit_at_once() {
     assert_eq!((count(&sqlite, "history"), count(&sqlite, left)), (11, 11));
 }
 
+/// Returns a message in the channel.
+fn in_channel(msgid: &str, at: Timestamp, name: &str) -> HistoryEntry {
+    message(msgid, at, Place::Channel(ChannelName::parse(name).unwrap()))
+}
+
+/// Returns the folded names of all places, each with its number.
+fn places(sqlite: &Store) -> Vec<(i64, String)> {
+    let sql = "SELECT id, first_folded FROM places ORDER BY id";
+    let mut statement = sqlite.connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().map(rusqlite::Result::unwrap).collect()
+}
+
+#[test]
+fn places_whose_entries_have_all_expired_are_deleted_and_their_numbers_never_used_again() {
+    let (_folder, mut sqlite) = empty_store();
+    let (old, new) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
+    let redacted = in_channel("redacted", new, "#redacted");
+    let by = rookery_record::Redactor {
+        source: "irc.test".to_owned(),
+        account: None,
+    };
+    let redaction = redacted.redaction(by, "redaction".to_owned(), old, None);
+    let mut entries: Vec<HistoryEntry> = (0..9)
+        .map(|number| in_channel(&format!("m{number}"), old, &format!("#x{number}")))
+        .collect();
+    entries.extend([
+        in_channel("kept", new, "#x4"),
+        message("direct", old, direct("alice", "bob")),
+        redacted,
+        redaction,
+        in_channel("last", old, "#last"),
+    ]);
+    let append = |sqlite: &mut Store, entries: &[HistoryEntry]| {
+        sqlite
+            .transaction(false, |store| store.append_history(entries))
+            .unwrap();
+    };
+    append(&mut sqlite, &entries);
+    let largest = places(&sqlite).last().unwrap().clone();
+    assert_eq!(places(&sqlite).len(), 13);
+    let (mut progress, mut left) = (ExpiryProgress::Start, vec![13]);
+    while progress != ExpiryProgress::Done {
+        progress = sqlite
+            .transaction(false, |store| store.expire_history(new, progress, 4))
+            .unwrap();
+        left.push(count(&sqlite, "places"));
+    }
+    assert!(
+        left.windows(2).all(|pair| pair[0] - pair[1] <= 4),
+        "at most the limit at once: {left:?}"
+    );
+    let names: Vec<String> = places(&sqlite).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["#x4", "#redacted", "#last"]);
+
+    // The number of a deleted place is not the one of a new one, and the cache knows none.
+    append(
+        &mut sqlite,
+        &[
+            in_channel("again", new, "#x0"),
+            in_channel("other", new, "#other"),
+        ],
+    );
+    let created = places(&sqlite).split_off(3);
+    let number = largest.0;
+    assert_eq!(
+        created,
+        [
+            (number + 1, "#x0".to_owned()),
+            (number + 2, "#other".to_owned())
+        ]
+    );
+    let again = sqlite.history_entry("again").unwrap().unwrap();
+    assert_eq!(again.place, entries[0].place);
+}
+
+/// Returns the sources of all authors.
+fn authors(sqlite: &Store) -> Vec<String> {
+    let sql = "SELECT source FROM authors ORDER BY id";
+    let mut statement = sqlite.connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(rusqlite::Result::unwrap).collect()
+}
+
+fn from(source: &str, msgid: &str, at: Timestamp) -> HistoryEntry {
+    HistoryEntry {
+        source: source.to_owned(),
+        ..message(msgid, at, lobby())
+    }
+}
+
+#[test]
+fn authors_whose_messages_have_all_expired_are_deleted() {
+    let (_folder, mut sqlite) = empty_store();
+    let day = jiff::SignedDuration::from_hours(24);
+    let (old, new) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
+    let append = |sqlite: &mut Store, entries: &[HistoryEntry]| {
+        sqlite
+            .transaction(false, |store| store.append_history(entries))
+            .unwrap();
+    };
+    let expire = |sqlite: &mut Store, before| {
+        let mut progress = ExpiryProgress::Start;
+        while progress != ExpiryProgress::Done {
+            progress = sqlite
+                .transaction(false, |store| store.expire_history(before, progress, 3))
+                .unwrap();
+        }
+    };
+    let mut entries: Vec<HistoryEntry> = (0..9)
+        .map(|number| from(&format!("x{number}!x@x"), &format!("m{number}"), old))
+        .collect();
+    entries.extend([
+        // A clock that was wrong for a while, and one that sends for days.
+        from("x3!x@x", "future", at("2090-01-01T00:00:00Z")),
+        from("x3!x@x", "present", old),
+        from("x5!x@x", "next-day", old + day),
+        from("x5!x@x", "after", old + day * 3),
+        from("last!x@x", "last", old),
+    ]);
+    append(&mut sqlite, &entries);
+    assert_eq!(authors(&sqlite).len(), 10);
+    expire(&mut sqlite, old + day * 3);
+    assert_eq!(authors(&sqlite), ["x3!x@x", "x5!x@x", "last!x@x"]);
+    let found = sqlite.history_entry("after").unwrap().unwrap();
+    assert_eq!(found.source, "x5!x@x");
+    append(&mut sqlite, &[from("x7!x@x", "again", new)]);
+    expire(&mut sqlite, new);
+    assert_eq!(authors(&sqlite), ["x3!x@x", "x7!x@x"]);
+    let sources = ["future", "again"].map(|id| sqlite.history_entry(id).unwrap().unwrap().source);
+    assert_eq!(sources, ["x3!x@x", "x7!x@x"]);
+}
+
+#[test]
+fn authors_of_an_earlier_version_count_as_used_until_the_newest_message() {
+    let (_folder, mut sqlite) = migrated_store(
+        27,
+        "INSERT INTO places (id, first, second, first_folded, second_folded)
+             VALUES (1, '#x', '', '#x', ''), (2, '#y', '', '#y', '');
+         INSERT INTO authors (id, account, source) VALUES (1, 'a', 'a!a@a'), (2, 'b', 'b!b@b');
+         INSERT INTO history (place, author, at, msgid, command, text, tags)
+             VALUES (1, 1, 5, 'five', 'PRIVMSG', 'all', ''), (-2, 1, 9, 'nine', 'PRIVMSG', '', '');",
+    );
+    let ms = |number| Timestamp::from_millisecond(number).unwrap();
+    for (before, left) in [(9, 2), (10, 1)] {
+        let done = sqlite.expire_history(ms(before), ExpiryProgress::Start, 99);
+        assert_eq!(done.unwrap(), ExpiryProgress::Done);
+        assert_eq!(authors(&sqlite).len(), left);
+    }
+}
+
+#[test]
+fn a_purged_channel_has_no_places_unless_something_is_left() {
+    let (_folder, mut sqlite) = empty_store();
+    let (old, new) = (at("2026-01-01T00:00:00Z"), noon());
+    let entries = [
+        in_channel("m1", old, "#x"),
+        HistoryEntry {
+            command: "TOPIC".to_owned(),
+            ..in_channel("m2", new, "#x")
+        },
+        in_channel("m3", new, "#y"),
+    ];
+    sqlite.append_history(&entries).unwrap();
+    let channel = ChannelName::parse("#X").unwrap();
+    let names = |sqlite: &Store| -> Vec<String> {
+        places(sqlite).into_iter().map(|(_, name)| name).collect()
+    };
+    let purge = |sqlite: &mut Store, before, limit| {
+        let removed = sqlite.purge_history(&channel, before, 99, limit).unwrap();
+        (removed, sqlite.has_history(&channel).unwrap())
+    };
+    assert_eq!(purge(&mut sqlite, new, 9), (1, true));
+    assert_eq!(names(&sqlite), ["!#x", "#y"]);
+    assert_eq!(purge(&mut sqlite, Timestamp::MAX, 1), (1, false));
+    assert_eq!(purge(&mut sqlite, Timestamp::MAX, 1), (0, false));
+    assert_eq!(names(&sqlite), ["#y"]);
+    sqlite
+        .append_history(&[in_channel("m4", new, "#x")])
+        .unwrap();
+    let found = sqlite.history_entry("m4").unwrap().unwrap();
+    assert_eq!(found.place, Place::Channel(channel));
+}
+
 /// Whether any file in the folder contains the text.
 fn is_on_disk(folder: &TempDir, text: &str) -> bool {
     let files = fs::read_dir(folder.path())
@@ -266,6 +450,8 @@ fn retention_and_pages_of_history_use_the_index() {
     for sql in [
         "SELECT history.id FROM places CROSS JOIN history
          WHERE history.place IN (places.id, -places.id) AND history.at < 5 LIMIT 9",
+        "SELECT id FROM places WHERE id >= 1 AND id < 9 AND id < (SELECT max(id) FROM places)
+         AND NOT EXISTS (SELECT 1 FROM history WHERE place IN (places.id, -places.id)) LIMIT 9",
         "SELECT * FROM history WHERE place = 1 AND at < 5 ORDER BY at DESC, id DESC LIMIT 50",
         "SELECT * FROM history WHERE msgid = 'r-1'",
         "SELECT * FROM authors WHERE account = 'alice'",
