@@ -17,7 +17,7 @@ use super::registration::tries_left;
 use super::sasl::{Claim, Login, Malformed};
 use super::scram::{self, ClientFirst, ProofError, ScramKeys};
 
-use super::throttle::{Attempt, Wait};
+use super::throttle::{Attempt, NotBegun, Wait};
 use super::verifier_key::KEY_FILE;
 use super::{Accounts, Peer, device_hash, identity};
 use rookery_base::fair_queue::Group;
@@ -43,6 +43,9 @@ pub enum Refused {
     BadDevice(InvalidDeviceName),
     /// Too many recent sign-ins have failed.
     Throttled(Wait),
+    /// Too many sign-ins to the account from this network have failed, and another attempt was
+    /// drawn.
+    NotDrawn,
     /// The account has signed in with its password too often recently.
     TooManySignIns(Wait),
     /// Too many mails were requested recently.
@@ -89,6 +92,9 @@ impl Refused {
                 "too many failed sign-ins; try again in {minutes} min, or from a device that is \
                  already signed in"
             ),
+            Self::NotDrawn => "too many failed sign-ins to this account from your network, so one \
+                               attempt in ten seconds is made, drawn by lot; try again"
+                .to_owned(),
             Self::TooManySignIns(Wait { minutes }) => {
                 format!("too many sign-ins with the password; try again in {minutes} min")
             }
@@ -134,6 +140,15 @@ impl From<Malformed> for Refused {
         match malformed {
             Malformed::Form => Self::BadForm,
             Malformed::Device(error) => Self::BadDevice(error),
+        }
+    }
+}
+
+impl From<NotBegun> for Refused {
+    fn from(not_begun: NotBegun) -> Self {
+        match not_begun {
+            NotBegun::TooManyFailures(wait) => Self::Throttled(wait),
+            NotBegun::NotDrawn => Self::NotDrawn,
         }
     }
 }
@@ -208,15 +223,6 @@ fn account_of(store: &Store, claim: &Claim) -> Result<Option<Account>, StoreErro
     }
 }
 
-/// Returns an attempt to enter a code, which only the network is counted for.
-fn code_attempt(peer: &Peer) -> Attempt {
-    Attempt {
-        network: Network::of(peer.address.ip()),
-        name: None,
-        known: None,
-    }
-}
-
 impl Accounts {
     /// Checks a password or device credential.
     ///
@@ -250,11 +256,7 @@ impl Accounts {
         if !is_unguessable {
             // Held from the check of the limit to the count of the failure: at most as many guesses
             // as there are slots can exceed the limit of a network.
-            let _slot = self.hash_turns.acquire(Group::of(network)).await;
-            let limit = self.config.limits.get().failed_sign_ins;
-            self.throttle
-                .begin(&attempt, limit)
-                .map_err(Refused::Throttled)?;
+            let _slot = self.begin_with_slot(peer, &attempt).await?;
             if let Some(account) = account.as_ref().filter(|_| device.is_none()) {
                 self.throttle
                     .check_sign_ins(account.id)
@@ -335,23 +337,6 @@ impl Accounts {
             "signed in with a client certificate"
         );
         authenticated(&account, now, SignedInWith::Credential(used))
-    }
-
-    /// Checks whether the network of `peer` may try another code. The first try of a session at the
-    /// code that was mailed for it is always permitted: each costs a mail, of which there are few,
-    /// and the failures of others behind the same address must not lock its owner out.
-    pub(crate) fn check_failures(&self, peer: &Peer, is_first_try: bool) -> Result<(), Wait> {
-        if is_first_try {
-            return Ok(());
-        }
-        let limit = self.config.limits.get().failed_sign_ins;
-        self.throttle.check(&code_attempt(peer), limit)
-    }
-
-    /// Counts a wrong code from the network of `peer`.
-    pub(crate) fn add_failure(&self, peer: &Peer) {
-        METRICS.chat_sign_ins_refused.increment();
-        self.throttle.add_failure(&code_attempt(peer));
     }
 
     /// Returns the attempt to sign in to `account`, which the claim names, as it is counted.
@@ -480,10 +465,7 @@ impl Accounts {
         scram: &Scram,
         payload: &[u8],
     ) -> Result<(String, Identity), Refused> {
-        let limit = self.config.limits.get().failed_sign_ins;
-        self.throttle
-            .begin(&scram.attempt, limit)
-            .map_err(Refused::Throttled)?;
+        self.begin_attempt(peer, &scram.attempt).await?;
         let name = scram.account.as_ref().map(|account| account.name.as_str());
         match (scram.challenge.check(payload), &scram.account) {
             (Ok(answer), Some(account)) => {

@@ -37,7 +37,6 @@ use super::registration::{
 use super::sasl::Claim;
 use super::throttle::{Key, Wait};
 use super::{Accounts, Peer, mail_templates};
-use rookery_base::fair_queue::Group;
 use rookery_base::mail::MailState;
 use rookery_chat::event::{Identity, SignedInWith};
 use rookery_record::{Account, AccountConflict, Network, PasswordFingerprint};
@@ -328,15 +327,7 @@ impl Accounts {
         let claim = Claim::Name(account.name.clone());
         let network = Network::of(peer.address.ip());
         let attempt = self.attempt(network, &claim, Some(account)).await?;
-        let _slot = self.hash_turns.acquire(Group::of(network)).await;
-        self.throttle
-            .begin(&attempt, self.config.limits.get().failed_sign_ins)
-            .map_err(|Wait { minutes }| {
-                failure(
-                    "TEMPORARILY_UNAVAILABLE",
-                    format!("Too many tries; try again in {minutes} min"),
-                )
-            })?;
+        let _slot = self.begin_with_slot(peer, &attempt).await?;
         if password::verify(
             &password::CHAT_SLOTS,
             password.into(),

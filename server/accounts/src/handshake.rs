@@ -259,7 +259,7 @@ impl Handshake {
             away_state: self.away_state.clone(),
             subscriptions: self.subscriptions.clone(),
             address: self.peer.address,
-            tls: self.peer.tls.clone(),
+            tls: self.peer.tls.to_string(),
         });
         if own.is_some() && !accounts.free_nicks {
             return admit(replies, candidate);

@@ -55,14 +55,16 @@ impl Accounts {
     }
 
     /// Creates the account of an invited person if `code` is that of the invitation.
+    /// `is_first_try` is whether the session has tried none since its `REGISTER`.
     pub(crate) async fn accept_invitation(
         &self,
         now: Timestamp,
         peer: &Peer,
         registration: Registration,
         code: &str,
+        is_first_try: bool,
     ) -> Result<Identity, Failure> {
-        self.check_failures(peer, false)
+        self.check_failures(peer, is_first_try)
             .map_err(|Wait { minutes }| {
                 failure(
                     "TEMPORARILY_UNAVAILABLE",

@@ -11,6 +11,7 @@
 //! admission. It may depend on the crates for the engine, base, store, chat and record, and on
 //! nothing that serves a port.
 
+mod attempts;
 mod authenticate;
 pub mod codes;
 mod common_passwords;
@@ -39,12 +40,13 @@ mod throttle;
 pub mod verifier_key;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_control_api::{Port, ServerEvent};
 use rookery_protocol::{AccountName, Nick};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::csv_sync::CsvSync;
 use pending::PendingRegistrations;
@@ -68,7 +70,10 @@ pub struct Peer {
     /// The SHA-256 fingerprint of its client certificate.
     pub certificate: Option<[u8; 32]>,
     /// The TLS version and key exchange, such as `TLSv1.3 X25519MLKEM768`.
-    pub tls: String,
+    pub tls: Box<str>,
+    /// Notified when the connection is ending: an attempt to sign in then no longer waits for its
+    /// turn.
+    pub ending: Arc<Notify>,
 }
 
 impl Peer {

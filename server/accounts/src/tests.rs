@@ -22,7 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, DeviceCredential, Email, Message};
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::handshake::{Handshake, Next};
 use super::password::{Password, hash_blocking};
@@ -145,9 +145,11 @@ impl TestServer {
         let peer = Peer {
             address,
             certificate,
-            tls: "TLSv1.3 X25519MLKEM768".to_owned(),
+            tls: "TLSv1.3 X25519MLKEM768".into(),
+            ending: Arc::default(),
         };
         Client {
+            ending: Arc::clone(&peer.ending),
             machine: Handshake::new(Arc::clone(&self.accounts), peer),
             now: start(),
             seconds: Arc::clone(&self.seconds),
@@ -212,6 +214,18 @@ impl TestServer {
             .write(Durability::Record, move |store| store.add_ban(&ban))
             .await
             .unwrap();
+    }
+
+    /// Waits until so many attempts wait until they are drawn.
+    async fn waiting_attempts(&self, count: usize) {
+        let all = async {
+            while self.accounts.throttle.waiting_attempts() != count {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all)
+            .await
+            .expect("they wait");
     }
 
     fn mail_files(&self) -> Vec<PathBuf> {
@@ -302,6 +316,8 @@ impl Received {
 /// One connection.
 struct Client {
     machine: Handshake,
+    /// [`Peer::ending`].
+    ending: Arc<Notify>,
     now: Timestamp,
     seconds: Arc<AtomicI64>,
 }

@@ -11,7 +11,10 @@
 //!   who guess must not use up the turns of the owner, who has not failed, or has only mistyped the
 //!   password.
 //! - From a network in which the owner has signed in to the account before, neither applies, and
-//!   only the failures for that account from that network are limited.
+//!   only the failures for that account from that network count. After that many within ten
+//!   minutes, one attempt in ten seconds is made, which is drawn by lot from those that wait
+//!   ([`Draws`]). Someone who guesses there, such as a neighbour behind the same address, makes at
+//!   most 360 guesses an hour so, and cannot keep the owner out.
 //!
 //! An attempt that is refused counts as no failure: nothing was guessed.
 //!
@@ -30,16 +33,22 @@
 //! keys is bounded ([`RateWindows`]). The failures for names are counted in tables of fixed size
 //! ([`Counts`]), because names can be made up: no count can be displaced by others.
 
+mod draws;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use tokio::time::sleep;
 
 use rookery_base::attempt_counts::{Counts, NameAttempts};
 use rookery_base::rate_window::{RateWindows, Window};
 use rookery_record::{AccountId, NETWORKS_OF_SITE, Network};
+
+use draws::Draws;
+pub use draws::Ticket;
 
 /// The maximum number of keys with events.
 const MAX_KEYS: usize = 100_000;
@@ -171,12 +180,9 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Returns the key whose limit applies.
-    fn key(&self) -> Key {
-        match self.known {
-            Some(account) => Key::FailuresAt(account, self.network),
-            None => Key::FailuresFrom(self.network),
-        }
+    /// Returns the account and the network, if its owner has signed in from there before.
+    fn at_known(&self) -> Option<(AccountId, Network)> {
+        Some((self.known?, self.network))
     }
 
     /// Returns the name and the site, if the attempt counts for the name.
@@ -200,6 +206,15 @@ impl Wait {
             minutes: minutes.max(1),
         }
     }
+}
+
+/// Why an attempt is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotBegun {
+    /// Too many have failed recently.
+    TooManyFailures(Wait),
+    /// Too many have failed recently in the same network, and another attempt was drawn.
+    NotDrawn,
 }
 
 /// The times of one key's events, oldest first.
@@ -304,6 +319,7 @@ pub struct Throttle {
     started: Instant,
     times: Mutex<RateWindows<Key, Times>>,
     names: Mutex<Names>,
+    draws: Mutex<Draws>,
 }
 
 impl fmt::Debug for Throttle {
@@ -326,6 +342,7 @@ impl Throttle {
             clock,
             times: Mutex::new(RateWindows::new(MAX_KEYS)),
             names: Mutex::new(Names::new()),
+            draws: Mutex::new(Draws::default()),
         }
     }
 
@@ -339,33 +356,64 @@ impl Throttle {
         self.timestamp((self.clock)())
     }
 
-    /// Checks that the attempt may be made (limit 0: no limit).
+    /// Checks that the attempt is not refused before it is begun (limit 0: no limit).
     pub fn check(&self, attempt: &Attempt, limit: u32) -> Result<(), Wait> {
+        if attempt.known.is_some() {
+            return Ok(());
+        }
         let now = (self.clock)();
-        self.check_network(now, attempt, limit)?;
+        self.check_network(now, attempt.network, limit)?;
         self.names.lock().check(now, attempt, limit)
     }
 
     /// Checks that the attempt may be made (limit 0: no limit), and takes its turn: other attempts
-    /// at the name wait for the pause, also before it is known to have failed.
-    pub fn begin(&self, attempt: &Attempt, limit: u32) -> Result<(), Wait> {
+    /// wait for the pause, also before it is known to have failed. Returns a ticket if it has to be
+    /// drawn first: [`Self::is_drawn`].
+    pub fn begin(&self, attempt: &Attempt, limit: u32) -> Result<Option<Ticket>, Wait> {
         let now = (self.clock)();
-        self.check_network(now, attempt, limit)?;
+        if let Some(place) = attempt.at_known() {
+            let key = Key::FailuresAt(place.0, place.1);
+            let checked = check(&mut self.times.lock(), self.timestamp(now), &key, limit);
+            return Ok(match checked {
+                Ok(()) => None,
+                Err(_) => self.draws.lock().enter(now, place),
+            });
+        }
+        self.check_network(now, attempt.network, limit)?;
         let mut names = self.names.lock();
         names.check(now, attempt, limit)?;
         names.take_turn(now, attempt);
-        Ok(())
+        Ok(None)
     }
 
-    fn check_network(&self, now: Instant, attempt: &Attempt, limit: u32) -> Result<(), Wait> {
+    /// Waits until the attempt is drawn, and may be made, or another one is, or the caller drops
+    /// this. Returns whether it is drawn.
+    pub async fn is_drawn(&self, attempt: &Attempt, mut ticket: Ticket) -> bool {
+        loop {
+            let left = ticket.until.saturating_duration_since((self.clock)());
+            tokio::select! {
+                biased;
+                drawn = &mut ticket.drawn => return drawn.is_ok(),
+                () = sleep(left) => {}
+            }
+            if let Some(place) = attempt.at_known() {
+                self.draws.lock().draw((self.clock)(), place);
+            }
+        }
+    }
+
+    /// Returns the number of attempts that wait until they are drawn.
+    #[cfg(test)]
+    pub fn waiting_attempts(&self) -> usize {
+        self.draws.lock().waiting()
+    }
+
+    fn check_network(&self, now: Instant, network: Network, limit: u32) -> Result<(), Wait> {
         let now = self.timestamp(now);
         let mut times = self.times.lock();
-        check(&mut times, now, &attempt.key(), limit)?;
-        if attempt.known.is_none() {
-            let site = Key::FailuresFromSite(attempt.network.site());
-            check(&mut times, now, &site, of_site(limit))?;
-        }
-        Ok(())
+        check(&mut times, now, &Key::FailuresFrom(network), limit)?;
+        let site = Key::FailuresFromSite(network.site());
+        check(&mut times, now, &site, of_site(limit))
     }
 
     /// Checks that the account may sign in with its password once more.
@@ -385,6 +433,9 @@ impl Throttle {
     pub fn succeeded(&self, attempt: &Attempt) {
         let now = (self.clock)();
         self.names.lock().return_turn(now, attempt);
+        if let Some(place) = attempt.at_known() {
+            self.draws.lock().end_pause(now, place);
+        }
     }
 
     /// Counts a failure.
@@ -396,8 +447,8 @@ impl Throttle {
         add(&mut times, now, Key::FailuresFrom(attempt.network));
         let site = attempt.network.site();
         add(&mut times, now, Key::FailuresFromSite(site));
-        if attempt.known.is_some() {
-            add(&mut times, now, attempt.key());
+        if let Some((account, network)) = attempt.at_known() {
+            add(&mut times, now, Key::FailuresAt(account, network));
         }
     }
 

@@ -2,6 +2,7 @@
 //! or whose reply may be long, are handled here first. A client that is silent for too long is
 //! disconnected.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -190,9 +191,19 @@ impl Session {
         let server = self.services.config.chat.get().server_name.clone();
         let mut replies = Replies::new(server, nick.as_str(), label);
         let before = machine.identity().cloned();
-        let outcome = machine
-            .handle(Timestamp::now(), &mut replies, &message)
-            .await;
+        let outcome = {
+            let mut handled = pin!(machine.handle(Timestamp::now(), &mut replies, &message));
+            // It may wait for its turn, for seconds. What has begun is completed even if the
+            // connection ends, which the next wait for the stream returns as well.
+            tokio::select! {
+                biased;
+                outcome = &mut handled => outcome,
+                _ = self.stream.send_until_closed() => {
+                    self.peer.ending.notify_one();
+                    handled.await
+                }
+            }
+        };
         sign_in::wipe_secrets(&mut message);
         let revoked = machine.take_revoked();
         self.send(&replies.finish());

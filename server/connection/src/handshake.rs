@@ -4,6 +4,7 @@
 //! of the client, sends its replies, enforces the time limits, and asks the core for admission when
 //! the machine is done.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +12,13 @@ use jiff::Timestamp;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
 use super::session::{HandshakeResult, Session, connection_limits, displaced, stranger_limit};
-use rookery_accounts::handshake::{Handshake, Next};
+use rookery_accounts::handshake::{Handshake, Next, Step};
 use rookery_chat::event::{Candidate, Disconnect};
 use rookery_chat::request::Admission;
 use rookery_engine::handle::CoreStopped;
 use rookery_engine::quota::{NotAdmitted, Stage};
 use rookery_engine::sendq::Rank;
+use rookery_protocol::Message;
 
 /// Why a session is refused that has completed the handshake.
 const TOO_MANY: &str = "There are too many sessions; connect again later";
@@ -66,7 +68,7 @@ impl Session {
                     continue;
                 }
             };
-            let step = handshake.handle(Timestamp::now(), message).await;
+            let (step, is_displaced) = self.handle_before_admission(&mut handshake, message).await;
             self.permit.set_stage(Instant::now(), stage(&handshake));
             self.send(&step.replies);
             if let Some(revoked) = handshake.take_revoked() {
@@ -74,6 +76,9 @@ impl Session {
                     .core
                     .access_revoked(revoked, Some(self.id))
                     .await?;
+            }
+            if is_displaced {
+                return Ok(self.close(&displaced(stage(&handshake))).await);
             }
             match step.next {
                 Next::Stay => {}
@@ -83,6 +88,24 @@ impl Session {
                         return Ok(result);
                     }
                 }
+            }
+        }
+    }
+
+    /// Handles a message of the client. Also returns whether another connection has displaced this
+    /// one: an attempt to sign in does not wait for its turn then, but what has begun is completed.
+    async fn handle_before_admission(
+        &mut self,
+        handshake: &mut Handshake,
+        message: Message,
+    ) -> (Step, bool) {
+        let mut handled = pin!(handshake.handle(Timestamp::now(), message));
+        tokio::select! {
+            biased;
+            step = &mut handled => (step, false),
+            () = self.permit.displaced() => {
+                self.peer.ending.notify_one();
+                (handled.await, true)
             }
         }
     }

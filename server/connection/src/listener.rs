@@ -333,6 +333,8 @@ fn peer(address: SocketAddr, tls: &TlsStream<MeteredStream>) -> Peer {
             .into_iter()
             .flatten()
             .collect::<Vec<_>>()
-            .join(" "),
+            .join(" ")
+            .into(),
+        ending: Arc::default(),
     }
 }

@@ -51,6 +51,7 @@ impl SignIn {
                 let earlier = self.take_attempt();
                 self.state = State::SignedOut(RegistrationState::Invited {
                     registration,
+                    is_untried: true,
                     earlier,
                 });
                 format!(
@@ -153,9 +154,9 @@ impl SignIn {
                 "No registration of this name is waiting for a code",
             )),
             Ok(account) => {
-                if let Some(invited) = registration.invited(&account).cloned() {
+                if let Some((invited, is_first_try)) = registration.try_invitation(&account) {
                     self.accounts
-                        .accept_invitation(now, &self.peer, invited, code)
+                        .accept_invitation(now, &self.peer, invited, code, is_first_try)
                         .await
                 } else {
                     let own = registration.attempt_at(&account);

@@ -1,5 +1,7 @@
 //! What a session has proved, and how far its registration has progressed.
 
+use std::mem;
+
 use rookery_protocol::AccountName;
 
 use crate::credentials_change::PendingChange;
@@ -33,6 +35,8 @@ pub(super) enum RegistrationState {
     /// The email is invited: the code of the invitation completes the registration.
     Invited {
         registration: Box<Registration>,
+        /// Whether the session has not tried a code for it yet.
+        is_untried: bool,
         /// An earlier registration of the session, whose mailed code is still valid.
         earlier: Option<Attempt>,
     },
@@ -61,11 +65,18 @@ impl RegistrationState {
             .map(|attempt| attempt.id)
     }
 
-    /// Returns the registration of `name` that an invitation completes.
-    pub(super) fn invited(&self, name: &AccountName) -> Option<&Registration> {
+    /// Returns the registration of `name` that an invitation completes, for which a code is tried
+    /// now, and whether it is the first one.
+    pub(super) fn try_invitation(&mut self, name: &AccountName) -> Option<(Registration, bool)> {
         match self {
-            Self::Invited { registration, .. } if registration.name == *name => Some(registration),
-            _ => None,
+            Self::Invited {
+                registration,
+                is_untried,
+                ..
+            } if registration.name == *name => {
+                Some((Registration::clone(registration), mem::take(is_untried)))
+            }
+            Self::Idle | Self::CodeMailed(_) | Self::Invited { .. } => None,
         }
     }
 

@@ -98,15 +98,19 @@ async fn guessing_the_current_password_is_limited() {
         .config
         .send_modify(|config| Arc::make_mut(config).limits.failed_sign_ins = 2);
     let mut client = signed_in(&server).await;
-    for _ in 0..2 {
+    for _ in 0..3 {
         client
             .send("SETPASS wrong :battery staple")
             .await
             .expect("INVALID_PASSWORD");
     }
-    client
-        .send("SETPASS correct :battery staple")
+    let ending = Arc::clone(&client.ending);
+    let guess = tokio::spawn(async move { client.send("SETPASS correct :battery staple").await });
+    server.waiting_attempts(1).await;
+    ending.notify_one();
+    guess
         .await
+        .unwrap()
         .expect("FAIL SETPASS TEMPORARILY_UNAVAILABLE alice :");
 }
 

@@ -254,7 +254,8 @@ async fn a_network_in_use_stays_known_although_the_clock_was_ahead() {
         let peer = Peer {
             address: ([192, 0, 2, host], 5000).into(),
             certificate: None,
-            tls: String::new(),
+            tls: Box::default(),
+            ending: Arc::default(),
         };
         server.accounts.record_network(account, &peer, now).await;
     };
@@ -274,11 +275,12 @@ async fn a_network_in_use_stays_known_although_the_clock_was_ahead() {
 fn the_mails_of_a_site_take_turns_as_those_of_one_requester() {
     let requester = |address: &str| {
         let address = (address.parse::<std::net::IpAddr>().unwrap(), 5000).into();
-        let (certificate, tls) = (None, String::new());
+        let (certificate, tls) = (None, Box::default());
         let peer = Peer {
             address,
             certificate,
             tls,
+            ending: Arc::default(),
         };
         peer.requester()
     };

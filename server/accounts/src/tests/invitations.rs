@@ -176,6 +176,35 @@ async fn a_code_used_up_by_an_attacker_leaves_the_invitation_valid() {
 }
 
 #[tokio::test]
+async fn failures_of_others_behind_the_same_address_do_not_stop_the_first_try_of_an_invited_person()
+{
+    let server = TestServer::with(|config| {
+        config.accounts.open = false;
+        config.limits.failed_sign_ins = 2;
+    });
+    let code = server.invite("alice@example.org").await;
+    let mut alice = server.client();
+    alice.send(ASK).await.expect("You are invited");
+    let mut guesses = server.client();
+    guesses
+        .send("REGISTER mallory alice@example.org :correct horse")
+        .await
+        .expect("You are invited");
+    for _ in 0..2 {
+        let wrong = format!("VERIFY mallory {}", another(&code));
+        guesses.send(&wrong).await.expect("Wrong code; ");
+    }
+    guesses
+        .send(&format!("VERIFY mallory {code}"))
+        .await
+        .expect("FAIL VERIFY TEMPORARILY_UNAVAILABLE mallory :Too many tries");
+    alice
+        .send(&format!("VERIFY alice {code}"))
+        .await
+        .expect("VERIFY SUCCESS alice");
+}
+
+#[tokio::test]
 async fn of_many_concurrent_guesses_only_five_are_checked() {
     let server = closed();
     let code = server.invite("alice@example.org").await;

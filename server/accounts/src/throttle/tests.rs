@@ -40,7 +40,7 @@ fn fail(throttle: &Throttle, attempt: &Attempt, times: u32) {
 
 /// An attempt that fails, if it may be made.
 fn guess(throttle: &Throttle, attempt: &Attempt, limit: u32) -> bool {
-    let may_be_made = throttle.begin(attempt, limit).is_ok();
+    let may_be_made = matches!(throttle.begin(attempt, limit), Ok(None));
     if may_be_made {
         throttle.add_failure(attempt);
     }
@@ -58,11 +58,11 @@ fn a_network_waits_for_ten_minutes_and_refused_attempts_do_not_count() {
     let first = attempt("192.0.2.1", "a");
     fail(&throttle, &first, 3);
     for _ in 0..100 {
-        assert_eq!(throttle.begin(&first, 3), Err(Wait { minutes: 10 }));
+        assert_eq!(throttle.begin(&first, 3).unwrap_err(), Wait { minutes: 10 });
     }
     clock.store(590, Ordering::Relaxed);
     let other = attempt("192.0.2.1", "b");
-    assert_eq!(throttle.begin(&other, 3), Err(Wait { minutes: 1 }));
+    assert_eq!(throttle.begin(&other, 3).unwrap_err(), Wait { minutes: 1 });
     clock.store(601, Ordering::Relaxed);
     for _ in 0..3 {
         assert!(guess(&throttle, &other, 3));
@@ -77,7 +77,8 @@ fn failures_from_elsewhere_never_stop_the_owner_for_long() {
     fail(&throttle, &distant(0), 200);
     throttle.begin(&distant(1), 10).unwrap();
     let new_network = attempt("192.0.2.1", "a");
-    assert_eq!(throttle.begin(&new_network, 10), Err(Wait { minutes: 1 }));
+    let refused = throttle.begin(&new_network, 10).unwrap_err();
+    assert_eq!(refused, Wait { minutes: 1 });
     throttle.begin(&attempt("192.0.2.1", "b"), 10).unwrap();
     throttle.begin(&known("192.0.2.9", "a"), 10).unwrap();
     clock.store(1, Ordering::Relaxed);
@@ -198,12 +199,44 @@ fn attempts_made_at_the_same_time_share_one_turn_until_one_succeeds() {
 
 #[test]
 fn a_known_network_is_limited_by_its_own_failures_for_the_account() {
-    let (throttle, _) = throttle();
+    let (throttle, clock) = throttle();
     fail(&throttle, &attempt("192.0.2.1", "other"), 9);
     let owner = known("192.0.2.1", "a");
-    throttle.check(&owner, 2).unwrap();
+    assert!(guess(&throttle, &owner, 2));
+    assert!(guess(&throttle, &owner, 2));
+    assert!(guess(&throttle, &owner, 2), "the first one after the limit");
+    assert!(!guess(&throttle, &owner, 2), "it waits until it is drawn");
+    clock.store(10, Ordering::Relaxed);
+    assert!(guess(&throttle, &owner, 2), "the other one has left");
+    assert!(guess(&throttle, &owner, 0));
+}
+
+#[test]
+fn tries_that_are_not_drawn_do_not_count_as_failures() {
+    let (throttle, clock) = throttle();
+    let owner = known("192.0.2.1", "a");
     fail(&throttle, &owner, 2);
-    assert!(throttle.check(&owner, 2).is_err());
+    assert!(matches!(throttle.begin(&owner, 2), Ok(None)));
+    for _ in 0..100 {
+        assert!(matches!(throttle.begin(&owner, 2), Ok(Some(_))));
+    }
+    clock.store(600, Ordering::Relaxed);
+    for _ in 0..20 {
+        assert!(matches!(throttle.begin(&owner, 2), Ok(None)));
+    }
+}
+
+#[test]
+fn guesses_at_an_account_from_a_known_network_are_few() {
+    let (throttle, clock) = throttle();
+    let mut guesses = 0;
+    for second in 0..3600 {
+        clock.store(second, Ordering::Relaxed);
+        for _ in 0..20 {
+            guesses += u32::from(guess(&throttle, &known("192.0.2.1", "a"), 10));
+        }
+    }
+    assert_eq!(guesses, 10 + 360);
 }
 
 #[test]

@@ -10,7 +10,8 @@ impl TestPlane {
         let peer = Peer {
             address: self.address.get(),
             certificate: None,
-            tls: String::new(),
+            tls: Box::default(),
+            ending: Arc::default(),
         };
         let (name, email) = (AccountName::parse(name).unwrap(), Email::parse(email).ok());
         let registered = self
@@ -25,7 +26,8 @@ impl TestPlane {
         let peer = Peer {
             address: self.address.get(),
             certificate: None,
-            tls: String::new(),
+            tls: Box::default(),
+            ending: Arc::default(),
         };
         let name = AccountName::parse(name).unwrap();
         self.accounts

@@ -1,6 +1,8 @@
 //! The limits on failed sign-ins and on mailed codes.
 
 use super::*;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn failures_are_limited_by_network_and_pause_the_account_briefly() {
@@ -88,27 +90,76 @@ async fn a_known_device_signs_in_after_an_attacker_has_used_up_the_tries() {
             .await
             .expect(" 904 ");
     }
-    server
-        .client()
-        .plain("alice", PASSWORD)
-        .await
-        .expect("too many failed sign-ins");
-    server
-        .client()
-        .plain("alice", &device(2))
-        .await
-        .expect(" 904 ");
-    server
-        .client()
-        .plain("alice", &device(1))
-        .await
-        .expect(" 903 ");
+    let [known, unknown] = [device(1), device(2)];
+    let mut waiting = JoinSet::new();
+    for secret in [PASSWORD.to_owned(), unknown] {
+        let mut client = server.client();
+        waiting.spawn(async move { client.plain("alice", &secret).await });
+    }
+    server.waiting_attempts(2).await;
+    let mut client = server.client();
+    let tried = timeout(Duration::from_secs(5), client.plain("alice", &known));
+    tried.await.expect("at once").expect(" 903 ");
+}
+
+/// Uses up the tries of alice at the network where she has signed in, of which there are three,
+/// and the one after them, so that a pause begins.
+async fn use_up_the_tries(server: &TestServer) {
+    server.sign_in("alice", PASSWORD).await.expect(" 903 ");
+    for _ in 0..4 {
+        server
+            .sign_in("alice", "wrong horse")
+            .await
+            .expect("wrong name or password");
+    }
+}
+
+#[tokio::test]
+async fn of_attempts_that_wait_where_an_owner_has_signed_in_one_is_drawn_after_each_pause() {
+    let server = TestServer::with_alice_and(|config| config.limits.failed_sign_ins = 3).await;
+    use_up_the_tries(&server).await;
+    // The chance of the owner is one in two.
+    for round in 0.. {
+        let mut attempts = JoinSet::new();
+        for secret in [PASSWORD, "wrong horse"] {
+            let mut client = server.client();
+            attempts.spawn(async move { client.plain("alice", secret).await });
+        }
+        server.waiting_attempts(2).await;
+        server.client().advance(10);
+        // The next attempt finds that the pause has ended.
+        let mut client = server.client();
+        let next = tokio::spawn(async move { client.plain("alice", "wrong horse").await });
+        let results = timeout(Duration::from_secs(5), attempts.join_all()).await;
+        let results = results.expect("both are answered");
+        next.abort();
+        let count = |text| results.iter().filter(|received| received.has(text)).count();
+        assert_eq!(count("one attempt in ten seconds is made, drawn by lot"), 1);
+        if count(" 903 ") == 1 {
+            break;
+        }
+        assert_eq!(count("wrong name or password"), 1);
+        assert!(round < 50);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_of_a_connection_that_ends_no_longer_waits_until_it_is_drawn() {
+    let server = TestServer::with_alice_and(|config| config.limits.failed_sign_ins = 3).await;
+    use_up_the_tries(&server).await;
+    let mut client = server.client();
+    let ending = Arc::clone(&client.ending);
+    let waits = tokio::spawn(async move { client.plain("alice", PASSWORD).await });
+    server.waiting_attempts(1).await;
+    ending.notify_one();
+    let received = timeout(Duration::from_secs(5), waits).await;
+    received.expect("at once").unwrap().expect(" 904 ");
 }
 
 #[tokio::test]
 async fn successful_sign_ins_do_not_count_however_many_at_once() {
     let server = TestServer::with_alice_and(|config| config.limits.failed_sign_ins = 2).await;
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..10 {
         let mut client = server.client();
         tasks.spawn(async move { client.plain("alice", PASSWORD).await.has(" 903 ") });
