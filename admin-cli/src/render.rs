@@ -182,11 +182,22 @@ pub fn ended_sessions(reply: &KickReply) -> String {
     }
 }
 
+/// Says how to ask for the next page. Names that a shell could carry out are not shown so that they
+/// can be copied: anyone can choose their own.
+pub fn for_more(after: &str) -> String {
+    let is_harmless = |char: char| char.is_alphanumeric() || "_-.@:".contains(char);
+    if after.chars().all(is_harmless) {
+        format!("for more, --after {}", printable(after))
+    } else {
+        "for more, --after the last name (quoted, in a system shell)".to_owned()
+    }
+}
+
 /// Appends how to ask for the next page, if there is one.
 pub fn with_next(page: String, next: Option<&impl ToString>) -> String {
     match next {
         None => page,
-        Some(next) => format!("{page}; for more, --after {}", printable(&next.to_string())),
+        Some(next) => format!("{page}; {}", for_more(&next.to_string())),
     }
 }
 

@@ -457,6 +457,16 @@ impl Model {
         } else {
             (MessageKind::Message, text.to_owned())
         };
+        // What is only for some of the members is shown in the channel, too.
+        let (audience, target) = match target.split_once('#') {
+            Some(("@", _)) => ("to operators only: ", target[1..].to_owned()),
+            Some(("+", _)) => (
+                "to operators and voiced members only: ",
+                target[1..].to_owned(),
+            ),
+            _ => ("", target),
+        };
+        let text = format!("{audience}{text}");
         if target.starts_with('#') {
             return EventKind::ChannelMessage {
                 channel: target,

@@ -16,7 +16,7 @@ use crate::client::{Client, Query, Reply, segment};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::prompt::{NEEDS_CONFIRMATION, send_confirmed};
-use crate::render::{self, Clock, count, ended_sessions, facts, printable};
+use crate::render::{self, Clock, count, ended_sessions, facts, for_more, printable};
 use crate::table::{Table, table, table_text, with_count};
 
 /// How often `list --watch` refreshes.
@@ -210,11 +210,7 @@ fn user_page(list: &UserList, clock: &Clock) -> String {
     );
     match next {
         None => page,
-        Some(next) => format!(
-            "{page}, {} shown; for more, --after {}",
-            users.len(),
-            printable(next)
-        ),
+        Some(next) => format!("{page}, {} shown; {}", users.len(), for_more(next)),
     }
 }
 

@@ -113,8 +113,9 @@ fn channel_or_current(front_end: &AnyFrontEnd, name: &str) -> Result<ChannelName
     }
 }
 
-/// Splits off the channel at the beginning, if the user is in it; otherwise, returns the current
-/// channel with the whole text, which may begin with a `#`.
+/// Splits off the channel at the beginning; without one, returns the current channel with the whole
+/// text. What names a channel is for that channel and no other, even if the user was just removed
+/// from it.
 fn joined_or_current<'a>(
     front_end: &AnyFrontEnd,
     text: &'a str,
@@ -122,7 +123,14 @@ fn joined_or_current<'a>(
     let (name, rest) = split_word(text);
     match ChannelName::parse(name) {
         Ok(channel) if front_end.model().is_in(&channel) => Ok((channel, rest)),
-        _ => Ok((current_channel(front_end)?, text)),
+        Ok(channel) => {
+            let here = current_channel(front_end)?;
+            Err(Refusal::Reason(format!(
+                "you are not in {channel}; for a text of {here} that begins so, write {here} \
+                 before it"
+            )))
+        }
+        Err(_) => Ok((current_channel(front_end)?, text)),
     }
 }
 

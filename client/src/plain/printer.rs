@@ -238,6 +238,7 @@ mod tests {
             ":alice!a@h PRIVMSG me :\u{1}ACTION nods\u{1}",
             ":me!m@h PRIVMSG alice :yes?",
             ":alice!a@h NOTICE #lobby :build done",
+            ":alice!a@h PRIVMSG @#lobby :for us",
         ]);
         let wanted = [
             "<alice> hi",
@@ -247,6 +248,7 @@ mod tests {
             "[alice → you] * alice nods",
             "[you → alice] yes?",
             "-alice- build done",
+            "<alice> to operators only: for us",
         ];
         assert_eq!(lines, wanted);
     }

@@ -191,9 +191,12 @@ impl Accounts {
         // A host name is no name of an account, but what looks like a dot may be a letter.
         let own = [&chat.server_name, &chat.network].map(|own| rookery_protocol::skeleton(own));
         let words = ["server", "you"].map(rookery_protocol::skeleton);
+        // Programs put signs such as `!` before lines of their own.
+        let is_sign = !name.as_str().is_ascii() && !skeleton.contains(char::is_alphanumeric);
         let mut reserved = accounts.reserved_names.iter().map(AccountName::skeleton);
         own.contains(&skeleton)
             || words.contains(&skeleton)
+            || is_sign
             || reserved.any(|reserved| reserved == skeleton)
     }
 

@@ -4,7 +4,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use rookery_protocol::Nick;
@@ -20,6 +21,10 @@ use rookery_record::{
 
 /// The position of a message: its time in milliseconds, and its number.
 type Position = (i64, i64);
+
+/// The maximum number of guests among the targets, the newest. A guest may write under many nicks,
+/// which would take the places of accounts in the page.
+const MAX_GUESTS: usize = 100;
 
 const BEGINNING: Position = (i64::MIN, i64::MIN);
 const END: Position = (i64::MAX, i64::MAX);
@@ -355,6 +360,7 @@ pub(super) fn newest(connection: &Connection) -> Result<Option<Timestamp>> {
 pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
     // By folded name: an account and a guest that once had the same name are one target.
     let mut latest: BTreeMap<String, HistoryTarget> = BTreeMap::new();
+    let mut accounts = HashSet::new();
     for (channel, since) in &query.channels {
         let place = Place::Channel(channel.clone());
         let Some(place) = part_number(connection, &place, Part::Messages)? else {
@@ -374,6 +380,9 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
                 continue;
             };
             let nick = other.nick();
+            if matches!(other, Participant::Account(_)) {
+                accounts.insert(nick.folded().to_owned());
+            }
             let target = latest
                 .entry(nick.folded().to_owned())
                 .or_insert_with(|| HistoryTarget {
@@ -384,11 +393,25 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
         }
     }
     let (low, high) = (query.from.min(query.to), query.from.max(query.to));
-    let mut targets: Vec<HistoryTarget> = latest
-        .into_values()
-        .filter(|target| low < target.at && target.at < high)
+    let mut targets: Vec<(bool, HistoryTarget)> = latest
+        .into_iter()
+        .filter(|(_, target)| low < target.at && target.at < high)
+        .map(|(folded, target)| {
+            let is_guest = !folded.starts_with('#') && !accounts.contains(&folded);
+            (is_guest, target)
+        })
         .collect();
-    targets.sort_by_key(|target| target.at);
+    targets.sort_by_key(|(_, target)| Reverse(target.at));
+    let mut guests = 0;
+    targets.retain(|(is_guest, _)| {
+        guests += usize::from(*is_guest);
+        !is_guest || guests <= MAX_GUESTS
+    });
+    let mut targets: Vec<HistoryTarget> = targets
+        .into_iter()
+        .rev()
+        .map(|(_, target)| target)
+        .collect();
     if query.from <= query.to {
         truncate_between_times(&mut targets, query.limit);
     } else {

@@ -382,6 +382,8 @@ async fn nobody_takes_a_reserved_name_or_one_that_looks_like_it() {
         "r\u{43e}ot",
         "birdhouse",
         "Server",
+        "\u{1c3}",
+        "\u{1427}",
         "y\u{43e}u",
         "chat\u{a4f8}example\u{6f0}org",
     ] {

@@ -496,6 +496,28 @@ fn the_newest_message_is_found_in_every_place() {
 }
 
 #[test]
+fn a_guest_of_many_nicks_takes_no_place_of_an_account_among_the_targets() {
+    let (_folder, mut sqlite) = empty_store();
+    let guest = |number: i64| Place::Direct {
+        from: Participant::Guest(format!("guest{number}").parse().unwrap()),
+        to: Participant::Account("alice".parse().unwrap()),
+    };
+    let mut entries = vec![message("m", second(1), direct("bob", "alice"))];
+    entries.extend((2..500).map(|at| message(&at.to_string(), second(at), guest(at))));
+    sqlite.append_history(&entries).unwrap();
+    let query = TargetsQuery {
+        channels: Vec::new(),
+        account: Some("alice".parse().unwrap()),
+        from: second(1000),
+        to: second(0),
+        limit: 200,
+    };
+    let found = sqlite.history_targets(&query).unwrap();
+    assert_eq!((found.len(), &*found[0].name), (101, "bob"));
+    assert_eq!(found[1].name, "guest400");
+}
+
+#[test]
 fn conversations_are_sorted_by_kind_and_by_their_latest_message_between_the_times() {
     let (_folder, mut sqlite) = empty_store();
     let guest = |nick: &str| Place::Direct {
