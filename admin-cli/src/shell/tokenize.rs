@@ -93,11 +93,17 @@ fn word_at(text: &str) -> Word {
 
 /// Returns the byte offset of the quote that closes the one before `text`.
 fn closing(text: &str, quote: char) -> Option<usize> {
-    let mut quotes = text.match_indices(quote).map(|(at, _)| at);
-    quotes.find(|at| {
-        let after = text[at + 1..].chars().next();
-        after.is_none_or(char::is_whitespace)
-    })
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, char)) = chars.next() {
+        let is_last = chars.peek().is_none_or(|(_, next)| next.is_whitespace());
+        if char == quote && is_last {
+            return Some(at);
+        }
+        if quote == '"' && char == '\\' {
+            chars.next_if(|(_, next)| ['"', '\\'].contains(next));
+        }
+    }
+    None
 }
 
 fn unescaped(text: &str, quote: char) -> Cow<'_, str> {
@@ -127,8 +133,8 @@ mod tests {
             ["ban", "bob", "--reason", "too loud", "--for", "7d"]
         );
         assert_eq!(
-            words(r#"announce "it's \"late\"""#),
-            ["announce", "it's \"late\""]
+            words(r#"announce "it's \"late\" now \"" x"#),
+            ["announce", "it's \"late\" now \"", "x"]
         );
         assert_eq!(
             words("ban bob --reason='too loud' --for=7d"),
