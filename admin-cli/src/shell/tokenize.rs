@@ -1,8 +1,8 @@
 //! Splits a typed line into words.
 //!
-//! Names of users, accounts and channels may contain quotes and backslashes, but no spaces. So
-//! these characters are removed only where they protect a space, and every name is typed as it is
-//! shown: `kick al\ice` must not mean `alice`.
+//! Names of users, accounts and channels may contain single quotes and backslashes, but no spaces.
+//! So these characters are removed only where they protect a space, and every name is typed as it
+//! is shown: `kick al\ice` must not mean `alice`. No name begins with a double quote.
 
 use std::borrow::Cow;
 
@@ -18,9 +18,9 @@ pub struct Tokens {
 }
 
 /// Splits a line at its spaces. A word, or the value after the `=` of an option, may be in quotes,
-/// which end before a space or the end of the line; they are removed if there is a space between
-/// them, or nothing. Within double quotes, `\"` is a quote and `\\` a backslash. A slash before
-/// the first word is removed: `/kick alice` is `kick alice`.
+/// which end before a space or the end of the line. Single quotes are removed only if there is a
+/// space between them, or nothing. Within double quotes, `\"` is a quote and `\\` a backslash. A
+/// slash before the first word is removed: `/kick alice` is `kick alice`.
 pub fn tokenize(line: &str) -> Tokens {
     let mut words = Vec::new();
     let mut at = 0;
@@ -81,7 +81,7 @@ fn word_at(text: &str) -> Word {
         };
     };
     let quoted = &value[1..=length];
-    if !quoted.is_empty() && !quoted.contains(char::is_whitespace) {
+    if quote == '\'' && !quoted.is_empty() && !quoted.contains(char::is_whitespace) {
         return plain;
     }
     Word {
@@ -93,11 +93,17 @@ fn word_at(text: &str) -> Word {
 
 /// Returns the byte offset of the quote that closes the one before `text`.
 fn closing(text: &str, quote: char) -> Option<usize> {
-    let mut quotes = text.match_indices(quote).map(|(at, _)| at);
-    quotes.find(|at| {
-        let after = text[at + 1..].chars().next();
-        after.is_none_or(char::is_whitespace)
-    })
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, char)) = chars.next() {
+        let is_last = chars.peek().is_none_or(|(_, next)| next.is_whitespace());
+        if char == quote && is_last {
+            return Some(at);
+        }
+        if quote == '"' && char == '\\' {
+            chars.next_if(|(_, next)| ['"', '\\'].contains(next));
+        }
+    }
+    None
 }
 
 fn unescaped(text: &str, quote: char) -> Cow<'_, str> {
@@ -127,12 +133,12 @@ mod tests {
             ["ban", "bob", "--reason", "too loud", "--for", "7d"]
         );
         assert_eq!(
-            words(r#"announce "it's \"late\"""#),
-            ["announce", "it's \"late\""]
+            words(r#"announce "it's \"late\" now \"" x"#),
+            ["announce", "it's \"late\" now \"", "x"]
         );
         assert_eq!(
-            words("ban bob --reason='too loud' --for=7d"),
-            ["ban", "bob", "--reason=too loud", "--for=7d"]
+            words("ban bob --reason='too loud' --for \"7d\""),
+            ["ban", "bob", "--reason=too loud", "--for", "7d"]
         );
         assert_eq!(
             words("channel close #lobby"),

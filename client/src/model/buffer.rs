@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{Body, Conversation, Line, LineId, MembershipChange, YOU, chathistory};
+use super::{Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory};
 
 /// The most joins and parts in one line.
 const MAX_FOLDED: usize = 20;
@@ -175,14 +175,14 @@ impl Buffer {
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
 
-    /// Returns the nick of the last message that mentions us.
+    /// Returns the nick of the last message that mentions us, other than of the server.
     pub fn last_mention(&self) -> Option<&str> {
         self.lines.iter().rev().find_map(|line| match &line.body {
             Body::Message {
                 nick,
                 highlight: true,
                 ..
-            } => Some(&**nick),
+            } if &**nick != SERVER => Some(&**nick),
             _ => None,
         })
     }

@@ -359,6 +359,7 @@ impl Buffers {
         if self.muted.remove(old) {
             self.muted.insert(new.clone());
         }
+        self.queries.rename(old, new);
         let was_current = self.current == from;
         let mut buffer = self.list.remove(from);
         if self.current > from {

@@ -64,6 +64,29 @@ pub struct Queries {
     settled: BTreeMap<Conversation, Timestamp>,
 }
 
+impl Queries {
+    /// Renames a conversation, so that the answer to a query about it is recognised.
+    pub(super) fn rename(&mut self, old: &Conversation, new: &Conversation) {
+        for query in self.outstanding.iter_mut().chain(&mut self.waiting) {
+            match query {
+                HistoryQuery::Marker(conversation) | HistoryQuery::Page { conversation, .. }
+                    if conversation == old =>
+                {
+                    *conversation = new.clone();
+                }
+                HistoryQuery::Marker(_)
+                | HistoryQuery::Page { .. }
+                | HistoryQuery::Conversations { .. } => {}
+            }
+        }
+        for times in [&mut self.unsettled, &mut self.settled] {
+            if let Some(at) = times.remove(old) {
+                times.insert(new.clone(), at);
+            }
+        }
+    }
+}
+
 impl Buffers {
     /// Handles the end of the server's greeting: from now on, missed messages are requested.
     pub fn catch_up(&mut self, model: &Model) {

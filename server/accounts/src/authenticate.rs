@@ -465,10 +465,16 @@ impl Accounts {
         scram: &Scram,
         payload: &[u8],
     ) -> Result<(String, Identity), Refused> {
+        let checked = match scram.challenge.check(payload) {
+            // It is no guess, and takes no turn of those who make one.
+            Err(ProofError::BadForm) => return Err(Refused::BadForm),
+            Err(ProofError::Wrong) => None,
+            Ok(answer) => Some(answer),
+        };
         self.begin_attempt(peer, &scram.attempt).await?;
         let name = scram.account.as_ref().map(|account| account.name.as_str());
-        match (scram.challenge.check(payload), &scram.account) {
-            (Ok(answer), Some(account)) => {
+        match (checked, &scram.account) {
+            (Some(answer), Some(account)) => {
                 self.throttle.succeeded(&scram.attempt);
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
                 self.record_network(account.id, peer, now).await;
@@ -480,8 +486,7 @@ impl Accounts {
                 self.accept_codes(&identity).await;
                 Ok((answer, identity))
             }
-            (Err(ProofError::BadForm), _) => Err(Refused::BadForm),
-            (Err(ProofError::Wrong) | Ok(_), _) => {
+            (None, _) | (_, None) => {
                 self.throttle.add_failure(&scram.attempt);
                 METRICS.chat_sign_ins_refused.increment();
                 tracing::info!(address = %peer.address, account = name, "sign-in failed");

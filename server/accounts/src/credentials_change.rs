@@ -335,6 +335,7 @@ impl Accounts {
         )
         .await
         {
+            self.throttle.succeeded(&attempt);
             return Ok(());
         }
         self.throttle.add_failure(&attempt);

@@ -71,6 +71,9 @@ impl Accounts {
                     format!("Too many tries; try again in {minutes} min"),
                 )
             })?;
+        if !registration.needs_invitation {
+            self.check_accounts(peer)?;
+        }
         let email = registration.email.clone();
         // The try is counted before the code is checked, so that concurrent guesses cannot exceed
         // the limit.
@@ -131,13 +134,21 @@ impl Accounts {
         let network = Network::of(peer.address.ip());
         self.throttle.check_all(&mails_from(network, limit))?;
         if self.config.accounts.get().open {
-            self.throttle
-                .check_all(&accounts_from(network, limit))
-                .map_err(too_many_accounts)?;
+            self.check_accounts(peer)?;
         }
         self.throttle
             .check_all(&taken_names_from(network, limit))
             .map_err(too_many_names)
+    }
+
+    /// Checks that an account can be created from the network of `peer` without an invitation. A
+    /// code is checked after this, so that a refusal does not use it up.
+    pub(crate) fn check_accounts(&self, peer: &Peer) -> Result<(), Failure> {
+        let limit = self.config.limits.get().mails_per_hour;
+        let network = Network::of(peer.address.ip());
+        self.throttle
+            .check_all(&accounts_from(network, limit))
+            .map_err(too_many_accounts)
     }
 
     /// Counts an account that the network of `peer` is about to create without an invitation.

@@ -240,6 +240,9 @@ impl Accounts {
                     format!("Too many tries; try again in {minutes} min"),
                 )
             })?;
+        if self.config.accounts.get().open {
+            self.check_accounts(peer)?;
+        }
         let checked = self
             .pending
             .check_code(now, Network::of(peer.address.ip()), name, own, code);

@@ -52,7 +52,7 @@ pub use draws::Ticket;
 
 /// The maximum number of keys with events.
 const MAX_KEYS: usize = 100_000;
-/// The maximum number of times remembered for one key, whatever the limit.
+/// The maximum number of times remembered for one key, and so the highest limit.
 const MAX_TIMES: usize = 4000;
 /// The number of counts of failures by name. Names that share one by chance share its pauses.
 const NAMES: usize = 1 << 14;
@@ -484,8 +484,10 @@ fn check(
     if limit == 0 {
         return Ok(());
     }
+    // More times than that are not remembered.
+    let limit = (limit as usize).min(MAX_TIMES);
     let window = windows.get_mut(key);
-    match window.and_then(|times| times.free_at(now, limit as usize)) {
+    match window.and_then(|times| times.free_at(now, limit)) {
         Some(free_at) => Err(Wait::of(free_at.duration_since(now))),
         None => Ok(()),
     }

@@ -44,7 +44,7 @@ pub struct Settings {
     /// The maximum number of channels that one account may own.
     pub owned_channels: usize,
     /// The maximum number of bytes that the lists, access lists and metadata of all channels that
-    /// one account owns may take. A channel without an owner may hold a 16th of that.
+    /// one account owns may take. Each channel may hold a 16th of that in any case.
     pub owned_channel_bytes: usize,
     /// The maximum number of entries in each list of a channel.
     pub channel_list_entries: usize,

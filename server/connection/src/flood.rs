@@ -283,6 +283,12 @@ impl Flood {
         if accounts.quiet.try_take(since_start, quiet_rate(), tokens) {
             return None;
         }
+        // What is more than that is owed as well. A session that waits has paid for it by then, but
+        // one that is replaced by another waits for nothing.
+        let quiet = quiet_rate();
+        accounts
+            .quiet
+            .take_within(since_start, quiet, tokens, tokens, MAX_DEBT);
         self.take_of_others(accounts, now, weight, longest_delay(weight))
     }
 

@@ -31,6 +31,7 @@ mod http;
 mod import_turns;
 mod openapi;
 mod plane;
+mod requests_in_progress;
 mod routes;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use crate::http::problem::{Kind, Refusal};
 use crate::http::stranger_limit::StrangerLimit;
 use crate::http::stream_places::StreamPlaces;
 use crate::import_turns::ImportTurns;
+use crate::requests_in_progress::RequestsInProgress;
 use rookery_accounts::Accounts;
 use rookery_accounts::csv_sync::CsvSync;
 use rookery_base::certificates::Certificates;
@@ -109,6 +110,8 @@ pub struct ControlPlane {
     pub long_read: tokio::sync::Mutex<()>,
     /// The imports of CSV files.
     pub imports: ImportTurns,
+    /// The requests of signed-in admins.
+    pub requests: Arc<RequestsInProgress>,
 }
 
 impl ControlPlane {
@@ -130,6 +133,7 @@ impl ControlPlane {
             health: HealthCache::default(),
             long_read: tokio::sync::Mutex::default(),
             imports: ImportTurns::default(),
+            requests: Arc::default(),
         }
     }
 

@@ -105,6 +105,20 @@ async fn a_password_is_proved_and_so_is_the_server() {
 }
 
 #[tokio::test]
+async fn a_malformed_proof_takes_no_turn_of_the_owner() {
+    let server = registered().await;
+    for host in 1..=10 {
+        let mut stranger = server.client_from(&format!("198.51.100.{host}"), None);
+        stranger.plain("alice", "wrong horse").await.expect(" 904 ");
+    }
+    let mut stranger = server.client_from("203.0.113.1", None);
+    begin(&mut stranger).await;
+    stranger.respond(b"x").await.expect(" 904 ");
+    let mut owner = server.client_from("203.0.113.2", None);
+    owner.plain("alice", PASSWORD).await.expect(" 903 ");
+}
+
+#[tokio::test]
 async fn a_wrong_password_and_an_unknown_name_look_alike() {
     let server = registered().await;
     server

@@ -273,8 +273,8 @@ pub struct Limits {
     /// The maximum number of channels that one account may own; 0 means no limit.
     pub owned_channels: usize,
     /// The maximum number of bytes that the masks, access entries and metadata of all channels that
-    /// one account owns may take, each with 128 bytes beside its texts; 0 means no limit. A channel
-    /// without an owner may hold a 16th.
+    /// one account owns may take, each with 128 bytes beside its texts; 0 means no limit. Each
+    /// channel may hold a 16th in any case, and a channel without an owner a 16th at most.
     pub owned_channel_bytes: usize,
     /// The maximum number of entries in each list of a channel; 0 means no limit.
     pub channel_list_entries: usize,

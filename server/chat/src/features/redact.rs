@@ -387,40 +387,32 @@ fn notice_deliveries(
         return Vec::new();
     }
     let unaware = |receiver: &Receiver| !receiver.capabilities.has(Capability::MessageRedaction);
-    let line = || match by {
-        Some(user) => ctx.user_line(user.id, "NOTICE"),
-        None => ctx.server_line("NOTICE"),
-    };
-    let notice = |target: &str| line().word(target).text(text);
-    let tags = by.map_or_else(|| ctx.server_tags(), |user| ctx.tags_of(user));
-    let audience = audience(ctx, message);
-    match &message.place {
-        Place::Channel(name) => {
-            let receivers = audience
+    let deliveries = |by: Option<&User>, to: &[&User]| {
+        let (line, tags) = match by {
+            Some(by) => (ctx.user_line(by.id, "NOTICE"), ctx.tags_of(by)),
+            None => (ctx.server_line("NOTICE"), ctx.server_tags()),
+        };
+        let notice = |target: &str| line.clone().word(target).text(text);
+        let sessions = |user: &&User| ctx.state.receivers_of(user.id);
+        match &message.place {
+            Place::Channel(name) => {
+                let receivers = to.iter().flat_map(sessions).filter(unaware);
+                address(receivers, to.len(), &tags, &notice(name.as_str()))
+            }
+            Place::Direct { .. } => to
                 .iter()
-                .flat_map(|user| ctx.state.receivers_of(user.id))
-                .filter(unaware);
-            address(receivers, audience.len(), &tags, &notice(name.as_str()))
+                .flat_map(|user| {
+                    let receivers = sessions(user).filter(unaware);
+                    address(receivers, 1, &tags, &notice(user.nick.as_str()))
+                })
+                .collect(),
         }
-        Place::Direct { from, to } => audience
-            .into_iter()
-            .flat_map(|user| {
-                let receivers = ctx.state.receivers_of(user.id).filter(unaware);
-                let is_own = by.is_some_and(|by| by.id == user.id);
-                let other = if *from == user.participant() {
-                    to
-                } else {
-                    from
-                };
-                let target = if is_own {
-                    history::current_nick(ctx, other).to_string()
-                } else {
-                    user.nick.to_string()
-                };
-                address(receivers, 1, &tags, &notice(&target))
-            })
-            .collect(),
-    }
+    };
+    // The user's own sessions have not asked for an echo.
+    let is_own = |user: &&User| by.is_some_and(|by| by.id == user.id);
+    let (own, others): (Vec<&User>, Vec<&User>) =
+        audience(ctx, message).into_iter().partition(is_own);
+    [deliveries(None, &own), deliveries(by, &others)].concat()
 }
 
 fn nick_of(source: &str) -> &str {

@@ -18,7 +18,7 @@ pub struct Markers(Vec<(Arc<str>, Timestamp)>);
 
 impl Markers {
     /// Advances the marker. Returns the changes: none if it would move back, otherwise the new
-    /// marker and, if there are too many, the removal of the oldest one.
+    /// marker and, if there are too many, the removals of the oldest ones.
     pub fn set(
         &mut self,
         target: &str,
@@ -29,8 +29,10 @@ impl Markers {
         }
         let target = self.insert(target, read_until);
         let mut changes = vec![(target, Some(read_until))];
-        let oldest = (0..self.0.len()).min_by_key(|&at| self.0[at].1);
-        if let Some(oldest) = oldest.filter(|_| self.0.len() > MARKERS) {
+        // There may be more from before the limit.
+        while self.0.len() > MARKERS
+            && let Some(oldest) = (0..self.0.len()).min_by_key(|&at| self.0[at].1)
+        {
             changes.push((self.0.remove(oldest).0, None));
         }
         changes

@@ -46,6 +46,8 @@ fn the_channels_of_an_account_hold_so_much_together_and_what_was_there_before_st
     let (first, _) = fill(&mut harness, alice, "#a");
     // Each takes 128 bytes and its texts: the mask, and `alice!~alice@users.irc.test`.
     assert!((95..=100).contains(&first), "{first}");
+    let (guaranteed, _) = fill(&mut harness, alice, "#b");
+    assert_eq!(guaranteed, 6, "an operator of #a takes nothing of it");
     let refused = |received: Vec<String>, start: &str| {
         let [line] = received.as_slice() else {
             panic!("{received:?}")
@@ -69,8 +71,10 @@ fn the_channels_of_an_account_hold_so_much_together_and_what_was_there_before_st
         "another account has a limit of its own"
     );
 
-    // With the place of two masks, there is room in the other channel.
-    harness.send(alice, "MODE #a -bb n0 n1");
+    // With the place of two masks more than the limit, there is room in the other channel.
+    for number in 0..8 {
+        harness.send(alice, &format!("MODE #a -b n{number}"));
+    }
     harness.clear_received();
     assert_eq!(commands(&harness.request(alice, mode)), ["MODE"]);
     assert_eq!(
@@ -92,7 +96,7 @@ fn the_channels_of_an_account_hold_so_much_together_and_what_was_there_before_st
     next.channel("#b", &[alice]);
     assert_eq!(listed(&mut next, alice, "#a"), before);
     assert_eq!(commands(&next.request(alice, "MODE #b +b more")), ["478"]);
-    let remove = next.request(alice, "MODE #a -b n2");
+    let remove = next.request(alice, "MODE #a -b n12");
     assert_eq!(commands(&remove), ["MODE"]);
     let metadata = next.request(alice, "METADATA #b SET key :short");
     assert_eq!(commands(&metadata), ["761"]);
@@ -119,6 +123,8 @@ fn a_channel_without_an_owner_holds_a_part_of_it_and_no_transfer_evades_the_limi
     );
 
     // What an account may hold is too much for a channel that has no owner any longer.
+    harness.send(alice, "MODE #free +bb more2 more3");
+    harness.clear_received();
     let refusal = harness.request(alice, "MODE #free -q alice").concat();
     assert!(refusal.contains(" 696 alice #free q alice :"), "{refusal}");
     assert!(refusal.contains("remove masks"), "{refusal}");

@@ -17,6 +17,7 @@ use crate::audit::trail::Act;
 use crate::http::extract::RequestOrigin;
 use crate::http::problem::{Kind, Refusal};
 use crate::plane::ControlPlane;
+use crate::requests_in_progress::InProgress;
 use rookery_record::{Admin, Outcome};
 use rookery_store::{Durability, Result as StoreResult, Store};
 
@@ -108,6 +109,7 @@ pub struct Operator {
     origin: RequestOrigin,
     session: Session,
     admin: Admin,
+    _in_progress: InProgress,
 }
 
 impl Operator {
@@ -129,6 +131,8 @@ impl Operator {
                         .await);
                 }
             };
+        // Recording the refusal would be what the limit prevents.
+        let in_progress = plane.requests.begin(&session.admin)?;
         if let Err(refusal) = check_permission::<P>(&admin) {
             return Err(plane.trail.refuse(&act, refusal).await);
         }
@@ -137,6 +141,7 @@ impl Operator {
             origin,
             session,
             admin,
+            _in_progress: in_progress,
         })
     }
 

@@ -140,3 +140,18 @@ async fn a_change_of_the_clock_does_not_end_a_pause() {
     plane.advance(SignedDuration::from_secs(5));
     plane.sign_in("root").await;
 }
+
+#[tokio::test]
+async fn an_admin_has_so_many_requests_in_progress_and_no_other_waits_for_them() {
+    let plane = TestPlane::new().await;
+    plane.add_admin("other").await;
+    let (token, other) = (plane.sign_in("root").await, plane.sign_in("other").await);
+    let begin = |_| plane.state.requests.begin("root").ok();
+    let in_progress: Option<Vec<_>> = (0..32).map(begin).collect();
+    assert!(in_progress.is_some());
+    let refused = plane.get(&token, "/v1/users").await;
+    assert_eq!(refused.problem(), "/problems/too-many-requests");
+    assert_eq!(plane.get(&other, "/v1/users").await.status, StatusCode::OK);
+    drop(in_progress);
+    assert_eq!(plane.get(&token, "/v1/users").await.status, StatusCode::OK);
+}

@@ -161,6 +161,19 @@ fn a_page_that_repeats_ends_the_loading() {
 }
 
 #[test]
+fn a_page_that_is_refused_because_its_channel_was_renamed_can_be_requested_again() {
+    let mut chat = Chat::with(4);
+    chat.sign_in();
+    chat.catch_up();
+    chat.request_gap(0);
+    chat.buffers.next_query(&chat.model).unwrap();
+    chat.receive(":boss!b@h RENAME #lobby #hall");
+    chat.buffers.query_failed("no such channel");
+    let gaps = chat.buffers.current().gaps();
+    assert!(matches!(gaps[0].state, GapState::Failed(_)), "{gaps:?}");
+}
+
+#[test]
 fn messages_of_ignored_people_are_left_out_of_the_history() {
     let mut chat = Chat::with(0);
     chat.stored.insert(

@@ -88,6 +88,7 @@ fn a_reply_goes_to_the_conversation_in_which_it_is_typed() {
     let mut ui = three_messages();
     ui.receive(":alice!a@h JOIN #ops");
     ui.enter("/join #ops");
+    ui.receive(":s.example NOTICE alice :going down");
     ui.enter("/reply yes");
     assert!(ui.screen().contains("nobody has mentioned you here"));
     ui.receive("@msgid=o1 :bob!b@h PRIVMSG #ops :alice: what is the code?");

@@ -239,3 +239,29 @@ async fn registrations_with_an_email_do_not_use_up_the_codes_of_its_owner() {
         .await
         .expect("AUTHENTICATE +");
 }
+
+#[tokio::test]
+async fn a_code_is_not_used_up_while_no_account_can_be_created_from_there() {
+    let server = TestServer::with(|config| config.limits.mails_per_hour = 2);
+    let mut waiting = Vec::new();
+    for number in 1..=11 {
+        let mut client = server.client();
+        let line = format!("REGISTER u{number} u{number}@example.org :correct horse");
+        client.send(&line).await.expect("VERIFICATION_REQUIRED");
+        let verify = format!("VERIFY u{number} {}", server.code(number).await);
+        if number < 10 {
+            client.send(&verify).await.expect("VERIFY SUCCESS");
+            client.advance(3600);
+        } else {
+            waiting.push((client, verify));
+        }
+    }
+    let (mut last, last_verify) = waiting.pop().unwrap();
+    let (mut tenth, verify) = waiting.pop().unwrap();
+    tenth.send(&verify).await.expect("VERIFY SUCCESS");
+    for _ in 0..2 {
+        last.send(&last_verify)
+            .await
+            .expect("Too many accounts were created from here today");
+    }
+}
