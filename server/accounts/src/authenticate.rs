@@ -473,26 +473,22 @@ impl Accounts {
         };
         self.begin_attempt(peer, &scram.attempt).await?;
         let name = scram.account.as_ref().map(|account| account.name.as_str());
-        match (checked, &scram.account) {
-            (Some(answer), Some(account)) => {
-                self.throttle.succeeded(&scram.attempt);
-                tracing::info!(address = %peer.address, account = %account.name, "signed in");
-                self.record_network(account.id, peer, now).await;
-                let signed_in_with = SignedInWith::Password {
-                    fingerprint: account.password_fingerprint().ok_or(Refused::WrongScram)?,
-                    device: scram.device.clone(),
-                };
-                let identity = authenticated(account, scram.read_at, signed_in_with)?;
-                self.accept_codes(&identity).await;
-                Ok((answer, identity))
-            }
-            (None, _) | (_, None) => {
-                self.throttle.add_failure(&scram.attempt);
-                METRICS.chat_sign_ins_refused.increment();
-                tracing::info!(address = %peer.address, account = name, "sign-in failed");
-                Err(Refused::WrongScram)
-            }
-        }
+        let (Some(answer), Some(account)) = (checked, &scram.account) else {
+            self.throttle.add_failure(&scram.attempt);
+            METRICS.chat_sign_ins_refused.increment();
+            tracing::info!(address = %peer.address, account = name, "sign-in failed");
+            return Err(Refused::WrongScram);
+        };
+        self.throttle.succeeded(&scram.attempt);
+        tracing::info!(address = %peer.address, account = %account.name, "signed in");
+        self.record_network(account.id, peer, now).await;
+        let signed_in_with = SignedInWith::Password {
+            fingerprint: account.password_fingerprint().ok_or(Refused::WrongScram)?,
+            device: scram.device.clone(),
+        };
+        let identity = authenticated(account, scram.read_at, signed_in_with)?;
+        self.accept_codes(&identity).await;
+        Ok((answer, identity))
     }
 
     /// Returns the keys in the account's SCRAM verifier; none if it cannot be decrypted, or

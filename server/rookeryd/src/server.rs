@@ -87,6 +87,9 @@ pub async fn run(loaded: Loaded, chat_runtime: Handle) -> Result<()> {
         &config.admin,
         *clock.borrow(),
     )?);
+    // Before the ports are open, since they show that the server runs: a reload that is requested
+    // then must not end it.
+    let mut signals = Signals::new()?;
     let listeners = Listeners::bind(&config).await?;
     let (config_sender, live) = LiveConfig::new(config);
     let csv_sync = CsvSync::new(live.section(|config| &config.data), database.clone());
@@ -188,7 +191,6 @@ pub async fn run(loaded: Loaded, chat_runtime: Handle) -> Result<()> {
         head_key,
         reloads,
     };
-    let mut signals = Signals::new()?;
     let ports = listeners.serve(&config, chat_port, control, probes)?;
     log_hints(&config, has_admins);
 
