@@ -134,7 +134,7 @@ pub fn tagmsg(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     send_to_each(ctx, caller, targets, &draft);
 }
 
-/// Sends a multi-line message to one target; [`multiline::lines`] describes the text.
+/// Sends a multi-line message to one target; [`lines`](crate::multiline::lines) describes the text.
 pub fn send_multiline(
     ctx: &mut Context<'_>,
     caller: Caller,
