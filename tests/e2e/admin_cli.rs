@@ -290,7 +290,7 @@ async fn the_shell_continues_after_a_failed_line_and_reports_it_in_its_exit_code
     let operator = Operator::sign_in(&server, "root").await;
     let ended = shell(
         &operator,
-        &["kick nobody", "nonsense", "announce 'open", "bans"],
+        &["kick nobody", "nonsense", "announce 'open the", "bans"],
     )
     .await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
