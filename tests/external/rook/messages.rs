@@ -148,7 +148,7 @@ async fn two_devices_agree_on_what_is_unread() {
     let on_the_couch = Screen::signed_in_as_alice(&server, &couch).await;
     for screen in [&at_the_desk, &on_the_couch] {
         screen.press("M-1");
-        screen.expect("1›server").await;
+        screen.expect("1›*server*").await;
     }
     bob.say("#lobby", "breakfast is ready").await;
     bob.say("alice", "I kept you an egg").await;
@@ -167,7 +167,7 @@ async fn two_devices_agree_on_what_is_unread() {
     .await;
     // A device that connects later also shows where the unread messages begin.
     at_the_desk.press("M-1");
-    at_the_desk.expect("1›server").await;
+    at_the_desk.expect("1›*server*").await;
     on_the_couch.enter_line("/quit");
     on_the_couch.expect_exit(0).await;
     bob.say("#lobby", "and now it is cold").await;

@@ -25,7 +25,7 @@ async fn typed_text_survives_every_screen_size() {
         })
         .await;
     }
-    screen.expect("1 server").await;
+    screen.expect("1 *server*").await;
     screen.press("F1");
     screen.expect("Help").await;
 }
@@ -85,7 +85,7 @@ async fn rook_can_be_suspended_and_shows_missed_messages_when_resumed() {
     screen.enter_line("fg");
     let chat = screen.expect("bob said meanwhile").await;
     assert!(
-        chat.contains("1 server") && !chat.contains("Stopped"),
+        chat.contains("1 *server*") && !chat.contains("Stopped"),
         "the whole screen is drawn again:\n{chat}"
     );
     assert_eq!(screen.terminal_state(), "1 1 1");
@@ -214,12 +214,12 @@ async fn the_window_may_shrink_and_grow_again() {
     wait_for("the narrow screen", || {
         let now = screen.contents();
         let narrow =
-            now.contains("\n      narrow") && now.contains("alice@") && !now.contains("1 server");
+            now.contains("\n      narrow") && now.contains("alice@") && !now.contains("1 *server*");
         narrow.then_some(())
     })
     .await;
     screen.resize(80, 24);
-    let wide = screen.expect("1 server").await;
+    let wide = screen.expect("1 *server*").await;
     assert!(wide.contains("gets narrow"), "{wide}");
 }
 

@@ -41,13 +41,13 @@ impl LineParts {
     /// Adds a nick or a sign to the column of nicks. Without one, and if it is wider, it begins the
     /// text: a nick is never cut, since others may begin alike.
     fn add_label(&mut self, label: &str, style: Style) {
-        let label = format!("{label} ");
-        if let Some(padding) = self.column.checked_sub(label.width()) {
+        if let Some(padding) = self.column.checked_sub(label.width() + 1) {
             self.head.push(Span::raw(" ".repeat(padding)));
-            self.head.push(Span::styled(label, style));
+            self.head.push(Span::styled(label.to_owned(), style));
+            self.head.push(Span::raw(" "));
         } else {
             self.head.push(Span::raw(" ".repeat(self.column)));
-            self.text.push((style.into(), label));
+            self.text.push((style.into(), format!("{label} ")));
         }
     }
 }
