@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
 
 use crate::config::ServerArgument;
+use crate::model::EventKind;
 use rookery_trust::Fingerprint;
 
 /// Chats on a Rookery server.
@@ -122,6 +123,15 @@ impl Target {
         match self {
             Self::Channel(channel) => channel.as_str(),
             Self::User(nick) => nick.as_str(),
+        }
+    }
+
+    /// Follows the channel if the event renames it.
+    pub fn follow(&mut self, event: EventKind) {
+        if let EventKind::Renamed { old, new, .. } = event
+            && *self == Self::Channel(old)
+        {
+            *self = Self::Channel(new);
         }
     }
 }

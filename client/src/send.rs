@@ -11,7 +11,7 @@ use crate::cli::{Target, not_here};
 use crate::commands;
 use crate::console::{self, Interrupt, StdinEvent, StdinReader};
 use crate::exit::{Exit, SessionEnd};
-use crate::model::{EventKind, MessageKind, Model};
+use crate::model::{MessageKind, Model};
 use crate::receipts::{Outcome, RECEIPT_TIMEOUT, Receipts, Sent};
 use crate::reconnect::{ConnectOptions, temporary_nick};
 use crate::session::{self, Event, NotConnected, Session};
@@ -236,11 +236,7 @@ impl Sender {
             Event::Ready if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
             Event::Message(message) => {
                 for event in self.model.handle(&message, Timestamp::now()) {
-                    if let EventKind::Renamed { old, new, .. } = event.kind
-                        && matches!(&self.destination.target, Target::Channel(name) if *name == old)
-                    {
-                        self.destination.target = Target::Channel(new);
-                    }
+                    self.destination.target.follow(event.kind);
                 }
                 if message.command == "WARN"
                     && let Some(warning) = message.params.last()

@@ -16,8 +16,8 @@ use crate::chat_message::ChatMessage;
 use crate::cli::{Target, not_here};
 use crate::console::{self, Interrupt};
 use crate::exit::Exit;
+use crate::model::Model;
 use crate::model::chathistory::{self, Batched, Batches};
-use crate::model::{EventKind, Model};
 use crate::receipts::{Outcome, Receipts, Sent};
 use crate::reconnect::{ConnectOptions, Event, Reconnector};
 use crate::state::StateFile;
@@ -367,11 +367,7 @@ impl<W: Write> Tail<W> {
         }
         let was_in = self.is_in_channel();
         for event in self.model.handle(message, Timestamp::now()) {
-            if let EventKind::Renamed { old, new, .. } = event.kind
-                && matches!(&self.target, Target::Channel(channel) if *channel == old)
-            {
-                self.target = Target::Channel(new);
-            }
+            self.target.follow(event.kind);
         }
         if was_in && !self.is_in_channel() && self.phase != Phase::Quitting {
             self.joined = false;

@@ -12,8 +12,6 @@ use super::{
 /// A message that mentions the user or was sent to the user only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highlight {
-    /// The conversation.
-    pub conversation: Conversation,
     /// The sender's nick.
     pub nick: String,
     /// The text.
@@ -297,12 +295,9 @@ impl Buffers {
         };
         let mention = (!own && *highlight).then(|| (nick.to_string(), text.to_string()));
         let own = *own;
+        let is_muted = self.is_muted(&conversation);
         // A message that opens its conversation counts as unread.
-        let index = self.ensure_open(
-            conversation.clone(),
-            at - SignedDuration::from_millis(1),
-            model,
-        );
+        let index = self.ensure_open(conversation, at - SignedDuration::from_millis(1), model);
         if event
             .msgid
             .as_ref()
@@ -317,9 +312,8 @@ impl Buffers {
             self.count(index, id, at, mention.is_some());
         }
         let (nick, text) = mention?;
-        let is_relevant = !is_read && !self.is_muted(&conversation);
+        let is_relevant = !is_read && !is_muted;
         is_relevant.then_some(Highlight {
-            conversation,
             nick,
             text,
             elsewhere: index != self.current,

@@ -85,12 +85,13 @@ impl Accounts {
     /// code that was mailed for it, or at that of the invitation with which it registers, is always
     /// permitted: each costs a mail or a registration, of which a network has few, and the failures
     /// of others behind the same address must not lock its owner out.
-    pub(crate) fn check_failures(&self, peer: &Peer, is_first_try: bool) -> Result<(), Wait> {
+    pub(crate) fn check_failures(&self, peer: &Peer, is_first_try: bool) -> Result<(), NotBegun> {
         if is_first_try {
             return Ok(());
         }
         let limit = self.config.limits.get().failed_sign_ins;
-        self.throttle.check(&code_attempt(peer), limit)
+        let checked = self.throttle.check(&code_attempt(peer), limit);
+        checked.map_err(NotBegun::TooManyFailures)
     }
 
     /// Counts a wrong code from the network of `peer`.

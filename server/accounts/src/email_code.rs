@@ -118,8 +118,7 @@ impl Accounts {
         code: &str,
         credential: &str,
     ) -> Result<(Identity, Option<CredentialId>), Refused> {
-        self.check_failures(peer, challenge.code.is_untried())
-            .map_err(Refused::Throttled)?;
+        self.check_failures(peer, challenge.code.is_untried())?;
         let account = challenge.account;
         let tried = if challenge.is_decoy {
             TriedCode::Decoy

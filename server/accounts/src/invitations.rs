@@ -64,13 +64,7 @@ impl Accounts {
         code: &str,
         is_first_try: bool,
     ) -> Result<Identity, Failure> {
-        self.check_failures(peer, is_first_try)
-            .map_err(|Wait { minutes }| {
-                failure(
-                    "TEMPORARILY_UNAVAILABLE",
-                    format!("Too many tries; try again in {minutes} min"),
-                )
-            })?;
+        self.check_failures(peer, is_first_try)?;
         if !registration.needs_invitation {
             self.check_accounts(peer)?;
         }

@@ -233,13 +233,7 @@ impl Accounts {
         code: &str,
     ) -> Result<Identity, Failure> {
         let is_untried = own.is_some_and(|own| self.pending.is_untried(own));
-        self.check_failures(peer, is_untried)
-            .map_err(|Wait { minutes }| {
-                failure(
-                    "TEMPORARILY_UNAVAILABLE",
-                    format!("Too many tries; try again in {minutes} min"),
-                )
-            })?;
+        self.check_failures(peer, is_untried)?;
         if self.config.accounts.get().open {
             self.check_accounts(peer)?;
         }

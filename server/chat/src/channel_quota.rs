@@ -16,8 +16,8 @@ use crate::state::mask::Mask;
 /// The bytes that an entry or a value takes in memory beside its texts, roughly.
 const ENTRY_BYTES: usize = 128;
 /// The part of the limit that each channel may hold, whatever its founder's other channels hold. A
-/// channel without an owner may hold no more: it ends with its last member, but a user may be in
-/// many, and stay there.
+/// channel without an owner may hold this part at most: it ends with its last member, but a user
+/// may be in many, and stay there.
 const PART_OF_CHANNEL: usize = 16;
 
 /// Returns the bytes that an entry of a list takes.

@@ -85,7 +85,7 @@ fn the_channels_of_an_account_hold_so_much_together_and_what_was_there_before_st
     assert_eq!(
         commands(&harness.request(alice, "METADATA #b SET key :other")),
         ["761"],
-        "it takes no more than before"
+        "it takes as much as before"
     );
 
     // What exceeds a lower limit is restored, and can be removed, but nothing can be added.
