@@ -289,13 +289,7 @@ pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 
 fn leave(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, reason: Option<&str>) {
     let line = ctx.user_line(caller.user, "PART").word(name.as_str());
-    // Users who may not speak do not speak by a reason either.
-    let is_silenced = || {
-        let user = ctx.state.user(caller.user);
-        let channel = ctx.state.channel(name);
-        channel.is_some_and(|channel| channel.speak_refusal(user, false).is_some())
-    };
-    let line = match reason.filter(|_| !is_silenced()) {
+    let line = match reason.filter(|_| ctx.state.may_speak(caller.user, name)) {
         Some(reason) => line.text(truncate(reason, lengths::PART)),
         None => line,
     };
