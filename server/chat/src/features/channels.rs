@@ -83,6 +83,16 @@ fn weight_of_channels(message: &Message) -> Weight {
     }
 }
 
+/// Returns the weight of a `JOIN` or `PART` in what others receive, among them all members of each
+/// of the channels; and with a `JOIN`, they may receive the metadata of the user.
+pub(super) fn channels_weight_for_others(message: &Message) -> Weight {
+    let per_channel = if message.command == "JOIN" { 2 } else { 1 };
+    match message.param(0).unwrap_or_default() {
+        "0" => Weight::messages(10),
+        channels => Weight::of_targets(per_channel * channels.split(',').count()),
+    }
+}
+
 /// Returns the weight of a `KICK`: each nick counts as one message.
 fn kick_weight(message: &Message) -> Weight {
     let nicks = message.param(1).unwrap_or_default().split(',');
