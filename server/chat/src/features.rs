@@ -78,6 +78,16 @@ pub fn weight(message: &Message) -> Weight {
     find(&message.command).map_or(Weight::MESSAGE, |command| (command.weight)(message))
 }
 
+/// Returns what the message counts for where the sessions of several accounts are limited together,
+/// because others receive what all of them send. Joining many channels at once costs a session
+/// little, but these others as much as a message to each channel.
+pub fn weight_for_others(message: &Message) -> Weight {
+    match message.command.as_str() {
+        "JOIN" | "PART" => channels::channels_weight_for_others(message),
+        _ => weight(message),
+    }
+}
+
 /// The commands that clients send when they connect, which many of one network may do at once.
 const ON_CONNECT: [&str; 24] = [
     "AUTHENTICATE",

@@ -283,6 +283,13 @@ impl State {
         self.channels.get(name)
     }
 
+    /// Whether the user may speak in the channel, and so give a reason there for what it does. What
+    /// nobody is in, nobody hears.
+    pub fn may_speak(&self, user: UserId, channel: &ChannelName) -> bool {
+        self.channel(channel)
+            .is_none_or(|channel| channel.speak_refusal(self.user(user), false).is_none())
+    }
+
     pub fn channel_mut(&mut self, name: &ChannelName) -> Option<&mut Channel> {
         self.channels.get_mut(name)
     }

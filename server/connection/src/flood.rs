@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rookery_chat::Weight;
 use rookery_chat::token_bucket::{Payer, Rate, TokenBucket, TokenBuckets};
+use rookery_protocol::Message;
 use rookery_record::{AccountId, NETWORKS_OF_SITE, Network};
 
 /// The number of sessions at their full rate that may share the rate of an account.
@@ -56,6 +57,9 @@ enum Counted {
     MessagesOfSite,
     /// Those of one account that need not wait for the others of its network and its site.
     Quiet,
+    /// What the clients of one account send when they connect, which need not wait for these
+    /// others either.
+    OnConnect,
 }
 
 /// The buckets that sessions share.
@@ -96,6 +100,8 @@ enum Standing {
 struct Accounts {
     /// What it may always send.
     quiet: Arc<TokenBucket>,
+    /// What its clients may send in addition when they connect.
+    on_connect: Arc<TokenBucket>,
     /// What all of its network share beyond that.
     of_network: Arc<TokenBucket>,
     /// What all of its site share beyond that.
@@ -113,7 +119,7 @@ impl SharedFlood {
     /// Creates full buckets.
     pub fn new(now: Instant) -> Self {
         Self {
-            buckets: Mutex::new(TokenBuckets::new(5 * MAX_PAYERS)),
+            buckets: Mutex::new(TokenBuckets::new(6 * MAX_PAYERS)),
             start: now,
         }
     }
@@ -140,6 +146,7 @@ impl SharedFlood {
         let [of_network, of_site] = [network, network.site()].map(Payer::Network);
         flood.standing = Standing::Account(Box::new(Accounts {
             quiet: self.bucket(payer, Counted::Quiet, now),
+            on_connect: self.bucket(payer, Counted::OnConnect, now),
             of_network: self.bucket(of_network, Counted::MessagesOfAccounts, now),
             of_site: self.bucket(of_site, Counted::MessagesOfSite, now),
         }));
@@ -171,6 +178,13 @@ fn longest_delay(weight: Weight) -> Duration {
 /// fast as a person types, ten messages, and one every two seconds after that.
 fn quiet_rate() -> Rate {
     Rate::new(100, 10, Duration::from_secs(2)).expect("neither is zero")
+}
+
+/// Returns the rate of what the clients of an account send when they connect: enough to join fifty
+/// channels, or twenty and to request the modes and members of each; and that again after five
+/// minutes, as on a line that is often interrupted.
+fn on_connect_rate() -> Rate {
+    Rate::new(1000, 10, Duration::from_secs(3)).expect("neither is zero")
 }
 
 /// Returns the same for a session that is not admitted: enough to sign in, and to mistype the
@@ -216,12 +230,48 @@ impl Flood {
         self.take_messages(now, weight)
     }
 
-    /// Counts a command as [`Self::count`] does, and for all accounts of the network together, and
-    /// all of the site. What clients send when they connect is not counted for these, since many
-    /// may do that at once.
-    pub fn count_with_network(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
-        let ready_at = self.count(now, weight);
-        ready_at.max(self.take_of_accounts(now, weight))
+    /// Counts a message. Returns when the next line may be read, if that is later than `now`.
+    pub fn count_message(&mut self, now: Instant, message: &Message) -> Option<Instant> {
+        let on_connect = rookery_chat::is_sent_on_connect(message);
+        let for_others = rookery_chat::weight_for_others(message);
+        let ready_at = self.count(now, rookery_chat::weight(message));
+        ready_at.max(self.count_for_network(now, for_others, on_connect))
+    }
+
+    /// Counts a line that is no message. Returns the same.
+    pub fn count_fault(&mut self, now: Instant) -> Option<Instant> {
+        let ready_at = self.count(now, Weight::MESSAGE);
+        ready_at.max(self.count_for_network(now, Weight::MESSAGE, false))
+    }
+
+    /// Counts a command of the given weight for all accounts of the network together, and all of
+    /// the site. Of what clients send when they connect (`on_connect`), only what is too much for
+    /// that counts, since many may connect at once.
+    fn count_for_network(
+        &mut self,
+        now: Instant,
+        weight: Weight,
+        on_connect: bool,
+    ) -> Option<Instant> {
+        let Standing::Account(accounts) = &self.standing else {
+            return None;
+        };
+        let since_start = now.saturating_duration_since(self.start);
+        let tokens = weight.tenths().into();
+        let on_connect = on_connect.then_some((&accounts.on_connect, on_connect_rate()));
+        let mut free = on_connect
+            .into_iter()
+            .chain([(&accounts.quiet, quiet_rate())]);
+        if free.any(|(bucket, rate)| bucket.try_take(since_start, rate, tokens)) {
+            return None;
+        }
+        // What is more than that is owed as well. A session that waits has paid for it by then, but
+        // one that is replaced by another waits for nothing.
+        let quiet = quiet_rate();
+        accounts
+            .quiet
+            .take_within(since_start, quiet, tokens, tokens, MAX_DEBT);
+        self.take_of_others(accounts, now, weight, longest_delay(weight))
     }
 
     /// Counts `received` further bytes, if those that no message has paid for are too many. Returns
@@ -270,26 +320,6 @@ impl Flood {
         };
         own.map(|ready_at| self.start + ready_at)
             .max(shared_ready_at)
-    }
-
-    /// Takes the weight out of the buckets of the network's and the site's accounts, unless the
-    /// account sends so little that the others do not matter to it.
-    fn take_of_accounts(&self, now: Instant, weight: Weight) -> Option<Instant> {
-        let Standing::Account(accounts) = &self.standing else {
-            return None;
-        };
-        let since_start = now.saturating_duration_since(self.start);
-        let tokens = weight.tenths().into();
-        if accounts.quiet.try_take(since_start, quiet_rate(), tokens) {
-            return None;
-        }
-        // What is more than that is owed as well. A session that waits has paid for it by then, but
-        // one that is replaced by another waits for nothing.
-        let quiet = quiet_rate();
-        accounts
-            .quiet
-            .take_within(since_start, quiet, tokens, tokens, MAX_DEBT);
-        self.take_of_others(accounts, now, weight, longest_delay(weight))
     }
 
     fn take_of_others(

@@ -26,7 +26,6 @@ use super::flood::Flood;
 use super::socket::Socket;
 use rookery_accounts::sign_in::may_carry_secret;
 use rookery_base::metrics::METRICS;
-use rookery_chat::Weight;
 use rookery_chat::event::{Disconnect, LineFault};
 use rookery_engine::receipts::Receipts;
 use rookery_engine::sendq::{READ_TIMEOUT, Sendq, State};
@@ -259,14 +258,8 @@ impl LineStream {
     /// Counts what the client sent. Returns when the next line may be read, if that is later.
     fn flood_of(&mut self, input: &Input, now: Instant) -> Option<Instant> {
         match input {
-            Input::Message(message) if rookery_chat::is_sent_on_connect(message) => {
-                self.flood.count(now, rookery_chat::weight(message))
-            }
-            Input::Message(message) => {
-                let weight = rookery_chat::weight(message);
-                self.flood.count_with_network(now, weight)
-            }
-            Input::Fault(_) => self.flood.count_with_network(now, Weight::MESSAGE),
+            Input::Message(message) => self.flood.count_message(now, message),
+            Input::Fault(_) => self.flood.count_fault(now),
         }
     }
 

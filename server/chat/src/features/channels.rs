@@ -83,6 +83,16 @@ fn weight_of_channels(message: &Message) -> Weight {
     }
 }
 
+/// Returns the weight of a `JOIN` or `PART` in what others receive, among them all members of each
+/// of the channels; and with a `JOIN`, they may receive the metadata of the user.
+pub(super) fn channels_weight_for_others(message: &Message) -> Weight {
+    let per_channel = if message.command == "JOIN" { 2 } else { 1 };
+    match message.param(0).unwrap_or_default() {
+        "0" => Weight::messages(10),
+        channels => Weight::of_targets(per_channel * channels.split(',').count()),
+    }
+}
+
 /// Returns the weight of a `KICK`: each nick counts as one message.
 fn kick_weight(message: &Message) -> Weight {
     let nicks = message.param(1).unwrap_or_default().split(',');
@@ -289,13 +299,7 @@ pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 
 fn leave(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, reason: Option<&str>) {
     let line = ctx.user_line(caller.user, "PART").word(name.as_str());
-    // Users who may not speak do not speak by a reason either.
-    let is_silenced = || {
-        let user = ctx.state.user(caller.user);
-        let channel = ctx.state.channel(name);
-        channel.is_some_and(|channel| channel.speak_refusal(user, false).is_some())
-    };
-    let line = match reason.filter(|_| !is_silenced()) {
+    let line = match reason.filter(|_| ctx.state.may_speak(caller.user, name)) {
         Some(reason) => line.text(truncate(reason, lengths::PART)),
         None => line,
     };

@@ -37,16 +37,12 @@ pub const COMMANDS: &[Command] = &[Command {
 
 /// Handles `QUIT [<reason>]`: ends this session. The user remains if it has another one.
 pub fn quit(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    // Users who may not speak in a channel do not speak by a reason either.
-    let is_silenced = || {
-        let user = ctx.state.user(caller.user);
-        user.channels().iter().any(|name| {
-            let channel = ctx.state.channel(name);
-            channel.is_some_and(|channel| channel.speak_refusal(user, false).is_some())
-        })
+    let may_speak = || {
+        let mut channels = ctx.state.user(caller.user).channels().iter();
+        channels.all(|name| ctx.state.may_speak(caller.user, name))
     };
     let reason = message.text(0).filter(|reason| !reason.is_empty());
-    let reason = match reason.filter(|_| !is_silenced()) {
+    let reason = match reason.filter(|_| may_speak()) {
         Some(reason) => {
             let limit = lengths::QUIT - "Quit: ".len();
             ctx.warn_if_cut(caller, "QUIT", &reason, limit);

@@ -180,6 +180,10 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         msgid,
         reason,
     } = redaction;
+    let reason = reason.filter(|_| match &message.place {
+        Place::Channel(name) => ctx.state.may_speak(caller.user, name),
+        Place::Direct { .. } => true,
+    });
     let id = ctx.state.next_msgid(ctx.clock.now());
     let user = ctx.state.user(caller.user);
     let account = user.identity.as_ref().map(|identity| identity.name.clone());

@@ -106,6 +106,31 @@ fn without_a_reason_there_are_two_parameters() {
 }
 
 #[test]
+fn a_user_that_may_not_speak_gives_no_reason() {
+    for mode in ["+m", "+b ~m:mallory", "+b mallory"] {
+        let mut harness = Harness::new();
+        let (op, old) = (harness.user("alice", CAPS), harness.user("olga", ""));
+        let mallory = harness.user("mallory", CAPS);
+        harness.channel("#x", &[op, old, mallory]);
+        let message = send_and_store(&mut harness, mallory, "PRIVMSG #x :oops");
+        harness.send(op, &format!("MODE #x {mode}"));
+        harness.clear_received();
+        let line = format!("REDACT #x {} :spam", message.msgid);
+        redact(&mut harness, mallory, &line, Some(&message));
+        for receiver in [op, old] {
+            let received = harness.received(receiver);
+            assert!(
+                received.len() == 1 && !received[0].contains("spam"),
+                "{received:?}"
+            );
+        }
+        let redaction = harness.entries.last().unwrap();
+        assert_eq!(redaction.redacts(), Some(&*message.msgid));
+        assert!(!redaction.text.contains("spam"), "{}", redaction.text);
+    }
+}
+
+#[test]
 fn only_channel_operators_redact_messages_of_others() {
     let mut harness = Harness::new();
     let (op, b, c) = (

@@ -32,6 +32,13 @@ fn network(number: u8) -> Network {
     Network::of([192, 0, 2, number].into())
 }
 
+impl Flood {
+    fn count_with_network(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
+        let ready_at = self.count(now, weight);
+        ready_at.max(self.count_for_network(now, weight, false))
+    }
+}
+
 fn all_at_once(flood: &mut Flood, now: Instant) -> usize {
     let sent = (0..1000).take_while(|_| flood.count_with_network(now, Weight::MESSAGE).is_none());
     1 + sent.count()
@@ -228,7 +235,7 @@ fn an_account_does_not_make_the_others_of_its_network_wait_for_long() {
     let line = Message::parse("PRIVMSG a,b,c,d :text").expect("a message");
     for _ in 0..1000 {
         let mut session = neighbour(1, &shared, start);
-        session.count_with_network(start, rookery_chat::weight(&line));
+        session.count_message(start, &line);
     }
     let mut other = neighbour(2, &shared, start);
     for _ in 0..10 {
@@ -362,6 +369,53 @@ fn the_accounts_of_a_network_share_a_rate() {
     shared.sign_in(&mut guest, AccountId(101), network(2), start);
     guest.admit(start);
     assert_eq!(all_at_once(&mut guest, start), 20, "another network");
+}
+
+/// Those who left and joined fifteen channels again and again sent others five times the rate of
+/// their network.
+#[test]
+fn who_joins_again_and_again_shares_the_rate_of_the_network() {
+    let start = Instant::now();
+    let shared = SharedFlood::new(start);
+    let channels: Vec<_> = (0..15).map(|number| format!("#channel{number}")).collect();
+    let lines = ["PART", "JOIN"].map(|command| {
+        let line = format!("{command} {}", channels.join(","));
+        Message::parse(&line).expect("a message")
+    });
+    let mut sessions: Vec<_> = (0..45)
+        .map(|number| (neighbour(number % 9, &shared, start), start))
+        .collect();
+    let mut sent = 0;
+    for (second, line) in (0..600).zip(lines.iter().cycle()) {
+        let now = start + Duration::from_secs(second);
+        for (session, ready_at) in &mut sessions {
+            if *ready_at <= now {
+                sent += channels.len();
+                *ready_at = session.count_message(now, line).unwrap_or(now);
+            }
+        }
+    }
+    let rate = (20 + 600 * 4) * 10;
+    assert!(sent <= rate, "{sent} joins and parts, of {rate} messages");
+}
+
+#[test]
+fn many_of_one_network_connect_at_once() {
+    let start = Instant::now();
+    let shared = SharedFlood::new(start);
+    for account in 0..200 {
+        let mut session = neighbour(account, &shared, start);
+        assert_eq!(session.admit(start), None);
+        let channels: Vec<_> = (0..20).map(|number| format!("#channel{number}")).collect();
+        let lines = [
+            format!("JOIN {}", channels.join(",")),
+            "AWAY :not here".to_owned(),
+        ];
+        for line in lines {
+            let line = Message::parse(&line).expect("a message");
+            assert_eq!(session.count_message(start, &line), None);
+        }
+    }
 }
 
 #[test]
