@@ -30,7 +30,7 @@ pub mod persistence;
 pub mod playback;
 pub mod quit;
 pub mod redact;
-mod rename;
+pub mod rename;
 pub mod replay;
 pub mod server;
 mod who;

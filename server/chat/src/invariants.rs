@@ -97,6 +97,7 @@ impl Chat {
 
     fn check_channels(&self) {
         let state = &self.state;
+        state.check_former_names();
         for channel in state.channels() {
             assert!(
                 !channel.members().is_empty() || channel.founder().is_some(),

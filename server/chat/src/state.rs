@@ -11,6 +11,7 @@ pub mod catch_up;
 pub mod channel;
 mod closing;
 mod departed;
+mod former_names;
 pub mod markers;
 pub mod mask;
 mod memberships;
@@ -86,6 +87,8 @@ pub struct State {
     skeletons: BTreeMap<Box<str>, UserId>,
     channels: BTreeMap<ChannelName, Channel>,
     owned: OwnedChannels,
+    /// The current name of the channel that had this name before it was renamed.
+    renamed: BTreeMap<ChannelName, ChannelName>,
     /// The metadata of accounts, online or not.
     pub account_metadata: BTreeMap<AccountName, Metadata>,
     /// The sessions that monitor a nick.
@@ -148,6 +151,7 @@ impl State {
             skeletons: BTreeMap::new(),
             channels: BTreeMap::new(),
             owned: OwnedChannels::default(),
+            renamed: BTreeMap::new(),
             account_metadata: BTreeMap::new(),
             watchers: BTreeMap::new(),
             texts: BTreeSet::new(),

@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[Command {
 
 /// Handles `ACCESS <channel> [LIST | ADD <account> <level> | DEL <account>]`.
 pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    let Some(name) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
+    let Some(name) = existing(ctx, caller, "ACCESS", message.param(0).unwrap_or_default()) else {
         return;
     };
     let Some(channel) = ctx.state.channel(&name) else {

@@ -47,7 +47,7 @@ pub fn mode(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if !target.starts_with('#') {
         return user_mode(ctx, caller, target, message.param(1));
     }
-    let Some(name) = existing(ctx, caller, target) else {
+    let Some(name) = existing(ctx, caller, "MODE", target) else {
         return;
     };
     match message.params.get(1) {

@@ -15,6 +15,8 @@ use crate::state::user::User;
 /// A channel. It has a member or an owner.
 pub struct Channel {
     pub name: ChannelName,
+    /// Its earlier names, which are reserved for it, oldest first.
+    pub(super) former_names: Vec<ChannelName>,
     /// The account that owns it. An owned channel persists while it is empty and across restarts.
     pub(super) founder: Option<AccountName>,
     /// Its metadata.
@@ -238,6 +240,7 @@ impl Channel {
         flags.set(Flag::TopicLocked, true);
         Self {
             name,
+            former_names: Vec::new(),
             founder: None,
             access: Vec::new(),
             metadata: Metadata::new(),
