@@ -415,6 +415,13 @@ impl Model {
                 by: nick,
                 nick: param(0),
             }),
+            "SILENCE" => {
+                let change = param(0);
+                Some(EventKind::Info(match change.strip_prefix('-') {
+                    Some(mask) => format!("no longer silenced: {mask}"),
+                    None => format!("silenced: {}", change.trim_start_matches('+')),
+                }))
+            }
             "FAIL" | "WARN" => Some(self.follow_rename(message).unwrap_or_else(|| {
                 EventKind::Refused(message.params.last().cloned().unwrap_or_default())
             })),

@@ -159,6 +159,15 @@ impl Chat {
             stored.metadata, metadata,
             "the metadata of accounts is persisted"
         );
+        let silences = state.account_silences.iter().map(|(account, masks)| {
+            let masks = masks.iter().map(|mask| mask.as_str().to_owned());
+            (account.clone(), masks.collect())
+        });
+        assert_eq!(
+            stored.silences,
+            silences.collect::<Vec<_>>(),
+            "who is silenced by accounts is persisted"
+        );
         let in_channels = |presence: &Presence| {
             presence
                 .channels

@@ -39,6 +39,7 @@ use crate::state::activity::Recent;
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::channel::Channel;
 use crate::state::markers::{Markers, MarkersOfAccounts};
+use crate::state::mask::Mask;
 use crate::state::owned::OwnedChannels;
 use crate::token_bucket::{Payer, TokenBuckets};
 
@@ -91,6 +92,8 @@ pub struct State {
     renamed: BTreeMap<ChannelName, ChannelName>,
     /// The metadata of accounts, online or not.
     pub account_metadata: BTreeMap<AccountName, Metadata>,
+    /// The masks of those who may not send an account direct messages and invitations.
+    pub account_silences: BTreeMap<AccountName, Vec<Mask>>,
     /// The sessions that monitor a nick.
     watchers: BTreeMap<Nick, BTreeSet<SessionId>>,
     /// Texts that many sessions and users share.
@@ -153,6 +156,7 @@ impl State {
             owned: OwnedChannels::default(),
             renamed: BTreeMap::new(),
             account_metadata: BTreeMap::new(),
+            account_silences: BTreeMap::new(),
             watchers: BTreeMap::new(),
             texts: BTreeSet::new(),
             departed: VecDeque::new(),
@@ -386,6 +390,8 @@ impl State {
             invisible: false,
             metadata: Metadata::new(),
             is_bot: false,
+            only_accounts: false,
+            silences: Vec::new(),
             since: now,
             active_at: now,
             channels: Vec::new(),
@@ -503,10 +509,20 @@ impl State {
         self.accounts.insert(identity.name.clone(), id);
         let host = self.intern(host);
         let user = self.user_mut(id);
+        user.silences = Vec::new();
         user.identity = Some(identity);
         user.source = user::source(&user.nick, &user.username, &host);
         user.host = host;
         self.touch(id);
+    }
+
+    /// Returns the masks of those who may not send the user direct messages and invitations.
+    pub fn silences<'s>(&'s self, user: &'s User) -> &'s [Mask] {
+        let masks = match &user.identity {
+            Some(identity) => self.account_silences.get(&identity.name),
+            None => Some(&user.silences),
+        };
+        masks.map(Vec::as_slice).unwrap_or_default()
     }
 
     pub fn set_invisible(&mut self, id: UserId, invisible: bool) {

@@ -39,6 +39,7 @@ mod reference;
 mod replay;
 mod server;
 mod sessions;
+mod silence;
 mod slices;
 mod who;
 

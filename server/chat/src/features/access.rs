@@ -298,6 +298,7 @@ pub fn channels_left(ctx: &Context<'_>, account: &AccountName) -> Option<usize> 
 /// lists. Users remain in those channels.
 pub fn forget_account(ctx: &mut Context<'_>, account: &AccountName) {
     ctx.state.account_metadata.remove(account);
+    ctx.state.account_silences.remove(account);
     let is_affected = |channel: &&Channel| {
         channel.founder() == Some(account) || channel.access_of(account).is_some()
     };

@@ -15,7 +15,7 @@ use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::messages::TOO_MANY_TARGETS;
 use crate::features::metadata::values;
-use crate::features::{access, catch_up, mode_changes, names, persistence, rename};
+use crate::features::{access, catch_up, mode_changes, names, persistence, rename, silence};
 use crate::lengths;
 use crate::line::{Line, truncate};
 use crate::params::{is_empty_list, split_list};
@@ -456,6 +456,10 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             &words,
             "They are already in that channel",
         );
+    }
+    let refusal = silence::refusal(ctx, ctx.state.user(caller.user), ctx.state.user(target));
+    if let Some((code, text)) = refusal {
+        return ctx.reply(caller, code, &[nick.as_str()], text);
     }
     // Only an invitation by an operator overrides `+i`.
     if operator {

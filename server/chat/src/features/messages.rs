@@ -13,7 +13,7 @@ use rookery_record::Place;
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::event::Output;
-use crate::features::{admission, playback, rename};
+use crate::features::{admission, playback, rename, silence};
 use crate::lengths;
 use crate::multiline::has_ctcp;
 use crate::params::{is_empty_list, split_list};
@@ -316,6 +316,9 @@ fn send_to_user(
         .state
         .named(name)
         .ok_or_else(|| Refusal::about_target(ERR_NOSUCHNICK, "No such nick"))?;
+    if let Some((code, text)) = silence::refusal(ctx, ctx.state.user(caller.user), target) {
+        return Err(Refusal::about_target(code, text));
+    }
     let addressed = Addressed {
         target: target.nick.as_str(),
         place: Place::Direct {
