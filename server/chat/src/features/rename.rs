@@ -81,6 +81,10 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "That channel already exists",
         );
     }
+    if old != new && renamed(ctx, &new).is_none() && is_lookalike(ctx, caller, &old, &new) {
+        let text = "That name looks like the name of another channel";
+        return refuse(ctx, caller, "CHANNEL_NAME_IN_USE", &old, asked, text);
+    }
     let reserved_for = renamed(ctx, &new).filter(|holder| holder.name != old);
     if reserved_for.is_some_and(|holder| !holder.is_founded_by(ctx.state.user(caller.user))) {
         let text = "That name is reserved for a channel that was renamed";
@@ -114,6 +118,19 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         send_as_part_and_join(ctx, &old, &new, reason);
     }
     ctx.warn_if_cut(caller, "RENAME", &given, lengths::PART);
+}
+
+/// Whether the new name of a channel looks like that of another which the caller may know of, or of
+/// a lobby. The members of the channel would have both in their lists, without having joined the
+/// one that imitates the other.
+fn is_lookalike(ctx: &Context<'_>, caller: Caller, old: &ChannelName, new: &ChannelName) -> bool {
+    let skeleton = new.skeleton();
+    let user = ctx.state.user(caller.user);
+    let mut lobbies = ctx.settings.lobby.iter();
+    lobbies.any(|lobby| lobby.skeleton() == skeleton)
+        || ctx.state.channels().any(|channel| {
+            channel.looks_like(&skeleton) && channel.name != *old && channel.is_known_to(user)
+        })
 }
 
 /// Returns the channel for which the name is reserved, because it had that name before.

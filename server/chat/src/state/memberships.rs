@@ -175,6 +175,7 @@ impl State {
             return;
         };
         channel.name = new.clone();
+        channel.skeleton = new.skeleton().into();
         if let Some(founder) = &channel.founder {
             self.owned.remove(founder, old);
             self.owned.add(founder, new);
