@@ -7,7 +7,7 @@
 
 use rookery_protocol::Message;
 
-use crate::model::{Conversation, MessageKind, Model};
+use crate::model::{Conversation, EventKind, MessageKind, Model};
 use crate::receipts::Sent;
 
 /// Either of the two front ends.
@@ -44,6 +44,14 @@ pub trait FrontEnd {
 
     /// Sends a command to the server.
     fn request(&mut self, message: Message);
+
+    /// Joins a channel by its new name, if the server has refused the old one.
+    fn join_renamed(&mut self, event: &EventKind) {
+        if let EventKind::Renamed { new, by: None, .. } = event {
+            let join = self.model().join_message(new);
+            self.request(join);
+        }
+    }
 
     /// Quits `rook`, with a reason that other users see.
     fn quit(&mut self, reason: Option<String>);

@@ -360,7 +360,7 @@ impl Model {
                 Some(EventKind::Renamed {
                     old,
                     new,
-                    by: nick,
+                    by: Some(nick),
                     reason: reason(2),
                 })
             }
@@ -415,9 +415,16 @@ impl Model {
                 by: nick,
                 nick: param(0),
             }),
-            "FAIL" | "WARN" => Some(EventKind::Refused(
-                message.params.last().cloned().unwrap_or_default(),
-            )),
+            "SILENCE" => {
+                let change = param(0);
+                Some(EventKind::Info(match change.strip_prefix('-') {
+                    Some(mask) => format!("no longer silenced: {mask}"),
+                    None => format!("silenced: {}", change.trim_start_matches('+')),
+                }))
+            }
+            "FAIL" | "WARN" => Some(self.follow_rename(message).unwrap_or_else(|| {
+                EventKind::Refused(message.params.last().cloned().unwrap_or_default())
+            })),
             // Most of these answer what was sent with /raw.
             "NOTE" | "REGISTER" | "VERIFY" | "SETPASS" | "SETEMAIL" => Some(EventKind::Info(
                 message.params.last().cloned().unwrap_or_default(),

@@ -332,6 +332,7 @@ impl<W: Write + 'static> PlainChat<W> {
             {
                 *reason = remark(message, reason, text);
             }
+            self.join_renamed(&event.kind);
             self.printer.print(&event, &self.model)?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Refusals of the server: the reason in the server's words, and advice for the user.
 
-use rookery_protocol::{Message, numeric};
+use rookery_protocol::{ChannelName, Message, numeric};
 
 /// Returns the text of an error; `None` if the message is not an error.
 pub fn refusal(message: &Message) -> Option<String> {
@@ -22,6 +22,20 @@ pub fn refusal(message: &Message) -> Option<String> {
                 }
                 _ => message.params.last().cloned().unwrap_or_default(),
             })
+        }
+        _ => None,
+    }
+}
+
+/// Returns the old and the new name of a channel that was not joined because it was renamed (IRCv3
+/// `draft/channel-rename`); `None` if the message says something else.
+pub fn renamed(message: &Message) -> Option<(ChannelName, ChannelName)> {
+    if message.command != "FAIL" {
+        return None;
+    }
+    match message.params.get(..4)? {
+        [command, code, old, new] if command == "JOIN" && code == "CHANNEL_RENAMED" => {
+            Some((old.parse().ok()?, new.parse().ok()?))
         }
         _ => None,
     }

@@ -20,6 +20,7 @@ use crate::model::Model;
 use crate::model::chathistory::{self, Batched, Batches};
 use crate::receipts::{Outcome, Receipts, Sent};
 use crate::reconnect::{ConnectOptions, Event, Reconnector};
+use crate::refusals::renamed;
 use crate::state::StateFile;
 
 /// The number of printed messages that are remembered, to recognise duplicates.
@@ -339,6 +340,11 @@ impl<W: Write> Tail<W> {
                 }
                 Outcome::Refused(_, reason) => {
                     self.joined = false;
+                    if let Some((_, new)) = renamed(message) {
+                        console::notice(&reason);
+                        self.target = Target::Channel(new);
+                        return self.handle_ready();
+                    }
                     self.fail(reason);
                 }
                 Outcome::Done(_) => {

@@ -188,6 +188,14 @@ impl Nick {
     }
 }
 
+impl ChannelName {
+    /// Returns the skeleton of the name (UTS #39 §4). Two names with the same skeleton look alike,
+    /// so that one could be mistaken for the other.
+    pub fn skeleton(&self) -> String {
+        skeleton(self.as_str())
+    }
+}
+
 impl AccountName {
     /// Returns the skeleton of the name (UTS #39 §4). Two names with the same skeleton look alike,
     /// so that one could be mistaken for the other.

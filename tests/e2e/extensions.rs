@@ -197,8 +197,10 @@ async fn a_renamed_channel_keeps_its_state_even_after_a_crash() {
         "its history starts empty: {page:?}"
     );
     bob.send("JOIN #nest").await;
-    bob.sync().await;
-    bob.say("#nest", "mine now").await;
+    bob.expect("that it was renamed", |message| {
+        message.command == "FAIL" && message.params[..2] == ["JOIN", "CHANNEL_RENAMED"]
+    })
+    .await;
 }
 
 #[tokio::test]

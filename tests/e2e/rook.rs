@@ -180,6 +180,53 @@ async fn a_script_sends_one_message_and_learns_that_it_arrived() {
 }
 
 #[tokio::test]
+async fn a_script_sends_nothing_to_a_channel_that_was_renamed() {
+    let server = Server::start().await;
+    let device = Device::new();
+    device.sign_in_and_quit(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    bob.send("JOIN #team").await;
+    bob.send("RENAME #team #board").await;
+    bob.sync().await;
+    let mut mallory = Client::register(&server, "mallory").await;
+    mallory.send("JOIN #team").await;
+    mallory.send("MODE #team -n").await;
+    mallory.sync().await;
+    for arguments in [
+        &["send", "#team", "secret"][..],
+        &["send", "#team", "secret", "--create"],
+    ] {
+        let send = Process::start("rook send", &mut device.command(&server, arguments));
+        let ended = send.wait().await;
+        assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+        assert!(
+            ended.transcript.contains("#team was renamed to #board"),
+            "{}",
+            ended.transcript
+        );
+    }
+    let mut tail = Process::start(
+        "rook tail",
+        &mut device.command(&server, &["tail", "#team"]),
+    );
+    bob.expect("the reader", |message| {
+        message.command == "JOIN" && message.source_nick() == Some("alice")
+    })
+    .await;
+    bob.say("#board", "welcome").await;
+    tail.expect_line("welcome").await;
+    for client in [&mut bob, &mut mallory] {
+        let received = client.sync().await;
+        assert!(
+            !received
+                .iter()
+                .any(|message| message.param(1) == Some("secret")),
+            "{received:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn text_of_several_lines_is_one_message_for_scripts_and_in_the_history() {
     let server = Server::start().await;
     let device = Device::new();

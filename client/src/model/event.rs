@@ -93,11 +93,12 @@ pub enum EventKind {
         new: String,
         channels: Vec<ChannelName>,
     },
-    /// Someone renamed a channel that we are in.
+    /// Someone renamed a channel that we are in. If `by` is `None`, we were not in it: the server
+    /// has refused the old name, and the new one is to be joined.
     Renamed {
         old: ChannelName,
         new: ChannelName,
-        by: String,
+        by: Option<String>,
         reason: Option<String>,
     },
     /// Someone changed the modes of a channel.

@@ -1,9 +1,10 @@
 //! Who is in which channel, as people join, leave and change their nicks.
 
-use rookery_protocol::{ChannelName, Nick};
+use rookery_protocol::{ChannelName, Message, Nick};
 
 use super::channel::{Channel, Rank};
-use super::{MAX_MEMBERS, Model};
+use super::{EventKind, MAX_MEMBERS, Model};
+use crate::refusals::renamed;
 
 impl Model {
     /// Adds a member to a channel. If that is us, the channel is joined again after a reconnection.
@@ -81,6 +82,36 @@ impl Model {
             self.current = Some(new.clone());
         }
         Some((old, new))
+    }
+
+    /// Takes the new name of a channel that we could not join because it was renamed. Returns the
+    /// event; `None` if the message says something else, or nobody wanted to join the channel.
+    pub(super) fn follow_rename(&mut self, message: &Message) -> Option<EventKind> {
+        let (old, new) = renamed(message)?;
+        if self.is_in(&old) {
+            return None;
+        }
+        let requested = self.requested.as_mut();
+        let requested = requested.filter(|(channel, _)| *channel == old);
+        let saved = self.auto_join.remove(&old);
+        if requested.is_none() && saved.is_none() {
+            return None;
+        }
+        if let Some((channel, _)) = requested {
+            *channel = new.clone();
+        }
+        if let Some(key) = saved {
+            self.auto_join.entry(new.clone()).or_insert(key);
+        }
+        if self.current.as_ref() == Some(&old) {
+            self.current = Some(new.clone());
+        }
+        Some(EventKind::Renamed {
+            old,
+            new,
+            by: None,
+            reason: None,
+        })
     }
 
     /// Removes someone who has left the server.

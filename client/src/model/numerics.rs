@@ -168,7 +168,12 @@ impl Model {
                     by.unwrap_or_default()
                 )))
             }
-            numeric::RPL_ENDOFBANLIST
+            numeric::RPL_SILELIST => {
+                self.list_has_entries = true;
+                Some(EventKind::Info(format!("silenced: {}", param(2))))
+            }
+            numeric::RPL_ENDOFSILELIST
+            | numeric::RPL_ENDOFBANLIST
             | numeric::RPL_ENDOFEXCEPTLIST
             | numeric::RPL_ENDOFINVEXLIST => {
                 let has_entries = std::mem::take(&mut self.list_has_entries);

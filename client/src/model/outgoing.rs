@@ -2,7 +2,7 @@
 //! channels to rejoin.
 
 use rookery_protocol::framing::MAX_LINE;
-use rookery_protocol::{Capability, Message};
+use rookery_protocol::{Capability, ChannelName, Message};
 
 use super::{MessageKind, Model, Outgoing, multiline};
 use crate::text;
@@ -43,6 +43,16 @@ impl Model {
             .flat_map(|line| text::split(line, limit))
             .map(message)
             .collect()
+    }
+
+    /// Returns the message that joins a channel that the user has asked to join, or that is on the
+    /// auto-join list.
+    pub fn join_message(&self, channel: &ChannelName) -> Message {
+        let requested = self.requested.as_ref().filter(|(name, _)| name == channel);
+        let requested = requested.and_then(|(_, key)| key.as_deref());
+        let saved = self.auto_join.get(channel).and_then(Option::as_deref);
+        let key = requested.or(saved);
+        Message::new("JOIN", [channel.as_str()].into_iter().chain(key))
     }
 
     /// Returns the messages that join all channels of the auto-join list that we are not in. Each

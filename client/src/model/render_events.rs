@@ -113,15 +113,16 @@ impl Buffers {
                 by,
                 reason,
             } => {
-                let new = Conversation::Channel(new.clone());
-                self.rename(&Conversation::Channel(old.clone()), &new);
-                let text = format!(
-                    "{} renamed {old} to {}{}",
-                    name(by),
-                    new.name(),
-                    suffix(reason)
-                );
-                self.push_if_open(&new, at, info(text));
+                let conversation = Conversation::Channel(new.clone());
+                self.rename(&Conversation::Channel(old.clone()), &conversation);
+                if let Some(by) = by {
+                    let text = format!("{} renamed {old} to {new}{}", name(by), suffix(reason));
+                    self.push_if_open(&conversation, at, info(text));
+                } else {
+                    let index = self.position(&conversation).unwrap_or(self.current);
+                    let text = format!("{old} was renamed to {new}");
+                    self.push(index, at, None, info(text));
+                }
             }
             EventKind::Parted {
                 channel,

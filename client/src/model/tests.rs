@@ -464,6 +464,9 @@ fn replies_about_people_and_channels_are_described() {
             "367 me #lobby eve!*@* boss!b@h 1",
             "banned: eve!*@* (by boss)",
         ),
+        ("271 me me eve!*@*", "silenced: eve!*@*"),
+        ("SILENCE +~a:eve", "silenced: ~a:eve"),
+        ("SILENCE -~a:eve", "no longer silenced: ~a:eve"),
         ("372 me :- Be kind.", "Be kind."),
     ] {
         assert_eq!(

@@ -131,7 +131,10 @@ fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
             new,
             by,
             reason,
-        } => format!("{} renamed {old} to {new}{}", name(by), suffix(reason)),
+        } => match by {
+            Some(by) => format!("{} renamed {old} to {new}{}", name(by), suffix(reason)),
+            None => format!("{old} was renamed to {new}"),
+        },
         EventKind::Kicked {
             channel,
             nick,

@@ -30,9 +30,10 @@ pub mod persistence;
 pub mod playback;
 pub mod quit;
 pub mod redact;
-mod rename;
+pub mod rename;
 pub mod replay;
 pub mod server;
+pub mod silence;
 mod who;
 
 /// All commands, by module. Those that are sent most often come first, because [`find`] searches in
@@ -59,6 +60,7 @@ pub static COMMANDS: &[&[Command]] = &[
     quit::COMMANDS,
     redact::COMMANDS,
     rename::COMMANDS,
+    silence::COMMANDS,
     who::COMMANDS,
 ];
 

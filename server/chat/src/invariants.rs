@@ -97,6 +97,7 @@ impl Chat {
 
     fn check_channels(&self) {
         let state = &self.state;
+        state.check_former_names();
         for channel in state.channels() {
             assert!(
                 !channel.members().is_empty() || channel.founder().is_some(),
@@ -157,6 +158,15 @@ impl Chat {
         assert_eq!(
             stored.metadata, metadata,
             "the metadata of accounts is persisted"
+        );
+        let silences = state.account_silences.iter().map(|(account, masks)| {
+            let masks = masks.iter().map(|mask| mask.as_str().to_owned());
+            (account.clone(), masks.collect())
+        });
+        assert_eq!(
+            stored.silences,
+            silences.collect::<Vec<_>>(),
+            "who is silenced by accounts is persisted"
         );
         let in_channels = |presence: &Presence| {
             presence

@@ -63,6 +63,7 @@ fn tokens(settings: &Settings) -> Vec<String> {
             0 => "MONITOR".to_owned(),
             limit => format!("MONITOR={limit}"),
         },
+        format!("SILENCE={}", lengths::SILENCES),
         "ELIST=CMNTU".to_owned(),
         // A list that is too long is split between its entries.
         "SAFELIST".to_owned(),

@@ -39,6 +39,8 @@ pub const MULTILINE_BYTES: usize = 4096;
 pub const MULTILINE_LINES: usize = 32;
 /// The number of targets of one message (`TARGMAX`).
 pub const TARGETS: usize = 4;
+/// The number of masks of a user's `SILENCE` (`SILENCE`).
+pub const SILENCES: usize = 32;
 /// The number of changes with a parameter in one `MODE` (`MODES`): as many as fit one line.
 pub const MODES: usize = 13;
 /// The maximum number of users that a `WHO` with a mask returns.

@@ -100,6 +100,7 @@ use request::ReplyFormat;
 use settings::Settings;
 use state::State;
 use state::channel::Channel;
+use state::mask::Mask;
 
 /// The whole state of the chat.
 pub struct Chat {
@@ -131,6 +132,11 @@ impl Chat {
             .filter(|channel| !settings.lobby.contains(&channel.name));
         state.restore_channels(channels.map(Channel::restored));
         state.account_metadata = snapshot.metadata.into_iter().collect();
+        let silences = snapshot.silences.into_iter().map(|(account, masks)| {
+            let masks = masks.iter().filter_map(|mask| Mask::new(mask));
+            (account, masks.collect())
+        });
+        state.account_silences = silences.collect();
         for (account, target, read_until) in snapshot.read_markers {
             state.markers.restore(account, &target, read_until);
         }

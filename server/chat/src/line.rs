@@ -147,10 +147,10 @@ pub fn split(text: &str, limit: usize) -> (&str, &str) {
     let first = text.chars().next().map_or(0, char::len_utf8);
     let part = truncate(text, limit.max(first));
     let (part, rest) = text.split_at(part.len());
-    if !rest.starts_with('\u{1}') {
+    if !rest.starts_with(CTCP) {
         return (part, rest);
     }
-    let shorter = part.trim_end_matches('\u{1}');
+    let shorter = part.trim_end_matches(CTCP);
     let last = shorter.chars().next_back().map_or(0, char::len_utf8);
     match shorter.len() - last {
         0 => (part, rest),
@@ -234,6 +234,9 @@ pub fn shown_time(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
+/// The delimiter of CTCP.
+pub const CTCP: char = '\u{1}';
+
 /// The prefix of a CTCP `ACTION`.
 pub const ACTION: &str = "\u{1}ACTION ";
 
@@ -241,9 +244,9 @@ pub const ACTION: &str = "\u{1}ACTION ";
 /// text only, so the delimiter after other text has no effect; but within an `ACTION`, where it may
 /// not occur, some take what follows it for another request.
 pub fn is_ctcp(text: &str) -> bool {
-    text.strip_prefix('\u{1}').is_some_and(|request| {
-        let request = request.strip_suffix('\u{1}').unwrap_or(request);
-        request.contains('\u{1}') || request.split(' ').next() != Some("ACTION")
+    text.strip_prefix(CTCP).is_some_and(|request| {
+        let request = request.strip_suffix(CTCP).unwrap_or(request);
+        request.contains(CTCP) || request.split(' ').next() != Some("ACTION")
     })
 }
 

@@ -5,12 +5,15 @@ use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
 
 use crate::lengths;
-use crate::line::{Line, Tags, is_ctcp, mark, split};
+use crate::line::{CTCP, Line, Tags, is_ctcp, mark, split};
 
 /// The capability's name, which is also the type of the batch.
 pub const BATCH_TYPE: &str = "draft/multiline";
 /// The tag of a line that continues the previous one.
 pub const CONCAT: &str = "draft/multiline-concat";
+/// The longest run of delimiters of CTCP that may be in the middle of a text. Every line has room
+/// for a longer one.
+const MAX_CTCP_RUN: usize = 16;
 /// The capabilities that change how such a message looks, besides its tags.
 const RELEVANT: Capabilities = Capabilities::of(&[Capability::Multiline, Capability::Batch]);
 
@@ -39,9 +42,15 @@ pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
     })
 }
 
-/// Whether one of the lines of a text is a CTCP request other than `ACTION`.
+/// Whether one of the lines of a text is a CTCP request other than `ACTION`, or has a run of
+/// delimiters that is so long that the line may have to be split within it: the rest would be a
+/// request.
 pub fn has_ctcp(text: &str) -> bool {
-    lines(text).any(|line| is_ctcp(line.text))
+    let has_long_run = |line: &str| {
+        let mut runs = line.split(|char| char != CTCP);
+        runs.any(|run| run.len() > MAX_CTCP_RUN)
+    };
+    lines(text).any(|line| is_ctcp(line.text) || has_long_run(line.text))
 }
 
 /// Returns the text with each line of more than `room` bytes split into several that continue it.

@@ -11,6 +11,7 @@ pub mod catch_up;
 pub mod channel;
 mod closing;
 mod departed;
+mod former_names;
 pub mod markers;
 pub mod mask;
 mod memberships;
@@ -38,6 +39,7 @@ use crate::state::activity::Recent;
 use crate::state::admission_policy::AdmissionPolicy;
 use crate::state::channel::Channel;
 use crate::state::markers::{Markers, MarkersOfAccounts};
+use crate::state::mask::Mask;
 use crate::state::owned::OwnedChannels;
 use crate::token_bucket::{Payer, TokenBuckets};
 
@@ -86,8 +88,12 @@ pub struct State {
     skeletons: BTreeMap<Box<str>, UserId>,
     channels: BTreeMap<ChannelName, Channel>,
     owned: OwnedChannels,
+    /// The current name of the channel that had this name before it was renamed.
+    renamed: BTreeMap<ChannelName, ChannelName>,
     /// The metadata of accounts, online or not.
     pub account_metadata: BTreeMap<AccountName, Metadata>,
+    /// The masks of those who may not send an account direct messages and invitations.
+    pub account_silences: BTreeMap<AccountName, Vec<Mask>>,
     /// The sessions that monitor a nick.
     watchers: BTreeMap<Nick, BTreeSet<SessionId>>,
     /// Texts that many sessions and users share.
@@ -148,7 +154,9 @@ impl State {
             skeletons: BTreeMap::new(),
             channels: BTreeMap::new(),
             owned: OwnedChannels::default(),
+            renamed: BTreeMap::new(),
             account_metadata: BTreeMap::new(),
+            account_silences: BTreeMap::new(),
             watchers: BTreeMap::new(),
             texts: BTreeSet::new(),
             departed: VecDeque::new(),
@@ -389,6 +397,8 @@ impl State {
             invisible: false,
             metadata: Metadata::new(),
             is_bot: false,
+            only_accounts: false,
+            silences: Vec::new(),
             since: now,
             active_at: now,
             channels: Vec::new(),
@@ -506,10 +516,20 @@ impl State {
         self.accounts.insert(identity.name.clone(), id);
         let host = self.intern(host);
         let user = self.user_mut(id);
+        user.silences = Vec::new();
         user.identity = Some(identity);
         user.source = user::source(&user.nick, &user.username, &host);
         user.host = host;
         self.touch(id);
+    }
+
+    /// Returns the masks of those who may not send the user direct messages and invitations.
+    pub fn silences<'s>(&'s self, user: &'s User) -> &'s [Mask] {
+        let masks = match &user.identity {
+            Some(identity) => self.account_silences.get(&identity.name),
+            None => Some(&user.silences),
+        };
+        masks.map(Vec::as_slice).unwrap_or_default()
     }
 
     pub fn set_invisible(&mut self, id: UserId, invisible: bool) {

@@ -14,6 +14,7 @@ mod devices;
 mod events;
 mod events_to_many;
 mod every_command;
+mod former_names;
 mod free_nicks;
 mod history;
 mod hostile_users;
@@ -38,6 +39,7 @@ mod reference;
 mod replay;
 mod server;
 mod sessions;
+mod silence;
 mod slices;
 mod who;
 

@@ -420,6 +420,7 @@ fn to_store(effects: &[Effect]) -> ToStore {
 enum Subject<'c> {
     Channel(&'c ChannelName),
     Metadata(&'c AccountName),
+    Silences(&'c AccountName),
     ReadMarker(AccountId, &'c str),
     AlwaysOn(AccountId),
     Presence(AccountId),
@@ -431,6 +432,7 @@ fn subject(change: &Change) -> Option<Subject<'_>> {
         Change::Channel(channel) => Subject::Channel(&channel.name),
         Change::ChannelRemoved(name) => Subject::Channel(name),
         Change::AccountMetadata { account, .. } => Subject::Metadata(account),
+        Change::Silences { account, .. } => Subject::Silences(account),
         Change::ReadMarker {
             account, target, ..
         } => Subject::ReadMarker(*account, target),

@@ -204,6 +204,7 @@ mod tests {
         let snapshot = ChatSnapshot {
             channels: vec![PersistentChannel {
                 name: name.clone(),
+                former_names: Vec::new(),
                 founder: account.clone(),
                 created_at: now,
                 named_at: now,

@@ -22,6 +22,13 @@ pub enum Change {
         /// All of its metadata.
         metadata: Metadata,
     },
+    /// Who may not send an account direct messages and invitations has changed.
+    Silences {
+        /// The name of the account.
+        account: AccountName,
+        /// All of its masks, as they are listed.
+        masks: Vec<String>,
+    },
     /// A device has connected or disconnected, or was connected for a while.
     Device(DeviceMark),
     /// A named device of an account is no longer known.
@@ -126,6 +133,8 @@ pub struct ChatSnapshot {
     pub channels: Vec<PersistentChannel>,
     /// The metadata of accounts.
     pub metadata: Vec<(AccountName, Metadata)>,
+    /// The masks of those who may not send accounts direct messages and invitations.
+    pub silences: Vec<(AccountName, Vec<String>)>,
     /// The position up to which each device has received everything.
     pub devices: Vec<(Device, Mark)>,
     /// The read markers: account, folded name of the channel or conversation, and time.

@@ -12,6 +12,8 @@ use super::Metadata;
 pub struct PersistentChannel {
     /// Its name.
     pub name: ChannelName,
+    /// Its earlier names, which no other channel can take, oldest first.
+    pub former_names: Vec<ChannelName>,
     /// The account that owns it.
     pub founder: AccountName,
     /// When it was created.

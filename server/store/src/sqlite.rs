@@ -20,6 +20,7 @@ mod migrations;
 mod pages;
 mod presence;
 mod search;
+mod silences;
 
 #[cfg(test)]
 mod tests;

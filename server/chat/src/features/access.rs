@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[Command {
 
 /// Handles `ACCESS <channel> [LIST | ADD <account> <level> | DEL <account>]`.
 pub fn access(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    let Some(name) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
+    let Some(name) = existing(ctx, caller, "ACCESS", message.param(0).unwrap_or_default()) else {
         return;
     };
     let Some(channel) = ctx.state.channel(&name) else {
@@ -298,6 +298,7 @@ pub fn channels_left(ctx: &Context<'_>, account: &AccountName) -> Option<usize> 
 /// lists. Users remain in those channels.
 pub fn forget_account(ctx: &mut Context<'_>, account: &AccountName) {
     ctx.state.account_metadata.remove(account);
+    ctx.state.account_silences.remove(account);
     let is_affected = |channel: &&Channel| {
         channel.founder() == Some(account) || channel.access_of(account).is_some()
     };

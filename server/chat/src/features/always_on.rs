@@ -185,7 +185,11 @@ fn presence_of(ctx: &Context<'_>, user: &User, identity: &Identity) -> Presence 
             voice,
         })
     });
-    let modes = [('B', user.is_bot), ('i', user.is_invisible())];
+    let modes = [
+        ('B', user.is_bot),
+        ('R', user.only_accounts),
+        ('i', user.is_invisible()),
+    ];
     Presence {
         account: identity.id,
         name: identity.name.clone(),

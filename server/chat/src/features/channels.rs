@@ -15,11 +15,11 @@ use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::features::messages::TOO_MANY_TARGETS;
 use crate::features::metadata::values;
-use crate::features::{access, catch_up, mode_changes, names, persistence};
+use crate::features::{access, catch_up, mode_changes, names, persistence, rename, silence};
 use crate::lengths;
 use crate::line::{Line, truncate};
 use crate::params::{is_empty_list, split_list};
-use crate::state::channel::{Flag, MemberModes, Topic};
+use crate::state::channel::{Channel, Flag, MemberModes, Topic};
 use crate::state::{CreateAs, Receiver, User};
 
 /// The commands of this module.
@@ -115,9 +115,11 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     let mut seen = BTreeSet::new();
     for target in targets.split(',').filter(|target| !target.is_empty()) {
         let key = keys.next().filter(|key| !key.is_empty());
-        match ChannelName::parse(target) {
-            Ok(name) if !seen.insert(name.clone()) => {}
-            Ok(name) => {
+        let parsed = ChannelName::parse(target);
+        match parsed.map(|name| rename::forwarded(ctx, caller, name)) {
+            Ok(None) => {}
+            Ok(Some(name)) if !seen.insert(name.clone()) => {}
+            Ok(Some(name)) => {
                 let channel = ctx.state.channel(&name);
                 let joined = channel.filter(|channel| channel.has(caller.user));
                 match joined.filter(|_| ctx.out.is_labelled()) {
@@ -285,7 +287,7 @@ pub fn part(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     }
     let reason = message.text(1).filter(|reason| !reason.is_empty());
     for target in split_list(targets) {
-        if let Some(name) = existing(ctx, caller, target) {
+        if let Some(name) = existing(ctx, caller, "PART", target) {
             if is_in(ctx, caller, &name) {
                 leave(ctx, caller, &name, reason.as_deref());
             } else {
@@ -309,7 +311,7 @@ fn leave(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, reason: Opti
 
 /// Handles `TOPIC <channel> [<topic>]`.
 pub fn topic(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    let Some(name) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
+    let Some(name) = existing(ctx, caller, "TOPIC", message.param(0).unwrap_or_default()) else {
         return;
     };
     let Some(channel) = ctx.state.channel(&name) else {
@@ -387,7 +389,7 @@ pub fn kick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
 }
 
 fn kick_one(ctx: &mut Context<'_>, caller: Caller, channel: &str, nick: &str, reason: &str) {
-    let Some(name) = existing(ctx, caller, channel) else {
+    let Some(name) = existing(ctx, caller, "KICK", channel) else {
         return;
     };
     let Some(channel) = ctx.state.channel(&name) else {
@@ -437,7 +439,7 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return ctx.reply(caller, ERR_NOSUCHNICK, &[nick], "No such nick");
     };
     let (target, nick, away) = (target.id, target.nick.clone(), target.away.clone());
-    let Some(name) = existing(ctx, caller, channel) else {
+    let Some(name) = existing(ctx, caller, "INVITE", channel) else {
         return;
     };
     let Some(channel) = ctx.state.channel(&name) else {
@@ -458,6 +460,10 @@ pub fn invite(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             &words,
             "They are already in that channel",
         );
+    }
+    let refusal = silence::refusal(ctx, ctx.state.user(caller.user), ctx.state.user(target));
+    if let Some((code, text)) = refusal {
+        return ctx.reply(caller, code, &[nick.as_str()], text);
     }
     // Only an invitation by an operator overrides `+i`.
     if operator {
@@ -512,19 +518,31 @@ fn invitations(ctx: &mut Context<'_>, caller: Caller) {
 }
 
 /// Returns the name of the channel as its creator wrote it, or replies that there is no such
-/// channel. Nobody outside a secret channel can distinguish it from one that does not exist, except
-/// by `JOIN` and `RENAME`, and by a message if it takes those from outside.
-pub fn existing(ctx: &mut Context<'_>, caller: Caller, name: &str) -> Option<ChannelName> {
-    let found = ChannelName::parse(name)
-        .ok()
-        .and_then(|name| ctx.state.channel(&name));
-    let found = found
-        .filter(|channel| channel.is_known_to(ctx.state.user(caller.user)))
-        .map(|channel| channel.name.clone());
-    if found.is_none() {
-        no_such_channel(ctx, caller, name);
+/// channel, or that it was renamed. Nobody outside a secret channel can distinguish it from one
+/// that does not exist, except by `JOIN` and `RENAME`, and by a message if it takes those from
+/// outside.
+pub fn existing(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    command: &str,
+    name: &str,
+) -> Option<ChannelName> {
+    let user = ctx.state.user(caller.user);
+    let parsed = ChannelName::parse(name).ok();
+    let find = |channel: Option<&Channel>| {
+        let known = channel.filter(|channel| channel.is_known_to(user));
+        known.map(|channel| channel.name.clone())
+    };
+    let named = |name| find(ctx.state.channel(name));
+    let renamed = |name| find(rename::renamed(ctx, name));
+    if let Some(found) = parsed.as_ref().and_then(named) {
+        return Some(found);
     }
-    found
+    match parsed.as_ref().and_then(renamed) {
+        Some(new) => rename::reply_renamed(ctx, caller, command, name, &new),
+        None => no_such_channel(ctx, caller, name),
+    }
+    None
 }
 
 fn no_such_channel(ctx: &mut Context<'_>, caller: Caller, name: &str) {

@@ -13,7 +13,7 @@ use rookery_record::Place;
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
 use crate::event::Output;
-use crate::features::{admission, playback};
+use crate::features::{admission, playback, rename, silence};
 use crate::lengths;
 use crate::multiline::has_ctcp;
 use crate::params::{is_empty_list, split_list};
@@ -179,6 +179,8 @@ fn send_to_each(ctx: &mut Context<'_>, caller: Caller, targets: &str, draft: &Dr
 enum Refusal {
     /// A numeric about the target, with its text.
     Target(&'static str, String),
+    /// The channel was renamed, to this name.
+    Renamed(ChannelName),
     /// The sender has had as much stored as it may.
     StorageUsedUp,
 }
@@ -197,7 +199,8 @@ fn reply_refusal(
     refusal: Refusal,
 ) {
     match refusal {
-        Refusal::Target(..) if draft.quiet => {}
+        Refusal::Target(..) | Refusal::Renamed(_) if draft.quiet => {}
+        Refusal::Renamed(new) => rename::reply_renamed(ctx, caller, draft.command, target, &new),
         Refusal::Target(code, text) => ctx.reply(caller, code, &[target], &text),
         Refusal::StorageUsedUp => {
             let text = "You have sent as much as the server stores for one sender in a day, so your \
@@ -236,16 +239,16 @@ fn send_to_channel(
 ) -> Result<(), Refusal> {
     let none = || Refusal::about_target(ERR_NOSUCHCHANNEL, "No such channel");
     let name = ChannelName::parse(name).map_err(|_| none())?;
+    let sender = ctx.state.user(caller.user);
     let channel = ctx.state.channel(&name).ok_or_else(|| {
         // A lobby exists even while nobody is in it.
         if ctx.settings.lobby.contains(&name) {
             let text = "Cannot send to channel (nobody is in it; join it first)";
-            Refusal::about_target(ERR_CANNOTSENDTOCHAN, text)
-        } else {
-            none()
+            return Refusal::about_target(ERR_CANNOTSENDTOCHAN, text);
         }
+        let renamed = rename::renamed(ctx, &name).filter(|channel| channel.is_known_to(sender));
+        renamed.map_or_else(none, |channel| Refusal::Renamed(channel.name.clone()))
     })?;
-    let sender = ctx.state.user(caller.user);
     let ctcp = channel.flags.has(Flag::NoCtcp) && draft.text.is_some_and(has_ctcp);
     let ctcp_refusal = ctcp.then_some("+C: no CTCP but ACTION");
     // Visitors may speak in the lobby without joining it.
@@ -313,6 +316,9 @@ fn send_to_user(
         .state
         .named(name)
         .ok_or_else(|| Refusal::about_target(ERR_NOSUCHNICK, "No such nick"))?;
+    if let Some((code, text)) = silence::refusal(ctx, ctx.state.user(caller.user), target) {
+        return Err(Refusal::about_target(code, text));
+    }
     let addressed = Addressed {
         target: target.nick.as_str(),
         place: Place::Direct {

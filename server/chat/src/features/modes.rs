@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[Command {
         "(+q transfers the channel, -q renounces it), s secret, t only operators set the topic,",
         "v voice.",
         "Masks: nick!user@host or ~a:account; ~m: before either only mutes.",
-        "User modes: B bot, i invisible.",
+        "User modes: B bot, R direct messages only from users with an account, i invisible.",
     ],
     // As a list of channels does, many changes reach and store more.
     weight: |message| Weight::of_channels(message.params.len().saturating_sub(2)),
@@ -47,7 +47,7 @@ pub fn mode(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
     if !target.starts_with('#') {
         return user_mode(ctx, caller, target, message.param(1));
     }
-    let Some(name) = existing(ctx, caller, target) else {
+    let Some(name) = existing(ctx, caller, "MODE", target) else {
         return;
     };
     match message.params.get(1) {
@@ -73,7 +73,11 @@ fn user_mode(ctx: &mut Context<'_>, caller: Caller, target: &str, changes: Optio
         );
     }
     let own = user.nick.to_string();
-    let before = [('B', user.is_bot), ('i', user.is_invisible())];
+    let before = [
+        ('B', user.is_bot),
+        ('R', user.only_accounts),
+        ('i', user.is_invisible()),
+    ];
     let Some(changes) = changes else {
         let modes: String = before
             .iter()
@@ -98,11 +102,13 @@ fn user_mode(ctx: &mut Context<'_>, caller: Caller, target: &str, changes: Optio
             caller,
             ERR_UMODEUNKNOWNFLAG,
             &[],
-            "Unknown user mode; the modes are B (bot) and i (invisible)",
+            "Unknown user mode; the modes are B (bot), R (direct messages only from accounts) and i \
+             (invisible)",
         );
     }
-    let [(_, is_bot), (_, invisible)] = after;
-    ctx.state.user_mut(caller.user).is_bot = is_bot;
+    let [(_, is_bot), (_, only_accounts), (_, invisible)] = after;
+    let user = ctx.state.user_mut(caller.user);
+    (user.is_bot, user.only_accounts) = (is_bot, only_accounts);
     ctx.state.set_invisible(caller.user, invisible);
     let mut modes = String::new();
     for sign in ['+', '-'] {

@@ -10,7 +10,7 @@ use rookery_record::{HistoryEntry, Participant, Place, ReadableTarget, Redactor}
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context, address};
 use crate::event::{Delivery, HistoryQuery, HistoryResult, Purpose};
-use crate::features::history;
+use crate::features::{history, silence};
 use crate::lengths;
 use crate::line::{Line, Tags, truncate};
 use crate::state::channel::MemberModes;
@@ -178,12 +178,16 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
     let &Redaction {
         target,
         msgid,
-        reason,
+        mut reason,
     } = redaction;
-    let reason = reason.filter(|_| match &message.place {
+    // To those who read it, the reason would be a message.
+    let may_speak = match &message.place {
         Place::Channel(name) => ctx.state.may_speak(caller.user, name),
-        Place::Direct { .. } => true,
-    });
+        Place::Direct { .. } => {
+            !silence::is_silenced(ctx, ctx.state.user(caller.user), &message.place)
+        }
+    };
+    let left_out = reason.take_if(|_| !may_speak);
     let id = ctx.state.next_msgid(ctx.clock.now());
     let user = ctx.state.user(caller.user);
     let account = user.identity.as_ref().map(|identity| identity.name.clone());
@@ -236,6 +240,10 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
         Some(receipt),
         refusal,
     );
+    if left_out.is_some() {
+        let text = "You cannot send messages there, so your reason was left out";
+        ctx.warn(caller, "REDACT", "REASON_LEFT_OUT", text);
+    }
 }
 
 /// Sends the redactions by an operator of the control plane to those who are online: each message

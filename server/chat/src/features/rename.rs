@@ -1,6 +1,9 @@
-//! `RENAME`: changes the name of a channel (IRCv3 `draft/channel-rename`).
+//! `RENAME`: changes the name of a channel, for which the old one stays reserved (IRCv3
+//! `draft/channel-rename`).
 
-use rookery_protocol::numeric::ERR_CHANOPRIVSNEEDED;
+use rookery_protocol::numeric::{
+    ERR_CHANOPRIVSNEEDED, ERR_LINKCHANNEL, ERR_NOSUCHCHANNEL, ERR_UNAVAILRESOURCE,
+};
 use rookery_protocol::{Capability, ChannelName, Message};
 use rookery_record::Place;
 
@@ -10,6 +13,7 @@ use crate::features::channels::{existing, join_line, needs_operator, not_on_chan
 use crate::features::{always_on, markread, names, persistence};
 use crate::lengths;
 use crate::line::{Line, truncate};
+use crate::state::channel::Channel;
 
 /// The commands of this module.
 pub const COMMANDS: &[Command] = &[Command {
@@ -18,7 +22,7 @@ pub const COMMANDS: &[Command] = &[Command {
     help: &[
         "RENAME #channel #new [:reason]",
         "Renames a channel where you are an operator. Only the founder can rename an owned",
-        "channel.",
+        "channel. The old name stays reserved for it.",
     ],
     // Each member may be sent the names of all members.
     weight: |_| Weight::messages(20),
@@ -27,7 +31,7 @@ pub const COMMANDS: &[Command] = &[Command {
 
 /// Handles `RENAME <channel> <new name> [<reason>]`. Everything else about the channel remains.
 pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
-    let Some(old) = existing(ctx, caller, message.param(0).unwrap_or_default()) else {
+    let Some(old) = existing(ctx, caller, "RENAME", message.param(0).unwrap_or_default()) else {
         return;
     };
     let Some(channel) = ctx.state.channel(&old) else {
@@ -77,11 +81,24 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "That channel already exists",
         );
     }
+    if old != new && renamed(ctx, &new).is_none() && is_lookalike(ctx, caller, &old, &new) {
+        let text = "That name looks like the name of another channel";
+        return refuse(ctx, caller, "CHANNEL_NAME_IN_USE", &old, asked, text);
+    }
+    let reserved_for = renamed(ctx, &new).filter(|holder| holder.name != old);
+    if reserved_for.is_some_and(|holder| !holder.is_founded_by(ctx.state.user(caller.user))) {
+        let text = "That name is reserved for a channel that was renamed";
+        return refuse(ctx, caller, "CHANNEL_NAME_IN_USE", &old, asked, text);
+    }
+    let reserved_for = reserved_for.map(|holder| holder.name.clone());
     let is_persistent = channel.founder().is_some();
     let since = ctx.clock.upcoming(&Place::Channel(new.clone()));
     ctx.state.rename_channel(&old, &new, since);
     if is_persistent && old != new {
         persistence::forget_channel(ctx, &old);
+    }
+    if let Some(holder) = reserved_for {
+        persistence::persist_channel(ctx, &holder);
     }
     persistence::persist_channel(ctx, &new);
     persist_members(ctx, &old, &new);
@@ -101,6 +118,70 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         send_as_part_and_join(ctx, &old, &new, reason);
     }
     ctx.warn_if_cut(caller, "RENAME", &given, lengths::PART);
+}
+
+/// Whether the new name of a channel looks like that of another which the caller may know of, or of
+/// a lobby. The members of the channel would have both in their lists, without having joined the
+/// one that imitates the other.
+fn is_lookalike(ctx: &Context<'_>, caller: Caller, old: &ChannelName, new: &ChannelName) -> bool {
+    let skeleton = new.skeleton();
+    let user = ctx.state.user(caller.user);
+    let mut lobbies = ctx.settings.lobby.iter();
+    lobbies.any(|lobby| lobby.skeleton() == skeleton)
+        || ctx.state.channels().any(|channel| {
+            channel.looks_like(&skeleton) && channel.name != *old && channel.is_known_to(user)
+        })
+}
+
+/// Returns the channel for which the name is reserved, because it had that name before.
+pub fn renamed<'c>(ctx: &'c Context<'_>, name: &ChannelName) -> Option<&'c Channel> {
+    let is_lobby = ctx.settings.lobby.contains(name);
+    ctx.state.renamed(name).filter(|_| !is_lobby)
+}
+
+/// Returns the name of the channel that a `JOIN` of that name joins. If the name is reserved for a
+/// channel that was renamed, tells the caller so: a client with `draft/channel-rename` joins that
+/// channel by itself, others are forwarded to it.
+pub fn forwarded(ctx: &mut Context<'_>, caller: Caller, name: ChannelName) -> Option<ChannelName> {
+    let Some(channel) = renamed(ctx, &name) else {
+        return Some(name);
+    };
+    let new = channel.name.clone();
+    if !channel.is_known_to(ctx.state.user(caller.user)) {
+        let text = "Cannot join channel (the name is reserved for a channel that was renamed)";
+        ctx.reply(caller, ERR_UNAVAILRESOURCE, &[name.as_str()], text);
+        return None;
+    }
+    if caller.has(Capability::ChannelRename) {
+        reply_renamed(ctx, caller, "JOIN", name.as_str(), &new);
+        return None;
+    }
+    let text = format!("{name} was renamed to {new}");
+    let words = [name.as_str(), new.as_str()];
+    ctx.reply(caller, ERR_LINKCHANNEL, &words, &text);
+    Some(new)
+}
+
+/// Replies that the channel was renamed, to a user who may know its new name.
+pub fn reply_renamed(
+    ctx: &mut Context<'_>,
+    caller: Caller,
+    command: &str,
+    old: &str,
+    new: &ChannelName,
+) {
+    let text = format!("{old} was renamed to {new}");
+    if caller.has(Capability::ChannelRename) {
+        ctx.fail(
+            caller,
+            command,
+            "CHANNEL_RENAMED",
+            &[old, new.as_str()],
+            &text,
+        );
+    } else {
+        ctx.reply(caller, ERR_NOSUCHCHANNEL, &[old], &text);
+    }
 }
 
 /// Persists the new name for the members that are always on.

@@ -135,7 +135,7 @@ pub const COMMANDS: &[Command] = &[
 const VERSION: &str = concat!("rookeryd-", env!("CARGO_PKG_VERSION"));
 
 /// The modes of users.
-const USER_MODES: &str = "Bi";
+const USER_MODES: &str = "BRi";
 
 /// The modes of channels.
 const CHANNEL_MODES: &str = "CbeIiklmnoqstv";

@@ -170,10 +170,14 @@ impl Player {
                 self.harness.act(end_account(account, "deleted"));
                 let name = identity(account).name;
                 self.harness.act(ForgetAccount(name.clone()));
-                // The store deletes the metadata of the account together with the account.
+                // The store deletes these together with the account.
                 self.harness.persisted.push(Change::AccountMetadata {
-                    account: name,
+                    account: name.clone(),
                     metadata: Metadata::new(),
+                });
+                self.harness.persisted.push(Change::Silences {
+                    account: name,
+                    masks: Vec::new(),
                 });
             }
             b'#' => {

@@ -47,7 +47,7 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
     let mut channels: BTreeMap<ChannelName, PersistentChannel> = BTreeMap::new();
     let (mut devices, mut read_markers) = (BTreeMap::new(), BTreeMap::new());
     let (mut always_on, mut presences) = (BTreeMap::new(), BTreeMap::new());
-    let mut metadata_of = BTreeMap::new();
+    let (mut metadata_of, mut silences) = (BTreeMap::new(), BTreeMap::new());
     for change in changes {
         match change {
             Change::Channel(channel) => {
@@ -59,6 +59,12 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
             }
             Change::AccountMetadata { account, metadata } => {
                 drop(metadata_of.insert(account.clone(), metadata.clone()));
+            }
+            Change::Silences { account, masks } if masks.is_empty() => {
+                drop(silences.remove(account));
+            }
+            Change::Silences { account, masks } => {
+                drop(silences.insert(account.clone(), masks.clone()));
             }
             Change::Device(mark) => {
                 devices.insert(mark.device.clone(), mark.received);
@@ -106,6 +112,7 @@ pub fn snapshot(changes: &[Change]) -> ChatSnapshot {
         newest_message: None,
         channels: channels.into_values().collect(),
         metadata: metadata_of.into_iter().collect(),
+        silences: silences.into_iter().collect(),
         devices: devices.into_iter().collect(),
         read_markers: read_markers
             .into_iter()

@@ -15,6 +15,10 @@ use crate::state::user::User;
 /// A channel. It has a member or an owner.
 pub struct Channel {
     pub name: ChannelName,
+    /// The skeleton of the name: names that look the same share it.
+    pub(super) skeleton: Box<str>,
+    /// Its earlier names, which are reserved for it, oldest first.
+    pub(super) former_names: Vec<ChannelName>,
     /// The account that owns it. An owned channel persists while it is empty and across restarts.
     pub(super) founder: Option<AccountName>,
     /// Its metadata.
@@ -237,7 +241,9 @@ impl Channel {
         flags.set(Flag::NoExternal, true);
         flags.set(Flag::TopicLocked, true);
         Self {
+            skeleton: name.skeleton().into(),
             name,
+            former_names: Vec::new(),
             founder: None,
             access: Vec::new(),
             metadata: Metadata::new(),
@@ -358,6 +364,11 @@ impl Channel {
         self.invite_exceptions
             .iter()
             .any(|entry| entry.mask.covers(&subject))
+    }
+
+    /// Whether its name looks like another with that skeleton.
+    pub fn looks_like(&self, skeleton: &str) -> bool {
+        *self.skeleton == *skeleton
     }
 
     /// Returns the account that owns it.

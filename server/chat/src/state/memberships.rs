@@ -36,6 +36,7 @@ impl State {
             if let Some(founder) = &channel.founder {
                 self.owned.add(founder, &channel.name);
             }
+            self.reserve_former_names(&channel);
             self.channels.insert(channel.name.clone(), channel);
         }
     }
@@ -155,6 +156,7 @@ impl State {
         if let Some(founder) = &channel.founder {
             self.owned.remove(founder, name);
         }
+        self.release_former_names(&channel);
         self.server_events.push(ServerEvent::ChannelRemoved {
             channel: channel.name.to_string(),
         });
@@ -165,19 +167,22 @@ impl State {
         }
     }
 
-    /// Renames the channel. The new name must be available; all messages there so far are from
-    /// before `since`. The caller persists the memberships of always-on users.
+    /// Renames the channel, for which its old name is reserved. The new name must be available, or
+    /// reserved: then it no longer is. All messages there so far are from before `since`. The
+    /// caller persists the memberships of always-on users.
     pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, since: Timestamp) {
         let Some(mut channel) = self.channels.remove(old) else {
             return;
         };
         channel.name = new.clone();
+        channel.skeleton = new.skeleton().into();
         if let Some(founder) = &channel.founder {
             self.owned.remove(founder, old);
             self.owned.add(founder, new);
         }
         if old != new {
             channel.named_at = since;
+            self.move_former_names(&mut channel, old);
         }
         for member in channel.members() {
             for name in self
@@ -205,8 +210,9 @@ impl State {
             .channels
             .get(name)
             .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
+            && let Some(channel) = self.channels.remove(name)
         {
-            self.channels.remove(name);
+            self.release_former_names(&channel);
             self.server_events.push(ServerEvent::ChannelRemoved {
                 channel: name.to_string(),
             });

@@ -26,6 +26,7 @@ impl Channel {
         });
         Some(PersistentChannel {
             name: self.name.clone(),
+            former_names: self.former_names.clone(),
             founder: self.founder.clone()?,
             created_at: self.created_at,
             named_at: self.named_at,
@@ -48,6 +49,7 @@ impl Channel {
     pub fn restored(persistent: PersistentChannel) -> Self {
         let PersistentChannel {
             name,
+            former_names,
             founder,
             created_at,
             named_at,
@@ -60,6 +62,7 @@ impl Channel {
             metadata,
         } = persistent;
         let mut channel = Self::new(name, created_at);
+        channel.former_names = former_names;
         channel.founder = Some(founder);
         channel.metadata = metadata;
         channel.named_at = named_at;

@@ -72,6 +72,7 @@ impl State {
         self.set_invisible(id, modes.contains('i'));
         let user = self.user_mut(id);
         user.is_bot = modes.contains('B');
+        user.only_accounts = modes.contains('R');
         user.away = Some(away.map_or_else(|| DEFAULT_MESSAGE.into(), Into::into));
         user.is_persisted = true;
         for Membership {

@@ -13,9 +13,14 @@ use crate::state::activity::Recent;
 use crate::state::away::AwayState;
 use crate::state::catch_up::CatchUp;
 use crate::state::markers::Markers;
+use crate::state::mask::Mask;
 use crate::state::open_batch::OpenBatch;
 
 /// A user, as others see it: an account or a guest, with all its sessions.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "three are modes, independent of each other and of the fourth"
+)]
 pub struct User {
     pub id: UserId,
     pub nick: Nick,
@@ -32,6 +37,11 @@ pub struct User {
     pub metadata: Metadata,
     /// Whether it is a bot (mode `B`).
     pub is_bot: bool,
+    /// Whether only users with an account may send it direct messages and invitations (mode `R`).
+    pub only_accounts: bool,
+    /// Who may not send a guest direct messages and invitations. The masks of accounts are in the
+    /// state.
+    pub silences: Vec<Mask>,
     pub since: Timestamp,
     pub active_at: Timestamp,
     /// In the order they were joined.

@@ -363,11 +363,6 @@ fn renaming_a_channel_changes_nothing_else() {
     assert!(harness.request(op, "MODE #qux")[0].contains("key"));
     assert_eq!(commands(&harness.request(plain, "MODE #bar")), ["403"]);
     assert_eq!(commands(&harness.request(plain, "PART #qux")), ["PART"]);
-    assert_eq!(
-        commands(&harness.request(plain, "JOIN #bar"))[0],
-        "JOIN",
-        "the old name is available"
-    );
 }
 
 #[test]
@@ -400,6 +395,25 @@ fn invalid_renames_are_refused() {
         failure(harness.request(op, "RENAME #a b")),
         "CANNOT_RENAME #a b"
     );
+    let secret = harness.user("carl", "");
+    harness.channel("#work,#plan", &[secret]);
+    harness.send(secret, "MODE #plan +s");
+    for imitation in ["#w\u{43e}rk", "#ha11"] {
+        let refused = harness.request(op, &format!("RENAME #b {imitation}"));
+        assert_eq!(
+            refused,
+            [format!(
+                ":irc.test FAIL RENAME CHANNEL_NAME_IN_USE #b {imitation} \
+                 :That name looks like the name of another channel"
+            )]
+        );
+    }
+    assert_eq!(
+        commands(&harness.request(op, "RENAME #b #p1an"))[0],
+        "PART",
+        "a secret channel is not disclosed"
+    );
+    harness.send(op, "RENAME #p1an #b");
     assert!(
         harness.request(b, "RENAME #a #A").len() == 1
             && harness.request(op, "RENAME #a #A").is_empty(),

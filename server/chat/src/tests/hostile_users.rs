@@ -254,7 +254,7 @@ fn nobody_reads_what_was_sent_before_whatever_the_clock_does() {
     for back in [0, 3600] {
         let mut harness = Harness::new();
         let alice = harness.user("alice", capabilities);
-        harness.channel("#x", &[alice]);
+        harness.channel("#x,#other", &[alice]);
         harness.advance(-back);
         for number in 0..9 {
             harness.send(alice, &format!("PRIVMSG #x :before {number}"));
@@ -269,9 +269,10 @@ fn nobody_reads_what_was_sent_before_whatever_the_clock_does() {
 
         // Another channel that has the name later.
         harness.send(alice, "RENAME #x #y");
+        harness.send(alice, "RENAME #other #x");
         harness.send(guest, "JOIN #x");
         assert!(visible_since(&mut harness, guest, "#x") > after);
-        harness.send(guest, "PART #x");
+        harness.send(alice, "RENAME #x #other");
         harness.send(alice, "RENAME #y #x");
         assert!(visible_since(&mut harness, alice, "#x") > after);
     }

@@ -342,6 +342,15 @@ fn the_rules_of_messages_apply_to_multiline_messages() {
     assert!(
         batch(&mut harness, b, "BATCH +1 draft/multiline #x", &ctcp)[0].contains(" 404 bob #x :")
     );
+    let split = format!("a{}VERSION\u{1}", "\u{1}".repeat(449));
+    let split = [
+        "@batch=1 PRIVMSG #x :hi",
+        &format!("@batch=1 PRIVMSG #x :{split}"),
+    ];
+    assert!(
+        batch(&mut harness, b, "BATCH +1 draft/multiline #x", &split)[0].contains(" 404 bob #x :"),
+        "where it is split, the rest would be a request"
+    );
     assert_eq!(
         batch(&mut harness, b, "BATCH +1 draft/multiline #x", &LINES).len(),
         6,

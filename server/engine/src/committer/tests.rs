@@ -161,6 +161,7 @@ fn channel_of_alice(topic: &str) -> Effect {
     Effect::Core(Output::Persist(Box::new(Change::Channel(
         PersistentChannel {
             name: ChannelName::parse("#hers").unwrap(),
+            former_names: Vec::new(),
             founder: AccountName::parse("alice").unwrap(),
             created_at: at,
             named_at: at,

@@ -1,6 +1,6 @@
 //! The chat's persistent state: writes each kind of change to its tables, and reads all of it back.
 
-use super::{Store, channels, devices, metadata, pages, presence};
+use super::{Store, channels, devices, metadata, pages, presence, silences};
 use crate::Result;
 use rookery_record::{Change, ChatSnapshot};
 
@@ -14,6 +14,9 @@ impl Store {
                 account,
                 metadata: values,
             } => metadata::persist_of_account(&self.connection, account, values),
+            Change::Silences { account, masks } => {
+                silences::persist(&self.connection, account, masks)
+            }
             Change::Device(mark) => devices::persist(&self.connection, mark),
             Change::DeviceForgotten(account, name) => {
                 devices::forget(&self.connection, *account, name)
@@ -41,6 +44,7 @@ impl Store {
         Ok(ChatSnapshot {
             channels: channels::all(&self.connection)?,
             metadata: metadata::of_accounts(&self.connection)?,
+            silences: silences::all(&self.connection)?,
             devices: devices::all(&self.connection)?,
             read_markers: presence::markers(&self.connection)?,
             always_on: presence::choices(&self.connection)?,

@@ -46,9 +46,30 @@ pub(super) fn persist(connection: &Connection, channel: &PersistentChannel) -> R
     let Some(id) = id else {
         return delete(connection, &channel.name);
     };
+    persist_former_names(connection, id, &channel.former_names)?;
     persist_lists(connection, id, &channel.lists)?;
     persist_access(connection, id, &channel.access)?;
     metadata::persist_of_channel(connection, id, &channel.metadata)
+}
+
+/// Replaces the former names of the channel with that number.
+fn persist_former_names(connection: &Connection, id: i64, names: &[ChannelName]) -> Result<()> {
+    // They are stored with every change of the channel.
+    if former_names(connection, id)? == *names {
+        return Ok(());
+    }
+    let sql = "DELETE FROM channel_former_names WHERE channel = ?1";
+    execute(connection, sql, [id])?;
+    let sql = "INSERT INTO channel_former_names (channel, name) VALUES (?1, ?2)";
+    names
+        .iter()
+        .try_for_each(|name| execute(connection, sql, params![id, name.as_str()]).map(drop))
+}
+
+/// Returns the former names of the channel with that number.
+fn former_names(connection: &Connection, id: i64) -> Result<Vec<ChannelName>> {
+    let sql = "SELECT name FROM channel_former_names WHERE channel = ?1 ORDER BY id";
+    list(connection, sql, [id], |row| parsed(row, 0))
 }
 
 /// Replaces the entries of the lists of the channel with that number.
@@ -161,6 +182,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<PersistentChannel>> {
             let access =
                 "SELECT account, level, by, at FROM channel_access WHERE channel = ?1 ORDER BY id";
             Ok(PersistentChannel {
+                former_names: former_names(connection, id)?,
                 lists: list(connection, lists, [id], read_mask)?,
                 access: list(connection, access, [id], read_access)?,
                 metadata: metadata::of_channel(connection, id)?,
@@ -177,6 +199,7 @@ fn read(row: &Row<'_>) -> Result<PersistentChannel> {
     };
     Ok(PersistentChannel {
         name: parsed(row, 0)?,
+        former_names: Vec::new(),
         founder: parsed(row, 1)?,
         created_at: timestamp(row, 2)?,
         named_at: timestamp(row, 3)?,

@@ -40,6 +40,8 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0026.sql"),
     include_str!("../migrations/0027.sql"),
     include_str!("../migrations/0028.sql"),
+    include_str!("../migrations/0029.sql"),
+    include_str!("../migrations/0030.sql"),
 ];
 
 /// Fails if a newer server created the tables.

@@ -7,6 +7,7 @@ mod bans;
 mod changes;
 mod clock;
 mod history;
+mod silences;
 mod transactions;
 
 use rookery_control_api::Role;

@@ -186,6 +186,37 @@ fn text_is_never_sent_to_another_conversation_than_the_one_it_was_typed_in() {
 }
 
 #[test]
+fn a_channel_that_was_renamed_meanwhile_is_joined_by_its_new_name() {
+    let mut ui = Harness::new();
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.enter("/join #ops");
+    ui.type_text("as I said");
+    ui.app.connection_lost("cannot connect", Duration::ZERO);
+    ui.receive(":s 001 alice :Welcome back, alice.");
+    ui.receive(":alice!a@h JOIN #lobby");
+    ui.app.connection_ready();
+    assert_eq!(ui.sent().last().unwrap(), "JOIN #ops");
+    let refusal = ":s FAIL JOIN CHANNEL_RENAMED #ops #team :#ops was renamed to #team";
+    ui.receive(&format!("@label={} {refusal}", ui.label));
+    assert_eq!(ui.sent(), ["JOIN #team"]);
+    ui.receive(&format!("@label={} :alice!a@h JOIN #team", ui.label));
+    let joined = ui.saved().channels.into_iter();
+    let joined: Vec<_> = joined.map(|one| one.channel.to_string()).collect();
+    assert_eq!(joined, ["#lobby", "#team"]);
+    ui.enter("");
+    assert_eq!(ui.sent(), ["PRIVMSG #team :as I said"]);
+    assert!(ui.screen().contains("#ops was renamed to #team"));
+    ui.receive(":s FAIL JOIN CHANNEL_RENAMED #lobby #evil :#lobby was renamed to #evil");
+    assert_eq!(ui.sent(), [""; 0], "we are in #lobby");
+
+    ui.enter("/join #old key");
+    ui.sent();
+    let refusal = ":s FAIL JOIN CHANNEL_RENAMED #old #new :#old was renamed to #new";
+    ui.receive(&format!("@label={} {refusal}", ui.label));
+    assert_eq!(ui.sent(), ["JOIN #new key"]);
+}
+
+#[test]
 fn a_paste_is_not_sent_to_a_conversation_that_is_opened_before_the_answer() {
     let mut ui = Harness::new();
     ui.enter("/join #ops");

@@ -88,6 +88,8 @@ pub fn action() -> impl Strategy<Value = Action> {
             .prop_map(str::to_owned),
         1 => prop::sample::select(&["METADATA #a SYNC", "MODE #b b", "@label=a ACCESS #b"][..])
             .prop_map(str::to_owned),
+        1 => prop::sample::select(&["SILENCE +bob", "SILENCE -bob", "SILENCE +~a:alice"][..])
+            .prop_map(str::to_owned),
         1 => Just("QUIT".to_owned()),
     ];
     prop_oneof![

@@ -10,6 +10,7 @@ use crate::event::{SessionId, Settings};
 use crate::request::{AddBans, Admission, Count, Ended, ForgetAccount, RemoveBan};
 use crate::state::User;
 use crate::state::channel::Channel;
+use crate::state::mask::Subject;
 use crate::tests::harness::*;
 use rookery_record::{BanId, Change, Metadata};
 
@@ -184,10 +185,14 @@ impl World {
                 let ticket = self.harness.act(end_account(name.as_str(), "deleted"));
                 self.harness.act(ForgetAccount(name.clone()));
                 self.check_end(ticket, &sessions_of_user);
-                // The store deletes the metadata of the account together with the account.
+                // The store deletes these together with the account.
                 self.harness.persisted.push(Change::AccountMetadata {
                     account: name.clone(),
                     metadata: Metadata::new(),
+                });
+                self.harness.persisted.push(Change::Silences {
+                    account: name.clone(),
+                    masks: Vec::new(),
                 });
                 let has_access = |channel: &Channel| {
                     channel.founder() == Some(&name) || channel.access_of(&name).is_some()
@@ -292,6 +297,13 @@ impl World {
         expected.extend(self.sessions_of_user(session));
         if !to_self && !self.has_echo(session) {
             expected.remove(&session);
+        }
+        let state = &self.harness.chat.state;
+        let user = |session| state.user(state.user_of(session).unwrap());
+        let sender = Subject::new(user(session));
+        let mut silences = state.silences(user(other)).iter();
+        if !to_self && silences.any(|mask| mask.covers(&sender)) {
+            expected.clear();
         }
         let twice = (to_self && self.has_echo(session)).then_some(session);
         let nick = self.nick(other);

@@ -13,6 +13,9 @@ use rookery_record::{
 fn channel(channel: &str, founder: &str) -> PersistentChannel {
     PersistentChannel {
         name: ChannelName::parse(channel).unwrap(),
+        former_names: ["#z", "#A"]
+            .map(|name| ChannelName::parse(name).unwrap())
+            .to_vec(),
         founder: name(founder),
         created_at: noon(),
         named_at: noon(),
@@ -70,6 +73,7 @@ fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
         .unwrap()
         .unwrap();
     let bare = PersistentChannel {
+        former_names: vec![],
         topic: None,
         key: None,
         limit: None,
@@ -92,6 +96,7 @@ fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
 
     let only = access("carol", AccessLevel::Voice);
     let changed = PersistentChannel {
+        former_names: vec![ChannelName::parse("#q").unwrap()],
         lists: vec![listed("new")],
         access: vec![only.clone()],
         ..channel("#x", "bob")
@@ -138,6 +143,7 @@ fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
         "channels without an owner are not stored"
     );
     assert_eq!(count(&sqlite, "channel_lists"), 0);
+    assert_eq!(count(&sqlite, "channel_former_names"), 0);
 }
 
 #[test]
