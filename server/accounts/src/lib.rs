@@ -183,8 +183,8 @@ impl Accounts {
     }
 
     /// Returns whether the name is, or looks like, one that nobody may take: one that the
-    /// configuration reserves, that of the server or the network, or a word by which programs call
-    /// the server or the person before them.
+    /// configuration reserves, that of the server or the network, a word by which programs call the
+    /// server or the person before them, or the name of a channel.
     pub(crate) fn is_misleading(&self, name: &AccountName) -> bool {
         let (accounts, chat) = (self.config.accounts.get(), self.config.chat.get());
         let skeleton = name.skeleton();
@@ -193,10 +193,13 @@ impl Accounts {
         let words = ["server", "you"].map(rookery_protocol::skeleton);
         // Programs put signs such as `!` before lines of their own.
         let is_sign = !name.as_str().is_ascii() && !skeleton.contains(char::is_alphanumeric);
+        // A letter that looks like the sign before the name of a channel. UTS #39 does not list it.
+        let is_channel = name.as_str().starts_with('\u{2d4c}');
         let mut reserved = accounts.reserved_names.iter().map(AccountName::skeleton);
         own.contains(&skeleton)
             || words.contains(&skeleton)
             || is_sign
+            || is_channel
             || reserved.any(|reserved| reserved == skeleton)
     }
 

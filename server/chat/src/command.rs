@@ -74,6 +74,12 @@ impl Weight {
         Self(u32::try_from(bytes / per_tenth).unwrap_or(u32::MAX))
     }
 
+    /// Returns by how much it is more than another weight.
+    #[must_use]
+    pub fn beyond(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// Returns the weight in tenths of an ordinary message.
     pub fn tenths(self) -> u32 {
         self.0

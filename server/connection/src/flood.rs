@@ -57,8 +57,8 @@ enum Counted {
     MessagesOfSite,
     /// Those of one account that need not wait for the others of its network and its site.
     Quiet,
-    /// What the clients of one account send when they connect, which need not wait for these
-    /// others either.
+    /// What the clients of one account, or of a network's guests, send when they connect, which
+    /// need not wait for others either.
     OnConnect,
 }
 
@@ -89,8 +89,9 @@ enum Standing {
     /// It is not admitted, and may send so much whatever the others of its network do, so that
     /// nobody is kept from signing in.
     Stranger(TokenBucket),
-    /// It is admitted, without an account.
-    Guest,
+    /// It is admitted, without an account. All guests of the network share what their clients may
+    /// send in addition when they connect.
+    Guest(Arc<TokenBucket>),
     /// It has an account.
     Account(Box<Accounts>),
 }
@@ -154,6 +155,17 @@ impl SharedFlood {
         flood.long_replies.shared = self.bucket(payer, Counted::LongReplies, now);
     }
 
+    /// Notes that the session of `network` is admitted, and may send its whole burst again, since
+    /// what it had to send before reached nobody. Returns when the next line may be read, if that
+    /// is later than `now`.
+    pub fn admit(&self, flood: &mut Flood, network: Network, now: Instant) -> Option<Instant> {
+        if let Standing::Stranger(_) = flood.standing {
+            let payer = Payer::Network(network);
+            flood.standing = Standing::Guest(self.bucket(payer, Counted::OnConnect, now));
+        }
+        flood.admit(now)
+    }
+
     fn buckets(&self, payer: Payer, counted: Counted, now: Instant) -> Buckets {
         Buckets {
             own: TokenBucket::default(),
@@ -194,14 +206,8 @@ fn handshake_rate() -> Rate {
 }
 
 impl Flood {
-    /// Notes that the session is admitted. It may send its whole burst again, since what it had to
-    /// send before reached nobody. The buckets that it shares remain as they are, or else
-    /// connecting again would be a way around them: returns when the next line may be read, if that
-    /// is later than `now`.
-    pub fn admit(&mut self, now: Instant) -> Option<Instant> {
-        if let Standing::Stranger(_) = self.standing {
-            self.standing = Standing::Guest;
-        }
+    /// Empties no bucket that it shares, or else connecting again would be a way around them.
+    fn admit(&mut self, now: Instant) -> Option<Instant> {
         self.messages.own = TokenBucket::default();
         let nothing = Weight::messages(0);
         let owed = self.take(&self.messages, now, nothing, Weight::MESSAGE);
@@ -223,7 +229,7 @@ impl Flood {
     pub fn count(&mut self, now: Instant, weight: Weight) -> Option<Instant> {
         let weight = match self.standing {
             Standing::Stranger(_) => weight.min(MAX_BEFORE_ADMISSION),
-            Standing::Guest | Standing::Account(_) => weight,
+            Standing::Guest(_) | Standing::Account(_) => weight,
         };
         let paid = u64::from(weight.tenths()) * BYTES_OF_TENTH;
         self.unpaid_bytes = self.unpaid_bytes.saturating_sub(paid);
@@ -232,10 +238,15 @@ impl Flood {
 
     /// Counts a message. Returns when the next line may be read, if that is later than `now`.
     pub fn count_message(&mut self, now: Instant, message: &Message) -> Option<Instant> {
-        let on_connect = rookery_chat::is_sent_on_connect(message);
+        let weight = rookery_chat::weight(message);
         let for_others = rookery_chat::weight_for_others(message);
-        let ready_at = self.count(now, rookery_chat::weight(message));
-        ready_at.max(self.count_for_network(now, for_others, on_connect))
+        let on_connect = rookery_chat::is_sent_on_connect(message);
+        let ready_at = self.count(now, weight);
+        ready_at.max(match self.standing {
+            Standing::Stranger(_) => None,
+            Standing::Guest(_) => self.count_for_guests(now, for_others.beyond(weight), on_connect),
+            Standing::Account(_) => self.count_for_network(now, for_others, on_connect),
+        })
     }
 
     /// Counts a line that is no message. Returns the same.
@@ -272,6 +283,27 @@ impl Flood {
             .quiet
             .take_within(since_start, quiet, tokens, tokens, MAX_DEBT);
         self.take_of_others(accounts, now, weight, longest_delay(weight))
+    }
+
+    /// Counts what a command of a guest weighs for others beyond what [`Self::count`] has counted
+    /// for all guests of the network.
+    fn count_for_guests(
+        &mut self,
+        now: Instant,
+        weight: Weight,
+        on_connect: bool,
+    ) -> Option<Instant> {
+        let Standing::Guest(allowance) = &self.standing else {
+            return None;
+        };
+        let since_start = now.saturating_duration_since(self.start);
+        let rate = on_connect_rate().times(SESSIONS_OF_NETWORK);
+        if on_connect && allowance.try_take(since_start, rate, weight.tenths().into()) {
+            return None;
+        }
+        let rate = self.rate?.times(SESSIONS_OF_NETWORK);
+        let ready_at = self.take_shared(&self.messages.shared, rate, now, weight)?;
+        Some(ready_at.min(now + longest_delay(weight)))
     }
 
     /// Counts `received` further bytes, if those that no message has paid for are too many. Returns
@@ -314,7 +346,7 @@ impl Flood {
             {
                 None
             }
-            Standing::Stranger(_) | Standing::Guest => self
+            Standing::Stranger(_) | Standing::Guest(_) => self
                 .take_shared(shared, rate.times(SESSIONS_OF_NETWORK), now, weight)
                 .map(|ready_at| ready_at.min(now + longest_delay(weight))),
         };
@@ -366,7 +398,7 @@ impl Flood {
         let own = buckets.own.take(since_start, rate, tokens, next);
         let sessions = match self.standing {
             Standing::Account(_) => SESSIONS_OF_ACCOUNT,
-            Standing::Stranger(_) | Standing::Guest => SESSIONS_OF_NETWORK,
+            Standing::Stranger(_) | Standing::Guest(_) => SESSIONS_OF_NETWORK,
         };
         let shared_rate = rate.times(sessions);
         let shared = buckets.shared.take(since_start, shared_rate, tokens, next);

@@ -22,14 +22,14 @@ use tokio::time::{Sleep, timeout};
 
 use zeroize::Zeroize as _;
 
-use super::flood::Flood;
+use super::flood::{Flood, SharedFlood};
 use super::socket::Socket;
 use rookery_accounts::sign_in::may_carry_secret;
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::{Disconnect, LineFault};
 use rookery_engine::receipts::Receipts;
 use rookery_engine::sendq::{READ_TIMEOUT, Sendq, State};
-use rookery_record::Mark;
+use rookery_record::{Mark, Network};
 
 /// The maximum number of bytes that are read at once.
 const READ: usize = 4096;
@@ -187,9 +187,10 @@ impl LineStream {
         &mut self.flood
     }
 
-    /// Notes that the session is admitted, to which other limits apply.
-    pub fn admit(&mut self, now: Instant) {
-        self.throttled_until = self.throttled_until.max(self.flood.admit(now));
+    /// Notes that the session of `network` is admitted, to which other limits apply.
+    pub fn admit(&mut self, shared: &SharedFlood, network: Network, now: Instant) {
+        let ready_at = shared.admit(&mut self.flood, network, now);
+        self.throttled_until = self.throttled_until.max(ready_at);
     }
 
     /// Waits for the next event, and sends what is in the send queue meanwhile. It is cancel safe.

@@ -110,7 +110,9 @@ impl Session {
     pub async fn run(mut self: Box<Self>) {
         let disconnect = match Box::pin(self.handshake()).await {
             Ok(HandshakeResult::Admitted) => {
-                self.stream.admit(Instant::now());
+                let network = Network::of(self.peer.address.ip());
+                self.stream
+                    .admit(&self.services.flood, network, Instant::now());
                 self.serve_admitted().await
             }
             Ok(HandshakeResult::Closed(disconnect)) => Ok(disconnect),

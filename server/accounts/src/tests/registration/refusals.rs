@@ -384,6 +384,7 @@ async fn nobody_takes_a_reserved_name_or_one_that_looks_like_it() {
         "Server",
         "\u{1c3}",
         "\u{1427}",
+        "\u{2d4c}lobby",
         "y\u{43e}u",
         "chat\u{a4f8}example\u{6f0}org",
     ] {
