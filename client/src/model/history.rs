@@ -289,25 +289,23 @@ impl Buffers {
             return None;
         };
         let index = self.position(&conversation)?;
-        let lines = events
-            .iter()
-            .filter(|event| !self.is_ignored(&event.kind))
-            .filter_map(|event| {
-                Some(HistoryLine {
-                    at: event.at,
-                    msgid: event.msgid.as_deref().map(Into::into),
-                    body: message_body(&event.kind, model)?,
-                })
-            });
+        let lines = events.iter().filter_map(|event| {
+            Some(HistoryLine {
+                at: event.at,
+                msgid: event.msgid.as_deref().map(Into::into),
+                body: message_body(&*self.shown(&event.kind)?, model)?,
+            })
+        });
         let page = Page {
             oldest: events.first().map(reference),
             lines: lines.collect(),
         };
         self.list[index].fill_gap(gap, before.as_deref(), page);
         for event in events {
-            if let EventKind::Redacted {
-                msgid, by, reason, ..
-            } = &event.kind
+            if let Some(kind) = self.shown(&event.kind)
+                && let EventKind::Redacted {
+                    msgid, by, reason, ..
+                } = &*kind
             {
                 let by = model.display_name(by);
                 self.list[index].redact(msgid, by, reason.as_deref());

@@ -32,10 +32,8 @@ impl Buffers {
                 .map_or(String::new(), |reason| format!(" ({reason})"))
         };
         let info = |text: String| Body::Info(text.into());
-        if self.is_ignored(&event.kind) {
-            return None;
-        }
-        match &event.kind {
+        let kind = self.shown(&event.kind)?;
+        match &*kind {
             EventKind::ChannelMessage { channel, .. } => {
                 return self.add_message(Conversation::channel(channel)?, event, model);
             }
@@ -203,24 +201,16 @@ impl Buffers {
             }
             EventKind::Topic {
                 channel,
-                by: None,
+                by,
                 text,
+                is_change,
             } => {
-                self.push_if_open(
-                    &Conversation::channel(channel)?,
-                    at,
-                    info(format!("the topic is: {text}")),
-                );
-            }
-            EventKind::Topic {
-                channel,
-                by: Some(nick),
-                text,
-            } => {
-                let text = if text.is_empty() {
-                    format!("{} removed the topic", name(nick))
+                let text = if !is_change {
+                    format!("the topic is: {text}")
+                } else if text.is_empty() {
+                    format!("{} removed the topic", name(by))
                 } else {
-                    format!("{} set the topic: {text}", name(nick))
+                    format!("{} set the topic: {text}", name(by))
                 };
                 self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
