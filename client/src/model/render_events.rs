@@ -9,6 +9,9 @@ use super::{
     MessageKind, Model, SERVER,
 };
 
+/// The most invitations from one person that are shown.
+const MAX_INVITATIONS: usize = 3;
+
 /// A message that mentions the user or was sent to the user only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highlight {
@@ -226,20 +229,11 @@ impl Buffers {
                 }
             }
             EventKind::Invited { channel, by, nick } if model.is_me(nick) => {
-                self.push(
-                    self.current,
-                    at,
-                    None,
-                    info(format!("{by} invited you: /join {channel}")),
-                );
+                self.add_invitation(at, by, channel);
             }
             EventKind::Invited { channel, by, nick } => {
-                self.push(
-                    self.current,
-                    at,
-                    None,
-                    info(format!("{} invited {nick} to {channel}", name(by))),
-                );
+                let text = format!("{} invited {nick} to {channel}", name(by));
+                self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
             // The members are in a column beside the conversation.
             EventKind::Members { .. } => {}
@@ -308,6 +302,18 @@ impl Buffers {
             text,
             elsewhere: index != self.current,
         })
+    }
+
+    /// Adds an invitation to the messages from the server: anyone can send one, and many. Of those
+    /// of one person, only the latest stay.
+    fn add_invitation(&mut self, at: Timestamp, by: &str, channel: &str) {
+        let from = format!("{by} invited you: /join ");
+        let text = format!("{from}{channel}");
+        let replaced = self.list[0].drop_similar(&text, &from, MAX_INVITATIONS);
+        let id = self.push(0, at, None, Body::Info(text.into()));
+        if !replaced || self.list[0].unread() == 0 {
+            self.count(0, id, at, false);
+        }
     }
 
     /// Counts a line as unread, or marks its buffer read if the user sees it.
