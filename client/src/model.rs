@@ -147,8 +147,7 @@ impl Model {
 
     /// Whether a text mentions us by our nick.
     pub fn mentions_me(&self, text: &str) -> bool {
-        let is_present = |name: &str| Nick::parse(name).is_ok_and(|nick| self.is_present(&nick));
-        mentions::mentions(&text::plain(text), &self.nick, is_present)
+        mentions::mentions(&text::plain(text), &self.nick)
     }
 
     /// Returns the channel to which plain mode sends text.

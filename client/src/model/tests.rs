@@ -154,7 +154,7 @@ fn our_nick_as_a_whole_word_mentions_us() {
     }
     let mut model = model;
     receive(&mut model, ":[me]!m@h JOIN #lobby");
-    assert!(!model.mentions_me("[me]: hi"), "that is someone else");
+    assert!(model.mentions_me("[me]: hi"), "nobody hides that by a nick");
 }
 
 #[test]
