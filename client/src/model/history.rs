@@ -344,12 +344,23 @@ impl Buffers {
         // have the same time, some may be on the next page.
         let oldest = found.iter().map(|(_, latest)| *latest).min();
         let next = oldest.map(|oldest| oldest + MILLISECOND);
-        match next.filter(|next| *next < before && count < MAX_CONVERSATIONS) {
-            Some(before) => self.queries.waiting.push_back(HistoryQuery::Conversations {
-                before,
-                earlier: count,
-            }),
-            None => self.queries.listed = true,
+        match next.filter(|next| *next < before) {
+            Some(before) if count < MAX_CONVERSATIONS => {
+                self.queries.waiting.push_back(HistoryQuery::Conversations {
+                    before,
+                    earlier: count,
+                });
+            }
+            more => {
+                if more.is_some() && !self.queries.listed {
+                    let text = "there are older private conversations, which are not listed: \
+                                /query NICK opens one";
+                    let at = self.latest_at();
+                    let id = self.push(0, at, None, Body::Info(text.into()));
+                    self.count(0, id, at, false);
+                }
+                self.queries.listed = true;
+            }
         }
     }
 

@@ -317,7 +317,7 @@ impl Buffers {
     }
 
     /// Counts a line as unread, or marks its buffer read if the user sees it.
-    fn count(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
+    pub(super) fn count(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
         if self.is_watched(index) {
             self.list[index].mark_read();
         } else {
