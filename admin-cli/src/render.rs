@@ -170,15 +170,25 @@ impl Clock {
     }
 }
 
-/// Returns whose sessions a kick or ban has ended.
+/// Returns whose sessions a kick or ban has ended, up to the end of the sentence, and the server's
+/// note.
 pub fn ended_sessions(reply: &KickReply) -> String {
-    match reply.sessions {
-        0 => "no sessions were online".to_owned(),
+    let ended = match reply.sessions {
+        0 => "no sessions were online.".to_owned(),
         sessions => format!(
-            "{} of {} ended",
+            "{} of {} ended.",
             count(sessions, "session", "sessions"),
             reply.users.join(", ")
         ),
+    };
+    with_note(ended, reply.note.as_deref())
+}
+
+/// Appends a note of the server, if there is one.
+pub fn with_note(text: String, note: Option<&str>) -> String {
+    match note {
+        None => text,
+        Some(note) => format!("{text} {note}"),
     }
 }
 

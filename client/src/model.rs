@@ -73,6 +73,8 @@ pub struct Model {
     requested: Option<(ChannelName, Option<String>)>,
     /// The channels that the user has asked to leave.
     leaving: BTreeSet<ChannelName>,
+    /// The channel and the topic of which the server has not named the author yet.
+    answered_topic: Option<(String, String)>,
     /// People who have written to us.
     correspondents: BTreeSet<Nick>,
     /// Whether the incomplete list of people or masks from the server has any entries.
@@ -136,10 +138,16 @@ impl Model {
             .map_or("", |channel| &channel.topic)
     }
 
+    /// Returns the nick of who set the topic of a channel; empty if that is not known.
+    pub fn topic_by(&self, channel: &ChannelName) -> &str {
+        self.channels
+            .get(channel)
+            .map_or("", |channel| &channel.topic_by)
+    }
+
     /// Whether a text mentions us by our nick.
     pub fn mentions_me(&self, text: &str) -> bool {
-        let is_present = |name: &str| Nick::parse(name).is_ok_and(|nick| self.is_present(&nick));
-        mentions::mentions(&text::plain(text), &self.nick, is_present)
+        mentions::mentions(&text::plain(text), &self.nick)
     }
 
     /// Returns the channel to which plain mode sends text.
@@ -211,6 +219,7 @@ impl Model {
         self.list_has_entries = false;
         self.correspondents.clear();
         self.requested = None;
+        self.answered_topic = None;
         self.source = None;
         self.page_limit = None;
         self.capabilities = Capabilities::NONE;
@@ -392,11 +401,12 @@ impl Model {
                 })
             }
             "TOPIC" => {
-                self.set_topic(&param(0), param(1));
+                self.set_topic(&param(0), param(1), &nick);
                 Some(EventKind::Topic {
                     channel: param(0),
-                    by: Some(nick),
+                    by: nick,
                     text: param(1),
+                    is_change: true,
                 })
             }
             "MODE" => {

@@ -52,6 +52,9 @@ pub struct BanPreview {
     pub other_domains: Vec<String>,
     /// Why the ban is probably a mistake and must be confirmed: it covers everyone, or the admin.
     pub doubt: Option<String>,
+    /// Who else has the name of the account as nick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The reply to `POST /v1/bans`: the ban is stored, and every session that it covers has ended.

@@ -177,6 +177,9 @@ pub struct KickPreview {
     pub users: Vec<OnlineUser>,
     /// Why the kick is probably a mistake and must be confirmed: it covers everyone, or the admin.
     pub doubt: Option<String>,
+    /// Who else has the name of the account as nick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The sessions that a kick or ban has ended.
@@ -186,4 +189,7 @@ pub struct KickReply {
     pub users: Vec<String>,
     /// The number of sessions.
     pub sessions: usize,
+    /// Who else has the name of the account as nick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }

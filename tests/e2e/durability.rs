@@ -190,6 +190,32 @@ async fn a_command_before_the_start_reports_the_lost_changes() {
 }
 
 #[tokio::test]
+async fn of_several_commands_at_once_one_reports_the_lost_changes() {
+    let mut server = Server::start().await;
+    kill_and_remove_log(&mut server, "alice").await;
+    let files = ["data/rookery.db", "data/rookery.db-shm"].map(|file| server.path(file));
+    let left = files.each_ref().map(|file| std::fs::read(file).unwrap());
+    for round in 0..20 {
+        for (file, content) in files.iter().zip(&left) {
+            std::fs::write(file, content).unwrap();
+        }
+        let reports = std::thread::scope(|scope| {
+            let run = || {
+                let errors = server.rookeryd(&["audit", "head"]).stderr;
+                String::from_utf8(errors).unwrap().contains("are lost")
+            };
+            let commands: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+            commands
+                .into_iter()
+                .map(|command| command.join().unwrap())
+                .filter(|reported| *reported)
+                .count()
+        });
+        assert_eq!(reports, 1, "in round {round}");
+    }
+}
+
+#[tokio::test]
 async fn accounts_survive_a_crash() {
     let mut server = Server::start().await;
     drop(Client::register(&server, "alice").await);

@@ -214,7 +214,7 @@ fn changed(reply: &AccountReply, done: &str) -> String {
     let account = &reply.account;
     let email = account.email.as_deref().unwrap_or("no email");
     printable(&format!(
-        "{done} {} ({email}); {}.",
+        "{done} {} ({email}); {}",
         account.name,
         ended_sessions(&reply.ended)
     ))
@@ -253,6 +253,7 @@ bo     bo@example.org     2026-11-22 09:00:00 (1h ago)  no        2            d
         let ended = KickReply {
             users: vec!["bo".to_owned()],
             sessions: 1,
+            note: None,
         };
         let reply = AccountReply {
             account: account("bo", None),

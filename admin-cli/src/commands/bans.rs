@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::pages::{self, PageOptions};
 use crate::prompt::{confirm, send_confirmed};
-use crate::render::{Clock, count, ended_sessions, printable, with_next};
+use crate::render::{Clock, count, ended_sessions, printable, with_next, with_note};
 use crate::table::{table, with_count};
 
 #[derive(Debug, Subcommand)]
@@ -156,7 +156,7 @@ pub fn banned(reply: &BanReply, clock: &Clock) -> String {
         |end| format!("until {}", clock.time(end)),
     );
     printable(&format!(
-        "Banned {target} {until}; {}.",
+        "Banned {target} {until}; {}",
         ended_sessions(&reply.ended)
     ))
 }
@@ -167,13 +167,14 @@ fn ban_preview(reply: &BanPreview, clock: &Clock) -> String {
         [] => String::new(),
         others => format!(" It covers the same names at {} too.", others.join(", ")),
     };
-    let summary = printable(&format!(
+    let summary = format!(
         "A ban of {} would end {} of {} now, and refuse {}.{others} Nothing was changed.",
         reply.target,
         count(sessions, "session", "sessions"),
         count(reply.users.len(), "user", "users"),
         count(reply.accounts, "account", "accounts"),
-    ));
+    );
+    let summary = printable(&with_note(summary, reply.note.as_deref()));
     preview(&reply.users, reply.doubt.as_deref(), &summary, clock)
 }
 
@@ -244,6 +245,7 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
         let ended = KickReply {
             users: vec!["bo".to_owned()],
             sessions: 2,
+            note: None,
         };
         let reply = BanReply {
             ban: ban(12, "bo", Some(ago(-604_800))),
@@ -258,11 +260,13 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
             ended: KickReply {
                 users: vec![],
                 sessions: 0,
+                note: Some("eve is now the nick of a guest.".to_owned()),
             },
         };
         assert_eq!(
             banned(&reply, &clock()),
-            "Banned eve@example.org permanently; no sessions were online."
+            "Banned eve@example.org permanently; no sessions were online. eve is now the nick of a \
+             guest."
         );
     }
 
@@ -274,6 +278,7 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
             accounts: 5,
             other_domains: Vec::new(),
             doubt: None,
+            note: None,
         };
         let text = ban_preview(&reply, &clock());
         assert!(text.starts_with("NICK   EMAIL"), "{text}");

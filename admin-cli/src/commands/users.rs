@@ -16,7 +16,7 @@ use crate::client::{Client, Query, Reply, segment};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::prompt::{NEEDS_CONFIRMATION, send_confirmed};
-use crate::render::{self, Clock, count, ended_sessions, facts, for_more, printable};
+use crate::render::{self, Clock, count, ended_sessions, facts, for_more, printable, with_note};
 use crate::table::{Table, table, table_text, with_count};
 
 /// How often `list --watch` refreshes.
@@ -197,7 +197,7 @@ fn kick(client: &Client, options: KickOptions, context: &Context<'_>) -> Result<
 
 /// Returns the text that confirms a kick.
 pub fn kicked(name: &str, reply: &KickReply) -> String {
-    printable(&format!("Kicked {name}; {}.", ended_sessions(reply)))
+    printable(&format!("Kicked {name}; {}", ended_sessions(reply)))
 }
 
 fn user_page(list: &UserList, clock: &Clock) -> String {
@@ -257,12 +257,13 @@ fn user_facts(user: &OnlineUser, clock: &Clock) -> String {
 
 fn kick_preview(reply: &KickPreview, clock: &Clock) -> String {
     let sessions: usize = reply.users.iter().map(|user| user.sessions.len()).sum();
-    let summary = printable(&format!(
+    let summary = format!(
         "A kick of {} would end {} of {} now. Nothing was changed.",
         reply.target,
         count(sessions, "session", "sessions"),
         count(reply.users.len(), "user", "users"),
-    ));
+    );
+    let summary = printable(&with_note(summary, reply.note.as_deref()));
     preview(&reply.users, reply.doubt.as_deref(), &summary, clock)
 }
 
@@ -441,6 +442,7 @@ pub mod tests {
             target: "192.0.2.0/24".to_owned(),
             users: vec![user("bo", None, 2)],
             doubt: None,
+            note: None,
         };
         let text = kick_preview(&reply, &clock());
         assert!(text.starts_with("NICK  EMAIL"), "{text}");
@@ -451,6 +453,7 @@ pub mod tests {
             target: "x".to_owned(),
             users: Vec::new(),
             doubt: None,
+            note: None,
         };
         assert!(kick_preview(&nobody, &clock()).starts_with("A kick of x would end 0 sessions"));
     }

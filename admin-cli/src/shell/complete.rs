@@ -82,7 +82,8 @@ fn values(command: &Command, arg: &Arg, names: &dyn Names) -> Vec<String> {
             .collect();
     }
     let kind = match (command.get_name(), arg.get_id().as_str()) {
-        ("kick" | "whois", "name") | ("ban", "target") | (_, "user") => NameKind::User,
+        ("kick" | "whois", "name") | (_, "user") => NameKind::User,
+        ("ban" | "kick" | "list", "target") => NameKind::OnlineAccount,
         ("unban", "target") => NameKind::Ban,
         ("disable" | "enable" | "delete" | "revoke" | "credentials", "name")
         | (_, "account" | "author") => NameKind::Account,
@@ -110,6 +111,7 @@ mod tests {
         fn of(&self, kind: NameKind) -> Vec<String> {
             let names: &[&str] = match kind {
                 NameKind::User => &["alice", "Alina", "bob"],
+                NameKind::OnlineAccount => &["alice", "carol"],
                 NameKind::Account => &["carol"],
                 NameKind::Channel => &["#lobby", "#nest"],
                 NameKind::Ban => &["*@spam.example", "mallory"],
@@ -163,6 +165,8 @@ mod tests {
         assert_eq!(completed("kick al"), ["Alina", "alice"]);
         assert_eq!(completed("/kick b"), ["bob"]);
         assert_eq!(completed("kick --reason 'too loud' b"), ["bob"]);
+        assert_eq!(completed("ban "), ["alice", "carol"]);
+        assert_eq!(completed("kick --match c"), ["carol"]);
         assert_eq!(completed("unban *"), ["*@spam.example"]);
         assert_eq!(completed("account disable "), ["carol"]);
         assert_eq!(completed("channel show #n"), ["#nest"]);

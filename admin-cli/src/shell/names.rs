@@ -22,7 +22,10 @@ const PAGE: u16 = 1000;
 /// What a name refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NameKind {
+    /// A user who is online, by its nick.
     User,
+    /// The account of a user who is online.
+    OnlineAccount,
     Account,
     Channel,
     Ban,
@@ -64,6 +67,11 @@ impl<'a> ServerNames<'a> {
                 .users
                 .into_iter()
                 .map(|it| it.nick)
+                .collect(),
+            NameKind::OnlineAccount => get::<UserList>(&client, "users")?
+                .users
+                .into_iter()
+                .filter_map(|it| it.account)
                 .collect(),
             NameKind::Account => get::<AccountList>(&client, "accounts")?
                 .accounts

@@ -200,6 +200,25 @@ impl Buffer {
         id
     }
 
+    /// Drops the events with this text, and the oldest of those that begin with `start`, until less
+    /// than `limit` are left. Returns whether it dropped any.
+    pub fn drop_similar(&mut self, text: &str, start: &str, limit: usize) -> bool {
+        let before = self.lines.len();
+        let event = |line: &Line| match &line.body {
+            Body::Info(text) if text.starts_with(start) => Some(text.clone()),
+            _ => None,
+        };
+        self.lines
+            .retain(|line| event(line).as_deref() != Some(text));
+        let mut left = self.lines.iter().filter_map(event).count();
+        self.lines.retain(|line| {
+            let is_dropped = left >= limit && event(line).is_some();
+            left -= usize::from(is_dropped);
+            !is_dropped
+        });
+        self.lines.len() < before
+    }
+
     /// Whether a message is among the last lines already.
     pub fn has_recent(&self, msgid: &str) -> bool {
         self.lines

@@ -6,6 +6,7 @@
 //! limit of buffers is reached, the private conversation without messages for the longest time is
 //! closed.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -174,7 +175,7 @@ impl Buffers {
         self.muted.iter()
     }
 
-    /// Ignores someone: their messages and invitations are not shown.
+    /// Ignores someone: their messages, invitations, topics and reasons are not shown.
     pub fn ignore(&mut self, nick: Nick) {
         self.ignored.insert(nick);
     }
@@ -189,16 +190,42 @@ impl Buffers {
         self.ignored.iter()
     }
 
-    /// Whether an event comes from someone who is ignored.
-    pub(super) fn is_ignored(&self, kind: &EventKind) -> bool {
-        let (EventKind::ChannelMessage { nick, .. }
-        | EventKind::DirectReceived { from: nick, .. }
-        | EventKind::CtcpRequest { nick, .. }
-        | EventKind::Invited { by: nick, .. }) = kind
-        else {
-            return false;
-        };
+    /// Whether someone is ignored.
+    pub fn is_ignored(&self, nick: &str) -> bool {
         !self.ignored.is_empty() && Nick::parse(nick).is_ok_and(|nick| self.ignored.contains(&nick))
+    }
+
+    /// Returns what is shown of an event: without the reason if that is by someone who is ignored,
+    /// and `None` if all of it is.
+    pub(super) fn shown<'e>(&self, kind: &'e EventKind) -> Option<Cow<'e, EventKind>> {
+        match kind {
+            EventKind::ChannelMessage { nick, .. }
+            | EventKind::DirectReceived { from: nick, .. }
+            | EventKind::CtcpRequest { nick, .. }
+            | EventKind::Invited { by: nick, .. }
+            | EventKind::Topic { by: nick, .. }
+                if self.is_ignored(nick) =>
+            {
+                return None;
+            }
+            EventKind::Parted { nick, .. }
+            | EventKind::Quit { nick, .. }
+            | EventKind::Kicked { by: nick, .. }
+            | EventKind::Renamed { by: nick, .. }
+            | EventKind::Redacted { by: nick, .. }
+                if self.is_ignored(nick) => {}
+            _ => return Some(Cow::Borrowed(kind)),
+        }
+        let mut kind = kind.clone();
+        if let EventKind::Parted { reason, .. }
+        | EventKind::Quit { reason, .. }
+        | EventKind::Kicked { reason, .. }
+        | EventKind::Renamed { reason, .. }
+        | EventKind::Redacted { reason, .. } = &mut kind
+        {
+            *reason = None;
+        }
+        Some(Cow::Owned(kind))
     }
 
     /// Whether a conversation is with someone who is ignored.

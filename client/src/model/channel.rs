@@ -11,6 +11,8 @@ pub struct Channel {
     pub members: BTreeMap<Nick, Rank>,
     /// The topic; empty if there is none.
     pub topic: String,
+    /// The nick of who set the topic; empty if that is not known.
+    pub topic_by: String,
 }
 
 /// The rank of a member.

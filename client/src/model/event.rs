@@ -113,11 +113,12 @@ pub enum EventKind {
         by: String,
         nick: String,
     },
-    /// The topic of a channel: changed `by` someone, or the answer to a request.
+    /// The topic of a channel, which was set `by` someone: a change, or the answer to a request.
     Topic {
         channel: String,
-        by: Option<String>,
+        by: String,
         text: String,
+        is_change: bool,
     },
     /// The members of a channel.
     Members { channel: String, nicks: Vec<String> },

@@ -289,25 +289,23 @@ impl Buffers {
             return None;
         };
         let index = self.position(&conversation)?;
-        let lines = events
-            .iter()
-            .filter(|event| !self.is_ignored(&event.kind))
-            .filter_map(|event| {
-                Some(HistoryLine {
-                    at: event.at,
-                    msgid: event.msgid.as_deref().map(Into::into),
-                    body: message_body(&event.kind, model)?,
-                })
-            });
+        let lines = events.iter().filter_map(|event| {
+            Some(HistoryLine {
+                at: event.at,
+                msgid: event.msgid.as_deref().map(Into::into),
+                body: message_body(&*self.shown(&event.kind)?, model)?,
+            })
+        });
         let page = Page {
             oldest: events.first().map(reference),
             lines: lines.collect(),
         };
         self.list[index].fill_gap(gap, before.as_deref(), page);
         for event in events {
-            if let EventKind::Redacted {
-                msgid, by, reason, ..
-            } = &event.kind
+            if let Some(kind) = self.shown(&event.kind)
+                && let EventKind::Redacted {
+                    msgid, by, reason, ..
+                } = &*kind
             {
                 let by = model.display_name(by);
                 self.list[index].redact(msgid, by, reason.as_deref());
@@ -346,12 +344,23 @@ impl Buffers {
         // have the same time, some may be on the next page.
         let oldest = found.iter().map(|(_, latest)| *latest).min();
         let next = oldest.map(|oldest| oldest + MILLISECOND);
-        match next.filter(|next| *next < before && count < MAX_CONVERSATIONS) {
-            Some(before) => self.queries.waiting.push_back(HistoryQuery::Conversations {
-                before,
-                earlier: count,
-            }),
-            None => self.queries.listed = true,
+        match next.filter(|next| *next < before) {
+            Some(before) if count < MAX_CONVERSATIONS => {
+                self.queries.waiting.push_back(HistoryQuery::Conversations {
+                    before,
+                    earlier: count,
+                });
+            }
+            more => {
+                if more.is_some() && !self.queries.listed {
+                    let text = "there are older private conversations, which are not listed: \
+                                /query NICK opens one";
+                    let at = self.latest_at();
+                    let id = self.push(0, at, None, Body::Info(text.into()));
+                    self.count(0, id, at, false);
+                }
+                self.queries.listed = true;
+            }
         }
     }
 

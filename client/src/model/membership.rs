@@ -158,9 +158,10 @@ impl Model {
         with_nick.map(|(name, _)| name.clone()).collect()
     }
 
-    pub(super) fn set_topic(&mut self, channel: &str, topic: String) {
+    pub(super) fn set_topic(&mut self, channel: &str, topic: String, by: &str) {
         if let Some(channel) = self.channel_mut(channel) {
             channel.topic = topic;
+            by.clone_into(&mut channel.topic_by);
         }
     }
 

@@ -29,11 +29,21 @@ impl Model {
                 None
             }
             numeric::RPL_TOPIC => {
-                self.set_topic(&param(1), param(2));
+                self.answered_topic = Some((param(1), param(2)));
+                self.set_topic(&param(1), param(2), "");
+                None
+            }
+            // Only now is known who set the topic, who may be ignored.
+            numeric::RPL_TOPICWHOTIME => {
+                let (channel, text) = self.answered_topic.take()?;
+                let by = param(2);
+                let by = by.split_once('!').map_or(&*by, |(nick, _)| nick);
+                self.set_topic(&channel, text.clone(), by);
                 Some(EventKind::Topic {
-                    channel: param(1),
-                    by: None,
-                    text: param(2),
+                    channel,
+                    by: by.to_owned(),
+                    text,
+                    is_change: false,
                 })
             }
             numeric::RPL_NAMREPLY => {

@@ -9,6 +9,9 @@ use super::{
     MessageKind, Model, SERVER,
 };
 
+/// The most invitations from one person that are shown.
+const MAX_INVITATIONS: usize = 3;
+
 /// A message that mentions the user or was sent to the user only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highlight {
@@ -32,10 +35,8 @@ impl Buffers {
                 .map_or(String::new(), |reason| format!(" ({reason})"))
         };
         let info = |text: String| Body::Info(text.into());
-        if self.is_ignored(&event.kind) {
-            return None;
-        }
-        match &event.kind {
+        let kind = self.shown(&event.kind)?;
+        match &*kind {
             EventKind::ChannelMessage { channel, .. } => {
                 return self.add_message(Conversation::channel(channel)?, event, model);
             }
@@ -204,24 +205,16 @@ impl Buffers {
             }
             EventKind::Topic {
                 channel,
-                by: None,
+                by,
                 text,
+                is_change,
             } => {
-                self.push_if_open(
-                    &Conversation::channel(channel)?,
-                    at,
-                    info(format!("the topic is: {text}")),
-                );
-            }
-            EventKind::Topic {
-                channel,
-                by: Some(nick),
-                text,
-            } => {
-                let text = if text.is_empty() {
-                    format!("{} removed the topic", name(nick))
+                let text = if !is_change {
+                    format!("the topic is: {text}")
+                } else if text.is_empty() {
+                    format!("{} removed the topic", name(by))
                 } else {
-                    format!("{} set the topic: {text}", name(nick))
+                    format!("{} set the topic: {text}", name(by))
                 };
                 self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
@@ -237,20 +230,11 @@ impl Buffers {
                 }
             }
             EventKind::Invited { channel, by, nick } if model.is_me(nick) => {
-                self.push(
-                    self.current,
-                    at,
-                    None,
-                    info(format!("{by} invited you: /join {channel}")),
-                );
+                self.add_invitation(at, by, channel);
             }
             EventKind::Invited { channel, by, nick } => {
-                self.push(
-                    self.current,
-                    at,
-                    None,
-                    info(format!("{} invited {nick} to {channel}", name(by))),
-                );
+                let text = format!("{} invited {nick} to {channel}", name(by));
+                self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
             // The members are in a column beside the conversation.
             EventKind::Members { .. } => {}
@@ -321,8 +305,20 @@ impl Buffers {
         })
     }
 
+    /// Adds an invitation to the messages from the server: anyone can send one, and many. Of those
+    /// of one person, only the latest stay.
+    fn add_invitation(&mut self, at: Timestamp, by: &str, channel: &str) {
+        let from = format!("{by} invited you: /join ");
+        let text = format!("{from}{channel}");
+        let replaced = self.list[0].drop_similar(&text, &from, MAX_INVITATIONS);
+        let id = self.push(0, at, None, Body::Info(text.into()));
+        if !replaced || self.list[0].unread() == 0 {
+            self.count(0, id, at, false);
+        }
+    }
+
     /// Counts a line as unread, or marks its buffer read if the user sees it.
-    fn count(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
+    pub(super) fn count(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
         if self.is_watched(index) {
             self.list[index].mark_read();
         } else {

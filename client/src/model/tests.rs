@@ -137,6 +137,7 @@ fn ranks_follow_names_and_modes_and_nick_changes() {
 fn the_topic_is_known_until_the_channel_is_left() {
     let mut model = model(&[":s 332 me #lobby :first", ":a!a@h TOPIC #lobby :second"]);
     assert_eq!(model.topic(&channel("#lobby")), "second");
+    assert_eq!(model.topic_by(&channel("#lobby")), "a");
     receive(&mut model, ":me!m@h PART #lobby");
     assert_eq!(model.topic(&channel("#lobby")), "");
 }
@@ -153,7 +154,7 @@ fn our_nick_as_a_whole_word_mentions_us() {
     }
     let mut model = model;
     receive(&mut model, ":[me]!m@h JOIN #lobby");
-    assert!(!model.mentions_me("[me]: hi"), "that is someone else");
+    assert!(model.mentions_me("[me]: hi"), "nobody hides that by a nick");
 }
 
 #[test]

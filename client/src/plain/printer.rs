@@ -155,23 +155,16 @@ fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
         EventKind::NickChanged { old, new, .. } => format!("{old} is now {new}"),
         EventKind::Topic {
             channel,
-            by: None,
             text,
+            is_change: false,
+            ..
         } => format!("the topic of {channel} is: {text}"),
         EventKind::Topic {
-            channel,
-            by: Some(nick),
-            text,
-        } if text.is_empty() => {
-            format!("{} removed the topic of {channel}", name(nick))
-        }
+            channel, by, text, ..
+        } if text.is_empty() => format!("{} removed the topic of {channel}", name(by)),
         EventKind::Topic {
-            channel,
-            by: Some(nick),
-            text,
-        } => {
-            format!("{} set the topic of {channel}: {text}", name(nick))
-        }
+            channel, by, text, ..
+        } => format!("{} set the topic of {channel}: {text}", name(by)),
         EventKind::ModeChanged { channel, by, modes } => {
             format!("{} sets mode {modes} on {channel}", name(by))
         }

@@ -84,6 +84,9 @@ fn topic(app: &App, width: usize) -> String {
             };
             match app.model.topic(channel) {
                 "" => format!("{channel} · {people}"),
+                _ if app.buffers.is_ignored(app.model.topic_by(channel)) => {
+                    format!("{channel} · {people} · (topic set by somebody you ignore)")
+                }
                 topic => format!("{channel} · {people} · {topic}"),
             }
         }

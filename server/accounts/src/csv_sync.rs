@@ -39,26 +39,32 @@ use synchronizer::{SyncedFile, Synchronizer};
 
 /// How long after a change of an account `users.csv` is written; further changes are included.
 const USERS_DELAY: Duration = Duration::from_millis(500);
-/// The number of requests that may be queued.
-const MAX_REQUESTS: usize = 16;
+/// The number of requests of a kind that may be queued, and of those that share a write.
+const MAX_REQUESTS: usize = 64;
 
-/// A handle to the task that synchronizes the CSV files with the database. The task handles one
-/// request at a time, and ends when the last clone is dropped.
+/// A handle to the task that synchronizes the CSV files with the database. The task does one thing
+/// at a time, and ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct CsvSync {
-    requests: mpsc::Sender<Request>,
+    syncs: mpsc::Sender<Request<Result<Synced>>>,
+    ban_writes: mpsc::Sender<Request<Written>>,
     users_changed: Arc<Notify>,
 }
 
-enum Request {
-    Sync(Timestamp, oneshot::Sender<Result<Synced>>),
-    WriteBans(Timestamp, oneshot::Sender<Result<()>>),
+/// The result of a write, for all who share it.
+type Written = std::result::Result<(), Arc<StoreError>>;
+
+/// A request with the time at which it is made.
+struct Request<T> {
+    now: Timestamp,
+    reply: oneshot::Sender<T>,
 }
 
 impl CsvSync {
     /// Starts the task for the files in the data folder. Must be called within a tokio runtime.
     pub fn new(config: Live<Data>, database: Database) -> Self {
-        let (requests, incoming) = mpsc::channel(MAX_REQUESTS);
+        let (syncs, incoming_syncs) = mpsc::channel(MAX_REQUESTS);
+        let (ban_writes, incoming_ban_writes) = mpsc::channel(MAX_REQUESTS);
         let users_changed = Arc::new(Notify::new());
         let folder = config.get().directory.clone();
         let synchronizer = Synchronizer {
@@ -66,9 +72,15 @@ impl CsvSync {
             database,
             folder,
         };
-        tokio::spawn(run(synchronizer, incoming, Arc::clone(&users_changed)));
+        tokio::spawn(run(
+            synchronizer,
+            incoming_syncs,
+            incoming_ban_writes,
+            Arc::clone(&users_changed),
+        ));
         Self {
-            requests,
+            syncs,
+            ban_writes,
             users_changed,
         }
     }
@@ -79,53 +91,58 @@ impl CsvSync {
     /// # Errors
     /// If the database cannot be read or written.
     pub async fn sync(&self, now: Timestamp) -> Result<Synced> {
-        self.request(|reply| Request::Sync(now, reply)).await
+        request(&self.syncs, now).await?
     }
 
-    /// Rewrites `bans.csv`. The file is on disk when this returns.
+    /// Rewrites `bans.csv`. The file is on disk when this returns. Requests that wait at the same
+    /// time share one write.
     ///
     /// # Errors
     /// If the file cannot be written or the database cannot be read.
-    pub async fn write_bans(&self, now: Timestamp) -> Result<()> {
-        self.request(|reply| Request::WriteBans(now, reply)).await
+    pub async fn write_bans(&self, now: Timestamp) -> Written {
+        request(&self.ban_writes, now).await?
     }
 
     /// Schedules `users.csv` to be rewritten soon.
     pub fn users_changed(&self) {
         self.users_changed.notify_one();
     }
+}
 
-    async fn request<T>(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request,
-    ) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
-        self.requests
-            .send(request(reply))
-            .await
-            .map_err(|_| StoreError::Stopped)?;
-        answer.await.map_err(|_| StoreError::Stopped)?
-    }
+/// Sends a request to the task and waits for its reply.
+async fn request<T>(task: &mpsc::Sender<Request<T>>, now: Timestamp) -> Result<T> {
+    let (reply, answer) = oneshot::channel();
+    task.send(Request { now, reply })
+        .await
+        .map_err(|_| StoreError::Stopped)?;
+    answer.await.map_err(|_| StoreError::Stopped)
 }
 
 async fn run(
     synchronizer: Synchronizer,
-    mut requests: mpsc::Receiver<Request>,
+    mut syncs: mpsc::Receiver<Request<Result<Synced>>>,
+    mut ban_writes: mpsc::Receiver<Request<Written>>,
     users_changed: Arc<Notify>,
 ) {
     let mut users_due = None;
+    let mut waiting = Vec::new();
     loop {
         tokio::select! {
-            request = requests.recv() => match request {
-                // The caller may have stopped waiting.
-                Some(Request::Sync(now, reply)) => {
-                    drop(reply.send(synchronizer.sync(now).await));
-                }
-                Some(Request::WriteBans(now, reply)) => {
-                    drop(reply.send(synchronizer.write(SyncedFile::Bans(now)).await));
-                }
+            // A caller may have stopped waiting.
+            sync = syncs.recv() => match sync {
+                Some(Request { now, reply }) => drop(reply.send(synchronizer.sync(now).await)),
                 None => break,
             },
+            _ = ban_writes.recv_many(&mut waiting, MAX_REQUESTS) => {
+                let Some(now) = waiting.iter().map(|request| request.now).max() else {
+                    break;
+                };
+                // The bans that they are about are in the database already.
+                let written = synchronizer.write(SyncedFile::Bans(now)).await.map_err(Arc::new);
+                for request in waiting.drain(..) {
+                    drop(request.reply.send(written.clone()));
+                }
+            }
             () = users_changed.notified(), if users_due.is_none() => {
                 users_due = Some(Instant::now() + USERS_DELAY);
             }

@@ -26,7 +26,7 @@ mod silences;
 mod tests;
 
 use std::fmt::Display;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::str::FromStr;
@@ -46,8 +46,7 @@ use history::Interned;
 
 /// The pause before a transaction that another process has delayed is tried again.
 const LOCK_RETRY: Duration = Duration::from_millis(5);
-/// How long [`connect_alone`] waits for another process: long enough that of two that call it at
-/// the same time, one succeeds.
+/// How long [`connect_alone`] waits for a process that uses the database.
 const ALONE_TIMEOUT: Duration = Duration::from_millis(5);
 /// More than the number of statements in this folder, so that none is prepared twice.
 const CACHED_STATEMENTS: usize = 64;
@@ -98,9 +97,21 @@ impl Store {
     /// Returns what is missing in the write-ahead log that a killed server left. Opening the
     /// database removes the evidence, so each program that may be the first to open it after the
     /// kill calls this before, and reports the answer. Returns none while another process uses the
-    /// database, because that one has called this.
+    /// database, because that one has called this. Must not be called by a process that has opened
+    /// the database: it would lose its locks on the file (POSIX `fcntl`).
     pub fn lost_changes(file: &Path) -> Result<Option<LostChanges>> {
-        if LogIndex::read(file).is_none_or(|left| left.lost_pages(0) == 0) {
+        let may_be_lost = || LogIndex::read(file).is_some_and(|left| left.lost_pages(0) > 0);
+        if !may_be_lost() {
+            return Ok(None);
+        }
+        // Of several programs that are started at the same time, the first removes the evidence and
+        // the others wait for it. SQLite's own locks (`fcntl`) are separate from this one
+        // (`flock`). Its file is closed after the connection, which would lose its locks.
+        let one_at_a_time = File::open(file).map_err(|error| cannot_open(file, error))?;
+        one_at_a_time
+            .lock()
+            .map_err(|error| cannot_open(file, error))?;
+        if !may_be_lost() {
             return Ok(None);
         }
         let Some(connection) = connect_alone(file)? else {

@@ -312,3 +312,44 @@ fn common_modes_are_described_and_others_are_shown_unchanged() {
         );
     }
 }
+
+#[test]
+fn invitations_are_messages_from_the_server_of_which_one_person_gets_few() {
+    let invitations = |chat: &Chat| {
+        let lines = chat.buffer("*server*").lines().iter();
+        let texts = lines.filter_map(|line| match &line.body {
+            Body::Info(text) if text.contains("invited") => Some(text.to_string()),
+            _ => None,
+        });
+        texts.collect::<Vec<_>>()
+    };
+    let mut chat = Chat::new();
+    let shown = chat.buffer("#lobby").lines().len();
+    for _ in 0..20 {
+        chat.receive(":bob!b@h INVITE me #nest");
+    }
+    chat.receive(":carol!c@h INVITE me #nest");
+    assert_eq!(chat.buffer("#lobby").lines().len(), shown);
+    assert_eq!(chat.unread("*server*"), (2, 0));
+    let nest = [
+        "bob invited you: /join #nest",
+        "carol invited you: /join #nest",
+    ];
+    assert_eq!(invitations(&chat), nest);
+
+    chat.buffers.switch_to(0);
+    chat.buffers.switch_to(1);
+    chat.receive(":bob!b@h INVITE me #nest");
+    assert_eq!(chat.unread("*server*"), (1, 0), "it is a new one");
+    for number in 0..20 {
+        chat.receive(&format!(":bob!b@h INVITE me #n{number}"));
+    }
+    let last = [17, 18, 19].map(|number| format!("bob invited you: /join #n{number}"));
+    assert_eq!(invitations(&chat)[1..], last);
+    assert_eq!(invitations(&chat)[0], nest[1]);
+
+    // Those of others concern the channel.
+    chat.receive(":bob!b@h INVITE dave #ops");
+    let last = chat.buffer("#ops").lines().back().unwrap();
+    assert_eq!(last.body, Body::Info("bob invited dave to #ops".into()));
+}

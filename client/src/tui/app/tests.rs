@@ -45,6 +45,8 @@ impl Harness {
         ui.receive(":s 001 alice :Welcome back, alice.");
         ui.receive(":alice!a@h JOIN #lobby");
         ui.receive(":s 332 alice #lobby :Plans for the week: eggs, twigs, moss");
+        let author = ":s 333 alice #lobby boss!b@h 1767362400";
+        ui.app.handle_message(&Message::parse(author).unwrap());
         ui.receive(":s 353 alice = #lobby :@boss alice bob +carol");
         ui.receive(":s 366 alice #lobby :End");
         ui.app.connection_ready();

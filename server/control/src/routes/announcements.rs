@@ -75,7 +75,7 @@ fn no_recipient(to: &Audience) -> Refusal {
         Audience::Channel(name) => Kind::NoSuchChannel
             .with_detail(format!("There is no channel {name}, or nobody is in it.")),
         Audience::Account(name) => {
-            Kind::NotOnline.with_detail(format!("No user {name} is online."))
+            Kind::NotOnline.with_detail(format!("Nobody online is signed in to {name}."))
         }
         Audience::All => Kind::NotOnline.with_detail("No user is online."),
     }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use rookery_control_api::{
-    BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply, parse_duration,
+    BanEntry, BanList, BanPreview, BanReply, BanRequest, KickReply, UnbanReply, parse_duration,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -60,7 +60,8 @@ async fn list(
 ///
 /// The ban is stored and the sessions it covers have ended when the answer is sent. It replaces an
 /// earlier ban of the same target. With `dry_run`, nothing is done, and the answer lists the users
-/// who would be affected now.
+/// who would be affected now. A name without an account is refused while another user has it as
+/// nick.
 #[utoipa::path(
     post, path = "/v1/bans", tag = "bans", security(("token" = [role_of(add)])),
     request_body = BanRequest,
@@ -75,20 +76,21 @@ async fn add(
     body: Result<JsonBody<BanRequest>, Refusal>,
 ) -> Result<Response, Refusal> {
     let mut act = operator.act("ban", "");
-    let (ban, dry_run) = operator
+    let (ban, dry_run, note) = operator
         .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
             act.target.clone_from(&request.target);
             let ban = parse_ban(&operator, &request)?;
+            let note = targets::ensure_account_is_meant(&operator, &ban.target, "ban").await?;
             if !request.dry_run && !request.confirm {
                 targets::ensure_confirmed(&operator, &ban.target, "ban").await?;
             }
-            Ok((ban, request.dry_run))
+            Ok((ban, request.dry_run, note))
         })
         .await?;
     if dry_run {
         operator.allow(&act, "dry run").await?;
-        return Ok(Json(preview(&operator, ban.target).await?).into_response());
+        return Ok(Json(preview(&operator, ban.target, note).await?).into_response());
     }
 
     let duration = ban
@@ -103,13 +105,20 @@ async fn add(
     write_csv(&operator.plane, operator.now()).await;
     let reply = BanReply {
         ban: to_entry(ban),
-        ended: kicks::to_reply(&ended),
+        ended: KickReply {
+            note,
+            ..kicks::to_reply(&ended)
+        },
     };
     Ok((StatusCode::CREATED, Json(reply)).into_response())
 }
 
 /// Returns the users and accounts that a ban of the target would affect now.
-async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, Refusal> {
+async fn preview(
+    operator: &Operator,
+    target: BanTarget,
+    note: Option<String>,
+) -> Result<BanPreview, Refusal> {
     let email = targets::account_email(operator, &target).await?;
     let users = targets::covered(operator, &target, email.clone()).await?;
     let doubt = targets::doubt(operator, &target).await?;
@@ -134,6 +143,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
         accounts,
         other_domains,
         doubt,
+        note,
     })
 }
 

@@ -71,7 +71,8 @@ async fn kick(
 /// Ends all sessions that a ban of the target would end; the users may reconnect
 ///
 /// The sessions have ended when the answer is sent. With `dry_run`, nothing is done, and the answer
-/// lists the users who would be affected now.
+/// lists the users who would be affected now. A name without an account is refused while another
+/// user has it as nick: `POST /v1/users/{name}/kick` takes nicks.
 #[utoipa::path(
     post, path = "/v1/kick", tag = "users", security(("token" = [role_of(kick_all)])),
     request_body = MassKickRequest,
@@ -87,17 +88,18 @@ async fn kick_all(
     body: Result<JsonBody<MassKickRequest>, Refusal>,
 ) -> Result<Json<MassKickReply>, Refusal> {
     let mut act = operator.act("kick", "");
-    let (target, account_email, reason, dry_run) = operator
+    let (target, account_email, note, reason, dry_run) = operator
         .audited(&mut act, async |act| {
             let JsonBody(request) = body?;
             act.target.clone_from(&request.target);
             let target = targets::parse(&request.target)?;
             let reason = extract::reason(request.reason.as_deref())?;
+            let note = targets::ensure_account_is_meant(&operator, &target, "kick").await?;
             if !request.dry_run && !request.confirm {
                 targets::ensure_confirmed(&operator, &target, "kick").await?;
             }
             let account_email = targets::account_email(&operator, &target).await?;
-            Ok((target, account_email, reason, request.dry_run))
+            Ok((target, account_email, note, reason, request.dry_run))
         })
         .await?;
     if dry_run {
@@ -107,6 +109,7 @@ async fn kick_all(
             target: target.to_string(),
             users,
             doubt: targets::doubt(&operator, &target).await?,
+            note,
         })));
     }
     let detail = format!("all that match: {reason}");
@@ -118,7 +121,8 @@ async fn kick_all(
         },
         reason,
     };
-    Ok(Json(MassKickReply::Done(end(&operator, kick).await?)))
+    let ended = end(&operator, kick).await?;
+    Ok(Json(MassKickReply::Done(KickReply { note, ..ended })))
 }
 
 /// Ends the sessions.
@@ -131,5 +135,6 @@ pub fn to_reply(ended: &Ended) -> KickReply {
     KickReply {
         users: ended.users.iter().map(ToString::to_string).collect(),
         sessions: ended.sessions,
+        note: None,
     }
 }

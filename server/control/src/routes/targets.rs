@@ -9,7 +9,7 @@ use rookery_protocol::{AccountName, Email};
 use super::users;
 use crate::auth::operator::Operator;
 use crate::http::problem::{Kind, Refusal};
-use rookery_chat::request::FindCovered;
+use rookery_chat::request::{FindCovered, FindUser};
 use rookery_record::{BanTarget, EmailAliases};
 
 /// Parses a target.
@@ -45,6 +45,45 @@ pub async fn covered(
     let mut users = operator.plane.request(find).await?;
     users.sort_by(|one, other| one.nick.cmp(&other.nick));
     Ok(users.into_iter().map(users::to_online_user).collect())
+}
+
+/// Refuses an act (`ban` or `kick`) on an account that does not exist if somebody online has that
+/// name as nick: the operator means that user, and the act would not affect it. If the account
+/// exists, returns a note about the other user.
+pub async fn ensure_account_is_meant(
+    operator: &Operator,
+    target: &BanTarget,
+    act: &str,
+) -> Result<Option<String>, Refusal> {
+    let BanTarget::Account(name) = target else {
+        return Ok(None);
+    };
+    let Some(user) = operator.plane.request(FindUser(name.to_nick())).await? else {
+        return Ok(None);
+    };
+    let (holder, instead) = match (&user.identity, user.sessions.first()) {
+        (Some(identity), _) if identity.name == *name => return Ok(None),
+        (Some(identity), _) => {
+            let account = identity.name.to_string();
+            (format!("the account {account}"), account)
+        }
+        (None, Some(session)) => {
+            let address = session.address.ip().to_string();
+            (format!("a guest from {address}"), address)
+        }
+        (None, None) => ("a guest".to_owned(), "the guest's address".to_owned()),
+    };
+    let own = name.clone();
+    let account = operator.read(move |store| store.account_by_name(&own));
+    if account.await?.is_some() {
+        return Ok(Some(format!(
+            "The account {name} is meant; {name} is now also the nick of {holder}."
+        )));
+    }
+    Err(Kind::Invalid.with_detail(format!(
+        "There is no account {name}, but {name} is now the nick of {holder}. To {act} that user, \
+         name {instead}."
+    )))
 }
 
 /// Refuses an unconfirmed act (`ban` or `kick`) on a target that is probably a mistake: one that

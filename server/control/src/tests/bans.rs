@@ -207,3 +207,62 @@ async fn a_ban_of_everyone_or_of_oneself_has_to_be_confirmed() {
         "a neighbouring address needs no confirmation"
     );
 }
+
+#[tokio::test]
+async fn the_nick_of_somebody_online_is_not_taken_for_an_account() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    for (nick, identity) in [("zed", None), ("yves", Some(identity("mallory")))] {
+        let candidate = Candidate {
+            nick: rookery_protocol::Nick::parse(nick).unwrap(),
+            identity,
+            ..candidate(super::identity(nick))
+        };
+        let (_, _, admission) = plane.admit(candidate).await;
+        assert!(matches!(admission, Admission::Admitted), "{admission:?}");
+    }
+    let cases = [
+        ("zed", "a guest from 198.51.100.7. To", "name 198.51.100.7."),
+        ("Yves", "the account mallory. To", "name mallory."),
+    ];
+    for (name, holder, advice) in cases {
+        let requests = [
+            ("/v1/bans", json!({ "target": name, "confirm": true })),
+            ("/v1/bans", json!({ "target": name, "dry_run": true })),
+            ("/v1/kick", json!({ "match": name, "confirm": true })),
+        ];
+        for (path, request) in requests {
+            let reply = plane.post(&token, path, &request).await;
+            assert_eq!(reply.problem(), "/problems/invalid", "{request}");
+            let detail = reply.field("detail");
+            let start = format!("There is no account {name}, but {name} is now the nick of ");
+            assert!(detail.starts_with(&(start + holder)), "{detail}");
+            assert!(detail.ends_with(advice), "{detail}");
+            let entry = plane.last_entry().await;
+            assert!(entry.contains(&format!(" {name} refused: ")), "{entry}");
+        }
+        assert!(plane.bans().await.is_empty());
+
+        // An account that exists is meant, and the answer names who has its name as nick.
+        plane.add_account(name).await;
+        let notice = format!("The account {name} is meant; {name} is now also the nick of ");
+        let dry_run = json!({ "target": name, "dry_run": true });
+        let preview = plane.post(&token, "/v1/bans", &dry_run).await.json();
+        let kick = plane
+            .post(&token, "/v1/kick", &json!({ "match": name }))
+            .await;
+        let ban = plane
+            .post(&token, "/v1/bans", &json!({ "target": name }))
+            .await;
+        for note in [
+            &preview["note"],
+            &kick.json()["note"],
+            &ban.json()["ended"]["note"],
+        ] {
+            assert!(note.as_str().unwrap().starts_with(&notice), "{note}");
+        }
+        assert_eq!(ban.json()["ended"]["sessions"], 0);
+        let id = &ban.json()["ban"]["id"];
+        plane.delete(&token, &format!("/v1/bans/{id}")).await;
+    }
+}

@@ -84,7 +84,7 @@ impl TestPlane {
             network: "Rookery".to_owned(),
             slice_rows: 128,
             lobby: vec!["#lobby".parse().unwrap()],
-            free_nicks: false,
+            free_nicks: true,
             motd: String::new(),
             history: true,
             always_on: false,

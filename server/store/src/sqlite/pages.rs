@@ -392,21 +392,22 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
             target.at = target.at.max(at);
         }
     }
-    let (low, high) = (query.from.min(query.to), query.from.max(query.to));
     let mut targets: Vec<(bool, HistoryTarget)> = latest
         .into_iter()
-        .filter(|(_, target)| low < target.at && target.at < high)
         .map(|(folded, target)| {
             let is_guest = !folded.starts_with('#') && !accounts.contains(&folded);
             (is_guest, target)
         })
         .collect();
     targets.sort_by_key(|(_, target)| Reverse(target.at));
+    // Of all guests, not of those between the times: each page would have as many others.
     let mut guests = 0;
     targets.retain(|(is_guest, _)| {
         guests += usize::from(*is_guest);
         !is_guest || guests <= MAX_GUESTS
     });
+    let (low, high) = (query.from.min(query.to), query.from.max(query.to));
+    targets.retain(|(_, target)| low < target.at && target.at < high);
     let mut targets: Vec<HistoryTarget> = targets
         .into_iter()
         .rev()

@@ -121,6 +121,32 @@ fn unread_conversations_are_found_among_many_channels_and_many_newer_conversatio
 }
 
 #[test]
+fn of_too_many_conversations_the_oldest_are_left_out_with_a_line_that_says_so() {
+    let says_so = |chat: &Chat| {
+        let mut lines = chat.buffers.list()[0].lines().iter();
+        lines.any(|line| matches!(&line.body, Body::Info(text) if text.contains("not listed")))
+    };
+    let mut chat = Chat::with(3);
+    chat.markers.insert("#lobby".to_owned(), 3);
+    for number in 0..350 {
+        let nick = format!("stranger{number}");
+        chat.stored.insert(nick, vec![(9000 + number, "erin")]);
+    }
+    chat.stored.insert("bob".to_owned(), vec![(8000, "bob")]);
+    chat.restart();
+    assert_eq!(unread(&chat, "bob"), (1, 1));
+    assert!(!says_so(&chat));
+    for number in 350..600 {
+        let nick = format!("stranger{number}");
+        chat.stored.insert(nick, vec![(9000 + number, "erin")]);
+    }
+    chat.restart();
+    assert!(!is_listed(&chat, "bob"));
+    assert!(says_so(&chat));
+    assert_eq!(chat.buffers.list()[0].unread(), 1);
+}
+
+#[test]
 fn what_was_read_on_another_device_meanwhile_is_read_after_a_reconnection() {
     let mut chat = Chat::with(3);
     chat.markers.insert("#lobby".to_owned(), 3);

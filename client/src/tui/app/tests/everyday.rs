@@ -305,6 +305,48 @@ fn messages_of_ignored_people_are_not_shown_and_the_list_is_stored() {
 }
 
 #[test]
+fn topics_and_reasons_of_ignored_people_are_not_shown_but_what_they_did_is() {
+    let mut ui = Harness::new();
+    ui.receive("@msgid=m1 :carol!c@h PRIVMSG #lobby :good morning");
+    ui.enter("/ignore bob");
+    ui.receive(":bob!b@h TOPIC #lobby :BUY");
+    for (line, fact) in [
+        (":bob!b@h PART #lobby :BUY", "bob left"),
+        (":bob!b@h JOIN #lobby", "bob joined"),
+        (
+            ":bob!b@h KICK #lobby carol :BUY",
+            "bob kicked carol from #lobby",
+        ),
+        (":bob!b@h REDACT #lobby m1 :BUY", "bob"),
+        (
+            ":bob!b@h RENAME #lobby #nest :BUY",
+            "bob renamed #lobby to #nest",
+        ),
+    ] {
+        ui.receive(line);
+        let screen = ui.screen();
+        assert!(screen.contains(fact), "{line}: {screen}");
+        assert!(!screen.contains("BUY"), "{line}: {screen}");
+    }
+    assert!(!ui.screen().contains("good morning"), "{}", ui.screen());
+    ui.receive(":bob!b@h QUIT :BUY");
+    assert!(!ui.screen().contains("BUY"), "{}", ui.screen());
+    assert!(ui.screen().contains("(topic set by somebody you ignore)"));
+
+    // Nor when a channel is joined whose topic such a person has set.
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.receive(":s 332 alice #ops :BUY");
+    ui.receive(":s 333 alice #ops Bob!b@h 1767362400");
+    ui.enter("/join #ops");
+    assert_eq!(ui.conversation(), "#ops");
+    assert!(!ui.screen().contains("BUY"), "{}", ui.screen());
+    ui.enter("/ignore bob");
+    assert!(ui.screen().contains("· BUY"), "{}", ui.screen());
+    ui.receive(":carol!c@h TOPIC #ops :eggs");
+    assert!(ui.screen().contains("· eggs") && ui.screen().contains("set the topic: eggs"));
+}
+
+#[test]
 fn a_password_is_set_in_a_popup_that_does_not_show_it() {
     let mut ui = Harness::new();
     ui.enter("/password");

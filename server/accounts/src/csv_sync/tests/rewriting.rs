@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
+use tokio::task::JoinSet;
+
 use super::*;
 use crate::test_log::TestLog;
 
@@ -171,4 +173,23 @@ fn a_file_changed_in_the_meantime_is_not_overwritten() {
     assert!(files::replace(&file, Some(b"theirs"), b"ours").unwrap());
     assert_eq!(fs::read(&file).unwrap(), b"ours");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn concurrent_changes_of_the_bans_share_a_write() {
+    let files = TestFiles::new();
+    fs::create_dir(files.path("bans.csv")).unwrap();
+    let log = TestLog::capture();
+    let mut writes = JoinSet::new();
+    for _ in 0..20 {
+        let csv = files.csv.clone();
+        writes.spawn(async move { csv.write_bans(now()).await });
+    }
+    let results = writes.join_all().await;
+    assert!(
+        results.iter().all(std::result::Result::is_err),
+        "{results:?}"
+    );
+    let failures = log.text().matches("ERROR").count();
+    assert!((1..=2).contains(&failures), "{failures} writes");
 }

@@ -515,6 +515,17 @@ fn a_guest_of_many_nicks_takes_no_place_of_an_account_among_the_targets() {
     let found = sqlite.history_targets(&query).unwrap();
     assert_eq!((found.len(), &*found[0].name), (101, "bob"));
     assert_eq!(found[1].name, "guest400");
+    let next_page = TargetsQuery {
+        from: second(400),
+        ..query
+    };
+    let found = sqlite.history_targets(&next_page).unwrap();
+    let names: Vec<&str> = found.iter().map(|target| &*target.name).collect();
+    assert_eq!(
+        names,
+        ["bob"],
+        "other guests do not follow on the next page"
+    );
 }
 
 #[test]
