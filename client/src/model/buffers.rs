@@ -211,7 +211,7 @@ impl Buffers {
             EventKind::Parted { nick, .. }
             | EventKind::Quit { nick, .. }
             | EventKind::Kicked { by: nick, .. }
-            | EventKind::Renamed { by: nick, .. }
+            | EventKind::Renamed { by: Some(nick), .. }
             | EventKind::Redacted { by: nick, .. }
                 if self.is_ignored(nick) => {}
             _ => return Some(Cow::Borrowed(kind)),
