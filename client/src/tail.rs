@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Message, Nick, numeric};
+use rookery_terminal::{hanging, stdout_width};
 
 use crate::chat_message::ChatMessage;
 use crate::cli::{Target, not_here};
@@ -498,7 +499,10 @@ impl<W: Write> Tail<W> {
         }
         self.remember(message);
         match self.format {
-            OutputFormat::Lines => writeln!(self.out, "{}", message.line(&self.zone))?,
+            OutputFormat::Lines => {
+                let lines = hanging(&message.line(&self.zone), stdout_width());
+                writeln!(self.out, "{lines}")?;
+            }
             OutputFormat::Json => writeln!(self.out, "{}", message.json())?,
         }
         self.out.flush()

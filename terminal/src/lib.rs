@@ -5,11 +5,13 @@
 //! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives
 //!   over the network from controlling the terminal.
 //! - [`wrap`] and [`cut`] fit text into columns.
+//! - [`hanging`] and [`compact`] keep part of a line from looking like another line.
 //! - [`wait_until_output_is_closed`] notices that nothing reads standard output any longer.
 //!
 //! The crate knows nothing of Rookery itself: it must not depend on the protocol, the control
 //! plane's types, an async runtime or either program. It may depend on terminal and text crates.
 
+mod hanging;
 #[cfg(feature = "screen")]
 mod joined;
 mod layout;
@@ -17,7 +19,9 @@ mod output;
 mod sanitize;
 #[cfg(feature = "screen")]
 mod screen;
+mod width;
 
+pub use hanging::{compact, hanging, hanging_pieces, stderr_width, stdout_width};
 pub use layout::{cut, wrap};
 pub use output::wait_until_output_is_closed;
 pub use sanitize::{is_stray_selector, is_unsafe, printable, printable_json, printable_lines};

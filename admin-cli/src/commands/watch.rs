@@ -67,12 +67,12 @@ impl Options {
 
 /// Returns the time of day, the kind and a description of an event.
 fn event_line(timed: &TimedEvent, clock: &Clock) -> String {
-    let line = printable(&format!(
+    let line = format!(
         "{}  {:<17}  {}",
         clock.time_of_day(timed.at),
         timed.event.kind().name(),
-        describe(&timed.event, clock)
-    ));
+        printable(&describe(&timed.event, clock))
+    );
     if is_alarming(&timed.event) {
         colour::red(&line)
     } else {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rookery_terminal::hanging;
 
 use crate::model::{ChatEvent, EventKind, MessageKind, Model, SERVER, describe_ctcp_request};
 use crate::text;
@@ -13,12 +14,15 @@ use crate::text;
 pub struct Printer<W> {
     out: W,
     zone: TimeZone,
+    /// Returns the width of the terminal to which it prints, in columns; `None` without a terminal.
+    width: fn() -> Option<usize>,
 }
 
 impl<W: Write> Printer<W> {
-    /// Creates a printer to `out`, with times of day in `zone`.
-    pub fn new(out: W, zone: TimeZone) -> Self {
-        Self { out, zone }
+    /// Creates a printer to `out`, with times of day in `zone`. `width` returns the width of the
+    /// terminal, in columns; `None` if `out` is none.
+    pub fn new(out: W, zone: TimeZone, width: fn() -> Option<usize>) -> Self {
+        Self { out, zone, width }
     }
 
     /// Prints an event.
@@ -40,7 +44,7 @@ impl<W: Write> Printer<W> {
         let lines = text::each_line(text, |line| {
             format!("{time} {} {}", text::plain(prefix), text::plain(line))
         });
-        writeln!(self.out, "{lines}")?;
+        writeln!(self.out, "{}", hanging(&lines, (self.width)()))?;
         self.out.flush()
     }
 }
@@ -48,7 +52,7 @@ impl<W: Write> Printer<W> {
 /// An event in words.
 struct Description {
     /// Says whose words the text is. It is before each line of the text, so that nobody can send a
-    /// line that looks like someone else's.
+    /// line that looks like someone else's. What continues a line on a terminal is indented.
     prefix: String,
     text: String,
 }
@@ -205,7 +209,7 @@ mod tests {
     /// we are in `#lobby`.
     fn printed(lines: &[&str]) -> Vec<String> {
         let mut model = Model::default();
-        let mut printer = Printer::new(Vec::new(), TimeZone::UTC);
+        let mut printer = Printer::new(Vec::new(), TimeZone::UTC, || None);
         let start = [":s 001 me :Welcome", ":me!m@h JOIN #lobby"];
         for line in start.iter().chain(lines) {
             let message = Message::parse(&match line.strip_prefix('@') {
@@ -251,6 +255,30 @@ mod tests {
             "<alice> to operators only: for us",
         ];
         assert_eq!(lines, wanted);
+    }
+
+    #[test]
+    fn on_a_terminal_a_long_line_continues_with_an_indent() {
+        let mut printer = Printer::new(Vec::new(), TimeZone::UTC, || Some(40));
+        let forged = format!("hi{}00:00 <bob> come to 0000", " ".repeat(32));
+        let text = EventKind::ChannelMessage {
+            channel: "#lobby".to_owned(),
+            nick: "eve".to_owned(),
+            kind: MessageKind::Message,
+            text: forged,
+        };
+        let described = describe(&text, &Model::default()).unwrap();
+        printer
+            .print_lines(Timestamp::UNIX_EPOCH, &described)
+            .unwrap();
+        let shown = String::from_utf8(printer.out).unwrap();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].contains("<eve> hi"), "{shown}");
+        assert!(shown.contains("\n        00:00 <bob> come"), "{shown}");
+        assert!(
+            lines[1..].iter().all(|line| line.starts_with("   ")),
+            "{shown}"
+        );
     }
 
     #[test]
