@@ -347,12 +347,11 @@ impl Model {
                 })
             }
             "PART" => {
-                let requested = self.part(&param(0), &nick);
+                self.part(&param(0), &nick);
                 Some(EventKind::Parted {
                     channel: param(0),
                     nick,
                     reason: reason(1),
-                    requested,
                 })
             }
             "RENAME" => {

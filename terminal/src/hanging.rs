@@ -1,7 +1,7 @@
 //! Lines on a terminal: one that is wider than the terminal continues below with an indent.
 //!
-//! The terminal itself would continue it in the first column. Whoever chose part of its text could
-//! fill the rest of the row with spaces, and the continuation would look like another line.
+//! The terminal itself would continue it in the first column. A user who chose part of its text
+//! could fill the rest of the row with spaces, and the continuation would look like another line.
 
 use std::io;
 use std::os::fd::AsFd;

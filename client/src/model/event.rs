@@ -71,8 +71,6 @@ pub enum EventKind {
         channel: String,
         nick: String,
         reason: Option<String>,
-        /// Whether we are the one, and have asked for it on this connection.
-        requested: bool,
     },
     /// Someone was kicked from a channel by one of its operators.
     Kicked {

@@ -74,7 +74,6 @@ impl Buffers {
                 let is_current = model
                     .current()
                     .is_some_and(|current| Conversation::Channel(current.clone()) == conversation);
-                // A rejoin after a reconnection does not change the current conversation.
                 let is_new = !self
                     .list
                     .iter()
@@ -84,7 +83,9 @@ impl Buffers {
                     self.list[index].open_gap(at, GapState::Wanted);
                 }
                 self.push(index, at, None, info(format!("you joined {channel}")));
-                if is_current && is_new {
+                // The first channel comes into view by itself. Otherwise, what the user types is
+                // for the conversation in view.
+                if is_current && is_new && self.current == 0 && self.recent.is_empty() {
                     self.switch_to(index);
                 }
             }
@@ -94,13 +95,12 @@ impl Buffers {
             EventKind::Parted {
                 channel,
                 nick,
-                requested,
-                ..
+                reason: _,
             } if model.is_me(nick) => {
                 let conversation = Conversation::channel(channel)?;
                 let is_current = self.current().conversation == conversation;
                 // The user may be writing there: the text would be sent to another conversation.
-                if is_current && !requested {
+                if is_current {
                     let text = format!("you left {channel}; /join {channel} to rejoin");
                     self.push(self.current, at, None, Body::Refused(text.into()));
                 } else {

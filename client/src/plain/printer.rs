@@ -274,7 +274,7 @@ mod tests {
         let shown = String::from_utf8(printer.out).unwrap();
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[0].contains("<eve> hi"), "{shown}");
-        assert!(shown.contains("\n        00:00 <bob> come"), "{shown}");
+        assert!(shown.contains("   00:00 <bob> come"), "{shown}");
         assert!(
             lines[1..].iter().all(|line| line.starts_with("   ")),
             "{shown}"

@@ -1,6 +1,6 @@
 //! The full screen as the front end of slash commands.
 
-use rookery_protocol::Message;
+use rookery_protocol::{ChannelName, Message};
 
 use super::{App, Effect};
 use crate::front_end::FrontEnd;
@@ -40,6 +40,10 @@ impl FrontEnd for App {
 
     fn switch_to(&mut self, conversation: Conversation) {
         self.buffers.open(conversation, &self.model);
+    }
+
+    fn switch_to_requested(&mut self, channel: &ChannelName) {
+        self.buffers.open_requested(channel.clone());
     }
 
     fn close(&mut self, conversation: &Conversation) {

@@ -136,8 +136,9 @@ fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
             app.model.switch_when_parted(channel);
             app.request(Message::new("PART", [channel.as_str()]));
         }
-        _ => app.buffers.close(&conversation),
+        _ => {}
     }
+    app.buffers.close(&conversation);
     Ok(())
 }
 

@@ -186,19 +186,54 @@ fn text_is_never_sent_to_another_conversation_than_the_one_it_was_typed_in() {
 }
 
 #[test]
-fn a_paste_is_not_sent_to_a_conversation_that_is_opened_before_the_answer() {
+fn a_command_changes_the_conversation_at_once_and_its_answer_does_not() {
+    for (command, event, conversation) in [
+        ("/join #ops", ":alice!a@h JOIN #ops", "#ops"),
+        ("/part", ":alice!a@h PART #lobby", "#den"),
+        ("/close", ":alice!a@h PART #lobby", "#den"),
+    ] {
+        for moves in [false, true] {
+            let mut ui = Harness::new();
+            ui.receive(":alice!a@h JOIN #den");
+            ui.enter(command);
+            assert_eq!(ui.conversation(), conversation, "{command}");
+            let mut conversation = conversation;
+            if moves {
+                ui.alt('1');
+                conversation = "*server*";
+            }
+            ui.type_text("the code of the door is ");
+            ui.receive(event);
+            ui.type_text("4711");
+            assert_eq!(ui.conversation(), conversation, "{event}");
+            assert_eq!(ui.app.editor.text(), "the code of the door is 4711");
+        }
+    }
+}
+
+#[test]
+fn text_after_a_join_is_for_that_channel_also_after_a_kick() {
+    let mut ui = Harness::new();
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.receive(":boss!b@h KICK #ops alice");
+    ui.enter("/join #ops");
+    ui.enter("the code is 4711");
+    assert_eq!(ui.sent(), ["JOIN #ops"], "it is not joined yet");
+    ui.receive(&format!("@label={} :alice!a@h JOIN #ops", ui.label));
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.sent(), ["PRIVMSG #ops :the code is 4711"]);
+}
+
+#[test]
+fn the_question_after_a_paste_stays_when_a_join_is_answered() {
     let mut ui = Harness::new();
     ui.enter("/join #ops");
     ui.sent();
-    ui.app.handle_paste("one\ntwo");
-    ui.receive(":alice!a@h JOIN #ops");
-    ui.type_text("y");
-    assert_eq!(ui.sent(), [""; 0]);
-    assert_eq!(ui.app.editor.text(), "y");
     ui.alt('2');
-    assert_eq!(ui.conversation(), "#lobby");
-    ui.type_text("!");
-    assert_eq!(ui.app.editor.text(), "one\ntwo!");
+    ui.app.handle_paste("one\ntwo");
+    ui.receive(&format!("@label={} :alice!a@h JOIN #ops", ui.label));
+    ui.type_text("y");
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :one", "PRIVMSG #lobby :two"]);
 }
 
 #[test]
