@@ -80,7 +80,7 @@ impl ConnectOptions {
 pub enum Event {
     /// A notice about the server or the sign-in, of one or more lines.
     Notice(String),
-    /// The server presents a certificate that is not trusted. Nothing follows until
+    /// The server presents a certificate that is not trusted, at the start. Nothing follows until
     /// [`Reconnector::trust`] is called.
     UnknownCertificate(UnknownCertificate),
     /// The server can be reached and is trusted, but no account is known. Nothing follows until
@@ -138,6 +138,9 @@ pub struct Reconnector {
     /// When the last attempt to connect began.
     began: Instant,
     next_pause: Duration,
+    /// The certificate that was refused during a reconnection, once the user was told how to trust
+    /// it.
+    refused: Option<CertificatePin>,
 }
 
 impl Reconnector {
@@ -162,6 +165,7 @@ impl Reconnector {
             admitted: false,
             began: Instant::now(),
             next_pause: MIN_PAUSE,
+            refused: None,
         }
     }
 
@@ -181,11 +185,7 @@ impl Reconnector {
                     Err(NotConnected::Ended(end)) => return self.end(end),
                     Err(NotConnected::UnknownCertificate(unknown)) => {
                         self.stage = Stage::Disconnected;
-                        return if self.interactive {
-                            Event::UnknownCertificate(unknown)
-                        } else {
-                            Event::Exit(Exit::Failed(unknown.refusal()))
-                        };
+                        return self.refuse(unknown);
                     }
                 },
                 Stage::Online(session) => match session.next().await {
@@ -425,6 +425,25 @@ impl Reconnector {
         }
     }
 
+    /// Handles an unknown certificate. The user decides about it at the start, but during a
+    /// reconnection, someone may intercept the connection for a moment: a question would stay after
+    /// that, and take what the user types into the chat as its answer.
+    fn refuse(&mut self, unknown: UnknownCertificate) -> Event {
+        if !self.interactive {
+            return Event::Exit(Exit::Failed(unknown.refusal()));
+        }
+        if !self.admitted {
+            return Event::UnknownCertificate(unknown);
+        }
+        let lost = Event::Lost(unknown.declined());
+        if self.refused == Some(unknown.shown) {
+            return lost;
+        }
+        self.refused = Some(unknown.shown);
+        self.events.push_back(lost);
+        Event::Notice(unknown.refusal())
+    }
+
     fn end(&mut self, end: SessionEnd) -> Event {
         self.stage = Stage::Disconnected;
         match end {
@@ -467,7 +486,55 @@ fn jittered(pause: Duration, random: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use rookery_trust::{Fingerprint, TrustedBefore};
+
     use super::*;
+    use crate::address::ServerAddress;
+
+    /// Returns the connection of a user at a terminal, and an unknown certificate.
+    fn refusing() -> (Reconnector, UnknownCertificate) {
+        let server: ServerAddress = "chat.example.org".parse().expect("an address");
+        let state_file = StateFile::of(&server).expect("a state file");
+        let options = ConnectOptions {
+            server,
+            ca: None,
+            name: None,
+            email: None,
+            join: Vec::new(),
+        };
+        let unknown = UnknownCertificate {
+            server: "chat.example.org".to_owned(),
+            command: "rook trust chat.example.org".to_owned(),
+            shown: CertificatePin {
+                certificate: Fingerprint::of(b"new"),
+                key: None,
+            },
+            before: TrustedBefore::Nothing,
+            problem: None,
+        };
+        let server = Reconnector::new(options, state_file, ServerState::default(), None, true);
+        (server, unknown)
+    }
+
+    #[test]
+    fn only_at_the_start_is_the_user_asked_about_an_unknown_certificate() {
+        let (mut server, unknown) = refusing();
+        let asked = server.refuse(unknown.clone());
+        assert!(matches!(asked, Event::UnknownCertificate(_)), "{asked:?}");
+        server.admitted = true;
+        let shown = server.refuse(unknown.clone());
+        assert!(
+            matches!(&shown, Event::Notice(text) if text.contains("rook trust")),
+            "{shown:?}"
+        );
+        let next = server.events.pop_front();
+        assert!(matches!(next, Some(Event::Lost(_))), "{next:?}");
+        let again = server.refuse(unknown);
+        assert!(
+            matches!(again, Event::Lost(_)),
+            "it is shown once: {again:?}"
+        );
+    }
 
     #[test]
     fn pauses_vary_within_a_quarter() {
