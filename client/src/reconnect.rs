@@ -138,7 +138,7 @@ pub struct Reconnector {
     /// When the last attempt to connect began.
     began: Instant,
     next_pause: Duration,
-    /// The certificate that was refused during a reconnection, once the user was told how to trust
+    /// The certificate that was refused during a reconnection, once the notice says how to trust
     /// it.
     refused: Option<CertificatePin>,
 }

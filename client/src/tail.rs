@@ -22,6 +22,7 @@ use crate::model::chathistory::{self, Batched, Batches};
 use crate::receipts::{Outcome, Receipts, Sent};
 use crate::reconnect::{ConnectOptions, Event, Reconnector};
 use crate::state::StateFile;
+use crate::text;
 
 /// The number of printed messages that are remembered, to recognise duplicates.
 const MAX_KNOWN: usize = 10_000;
@@ -374,7 +375,9 @@ impl<W: Write> Tail<W> {
             self.joined = false;
             let channel = self.target.as_str();
             let reason = match (message.command.as_str(), message.param(2)) {
-                ("KICK", Some(reason)) => format!("kicked from {channel} ({reason})"),
+                ("KICK", Some(reason)) => {
+                    format!("kicked from {channel}{}", text::reason(Some(reason)))
+                }
                 _ => format!("no longer in {channel}"),
             };
             self.fail(reason);

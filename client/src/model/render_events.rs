@@ -5,9 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::history::message_body;
 use super::{
-    Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MembershipChange,
-    MessageKind, Model, SERVER,
+    Audience, Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId,
+    MembershipChange, MessageKind, Model, SERVER,
 };
+use crate::text;
 
 /// A message that mentions the user or was sent to the user only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +27,7 @@ impl Buffers {
     pub fn apply(&mut self, event: &ChatEvent, model: &Model) -> Option<Highlight> {
         let at = event.at;
         let name = |nick: &str| model.display_name(nick).to_owned();
-        let suffix = |reason: &Option<String>| {
-            reason
-                .as_ref()
-                .map_or(String::new(), |reason| format!(" ({reason})"))
-        };
+        let suffix = |reason: &Option<String>| text::reason(reason.as_deref());
         let info = |text: String| Body::Info(text.into());
         if self.is_ignored(&event.kind) {
             return None;
@@ -209,7 +206,7 @@ impl Buffers {
                 self.push_if_open(
                     &Conversation::channel(channel)?,
                     at,
-                    info(format!("the topic is: {text}")),
+                    info(format!("the topic is: {}", text::quoted(text))),
                 );
             }
             EventKind::Topic {
@@ -220,7 +217,7 @@ impl Buffers {
                 let text = if text.is_empty() {
                     format!("{} removed the topic", name(nick))
                 } else {
-                    format!("{} set the topic: {text}", name(nick))
+                    format!("{} set the topic: {}", name(nick), text::quoted(text))
                 };
                 self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
@@ -366,6 +363,7 @@ fn server_notice(text: &str, highlight: bool) -> Body {
         text: text.into(),
         own: false,
         highlight,
+        audience: Audience::Everyone,
     }
 }
 

@@ -82,18 +82,16 @@ impl Printer<Vec<u8>> {
 /// Describes an event; `None` for events that only the full screen shows.
 fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
     let name = |nick: &str| model.display_name(nick).to_owned();
-    let suffix = |reason: &Option<String>| {
-        reason
-            .as_ref()
-            .map_or(String::new(), |reason| format!(" ({reason})"))
-    };
+    let suffix = |reason: &Option<String>| text::reason(reason.as_deref());
     let info = match kind {
         EventKind::ChannelMessage {
             channel,
             nick,
             kind,
             text,
+            audience,
         } => {
+            let nick = format!("{nick}{}", audience.label());
             let place = if model.needs_channel_name(channel) {
                 format!("{channel} ")
             } else {
@@ -158,7 +156,7 @@ fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
             channel,
             by: None,
             text,
-        } => format!("the topic of {channel} is: {text}"),
+        } => format!("the topic of {channel} is: {}", text::quoted(text)),
         EventKind::Topic {
             channel,
             by: Some(nick),
@@ -171,7 +169,11 @@ fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
             by: Some(nick),
             text,
         } => {
-            format!("{} set the topic of {channel}: {text}", name(nick))
+            format!(
+                "{} set the topic of {channel}: {}",
+                name(nick),
+                text::quoted(text)
+            )
         }
         EventKind::ModeChanged { channel, by, modes } => {
             format!("{} sets mode {modes} on {channel}", name(by))
@@ -204,6 +206,7 @@ mod tests {
     use rookery_protocol::Message;
 
     use super::*;
+    use crate::model::Audience;
 
     /// Returns what is printed for `lines` from the server, without the time. Our nick is `me`, and
     /// we are in `#lobby`.
@@ -252,7 +255,7 @@ mod tests {
             "[alice → you] * alice nods",
             "[you → alice] yes?",
             "-alice- build done",
-            "<alice> to operators only: for us",
+            "<alice→operators> for us",
         ];
         assert_eq!(lines, wanted);
     }
@@ -266,6 +269,7 @@ mod tests {
             nick: "eve".to_owned(),
             kind: MessageKind::Message,
             text: forged,
+            audience: Audience::Everyone,
         };
         let described = describe(&text, &Model::default()).unwrap();
         printer
@@ -349,10 +353,10 @@ mod tests {
         let wanted = [
             "-- bob joined #lobby",
             "-- bob is now rob",
-            "-- rob set the topic of #lobby: Plans",
-            "-- rob kicked carol from #lobby (loud)",
+            "-- rob set the topic of #lobby: “Plans”",
+            "-- rob kicked carol from #lobby (“loud”)",
             "-- rob left #lobby",
-            "-- rob left (Gone fishing)",
+            "-- rob left (“Gone fishing”)",
             "-- #lobby: Cannot send to channel; its operators decide who may speak",
             "-- Not stored",
         ];

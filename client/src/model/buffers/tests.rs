@@ -208,7 +208,7 @@ fn an_announcement_is_shown_in_the_current_conversation_too() {
 fn a_conversation_is_closed_by_a_part_unless_it_is_in_view_and_a_kick_leaves_it_open() {
     let mut chat = Chat::new();
     chat.receive(":boss!b@h KICK #ops me :too loud");
-    let text = "boss kicked you from #ops (too loud); /join #ops to rejoin";
+    let text = "boss kicked you from #ops (“too loud”); /join #ops to rejoin";
     assert_eq!(
         chat.buffer("#ops").lines().back().unwrap().body,
         Body::Refused(text.into())

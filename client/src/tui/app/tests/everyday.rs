@@ -42,14 +42,14 @@ fn redact_deletes_the_users_last_message() {
     ui.receive(":alice!a@h REDACT #lobby m1 :a slip");
     assert!(!ui.screen().contains("walnut"));
     assert!(
-        ui.screen().contains("you deleted a message (a slip)"),
+        ui.screen().contains("you deleted a message (“a slip”)"),
         "{}",
         ui.screen()
     );
     ui.receive("@msgid=m3 :alice!a@h PRIVMSG #lobby :it is chestnut now");
     ui.receive(":boss!o@h REDACT #lobby m3 :again");
     assert!(
-        ui.screen().contains("boss deleted your message (again)"),
+        ui.screen().contains("boss deleted your message (“again”)"),
         "{}",
         ui.screen()
     );
