@@ -232,6 +232,7 @@ impl<W: Write + 'static> PlainChat<W> {
                 console::prompt(QUESTION);
                 self.phase = Phase::AwaitingTrust(unknown);
             }
+            Event::CertificateRefused(unknown) => console::notice(&unknown.refusal()),
             Event::AccountRequired => {
                 self.phase = Phase::AwaitingIdentity;
                 self.identity.prompt();

@@ -83,6 +83,9 @@ pub enum Event {
     /// The server presents a certificate that is not trusted, at the start. Nothing follows until
     /// [`Reconnector::trust`] is called.
     UnknownCertificate(UnknownCertificate),
+    /// The server presents a certificate that is not trusted, after a lost connection. It is
+    /// reported once; the attempts go on.
+    CertificateRefused(UnknownCertificate),
     /// The server can be reached and is trusted, but no account is known. Nothing follows until
     /// [`Reconnector::sign_in_as`] is called.
     AccountRequired,
@@ -138,9 +141,8 @@ pub struct Reconnector {
     /// When the last attempt to connect began.
     began: Instant,
     next_pause: Duration,
-    /// The certificate that was refused during a reconnection, once the notice says how to trust
-    /// it.
-    refused: Option<CertificatePin>,
+    /// The certificate that was refused since the connection was lost.
+    refused: Option<UnknownCertificate>,
 }
 
 impl Reconnector {
@@ -247,12 +249,22 @@ impl Reconnector {
         }
     }
 
-    /// Pins a certificate after [`Event::UnknownCertificate`] in place of what was trusted before,
-    /// and connects again.
+    /// Pins a certificate after [`Event::UnknownCertificate`] or [`Event::CertificateRefused`] in
+    /// place of what was trusted before, and connects again.
     pub fn trust(&mut self, unknown: &UnknownCertificate) {
         self.options.ca = None;
         self.update(|state| state.pin(unknown.shown));
         self.stage = Stage::Waiting(Instant::now());
+    }
+
+    /// Returns the certificate that was refused since the connection was lost, if any.
+    pub fn refused(&self) -> Option<&UnknownCertificate> {
+        self.refused.as_ref()
+    }
+
+    /// Whether the user has been signed in at least once.
+    pub fn was_admitted(&self) -> bool {
+        self.admitted
     }
 
     /// Signs in as `account`: restarts the sign-in that is under way, or connects again.
@@ -334,6 +346,7 @@ impl Reconnector {
     }
 
     fn start(&mut self, connected: Connected) {
+        self.refused = None;
         if let Some(pinned) = connected.renewed_pin {
             self.renew_pin(pinned);
         }
@@ -436,12 +449,12 @@ impl Reconnector {
             return Event::UnknownCertificate(unknown);
         }
         let lost = Event::Lost(unknown.declined());
-        if self.refused == Some(unknown.shown) {
+        if self.refused.as_ref() == Some(&unknown) {
             return lost;
         }
-        self.refused = Some(unknown.shown);
+        self.refused = Some(unknown.clone());
         self.events.push_back(lost);
-        Event::Notice(unknown.refusal())
+        Event::CertificateRefused(unknown)
     }
 
     fn end(&mut self, end: SessionEnd) -> Event {
@@ -523,10 +536,7 @@ mod tests {
         assert!(matches!(asked, Event::UnknownCertificate(_)), "{asked:?}");
         server.admitted = true;
         let shown = server.refuse(unknown.clone());
-        assert!(
-            matches!(&shown, Event::Notice(text) if text.contains("rook trust")),
-            "{shown:?}"
-        );
+        assert!(matches!(shown, Event::CertificateRefused(_)), "{shown:?}");
         let next = server.events.pop_front();
         assert!(matches!(next, Some(Event::Lost(_))), "{next:?}");
         let again = server.refuse(unknown);

@@ -206,8 +206,9 @@ impl<W: Write> Tail<W> {
             Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
             Event::Ready => self.handle_ready()?,
             Event::Message(message) => self.handle_message(&message)?,
-            // The first two are for a user at a terminal.
+            // The first three are for a user at a terminal.
             Event::UnknownCertificate(_)
+            | Event::CertificateRefused(_)
             | Event::AccountRequired
             | Event::SignedIn
             | Event::Lag(_) => {}

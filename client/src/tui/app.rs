@@ -61,6 +61,8 @@ pub enum Effect {
     SaveEmail(Email),
     /// Connects again after the server has ended the session.
     Reconnect,
+    /// Asks whether to trust the certificate that was refused.
+    AskTrust,
     /// Opens a link.
     Open(Url),
     /// Copies text to the clipboard.
