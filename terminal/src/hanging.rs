@@ -13,6 +13,8 @@ use crate::width::spread;
 
 /// The columns before the continuation of a line. No line of the programs begins like that.
 const INDENT: usize = 8;
+/// The length of a SHA-256 fingerprint.
+const FINGERPRINT_BYTES: usize = 32;
 /// The width of a terminal that does not report its width.
 const DEFAULT_WIDTH: usize = 80;
 
@@ -35,17 +37,32 @@ fn width_of(output: impl AsFd) -> Option<usize> {
 }
 
 /// Wraps a line, in pieces of one style each, into rows of up to `width` columns, as wide as any
-/// terminal might draw them. Each row after the first is indented.
+/// terminal might draw them. Each row after the first is indented. A fingerprint at the end stays
+/// whole, so that it can be copied.
 pub fn hanging_pieces<S>(pieces: &[(S, String)], width: usize) -> Vec<Vec<(S, String)>>
 where
     S: Copy + Default + PartialEq,
 {
     let indent = INDENT.min(width / 2);
-    let mut wrapped = rows(pieces, width, width - indent, spread);
+    let mut pieces = pieces.to_vec();
+    let fingerprint = take_fingerprint(&mut pieces, width);
+    let mut wrapped = rows(&pieces, width, width - indent, spread);
+    wrapped.extend(fingerprint.map(|fingerprint| vec![fingerprint]));
     for row in wrapped.iter_mut().skip(1) {
         row.insert(0, (S::default(), " ".repeat(indent)));
     }
     wrapped
+}
+
+/// Removes and returns the fingerprint at the end of a line that is wider than the terminal.
+fn take_fingerprint<S: Copy>(pieces: &mut [(S, String)], width: usize) -> Option<(S, String)> {
+    let line: usize = pieces.iter().map(|(_, text)| spread(text)).sum();
+    let (style, last) = pieces.last_mut()?;
+    let start = last.rfind(' ')? + 1;
+    let mut bytes = last[start..].split(':');
+    let is_byte = |byte: &str| byte.len() == 2 && u8::from_str_radix(byte, 16).is_ok();
+    let is_fingerprint = bytes.clone().count() == FINGERPRINT_BYTES && bytes.all(is_byte);
+    (line > width && is_fingerprint).then(|| (*style, last.split_off(start)))
 }
 
 /// Wraps each line of a text for a terminal of `width` columns; see [`hanging_pieces`]. Without a
@@ -98,6 +115,21 @@ mod tests {
             "a pipe gets lines as they are"
         );
         assert_eq!(hanging("a\n\nb", Some(40)), "a\n\nb");
+    }
+
+    #[test]
+    fn a_fingerprint_at_the_end_of_a_line_stays_whole() {
+        let fingerprint = ["A7"; 32].join(":");
+        let shown = hanging(&format!("  SHA-256 {fingerprint}"), Some(80));
+        assert!(
+            shown.ends_with(&format!("\n        {fingerprint}")),
+            "{shown}"
+        );
+        let forged = format!("{fingerprint}:13:16 <bob> hi");
+        assert!(
+            !hanging(&forged, Some(80)).contains(&forged[..95]),
+            "{forged}"
+        );
     }
 
     #[test]
