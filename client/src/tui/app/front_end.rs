@@ -78,7 +78,15 @@ impl FrontEnd for App {
         }
     }
 
+    /// Quits. If messages still wait to be sent, the first time only says so.
     fn quit(&mut self, reason: Option<String>) {
+        let waiting = self.queue.len();
+        if waiting > 0 && !std::mem::replace(&mut self.was_warned_of_queue, true) {
+            self.hint = Some(format!(
+                "not sent yet: {waiting}; wait, or quit again to drop them"
+            ));
+            return;
+        }
         self.send_markers();
         self.effects.push(Effect::Quit(reason));
     }

@@ -225,6 +225,25 @@ fn text_after_a_join_is_for_that_channel_also_after_a_kick() {
 }
 
 #[test]
+fn quitting_does_not_drop_text_that_waits_to_be_sent_without_a_word() {
+    let mut ui = Harness::new();
+    let quits = |ui: &mut Harness| {
+        let effects = ui.app.take_effects();
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Quit(_)))
+    };
+    for number in 0..100 {
+        ui.enter(&format!("line {number}"));
+    }
+    ui.enter("/quit");
+    assert!(!quits(&mut ui));
+    assert!(ui.screen().contains("not sent yet"), "{}", ui.screen());
+    ui.enter("/quit");
+    assert!(quits(&mut ui));
+}
+
+#[test]
 fn the_question_after_a_paste_stays_when_a_join_is_answered() {
     let mut ui = Harness::new();
     ui.enter("/join #ops");
