@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::termios::{isatty, tcgetwinsize};
+use rustix::termios::tcgetwinsize;
 
 use crate::layout::rows;
 use crate::width::spread;
@@ -15,25 +15,21 @@ use crate::width::spread;
 const INDENT: usize = 8;
 /// The length of a SHA-256 fingerprint.
 const FINGERPRINT_BYTES: usize = 32;
-/// The width of a terminal that does not report its width.
-const DEFAULT_WIDTH: usize = 80;
 
-/// Returns the width of the terminal that standard output is, in columns; `None` if it is none.
+/// Returns the width of the terminal that standard output is, in columns; `None` if it is none, or
+/// if the terminal does not report its width.
 pub fn stdout_width() -> Option<usize> {
     width_of(io::stdout())
 }
 
-/// Returns the width of the terminal that standard error is, in columns; `None` if it is none.
+/// Returns the same of standard error.
 pub fn stderr_width() -> Option<usize> {
     width_of(io::stderr())
 }
 
 fn width_of(output: impl AsFd) -> Option<usize> {
-    if !isatty(&output) {
-        return None;
-    }
-    let columns = tcgetwinsize(&output).map_or(0, |size| usize::from(size.ws_col));
-    Some(if columns == 0 { DEFAULT_WIDTH } else { columns })
+    let columns = tcgetwinsize(&output).ok()?.ws_col;
+    (columns > 0).then(|| columns.into())
 }
 
 /// Wraps a line, in pieces of one style each, into rows of up to `width` columns, as wide as any
