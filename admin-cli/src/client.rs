@@ -21,7 +21,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, Response};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::Connector as _;
 use ureq::{Agent, Body};
 
 use crate::address::ServerAddress;
@@ -29,7 +28,6 @@ use crate::failure::Failure;
 
 pub use self::path::{Query, segment};
 use self::problem::problem;
-use self::tcp::HappyEyeballs;
 pub use self::tls::ClientKey;
 use self::tls::{SharedTrust, Tls, Unknown};
 
@@ -113,10 +111,10 @@ impl Client {
             .timeout_global(Some(timeout))
             .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
             .build();
-        let connector = HappyEyeballs.chain(Tls {
+        let connector = Tls {
             trust: trust.clone(),
             key,
-        });
+        };
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Self {
             agent,

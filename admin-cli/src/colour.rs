@@ -7,6 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Whether standard output is coloured; `false` until [`detect`] is called.
 static ON_STDOUT: AtomicBool = AtomicBool::new(false);
 
+const BOLD: &str = "\u{1b}[1m";
+const RED: &str = "\u{1b}[31m";
+/// Ends a colour.
+const END: &str = "\u{1b}[0m";
+const CODES: [&str; 3] = [BOLD, RED, END];
+
 /// Determines once whether standard output is coloured.
 pub fn detect() {
     ON_STDOUT.store(is_allowed() && io::stdout().is_terminal(), Relaxed);
@@ -17,14 +23,35 @@ fn is_allowed() -> bool {
     !forbidden && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// Returns the first code in text for standard output that [`bold`] or [`red`] writes, and its
-/// offset.
-pub fn first_code(text: &str) -> Option<(usize, &'static str)> {
-    let codes = ["\u{1b}[1m", "\u{1b}[31m", "\u{1b}[0m"];
-    let found = codes
-        .into_iter()
-        .filter_map(|code| Some((text.find(code)?, code)));
-    found.min().filter(|_| is_on())
+/// Splits text for standard output where [`bold`] or [`red`] begins or ends: returns each piece
+/// with the code of its colour, which is empty if it has none.
+pub fn pieces(text: &str) -> impl Iterator<Item = (&'static str, &str)> {
+    let mut rest = Some(text);
+    let mut code = "";
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let found = CODES
+            .into_iter()
+            .filter_map(|code| Some((text.find(code)?, code)))
+            .min()
+            .filter(|_| is_on());
+        let Some((at, next)) = found else {
+            rest = None;
+            return Some((code, text));
+        };
+        rest = Some(&text[at + next.len()..]);
+        let current = std::mem::replace(&mut code, if next == END { "" } else { next });
+        Some((current, &text[..at]))
+    })
+}
+
+/// Returns text in the colour of a code of [`pieces`].
+pub fn coloured(text: &str, code: &str) -> String {
+    if code.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{code}{text}{END}")
+    }
 }
 
 /// Returns whether standard output is coloured.
@@ -34,25 +61,21 @@ pub fn is_on() -> bool {
 
 /// Returns text in bold, for a heading on standard output.
 pub fn bold(text: &str) -> String {
-    styled(text, "1", is_on())
+    styled(text, BOLD, is_on())
 }
 
 /// Returns text in red, for a refusal or failure on standard output.
 pub fn red(text: &str) -> String {
-    styled(text, "31", is_on())
+    styled(text, RED, is_on())
 }
 
 /// Returns text in red, for standard error.
 pub fn red_on_stderr(text: &str) -> String {
-    styled(text, "31", is_allowed() && io::stderr().is_terminal())
+    styled(text, RED, is_allowed() && io::stderr().is_terminal())
 }
 
 fn styled(text: &str, code: &str, on: bool) -> String {
-    if on {
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
-    }
+    coloured(text, if on { code } else { "" })
 }
 
 #[cfg(test)]
@@ -61,8 +84,8 @@ mod tests {
 
     #[test]
     fn a_colour_ends_with_its_text_and_is_left_out_without_a_terminal() {
-        assert_eq!(styled("no", "31", true), "\u{1b}[31mno\u{1b}[0m");
-        assert_eq!(styled("no", "31", false), "no");
+        assert_eq!(styled("no", RED, true), "\u{1b}[31mno\u{1b}[0m");
+        assert_eq!(styled("no", RED, false), "no");
         assert_eq!(red("no"), "no", "nothing is coloured before detection");
     }
 }

@@ -34,7 +34,7 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     colour::detect();
-    table::detect_terminal();
+    render::detect_terminal();
     let arguments = match help::parse::<cli::Arguments>(env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {

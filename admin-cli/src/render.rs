@@ -2,17 +2,46 @@
 //! prints goes through this module, which makes it safe for the terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{process, thread};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_control_api::KickReply;
 pub use rookery_control_api::count;
-pub use rookery_terminal::printable;
-use rookery_terminal::{printable_json, printable_lines};
+use rookery_terminal::{
+    compact, hanging, hanging_pieces, printable_json, printable_lines, stderr_width, stdout_width,
+};
 
 use crate::colour;
 use crate::failure::{Failure, while_doing};
+
+/// Whether standard output is a terminal, whose width limits what is printed.
+static ON_TERMINAL: AtomicBool = AtomicBool::new(false);
+
+/// Finds out whether standard output is a terminal. Until then, it counts as none.
+pub fn detect_terminal() {
+    ON_TERMINAL.store(io::stdout().is_terminal(), Ordering::Relaxed);
+}
+
+/// Returns the width of the terminal, in columns; `None` if standard output is none.
+pub fn terminal_width() -> Option<usize> {
+    ON_TERMINAL
+        .load(Ordering::Relaxed)
+        .then(stdout_width)
+        .flatten()
+}
+
+/// Returns text in one line that is safe for the terminal. There, each run of white space is one
+/// space, so that text which users choose stays where it is printed.
+pub fn printable(text: &str) -> String {
+    let text = rookery_terminal::printable(text);
+    if terminal_width().is_some() {
+        compact(&text)
+    } else {
+        text
+    }
+}
 
 /// Prints text and a line end to standard output. It is no error if the reader has stopped reading.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -21,7 +50,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 /// Prints text of endless output. Returns whether something still reads it.
 pub fn print_line(text: &str) -> Result<bool, Failure> {
-    write(&format!("{}\n", with_own_colours(text, printable_lines)))
+    write(&format!("{}\n", lines(text, terminal_width())))
 }
 
 /// Prints a JSON document and a line end to standard output.
@@ -47,8 +76,8 @@ pub fn exit_once_unread() {
 
 /// Prints the content of a file to standard output: unchanged, except on a terminal.
 pub fn print_file(content: &str) -> Result<(), Failure> {
-    if io::stdout().is_terminal() {
-        write(&printable_lines(content)).map(drop)
+    if let Some(width) = terminal_width() {
+        write(&hanging(&printable_lines(content), Some(width))).map(drop)
     } else {
         write(content).map(drop)
     }
@@ -57,14 +86,25 @@ pub fn print_file(content: &str) -> Result<(), Failure> {
 /// Prints text and a line end to standard error, apart from the results on standard output.
 pub fn notice(text: &str) {
     // If standard error cannot be written, nothing can be reported.
-    let _ = writeln!(io::stderr(), "{}", printable_lines(text));
+    let text = hanging(&printable_lines(text), stderr_width());
+    let _ = writeln!(io::stderr(), "{text}");
 }
+
+/// Prints a line to standard error that may be copied, so that only the terminal wraps it.
+pub fn notice_to_copy(line: &str) {
+    // If standard error cannot be written, nothing can be reported.
+    let _ = writeln!(io::stderr(), "{}", printable(line));
+}
+
+/// The name of the program, before a failure that it reports.
+const NAME: &str = "admin-cli:";
 
 /// Reports a failure to standard error.
 pub fn report(failure: &Failure) {
-    let name = colour::red_on_stderr("admin-cli:");
-    let text = printable_lines(&failure.to_string());
-    let _ = writeln!(io::stderr(), "{name} {text}");
+    let text = printable_lines(&format!("{NAME} {failure}"));
+    let text = hanging(&text, stderr_width());
+    let shown = text.replacen(NAME, &colour::red_on_stderr(NAME), 1);
+    let _ = writeln!(io::stderr(), "{shown}");
 }
 
 /// Writes text as it is. Returns whether something still reads it.
@@ -77,16 +117,23 @@ fn write(text: &str) -> Result<bool, Failure> {
     }
 }
 
-/// Applies `safe` to text, except to the colours that this program writes.
-fn with_own_colours(text: &str, safe: impl Fn(&str) -> String) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    while let Some((at, code)) = colour::first_code(rest) {
-        shown += &safe(&rest[..at]);
-        shown += code;
-        rest = &rest[at + code.len()..];
-    }
-    shown + &safe(rest)
+/// Makes text safe for the terminal, except for the colours that this program writes, and wraps its
+/// lines if the terminal has a width.
+fn lines(text: &str, width: Option<usize>) -> String {
+    let lines = text.split('\n').map(|line| {
+        let pieces = colour::pieces(line).map(|(code, text)| (code, printable_lines(text)));
+        let pieces: Vec<(&str, String)> = pieces.collect();
+        let rows = match width {
+            Some(width) => hanging_pieces(&pieces, width),
+            None => vec![pieces],
+        };
+        let row = |row: Vec<(&str, String)>| -> String {
+            let pieces = row.iter().map(|(code, text)| colour::coloured(text, code));
+            pieces.collect()
+        };
+        rows.into_iter().map(row).collect::<Vec<_>>().join("\n")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Prints the server's problem document, if there is one, for scripts that use `--json`.
@@ -102,7 +149,7 @@ pub fn print_document(failure: &Failure) {
 pub fn redraw(text: &str) -> Result<(), Failure> {
     // Cursor to the top left; clear the rest of each line, and after the last line the rest of the
     // screen.
-    let text = with_own_colours(text, printable_lines).replace('\n', "\u{1b}[K\n");
+    let text = lines(text, terminal_width()).replace('\n', "\u{1b}[K\n");
     write(&format!("\u{1b}[H{text}\u{1b}[K\n\u{1b}[J")).map(drop)
 }
 
@@ -253,6 +300,24 @@ pub mod tests {
     /// Returns the time so many seconds before that of [`clock`].
     pub fn ago(seconds: i64) -> Timestamp {
         clock().now - SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_for_the_terminal_continues_with_an_indent() {
+        let forged = format!("  1: ::1, eve{}  2: 192.0.2.1, eve", " ".repeat(26));
+        let shown = lines(&format!("Nick eve\n{forged}"), Some(40));
+        let shown: Vec<&str> = shown.lines().collect();
+        assert_eq!(shown[0], "Nick eve");
+        assert!(shown[1].starts_with("  1: ::1, eve"), "{shown:?}");
+        assert!(
+            shown[2..].iter().all(|line| line.starts_with("     ")),
+            "{shown:?}"
+        );
+        assert_eq!(
+            lines(&forged, None),
+            forged,
+            "a pipe gets lines as they are"
+        );
     }
 
     #[test]

@@ -1,40 +1,23 @@
 //! Tables without lines, for people.
 //!
 //! A table is never wider than the terminal: the widest columns are narrowed, and a cell that does
-//! not fit continues on the next line, so that no part of a name or an id is lost. In a pipe, each
-//! row is one line.
+//! not fit continues on the next line, so that no part of a name or an id is lost. Of longer text,
+//! which users choose, the beginning is shown. In a pipe, each row is one line, and complete.
 
-use std::io::{self, IsTerminal as _};
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use ratatui::crossterm::terminal;
 use rookery_control_api::count;
-use rookery_terminal::{printable, wrap};
+use rookery_terminal::{cut, wrap};
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::colour;
+use crate::render::{printable, terminal_width};
 
 /// The number of columns between two cells.
 const GAP: usize = 2;
 /// The number of columns before the text below a row.
 const INDENT: usize = 4;
-
-/// Whether standard output is a terminal, whose width limits tables.
-static ON_TERMINAL: AtomicBool = AtomicBool::new(false);
-
-/// Finds out whether standard output is a terminal. Until then, the width is unlimited.
-pub fn detect_terminal() {
-    ON_TERMINAL.store(io::stdout().is_terminal(), Ordering::Relaxed);
-}
-
-/// Returns the width of the terminal, in columns; `None` if it is unlimited.
-fn terminal_width() -> Option<usize> {
-    if !ON_TERMINAL.load(Ordering::Relaxed) {
-        return None;
-    }
-    let (columns, _) = terminal::size().ok()?;
-    (columns > 0).then(|| columns.into())
-}
+/// The most columns of text that a cell shows on a terminal, so that nobody can fill the screen of
+/// operators with a long name. Every address, nick and id is shorter.
+const MAX_CELL: usize = 100;
 
 /// A table: its header, and rows of as many cells.
 pub struct Table {
@@ -83,10 +66,13 @@ impl Table {
         is_alarming: impl Fn(usize) -> bool,
         more: impl Fn(usize) -> Option<String>,
     ) -> Vec<String> {
-        let widths = self.widths(width);
+        let longest = width.map_or(usize::MAX, |_| MAX_CELL);
+        let shorten = |row: &Vec<String>| row.iter().map(|cell| cut(cell, longest)).collect();
+        let rows: Vec<Vec<String>> = self.rows.iter().map(shorten).collect();
+        let widths = self.widths(&rows, width);
         let header = cells(&self.header, &widths);
         let mut lines: Vec<String> = header.iter().map(|line| colour::bold(line)).collect();
-        for (index, row) in self.rows.iter().enumerate() {
+        for (index, row) in rows.iter().enumerate() {
             let mut of_row = cells(row, &widths);
             if let Some(text) = more(index) {
                 let width = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(1));
@@ -102,9 +88,9 @@ impl Table {
     }
 
     /// Returns the widths of the columns. If they do not fit together, the widest are narrowed.
-    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
+    fn widths(&self, rows: &[Vec<String>], limit: Option<usize>) -> Vec<usize> {
         let mut widths = vec![1; self.header.len()];
-        for row in std::iter::once(&self.header).chain(&self.rows) {
+        for row in std::iter::once(&self.header).chain(rows) {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = cell.width().max(*width);
             }
@@ -165,10 +151,12 @@ mod tests {
     fn no_line_is_wider_than_the_terminal_and_nothing_is_lost() {
         let name = "a-name-of-thirty-characters-00";
         let address = "2001:0db8:1111:2222:3333:4444:5555:6666";
-        let reason = "a long reason, which says more than fits a line of the terminal, ".repeat(4);
+        let line = "a long reason, which says more than fits a line of the terminal, ";
+        let (reason, more) = (line.repeat(2), line.repeat(4));
+        let reason = &reason[..MAX_CELL];
         let header = ["ID", "TIME", "ADMIN", "ADDRESS", "REASON"];
         let rows = [
-            row(["1234", "2026-11-22 09:00:00", name, address, &reason]),
+            row(["1234", "2026-11-22 09:00:00", name, address, reason]),
             row([
                 "7",
                 "2026-11-22 09:00:00",
@@ -184,7 +172,7 @@ mod tests {
             letters.sort_unstable();
             letters.into_iter().collect()
         };
-        let more = Some(&*reason);
+        let more = Some(&*more);
         let whole = joined(&table.lines(None, |_| false, |_| more.map(str::to_owned)));
         for width in [200, 120, 80, 40, 20] {
             let lines = lines(&table, width, more);
@@ -193,6 +181,20 @@ mod tests {
             }
             assert_eq!(joined(&lines), whole, "{width}");
         }
+    }
+
+    #[test]
+    fn a_long_cell_does_not_fill_the_screen_of_a_terminal() {
+        let long = "x".repeat(200);
+        let table = table(
+            ["NICK", "CLIENT"],
+            [["eve".to_owned(), long.clone()]].into_iter(),
+        );
+        let shown = table.lines(Some(30), |_| false, |_| None);
+        assert!(shown.len() <= 6, "{shown:?}");
+        assert!(shown[shown.len() - 1].ends_with('…'), "{shown:?}");
+        let piped = table.lines(None, |_| false, |_| None);
+        assert!(piped[1].ends_with(&long), "a pipe gets it all: {piped:?}");
     }
 
     #[test]

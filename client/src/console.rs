@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use anyhow::Context as _;
+use rookery_terminal::{hanging, stderr_width};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -119,7 +120,8 @@ impl Interrupt {
 /// Prints a notice to standard error, apart from the chat on standard output.
 pub fn notice(text: &str) {
     for line in text.lines() {
-        write_to_stderr(&format!("{}\n", text::plain(line)));
+        let line = hanging(&text::plain(line), stderr_width());
+        write_to_stderr(&format!("{line}\n"));
     }
 }
 

@@ -5,7 +5,7 @@
 //! differs between the two: how a line is shown, how to switch to another conversation, and how a
 //! message is sent and its receipt awaited.
 
-use rookery_protocol::Message;
+use rookery_protocol::{ChannelName, Message};
 
 use crate::model::{Conversation, EventKind, MessageKind, Model};
 use crate::receipts::Sent;
@@ -35,6 +35,10 @@ pub trait FrontEnd {
 
     /// Switches to a conversation. If it is a channel, the user has joined it.
     fn switch_to(&mut self, conversation: Conversation);
+
+    /// Switches to a channel that the user has asked to join. What is typed next is for it, also if
+    /// the server then refuses both.
+    fn switch_to_requested(&mut self, channel: &ChannelName);
 
     /// Closes a conversation on this screen; the server is not involved.
     fn close(&mut self, conversation: &Conversation);

@@ -13,7 +13,7 @@ pub use crate::tui::fuzz::screen;
 
 /// The lines of a server, printed as plain lines.
 pub fn plain_lines(data: &[u8]) {
-    let mut printer = Printer::new(Vec::new(), TimeZone::UTC);
+    let mut printer = Printer::new(Vec::new(), TimeZone::UTC, || Some(80));
     let mut model = Model::default();
     for line in String::from_utf8_lossy(data).split('\n').take(100) {
         let Ok(message) = Message::parse(line) else {

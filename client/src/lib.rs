@@ -134,7 +134,8 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
             runtime.block_on(tui::run(options, config.colours, config.notify, mouse))
         }
         None => {
-            let printer = plain::Printer::new(std::io::stdout().lock(), TimeZone::system());
+            let width = rookery_terminal::stdout_width;
+            let printer = plain::Printer::new(std::io::stdout().lock(), TimeZone::system(), width);
             runtime.block_on(plain::run(options, printer))
         }
     };

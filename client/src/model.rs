@@ -34,7 +34,7 @@ pub use buffer::{Buffer, GapState};
 pub use buffers::Buffers;
 pub use channel::Rank;
 pub use conversation::{Conversation, SERVER};
-pub use event::{ChatEvent, EventKind, MessageKind};
+pub use event::{Audience, ChatEvent, EventKind, MessageKind};
 pub use line::{Body, Line, LineId, MembershipChange};
 pub use mentions::start_of_last_nick;
 pub use multiline::Outgoing;
@@ -356,12 +356,11 @@ impl Model {
                 })
             }
             "PART" => {
-                let requested = self.part(&param(0), &nick);
+                self.part(&param(0), &nick);
                 Some(EventKind::Parted {
                     channel: param(0),
                     nick,
                     reason: reason(1),
-                    requested,
                 })
             }
             "RENAME" => {
@@ -476,20 +475,17 @@ impl Model {
         };
         // What is only for some of the members is shown in the channel, too.
         let (audience, target) = match target.split_once('#') {
-            Some(("@", _)) => ("to operators only: ", target[1..].to_owned()),
-            Some(("+", _)) => (
-                "to operators and voiced members only: ",
-                target[1..].to_owned(),
-            ),
-            _ => ("", target),
+            Some(("@", _)) => (Audience::Operators, target[1..].to_owned()),
+            Some(("+", _)) => (Audience::Voiced, target[1..].to_owned()),
+            _ => (Audience::Everyone, target),
         };
-        let text = format!("{audience}{text}");
         if target.starts_with('#') {
             return EventKind::ChannelMessage {
                 channel: target,
                 nick,
                 kind,
                 text,
+                audience,
             };
         }
         if from_server {

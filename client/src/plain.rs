@@ -11,7 +11,7 @@ pub use printer::Printer;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, Email, Message, NameError};
+use rookery_protocol::{AccountName, ChannelName, Email, Message, NameError};
 use tokio::time::Instant;
 
 use crate::commands::{self, Requires, Typed};
@@ -232,6 +232,7 @@ impl<W: Write + 'static> PlainChat<W> {
                 console::prompt(QUESTION);
                 self.phase = Phase::AwaitingTrust(unknown);
             }
+            Event::CertificateRefused(unknown) => console::notice(&unknown.refusal()),
             Event::AccountRequired => {
                 self.phase = Phase::AwaitingIdentity;
                 self.identity.prompt();
@@ -438,6 +439,9 @@ impl<W: Write + 'static> FrontEnd for PlainChat<W> {
             self.show(&format!("you are in {channel}"));
         }
     }
+
+    /// Does nothing: the model knows what was requested.
+    fn switch_to_requested(&mut self, _channel: &ChannelName) {}
 
     /// Does nothing, since plain mode keeps no conversations open.
     fn close(&mut self, _conversation: &Conversation) {}

@@ -80,9 +80,12 @@ impl ConnectOptions {
 pub enum Event {
     /// A notice about the server or the sign-in, of one or more lines.
     Notice(String),
-    /// The server presents a certificate that is not trusted. Nothing follows until
+    /// The server presents a certificate that is not trusted, at the start. Nothing follows until
     /// [`Reconnector::trust`] is called.
     UnknownCertificate(UnknownCertificate),
+    /// The server presents a certificate that is not trusted, after a lost connection. It is
+    /// reported once; the attempts go on.
+    CertificateRefused(UnknownCertificate),
     /// The server can be reached and is trusted, but no account is known. Nothing follows until
     /// [`Reconnector::sign_in_as`] is called.
     AccountRequired,
@@ -138,6 +141,8 @@ pub struct Reconnector {
     /// When the last attempt to connect began.
     began: Instant,
     next_pause: Duration,
+    /// The certificate that was refused since the connection was lost.
+    refused: Option<UnknownCertificate>,
 }
 
 impl Reconnector {
@@ -162,6 +167,7 @@ impl Reconnector {
             admitted: false,
             began: Instant::now(),
             next_pause: MIN_PAUSE,
+            refused: None,
         }
     }
 
@@ -181,11 +187,7 @@ impl Reconnector {
                     Err(NotConnected::Ended(end)) => return self.end(end),
                     Err(NotConnected::UnknownCertificate(unknown)) => {
                         self.stage = Stage::Disconnected;
-                        return if self.interactive {
-                            Event::UnknownCertificate(unknown)
-                        } else {
-                            Event::Exit(Exit::Failed(unknown.refusal()))
-                        };
+                        return self.refuse(unknown);
                     }
                 },
                 Stage::Online(session) => match session.next().await {
@@ -247,12 +249,22 @@ impl Reconnector {
         }
     }
 
-    /// Pins a certificate after [`Event::UnknownCertificate`] in place of what was trusted before,
-    /// and connects again.
+    /// Pins a certificate after [`Event::UnknownCertificate`] or [`Event::CertificateRefused`] in
+    /// place of what was trusted before, and connects again.
     pub fn trust(&mut self, unknown: &UnknownCertificate) {
         self.options.ca = None;
         self.update(|state| state.pin(unknown.shown));
         self.stage = Stage::Waiting(Instant::now());
+    }
+
+    /// Returns the certificate that was refused since the connection was lost, if any.
+    pub fn refused(&self) -> Option<&UnknownCertificate> {
+        self.refused.as_ref()
+    }
+
+    /// Whether the user has been signed in at least once.
+    pub fn was_admitted(&self) -> bool {
+        self.admitted
     }
 
     /// Signs in as `account`: restarts the sign-in that is under way, or connects again.
@@ -334,6 +346,7 @@ impl Reconnector {
     }
 
     fn start(&mut self, connected: Connected) {
+        self.refused = None;
         if let Some(pinned) = connected.renewed_pin {
             self.renew_pin(pinned);
         }
@@ -425,6 +438,25 @@ impl Reconnector {
         }
     }
 
+    /// Handles an unknown certificate. The user decides about it at the start, but during a
+    /// reconnection, someone may intercept the connection for a moment: a question would stay after
+    /// that, and take what the user types into the chat as its answer.
+    fn refuse(&mut self, unknown: UnknownCertificate) -> Event {
+        if !self.interactive {
+            return Event::Exit(Exit::Failed(unknown.refusal()));
+        }
+        if !self.admitted {
+            return Event::UnknownCertificate(unknown);
+        }
+        let lost = Event::Lost(unknown.declined());
+        if self.refused.as_ref() == Some(&unknown) {
+            return lost;
+        }
+        self.refused = Some(unknown.clone());
+        self.events.push_back(lost);
+        Event::CertificateRefused(unknown)
+    }
+
     fn end(&mut self, end: SessionEnd) -> Event {
         self.stage = Stage::Disconnected;
         match end {
@@ -467,7 +499,52 @@ fn jittered(pause: Duration, random: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use rookery_trust::{Fingerprint, TrustedBefore};
+
     use super::*;
+    use crate::address::ServerAddress;
+
+    /// Returns the connection of a user at a terminal, and an unknown certificate.
+    fn refusing() -> (Reconnector, UnknownCertificate) {
+        let server: ServerAddress = "chat.example.org".parse().expect("an address");
+        let state_file = StateFile::of(&server).expect("a state file");
+        let options = ConnectOptions {
+            server,
+            ca: None,
+            name: None,
+            email: None,
+            join: Vec::new(),
+        };
+        let unknown = UnknownCertificate {
+            server: "chat.example.org".to_owned(),
+            command: "rook trust chat.example.org".to_owned(),
+            shown: CertificatePin {
+                certificate: Fingerprint::of(b"new"),
+                key: None,
+            },
+            before: TrustedBefore::Nothing,
+            problem: None,
+        };
+        let server = Reconnector::new(options, state_file, ServerState::default(), None, true);
+        (server, unknown)
+    }
+
+    #[test]
+    fn only_at_the_start_is_the_user_asked_about_an_unknown_certificate() {
+        let (mut server, unknown) = refusing();
+        let asked = server.refuse(unknown.clone());
+        assert!(matches!(asked, Event::UnknownCertificate(_)), "{asked:?}");
+        server.admitted = true;
+        let shown = server.refuse(unknown.clone());
+        assert!(matches!(shown, Event::CertificateRefused(_)), "{shown:?}");
+        let next = server.events.pop_front();
+        assert!(matches!(next, Some(Event::Lost(_))), "{next:?}");
+        let again = server.refuse(unknown);
+        assert!(
+            matches!(again, Event::Lost(_)),
+            "it is shown once: {again:?}"
+        );
+    }
 
     #[test]
     fn pauses_vary_within_a_quarter() {

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Message, Nick, numeric};
+use rookery_terminal::{hanging, stdout_width};
 
 use crate::chat_message::ChatMessage;
 use crate::cli::{Target, not_here};
@@ -22,6 +23,7 @@ use crate::receipts::{Outcome, Receipts, Sent};
 use crate::reconnect::{ConnectOptions, Event, Reconnector};
 use crate::refusals::renamed;
 use crate::state::StateFile;
+use crate::text;
 
 /// The number of printed messages that are remembered, to recognise duplicates.
 const MAX_KNOWN: usize = 10_000;
@@ -205,8 +207,9 @@ impl<W: Write> Tail<W> {
             Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
             Event::Ready => self.handle_ready()?,
             Event::Message(message) => self.handle_message(&message)?,
-            // The first two are for a user at a terminal.
+            // The first three are for a user at a terminal.
             Event::UnknownCertificate(_)
+            | Event::CertificateRefused(_)
             | Event::AccountRequired
             | Event::SignedIn
             | Event::Lag(_) => {}
@@ -379,7 +382,9 @@ impl<W: Write> Tail<W> {
             self.joined = false;
             let channel = self.target.as_str();
             let reason = match (message.command.as_str(), message.param(2)) {
-                ("KICK", Some(reason)) => format!("kicked from {channel} ({reason})"),
+                ("KICK", Some(reason)) => {
+                    format!("kicked from {channel}{}", text::reason(Some(reason)))
+                }
                 _ => format!("no longer in {channel}"),
             };
             self.fail(reason);
@@ -504,7 +509,10 @@ impl<W: Write> Tail<W> {
         }
         self.remember(message);
         match self.format {
-            OutputFormat::Lines => writeln!(self.out, "{}", message.line(&self.zone))?,
+            OutputFormat::Lines => {
+                let lines = hanging(&message.line(&self.zone), stdout_width());
+                writeln!(self.out, "{lines}")?;
+            }
             OutputFormat::Json => writeln!(self.out, "{}", message.json())?,
         }
         self.out.flush()

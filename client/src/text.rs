@@ -2,7 +2,7 @@
 //! formatting codes, and splits text that does not fit one message.
 
 use rookery_terminal::is_stray_selector;
-pub use rookery_terminal::is_unsafe;
+pub use rookery_terminal::{is_unsafe, quoted};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// The format of a piece of text, as set by IRC's formatting codes.
@@ -56,6 +56,11 @@ pub fn plain(text: &str) -> String {
         .into_iter()
         .map(|(_, piece)| piece.replace('\n', " "))
         .collect()
+}
+
+/// Formats a reason that a user gave to follow a sentence: ` (“too loud”)`, or nothing without one.
+pub fn reason(reason: Option<&str>) -> String {
+    reason.map_or(String::new(), |reason| format!(" ({})", quoted(reason)))
 }
 
 /// Returns the same text in pieces, each with the format that the formatting codes set for it. The

@@ -54,21 +54,26 @@ pub enum ConnectError {
 
 /// Connects to a server.
 pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnection, ConnectError> {
-    let verifier = Verifier::new(trust.clone());
     let unreachable = |cause: String| ConnectError::Unreachable {
         server: server.to_string(),
         cause,
     };
-    let config = verifier
-        .config()
-        .map_err(|error| unreachable(error.to_string()))?
-        .with_no_client_auth();
-    let connecting = async {
-        let stream = rookery_dial::connect(server.host(), server.port()).await?;
+    let handshake = async |stream: TcpStream| {
+        let verifier = Verifier::new(trust.clone());
+        let config = verifier.config().map_err(std::io::Error::other)?;
         stream.set_nodelay(true)?;
-        TlsConnector::from(Arc::new(config))
-            .connect(server.name(), stream)
-            .await
+        let tls = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+        match tls.connect(server.name(), stream).await {
+            Ok(stream) => Ok((stream, verifier)),
+            Err(error) => Err(Failure {
+                error,
+                verifier: Some(verifier),
+            }),
+        }
+    };
+    let connecting = async {
+        let addresses = rookery_dial::resolve(server.host(), server.port()).await?;
+        rookery_dial::connect(addresses, handshake, Failure::is_about_certificate).await
     };
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
     let server = server.to_string();
@@ -81,15 +86,15 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
             problem,
         })
     };
-    let error = match connected {
+    let failure = match connected {
         Err(_) => {
             return Err(unreachable(format!(
                 "no answer within {} seconds",
                 CONNECT_TIMEOUT.as_secs()
             )));
         }
-        Ok(Err(error)) => error,
-        Ok(Ok(stream)) => {
+        Ok(Err(failure)) => failure,
+        Ok(Ok((stream, verifier))) => {
             let (_, tls) = stream.get_ref();
             let Some(certificate) = tls.peer_certificates().and_then(<[_]>::first) else {
                 return Err(unreachable("it presents no certificate".to_owned()));
@@ -101,7 +106,7 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
             });
         }
     };
-    Err(match verifier.verdict() {
+    Err(match failure.verdict() {
         Some(Verdict::Unknown {
             shown,
             before,
@@ -117,8 +122,37 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
                 other => tls_problem(other),
             },
         },
-        _ => unreachable(handshake_problem(&error)),
+        _ => unreachable(handshake_problem(&failure.error)),
     })
+}
+
+/// Why there is no connection to an address, or to the host.
+struct Failure {
+    error: std::io::Error,
+    /// The verifier of the handshake that failed.
+    verifier: Option<Arc<Verifier>>,
+}
+
+impl Failure {
+    fn verdict(&self) -> Option<&Verdict> {
+        self.verifier.as_ref()?.verdict()
+    }
+
+    fn is_about_certificate(&self) -> bool {
+        matches!(
+            self.verdict(),
+            Some(Verdict::Unknown { .. } | Verdict::Refused { .. })
+        )
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self {
+            error,
+            verifier: None,
+        }
+    }
 }
 
 /// Returns why connecting or the TLS handshake failed, and what to do.

@@ -245,6 +245,10 @@ impl FullScreen {
                     self.certificate = None;
                     None
                 }
+                Some(Decision::Refuse) if self.server.was_admitted() => {
+                    self.certificate = None;
+                    None
+                }
                 Some(Decision::Refuse) => Some(Exit::Failed(certificate.unknown().declined())),
                 None => None,
             };
@@ -291,7 +295,12 @@ impl FullScreen {
                 }
             }
             Event::UnknownCertificate(unknown) => {
-                self.certificate = Some(CertificateScreen::new(unknown));
+                self.certificate = Some(CertificateScreen::new(unknown, "quits"));
+            }
+            Event::CertificateRefused(unknown) => {
+                self.app.show(&unknown.description());
+                self.app
+                    .show("rook goes on trying; /trust asks whether to trust it");
             }
             Event::AccountRequired => {
                 if let Some(sign_in) = &mut self.sign_in {
@@ -315,6 +324,8 @@ impl FullScreen {
             }
             Event::SignedIn => {
                 self.ended = None;
+                // The server whose certificate is trusted is back.
+                self.certificate = None;
                 if let Some(sign_in) = self.sign_in.take() {
                     self.app.first_visit = true;
                     self.app.editor.insert(&sign_in.into_unsent_text());
@@ -375,6 +386,13 @@ impl FullScreen {
                     }
                 }
                 Effect::Reconnect => self.app.connecting_in(self.server.retry()),
+                Effect::AskTrust => match self.server.refused() {
+                    Some(unknown) => {
+                        let question = CertificateScreen::new(unknown.clone(), "returns");
+                        self.certificate = Some(question);
+                    }
+                    None => self.app.show("no certificate was refused"),
+                },
                 Effect::Copy(text) => terminal::copy(&text)?,
                 Effect::SavePreferences { before, after } => {
                     self.server.save_preferences(&before, &after);

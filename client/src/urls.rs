@@ -124,24 +124,28 @@ fn find(text: &str) -> Vec<Range<usize>> {
 /// Removes punctuation at the end of a link, which usually belongs to the sentence around it. A
 /// closing bracket stays if the link contains the opening one.
 fn without_punctuation(link: &str) -> &str {
-    let mut link = link;
-    loop {
-        let Some(last) = link.chars().next_back() else {
-            return link;
-        };
+    // The closing brackets without an opening one; more are not removed.
+    let unopened = |opening: char, closing: char| {
         let count = |bracket: char| link.chars().filter(|&char| char == bracket).count();
-        let is_punctuation = match last {
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '…' | '”' | '’' | '»' => true,
-            ')' => count('(') < count(')'),
-            ']' => count('[') < count(']'),
-            '}' => count('{') < count('}'),
-            _ => false,
+        count(closing).saturating_sub(count(opening))
+    };
+    let mut round = unopened('(', ')');
+    let mut square = unopened('[', ']');
+    let mut curly = unopened('{', '}');
+    link.trim_end_matches(|last: char| {
+        let unopened = match last {
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '…' | '”' | '’' | '»' => {
+                return true;
+            }
+            ')' => &mut round,
+            ']' => &mut square,
+            '}' => &mut curly,
+            _ => return false,
         };
-        if !is_punctuation {
-            return link;
-        }
-        link = &link[..link.len() - last.len_utf8()];
-    }
+        let is_unopened = *unopened > 0;
+        *unopened = unopened.saturating_sub(1);
+        is_unopened
+    })
 }
 
 #[cfg(test)]
@@ -171,6 +175,20 @@ mod tests {
         assert_eq!(
             found("http://a.example and https://b.example"),
             ["http://a.example", "https://b.example"]
+        );
+    }
+
+    #[test]
+    fn brackets_are_counted_once_however_many_follow_a_link() {
+        // To count them for each one that is removed would take many minutes.
+        let brackets = ")]}".repeat(100_000);
+        assert_eq!(
+            found(&format!("https://a.example/(x{brackets}")),
+            ["https://a.example/(x)"]
+        );
+        assert_eq!(
+            found(&format!("https://a.example/{brackets}")),
+            ["https://a.example/"]
         );
     }
 

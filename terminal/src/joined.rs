@@ -15,12 +15,13 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use icu_properties::CodePointMapData;
 use icu_properties::props::GeneralCategory;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::layout::{Position, Rect, Size};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::width::{category, is_half_of_flag, spread};
 
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
@@ -133,26 +134,6 @@ fn is_doubtful_char(char: char) -> bool {
         // The widths of emoji depend on the version of Unicode.
         _ => !is_cjk,
     }
-}
-
-fn category(char: char) -> GeneralCategory {
-    CodePointMapData::<GeneralCategory>::new().get(char)
-}
-
-fn is_half_of_flag(char: char) -> bool {
-    matches!(char, '\u{1f1e6}'..='\u{1f1ff}')
-}
-
-/// Returns the most columns over which a terminal may draw a doubtful grapheme.
-fn spread(symbol: &str) -> usize {
-    let parts = symbol.chars().map(|char| match char.width() {
-        // Some terminals draw each half of a flag as a symbol of two columns.
-        _ if is_half_of_flag(char) => 2,
-        // Vowels of Hangul.
-        Some(0) if category(char) == GeneralCategory::OtherLetter => 1,
-        width => width.unwrap_or(0),
-    });
-    parts.sum::<usize>().max(symbol.width())
 }
 
 fn columns(width: usize) -> u16 {

@@ -1,7 +1,7 @@
 //! Text in columns: cut to a width, wrapped into rows.
 
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::UnicodeWidthStr;
 
 /// Returns `text` cut to `width` columns, with an ellipsis at the end if anything was cut off.
 pub fn cut(text: &str, width: usize) -> String {
@@ -26,16 +26,28 @@ pub fn cut(text: &str, width: usize) -> String {
 /// Wraps pieces of text into rows of up to `width` columns, at line feeds, and at spaces where
 /// possible. Each piece keeps its style. Returns at least one row.
 pub fn wrap<S: Copy + PartialEq>(pieces: &[(S, String)], width: usize) -> Vec<Vec<(S, String)>> {
+    rows(pieces, width, width, UnicodeWidthStr::width)
+}
+
+/// Wraps text like [`wrap`], with a width of its own for the first row, and the width of each
+/// grapheme as `measure` returns it.
+pub fn rows<S: Copy + PartialEq>(
+    pieces: &[(S, String)],
+    first: usize,
+    others: usize,
+    measure: impl Fn(&str) -> usize,
+) -> Vec<Vec<(S, String)>> {
     let graphemes: Vec<(&str, S, usize)> = pieces
         .iter()
         .flat_map(|(style, text)| {
             text.graphemes(true)
-                .map(|grapheme| (grapheme, *style, grapheme.width()))
+                .map(|grapheme| (grapheme, *style, measure(grapheme)))
         })
         .collect();
     let mut rows = Vec::new();
     let mut start = 0;
     while start < graphemes.len() {
+        let width = if rows.is_empty() { first } else { others };
         let mut end = start;
         let mut used = 0;
         while end < graphemes.len() && graphemes[end].0 != "\n" && used + graphemes[end].2 <= width

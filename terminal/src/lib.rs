@@ -4,12 +4,15 @@
 //!   however the program ends.
 //! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives
 //!   over the network from controlling the terminal.
+//! - [`quoted`] sets what users chose apart from the words of the program.
 //! - [`wrap`] and [`cut`] fit text into columns.
+//! - [`hanging`] and [`compact`] keep part of a line from looking like another line.
 //! - [`wait_until_output_is_closed`] notices that nothing reads standard output any longer.
 //!
 //! The crate knows nothing of Rookery itself: it must not depend on the protocol, the control
 //! plane's types, an async runtime or either program. It may depend on terminal and text crates.
 
+mod hanging;
 #[cfg(feature = "screen")]
 mod joined;
 mod layout;
@@ -17,9 +20,13 @@ mod output;
 mod sanitize;
 #[cfg(feature = "screen")]
 mod screen;
+mod width;
 
+pub use hanging::{compact, hanging, hanging_pieces, stderr_width, stdout_width};
 pub use layout::{cut, wrap};
 pub use output::wait_until_output_is_closed;
-pub use sanitize::{is_stray_selector, is_unsafe, printable, printable_json, printable_lines};
+pub use sanitize::{
+    is_stray_selector, is_unsafe, printable, printable_json, printable_lines, quoted,
+};
 #[cfg(feature = "screen")]
 pub use screen::{Capture, Screen};

@@ -74,6 +74,20 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Returns text in quotation marks, which cannot end in it: to set what users chose apart from the
+/// words of the program around it.
+pub fn quoted(text: &str) -> String {
+    let is_mark = |char: char| {
+        matches!(
+            char,
+            '"' | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{5f4}' | '\u{201c}'..='\u{201f}'
+                | '\u{2033}' | '\u{2036}' | '\u{275d}' | '\u{275e}' | '\u{2760}'
+                | '\u{301d}'..='\u{301f}' | '\u{ff02}' | '\u{1f676}'..='\u{1f678}'
+        )
+    };
+    format!("“{}”", text.replace(is_mark, "'"))
+}
+
 /// Returns a text of several lines, each as [`printable`] returns it.
 pub fn printable_lines(text: &str) -> String {
     text.split('\n')
@@ -125,6 +139,12 @@ mod tests {
         for char in UNSAFE.chars() {
             assert_eq!(printable(&char.to_string()), "\u{fffd}", "{char:?}");
         }
+    }
+
+    #[test]
+    fn quoted_text_cannot_end_its_quotation() {
+        assert_eq!(quoted("back soon"), "“back soon”");
+        assert_eq!(quoted("a”, \"b„ ＂c"), "“a', 'b' 'c”");
     }
 
     #[test]

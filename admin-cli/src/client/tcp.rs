@@ -1,44 +1,27 @@
-//! The TCP connections of requests. They differ from those of ureq in how they are established: by
-//! Happy Eyeballs, so that an address that leads nowhere costs no time.
+//! The TCP connections of requests, once they are established.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use ureq::Error;
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
-};
-
-/// Connects to the first address of the host that accepts the connection.
-#[derive(Debug)]
-pub(super) struct HappyEyeballs;
-
-impl Connector for HappyEyeballs {
-    type Out = TcpTransport;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        _chained: Option<()>,
-    ) -> Result<Option<TcpTransport>, Error> {
-        let limit = remaining(details.timeout)?;
-        let stream = rookery_dial::connect_blocking(&details.addrs, limit)
-            .map_err(|error| timeout_or(error, details.timeout))?;
-        stream.set_nodelay(true)?;
-        let config = details.config;
-        Ok(Some(TcpTransport {
-            stream,
-            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
-        }))
-    }
-}
+use ureq::config::Config;
+use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
 /// An established connection.
 #[derive(Debug)]
 pub(super) struct TcpTransport {
     stream: TcpStream,
     buffers: LazyBuffers,
+}
+
+impl TcpTransport {
+    pub(super) fn new(stream: TcpStream, config: &Config) -> Self {
+        Self {
+            stream,
+            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+        }
+    }
 }
 
 impl Transport for TcpTransport {
@@ -84,7 +67,7 @@ impl Transport for TcpTransport {
 }
 
 /// Returns the time that is left, or `None` if it is unlimited.
-fn remaining(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
+pub(super) fn remaining(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
     if timeout.after.is_zero() {
         return Err(Error::Timeout(timeout.reason));
     }
@@ -92,7 +75,7 @@ fn remaining(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
 }
 
 /// Converts an I/O error. Sockets report an expired time limit in two ways.
-fn timeout_or(error: io::Error, timeout: NextTimeout) -> Error {
+pub(super) fn timeout_or(error: io::Error, timeout: NextTimeout) -> Error {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Error::Timeout(timeout.reason),
         _ => error.into(),

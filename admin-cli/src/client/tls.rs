@@ -1,5 +1,6 @@
-//! The TLS connections of requests. They differ from those of ureq in how the server's certificate
-//! is verified: a pinned one is trusted, too.
+//! The TLS connections of requests. They differ from those of ureq in how they are established:
+//! addresses that lead nowhere, or to another server, cost little time. And a pinned certificate is
+//! trusted, too.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -8,10 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rookery_trust::{CertificatePin, Trust, TrustedBefore, Verdict, Verifier};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use ureq::Error;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
+
+use super::tcp::{TcpTransport, remaining, timeout_or};
+use super::{cause, tls_error};
 
 /// A client certificate with its key, for a server that requires one of operators.
 pub struct ClientKey {
@@ -73,35 +79,24 @@ impl Tls {
             None => Ok(config.with_no_client_auth()),
         }
     }
-}
 
-impl fmt::Debug for Tls {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Tls").finish_non_exhaustive()
-    }
-}
-
-impl<In: Transport> Connector<In> for Tls {
-    type Out = TlsTransport;
-
-    fn connect(
+    /// Performs the handshake on a connection to one of the server's addresses.
+    async fn handshake(
         &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<TlsTransport>, Error> {
-        let Some(transport) = chained else {
-            return Ok(None);
-        };
+        stream: TcpStream,
+        name: ServerName<'static>,
+    ) -> Result<(std::net::TcpStream, ClientConnection), Error> {
         let verifier = Verifier::new(self.trust.with(|state| state.trust.clone()));
-        let host = details.uri.host().unwrap_or_default();
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host).map_err(io::Error::other)?;
-        let mut connection = ClientConnection::new(Arc::new(self.config(&verifier)?), name)?;
-        let mut socket =
-            TransportAdapter::new(transport.boxed(), Arc::clone(&details.current_time));
-        socket.set_timeout(details.timeout);
-        if let Err(error) = connection.complete_io(&mut socket) {
-            return Err(match verifier.verdict() {
+        let config = Arc::new(self.config(&verifier)?);
+        stream.set_nodelay(true)?;
+        match TlsConnector::from(config).connect(name, stream).await {
+            Ok(stream) => {
+                let (stream, connection) = stream.into_inner();
+                let stream = stream.into_std()?;
+                stream.set_nonblocking(false)?;
+                Ok((stream, connection))
+            }
+            Err(error) => Err(match verifier.verdict() {
                 Some(Verdict::Unknown {
                     shown,
                     before,
@@ -113,12 +108,50 @@ impl<In: Transport> Connector<In> for Tls {
                 })
                 .into(),
                 _ => error.into(),
-            });
+            }),
         }
+    }
+}
+
+/// Whether the server presented a certificate that is not trusted.
+fn is_about_certificate(error: &Error) -> bool {
+    cause::<Unknown>(error).is_some()
+        || matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(_)))
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl Connector for Tls {
+    type Out = TlsTransport;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        _chained: Option<()>,
+    ) -> Result<Option<TlsTransport>, Error> {
+        let host = details.uri.host().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        let (stream, connection) = rookery_dial::connect_blocking(
+            details.addrs.to_vec(),
+            async |stream| self.handshake(stream, name.clone()).await,
+            is_about_certificate,
+            remaining(details.timeout)?,
+        )
+        .map_err(|error| match error {
+            Error::Io(error) => timeout_or(error, details.timeout),
+            error => error,
+        })?;
         let presented = connection.peer_certificates().and_then(<[_]>::first);
         let presented = presented.map(CertificatePin::of);
         self.trust.with(|state| state.presented = presented);
         let config = details.config;
+        let transport = TcpTransport::new(stream, config);
+        let socket = TransportAdapter::new(transport.boxed(), Arc::clone(&details.current_time));
         Ok(Some(TlsTransport {
             stream: StreamOwned::new(connection, socket),
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use csv::{ReaderBuilder, StringRecord, WriterBuilder};
+use csv::{QuoteStyle, ReaderBuilder, StringRecord, WriterBuilder};
 use rookery_control_api::ImportReply;
 use serde_json::json;
 
@@ -137,9 +137,11 @@ fn records(content: &str) -> Result<Vec<StringRecord>, csv::Error> {
 }
 
 /// Returns a CSV file that a spreadsheet opens as UTF-8, and whose texts it does not run as
-/// formulas.
+/// formulas. All fields are quoted, for a spreadsheet that takes more than commas for separators.
 fn for_spreadsheet(records: &[StringRecord]) -> Result<String, csv::Error> {
-    let mut writer = WriterBuilder::new().from_writer("\u{feff}".as_bytes().to_vec());
+    let mut writer = WriterBuilder::new()
+        .quote_style(QuoteStyle::Always)
+        .from_writer("\u{feff}".as_bytes().to_vec());
     for record in records {
         writer.write_record(record.iter().map(without_formula))?;
     }
@@ -149,14 +151,25 @@ fn for_spreadsheet(records: &[StringRecord]) -> Result<String, csv::Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Returns the text of a cell, with an apostrophe before what a spreadsheet takes for the start of
+/// Returns the text of a field, with an apostrophe before what a spreadsheet takes for the start of
 /// a formula.
+///
+/// Where the spreadsheet separates fields by semicolons or tabs, as Excel does in many countries,
+/// the commas separate nothing and quotes protect nothing: a cell then also begins after a
+/// semicolon, a tab or a line break in the text.
 fn without_formula(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
+    let mut safe = String::with_capacity(text.len() + 1);
+    let mut is_start = true;
+    for char in text.chars() {
+        let begins_formula = matches!(char, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠');
+        if is_start && begins_formula || safe.is_empty() && matches!(char, '\t' | '\r') {
+            safe.push('\'');
+        }
+        is_start = matches!(char, ';' | '\t' | '\r' | '\n')
+            || is_start && (char.is_whitespace() || matches!(char, '"' | '\''));
+        safe.push(char);
     }
+    safe
 }
 
 /// Imports a file. The exit code is 1 if a row was rejected; the other rows are imported anyway.
@@ -255,9 +268,23 @@ mod tests {
         assert_eq!(records.len(), 4, "a row may have several lines");
         assert_eq!(
             for_spreadsheet(&records).unwrap(),
-            "\u{feff}target,reason\n'=x,\"'=cmd|' /C calc'!A0, now\"\n\
-             '+a@b.c,\"two\nlines\"\nbob,'-1\n"
+            "\u{feff}\"target\",\"reason\"\n\"'=x\",\"'=cmd|' /C calc'!A0, now\"\n\
+             \"'+a@b.c\",\"two\nlines\"\n\"bob\",\"'-1\"\n"
         );
+    }
+
+    #[test]
+    fn no_cell_begins_with_a_formula_whatever_separates_the_cells() {
+        for (text, safe) in [
+            ("x;=1+1", "x;'=1+1"),
+            ("x\t@SUM(A1)", "x\t'@SUM(A1)"),
+            ("x\n\"=1\"", "x\n\"'=1\""),
+            ("x; +1;\"-1", "x; '+1;\"'-1"),
+            ("\"=1", "\"'=1"),
+            ("a-b; c=d", "a-b; c=d"),
+        ] {
+            assert_eq!(without_formula(text), safe, "{text:?}");
+        }
     }
 
     #[test]

@@ -75,10 +75,10 @@ fn enrol(client: &Client, context: &Context<'_>) -> Result<(), Failure> {
         render::notice(&code);
     }
     let until = Clock::system().time(expires_at);
+    render::notice("Scan this with an authenticator app, open");
+    render::notice_to_copy(&uri);
     render::notice(&format!(
-        "Scan this with an authenticator app, open {}\nor type the key {} into the app. Then enter \
-         a code from the app, until {until}.",
-        printable(&uri),
+        "or type the key {} into the app. Then enter a code from the app, until {until}.",
         printable(&secret)
     ));
     let reply: Reply<TotpConfirmed> =

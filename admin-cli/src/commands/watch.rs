@@ -4,6 +4,7 @@ use clap::Args;
 use rookery_control_api::{
     AuditOutcome, AuditRecord, BanEntry, EventKind, ServerEvent, TimedEvent,
 };
+use rookery_terminal::quoted;
 
 use crate::args::one_of;
 use crate::client::{Query, read_line};
@@ -67,12 +68,12 @@ impl Options {
 
 /// Returns the time of day, the kind and a description of an event.
 fn event_line(timed: &TimedEvent, clock: &Clock) -> String {
-    let line = printable(&format!(
+    let line = format!(
         "{}  {:<17}  {}",
         clock.time_of_day(timed.at),
         timed.event.kind().name(),
-        describe(&timed.event, clock)
-    ));
+        printable(&describe(&timed.event, clock))
+    );
     if is_alarming(&timed.event) {
         colour::red(&line)
     } else {
@@ -83,8 +84,11 @@ fn event_line(timed: &TimedEvent, clock: &Clock) -> String {
 fn describe(event: &ServerEvent, clock: &Clock) -> String {
     let guest = |account: &Option<String>| if account.is_some() { "" } else { " (guest)" };
     let or_unknown = |name: &str| {
+        // Anyone can sign in with any text, such as one that looks like the rest of an event.
         if name.is_empty() {
             "(no name)".to_owned()
+        } else if name.contains(char::is_whitespace) {
+            quoted(name)
         } else {
             name.to_owned()
         }
@@ -221,6 +225,15 @@ mod tests {
             created_at: ago(0),
             expires_at: None,
         };
+        let forged = ServerEvent::SignInRefused {
+            name: "root from ::1: ok".to_owned(),
+            address: "192.0.2.1".to_owned(),
+            reason: "wrong password".to_owned(),
+        };
+        assert_eq!(
+            line(forged),
+            "10:00:00  sign-in-refused    “root from ::1: ok” from 192.0.2.1: wrong password"
+        );
         assert_eq!(
             line(ServerEvent::BanAdded { ban: ban.clone() }),
             "10:00:00  ban-added          bo by root, permanent: spam"

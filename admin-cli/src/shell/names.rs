@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::{Client, Query};
 use crate::context::Context;
-use crate::render::printable;
+use rookery_terminal::printable;
 
 /// How long names are cached.
 const CACHE_TIME: Duration = Duration::from_secs(5);

@@ -154,6 +154,7 @@ fn join(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         std::iter::once(channel.as_str()).chain(key),
     ));
     front_end.model_mut().switch_to_requested(&channel, key);
+    front_end.switch_to_requested(&channel);
     Ok(())
 }
 
@@ -178,11 +179,14 @@ fn part(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         (channel, arguments)
     };
     let reason = public_text(reason, front_end.model())?;
-    front_end.model_mut().switch_when_parted(&channel);
     front_end.request(Message::new(
         "PART",
         std::iter::once(channel.as_str()).chain(non_empty(&reason)),
     ));
+    if front_end.model().is_in(&channel) {
+        front_end.model_mut().switch_when_parted(&channel);
+        front_end.close(&Conversation::Channel(channel));
+    }
     Ok(())
 }
 

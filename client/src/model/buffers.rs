@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use rookery_protocol::Nick;
+use rookery_protocol::{ChannelName, Nick};
 
 use super::history::Queries;
 use super::{Body, Buffer, Conversation, EventKind, GapState, LineId, Model};
@@ -29,7 +29,7 @@ pub struct Buffers {
     /// Whether the user sees the end of the current conversation, as far as is known.
     watched: bool,
     /// The conversations that were current before, the most recent last.
-    recent: Vec<Conversation>,
+    pub(super) recent: Vec<Conversation>,
     /// Whether the server has finished its greeting.
     pub(super) is_ready: bool,
     /// Conversations without unread counts and notifications.
@@ -137,6 +137,17 @@ impl Buffers {
     /// Makes a conversation the current one; opens it if necessary.
     pub fn open(&mut self, conversation: Conversation, model: &Model) {
         let index = self.ensure_open(conversation, self.latest_at(), model);
+        self.switch_to(index);
+    }
+
+    /// Makes a channel the current one that the user has asked to join: what is typed next is for
+    /// it. Its history is requested once it is joined.
+    pub fn open_requested(&mut self, channel: ChannelName) {
+        let conversation = Conversation::Channel(channel);
+        let index = match self.position(&conversation) {
+            Some(index) => index,
+            None => self.insert(Buffer::new(conversation, self.latest_at())),
+        };
         self.switch_to(index);
     }
 
@@ -342,6 +353,15 @@ impl Buffers {
         since: Timestamp,
         model: &Model,
     ) -> usize {
+        let mut buffer = Buffer::new(conversation, since);
+        if model.history_limit().is_some() {
+            buffer.open_gap(since, GapState::Idle);
+        }
+        self.insert(buffer)
+    }
+
+    /// Adds a buffer to the list, and returns its index.
+    fn insert(&mut self, buffer: Buffer) -> usize {
         if self.list.len() >= MAX_BUFFERS
             && let Some(oldest) = self.least_relevant_direct()
         {
@@ -349,11 +369,7 @@ impl Buffers {
         }
         let index = self
             .list
-            .partition_point(|buffer| buffer.conversation < conversation);
-        let mut buffer = Buffer::new(conversation, since);
-        if model.history_limit().is_some() {
-            buffer.open_gap(since, GapState::Idle);
-        }
+            .partition_point(|other| other.conversation < buffer.conversation);
         self.list.insert(index, buffer);
         if index <= self.current {
             self.current += 1;

@@ -39,6 +39,28 @@ pub enum MessageKind {
     Notice,
 }
 
+/// Which members of a channel a message was sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// All of them; also for messages that are not sent to a channel.
+    Everyone,
+    /// Its operators (`@#channel`).
+    Operators,
+    /// Its operators and voiced members (`+#channel`).
+    Voiced,
+}
+
+impl Audience {
+    /// Returns how it is shown after the sender's nick, where no text of the sender is.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Everyone => "",
+            Self::Operators => "→operators",
+            Self::Voiced => "→voiced",
+        }
+    }
+}
+
 /// The kind of an event. Names and texts are as the server sent them: control characters must be
 /// removed before they are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +71,7 @@ pub enum EventKind {
         nick: String,
         kind: MessageKind,
         text: String,
+        audience: Audience,
     },
     /// A direct message to us.
     DirectReceived {
@@ -71,8 +94,6 @@ pub enum EventKind {
         channel: String,
         nick: String,
         reason: Option<String>,
-        /// Whether we are the one, and have asked for it on this connection.
-        requested: bool,
     },
     /// Someone was kicked from a channel by one of its operators.
     Kicked {

@@ -13,8 +13,8 @@ use rookery_protocol::{Capability, Message};
 use super::buffer::{HistoryLine, Page};
 use super::buffers::MAX_BUFFERS;
 use super::{
-    Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MessageKind, Model,
-    chathistory, describe_ctcp_request,
+    Audience, Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MessageKind,
+    Model, chathistory, describe_ctcp_request,
 };
 
 /// The most messages that one query requests.
@@ -454,10 +454,16 @@ fn reference(event: &ChatEvent) -> Box<str> {
 
 /// Returns the body of a message's line; `None` for other events.
 pub fn message_body(kind: &EventKind, model: &Model) -> Option<Body> {
+    let mut audience = Audience::Everyone;
     let (nick, kind, text, own, highlight) = match kind {
         EventKind::ChannelMessage {
-            nick, kind, text, ..
+            nick,
+            kind,
+            text,
+            audience: members,
+            channel: _,
         } => {
+            audience = *members;
             let own = model.is_me(nick);
             let highlight = !own && *kind != MessageKind::Notice && model.mentions_me(text);
             (nick.as_str(), kind, text, own, highlight)
@@ -480,6 +486,7 @@ pub fn message_body(kind: &EventKind, model: &Model) -> Option<Body> {
         text: text.as_str().into(),
         own,
         highlight,
+        audience,
     })
 }
 

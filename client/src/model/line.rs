@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::MessageKind;
+use super::{Audience, MessageKind};
 
 /// Identifies a line within its buffer. Its index may change, its identifier does not. A line that
 /// is added later has a higher one.
@@ -48,6 +48,7 @@ pub enum Body {
         text: Box<str>,
         own: bool,
         highlight: bool,
+        audience: Audience,
     },
     /// A message that was redacted by its sender or an operator.
     Redacted {

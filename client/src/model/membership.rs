@@ -42,25 +42,23 @@ impl Model {
         }
     }
 
-    /// Removes a member from a channel. If that is us, we are no longer in it. Returns whether we
-    /// have left it because the user asked for it.
-    pub(super) fn part(&mut self, channel: &str, nick: &str) -> bool {
+    /// Removes a member from a channel. If that is us, we are no longer in it.
+    pub(super) fn part(&mut self, channel: &str, nick: &str) {
         let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
-            return false;
+            return;
         };
         if !self.is_me(nick) {
             if let Some(channel) = self.channels.get_mut(&name) {
                 channel.members.remove(&member);
             }
-            return false;
+            return;
         }
         self.channels.remove(&name);
         self.auto_join.remove(&name);
-        let requested = self.leaving.remove(&name);
-        if requested && self.current.as_ref() == Some(&name) {
+        let is_requested = self.leaving.remove(&name);
+        if is_requested && self.current.as_ref() == Some(&name) {
             self.current = self.channels.keys().next().cloned();
         }
-        requested
     }
 
     /// Renames a channel that we are in. Returns its old and its new name.

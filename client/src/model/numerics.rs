@@ -4,6 +4,7 @@ use rookery_protocol::{ChannelName, Message, Nick, numeric};
 
 use super::{EventKind, MAX_MEMBERS, Model, Rank};
 use crate::refusals::refusal_with_advice;
+use crate::text::quoted;
 
 /// The prefixes of nicks in `NAMES`.
 const MEMBER_PREFIXES: [char; 5] = ['~', '&', '@', '%', '+'];
@@ -95,7 +96,7 @@ impl Model {
                     if real_name.is_empty() || real_name == nick {
                         format!("{nick}{state}")
                     } else {
-                        format!("{nick}{state}: {real_name}")
+                        format!("{nick}{state}: {}", quoted(&real_name))
                     },
                 ))
             }
@@ -103,7 +104,11 @@ impl Model {
                 let has_entries = std::mem::take(&mut self.list_has_entries);
                 (!has_entries).then(|| EventKind::Info(format!("nobody found: {}", param(1))))
             }
-            numeric::RPL_AWAY => Some(EventKind::Info(format!("{} is away: {}", param(1), last()))),
+            numeric::RPL_AWAY => Some(EventKind::Info(format!(
+                "{} is away: {}",
+                param(1),
+                quoted(&last())
+            ))),
             numeric::RPL_UNAWAY | numeric::RPL_NOWAWAY => {
                 self.away = message.command == numeric::RPL_NOWAWAY;
                 Some(EventKind::Info(last()))
@@ -113,7 +118,7 @@ impl Model {
                 let named = if name == nick {
                     String::new()
                 } else {
-                    format!(": {name}")
+                    format!(": {}", quoted(&name))
                 };
                 Some(EventKind::Info(format!(
                     "{nick} ({}@{}){named}",
@@ -144,7 +149,7 @@ impl Model {
                 let topic = if last().is_empty() {
                     String::new()
                 } else {
-                    format!(": {}", last())
+                    format!(": {}", quoted(&last()))
                 };
                 Some(EventKind::Info(format!(
                     "{} ({}){topic}",

@@ -5,9 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::history::message_body;
 use super::{
-    Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MembershipChange,
-    MessageKind, Model, SERVER,
+    Audience, Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId,
+    MembershipChange, MessageKind, Model, SERVER,
 };
+use crate::text;
 
 /// The most invitations from one person that are shown.
 const MAX_INVITATIONS: usize = 3;
@@ -29,11 +30,7 @@ impl Buffers {
     pub fn apply(&mut self, event: &ChatEvent, model: &Model) -> Option<Highlight> {
         let at = event.at;
         let name = |nick: &str| model.display_name(nick).to_owned();
-        let suffix = |reason: &Option<String>| {
-            reason
-                .as_ref()
-                .map_or(String::new(), |reason| format!(" ({reason})"))
-        };
+        let suffix = |reason: &Option<String>| text::reason(reason.as_deref());
         let info = |text: String| Body::Info(text.into());
         let kind = self.shown(&event.kind)?;
         match &*kind {
@@ -75,7 +72,6 @@ impl Buffers {
                 let is_current = model
                     .current()
                     .is_some_and(|current| Conversation::Channel(current.clone()) == conversation);
-                // A rejoin after a reconnection does not change the current conversation.
                 let is_new = !self
                     .list
                     .iter()
@@ -85,7 +81,9 @@ impl Buffers {
                     self.list[index].open_gap(at, GapState::Wanted);
                 }
                 self.push(index, at, None, info(format!("you joined {channel}")));
-                if is_current && is_new {
+                // The first channel comes into view by itself. Otherwise, what the user types is
+                // for the conversation in view.
+                if is_current && is_new && self.current == 0 && self.recent.is_empty() {
                     self.switch_to(index);
                 }
             }
@@ -95,13 +93,12 @@ impl Buffers {
             EventKind::Parted {
                 channel,
                 nick,
-                requested,
-                ..
+                reason: _,
             } if model.is_me(nick) => {
                 let conversation = Conversation::channel(channel)?;
                 let is_current = self.current().conversation == conversation;
                 // The user may be writing there: the text would be sent to another conversation.
-                if is_current && !requested {
+                if is_current {
                     let text = format!("you left {channel}; /join {channel} to rejoin");
                     self.push(self.current, at, None, Body::Refused(text.into()));
                 } else {
@@ -210,11 +207,11 @@ impl Buffers {
                 is_change,
             } => {
                 let text = if !is_change {
-                    format!("the topic is: {text}")
+                    format!("the topic is: {}", text::quoted(text))
                 } else if text.is_empty() {
                     format!("{} removed the topic", name(by))
                 } else {
-                    format!("{} set the topic: {text}", name(by))
+                    format!("{} set the topic: {}", name(by), text::quoted(text))
                 };
                 self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
@@ -363,6 +360,7 @@ fn server_notice(text: &str, highlight: bool) -> Body {
         text: text.into(),
         own: false,
         highlight,
+        audience: Audience::Everyone,
     }
 }
 

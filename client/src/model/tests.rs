@@ -427,7 +427,7 @@ fn who_lists_people_and_says_if_there_are_none() {
     );
     assert_eq!(
         receive(&mut model, ":s 352 me #lobby u h s eve G :0 Eve Adams"),
-        info("eve (away): Eve Adams")
+        info("eve (away): “Eve Adams”")
     );
     assert_eq!(receive(&mut model, ":s 315 me #lobby :End"), []);
     assert_eq!(
@@ -440,7 +440,7 @@ fn who_lists_people_and_says_if_there_are_none() {
 fn replies_about_people_and_channels_are_described() {
     let mut model = model(&[]);
     for (line, text) in [
-        ("311 me bob u h * :Bob Roberts", "bob (u@h): Bob Roberts"),
+        ("311 me bob u h * :Bob Roberts", "bob (u@h): “Bob Roberts”"),
         ("311 me bob u h * bob", "bob (u@h)"),
         ("319 me bob :@#lobby #ops ", "bob is in @#lobby #ops"),
         (
@@ -455,7 +455,7 @@ fn replies_about_people_and_channels_are_described() {
             "317 me bob 7300 1 :seconds idle, signon time",
             "bob has been idle for 2 h",
         ),
-        ("322 me #ops 3 :Plans", "#ops (3): Plans"),
+        ("322 me #ops 3 :Plans", "#ops (3): “Plans”"),
         ("322 me #ops 3 :", "#ops (3)"),
         (
             "324 me #lobby +kn sesame",

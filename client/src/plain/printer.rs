@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rookery_terminal::hanging;
 
 use crate::model::{ChatEvent, EventKind, MessageKind, Model, SERVER, describe_ctcp_request};
 use crate::text;
@@ -13,12 +14,15 @@ use crate::text;
 pub struct Printer<W> {
     out: W,
     zone: TimeZone,
+    /// Returns the width of the terminal to which it prints, in columns; `None` without a terminal.
+    width: fn() -> Option<usize>,
 }
 
 impl<W: Write> Printer<W> {
-    /// Creates a printer to `out`, with times of day in `zone`.
-    pub fn new(out: W, zone: TimeZone) -> Self {
-        Self { out, zone }
+    /// Creates a printer to `out`, with times of day in `zone`. `width` returns the width of the
+    /// terminal, in columns; `None` if `out` is none.
+    pub fn new(out: W, zone: TimeZone, width: fn() -> Option<usize>) -> Self {
+        Self { out, zone, width }
     }
 
     /// Prints an event.
@@ -40,7 +44,7 @@ impl<W: Write> Printer<W> {
         let lines = text::each_line(text, |line| {
             format!("{time} {} {}", text::plain(prefix), text::plain(line))
         });
-        writeln!(self.out, "{lines}")?;
+        writeln!(self.out, "{}", hanging(&lines, (self.width)()))?;
         self.out.flush()
     }
 }
@@ -48,7 +52,7 @@ impl<W: Write> Printer<W> {
 /// An event in words.
 struct Description {
     /// Says whose words the text is. It is before each line of the text, so that nobody can send a
-    /// line that looks like someone else's.
+    /// line that looks like someone else's. What continues a line on a terminal is indented.
     prefix: String,
     text: String,
 }
@@ -78,18 +82,16 @@ impl Printer<Vec<u8>> {
 /// Describes an event; `None` for events that only the full screen shows.
 fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
     let name = |nick: &str| model.display_name(nick).to_owned();
-    let suffix = |reason: &Option<String>| {
-        reason
-            .as_ref()
-            .map_or(String::new(), |reason| format!(" ({reason})"))
-    };
+    let suffix = |reason: &Option<String>| text::reason(reason.as_deref());
     let info = match kind {
         EventKind::ChannelMessage {
             channel,
             nick,
             kind,
             text,
+            audience,
         } => {
+            let nick = format!("{nick}{}", audience.label());
             let place = if model.needs_channel_name(channel) {
                 format!("{channel} ")
             } else {
@@ -158,13 +160,19 @@ fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
             text,
             is_change: false,
             ..
-        } => format!("the topic of {channel} is: {text}"),
+        } => format!("the topic of {channel} is: {}", text::quoted(text)),
         EventKind::Topic {
             channel, by, text, ..
         } if text.is_empty() => format!("{} removed the topic of {channel}", name(by)),
         EventKind::Topic {
             channel, by, text, ..
-        } => format!("{} set the topic of {channel}: {text}", name(by)),
+        } => {
+            format!(
+                "{} set the topic of {channel}: {}",
+                name(by),
+                text::quoted(text)
+            )
+        }
         EventKind::ModeChanged { channel, by, modes } => {
             format!("{} sets mode {modes} on {channel}", name(by))
         }
@@ -196,12 +204,13 @@ mod tests {
     use rookery_protocol::Message;
 
     use super::*;
+    use crate::model::Audience;
 
     /// Returns what is printed for `lines` from the server, without the time. Our nick is `me`, and
     /// we are in `#lobby`.
     fn printed(lines: &[&str]) -> Vec<String> {
         let mut model = Model::default();
-        let mut printer = Printer::new(Vec::new(), TimeZone::UTC);
+        let mut printer = Printer::new(Vec::new(), TimeZone::UTC, || None);
         let start = [":s 001 me :Welcome", ":me!m@h JOIN #lobby"];
         for line in start.iter().chain(lines) {
             let message = Message::parse(&match line.strip_prefix('@') {
@@ -244,9 +253,34 @@ mod tests {
             "[alice → you] * alice nods",
             "[you → alice] yes?",
             "-alice- build done",
-            "<alice> to operators only: for us",
+            "<alice→operators> for us",
         ];
         assert_eq!(lines, wanted);
+    }
+
+    #[test]
+    fn on_a_terminal_a_long_line_continues_with_an_indent() {
+        let mut printer = Printer::new(Vec::new(), TimeZone::UTC, || Some(40));
+        let forged = format!("hi{}00:00 <bob> come to 0000", " ".repeat(32));
+        let text = EventKind::ChannelMessage {
+            channel: "#lobby".to_owned(),
+            nick: "eve".to_owned(),
+            kind: MessageKind::Message,
+            text: forged,
+            audience: Audience::Everyone,
+        };
+        let described = describe(&text, &Model::default()).unwrap();
+        printer
+            .print_lines(Timestamp::UNIX_EPOCH, &described)
+            .unwrap();
+        let shown = String::from_utf8(printer.out).unwrap();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].contains("<eve> hi"), "{shown}");
+        assert!(shown.contains("   00:00 <bob> come"), "{shown}");
+        assert!(
+            lines[1..].iter().all(|line| line.starts_with("   ")),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -317,10 +351,10 @@ mod tests {
         let wanted = [
             "-- bob joined #lobby",
             "-- bob is now rob",
-            "-- rob set the topic of #lobby: Plans",
-            "-- rob kicked carol from #lobby (loud)",
+            "-- rob set the topic of #lobby: “Plans”",
+            "-- rob kicked carol from #lobby (“loud”)",
             "-- rob left #lobby",
-            "-- rob left (Gone fishing)",
+            "-- rob left (“Gone fishing”)",
             "-- #lobby: Cannot send to channel; its operators decide who may speak",
             "-- Not stored",
         ];

@@ -61,6 +61,8 @@ pub enum Effect {
     SaveEmail(Email),
     /// Connects again after the server has ended the session.
     Reconnect,
+    /// Asks whether to trust the certificate that was refused.
+    AskTrust,
     /// Opens a link.
     Open(Url),
     /// Copies text to the clipboard.
@@ -153,6 +155,8 @@ pub struct App {
     receipts: Receipts,
     /// Messages to send once earlier ones have their receipts.
     queue: VecDeque<Queued>,
+    /// Whether the user knows that quitting drops the queue.
+    was_warned_of_queue: bool,
     /// The completion that the next Tab continues.
     completion: Option<Completion>,
     /// The message that the text in `editor` replies to.
@@ -195,6 +199,7 @@ impl App {
             saved_preferences: Preferences::default(),
             receipts: Receipts::default(),
             queue: VecDeque::new(),
+            was_warned_of_queue: false,
             completion: None,
             reply_target: None,
             focused: None,

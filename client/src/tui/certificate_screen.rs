@@ -25,7 +25,7 @@ const LABEL: &str = "Trust  ";
 pub enum Decision {
     /// The certificate is trusted from now on.
     Trust,
-    /// It is not, so the program exits.
+    /// It is not.
     Refuse,
 }
 
@@ -33,15 +33,18 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct CertificateScreen {
     unknown: UnknownCertificate,
+    /// What Esc does.
+    esc: &'static str,
     /// What the user has typed so far.
     typed: String,
 }
 
 impl CertificateScreen {
-    /// Creates the screen.
-    pub fn new(unknown: UnknownCertificate) -> Self {
+    /// Creates the screen; `esc` says what Esc does.
+    pub fn new(unknown: UnknownCertificate, esc: &'static str) -> Self {
         Self {
             unknown,
+            esc,
             typed: String::new(),
         }
     }
@@ -98,7 +101,7 @@ impl CertificateScreen {
                 Span::raw(self.typed.as_str()),
             ]),
             Row::styled(
-                "Type yes to trust it from now on. Esc quits.",
+                format!("Type yes to trust it from now on. Esc {}.", self.esc),
                 theme.faint(),
             ),
             Row::styled(heading, style),
@@ -129,7 +132,7 @@ mod tests {
     use rookery_trust::{CertificatePin, Fingerprint};
 
     fn screen(before: TrustedBefore) -> CertificateScreen {
-        CertificateScreen::new(UnknownCertificate {
+        let unknown = UnknownCertificate {
             server: "chat.example.org:6697".to_owned(),
             command: "rook trust chat.example.org:6697".to_owned(),
             shown: CertificatePin {
@@ -138,7 +141,8 @@ mod tests {
             },
             before,
             problem: None,
-        })
+        };
+        CertificateScreen::new(unknown, "quits")
     }
 
     fn type_line(screen: &mut CertificateScreen, text: &str) -> Option<Decision> {

@@ -256,7 +256,7 @@ fn tail_fails_where_it_cannot_join_or_is_kicked() {
     assert_eq!(ended.code, 1);
     assert_eq!(
         ended.stderr,
-        "Please try again later\nrook: kicked from #ops (not here)\n"
+        "Please try again later\nrook: kicked from #ops (“not here”)\n"
     );
 }
 

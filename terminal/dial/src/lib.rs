@@ -1,16 +1,19 @@
-//! Connects by TCP to a host that has several addresses, some of which may lead nowhere.
+//! Connects to a host that has several addresses, some of which may lead nowhere, or to a server of
+//! somebody else: another user of the machine can listen on an address of `localhost` that the
+//! server does not use.
 //!
 //! This is the connection algorithm of Happy Eyeballs (RFC 8305 §4 and §5). Addresses of both
 //! families take turns. An attempt that has neither succeeded nor failed after a quarter of a
 //! second remains under way while the next one starts, and the first connection wins. A host whose
 //! IPv6 is broken is therefore reached nearly as fast as one without.
 //!
-//! The order within a family is that of the system's resolver, which applies RFC 6724. The crate
-//! knows neither TLS nor any protocol; the caller sets the time limit.
+//! The order within a family is that of the system's resolver, which applies RFC 6724. If the
+//! handshake over the connection fails, the other addresses are tried. The crate knows neither TLS
+//! nor any protocol; the caller sets the time limit.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{self, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -20,34 +23,95 @@ use tokio::task::JoinSet;
 /// "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to a port of a host.
-pub async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
-    race(addresses, TcpStream::connect).await
+/// The time that one of several addresses has for its handshake, and the others for connecting once
+/// a handshake has failed.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Returns the addresses of a host, with a port.
+pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-/// Connects to one of a host's addresses, for a program without a tokio runtime.
+/// Connects to the first of a host's addresses with which `handshake` succeeds, and returns its
+/// result.
 ///
-/// Fails with [`io::ErrorKind::TimedOut`] after `limit`, if there is one.
-pub fn connect_blocking(
-    addresses: &[SocketAddr],
+/// # Errors
+///
+/// If there is none, the first error about which the user can decide, as `is_decisive` says, or
+/// else the first error.
+pub async fn connect<S, E: From<io::Error>>(
+    addresses: Vec<SocketAddr>,
+    handshake: impl AsyncFn(TcpStream) -> Result<S, E>,
+    is_decisive: impl Fn(&E) -> bool,
+) -> Result<S, E> {
+    let mut untried = addresses;
+    let mut failure: Option<E> = None;
+    loop {
+        let connecting = race(untried.clone(), async |address| {
+            Ok((address, TcpStream::connect(address).await?))
+        });
+        let connected = match &failure {
+            None => connecting.await,
+            Some(_) => within_patience(connecting).await,
+        };
+        let (address, stream) = match connected {
+            Ok(connected) => connected,
+            Err(error) => return Err(failure.unwrap_or_else(|| error.into())),
+        };
+        untried.retain(|other| *other != address);
+        let attempt = handshake(stream);
+        let result = if untried.is_empty() {
+            attempt.await
+        } else {
+            within_patience(attempt).await
+        };
+        let error = match result {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        failure = match failure {
+            Some(first) if is_decisive(&first) || !is_decisive(&error) => Some(first),
+            _ => Some(error),
+        };
+        if untried.is_empty()
+            && let Some(failure) = failure
+        {
+            return Err(failure);
+        }
+    }
+}
+
+/// Connects like [`connect`], for a program without a tokio runtime.
+///
+/// # Errors
+///
+/// Also with [`io::ErrorKind::TimedOut`] after `limit`, if there is one.
+pub fn connect_blocking<S, E: From<io::Error>>(
+    addresses: Vec<SocketAddr>,
+    handshake: impl AsyncFn(TcpStream) -> Result<S, E>,
+    is_decisive: impl Fn(&E) -> bool,
     limit: Option<Duration>,
-) -> io::Result<net::TcpStream> {
+) -> Result<S, E> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let stream = runtime.block_on(async {
-        let connecting = race(addresses.to_vec(), TcpStream::connect);
+    runtime.block_on(async {
+        let connecting = connect(addresses, handshake, is_decisive);
         match limit {
             None => connecting.await,
             Some(limit) => tokio::time::timeout(limit, connecting)
                 .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        }?
-        .into_std()
-    })?;
-    stream.set_nonblocking(false)?;
-    Ok(stream)
+                .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())),
+        }
+    })
+}
+
+async fn within_patience<S, E: From<io::Error>>(
+    attempt: impl Future<Output = Result<S, E>>,
+) -> Result<S, E> {
+    tokio::time::timeout(PATIENCE, attempt)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 /// Returns the first connection to any of the addresses, or the error of the last attempt.
@@ -215,21 +279,61 @@ mod tests {
     #[tokio::test]
     async fn a_listener_of_either_family_is_reached() {
         for host in ["127.0.0.1", "::1"] {
-            let listener = net::TcpListener::bind((host, 0)).unwrap();
+            let listener = std::net::TcpListener::bind((host, 0)).unwrap();
             let address = listener.local_addr().unwrap();
-            let stream = connect(host, address.port()).await.unwrap();
-            assert_eq!(stream.peer_addr().unwrap(), address);
+            let addresses = resolve(host, address.port()).await.unwrap();
+            let peer = connect(addresses, async |stream| stream.peer_addr(), |_| false).await;
+            assert_eq!(peer.unwrap(), address);
         }
     }
 
     #[test]
     fn a_program_without_a_runtime_connects_too() {
-        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let stream = connect_blocking(&[address], Some(Duration::from_secs(10))).unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), address);
+        let peer = |limit| {
+            let handshake = async |stream: TcpStream| stream.peer_addr();
+            connect_blocking(vec![address], handshake, |_| false, limit)
+        };
+        assert_eq!(peer(Some(Duration::from_secs(10))).unwrap(), address);
         drop(listener);
-        let error = connect_blocking(&[address], None).unwrap_err();
+        let error = peer(None).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    /// Connects to two listeners; the handshake with each does what is given for it.
+    async fn handshakes(results: [Option<Result<(), io::ErrorKind>>; 2]) -> io::Result<SocketAddr> {
+        let listeners =
+            ["127.0.0.1:0"; 2].map(|address| std::net::TcpListener::bind(address).unwrap());
+        let addresses = listeners.each_ref().map(|one| one.local_addr().unwrap());
+        let handshake = async |stream: TcpStream| {
+            let peer = stream.peer_addr()?;
+            let index = addresses.iter().position(|one| *one == peer).unwrap();
+            match results[index] {
+                None => std::future::pending().await,
+                Some(result) => result.map(|()| peer).map_err(io::Error::from),
+            }
+        };
+        let is_decisive = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        let connected = connect(addresses.to_vec(), handshake, is_decisive).await;
+        if let Ok(peer) = &connected {
+            assert_eq!(*peer, addresses[1]);
+        }
+        connected
+    }
+
+    #[tokio::test]
+    async fn an_address_whose_handshake_fails_leads_to_the_next_one() {
+        use io::ErrorKind::{PermissionDenied, UnexpectedEof};
+        for failed in [Some(Err(PermissionDenied)), Some(Err(UnexpectedEof)), None] {
+            handshakes([failed, Some(Ok(()))]).await.unwrap();
+        }
+        for results in [
+            [PermissionDenied, UnexpectedEof],
+            [UnexpectedEof, PermissionDenied],
+        ] {
+            let error = handshakes(results.map(|kind| Some(Err(kind)))).await;
+            assert_eq!(error.unwrap_err().kind(), PermissionDenied, "{results:?}");
+        }
     }
 }

@@ -113,7 +113,7 @@ async fn a_redacted_message_disappears_from_every_screen() {
     screen.enter_line("/redact a slip");
     screen.expect("d: delete").await;
     screen.type_text("d");
-    let now = screen.expect("(a slip)").await;
+    let now = screen.expect("(“a slip”)").await;
     assert!(!now.contains("4711"), "{now}");
     // An earlier message is selected, and deleted when the key is pressed twice.
     screen.enter_line("and the window's 4712");

@@ -205,16 +205,18 @@ fn an_announcement_is_shown_in_the_current_conversation_too() {
 }
 
 #[test]
-fn a_part_closes_the_conversation_and_a_kick_leaves_it_open_with_the_reason() {
+fn a_conversation_is_closed_by_a_part_unless_it_is_in_view_and_a_kick_leaves_it_open() {
     let mut chat = Chat::new();
     chat.receive(":boss!b@h KICK #ops me :too loud");
-    let text = "boss kicked you from #ops (too loud); /join #ops to rejoin";
+    let text = "boss kicked you from #ops (“too loud”); /join #ops to rejoin";
     assert_eq!(
         chat.buffer("#ops").lines().back().unwrap().body,
         Body::Refused(text.into())
     );
-    let lobby = rookery_protocol::ChannelName::parse("#lobby").unwrap();
-    chat.model.switch_when_parted(&lobby);
+    chat.receive(":me!m@h PART #lobby");
+    assert_eq!(chat.names(), ["*server*", "#lobby", "#ops"]);
+    chat.buffers.switch_to(0);
+    chat.receive(":me!m@h JOIN #lobby");
     chat.receive(":me!m@h PART #lobby");
     assert_eq!(chat.names(), ["*server*", "#ops"]);
     chat.buffers.close(&Conversation::Server);

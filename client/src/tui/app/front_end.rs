@@ -1,6 +1,6 @@
 //! The full screen as the front end of slash commands.
 
-use rookery_protocol::Message;
+use rookery_protocol::{ChannelName, Message};
 
 use super::{App, Effect};
 use crate::front_end::FrontEnd;
@@ -42,6 +42,10 @@ impl FrontEnd for App {
         self.buffers.open(conversation, &self.model);
     }
 
+    fn switch_to_requested(&mut self, channel: &ChannelName) {
+        self.buffers.open_requested(channel.clone());
+    }
+
     fn close(&mut self, conversation: &Conversation) {
         self.buffers.close(conversation);
     }
@@ -74,7 +78,15 @@ impl FrontEnd for App {
         }
     }
 
+    /// Quits. If messages still wait to be sent, the first time only says so.
     fn quit(&mut self, reason: Option<String>) {
+        let waiting = self.queue.len();
+        if waiting > 0 && !std::mem::replace(&mut self.was_warned_of_queue, true) {
+            self.hint = Some(format!(
+                "not sent yet: {waiting}; wait, or quit again to drop them"
+            ));
+            return;
+        }
         self.send_markers();
         self.effects.push(Effect::Quit(reason));
     }

@@ -218,6 +218,9 @@ impl App {
             let messages = std::iter::once(first).chain(queued.rest);
             self.effects.extend(messages.map(Effect::Send));
         }
+        if self.queue.is_empty() {
+            self.was_warned_of_queue = false;
+        }
         if self.connection == Connection::Online
             && let Some(query) = self.buffers.next_query(&self.model)
         {

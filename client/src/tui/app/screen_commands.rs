@@ -7,7 +7,7 @@
 
 use rookery_protocol::{Email, Message, Nick};
 
-use super::App;
+use super::{App, Effect};
 use crate::commands::{
     self, Command, Recipient, Refusal, Requires, TEXT_FORMS, Usage, non_empty, parse_nick,
 };
@@ -100,6 +100,15 @@ const COMMANDS: &[Command<App>] = &[
         requires: Requires::Nothing,
         run: links,
     },
+    Command {
+        name: "trust",
+        usages: &[(
+            "/trust",
+            "ask whether to trust the certificate that was refused after a lost connection",
+        )],
+        requires: Requires::Nothing,
+        run: trust,
+    },
 ];
 
 /// Returns the command of that name, if it needs the full screen.
@@ -136,8 +145,14 @@ fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
             app.model.switch_when_parted(channel);
             app.request(Message::new("PART", [channel.as_str()]));
         }
-        _ => app.buffers.close(&conversation),
+        _ => {}
     }
+    app.buffers.close(&conversation);
+    Ok(())
+}
+
+fn trust(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
+    app.effects.push(Effect::AskTrust);
     Ok(())
 }
 

@@ -96,10 +96,15 @@ impl Layout<'_> {
         let (faint, alert) = (self.theme.faint(), self.theme.alert());
         match body {
             Body::Message {
-                nick, kind, text, ..
+                nick,
+                kind,
+                text,
+                audience,
+                ..
             } => {
                 let nick = text::plain(nick);
                 let style = self.theme.nick(&nick);
+                let nick = nick + audience.label();
                 match kind {
                     MessageKind::Message => parts.add_label(&nick, style),
                     MessageKind::Notice => parts.add_label(&format!("-{nick}-"), style),
@@ -114,7 +119,7 @@ impl Layout<'_> {
                     .extend(pieces.flat_map(|(style, piece)| self.mark_matches(style, piece)));
             }
             Body::Redacted { nick, by, reason } => {
-                let reason = format_reason(reason.as_deref());
+                let reason = text::reason(reason.as_deref());
                 let text = if by == nick {
                     format!("{by} deleted a message{reason}")
                 } else if **nick == *YOU {
@@ -188,11 +193,6 @@ impl Layout<'_> {
     }
 }
 
-/// Formats a reason to follow a sentence: ` (too loud)`, or nothing without one.
-fn format_reason(reason: Option<&str>) -> String {
-    reason.map_or(String::new(), |reason| format!(" ({reason})"))
-}
-
 /// Describes joins and parts in one sentence.
 fn describe_membership(changes: &[MembershipChange]) -> String {
     let describe = |joined: bool| {
@@ -206,7 +206,7 @@ fn describe_membership(changes: &[MembershipChange]) -> String {
             [one] => Some(format!(
                 "{} {verb}{}",
                 one.nick,
-                format_reason(one.reason.as_deref())
+                text::reason(one.reason.as_deref())
             )),
             _ if these.len() > MAX_NAMES => {
                 let some: Vec<&str> = these
@@ -283,7 +283,13 @@ mod tests {
         };
         assert_eq!(
             describe_membership(&[change("a", false, Some("bye"))]),
-            "a left (bye)"
+            "a left (“bye”)"
+        );
+        let forged = change("a", false, Some("x”) · b left (“spam"));
+        assert_eq!(
+            describe_membership(&[forged]),
+            "a left (“x') · b left ('spam”)",
+            "it is one quotation"
         );
         let some = [
             change("a", true, None),

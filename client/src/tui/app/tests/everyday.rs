@@ -42,14 +42,14 @@ fn redact_deletes_the_users_last_message() {
     ui.receive(":alice!a@h REDACT #lobby m1 :a slip");
     assert!(!ui.screen().contains("walnut"));
     assert!(
-        ui.screen().contains("you deleted a message (a slip)"),
+        ui.screen().contains("you deleted a message (“a slip”)"),
         "{}",
         ui.screen()
     );
     ui.receive("@msgid=m3 :alice!a@h PRIVMSG #lobby :it is chestnut now");
     ui.receive(":boss!o@h REDACT #lobby m3 :again");
     assert!(
-        ui.screen().contains("boss deleted your message (again)"),
+        ui.screen().contains("boss deleted your message (“again”)"),
         "{}",
         ui.screen()
     );
@@ -217,19 +217,73 @@ fn a_channel_that_was_renamed_meanwhile_is_joined_by_its_new_name() {
 }
 
 #[test]
-fn a_paste_is_not_sent_to_a_conversation_that_is_opened_before_the_answer() {
+fn a_command_changes_the_conversation_at_once_and_its_answer_does_not() {
+    for (command, event, conversation) in [
+        ("/join #ops", ":alice!a@h JOIN #ops", "#ops"),
+        ("/part", ":alice!a@h PART #lobby", "#den"),
+        ("/close", ":alice!a@h PART #lobby", "#den"),
+    ] {
+        for moves in [false, true] {
+            let mut ui = Harness::new();
+            ui.receive(":alice!a@h JOIN #den");
+            ui.enter(command);
+            assert_eq!(ui.conversation(), conversation, "{command}");
+            let mut conversation = conversation;
+            if moves {
+                ui.alt('1');
+                conversation = "*server*";
+            }
+            ui.type_text("the code of the door is ");
+            ui.receive(event);
+            ui.type_text("4711");
+            assert_eq!(ui.conversation(), conversation, "{event}");
+            assert_eq!(ui.app.editor.text(), "the code of the door is 4711");
+        }
+    }
+}
+
+#[test]
+fn text_after_a_join_is_for_that_channel_also_after_a_kick() {
+    let mut ui = Harness::new();
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.receive(":boss!b@h KICK #ops alice");
+    ui.enter("/join #ops");
+    ui.enter("the code is 4711");
+    assert_eq!(ui.sent(), ["JOIN #ops"], "it is not joined yet");
+    ui.receive(&format!("@label={} :alice!a@h JOIN #ops", ui.label));
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.sent(), ["PRIVMSG #ops :the code is 4711"]);
+}
+
+#[test]
+fn quitting_does_not_drop_text_that_waits_to_be_sent_without_a_word() {
+    let mut ui = Harness::new();
+    let quits = |ui: &mut Harness| {
+        let effects = ui.app.take_effects();
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Quit(_)))
+    };
+    for number in 0..100 {
+        ui.enter(&format!("line {number}"));
+    }
+    ui.enter("/quit");
+    assert!(!quits(&mut ui));
+    assert!(ui.screen().contains("not sent yet"), "{}", ui.screen());
+    ui.enter("/quit");
+    assert!(quits(&mut ui));
+}
+
+#[test]
+fn the_question_after_a_paste_stays_when_a_join_is_answered() {
     let mut ui = Harness::new();
     ui.enter("/join #ops");
     ui.sent();
-    ui.app.handle_paste("one\ntwo");
-    ui.receive(":alice!a@h JOIN #ops");
-    ui.type_text("y");
-    assert_eq!(ui.sent(), [""; 0]);
-    assert_eq!(ui.app.editor.text(), "y");
     ui.alt('2');
-    assert_eq!(ui.conversation(), "#lobby");
-    ui.type_text("!");
-    assert_eq!(ui.app.editor.text(), "one\ntwo!");
+    ui.app.handle_paste("one\ntwo");
+    ui.receive(&format!("@label={} :alice!a@h JOIN #ops", ui.label));
+    ui.type_text("y");
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :one", "PRIVMSG #lobby :two"]);
 }
 
 #[test]
@@ -343,7 +397,7 @@ fn topics_and_reasons_of_ignored_people_are_not_shown_but_what_they_did_is() {
     ui.enter("/ignore bob");
     assert!(ui.screen().contains("· BUY"), "{}", ui.screen());
     ui.receive(":carol!c@h TOPIC #ops :eggs");
-    assert!(ui.screen().contains("· eggs") && ui.screen().contains("set the topic: eggs"));
+    assert!(ui.screen().contains("· eggs") && ui.screen().contains("set the topic: “eggs”"));
 }
 
 #[test]
