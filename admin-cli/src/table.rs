@@ -15,9 +15,11 @@ use crate::render::{printable, terminal_width};
 const GAP: usize = 2;
 /// The number of columns before the text below a row.
 const INDENT: usize = 4;
-/// The most columns of text that a cell shows on a terminal, so that nobody can fill the screen of
-/// operators with a long name. Every address, nick and id is shorter.
-const MAX_CELL: usize = 100;
+/// The most lines of a cell, so that nobody can fill the screen of operators with a long name.
+const MAX_LINES: usize = 5;
+/// The columns of text that a cell has even if that takes more lines. Every address, nick and id is
+/// shorter.
+const MIN_TEXT: usize = 48;
 
 /// A table: its header, and rows of as many cells.
 pub struct Table {
@@ -66,13 +68,10 @@ impl Table {
         is_alarming: impl Fn(usize) -> bool,
         more: impl Fn(usize) -> Option<String>,
     ) -> Vec<String> {
-        let longest = width.map_or(usize::MAX, |_| MAX_CELL);
-        let shorten = |row: &Vec<String>| row.iter().map(|cell| cut(cell, longest)).collect();
-        let rows: Vec<Vec<String>> = self.rows.iter().map(shorten).collect();
-        let widths = self.widths(&rows, width);
+        let widths = self.widths(width);
         let header = cells(&self.header, &widths);
         let mut lines: Vec<String> = header.iter().map(|line| colour::bold(line)).collect();
-        for (index, row) in rows.iter().enumerate() {
+        for (index, row) in self.rows.iter().enumerate() {
             let mut of_row = cells(row, &widths);
             if let Some(text) = more(index) {
                 let width = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(1));
@@ -88,9 +87,9 @@ impl Table {
     }
 
     /// Returns the widths of the columns. If they do not fit together, the widest are narrowed.
-    fn widths(&self, rows: &[Vec<String>], limit: Option<usize>) -> Vec<usize> {
+    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
         let mut widths = vec![1; self.header.len()];
-        for row in std::iter::once(&self.header).chain(rows) {
+        for row in std::iter::once(&self.header).chain(&self.rows) {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = cell.width().max(*width);
             }
@@ -112,7 +111,7 @@ fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
     let cells: Vec<Vec<String>> = row
         .iter()
         .zip(widths)
-        .map(|(cell, width)| wrapped(cell, *width))
+        .map(|(cell, width)| wrapped(&cut(cell, (width * MAX_LINES).max(MIN_TEXT)), *width))
         .collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or_default();
     let line = |at: usize| {
@@ -152,8 +151,7 @@ mod tests {
         let name = "a-name-of-thirty-characters-00";
         let address = "2001:0db8:1111:2222:3333:4444:5555:6666";
         let line = "a long reason, which says more than fits a line of the terminal, ";
-        let (reason, more) = (line.repeat(2), line.repeat(4));
-        let reason = &reason[..MAX_CELL];
+        let (reason, more) = (&line[..MIN_TEXT], line.repeat(4));
         let header = ["ID", "TIME", "ADMIN", "ADDRESS", "REASON"];
         let rows = [
             row(["1234", "2026-11-22 09:00:00", name, address, reason]),
@@ -191,7 +189,7 @@ mod tests {
             [["eve".to_owned(), long.clone()]].into_iter(),
         );
         let shown = table.lines(Some(30), |_| false, |_| None);
-        assert!(shown.len() <= 6, "{shown:?}");
+        assert!(shown.len() <= 1 + MAX_LINES, "{shown:?}");
         assert!(shown[shown.len() - 1].ends_with('…'), "{shown:?}");
         let piped = table.lines(None, |_| false, |_| None);
         assert!(piped[1].ends_with(&long), "a pipe gets it all: {piped:?}");
