@@ -6,7 +6,7 @@
 //!   over the network from controlling the terminal.
 //! - [`quoted`] sets what users chose apart from the words of the program.
 //! - [`wrap`] and [`cut`] fit text into columns.
-//! - [`hanging`] and [`compact`] keep part of a line from looking like another line.
+//! - [`hanging()`] and [`compact`] keep part of a line from looking like another line.
 //! - [`wait_until_output_is_closed`] notices that nothing reads standard output any longer.
 //!
 //! The crate knows nothing of Rookery itself: it must not depend on the protocol, the control
