@@ -81,7 +81,7 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
             "That channel already exists",
         );
     }
-    if old != new && renamed(ctx, &new).is_none() && is_lookalike(ctx, caller, &old, &new) {
+    if old != new && is_lookalike(ctx, caller, &old, &new) {
         let text = "That name looks like the name of another channel";
         return refuse(ctx, caller, "CHANNEL_NAME_IN_USE", &old, asked, text);
     }

@@ -408,6 +408,16 @@ fn invalid_renames_are_refused() {
             )]
         );
     }
+    // A name that is reserved for a channel of the caller is no exception.
+    harness.send(op, "JOIN #w\u{43e}rk");
+    harness.send(op, "RENAME #w\u{43e}rk #films");
+    for channel in ["#b", "#films"] {
+        let refused = harness.request(op, &format!("RENAME {channel} #w\u{43e}rk"));
+        assert!(
+            refused[0].contains(" CHANNEL_NAME_IN_USE "),
+            "{channel}: {refused:?}"
+        );
+    }
     assert_eq!(
         commands(&harness.request(op, "RENAME #b #p1an"))[0],
         "PART",
