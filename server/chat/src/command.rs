@@ -49,6 +49,11 @@ impl Weight {
         Self(count * 10)
     }
 
+    /// Returns the weight of that many tenths of an ordinary message.
+    pub fn of_tenths(count: u64) -> Self {
+        Self::of_bytes(count, 1)
+    }
+
     /// Returns the weight of a message to that many targets.
     pub fn of_targets(count: usize) -> Self {
         Self(u32::try_from(count * 10).unwrap_or(u32::MAX))

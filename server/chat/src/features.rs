@@ -80,25 +80,44 @@ pub fn weight(message: &Message) -> Weight {
     find(&message.command).map_or(Weight::MESSAGE, |command| (command.weight)(message))
 }
 
-/// Returns what the message counts for where the sessions of several accounts are limited together,
-/// because others receive what all of them send. Joining many channels at once costs a session
-/// little, but these others as much as a message to each channel.
-pub fn weight_for_others(message: &Message) -> Weight {
+/// What a message counts for where the sessions of several accounts are limited together, because
+/// others receive what all of them send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightForOthers {
+    /// It reaches nobody else.
+    Nothing,
+    /// Clients send it when they connect, which many of one network may do at once.
+    OnConnect(Weight),
+    /// Others receive it.
+    Always(Weight),
+}
+
+/// Returns what the message counts for where the sessions of several accounts are limited together.
+pub fn weight_for_others(message: &Message) -> WeightForOthers {
+    let sets = |index| {
+        let word = message.param(index).unwrap_or_default();
+        ["SET", "CLEAR"]
+            .iter()
+            .any(|set| word.eq_ignore_ascii_case(set))
+    };
     match message.command.as_str() {
-        "JOIN" | "PART" => channels::channels_weight_for_others(message),
-        _ => weight(message),
+        "JOIN" => WeightForOthers::OnConnect(channels::weight_for_members(message)),
+        "PART" => WeightForOthers::Always(channels::weight_for_members(message)),
+        "AWAY" | "NICK" => WeightForOthers::OnConnect(weight(message)),
+        "METADATA" if sets(1) => WeightForOthers::OnConnect(weight(message)),
+        "MODE" if message.params.len() > 1 => WeightForOthers::OnConnect(weight(message)),
+        name if REACH_NOBODY.contains(&name) => WeightForOthers::Nothing,
+        _ => WeightForOthers::Always(weight(message)),
     }
 }
 
-/// The commands that clients send when they connect, which many of one network may do at once.
-const ON_CONNECT: [&str; 24] = [
+/// The commands that reach nobody else. Clients send many of them when they connect.
+const REACH_NOBODY: [&str; 22] = [
     "AUTHENTICATE",
-    "AWAY",
     "CAP",
     "CHATHISTORY",
     "ISON",
     "ISUPPORT",
-    "JOIN",
     "LIST",
     "LUSERS",
     "MARKREAD",
@@ -107,7 +126,6 @@ const ON_CONNECT: [&str; 24] = [
     "MONITOR",
     "MOTD",
     "NAMES",
-    "NICK",
     "PASS",
     "PING",
     "PONG",
@@ -116,12 +134,8 @@ const ON_CONNECT: [&str; 24] = [
     "USERHOST",
     "WHO",
     "WHOIS",
+    "WHOWAS",
 ];
-
-/// Whether clients send such a command when they connect.
-pub fn is_sent_on_connect(message: &Message) -> bool {
-    ON_CONNECT.contains(&message.command.as_str())
-}
 
 /// Whether the reply to the message may be long. A request for playback is, although it may be a
 /// `PRIVMSG`.

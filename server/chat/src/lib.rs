@@ -78,7 +78,7 @@ pub mod token_bucket;
 
 pub use command::{Command, Handler, Weight};
 pub use features::metadata::subscriptions;
-pub use features::{away, commands, has_long_reply, is_sent_on_connect, weight, weight_for_others};
+pub use features::{WeightForOthers, away, commands, has_long_reply, weight, weight_for_others};
 pub use long_reply::{MIN_SENDQ, SLICE_ROWS, slice_rows};
 pub use state::admission_policy::AdmissionPolicy;
 pub use state::away::AwayState;

@@ -6,6 +6,7 @@
 //! the keys. A bucket that is not full is never removed, so that made-up names and addresses cannot
 //! restore the tokens of others.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU64;
@@ -79,6 +80,20 @@ impl TokenBucket {
             (full_at.saturating_sub(rate.burst) <= now).then_some(full_at)
         })
         .is_some()
+    }
+
+    /// Takes as many of these tokens out of the bucket as it has. Returns how many it has not.
+    pub fn take_up_to(&self, now: Duration, rate: Rate, tokens: u64) -> u64 {
+        let now = nanoseconds(now);
+        let rest = Cell::new(tokens);
+        self.update(|full_at| {
+            let full_at = full_at.max(now);
+            let left = rate.burst.saturating_sub(full_at - now);
+            let taken = tokens.min(left / rate.time_of(1).max(1));
+            rest.set(tokens - taken);
+            Some(full_at.saturating_add(rate.time_of(taken)))
+        });
+        rest.get()
     }
 
     /// Takes tokens out of the bucket, which may have fewer; it is in debt then. Returns when it
@@ -219,6 +234,17 @@ mod tests {
         assert!(!take(500), "a refusal takes nothing");
         assert!(take(1000));
         assert!(take(9000) && take(9000) && take(9000) && !take(9000));
+    }
+
+    #[test]
+    fn what_a_bucket_has_is_taken_even_if_it_is_not_enough() {
+        let bucket = TokenBucket::default();
+        let take = |seconds, tokens| bucket.take_up_to(seconds * SECOND, rate(10, 2), tokens);
+        assert_eq!(take(1, 7), 0);
+        assert_eq!(take(1, 7), 4);
+        assert_eq!(take(1, 7), 7);
+        assert_eq!(take(3, 7), 3);
+        assert_eq!(take(60, 10), 0);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rookery_chat::Weight;
 use rookery_chat::token_bucket::{Payer, Rate, TokenBucket, TokenBuckets};
+use rookery_chat::{Weight, WeightForOthers};
 use rookery_protocol::Message;
 use rookery_record::{AccountId, NETWORKS_OF_SITE, Network};
 
@@ -192,11 +192,10 @@ fn quiet_rate() -> Rate {
     Rate::new(100, 10, Duration::from_secs(2)).expect("neither is zero")
 }
 
-/// Returns the rate of what the clients of an account send when they connect: enough to join fifty
-/// channels, or twenty and to request the modes and members of each; and that again after five
-/// minutes, as on a line that is often interrupted.
+/// Returns the allowance for what the clients of an account send when they connect: enough to join
+/// fifty channels at once, and thirty more each minute.
 fn on_connect_rate() -> Rate {
-    Rate::new(1000, 10, Duration::from_secs(3)).expect("neither is zero")
+    Rate::new(1000, 10, Duration::from_secs(1)).expect("neither is zero")
 }
 
 /// Returns the same for a session that is not admitted: enough to sign in, and to mistype the
@@ -206,7 +205,8 @@ fn handshake_rate() -> Rate {
 }
 
 impl Flood {
-    /// Empties no bucket that it shares, or else connecting again would be a way around them.
+    /// Fills the session's own bucket, and none that it shares, or else connecting again would be a
+    /// way around them. Returns when the next line may be read, if that is later than `now`.
     fn admit(&mut self, now: Instant) -> Option<Instant> {
         self.messages.own = TokenBucket::default();
         let nothing = Weight::messages(0);
@@ -240,41 +240,45 @@ impl Flood {
     pub fn count_message(&mut self, now: Instant, message: &Message) -> Option<Instant> {
         let weight = rookery_chat::weight(message);
         let for_others = rookery_chat::weight_for_others(message);
-        let on_connect = rookery_chat::is_sent_on_connect(message);
         let ready_at = self.count(now, weight);
-        ready_at.max(match self.standing {
+        ready_at.max(match &self.standing {
             Standing::Stranger(_) => None,
-            Standing::Guest(_) => self.count_for_guests(now, for_others.beyond(weight), on_connect),
-            Standing::Account(_) => self.count_for_network(now, for_others, on_connect),
+            Standing::Guest(allowance) => self.count_for_guests(allowance, now, weight, for_others),
+            Standing::Account(accounts) => {
+                self.count_for_accounts(accounts, now, weight, for_others)
+            }
         })
     }
 
     /// Counts a line that is no message. Returns the same.
     pub fn count_fault(&mut self, now: Instant) -> Option<Instant> {
-        let ready_at = self.count(now, Weight::MESSAGE);
-        ready_at.max(self.count_for_network(now, Weight::MESSAGE, false))
+        let weight = Weight::MESSAGE;
+        let ready_at = self.count(now, weight);
+        let Standing::Account(accounts) = &self.standing else {
+            return ready_at;
+        };
+        let for_others = WeightForOthers::Always(weight);
+        ready_at.max(self.count_for_accounts(accounts, now, weight, for_others))
     }
 
-    /// Counts a command of the given weight for all accounts of the network together, and all of
-    /// the site. Of what clients send when they connect (`on_connect`), only what is too much for
-    /// that counts, since many may connect at once.
-    fn count_for_network(
-        &mut self,
+    /// Counts a command for all accounts of the network together, and all of the site. `weight` is
+    /// what it has counted for the session.
+    fn count_for_accounts(
+        &self,
+        accounts: &Accounts,
         now: Instant,
         weight: Weight,
-        on_connect: bool,
+        for_others: WeightForOthers,
     ) -> Option<Instant> {
-        let Standing::Account(accounts) = &self.standing else {
-            return None;
-        };
+        let rate = on_connect_rate();
+        let (for_others, longest) =
+            self.beyond_allowance(&accounts.on_connect, rate, now, weight, for_others)?;
+        // Or else it would cost an account less than the others of its network, who wait for it.
+        let own = self.take_of_account(now, for_others.beyond(weight));
         let since_start = now.saturating_duration_since(self.start);
-        let tokens = weight.tenths().into();
-        let on_connect = on_connect.then_some((&accounts.on_connect, on_connect_rate()));
-        let mut free = on_connect
-            .into_iter()
-            .chain([(&accounts.quiet, quiet_rate())]);
-        if free.any(|(bucket, rate)| bucket.try_take(since_start, rate, tokens)) {
-            return None;
+        let tokens = for_others.tenths().into();
+        if accounts.quiet.try_take(since_start, quiet_rate(), tokens) {
+            return own;
         }
         // What is more than that is owed as well. A session that waits has paid for it by then, but
         // one that is replaced by another waits for nothing.
@@ -282,28 +286,48 @@ impl Flood {
         accounts
             .quiet
             .take_within(since_start, quiet, tokens, tokens, MAX_DEBT);
-        self.take_of_others(accounts, now, weight, longest_delay(weight))
+        own.max(self.take_of_others(accounts, now, for_others, longest))
     }
 
-    /// Counts what a command of a guest weighs for others beyond what [`Self::count`] has counted
-    /// for all guests of the network.
+    /// Counts for all guests of the network what a command weighs for others beyond `weight`, which
+    /// [`Self::count`] has counted for them.
     fn count_for_guests(
-        &mut self,
+        &self,
+        allowance: &TokenBucket,
         now: Instant,
         weight: Weight,
-        on_connect: bool,
+        for_others: WeightForOthers,
     ) -> Option<Instant> {
-        let Standing::Guest(allowance) = &self.standing else {
-            return None;
-        };
-        let since_start = now.saturating_duration_since(self.start);
         let rate = on_connect_rate().times(SESSIONS_OF_NETWORK);
-        if on_connect && allowance.try_take(since_start, rate, weight.tenths().into()) {
-            return None;
-        }
+        let (for_others, longest) =
+            self.beyond_allowance(allowance, rate, now, weight, for_others)?;
         let rate = self.rate?.times(SESSIONS_OF_NETWORK);
-        let ready_at = self.take_shared(&self.messages.shared, rate, now, weight)?;
-        Some(ready_at.min(now + longest_delay(weight)))
+        let rest = for_others.beyond(weight);
+        let ready_at = self.take_shared(&self.messages.shared, rate, now, rest)?;
+        Some(ready_at.min(now + longest))
+    }
+
+    /// Takes what a command weighs for others out of the allowance for what clients send when they
+    /// connect, if it is such a command. Returns what is beyond it, and how long the session waits
+    /// at most for others because of that; `None` if nothing is.
+    fn beyond_allowance(
+        &self,
+        allowance: &TokenBucket,
+        rate: Rate,
+        now: Instant,
+        weight: Weight,
+        for_others: WeightForOthers,
+    ) -> Option<(Weight, Duration)> {
+        match for_others {
+            WeightForOthers::Nothing => None,
+            WeightForOthers::Always(for_others) => Some((for_others, longest_delay(for_others))),
+            WeightForOthers::OnConnect(for_others) => {
+                let since_start = now.saturating_duration_since(self.start);
+                let tokens = for_others.tenths().into();
+                let rest = allowance.take_up_to(since_start, rate, tokens);
+                (rest > 0).then_some((Weight::of_tenths(rest), longest_delay(weight)))
+            }
+        }
     }
 
     /// Counts `received` further bytes, if those that no message has paid for are too many. Returns
@@ -338,9 +362,7 @@ impl Flood {
         let own = self.messages.own.take(since_start, rate, tokens, next);
         let shared = &self.messages.shared;
         let shared_ready_at = match &self.standing {
-            Standing::Account(_) => shared
-                .take(since_start, rate.times(SESSIONS_OF_ACCOUNT), tokens, next)
-                .map(|ready_at| self.start + ready_at),
+            Standing::Account(_) => self.take_of_account(now, weight),
             Standing::Stranger(always)
                 if always.try_take(since_start, handshake_rate(), tokens) =>
             {
@@ -352,6 +374,15 @@ impl Flood {
         };
         own.map(|ready_at| self.start + ready_at)
             .max(shared_ready_at)
+    }
+
+    /// Takes the weight out of the bucket of the account. Returns when it has a message again.
+    fn take_of_account(&self, now: Instant, weight: Weight) -> Option<Instant> {
+        let rate = self.rate?.times(SESSIONS_OF_ACCOUNT);
+        let since_start = now.saturating_duration_since(self.start);
+        let (tokens, next) = (weight.tenths().into(), Weight::MESSAGE.tenths().into());
+        let ready_at = self.messages.shared.take(since_start, rate, tokens, next)?;
+        Some(self.start + ready_at)
     }
 
     fn take_of_others(
