@@ -82,6 +82,9 @@ pub struct Preferences {
     /// The channels and people without unread counts and notifications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub muted: Vec<String>,
+    /// The people to whom the user has written, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written_to: Vec<Nick>,
 }
 
 impl Preferences {
@@ -97,6 +100,12 @@ impl Preferences {
         );
         merge(&mut self.ignored, &before.ignored, &after.ignored, Nick::eq);
         merge(&mut self.muted, &before.muted, &after.muted, String::eq);
+        merge(
+            &mut self.written_to,
+            &before.written_to,
+            &after.written_to,
+            Nick::eq,
+        );
     }
 }
 
@@ -252,6 +261,7 @@ mod tests {
                 channels: vec!["#ops sesame".to_owned().try_into().unwrap()],
                 ignored: vec![Nick::parse("eve").unwrap()],
                 muted: vec!["#noise".to_owned()],
+                written_to: vec![Nick::parse("bob").unwrap()],
             },
             account: Some(StoredAccount {
                 name: AccountName::parse("alice").unwrap(),
@@ -297,6 +307,7 @@ mod tests {
                 .collect(),
             ignored: ignored.iter().map(|one| one.parse().unwrap()).collect(),
             muted: muted.iter().map(|one| (*one).to_owned()).collect(),
+            written_to: Vec::new(),
         };
         let mut stored = preferences(
             &["#lobby", "#den", "#ops"],

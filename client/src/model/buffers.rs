@@ -20,6 +20,8 @@ use super::{Body, Buffer, Conversation, EventKind, GapState, LineId, Model};
 const MAX_LINES: usize = 100_000;
 /// The most buffers.
 pub(super) const MAX_BUFFERS: usize = 500;
+/// The most people to whom the user has written that are remembered.
+const MAX_WRITTEN_TO: usize = 500;
 
 /// The buffers of all conversations.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Buffers {
     muted: BTreeSet<Conversation>,
     /// People whose messages are not shown.
     ignored: BTreeSet<Nick>,
+    /// The people to whom the user has written, the first one first.
+    written_to: Vec<Nick>,
     pub(super) queries: Queries,
     /// The most lines in all buffers together.
     pub(super) max_lines: usize,
@@ -51,6 +55,7 @@ impl Default for Buffers {
             is_ready: false,
             muted: BTreeSet::new(),
             ignored: BTreeSet::new(),
+            written_to: Vec::new(),
             queries: Queries::default(),
             max_lines: MAX_LINES,
         }
@@ -184,6 +189,32 @@ impl Buffers {
     /// Returns the muted conversations.
     pub fn muted(&self) -> impl Iterator<Item = &Conversation> {
         self.muted.iter()
+    }
+
+    /// Notes that the user writes to someone. Returns whether that is for the first time.
+    pub fn note_written(&mut self, nick: Nick) -> bool {
+        if self.written_to.contains(&nick) {
+            return false;
+        }
+        if self.written_to.len() == MAX_WRITTEN_TO {
+            self.written_to.remove(0);
+        }
+        self.written_to.push(nick);
+        true
+    }
+
+    /// Returns the people to whom the user has written, the first one first.
+    pub fn written_to(&self) -> &[Nick] {
+        &self.written_to
+    }
+
+    /// Whether the user takes part in the conversation. Anyone can open one with a person by writing
+    /// to the user.
+    pub fn takes_part(&self, conversation: &Conversation) -> bool {
+        match conversation {
+            Conversation::Server | Conversation::Channel(_) => true,
+            Conversation::Person(nick) => self.written_to.contains(nick),
+        }
     }
 
     /// Ignores someone: their messages, invitations, topics and reasons are not shown.

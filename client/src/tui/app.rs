@@ -217,6 +217,9 @@ impl App {
         for nick in &preferences.ignored {
             self.buffers.ignore(nick.clone());
         }
+        for nick in &preferences.written_to {
+            self.buffers.note_written(nick.clone());
+        }
         preferences
             .muted
             .iter()
@@ -234,6 +237,7 @@ impl App {
                 .muted()
                 .map(|conversation| conversation.name().to_owned())
                 .collect(),
+            written_to: self.buffers.written_to().to_vec(),
         }
     }
 

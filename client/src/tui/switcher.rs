@@ -22,60 +22,79 @@ fn score(query: &str, name: &str) -> Option<i32> {
     Some(score)
 }
 
+/// A conversation that may be wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'n> {
+    pub name: &'n str,
+    /// Whether the user takes part in it. Anyone can open one with the user.
+    pub takes_part: bool,
+}
+
 /// How a name matches; what is first here comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// The channel of exactly that name.
+    /// It is exactly what was typed.
+    Exact,
+    /// It is a channel, of which the sign was left out.
     Channel,
-    /// A channel with a word that begins so.
-    ChannelWord,
-    /// The person of exactly that name.
-    Person,
-    /// A person with a word in the name that begins so.
-    PersonWord,
-    /// A channel that contains the letters in a row.
-    ChannelPart,
-    /// A name that contains the letters in their order.
+    /// A word in it begins so.
+    Word,
+    /// It contains the letters in a row.
+    Part,
+    /// It contains the letters in their order.
     Letters,
 }
 
 fn kind(wanted: &str, name: &str) -> Kind {
     let name = name.to_lowercase();
-    let channel = name.strip_prefix('#');
-    let bare = channel.unwrap_or(&name);
+    let bare = name.trim_start_matches('#');
+    let wanted_bare = wanted.trim_start_matches('#');
     let begins_word = |(at, _): (usize, &str)| {
         let before = bare[..at].chars().next_back();
         before.is_none_or(|before| !before.is_alphanumeric())
     };
-    let has_word = bare.match_indices(wanted).any(begins_word);
-    match (channel.is_some(), has_word) {
-        (true, _) if bare == wanted => Kind::Channel,
-        (true, true) => Kind::ChannelWord,
-        (true, false) if bare.contains(wanted) => Kind::ChannelPart,
-        (false, _) if bare == wanted => Kind::Person,
-        (false, true) => Kind::PersonWord,
-        (true | false, false) => Kind::Letters,
+    if name == wanted {
+        Kind::Exact
+    } else if bare == wanted_bare {
+        Kind::Channel
+    } else if bare.match_indices(wanted_bare).any(begins_word) {
+        Kind::Word
+    } else if bare.contains(wanted_bare) {
+        Kind::Part
+    } else {
+        Kind::Letters
     }
 }
 
-/// Returns the indices of the matching names, best first. An empty query matches all names.
+/// Returns the indices of the matching conversations, best first. An empty query matches all.
 ///
-/// Names that contain the letters in a row come first, and channels before people, then shorter
-/// names: anyone can take a nick such as `w-o-r-k` and open a conversation, and must not take the
-/// place of the conversation that these letters have always led to.
-pub fn matches(query: &str, names: &[&str]) -> Vec<usize> {
+/// Those in which the user takes part come first: anyone can take a nick such as `w-o-r-k` and open
+/// a conversation, and must not take the place of the one that these letters have always led to.
+/// Then come exact names, those that contain the letters in a row, and shorter ones, so that a
+/// longer name, which an operator may give to a channel, does not take the place of a shorter one.
+pub fn matches(query: &str, candidates: &[Candidate<'_>]) -> Vec<usize> {
     if query.trim().is_empty() {
-        return (0..names.len()).collect();
+        return (0..candidates.len()).collect();
     }
-    let wanted = query.trim().trim_start_matches('#').to_lowercase();
-    let rank = |(index, name): (usize, &&str)| {
+    let wanted = query.trim().to_lowercase();
+    let rank = |(index, candidate): (usize, &Candidate<'_>)| {
+        let name = candidate.name;
         let score = score(query, name)?;
-        let is_person = !name.starts_with('#');
-        let length = name.chars().count();
         let kind = kind(&wanted, name);
-        Some((kind, Reverse(score), is_person, length, index))
+        // How well the letters are spread matters only where they are.
+        let spread = (kind == Kind::Letters).then_some(Reverse(score));
+        let length = name.trim_start_matches('#').chars().count();
+        let is_person = !name.starts_with('#');
+        Some((
+            !candidate.takes_part,
+            kind,
+            spread,
+            length,
+            is_person,
+            index,
+        ))
     };
-    let mut found: Vec<_> = names.iter().enumerate().filter_map(rank).collect();
+    let mut found: Vec<_> = candidates.iter().enumerate().filter_map(rank).collect();
     found.sort_unstable();
     found.into_iter().map(|(.., index)| index).collect()
 }
@@ -84,36 +103,51 @@ pub fn matches(query: &str, names: &[&str]) -> Vec<usize> {
 mod tests {
     use super::*;
 
+    /// Returns the names that match, best first. The user takes part in those of `own`.
+    fn found<'n>(query: &str, own: &[&'n str], strangers: &[&'n str]) -> Vec<&'n str> {
+        let with = |takes_part| move |&name: &&'n str| Candidate { name, takes_part };
+        let own = own.iter().map(with(true));
+        let candidates: Vec<_> = strangers.iter().map(with(false)).chain(own).collect();
+        let order = matches(query, &candidates).into_iter();
+        order.map(|index| candidates[index].name).collect()
+    }
+
     #[test]
     fn letters_in_order_match_and_word_beginnings_come_first() {
         let names = ["server", "#lobby", "#ops", "#ops-night", "bob"];
-        let found = |query: &str| -> Vec<&str> {
-            matches(query, &names)
-                .into_iter()
-                .map(|index| names[index])
-                .collect()
-        };
-        assert_eq!(found("ops"), ["#ops", "#ops-night"]);
-        assert_eq!(found("on"), ["#ops-night"]);
-        assert_eq!(found("b"), ["bob", "#lobby"]);
-        assert_eq!(found("OB"), ["#lobby", "bob"]);
-        assert_eq!(found("xyz"), [""; 0]);
-        let people = ["ops", "o-p-s", "op", "#ops-team", "#ops"];
-        let order = matches("ops", &people).into_iter();
-        let order: Vec<&str> = order.map(|index| people[index]).collect();
-        assert_eq!(order, ["#ops", "#ops-team", "ops", "o-p-s"]);
-        let people = ["ops", "#ops-team"];
-        assert_eq!(matches("ops", &people), [1, 0], "channels first");
-        assert_eq!(found(" ").len(), names.len());
-        // Accounts that a stranger has taken, each letter of which begins a word.
-        for (query, names) in [
-            ("wo", ["w-o-r", "#work"]),
-            ("wor", ["w-o-r", "#work"]),
-            ("te", ["t-e-a-m", "#team-2027"]),
-            ("bob", ["b-o-b", "bob"]),
-            ("obb", ["o-b-b", "#lobby"]),
+        for (query, expected) in [
+            ("ops", &["#ops", "#ops-night"][..]),
+            ("#ops", &["#ops", "#ops-night"]),
+            ("on", &["#ops-night"]),
+            ("b", &["bob", "#lobby"]),
+            ("OB", &["bob", "#lobby"]),
+            ("xyz", &[]),
         ] {
-            assert_eq!(matches(query, &names)[0], 1, "{query}");
+            assert_eq!(found(query, &names, &[]), expected, "{query}");
+        }
+        assert_eq!(found(" ", &names, &[]).len(), names.len());
+        let names = ["ops", "o-p-s", "#ops-team", "#ops"];
+        let order = ["ops", "#ops", "#ops-team", "o-p-s"];
+        assert_eq!(found("ops", &names, &[]), order);
+    }
+
+    #[test]
+    fn a_conversation_that_a_stranger_has_opened_takes_no_place() {
+        for (query, own, stranger) in [
+            ("wo", "#work", "w-o-r"),
+            ("work", "#TeamWork", "work"),
+            ("2027", "#team2027", "a-2027"),
+            ("ops", "#devops", "ops-x"),
+            ("tw", "#TeamWork", "tw"),
+            ("dvo", "#devops", "d-v-o"),
+            ("bob", "bob", "b-o-b"),
+            ("bo", "bob", "bo"),
+        ] {
+            assert_eq!(found(query, &[own], &[stranger]), [own, stranger]);
+        }
+        // An operator can rename a channel that the user is in.
+        for (query, name) in [("bob", "#bob"), ("bob", "#bob-club"), ("bo", "#bob-club")] {
+            assert_eq!(found(query, &[name, "bob"], &[]), ["bob", name], "{query}");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::model::{Conversation, Rank};
 use crate::tui::areas::Areas;
 use crate::tui::layout::Layout;
 use crate::tui::overlay::Overlay;
-use crate::tui::switcher;
+use crate::tui::switcher::{self, Candidate};
 
 impl App {
     /// Returns the areas of the parts of the screen.
@@ -44,11 +44,17 @@ impl App {
     /// Returns the indices of the conversations that match the switcher's query, best first.
     pub fn switcher_matches(&self, query: &str) -> Vec<usize> {
         let ordered = self.buffers.by_relevance();
-        let names: Vec<&str> = ordered
+        let candidates: Vec<Candidate<'_>> = ordered
             .iter()
-            .map(|&index| self.buffers.list()[index].conversation.name())
+            .map(|&index| {
+                let conversation = &self.buffers.list()[index].conversation;
+                Candidate {
+                    name: conversation.name(),
+                    takes_part: self.buffers.takes_part(conversation),
+                }
+            })
             .collect();
-        switcher::matches(query, &names)
+        switcher::matches(query, &candidates)
             .into_iter()
             .map(|found| ordered[found])
             .collect()

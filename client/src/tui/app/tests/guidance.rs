@@ -266,6 +266,21 @@ fn the_switcher_opens_what_was_selected_when_others_write_meanwhile() {
 }
 
 #[test]
+fn the_switcher_prefers_people_to_whom_the_user_has_written_also_after_a_restart() {
+    let mut ui = Harness::new();
+    ui.enter("/msg bob hi");
+    let saved = ui.saved();
+    let mut ui = Harness::new();
+    ui.app.restore(&saved);
+    ui.receive(":bob!b@h PRIVMSG alice :hi");
+    ui.receive(":bo!m@h PRIVMSG alice :hi");
+    ui.control('k');
+    ui.type_text("bo");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.conversation(), "bob");
+}
+
+#[test]
 fn the_switcher_lists_highlights_then_unread_then_recently_shown_conversations() {
     let mut ui = Harness::new().with_messages();
     ui.receive(":carol!c@h PRIVMSG alice :psst");
