@@ -37,11 +37,16 @@ pub fn rows<S: Copy + PartialEq>(
     others: usize,
     measure: impl Fn(&str) -> usize,
 ) -> Vec<Vec<(S, String)>> {
+    // A grapheme with marks that a terminal draws in columns of their own may be of any length.
+    let parts = |grapheme| match measure(grapheme) {
+        width if width > first.min(others) => grapheme.split_inclusive(|_: char| true).collect(),
+        _ => vec![grapheme],
+    };
     let graphemes: Vec<(&str, S, usize)> = pieces
         .iter()
         .flat_map(|(style, text)| {
-            text.graphemes(true)
-                .map(|grapheme| (grapheme, *style, measure(grapheme)))
+            let parts = text.graphemes(true).flat_map(parts);
+            parts.map(|part| (part, *style, measure(part)))
         })
         .collect();
     let mut rows = Vec::new();
