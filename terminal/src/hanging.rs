@@ -22,7 +22,8 @@ pub fn stdout_width() -> Option<usize> {
     width_of(io::stdout())
 }
 
-/// Returns the same of standard error.
+/// Returns the width of the terminal that standard error is, in columns; `None` if it is none, or
+/// if the terminal does not report its width.
 pub fn stderr_width() -> Option<usize> {
     width_of(io::stderr())
 }
