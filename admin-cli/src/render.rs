@@ -1,6 +1,7 @@
 //! Output: counts and times for people, JSON for scripts. Everything that the program
 //! prints goes through this module, which makes it safe for the terminal.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{process, thread};
@@ -24,19 +25,22 @@ pub fn detect_terminal() {
     ON_TERMINAL.store(io::stdout().is_terminal(), Ordering::Relaxed);
 }
 
-/// Returns the width of the terminal, in columns; `None` if standard output is none.
+/// Whether standard output is a terminal, which may not report its width.
+fn is_on_terminal() -> bool {
+    ON_TERMINAL.load(Ordering::Relaxed)
+}
+
+/// Returns the width of the terminal, in columns; `None` if standard output is none, or if the
+/// terminal does not report its width.
 pub fn terminal_width() -> Option<usize> {
-    ON_TERMINAL
-        .load(Ordering::Relaxed)
-        .then(stdout_width)
-        .flatten()
+    is_on_terminal().then(stdout_width).flatten()
 }
 
 /// Returns text in one line that is safe for the terminal. There, each run of white space is one
 /// space, so that text which users choose stays where it is printed.
 pub fn printable(text: &str) -> String {
     let text = rookery_terminal::printable(text);
-    if terminal_width().is_some() {
+    if is_on_terminal() {
         compact(&text)
     } else {
         text
@@ -76,10 +80,14 @@ pub fn exit_once_unread() {
 
 /// Prints the content of a file to standard output: unchanged, except on a terminal.
 pub fn print_file(content: &str) -> Result<(), Failure> {
-    if let Some(width) = terminal_width() {
-        write(&hanging(&printable_lines(content), Some(width))).map(drop)
+    write(&file(content, is_on_terminal(), terminal_width())).map(drop)
+}
+
+fn file(content: &str, is_on_terminal: bool, width: Option<usize>) -> Cow<'_, str> {
+    if is_on_terminal {
+        hanging(&printable_lines(content), width).into()
     } else {
-        write(content).map(drop)
+        content.into()
     }
 }
 
@@ -318,6 +326,15 @@ pub mod tests {
             forged,
             "a pipe gets lines as they are"
         );
+    }
+
+    #[test]
+    fn a_file_is_safe_for_any_terminal_and_unchanged_elsewhere() {
+        let content = "reason\nspam\u{202e}maps\n";
+        let safe = "reason\nspam\u{fffd}maps\n";
+        assert_eq!(file(content, true, Some(40)), safe);
+        assert_eq!(file(content, true, None), safe, "a terminal without width");
+        assert_eq!(file(content, false, None), content);
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
     let cells: Vec<Vec<String>> = row
         .iter()
         .zip(widths)
-        .map(|(cell, width)| wrapped(&cut(cell, (width * MAX_LINES).max(MIN_TEXT)), *width))
+        .map(|(cell, width)| cell_lines(cell, *width))
         .collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or_default();
     let line = |at: usize| {
@@ -124,6 +124,19 @@ fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
         line.trim_end().to_owned()
     };
     (0..height).map(line).collect()
+}
+
+/// Returns the lines of a cell, the last of which ends with `…` if there is more text.
+fn cell_lines(cell: &str, width: usize) -> Vec<String> {
+    let mut lines = wrapped(cell, width);
+    let limit = wrapped(&cut(cell, MIN_TEXT), width).len().max(MAX_LINES);
+    if lines.len() > limit {
+        lines.truncate(limit);
+        if let Some(last) = lines.last_mut() {
+            *last = cut(&format!("{last}…"), width);
+        }
+    }
+    lines
 }
 
 /// Returns text as lines of up to `width` columns.
@@ -183,16 +196,19 @@ mod tests {
 
     #[test]
     fn a_long_cell_does_not_fill_the_screen_of_a_terminal() {
-        let long = "x".repeat(200);
-        let table = table(
-            ["NICK", "CLIENT"],
-            [["eve".to_owned(), long.clone()]].into_iter(),
-        );
-        let shown = table.lines(Some(30), |_| false, |_| None);
-        assert!(shown.len() <= 1 + MAX_LINES, "{shown:?}");
-        assert!(shown[shown.len() - 1].ends_with('…'), "{shown:?}");
-        let piped = table.lines(None, |_| false, |_| None);
-        assert!(piped[1].ends_with(&long), "a pipe gets it all: {piped:?}");
+        // Of words that are wider than half of the column, each is a line.
+        for long in ["x".repeat(200), vec!["x".repeat(13); 15].join(" ")] {
+            let table = table(
+                ["NICK", "CLIENT"],
+                [["eve".to_owned(), long.clone()]].into_iter(),
+            );
+            let shown = table.lines(Some(30), |_| false, |_| None);
+            assert_eq!(shown.len(), 1 + MAX_LINES, "{shown:?}");
+            assert!(shown[MAX_LINES].ends_with('…'), "{shown:?}");
+            assert!(shown.iter().all(|line| line.width() <= 30), "{shown:?}");
+            let piped = table.lines(None, |_| false, |_| None);
+            assert!(piped[1].ends_with(&long), "a pipe gets it all: {piped:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod people;
 mod session;
 mod talk;
 
+pub use channels::leave;
 pub use command::{
     Command, Refusal, Requires, Usage, find as find_in, non_empty, parse_nick, split_word,
 };

@@ -22,7 +22,8 @@ pub fn stdout_width() -> Option<usize> {
     width_of(io::stdout())
 }
 
-/// Returns the same of standard error.
+/// Returns the width of the terminal that standard error is, in columns; `None` if it is none, or
+/// if the terminal does not report its width.
 pub fn stderr_width() -> Option<usize> {
     width_of(io::stderr())
 }
@@ -76,15 +77,16 @@ pub fn hanging(text: &str, width: Option<usize>) -> String {
 }
 
 /// Returns the text with one space in place of each run of white space, with which text could be
-/// moved to where the program writes its own.
+/// moved to where the program writes its own. Joiners within such a run, which are invisible and
+/// join nothing there, are left out.
 pub fn compact(text: &str) -> String {
     let is_blank = |char: char| char.is_whitespace() || char == BLANK_PATTERN;
+    let is_joiner = |char| matches!(char, '\u{200c}' | '\u{200d}');
     let mut compact = String::with_capacity(text.len());
     for char in text.chars() {
-        if !is_blank(char) {
-            compact.push(char);
-        } else if !compact.ends_with(' ') {
-            compact.push(' ');
+        let is_in_run = compact.ends_with(' ') && (is_blank(char) || is_joiner(char));
+        if !is_in_run {
+            compact.push(if is_blank(char) { ' ' } else { char });
         }
     }
     compact
@@ -158,5 +160,7 @@ mod tests {
     #[test]
     fn white_space_of_any_kind_is_one_space() {
         assert_eq!(compact("a \u{a0}\u{3000}\u{2003}\u{2800} b  c "), "a b c ");
+        assert_eq!(compact("a \u{200c} \u{200d}\u{200c} b"), "a b");
+        assert_eq!(compact("می\u{200c}خواهم"), "می\u{200c}خواهم");
     }
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use rookery_control_api::{
     AuditOutcome, AuditRecord, BanEntry, EventKind, ServerEvent, TimedEvent,
 };
+use rookery_protocol::AccountName;
 use rookery_terminal::quoted;
 
 use crate::args::one_of;
@@ -87,7 +88,7 @@ fn describe(event: &ServerEvent, clock: &Clock) -> String {
         // Anyone can sign in with any text, such as one that looks like the rest of an event.
         if name.is_empty() {
             "(no name)".to_owned()
-        } else if name.contains(char::is_whitespace) {
+        } else if AccountName::parse(name).is_err() {
             quoted(name)
         } else {
             name.to_owned()
@@ -225,15 +226,26 @@ mod tests {
             created_at: ago(0),
             expires_at: None,
         };
-        let forged = ServerEvent::SignInRefused {
-            name: "root from ::1: ok".to_owned(),
-            address: "192.0.2.1".to_owned(),
-            reason: "wrong password".to_owned(),
-        };
-        assert_eq!(
-            line(forged),
-            "10:00:00  sign-in-refused    “root from ::1: ok” from 192.0.2.1: wrong password"
-        );
+        for (name, shown) in [
+            ("bo", "bo"),
+            ("", "(no name)"),
+            ("root from ::1: ok", "“root from ::1: ok”"),
+            // A pattern of Braille without dots looks like a space.
+            (
+                "root\u{2800}from\u{2800}::1",
+                "“root\u{2800}from\u{2800}::1”",
+            ),
+        ] {
+            let refused = ServerEvent::SignInRefused {
+                name: name.to_owned(),
+                address: "192.0.2.1".to_owned(),
+                reason: "wrong password".to_owned(),
+            };
+            assert_eq!(
+                line(refused),
+                format!("10:00:00  sign-in-refused    {shown} from 192.0.2.1: wrong password")
+            );
+        }
         assert_eq!(
             line(ServerEvent::BanAdded { ban: ban.clone() }),
             "10:00:00  ban-added          bo by root, permanent: spam"

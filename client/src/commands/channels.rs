@@ -179,15 +179,20 @@ fn part(front_end: &mut AnyFrontEnd, arguments: &str) -> Result<(), Refusal> {
         (channel, arguments)
     };
     let reason = public_text(reason, front_end.model())?;
+    leave(front_end, &channel, &reason);
+    Ok(())
+}
+
+/// Leaves a channel and closes its conversation. The server answers if the user is not in it.
+pub fn leave(front_end: &mut AnyFrontEnd, channel: &ChannelName, reason: &str) {
     front_end.request(Message::new(
         "PART",
-        std::iter::once(channel.as_str()).chain(non_empty(&reason)),
+        std::iter::once(channel.as_str()).chain(non_empty(reason)),
     ));
-    if front_end.model().is_in(&channel) {
-        front_end.model_mut().switch_when_parted(&channel);
-        front_end.close(&Conversation::Channel(channel));
+    if front_end.model().is_in(channel) {
+        front_end.model_mut().switch_when_parted(channel);
+        front_end.close(&Conversation::Channel(channel.clone()));
     }
-    Ok(())
 }
 
 /// Lists the members of the current channel from the model; requests those of other channels.

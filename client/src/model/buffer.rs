@@ -200,23 +200,26 @@ impl Buffer {
         id
     }
 
-    /// Drops the events with this text, and the oldest of those that begin with `start`, until less
-    /// than `limit` are left. Returns whether it dropped any.
-    pub fn drop_similar(&mut self, text: &str, start: &str, limit: usize) -> bool {
-        let before = self.lines.len();
-        let event = |line: &Line| match &line.body {
-            Body::Info(text) if text.starts_with(start) => Some(text.clone()),
+    /// Drops the other events with the text of the latest one, and the oldest of those that begin
+    /// with `start`, until no more than `limit` are left. Returns whether it dropped any.
+    pub fn drop_similar(&mut self, latest: LineId, text: &str, start: &str, limit: usize) -> bool {
+        let similar = self.lines.iter().filter_map(|line| match &line.body {
+            Body::Info(event) if line.id != latest && event.starts_with(start) => {
+                Some((line.id, **event == *text))
+            }
             _ => None,
-        };
-        self.lines
-            .retain(|line| event(line).as_deref() != Some(text));
-        let mut left = self.lines.iter().filter_map(event).count();
-        self.lines.retain(|line| {
-            let is_dropped = left >= limit && event(line).is_some();
-            left -= usize::from(is_dropped);
-            !is_dropped
         });
-        self.lines.len() < before
+        let (same, others): (Vec<_>, Vec<_>) = similar.partition(|(_, is_same)| *is_same);
+        let excess = (others.len() + 1).saturating_sub(limit);
+        let dropped = same.iter().chain(others.iter().take(excess));
+        let dropped: Vec<LineId> = dropped.map(|(id, _)| *id).collect();
+        let is_kept = |line: &Line| !dropped.contains(&line.id);
+        if let Some(index) = self.first_new.and_then(|id| self.index_of(id)) {
+            let mut since = self.lines.range(index..);
+            self.first_new = since.find(|line| is_kept(line)).map(|line| line.id);
+        }
+        self.lines.retain(is_kept);
+        !dropped.is_empty()
     }
 
     /// Whether a message is among the last lines already.

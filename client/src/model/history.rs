@@ -353,7 +353,7 @@ impl Buffers {
             }
             more => {
                 if more.is_some() && !self.queries.listed {
-                    let text = "there are older private conversations, which are not listed: \
+                    let text = "there may be older private conversations, which are not listed: \
                                 /query NICK opens one";
                     let at = self.latest_at();
                     let id = self.push(0, at, None, Body::Info(text.into()));

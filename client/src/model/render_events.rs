@@ -307,8 +307,8 @@ impl Buffers {
     fn add_invitation(&mut self, at: Timestamp, by: &str, channel: &str) {
         let from = format!("{by} invited you: /join ");
         let text = format!("{from}{channel}");
-        let replaced = self.list[0].drop_similar(&text, &from, MAX_INVITATIONS);
-        let id = self.push(0, at, None, Body::Info(text.into()));
+        let id = self.push(0, at, None, Body::Info(text.as_str().into()));
+        let replaced = self.list[0].drop_similar(id, &text, &from, MAX_INVITATIONS);
         if !replaced || self.list[0].unread() == 0 {
             self.count(0, id, at, false);
         }

@@ -8,23 +8,26 @@
 //! IPv6 is broken is therefore reached nearly as fast as one without.
 //!
 //! The order within a family is that of the system's resolver, which applies RFC 6724. If the
-//! handshake over the connection fails, the other addresses are tried. The crate knows neither TLS
-//! nor any protocol; the caller sets the time limit.
+//! handshake over the connection fails or takes long, the other addresses are tried. The crate
+//! knows neither TLS nor any protocol; the caller sets the time limit.
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// The time after which the next attempt starts while the previous one is under way (RFC 8305 §5,
 /// "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The time that one of several addresses has for its handshake, and the others for connecting once
-/// a handshake has failed.
+/// The time after which a handshake that is under way no longer keeps the other addresses from
+/// being tried, and the time that the others have for connecting once a handshake has failed.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Returns the addresses of a host, with a port.
@@ -33,52 +36,98 @@ pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Connects to the first of a host's addresses with which `handshake` succeeds, and returns its
-/// result.
+/// result. A handshake that takes long goes on while the other addresses are tried.
 ///
 /// # Errors
 ///
 /// If there is none, the first error about which the user can decide, as `is_decisive` says, or
-/// else the first error.
+/// else the first error. Once there is a decisive one, no other address is waited for without end.
 pub async fn connect<S, E: From<io::Error>>(
     addresses: Vec<SocketAddr>,
     handshake: impl AsyncFn(TcpStream) -> Result<S, E>,
     is_decisive: impl Fn(&E) -> bool,
 ) -> Result<S, E> {
+    connect_by(TcpStream::connect, addresses, handshake, is_decisive).await
+}
+
+/// Connects like [`connect`], with streams that `dial` returns.
+async fn connect_by<T, F, S, E>(
+    dial: impl Fn(SocketAddr) -> F + Copy + Send + 'static,
+    addresses: Vec<SocketAddr>,
+    handshake: impl AsyncFn(T) -> Result<S, E>,
+    is_decisive: impl Fn(&E) -> bool,
+) -> Result<S, E>
+where
+    F: Future<Output = io::Result<T>> + Send + 'static,
+    T: Send + 'static,
+    E: From<io::Error>,
+{
     let mut untried = addresses;
     let mut failure: Option<E> = None;
+    let mut handshakes = Vec::new();
+    // The address of the handshake that began last, and until when only that is waited for.
+    let mut latest = None;
+    let mut patience = Instant::now();
     loop {
-        let connecting = race(untried.clone(), async |address| {
-            Ok((address, TcpStream::connect(address).await?))
-        });
-        let connected = match &failure {
-            None => connecting.await,
-            Some(_) => within_patience(connecting).await,
+        let is_decided = failure.as_ref().is_some_and(&is_decisive);
+        let has_next = !untried.is_empty() || is_decided || handshakes.is_empty();
+        let others = untried.clone();
+        let has_failed = failure.is_some();
+        let next = async {
+            tokio::time::sleep_until(patience).await;
+            let connecting = race(others, move |address| {
+                let stream = dial(address);
+                async move { Ok((address, stream.await?)) }
+            });
+            if has_failed {
+                within_patience(connecting).await
+            } else {
+                connecting.await
+            }
         };
-        let (address, stream) = match connected {
-            Ok(connected) => connected,
-            Err(error) => return Err(failure.unwrap_or_else(|| error.into())),
-        };
-        untried.retain(|other| *other != address);
-        let attempt = handshake(stream);
-        let result = if untried.is_empty() {
-            attempt.await
-        } else {
-            within_patience(attempt).await
-        };
-        let error = match result {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        failure = match failure {
-            Some(first) if is_decisive(&first) || !is_decisive(&error) => Some(first),
-            _ => Some(error),
-        };
-        if untried.is_empty()
-            && let Some(failure) = failure
-        {
-            return Err(failure);
+        tokio::select! {
+            (address, result) = first_of(&mut handshakes) => {
+                let error = match result {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => error,
+                };
+                failure = match failure {
+                    Some(first) if is_decided || !is_decisive(&error) => Some(first),
+                    _ => Some(error),
+                };
+                if latest == Some(address) {
+                    patience = Instant::now();
+                }
+            }
+            connected = next, if has_next => match connected {
+                Ok((address, stream)) => {
+                    untried.retain(|other| *other != address);
+                    let handshake = &handshake;
+                    handshakes.push(Box::pin(async move { (address, handshake(stream).await) }));
+                    latest = Some(address);
+                    patience = Instant::now() + PATIENCE;
+                }
+                Err(error) if is_decided || handshakes.is_empty() => {
+                    return Err(failure.unwrap_or_else(|| error.into()));
+                }
+                Err(_) => untried.clear(),
+            },
         }
     }
+}
+
+/// Waits for the first of the futures that ends, and removes it. Without any, it never ends.
+async fn first_of<F: Future>(futures: &mut Vec<Pin<Box<F>>>) -> F::Output {
+    std::future::poll_fn(|context| {
+        for index in 0..futures.len() {
+            if let Poll::Ready(output) = futures[index].as_mut().poll(context) {
+                drop(futures.swap_remove(index));
+                return Poll::Ready(output);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Connects like [`connect`], for a program without a tokio runtime.
@@ -106,12 +155,10 @@ pub fn connect_blocking<S, E: From<io::Error>>(
     })
 }
 
-async fn within_patience<S, E: From<io::Error>>(
-    attempt: impl Future<Output = Result<S, E>>,
-) -> Result<S, E> {
+async fn within_patience<S>(attempt: impl Future<Output = io::Result<S>>) -> io::Result<S> {
     tokio::time::timeout(PATIENCE, attempt)
         .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Returns the first connection to any of the addresses, or the error of the last attempt.
@@ -161,8 +208,6 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::{Arc, Mutex};
-
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -301,39 +346,82 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 
-    /// Connects to two listeners; the handshake with each does what is given for it.
-    async fn handshakes(results: [Option<Result<(), io::ErrorKind>>; 2]) -> io::Result<SocketAddr> {
-        let listeners =
-            ["127.0.0.1:0"; 2].map(|address| std::net::TcpListener::bind(address).unwrap());
-        let addresses = listeners.each_ref().map(|one| one.local_addr().unwrap());
-        let handshake = async |stream: TcpStream| {
-            let peer = stream.peer_addr()?;
-            let index = addresses.iter().position(|one| *one == peer).unwrap();
-            match results[index] {
-                None => std::future::pending().await,
-                Some(result) => result.map(|()| peer).map_err(io::Error::from),
+    /// What happens at an address: nothing answers there, or the handshake takes so many seconds
+    /// and then succeeds, or fails with an error.
+    type Behaviour = Option<(u64, Result<(), io::ErrorKind>)>;
+
+    /// Connects, with paused time, to addresses that behave like this. Returns the index of the one
+    /// that is used, and the seconds that it took.
+    async fn handshakes(behaviours: &[Behaviour]) -> (io::Result<u16>, u64) {
+        let address = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let ports = 0_u16..;
+        let addresses = ports.take(behaviours.len()).map(address).collect();
+        let answering: Vec<bool> = behaviours.iter().map(Option::is_some).collect();
+        let answering: &'static [bool] = answering.leak();
+        let dial = move |address: SocketAddr| async move {
+            if answering[usize::from(address.port())] {
+                Ok(address.port())
+            } else {
+                Err(io::ErrorKind::ConnectionRefused.into())
             }
         };
+        let handshake = async |port: u16| {
+            let (seconds, result) = behaviours[usize::from(port)].unwrap();
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            result.map(|()| port).map_err(io::Error::from)
+        };
         let is_decisive = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        let connected = connect(addresses.to_vec(), handshake, is_decisive).await;
-        if let Ok(peer) = &connected {
-            assert_eq!(*peer, addresses[1]);
-        }
-        connected
+        let began = Instant::now();
+        let connected = connect_by(dial, addresses, handshake, is_decisive).await;
+        (connected, began.elapsed().as_secs())
     }
 
-    #[tokio::test]
+    const SILENT: Behaviour = Some((3600, Ok(())));
+    const UNKNOWN_CERTIFICATE: Behaviour = Some((0, Err(io::ErrorKind::PermissionDenied)));
+    const NO_TLS: Behaviour = Some((0, Err(io::ErrorKind::UnexpectedEof)));
+    const REFUSED: Behaviour = None;
+
+    #[tokio::test(start_paused = true)]
     async fn an_address_whose_handshake_fails_leads_to_the_next_one() {
-        use io::ErrorKind::{PermissionDenied, UnexpectedEof};
-        for failed in [Some(Err(PermissionDenied)), Some(Err(UnexpectedEof)), None] {
-            handshakes([failed, Some(Ok(()))]).await.unwrap();
+        for (first, seconds) in [(UNKNOWN_CERTIFICATE, 0), (NO_TLS, 0), (SILENT, 3)] {
+            let (used, took) = handshakes(&[first, Some((0, Ok(())))]).await;
+            assert_eq!((used.unwrap(), took), (1, seconds), "{first:?}");
         }
-        for results in [
-            [PermissionDenied, UnexpectedEof],
-            [UnexpectedEof, PermissionDenied],
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_about_which_the_user_can_decide_is_not_lost() {
+        for (behaviours, seconds) in [
+            (&[UNKNOWN_CERTIFICATE, NO_TLS][..], 0),
+            (&[NO_TLS, UNKNOWN_CERTIFICATE], 0),
+            (&[UNKNOWN_CERTIFICATE, REFUSED], 0),
+            (&[UNKNOWN_CERTIFICATE, SILENT], 3),
+            (&[SILENT, UNKNOWN_CERTIFICATE], 3),
+            (&[UNKNOWN_CERTIFICATE, SILENT, SILENT], 6),
         ] {
-            let error = handshakes(results.map(|kind| Some(Err(kind)))).await;
-            assert_eq!(error.unwrap_err().kind(), PermissionDenied, "{results:?}");
+            let (used, took) = handshakes(behaviours).await;
+            let error = used.unwrap_err().kind();
+            let expected = (io::ErrorKind::PermissionDenied, seconds);
+            assert_eq!((error, took), expected, "{behaviours:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_handshake_goes_on_while_the_other_addresses_are_tried() {
+        const SLOW: Behaviour = Some((9, Ok(())));
+        for (behaviours, index, seconds) in [
+            (&[SLOW, REFUSED][..], 0, 9),
+            (&[REFUSED, SLOW], 1, 9),
+            (&[SLOW, SILENT], 0, 9),
+            (&[NO_TLS, SLOW], 1, 9),
+            (
+                &[SLOW, UNKNOWN_CERTIFICATE, NO_TLS, Some((1, Ok(())))],
+                3,
+                4,
+            ),
+        ] {
+            let (used, took) = handshakes(behaviours).await;
+            assert_eq!((used.unwrap(), took), (index, seconds), "{behaviours:?}");
         }
     }
 }

@@ -92,6 +92,8 @@ async fn a_server_that_changes_its_authority_can_be_trusted_on_the_screen() {
     // The authority that was named with `--ca` at the sign-in is stored.
     let screen = Screen::start(&device.command_without_ca(&server, &[]));
     screen.expect("lag").await;
+    screen.enter_line("/trust");
+    screen.expect("no certificate was refused").await;
     server.sigterm().await;
     std::fs::remove_dir_all(server.path("certs")).unwrap();
     server.restart().await;
@@ -103,6 +105,10 @@ async fn a_server_that_changes_its_authority_can_be_trusted_on_the_screen() {
     let question = screen.expect("Type yes").await;
     let shown: String = question.split_whitespace().collect();
     assert!(shown.contains(&server.fingerprint()), "{question}");
+    screen.press("Escape");
+    screen.expect("goes on trying").await;
+    screen.enter_line("/trust");
+    screen.expect("Type yes").await;
     screen.enter_line("yes");
     screen.expect("connected again").await;
 }

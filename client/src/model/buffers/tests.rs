@@ -338,6 +338,10 @@ fn invitations_are_messages_from_the_server_of_which_one_person_gets_few() {
         "carol invited you: /join #nest",
     ];
     assert_eq!(invitations(&chat), nest);
+    let server = chat.buffer("*server*");
+    let first_new = server.first_new().and_then(|line| server.index_of(line));
+    let first = first_new.map(|index| &server.lines()[index].body);
+    assert_eq!(first, Some(&Body::Info(nest[0].into())), "it is marked");
 
     chat.buffers.switch_to(0);
     chat.buffers.switch_to(1);

@@ -87,9 +87,11 @@ impl FrontEnd for App {
     fn quit(&mut self, reason: Option<String>) {
         let waiting = self.queue.len();
         if waiting > 0 && !std::mem::replace(&mut self.was_warned_of_queue, true) {
-            self.hint = Some(format!(
-                "not sent yet: {waiting}; wait, or quit again to drop them"
-            ));
+            self.hint = Some(if waiting == 1 {
+                "1 message is not sent yet; wait, or quit again to discard it".to_owned()
+            } else {
+                format!("{waiting} messages are not sent yet; wait, or quit again to discard them")
+            });
             return;
         }
         self.send_markers();

@@ -5,11 +5,11 @@
     reason = "all commands have the same signature"
 )]
 
-use rookery_protocol::{Email, Message, Nick};
+use rookery_protocol::{Email, Nick};
 
 use super::{App, Effect};
 use crate::commands::{
-    self, Command, Recipient, Refusal, Requires, TEXT_FORMS, Usage, non_empty, parse_nick,
+    self, Command, Recipient, Refusal, Requires, TEXT_FORMS, Usage, leave, non_empty, parse_nick,
 };
 use crate::front_end::FrontEnd as _;
 use crate::model::{Body, Conversation, MessageKind};
@@ -141,13 +141,9 @@ fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
     let conversation = app.buffers.current().conversation.clone();
     match &conversation {
         Conversation::Server => return Err("the server's conversation cannot be closed".into()),
-        Conversation::Channel(channel) if app.model.is_in(channel) => {
-            app.model.switch_when_parted(channel);
-            app.request(Message::new("PART", [channel.as_str()]));
-        }
-        _ => {}
+        Conversation::Channel(channel) if app.model.is_in(channel) => leave(app, channel, ""),
+        Conversation::Channel(_) | Conversation::Person(_) => app.buffers.close(&conversation),
     }
-    app.buffers.close(&conversation);
     Ok(())
 }
 

@@ -371,7 +371,10 @@ fn topics_and_reasons_of_ignored_people_are_not_shown_but_what_they_did_is() {
             ":bob!b@h KICK #lobby carol :BUY",
             "bob kicked carol from #lobby",
         ),
-        (":bob!b@h REDACT #lobby m1 :BUY", "bob"),
+        (
+            ":bob!b@h REDACT #lobby m1 :BUY",
+            "bob deleted a message by carol",
+        ),
         (
             ":bob!b@h RENAME #lobby #nest :BUY",
             "bob renamed #lobby to #nest",
