@@ -291,8 +291,8 @@ impl State {
         self.channels.get(name)
     }
 
-    /// Whether the user may speak in the channel, and so give a reason there for what it does. What
-    /// nobody is in, nobody hears.
+    /// Whether the user may speak in the channel, and so give a reason there for what it does. In a
+    /// channel that does not exist, it may.
     pub fn may_speak(&self, user: UserId, channel: &ChannelName) -> bool {
         self.channel(channel)
             .is_none_or(|channel| channel.speak_refusal(self.user(user), false).is_none())
