@@ -32,7 +32,7 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
-use rookery_record::{AccountId, CredentialId, Device, Mark, Metadata, Network};
+use rookery_record::{AccountId, CredentialId, Device, Mark, Metadata, Network, Participant};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
@@ -523,11 +523,11 @@ impl State {
         self.touch(id);
     }
 
-    /// Returns the masks of those who may not send the user direct messages and invitations.
-    pub fn silences<'s>(&'s self, user: &'s User) -> &'s [Mask] {
-        let masks = match &user.identity {
-            Some(identity) => self.account_silences.get(&identity.name),
-            None => Some(&user.silences),
+    /// Returns the masks of those who may not send the participant direct messages and invitations.
+    pub fn silences(&self, participant: &Participant) -> &[Mask] {
+        let masks = match participant {
+            Participant::Account(name) => self.account_silences.get(&name.to_account()),
+            Participant::Guest(nick) => self.by_nick(nick).map(|guest| &guest.silences),
         };
         masks.map(Vec::as_slice).unwrap_or_default()
     }
