@@ -225,18 +225,16 @@ impl Clock {
     }
 }
 
-/// Returns whose sessions a kick or ban has ended, up to the end of the sentence, and the server's
-/// note.
+/// Returns whose sessions a kick or ban has ended, up to the end of the sentence.
 pub fn ended_sessions(reply: &KickReply) -> String {
-    let ended = match reply.sessions {
+    match reply.sessions {
         0 => "no sessions were online.".to_owned(),
         sessions => format!(
             "{} of {} ended.",
             count(sessions, "session", "sessions"),
             reply.users.join(", ")
         ),
-    };
-    with_note(ended, reply.note.as_deref())
+    }
 }
 
 /// Appends a note of the server, if there is one.

@@ -52,7 +52,7 @@ pub struct BanPreview {
     pub other_domains: Vec<String>,
     /// Why the ban is probably a mistake and must be confirmed: it covers everyone, or the admin.
     pub doubt: Option<String>,
-    /// Who else has the name of the account as nick.
+    /// A sentence that says who has the name of the account as nick, if it is another user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -64,6 +64,9 @@ pub struct BanReply {
     pub ban: BanEntry,
     /// The sessions that were ended.
     pub ended: KickReply,
+    /// A sentence that says who has the name of the account as nick, if it is another user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The reply to `GET /v1/bans`: one page of the bans.

@@ -162,9 +162,20 @@ pub struct MassKickRequest {
 #[serde(untagged)]
 pub enum MassKickReply {
     /// The sessions have ended.
-    Done(KickReply),
+    Done(MassKickDone),
     /// The request was a dry run.
     Preview(KickPreview),
+}
+
+/// The reply to `POST /v1/kick` without `dry_run`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct MassKickDone {
+    /// The sessions that were ended.
+    #[serde(flatten)]
+    pub ended: KickReply,
+    /// A sentence that says who has the name of the account as nick, if it is another user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The reply to `POST /v1/kick` with `dry_run`: nothing was changed.
@@ -177,7 +188,7 @@ pub struct KickPreview {
     pub users: Vec<OnlineUser>,
     /// Why the kick is probably a mistake and must be confirmed: it covers everyone, or the admin.
     pub doubt: Option<String>,
-    /// Who else has the name of the account as nick.
+    /// A sentence that says who has the name of the account as nick, if it is another user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -189,7 +200,4 @@ pub struct KickReply {
     pub users: Vec<String>,
     /// The number of sessions.
     pub sessions: usize,
-    /// Who else has the name of the account as nick.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
 }

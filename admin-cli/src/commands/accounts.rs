@@ -253,7 +253,6 @@ bo     bo@example.org     2026-11-22 09:00:00 (1h ago)  no        2            d
         let ended = KickReply {
             users: vec!["bo".to_owned()],
             sessions: 1,
-            note: None,
         };
         let reply = AccountReply {
             account: account("bo", None),

@@ -155,10 +155,8 @@ pub fn banned(reply: &BanReply, clock: &Clock) -> String {
         || "permanently".to_owned(),
         |end| format!("until {}", clock.time(end)),
     );
-    printable(&format!(
-        "Banned {target} {until}; {}",
-        ended_sessions(&reply.ended)
-    ))
+    let text = format!("Banned {target} {until}; {}", ended_sessions(&reply.ended));
+    printable(&with_note(text, reply.note.as_deref()))
 }
 
 fn ban_preview(reply: &BanPreview, clock: &Clock) -> String {
@@ -245,11 +243,11 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
         let ended = KickReply {
             users: vec!["bo".to_owned()],
             sessions: 2,
-            note: None,
         };
         let reply = BanReply {
             ban: ban(12, "bo", Some(ago(-604_800))),
             ended,
+            note: None,
         };
         assert_eq!(
             banned(&reply, &clock()),
@@ -260,13 +258,13 @@ ID  TARGET           EXPIRES  BY    CREATED                       REASON
             ended: KickReply {
                 users: vec![],
                 sessions: 0,
-                note: Some("eve is now the nick of a guest.".to_owned()),
             },
+            note: Some("The nick eve is in use by a guest.".to_owned()),
         };
         assert_eq!(
             banned(&reply, &clock()),
-            "Banned eve@example.org permanently; no sessions were online. eve is now the nick of a \
-             guest."
+            "Banned eve@example.org permanently; no sessions were online. The nick eve is in use \
+             by a guest."
         );
     }
 

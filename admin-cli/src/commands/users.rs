@@ -190,7 +190,10 @@ fn kick(client: &Client, options: KickOptions, context: &Context<'_>) -> Result<
     };
     let reply: Reply<MassKickReply> = send_confirmed(send, yes)?;
     context.show(&reply, |reply, clock| match reply {
-        MassKickReply::Done(reply) => kicked(&request.target, reply),
+        MassKickReply::Done(reply) => {
+            let text = kicked(&request.target, &reply.ended);
+            printable(&with_note(text, reply.note.as_deref()))
+        }
         MassKickReply::Preview(reply) => kick_preview(reply, clock),
     })
 }

@@ -32,7 +32,7 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
-use rookery_record::{AccountId, CredentialId, Device, Mark, Metadata, Network};
+use rookery_record::{AccountId, CredentialId, Device, Mark, Metadata, Network, Participant};
 
 use crate::ids::{Identity, SessionId, UserId};
 use crate::state::activity::Recent;
@@ -291,8 +291,8 @@ impl State {
         self.channels.get(name)
     }
 
-    /// Whether the user may speak in the channel, and so give a reason there for what it does. What
-    /// nobody is in, nobody hears.
+    /// Whether the user may speak in the channel, and so give a reason there for what it does. In a
+    /// channel that does not exist, it may.
     pub fn may_speak(&self, user: UserId, channel: &ChannelName) -> bool {
         self.channel(channel)
             .is_none_or(|channel| channel.speak_refusal(self.user(user), false).is_none())
@@ -523,11 +523,11 @@ impl State {
         self.touch(id);
     }
 
-    /// Returns the masks of those who may not send the user direct messages and invitations.
-    pub fn silences<'s>(&'s self, user: &'s User) -> &'s [Mask] {
-        let masks = match &user.identity {
-            Some(identity) => self.account_silences.get(&identity.name),
-            None => Some(&user.silences),
+    /// Returns the masks of those who may not send the participant direct messages and invitations.
+    pub fn silences(&self, participant: &Participant) -> &[Mask] {
+        let masks = match participant {
+            Participant::Account(name) => self.account_silences.get(&name.to_account()),
+            Participant::Guest(nick) => self.by_nick(nick).map(|guest| &guest.silences),
         };
         masks.map(Vec::as_slice).unwrap_or_default()
     }

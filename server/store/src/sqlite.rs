@@ -106,7 +106,8 @@ impl Store {
         }
         // Of several programs that are started at the same time, the first removes the evidence and
         // the others wait for it. SQLite's own locks (`fcntl`) are separate from this one
-        // (`flock`). Its file is closed after the connection, which would lose its locks.
+        // (`flock`). The file is closed after the connection, because closing it earlier would
+        // release the connection's locks.
         let one_at_a_time = File::open(file).map_err(|error| cannot_open(file, error))?;
         one_at_a_time
             .lock()

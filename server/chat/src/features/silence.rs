@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[Command {
     min_params: 0,
     help: &[
         "SILENCE, SILENCE +mask, SILENCE -mask",
-        "Lists, adds and removes those who can send you no direct messages and no invitations.",
+        "Lists, adds and removes those who cannot send you direct messages or invitations.",
         "Masks: nick!user@host or ~a:account. MODE yournick +R refuses everyone without an account.",
     ],
     weight: |_| Weight::MESSAGE,
@@ -49,7 +49,8 @@ pub fn silence(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         Ok(mask) => mask,
         Err(reason) => return refuse(ctx, caller, "INVALID_MASK", text, &reason),
     };
-    let mut masks = ctx.state.silences(ctx.state.user(caller.user)).to_vec();
+    let own = ctx.state.user(caller.user).participant();
+    let mut masks = ctx.state.silences(&own).to_vec();
     let before = masks.len();
     masks.retain(|other| !other.is_same(&mask));
     match (on, masks.len() < before) {
@@ -77,7 +78,8 @@ fn list(ctx: &mut Context<'_>, caller: Caller) {
         let line = ctx.numeric(caller, RPL_SILELIST).word(user.nick.as_str());
         line.word(mask.as_str())
     };
-    let mut lines: Vec<_> = ctx.state.silences(user).iter().map(entry).collect();
+    let masks = ctx.state.silences(&user.participant());
+    let mut lines: Vec<_> = masks.iter().map(entry).collect();
     lines.push(
         ctx.numeric(caller, RPL_ENDOFSILELIST)
             .text("End of the list"),
@@ -115,8 +117,8 @@ fn set(ctx: &mut Context<'_>, caller: Caller, masks: Vec<Mask>) {
     })));
 }
 
-/// Returns why the user takes no direct message and no invitation from the sender: a numeric about
-/// the user, with its text. `None` if it does.
+/// Returns why the user does not accept direct messages and invitations from the sender: a numeric
+/// about the user, with its text. `None` if it does.
 pub fn refusal(
     ctx: &Context<'_>,
     sender: &User,
@@ -126,33 +128,27 @@ pub fn refusal(
         return None;
     }
     if user.only_accounts && sender.identity.is_none() {
-        let text = "They take direct messages and invitations only from users with an account (+R)";
+        let text = "This user accepts direct messages and invitations only from users with an account (+R)";
         return Some((ERR_NONONREG, text));
     }
-    let text = "They take no direct messages and no invitations from you";
-    is_covered(ctx.state.silences(user), sender).then_some((ERR_CANTSENDTOUSER, text))
+    let text = "This user does not accept direct messages or invitations from you";
+    is_covered(ctx, &user.participant(), sender).then_some((ERR_CANTSENDTOUSER, text))
 }
 
-/// Whether the other participant of the conversation takes no direct messages from the sender.
+/// Whether the other participant of the conversation does not accept direct messages from the
+/// sender.
 pub fn is_silenced(ctx: &Context<'_>, sender: &User, place: &Place) -> bool {
     let Place::Direct { from, to } = place else {
         return false;
     };
     let own = sender.participant();
     let mut others = [from, to].into_iter().filter(|other| **other != own);
-    others.any(|other| match other {
-        Participant::Account(name) => {
-            let masks = ctx.state.account_silences.get(&name.to_account());
-            masks.is_some_and(|masks| is_covered(masks, sender))
-        }
-        Participant::Guest(nick) => {
-            let guest = ctx.state.by_nick(nick);
-            guest.is_some_and(|guest| is_covered(&guest.silences, sender))
-        }
-    })
+    others.any(|other| is_covered(ctx, other, sender))
 }
 
-fn is_covered(masks: &[Mask], sender: &User) -> bool {
+/// Whether a mask of the participant covers the sender.
+fn is_covered(ctx: &Context<'_>, participant: &Participant, sender: &User) -> bool {
+    let masks = ctx.state.silences(participant);
     if masks.is_empty() {
         return false;
     }

@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::event::{HistoryResult, SessionId};
 use crate::request::ForgetAccount;
 
-const SILENCED: &str = "They take no direct messages and no invitations from you";
+const SILENCED: &str = "This user does not accept direct messages or invitations from you";
 
 /// Returns a chat with alice, who has silenced mallory's account.
 fn silenced(capabilities: &str) -> (Harness, SessionId, SessionId) {
@@ -179,7 +179,8 @@ fn with_mode_r_only_accounts_can_send_direct_messages_and_invitations() {
         harness.request(alice, "MODE alice"),
         [":irc.test 221 alice +R"]
     );
-    let text = "They take direct messages and invitations only from users with an account (+R)";
+    let text =
+        "This user accepts direct messages and invitations only from users with an account (+R)";
     let refused = [format!(":irc.test 486 gus alice :{text}")];
     for mut harness in [harness.restart(settings()), harness] {
         let guest = match harness.chat.state.named("gus") {

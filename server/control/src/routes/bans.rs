@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use rookery_control_api::{
-    BanEntry, BanList, BanPreview, BanReply, BanRequest, KickReply, UnbanReply, parse_duration,
+    BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply, parse_duration,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -105,10 +105,8 @@ async fn add(
     write_csv(&operator.plane, operator.now()).await;
     let reply = BanReply {
         ban: to_entry(ban),
-        ended: KickReply {
-            note,
-            ..kicks::to_reply(&ended)
-        },
+        ended: kicks::to_reply(&ended),
+        note,
     };
     Ok((StatusCode::CREATED, Json(reply)).into_response())
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::Json;
-use rookery_control_api::{KickPreview, KickReply, KickRequest, MassKickReply, MassKickRequest};
+use rookery_control_api::{
+    KickPreview, KickReply, KickRequest, MassKickDone, MassKickReply, MassKickRequest,
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -122,7 +124,7 @@ async fn kick_all(
         reason,
     };
     let ended = end(&operator, kick).await?;
-    Ok(Json(MassKickReply::Done(KickReply { note, ..ended })))
+    Ok(Json(MassKickReply::Done(MassKickDone { ended, note })))
 }
 
 /// Ends the sessions.
@@ -135,6 +137,5 @@ pub fn to_reply(ended: &Ended) -> KickReply {
     KickReply {
         users: ended.users.iter().map(ToString::to_string).collect(),
         sessions: ended.sessions,
-        note: None,
     }
 }

@@ -77,7 +77,7 @@ pub async fn ensure_account_is_meant(
     let account = operator.read(move |store| store.account_by_name(&own));
     if account.await?.is_some() {
         return Ok(Some(format!(
-            "The account {name} is meant; {name} is now also the nick of {holder}."
+            "This applies to the account {name}; the nick {name} is in use by {holder}."
         )));
     }
     Err(Kind::Invalid.with_detail(format!(

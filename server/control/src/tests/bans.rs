@@ -245,7 +245,7 @@ async fn the_nick_of_somebody_online_is_not_taken_for_an_account() {
 
         // An account that exists is meant, and the answer names who has its name as nick.
         plane.add_account(name).await;
-        let notice = format!("The account {name} is meant; {name} is now also the nick of ");
+        let notice = format!("This applies to the account {name}; the nick {name} is in use by ");
         let dry_run = json!({ "target": name, "dry_run": true });
         let preview = plane.post(&token, "/v1/bans", &dry_run).await.json();
         let kick = plane
@@ -254,11 +254,7 @@ async fn the_nick_of_somebody_online_is_not_taken_for_an_account() {
         let ban = plane
             .post(&token, "/v1/bans", &json!({ "target": name }))
             .await;
-        for note in [
-            &preview["note"],
-            &kick.json()["note"],
-            &ban.json()["ended"]["note"],
-        ] {
+        for note in [&preview["note"], &kick.json()["note"], &ban.json()["note"]] {
             assert!(note.as_str().unwrap().starts_with(&notice), "{note}");
         }
         assert_eq!(ban.json()["ended"]["sessions"], 0);

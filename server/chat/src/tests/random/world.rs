@@ -301,7 +301,7 @@ impl World {
         let state = &self.harness.chat.state;
         let user = |session| state.user(state.user_of(session).unwrap());
         let sender = Subject::new(user(session));
-        let mut silences = state.silences(user(other)).iter();
+        let mut silences = state.silences(&user(other).participant()).iter();
         if !to_self && silences.any(|mask| mask.covers(&sender)) {
             expected.clear();
         }
