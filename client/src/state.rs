@@ -82,7 +82,7 @@ pub struct Preferences {
     /// The channels and people without unread counts and notifications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub muted: Vec<String>,
-    /// The people to whom the user has written, the first one first.
+    /// The people that the user has written to, the first one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub written_to: Vec<Nick>,
 }

@@ -20,7 +20,7 @@ use super::{Body, Buffer, Conversation, EventKind, GapState, LineId, Model};
 const MAX_LINES: usize = 100_000;
 /// The most buffers.
 pub(super) const MAX_BUFFERS: usize = 500;
-/// The most people to whom the user has written that are remembered.
+/// The most people that are remembered because the user has written to them.
 const MAX_WRITTEN_TO: usize = 500;
 
 /// The buffers of all conversations.
@@ -38,7 +38,7 @@ pub struct Buffers {
     muted: BTreeSet<Conversation>,
     /// People whose messages are not shown.
     ignored: BTreeSet<Nick>,
-    /// The people to whom the user has written, the first one first.
+    /// The people that the user has written to, the first one first.
     written_to: Vec<Nick>,
     pub(super) queries: Queries,
     /// The most lines in all buffers together.
@@ -203,13 +203,13 @@ impl Buffers {
         true
     }
 
-    /// Returns the people to whom the user has written, the first one first.
+    /// Returns the people that the user has written to, the first one first.
     pub fn written_to(&self) -> &[Nick] {
         &self.written_to
     }
 
-    /// Whether the user takes part in the conversation. Anyone can open one with a person by writing
-    /// to the user.
+    /// Whether the user takes part in the conversation. Anyone can open one with a person by
+    /// writing to the user.
     pub fn takes_part(&self, conversation: &Conversation) -> bool {
         match conversation {
             Conversation::Server | Conversation::Channel(_) => true,

@@ -83,12 +83,12 @@ fn weight_of_channels(message: &Message) -> Weight {
     }
 }
 
-/// The most that a line weighs for others. They wait for what it weighs, though it may name channels
-/// in which nobody is.
+/// The most that a line weighs for others. They wait for what it weighs, though it may name
+/// channels in which nobody is.
 const MAX_FOR_MEMBERS: Weight = Weight::messages(20);
 
-/// Returns the weight of a `JOIN` or `PART` in what all members of each of the channels receive; and
-/// with a `JOIN`, they may receive the metadata of the user.
+/// Returns the weight of a `JOIN` or `PART` in what all members of each of the channels receive;
+/// and with a `JOIN`, they may receive the metadata of the user.
 pub(super) fn weight_for_members(message: &Message) -> Weight {
     let per_channel = if message.command == "JOIN" { 2 } else { 1 };
     match message.param(0).unwrap_or_default() {

@@ -266,7 +266,7 @@ fn the_switcher_opens_what_was_selected_when_others_write_meanwhile() {
 }
 
 #[test]
-fn the_switcher_prefers_people_to_whom_the_user_has_written_also_after_a_restart() {
+fn the_switcher_prefers_people_that_the_user_has_written_to_also_after_a_restart() {
     let mut ui = Harness::new();
     ui.enter("/msg bob hi");
     let saved = ui.saved();
