@@ -117,9 +117,17 @@ impl Buffers {
                     let text = format!("{} renamed {old} to {new}{}", name(by), suffix(reason));
                     self.push_if_open(&conversation, at, info(text));
                 } else {
-                    let index = self.position(&conversation).unwrap_or(self.current);
                     let text = format!("{old} was renamed to {new}");
-                    self.push(index, at, None, info(text));
+                    let old = Conversation::Channel(old.clone());
+                    // Both are open if the user is in the channel already.
+                    let open = [&conversation, &old].into_iter();
+                    let mut open: Vec<_> = open.filter_map(|one| self.position(one)).collect();
+                    if open.is_empty() {
+                        open.push(self.current);
+                    }
+                    for index in open {
+                        self.push(index, at, None, info(text.clone()));
+                    }
                 }
             }
             EventKind::Parted {

@@ -281,6 +281,18 @@ fn the_switcher_prefers_people_that_the_user_has_written_to_also_after_a_restart
 }
 
 #[test]
+fn who_joins_the_former_name_of_a_channel_that_they_are_in_sees_its_new_name() {
+    let mut ui = Harness::new();
+    ui.receive(":alice!a@h JOIN #team");
+    ui.enter("/join #ops");
+    ui.sent();
+    let refusal = ":s FAIL JOIN CHANNEL_RENAMED #ops #team :#ops was renamed to #team";
+    ui.receive(&format!("@label={} {refusal}", ui.label));
+    assert_eq!(ui.conversation(), "#ops");
+    assert!(ui.screen().contains("#ops was renamed to #team"));
+}
+
+#[test]
 fn the_switcher_lists_highlights_then_unread_then_recently_shown_conversations() {
     let mut ui = Harness::new().with_messages();
     ui.receive(":carol!c@h PRIVMSG alice :psst");
