@@ -293,6 +293,8 @@ mod tests {
                 for char in grapheme.chars() {
                     let width = match char.width().unwrap_or(0) {
                         1 if is_half_of_flag(char) && !matches!(self.kind, Kind::Tmux) => 2,
+                        // Terminals draw these signs in a column each.
+                        0 if matches!(char, '\u{9be}' | '\u{605}' | '\u{a8fa}') => 1,
                         width => width,
                     };
                     self.put(&char.to_string(), width);
@@ -402,6 +404,9 @@ mod tests {
             "👨‍👩‍👧",
             "👍🏽",
             "\u{600}1",
+            "a\u{9be}\u{9be}\u{9be}",
+            "a\u{a8fa}",
+            "\u{605}\u{605}a",
             NEW_EMOJI,
         ] {
             let width = doubtful.width();
@@ -441,6 +446,12 @@ mod tests {
 
     #[test]
     fn a_joined_emoji_at_the_edge_does_not_continue_in_the_next_row() {
+        for signs in [
+            "a".to_owned() + &"\u{9be}".repeat(40),
+            "\u{605}".repeat(40) + "a",
+        ] {
+            drawn(Kind::Tmux, &[&signs]);
+        }
         let row = format!("{}👨‍👩‍👧", "x".repeat(12));
         assert_eq!(
             drawn(Kind::Splitting, &[&row]),
