@@ -1,5 +1,7 @@
-//! The names that channels had before they were renamed. They are reserved for as long as the
-//! channel exists: clients and scripts that were not there must not find strangers under them.
+//! The names that owned channels had before they were renamed. They are reserved for as long as the
+//! channel exists: clients and scripts that were not there must not find strangers under them. The
+//! name of a channel without an owner belongs to nobody, and is free as soon as the channel is empty
+//! or renamed.
 
 use rookery_protocol::ChannelName;
 
@@ -34,7 +36,8 @@ impl State {
         }
     }
 
-    /// Reserves the old name of a channel that has just got its new one, and releases the new one.
+    /// Reserves the old name of a channel that has just got its new one, if the channel has an owner,
+    /// and releases the new one.
     pub(super) fn move_former_names(&mut self, channel: &mut Channel, old: &ChannelName) {
         let name = channel.name.clone();
         for taken in [old, &name] {
@@ -43,9 +46,12 @@ impl State {
                 holder.former_names.retain(|former| former != taken);
             }
         }
+        let is_owned = channel.founder().is_some();
         let former_names = &mut channel.former_names;
         former_names.retain(|former| *former != name);
-        former_names.push(old.clone());
+        if is_owned {
+            former_names.push(old.clone());
+        }
         if former_names.len() > MAX_FORMER_NAMES {
             self.renamed.remove(&former_names.remove(0));
         }
