@@ -1,7 +1,6 @@
 //! The names that owned channels had before they were renamed. They are reserved for as long as the
 //! channel exists: clients and scripts that were not there must not find strangers under them. The
-//! name of a channel without an owner belongs to nobody, and is free as soon as the channel is empty
-//! or renamed.
+//! name of a channel without an owner is free as soon as the channel is empty or renamed.
 
 use rookery_protocol::ChannelName;
 
@@ -36,8 +35,8 @@ impl State {
         }
     }
 
-    /// Reserves the old name of a channel that has just got its new one, if the channel has an owner,
-    /// and releases the new one.
+    /// Reserves the old name of a channel that has just got its new one, if the channel has an
+    /// owner, and releases the new one.
     pub(super) fn move_former_names(&mut self, channel: &mut Channel, old: &ChannelName) {
         let name = channel.name.clone();
         for taken in [old, &name] {
