@@ -36,8 +36,8 @@ pub trait FrontEnd {
     /// Switches to a conversation. If it is a channel, the user has joined it.
     fn switch_to(&mut self, conversation: Conversation);
 
-    /// Switches to a channel that the user has asked to join. What is typed next is for it, also if
-    /// the server then refuses both.
+    /// Switches to a channel that the user has asked to join. What is typed next is for it, even if
+    /// the server refuses the join, and the text with it.
     fn switch_to_requested(&mut self, channel: &ChannelName);
 
     /// Closes a conversation on this screen; the server is not involved.

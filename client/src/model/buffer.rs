@@ -201,7 +201,7 @@ impl Buffer {
     }
 
     /// Drops the other events with the text of the latest one, and the oldest of those that begin
-    /// with `start`, until no more than `limit` are left. Returns whether it dropped any.
+    /// with `start`, until at most `limit` are left. Returns whether it dropped any.
     pub fn drop_similar(&mut self, latest: LineId, text: &str, start: &str, limit: usize) -> bool {
         let similar = self.lines.iter().filter_map(|line| match &line.body {
             Body::Info(event) if line.id != latest && event.starts_with(start) => {

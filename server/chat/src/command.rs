@@ -79,10 +79,10 @@ impl Weight {
         Self(u32::try_from(bytes / per_tenth).unwrap_or(u32::MAX))
     }
 
-    /// Returns by how much it is more than another weight.
-    #[must_use]
-    pub fn beyond(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
+    /// Returns by how much it is more than another weight; `None` if it is not.
+    pub fn beyond(self, other: Self) -> Option<Self> {
+        let more = self.0.checked_sub(other.0)?;
+        (more > 0).then_some(Self(more))
     }
 
     /// Returns the weight in tenths of an ordinary message.

@@ -92,10 +92,11 @@ pub enum WeightForOthers {
     Always(Weight),
 }
 
-/// Returns what the message counts for where the sessions of several accounts are limited together.
-pub fn weight_for_others(message: &Message) -> WeightForOthers {
-    let sets = |index| {
-        let word = message.param(index).unwrap_or_default();
+/// Returns what a message of this weight counts for where the sessions of several accounts are
+/// limited together.
+pub fn weight_for_others(message: &Message, weight: Weight) -> WeightForOthers {
+    let sets_metadata = || {
+        let word = message.param(1).unwrap_or_default();
         ["SET", "CLEAR"]
             .iter()
             .any(|set| word.eq_ignore_ascii_case(set))
@@ -103,11 +104,11 @@ pub fn weight_for_others(message: &Message) -> WeightForOthers {
     match message.command.as_str() {
         "JOIN" => WeightForOthers::OnConnect(channels::weight_for_members(message)),
         "PART" => WeightForOthers::Always(channels::weight_for_members(message)),
-        "AWAY" | "NICK" => WeightForOthers::OnConnect(weight(message)),
-        "METADATA" if sets(1) => WeightForOthers::OnConnect(weight(message)),
-        "MODE" if message.params.len() > 1 => WeightForOthers::OnConnect(weight(message)),
+        "AWAY" | "NICK" => WeightForOthers::OnConnect(weight),
+        "METADATA" if sets_metadata() => WeightForOthers::OnConnect(weight),
+        "MODE" if message.params.len() > 1 => WeightForOthers::OnConnect(weight),
         name if REACH_NOBODY.contains(&name) => WeightForOthers::Nothing,
-        _ => WeightForOthers::Always(weight(message)),
+        _ => WeightForOthers::Always(weight),
     }
 }
 

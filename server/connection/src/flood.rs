@@ -192,16 +192,16 @@ fn quiet_rate() -> Rate {
     Rate::new(100, 10, Duration::from_secs(2)).expect("neither is zero")
 }
 
-/// Returns the allowance for what the clients of an account send when they connect: enough to join
-/// fifty channels at once, and thirty more each minute.
-fn on_connect_rate() -> Rate {
-    Rate::new(1000, 10, Duration::from_secs(1)).expect("neither is zero")
-}
-
 /// Returns the same for a session that is not admitted: enough to sign in, and to mistype the
 /// password once.
 fn handshake_rate() -> Rate {
     Rate::new(200, 10, Duration::from_secs(2)).expect("neither is zero")
+}
+
+/// Returns the allowance for what the clients of an account send when they connect: enough to join
+/// fifty channels at once, and thirty more each minute.
+fn on_connect_rate() -> Rate {
+    Rate::new(1000, 10, Duration::from_secs(1)).expect("neither is zero")
 }
 
 impl Flood {
@@ -239,7 +239,7 @@ impl Flood {
     /// Counts a message. Returns when the next line may be read, if that is later than `now`.
     pub fn count_message(&mut self, now: Instant, message: &Message) -> Option<Instant> {
         let weight = rookery_chat::weight(message);
-        let for_others = rookery_chat::weight_for_others(message);
+        let for_others = rookery_chat::weight_for_others(message, weight);
         let ready_at = self.count(now, weight);
         ready_at.max(match &self.standing {
             Standing::Stranger(_) => None,
@@ -274,7 +274,8 @@ impl Flood {
         let (for_others, longest) =
             self.beyond_allowance(&accounts.on_connect, rate, now, weight, for_others)?;
         // Or else it would cost an account less than the others of its network, who wait for it.
-        let own = self.take_of_account(now, for_others.beyond(weight));
+        let more = for_others.beyond(weight);
+        let own = more.and_then(|more| self.take_of_account(now, more));
         let since_start = now.saturating_duration_since(self.start);
         let tokens = for_others.tenths().into();
         if accounts.quiet.try_take(since_start, quiet_rate(), tokens) {
@@ -302,8 +303,8 @@ impl Flood {
         let (for_others, longest) =
             self.beyond_allowance(allowance, rate, now, weight, for_others)?;
         let rate = self.rate?.times(SESSIONS_OF_NETWORK);
-        let rest = for_others.beyond(weight);
-        let ready_at = self.take_shared(&self.messages.shared, rate, now, rest)?;
+        let more = for_others.beyond(weight)?;
+        let ready_at = self.take_shared(&self.messages.shared, rate, now, more)?;
         Some(ready_at.min(now + longest))
     }
 

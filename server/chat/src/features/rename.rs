@@ -1,5 +1,5 @@
-//! `RENAME`: changes the name of a channel, for which the old one stays reserved (IRCv3
-//! `draft/channel-rename`).
+//! `RENAME`: changes the name of a channel (IRCv3 `draft/channel-rename`). The old name of an owned
+//! channel stays reserved for it.
 
 use rookery_protocol::numeric::{
     ERR_CHANOPRIVSNEEDED, ERR_LINKCHANNEL, ERR_NOSUCHCHANNEL, ERR_UNAVAILRESOURCE,
@@ -140,8 +140,8 @@ pub fn renamed<'c>(ctx: &'c Context<'_>, name: &ChannelName) -> Option<&'c Chann
 }
 
 /// Returns the name of the channel that a `JOIN` of that name joins. If the name is reserved for a
-/// channel that was renamed, tells the caller so: a client with `draft/channel-rename` joins that
-/// channel by itself, others are forwarded to it.
+/// channel that was renamed, the caller is notified: a client with `draft/channel-rename` joins
+/// that channel by itself, others are forwarded to it.
 pub fn forwarded(ctx: &mut Context<'_>, caller: Caller, name: ChannelName) -> Option<ChannelName> {
     let Some(channel) = renamed(ctx, &name) else {
         return Some(name);

@@ -167,9 +167,9 @@ impl State {
         }
     }
 
-    /// Renames the channel, for which its old name is reserved. The new name must be available, or
-    /// reserved: then it no longer is. All messages there so far are from before `since`. The
-    /// caller persists the memberships of always-on users.
+    /// Renames the channel. Its old name is reserved for it if it has an owner. The new name must
+    /// be available, or reserved: then it no longer is. All messages there so far are from before
+    /// `since`. The caller persists the memberships of always-on users.
     pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, since: Timestamp) {
         let Some(mut channel) = self.channels.remove(old) else {
             return;
