@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
+use rookery_protocol::ChannelName;
 
 use super::{Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory};
 
@@ -22,6 +23,8 @@ const MAX_DUPLICATE_LINES: usize = 100;
 pub struct Buffer {
     /// The conversation.
     pub conversation: Conversation,
+    /// The name of the channel when the user last took part in it, if others have renamed it since.
+    pub former_name: Option<ChannelName>,
     lines: VecDeque<Line>,
     last_id: u64,
     /// The gaps, oldest first.
@@ -98,6 +101,7 @@ impl Buffer {
     pub fn new(conversation: Conversation, since: Timestamp) -> Self {
         Self {
             conversation,
+            former_name: None,
             lines: VecDeque::new(),
             last_id: 0,
             gaps: Vec::new(),

@@ -54,10 +54,13 @@ impl FrontEnd for App {
     /// selected.
     fn send_text(&mut self, target: &str, text: &str, kind: MessageKind) {
         let is_current = target == self.buffers.current().conversation.name();
-        if let Some(Conversation::Person(nick)) = Conversation::named(target)
-            && self.buffers.note_written(nick)
-        {
-            self.save_preferences();
+        if let Some(conversation) = Conversation::named(target) {
+            self.buffers.note_used(&conversation);
+            if let Conversation::Person(nick) = conversation
+                && self.buffers.note_written(nick)
+            {
+                self.save_preferences();
+            }
         }
         let mut msgid = self
             .replied_to()
