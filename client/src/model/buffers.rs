@@ -310,6 +310,20 @@ impl Buffers {
         }
     }
 
+    /// Closes a conversation without lines if another one is open, which is then the current one in
+    /// its place.
+    pub fn replace_empty(&mut self, empty: &Conversation, other: &Conversation) {
+        if let (Some(from), Some(to)) = (self.position(empty), self.position(other))
+            && from != to
+            && self.list[from].lines().is_empty()
+        {
+            if self.current == from {
+                self.switch_to(to);
+            }
+            self.close(empty);
+        }
+    }
+
     /// Adds a line of information to the current conversation.
     pub fn add_info(&mut self, at: Timestamp, text: &str) {
         self.push(self.current, at, None, Body::Info(text.into()));

@@ -307,15 +307,25 @@ fn the_switcher_leads_to_a_person_also_after_a_channel_was_given_their_name() {
 }
 
 #[test]
-fn who_joins_the_former_name_of_a_channel_that_they_are_in_sees_its_new_name() {
-    let mut ui = Harness::new();
-    ui.receive(":alice!a@h JOIN #team");
-    ui.enter("/join #ops");
-    ui.sent();
-    let refusal = ":s FAIL JOIN CHANNEL_RENAMED #ops #team :#ops was renamed to #team";
-    ui.receive(&format!("@label={} {refusal}", ui.label));
+fn who_joins_the_former_name_of_a_channel_that_they_are_in_is_led_to_it() {
+    let join = |typed: &str| {
+        let mut ui = Harness::new();
+        ui.receive(":alice!a@h JOIN #team");
+        ui.enter("/join #ops");
+        ui.sent();
+        ui.type_text(typed);
+        let refusal = ":s FAIL JOIN CHANNEL_RENAMED #ops #team :#ops was renamed to #team";
+        ui.receive(&format!("@label={} {refusal}", ui.label));
+        assert!(ui.screen().contains("#ops was renamed to #team"));
+        ui
+    };
+    let mut ui = join("");
+    assert_eq!(ui.conversation(), "#team");
+    assert_eq!(ui.app.switcher_matches("ops"), [0; 0], "{}", ui.screen());
+    // Text that was typed for it meanwhile stays where it is.
+    let ui = join("agenda");
     assert_eq!(ui.conversation(), "#ops");
-    assert!(ui.screen().contains("#ops was renamed to #team"));
+    assert_eq!(ui.app.editor.text(), "agenda");
 }
 
 #[test]
