@@ -9,7 +9,9 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 
-use super::{Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory};
+use super::{
+    Audience, Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory,
+};
 
 /// The most joins and parts in one line.
 const MAX_FOLDED: usize = 20;
@@ -179,14 +181,16 @@ impl Buffer {
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
 
-    /// Returns the nick of the last message that mentions us, other than of the server.
-    pub fn last_mention(&self) -> Option<&str> {
+    /// Returns the nick and the audience of the last message that mentions us, other than of the
+    /// server.
+    pub fn last_mention(&self) -> Option<(&str, Audience)> {
         self.lines.iter().rev().find_map(|line| match &line.body {
             Body::Message {
                 nick,
                 highlight: true,
+                audience,
                 ..
-            } if &**nick != SERVER => Some(&**nick),
+            } if &**nick != SERVER => Some((&**nick, *audience)),
             _ => None,
         })
     }

@@ -59,6 +59,16 @@ impl Audience {
             Self::Voiced => "→voiced",
         }
     }
+
+    /// Returns the target of a message to these members of a channel.
+    pub fn target(self, channel: &str) -> String {
+        let prefix = match self {
+            Self::Everyone => "",
+            Self::Operators => "@",
+            Self::Voiced => "+",
+        };
+        format!("{prefix}{channel}")
+    }
 }
 
 /// The kind of an event. Names and texts are as the server sent them: control characters must be
