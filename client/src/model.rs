@@ -203,6 +203,12 @@ impl Model {
         self.requested = Some((channel.clone(), key.map(str::to_owned)));
     }
 
+    /// Whether the user has asked for a channel last, and has not joined it.
+    pub fn has_requested(&self, channel: &ChannelName) -> bool {
+        let requested = self.requested.as_ref();
+        requested.is_some_and(|(requested, _)| requested == channel)
+    }
+
     /// Makes another channel the current one once this one is left. If the user is removed from a
     /// channel, or leaves it on another device, it stays the current one: text is never sent to
     /// another conversation than the one for which it was typed.
