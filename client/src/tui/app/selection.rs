@@ -238,7 +238,8 @@ fn excerpt(line: &Line) -> String {
                 ""
             };
             let beginning: String = text.chars().take(MAX_EXCERPT).collect();
-            format!("{nick}{}: “{beginning}{more}”", audience.label())
+            let quoted = text::quoted(&format!("{beginning}{more}"));
+            format!("{nick}{}: {quoted}", audience.label())
         }
         _ => String::new(),
     }
