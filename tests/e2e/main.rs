@@ -35,6 +35,7 @@ mod rook;
 mod safe_output;
 mod scram;
 mod top;
+mod under_load;
 mod user_list;
 mod watch;
 mod websocket;

@@ -104,7 +104,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{DATABASE_FILE, Store};
+    use crate::{DATABASE_FILE, Store, StoreError};
 
     /// Returns the files of a server that was killed after three changes of its database.
     fn killed() -> (TempDir, PathBuf) {
@@ -156,6 +156,17 @@ mod tests {
         let truncated = File::options().write(true).open(log(&database)).unwrap();
         truncated.set_len(middle.try_into().unwrap()).unwrap();
         assert_eq!(lost_pages(&database), some);
+    }
+
+    #[test]
+    fn a_process_that_keeps_the_file_locked_is_reported() {
+        let (_folder, database) = killed();
+        let other = File::open(&database).unwrap();
+        other.lock().unwrap();
+        let refused = Store::lost_changes(&database).unwrap_err();
+        assert!(matches!(refused, StoreError::File { path, .. } if path == database));
+        other.unlock().unwrap();
+        assert_eq!(lost_pages(&database), 0);
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod silences;
 mod tests;
 
 use std::fmt::Display;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::str::FromStr;
@@ -44,7 +44,7 @@ pub use credentials::{TriedBy, TriedCode};
 pub use free_pages::PageCounts;
 use history::Interned;
 
-/// The pause before a transaction that another process has delayed is tried again.
+/// The pause before what another process has delayed is tried again.
 const LOCK_RETRY: Duration = Duration::from_millis(5);
 /// How long [`connect_alone`] waits for a process that uses the database.
 const ALONE_TIMEOUT: Duration = Duration::from_millis(5);
@@ -108,10 +108,9 @@ impl Store {
         // the others wait for it. SQLite's own locks (`fcntl`) are separate from this one
         // (`flock`). The file is closed after the connection, because closing it earlier would
         // release the connection's locks.
-        let one_at_a_time = File::open(file).map_err(|error| cannot_open(file, error))?;
-        one_at_a_time
-            .lock()
-            .map_err(|error| cannot_open(file, error))?;
+        let Some(_one_at_a_time) = lock_file(file)? else {
+            return Ok(None);
+        };
         if !may_be_lost() {
             return Ok(None);
         }
@@ -303,6 +302,36 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Locks the file (`flock`) until the answer is dropped. Waits for another process that holds the
+/// lock, up to [`LOCK_TIMEOUT`]. Returns none if this process cannot write to the file.
+fn lock_file(file: &Path) -> Result<Option<File>> {
+    let locked = match File::options().read(true).write(true).open(file) {
+        Ok(opened) => opened,
+        Err(error) if is_readonly(&error) => return Ok(None),
+        Err(error) => return Err(cannot_open(file, error)),
+    };
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match locked.try_lock() {
+            Ok(()) => return Ok(Some(locked)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(LOCK_RETRY);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(cannot_open(file, "another process keeps it locked (flock)"));
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot_open(file, error)),
+        }
+    }
+}
+
+fn is_readonly(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
 /// Opens the file if no other process uses it, and lets none use it until the connection is closed.
 /// The connection has an index of the write-ahead log of its own, in memory.
 fn connect_alone(file: &Path) -> Result<Option<Connection>> {
@@ -344,7 +373,7 @@ fn enable_write_ahead_log(connection: &Connection) -> Result<()> {
     loop {
         match connection.execute_batch("PRAGMA journal_mode = WAL") {
             Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(10));
+                thread::sleep(LOCK_RETRY);
             }
             result => return Ok(result?),
         }

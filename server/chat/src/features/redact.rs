@@ -183,8 +183,8 @@ fn apply(ctx: &mut Context<'_>, caller: Caller, redaction: &Redaction<'_>, messa
     // To those who read it, the reason would be a message.
     let may_speak = match &message.place {
         Place::Channel(name) => ctx.state.may_speak(caller.user, name),
-        Place::Direct { .. } => {
-            !silence::is_silenced(ctx, ctx.state.user(caller.user), &message.place)
+        Place::Direct { from, to } => {
+            !silence::is_silenced(ctx, ctx.state.user(caller.user), [from, to])
         }
     };
     let left_out = reason.take_if(|_| !may_speak);

@@ -10,7 +10,7 @@ use rookery_protocol::Message;
 use rookery_protocol::numeric::{
     ERR_CANTSENDTOUSER, ERR_NONONREG, ERR_SILELISTFULL, RPL_ENDOFSILELIST, RPL_SILELIST,
 };
-use rookery_record::{Change, Participant, Place};
+use rookery_record::{Change, Participant};
 
 use crate::command::{Command, Handler, Weight};
 use crate::context::{Caller, Context};
@@ -135,14 +135,11 @@ pub fn refusal(
     is_covered(ctx, &user.participant(), sender).then_some((ERR_CANTSENDTOUSER, text))
 }
 
-/// Whether the other participant of the conversation does not accept direct messages from the
-/// sender.
-pub fn is_silenced(ctx: &Context<'_>, sender: &User, place: &Place) -> bool {
-    let Place::Direct { from, to } = place else {
-        return false;
-    };
+/// Whether the other of the two participants of a conversation does not accept direct messages from
+/// the sender.
+pub fn is_silenced(ctx: &Context<'_>, sender: &User, participants: [&Participant; 2]) -> bool {
     let own = sender.participant();
-    let mut others = [from, to].into_iter().filter(|other| **other != own);
+    let mut others = participants.into_iter().filter(|other| **other != own);
     others.any(|other| is_covered(ctx, other, sender))
 }
 
