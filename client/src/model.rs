@@ -452,7 +452,9 @@ impl Model {
     }
 
     fn message_event(&self, message: &Message) -> EventKind {
-        let target = message.param(0).unwrap_or_default().to_owned();
+        // What is only for some of the members is shown in the channel, too.
+        let (audience, target) = Audience::split(message.param(0).unwrap_or_default());
+        let target = target.to_owned();
         let text = message.param(1).unwrap_or_default();
         let from_server = !message
             .source
@@ -478,12 +480,6 @@ impl Model {
             (MessageKind::Action, action.trim_start().to_owned())
         } else {
             (MessageKind::Message, text.to_owned())
-        };
-        // What is only for some of the members is shown in the channel, too.
-        let (audience, target) = match target.split_once('#') {
-            Some(("@", _)) => (Audience::Operators, target[1..].to_owned()),
-            Some(("+", _)) => (Audience::Voiced, target[1..].to_owned()),
-            _ => (Audience::Everyone, target),
         };
         if target.starts_with('#') {
             return EventKind::ChannelMessage {
