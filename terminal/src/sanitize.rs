@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use icu_properties::CodePointSetData;
-use icu_properties::props::DefaultIgnorableCodePoint;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+
+use crate::width::category;
 
 /// Returns whether a terminal might obey the character instead of showing it, or hide it.
 ///
@@ -80,18 +82,24 @@ pub fn printable(text: &str) -> String {
 pub fn quoted(text: &str) -> String {
     let mut quoted = String::from('“');
     let mut chars = text.chars().peekable();
+    let mut before = '“';
     while let Some(char) = chars.next() {
-        let mut strokes = strokes_of_mark(char);
-        if strokes > 0 {
-            // What is not displayed does not keep them apart.
-            let adjoins = |next: &char| {
-                strokes_of_mark(*next) > 0
-                    || matches!(next, '\u{200c}' | '\u{200d}')
-                    || is_selector(*next)
-            };
-            while let Some(next) = chars.next_if(adjoins) {
-                strokes += strokes_of_mark(next);
+        let mut strokes = strokes_of_mark(before, char);
+        before = char;
+        while strokes > 0
+            && let Some(&next) = chars.peek()
+        {
+            // What is not displayed does not keep marks apart.
+            let is_displayed = !matches!(next, '\u{200c}' | '\u{200d}') && !is_selector(next);
+            let more = strokes_of_mark(before, next);
+            if is_displayed && more == 0 {
+                break;
             }
+            if is_displayed {
+                before = next;
+            }
+            strokes += more;
+            chars.next();
         }
         quoted.push(if strokes > 1 { '\'' } else { char });
     }
@@ -110,9 +118,12 @@ const MARKS: &str = "\"\u{2ba}\u{2dd}\u{2ee}\u{2f5}\u{2f6}\u{5f4}\u{1cd3}\u{201c
     \u{201f}\u{2033}\u{2034}\u{2036}\u{2037}\u{2057}\u{275d}\u{275e}\u{2760}\u{2e42}\u{3003}\
     \u{301d}\u{301e}\u{301f}\u{ff02}\u{1f676}\u{1f677}\u{1f678}";
 
-/// Returns how many strokes of a quotation mark a character looks like.
-fn strokes_of_mark(char: char) -> usize {
-    if MARKS.contains(char) {
+/// Returns how many strokes of a quotation mark a character looks like, after another one. A
+/// combining mark that combines with no letter may look like any mark.
+fn strokes_of_mark(before: char, char: char) -> usize {
+    let is_mark = |char: char| MARKS.contains(char) || HALF_MARKS.contains(char);
+    let is_alone = before.is_whitespace() || before == '\u{2800}' || is_mark(before);
+    if MARKS.contains(char) || is_alone && category(char) == GeneralCategory::NonspacingMark {
         2
     } else {
         usize::from(HALF_MARKS.contains(char))
@@ -191,11 +202,17 @@ mod tests {
             "⹂",
             "ߵߵ",
             "ꞌꞌ",
+            "'\u{30b}",
         ] {
             let forged = format!("x{mark}) · bob left");
             assert_eq!(quoted(&forged), "“x') · bob left”", "{mark:?}");
         }
-        assert_eq!(quoted("don’t use `ls`"), "“don’t use `ls`”");
+        assert_eq!(quoted("x \u{30b}) · bob left"), "“x ') · bob left”");
+        assert_eq!(quoted("\u{30e}"), "“'”");
+        assert_eq!(
+            quoted("don’t use `ls`, u\u{30b}"),
+            "“don’t use `ls`, u\u{30b}”"
+        );
     }
 
     #[test]
