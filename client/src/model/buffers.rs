@@ -269,8 +269,8 @@ impl Buffers {
         !self.ignored.is_empty() && Nick::parse(nick).is_ok_and(|nick| self.ignored.contains(&nick))
     }
 
-    /// Returns what is shown of an event: without the reason if that is by someone who is ignored,
-    /// and `None` if all of it is.
+    /// Returns what is shown of an event: without the reason, masks and keys if it is by someone
+    /// who is ignored, and `None` if all of it is.
     pub(super) fn shown<'e>(&self, kind: &'e EventKind) -> Option<Cow<'e, EventKind>> {
         match kind {
             EventKind::ChannelMessage { nick, .. }
@@ -286,18 +286,20 @@ impl Buffers {
             | EventKind::Quit { nick, .. }
             | EventKind::Kicked { by: nick, .. }
             | EventKind::Renamed { by: Some(nick), .. }
+            | EventKind::ModeChanged { by: nick, .. }
             | EventKind::Redacted { by: nick, .. }
                 if self.is_ignored(nick) => {}
             _ => return Some(Cow::Borrowed(kind)),
         }
         let mut kind = kind.clone();
-        if let EventKind::Parted { reason, .. }
-        | EventKind::Quit { reason, .. }
-        | EventKind::Kicked { reason, .. }
-        | EventKind::Renamed { reason, .. }
-        | EventKind::Redacted { reason, .. } = &mut kind
-        {
-            *reason = None;
+        match &mut kind {
+            EventKind::Parted { reason, .. }
+            | EventKind::Quit { reason, .. }
+            | EventKind::Kicked { reason, .. }
+            | EventKind::Renamed { reason, .. }
+            | EventKind::Redacted { reason, .. } => *reason = None,
+            EventKind::ModeChanged { modes, .. } => hide_parameters(modes),
+            _ => {}
         }
         Some(Cow::Owned(kind))
     }
@@ -497,6 +499,16 @@ impl Buffers {
         } else if self.current >= to {
             self.current += 1;
         }
+    }
+}
+
+/// Removes the masks, keys and numbers from a change of modes, but not the nicks of the members who
+/// get or lose a rank.
+fn hide_parameters(modes: &mut String) {
+    let letters = modes.find(' ').unwrap_or(modes.len());
+    let is_of_rank = |letter| matches!(letter, '+' | '-' | 'o' | 'v');
+    if !modes[..letters].chars().all(is_of_rank) {
+        modes.truncate(letters);
     }
 }
 
