@@ -506,7 +506,7 @@ impl Buffers {
 /// get or lose a rank.
 fn hide_parameters(modes: &mut String) {
     let letters = modes.find(' ').unwrap_or(modes.len());
-    let is_of_rank = |letter| matches!(letter, '+' | '-' | 'o' | 'v');
+    let is_of_rank = |letter| matches!(letter, '+' | '-' | 'q' | 'o' | 'v');
     if !modes[..letters].chars().all(is_of_rank) {
         modes.truncate(letters);
     }

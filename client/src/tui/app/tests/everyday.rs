@@ -381,6 +381,7 @@ fn topics_and_reasons_of_ignored_people_are_not_shown_but_what_they_did_is() {
             ":bob!b@h MODE #lobby -o carol",
             "bob removed carol as operator",
         ),
+        (":bob!b@h MODE #lobby +q carol", "bob set mode +q carol"),
         (
             ":bob!b@h RENAME #lobby #nest :BUY",
             "bob renamed #lobby to #nest",
