@@ -97,7 +97,8 @@ async fn of_two_registrations_of_one_mailbox_only_one_is_completed() {
 async fn taken_and_pending_names_and_look_alikes_are_refused() {
     let server = TestServer::new();
     server.account("alice", "alice@example.org", None).await;
-    for name in ["alice", "Alice", "\u{430}lice", "a1ice"] {
+    let cyrillic = "\u{430}\u{4cf}\u{456}\u{441}\u{435}";
+    for name in ["alice", "Alice", cyrillic, "a1ice"] {
         let received = server
             .client()
             .send(&format!("REGISTER {name} new@example.org :correct horse"))
@@ -136,6 +137,14 @@ async fn refused_registrations_get_the_codes_of_the_draft() {
         (
             "REGISTER 1abc a@example.org :correct horse",
             "FAIL REGISTER BAD_ACCOUNT_NAME 1abc :",
+        ),
+        (
+            "REGISTER \u{323}bob a@example.org :correct horse",
+            "FAIL REGISTER BAD_ACCOUNT_NAME \u{323}bob :This cannot be an account name: a word",
+        ),
+        (
+            "REGISTER b\u{43e}b a@example.org :correct horse",
+            "FAIL REGISTER BAD_ACCOUNT_NAME b\u{43e}b :This cannot be an account name: the letters",
         ),
         (
             "REGISTER alice * :correct horse",
