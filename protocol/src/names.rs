@@ -55,6 +55,9 @@ pub enum NameError {
     /// A word of a new name has letters of several scripts.
     #[error("the letters of a word must be of one script")]
     MixedScripts,
+    /// The domain of a new email looks like another domain.
+    #[error("its domain looks like another one; write it in its ASCII form, with xn--")]
+    MisleadingDomain,
     /// The name is not valid UTF-8.
     #[error("the name is not valid UTF-8")]
     NotUtf8,

@@ -6,7 +6,7 @@ use precis_profiles::UsernameCasePreserved;
 use precis_profiles::precis_core::profile::Profile as _;
 use unicode_security::mixed_script::AugmentedScriptSet;
 
-use super::{IN_EMAILS, Name, NameError};
+use super::{IN_EMAILS, Name, NameError, skeleton};
 
 /// Checks a nick, an account's name or a channel's name.
 ///
@@ -78,7 +78,7 @@ fn category(char: char) -> GeneralCategory {
 /// Latin ones beside those of East Asia. The scripts of a tag, which begins with the first `+`, are
 /// checked apart from those of the name before it: a mix of scripts deceives within a word.
 pub(super) fn check_email(email: &Name) -> Result<(), NameError> {
-    let (local, _) = email.text.rsplit_once('@').unwrap_or_default();
+    let (local, domain) = email.text.rsplit_once('@').unwrap_or_default();
     if let Some(char) = local.chars().find(|char| "!%|".contains(*char)) {
         return Err(NameError::BadCharacter(char, IN_EMAILS));
     }
@@ -96,6 +96,23 @@ pub(super) fn check_email(email: &Name) -> Result<(), NameError> {
     let (name, tag) = local.split_once('+').unwrap_or((local, ""));
     if [name, tag].into_iter().any(mixes_scripts) {
         return Err(NameError::BadCombination);
+    }
+    check_domain(domain)
+}
+
+/// Checks the domain of an email: no label may mix scripts, and the domain may not look like one of
+/// ASCII characters, as `аррӏе.com` in Cyrillic letters does. Emails are shown as they were typed,
+/// so that the ASCII form of any domain (`xn--80ak6aa92e.com`) deceives nobody.
+fn check_domain(domain: &str) -> Result<(), NameError> {
+    if domain.is_ascii() {
+        return Ok(());
+    }
+    let (domain, _) = idna::domain_to_unicode(domain);
+    // Letters of Danish, French and other languages, which nobody takes for two letters.
+    let has_ligature = domain.contains(['æ', 'œ']);
+    let looks_like_ascii = !domain.is_ascii() && !has_ligature && skeleton(&domain).is_ascii();
+    if looks_like_ascii || domain.split('.').any(mixes_scripts) {
+        return Err(NameError::MisleadingDomain);
     }
     Ok(())
 }
@@ -172,6 +189,42 @@ mod tests {
         }
         let error = Nick::parse("\u{323}bob").unwrap().check_new().unwrap_err();
         assert!(error.to_string().contains(" the mark U+0323, "), "{error}");
+    }
+
+    #[test]
+    fn the_domain_of_a_new_email_does_not_look_like_another() {
+        let checked = |domain: &str| {
+            let email = Email::parse(&format!("bob@{domain}")).unwrap();
+            email.check_new()
+        };
+        for good in [
+            "bücher.example",
+            "BÜCHER.example",
+            "почта.рф",
+            "оса.рф",
+            "пример.срб",
+            "例え.jp",
+            "ソニーstore.example",
+            "læge.example",
+            "straße.example",
+            "παράδειγμα.ελ",
+            "xn--80ak6aa92e.com",
+        ] {
+            assert_eq!(checked(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "аррӏе.com",
+            "АРРӀЕ.com",
+            "аррӏе。com",
+            "mail.аррӏе.com",
+            "ɡmail.com",
+            "gꝏgle.com",
+            "exаmple.org",
+            "bücher.exаmple",
+            "bob\u{9be}.example",
+        ] {
+            assert_eq!(checked(bad), Err(NameError::MisleadingDomain), "{bad}");
+        }
     }
 
     #[test]

@@ -163,6 +163,10 @@ async fn refused_registrations_get_the_codes_of_the_draft() {
             "FAIL REGISTER INVALID_EMAIL alice :This email is not accepted: a name cannot contain",
         ),
         (
+            "REGISTER alice a@\u{261}mail.com :correct horse",
+            "FAIL REGISTER INVALID_EMAIL alice :This email is not accepted: its domain looks like",
+        ),
+        (
             "REGISTER alice a@example.org short12",
             "FAIL REGISTER WEAK_PASSWORD alice :",
         ),
