@@ -10,10 +10,10 @@ use clap_complete::Shell as ShellKind;
 use serde_json::json;
 
 use crate::address::ServerAddress;
-use crate::client::{Client, ClientKey};
+use crate::client::{AuthorityFile, Client, ClientKey};
 use crate::commands;
 use crate::context::Context;
-use crate::endpoint::{Endpoint, KnownEndpoints, Named};
+use crate::endpoint::{Endpoint, KnownEndpoints, Named, Resolved};
 use crate::failure::{Failure, while_doing};
 use crate::render;
 use crate::shell::Shell;
@@ -41,7 +41,8 @@ pub struct Arguments {
     pub server: Option<ServerAddress>,
 
     /// PEM file with the authority to trust [default: for a server on this machine certs/ca.pem if
-    /// it exists, else that of the last login to the server, else the system's authorities]
+    /// it exists and no other user can have written it, else that of the last login to the server,
+    /// else the system's authorities]
     #[arg(
         long,
         global = true,
@@ -132,9 +133,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         }),
         Command::Trust(options) => {
             // A known authority is ignored: the pin will take its place.
-            let without_authority = |endpoint| Endpoint {
+            let without_authority = |resolved: Resolved| Endpoint {
                 ca: None,
-                ..endpoint
+                ca_is_named: false,
+                ..resolved.endpoint
             };
             with_endpoint(named, json, without_authority, |context| {
                 trust::run(&options, &context)
@@ -151,28 +153,39 @@ fn with_context(
     json: bool,
     run: impl FnOnce(Context<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    with_endpoint(named, json, |endpoint| endpoint, run)
+    let with_notice = |Resolved { endpoint, notice }| {
+        if let Some(notice) = notice {
+            render::notice(&notice);
+        }
+        endpoint
+    };
+    with_endpoint(named, json, with_notice, run)
 }
 
-/// Like [`with_context`], with the endpoint that `change` returns.
+/// Like [`with_context`], with the endpoint that `choose` returns.
 fn with_endpoint(
     named: Named,
     json: bool,
-    change: impl FnOnce(Endpoint) -> Endpoint,
+    choose: impl FnOnce(Resolved) -> Endpoint,
     run: impl FnOnce(Context<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let state = StateFolder::of_user()?;
     let folder = env::current_dir().map_err(while_doing("cannot find the current folder"))?;
     let known = KnownEndpoints::load(&state)?;
-    let endpoint = change(known.clone().resolve(named, &folder));
+    let endpoint = choose(known.clone().resolve(named, &folder));
     let policy = known.pin_policy(&endpoint.server);
     let Endpoint {
         server,
         ca,
+        ca_is_named,
         certificate,
         key,
         pin: _,
     } = endpoint.clone();
+    let ca = ca.map(|path| AuthorityFile {
+        path,
+        is_named: ca_is_named,
+    });
     let store = TokenStore::new(state, &server);
     let key = ClientKey::read(certificate, key)?;
     run(Context {
@@ -188,14 +201,21 @@ fn global_options(endpoint: &Endpoint) -> Vec<OsString> {
     let Endpoint {
         server,
         ca,
+        ca_is_named,
         certificate,
         key,
         pin: _,
     } = endpoint;
-    let files = [("--ca", ca), ("--certificate", certificate), ("--key", key)];
+    // An authority that was found is found by the other process too, and checked again.
+    let ca = ca.as_ref().filter(|_| *ca_is_named);
+    let files = [
+        ("--ca", ca),
+        ("--certificate", certificate.as_ref()),
+        ("--key", key.as_ref()),
+    ];
     let files = files
         .into_iter()
-        .filter_map(|(option, file)| Some([option.into(), file.as_ref()?.into()]));
+        .filter_map(|(option, file)| Some([option.into(), file?.into()]));
     [["--server".into(), server.to_string().into()]]
         .into_iter()
         .chain(files)

@@ -26,6 +26,7 @@ use ureq::{Agent, Body};
 use crate::address::ServerAddress;
 use crate::failure::Failure;
 
+pub use self::certificates::AuthorityFile;
 pub use self::path::{Query, segment};
 use self::problem::problem;
 pub use self::tls::ClientKey;
@@ -85,7 +86,7 @@ impl Client {
     /// trusted, and other certificates as far as `policy` allows.
     pub fn new(
         server: ServerAddress,
-        ca: Option<PathBuf>,
+        ca: Option<AuthorityFile>,
         policy: PinPolicy,
         key: Option<ClientKey>,
     ) -> Result<Self, Failure> {
@@ -94,12 +95,12 @@ impl Client {
 
     fn with_timeout(
         server: ServerAddress,
-        ca: Option<PathBuf>,
+        ca: Option<AuthorityFile>,
         policy: PinPolicy,
         key: Option<ClientKey>,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let trust = SharedTrust::new(certificates::trust(ca.as_deref(), policy)?);
+        let trust = SharedTrust::new(certificates::trust(ca.as_ref(), policy)?);
         let has_certificate = key.is_some();
         let config = Agent::config_builder()
             .https_only(true)
@@ -121,7 +122,7 @@ impl Client {
             server,
             token: None,
             trust,
-            ca,
+            ca: ca.map(|file| file.path),
             has_certificate,
             timeout,
         })
@@ -409,6 +410,8 @@ fn cause<E: std::error::Error + 'static>(error: &ureq::Error) -> Option<&E> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::net::TcpListener;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
     use std::sync::{Arc, mpsc};
     use std::{fs, thread};
 
@@ -419,6 +422,10 @@ mod tests {
     use super::*;
 
     fn new(server: &str, ca: Option<PathBuf>) -> Result<Client, Failure> {
+        let ca = ca.map(|path| AuthorityFile {
+            path,
+            is_named: true,
+        });
         Client::new(server.parse().unwrap(), ca, PinPolicy::FirstUse, None)
     }
 
@@ -435,6 +442,35 @@ mod tests {
                 failure.to_string().contains(&*file.to_string_lossy()),
                 "{failure}"
             );
+        }
+    }
+
+    #[test]
+    fn an_authority_file_that_was_not_named_is_read_only_while_nobody_else_can_write_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let set_mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set_mode(folder.path(), 0o700);
+        let file = folder.path().join("ca.pem");
+        let authority = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap();
+        fs::write(&file, authority.cert.pem()).unwrap();
+        for (mode, is_named, is_read) in [
+            (0o644, false, true),
+            (0o646, false, false),
+            (0o646, true, true),
+        ] {
+            set_mode(&file, mode);
+            let ca = AuthorityFile {
+                path: file.clone(),
+                is_named,
+            };
+            let server = "h:1".parse().unwrap();
+            let client = Client::new(server, Some(ca), PinPolicy::FirstUse, None);
+            match client.map_err(|failure| failure.to_string()) {
+                Ok(_) => assert!(is_read, "{mode:o}"),
+                Err(failure) => assert!(!is_read && failure.contains("--ca"), "{failure}"),
+            }
         }
     }
 

@@ -5,14 +5,15 @@
 //! Options and variables take precedence over it. So is the certificate that the operator has
 //! confirmed, where no authority vouches for the server's.
 //!
-//! An authority that merely lies in the current folder is trusted for this machine only: the
-//! one who made the folder could otherwise answer for any server.
+//! An authority that merely lies in the current folder is trusted for this machine only, and only
+//! if no other user of the machine can have written it: the one who made the folder could otherwise
+//! answer for the server, and would be sent the password.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rookery_trust::{CertificatePin, PinPolicy};
+use rookery_trust::{CertificatePin, PinPolicy, open_own};
 use serde::{Deserialize, Serialize};
 
 use crate::address::ServerAddress;
@@ -42,6 +43,10 @@ pub struct Endpoint {
     pub server: ServerAddress,
     /// The file with the trusted authority; `None` for the system's authorities.
     pub ca: Option<PathBuf>,
+    /// Whether the operator has named that file. Otherwise it was in the current folder, and it is
+    /// used only while no other user of the machine can write it.
+    #[serde(default)]
+    pub ca_is_named: bool,
     /// The file with the client certificate.
     pub certificate: Option<PathBuf>,
     /// The file with its key, if that is another one.
@@ -49,6 +54,13 @@ pub struct Endpoint {
     /// The certificate that the operator has confirmed, where no authority is named.
     #[serde(default)]
     pub pin: Option<CertificatePin>,
+}
+
+/// An endpoint for one command.
+pub struct Resolved {
+    pub endpoint: Endpoint,
+    /// What the operator should know about the choice of the authority.
+    pub notice: Option<String>,
 }
 
 /// The endpoints of all servers that the operator has signed in to or trusts, one for each, in the
@@ -60,8 +72,8 @@ impl KnownEndpoints {
     /// Completes what the operator named with what is known about the server; without a server,
     /// that of the last login is meant. `folder` is the current folder: for a server on this
     /// machine, an authority in it takes precedence over the known one, because it belongs to the
-    /// server that is run there.
-    pub fn resolve(self, named: Named, folder: &Path) -> Endpoint {
+    /// server that is run there. It is not used if another user can have written it.
+    pub fn resolve(self, named: Named, folder: &Path) -> Resolved {
         let Named {
             server,
             ca,
@@ -73,26 +85,35 @@ impl KnownEndpoints {
             .or_else(|| known.last().map(|last| last.server.clone()))
             .unwrap_or_else(|| DEFAULT_SERVER.parse().expect("the default is an address"));
         known.retain(|endpoint| endpoint.server == server);
-        let (known_ca, known_certificate, known_key, known_pin) =
-            known.pop().map_or((None, None, None, None), |known| {
-                (known.ca, known.certificate, known.key, known.pin)
-            });
+        let known = known.pop();
+        let absolute = |file: PathBuf| folder.join(file);
         let local = Some(folder.join(LOCAL_AUTHORITY))
-            .filter(|file| server.is_this_machine() && file.exists());
+            .filter(|file| ca.is_none() && server.is_this_machine() && file.exists());
+        let choice = match (ca, local) {
+            (Some(named), _) => Choice::named(absolute(named)),
+            (None, Some(local)) => Choice::local_or_known(local, known.as_ref(), &server),
+            (None, None) => Choice::known(known.as_ref()),
+        };
+        let (known_certificate, known_key, known_pin) = known.map_or((None, None, None), |known| {
+            (known.certificate, known.key, known.pin)
+        });
         // A certificate and its key belong together.
         let (certificate, key) = if certificate.is_some() || key.is_some() {
             (certificate, key)
         } else {
             (known_certificate, known_key)
         };
-        let absolute = |file: PathBuf| folder.join(file);
-        let ca = ca.map(absolute).or(local).or(known_ca);
-        Endpoint {
+        let endpoint = Endpoint {
             server,
-            pin: known_pin.filter(|_| ca.is_none()),
-            ca,
+            pin: known_pin.filter(|_| choice.ca.is_none()),
+            ca: choice.ca,
+            ca_is_named: choice.is_named,
             certificate: certificate.map(absolute),
             key: key.map(absolute),
+        };
+        Resolved {
+            endpoint,
+            notice: choice.notice,
         }
     }
 
@@ -152,16 +173,74 @@ impl KnownEndpoints {
     /// remains the default.
     fn pin(&mut self, server: &ServerAddress, pin: CertificatePin) {
         if let Some(known) = self.0.iter_mut().find(|known| known.server == *server) {
-            (known.ca, known.pin) = (None, Some(pin));
+            (known.ca, known.ca_is_named, known.pin) = (None, false, Some(pin));
         } else {
             let endpoint = Endpoint {
                 server: server.clone(),
                 ca: None,
+                ca_is_named: false,
                 certificate: None,
                 key: None,
                 pin: Some(pin),
             };
             self.0.insert(0, endpoint);
+        }
+    }
+}
+
+/// The authority for one command.
+struct Choice {
+    ca: Option<PathBuf>,
+    is_named: bool,
+    notice: Option<String>,
+}
+
+impl Choice {
+    fn named(file: PathBuf) -> Self {
+        Self {
+            ca: Some(file),
+            is_named: true,
+            notice: None,
+        }
+    }
+
+    /// What is known about the server.
+    fn known(known: Option<&Endpoint>) -> Self {
+        Self {
+            ca: known.and_then(|known| known.ca.clone()),
+            is_named: known.is_some_and(|known| known.ca_is_named),
+            notice: None,
+        }
+    }
+
+    /// The authority in the current folder, or what is known if another user can have written it.
+    fn local_or_known(local: PathBuf, known: Option<&Endpoint>, server: &ServerAddress) -> Self {
+        if known.is_some_and(|known| known.ca.as_ref() == Some(&local)) {
+            return Self::known(known);
+        }
+        let file = local.display();
+        let before = match known.map(|known| (&known.ca, known.pin)) {
+            Some((Some(ca), _)) => format!("that of the last login, {}", ca.display()),
+            Some((None, Some(_))) => "the certificate that you have confirmed".to_owned(),
+            Some((None, None)) | None => "the system's authorities".to_owned(),
+        };
+        if let Err(why) = open_own(&local) {
+            let notice = format!(
+                "{file} is not trusted as the authority of {server}, because {why}. Trusted in its \
+                 place: {before}. If you trust the file, name it with `--ca {LOCAL_AUTHORITY}`."
+            );
+            return Self {
+                notice: Some(notice),
+                ..Self::known(known)
+            };
+        }
+        let notice = known.map(|_| {
+            format!("{file} is trusted as the authority of {server}, in place of {before}.")
+        });
+        Self {
+            ca: Some(local),
+            is_named: false,
+            notice,
         }
     }
 }
@@ -192,6 +271,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use rookery_trust::Fingerprint;
+    use tempfile::TempDir;
 
     use super::*;
 
@@ -199,6 +279,7 @@ mod tests {
         Endpoint {
             server: "chat.example.org".parse().unwrap(),
             ca: Some("/etc/rookery/ca.pem".into()),
+            ca_is_named: true,
             certificate: Some("/home/eve/eve.pem".into()),
             key: Some("/home/eve/eve.key".into()),
             pin: None,
@@ -209,6 +290,7 @@ mod tests {
         Endpoint {
             server: DEFAULT_SERVER.parse().unwrap(),
             ca: Some(ca.into()),
+            ca_is_named: true,
             certificate: None,
             key: None,
             pin: None,
@@ -234,12 +316,34 @@ mod tests {
         }
     }
 
+    /// Returns a folder with an authority, in which only its owner may write whatever the umask is.
+    fn folder_with_authority() -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = folder.path().join(LOCAL_AUTHORITY);
+        let certs = authority.parent().unwrap();
+        fs::create_dir(certs).unwrap();
+        fs::write(&authority, "").unwrap();
+        set_mode(folder.path(), 0o700);
+        set_mode(certs, 0o755);
+        set_mode(&authority, 0o644);
+        (folder, authority)
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     #[test]
     fn the_last_login_is_the_default_in_every_folder() {
         let folder = tempfile::tempdir().unwrap();
         let both = known(&[local("/tmp/ca.pem"), last()]);
-        assert_eq!(both.resolve(Named::default(), folder.path()), last());
-        let first = KnownEndpoints::default().resolve(Named::default(), folder.path());
+        assert_eq!(
+            both.resolve(Named::default(), folder.path()).endpoint,
+            last()
+        );
+        let first = KnownEndpoints::default()
+            .resolve(Named::default(), folder.path())
+            .endpoint;
         assert_eq!(first.server.to_string(), DEFAULT_SERVER);
         assert_eq!((first.ca, first.certificate), (None, None));
     }
@@ -248,14 +352,16 @@ mod tests {
     fn the_authority_of_every_server_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
         let both = known(&[last(), local("/tmp/ca.pem")]);
-        let resolved = both.resolve(named(Some("chat.example.org"), None), folder.path());
+        let resolved = both
+            .resolve(named(Some("chat.example.org"), None), folder.path())
+            .endpoint;
         assert_eq!(resolved, last(), "another server was signed in to since");
     }
 
     #[test]
     fn options_override_what_is_known() {
         let folder = tempfile::tempdir().unwrap();
-        let resolve = |named| known(&[last()]).resolve(named, folder.path());
+        let resolve = |named| known(&[last()]).resolve(named, folder.path()).endpoint;
         let other = resolve(named(Some("other.example:7000"), None));
         assert_eq!(
             (other.ca, other.certificate, other.key),
@@ -277,13 +383,11 @@ mod tests {
 
     #[test]
     fn the_authority_in_the_current_folder_is_trusted_for_this_machine_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let authority = folder.path().join(LOCAL_AUTHORITY);
-        fs::create_dir(authority.parent().unwrap()).unwrap();
-        fs::write(&authority, "").unwrap();
+        let (folder, authority) = folder_with_authority();
         let resolve = |named| {
             known(&[local("/tmp/other.pem"), last()])
                 .resolve(named, folder.path())
+                .endpoint
                 .ca
         };
         for here in ["localhost", "127.0.0.1:7000", "127.1.2.3", "[::1]"] {
@@ -300,6 +404,78 @@ mod tests {
         ] {
             assert_eq!(resolve(named(Some(elsewhere), None)), None, "{elsewhere}");
         }
+    }
+
+    #[test]
+    fn an_authority_that_others_can_write_is_trusted_only_if_it_was_named() {
+        let (folder, authority) = folder_with_authority();
+        let certs = folder.path().join("certs");
+        let resolve = |endpoints: &[Endpoint], ca| {
+            let Resolved { endpoint, notice } =
+                known(endpoints).resolve(named(Some("localhost"), ca), folder.path());
+            (
+                endpoint.ca,
+                endpoint.pin,
+                endpoint.ca_is_named,
+                notice.unwrap_or_default(),
+            )
+        };
+        let named_file = Some(PathBuf::from("/named.pem"));
+        let before = local("/named.pem");
+        let pinned = Endpoint {
+            ca: None,
+            pin: Some(pin(b"x")),
+            ..before.clone()
+        };
+
+        set_mode(&certs, 0o757);
+        let hint = "`--ca certs/ca.pem`";
+        for (endpoints, ca, pin, place) in [
+            (
+                &[before.clone()][..],
+                named_file.clone(),
+                None,
+                "/named.pem",
+            ),
+            (
+                std::slice::from_ref(&pinned),
+                None,
+                pinned.pin,
+                "that you have confirmed",
+            ),
+            (&[], None, None, "the system's authorities"),
+        ] {
+            let (used, used_pin, _, notice) = resolve(endpoints, None);
+            assert_eq!((used, used_pin), (ca, pin), "{notice}");
+            let why = format!("may write to {}", certs.display());
+            for part in [LOCAL_AUTHORITY, &why, place, hint] {
+                assert!(notice.contains(part), "{part}: {notice}");
+            }
+        }
+        let (used, _, is_named, notice) = resolve(&[], Some(LOCAL_AUTHORITY));
+        assert_eq!(
+            (used, is_named, &*notice),
+            (Some(authority.clone()), true, "")
+        );
+        let signed_in = local(&authority.to_string_lossy());
+        let (used, _, is_named, notice) = resolve(&[signed_in], None);
+        assert_eq!(
+            (used, is_named, &*notice),
+            (Some(authority.clone()), true, ""),
+            "it was named at the last login"
+        );
+
+        set_mode(&certs, 0o755);
+        for (endpoints, place) in [
+            (&[before][..], "/named.pem"),
+            (&[pinned], "that you have confirmed"),
+        ] {
+            let (used, _, is_named, notice) = resolve(endpoints, None);
+            assert_eq!((used, is_named), (Some(authority.clone()), false));
+            assert!(notice.contains(place), "{notice}");
+        }
+        let (used, _, is_named, notice) = resolve(&[], None);
+        assert_eq!((used, is_named, &*notice), (Some(authority), false, ""));
     }
 
     #[test]
@@ -334,16 +510,20 @@ mod tests {
             PinPolicy::VouchedBefore,
             "an authority of the system vouched for that server"
         );
-        let default = load().resolve(Named::default(), home.path());
+        let default = load().resolve(Named::default(), home.path()).endpoint;
         assert_eq!(default.server, login.server, "there was no login");
         let file = fs::metadata(home.path().join(FILE)).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600);
 
         // A login to the server keeps the pin.
         let named = named(Some("pinned.example"), None);
-        load().resolve(named, home.path()).save(&folder).unwrap();
+        load()
+            .resolve(named, home.path())
+            .endpoint
+            .save(&folder)
+            .unwrap();
         save_pin(&folder, &server, pin(b"second")).unwrap();
-        let resolved = load().resolve(Named::default(), home.path());
+        let resolved = load().resolve(Named::default(), home.path()).endpoint;
         assert_eq!(
             (resolved.server, resolved.pin),
             (server, Some(pin(b"second")))
@@ -357,14 +537,16 @@ mod tests {
         let load = || KnownEndpoints::load(&folder).unwrap();
         last().save(&folder).unwrap();
         save_pin(&folder, &last().server, pin(b"x")).unwrap();
-        let resolved = load().resolve(Named::default(), home.path());
+        let resolved = load().resolve(Named::default(), home.path()).endpoint;
         assert_eq!((resolved.ca, resolved.pin), (None, Some(pin(b"x"))));
         assert_eq!(resolved.certificate, last().certificate);
 
-        let resolved = load().resolve(named(None, Some("/named.pem")), home.path());
+        let resolved = load()
+            .resolve(named(None, Some("/named.pem")), home.path())
+            .endpoint;
         assert_eq!(resolved.pin, None);
         resolved.save(&folder).unwrap();
-        let resolved = load().resolve(Named::default(), home.path());
+        let resolved = load().resolve(Named::default(), home.path()).endpoint;
         assert_eq!(
             (resolved.ca, resolved.pin),
             (Some("/named.pem".into()), None)

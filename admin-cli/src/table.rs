@@ -5,8 +5,7 @@
 //! which users choose, the beginning is shown. In a pipe, each row is one line, and complete.
 
 use rookery_control_api::count;
-use rookery_terminal::{cut, wrap};
-use unicode_width::UnicodeWidthStr as _;
+use rookery_terminal::{cut_line, line_width, wrap_line};
 
 use crate::colour;
 use crate::render::{printable, terminal_width};
@@ -76,7 +75,7 @@ impl Table {
             if let Some(text) = more(index) {
                 let width = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(1));
                 let indented = |line| format!("{:INDENT$}{line}", "");
-                of_row.extend(wrapped(&text, width).into_iter().map(indented));
+                of_row.extend(wrap_line(&text, width).into_iter().map(indented));
             }
             if is_alarming(index) {
                 of_row = of_row.iter().map(|line| colour::red(line)).collect();
@@ -91,7 +90,7 @@ impl Table {
         let mut widths = vec![1; self.header.len()];
         for row in std::iter::once(&self.header).chain(&self.rows) {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.width().max(*width);
+                *width = line_width(cell).max(*width);
             }
         }
         let gaps = GAP * widths.len().saturating_sub(1);
@@ -119,7 +118,7 @@ fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
         for (cell, width) in cells.iter().zip(widths) {
             let part = cell.get(at).map_or("", String::as_str);
             line.push_str(part);
-            line.push_str(&" ".repeat(width.saturating_sub(part.width()) + GAP));
+            line.push_str(&" ".repeat(width.saturating_sub(line_width(part)) + GAP));
         }
         line.trim_end().to_owned()
     };
@@ -128,22 +127,16 @@ fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
 
 /// Returns the lines of a cell, the last of which ends with `…` if there is more text.
 fn cell_lines(cell: &str, width: usize) -> Vec<String> {
-    let mut lines = wrapped(cell, width);
-    let limit = wrapped(&cut(cell, MIN_TEXT), width).len().max(MAX_LINES);
+    let mut lines = wrap_line(cell, width);
+    let shortest = wrap_line(&cut_line(cell, MIN_TEXT), width);
+    let limit = shortest.len().max(MAX_LINES);
     if lines.len() > limit {
         lines.truncate(limit);
         if let Some(last) = lines.last_mut() {
-            *last = cut(&format!("{last}…"), width);
+            *last = cut_line(&format!("{last}…"), width);
         }
     }
     lines
-}
-
-/// Returns text as lines of up to `width` columns.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let lines = wrap(&[((), text.to_owned())], width);
-    let join = |line: Vec<((), String)>| line.into_iter().map(|((), text)| text).collect();
-    lines.into_iter().map(join).collect()
 }
 
 #[cfg(test)]
@@ -188,7 +181,7 @@ mod tests {
         for width in [200, 120, 80, 40, 20] {
             let lines = lines(&table, width, more);
             for line in &lines {
-                assert!(line.width() <= width, "{width}: {line:?}");
+                assert!(line_width(line) <= width, "{width}: {line:?}");
             }
             assert_eq!(joined(&lines), whole, "{width}");
         }
@@ -205,9 +198,21 @@ mod tests {
             let shown = table.lines(Some(30), |_| false, |_| None);
             assert_eq!(shown.len(), 1 + MAX_LINES, "{shown:?}");
             assert!(shown[MAX_LINES].ends_with('…'), "{shown:?}");
-            assert!(shown.iter().all(|line| line.width() <= 30), "{shown:?}");
+            assert!(shown.iter().all(|line| line_width(line) <= 30), "{shown:?}");
             let piped = table.lines(None, |_| false, |_| None);
             assert!(piped[1].ends_with(&long), "a pipe gets it all: {piped:?}");
+        }
+    }
+
+    #[test]
+    fn signs_that_some_terminals_draw_in_columns_of_their_own_count_as_columns() {
+        for sign in ["\u{9be}", "\u{dcf}", "\u{605}"] {
+            let nick = format!("a{}", sign.repeat(400));
+            let table = table(["NICK", "ID"], [[nick, "1".to_owned()]].into_iter());
+            let shown = lines(&table, 30, None);
+            assert_eq!(shown.len(), 1 + MAX_LINES, "{sign:?}");
+            let is_narrow = |line: &String| line.chars().count() <= 30;
+            assert!(shown.iter().all(is_narrow), "{sign:?}: {shown:?}");
         }
     }
 

@@ -6,7 +6,7 @@ use rookery_protocol::Message;
 use rookery_terminal::printable_json;
 use serde::Serialize;
 
-use crate::model::MessageKind;
+use crate::model::{Audience, MessageKind};
 use crate::text;
 
 /// A chat message.
@@ -63,7 +63,8 @@ impl ChatMessage {
             .time
             .to_zoned(zone.clone())
             .strftime("%Y-%m-%d %H:%M:%S");
-        let sender = &self.sender;
+        let (audience, _) = Audience::split(&self.target);
+        let sender = format!("{}{}", self.sender, audience.label());
         let prefix = match self.kind {
             MessageKind::Message => format!("<{sender}>"),
             MessageKind::Action => format!("* {sender}"),
@@ -102,6 +103,10 @@ mod tests {
         assert_eq!(
             line("PRIVMSG #ops :\u{1}ACTION waves\u{1}"),
             "2026-01-02 14:03:05 * alice waves"
+        );
+        assert_eq!(
+            line("PRIVMSG @#ops :for us"),
+            "2026-01-02 14:03:05 <alice→operators> for us"
         );
         assert_eq!(
             line("NOTICE #ops :built"),

@@ -203,6 +203,12 @@ impl Model {
         self.requested = Some((channel.clone(), key.map(str::to_owned)));
     }
 
+    /// Whether the user has asked for a channel last, and has not joined it.
+    pub fn has_requested(&self, channel: &ChannelName) -> bool {
+        let requested = self.requested.as_ref();
+        requested.is_some_and(|(requested, _)| requested == channel)
+    }
+
     /// Makes another channel the current one once this one is left. If the user is removed from a
     /// channel, or leaves it on another device, it stays the current one: text is never sent to
     /// another conversation than the one for which it was typed.
@@ -446,7 +452,9 @@ impl Model {
     }
 
     fn message_event(&self, message: &Message) -> EventKind {
-        let target = message.param(0).unwrap_or_default().to_owned();
+        // What is only for some of the members is shown in the channel, too.
+        let (audience, target) = Audience::split(message.param(0).unwrap_or_default());
+        let target = target.to_owned();
         let text = message.param(1).unwrap_or_default();
         let from_server = !message
             .source
@@ -472,12 +480,6 @@ impl Model {
             (MessageKind::Action, action.trim_start().to_owned())
         } else {
             (MessageKind::Message, text.to_owned())
-        };
-        // What is only for some of the members is shown in the channel, too.
-        let (audience, target) = match target.split_once('#') {
-            Some(("@", _)) => (Audience::Operators, target[1..].to_owned()),
-            Some(("+", _)) => (Audience::Voiced, target[1..].to_owned()),
-            _ => (Audience::Everyone, target),
         };
         if target.starts_with('#') {
             return EventKind::ChannelMessage {

@@ -21,6 +21,7 @@ use crate::front_end::FrontEnd;
 use crate::model::{Conversation, EventKind, MessageKind, Model};
 use crate::receipts::{Outcome, Receipts, Sent, is_labelled, remark};
 use crate::reconnect::{ConnectOptions, Event, Reconnector, new_account};
+use crate::refusals::renamed;
 use crate::state::StateFile;
 use crate::tui::is_screen_command;
 use rookery_trust::{QUESTION, UnknownCertificate};
@@ -326,6 +327,16 @@ impl<W: Write + 'static> PlainChat<W> {
         let cause = self.receipts.cause(message).cloned();
         if let Some(Outcome::Refused(Sent::Text { .. }, _)) = self.receipts.handle(message) {
             self.undelivered += 1;
+        }
+        // A user sees where text goes from now on, a script does not.
+        if let Some((old, new)) = renamed(message)
+            && self.model.has_requested(&old)
+            && !self.stdin.is_terminal()
+        {
+            self.show_refusal(&format!(
+                "{old} was renamed to {new} and not joined; /join {new} joins it"
+            ));
+            return Ok(());
         }
         for mut event in self.model.handle(message, Timestamp::now()) {
             if let (EventKind::Refused(reason), Some(Sent::Text { text, .. })) =

@@ -17,8 +17,8 @@ use crate::chat_message::ChatMessage;
 use crate::cli::{Target, not_here};
 use crate::console::{self, Interrupt};
 use crate::exit::Exit;
-use crate::model::Model;
 use crate::model::chathistory::{self, Batched, Batches};
+use crate::model::{Audience, Model};
 use crate::receipts::{Outcome, Receipts, Sent};
 use crate::reconnect::{ConnectOptions, Event, Reconnector};
 use crate::refusals::renamed;
@@ -405,7 +405,7 @@ impl<W: Write> Tail<W> {
         let is_here = match &self.target {
             Target::Channel(channel) => {
                 // A message may be for the operators or voiced members of the channel only.
-                let name = message.target.trim_start_matches(['@', '+']);
+                let (_, name) = Audience::split(&message.target);
                 ChannelName::parse(name).is_ok_and(|name| name == *channel)
             }
             Target::User(nick) => {

@@ -2,7 +2,7 @@
 //! formatting codes, and splits text that does not fit one message.
 
 use rookery_terminal::is_stray_selector;
-pub use rookery_terminal::{is_unsafe, quoted};
+pub use rookery_terminal::is_unsafe;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// The format of a piece of text, as set by IRC's formatting codes.
@@ -56,6 +56,12 @@ pub fn plain(text: &str) -> String {
         .into_iter()
         .map(|(_, piece)| piece.replace('\n', " "))
         .collect()
+}
+
+/// Returns text that a user chose as [`plain`] text in quotation marks. What is left out of it
+/// cannot keep apart what then looks like the mark at the end.
+pub fn quoted(text: &str) -> String {
+    rookery_terminal::quoted(&plain(text))
 }
 
 /// Formats a reason that a user gave to follow a sentence: ` (“too loud”)`, or nothing without one.
@@ -327,6 +333,14 @@ mod tests {
         assert_eq!(plain("one\ntwo"), "one two");
         assert_eq!(plain("\u{3}123 \u{3}, tab\there"), "3 , tab here");
         assert_eq!(plain("Ärger → 🦜"), "Ärger → 🦜");
+    }
+
+    #[test]
+    fn formatting_codes_do_not_hide_the_end_of_a_quotation() {
+        for code in ["\u{2}", "\u{3}04", "\u{4}ff0000", "\u{200b}"] {
+            let forged = format!("x’{code}’) · bob left");
+            assert_eq!(reason(Some(&forged)), " (“x') · bob left”)", "{code:?}");
+        }
     }
 
     #[test]

@@ -324,8 +324,9 @@ impl FullScreen {
             }
             Event::SignedIn => {
                 self.ended = None;
-                // The server whose certificate is trusted is back.
-                self.certificate = None;
+                if let Some(certificate) = &mut self.certificate {
+                    certificate.settle();
+                }
                 if let Some(sign_in) = self.sign_in.take() {
                     self.app.first_visit = true;
                     self.app.editor.insert(&sign_in.into_unsent_text());

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
-use crate::layout::rows;
+use crate::layout::{line_width, rows};
 use crate::width::spread;
 
 /// The columns before the continuation of a line. No line of the programs begins like that.
@@ -53,7 +53,7 @@ where
 
 /// Removes and returns the fingerprint at the end of a line that is wider than the terminal.
 fn take_fingerprint<S: Copy>(pieces: &mut [(S, String)], width: usize) -> Option<(S, String)> {
-    let line: usize = pieces.iter().map(|(_, text)| spread(text)).sum();
+    let line: usize = pieces.iter().map(|(_, text)| line_width(text)).sum();
     let (style, last) = pieces.last_mut()?;
     let start = last.rfind(' ')? + 1;
     let mut bytes = last[start..].split(':');

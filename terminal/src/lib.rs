@@ -5,7 +5,8 @@
 //! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives
 //!   over the network from controlling the terminal.
 //! - [`quoted`] sets what users chose apart from the words of the program.
-//! - [`wrap`] and [`cut`] fit text into columns.
+//! - [`wrap`] and [`cut`] fit text into columns of the screen, [`wrap_line`] and [`cut_line`] parts
+//!   of lines.
 //! - [`hanging()`] and [`compact`] keep part of a line from looking like another line.
 //! - [`wait_until_output_is_closed`] notices that nothing reads standard output any longer.
 //!
@@ -23,7 +24,7 @@ mod screen;
 mod width;
 
 pub use hanging::{compact, hanging, hanging_pieces, stderr_width, stdout_width};
-pub use layout::{cut, wrap};
+pub use layout::{cut, cut_line, line_width, wrap, wrap_line};
 pub use output::wait_until_output_is_closed;
 pub use sanitize::{
     is_stray_selector, is_unsafe, printable, printable_json, printable_lines, quoted,

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use icu_properties::CodePointSetData;
-use icu_properties::props::DefaultIgnorableCodePoint;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+
+use crate::width::category;
 
 /// Returns whether a terminal might obey the character instead of showing it, or hide it.
 ///
@@ -75,17 +77,57 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Returns text in quotation marks, which cannot end in it: to set what users chose apart from the
-/// words of the program around it.
+/// words of the program around it. In the text, an apostrophe stands for what looks like a mark, be
+/// it several characters.
 pub fn quoted(text: &str) -> String {
-    let is_mark = |char: char| {
-        matches!(
-            char,
-            '"' | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{5f4}' | '\u{201c}'..='\u{201f}'
-                | '\u{2033}' | '\u{2036}' | '\u{275d}' | '\u{275e}' | '\u{2760}'
-                | '\u{301d}'..='\u{301f}' | '\u{ff02}' | '\u{1f676}'..='\u{1f678}'
-        )
-    };
-    format!("“{}”", text.replace(is_mark, "'"))
+    let mut quoted = String::from('“');
+    let mut chars = text.chars().peekable();
+    let mut before = '“';
+    while let Some(char) = chars.next() {
+        let mut strokes = strokes_of_mark(before, char);
+        before = char;
+        while strokes > 0
+            && let Some(&next) = chars.peek()
+        {
+            // What is not displayed does not keep marks apart.
+            let is_displayed = !matches!(next, '\u{200c}' | '\u{200d}') && !is_selector(next);
+            let more = strokes_of_mark(before, next);
+            if is_displayed && more == 0 {
+                break;
+            }
+            if is_displayed {
+                before = next;
+            }
+            strokes += more;
+            chars.next();
+        }
+        quoted.push(if strokes > 1 { '\'' } else { char });
+    }
+    quoted.push('”');
+    quoted
+}
+
+/// Characters that look like one of the two strokes of a quotation mark.
+const HALF_MARKS: &str = "'`\u{b4}\u{2b9}\u{2bb}\u{2bc}\u{2bd}\u{2be}\u{2bf}\u{2c8}\u{2ca}\u{2cb}\
+    \u{2f4}\u{374}\u{384}\u{559}\u{55a}\u{55b}\u{55d}\u{5f3}\u{7f4}\u{7f5}\u{1fbd}\u{1fbf}\
+    \u{1fef}\u{1ffd}\u{1ffe}\u{2018}\u{2019}\u{201a}\u{201b}\u{2032}\u{2035}\u{275b}\u{275c}\
+    \u{275f}\u{a78b}\u{a78c}\u{ff07}\u{ff40}\u{16f51}\u{16f52}";
+
+/// Characters that look like a quotation mark.
+const MARKS: &str = "\"\u{2ba}\u{2dd}\u{2ee}\u{2f5}\u{2f6}\u{5f4}\u{1cd3}\u{201c}\u{201d}\u{201e}\
+    \u{201f}\u{2033}\u{2034}\u{2036}\u{2037}\u{2057}\u{275d}\u{275e}\u{2760}\u{2e42}\u{3003}\
+    \u{301d}\u{301e}\u{301f}\u{ff02}\u{1f676}\u{1f677}\u{1f678}";
+
+/// Returns how many strokes of a quotation mark a character looks like, after another one. A
+/// combining mark that combines with no letter may look like any mark.
+fn strokes_of_mark(before: char, char: char) -> usize {
+    let is_mark = |char: char| MARKS.contains(char) || HALF_MARKS.contains(char);
+    let is_alone = before.is_whitespace() || before == '\u{2800}' || is_mark(before);
+    if MARKS.contains(char) || is_alone && category(char) == GeneralCategory::NonspacingMark {
+        2
+    } else {
+        usize::from(HALF_MARKS.contains(char))
+    }
 }
 
 /// Returns a text of several lines, each as [`printable`] returns it.
@@ -145,6 +187,32 @@ mod tests {
     fn quoted_text_cannot_end_its_quotation() {
         assert_eq!(quoted("back soon"), "“back soon”");
         assert_eq!(quoted("a”, \"b„ ＂c"), "“a', 'b' 'c”");
+        for mark in [
+            "＇＇",
+            "ʼʼ",
+            "′′",
+            "‵‵",
+            "’’",
+            "''",
+            "’\u{200d}’",
+            "’\u{fe0f}’",
+            "'”'",
+            "˶",
+            "〃",
+            "⹂",
+            "ߵߵ",
+            "ꞌꞌ",
+            "'\u{30b}",
+        ] {
+            let forged = format!("x{mark}) · bob left");
+            assert_eq!(quoted(&forged), "“x') · bob left”", "{mark:?}");
+        }
+        assert_eq!(quoted("x \u{30b}) · bob left"), "“x ') · bob left”");
+        assert_eq!(quoted("\u{30e}"), "“'”");
+        assert_eq!(
+            quoted("don’t use `ls`, u\u{30b}"),
+            "“don’t use `ls`, u\u{30b}”"
+        );
     }
 
     #[test]

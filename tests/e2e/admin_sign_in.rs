@@ -1,5 +1,9 @@
 //! Second factors, passwords and sessions of admins, and the limits on guessing them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use futures_util::future::join_all;
 use rookery_tests::admin::{Operator, PASSWORD, admin_email};
 use rookery_tests::authenticator::App;
@@ -470,4 +474,39 @@ async fn the_authority_in_the_folder_of_the_server_is_trusted_on_this_machine() 
         "it has connected and asks for the name: {}",
         exit.transcript
     );
+}
+
+#[tokio::test]
+async fn an_authority_that_another_user_can_have_left_in_the_folder_is_not_trusted() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let shared = tempfile::tempdir().unwrap();
+    let certs = shared.path().join("certs");
+    std::fs::create_dir(&certs).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(certs.join("ca.pem"), other.cert.pem()).unwrap();
+    let set_mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(shared.path(), 0o700);
+    set_mode(&certs.join("ca.pem"), 0o644);
+    let list = async |mode| {
+        set_mode(&certs, mode);
+        let mut command = operator.command_without_server(&["list"]);
+        command.current_dir(shared.path());
+        Process::start("admin-cli list", &mut command).wait().await
+    };
+    let exit = list(0o777).await;
+    assert_eq!(exit.code, Some(0), "{}", exit.transcript);
+    let why = format!("may write to {}", certs.display());
+    for part in [&*why, "--ca certs/ca.pem"] {
+        assert!(exit.transcript.contains(part), "{}", exit.transcript);
+    }
+    // The operator's own file takes the place of the authority of the last login, which is named.
+    let exit = list(0o755).await;
+    assert_eq!(exit.code, Some(1), "{}", exit.transcript);
+    let before = server.path("certs/ca.pem");
+    for part in ["in place of", before.to_str().unwrap(), "is not accepted"] {
+        assert!(exit.transcript.contains(part), "{}", exit.transcript);
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rookery_trust::{
-    Authority, DAMAGED_CERTIFICATE, PinPolicy, Trust, certificate_problem, pem_problem,
+    Authority, DAMAGED_CERTIFICATE, PinPolicy, Trust, certificate_problem, open_own, pem_problem,
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
@@ -14,6 +14,26 @@ use rustls::{CertificateError, Error as TlsError};
 use super::tls::ClientKey;
 use crate::address::ServerAddress;
 use crate::failure::Failure;
+
+/// The file of an authority, whose certificates alone are trusted.
+pub struct AuthorityFile {
+    pub path: PathBuf,
+    /// Whether the operator has named it. Otherwise it is read only if no other user of the machine
+    /// can have written it.
+    pub is_named: bool,
+}
+
+impl AuthorityFile {
+    fn read(&self) -> Result<Authority, String> {
+        if self.is_named {
+            Authority::read(&self.path)
+        } else {
+            let file = open_own(&self.path)
+                .map_err(|why| format!("{why}. Name it with --ca if you trust it nevertheless."))?;
+            Authority::read_from(file)
+        }
+    }
+}
 
 impl ClientKey {
     /// Reads the certificate, if one is given. Without a `key` file, the key is read from the
@@ -53,14 +73,14 @@ impl ClientKey {
 
 /// Returns which certificates of the server are trusted: those of the authority in the file, or as
 /// far as `policy` allows.
-pub(super) fn trust(ca: Option<&Path>, policy: PinPolicy) -> Result<Trust, Failure> {
+pub(super) fn trust(ca: Option<&AuthorityFile>, policy: PinPolicy) -> Result<Trust, Failure> {
     let Some(file) = ca else {
         return Ok(Trust::SystemOr(policy));
     };
-    let authority = Authority::read(file).map_err(|why| {
+    let authority = file.read().map_err(|why| {
         Failure::new(format!(
             "cannot use the authority in {}: {why}",
-            file.display()
+            file.path.display()
         ))
     })?;
     Ok(Trust::Authority(authority))

@@ -7,8 +7,11 @@
 use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
+use rookery_protocol::ChannelName;
 
-use super::{Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory};
+use super::{
+    Audience, Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory,
+};
 
 /// The most joins and parts in one line.
 const MAX_FOLDED: usize = 20;
@@ -22,6 +25,8 @@ const MAX_DUPLICATE_LINES: usize = 100;
 pub struct Buffer {
     /// The conversation.
     pub conversation: Conversation,
+    /// The name of the channel when the user last took part in it, if others have renamed it since.
+    pub former_name: Option<ChannelName>,
     lines: VecDeque<Line>,
     last_id: u64,
     /// The gaps, oldest first.
@@ -98,6 +103,7 @@ impl Buffer {
     pub fn new(conversation: Conversation, since: Timestamp) -> Self {
         Self {
             conversation,
+            former_name: None,
             lines: VecDeque::new(),
             last_id: 0,
             gaps: Vec::new(),
@@ -175,14 +181,16 @@ impl Buffer {
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
 
-    /// Returns the nick of the last message that mentions us, other than of the server.
-    pub fn last_mention(&self) -> Option<&str> {
+    /// Returns the nick and the audience of the last message that mentions us, other than of the
+    /// server.
+    pub fn last_mention(&self) -> Option<(&str, Audience)> {
         self.lines.iter().rev().find_map(|line| match &line.body {
             Body::Message {
                 nick,
                 highlight: true,
+                audience,
                 ..
-            } if &**nick != SERVER => Some(&**nick),
+            } if &**nick != SERVER => Some((&**nick, *audience)),
             _ => None,
         })
     }

@@ -139,8 +139,9 @@ impl Buffers {
         }
     }
 
-    /// Makes a conversation the current one; opens it if necessary.
+    /// Makes a conversation the current one that the user has named; opens it if necessary.
     pub fn open(&mut self, conversation: Conversation, model: &Model) {
+        self.note_used(&conversation);
         let index = self.ensure_open(conversation, self.latest_at(), model);
         self.switch_to(index);
     }
@@ -149,6 +150,7 @@ impl Buffers {
     /// it. Its history is requested once it is joined.
     pub fn open_requested(&mut self, channel: ChannelName) {
         let conversation = Conversation::Channel(channel);
+        self.note_used(&conversation);
         let index = match self.position(&conversation) {
             Some(index) => index,
             None => self.insert(Buffer::new(conversation, self.latest_at())),
@@ -208,12 +210,21 @@ impl Buffers {
         &self.written_to
     }
 
-    /// Whether the user takes part in the conversation. Anyone can open one with a person by
+    /// Returns the name under which the user has taken part in a conversation: the one of a channel
+    /// before others have renamed it. `None` if the user has not: anyone can open a conversation by
     /// writing to the user.
-    pub fn takes_part(&self, conversation: &Conversation) -> bool {
-        match conversation {
-            Conversation::Server | Conversation::Channel(_) => true,
-            Conversation::Person(nick) => self.written_to.contains(nick),
+    pub fn used_name<'a>(&self, buffer: &'a Buffer) -> Option<&'a str> {
+        match (&buffer.conversation, &buffer.former_name) {
+            (Conversation::Channel(_), Some(former)) => Some(former.as_str()),
+            (Conversation::Person(nick), _) if !self.written_to.contains(nick) => None,
+            (conversation, _) => Some(conversation.name()),
+        }
+    }
+
+    /// Notes that the user takes part in a conversation under its present name.
+    pub fn note_used(&mut self, conversation: &Conversation) {
+        if let Some(index) = self.position(conversation) {
+            self.list[index].former_name = None;
         }
     }
 
@@ -296,6 +307,20 @@ impl Buffers {
             self.mark_read_if_watched(self.current);
         } else if self.current > index {
             self.current -= 1;
+        }
+    }
+
+    /// Closes a conversation without lines if another one is open, which is then the current one in
+    /// its place.
+    pub fn replace_empty(&mut self, empty: &Conversation, other: &Conversation) {
+        if let (Some(from), Some(to)) = (self.position(empty), self.position(other))
+            && from != to
+            && self.list[from].lines().is_empty()
+        {
+            if self.current == from {
+                self.switch_to(to);
+            }
+            self.close(empty);
         }
     }
 
@@ -440,6 +465,10 @@ impl Buffers {
             self.current -= 1;
         }
         buffer.conversation = new.clone();
+        if let (Conversation::Channel(old), Conversation::Channel(new)) = (old, new) {
+            buffer.former_name.get_or_insert_with(|| old.clone());
+            buffer.former_name.take_if(|former| former == new);
+        }
         let to = self
             .list
             .partition_point(|buffer| buffer.conversation < *new);

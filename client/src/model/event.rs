@@ -59,6 +59,25 @@ impl Audience {
             Self::Voiced => "→voiced",
         }
     }
+
+    /// Splits the target of a message into the members that it is for, and the channel or nick.
+    pub fn split(target: &str) -> (Self, &str) {
+        match target.split_once('#') {
+            Some(("@", _)) => (Self::Operators, &target[1..]),
+            Some(("+", _)) => (Self::Voiced, &target[1..]),
+            _ => (Self::Everyone, target),
+        }
+    }
+
+    /// Returns the target of a message to these members of a channel.
+    pub fn target(self, channel: &str) -> String {
+        let prefix = match self {
+            Self::Everyone => "",
+            Self::Operators => "@",
+            Self::Voiced => "+",
+        };
+        format!("{prefix}{channel}")
+    }
 }
 
 /// The kind of an event. Names and texts are as the server sent them: control characters must be

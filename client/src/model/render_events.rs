@@ -114,6 +114,9 @@ impl Buffers {
                 let conversation = Conversation::Channel(new.clone());
                 self.rename(&Conversation::Channel(old.clone()), &conversation);
                 if let Some(by) = by {
+                    if model.is_me(by) {
+                        self.note_used(&conversation);
+                    }
                     let text = format!("{} renamed {old} to {new}{}", name(by), suffix(reason));
                     self.push_if_open(&conversation, at, info(text));
                 } else {

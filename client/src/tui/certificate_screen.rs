@@ -19,6 +19,9 @@ const YES: &str = "yes";
 const MAX_TYPED: usize = 20;
 /// The label of the field for the answer, with the space after it.
 const LABEL: &str = "Trust  ";
+/// Shown once the question needs no answer.
+const CONNECTED_AGAIN: &str =
+    "Connected again, by a certificate that is trusted already. Enter returns.";
 
 /// The answer of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct CertificateScreen {
     esc: &'static str,
     /// What the user has typed so far.
     typed: String,
+    /// Whether the question no longer needs an answer.
+    is_settled: bool,
 }
 
 impl CertificateScreen {
@@ -46,7 +51,14 @@ impl CertificateScreen {
             unknown,
             esc,
             typed: String::new(),
+            is_settled: false,
         }
+    }
+
+    /// Handles that a server was reached whose certificate is trusted already. The screen stays
+    /// until the user leaves it, who may be typing the answer: no other screen receives it.
+    pub fn settle(&mut self) {
+        self.is_settled = true;
     }
 
     /// Returns the certificate in question.
@@ -60,6 +72,7 @@ impl CertificateScreen {
         match key.code {
             KeyCode::Esc => return Some(Decision::Refuse),
             KeyCode::Char('c' | 'd') if control => return Some(Decision::Refuse),
+            KeyCode::Enter if self.is_settled => return Some(Decision::Refuse),
             KeyCode::Char('u') if control => self.typed.clear(),
             KeyCode::Char(letter) if !control && self.typed.len() < MAX_TYPED => {
                 self.typed.push(letter);
@@ -100,10 +113,12 @@ impl CertificateScreen {
                 Span::styled(LABEL, theme.accent()),
                 Span::raw(self.typed.as_str()),
             ]),
-            Row::styled(
-                format!("Type yes to trust it from now on. Esc {}.", self.esc),
-                theme.faint(),
-            ),
+            if self.is_settled {
+                Row::styled(CONNECTED_AGAIN, theme.accent())
+            } else {
+                let advice = format!("Type yes to trust it from now on. Esc {}.", self.esc);
+                Row::styled(advice, theme.faint())
+            },
             Row::styled(heading, style),
         ];
         rows.extend(description.map(Row::from));
@@ -163,6 +178,14 @@ mod tests {
             screen.handle_key(KeyCode::Esc.into()),
             Some(Decision::Refuse)
         );
+    }
+
+    #[test]
+    fn an_answer_after_the_server_is_back_trusts_nothing_and_only_enter_leaves_the_question() {
+        let mut screen = screen(TrustedBefore::Nothing);
+        assert_eq!(screen.handle_key(KeyCode::Char('y').into()), None);
+        screen.settle();
+        assert_eq!(type_line(&mut screen, "es"), Some(Decision::Refuse));
     }
 
     #[test]

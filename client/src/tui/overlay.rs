@@ -4,7 +4,7 @@
 use super::account_change::AccountChange;
 use super::editor::Editor;
 use super::search::Search;
-use crate::model::{Conversation, LineId};
+use crate::model::{Audience, Conversation, LineId};
 use crate::urls::Url;
 
 /// An overlay. At most one is open at a time.
@@ -52,6 +52,8 @@ pub struct MessageRef {
     pub conversation: Conversation,
     /// The message's line in it.
     pub line: LineId,
+    /// Which members of the channel it was sent to; a reply is for no others.
+    pub audience: Audience,
 }
 
 /// A list of links, newest first. It is never empty.

@@ -26,8 +26,9 @@ fn score(query: &str, name: &str) -> Option<i32> {
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'n> {
     pub name: &'n str,
-    /// Whether the user takes part in it. Anyone can open one with the user.
-    pub takes_part: bool,
+    /// The name under which the user has taken part in it, which others may have changed since;
+    /// `None` if the user has not. Anyone can open one with the user.
+    pub used_name: Option<&'n str>,
 }
 
 /// How a name matches; what is first here comes first.
@@ -68,10 +69,11 @@ fn kind(wanted: &str, name: &str) -> Kind {
 
 /// Returns the indices of the matching conversations, best first. An empty query matches all.
 ///
-/// Those in which the user takes part come first: anyone can take a nick such as `w-o-r-k` and open
-/// a conversation, and must not take the place of the one that these letters have always led to.
-/// Then come exact names, those that contain the letters in a row, and shorter ones, so that a
-/// longer name, which an operator may give to a channel, does not take the place of a shorter one.
+/// Those in which the user has taken part under a name that matches come first: anyone can take a
+/// nick such as `w-o-r-k` and open a conversation, and the operators of a channel can rename it.
+/// They must not take the place of the one that these letters have always led to. Then come exact
+/// names, those that contain the letters in a row, and shorter ones, so that a longer name does not
+/// take the place of a shorter one.
 pub fn matches(query: &str, candidates: &[Candidate<'_>]) -> Vec<usize> {
     if query.trim().is_empty() {
         return (0..candidates.len()).collect();
@@ -79,20 +81,17 @@ pub fn matches(query: &str, candidates: &[Candidate<'_>]) -> Vec<usize> {
     let wanted = query.trim().to_lowercase();
     let rank = |(index, candidate): (usize, &Candidate<'_>)| {
         let name = candidate.name;
-        let score = score(query, name)?;
+        let letters = score(query, name)?;
         let kind = kind(&wanted, name);
         // How well the letters are spread matters only where they are.
-        let spread = (kind == Kind::Letters).then_some(Reverse(score));
+        let spread = (kind == Kind::Letters).then_some(Reverse(letters));
         let length = name.trim_start_matches('#').chars().count();
-        let is_person = !name.starts_with('#');
-        Some((
-            !candidate.takes_part,
-            kind,
-            spread,
-            length,
-            is_person,
-            index,
-        ))
+        let is_channel = name.starts_with('#');
+        let matches = |used_name| score(query, used_name).is_some();
+        let is_own = candidate.used_name.is_some_and(matches);
+        // A person comes before a channel that was given the same name.
+        let is_later = is_own != is_channel;
+        Some((!is_own, kind, spread, length, is_later, index))
     };
     let mut found: Vec<_> = candidates.iter().enumerate().filter_map(rank).collect();
     found.sort_unstable();
@@ -103,11 +102,20 @@ pub fn matches(query: &str, candidates: &[Candidate<'_>]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    /// Returns the names that match, best first. The user takes part in those of `own`.
+    /// Returns the names that match, best first. The user has taken part in those of `own`.
     fn found<'n>(query: &str, own: &[&'n str], strangers: &[&'n str]) -> Vec<&'n str> {
-        let with = |takes_part| move |&name: &&'n str| Candidate { name, takes_part };
-        let own = own.iter().map(with(true));
-        let candidates: Vec<_> = strangers.iter().map(with(false)).chain(own).collect();
+        let own = own.iter().map(|&name| (name, Some(name)));
+        let strangers = strangers.iter().map(|&name| (name, None));
+        found_as(query, strangers.chain(own))
+    }
+
+    /// Like [`found`], for names with those under which the user has taken part.
+    fn found_as<'n>(
+        query: &str,
+        names: impl IntoIterator<Item = (&'n str, Option<&'n str>)>,
+    ) -> Vec<&'n str> {
+        let candidate = |(name, used_name)| Candidate { name, used_name };
+        let candidates: Vec<_> = names.into_iter().map(candidate).collect();
         let order = matches(query, &candidates).into_iter();
         order.map(|index| candidates[index].name).collect()
     }
@@ -149,5 +157,23 @@ mod tests {
         for (query, name) in [("bob", "#bob"), ("bob", "#bob-club"), ("bo", "#bob-club")] {
             assert_eq!(found(query, &[name, "bob"], &[]), ["bob", name], "{query}");
         }
+    }
+
+    #[test]
+    fn the_new_name_of_a_channel_takes_no_place() {
+        for (query, renamed) in [
+            ("bob", "#bob"),
+            ("bob", "#bob-club"),
+            ("bo", "#bob"),
+            ("bo", "#bob-club"),
+        ] {
+            let names = [(renamed, Some("#fun")), ("bob", None)];
+            assert_eq!(found_as(query, names), ["bob", renamed], "{query}");
+        }
+        assert_eq!(found_as("#bob", [("#bob", Some("#fun"))]), ["#bob"]);
+        // The letters that have always led to it still do.
+        let names = [("#team-eu", Some("#team")), ("team", None)];
+        assert_eq!(found_as("team", names), ["#team-eu", "team"]);
+        assert_eq!(found("fun", &["#fun"], &["fun"]), ["#fun", "fun"]);
     }
 }

@@ -75,6 +75,32 @@ fn a_line_typed_after_a_join_goes_to_the_channel_joined() {
 }
 
 #[test]
+fn text_that_a_script_has_for_a_renamed_channel_is_sent_to_nobody() {
+    let server = Server::start();
+    let mut rook = Rook::start(&server.known_home(), &[&server.address(), "--plain"]);
+    rook.type_line("/join #ops");
+    rook.type_line("for ops");
+    rook.close_input();
+    let mut session = server.accept();
+    session.sign_in();
+    let renamed = |command: &str, label: &str| {
+        let names = "CHANNEL_RENAMED #ops #team :#ops was renamed to #team";
+        format!("@label={label} :s FAIL {command} {names}")
+    };
+    let join = session.expect_labelled("JOIN #ops");
+    session.send(&renamed("JOIN", &join));
+    let text = session.expect_labelled("PRIVMSG #ops for ops");
+    session.send(&renamed("PRIVMSG", &text));
+    session.expect("QUIT");
+    session.send("ERROR :Quit");
+    let ended = rook.wait();
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let refusal = "#ops was renamed to #team and not joined; /join #team joins it";
+    assert!(ended.stdout.contains(refusal), "{ended:?}");
+    assert!(ended.stderr.contains("lines not delivered: 2"), "{ended:?}");
+}
+
+#[test]
 fn rook_exits_quietly_when_its_output_is_closed() {
     let server = Server::start();
     let mut rook = Rook::start(&server.known_home(), &[&server.address()]);

@@ -1,6 +1,6 @@
-//! A certificate authority named with `--ca`. It is read from its file once and then stored, so
-//! that a later change of the file cannot replace it unnoticed.
+//! A certificate authority that is no authority of the system.
 
+use std::fs::File;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -21,6 +21,12 @@ impl Authority {
     /// Reads the certificates in a PEM file; other items in it are ignored.
     pub fn read(file: &Path) -> Result<Self, String> {
         let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+        Self::of(certificates.map_err(|error| pem_problem(&error))?)
+    }
+
+    /// Like [`Authority::read`], for an open file.
+    pub fn read_from(file: File) -> Result<Self, String> {
+        let certificates: Result<_, _> = CertificateDer::pem_reader_iter(file).collect();
         Self::of(certificates.map_err(|error| pem_problem(&error))?)
     }
 

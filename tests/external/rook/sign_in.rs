@@ -114,6 +114,33 @@ async fn a_server_that_changes_its_authority_can_be_trusted_on_the_screen() {
 }
 
 #[tokio::test]
+async fn the_question_about_a_certificate_keeps_what_is_typed_when_the_trusted_server_is_back() {
+    let mut server = Server::start().await;
+    let device = Device::new();
+    device.sign_in_and_quit(&server, "alice").await;
+    let screen = Screen::start(&device.command_without_ca(&server, &[]));
+    screen.expect("lag").await;
+    let (certs, others) = (server.path("certs"), server.path("other-certs"));
+    server.sigterm().await;
+    std::fs::rename(&certs, &others).unwrap();
+    server.restart().await;
+    screen.expect("goes on trying").await;
+    screen.enter_line("/trust");
+    screen.expect("Type yes").await;
+    screen.type_text("ye");
+    server.sigterm().await;
+    std::fs::remove_dir_all(&certs).unwrap();
+    std::fs::rename(&others, &certs).unwrap();
+    server.restart().await;
+    screen.expect("Connected again").await;
+    screen.enter_line("s");
+    screen.expect("lag").await;
+    screen.enter_line("the end");
+    let shown = screen.expect("alice the end").await;
+    assert!(!shown.contains("alice s"), "{shown}");
+}
+
+#[tokio::test]
 async fn rook_reconnects_when_the_server_is_back() {
     let mut server = Server::start().await;
     let device = Device::new();

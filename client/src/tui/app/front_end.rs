@@ -50,19 +50,28 @@ impl FrontEnd for App {
         self.buffers.close(conversation);
     }
 
-    /// Sends text. The first message refers to the message to which it replies, if one was
-    /// selected.
+    /// Sends text. If a message was selected to reply to it, the first message refers to it, and
+    /// all go to its audience.
     fn send_text(&mut self, target: &str, text: &str, kind: MessageKind) {
         let is_current = target == self.buffers.current().conversation.name();
-        if let Some(Conversation::Person(nick)) = Conversation::named(target)
-            && self.buffers.note_written(nick)
-        {
-            self.save_preferences();
+        if let Some(conversation) = Conversation::named(target) {
+            self.buffers.note_used(&conversation);
+            if let Conversation::Person(nick) = conversation
+                && self.buffers.note_written(nick)
+            {
+                self.save_preferences();
+            }
         }
         let mut msgid = self
             .replied_to()
             .and_then(|line| line.msgid.clone())
             .filter(|_| is_current && kind != MessageKind::Notice);
+        let target = &*match &self.reply_target {
+            Some(message) if message.conversation.name() == target => {
+                message.audience.target(target)
+            }
+            _ => target.to_owned(),
+        };
         for mut outgoing in self.model.text_messages(target, text, kind) {
             if let Some(msgid) = msgid.take() {
                 outgoing.first.tags.set("+draft/reply", msgid);

@@ -54,6 +54,7 @@ impl App {
                         self.buffers.add_refusal_elsewhere(event.at, target, reason);
                     }
                     self.rename_drafts(&event.kind);
+                    self.close_former_name(&event.kind);
                     self.join_renamed(&event.kind);
                     if let Some(highlight) = self.buffers.apply(&event, &self.model) {
                         self.handle_highlight(highlight);

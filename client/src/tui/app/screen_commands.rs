@@ -12,7 +12,7 @@ use crate::commands::{
     self, Command, Recipient, Refusal, Requires, TEXT_FORMS, Usage, leave, non_empty, parse_nick,
 };
 use crate::front_end::FrontEnd as _;
-use crate::model::{Body, Conversation, MessageKind};
+use crate::model::{Audience, Body, Conversation, MessageKind};
 use crate::tui::account_change::AccountChange;
 use crate::tui::overlay::Overlay;
 use crate::tui::search::Search;
@@ -153,7 +153,8 @@ fn trust(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
 }
 
 /// Replies in the current conversation: to the selected message, else to the last one that mentions
-/// the user. In a channel, the text is prefixed with the nick of its sender. A reply that ends in
+/// the user. In a channel, the text is prefixed with the nick of its sender, and goes to the same
+/// members. A reply that ends in
 /// `/NICK` goes to that person only. It never goes to another conversation, since anyone may
 /// mention the user anywhere while the reply is typed.
 fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
@@ -168,19 +169,24 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
         }
     };
     let conversation = app.buffers.current().conversation.clone();
-    let nick = match &app.reply_target {
+    let answered = match &app.reply_target {
         Some(target) if target.conversation == conversation => {
             match app.find_message(target).map(|line| &line.body) {
-                Some(Body::Message { nick, .. }) => Some(nick.clone()),
+                // Everything that is sent now is for the audience of the selected message.
+                Some(Body::Message { nick, .. }) => Some((nick.to_string(), Audience::Everyone)),
                 _ => return Err("the selected message was deleted: nothing was sent".into()),
             }
         }
-        _ => app.buffers.current().last_mention().map(Into::into),
+        _ => {
+            let mention = app.buffers.current().last_mention();
+            mention.map(|(nick, audience)| (nick.to_owned(), audience))
+        }
     };
-    match (&conversation, nick) {
-        (Conversation::Channel(channel), Some(nick)) => {
+    match (&conversation, answered) {
+        (Conversation::Channel(channel), Some((nick, audience))) => {
+            let target = audience.target(channel.as_str());
             let text = format!("{nick}: {text}");
-            app.send_text(channel.as_str(), &text, MessageKind::Message);
+            app.send_text(&target, &text, MessageKind::Message);
         }
         (Conversation::Person(person), _) => {
             app.send_text(person.as_str(), &text, MessageKind::Message);

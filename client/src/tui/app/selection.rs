@@ -6,7 +6,7 @@ use rookery_protocol::Message;
 use super::links::links_of;
 use super::{App, Effect};
 use crate::front_end::FrontEnd as _;
-use crate::model::{Body, Conversation, Line, LineId, Rank};
+use crate::model::{Audience, Body, Conversation, Line, LineId, Rank};
 use crate::text;
 use crate::tui::overlay::{MessageRef, Overlay, Redaction, Selection};
 
@@ -174,6 +174,10 @@ impl App {
         MessageRef {
             conversation: self.buffers.current().conversation.clone(),
             line,
+            audience: match self.line(line).map(|line| &line.body) {
+                Some(Body::Message { audience, .. }) => *audience,
+                _ => Audience::Everyone,
+            },
         }
     }
 
@@ -221,7 +225,12 @@ impl App {
 /// Returns the sender and the beginning of a message.
 fn excerpt(line: &Line) -> String {
     match &line.body {
-        Body::Message { nick, text, .. } => {
+        Body::Message {
+            nick,
+            text,
+            audience,
+            ..
+        } => {
             let text = text::plain(text);
             let more = if text.chars().count() > MAX_EXCERPT {
                 "…"
@@ -229,7 +238,8 @@ fn excerpt(line: &Line) -> String {
                 ""
             };
             let beginning: String = text.chars().take(MAX_EXCERPT).collect();
-            format!("{nick}: “{beginning}{more}”")
+            let quoted = text::quoted(&format!("{beginning}{more}"));
+            format!("{nick}{}: {quoted}", audience.label())
         }
         _ => String::new(),
     }

@@ -137,6 +137,29 @@ impl App {
         }
     }
 
+    /// Closes the conversation that a `/join` of a channel's former name has opened, if the user is
+    /// in the channel already, and shows the channel. Text that was typed for it stays there.
+    pub(super) fn close_former_name(&mut self, event: &EventKind) {
+        let EventKind::Renamed {
+            old, new, by: None, ..
+        } = event
+        else {
+            return;
+        };
+        let (old, new) = (
+            Conversation::Channel(old.clone()),
+            Conversation::Channel(new.clone()),
+        );
+        let has_text = if self.editor_conversation == old {
+            !self.editor.is_empty() || matches!(self.overlay, Some(Overlay::Paste(_)))
+        } else {
+            self.drafts.contains_key(&old)
+        };
+        if !has_text {
+            self.buffers.replace_empty(&old, &new);
+        }
+    }
+
     /// Loads the draft of the current conversation into the editor, so that text is sent only to
     /// the conversation for which it was typed.
     pub(super) fn switch_drafts(&mut self) {

@@ -47,10 +47,10 @@ impl App {
         let candidates: Vec<Candidate<'_>> = ordered
             .iter()
             .map(|&index| {
-                let conversation = &self.buffers.list()[index].conversation;
+                let buffer = &self.buffers.list()[index];
                 Candidate {
-                    name: conversation.name(),
-                    takes_part: self.buffers.takes_part(conversation),
+                    name: buffer.conversation.name(),
+                    used_name: self.buffers.used_name(buffer),
                 }
             })
             .collect();

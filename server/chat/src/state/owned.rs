@@ -35,7 +35,7 @@ impl State {
     }
 
     /// Makes the account the owner of the channel. A channel that has no owner any longer loses its
-    /// access list.
+    /// access list and its former names.
     pub fn set_founder(&mut self, name: &ChannelName, founder: Option<AccountName>) {
         let Some(channel) = self.channels.get_mut(name) else {
             return;
@@ -43,9 +43,13 @@ impl State {
         if let Some(before) = &channel.founder {
             self.owned.remove(before, name);
         }
-        match &founder {
-            Some(founder) => self.owned.add(founder, &channel.name),
-            None => channel.access.clear(),
+        if let Some(founder) = &founder {
+            self.owned.add(founder, &channel.name);
+        } else {
+            channel.access.clear();
+            for former in channel.former_names.drain(..) {
+                self.renamed.remove(&former);
+            }
         }
         channel.founder = founder;
     }

@@ -112,6 +112,13 @@ fn a_channel_without_an_owner_reserves_no_name() {
 }
 
 #[test]
+fn former_names_are_free_once_the_founder_gives_the_channel_up() {
+    let (mut harness, founder, other) = renamed();
+    harness.send(founder, "MODE #board -q founder");
+    assert_eq!(joined(&mut harness, other, "#team"), "#team");
+}
+
+#[test]
 fn only_the_founder_can_use_a_former_name_for_another_channel() {
     let (mut harness, founder, other) = renamed();
     harness.channel("#theirs", &[other]);

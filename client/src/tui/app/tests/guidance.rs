@@ -281,15 +281,51 @@ fn the_switcher_prefers_people_that_the_user_has_written_to_also_after_a_restart
 }
 
 #[test]
-fn who_joins_the_former_name_of_a_channel_that_they_are_in_sees_its_new_name() {
+fn the_switcher_leads_to_a_person_also_after_a_channel_was_given_their_name() {
+    let switch = |ui: &mut Harness, query: &str| {
+        ui.enter("/join #lobby");
+        ui.control('k');
+        ui.type_text(query);
+        ui.press(KeyCode::Enter, KeyModifiers::NONE);
+        ui.conversation().to_owned()
+    };
     let mut ui = Harness::new();
-    ui.receive(":alice!a@h JOIN #team");
-    ui.enter("/join #ops");
-    ui.sent();
-    let refusal = ":s FAIL JOIN CHANNEL_RENAMED #ops #team :#ops was renamed to #team";
-    ui.receive(&format!("@label={} {refusal}", ui.label));
+    ui.receive(":alice!a@h JOIN #fun");
+    ui.receive(":fun!f@h PRIVMSG alice :hi");
+    assert_eq!(switch(&mut ui, "fun"), "#fun");
+    ui.receive(":bob!b@h PRIVMSG alice :hi");
+    ui.receive(":mallory!m@h RENAME #fun #bob");
+    assert_eq!(switch(&mut ui, "bob"), "bob");
+    assert_eq!(switch(&mut ui, "#bob"), "#bob");
+    assert_eq!(switch(&mut ui, "bob"), "bob", "it was only looked at");
+    ui.enter("/msg #bob a channel that is in use");
+    assert_eq!(switch(&mut ui, "bob"), "#bob");
+    ui.enter("/msg bob hi");
+    ui.receive(":mallory!m@h RENAME #bob #lab");
+    ui.receive(":mallory!m@h RENAME #lab #bob");
+    assert_eq!(switch(&mut ui, "bo"), "#bob", "it has its name again");
+}
+
+#[test]
+fn who_joins_the_former_name_of_a_channel_that_they_are_in_is_led_to_it() {
+    let join = |typed: &str| {
+        let mut ui = Harness::new();
+        ui.receive(":alice!a@h JOIN #team");
+        ui.enter("/join #ops");
+        ui.sent();
+        ui.type_text(typed);
+        let refusal = ":s FAIL JOIN CHANNEL_RENAMED #ops #team :#ops was renamed to #team";
+        ui.receive(&format!("@label={} {refusal}", ui.label));
+        assert!(ui.screen().contains("#ops was renamed to #team"));
+        ui
+    };
+    let mut ui = join("");
+    assert_eq!(ui.conversation(), "#team");
+    assert_eq!(ui.app.switcher_matches("ops"), [0; 0], "{}", ui.screen());
+    // Text that was typed for it meanwhile stays where it is.
+    let ui = join("agenda");
     assert_eq!(ui.conversation(), "#ops");
-    assert!(ui.screen().contains("#ops was renamed to #team"));
+    assert_eq!(ui.app.editor.text(), "agenda");
 }
 
 #[test]

@@ -84,6 +84,30 @@ fn a_message_is_selected_and_replied_to() {
 }
 
 #[test]
+fn a_reply_goes_to_the_same_members_as_the_message() {
+    let mut ui = three_messages();
+    ui.receive("@msgid=o1 :bob!b@h PRIVMSG @#lobby :alice: the code?");
+    ui.sent();
+    ui.enter("/reply by mention");
+    assert_eq!(ui.sent(), ["PRIVMSG @#lobby :bob: by mention"]);
+    for key in ["r", "/reply "] {
+        select(&mut ui, 1);
+        ui.type_text(key);
+        ui.enter("it is 4711");
+        assert_eq!(ui.sent(), ["PRIVMSG @#lobby :bob: it is 4711"], "{key}");
+    }
+    // Also if it is deleted meanwhile.
+    select(&mut ui, 1);
+    ui.type_text("r");
+    assert!(ui.screen().contains("reply to bob→operators: “alice"));
+    ui.receive(":bob!b@h REDACT #lobby o1");
+    ui.enter("it is 4711");
+    assert_eq!(ui.sent(), ["PRIVMSG @#lobby :bob: it is 4711"]);
+    ui.enter("and to all");
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :and to all"]);
+}
+
+#[test]
 fn a_reply_goes_to_the_conversation_in_which_it_is_typed() {
     let mut ui = three_messages();
     ui.receive(":alice!a@h JOIN #ops");
