@@ -141,10 +141,10 @@ impl Client {
         &self.server
     }
 
-    /// Trusts a certificate from now on, in place of what was trusted before.
-    pub fn pin(&self, pin: CertificatePin) {
+    /// Trusts what this policy allows from now on, in place of what was trusted before.
+    pub fn accept(&self, policy: PinPolicy) {
         self.trust
-            .with(|state| state.trust = Trust::SystemOr(PinPolicy::Known(pin)));
+            .with(|state| state.trust = Trust::SystemOr(policy));
     }
 
     /// Returns the certificate that the server presented last; `None` if none was trusted.

@@ -14,6 +14,8 @@ use crate::render::{printable, terminal_width};
 const GAP: usize = 2;
 /// The number of columns before the text below a row.
 const INDENT: usize = 4;
+/// The number of columns before what continues a cell of the first column.
+const CONTINUATION_INDENT: usize = 2;
 /// The most lines of a cell, so that nobody can fill the screen of operators with a long name.
 const MAX_LINES: usize = 5;
 /// The columns of text that a cell has even if that takes more lines. Every address, nick and id is
@@ -105,13 +107,23 @@ impl Table {
     }
 }
 
-/// Returns the lines of one row.
+/// Returns the lines of one row. Only the first of them has text in the first columns: another
+/// would look like a row.
 fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
-    let cells: Vec<Vec<String>> = row
+    let mut cells: Vec<Vec<String>> = row
         .iter()
         .zip(widths)
         .map(|(cell, width)| cell_lines(cell, *width))
         .collect();
+    if let (Some(lines), Some(&width)) = (cells.first_mut(), widths.first())
+        && lines.len() > 1
+    {
+        let indent = CONTINUATION_INDENT.min(width / 2);
+        *lines = cell_lines(&row[0], width - indent);
+        for line in lines.iter_mut().skip(1) {
+            line.insert_str(0, &" ".repeat(indent));
+        }
+    }
     let height = cells.iter().map(Vec::len).max().unwrap_or_default();
     let line = |at: usize| {
         let mut line = String::new();
@@ -213,6 +225,24 @@ mod tests {
             assert_eq!(shown.len(), 1 + MAX_LINES, "{sign:?}");
             let is_narrow = |line: &String| line.chars().count() <= 30;
             assert!(shown.iter().all(is_narrow), "{sign:?}: {shown:?}");
+        }
+    }
+
+    #[test]
+    fn only_rows_begin_at_the_start_of_a_line() {
+        for name in [
+            "mallory_________alice",
+            "mallory alice bob carol",
+            "日本語日本語日本語",
+        ] {
+            let rows = [[name, "x"], ["bob", "y"]].map(|row| row.map(str::to_owned));
+            let table = table(["NAME", "EMAIL"], rows.into_iter());
+            for width in [9, 12, 16, 20] {
+                let shown = table.lines(Some(width), |_| false, |_| None);
+                let begins = |line: &&String| !line.starts_with(' ');
+                let rows: Vec<&String> = shown.iter().filter(begins).collect();
+                assert_eq!(rows.len(), 3, "{width}: {shown:?}");
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal as _};
 
 use clap::Args;
-use rookery_trust::{Fingerprint, QUESTION, TrustedBefore, UnknownCertificate};
+use rookery_trust::{Fingerprint, PinPolicy, QUESTION, TrustedBefore, UnknownCertificate};
 use serde_json::json;
 
 use crate::context::Context;
@@ -26,13 +26,22 @@ pub struct Options {
 pub fn run(options: &Options, context: &Context<'_>) -> Result<(), Failure> {
     let client = context.anonymous;
     let server = client.server();
-    let (shown, unknown) = match client.check_connection() {
-        Ok(()) => (client.presented(), None),
-        Err(Failure::UnknownCertificate(unknown)) => (Some(unknown.shown), Some(unknown)),
-        Err(failure) => return Err(failure),
+    if let Some(expected) = options.fingerprint {
+        // All addresses of the host are tried for it.
+        client.accept(PinPolicy::expecting(expected));
+    }
+    let connected = client.check_connection();
+    let (shown, unknown) = match (client.presented(), connected) {
+        // It has the key of that certificate, whatever it replies.
+        (Some(shown), _) => (shown, None),
+        (None, Err(Failure::UnknownCertificate(unknown))) => (unknown.shown, Some(unknown)),
+        (None, Err(failure)) => return Err(failure),
+        (None, Ok(())) => {
+            return Err(Failure::new(format!(
+                "{server} does not present a certificate"
+            )));
+        }
     };
-    let shown =
-        shown.ok_or_else(|| Failure::new(format!("{server} does not present a certificate")))?;
     match (options.fingerprint, unknown) {
         (Some(expected), _) if expected != shown.certificate => {
             return Err(Failure::new(format!(
@@ -63,7 +72,7 @@ pub fn check_connection(context: &Context<'_>) -> Result<(), Failure> {
             let shown = unknown.shown;
             confirm(unknown)?;
             save_pin(context.store.folder(), client.server(), shown)?;
-            client.pin(shown);
+            client.accept(PinPolicy::Known(shown));
             client.check_connection()
         }
         result => result,

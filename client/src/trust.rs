@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::session;
 use crate::state::StateFile;
 use crate::tls::{self, ConnectError};
-use rookery_trust::{Fingerprint, QUESTION, Trust};
+use rookery_trust::{Fingerprint, PinPolicy, QUESTION, Trust};
 
 /// Trusts the certificate that the server presents if it has the fingerprint `expected`.
 /// Without one, the user at the terminal must confirm it.
@@ -16,8 +16,10 @@ pub async fn run(server: ServerAddress, expected: Option<Fingerprint>) -> anyhow
     let state_file = StateFile::of(&server)?;
     let state = state_file.load()?;
     let mut interrupt = Interrupt::catch()?;
-    // A stored authority is ignored: the pin will take its place.
-    let trust = Trust::SystemOr(session::pin_policy(&state));
+    // A stored authority is ignored: the pin will take its place. All addresses of the host are
+    // tried for an expected certificate.
+    let policy = expected.map_or_else(|| session::pin_policy(&state), PinPolicy::expecting);
+    let trust = Trust::SystemOr(policy);
     let connected = tokio::select! {
         connected = tls::connect(&server, &trust) => connected,
         () = interrupt.wait() => return Ok(Exit::Failed("interrupted".to_owned())),

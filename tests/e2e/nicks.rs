@@ -38,6 +38,9 @@ async fn with_free_nicks_any_nick_is_allowed_except_the_name_of_another_account(
         assert_eq!(refused.tags.get("label"), Some("n"), "{refused}");
         assert_eq!(refused.params[..2], ["robin", taken]);
     }
+    wren.send("NICK \u{323}carol").await;
+    let refused = wren.expect_numeric("432").await;
+    assert_eq!(refused.params[..2], ["robin", "\u{323}carol"]);
     wren.send("NICK alice").await;
     bob.expect("her own name", |message| {
         is_command(message, "NICK", "alice")

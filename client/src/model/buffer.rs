@@ -7,7 +7,6 @@
 use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
-use rookery_protocol::ChannelName;
 
 use super::{
     Audience, Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory,
@@ -25,8 +24,9 @@ const MAX_DUPLICATE_LINES: usize = 100;
 pub struct Buffer {
     /// The conversation.
     pub conversation: Conversation,
-    /// The name of the channel when the user last took part in it, if others have renamed it since.
-    pub former_name: Option<ChannelName>,
+    /// What it was at first, if the person has changed nick since; or when the user last took part
+    /// in it, if others have renamed the channel since.
+    pub former: Option<Conversation>,
     lines: VecDeque<Line>,
     last_id: u64,
     /// The gaps, oldest first.
@@ -103,7 +103,7 @@ impl Buffer {
     pub fn new(conversation: Conversation, since: Timestamp) -> Self {
         Self {
             conversation,
-            former_name: None,
+            former: None,
             lines: VecDeque::new(),
             last_id: 0,
             gaps: Vec::new(),

@@ -210,21 +210,42 @@ impl Buffers {
         &self.written_to
     }
 
-    /// Returns the name under which the user has taken part in a conversation: the one of a channel
-    /// before others have renamed it. `None` if the user has not: anyone can open a conversation by
-    /// writing to the user.
+    /// Returns the name under which the user has taken part in a conversation: the one before
+    /// others have renamed the channel, or the person has changed nick. `None` if the user has not:
+    /// anyone can open a conversation by writing to the user.
     pub fn used_name<'a>(&self, buffer: &'a Buffer) -> Option<&'a str> {
-        match (&buffer.conversation, &buffer.former_name) {
-            (Conversation::Channel(_), Some(former)) => Some(former.as_str()),
-            (Conversation::Person(nick), _) if !self.written_to.contains(nick) => None,
-            (conversation, _) => Some(conversation.name()),
+        let has_written = |nick| self.written_to.contains(nick);
+        match (&buffer.conversation, &buffer.former) {
+            (Conversation::Person(nick), _) if has_written(nick) => Some(nick.as_str()),
+            (Conversation::Person(_), Some(Conversation::Person(former)))
+                if has_written(former) =>
+            {
+                Some(former.as_str())
+            }
+            (Conversation::Person(_), _) => None,
+            (conversation, former) => Some(former.as_ref().unwrap_or(conversation).name()),
         }
     }
 
-    /// Notes that the user takes part in a conversation under its present name.
+    /// Returns the people that the user has written to whose conversation is not open, the last one
+    /// first.
+    pub fn closed_people(&self) -> impl Iterator<Item = Conversation> {
+        let people = self.written_to.iter().rev().cloned();
+        let people = people.map(Conversation::Person);
+        people.filter(|person| {
+            let is_it = |buffer: &Buffer| {
+                buffer.conversation == *person || buffer.former.as_ref() == Some(person)
+            };
+            !self.list.iter().any(is_it)
+        })
+    }
+
+    /// Notes that the user takes part in a channel under its present name.
     pub fn note_used(&mut self, conversation: &Conversation) {
-        if let Some(index) = self.position(conversation) {
-            self.list[index].former_name = None;
+        if matches!(conversation, Conversation::Channel(_))
+            && let Some(index) = self.position(conversation)
+        {
+            self.list[index].former = None;
         }
     }
 
@@ -248,8 +269,8 @@ impl Buffers {
         !self.ignored.is_empty() && Nick::parse(nick).is_ok_and(|nick| self.ignored.contains(&nick))
     }
 
-    /// Returns what is shown of an event: without the reason if that is by someone who is ignored,
-    /// and `None` if all of it is.
+    /// Returns what is shown of an event: without the reason, masks and keys if it is by someone
+    /// who is ignored, and `None` if all of it is.
     pub(super) fn shown<'e>(&self, kind: &'e EventKind) -> Option<Cow<'e, EventKind>> {
         match kind {
             EventKind::ChannelMessage { nick, .. }
@@ -265,18 +286,20 @@ impl Buffers {
             | EventKind::Quit { nick, .. }
             | EventKind::Kicked { by: nick, .. }
             | EventKind::Renamed { by: Some(nick), .. }
+            | EventKind::ModeChanged { by: nick, .. }
             | EventKind::Redacted { by: nick, .. }
                 if self.is_ignored(nick) => {}
             _ => return Some(Cow::Borrowed(kind)),
         }
         let mut kind = kind.clone();
-        if let EventKind::Parted { reason, .. }
-        | EventKind::Quit { reason, .. }
-        | EventKind::Kicked { reason, .. }
-        | EventKind::Renamed { reason, .. }
-        | EventKind::Redacted { reason, .. } = &mut kind
-        {
-            *reason = None;
+        match &mut kind {
+            EventKind::Parted { reason, .. }
+            | EventKind::Quit { reason, .. }
+            | EventKind::Kicked { reason, .. }
+            | EventKind::Renamed { reason, .. }
+            | EventKind::Redacted { reason, .. } => *reason = None,
+            EventKind::ModeChanged { modes, .. } => hide_parameters(modes),
+            _ => {}
         }
         Some(Cow::Owned(kind))
     }
@@ -344,7 +367,7 @@ impl Buffers {
     }
 
     /// Returns the index of a conversation, if it is open.
-    pub(super) fn position(&self, conversation: &Conversation) -> Option<usize> {
+    pub fn position(&self, conversation: &Conversation) -> Option<usize> {
         self.list
             .iter()
             .position(|buffer| buffer.conversation == *conversation)
@@ -465,10 +488,8 @@ impl Buffers {
             self.current -= 1;
         }
         buffer.conversation = new.clone();
-        if let (Conversation::Channel(old), Conversation::Channel(new)) = (old, new) {
-            buffer.former_name.get_or_insert_with(|| old.clone());
-            buffer.former_name.take_if(|former| former == new);
-        }
+        buffer.former.get_or_insert_with(|| old.clone());
+        buffer.former.take_if(|former| former == new);
         let to = self
             .list
             .partition_point(|buffer| buffer.conversation < *new);
@@ -478,6 +499,16 @@ impl Buffers {
         } else if self.current >= to {
             self.current += 1;
         }
+    }
+}
+
+/// Removes the masks, keys and numbers from a change of modes, but not the nicks of the members who
+/// get or lose a rank.
+fn hide_parameters(modes: &mut String) {
+    let letters = modes.find(' ').unwrap_or(modes.len());
+    let is_of_rank = |letter| matches!(letter, '+' | '-' | 'q' | 'o' | 'v');
+    if !modes[..letters].chars().all(is_of_rank) {
+        modes.truncate(letters);
     }
 }
 

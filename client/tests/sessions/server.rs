@@ -141,7 +141,7 @@ impl Server {
     /// Trusts this server's certificate in a home folder.
     pub fn trust_in(&self, home: &impl AsRef<Path>) {
         let rook = Rook::start(home, &["trust", &self.address(), &self.fingerprint]);
-        assert!(self.refused_handshake());
+        assert!(self.only_handshake(), "it is accepted at this address");
         let ended = rook.wait();
         assert_eq!(ended.code, 0, "{ended:?}");
     }

@@ -17,7 +17,7 @@ use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 
 use super::reply_format::{Replies, word};
 use super::sign_in::{self, Outcome, SignIn};
-use super::{Accounts, Peer, Reservation};
+use super::{Accounts, Peer};
 use rookery_base::config::capability_values;
 use rookery_base::secret::Secret;
 use rookery_chat::AwayState;
@@ -213,7 +213,8 @@ impl Handshake {
     /// may choose another nick.
     pub fn nick_in_use(&mut self) -> Vec<Message> {
         let mut replies = self.replies(None);
-        self.reject_nick(&mut replies, "Nick already in use; choose another");
+        let text = "Nick already in use; choose another";
+        self.reject_nick(&mut replies, numeric::ERR_NICKNAMEINUSE, text);
         replies.finish()
     }
 
@@ -275,21 +276,14 @@ impl Handshake {
             .await
         {
             Ok(None) => return admit(replies, candidate),
-            Ok(Some(Reservation::Misleading)) => self.reject_nick(
-                &mut replies,
-                "This nick is reserved, and nobody can have it; choose another",
-            ),
-            Ok(Some(Reservation::Account)) => self.reject_nick(
-                &mut replies,
-                "This nick is reserved by another account; sign in if it is yours, or choose \
-                 another",
-            ),
+            Ok(Some(reservation)) => {
+                let (code, text) = reservation.refusal();
+                self.reject_nick(&mut replies, code, &text);
+            }
             Err(error) => {
                 tracing::error!(%error, "could not check whether a nick is reserved");
-                self.reject_nick(
-                    &mut replies,
-                    "The nick cannot be checked at the moment; try again later",
-                );
+                let text = "The nick cannot be checked at the moment; try again later";
+                self.reject_nick(&mut replies, numeric::ERR_NICKNAMEINUSE, text);
             }
         }
         stay(replies.finish())
@@ -537,10 +531,10 @@ impl Handshake {
     }
 
     /// Refuses the nick, if there is one, so that the client has to choose another.
-    fn reject_nick(&mut self, replies: &mut Replies, text: &str) {
+    fn reject_nick(&mut self, replies: &mut Replies, code: &str, text: &str) {
         if let Some(nick) = self.nick.take() {
             replies.set_nick("*");
-            replies.numeric(numeric::ERR_NICKNAMEINUSE, &[nick.as_str(), text]);
+            replies.numeric(code, &[nick.as_str(), text]);
         }
     }
 

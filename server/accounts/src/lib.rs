@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_control_api::{Port, ServerEvent};
-use rookery_protocol::{AccountName, Nick};
+use rookery_protocol::{AccountName, NameError, Nick, numeric};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, OnceCell};
 
@@ -128,6 +128,28 @@ pub enum Reservation {
     Account,
     /// Others would take its owner for someone who runs the server.
     Misleading,
+    /// It is not allowed for anything new.
+    Refused(NameError),
+}
+
+impl Reservation {
+    /// Returns the numeric that refuses the nick, and its text.
+    pub fn refusal(self) -> (&'static str, String) {
+        let in_use = |text: &str| (numeric::ERR_NICKNAMEINUSE, text.to_owned());
+        match self {
+            Self::Account => in_use(
+                "This nick is the name of an account, or looks like one; sign in if it is yours, \
+                 or choose another",
+            ),
+            Self::Misleading => {
+                in_use("This nick is reserved, and nobody can have it; choose another")
+            }
+            Self::Refused(error) => {
+                let text = format!("This cannot be a nick: {error}");
+                (numeric::ERR_ERRONEUSNICKNAME, text)
+            }
+        }
+    }
 }
 
 impl Accounts {
@@ -158,7 +180,7 @@ impl Accounts {
     }
 
     /// Returns why the nick is reserved, if it is: it is, or looks like, the name of an account
-    /// other than `own`, or a name that nobody may take.
+    /// other than `own`, or a name that nobody may take, or not allowed for anything new.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -168,9 +190,14 @@ impl Accounts {
         own: Option<&AccountName>,
     ) -> Result<Option<Reservation>> {
         let name = nick.to_account();
+        // An account may be from before the server was as strict with names.
+        if own == Some(&name) {
+            return Ok(None);
+        }
+        let is_refused = nick.check_new().map_err(Reservation::Refused).err();
         // No two accounts have names that look the same.
         if own.is_some_and(|own| own.skeleton() == name.skeleton()) {
-            return Ok(None);
+            return Ok(is_refused);
         }
         if self.is_misleading(&name) {
             return Ok(Some(Reservation::Misleading));
@@ -179,7 +206,7 @@ impl Accounts {
             .database
             .read(move |store| store.is_name_taken(&name))
             .await?;
-        Ok(is_taken.then_some(Reservation::Account))
+        Ok(is_taken.then_some(Reservation::Account).or(is_refused))
     }
 
     /// Returns whether the name is, or looks like, one that nobody may take: one that the

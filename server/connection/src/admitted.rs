@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rookery_control_api::DisconnectReason;
-use rookery_protocol::{Message, Nick};
+use rookery_protocol::{Message, Nick, numeric};
 use tokio::time::timeout_at;
 
 use super::line_stream::{CLOSED, Input, StreamEvent};
 use super::session::Session;
-use rookery_accounts::Reservation;
 use rookery_accounts::reply_format::Replies;
 use rookery_accounts::sign_in::{self, Outcome, SignIn};
 use rookery_base::metrics::METRICS;
@@ -225,7 +224,7 @@ impl Session {
             Admission::NickInUse => {
                 let text = "A user whose nick looks like your account's name is online; \
                             you are not signed in";
-                self.send(&[self.nick_in_use(&nick, &name, text)]);
+                self.send(&[self.nick_refused(numeric::ERR_NICKNAMEINUSE, &nick, &name, text)]);
                 let accounts = Arc::clone(&self.services.accounts);
                 **machine = SignIn::admitted(accounts, self.peer.clone(), before);
             }
@@ -251,25 +250,21 @@ impl Session {
         Ok(None)
     }
 
-    /// Refuses a nick that is reserved, or that belongs to another account or looks like its name.
-    /// Returns whether it was refused.
+    /// Refuses a nick that is reserved, that belongs to another account or looks like its name, or
+    /// that no new nick may be like. Returns whether it was refused.
     async fn refuse_reserved_nick(&self, message: &Message) -> Result<bool, CoreStopped> {
         // The core replies to what is not a nick.
         let Some(Ok(nick)) = message.param(0).map(Nick::parse) else {
             return Ok(false);
         };
         let own = self.identity.as_ref().map(|own| &own.name);
-        let text = match self.services.accounts.reservation(&nick, own).await {
+        let (code, text) = match self.services.accounts.reservation(&nick, own).await {
             Ok(None) => return Ok(false),
-            Ok(Some(Reservation::Misleading)) => {
-                "This nick is reserved, and nobody can have it; choose another"
-            }
-            Ok(Some(Reservation::Account)) => {
-                "This nick is the name of an account, or looks like one; sign in if it is yours"
-            }
+            Ok(Some(reservation)) => reservation.refusal(),
             Err(error) => {
                 tracing::error!(%error, "cannot check a nick");
-                "The nick cannot be checked now; try again later"
+                let text = "The nick cannot be checked now; try again later";
+                (numeric::ERR_NICKNAMEINUSE, text.to_owned())
             }
         };
         let Some(ReplyFormat {
@@ -282,7 +277,7 @@ impl Session {
         let label = labels::of(message, capabilities).map(str::to_owned);
         let server = self.services.config.chat.get().server_name.clone();
         let mut replies = Replies::new(server, own.as_str(), label);
-        replies.push(self.nick_in_use(&own, &nick, text));
+        replies.push(self.nick_refused(code, &own, &nick, &text));
         self.send(&replies.finish());
         Ok(true)
     }

@@ -124,13 +124,9 @@ impl Session {
     }
 
     /// Returns the numeric that refuses `nick` to the user whose nick is `own`.
-    pub(super) fn nick_in_use(&self, own: &Nick, nick: &Nick, text: &str) -> Message {
+    pub(super) fn nick_refused(&self, code: &str, own: &Nick, nick: &Nick, text: &str) -> Message {
         let server = self.services.config.chat.get().server_name.clone();
-        Message::new(
-            numeric::ERR_NICKNAMEINUSE,
-            [own.as_str(), nick.as_str(), text],
-        )
-        .from_source(server)
+        Message::new(code, [own.as_str(), nick.as_str(), text]).from_source(server)
     }
 
     /// Sets the identity that the core has accepted. If the account is new, its welcome is

@@ -163,6 +163,8 @@ impl AdminDatabase<'_> {
         role: Role,
         password_file: Option<&Path>,
     ) -> Result<()> {
+        name.check_new()
+            .with_context(|| format!("{name} is not accepted"))?;
         email
             .check_new()
             .with_context(|| format!("{email} is not accepted"))?;

@@ -12,7 +12,7 @@ use rustls::{
 };
 
 use crate::authority::Authority;
-use crate::fingerprint::CertificatePin;
+use crate::fingerprint::{CertificatePin, Fingerprint};
 use crate::problem::certificate_problem;
 use crate::unknown_certificate::TrustedBefore;
 
@@ -35,6 +35,16 @@ pub enum PinPolicy {
     /// It is unknown: an authority vouched for the server when the stored credential was issued, so
     /// the credential must not be sent to this one.
     VouchedBefore,
+}
+
+impl PinPolicy {
+    /// Returns the policy that accepts no certificate but the one with this fingerprint.
+    pub fn expecting(certificate: Fingerprint) -> Self {
+        Self::Known(CertificatePin {
+            certificate,
+            key: None,
+        })
+    }
 }
 
 /// The verdict about a certificate. It is stored in the verifier, since the errors of rustls cannot

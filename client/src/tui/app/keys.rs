@@ -199,7 +199,7 @@ impl App {
     }
 
     fn open_switcher(&mut self) {
-        let selected = self.switcher_match("", 0);
+        let selected = self.best_switcher_match("");
         self.overlay = Some(Overlay::Switcher(Editor::default(), selected));
     }
 }

@@ -17,10 +17,16 @@ impl App {
         self.switch_drafts();
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let text = text.trim_end_matches('\n');
+        if let Some(Overlay::Switcher(mut query, _)) = self
+            .overlay
+            .take_if(|overlay| matches!(overlay, Overlay::Switcher(..)))
+        {
+            query.insert(text.lines().next().unwrap_or_default());
+            let selected = self.best_switcher_match(query.text());
+            self.overlay = Some(Overlay::Switcher(query, selected));
+            return;
+        }
         match &mut self.overlay {
-            Some(Overlay::Switcher(query, _)) => {
-                query.insert(text.lines().next().unwrap_or_default());
-            }
             Some(Overlay::AccountChange(change)) => change.paste(text),
             Some(_) => {}
             None if matches!(self.connection, Connection::Ended(_)) => self.hint_read_only(),

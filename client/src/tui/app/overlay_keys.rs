@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{App, Effect};
+use crate::front_end::FrontEnd as _;
 use crate::model::Conversation;
 use crate::text;
 use crate::tui::editor::Editor;
@@ -25,9 +26,7 @@ impl App {
             Overlay::Search(search) => self.handle_search_key(search, key),
             Overlay::Selection(selection) => self.handle_selection_key(selection, key),
             Overlay::Links(links) => self.handle_links_key(links, key.code),
-            Overlay::Switcher(query, selected) => {
-                self.handle_switcher_key(query, selected.as_ref(), key)
-            }
+            Overlay::Switcher(query, selected) => self.handle_switcher_key(query, selected, key),
             Overlay::Help(_) if control => None,
             Overlay::Help(from) => self.handle_help_key(from, key.code),
             Overlay::Format => {
@@ -83,19 +82,26 @@ impl App {
     fn handle_switcher_key(
         &mut self,
         mut query: Editor,
-        selected: Option<&Conversation>,
+        selected: Option<Conversation>,
         key: KeyEvent,
     ) -> Option<Overlay> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let matches = self.switcher_matches(query.text());
-        let selected = self.switcher_position(&matches, selected);
-        let step = |by: usize| (selected.unwrap_or(0) + by) % matches.len().max(1);
+        let selected = selected.filter(|selected| matches.contains(selected));
+        let position = |selected| matches.iter().position(|found| found == selected);
+        let selected_at = selected.as_ref().and_then(position).unwrap_or(0);
+        let step = |by: usize| (selected_at + by) % matches.len().max(1);
         let position = match key.code {
             KeyCode::Enter => {
-                if let Some(position) = selected {
-                    self.buffers.switch_to(matches[position]);
+                if let Some(selected) = selected {
+                    self.choose(selected);
+                    return None;
                 }
-                return None;
+                // What is typed next may be for the conversation that was not found. It must not
+                // go to the current one.
+                let hint = "nothing was opened: type other letters, or press Esc";
+                self.hint = Some(hint.to_owned());
+                0
             }
             KeyCode::Down | KeyCode::Tab => step(1),
             KeyCode::Char('n' | 'k') if control => step(1),
@@ -118,10 +124,21 @@ impl App {
                 query.insert(&letter.to_string());
                 0
             }
-            _ => selected.unwrap_or(0),
+            _ => selected_at,
         };
-        let selected = self.switcher_match(query.text(), position);
+        let selected = self
+            .switcher_matches(query.text())
+            .into_iter()
+            .nth(position);
         Some(Overlay::Switcher(query, selected))
+    }
+
+    /// Switches to the conversation that was chosen, and opens it if it is not open.
+    fn choose(&mut self, conversation: Conversation) {
+        match self.buffers.position(&conversation) {
+            Some(index) => self.buffers.switch_to(index),
+            None => self.switch_to(conversation),
+        }
     }
 
     /// Handles a key during a search. Any key that is not for the search ends it, and then has its

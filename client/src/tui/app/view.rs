@@ -41,43 +41,36 @@ impl App {
         )
     }
 
-    /// Returns the indices of the conversations that match the switcher's query, best first.
-    pub fn switcher_matches(&self, query: &str) -> Vec<usize> {
-        let ordered = self.buffers.by_relevance();
-        let candidates: Vec<Candidate<'_>> = ordered
+    /// Returns the conversations that match the switcher's query, best first. An empty query
+    /// matches all that are open. Any other also finds the people that the user has written to:
+    /// what once led to one of them must not lead to someone else when that conversation is not
+    /// open.
+    pub fn switcher_matches(&self, query: &str) -> Vec<Conversation> {
+        let closed: Vec<Conversation> = if query.trim().is_empty() {
+            Vec::new()
+        } else {
+            self.buffers.closed_people().collect()
+        };
+        let open = self.buffers.by_relevance().into_iter().map(|index| {
+            let buffer = &self.buffers.list()[index];
+            (&buffer.conversation, self.buffers.used_name(buffer))
+        });
+        let closed = closed.iter().map(|person| (person, Some(person.name())));
+        let offered: Vec<(&Conversation, Option<&str>)> = open.chain(closed).collect();
+        let candidates: Vec<Candidate<'_>> = offered
             .iter()
-            .map(|&index| {
-                let buffer = &self.buffers.list()[index];
-                Candidate {
-                    name: buffer.conversation.name(),
-                    used_name: self.buffers.used_name(buffer),
-                }
+            .map(|&(conversation, used_name)| Candidate {
+                name: conversation.name(),
+                used_name,
             })
             .collect();
-        switcher::matches(query, &candidates)
-            .into_iter()
-            .map(|found| ordered[found])
-            .collect()
+        let found = switcher::matches(query, &candidates).into_iter();
+        found.map(|index| offered[index].0.clone()).collect()
     }
 
-    /// Returns the conversation that is the match of the switcher's query at this position.
-    pub(super) fn switcher_match(&self, query: &str, position: usize) -> Option<Conversation> {
-        let matches = self.switcher_matches(query);
-        let buffer = self.buffers.list().get(*matches.get(position)?)?;
-        Some(buffer.conversation.clone())
-    }
-
-    /// Returns the position of the selected conversation among the matches; `None` if it has been
-    /// closed or nothing is selected.
-    pub fn switcher_position(
-        &self,
-        matches: &[usize],
-        selected: Option<&Conversation>,
-    ) -> Option<usize> {
-        let list = self.buffers.list();
-        matches
-            .iter()
-            .position(|&index| Some(&list[index].conversation) == selected)
+    /// Returns the best match of the switcher's query.
+    pub(super) fn best_switcher_match(&self, query: &str) -> Option<Conversation> {
+        self.switcher_matches(query).into_iter().next()
     }
 
     /// Returns the index of the first conversation that the list shows. The current one is always

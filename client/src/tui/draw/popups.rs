@@ -40,26 +40,24 @@ pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
 /// Draws the quick switcher.
 pub fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, selected: Option<&Conversation>) {
     let matches = app.switcher_matches(query.text());
-    let selected = app.switcher_position(&matches, selected);
+    let selected = matches.iter().position(|found| Some(found) == selected);
     let height = u16::try_from(matches.len().clamp(1, 10) + 3).unwrap_or(13);
     let inside = popup(frame, app, "Switch to", 40, height);
     let width = usize::from(inside.width);
     let mut rows = vec![Row::from(cut(&text::plain(query.text()), width))];
     let room = usize::from(inside.height).saturating_sub(1);
     let first = selected.map_or(0, |position| (position + 1).saturating_sub(room));
-    for (position, &index) in matches.iter().enumerate().skip(first).take(room) {
-        let Some(buffer) = app.buffers.list().get(index) else {
-            continue;
-        };
-        let (unread, _) = app.buffers.unread(buffer);
-        let count = if unread > 0 {
-            format!("  {unread}")
-        } else {
-            String::new()
+    for (position, found) in matches.iter().enumerate().skip(first).take(room) {
+        let index = app.buffers.position(found);
+        let unread = index.map(|index| app.buffers.unread(&app.buffers.list()[index]).0);
+        let note = match unread {
+            None => "  not open".to_owned(),
+            Some(0) => String::new(),
+            Some(unread) => format!("  {unread}"),
         };
         let is_selected = Some(position) == selected;
-        let name = text::plain(buffer.conversation.name());
-        rows.push(list_row(app, &format!("{name}{count}"), is_selected, width));
+        let name = text::plain(found.name());
+        rows.push(list_row(app, &format!("{name}{note}"), is_selected, width));
     }
     if matches.is_empty() {
         rows.push(Row::styled("no match", app.theme.faint()));

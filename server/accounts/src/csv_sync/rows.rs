@@ -191,10 +191,17 @@ impl Importer {
                 }
                 // The server writes the time, and people do not: such a row is from a copy of the
                 // accounts, some of which may be from before the server was as strict.
-                if created_at.is_none()
-                    && let Err(error) = email.check_new()
-                {
-                    return Ok(Err(format!("{email} is not accepted: {error}")));
+                if created_at.is_none() {
+                    let refused = |text: &str, error| format!("{text} is not accepted: {error}");
+                    let name = name
+                        .check_new()
+                        .map_err(|error| refused(name.as_str(), error));
+                    let email = email
+                        .check_new()
+                        .map_err(|error| refused(email.as_str(), error));
+                    if let Err(reason) = name.and(email) {
+                        return Ok(Err(reason));
+                    }
                 }
                 if store.is_name_taken(&name)? || !self.name_skeletons.insert(name.skeleton()) {
                     return Ok(Err(name_is_taken(&name)));

@@ -96,12 +96,14 @@ impl SignIn {
                 "Choose a nick first, or name the account",
             ));
         }
-        let account = AccountName::parse(name).map_err(|error| {
-            failure(
-                "BAD_ACCOUNT_NAME",
-                format!("This cannot be an account name: {error}"),
-            )
-        })?;
+        let account = AccountName::parse(name)
+            .and_then(|account| account.check_new().map(|()| account))
+            .map_err(|error| {
+                failure(
+                    "BAD_ACCOUNT_NAME",
+                    format!("This cannot be an account name: {error}"),
+                )
+            })?;
         Ok((account, parse_email(email)?))
     }
 

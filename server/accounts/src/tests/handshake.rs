@@ -363,6 +363,33 @@ async fn with_free_nicks_any_nick_is_accepted_except_the_name_of_another_account
 }
 
 #[tokio::test]
+async fn only_an_account_that_exists_has_a_nick_that_is_not_allowed_for_new_ones() {
+    let server = TestServer::with(|config| {
+        config.accounts.required = false;
+        config.accounts.free_nicks = true;
+    });
+    let old = "\u{323}bob";
+    server.account(old, "bob@example.org", Some(PASSWORD)).await;
+    for nick in ["\u{323}carol", "c\u{430}rol", "carol\u{9be}"] {
+        let refusal = format!(" 432 * {nick} :This cannot be a nick: ");
+        let mut guest = server.client();
+        guest.finish_handshake(nick).await.stays().expect(&refusal);
+        assert_eq!(
+            guest.send("NICK carol").await.admitted().nick.as_str(),
+            "carol"
+        );
+        let mut owner = server.client();
+        owner.plain(old, PASSWORD).await.expect(" 903 ");
+        owner.finish_handshake(nick).await.stays().expect(&refusal);
+        let received = owner.send(&format!("NICK {old}")).await;
+        assert_eq!(received.admitted().nick.as_str(), old);
+    }
+    let mut guest = server.client();
+    let received = guest.finish_handshake(old).await;
+    received.stays().expect("sign in if it is yours");
+}
+
+#[tokio::test]
 async fn isupport_before_admission_requires_its_capability() {
     let server = TestServer::new();
     let mut client = server.client();

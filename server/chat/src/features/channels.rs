@@ -83,10 +83,6 @@ fn weight_of_channels(message: &Message) -> Weight {
     }
 }
 
-/// The most that a line weighs for others. They wait for what it weighs, though it may name
-/// channels in which nobody is.
-const MAX_FOR_MEMBERS: Weight = Weight::messages(20);
-
 /// Returns the weight of a `JOIN` or `PART` in what all members of each of the channels receive;
 /// and with a `JOIN`, they may receive the metadata of the user.
 pub(super) fn weight_for_members(message: &Message) -> Weight {
@@ -96,7 +92,7 @@ pub(super) fn weight_for_members(message: &Message) -> Weight {
         "0" => Weight::messages(10),
         channels => {
             let channels: BTreeSet<&str> = channels.split(',').collect();
-            Weight::of_targets(per_channel * channels.len()).min(MAX_FOR_MEMBERS)
+            Weight::of_targets(per_channel * channels.len())
         }
     }
 }
@@ -142,16 +138,14 @@ pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
                 }
             }
             Err(NameError::NotAChannel) => no_such_channel(ctx, caller, target),
-            Err(error) => {
-                ctx.reply(
-                    caller,
-                    ERR_BADCHANMASK,
-                    &[target],
-                    &format!("Bad channel name: {error}"),
-                );
-            }
+            Err(error) => bad_name(ctx, caller, target, error),
         }
     }
+}
+
+fn bad_name(ctx: &mut Context<'_>, caller: Caller, name: &str, error: NameError) {
+    let text = format!("Bad channel name: {error}");
+    ctx.reply(caller, ERR_BADCHANMASK, &[name], &text);
 }
 
 /// Whether the caller's user is in the channel.
@@ -177,10 +171,17 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
         return ctx.reply(caller, code, &[name.as_str()], text);
     }
     let new = ctx.state.channel(name).is_none();
+    let is_lobby = ctx.settings.lobby.contains(name);
+    if new
+        && !is_lobby
+        && let Err(error) = name.check_new()
+    {
+        return bad_name(ctx, caller, name.as_str(), error);
+    }
     let account = user.identity.as_ref().map(|identity| identity.name.clone());
     let is_full =
         new && account.is_some_and(|account| access::channels_left(ctx, &account) == Some(0));
-    let create_as = match ctx.settings.lobby.contains(name) {
+    let create_as = match is_lobby {
         true => CreateAs::Lobby,
         false if is_full => CreateAs::Unowned,
         false => CreateAs::Owned,

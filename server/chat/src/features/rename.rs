@@ -48,7 +48,14 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return ctx.reply(caller, ERR_CHANOPRIVSNEEDED, &[old.as_str()], text);
     }
     let asked = message.param(1).unwrap_or_default();
-    let new = match ChannelName::parse(asked) {
+    // A channel may be from before the server was as strict with names.
+    let check = |new: ChannelName| {
+        if new != old {
+            new.check_new()?;
+        }
+        Ok(new)
+    };
+    let new = match ChannelName::parse(asked).and_then(check) {
         Ok(new) => new,
         Err(error) => {
             return refuse(

@@ -60,6 +60,19 @@ fn the_number_of_channels_per_user_is_limited() {
 }
 
 #[test]
+fn a_channel_whose_name_looks_like_another_is_not_created() {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "");
+    harness.send(alice, "JOIN #lobby");
+    for name in ["#\u{323}lobby", "#lobby\u{9be}", "#l\u{43e}bby"] {
+        let received = harness.request(alice, &format!("JOIN {name}"));
+        let refusal = format!(":irc.test 476 alice {name} :Bad channel name: ");
+        assert!(received[0].starts_with(&refusal), "{received:?}");
+    }
+    assert_eq!(harness.counts().channels, 1);
+}
+
+#[test]
 fn join_is_refused_by_the_modes_of_the_channel() {
     let mut harness = Harness::new();
     let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));
@@ -395,10 +408,16 @@ fn invalid_renames_are_refused() {
         failure(harness.request(op, "RENAME #a b")),
         "CANNOT_RENAME #a b"
     );
+    for imitation in ["#\u{323}a", "#a\u{9be}", "#pl\u{430}n"] {
+        assert_eq!(
+            failure(harness.request(op, &format!("RENAME #a {imitation}"))),
+            format!("CANNOT_RENAME #a {imitation}")
+        );
+    }
     let secret = harness.user("carl", "");
     harness.channel("#work,#plan", &[secret]);
     harness.send(secret, "MODE #plan +s");
-    for imitation in ["#w\u{43e}rk", "#ha11"] {
+    for imitation in ["#w0rk", "#ha11"] {
         let refused = harness.request(op, &format!("RENAME #b {imitation}"));
         assert_eq!(
             refused,
@@ -409,10 +428,10 @@ fn invalid_renames_are_refused() {
         );
     }
     // A name that is reserved for a channel of the caller is no exception.
-    harness.send(op, "JOIN #w\u{43e}rk");
-    harness.send(op, "RENAME #w\u{43e}rk #films");
+    harness.send(op, "JOIN #w0rk");
+    harness.send(op, "RENAME #w0rk #films");
     for channel in ["#b", "#films"] {
-        let refused = harness.request(op, &format!("RENAME {channel} #w\u{43e}rk"));
+        let refused = harness.request(op, &format!("RENAME {channel} #w0rk"));
         assert!(
             refused[0].contains(" CHANNEL_NAME_IN_USE "),
             "{channel}: {refused:?}"

@@ -215,3 +215,17 @@ fn unknown_parts_of_a_persistent_channel_are_ignored() {
     assert_eq!(commands(&harness.request(op, "MODE #x b")), ["368"]);
     assert_eq!(commands(&harness.request(op, "MODE #x e")), ["348", "349"]);
 }
+
+#[test]
+fn a_channel_from_before_names_were_checked_is_joined_and_renamed() {
+    let mut snapshot = configured().0.snapshot();
+    snapshot.channels[0].name = "#\u{323}x".parse().unwrap();
+    let mut harness = Harness::restored(settings(), Vec::new(), snapshot);
+    let op = harness.user("op", "draft/channel-rename");
+    let joined = harness.request(op, "JOIN #\u{323}X");
+    assert!(joined[0].ends_with(" JOIN #\u{323}x"), "{joined:?}");
+    for new in ["#\u{323}X", "#x"] {
+        let renamed = harness.request(op, &format!("RENAME #\u{323}x {new}"));
+        assert!(renamed[0].contains(&format!(" {new} ")), "{renamed:?}");
+    }
+}

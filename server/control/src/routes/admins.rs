@@ -82,6 +82,7 @@ async fn add(
             let JsonBody(request) = body?;
             act.target.clone_from(&request.name);
             let name = AccountName::parse(&request.name)
+                .and_then(|name| name.check_new().map(|()| name))
                 .map_err(|error| Kind::Invalid.with_detail(format!("`name`: {error}.")))?;
             let email = Email::parse(&request.email)
                 .and_then(|email| email.check_new().map(|()| email))

@@ -87,6 +87,10 @@ async fn invalid_requests_are_refused_and_recorded() {
             "invalid",
         ),
         (
+            json!({ "name": "r\u{43e}ot", "email": "a@example.org", "role": "owner" }),
+            "invalid",
+        ),
+        (
             json!({ "name": "anna", "email": "nobody", "role": "owner" }),
             "invalid",
         ),

@@ -235,6 +235,9 @@ fn what_cannot_be_done_is_refused_changes_nothing_and_is_in_the_trail() {
         told.contains("There is an admin named ANNA already"),
         "{told}"
     );
+    let imitation = "add \u{430}nna --email other@example.org --password-file PASSWORD";
+    let told = house.run(imitation).unwrap_err().to_string();
+    assert!(told.contains("\u{430}nna is not accepted"), "{told}");
     for words in ["remove bob", "passwd bob --password-file PASSWORD"] {
         let told = house.run(words).unwrap_err().to_string();
         assert!(told.contains("There is no admin named bob"), "{told}");

@@ -375,6 +375,13 @@ fn topics_and_reasons_of_ignored_people_are_not_shown_but_what_they_did_is() {
             ":bob!b@h REDACT #lobby m1 :BUY",
             "bob deleted a message by carol",
         ),
+        (":bob!b@h MODE #lobby +b BUY!*@*", "bob set mode +b"),
+        (":bob!b@h MODE #lobby +ok carol BUY", "bob set mode +ok"),
+        (
+            ":bob!b@h MODE #lobby -o carol",
+            "bob removed carol as operator",
+        ),
+        (":bob!b@h MODE #lobby +q carol", "bob set mode +q carol"),
         (
             ":bob!b@h RENAME #lobby #nest :BUY",
             "bob renamed #lobby to #nest",

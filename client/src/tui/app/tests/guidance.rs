@@ -258,8 +258,7 @@ fn the_switcher_opens_what_was_selected_when_others_write_meanwhile() {
     ui.receive(":bob!b@h PRIVMSG alice :hi");
     ui.control('k');
     ui.press(KeyCode::Down, KeyModifiers::NONE);
-    let selected = ui.app.switcher_matches("")[1];
-    let selected = ui.app.buffers.list()[selected].conversation.clone();
+    let selected = ui.app.switcher_matches("").remove(1);
     ui.receive(":mallory!m@h PRIVMSG alice :me first");
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(ui.conversation(), selected.name());
@@ -278,6 +277,56 @@ fn the_switcher_prefers_people_that_the_user_has_written_to_also_after_a_restart
     ui.type_text("bo");
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(ui.conversation(), "bob");
+}
+
+#[test]
+fn the_switcher_leads_to_a_person_whose_conversation_is_not_open() {
+    let mut ui = Harness::new();
+    ui.enter("/msg bob hi");
+    ui.enter("/close");
+    ui.receive(":b-o-b!m@h PRIVMSG alice :hi");
+    ui.enter("/join #lobby");
+    assert_eq!(ui.app.switcher_matches("").len(), 3, "those that are open");
+    ui.control('k');
+    ui.type_text("bob");
+    assert!(ui.screen().contains("› bob  not open"), "{}", ui.screen());
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.conversation(), "bob");
+    // With another nick it is the same conversation.
+    ui.receive(":bob!b@h NICK bob-away");
+    for text in ["/join #lobby", "/msg bob-away hi"] {
+        ui.enter(text);
+        ui.enter("/join #lobby");
+        ui.control('k');
+        ui.type_text("bob");
+        assert!(!ui.screen().contains("not open"), "{}", ui.screen());
+        ui.press(KeyCode::Enter, KeyModifiers::NONE);
+        assert_eq!(ui.conversation(), "bob-away");
+    }
+}
+
+#[test]
+fn text_typed_after_a_search_for_a_conversation_without_a_match_goes_nowhere() {
+    let mut ui = Harness::new();
+    ui.control('k');
+    ui.type_text("bob");
+    for _ in 0..2 {
+        ui.press(KeyCode::Enter, KeyModifiers::NONE);
+        assert!(
+            ui.screen().contains("nothing was opened"),
+            "{}",
+            ui.screen()
+        );
+        ui.type_text("the secret is 42");
+    }
+    assert_eq!(ui.sent(), [""; 0]);
+    assert_eq!(ui.app.editor.text(), "");
+    // What is pasted is looked for, too.
+    ui.control('u');
+    ui.app.handle_paste("lobby");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.conversation(), "#lobby");
+    assert!(ui.app.overlay.is_none());
 }
 
 #[test]
@@ -321,7 +370,7 @@ fn who_joins_the_former_name_of_a_channel_that_they_are_in_is_led_to_it() {
     };
     let mut ui = join("");
     assert_eq!(ui.conversation(), "#team");
-    assert_eq!(ui.app.switcher_matches("ops"), [0; 0], "{}", ui.screen());
+    assert_eq!(ui.app.switcher_matches("ops"), [], "{}", ui.screen());
     // Text that was typed for it meanwhile stays where it is.
     let ui = join("agenda");
     assert_eq!(ui.conversation(), "#ops");
@@ -338,10 +387,7 @@ fn the_switcher_lists_highlights_then_unread_then_recently_shown_conversations()
     ui.control('k');
     let order = |ui: &mut Harness| -> Vec<String> {
         let found = ui.app.switcher_matches("");
-        found
-            .into_iter()
-            .map(|index| ui.app.buffers.list()[index].conversation.name().to_owned())
-            .collect()
+        found.iter().map(|found| found.name().to_owned()).collect()
     };
     assert_eq!(
         order(&mut ui),

@@ -227,17 +227,21 @@ async fn a_file_that_means_something_else_is_refused_whole_and_stays_as_it_is() 
 }
 
 #[tokio::test]
-async fn a_row_with_an_email_that_looks_like_another_is_rejected() {
+async fn a_row_with_a_name_or_email_that_looks_like_another_is_rejected() {
     let files = TestFiles::new();
     files.sync().await;
     files.put(
         "users.csv",
-        "name,email,created_at\nbob,b\u{3164}ob@example.org\ncarol,carol@example.org",
+        "name,email,created_at\nbob,b\u{3164}ob@example.org\ncarol,carol@example.org\n\
+         \u{323}dora,dora@example.org\n\u{323}erin,erin@example.org,2026-11-01T12:00:00Z",
     );
     let log = TestLog::capture();
     files.sync().await;
-    assert_eq!(files.names().await, ["carol"]);
+    let names = files.names().await;
+    assert_eq!(names, ["carol", "\u{323}erin"], "with a time, a copy");
     let log = log.text();
     assert!(log.contains("users.csv, line 2, was rejected: "), "{log}");
     assert!(log.contains("cannot contain the character U+3164"), "{log}");
+    assert!(log.contains("users.csv, line 4, was rejected: "), "{log}");
+    assert!(log.contains("cannot begin with the mark U+0323"), "{log}");
 }

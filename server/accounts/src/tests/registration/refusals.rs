@@ -97,7 +97,8 @@ async fn of_two_registrations_of_one_mailbox_only_one_is_completed() {
 async fn taken_and_pending_names_and_look_alikes_are_refused() {
     let server = TestServer::new();
     server.account("alice", "alice@example.org", None).await;
-    for name in ["alice", "Alice", "\u{430}lice", "a1ice"] {
+    let cyrillic = "\u{430}\u{4cf}\u{456}\u{441}\u{435}";
+    for name in ["alice", "Alice", cyrillic, "a1ice"] {
         let received = server
             .client()
             .send(&format!("REGISTER {name} new@example.org :correct horse"))
@@ -138,6 +139,14 @@ async fn refused_registrations_get_the_codes_of_the_draft() {
             "FAIL REGISTER BAD_ACCOUNT_NAME 1abc :",
         ),
         (
+            "REGISTER \u{323}bob a@example.org :correct horse",
+            "FAIL REGISTER BAD_ACCOUNT_NAME \u{323}bob :This cannot be an account name: a word",
+        ),
+        (
+            "REGISTER b\u{43e}b a@example.org :correct horse",
+            "FAIL REGISTER BAD_ACCOUNT_NAME b\u{43e}b :This cannot be an account name: the letters",
+        ),
+        (
             "REGISTER alice * :correct horse",
             "FAIL REGISTER INVALID_EMAIL alice :",
         ),
@@ -152,6 +161,10 @@ async fn refused_registrations_get_the_codes_of_the_draft() {
         (
             "REGISTER alice a\u{3164}@example.org :correct horse",
             "FAIL REGISTER INVALID_EMAIL alice :This email is not accepted: a name cannot contain",
+        ),
+        (
+            "REGISTER alice a@\u{261}mail.com :correct horse",
+            "FAIL REGISTER INVALID_EMAIL alice :This email is not accepted: its domain looks like",
         ),
         (
             "REGISTER alice a@example.org short12",
