@@ -1,8 +1,8 @@
 //! Text for the terminal and for the wire: removes characters that must not be shown, parses IRC's
 //! formatting codes, and splits text that does not fit one message.
 
-use rookery_terminal::is_stray_selector;
 pub use rookery_terminal::is_unsafe;
+use rookery_terminal::{NO_BASE, is_joiner, is_mark_alone, is_stray_selector};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// The format of a piece of text, as set by IRC's formatting codes.
@@ -50,7 +50,8 @@ pub enum Colour {
 
 /// Returns the text without anything that a terminal would interpret: formatting codes, control
 /// characters (with which escape sequences begin), and characters that change the direction of the
-/// text after them. Lines are joined by spaces.
+/// text after them. Lines are joined by spaces. A mark that is over nothing is shown over a dotted
+/// circle.
 pub fn plain(text: &str) -> String {
     formatted(text)
         .into_iter()
@@ -121,10 +122,18 @@ fn pieces(text: &str, format: &mut Format, with_codes: bool) -> Vec<(Format, Str
     };
     let mut letter = [0; 4];
     let mut chars = text.chars().peekable();
-    let mut before = None;
+    let (mut before, mut shown) = (None, None);
     while let Some(char) = chars.next() {
         let is_stray = is_stray_selector(before, char, chars.peek().copied());
         before = Some(char);
+        let is_removed = is_stray || is_unsafe(char) && !char.is_control() && !char.is_whitespace();
+        // While text is typed, the message box does this, since it counts the columns.
+        if !is_removed && !with_codes && is_mark_alone(shown, char) {
+            add(*format, NO_BASE.encode_utf8(&mut letter));
+        }
+        if !is_removed && !is_joiner(char) {
+            shown = Some(char);
+        }
         let mut digits = [String::new(), String::new()];
         match char {
             '\u{2}' => format.bold ^= true,
@@ -341,6 +350,17 @@ mod tests {
             let forged = format!("x’{code}’) · bob left");
             assert_eq!(reason(Some(&forged)), " (“x') · bob left”)", "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_mark_over_nothing_is_over_a_dotted_circle() {
+        assert_eq!(plain("\u{323}bob"), "\u{25cc}\u{323}bob");
+        assert_eq!(plain("· \u{9be}bob joined"), "· \u{25cc}\u{9be}bob joined");
+        assert_eq!(
+            plain("e\u{2}\u{301}\t\u{301}"),
+            "e\u{25cc}\u{301} \u{25cc}\u{301}"
+        );
+        assert_eq!(plain("e\u{301}\u{34f}\u{323} \u{34f}"), "e\u{301}\u{323} ");
     }
 
     #[test]

@@ -8,8 +8,7 @@ use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
-use crate::layout::{line_width, rows};
-use crate::width::spread;
+use crate::layout::{columns, rows};
 
 /// The columns before the continuation of a line. No line of the programs begins like that.
 const INDENT: usize = 8;
@@ -29,8 +28,8 @@ pub fn stderr_width() -> Option<usize> {
 }
 
 fn width_of(output: impl AsFd) -> Option<usize> {
-    let columns = tcgetwinsize(&output).ok()?.ws_col;
-    (columns > 0).then(|| columns.into())
+    let width = tcgetwinsize(&output).ok()?.ws_col;
+    (width > 0).then(|| width.into())
 }
 
 /// Wraps a line, in pieces of one style each, into rows of up to `width` columns, as wide as any
@@ -43,7 +42,7 @@ where
     let indent = INDENT.min(width / 2);
     let mut pieces = pieces.to_vec();
     let fingerprint = take_fingerprint(&mut pieces, width);
-    let mut wrapped = rows(&pieces, width, width - indent, spread);
+    let mut wrapped = rows(&pieces, width, width - indent);
     wrapped.extend(fingerprint.map(|fingerprint| vec![fingerprint]));
     for row in wrapped.iter_mut().skip(1) {
         row.insert(0, (S::default(), " ".repeat(indent)));
@@ -53,7 +52,7 @@ where
 
 /// Removes and returns the fingerprint at the end of a line that is wider than the terminal.
 fn take_fingerprint<S: Copy>(pieces: &mut [(S, String)], width: usize) -> Option<(S, String)> {
-    let line: usize = pieces.iter().map(|(_, text)| line_width(text)).sum();
+    let line: usize = pieces.iter().map(|(_, text)| columns(text)).sum();
     let (style, last) = pieces.last_mut()?;
     let start = last.rfind(' ')? + 1;
     let mut bytes = last[start..].split(':');
@@ -133,7 +132,7 @@ mod tests {
     #[test]
     fn no_row_is_wider_than_any_terminal_draws_it() {
         let drawn = |char| match char {
-            '日' | '本' | '👩' | '👧' | '🇦' | '🇹' => 2,
+            '日' | '本' | '👩' | '👧' | '🇦' | '🇹' | '\u{3248}' | '\u{302e}' => 2,
             _ => 1,
         };
         for text in [
@@ -143,6 +142,10 @@ mod tests {
             // Vowel signs and signs before numbers, which many terminals draw in a column each.
             "\u{9be}".repeat(30),
             "\u{605}".repeat(30),
+            // Characters that the C library of GNU counts as wide, and a mark that is new.
+            "\u{3248}".repeat(30),
+            "a\u{302e}".repeat(30),
+            "\u{897}".repeat(30),
         ] {
             for width in [15, 20, 80] {
                 for row in hanging(&text, Some(width)).lines() {

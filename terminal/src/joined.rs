@@ -7,10 +7,11 @@
 //! letter with marks above or below. Of a character that is newer than its tables, a terminal shows
 //! nothing, and what was in its columns stays.
 //!
-//! Such a grapheme is drawn in the columns that the layout counts for it: these are cleared before,
-//! and the cursor is placed after it. Where a terminal draws more, only that stays that fits in the
-//! columns, for the rest of the row is drawn afterwards. A row in which there is or was such a
-//! grapheme is therefore drawn in full whenever anything in it changes.
+//! Such a grapheme is drawn in the columns that the layout counts for it, which are blank after it:
+//! see [`fitted`](crate::fitted). They are cleared before, and the cursor is placed after them.
+//! Where a terminal draws more, only that stays that fits in the columns, for the rest of the row
+//! is drawn afterwards. A row in which there is or was such a grapheme is therefore drawn in full
+//! whenever anything in it changes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,7 +22,7 @@ use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::layout::{Position, Rect, Size};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::width::{category, is_half_of_flag, spread};
+use crate::width::{category, char_spread, is_half_of_flag, spread};
 
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
@@ -92,7 +93,12 @@ fn prepare_row(buffer: &mut Buffer, y: u16) -> bool {
         }
         // The parts would continue in the next row.
         if spread(cell.symbol()) > room {
-            let first: String = cell.symbol().chars().take(1).collect();
+            let mut width = 0;
+            let fits = |char: &char| {
+                width += char_spread(*char);
+                width <= room
+            };
+            let first: String = cell.symbol().chars().take_while(fits).collect();
             cell.set_symbol(&first);
         }
     }
@@ -105,7 +111,9 @@ fn is_doubtful(symbol: &str) -> bool {
         return false;
     }
     let mut chars = symbol.chars();
-    chars.next().is_some_and(is_doubtful_char) || !chars.all(is_plain_mark)
+    spread(symbol) != symbol.width()
+        || chars.next().is_some_and(is_doubtful_char)
+        || !chars.all(is_plain_mark)
 }
 
 /// Returns whether a character is a mark that every terminal draws over the one before it.
@@ -155,15 +163,23 @@ impl<W: io::Write> Backend for JoinedBackend<W> {
         {
             let (x, y, cell) = rest[next];
             self.0.draw(rest[..next].iter().copied())?;
-            let end = x + columns(cell.symbol().width());
+            rest = &rest[next + 1..];
+            let mut end = x.saturating_add(columns(cell.symbol().width()));
+            let widest = x.saturating_add(columns(spread(cell.symbol())));
+            // The blank columns after it, of which a terminal may need some, belong to it.
+            let covered = |(column, row, after): &&(u16, u16, &Cell)| {
+                *row == y && (*column < end || *column < widest && after.symbol() == " ")
+            };
+            let (covered, after) = rest.split_at(rest.iter().take_while(covered).count());
+            rest = after;
+            end = covered
+                .last()
+                .map_or(end, |(column, ..)| end.max(column + 1));
             let mut blank = cell.clone();
             blank.set_symbol(" ");
             self.0.draw((x..end).map(|column| (column, y, &blank)))?;
             // Each call places the cursor.
             self.0.draw(std::iter::once((x, y, cell)))?;
-            rest = &rest[next + 1..];
-            let covered = |(column, row, _): &&(u16, u16, &Cell)| *row == y && *column < end;
-            rest = &rest[rest.iter().take_while(covered).count()..];
         }
         self.0.draw(rest.iter().copied())
     }
@@ -220,8 +236,9 @@ mod tests {
     use unicode_segmentation::UnicodeSegmentation as _;
 
     use super::*;
+    use crate::fitted;
 
-    const WIDTH: u16 = 14;
+    const WIDTH: u16 = 24;
 
     /// The bytes for the terminal.
     #[derive(Clone, Default)]
@@ -294,7 +311,7 @@ mod tests {
                     let width = match char.width().unwrap_or(0) {
                         1 if is_half_of_flag(char) && !matches!(self.kind, Kind::Tmux) => 2,
                         // Terminals draw these signs in a column each.
-                        0 if matches!(char, '\u{9be}' | '\u{605}' | '\u{a8fa}') => 1,
+                        0 if !is_plain_mark(char) && char != ZERO_WIDTH_JOINER => char_spread(char),
                         width => width,
                     };
                     self.put(&char.to_string(), width);
@@ -350,7 +367,7 @@ mod tests {
             terminal
                 .draw(|frame| {
                     let buffer = frame.buffer_mut();
-                    buffer.set_string(0, 0, text, ratatui::style::Style::new());
+                    buffer.set_line(0, 0, &fitted(*text), WIDTH);
                     buffer.set_string(0, 1, "below", ratatui::style::Style::new());
                     joined.protect(buffer);
                 })
@@ -363,12 +380,17 @@ mod tests {
         rows
     }
 
+    /// Returns a grapheme with the blank columns that it has on a terminal which draws it as one.
+    fn padded(symbol: &str) -> String {
+        symbol.to_owned() + &" ".repeat(spread(symbol) - symbol.width())
+    }
+
     #[test]
-    fn joined_emoji_leave_nothing_behind() {
-        for (joined, first) in [
-            ("👨‍👩‍👧", "👨"),
-            ("👍🏽", "👍"),
-            ("🇩🇪", "🇩"),
+    fn joined_emoji_are_drawn_whole_and_leave_nothing_behind() {
+        for (joined, split) in [
+            ("👨‍👩‍👧", "👨👩👧"),
+            ("👍🏽", "👍🏽"),
+            ("🇩🇪", "🇩🇪"),
             // Where these are drawn in one column, a blank follows.
             ("❤️", "❤ "),
             ("1️⃣", "1 "),
@@ -387,8 +409,26 @@ mod tests {
                     .map(|text| text.replace(joined, part))
                     .collect()
             };
-            assert_eq!(drawn(Kind::Joining, &frames), frames, "{joined}");
-            assert_eq!(drawn(Kind::Splitting, &frames), with(first), "{joined}");
+            assert_eq!(
+                drawn(Kind::Joining, &frames),
+                with(&padded(joined)),
+                "{joined}"
+            );
+            assert_eq!(drawn(Kind::Splitting, &frames), with(split), "{joined}");
+        }
+    }
+
+    #[test]
+    fn signs_that_a_terminal_draws_in_columns_of_their_own_are_not_drawn_over() {
+        for word in ["বাংলায়", "हिन्दी", "தமிழ்", "b\u{9be}ob", "\u{9be}", "한국"]
+        {
+            let row = format!("{word}|x");
+            let drawn = drawn(Kind::Splitting, &[&row]).remove(0);
+            let shown = |text: &str| text.replace([' ', '\u{25cc}'], "");
+            // The emulator leaves marks out.
+            let is_shown = |char: &char| !is_plain_mark(*char);
+            let signs: String = row.chars().filter(is_shown).collect();
+            assert_eq!(shown(&drawn), signs, "{word}");
         }
     }
 
@@ -409,8 +449,7 @@ mod tests {
             "\u{605}\u{605}a",
             NEW_EMOJI,
         ] {
-            let width = doubtful.width();
-            let end = WIDTH as usize - width;
+            let end = WIDTH as usize - spread(doubtful);
             let frames = [
                 "what was there".to_owned(),
                 format!("a{doubtful}x|"),
@@ -439,9 +478,10 @@ mod tests {
 
     #[test]
     fn a_flag_of_two_narrow_halves_leaves_nothing_behind() {
-        let frames = ["a🇩🇪bc", "a  bc", "🇩🇪", "", "日🇩🇪", "日"];
-        assert_eq!(drawn(Kind::Tmux, &frames), frames);
-        assert_eq!(drawn(Kind::Joining, &frames), frames);
+        let frames = ["a🇩🇪bc", "a  bc", "🇩🇪", "", "日🇩🇪b", "日"];
+        let shown = frames.map(|frame| frame.replace("🇩🇪", "🇩🇪  ").trim_end().to_owned());
+        assert_eq!(drawn(Kind::Tmux, &frames), shown);
+        assert_eq!(drawn(Kind::Joining, &frames), shown);
     }
 
     #[test]
@@ -452,11 +492,9 @@ mod tests {
         ] {
             drawn(Kind::Tmux, &[&signs]);
         }
-        let row = format!("{}👨‍👩‍👧", "x".repeat(12));
-        assert_eq!(
-            drawn(Kind::Splitting, &[&row]),
-            [format!("{}👨", "x".repeat(12))]
-        );
+        let before = "x".repeat(usize::from(WIDTH) - 4);
+        let row = format!("{before}👨‍👩‍👧");
+        assert_eq!(drawn(Kind::Splitting, &[&row]), [format!("{before}👨👩")]);
     }
 
     #[test]

@@ -1,38 +1,24 @@
-//! Text in columns: cut to a width, wrapped into rows.
-//!
-//! The screen measures text as it draws it, since it draws again what a terminal would draw
-//! differently. Nothing does that for lines: they are measured as wide as any terminal might draw
-//! them.
+//! Text in columns: cut to a width, wrapped into rows. It is measured as wide as any terminal might
+//! draw it, so that nothing of it is drawn where something else is.
 
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthStr;
 
 use crate::width::spread;
 
-/// Returns `text` cut to `width` columns of the screen, with an ellipsis at the end if anything was
-/// cut off.
-pub fn cut(text: &str, width: usize) -> String {
-    cut_by(text, width, UnicodeWidthStr::width)
-}
-
-/// Cuts part of a line like [`cut`], as wide as any terminal might draw it.
-pub fn cut_line(text: &str, width: usize) -> String {
-    cut_by(text, width, line_width)
-}
-
-/// Returns the most columns over which a terminal may draw part of a line.
-pub fn line_width(text: &str) -> usize {
+/// Returns the most columns over which a terminal may draw a text.
+pub fn columns(text: &str) -> usize {
     text.graphemes(true).map(spread).sum()
 }
 
-fn cut_by(text: &str, width: usize, measure: impl Fn(&str) -> usize) -> String {
-    if measure(text) <= width {
+/// Returns `text` cut to `width` columns, with an ellipsis at the end if anything was cut off.
+pub fn cut(text: &str, width: usize) -> String {
+    if columns(text) <= width {
         return text.to_owned();
     }
     let mut cut = String::new();
     let mut used = 1;
     for grapheme in text.graphemes(true) {
-        used += measure(grapheme);
+        used += spread(grapheme);
         if used > width {
             break;
         }
@@ -44,30 +30,27 @@ fn cut_by(text: &str, width: usize, measure: impl Fn(&str) -> usize) -> String {
     cut
 }
 
-/// Wraps pieces of text into rows of up to `width` columns of the screen, at line feeds, and at
-/// spaces where possible. Each piece keeps its style. Returns at least one row.
+/// Wraps pieces of text into rows of up to `width` columns, at line feeds, and at spaces where
+/// possible. Each piece keeps its style. Returns at least one row.
 pub fn wrap<S: Copy + PartialEq>(pieces: &[(S, String)], width: usize) -> Vec<Vec<(S, String)>> {
-    rows(pieces, width, width, UnicodeWidthStr::width)
+    rows(pieces, width, width)
 }
 
-/// Wraps part of a line into rows of up to `width` columns, as wide as any terminal might draw
-/// them.
+/// Wraps a text without style like [`wrap`].
 pub fn wrap_line(text: &str, width: usize) -> Vec<String> {
-    let rows = rows(&[((), text.to_owned())], width, width, spread);
+    let rows = wrap(&[((), text.to_owned())], width);
     let join = |row: Vec<((), String)>| row.into_iter().map(|((), text)| text).collect();
     rows.into_iter().map(join).collect()
 }
 
-/// Wraps text like [`wrap`], with a width of its own for the first row, and the width of each
-/// grapheme as `measure` returns it.
+/// Wraps text like [`wrap`], with a width of its own for the first row.
 pub fn rows<S: Copy + PartialEq>(
     pieces: &[(S, String)],
     first: usize,
     others: usize,
-    measure: impl Fn(&str) -> usize,
 ) -> Vec<Vec<(S, String)>> {
     // A grapheme with marks that a terminal draws in columns of their own may be of any length.
-    let parts = |grapheme| match measure(grapheme) {
+    let parts = |grapheme| match spread(grapheme) {
         width if width > first.min(others) => grapheme.split_inclusive(|_: char| true).collect(),
         _ => vec![grapheme],
     };
@@ -75,7 +58,7 @@ pub fn rows<S: Copy + PartialEq>(
         .iter()
         .flat_map(|(style, text)| {
             let parts = text.graphemes(true).flat_map(parts);
-            parts.map(|part| (part, *style, measure(part)))
+            parts.map(|part| (part, *style, spread(part)))
         })
         .collect();
     let mut rows = Vec::new();

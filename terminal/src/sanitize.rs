@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use icu_properties::CodePointSetData;
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 
-use crate::width::category;
+use crate::width::{NO_BASE, category, is_mark};
 
 /// Returns whether a terminal might obey the character instead of showing it, or hide it.
 ///
@@ -21,7 +21,7 @@ pub fn is_unsafe(char: char) -> bool {
             char,
             '\u{2028}'..='\u{202e}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}'
         )
-        || !matches!(char, '\u{200c}' | '\u{200d}')
+        || !is_joiner(char)
             && !is_selector(char)
             && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(char)
 }
@@ -36,14 +36,48 @@ pub fn is_stray_selector(before: Option<char>, char: char, after: Option<char>) 
                 && !before.is_whitespace()
                 && !is_selector(before)
                 && !is_unsafe(before)
-                && !matches!(before, '\u{200c}' | '\u{200d}');
+                && !is_joiner(before);
             let is_keycap = matches!(before, '0'..='9' | '#' | '*') && after == Some('\u{20e3}');
             is_symbol || is_han(before) || is_keycap
         })
 }
 
+/// Returns whether the character is a mark that is over nothing: `before`, the last character
+/// before it that is shown and no joiner, is none, a space or punctuation. A terminal would draw
+/// such a mark over that, so that a name which begins with it would look like the name without it;
+/// it is shown over [`NO_BASE`] instead.
+pub fn is_mark_alone(before: Option<char>, char: char) -> bool {
+    use GeneralCategory as C;
+    let is_base = |before: char| match category(before) {
+        C::MathSymbol | C::CurrencySymbol | C::ModifierSymbol => !before.is_ascii(),
+        C::OtherSymbol => before != '\u{2800}',
+        C::SpaceSeparator
+        | C::LineSeparator
+        | C::ParagraphSeparator
+        | C::Control
+        | C::Format
+        | C::ConnectorPunctuation
+        | C::DashPunctuation
+        | C::OpenPunctuation
+        | C::ClosePunctuation
+        | C::InitialPunctuation
+        | C::FinalPunctuation
+        | C::OtherPunctuation => false,
+        _ => true,
+    };
+    let is_keycap = |before| char == '\u{20e3}' && matches!(before, '#' | '*');
+    is_mark(char)
+        && !is_selector(char)
+        && !before.is_some_and(|before| is_base(before) || is_keycap(before))
+}
+
 fn is_selector(char: char) -> bool {
     matches!(char, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// Returns whether the character is one of the joiners, which are not displayed.
+pub fn is_joiner(char: char) -> bool {
+    matches!(char, '\u{200c}' | '\u{200d}')
 }
 
 fn is_han(char: char) -> bool {
@@ -63,17 +97,25 @@ fn judged(text: &str) -> impl Iterator<Item = (char, bool)> {
 }
 
 /// Returns the text with a replacement character (U+FFFD) in place of each unsafe character,
-/// including line breaks.
+/// including line breaks, and with a dotted circle (U+25CC) under each mark that is over nothing.
 pub fn printable(text: &str) -> String {
-    judged(text)
-        .map(|(char, is_unsafe)| {
-            if is_unsafe {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                char
-            }
-        })
-        .collect()
+    let mut printable = String::with_capacity(text.len());
+    let mut before = None;
+    for (char, is_unsafe) in judged(text) {
+        let char = if is_unsafe {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            char
+        };
+        if is_mark_alone(before, char) {
+            printable.push(NO_BASE);
+        }
+        printable.push(char);
+        if !is_joiner(char) {
+            before = Some(char);
+        }
+    }
+    printable
 }
 
 /// Returns text in quotation marks, which cannot end in it: to set what users chose apart from the
@@ -90,7 +132,7 @@ pub fn quoted(text: &str) -> String {
             && let Some(&next) = chars.peek()
         {
             // What is not displayed does not keep marks apart.
-            let is_displayed = !matches!(next, '\u{200c}' | '\u{200d}') && !is_selector(next);
+            let is_displayed = !is_joiner(next) && !is_selector(next);
             let more = strokes_of_mark(before, next);
             if is_displayed && more == 0 {
                 break;
@@ -232,6 +274,32 @@ mod tests {
             assert!(printable(text).contains('\u{fffd}'), "{text:?}");
         }
         assert_eq!(printable("❤\u{fe0f}\u{fe0f}"), "❤\u{fe0f}\u{fffd}");
+    }
+
+    #[test]
+    fn a_mark_over_nothing_is_over_a_dotted_circle() {
+        for (text, shown) in [
+            ("\u{323}bob", "\u{25cc}\u{323}bob"),
+            ("<\u{301}bob> hi", "<\u{25cc}\u{301}bob> hi"),
+            ("#\u{9be}lobby", "#\u{25cc}\u{9be}lobby"),
+            ("· \u{20dd}\u{301}bob", "· \u{25cc}\u{20dd}\u{301}bob"),
+            ("\u{200d}\u{323}bob", "\u{200d}\u{25cc}\u{323}bob"),
+            ("\u{1b}\u{323}", "\u{fffd}\u{323}"),
+        ] {
+            assert_eq!(printable(text), shown, "{text:?}");
+        }
+        for text in [
+            "e\u{301}\u{323}",
+            "বাংলায়",
+            "हिन्दी",
+            "น้ำ",
+            "שָׁלוֹם",
+            "#️⃣ 1️⃣",
+            "क्\u{200d}षा",
+            "ー\u{3099}",
+        ] {
+            assert_eq!(printable(text), text);
+        }
     }
 
     #[test]

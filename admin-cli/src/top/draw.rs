@@ -8,7 +8,7 @@ use ratatui::widgets::{
     Block, Borders, Clear, Paragraph, RenderDirection, Row as TableRow, Sparkline, Table,
     TableState,
 };
-use rookery_terminal::wrap;
+use rookery_terminal::{columns, fitted, wrap};
 
 use super::confirm::Dialog;
 use super::model::{Model, Notice};
@@ -101,7 +101,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
         draw_pane(frame, lists, model, look, model.focus);
     }
     if let Some(row) = model.selected_row() {
-        frame.render_widget(Line::raw(printable(&row.detail)), about);
+        frame.render_widget(fitted(printable(&row.detail)), about);
     }
     draw_foot(frame, foot, model, look);
     if let Some(dialog) = &model.dialog {
@@ -140,8 +140,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
         format!("up {up}"),
     ];
     let parts = first.into_iter().chain(counts).chain(last);
-    let width = |text: &str| Line::raw(text).width();
-    let length = u16::try_from(width(&time)).unwrap_or(u16::MAX);
+    let length = u16::try_from(columns(&time)).unwrap_or(u16::MAX);
     let [left, right] = Layout::horizontal([Constraint::Min(0), Constraint::Length(length)])
         .spacing(1)
         .areas(area);
@@ -149,12 +148,12 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     let mut shown = String::new();
     for part in parts {
         let between = if shown.is_empty() { "" } else { " · " };
-        if width(&shown) + width(between) + width(&part) <= room {
+        if columns(&shown) + columns(between) + columns(&part) <= room {
             shown += between;
             shown += &part;
         }
     }
-    frame.render_widget(Line::styled(shown, look.heading()), left);
+    frame.render_widget(fitted(Line::styled(shown, look.heading())), left);
     frame.render_widget(Line::styled(time, style), right);
 }
 
@@ -242,7 +241,7 @@ fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane:
     let mut state = TableState::new().with_selected(model.selected(pane, &rows));
     let is_number = |at: usize| matches!(pane.columns()[at].1, Width::Number(_));
     let cell = |at: usize, text: String| {
-        let line = Line::raw(printable(&text));
+        let line = fitted(printable(&text));
         if is_number(at) {
             line.right_aligned()
         } else {
@@ -304,7 +303,7 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
             spans.collect()
         }
     };
-    frame.render_widget(line, area);
+    frame.render_widget(fitted(line), area);
 }
 
 /// Draws the dialog in the middle of the screen.
@@ -319,7 +318,10 @@ fn draw_dialog(frame: &mut Frame<'_>, area: Rect, dialog: &Dialog, look: Look) {
         usize::from(width.saturating_sub(4)),
     )
     .into_iter()
-    .map(|row| row.into_iter().map(|((), text)| Span::raw(text)).collect())
+    .map(|row| {
+        let spans = row.into_iter().map(|((), text)| Span::raw(text));
+        fitted(spans.collect::<Line<'_>>())
+    })
     .collect();
     let lines = u16::try_from(rows.len()).unwrap_or(u16::MAX);
     let height = area.height.min(lines.saturating_add(5));
@@ -343,8 +345,8 @@ fn draw_dialog(frame: &mut Frame<'_>, area: Rect, dialog: &Dialog, look: Look) {
     let label = "Reason: ";
     let room = usize::from(field.width).saturating_sub(label.len() + 1);
     let reason = end_of(&dialog.action.reason, room);
-    let at = label.len() + Line::raw(reason).width();
-    frame.render_widget(Line::raw(format!("{label}{reason}")), field);
+    let at = label.len() + columns(reason);
+    frame.render_widget(fitted(format!("{label}{reason}")), field);
     frame.set_cursor_position((field.x + u16::try_from(at).unwrap_or_default(), field.y));
     frame.render_widget(Line::styled("Enter: confirm, Esc: cancel", FAINT), keys);
 }
@@ -354,6 +356,6 @@ fn end_of(text: &str, room: usize) -> &str {
     let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     starts
         .map(|at| &text[at..])
-        .find(|rest| Line::raw(*rest).width() <= room)
+        .find(|rest| columns(rest) <= room)
         .unwrap_or_default()
 }

@@ -150,6 +150,21 @@ fn refusal(kind: &str, detail: &str) -> Failure {
 }
 
 #[test]
+fn a_name_with_a_sign_does_not_look_like_the_name_without_it() {
+    for (name, shown) in [
+        ("\u{323}bob", "\u{25cc}\u{323}bob"),
+        // A terminal may draw the sign in the blank column.
+        ("b\u{9be}ob", "b\u{9be} ob"),
+    ] {
+        let mut top = snapshot(0);
+        top.busiest_users = vec![user(name, Some(name), 60)];
+        let model = Model::new("localhost:6698".to_owned(), TimeZone::UTC, top);
+        let screen = screen(&model, 130, 30);
+        assert_eq!(screen.matches(shown).count(), 2, "{name:?}:\n{screen}");
+    }
+}
+
+#[test]
 fn everything_fits_a_terminal_of_the_usual_size() {
     let mut model = model_after(25);
     press(&mut model, KeyCode::Down);

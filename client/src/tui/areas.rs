@@ -1,8 +1,8 @@
 //! Divides the screen into its parts, depending on its size.
 
 use ratatui::layout::Rect;
+use rookery_terminal::spread;
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthStr as _;
 
 use crate::text;
 
@@ -91,7 +91,7 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
         let letter_width = if letter.chars().all(|char| text::code_letter(char).is_some()) {
             1
         } else {
-            letter.width()
+            spread(letter)
         };
         // One column stays free for the cursor at the end of a row.
         if letter != "\n" && column + letter_width >= width && column > 0 {
@@ -168,5 +168,7 @@ mod tests {
         assert_eq!(input_rows("ab\ncd", 2, 10).1, (2, 0));
         assert_eq!(input_rows("日本", 6, 5).1, (4, 0));
         assert_eq!(input_rows("\u{2}a\u{2}b", 4, 5).1, (4, 0));
+        let (rows, position) = input_rows("বাবা", "বাবা".len(), 4);
+        assert_eq!((&*rows.concat(), rows.len(), position), ("বাবা", 2, (2, 1)));
     }
 }

@@ -7,9 +7,9 @@ use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line as Row, Span};
-use ratatui::widgets::{Paragraph, Wrap};
 
 use super::theme::Theme;
+use super::wrap::{paragraph, wrapped};
 use crate::text;
 use rookery_trust::{TrustedBefore, UnknownCertificate};
 
@@ -127,7 +127,8 @@ impl CertificateScreen {
             width,
             ..area
         };
-        frame.render_widget(Paragraph::new(rows).wrap(Wrap { trim: false }), body);
+        let rows = wrapped(&rows, usize::from(width));
+        frame.render_widget(paragraph(rows), body);
         let column = u16::try_from(LABEL.len() + self.typed.chars().count()).unwrap_or(u16::MAX);
         frame.set_cursor_position(Position::new(
             left + column.min(width.saturating_sub(1)),

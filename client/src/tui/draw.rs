@@ -7,13 +7,11 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line as Row, Span};
-use ratatui::widgets::Paragraph;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::app::{App, Connection};
 use super::areas::input_rows;
 use super::overlay::Overlay;
-use super::wrap::cut;
+use super::wrap::{columns, cut, paragraph};
 use crate::model::{Buffer, Conversation};
 use crate::text::{self, Format};
 
@@ -36,9 +34,9 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         height: areas.conversation.height - empty,
         ..areas.conversation
     };
-    frame.render_widget(Paragraph::new(rows), filled);
+    frame.render_widget(paragraph(rows), filled);
     frame.render_widget(
-        Paragraph::new(topic(app, usize::from(areas.topic.width))).style(app.theme.bar()),
+        paragraph([topic(app, usize::from(areas.topic.width))]).style(app.theme.bar()),
         areas.topic,
     );
     if let Some(area) = areas.list {
@@ -49,7 +47,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     }
     let width = usize::from(areas.status.width);
     frame.render_widget(
-        Paragraph::new(status::row(app, width)).style(app.theme.bar()),
+        paragraph([status::row(app, width)]).style(app.theme.bar()),
         areas.status,
     );
     input(frame, app, areas.input);
@@ -109,7 +107,7 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let rows: Vec<Row<'_>> = entries
         .map(|(index, buffer)| list_entry(app, index, buffer, width))
         .collect();
-    frame.render_widget(Paragraph::new(rows), area);
+    frame.render_widget(paragraph(rows), area);
     let line = area.right().saturating_sub(1);
     column_line(frame, app, line, area);
     // Marks unread messages in conversations above or below the visible part of the list.
@@ -159,9 +157,9 @@ fn list_entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'st
         " ".to_owned()
     };
     let marker = if current { "›" } else { " " };
-    let room = width.saturating_sub(4 + count.width());
+    let room = width.saturating_sub(4 + columns(&count));
     let name = cut(&text::plain(buffer.conversation.name()), room);
-    let space = " ".repeat(room.saturating_sub(name.width()));
+    let space = " ".repeat(room.saturating_sub(columns(&name)));
     let style = match (current, unread > 0) {
         (true, _) => app.theme.accent(),
         (_, true) => Style::new().add_modifier(Modifier::BOLD),
@@ -202,7 +200,7 @@ fn members(frame: &mut Frame<'_>, app: &App, area: Rect) {
         width: area.width.saturating_sub(2),
         ..area
     };
-    frame.render_widget(Paragraph::new(rows), inner);
+    frame.render_widget(paragraph(rows), inner);
 }
 
 fn column_line(frame: &mut Frame<'_>, app: &App, x: u16, area: Rect) {
@@ -210,7 +208,7 @@ fn column_line(frame: &mut Frame<'_>, app: &App, x: u16, area: Rect) {
         .map(|_| Row::styled("│", app.theme.faint()))
         .collect();
     frame.render_widget(
-        Paragraph::new(rows),
+        paragraph(rows),
         Rect {
             x,
             width: 1,
@@ -234,9 +232,9 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let shown: Vec<Row<'_>> = rows.skip(first).take(usize::from(area.height)).collect();
     if editor.is_empty() {
         let text = cut(&placeholder(app), usize::from(area.width));
-        frame.render_widget(Span::styled(text, app.theme.faint()), area);
+        frame.render_widget(paragraph([Span::styled(text, app.theme.faint())]), area);
     } else {
-        frame.render_widget(Paragraph::new(shown), area);
+        frame.render_widget(paragraph(shown), area);
     }
     if app.has_text_input() && area.height > 0 && area.width > 0 {
         let column = u16::try_from(column)

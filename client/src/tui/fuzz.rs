@@ -9,6 +9,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use rookery_protocol::Message;
+use rookery_terminal::spread;
 
 use super::app::App;
 use super::draw::draw;
@@ -19,7 +20,8 @@ use crate::text;
 /// The lines of a server, and keys, on the full screen. The first two bytes are its size. A line
 /// that begins with `>` is typed, one that begins with `^` consists of keys with Ctrl, one with `%`
 /// of keys that are not letters, and any other is a message of the server. The screen is drawn
-/// after each, and contains no control character.
+/// after each, and contains no control character, and nothing where a terminal may draw part of
+/// what is before it.
 pub fn screen(data: &[u8]) {
     let [width, height, data @ ..] = data else {
         return;
@@ -83,14 +85,24 @@ fn special(letter: char) -> KeyCode {
 }
 
 fn draw_and_check(terminal: &mut Terminal<TestBackend>, app: &mut App) {
-    let Ok(_) = terminal.draw(|frame| draw(frame, app));
+    let Ok(drawn) = terminal.draw(|frame| draw(frame, app));
     app.handle_drawn();
-    let cells = &terminal.backend().buffer().content;
-    for cell in cells {
+    let buffer = drawn.buffer;
+    for (index, cell) in buffer.content.iter().enumerate() {
+        let symbol = cell.symbol();
         assert!(
-            !cell.symbol().contains(text::is_unsafe),
-            "a control character is drawn: {:?}",
-            cell.symbol()
+            !symbol.contains(text::is_unsafe),
+            "a control character is drawn: {symbol:?}"
         );
+        let (x, y) = buffer.pos_of(index);
+        // The border of a pop-up may be.
+        let is_under_popup = app.overlay.is_some();
+        let columns = (x + 1..buffer.area.right()).take(spread(symbol) - 1);
+        for over in columns.map(|column| buffer[(column, y)].symbol()) {
+            assert!(
+                over == " " || is_under_popup,
+                "{over:?} is drawn over part of {symbol:?}"
+            );
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The rows of the help on commands and keys.
 
-use unicode_width::UnicodeWidthStr as _;
+use rookery_terminal::columns;
 
 use crate::commands::Usage;
 use crate::text;
@@ -19,7 +19,7 @@ pub enum HelpRow {
 /// Returns the rows of the help on a screen of that width.
 pub fn rows(width: u16) -> Vec<HelpRow> {
     let commands: Vec<Usage> = screen_commands::help().collect();
-    let forms = commands.iter().chain(KEYS).map(|(form, _)| form.width());
+    let forms = commands.iter().chain(KEYS).map(|(form, _)| columns(form));
     let column = forms.max().unwrap_or_default().min(usize::from(width) / 2);
     let room = usize::from(popup_width(width))
         .saturating_sub(column + 4)
@@ -45,7 +45,7 @@ fn usage_rows(usages: &[Usage], column: usize, room: usize) -> Vec<HelpRow> {
         for index in 0..forms.len().max(helps.len()) {
             let form = forms.get(index).copied().unwrap_or_default();
             let help = helps.get(index).copied().unwrap_or_default();
-            let space = " ".repeat((column + 2).saturating_sub(form.width()));
+            let space = " ".repeat((column + 2).saturating_sub(columns(form)));
             rows.push(HelpRow::Usage(format!("{form}{space}"), help.to_owned()));
         }
     }

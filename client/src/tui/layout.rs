@@ -14,10 +14,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ratatui::style::Style;
 use ratatui::text::{Line as Row, Span};
-use unicode_width::UnicodeWidthStr as _;
 
 use super::theme::Theme;
-use super::wrap::{cut, spans};
+use super::wrap::{columns, cut, spans};
 use crate::model::{Body, Buffer, Conversation, GapState, Line, LineId};
 use crate::text;
 use line::LaidOutLine;
@@ -143,7 +142,7 @@ impl Layout<'_> {
 
     fn rule(&self, text: &str, style: Style) -> Row<'static> {
         let text = cut(text, self.width.saturating_sub(2));
-        let left = self.width.saturating_sub(text.width() + 2);
+        let left = self.width.saturating_sub(columns(&text) + 2);
         let dashes = |count: usize| "─".repeat(count);
         Row::styled(
             format!("{} {text} {}", dashes(left / 2), dashes(left - left / 2)),

@@ -12,13 +12,11 @@ use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line as Row, Span};
-use ratatui::widgets::{Paragraph, Wrap};
 use rookery_protocol::{AccountName, Email};
-use rookery_terminal::cut;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::editor::Editor;
 use super::theme::Theme;
+use super::wrap::{columns, cut, paragraph, wrapped};
 use crate::text;
 
 /// The most lines of notices that are shown.
@@ -327,7 +325,7 @@ impl SignInScreen {
         let shown = before_cursor
             .char_indices()
             .map(|(at, _)| &before_cursor[at..])
-            .find(|shown| shown.width() <= room)
+            .find(|shown| columns(shown) <= room)
             .unwrap_or_default();
         rows.extend(space());
         let visible = format!("{shown}{after_cursor}");
@@ -406,8 +404,8 @@ impl SignInScreen {
             rows.extend(space());
             rows.extend(before.iter().map(|line| Row::from(text::plain(line))));
         }
-        let wrapped = |row: &Row<'_>| row.width().div_ceil(usize::from(width).max(1)).max(1);
-        let height = u16::try_from(rows.iter().map(wrapped).sum::<usize>()).unwrap_or(u16::MAX);
+        let rows = wrapped(&rows, usize::from(width));
+        let height = row_count(&rows);
         let top = area.height.saturating_sub(height) / 3;
         // Where there is not room for everything, the field and what follows it are shown.
         let skipped = height
@@ -419,12 +417,9 @@ impl SignInScreen {
             width,
             height: area.height - top,
         };
-        let paragraph = Paragraph::new(rows)
-            .wrap(Wrap { trim: false })
-            .scroll((skipped, 0));
-        frame.render_widget(paragraph, body);
+        frame.render_widget(paragraph(rows).scroll((skipped, 0)), body);
         if let Some(row) = cursor_row {
-            let column = u16::try_from(LABEL + shown.width())
+            let column = u16::try_from(LABEL + columns(shown))
                 .unwrap_or(u16::MAX)
                 .min(width.saturating_sub(1));
             frame.set_cursor_position(Position::new(

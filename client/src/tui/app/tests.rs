@@ -18,6 +18,7 @@ mod guidance;
 mod history;
 mod interruption;
 mod links;
+mod names;
 mod selection;
 
 /// The screen of a user with the nick `alice`.

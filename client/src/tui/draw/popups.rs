@@ -4,8 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line as Row, Span};
-use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
-use unicode_width::UnicodeWidthStr as _;
+use ratatui::widgets::{Block, Clear};
 
 use crate::model::{Conversation, MessageKind};
 use crate::text;
@@ -14,7 +13,7 @@ use crate::tui::app::App;
 use crate::tui::editor::Editor;
 use crate::tui::help::{self, HelpRow};
 use crate::tui::overlay::LinkList;
-use crate::tui::wrap::cut;
+use crate::tui::wrap::{columns, cut, paragraph, wrapped};
 
 /// The most rows of a list of links.
 const MAX_LINK_ROWS: usize = 12;
@@ -35,7 +34,7 @@ pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
     let inside = popup(frame, app, title, help::popup_width(screen), height);
     // The screen may have become larger since.
     let last = rows.len().saturating_sub(usize::from(inside.height));
-    frame.render_widget(Paragraph::new(rows.split_off(from.min(last))), inside);
+    frame.render_widget(paragraph(rows.split_off(from.min(last))), inside);
 }
 
 /// Draws the quick switcher.
@@ -63,8 +62,8 @@ pub fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, selected: Opti
     if matches.is_empty() {
         rows.push(Row::styled("no match", app.theme.faint()));
     }
-    frame.render_widget(Paragraph::new(rows), inside);
-    let column = u16::try_from(query.text()[..query.cursor()].width()).unwrap_or(u16::MAX);
+    frame.render_widget(paragraph(rows), inside);
+    let column = u16::try_from(columns(&query.text()[..query.cursor()])).unwrap_or(u16::MAX);
     let column = column.min(inside.width.saturating_sub(1));
     frame.set_cursor_position(Position::new(inside.x + column, inside.y));
 }
@@ -81,7 +80,7 @@ pub fn links(frame: &mut Frame<'_>, app: &App, list: &LinkList) {
     let rows: Vec<Row<'_>> = links
         .map(|(index, link)| list_row(app, link.as_str(), index == list.selected, width))
         .collect();
-    frame.render_widget(Paragraph::new(rows), inside);
+    frame.render_widget(paragraph(rows), inside);
 }
 
 /// Draws the confirmation before a paste is inserted.
@@ -111,7 +110,7 @@ pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
         rows.push(Row::from(cut(&text, width)));
     }
     let over = rows.len().saturating_sub(usize::from(inside.height));
-    frame.render_widget(Paragraph::new(rows.split_off(over)), inside);
+    frame.render_widget(paragraph(rows.split_off(over)), inside);
 }
 
 /// Draws the dialog that changes the password or the email.
@@ -129,8 +128,9 @@ pub fn account_change(frame: &mut Frame<'_>, app: &App, change: &AccountChange) 
         Row::default(),
         Row::styled(message, app.theme.alert()),
     ];
-    frame.render_widget(Paragraph::new(rows).wrap(Wrap { trim: false }), inside);
-    let column = u16::try_from(shown.width())
+    let rows = wrapped(&rows, usize::from(inside.width));
+    frame.render_widget(paragraph(rows), inside);
+    let column = u16::try_from(columns(&shown))
         .unwrap_or(u16::MAX)
         .min(inside.width.saturating_sub(1));
     frame.set_cursor_position(Position::new(inside.x + column, inside.y + 1));

@@ -4,21 +4,20 @@
 use jiff::tz::TimeZone;
 use ratatui::text::Line as Row;
 use tokio::time::Instant;
-use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::{self, split_word};
 use crate::model::Line;
 use crate::text::{self, CODES};
 use crate::tui::app::{App, Connection, Removal, screen_commands};
 use crate::tui::overlay::Overlay;
-use crate::tui::wrap::cut;
+use crate::tui::wrap::{columns, cut};
 
 /// Returns the status line.
 pub fn row(app: &App, width: usize) -> Row<'static> {
     let connection = cut(&format!("{} ", connection(app)), width);
-    let room = width.saturating_sub(connection.width() + 1);
+    let room = width.saturating_sub(columns(&connection) + 1);
     let left = cut(&text::plain(&format!(" {}", left(app))), room);
-    let space = " ".repeat((room + 1).saturating_sub(left.width()));
+    let space = " ".repeat((room + 1).saturating_sub(columns(&left)));
     Row::from(format!("{left}{space}{connection}"))
 }
 

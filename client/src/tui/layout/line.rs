@@ -2,12 +2,11 @@
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Span;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::Layout;
 use crate::model::{Body, Line, MembershipChange, MessageKind, YOU};
 use crate::text::{self, Format};
-use crate::tui::wrap::{PieceStyle, StyledText, wrap};
+use crate::tui::wrap::{PieceStyle, StyledText, columns, wrap};
 use crate::urls;
 
 /// The width of the column of nicks, with the space after them.
@@ -41,7 +40,7 @@ impl LineParts {
     /// Adds a nick or a sign to the column of nicks. Without one, and if it is wider, it begins the
     /// text: a nick is never cut, since others may begin alike.
     fn add_label(&mut self, label: &str, style: Style) {
-        if let Some(padding) = self.column.checked_sub(label.width() + 1) {
+        if let Some(padding) = self.column.checked_sub(columns(label) + 1) {
             self.head.push(Span::raw(" ".repeat(padding)));
             self.head.push(Span::styled(label.to_owned(), style));
             self.head.push(Span::raw(" "));
