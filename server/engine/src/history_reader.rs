@@ -247,6 +247,24 @@ mod tests {
         (folder, database)
     }
 
+    /// Occupies all but one of the database's four reading threads until the answer is dropped.
+    /// Requests are then answered in the order of their turns, also if a thread is interrupted.
+    fn leave_one_reading_thread(database: &Database) -> Vec<std::sync::mpsc::Sender<()>> {
+        let occupy = |_| {
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let database = database.clone();
+            tokio::spawn(async move {
+                let wait = move |_: &Store| {
+                    let _ = released.recv();
+                    Ok(())
+                };
+                database.read(wait).await
+            });
+            release
+        };
+        (0..3).map(occupy).collect()
+    }
+
     fn fetch(session: u64, account: i64) -> Box<Fetch> {
         fetch_for(session, Payer::Account(AccountId(account)))
     }
@@ -273,6 +291,7 @@ mod tests {
     async fn waits_for_few(others: impl Fn(u16) -> Payer, own: Payer) {
         let (_folder, database) = open();
         let (_core, _port, mut queue) = handle::channel();
+        let _occupied = leave_one_reading_thread(&database);
         let reader = HistoryReader::new(database, queue.history_sender());
         for number in 0..100 {
             reader.fetch(fetch_for(0, others(number)));
@@ -321,6 +340,7 @@ mod tests {
     async fn a_page_waits_for_no_request_for_many_places() {
         let (_folder, database) = open();
         let (_core, _port, mut queue) = handle::channel();
+        let _occupied = leave_one_reading_thread(&database);
         let reader = HistoryReader::new(database, queue.history_sender());
         let query = channels(100);
         for account in 1..=10 {
