@@ -36,9 +36,6 @@ const MAX_DEBT: Duration = Duration::from_mins(1);
 /// The most that a command weighs before the session is admitted. Until then, nothing reaches
 /// anybody, and most commands are refused.
 const MAX_BEFORE_ADMISSION: Weight = Weight::PASSWORD;
-/// The most that a command counts for the others of a network or a site. They wait for what it
-/// counts, though a `JOIN` may name many channels in which nobody is.
-const MAX_FOR_OTHERS: Weight = Weight::messages(20);
 /// The maximum number of payers that are counted separately.
 const MAX_PAYERS: usize = 100_000;
 
@@ -276,8 +273,7 @@ impl Flood {
         let rate = on_connect_rate();
         let (for_others, longest) =
             self.beyond_allowance(&accounts.on_connect, rate, now, weight, for_others)?;
-        // All of it, or else it would cost an account less than those who receive it, and less than
-        // the others of its network, who wait for it.
+        // Or else it would cost an account less than the others of its network, who wait for it.
         let more = for_others.beyond(weight);
         let own = more.and_then(|more| self.take_of_account(now, more));
         let since_start = now.saturating_duration_since(self.start);
@@ -291,7 +287,6 @@ impl Flood {
         accounts
             .quiet
             .take_within(since_start, quiet, tokens, tokens, MAX_DEBT);
-        let for_others = for_others.min(MAX_FOR_OTHERS);
         own.max(self.take_of_others(accounts, now, for_others, longest))
     }
 
@@ -308,7 +303,7 @@ impl Flood {
         let (for_others, longest) =
             self.beyond_allowance(allowance, rate, now, weight, for_others)?;
         let rate = self.rate?.times(SESSIONS_OF_NETWORK);
-        let more = for_others.min(MAX_FOR_OTHERS).beyond(weight)?;
+        let more = for_others.beyond(weight)?;
         let ready_at = self.take_shared(&self.messages.shared, rate, now, more)?;
         Some(ready_at.min(now + longest))
     }

@@ -83,6 +83,10 @@ fn weight_of_channels(message: &Message) -> Weight {
     }
 }
 
+/// The most that a line weighs for others. They wait for what it weighs, though it may name
+/// channels in which nobody is.
+const MAX_FOR_MEMBERS: Weight = Weight::messages(20);
+
 /// Returns the weight of a `JOIN` or `PART` in what all members of each of the channels receive;
 /// and with a `JOIN`, they may receive the metadata of the user.
 pub(super) fn weight_for_members(message: &Message) -> Weight {
@@ -92,7 +96,7 @@ pub(super) fn weight_for_members(message: &Message) -> Weight {
         "0" => Weight::messages(10),
         channels => {
             let channels: BTreeSet<&str> = channels.split(',').collect();
-            Weight::of_targets(per_channel * channels.len())
+            Weight::of_targets(per_channel * channels.len()).min(MAX_FOR_MEMBERS)
         }
     }
 }
