@@ -246,11 +246,11 @@ pub fn with_note(text: String, note: Option<&str>) -> String {
 }
 
 /// Says how to ask for the next page. Names that a shell could carry out are not shown so that they
-/// can be copied: anyone can choose their own.
+/// can be copied: anyone can choose their own. Neither are names that are not shown as they are.
 pub fn for_more(after: &str) -> String {
     let is_harmless = |char: char| char.is_alphanumeric() || "_-.@:".contains(char);
-    if after.chars().all(is_harmless) {
-        format!("for more, --after {}", printable(after))
+    if after.chars().all(is_harmless) && printable(after) == after {
+        format!("for more, --after {after}")
     } else {
         "for more, --after the last name (quoted, in a system shell)".to_owned()
     }

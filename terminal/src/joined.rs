@@ -99,7 +99,7 @@ fn prepare_row(buffer: &mut Buffer, y: u16) -> bool {
                 width <= room
             };
             let first: String = cell.symbol().chars().take_while(fits).collect();
-            cell.set_symbol(&first);
+            cell.set_symbol(if first.is_empty() { " " } else { &first });
         }
     }
     is_doubtful_row
@@ -492,6 +492,13 @@ mod tests {
         ] {
             drawn(Kind::Tmux, &[&signs]);
         }
+        // Nothing of it fits.
+        let before = "x".repeat(usize::from(WIDTH) - 1);
+        let frames = ["x".repeat(usize::from(WIDTH)), format!("{before}\u{3248}")];
+        assert_eq!(
+            drawn(Kind::Tmux, &frames.each_ref().map(String::as_str))[1],
+            before
+        );
         let before = "x".repeat(usize::from(WIDTH) - 4);
         let row = format!("{before}👨‍👩‍👧");
         assert_eq!(drawn(Kind::Splitting, &[&row]), [format!("{before}👨👩")]);

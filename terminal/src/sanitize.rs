@@ -63,7 +63,20 @@ pub fn is_mark_alone(before: Option<char>, char: char) -> bool {
         | C::InitialPunctuation
         | C::FinalPunctuation
         | C::OtherPunctuation => false,
-        _ => true,
+        C::UppercaseLetter
+        | C::LowercaseLetter
+        | C::TitlecaseLetter
+        | C::ModifierLetter
+        | C::OtherLetter
+        | C::NonspacingMark
+        | C::SpacingMark
+        | C::EnclosingMark
+        | C::DecimalNumber
+        | C::LetterNumber
+        | C::OtherNumber
+        | C::Unassigned
+        | C::PrivateUse
+        | C::Surrogate => true,
     };
     let is_keycap = |before| char == '\u{20e3}' && matches!(before, '#' | '*');
     is_mark(char)

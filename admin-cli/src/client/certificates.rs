@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rookery_trust::{
-    Authority, DAMAGED_CERTIFICATE, PinPolicy, Trust, certificate_problem, open_own, pem_problem,
+    Authority, DAMAGED_CERTIFICATE, NotOwn, PinPolicy, Trust, certificate_problem, open_own,
+    pem_problem,
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
@@ -28,8 +29,12 @@ impl AuthorityFile {
         if self.is_named {
             Authority::read(&self.path)
         } else {
-            let file = open_own(&self.path)
-                .map_err(|why| format!("{why}. Name it with --ca if you trust it nevertheless."))?;
+            let file = open_own(&self.path).map_err(|why| match why {
+                NotOwn::Foreign { .. } | NotOwn::WritableByAll(_) | NotOwn::WritableByGroup(..) => {
+                    format!("{why}. Name it with --ca if you trust it nevertheless.")
+                }
+                NotOwn::NotAFile(_) | NotOwn::Unreadable(..) => why.to_string(),
+            })?;
             Authority::read_from(file)
         }
     }

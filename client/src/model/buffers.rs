@@ -227,8 +227,8 @@ impl Buffers {
         }
     }
 
-    /// Returns the people that the user has written to whose conversation is not open, the last one
-    /// first.
+    /// Returns the people that the user has written to whose conversation is not open. The one that
+    /// the user has begun to write to last comes first.
     pub fn closed_people(&self) -> impl Iterator<Item = Conversation> {
         let people = self.written_to.iter().rev().cloned();
         let people = people.map(Conversation::Person);
@@ -272,36 +272,55 @@ impl Buffers {
     /// Returns what is shown of an event: without the reason, masks and keys if it is by someone
     /// who is ignored, and `None` if all of it is.
     pub(super) fn shown<'e>(&self, kind: &'e EventKind) -> Option<Cow<'e, EventKind>> {
-        match kind {
+        if self.ignored.is_empty() {
+            return Some(Cow::Borrowed(kind));
+        }
+        let mut rest = kind.clone();
+        let by = match &mut rest {
             EventKind::ChannelMessage { nick, .. }
             | EventKind::DirectReceived { from: nick, .. }
             | EventKind::CtcpRequest { nick, .. }
             | EventKind::Invited { by: nick, .. }
-            | EventKind::Topic { by: nick, .. }
-                if self.is_ignored(nick) =>
-            {
-                return None;
+            | EventKind::Topic { by: nick, .. } => {
+                return (!self.is_ignored(nick)).then_some(Cow::Borrowed(kind));
             }
-            EventKind::Parted { nick, .. }
-            | EventKind::Quit { nick, .. }
-            | EventKind::Kicked { by: nick, .. }
-            | EventKind::Renamed { by: Some(nick), .. }
-            | EventKind::ModeChanged { by: nick, .. }
-            | EventKind::Redacted { by: nick, .. }
-                if self.is_ignored(nick) => {}
-            _ => return Some(Cow::Borrowed(kind)),
-        }
-        let mut kind = kind.clone();
-        match &mut kind {
-            EventKind::Parted { reason, .. }
-            | EventKind::Quit { reason, .. }
-            | EventKind::Kicked { reason, .. }
-            | EventKind::Renamed { reason, .. }
-            | EventKind::Redacted { reason, .. } => *reason = None,
-            EventKind::ModeChanged { modes, .. } => hide_parameters(modes),
-            _ => {}
-        }
-        Some(Cow::Owned(kind))
+            EventKind::Parted { nick, reason, .. }
+            | EventKind::Quit { nick, reason, .. }
+            | EventKind::Kicked {
+                by: nick, reason, ..
+            }
+            | EventKind::Renamed {
+                by: Some(nick),
+                reason,
+                ..
+            }
+            | EventKind::Redacted {
+                by: nick, reason, ..
+            } => {
+                *reason = None;
+                nick
+            }
+            EventKind::ModeChanged { by, modes, .. } => {
+                hide_parameters(modes);
+                by
+            }
+            EventKind::DirectSent { .. }
+            | EventKind::ServerNotice(_)
+            | EventKind::Joined { .. }
+            | EventKind::NickChanged { .. }
+            | EventKind::Renamed { by: None, .. }
+            | EventKind::Members { .. }
+            | EventKind::HistoryPage { .. }
+            | EventKind::Conversations(_)
+            | EventKind::ReadMarker { .. }
+            | EventKind::Info(_)
+            | EventKind::Refused(_) => return Some(Cow::Borrowed(kind)),
+        };
+        Some(if self.is_ignored(by) {
+            Cow::Owned(rest)
+        } else {
+            Cow::Borrowed(kind)
+        })
     }
 
     /// Whether a conversation is with someone who is ignored.

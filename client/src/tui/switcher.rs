@@ -69,26 +69,27 @@ fn kind(wanted: &str, name: &str) -> Kind {
 
 /// Returns the indices of the matching conversations, best first. An empty query matches all.
 ///
-/// Those in which the user has taken part under a name that matches come first: anyone can take a
-/// nick such as `w-o-r-k` and open a conversation, and the operators of a channel can rename it.
-/// They must not take the place of the one that these letters have always led to. Then come exact
-/// names, those that contain the letters in a row, and shorter ones, so that a longer name does not
-/// take the place of a shorter one.
+/// Those in which the user has taken part under a name that matches come first, also if they have
+/// another name now: anyone can take a nick such as `w-o-r-k` and open a conversation, and the
+/// operators of a channel can rename it. They must not take the place of the one that these letters
+/// have always led to. Then come exact names, those that contain the letters in a row, and shorter
+/// ones, so that a longer name does not take the place of a shorter one.
 pub fn matches(query: &str, candidates: &[Candidate<'_>]) -> Vec<usize> {
     if query.trim().is_empty() {
         return (0..candidates.len()).collect();
     }
     let wanted = query.trim().to_lowercase();
     let rank = |(index, candidate): (usize, &Candidate<'_>)| {
-        let name = candidate.name;
+        let matches = |used_name: &&str| score(query, used_name).is_some();
+        let used_name = candidate.used_name.filter(matches);
+        let name = used_name.unwrap_or(candidate.name);
         let letters = score(query, name)?;
         let kind = kind(&wanted, name);
         // How well the letters are spread matters only where they are.
         let spread = (kind == Kind::Letters).then_some(Reverse(letters));
         let length = name.trim_start_matches('#').chars().count();
         let is_channel = name.starts_with('#');
-        let matches = |used_name| score(query, used_name).is_some();
-        let is_own = candidate.used_name.is_some_and(matches);
+        let is_own = used_name.is_some();
         // A person comes before a channel that was given the same name.
         let is_later = is_own != is_channel;
         Some((!is_own, kind, spread, length, is_later, index))
@@ -172,8 +173,12 @@ mod tests {
         }
         assert_eq!(found_as("#bob", [("#bob", Some("#fun"))]), ["#bob"]);
         // The letters that have always led to it still do.
-        let names = [("#team-eu", Some("#team")), ("team", None)];
-        assert_eq!(found_as("team", names), ["#team-eu", "team"]);
+        for renamed in ["#team-eu", "#eu"] {
+            let names = [("team", None), (renamed, Some("#team"))];
+            assert_eq!(found_as("team", names), [renamed, "team"]);
+        }
+        let names = [("b-o-b", None), ("robert", Some("bob"))];
+        assert_eq!(found_as("bob", names), ["robert", "b-o-b"]);
         assert_eq!(found("fun", &["#fun"], &["fun"]), ["#fun", "fun"]);
     }
 }

@@ -100,6 +100,7 @@ fn start_of<const N: usize>(file: &Path) -> Option<[u8; N]> {
 mod tests {
     use std::fs;
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use tempfile::TempDir;
 
@@ -163,7 +164,7 @@ mod tests {
         let (_folder, database) = killed();
         let other = File::open(&database).unwrap();
         other.lock().unwrap();
-        let refused = Store::lost_changes(&database).unwrap_err();
+        let refused = Store::lost_changes_within(&database, Duration::ZERO).unwrap_err();
         assert!(matches!(refused, StoreError::File { path, .. } if path == database));
         other.unlock().unwrap();
         assert_eq!(lost_pages(&database), 0);

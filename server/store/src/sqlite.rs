@@ -100,6 +100,15 @@ impl Store {
     /// database, because that one has called this. Must not be called by a process that has opened
     /// the database: it would lose its locks on the file (POSIX `fcntl`).
     pub fn lost_changes(file: &Path) -> Result<Option<LostChanges>> {
+        Self::lost_changes_within(file, LOCK_TIMEOUT)
+    }
+
+    /// Like [`Self::lost_changes`], but waits for that long at most for a process that holds the
+    /// lock of the file.
+    pub(crate) fn lost_changes_within(
+        file: &Path,
+        timeout: Duration,
+    ) -> Result<Option<LostChanges>> {
         let may_be_lost = || LogIndex::read(file).is_some_and(|left| left.lost_pages(0) > 0);
         if !may_be_lost() {
             return Ok(None);
@@ -108,7 +117,7 @@ impl Store {
         // the others wait for it. SQLite's own locks (`fcntl`) are separate from this one
         // (`flock`). The file is closed after the connection, because closing it earlier would
         // release the connection's locks.
-        let Some(_one_at_a_time) = lock_file(file)? else {
+        let Some(_one_at_a_time) = lock_file(file, timeout)? else {
             return Ok(None);
         };
         if !may_be_lost() {
@@ -303,14 +312,14 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
 }
 
 /// Locks the file (`flock`) until the answer is dropped. Waits for another process that holds the
-/// lock, up to [`LOCK_TIMEOUT`]. Returns none if this process cannot write to the file.
-fn lock_file(file: &Path) -> Result<Option<File>> {
+/// lock, up to `timeout`. Returns none if this process cannot write to the file.
+fn lock_file(file: &Path, timeout: Duration) -> Result<Option<File>> {
     let locked = match File::options().read(true).write(true).open(file) {
         Ok(opened) => opened,
         Err(error) if is_readonly(&error) => return Ok(None),
         Err(error) => return Err(cannot_open(file, error)),
     };
-    let deadline = Instant::now() + LOCK_TIMEOUT;
+    let deadline = Instant::now() + timeout;
     loop {
         match locked.try_lock() {
             Ok(()) => return Ok(Some(locked)),

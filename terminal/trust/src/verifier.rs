@@ -38,7 +38,8 @@ pub enum PinPolicy {
 }
 
 impl PinPolicy {
-    /// Returns the policy that accepts no certificate but the one with this fingerprint.
+    /// Returns the policy that accepts, of the certificates that no authority vouches for, only the
+    /// one with this fingerprint.
     pub fn expecting(certificate: Fingerprint) -> Self {
         Self::Known(CertificatePin {
             certificate,

@@ -154,9 +154,8 @@ fn trust(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
 
 /// Replies in the current conversation: to the selected message, else to the last one that mentions
 /// the user. In a channel, the text is prefixed with the nick of its sender, and goes to the same
-/// members. A reply that ends in
-/// `/NICK` goes to that person only. It never goes to another conversation, since anyone may
-/// mention the user anywhere while the reply is typed.
+/// members. A reply that ends in `/NICK` goes to that person only. It never goes to another
+/// conversation, since anyone may mention the user anywhere while the reply is typed.
 fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         return Err(Refusal::Usage);

@@ -43,13 +43,12 @@ impl State {
         if let Some(before) = &channel.founder {
             self.owned.remove(before, name);
         }
-        match &founder {
-            Some(founder) => self.owned.add(founder, &channel.name),
-            None => {
-                channel.access.clear();
-                for former in channel.former_names.drain(..) {
-                    self.renamed.remove(&former);
-                }
+        if let Some(founder) = &founder {
+            self.owned.add(founder, &channel.name);
+        } else {
+            channel.access.clear();
+            for former in channel.former_names.drain(..) {
+                self.renamed.remove(&former);
             }
         }
         channel.founder = founder;
