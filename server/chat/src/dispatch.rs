@@ -30,7 +30,11 @@ pub fn awaited_command(
     ctx.ticket = Some(ticket);
     command(ctx, session, message);
     if let Some(ticket) = ctx.ticket.take() {
-        ctx.answer_after_reply(session, ticket, Replied::default());
+        let replied = Replied {
+            read_bytes: 0,
+            shown_joins: ctx.shown_joins,
+        };
+        ctx.answer_after_reply(session, ticket, replied);
     }
 }
 
@@ -52,7 +56,11 @@ pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: HistoryResult) {
         });
     }
     if let Some(ticket) = ticket {
-        ctx.answer_after_reply(session, ticket, Replied { read_bytes });
+        let replied = Replied {
+            read_bytes,
+            shown_joins: 0,
+        };
+        ctx.answer_after_reply(session, ticket, replied);
     }
 }
 

@@ -102,8 +102,9 @@ pub fn weight_for_others(message: &Message, weight: Weight) -> WeightForOthers {
             .any(|set| word.eq_ignore_ascii_case(set))
     };
     match message.command.as_str() {
-        "JOIN" => WeightForOthers::OnConnect(channels::weight_for_members(message)),
-        "PART" => WeightForOthers::Always(channels::weight_for_members(message)),
+        // It counts once it is known what it has joined.
+        "JOIN" if message.param(0) != Some("0") => WeightForOthers::Nothing,
+        "JOIN" | "PART" => WeightForOthers::Always(channels::weights::of_part(message)),
         "AWAY" | "NICK" => WeightForOthers::OnConnect(weight),
         "METADATA" if sets_metadata() => WeightForOthers::OnConnect(weight),
         "MODE" if message.params.len() > 1 => WeightForOthers::OnConnect(weight),

@@ -77,6 +77,7 @@ pub mod ticket;
 pub mod token_bucket;
 
 pub use command::{Command, Handler, Weight};
+pub use features::channels::weights::{channels_to_join, of_joins as weight_of_joins};
 pub use features::metadata::subscriptions;
 pub use features::{WeightForOthers, away, commands, has_long_reply, weight, weight_for_others};
 pub use long_reply::{MIN_SENDQ, SLICE_ROWS, slice_rows};
@@ -215,6 +216,7 @@ impl Chat {
             clock: &mut self.clock,
             out: Outputs::new(out),
             ticket: None,
+            shown_joins: 0,
             long_replies: &mut self.long_replies,
             rows_left: &mut self.rows_left,
         }

@@ -251,6 +251,8 @@ pub struct ReplyFormat {
 pub struct Replied {
     /// The number of bytes that were read from the history for it, whether they were sent or not.
     pub read_bytes: u64,
+    /// The number of channels that the command has joined, if their members were sent that.
+    pub shown_joins: usize,
 }
 
 /// The sessions that were ended. Their connections are closed.

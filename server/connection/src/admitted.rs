@@ -152,10 +152,16 @@ impl Session {
             return Ok(Some(self.ended(end).await));
         }
         let before = self.stream.queued_in_total();
+        let to_join = rookery_chat::channels_to_join(&message);
         let replied = tokio::select! {
             replied = self.services.core.awaited_command(self.id, message) => replied?,
-            end = self.stream.send_until_closed() => return Ok(Some(self.ended(end).await)),
+            end = self.stream.send_until_closed() => {
+                // It may have joined them all, or will.
+                self.stream.count_joins(to_join);
+                return Ok(Some(self.ended(end).await));
+            }
         };
+        self.stream.count_joins(replied.shown_joins);
         let sent_bytes = self.stream.queued_in_total().saturating_sub(before);
         let flood = self.stream.flood_mut();
         flood.count_long_reply(

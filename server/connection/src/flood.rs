@@ -241,13 +241,29 @@ impl Flood {
         let weight = rookery_chat::weight(message);
         let for_others = rookery_chat::weight_for_others(message, weight);
         let ready_at = self.count(now, weight);
-        ready_at.max(match &self.standing {
+        ready_at.max(self.count_for_others(now, weight, for_others))
+    }
+
+    /// Counts the channels that the session has joined, whose members were sent that. Returns the
+    /// same.
+    pub fn count_joins(&mut self, now: Instant, channels: usize) -> Option<Instant> {
+        let for_others = WeightForOthers::OnConnect(rookery_chat::weight_of_joins(channels));
+        self.count_for_others(now, Weight::messages(0), for_others)
+    }
+
+    fn count_for_others(
+        &self,
+        now: Instant,
+        weight: Weight,
+        for_others: WeightForOthers,
+    ) -> Option<Instant> {
+        match &self.standing {
             Standing::Stranger(_) => None,
             Standing::Guest(allowance) => self.count_for_guests(allowance, now, weight, for_others),
             Standing::Account(accounts) => {
                 self.count_for_accounts(accounts, now, weight, for_others)
             }
-        })
+        }
     }
 
     /// Counts a line that is no message. Returns the same.

@@ -193,6 +193,12 @@ impl LineStream {
         self.throttled_until = self.throttled_until.max(ready_at);
     }
 
+    /// Counts the channels that the session has joined, whose members were sent that.
+    pub fn count_joins(&mut self, channels: usize) {
+        let ready_at = self.flood.count_joins(Instant::now(), channels);
+        self.throttled_until = self.throttled_until.max(ready_at);
+    }
+
     /// Waits for the next event, and sends what is in the send queue meanwhile. It is cancel safe.
     pub async fn next(&mut self, deadline: Option<Instant>) -> StreamEvent {
         poll_fn(|context| self.poll_next(context, deadline)).await

@@ -1,5 +1,7 @@
 //! Membership in channels, and their topics: `JOIN`, `PART`, `TOPIC`, `KICK`, `INVITE`.
 
+pub mod weights;
+
 use std::collections::BTreeSet;
 
 use rookery_protocol::numeric::{
@@ -31,14 +33,14 @@ pub const COMMANDS: &[Command] = &[
             "JOIN #channel[,#channel] [key[,key]]",
             "Joins channels, and creates those that do not exist. JOIN 0 leaves all channels.",
         ],
-        weight: weight_of_channels,
+        weight: weights::of_channels,
         handler: Handler::CoreLongReply(join),
     },
     Command {
         names: &["PART"],
         min_params: 1,
         help: &["PART #channel[,#channel] [:reason]", "Leaves channels."],
-        weight: weight_of_channels,
+        weight: weights::of_channels,
         handler: Handler::Core(part),
     },
     Command {
@@ -58,7 +60,7 @@ pub const COMMANDS: &[Command] = &[
             "KICK #channel nick[,nick] [:reason]",
             "Removes users from a channel where you are an operator.",
         ],
-        weight: kick_weight,
+        weight: weights::of_kick,
         handler: Handler::Core(kick),
     },
     Command {
@@ -73,39 +75,6 @@ pub const COMMANDS: &[Command] = &[
         handler: Handler::Core(invite),
     },
 ];
-
-/// Returns the weight of a `JOIN` or `PART`.
-fn weight_of_channels(message: &Message) -> Weight {
-    match message.param(0).unwrap_or_default() {
-        // All of the user's channels.
-        "0" => Weight::TO_FOLLOWERS,
-        channels => Weight::of_channels(channels.split(',').count()),
-    }
-}
-
-/// The most that a line weighs for others. They wait for what it weighs, though it may name
-/// channels in which nobody is.
-const MAX_FOR_MEMBERS: Weight = Weight::messages(20);
-
-/// Returns the weight of a `JOIN` or `PART` in what all members of each of the channels receive;
-/// and with a `JOIN`, they may receive the metadata of the user.
-pub(super) fn weight_for_members(message: &Message) -> Weight {
-    let per_channel = if message.command == "JOIN" { 2 } else { 1 };
-    match message.param(0).unwrap_or_default() {
-        // All of the user's channels.
-        "0" => Weight::messages(10),
-        channels => {
-            let channels: BTreeSet<&str> = channels.split(',').collect();
-            Weight::of_targets(per_channel * channels.len()).min(MAX_FOR_MEMBERS)
-        }
-    }
-}
-
-/// Returns the weight of a `KICK`: each nick counts as one message.
-fn kick_weight(message: &Message) -> Weight {
-    let nicks = message.param(1).unwrap_or_default().split(',');
-    Weight::of_targets(nicks.take(lengths::TARGETS).count())
-}
 
 /// Handles `JOIN <channels> [<keys>]` and `JOIN 0`.
 pub fn join(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
@@ -205,6 +174,10 @@ pub fn join_channel(ctx: &mut Context<'_>, caller: Caller, name: &ChannelName, k
     let is_extended = |extended: bool| {
         move |receiver: &Receiver| receiver.capabilities.has(Capability::ExtendedJoin) == extended
     };
+    let channel = ctx.state.channel(&name);
+    if channel.is_some_and(|channel| channel.members().len() > 1) {
+        ctx.shown_joins += 1;
+    }
     for extended in [false, true] {
         let line = join_line(ctx.state.user(caller.user), &name, extended);
         ctx.send_to_channel(caller.user, &name, &line, is_extended(extended));

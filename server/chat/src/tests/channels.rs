@@ -3,6 +3,27 @@
 use super::harness::*;
 
 #[test]
+fn a_join_counts_the_channels_whose_members_receive_it() {
+    let mut harness = Harness::new();
+    let bob = harness.guest("bob", "");
+    for channel in ["#one", "#two", "#three"] {
+        harness.channel(channel, &[bob]);
+    }
+    harness.send(bob, "MODE #three +i");
+    let alice = harness.user("alice", "");
+    let shown = |harness: &mut Harness, session, line| {
+        let key = harness.awaited_command(session, line);
+        harness.answer(key).expect("it has joined").shown_joins
+    };
+    let join = "JOIN #one,#ONE,,#two,#three,#new,bad";
+    assert_eq!(shown(&mut harness, alice, join), 2);
+    let other_device = harness.user("alice", "");
+    assert_eq!(shown(&mut harness, other_device, join), 0);
+    assert_eq!(shown(&mut harness, other_device, "JOIN 0"), 0);
+    assert_eq!(shown(&mut harness, alice, join), 2);
+}
+
+#[test]
 fn joining_is_announced_and_lists_the_members() {
     let mut harness = Harness::new();
     let a = harness.user("Alice", "extended-join account-tag");
