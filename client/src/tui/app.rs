@@ -130,8 +130,8 @@ pub struct App {
     pub editor: Editor,
     /// The conversation that the text in `editor` is for.
     editor_conversation: Conversation,
-    /// The text being typed for other conversations.
-    drafts: BTreeMap<Conversation, Draft>,
+    /// The text being typed for other conversations, with the message that each replies to.
+    drafts: BTreeMap<Conversation, (Draft, Option<MessageRef>)>,
     /// The open overlay, if any.
     pub overlay: Option<Overlay>,
     /// The state of the connection.

@@ -29,6 +29,8 @@ pub struct Candidate<'n> {
     /// The name under which the user has taken part in it, which others may have changed since;
     /// `None` if the user has not. Anyone can open one with the user.
     pub used_name: Option<&'n str>,
+    /// Whether it is open. The user may have closed it because it was unwanted.
+    pub is_open: bool,
 }
 
 /// How a name matches; what is first here comes first.
@@ -73,7 +75,8 @@ fn kind(wanted: &str, name: &str) -> Kind {
 /// another name now: anyone can take a nick such as `w-o-r-k` and open a conversation, and the
 /// operators of a channel can rename it. They must not take the place of the one that these letters
 /// have always led to. Then come exact names, those that contain the letters in a row, and shorter
-/// ones, so that a longer name does not take the place of a shorter one.
+/// ones, so that a longer name does not take the place of a shorter one. A conversation that is not
+/// open takes no place of one that is and whose words begin with the letters.
 pub fn matches(query: &str, candidates: &[Candidate<'_>]) -> Vec<usize> {
     if query.trim().is_empty() {
         return (0..candidates.len()).collect();
@@ -84,7 +87,10 @@ pub fn matches(query: &str, candidates: &[Candidate<'_>]) -> Vec<usize> {
         let used_name = candidate.used_name.filter(matches);
         let name = used_name.unwrap_or(candidate.name);
         let letters = score(query, name)?;
-        let kind = kind(&wanted, name);
+        let mut kind = kind(&wanted, name);
+        if !candidate.is_open {
+            kind = kind.max(Kind::Part);
+        }
         // How well the letters are spread matters only where they are.
         let spread = (kind == Kind::Letters).then_some(Reverse(letters));
         let length = name.trim_start_matches('#').chars().count();
@@ -115,7 +121,11 @@ mod tests {
         query: &str,
         names: impl IntoIterator<Item = (&'n str, Option<&'n str>)>,
     ) -> Vec<&'n str> {
-        let candidate = |(name, used_name)| Candidate { name, used_name };
+        let candidate = |(name, used_name)| Candidate {
+            name,
+            used_name,
+            is_open: true,
+        };
         let candidates: Vec<_> = names.into_iter().map(candidate).collect();
         let order = matches(query, &candidates).into_iter();
         order.map(|index| candidates[index].name).collect()
@@ -157,6 +167,26 @@ mod tests {
         // An operator can rename a channel that the user is in.
         for (query, name) in [("bob", "#bob"), ("bob", "#bob-club"), ("bo", "#bob-club")] {
             assert_eq!(found(query, &[name, "bob"], &[]), ["bob", name], "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_open_takes_no_place_of_what_is() {
+        let closed = |name| Candidate {
+            name,
+            used_name: Some(name),
+            is_open: false,
+        };
+        let open = |name| Candidate {
+            is_open: true,
+            ..closed(name)
+        };
+        for (query, candidates, first) in [
+            ("wor", [closed("wor"), open("#work")], 1),
+            ("bo", [closed("bo"), open("bob")], 1),
+            ("bob", [closed("bob"), open("b-o-b")], 0),
+        ] {
+            assert_eq!(matches(query, &candidates)[0], first, "{query}");
         }
     }
 

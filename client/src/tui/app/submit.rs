@@ -127,10 +127,11 @@ impl App {
         if let Some(draft) = self.drafts.remove(&old) {
             self.drafts.insert(new.clone(), draft);
         }
-        if let Some(target) = self.reply_target.as_mut()
-            && target.conversation == old
-        {
-            target.conversation = new.clone();
+        let of_drafts = self.drafts.values_mut().map(|(_, target)| target);
+        for target in of_drafts.chain([&mut self.reply_target]).flatten() {
+            if target.conversation == old {
+                target.conversation = new.clone();
+            }
         }
         if self.editor_conversation == old {
             self.editor_conversation = new;
@@ -181,10 +182,11 @@ impl App {
         {
             self.editor.insert(&text);
         }
-        let draft = self.drafts.remove(&current).unwrap_or_default();
+        let (draft, target) = self.drafts.remove(&current).unwrap_or_default();
         let draft = self.editor.replace(draft);
+        let target = std::mem::replace(&mut self.reply_target, target);
         if !draft.is_empty() {
-            self.drafts.insert(previous, draft);
+            self.drafts.insert(previous, (draft, target));
         }
     }
 }

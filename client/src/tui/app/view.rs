@@ -53,15 +53,18 @@ impl App {
         };
         let open = self.buffers.by_relevance().into_iter().map(|index| {
             let buffer = &self.buffers.list()[index];
-            (&buffer.conversation, self.buffers.used_name(buffer))
+            (&buffer.conversation, self.buffers.used_name(buffer), true)
         });
-        let closed = closed.iter().map(|person| (person, Some(person.name())));
-        let offered: Vec<(&Conversation, Option<&str>)> = open.chain(closed).collect();
+        let closed = closed
+            .iter()
+            .map(|person| (person, Some(person.name()), false));
+        let offered: Vec<(&Conversation, Option<&str>, bool)> = open.chain(closed).collect();
         let candidates: Vec<Candidate<'_>> = offered
             .iter()
-            .map(|&(conversation, used_name)| Candidate {
+            .map(|&(conversation, used_name, is_open)| Candidate {
                 name: conversation.name(),
                 used_name,
+                is_open,
             })
             .collect();
         let found = switcher::matches(query, &candidates).into_iter();
