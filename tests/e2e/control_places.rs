@@ -30,16 +30,18 @@ enum Stranger {
     SendsAHeaderByteByByte,
     SendsNoBody,
     KeepsItsConnectionAlive,
+    AsksAgainAndAgain,
 }
 
 impl Stranger {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::ConnectsOnly,
         Self::SendsHalfAHandshake,
         Self::IsSilentOverTls,
         Self::SendsAHeaderByteByByte,
         Self::SendsNoBody,
         Self::KeepsItsConnectionAlive,
+        Self::AsksAgainAndAgain,
     ];
 
     /// Connects, and does what it does until the server closes the connection. `connected` counts
@@ -70,6 +72,16 @@ impl Stranger {
                     sleep(Duration::from_millis(100)).await;
                 }
             }
+            Self::AsksAgainAndAgain => loop {
+                stream
+                    .write_all(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+                    .await?;
+                // An answer, or the end of the connection.
+                if stream.read(&mut [0; 1024]).await? == 0 {
+                    return Ok(());
+                }
+                sleep(Duration::from_millis(50)).await;
+            },
             Self::SendsNoBody => {
                 "POST /v1/login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
                  Content-Length: 100\r\n\r\n"

@@ -15,7 +15,6 @@ use axum::http::request::Parts;
 use jiff::Timestamp;
 use rookery_control_api::MAX_REASON;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
 use super::places::Place;
 use super::problem::{Kind, Refusal};
@@ -63,7 +62,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         let place = request.extensions().get::<Arc<Place>>().map(Arc::clone);
         match tokio::time::timeout(BODY_TIMEOUT, Json::from_request(request, state)).await {
             Ok(Ok(Json(value))) => {
-                place.inspect(|place| place.handle_request(Instant::now()));
+                place.inspect(|place| place.handle_request());
                 Ok(Self(value))
             }
             Ok(Err(rejection)) => Err(json_refusal(&rejection)),

@@ -16,8 +16,9 @@ use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::extract::RequestOrigin;
 use super::pace::Pace;
@@ -36,9 +37,13 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
 /// How long an answer that is in progress at that age may still take.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long an answer that is in progress when the connection loses its place may still take.
+/// Until then, the connection is an open file besides those that have a place.
+const DISPLACED_ANSWER_TIMEOUT: Duration = Duration::from_millis(100);
 /// The pause after a failure to accept, which is most likely a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+const LOST_PLACE: &str = "it lost its place";
 const NOT_TLS: &str = "HTTP/1.1 400 Bad Request\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 70\r\n\
@@ -61,7 +66,7 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection on the control port");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
@@ -74,15 +79,8 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
         connections.spawn(async move {
             permit.entered().await;
             let permit = Arc::new(permit);
-            tokio::select! {
-                served = serve(&plane, &lazy_router, stream, address, &permit) => {
-                    if let Err(error) = served {
-                        tracing::debug!(%address, %error, "a connection to the control port failed");
-                    }
-                }
-                () = permit.lost() => {
-                    tracing::debug!(%address, "a connection to the control port lost its place");
-                }
+            if let Err(error) = serve(&plane, &lazy_router, stream, address, &permit).await {
+                tracing::debug!(%address, %error, "a connection to the control port failed");
             }
         });
         // A connection that has lost its place to this one is an open file until it notices.
@@ -90,32 +88,24 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
     }
 }
 
-/// Serves one connection until it ends.
+/// Serves one connection until it ends or loses its place.
 async fn serve(
     plane: &Arc<ControlPlane>,
     lazy_router: &LazyLock<Router, impl FnOnce() -> Router>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     address: SocketAddr,
     permit: &Arc<Place>,
 ) -> anyhow::Result<()> {
-    stream.set_nodelay(true)?;
-    if !is_tls(&stream).await? {
-        close_with(&mut stream, NOT_TLS.as_bytes()).await;
+    let stream = tokio::select! {
+        stream = connect(plane, stream, address, permit) => stream?,
+        () = permit.lost() => anyhow::bail!(LOST_PLACE),
+    };
+    let Some(stream) = stream else {
         return Ok(());
-    }
-    permit.advance(Instant::now());
-    let tls = plane
-        .control
-        .certificates
-        .admin_tls(&plane.control.config.admin.get())?;
-    let handshake = TlsAcceptor::from(tls).accept(stream);
-    let network = Network::of(address.ip());
-    let stream = plane.handshake_turns.take(network, handshake).await?;
-    permit.advance(Instant::now());
-
+    };
     let (stream_state, mut streaming) = StreamState::new();
     let service = TowerToHyperService::new(Router::clone(lazy_router));
-    let (request_plane, permit) = (Arc::clone(plane), Arc::clone(permit));
+    let (request_plane, own_place) = (Arc::clone(plane), Arc::clone(permit));
     let pace = Arc::new(Pace::new(Instant::now()));
     let service = service_fn(move |mut request: Request<Incoming>| {
         let origin = RequestOrigin {
@@ -125,20 +115,19 @@ async fn serve(
         };
         let operator = operator_of(&request_plane, request.headers(), origin.at);
         let now = Instant::now();
-        permit.begin_request(now, operator.as_deref());
+        own_place.begin_request(now, operator.as_deref());
         let pace = operator.is_none().then(|| Arc::clone(&pace));
         let handled_at = pace.as_ref().map_or(now, |pace| pace.next(now));
         request.extensions_mut().insert(origin);
         request.extensions_mut().insert(stream_state.clone());
-        request.extensions_mut().insert(Arc::clone(&permit));
-        let (answer, permit) = (service.call(request), Arc::clone(&permit));
+        request.extensions_mut().insert(Arc::clone(&own_place));
+        let (answer, own_place) = (service.call(request), Arc::clone(&own_place));
         async move {
             sleep_until(handled_at).await;
             let answer = answer.await;
-            let now = Instant::now();
-            permit.end_request(now);
+            own_place.end_request();
             if let (Some(pace), Ok(answer)) = (pace, &answer) {
-                pace.count_answer(now, answer.size_hint().lower());
+                pace.count_answer(Instant::now(), answer.size_hint().lower());
             }
             answer
         }
@@ -148,14 +137,47 @@ async fn serve(
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
-    if let Ok(ended) = tokio::time::timeout(CONNECTION_TIMEOUT, served.as_mut()).await {
-        return Ok(ended?);
-    }
-    served.as_mut().graceful_shutdown();
-    // An event stream may last as long as its session.
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
-        _ = streaming.wait_for(|is_open| !is_open) => {}
+        () = sleep(CONNECTION_TIMEOUT) => {}
+        () = permit.lost() => {}
     }
-    Ok(tokio::time::timeout(LAST_ANSWER_TIMEOUT, served).await??)
+    served.as_mut().graceful_shutdown();
+    let last_answer = async {
+        // An event stream may last as long as its session.
+        let _ = streaming.wait_for(|is_open| !is_open).await;
+        sleep(LAST_ANSWER_TIMEOUT).await;
+    };
+    tokio::select! {
+        ended = served => Ok(ended?),
+        () = last_answer => anyhow::bail!("its last answer took too long"),
+        () = async {
+            permit.lost().await;
+            sleep(DISPLACED_ANSWER_TIMEOUT).await;
+        } => anyhow::bail!(LOST_PLACE),
+    }
+}
+
+/// Performs the TLS handshake. Returns none if the client does not speak TLS, which is answered.
+async fn connect(
+    plane: &ControlPlane,
+    mut stream: TcpStream,
+    address: SocketAddr,
+    own_place: &Place,
+) -> anyhow::Result<Option<TlsStream<TcpStream>>> {
+    stream.set_nodelay(true)?;
+    if !is_tls(&stream).await? {
+        close_with(&mut stream, NOT_TLS.as_bytes()).await;
+        return Ok(None);
+    }
+    own_place.advance(Instant::now());
+    let tls = plane
+        .control
+        .certificates
+        .admin_tls(&plane.control.config.admin.get())?;
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    let network = Network::of(address.ip());
+    let stream = plane.handshake_turns.take(network, handshake).await?;
+    own_place.advance(Instant::now());
+    Ok(Some(stream))
 }

@@ -6,23 +6,32 @@
 //! those of one network, which for IPv6 is that of a site ([`Network::of_site`]).
 //!
 //! Only its first request can show whether a new connection is an operator's, so each one gets its
-//! turn: when there are too many strangers, it displaces the one that has shown nothing for the
-//! longest (no first byte, no finished handshake, no whole request). A client that acts at once is
-//! therefore served, however many sockets others hold. A stranger is displaced at the earliest
-//! after [`TURN`] without a step, so that sockets that are opened quickly do not displace one
-//! another before any of them can act. New connections queue until then. If the queue is full, the
+//! turn: when there are too many strangers, it displaces one. The rule is that **nothing a
+//! stranger does protects its place for longer than a second**. It may take [`TURN`] for each of
+//! its four steps: it gets its place, sends the first byte, finishes the handshake, and sends the
+//! head of its first request. Further requests are no steps. When others queue, the stranger that
+//! is displaced is, of the network that has the most, the one whose last step was the longest ago,
+//! as soon as its turn is over. So sockets that are opened quickly do not displace one another
+//! before any of them can act, and a client that acts at once is served, however many connections
+//! others hold and whatever they send.
+//!
+//! New connections queue until then. The next place is for the network that has the fewest, so a
+//! network that fills its places again and again keeps no other out. If the queue is full, the
 //! network with the most connections in it loses the newest one. So only those who open hundreds
-//! of connections each second from hundreds of networks keep others out, save operators and devices
-//! that have a place.
+//! of connections each second from hundreds of networks keep others out, save operators and
+//! devices that have a place.
 //!
 //! A stranger whose request is being handled is not displaced: there are few of them
-//! ([`StrangerLimit`], [`Attempting`]). One that has not sent a request yet loses its place after
-//! [`PATIENCE`] without a step.
+//! ([`StrangerLimit`], [`Attempting`]), and neither a body that has not arrived nor an answer that
+//! is not read counts as handling. A successful sign-in makes the connection the operator's while
+//! it is handled, so its answer is not lost to a newcomer. A stranger that has not sent a request
+//! yet loses its place after [`PATIENCE`] without a step.
 //!
 //! [`StrangerLimit`]: crate::http::stranger_limit::StrangerLimit
 //! [`Attempting`]: crate::auth::throttle::Attempting
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +54,7 @@ const QUEUED_PER_NETWORK: usize = 256;
 pub const PLACES_PER_OPERATOR: usize = 16;
 /// The maximum number of places that one device has. One connection is enough to sign in.
 const PLACES_PER_DEVICE: usize = 2;
-/// How long a stranger may take for its next step before another may displace it.
+/// How long a stranger may take for each of its steps before another may displace it.
 const TURN: Duration = Duration::from_millis(200);
 /// How long a client that has not sent a request yet may take for its next step: the first byte,
 /// the rest of the TLS handshake, the head of the first request.
@@ -65,7 +74,7 @@ struct Connections {
 struct Connection {
     network: Network,
     stage: Stage,
-    /// When the client did its last step.
+    /// When the client did its last step of connecting.
     since: Instant,
     /// Wakes the connection's task when its stage may have changed.
     changed: Arc<Notify>,
@@ -176,39 +185,78 @@ impl Connections {
         })
     }
 
-    /// Makes room for one more stranger from a network. Returns after how long to try again if that
-    /// is not possible yet.
-    fn make_room(&mut self, now: Instant, network: Network) -> Result<(), Duration> {
-        let neighbours = || {
-            let strangers = self.strangers();
-            strangers.filter(|(_, stranger)| stranger.network == network)
-        };
-        let displaceable = |(_, stranger): &(u64, &Connection)| {
-            matches!(stranger.stage, Stage::New | Stage::Known)
-        };
-        let rank = |(id, stranger): &(u64, &Connection)| (stranger.since, *id);
-        let oldest = if neighbours().count() >= STRANGERS_PER_NETWORK {
-            neighbours().filter(displaceable).min_by_key(rank)
-        } else if self.strangers().count() >= STRANGERS {
-            self.strangers().filter(displaceable).min_by_key(rank)
-        } else {
+    /// Returns the number of places that the strangers of a network have.
+    fn places_of(&self, network: Network) -> usize {
+        let strangers = self.strangers();
+        strangers
+            .filter(|(_, stranger)| stranger.network == network)
+            .count()
+    }
+
+    /// Returns those that are the next to get a place in their networks, each with the number of
+    /// places that its network has, in the order in which they get one. Networks that have all
+    /// their places are left out: they wait for the others.
+    fn next_of_networks(&self) -> BTreeSet<(usize, u64)> {
+        let mut next: HashMap<Network, (usize, u64)> = HashMap::new();
+        for (id, queued) in self.queued() {
+            next.entry(queued.network).or_insert((0, id));
+        }
+        for (_, stranger) in self.strangers() {
+            if let Some((places, _)) = next.get_mut(&stranger.network) {
+                *places += 1;
+            }
+        }
+        next.into_values()
+            .filter(|(places, _)| *places < STRANGERS_PER_NETWORK)
+            .collect()
+    }
+
+    /// Makes room for the stranger that is the next one of its network in the queue. Returns after
+    /// how long to try again if that is not possible yet.
+    fn make_room(&mut self, now: Instant, id: u64, network: Network) -> Result<(), Duration> {
+        let places = self.places_of(network);
+        let has_network_room = places < STRANGERS_PER_NETWORK;
+        let free = STRANGERS.saturating_sub(self.strangers().count());
+        let next = self.next_of_networks();
+        if next.len() > free && next.first() != Some(&(places, id)) {
+            return Err(TURN);
+        }
+        if has_network_room && free > 0 {
             return Ok(());
+        }
+        // Of each network, the number of those that can be displaced, and the first of them.
+        let mut displaceable: HashMap<Network, (usize, Reverse<(Instant, u64)>)> = HashMap::new();
+        for (id, stranger) in self.strangers() {
+            if stranger.stage != Stage::Busy {
+                let first = Reverse((stranger.since, id));
+                let of_network = displaceable.entry(stranger.network).or_insert((0, first));
+                *of_network = (of_network.0 + 1, of_network.1.max(first));
+            }
+        }
+        let first = if has_network_room {
+            displaceable.values().max()
+        } else {
+            displaceable.get(&network)
         };
-        let (id, oldest) = oldest.ok_or(TURN)?;
-        let turn = TURN.saturating_sub(now.saturating_duration_since(oldest.since));
+        let (_, Reverse((since, first))) = first.ok_or(TURN)?;
+        let turn = TURN.saturating_sub(now.saturating_duration_since(*since));
         if !turn.is_zero() {
             return Err(turn);
         }
-        if let Some(displaced) = self.by_id.remove(&id) {
+        if let Some(displaced) = self.by_id.remove(first) {
             displaced.changed.notify_one();
         }
         Ok(())
     }
 
-    /// Wakes the connection that is the next to get a place in a network.
+    /// Wakes the connection that is the next to get a place in a network, and the next of all.
     fn wake_next(&self, network: Network) {
-        if let Some((_, next)) = self.queued_of(network).next() {
-            next.changed.notify_one();
+        let of_network = self.queued_of(network).next().map(|(id, _)| id);
+        let of_all = self.next_of_networks().pop_first().map(|(_, id)| id);
+        for id in of_network.into_iter().chain(of_all) {
+            if let Some(next) = self.by_id.get(&id) {
+                next.changed.notify_one();
+            }
         }
     }
 
@@ -252,7 +300,7 @@ impl Place {
         if next.is_some_and(|(id, _)| id != self.id) {
             return Err(PATIENCE);
         }
-        connections.make_room(now, network)?;
+        connections.make_room(now, self.id, network)?;
         if let Some(entered) = connections.by_id.get_mut(&self.id) {
             (entered.stage, entered.since) = (Stage::New, now);
         }
@@ -260,9 +308,12 @@ impl Place {
         Ok(())
     }
 
-    /// Notes that the client has done the next step of connecting.
+    /// Notes that the client has done the next step of connecting: the first byte, or the
+    /// handshake.
     pub fn advance(&self, now: Instant) {
-        self.update(now, |_| {});
+        if let Some(connection) = self.places.0.lock().by_id.get_mut(&self.id) {
+            connection.since = now;
+        }
     }
 
     /// Notes the head of a request: that of an operator, or of a stranger.
@@ -272,35 +323,26 @@ impl Place {
         let is_operators = operator.is_some_and(|owner| connections.assign(self.id, owner));
         if let Some(connection) = connections.by_id.get_mut(&self.id) {
             let is_devices = matches!(connection.stage, Stage::Owned(Owner::Device(_)));
-            if !is_operators && !is_devices {
-                connection.stage = Stage::Known;
+            if !is_operators && !is_devices && connection.stage != Stage::Known {
+                (connection.stage, connection.since) = (Stage::Known, now);
             }
-            connection.since = now;
         }
     }
 
-    /// Notes that the client has presented the token of a device.
-    pub fn recognize(&self, device: Device) {
-        let mut connections = self.places.0.lock();
-        connections.assign(self.id, Owner::Device(device));
+    /// Notes that the client has shown who it is otherwise than by the token of a session: by the
+    /// token of a device, or by signing in.
+    pub fn recognize(&self, owner: Owner) {
+        self.places.0.lock().assign(self.id, owner);
     }
 
     /// Notes that a request has arrived as a whole and is handled until [`Self::end_request`].
-    pub fn handle_request(&self, now: Instant) {
-        self.update(now, |stage| {
-            if *stage == Stage::Known {
-                *stage = Stage::Busy;
-            }
-        });
+    pub fn handle_request(&self) {
+        self.replace_stage(&Stage::Known, Stage::Busy);
     }
 
     /// Notes that a request was answered.
-    pub fn end_request(&self, now: Instant) {
-        self.update(now, |stage| {
-            if *stage == Stage::Busy {
-                *stage = Stage::Known;
-            }
-        });
+    pub fn end_request(&self) {
+        self.replace_stage(&Stage::Busy, Stage::Known);
     }
 
     /// Completes when the place is lost: another connection took it, or the client did nothing for
@@ -324,10 +366,11 @@ impl Place {
         (!patience.is_zero()).then_some(patience)
     }
 
-    fn update(&self, now: Instant, change: impl FnOnce(&mut Stage)) {
-        if let Some(connection) = self.places.0.lock().by_id.get_mut(&self.id) {
-            change(&mut connection.stage);
-            connection.since = now;
+    fn replace_stage(&self, from: &Stage, to: Stage) {
+        if let Some(connection) = self.places.0.lock().by_id.get_mut(&self.id)
+            && connection.stage == *from
+        {
+            connection.stage = to;
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::auth::sessions::{Fingerprint, Session};
 use crate::auth::throttle::Source;
 use crate::fair_limit::Permit;
 use crate::http::extract::{JsonBody, RequestOrigin};
-use crate::http::places::Place;
+use crate::http::places::{Owner, Place};
 use crate::http::problem::{Kind, Refusal, response};
 use crate::plane::ControlPlane;
 use rookery_accounts::codes;
@@ -61,7 +61,7 @@ async fn login(
     let permit = permit.inspect_err(|_| plane.trail.count_unauthenticated(origin))?;
     let mut act = Act::unauthenticated(origin, "login");
     let recognize = |device| {
-        own_place.inspect(|own_place| own_place.recognize(device));
+        own_place.inspect(|own_place| own_place.recognize(Owner::Device(device)));
     };
     match check_password(&plane, origin, &mut act, body, permit, recognize).await {
         Ok(checked) => challenge(&plane, origin, act, checked).await,
@@ -242,11 +242,17 @@ fn code_mail(server: &str, admin: &Admin, origin: RequestOrigin, digits: &str) -
 async fn verify(
     State(plane): State<Arc<ControlPlane>>,
     origin: RequestOrigin,
+    own_place: Option<Extension<Arc<Place>>>,
     body: Result<JsonBody<VerifyRequest>, Refusal>,
 ) -> Result<Json<VerifyReply>, Refusal> {
     let mut act = Act::unauthenticated(origin, "verify");
     match check_code(&plane, origin, &mut act, body).await {
-        Ok(checked) => open_session(&plane, origin, act, checked).await,
+        Ok(checked) => {
+            let name = checked.admin.name.clone();
+            let reply = open_session(&plane, origin, act, checked).await?;
+            own_place.inspect(|own_place| own_place.recognize(Owner::Operator(name)));
+            Ok(reply)
+        }
         Err((reason, refusal)) => Err(plane
             .trail
             .refuse_unauthenticated(&act, &reason, refusal)

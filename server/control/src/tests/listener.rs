@@ -144,6 +144,54 @@ async fn silent_connections_keep_no_other_client_out() {
     assert!(closed.unwrap().is_err(), "the first one was displaced");
 }
 
+/// Sends a request with a body on a connection that stays open, and returns the answer's body.
+async fn post(stream: &mut TlsStream<TcpStream>, path: &str, body: Value) -> Value {
+    let body = body.to_string();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    loop {
+        assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+        let (_, body) = std::str::from_utf8(&answer)
+            .unwrap()
+            .split_once("\r\n\r\n")
+            .unwrap_or_default();
+        if let Ok(body) = serde_json::from_str(body) {
+            return body;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_has_signed_in_is_not_displaced() {
+    let plane = TestPlane::new().await;
+    let address = start(&plane).await;
+    let mut operator = connect(&plane, address).await.unwrap();
+    let password = json!({"name": "root", "password": PASSWORD});
+    let login = post(&mut operator, "/v1/login", password).await;
+    let code = plane.code_of_mail(0).await;
+    let code = json!({"challenge": login["challenge"], "code": code});
+    let signed_in = post(&mut operator, "/v1/login/verify", code).await;
+    let token = signed_in["token"].as_str().unwrap();
+
+    let mut silent = Vec::new();
+    for _ in 0..80 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    // The others have had a place before this one, and displaced those that were there.
+    let _last = connect(&plane, address).await.unwrap();
+    let request = format!(
+        "GET /v1/bans HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    let answer = send(&mut operator, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
 #[tokio::test]
 async fn bytes_that_only_begin_like_tls_block_no_other_client() {
     let plane = TestPlane::new().await;

@@ -119,10 +119,10 @@ fn a_connection_whose_request_is_handled_is_not_displaced() {
     let mut port = Port::new();
     let busy = port.enter(NETWORK);
     busy.begin_request(port.now, None);
-    busy.handle_request(port.now);
+    busy.handle_request();
     let mut others = port.enter_all(2 * STRANGERS);
     assert!(port.is_open(&busy));
-    busy.end_request(port.now);
+    busy.end_request();
     others.extend(port.enter_all(STRANGERS_PER_NETWORK));
     assert!(!port.is_open(&busy), "its request is answered");
 }
@@ -134,6 +134,134 @@ fn a_request_whose_body_does_not_arrive_is_displaced() {
     slow.begin_request(port.now, None);
     let _others = port.enter_all(STRANGERS_PER_NETWORK);
     assert!(!port.is_open(&slow));
+}
+
+#[test]
+fn requests_do_not_prolong_a_strangers_turn() {
+    let mut port = Port::new();
+    let asking = port.enter_all(STRANGERS_PER_NETWORK);
+    for _ in 0..20 {
+        for place in &asking {
+            place.begin_request(port.now, None);
+            place.handle_request();
+            place.end_request();
+        }
+        port.wait(TURN / 4);
+    }
+    let new = port.queue(NETWORK);
+    assert_eq!(new.try_enter(port.now), Ok(()));
+    assert_eq!(port.open(&asking), STRANGERS_PER_NETWORK - 1);
+}
+
+#[test]
+fn a_sign_in_makes_the_connection_the_operators_before_its_answer() {
+    let mut port = Port::new();
+    let operator = port.enter(NETWORK);
+    operator.begin_request(port.now, None);
+    operator.handle_request();
+    operator.recognize(Owner::Operator("root".to_owned()));
+    operator.end_request();
+    let _others = port.enter_all(2 * STRANGERS);
+    assert!(port.is_open(&operator));
+}
+
+#[test]
+fn a_place_is_for_the_network_that_has_the_fewest() {
+    let mut port = Port::new();
+    let many: Vec<Place> = (0..STRANGERS_PER_NETWORK).map(|_| port.enter(1)).collect();
+    let mut more: Vec<Place> = (0..STRANGERS_PER_NETWORK).map(|_| port.enter(2)).collect();
+    let waiting = port.queue(2);
+    drop(more.pop());
+    let few = port.queue(3);
+    assert_eq!(waiting.try_enter(port.now), Err(TURN));
+    assert_eq!(few.try_enter(port.now), Ok(()));
+    port.wait(TURN);
+    assert_eq!(waiting.try_enter(port.now), Ok(()));
+    assert!(port.is_open(&few) && port.open(&more) == STRANGERS_PER_NETWORK - 1);
+    assert_eq!(port.open(&many), STRANGERS_PER_NETWORK - 1);
+}
+
+/// How long strangers of a crowd hold a place, and how often they do something.
+#[derive(Clone, Copy, Debug)]
+struct Crowd {
+    networks: u8,
+    /// How long a step takes.
+    step: Duration,
+    /// After how long they connect again.
+    end: Duration,
+}
+
+impl Crowd {
+    /// Does what is due of one connection, whose place was taken at `since`.
+    fn act(self, port: &Port, place: &Place, since: Instant) {
+        let (age, step) = ((port.now - since).as_millis(), self.step.as_millis());
+        if !age.is_multiple_of(step) {
+            return;
+        }
+        match age / step {
+            0 => {}
+            1 | 2 => place.advance(port.now),
+            _ => {
+                place.begin_request(port.now, None);
+                place.handle_request();
+                place.end_request();
+            }
+        }
+    }
+}
+
+/// A crowd fills all places and some of the queue, and always acts first.
+#[test]
+fn whatever_strangers_do_a_newcomer_of_another_network_is_served_within_a_second() {
+    const TICK: Duration = Duration::from_millis(20);
+    let crowd = |networks, step: u64, end| Crowd {
+        networks,
+        step: Duration::from_millis(step),
+        end: Duration::from_millis(end),
+    };
+    for crowd in [
+        crowd(2, 20, 60_000),
+        crowd(2, 180, 60_000),
+        crowd(2, 180, 720),
+        crowd(2, 180, 180),
+        crowd(2, 20, 80),
+        crowd(2, 1000, 60_000),
+        crowd(32, 180, 720),
+    ] {
+        let mut port = Port::new();
+        let mut strangers: Vec<(Place, u8, Option<Instant>)> = (0..STRANGERS + 32)
+            .map(|number| u8::try_from(number).unwrap() % crowd.networks)
+            .map(|network| (port.queue(network), network, None))
+            .collect();
+        for _ in 0..2 {
+            let (mut newcomer, queued_at) = (None::<Place>, port.now + 3 * TURN);
+            let mut served_at = None;
+            while served_at.is_none_or(|served_at| port.now - served_at < 3 * TURN) {
+                for (place, network, since) in &mut strangers {
+                    let is_over = since.is_some_and(|since| port.now - since >= crowd.end);
+                    if is_over || !port.is_open(place) {
+                        (*place, *since) = (port.queue(*network), None);
+                    }
+                    if since.is_none() && place.try_enter(port.now).is_ok() {
+                        *since = Some(port.now);
+                    }
+                    if let Some(since) = since {
+                        crowd.act(&port, place, *since);
+                    }
+                }
+                if port.now >= queued_at {
+                    let newcomer = newcomer.get_or_insert_with(|| port.queue(200));
+                    if served_at.is_none() && newcomer.try_enter(port.now).is_ok() {
+                        served_at = Some(port.now);
+                    }
+                    assert!(port.is_open(newcomer), "{crowd:?}: it lost its place");
+                    let waited = port.now - served_at.map_or(queued_at, |_| port.now);
+                    assert!(waited <= Duration::from_secs(1), "{crowd:?}: no place");
+                }
+                port.wait(TICK);
+            }
+        }
+    }
 }
 
 #[test]
@@ -152,12 +280,12 @@ fn an_operator_has_a_number_of_places_of_its_own_and_none_without_the_token() {
     let operator = port.enter_all(PLACES_PER_OPERATOR + 1);
     for place in &operator {
         place.begin_request(port.now, Some("root"));
-        place.end_request(port.now);
+        place.end_request();
     }
     let other = port.enter(NETWORK);
     other.begin_request(port.now, Some("other"));
     operator[0].begin_request(port.now, None);
-    operator[0].end_request(port.now);
+    operator[0].end_request();
     operator[1].begin_request(port.now, Some("root"));
     let _strangers = port.enter_all(STRANGERS_PER_NETWORK);
     assert!(!port.is_open(&operator[0]), "without the token");
@@ -179,16 +307,16 @@ fn a_device_keeps_its_place_until_the_code_and_has_few_of_them() {
     let places = port.enter_all(PLACES_PER_DEVICE + 1);
     for place in &places {
         place.begin_request(port.now, None);
-        place.handle_request(port.now);
-        place.recognize(device);
-        place.end_request(port.now);
+        place.handle_request();
+        place.recognize(Owner::Device(device));
+        place.end_request();
     }
     let strangers = port.enter_all(2 * STRANGERS);
     let (own, beyond) = places.split_at(PLACES_PER_DEVICE);
     assert_eq!(port.open(own), PLACES_PER_DEVICE);
     assert_eq!(port.open(beyond), 0, "a device cannot take all places");
     own[0].begin_request(port.now, None);
-    own[0].end_request(port.now);
+    own[0].end_request();
     drop(strangers);
     let _strangers = port.enter_all(2 * STRANGERS);
     assert!(port.is_open(&own[0]), "also for the request with the code");
@@ -215,7 +343,7 @@ fn a_client_that_does_nothing_loses_its_place_and_one_that_has_asked_does_not() 
     let mut port = Port::new();
     let [silent, slow, asked] = [0; 3].map(|_| port.enter(NETWORK));
     asked.begin_request(port.now, None);
-    asked.end_request(port.now);
+    asked.end_request();
     port.wait(PATIENCE / 2);
     slow.advance(port.now);
     port.wait(PATIENCE / 2);
