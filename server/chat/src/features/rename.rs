@@ -48,9 +48,13 @@ pub fn rename(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return ctx.reply(caller, ERR_CHANOPRIVSNEEDED, &[old.as_str()], text);
     }
     let asked = message.param(1).unwrap_or_default();
-    // A channel may be from before the server was as strict with names.
+    // What the channel is or was called may be from before the server was as strict with names.
+    let is_own = |name: &ChannelName| {
+        let holder = ctx.state.renamed(name);
+        *name == old || holder.is_some_and(|holder| holder.name == old)
+    };
     let check = |new: ChannelName| {
-        if new != old {
+        if !is_own(&new) {
             new.check_new()?;
         }
         Ok(new)

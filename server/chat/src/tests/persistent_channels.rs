@@ -224,8 +224,11 @@ fn a_channel_from_before_names_were_checked_is_joined_and_renamed() {
     let op = harness.user("op", "draft/channel-rename");
     let joined = harness.request(op, "JOIN #\u{323}X");
     assert!(joined[0].ends_with(" JOIN #\u{323}x"), "{joined:?}");
-    for new in ["#\u{323}X", "#x"] {
-        let renamed = harness.request(op, &format!("RENAME #\u{323}x {new}"));
-        assert!(renamed[0].contains(&format!(" {new} ")), "{renamed:?}");
+    let mut old = "#\u{323}x";
+    for new in ["#\u{323}X", "#x", "#\u{323}x"] {
+        let renamed = harness.request(op, &format!("RENAME {old} {new}"));
+        let done = format!(" RENAME {old} {new} ");
+        assert!(renamed[0].contains(&done), "{renamed:?}");
+        old = new;
     }
 }
