@@ -141,10 +141,10 @@ fn is_mark(char: char) -> bool {
 ///
 /// Refuses before the `@` what some mail servers do not take for a mailbox: `!` and `%`, which name
 /// a further server, and `|`, which names a program. Also refuses what looks like another email:
-/// invisible characters, wide forms of letters, marks that new names may not contain, and letters
-/// of several scripts, except for plain Latin ones beside those of East Asia. The scripts of a tag,
-/// which begins with the first `+`, are checked apart from those of the name before it: a mix of
-/// scripts deceives within a word.
+/// invisible characters, wide forms of letters, marks that new names may not contain, letters of
+/// several scripts, except for plain Latin ones beside those of East Asia, and what looks as if it
+/// were of ASCII characters. A tag, which begins with the first `+`, is checked apart from the name
+/// before it: a mix of scripts deceives within a word.
 pub(super) fn check_email(email: &Name) -> Result<(), NameError> {
     let (local, domain) = email.text.rsplit_once('@').unwrap_or_default();
     if let Some(char) = local.chars().find(|char| "!%|".contains(*char)) {
@@ -167,27 +167,62 @@ pub(super) fn check_email(email: &Name) -> Result<(), NameError> {
             return Err(NameError::BadCombination);
         }
         check_words(part)?;
+        if looks_ascii(part) {
+            return Err(NameError::MisleadingMailbox);
+        }
     }
     check_domain(domain)
 }
 
-/// Checks the domain of an email: no label may mix scripts or have marks that new names may not
-/// contain, and the domain may not look like one of ASCII characters, as `аррӏе.com` in Cyrillic
-/// letters does. Emails are shown as they were typed, so that the ASCII form of any domain
-/// (`xn--80ak6aa92e.com`) deceives nobody.
+/// Checks the labels of the domain of an email: none may mix scripts, or look like one of ASCII
+/// characters, as the first of `аррӏе.com` in Cyrillic letters does. Emails are shown as they were
+/// typed, so that the ASCII form of any domain (`xn--80ak6aa92e.com`) deceives nobody.
 fn check_domain(domain: &str) -> Result<(), NameError> {
     if domain.is_ascii() {
         return Ok(());
     }
     let (domain, _) = idna::domain_to_unicode(domain);
-    // Letters of Danish, French and other languages, which nobody takes for two letters.
-    let has_ligature = domain.contains(['æ', 'œ']);
-    let looks_like_ascii = !domain.is_ascii() && !has_ligature && skeleton(&domain).is_ascii();
-    let is_bad = |label: &str| mixes_scripts(label) || check_words(label).is_err();
-    if looks_like_ascii || domain.split('.').any(is_bad) {
+    let is_misleading = |label: &str| {
+        mixes_scripts(label)
+            || check_words(label).is_err()
+            || looks_ascii(label) && !is_explained(label, &domain)
+    };
+    if domain.split('.').any(is_misleading) {
         return Err(NameError::MisleadingDomain);
     }
     Ok(())
+}
+
+/// Whether the label has the script of the last one, and the labels of this script show together
+/// which it is, as in `оса.рф` and `пример.срб`.
+fn is_explained(label: &str, domain: &str) -> bool {
+    let last = domain.rsplit('.').next().unwrap_or_default();
+    let has_script = |label: &str| !mixes_scripts(&format!("{label}{last}"));
+    // Letters of Cyrillic that hardly any language with a top-level domain has. `ӏ` is like an l.
+    let is_rare = |char| matches!(char, '\u{460}'..='\u{52f}');
+    let of_script: String = domain
+        .split('.')
+        .filter(|label| has_script(label))
+        .collect();
+    !is_latin(last) && has_script(label) && !label.contains(is_rare) && !looks_ascii(&of_script)
+}
+
+/// Whether the text looks as if it were of ASCII characters, but is not: its letters look like
+/// them, or, in another script than Latin, like them with marks (`ёсо`).
+fn looks_ascii(text: &str) -> bool {
+    // Letters of Danish, French and other languages, which nobody takes for two letters.
+    let text = text.replace(['æ', 'œ'], "");
+    if text.is_ascii() {
+        return false;
+    }
+    let looks = skeleton(&text);
+    looks.is_ascii()
+        || !is_latin(&text) && looks.chars().all(|char| char.is_ascii() || is_mark(char))
+}
+
+/// Whether all letters of the text are Latin.
+fn is_latin(text: &str) -> bool {
+    !AugmentedScriptSet::for_str(&format!("a{text}")).is_empty()
 }
 
 /// Whether the text has letters of several scripts, other than plain Latin ones beside those of
@@ -376,6 +411,10 @@ mod tests {
             "straße.example",
             "παράδειγμα.ελ",
             "xn--80ak6aa92e.com",
+            "ёсо.рф",
+            "mæil.example",
+            "почта.example",
+            "ёжик.com",
         ] {
             assert_eq!(checked(good), Ok(()), "{good}");
         }
@@ -389,6 +428,20 @@ mod tests {
             "exаmple.org",
             "bücher.exаmple",
             "bob\u{9be}.example",
+            "ёсо.com",
+            "bücher.аррӏе.com",
+            "mæil.аррӏе.com",
+            "аррӏе.рф",
+            "аррӏе.bücher.рф",
+            "оса.орг",
+            "оса.срб",
+            "ёсо.срб",
+            "оса.bücher.срб",
+            "ɡmail.schön",
+            "оса.example",
+            "mæil.ɡmæil.com",
+            "ӕ.com",
+            "аррӏе\u{301}.com",
             "gmai\u{307}l.com",
             "İnfo.com",
             "apple\u{20d6}.com",
@@ -418,6 +471,8 @@ mod tests {
             "жук+news",
             "zhuk+новости",
             "жук+2026",
+            "læge",
+            "ёжик",
         ] {
             assert_eq!(checked(good), Ok(()), "{good}");
         }
@@ -430,6 +485,11 @@ mod tests {
         for mixed in ["аlice", "gοοd", "іван.smith", "аlice+news", "жук+nеws"] {
             let refused = Err(NameError::BadCombination);
             assert_eq!(checked(mixed), refused, "{mixed}");
+        }
+        for like_another in ["сосо", "ёсо", "сосо+news", "coco+оса", "ɡmail", "ılıca"]
+        {
+            let refused = Err(NameError::MisleadingMailbox);
+            assert_eq!(checked(like_another), refused, "{like_another}");
         }
     }
 }
