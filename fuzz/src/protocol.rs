@@ -7,7 +7,7 @@ use rookery_protocol::glob::matches;
 use rookery_protocol::message::{MAX_PARAMS, MAX_TAG_COUNT};
 use rookery_protocol::names::MAX_EMAIL;
 use rookery_protocol::{
-    AccountName, BanTarget, ChannelName, Email, Line, LineFramer, Message, Nick,
+    AccountName, BanTarget, ChannelName, Email, Line, LineFramer, Message, NameError, Nick,
 };
 
 /// A line as the framer reports it.
@@ -148,6 +148,7 @@ pub fn names(data: &[u8]) {
         if let Ok(folded) = Nick::parse(nick.folded()) {
             assert_eq!(folded, nick, "folding twice is folding once");
             assert_eq!(folded.folded(), nick.folded());
+            check_verdicts(&text, nick.check_new(), folded.check_new());
         }
         assert!(!nick.skeleton().is_empty());
         let account = AccountName::parse(&text);
@@ -164,6 +165,7 @@ pub fn names(data: &[u8]) {
                 channel.folded(),
                 "folding twice is folding once"
             );
+            check_verdicts(&text, channel.check_new(), folded.check_new());
         }
         assert!(Nick::parse(&text).is_err(), "no nick is a channel's name");
     }
@@ -190,6 +192,14 @@ pub fn names(data: &[u8]) {
     }
     let code = rookery_protocol::code::without_separators(&text);
     assert!(!code.contains(char::is_whitespace) && code.len() <= text.len());
+}
+
+/// Checks the verdicts on a new name and on its folded form.
+fn check_verdicts(name: &str, of_name: Result<(), NameError>, of_folded: Result<(), NameError>) {
+    assert!(of_name.is_ok() || !name.is_ascii());
+    // `İ` is accepted, and folds to an `i` with a dot above, which is not.
+    let may_differ = name.to_lowercase().contains('\u{307}');
+    assert!(of_name == of_folded || may_differ, "{name}");
 }
 
 /// The target of a ban, and in the second line an email that it may cover. What is parsed is parsed

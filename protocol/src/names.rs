@@ -55,6 +55,13 @@ pub enum NameError {
     /// A word of a new name has letters of several scripts.
     #[error("the letters of a word must be of one script")]
     MixedScripts,
+    /// A new name has this mark on a letter that does not have it, or on which nobody would see it.
+    #[error("the mark U+{:04X} may not be visible on the letter before it; leave it out",
+        u32::from(*.0))]
+    BadMark(char),
+    /// The part of a new email before the `@` looks like one in Latin letters.
+    #[error("what is before the @ looks like another one, in Latin letters")]
+    MisleadingMailbox,
     /// The domain of a new email looks like another domain.
     #[error("its domain looks like another one; write it in its ASCII form, with xn--")]
     MisleadingDomain,

@@ -1,82 +1,150 @@
 //! What a new name must be, beyond what every name is: it does not look like another.
 
-use icu_properties::CodePointMapData;
-use icu_properties::props::GeneralCategory;
+use icu_properties::props::{GeneralCategory, Script, SoftDotted};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use precis_profiles::UsernameCasePreserved;
 use precis_profiles::precis_core::profile::Profile as _;
+use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::mixed_script::AugmentedScriptSet;
 
 use super::{IN_EMAILS, Name, NameError, skeleton};
 
+/// The marks of no script of their own that a name may contain: those that Unicode composes with
+/// letters (`é`, `ợ`, `が`), as it does with those of most alphabets of today. Fonts have glyphs for
+/// them. For others, such as U+20D6, many terminals draw nothing, and the name looks like the one
+/// without the mark.
+#[rustfmt::skip]
+const COMPOSED_MARKS: [char; 29] = [
+    '\u{300}', '\u{301}', '\u{302}', '\u{303}', '\u{304}', '\u{306}', '\u{307}', '\u{308}',
+    '\u{309}', '\u{30a}', '\u{30b}', '\u{30c}', '\u{30f}', '\u{311}', '\u{313}', '\u{314}',
+    '\u{31b}', '\u{323}', '\u{324}', '\u{325}', '\u{326}', '\u{327}', '\u{328}', '\u{32d}',
+    '\u{32e}', '\u{330}', '\u{331}', '\u{3099}', '\u{309a}',
+];
+
+/// The maximum number of marks on a letter, as in `ᾂ`. More are drawn over what is above them.
+const MAX_MARKS: usize = 3;
+
+const DOT_ABOVE: char = '\u{307}';
+
 /// Checks a nick, an account's name or a channel's name.
-///
-/// No word of it may begin with a combining mark: it is drawn over the character before the name,
-/// or not at all, so that the name looks like the one without the mark. No word may have letters or
-/// marks of several scripts, except for plain Latin letters beside those of East Asia: some signs
-/// are not drawn beside letters of another script. A word consists of letters, digits and marks, so
-/// that a name may have words of different scripts, such as `Саша_dev`.
 pub(super) fn check_name(name: &Name) -> Result<(), NameError> {
-    // Folding turns half-width voicing marks, which are letters, into combining ones.
-    check_words(&name.text)?;
-    check_words(&name.folded)
+    check_words(&name.text)
 }
 
+/// Checks the words of a name. A word consists of letters, digits and marks, so that a name may
+/// have words of different scripts, such as `Саша_dev`.
+///
+/// No word may begin with a combining mark: it is drawn over the character before the name, or not
+/// at all, so that the name looks like the one without the mark. No word may have letters of
+/// several scripts, except for plain Latin letters beside those of East Asia: some signs are not
+/// drawn beside letters of another script. A mark must be drawn, and change how its letter looks.
 fn check_words(text: &str) -> Result<(), NameError> {
     if text.is_ascii() {
         return Ok(());
     }
-    for word in text.split(|char| !is_in_word(char)) {
+    // What is compared has plain letters in place of wide ones. Half-width voicing marks, which are
+    // letters, become marks.
+    let composed: String = text.nfkc().collect();
+    for word in composed.split(|char| !is_in_word(char)) {
         if let Some(mark) = word.chars().next().filter(|first| is_mark(*first)) {
             return Err(NameError::MarkFirst(mark));
         }
-        if mixes_scripts(word) || has_foreign_mark(word) {
+        if mixes_scripts(word) {
             return Err(NameError::MixedScripts);
+        }
+        if let Some(mark) = foreign_mark(word).or_else(|| unseen_mark(word)) {
+            return Err(NameError::BadMark(mark));
         }
     }
     Ok(())
 }
 
-/// Whether a plain letter or digit has a mark that Latin does not have, or any character has a
-/// spacing mark of no script: a sign of musical notation.
-fn has_foreign_mark(word: &str) -> bool {
-    let mut is_plain = false;
-    word.chars().any(|char| {
+/// Returns the first mark that may not be on its letter.
+fn foreign_mark(word: &str) -> Option<char> {
+    let mut letter = ' ';
+    word.chars().find(|&char| {
+        let is_foreign = is_mark(char) && !is_mark_of(char, letter);
+        if !is_mark(char) && !is_joiner(char) {
+            letter = char;
+        }
+        is_foreign
+    })
+}
+
+/// Whether names may have the mark on this letter, with which Unicode does not compose it.
+fn is_mark_of(mark: char, letter: char) -> bool {
+    let scripts_shared_with =
+        |other: char| AugmentedScriptSet::for_str(&String::from_iter([letter, other]));
+    let is_composed = COMPOSED_MARKS.contains(&mark);
+    // Latin, Greek, Cyrillic, Armenian and Georgian. Fonts lack the historic marks of these, and
+    // combine the others with any of their letters. Digits are of no script, and so of these.
+    if ['a', 'α', 'а', 'ա', 'ა']
+        .into_iter()
+        .any(|other| !scripts_shared_with(other).is_empty())
+    {
+        return is_composed && !matches!(mark, '\u{3099}' | '\u{309a}');
+    }
+    let has_script = !matches!(
+        CodePointMapData::<Script>::new().get(mark),
+        Script::Common | Script::Inherited
+    );
+    let is_used =
+        !AugmentedScriptSet::for_char(mark).is_all() && !scripts_shared_with(mark).base.is_empty();
+    (is_composed || has_script) && is_used
+}
+
+/// Returns the first mark that changes nothing visible: one that the letter has already, one on top
+/// of too many, and a dot above what has one, or looks like a letter that has one without it (`ı`).
+fn unseen_mark(word: &str) -> Option<char> {
+    let (mut letter, mut marks) = (' ', Vec::new());
+    word.nfd().find(|&char| {
         if !is_mark(char) {
-            is_plain = char.is_ascii();
+            letter = char;
+            marks.clear();
             return false;
         }
-        let is_musical = category(char) == GeneralCategory::SpacingMark
-            && AugmentedScriptSet::for_char(char).is_all();
-        let on_latin = AugmentedScriptSet::for_str(&String::from_iter(['a', char]));
-        is_musical || is_plain && on_latin.is_empty()
+        let is_too_many = COMPOSED_MARKS.contains(&char) && marks.len() >= MAX_MARKS;
+        let is_unseen = is_too_many
+            || marks.contains(&char)
+            || char == DOT_ABOVE && looks_dotted_with_dot(letter);
+        marks.push(char);
+        is_unseen
     })
+}
+
+/// Whether the letter looks like `i` or `j` with a dot above it. `İ` does not.
+fn looks_dotted_with_dot(letter: char) -> bool {
+    let is_like_i_or_j = || matches!(&*skeleton(letter.encode_utf8(&mut [0; 4])), "l" | "j");
+    CodePointSetData::new::<SoftDotted>().contains(letter)
+        || !letter.is_uppercase() && is_like_i_or_j()
 }
 
 /// Whether the character is part of a word. A joiner does not separate what it joins.
 fn is_in_word(char: char) -> bool {
-    char.is_alphanumeric() || is_mark(char) || matches!(char, '\u{200c}' | '\u{200d}')
+    char.is_alphanumeric() || is_mark(char) || is_joiner(char)
+}
+
+fn is_joiner(char: char) -> bool {
+    matches!(char, '\u{200c}' | '\u{200d}')
 }
 
 fn is_mark(char: char) -> bool {
     matches!(
-        category(char),
+        CodePointMapData::<GeneralCategory>::new().get(char),
         GeneralCategory::NonspacingMark
             | GeneralCategory::SpacingMark
             | GeneralCategory::EnclosingMark
     )
 }
 
-fn category(char: char) -> GeneralCategory {
-    CodePointMapData::<GeneralCategory>::new().get(char)
-}
-
 /// Checks an email.
 ///
 /// Refuses before the `@` what some mail servers do not take for a mailbox: `!` and `%`, which name
 /// a further server, and `|`, which names a program. Also refuses what looks like another email:
-/// invisible characters, wide forms of letters, and letters of several scripts, except for plain
-/// Latin ones beside those of East Asia. The scripts of a tag, which begins with the first `+`, are
-/// checked apart from those of the name before it: a mix of scripts deceives within a word.
+/// invisible characters, wide forms of letters, marks that new names may not contain, letters of
+/// several scripts, except for plain Latin ones beside those of East Asia, and what looks as if it
+/// were of ASCII characters. A tag, which begins with the first `+`, is checked apart from the name
+/// before it: a mix of scripts deceives within a word.
 pub(super) fn check_email(email: &Name) -> Result<(), NameError> {
     let (local, domain) = email.text.rsplit_once('@').unwrap_or_default();
     if let Some(char) = local.chars().find(|char| "!%|".contains(*char)) {
@@ -94,36 +162,77 @@ pub(super) fn check_email(email: &Name) -> Result<(), NameError> {
         });
     }
     let (name, tag) = local.split_once('+').unwrap_or((local, ""));
-    if [name, tag].into_iter().any(mixes_scripts) {
-        return Err(NameError::BadCombination);
+    for part in [name, tag] {
+        if mixes_scripts(part) {
+            return Err(NameError::BadCombination);
+        }
+        check_words(part)?;
+        if looks_ascii(part) {
+            return Err(NameError::MisleadingMailbox);
+        }
     }
     check_domain(domain)
 }
 
-/// Checks the domain of an email: no label may mix scripts, and the domain may not look like one of
-/// ASCII characters, as `аррӏе.com` in Cyrillic letters does. Emails are shown as they were typed,
-/// so that the ASCII form of any domain (`xn--80ak6aa92e.com`) deceives nobody.
+/// Checks the labels of the domain of an email: none may mix scripts, or look like one of ASCII
+/// characters, as the first of `аррӏе.com` in Cyrillic letters does. Emails are shown as they were
+/// typed, so that the ASCII form of any domain (`xn--80ak6aa92e.com`) deceives nobody.
 fn check_domain(domain: &str) -> Result<(), NameError> {
     if domain.is_ascii() {
         return Ok(());
     }
     let (domain, _) = idna::domain_to_unicode(domain);
-    // Letters of Danish, French and other languages, which nobody takes for two letters.
-    let has_ligature = domain.contains(['æ', 'œ']);
-    let looks_like_ascii = !domain.is_ascii() && !has_ligature && skeleton(&domain).is_ascii();
-    if looks_like_ascii || domain.split('.').any(mixes_scripts) {
+    let is_misleading = |label: &str| {
+        mixes_scripts(label)
+            || check_words(label).is_err()
+            || looks_ascii(label) && !is_explained(label, &domain)
+    };
+    if domain.split('.').any(is_misleading) {
         return Err(NameError::MisleadingDomain);
     }
     Ok(())
 }
 
+/// Whether the label has the script of the last one, and the labels of this script show together
+/// which it is, as in `оса.рф` and `пример.срб`.
+fn is_explained(label: &str, domain: &str) -> bool {
+    let last = domain.rsplit('.').next().unwrap_or_default();
+    let has_script = |label: &str| !mixes_scripts(&format!("{label}{last}"));
+    // Letters of Cyrillic that hardly any language with a top-level domain has. `ӏ` is like an l.
+    let is_rare = |char| matches!(char, '\u{460}'..='\u{52f}');
+    let of_script: String = domain
+        .split('.')
+        .filter(|label| has_script(label))
+        .collect();
+    !is_latin(last) && has_script(label) && !label.contains(is_rare) && !looks_ascii(&of_script)
+}
+
+/// Whether the text looks as if it were of ASCII characters, but is not: its letters look like
+/// them, or, in another script than Latin, like them with marks (`ёсо`).
+fn looks_ascii(text: &str) -> bool {
+    // Letters of Danish, French and other languages, which nobody takes for two letters.
+    let text = text.replace(['æ', 'œ'], "");
+    if text.is_ascii() {
+        return false;
+    }
+    let looks = skeleton(&text);
+    looks.is_ascii()
+        || !is_latin(&text) && looks.chars().all(|char| char.is_ascii() || is_mark(char))
+}
+
+/// Whether all letters of the text are Latin.
+fn is_latin(text: &str) -> bool {
+    !AugmentedScriptSet::for_str(&format!("a{text}")).is_empty()
+}
+
 /// Whether the text has letters of several scripts, other than plain Latin ones beside those of
-/// East Asia.
+/// East Asia. What marks they may have is checked for each.
 fn mixes_scripts(text: &str) -> bool {
-    let other_than_ascii: String = text.chars().filter(|char| !char.is_ascii()).collect();
+    let letters: String = text.chars().filter(|char| !is_mark(*char)).collect();
+    let other_than_ascii: String = letters.chars().filter(|char| !char.is_ascii()).collect();
     let beside_latin = AugmentedScriptSet::for_str(&other_than_ascii);
     let is_east_asian = beside_latin.hanb || beside_latin.jpan || beside_latin.kore;
-    AugmentedScriptSet::for_str(text).is_empty() && !is_east_asian
+    AugmentedScriptSet::for_str(&letters).is_empty() && !is_east_asian
 }
 
 #[cfg(test)]
@@ -134,6 +243,46 @@ mod tests {
     #[test]
     fn a_word_of_a_new_name_has_one_script_and_begins_with_no_mark() {
         for good in [
+            "Nguyễn",
+            "Nguye\u{302}\u{303}n",
+            "Đặng",
+            "Zoë",
+            "Łukasz",
+            "Dvořák",
+            "Gökçe",
+            "İpek",
+            "I\u{307}pek",
+            "ışık",
+            "Óðinn",
+            "Ŵyn",
+            "Ángel",
+            "Jõgi",
+            "Ķēniņš",
+            "Mężyk",
+            "Ẹ\u{300}bùn",
+            "E\u{323}\u{300}bu\u{300}n",
+            "हिन्दी",
+            "தமிழ்",
+            "বাংলা",
+            "ไทย",
+            "မြို့",
+            "བསྒྲུབས",
+            "محمد",
+            "Алексей",
+            "Їжак",
+            "х\u{323}ӷ",
+            "г\u{323}ч\u{30c}",
+            "Γιώργος",
+            "ᾂδης",
+            "Հայկ",
+            "ա\u{301}նի",
+            "გიორგი",
+            "ა\u{303}ნა",
+            "አበበ",
+            "か\u{3099}あ\u{3099}",
+            "c++",
+            "日本語-chat",
+            "русский-rust",
             "Zoé",
             "zoe\u{301}",
             "łódź",
@@ -162,6 +311,7 @@ mod tests {
             assert_eq!(channel.check_new(), Ok(()), "{good}");
         }
         let mark = |mark| Err(NameError::MarkFirst(mark));
+        let bad_mark = |mark| Err(NameError::BadMark(mark));
         let mixed = Err(NameError::MixedScripts);
         for (bad, refusal) in [
             ("\u{323}bob", mark('\u{323}')),
@@ -173,14 +323,18 @@ mod tests {
             ("bоb", mixed),
             ("Ωmega", mixed),
             ("x_bоb", mixed),
-            ("bob\u{9be}", mixed),
-            ("b\u{9be}ob", mixed),
+            ("bob\u{9be}", bad_mark('\u{9be}')),
+            ("b\u{9be}ob", bad_mark('\u{9be}')),
             ("bob\u{d4e}", mixed),
-            ("bob\u{a953}", mixed),
-            ("bob\u{302a}", mixed),
-            ("b0\u{302a}b", mixed),
-            ("bobﾞ", mixed),
-            ("боб\u{1d165}", mixed),
+            ("bob\u{a953}", bad_mark('\u{a953}')),
+            ("bob\u{302a}", bad_mark('\u{302a}')),
+            ("b0\u{302a}b", bad_mark('\u{302a}')),
+            ("bobﾞ", bad_mark('\u{3099}')),
+            ("боб\u{1d165}", bad_mark('\u{1d165}')),
+            ("田中\u{1d165}", bad_mark('\u{1d165}')),
+            ("राज2\u{93f}", bad_mark('\u{93f}')),
+            ("राज\u{31b}", bad_mark('\u{31b}')),
+            ("田\u{3099}", bad_mark('\u{3099}')),
             ("क्\u{200d}b", mixed),
         ] {
             assert_eq!(Nick::parse(bad).unwrap().check_new(), refusal, "{bad:?}");
@@ -189,6 +343,54 @@ mod tests {
         }
         let error = Nick::parse("\u{323}bob").unwrap().check_new().unwrap_err();
         assert!(error.to_string().contains(" the mark U+0323, "), "{error}");
+    }
+
+    #[test]
+    fn a_mark_of_a_new_name_is_drawn_on_its_letter() {
+        let not_drawn = [
+            '\u{346}',
+            '\u{34e}',
+            '\u{363}',
+            '\u{485}',
+            '\u{951}',
+            '\u{1cd0}',
+            '\u{1dc4}',
+            '\u{1de1}',
+            '\u{20d0}',
+            '\u{20d6}',
+            '\u{302a}',
+            '\u{fe20}',
+            '\u{1d167}',
+            '\u{1d1aa}',
+        ];
+        let mut bad = Vec::new();
+        for mark in not_drawn {
+            for letter in ["bob", "боб", "Ελένη", "გიორგი", "田中", "राम"]
+            {
+                bad.push((format!("{letter}{mark}"), mark));
+            }
+        }
+        // Historic marks of a script, and a Greek one on a letter that never has it.
+        bad.extend(["боб\u{483}", "боб\u{2de0}", "Ελ\u{345}ένη"].map(with_last_mark));
+        let dot = "ali\u{307}ce Ni\u{307}ckServ j\u{307}ana alị\u{307}ce ali\u{323}\u{307}ce \
+            alį\u{307}ce ali\u{301}\u{307}ce alï\u{307}ce alı\u{307}ce ȷ\u{307}ana i\u{307}pek \
+            ｉ\u{307}pek і\u{307}рина ј\u{307}ана ι\u{307}ος al\u{307}ice";
+        bad.extend(dot.split(' ').map(with_last_mark));
+        let repeated = "José\u{301} Jose\u{301}\u{301} Jose\u{301}\u{323}\u{301} Ngọ\u{323}c \
+            नीी วี่่";
+        bad.extend(repeated.split(' ').map(with_last_mark));
+        bad.push(with_last_mark("e\u{323}\u{302}\u{301}\u{308}"));
+        for (name, mark) in bad {
+            let refusal = Err(NameError::BadMark(mark));
+            assert_eq!(Nick::parse(&name).unwrap().check_new(), refusal, "{name:?}");
+        }
+        let error = Nick::parse("bob\u{20d6}").unwrap().check_new();
+        assert!(error.unwrap_err().to_string().contains(" U+20D6"));
+    }
+
+    fn with_last_mark(name: &str) -> (String, char) {
+        let mark = name.chars().rfind(|char| is_mark(*char));
+        (name.to_owned(), mark.unwrap())
     }
 
     #[test]
@@ -209,6 +411,10 @@ mod tests {
             "straße.example",
             "παράδειγμα.ελ",
             "xn--80ak6aa92e.com",
+            "ёсо.рф",
+            "mæil.example",
+            "почта.example",
+            "ёжик.com",
         ] {
             assert_eq!(checked(good), Ok(()), "{good}");
         }
@@ -222,6 +428,24 @@ mod tests {
             "exаmple.org",
             "bücher.exаmple",
             "bob\u{9be}.example",
+            "ёсо.com",
+            "bücher.аррӏе.com",
+            "mæil.аррӏе.com",
+            "аррӏе.рф",
+            "аррӏе.bücher.рф",
+            "оса.орг",
+            "оса.срб",
+            "ёсо.срб",
+            "оса.bücher.срб",
+            "ɡmail.schön",
+            "оса.example",
+            "mæil.ɡmæil.com",
+            "ӕ.com",
+            "аррӏе\u{301}.com",
+            "gmai\u{307}l.com",
+            "İnfo.com",
+            "apple\u{20d6}.com",
+            "exa\u{301}\u{301}mple.org",
         ] {
             assert_eq!(checked(bad), Err(NameError::MisleadingDomain), "{bad}");
         }
@@ -247,6 +471,8 @@ mod tests {
             "жук+news",
             "zhuk+новости",
             "жук+2026",
+            "læge",
+            "ёжик",
         ] {
             assert_eq!(checked(good), Ok(()), "{good}");
         }
@@ -259,6 +485,11 @@ mod tests {
         for mixed in ["аlice", "gοοd", "іван.smith", "аlice+news", "жук+nеws"] {
             let refused = Err(NameError::BadCombination);
             assert_eq!(checked(mixed), refused, "{mixed}");
+        }
+        for like_another in ["сосо", "ёсо", "сосо+news", "coco+оса", "ɡmail", "ılıca"]
+        {
+            let refused = Err(NameError::MisleadingMailbox);
+            assert_eq!(checked(like_another), refused, "{like_another}");
         }
     }
 }

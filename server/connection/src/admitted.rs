@@ -257,7 +257,7 @@ impl Session {
     }
 
     /// Refuses a nick that is reserved, that belongs to another account or looks like its name, or
-    /// that no new nick may be like. Returns whether it was refused.
+    /// that is not allowed for a new nick. Returns whether it was refused.
     async fn refuse_reserved_nick(&self, message: &Message) -> Result<bool, CoreStopped> {
         // The core replies to what is not a nick.
         let Some(Ok(nick)) = message.param(0).map(Nick::parse) else {
