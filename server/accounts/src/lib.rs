@@ -190,8 +190,8 @@ impl Accounts {
         own: Option<&AccountName>,
     ) -> Result<Option<Reservation>> {
         let name = nick.to_account();
-        // An account may be from before the server was as strict with names. In another letter case,
-        // its name may look like that of another account.
+        // An account may be from before the server was as strict with names. In another letter
+        // case, its name may look like that of another account.
         if own.is_some_and(|own| own.as_str() == name.as_str()) {
             return Ok(None);
         }
