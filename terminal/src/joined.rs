@@ -8,7 +8,7 @@
 //! nothing, and what was in its columns stays.
 //!
 //! Such a grapheme is drawn in the columns that the layout counts for it, which are blank after it:
-//! see [`fitted`](crate::fitted). They are cleared before, and the cursor is placed after them.
+//! see [`fitted()`](crate::fitted()). They are cleared before, and the cursor is placed after them.
 //! Where a terminal draws more, only that stays that fits in the columns, for the rest of the row
 //! is drawn afterwards. A row in which there is or was such a grapheme is therefore drawn in full
 //! whenever anything in it changes.
