@@ -85,10 +85,10 @@ fn is_mark_of(mark: char, letter: char) -> bool {
         let has_mark = std::iter::once(letter).nfd().any(is_mark);
         return is_composed && has_mark && !matches!(mark, '\u{3099}' | '\u{309a}');
     }
-    let has_script = !matches!(
-        CodePointMapData::<Script>::new().get(mark),
-        Script::Common | Script::Inherited
-    );
+    // Syriac has some of the Arabic vowel signs, too, so that they are of no script of their own.
+    let is_arabic = matches!(mark, '\u{64b}'..='\u{655}' | '\u{670}');
+    let script = CodePointMapData::<Script>::new().get(mark);
+    let has_script = is_arabic || !matches!(script, Script::Common | Script::Inherited);
     let is_used =
         !AugmentedScriptSet::for_char(mark).is_all() && !scripts_shared_with(mark).base.is_empty();
     (is_composed || has_script) && is_used
@@ -269,6 +269,7 @@ mod tests {
             "မြို့",
             "བསྒྲུབས",
             "محمد",
+            "أهلا\u{64b}",
             "Алексей",
             "Їжак",
             "Γιώργος",

@@ -119,7 +119,7 @@ impl TokenBucket {
             .saturating_sub(rate.time_of(next));
         let full_at = self.update(|at| {
             let full_at = at.max(start).saturating_add(rate.time_of(tokens));
-            Some(full_at.min(latest))
+            Some(full_at.min(latest.max(at)))
         })?;
         let ready_at = full_at
             .saturating_add(rate.time_of(next))
@@ -218,6 +218,17 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn to_take_more_than_a_bucket_may_owe_does_not_fill_it() {
+        let rate = Rate::new(100, 10, 2 * SECOND).unwrap();
+        let bucket = TokenBucket::default();
+        let (now, longest) = (1000 * SECOND, 60 * SECOND);
+        for tokens in [100, 1000, 1000] {
+            bucket.take_within(now, rate, tokens, tokens, longest);
+            assert!(!bucket.try_take(now, rate, 10), "{tokens}");
+        }
+    }
 
     fn rate(burst: u64, per_second: u64) -> Rate {
         Rate::new(burst, per_second, SECOND).unwrap()

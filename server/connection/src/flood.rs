@@ -299,10 +299,10 @@ impl Flood {
         }
         // What is more than that is owed as well. A session that waits has paid for it by then, but
         // one that is replaced by another waits for nothing.
-        let quiet = quiet_rate();
+        let (quiet, next) = (quiet_rate(), Weight::MESSAGE.tenths().into());
         accounts
             .quiet
-            .take_within(since_start, quiet, tokens, tokens, MAX_DEBT);
+            .take_within(since_start, quiet, tokens, next, MAX_DEBT);
         own.max(self.take_of_others(accounts, now, for_others, longest))
     }
 

@@ -423,6 +423,24 @@ fn who_joins_again_and_again_shares_the_rate_of_the_network() {
     assert!(sent <= rate * 25 * 5 / 4, "{sent} of guests");
 }
 
+/// The first message after an admission waits for all that the network owes, unless the account has
+/// sent little lately.
+#[test]
+fn who_has_joined_many_channels_is_not_quiet() {
+    let start = Instant::now();
+    for channels in [19, 50, 200] {
+        let shared = SharedFlood::new(start);
+        for account in 0..9 {
+            for _ in 0..20 {
+                neighbour(account, &shared, start).count_joins(start, channels);
+            }
+        }
+        let again = neighbour(1, &shared, start).admit(start);
+        let wait = again.expect("it waits") - start;
+        assert!(wait > Duration::from_secs(30), "{channels}: {wait:?}");
+    }
+}
+
 #[test]
 fn an_account_pays_for_each_channel_however_many_a_line_names() {
     let start = Instant::now();
