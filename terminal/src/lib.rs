@@ -30,9 +30,8 @@ pub use hanging::{compact, hanging, hanging_pieces, stderr_width, stdout_width};
 pub use layout::{columns, cut, wrap, wrap_line};
 pub use output::wait_until_output_is_closed;
 pub use sanitize::{
-    is_joiner, is_mark_alone, is_stray_selector, is_unsafe, printable, printable_json,
-    printable_lines, quoted,
+    is_mark_alone, is_stray_selector, is_unsafe, printable, printable_json, printable_lines, quoted,
 };
 #[cfg(feature = "screen")]
 pub use screen::{Capture, Screen};
-pub use width::{NO_BASE, spread};
+pub use width::{NO_BASE, is_joiner, spread};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use icu_properties::CodePointSetData;
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 
-use crate::width::{NO_BASE, category, is_mark};
+use crate::width::{NO_BASE, category, is_joiner, is_mark};
 
 /// Returns whether a terminal might obey the character instead of showing it, or hide it.
 ///
@@ -86,11 +86,6 @@ pub fn is_mark_alone(before: Option<char>, char: char) -> bool {
 
 fn is_selector(char: char) -> bool {
     matches!(char, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
-}
-
-/// Returns whether the character is one of the joiners, which are not displayed.
-pub fn is_joiner(char: char) -> bool {
-    matches!(char, '\u{200c}' | '\u{200d}')
 }
 
 fn is_han(char: char) -> bool {

@@ -14,6 +14,11 @@ pub fn is_half_of_flag(char: char) -> bool {
     matches!(char, '\u{1f1e6}'..='\u{1f1ff}')
 }
 
+/// Returns whether the character is one of the joiners, which are not displayed.
+pub fn is_joiner(char: char) -> bool {
+    matches!(char, '\u{200c}' | '\u{200d}')
+}
+
 /// Returns whether a character is drawn over the one before it: a combining mark.
 pub fn is_mark(char: char) -> bool {
     matches!(
@@ -43,7 +48,7 @@ fn is_new_mark(char: char) -> bool {
 
 /// Returns whether every terminal draws the character over the one before it, or not at all.
 fn is_drawn_over(char: char) -> bool {
-    matches!(char, '\u{200c}' | '\u{200d}')
+    is_joiner(char)
         || matches!(
             category(char),
             GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark
@@ -55,8 +60,8 @@ pub fn char_spread(char: char) -> usize {
     match char.width() {
         // Some terminals draw each half of a flag as a symbol of two columns.
         _ if is_half_of_flag(char) => 2,
-        // Circled numbers, tone marks of Hangul and reading marks of Vietnamese. The C library of
-        // GNU, which tmux and others ask, counts all characters of their blocks as wide.
+        // Circled numbers, tone marks of Hangul and reading marks of Vietnamese. The GNU C
+        // library, which tmux and others ask, counts all characters of their blocks as wide.
         _ if matches!(
             char,
             '\u{302e}' | '\u{302f}' | '\u{3248}'..='\u{324f}' | '\u{16ff0}' | '\u{16ff1}'

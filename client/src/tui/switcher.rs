@@ -71,12 +71,12 @@ fn kind(wanted: &str, name: &str) -> Kind {
 
 /// Returns the indices of the matching conversations, best first. An empty query matches all.
 ///
-/// Those in which the user has taken part under a name that matches come first, also if they have
+/// Those in which the user has taken part under a name that matches come first, even if they have
 /// another name now: anyone can take a nick such as `w-o-r-k` and open a conversation, and the
 /// operators of a channel can rename it. They must not take the place of the one that these letters
 /// have always led to. Then come exact names, those that contain the letters in a row, and shorter
 /// ones, so that a longer name does not take the place of a shorter one. A conversation that is not
-/// open takes no place of one that is and whose words begin with the letters.
+/// open does not take the place of an open one in which a word begins with the letters.
 pub fn matches(query: &str, candidates: &[Candidate<'_>]) -> Vec<usize> {
     if query.trim().is_empty() {
         return (0..candidates.len()).collect();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_open_takes_no_place_of_what_is() {
+    fn what_is_not_open_does_not_displace_what_is() {
         let closed = |name| Candidate {
             name,
             used_name: Some(name),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_new_name_of_a_channel_takes_no_place() {
+    fn the_new_name_of_a_channel_displaces_nothing() {
         for (query, renamed) in [
             ("bob", "#bob"),
             ("bob", "#bob-club"),

@@ -85,7 +85,7 @@ fn is_mark_of(mark: char, letter: char) -> bool {
         let has_mark = std::iter::once(letter).nfd().any(is_mark);
         return is_composed && has_mark && !matches!(mark, '\u{3099}' | '\u{309a}');
     }
-    // Syriac has some of the Arabic vowel signs, too, so that they are of no script of their own.
+    // Unicode assigns the Arabic vowel signs to no script, because Syriac uses some of them, too.
     let is_arabic = matches!(mark, '\u{64b}'..='\u{655}' | '\u{670}');
     let script = CodePointMapData::<Script>::new().get(mark);
     let has_script = is_arabic || !matches!(script, Script::Common | Script::Inherited);

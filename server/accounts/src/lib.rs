@@ -128,7 +128,7 @@ pub enum Reservation {
     Account,
     /// Others would take its owner for someone who runs the server.
     Misleading,
-    /// It is not allowed for anything new.
+    /// Nothing new may have it.
     Refused(NameError),
 }
 
@@ -180,7 +180,7 @@ impl Accounts {
     }
 
     /// Returns why the nick is reserved, if it is: it is, or looks like, the name of an account
-    /// other than `own`, or a name that nobody may take, or not allowed for anything new.
+    /// other than `own`, or a name that nobody may take, or one that nothing new may have.
     ///
     /// # Errors
     /// If the database cannot be read.

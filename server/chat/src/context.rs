@@ -61,7 +61,7 @@ pub struct Context<'a> {
     pub out: Outputs<'a>,
     /// The ticket that is answered after the next page of history was sent.
     pub ticket: Option<Ticket<Replied>>,
-    /// The number of channels that the command has joined, if their members were sent that.
+    /// The number of channels that the command has joined and whose members received the `JOIN`.
     pub shown_joins: usize,
     /// The replies that are not complete.
     pub long_replies: &'a mut LongReplies,

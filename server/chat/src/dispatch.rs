@@ -31,8 +31,8 @@ pub fn awaited_command(
     command(ctx, session, message);
     if let Some(ticket) = ctx.ticket.take() {
         let replied = Replied {
-            read_bytes: 0,
             shown_joins: ctx.shown_joins,
+            ..Replied::default()
         };
         ctx.answer_after_reply(session, ticket, replied);
     }
@@ -58,7 +58,7 @@ pub fn fetched(ctx: &mut Context<'_>, fetch: Fetch, found: HistoryResult) {
     if let Some(ticket) = ticket {
         let replied = Replied {
             read_bytes,
-            shown_joins: 0,
+            ..Replied::default()
         };
         ctx.answer_after_reply(session, ticket, replied);
     }

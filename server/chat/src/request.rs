@@ -251,7 +251,7 @@ pub struct ReplyFormat {
 pub struct Replied {
     /// The number of bytes that were read from the history for it, whether they were sent or not.
     pub read_bytes: u64,
-    /// The number of channels that the command has joined, if their members were sent that.
+    /// The number of channels that the command has joined and whose members received the `JOIN`.
     pub shown_joins: usize,
 }
 

@@ -244,8 +244,8 @@ impl Flood {
         ready_at.max(self.count_for_others(now, weight, for_others))
     }
 
-    /// Counts the channels that the session has joined, whose members were sent that. Returns the
-    /// same.
+    /// Counts the channels that the session has joined and whose members received the `JOIN`.
+    /// Returns when the next line may be read, if that is later than `now`.
     pub fn count_joins(&mut self, now: Instant, channels: usize) -> Option<Instant> {
         let for_others = WeightForOthers::OnConnect(rookery_chat::weight_of_joins(channels));
         self.count_for_others(now, Weight::messages(0), for_others)

@@ -193,7 +193,7 @@ impl LineStream {
         self.throttled_until = self.throttled_until.max(ready_at);
     }
 
-    /// Counts the channels that the session has joined, whose members were sent that.
+    /// Counts the channels that the session has joined and whose members received the `JOIN`.
     pub fn count_joins(&mut self, channels: usize) {
         let ready_at = self.flood.count_joins(Instant::now(), channels);
         self.throttled_until = self.throttled_until.max(ready_at);

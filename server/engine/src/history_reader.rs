@@ -247,8 +247,9 @@ mod tests {
         (folder, database)
     }
 
-    /// Occupies all but one of the database's four reading threads until the answer is dropped.
-    /// Requests are then answered in the order of their turns, also if a thread is interrupted.
+    /// Occupies all but one of the database's four reading threads until the returned senders are
+    /// dropped. Requests are then answered in the order of their turns, even if a thread is
+    /// interrupted.
     fn leave_one_reading_thread(database: &Database) -> Vec<std::sync::mpsc::Sender<()>> {
         let occupy = |_| {
             let (release, released) = std::sync::mpsc::channel::<()>();

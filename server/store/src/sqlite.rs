@@ -311,8 +311,8 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Locks the file (`flock`) until the answer is dropped. Waits for another process that holds the
-/// lock, up to `timeout`. Returns none if this process cannot write to the file.
+/// Locks the file (`flock`) until the returned one is dropped. Waits for another process that holds
+/// the lock, up to `timeout`. Returns none if this process cannot write to the file.
 fn lock_file(file: &Path, timeout: Duration) -> Result<Option<File>> {
     let locked = match File::options().read(true).write(true).open(file) {
         Ok(opened) => opened,

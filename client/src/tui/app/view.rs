@@ -53,22 +53,24 @@ impl App {
         };
         let open = self.buffers.by_relevance().into_iter().map(|index| {
             let buffer = &self.buffers.list()[index];
-            (&buffer.conversation, self.buffers.used_name(buffer), true)
+            let candidate = Candidate {
+                name: buffer.conversation.name(),
+                used_name: self.buffers.used_name(buffer),
+                is_open: true,
+            };
+            (&buffer.conversation, candidate)
         });
-        let closed = closed
-            .iter()
-            .map(|person| (person, Some(person.name()), false));
-        let offered: Vec<(&Conversation, Option<&str>, bool)> = open.chain(closed).collect();
-        let candidates: Vec<Candidate<'_>> = offered
-            .iter()
-            .map(|&(conversation, used_name, is_open)| Candidate {
-                name: conversation.name(),
-                used_name,
-                is_open,
-            })
-            .collect();
+        let closed = closed.iter().map(|person| {
+            let candidate = Candidate {
+                name: person.name(),
+                used_name: Some(person.name()),
+                is_open: false,
+            };
+            (person, candidate)
+        });
+        let (offered, candidates): (Vec<_>, Vec<_>) = open.chain(closed).unzip();
         let found = switcher::matches(query, &candidates).into_iter();
-        found.map(|index| offered[index].0.clone()).collect()
+        found.map(|index| offered[index].clone()).collect()
     }
 
     /// Returns the best match of the switcher's query.

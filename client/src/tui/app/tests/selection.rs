@@ -96,7 +96,7 @@ fn a_reply_goes_to_the_same_members_as_the_message() {
         ui.enter("it is 4711");
         assert_eq!(ui.sent(), ["PRIVMSG @#lobby :bob: it is 4711"], "{key}");
     }
-    // Also if something is sent in another conversation meanwhile.
+    // Even if something is sent in another conversation meanwhile.
     select(&mut ui, 1);
     ui.type_text("r");
     ui.type_text("it is");
@@ -109,7 +109,7 @@ fn a_reply_goes_to_the_same_members_as_the_message() {
     ui.sent();
     ui.enter(" 4711");
     assert_eq!(ui.sent(), ["PRIVMSG @#lobby :bob: it is 4711"]);
-    // Also if it is deleted meanwhile.
+    // Even if it is deleted meanwhile.
     select(&mut ui, 1);
     ui.type_text("r");
     assert!(ui.screen().contains("reply to bob→operators: “alice"));

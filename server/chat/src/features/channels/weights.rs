@@ -20,7 +20,8 @@ pub(super) fn of_channels(message: &Message) -> Weight {
 /// channels in which nobody is.
 const MAX_PART: Weight = Weight::messages(20);
 
-/// Returns the weight of a `PART` in what all members of each of the channels receive.
+/// Returns the weight of a `PART`, or of `JOIN 0`, in what all members of each of the channels
+/// receive.
 pub fn of_part(message: &Message) -> Weight {
     match message.param(0).unwrap_or_default() {
         // All of the user's channels.
@@ -44,8 +45,8 @@ pub fn channels_to_join(message: &Message) -> usize {
     }
 }
 
-/// Returns what it weighs for others that somebody has joined that many channels, whose members
-/// have received that, and perhaps the metadata of the user.
+/// Returns what a `JOIN` weighs for others that the members of that many channels have received,
+/// perhaps with the metadata of the user.
 pub fn of_joins(channels: usize) -> Weight {
     Weight::of_targets(2 * channels)
 }
