@@ -5,7 +5,7 @@
 //! which users choose, the beginning is shown. In a pipe, each row is one line, and complete.
 
 use rookery_control_api::count;
-use rookery_terminal::{columns, cut, wrap_line};
+use rookery_terminal::{cut_line, line_columns, wrap_line};
 
 use crate::colour;
 use crate::render::{printable, terminal_width};
@@ -92,7 +92,7 @@ impl Table {
         let mut widths = vec![1; self.header.len()];
         for row in std::iter::once(&self.header).chain(&self.rows) {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = columns(cell).max(*width);
+                *width = line_columns(cell).max(*width);
             }
         }
         let gaps = GAP * widths.len().saturating_sub(1);
@@ -130,7 +130,7 @@ fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
         for (cell, width) in cells.iter().zip(widths) {
             let part = cell.get(at).map_or("", String::as_str);
             line.push_str(part);
-            line.push_str(&" ".repeat(width.saturating_sub(columns(part)) + GAP));
+            line.push_str(&" ".repeat(width.saturating_sub(line_columns(part)) + GAP));
         }
         line.trim_end().to_owned()
     };
@@ -140,12 +140,12 @@ fn cells(row: &[String], widths: &[usize]) -> Vec<String> {
 /// Returns the lines of a cell, the last of which ends with `…` if there is more text.
 fn cell_lines(cell: &str, width: usize) -> Vec<String> {
     let mut lines = wrap_line(cell, width);
-    let shortest = wrap_line(&cut(cell, MIN_TEXT), width);
+    let shortest = wrap_line(&cut_line(cell, MIN_TEXT), width);
     let limit = shortest.len().max(MAX_LINES);
     if lines.len() > limit {
         lines.truncate(limit);
         if let Some(last) = lines.last_mut() {
-            *last = cut(&format!("{last}…"), width);
+            *last = cut_line(&format!("{last}…"), width);
         }
     }
     lines
@@ -193,7 +193,7 @@ mod tests {
         for width in [200, 120, 80, 40, 20] {
             let lines = lines(&table, width, more);
             for line in &lines {
-                assert!(columns(line) <= width, "{width}: {line:?}");
+                assert!(line_columns(line) <= width, "{width}: {line:?}");
             }
             assert_eq!(joined(&lines), whole, "{width}");
         }
@@ -210,7 +210,10 @@ mod tests {
             let shown = table.lines(Some(30), |_| false, |_| None);
             assert_eq!(shown.len(), 1 + MAX_LINES, "{shown:?}");
             assert!(shown[MAX_LINES].ends_with('…'), "{shown:?}");
-            assert!(shown.iter().all(|line| columns(line) <= 30), "{shown:?}");
+            assert!(
+                shown.iter().all(|line| line_columns(line) <= 30),
+                "{shown:?}"
+            );
             let piped = table.lines(None, |_| false, |_| None);
             assert!(piped[1].ends_with(&long), "a pipe gets it all: {piped:?}");
         }

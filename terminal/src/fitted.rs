@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::width::{NO_BASE, spread};
+use crate::width::{NO_BASE, cells};
 
 /// Returns a row with blank columns after each grapheme for what a terminal may draw there, and
 /// with a dotted circle under what has no width. The backend of [`Screen`](crate::Screen) draws
@@ -40,7 +40,7 @@ fn fit(text: &str) -> String {
         let drawn = usize::from(fitted[start..].cell_width());
         fitted.extend(std::iter::repeat_n(
             ' ',
-            spread(grapheme).saturating_sub(drawn),
+            cells(grapheme).saturating_sub(drawn),
         ));
     }
     fitted

@@ -8,7 +8,8 @@ use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
-use crate::layout::{columns, rows};
+use crate::layout::{line_columns, rows};
+use crate::width::spread;
 
 /// The columns before the continuation of a line. No line of the programs begins like that.
 const INDENT: usize = 8;
@@ -42,7 +43,7 @@ where
     let indent = INDENT.min(width / 2);
     let mut pieces = pieces.to_vec();
     let fingerprint = take_fingerprint(&mut pieces, width);
-    let mut wrapped = rows(&pieces, width, width - indent);
+    let mut wrapped = rows(&pieces, width, width - indent, spread);
     wrapped.extend(fingerprint.map(|fingerprint| vec![fingerprint]));
     for row in wrapped.iter_mut().skip(1) {
         row.insert(0, (S::default(), " ".repeat(indent)));
@@ -52,7 +53,7 @@ where
 
 /// Removes and returns the fingerprint at the end of a line that is wider than the terminal.
 fn take_fingerprint<S: Copy>(pieces: &mut [(S, String)], width: usize) -> Option<(S, String)> {
-    let line: usize = pieces.iter().map(|(_, text)| columns(text)).sum();
+    let line: usize = pieces.iter().map(|(_, text)| line_columns(text)).sum();
     let (style, last) = pieces.last_mut()?;
     let start = last.rfind(' ')? + 1;
     let mut bytes = last[start..].split(':');

@@ -1,24 +1,45 @@
-//! Text in columns: cut to a width, wrapped into rows. It is measured as wide as any terminal might
-//! draw it, so that nothing of it is drawn where something else is.
+//! Text in columns: cut to a width, wrapped into rows.
+//!
+//! A line is measured as wide as any terminal might draw it. On the screen, an emoji of several
+//! parts takes the columns of one symbol, since the screen draws what follows over the rest of it.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::width::spread;
+use crate::width::{cells, spread};
 
-/// Returns the most columns over which a terminal may draw a text.
+/// Returns the columns that a text takes on the screen.
 pub fn columns(text: &str) -> usize {
-    text.graphemes(true).map(spread).sum()
+    measured(text, cells)
 }
 
-/// Returns `text` cut to `width` columns, with an ellipsis at the end if anything was cut off.
+/// Returns the most columns over which a terminal may draw part of a line.
+pub fn line_columns(text: &str) -> usize {
+    measured(text, spread)
+}
+
+/// Returns `text` cut to `width` columns of the screen, with an ellipsis at the end if anything was
+/// cut off.
 pub fn cut(text: &str, width: usize) -> String {
-    if columns(text) <= width {
+    cut_by(text, width, cells)
+}
+
+/// Cuts part of a line like [`cut`], as wide as any terminal might draw it.
+pub fn cut_line(text: &str, width: usize) -> String {
+    cut_by(text, width, spread)
+}
+
+fn measured(text: &str, measure: impl Fn(&str) -> usize) -> usize {
+    text.graphemes(true).map(measure).sum()
+}
+
+fn cut_by(text: &str, width: usize, measure: impl Fn(&str) -> usize) -> String {
+    if measured(text, &measure) <= width {
         return text.to_owned();
     }
     let mut cut = String::new();
     let mut used = 1;
     for grapheme in text.graphemes(true) {
-        used += spread(grapheme);
+        used += measure(grapheme);
         if used > width {
             break;
         }
@@ -30,27 +51,30 @@ pub fn cut(text: &str, width: usize) -> String {
     cut
 }
 
-/// Wraps pieces of text into rows of up to `width` columns, at line feeds, and at spaces where
-/// possible. Each piece keeps its style. Returns at least one row.
+/// Wraps pieces of text into rows of up to `width` columns of the screen, at line feeds, and at
+/// spaces where possible. Each piece keeps its style. Returns at least one row.
 pub fn wrap<S: Copy + PartialEq>(pieces: &[(S, String)], width: usize) -> Vec<Vec<(S, String)>> {
-    rows(pieces, width, width)
+    rows(pieces, width, width, cells)
 }
 
-/// Wraps a text without style like [`wrap`].
+/// Wraps part of a line into rows of up to `width` columns, as wide as any terminal might draw
+/// them.
 pub fn wrap_line(text: &str, width: usize) -> Vec<String> {
-    let rows = wrap(&[((), text.to_owned())], width);
+    let rows = rows(&[((), text.to_owned())], width, width, spread);
     let join = |row: Vec<((), String)>| row.into_iter().map(|((), text)| text).collect();
     rows.into_iter().map(join).collect()
 }
 
-/// Wraps text like [`wrap`], with a width of its own for the first row.
+/// Wraps text like [`wrap`], with a width of its own for the first row, and the width of each
+/// grapheme as `measure` returns it.
 pub fn rows<S: Copy + PartialEq>(
     pieces: &[(S, String)],
     first: usize,
     others: usize,
+    measure: impl Fn(&str) -> usize,
 ) -> Vec<Vec<(S, String)>> {
     // A grapheme with marks that a terminal draws in columns of their own may be of any length.
-    let parts = |grapheme| match spread(grapheme) {
+    let parts = |grapheme| match measure(grapheme) {
         width if width > first.min(others) => grapheme.split_inclusive(|_: char| true).collect(),
         _ => vec![grapheme],
     };
@@ -58,7 +82,7 @@ pub fn rows<S: Copy + PartialEq>(
         .iter()
         .flat_map(|(style, text)| {
             let parts = text.graphemes(true).flat_map(parts);
-            parts.map(|part| (part, *style, spread(part)))
+            parts.map(|part| (part, *style, measure(part)))
         })
         .collect();
     let mut rows = Vec::new();

@@ -5,7 +5,8 @@
 //! - [`is_unsafe`], [`printable`], [`printable_lines`] and [`printable_json`] keep what arrives
 //!   over the network from controlling the terminal, and [`is_mark_alone`] from being overlooked.
 //! - [`quoted`] sets what users chose apart from the words of the program.
-//! - [`wrap`] and [`cut`] fit text into columns, of which it takes as many as [`columns`] counts.
+//! - [`wrap`] and [`cut`] fit text into the columns of the screen, [`wrap_line`] and [`cut_line`]
+//!   into those of a line.
 //! - [`hanging()`] and [`compact`] keep part of a line from looking like another line.
 //! - [`wait_until_output_is_closed`] notices that nothing reads standard output any longer.
 //!
@@ -27,11 +28,11 @@ mod width;
 #[cfg(feature = "screen")]
 pub use fitted::fitted;
 pub use hanging::{compact, hanging, hanging_pieces, stderr_width, stdout_width};
-pub use layout::{columns, cut, wrap, wrap_line};
+pub use layout::{columns, cut, cut_line, line_columns, wrap, wrap_line};
 pub use output::wait_until_output_is_closed;
 pub use sanitize::{
     is_mark_alone, is_stray_selector, is_unsafe, printable, printable_json, printable_lines, quoted,
 };
 #[cfg(feature = "screen")]
 pub use screen::{Capture, Screen};
-pub use width::{NO_BASE, is_joiner, spread};
+pub use width::{NO_BASE, cells, is_joiner};

@@ -87,5 +87,17 @@ pub fn spread(symbol: &str) -> usize {
     base + parts.max(counted)
 }
 
+/// Returns the columns in which the screen draws a grapheme: as many as any terminal may need, but
+/// for an emoji of several parts (a joined one, a flag, one with a skin tone) those of one symbol,
+/// as most terminals draw it. The backend of the screen draws what follows over the other parts.
+pub fn cells(symbol: &str) -> usize {
+    let is_part = |char: &char| char.width() == Some(2) || is_half_of_flag(*char);
+    if symbol.chars().filter(is_part).count() > 1 {
+        symbol.width()
+    } else {
+        spread(symbol)
+    }
+}
+
 /// The dotted circle, over which a mark is shown that is over nothing.
 pub const NO_BASE: char = '\u{25cc}';

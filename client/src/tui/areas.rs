@@ -1,7 +1,7 @@
 //! Divides the screen into its parts, depending on its size.
 
 use ratatui::layout::Rect;
-use rookery_terminal::spread;
+use rookery_terminal::cells;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::text;
@@ -91,7 +91,7 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
         let letter_width = if letter.chars().all(|char| text::code_letter(char).is_some()) {
             1
         } else {
-            spread(letter)
+            cells(letter)
         };
         // One column stays free for the cursor at the end of a row.
         if letter != "\n" && column + letter_width >= width && column > 0 {

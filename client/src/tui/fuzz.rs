@@ -9,7 +9,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use rookery_protocol::Message;
-use rookery_terminal::spread;
+use rookery_terminal::cells;
 
 use super::app::App;
 use super::draw::draw;
@@ -97,7 +97,7 @@ fn draw_and_check(terminal: &mut Terminal<TestBackend>, app: &mut App) {
         let (x, y) = buffer.pos_of(index);
         // The border of a pop-up may be.
         let is_under_popup = app.overlay.is_some();
-        let columns = (x + 1..buffer.area.right()).take(spread(symbol) - 1);
+        let columns = (x + 1..buffer.area.right()).take(cells(symbol) - 1);
         for over in columns.map(|column| buffer[(column, y)].symbol()) {
             assert!(
                 over == " " || is_under_popup,
