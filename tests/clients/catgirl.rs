@@ -1,11 +1,17 @@
 //! catgirl, in a terminal. It exits when its connection ends, so a shell loop starts it again.
 
+use std::time::{Duration, Instant};
+
+use rookery_tests::DEADLINE;
 use rookery_tests::irc::PASSWORD;
 use rookery_tests::screen::Screen;
 use rookery_tests::server::Server;
 use tempfile::TempDir;
 
 use crate::scenario::{Program, shows_missed_messages, works_from_sign_in_to_ban};
+
+/// How long a user waits for a window before entering its command again.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 
 struct Catgirl {
     screen: Screen,
@@ -37,9 +43,20 @@ impl Program for Catgirl {
     }
 
     async fn expect(&self, window: Option<&str>, part: &str) {
-        self.screen
-            .enter_line(&format!("/window {}", window.unwrap_or("0")));
-        self.screen.expect(part).await;
+        let command = format!("/window {}", window.unwrap_or("0"));
+        let start = Instant::now();
+        // After a start with saved windows, catgirl sometimes reads this command and stays in its
+        // window. A user would enter it again.
+        loop {
+            self.screen.enter_line(&command);
+            match self.screen.wait_for(part, ANSWERED_WITHIN).await {
+                Ok(_) => return,
+                Err(last) if start.elapsed() > DEADLINE => {
+                    panic!("{part:?} is not in {window:?}:\n{last}")
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     async fn expect_disconnect_reason(&self, reason: &str) {

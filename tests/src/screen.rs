@@ -108,16 +108,25 @@ impl Screen {
 
     /// Waits until `part` is on the screen, and returns the text on the screen.
     pub async fn expect(&self, part: &str) -> String {
-        let mut last = String::new();
+        self.wait_for(part, DEADLINE)
+            .await
+            .unwrap_or_else(|last| panic!("{part:?} is not on the screen:\n{last}"))
+    }
+
+    /// Waits until `part` is on the screen, for `limit` at most. Returns the text on the screen, as
+    /// an error if `part` is not there.
+    pub async fn wait_for(&self, part: &str, limit: Duration) -> Result<String, String> {
         let start = Instant::now();
-        while start.elapsed() < DEADLINE {
-            last = self.contents();
-            if last.contains(part) {
-                return last;
+        loop {
+            let text = self.contents();
+            if text.contains(part) {
+                return Ok(text);
+            }
+            if start.elapsed() >= limit {
+                return Err(text);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{part:?} is not on the screen:\n{last}");
     }
 
     /// Returns three flags: whether the alternate screen is active, whether the program captures
