@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -51,6 +51,9 @@ const RENEWAL: Duration = Duration::from_hours(12);
 /// How long the sessions may take to end when the server stops: to send what waits, to ask what the
 /// client has received, and to close.
 const STOP_TIMEOUT: Duration = Duration::from_secs(6);
+/// How many connections the system completes before a port accepts them. A client of a burst that
+/// has more tries again after a second.
+const BACKLOG: u32 = 1024;
 
 /// Serves until a signal stops the server. The core, the committer and the sessions run on
 /// `chat_runtime`.
@@ -90,7 +93,7 @@ pub async fn run(loaded: Loaded, chat_runtime: Handle) -> Result<()> {
     // Before the ports are open, since they show that the server runs: a reload that is requested
     // then must not end it.
     let mut signals = Signals::new()?;
-    let listeners = Listeners::bind(&config).await?;
+    let listeners = Listeners::bind(&config)?;
     let (config_sender, live) = LiveConfig::new(config);
     let csv_sync = CsvSync::new(live.section(|config| &config.data), database.clone());
     let record = *clock.borrow();
@@ -242,12 +245,12 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(config: &Config) -> Result<Self> {
+    fn bind(config: &Config) -> Result<Self> {
         Ok(Self {
-            chat: listen(config.chat.listen, "chat.listen").await?,
-            admin: listen(config.admin.listen, "admin.listen").await?,
-            metrics: listen_if_set(config.metrics.listen, "metrics.listen").await?,
-            websocket: listen_if_set(config.websocket.listen, "websocket.listen").await?,
+            chat: listen(config.chat.listen, "chat.listen")?,
+            admin: listen(config.admin.listen, "admin.listen")?,
+            metrics: listen_if_set(config.metrics.listen, "metrics.listen")?,
+            websocket: listen_if_set(config.websocket.listen, "websocket.listen")?,
         })
     }
 
@@ -283,8 +286,17 @@ impl Listeners {
     }
 }
 
-async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+fn listen(address: SocketAddr, key: &str) -> Result<TcpListener> {
+    let listening = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listening().map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => "; is another server running there?",
             io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
@@ -294,9 +306,9 @@ async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener> {
     })
 }
 
-async fn listen_if_set(address: Option<SocketAddr>, key: &str) -> Result<Option<TcpListener>> {
+fn listen_if_set(address: Option<SocketAddr>, key: &str) -> Result<Option<TcpListener>> {
     match address {
-        Some(address) => listen(address, key).await.map(Some),
+        Some(address) => listen(address, key).map(Some),
         None => Ok(None),
     }
 }

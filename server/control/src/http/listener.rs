@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_rustls::TlsAcceptor;
@@ -38,8 +39,10 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
 /// How long an answer that is in progress at that age may still take.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long an answer that is in progress when the connection loses its place may still take.
-/// Until then, the connection is an open file besides those that have a place.
 const DISPLACED_ANSWER_TIMEOUT: Duration = Duration::from_millis(100);
+/// The maximum number of such answers. Their connections are open files besides those that have a
+/// place, so further ones end at once.
+const DISPLACED_ANSWERS: usize = 64;
 /// The pause after a failure to accept, which is most likely a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -60,6 +63,7 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
         move || router(plane)
     }));
     let places = Arc::new(Places::default());
+    let displaced_answers = Arc::new(Semaphore::new(DISPLACED_ANSWERS));
     let mut connections = JoinSet::new();
     loop {
         let (stream, address) = match listener.accept().await {
@@ -71,15 +75,19 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(permit) = places.queue(Instant::now(), Network::of_site(address.ip())) else {
-            tracing::debug!(%address, "too many connections to the control port are waiting");
-            continue;
-        };
+        let permit = Arc::new(places.enter(Instant::now(), Network::of_site(address.ip())));
         let (plane, lazy_router) = (Arc::clone(&plane), Arc::clone(&lazy_router));
+        let displaced_answers = Arc::clone(&displaced_answers);
         connections.spawn(async move {
-            permit.entered().await;
-            let permit = Arc::new(permit);
-            if let Err(error) = serve(&plane, &lazy_router, stream, address, &permit).await {
+            let served = serve(
+                &plane,
+                &lazy_router,
+                stream,
+                address,
+                &permit,
+                &displaced_answers,
+            );
+            if let Err(error) = served.await {
                 tracing::debug!(%address, %error, "a connection to the control port failed");
             }
         });
@@ -95,6 +103,7 @@ async fn serve(
     stream: TcpStream,
     address: SocketAddr,
     permit: &Arc<Place>,
+    displaced_answers: &Semaphore,
 ) -> anyhow::Result<()> {
     let stream = tokio::select! {
         stream = connect(plane, stream, address, permit) => stream?,
@@ -153,7 +162,9 @@ async fn serve(
         () = last_answer => anyhow::bail!("its last answer took too long"),
         () = async {
             permit.lost().await;
-            sleep(DISPLACED_ANSWER_TIMEOUT).await;
+            if let Ok(_answer) = displaced_answers.try_acquire() {
+                sleep(DISPLACED_ANSWER_TIMEOUT).await;
+            }
         } => anyhow::bail!(LOST_PLACE),
     }
 }

@@ -3,7 +3,7 @@
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -144,6 +144,29 @@ async fn silent_connections_keep_no_other_client_out() {
     assert!(closed.unwrap().is_err(), "the first one was displaced");
 }
 
+/// The listener and the test share a thread, so that it accepts all of them at the same moment.
+#[tokio::test]
+async fn an_operator_is_served_behind_more_connections_than_there_are_places() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.listen(1024).unwrap();
+    let address = port.local_addr().unwrap();
+    tokio::spawn(listener::run(Arc::clone(&plane.state), port));
+    let silent: Vec<_> = (0..700)
+        .map(|_| std::net::TcpStream::connect(address).unwrap())
+        .collect();
+    let mut stream = connect(&plane, address).await.unwrap();
+    let request = format!(
+        "GET /v1/bans HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    let answer = send(&mut stream, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    drop(silent);
+}
+
 /// Sends a request with a body on a connection that stays open, and returns the answer's body.
 async fn post(stream: &mut TlsStream<TcpStream>, path: &str, body: Value) -> Value {
     let body = body.to_string();
@@ -178,12 +201,17 @@ async fn a_connection_that_has_signed_in_is_not_displaced() {
     let signed_in = post(&mut operator, "/v1/login/verify", code).await;
     let token = signed_in["token"].as_str().unwrap();
 
-    let mut silent = Vec::new();
-    for _ in 0..80 {
-        silent.push(TcpStream::connect(address).await.unwrap());
+    // The first of them are displaced, and so would be a stranger that had asked before.
+    let mut strangers = Vec::new();
+    for _ in 0..150 {
+        let mut stranger = connect(&plane, address).await.unwrap();
+        stranger
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+            .await
+            .unwrap();
+        stranger.read_u8().await.unwrap();
+        strangers.push(stranger);
     }
-    // The others have had a place before this one, and displaced those that were there.
-    let _last = connect(&plane, address).await.unwrap();
     let request = format!(
         "GET /v1/bans HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\
          Connection: close\r\n\r\n"

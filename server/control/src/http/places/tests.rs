@@ -20,22 +20,30 @@ impl Port {
         self.now += time;
     }
 
-    fn queue(&mut self, network: u8) -> Place {
+    fn enter(&self, network: u8) -> Place {
         let network = Network::of([192, 0, 2, network].into());
-        self.places.queue(self.now, network).unwrap()
+        self.places.enter(self.now, network)
     }
 
-    /// Connects, and waits for a place.
-    fn enter(&mut self, network: u8) -> Place {
-        let place = self.queue(network);
-        while let Err(wait) = place.try_enter(self.now) {
-            self.wait(wait);
+    /// Connects, and does what leads to a step.
+    fn reach(&self, step: Step, network: u8) -> Place {
+        let place = self.enter(network);
+        if step != Step::Connected {
+            place.advance(self.now);
+        }
+        if step == Step::Asked {
+            place.begin_request(self.now, None);
         }
         place
     }
 
-    fn enter_all(&mut self, count: usize) -> Vec<Place> {
-        (0..count).map(|_| self.enter(NETWORK)).collect()
+    /// Lets clients reach a step, one a millisecond.
+    fn reach_all(&mut self, step: Step, count: usize) -> Vec<Place> {
+        let reach = |_| {
+            self.wait(Duration::from_millis(1));
+            self.reach(step, NETWORK)
+        };
+        (0..count).map(reach).collect()
     }
 
     fn is_open(&self, place: &Place) -> bool {
@@ -48,137 +56,138 @@ impl Port {
 }
 
 #[test]
-fn a_new_connection_displaces_the_stranger_that_has_shown_nothing_for_the_longest() {
-    let mut port = Port::new();
-    let slow = port.enter_all(STRANGERS_PER_NETWORK);
-    port.wait(TURN);
-    slow[0].advance(port.now);
-    let elsewhere = port.enter(2);
-    let new = port.queue(NETWORK);
-    assert_eq!(new.try_enter(port.now), Ok(()));
-    assert_eq!(port.open(&slow), STRANGERS_PER_NETWORK - 1);
-    assert!(!port.is_open(&slow[1]), "the first one did something since");
-    assert!(port.is_open(&elsewhere) && port.is_open(&new));
+fn a_newcomer_displaces_one_of_the_older_half_of_those_that_have_shown_as_little() {
+    for step in [Step::Connected, Step::Began, Step::Asked] {
+        let mut port = Port::new();
+        let elsewhere = port.reach(step, 2);
+        let full = step.places() - 1;
+        let mut all = port.reach_all(step, full);
+        for _ in 0..2 * full {
+            assert_eq!(
+                port.open(&all[all.len() - full / 2..]),
+                full / 2,
+                "{step:?}"
+            );
+            all.extend(port.reach_all(step, 1));
+            assert_eq!(port.open(&all), full, "{step:?}");
+        }
+        assert!(port.is_open(&elsewhere));
+    }
 }
 
 #[test]
-fn each_connection_has_its_turn_in_the_order_of_the_queue() {
+fn strangers_displace_none_that_has_shown_more() {
     let mut port = Port::new();
-    let first = port.enter_all(STRANGERS_PER_NETWORK);
-    port.wait(TURN / 4);
-    let queued = [port.queue(NETWORK), port.queue(NETWORK)];
-    assert_eq!(queued[1].try_enter(port.now), Err(PATIENCE));
-    assert_eq!(queued[0].try_enter(port.now), Err(TURN / 4 * 3));
-    assert_eq!(port.open(&first), STRANGERS_PER_NETWORK);
-    assert_eq!(
-        port.queue(2).try_enter(port.now),
-        Ok(()),
-        "another network does not wait"
-    );
-    port.wait(TURN / 4 * 3);
-    assert_eq!(queued[0].try_enter(port.now), Ok(()));
-    assert_eq!(queued[1].try_enter(port.now), Ok(()));
-    assert_eq!(port.open(&first), STRANGERS_PER_NETWORK - 2);
+    let asked = port.reach_all(Step::Asked, Step::Asked.places());
+    let began = port.reach_all(Step::Began, Step::Began.places());
+    let _silent = port.reach_all(Step::Connected, 1000);
+    assert_eq!(port.open(&began), began.len());
+    let _began = port.reach_all(Step::Began, 1000);
+    assert_eq!(port.open(&asked), asked.len());
 }
 
-#[test]
-fn a_client_that_acts_at_once_is_served_however_many_others_connect() {
+/// Returns how many of fifty operators are served while clients of the same network reach a
+/// step at a rate, if the operators send their first bytes after some milliseconds, and their first
+/// requests after as many more.
+fn served(step: Step, per_second: usize, [first_byte, request]: [u64; 2]) -> usize {
+    const OPERATORS: u64 = 50;
+    let each = first_byte + request + 1;
     let mut port = Port::new();
-    let silent = port.enter_all(STRANGERS_PER_NETWORK);
-    let flood: Vec<Place> = (1..QUEUED_PER_NETWORK)
-        .map(|_| port.queue(NETWORK))
-        .collect();
-    let quick = port.queue(NETWORK);
-    let network = Network::of([192, 0, 2, NETWORK].into());
-    assert!(port.places.queue(port.now, network).is_none());
-    let start = port.now;
-    for place in &flood {
-        while let Err(wait) = place.try_enter(port.now) {
-            port.wait(wait);
+    let (mut flood, mut operator, mut served) = (Vec::new(), None, 0);
+    for millisecond in 0..OPERATORS * each {
+        port.wait(Duration::from_millis(1));
+        for _ in 0..per_second / 1000 {
+            flood.push(port.reach(step, NETWORK));
+        }
+        flood.retain(|place| port.is_open(place));
+        let age = millisecond % each;
+        if age == 0 {
+            operator = Some(port.enter(NETWORK));
+        }
+        let operator = operator.as_ref().unwrap();
+        if age == first_byte {
+            operator.advance(port.now);
+        }
+        if age == first_byte + request {
+            operator.begin_request(port.now, Some("root"));
+            served += usize::from(port.is_open(operator));
         }
     }
-    while let Err(wait) = quick.try_enter(port.now) {
-        port.wait(wait);
-    }
-    assert!(port.now - start <= Duration::from_secs(1));
-    let mut others = Vec::new();
-    for _ in 0..3 {
-        others.extend(port.enter_all(STRANGERS_PER_NETWORK / 2));
-        assert!(port.is_open(&quick));
-        port.wait(TURN / 4);
-        quick.advance(port.now);
-    }
-    quick.begin_request(port.now, Some("root"));
-    others.extend(port.enter_all(2 * STRANGERS));
-    assert!(port.is_open(&quick), "it is an operator's now");
-    assert_eq!(port.open(&silent), 0);
+    served
+}
+
+#[test]
+fn an_operator_is_served_whatever_others_of_its_network_open_each_second() {
+    assert_eq!(served(Step::Connected, 10_000, [15, 10]), 50);
+    assert_eq!(served(Step::Began, 5000, [3, 10]), 50);
+    assert_eq!(served(Step::Asked, 5000, [3, 10]), 50);
+    // Nobody has enough time then: each one has 13 ms on average.
+    let some = served(Step::Began, 10_000, [1, 13]);
+    assert!((3..=40).contains(&some), "{some} of 50");
 }
 
 #[test]
 fn a_connection_whose_request_is_handled_is_not_displaced() {
     let mut port = Port::new();
-    let busy = port.enter(NETWORK);
-    busy.begin_request(port.now, None);
-    busy.handle_request();
-    let mut others = port.enter_all(2 * STRANGERS);
-    assert!(port.is_open(&busy));
-    busy.end_request();
-    others.extend(port.enter_all(STRANGERS_PER_NETWORK));
-    assert!(!port.is_open(&busy), "its request is answered");
-}
-
-#[test]
-fn a_request_whose_body_does_not_arrive_is_displaced() {
-    let mut port = Port::new();
-    let slow = port.enter(NETWORK);
-    slow.begin_request(port.now, None);
-    let _others = port.enter_all(STRANGERS_PER_NETWORK);
-    assert!(!port.is_open(&slow));
-}
-
-#[test]
-fn requests_do_not_prolong_a_strangers_turn() {
-    let mut port = Port::new();
-    let asking = port.enter_all(STRANGERS_PER_NETWORK);
-    for _ in 0..20 {
-        for place in &asking {
-            place.begin_request(port.now, None);
-            place.handle_request();
-            place.end_request();
-        }
-        port.wait(TURN / 4);
+    let busy = port.reach_all(Step::Asked, Step::Asked.places());
+    for place in &busy {
+        place.handle_request();
     }
-    let new = port.queue(NETWORK);
-    assert_eq!(new.try_enter(port.now), Ok(()));
-    assert_eq!(port.open(&asking), STRANGERS_PER_NETWORK - 1);
+    let next = port.reach(Step::Asked, NETWORK);
+    assert_eq!(port.open(&busy), busy.len());
+    assert!(port.is_open(&next), "it stays where it was");
+    let _others = port.reach_all(Step::Began, 4 * Step::Began.places());
+    assert!(!port.is_open(&next));
+    busy[0].end_request();
+    let _next = port.reach(Step::Asked, NETWORK);
+    assert!(!port.is_open(&busy[0]), "its request is answered");
+}
+
+#[test]
+fn requests_do_not_prolong_a_strangers_stay() {
+    let mut port = Port::new();
+    let asking = port.reach_all(Step::Asked, Step::Asked.places());
+    let (first, last) = asking.split_at(asking.len() / 2);
+    port.wait(Duration::from_millis(1));
+    for place in first {
+        place.begin_request(port.now, None);
+        place.handle_request();
+        place.end_request();
+    }
+    let _new = port.reach_all(Step::Asked, 1);
+    assert_eq!(port.open(first), first.len() - 1);
+    assert_eq!(port.open(last), last.len());
 }
 
 #[test]
 fn a_sign_in_makes_the_connection_the_operators_before_its_answer() {
     let mut port = Port::new();
-    let operator = port.enter(NETWORK);
-    operator.begin_request(port.now, None);
+    let operator = port.reach(Step::Asked, NETWORK);
     operator.handle_request();
     operator.recognize(Owner::Operator("root".to_owned()));
     operator.end_request();
-    let _others = port.enter_all(2 * STRANGERS);
+    let _others = port.reach_all(Step::Asked, 1000);
     assert!(port.is_open(&operator));
 }
 
 #[test]
-fn a_place_is_for_the_network_that_has_the_fewest() {
-    let mut port = Port::new();
-    let many: Vec<Place> = (0..STRANGERS_PER_NETWORK).map(|_| port.enter(1)).collect();
-    let mut more: Vec<Place> = (0..STRANGERS_PER_NETWORK).map(|_| port.enter(2)).collect();
-    let waiting = port.queue(2);
-    drop(more.pop());
-    let few = port.queue(3);
-    assert_eq!(waiting.try_enter(port.now), Err(TURN));
-    assert_eq!(few.try_enter(port.now), Ok(()));
-    port.wait(TURN);
-    assert_eq!(waiting.try_enter(port.now), Ok(()));
-    assert!(port.is_open(&few) && port.open(&more) == STRANGERS_PER_NETWORK - 1);
-    assert_eq!(port.open(&many), STRANGERS_PER_NETWORK - 1);
+fn a_newcomer_displaces_one_of_the_networks_that_have_the_most() {
+    for step in [Step::Connected, Step::Began, Step::Asked] {
+        let port = Port::new();
+        let half = step.places() / 2;
+        let reach_all = |network, count| -> Vec<Place> {
+            let reach = |_| port.reach(step, network);
+            (0..count).map(reach).collect()
+        };
+        let first = reach_all(1, half);
+        let second = reach_all(2, half);
+        let few = reach_all(3, half / 4);
+        assert_eq!(port.open(&few), few.len(), "{step:?}");
+        assert_eq!(port.open(&first), half - half / 8, "{step:?}");
+        assert_eq!(port.open(&second), half - half / 8, "{step:?}");
+        let _many = reach_all(4, 10 * half);
+        assert_eq!(port.open(&few), few.len(), "{step:?}");
+    }
 }
 
 /// How long strangers of a crowd hold a place, and how often they do something.
@@ -192,7 +201,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// Does what is due of one connection, whose place was taken at `since`.
+    /// Does what is due of one connection, which began at `since`.
     fn act(self, port: &Port, place: &Place, since: Instant) {
         let (age, step) = ((port.now - since).as_millis(), self.step.as_millis());
         if !age.is_multiple_of(step) {
@@ -210,10 +219,11 @@ impl Crowd {
     }
 }
 
-/// A crowd fills all places and some of the queue, and always acts first.
+/// A crowd fills all places, and always acts first.
 #[test]
-fn whatever_strangers_do_a_newcomer_of_another_network_is_served_within_a_second() {
+fn whatever_strangers_do_a_newcomer_of_another_network_keeps_its_place() {
     const TICK: Duration = Duration::from_millis(20);
+    const STEP: Duration = Duration::from_millis(200);
     let crowd = |networks, step: u64, end| Crowd {
         networks,
         step: Duration::from_millis(step),
@@ -229,35 +239,25 @@ fn whatever_strangers_do_a_newcomer_of_another_network_is_served_within_a_second
         crowd(32, 180, 720),
     ] {
         let mut port = Port::new();
-        let mut strangers: Vec<(Place, u8, Option<Instant>)> = (0..STRANGERS + 32)
-            .map(|number| u8::try_from(number).unwrap() % crowd.networks)
-            .map(|network| (port.queue(network), network, None))
+        let mut strangers: Vec<(Place, u8, Instant)> = (0..Step::Connected.places() + 32)
+            .map(|number| u8::try_from(number % usize::from(crowd.networks)).unwrap())
+            .map(|network| (port.enter(network), network, port.now))
             .collect();
         for _ in 0..2 {
-            let (mut newcomer, queued_at) = (None::<Place>, port.now + 3 * TURN);
-            let mut served_at = None;
-            while served_at.is_none_or(|served_at| port.now - served_at < 3 * TURN) {
+            let (newcomer, came_at) = (port.enter(200), port.now);
+            while port.now - came_at < 3 * STEP {
                 for (place, network, since) in &mut strangers {
-                    let is_over = since.is_some_and(|since| port.now - since >= crowd.end);
-                    if is_over || !port.is_open(place) {
-                        (*place, *since) = (port.queue(*network), None);
+                    if port.now - *since >= crowd.end || !port.is_open(place) {
+                        (*place, *since) = (port.enter(*network), port.now);
                     }
-                    if since.is_none() && place.try_enter(port.now).is_ok() {
-                        *since = Some(port.now);
-                    }
-                    if let Some(since) = since {
-                        crowd.act(&port, place, *since);
-                    }
+                    crowd.act(&port, place, *since);
                 }
-                if port.now >= queued_at {
-                    let newcomer = newcomer.get_or_insert_with(|| port.queue(200));
-                    if served_at.is_none() && newcomer.try_enter(port.now).is_ok() {
-                        served_at = Some(port.now);
-                    }
-                    assert!(port.is_open(newcomer), "{crowd:?}: it lost its place");
-                    let waited = port.now - served_at.map_or(queued_at, |_| port.now);
-                    assert!(waited <= Duration::from_secs(1), "{crowd:?}: no place");
+                if port.now - came_at == STEP {
+                    newcomer.advance(port.now);
+                } else if port.now - came_at == 2 * STEP {
+                    newcomer.begin_request(port.now, None);
                 }
+                assert!(port.is_open(&newcomer), "{crowd:?}: it lost its place");
                 port.wait(TICK);
             }
         }
@@ -266,28 +266,31 @@ fn whatever_strangers_do_a_newcomer_of_another_network_is_served_within_a_second
 
 #[test]
 fn all_networks_together_are_limited_as_well() {
-    let mut port = Port::new();
-    let places: Vec<Place> = (0..=STRANGERS)
-        .map(|number| port.enter(u8::try_from(number).unwrap()))
-        .collect();
-    assert_eq!(port.open(&places), STRANGERS);
-    assert!(!port.is_open(&places[0]));
+    for step in [Step::Connected, Step::Began, Step::Asked] {
+        let mut port = Port::new();
+        let mut places = Vec::new();
+        for number in 0..=step.places() {
+            port.wait(Duration::from_millis(1));
+            places.push(port.reach(step, u8::try_from(number % 251).unwrap()));
+        }
+        assert_eq!(port.open(&places), step.places(), "{step:?}");
+    }
 }
 
 #[test]
 fn an_operator_has_a_number_of_places_of_its_own_and_none_without_the_token() {
     let mut port = Port::new();
-    let operator = port.enter_all(PLACES_PER_OPERATOR + 1);
+    let operator = port.reach_all(Step::Began, PLACES_PER_OPERATOR + 1);
     for place in &operator {
         place.begin_request(port.now, Some("root"));
         place.end_request();
     }
-    let other = port.enter(NETWORK);
+    let other = port.reach(Step::Began, NETWORK);
     other.begin_request(port.now, Some("other"));
     operator[0].begin_request(port.now, None);
     operator[0].end_request();
     operator[1].begin_request(port.now, Some("root"));
-    let _strangers = port.enter_all(STRANGERS_PER_NETWORK);
+    let _strangers = port.reach_all(Step::Asked, 1000);
     assert!(!port.is_open(&operator[0]), "without the token");
     assert_eq!(
         port.open(&operator[1..PLACES_PER_OPERATOR]),
@@ -304,46 +307,27 @@ fn an_operator_has_a_number_of_places_of_its_own_and_none_without_the_token() {
 fn a_device_keeps_its_place_until_the_code_and_has_few_of_them() {
     let mut port = Port::new();
     let device = Device::new();
-    let places = port.enter_all(PLACES_PER_DEVICE + 1);
+    let places = port.reach_all(Step::Asked, PLACES_PER_DEVICE + 1);
     for place in &places {
-        place.begin_request(port.now, None);
         place.handle_request();
         place.recognize(Owner::Device(device));
         place.end_request();
     }
-    let strangers = port.enter_all(2 * STRANGERS);
+    let _strangers = port.reach_all(Step::Asked, 1000);
     let (own, beyond) = places.split_at(PLACES_PER_DEVICE);
     assert_eq!(port.open(own), PLACES_PER_DEVICE);
     assert_eq!(port.open(beyond), 0, "a device cannot take all places");
     own[0].begin_request(port.now, None);
     own[0].end_request();
-    drop(strangers);
-    let _strangers = port.enter_all(2 * STRANGERS);
+    let _strangers = port.reach_all(Step::Asked, 1000);
     assert!(port.is_open(&own[0]), "also for the request with the code");
-}
-
-#[test]
-fn a_full_queue_has_room_for_another_network_than_those_that_fill_it() {
-    let mut port = Port::new();
-    let _slow: Vec<_> = (0..2).flat_map(|_| port.enter_all(STRANGERS / 4)).collect();
-    let queued: Vec<_> = (0..QUEUED)
-        .map(|number| port.queue(u8::try_from(number % 3 + 10).unwrap()))
-        .collect();
-    let new = port.queue(20);
-    let lost = queued.iter().filter(|place| !port.is_open(place));
-    assert_eq!(lost.count(), 1, "the newest of the longest queue");
-    assert_eq!(new.try_enter(port.now), Ok(()));
-    let network = Network::of([192, 0, 2, 10].into());
-    let _new = port.queue(21);
-    assert!(port.places.queue(port.now, network).is_none());
 }
 
 #[test]
 fn a_client_that_does_nothing_loses_its_place_and_one_that_has_asked_does_not() {
     let mut port = Port::new();
-    let [silent, slow, asked] = [0; 3].map(|_| port.enter(NETWORK));
-    asked.begin_request(port.now, None);
-    asked.end_request();
+    let [silent, slow] = [0; 2].map(|_| port.enter(NETWORK));
+    let asked = port.reach(Step::Asked, NETWORK);
     port.wait(PATIENCE / 2);
     slow.advance(port.now);
     port.wait(PATIENCE / 2);
@@ -354,35 +338,27 @@ fn a_client_that_does_nothing_loses_its_place_and_one_that_has_asked_does_not() 
 
 #[test]
 fn a_place_is_free_when_its_connection_ends() {
-    let mut port = Port::new();
-    let first = port.enter(NETWORK);
-    for _ in 0..2 * STRANGERS {
-        drop(port.enter(NETWORK));
+    for step in [Step::Connected, Step::Began, Step::Asked] {
+        let mut port = Port::new();
+        let first = port.reach(step, NETWORK);
+        for _ in 0..1000 {
+            drop(port.reach_all(step, 1));
+        }
+        assert!(port.is_open(&first), "{step:?}");
     }
-    assert!(port.is_open(&first));
 }
 
 #[tokio::test]
-async fn those_that_wait_and_those_that_are_displaced_are_woken() {
-    let places = Arc::new(Places::default());
-    let queue = || {
-        let network = Network::of([192, 0, 2, NETWORK].into());
-        places.queue(Instant::now(), network).unwrap()
-    };
-    let known: Vec<Place> = (0..STRANGERS_PER_NETWORK).map(|_| queue()).collect();
-    for place in &known {
-        place.entered().await;
-        place.begin_request(Instant::now(), None);
+async fn those_that_are_displaced_are_woken() {
+    let port = Port::new();
+    let first = port.reach(Step::Asked, NETWORK);
+    let mut lost = std::pin::pin!(first.lost());
+    let until_woken = tokio::time::timeout(Duration::ZERO, lost.as_mut());
+    assert!(until_woken.await.is_err(), "it waits");
+    let mut others = Vec::new();
+    while port.is_open(&first) {
+        others.push(port.reach(Step::Asked, NETWORK));
     }
-    let queued = [queue(), queue(), queue()];
-    let woken = async {
-        tokio::join!(
-            queued[2].entered(),
-            queued[1].entered(),
-            queued[0].entered(),
-            known[0].lost()
-        )
-    };
-    // Unless they are woken, they look again after the whole patience.
-    assert!(tokio::time::timeout(PATIENCE / 2, woken).await.is_ok());
+    // Unless it is woken, it looks again after the whole patience.
+    assert!(tokio::time::timeout(PATIENCE / 2, lost).await.is_ok());
 }
