@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use rookery_protocol::framing::{MAX_CLIENT_TAGS, MAX_LINE, is_line_end};
 use rookery_protocol::glob::matches;
 use rookery_protocol::message::{MAX_PARAMS, MAX_TAG_COUNT};
-use rookery_protocol::names::MAX_EMAIL;
+use rookery_protocol::names::{MAX_CHANNEL, MAX_EMAIL, MAX_NICK};
 use rookery_protocol::{
     AccountName, BanTarget, ChannelName, Email, Line, LineFramer, Message, NameError, Nick,
 };
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// A line as the framer reports it.
 #[derive(Debug, PartialEq)]
@@ -150,6 +151,9 @@ pub fn names(data: &[u8]) {
             assert_eq!(folded.folded(), nick.folded());
             check_verdicts(&text, nick.check_new(), folded.check_new());
         }
+        let spelled = |text: &str| Nick::parse(text).map(String::from);
+        let is_new = nick.check_new().is_ok();
+        check_spelling(&text, nick.as_str(), is_new.then_some(MAX_NICK), spelled);
         assert!(!nick.skeleton().is_empty());
         let account = AccountName::parse(&text);
         assert_eq!(account.as_ref(), Ok(&nick.to_account()));
@@ -167,6 +171,14 @@ pub fn names(data: &[u8]) {
             );
             check_verdicts(&text, channel.check_new(), folded.check_new());
         }
+        let spelled = |text: &str| ChannelName::parse(text).map(String::from);
+        let is_new = channel.check_new().is_ok();
+        check_spelling(
+            &text,
+            channel.as_str(),
+            is_new.then_some(MAX_CHANNEL),
+            spelled,
+        );
         assert!(Nick::parse(&text).is_err(), "no nick is a channel's name");
     }
     if let Ok(email) = Email::parse(&text) {
@@ -192,6 +204,22 @@ pub fn names(data: &[u8]) {
     }
     let code = rookery_protocol::code::without_separators(&text);
     assert!(!code.contains(char::is_whitespace) && code.len() <= text.len());
+}
+
+/// Checks the spelling of a name, which has a maximum length in bytes if something new may have it.
+fn check_spelling(
+    text: &str,
+    spelling: &str,
+    max_if_new: Option<usize>,
+    spelled: impl Fn(&str) -> Result<String, NameError>,
+) {
+    let again = spelled(spelling);
+    assert_eq!(again.as_deref(), Ok(spelling), "it is read as it is stored");
+    if let Some(max) = max_if_new {
+        assert!(is_nfc(spelling) && spelling.len() <= max, "{spelling}");
+        let decomposed = spelled(&text.nfd().collect::<String>());
+        assert_eq!(decomposed.as_deref(), Ok(spelling));
+    }
 }
 
 /// Checks the verdicts on a new name and on its folded form.

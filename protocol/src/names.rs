@@ -1,11 +1,12 @@
 //! The names that people choose: nicks, accounts, channels and emails.
 //!
-//! A name is checked once, when it is parsed. It keeps the spelling that its owner chose, and is
-//! compared by a folded form, in which letter case makes no difference. A new name must also pass
-//! `check_new`, which is stricter.
+//! A name is checked once, when it is parsed. It keeps its owner's spelling, composed (in Unicode's
+//! normalization form C), and is compared by a folded form, in which letter case makes no
+//! difference. A new name must also pass `check_new`, which is stricter.
 
 mod new;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use precis_profiles::precis_core::profile::Profile as _;
 use precis_profiles::{Nickname, UsernameCaseMapped};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// The maximum length of a nick or account name in bytes.
 pub const MAX_NICK: usize = 32;
@@ -186,19 +188,19 @@ name_type!(
     Nick,
     "The name under which a user appears to others.",
     parse_nick,
-    new::check_name
+    new::check_nick
 );
 name_type!(
     AccountName,
     "The name of an account. Every account name is also a valid nick.",
     parse_nick,
-    new::check_name
+    new::check_nick
 );
 name_type!(
     ChannelName,
     "The name of a channel, including its `#`.",
     parse_channel,
-    new::check_name
+    new::check_channel
 );
 name_type!(
     Email,
@@ -244,6 +246,36 @@ impl AccountName {
 }
 
 fn parse_nick(text: &str) -> Result<Name, NameError> {
+    parse_composed(text, parse_nick_as_spelled)
+}
+
+fn parse_channel(text: &str) -> Result<Name, NameError> {
+    parse_composed(text, parse_channel_as_spelled)
+}
+
+/// Parses the composed form of the text: some terminals draw no mark that is apart from its letter.
+/// What is valid only as it is spelled keeps its spelling, since what exists may have such a name.
+fn parse_composed(
+    text: &str,
+    parse: fn(&str) -> Result<Name, NameError>,
+) -> Result<Name, NameError> {
+    match composed(text) {
+        Cow::Borrowed(text) => parse(text),
+        Cow::Owned(composed) => {
+            parse(&composed).or_else(|refusal| parse(text).map_err(|_| refusal))
+        }
+    }
+}
+
+/// Returns the text in Unicode's normalization form C (UAX #15).
+fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc(text) {
+        return text.into();
+    }
+    text.nfc().collect()
+}
+
+fn parse_nick_as_spelled(text: &str) -> Result<Name, NameError> {
     if text.len() > MAX_NICK {
         return Err(NameError::TooLong(MAX_NICK));
     }
@@ -268,7 +300,7 @@ fn check_nick(text: &str) -> Result<(), NameError> {
     }
 }
 
-fn parse_channel(text: &str) -> Result<Name, NameError> {
+fn parse_channel_as_spelled(text: &str) -> Result<Name, NameError> {
     let rest = text.strip_prefix('#').ok_or(NameError::NotAChannel)?;
     if text.len() > MAX_CHANNEL {
         return Err(NameError::TooLong(MAX_CHANNEL));
@@ -337,16 +369,13 @@ fn fold(text: &str, allowed: &'static str) -> Result<String, NameError> {
         return Ok(text.to_ascii_lowercase());
     }
     let profile = UsernameCaseMapped::new();
-    profile
-        .enforce(text)
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_| {
-            let is_refused = |char: &char| profile.enforce(char.to_string()).is_err();
-            match text.chars().find(is_refused) {
-                Some(char) => NameError::BadCharacter(char, allowed),
-                None => NameError::BadCombination,
-            }
-        })
+    profile.enforce(text).map(Cow::into_owned).map_err(|_| {
+        let is_refused = |char: &char| profile.enforce(char.to_string()).is_err();
+        match text.chars().find(is_refused) {
+            Some(char) => NameError::BadCharacter(char, allowed),
+            None => NameError::BadCombination,
+        }
+    })
 }
 
 /// Returns text that contains names, such as a mask, in the form in which names are compared: in
@@ -405,6 +434,57 @@ mod tests {
         assert_eq!(Nick::parse("Ärger").unwrap(), Nick::parse("ärger").unwrap());
         assert_eq!(ChannelName::parse("#Lobby").unwrap().folded(), "#lobby");
         assert_eq!(Nick::parse("Alice").unwrap().as_str(), "Alice");
+    }
+
+    #[test]
+    fn a_name_is_spelled_with_composed_letters() {
+        for (typed, spelled) in [
+            ("Zoe\u{301}", "Zoé"),
+            ("Nguye\u{302}\u{303}n", "Nguyễn"),
+            ("e\u{301}\u{323}", "ẹ\u{301}"),
+            ("か\u{3099}", "が"),
+            // Their decompositions are not composed again.
+            ("a\u{344}", "ä\u{301}"),
+            ("\u{958}", "क\u{93c}"),
+            ("ｶﾞ", "ｶﾞ"),
+            ("Ａlice", "Ａlice"),
+        ] {
+            let nick = Nick::parse(typed).unwrap();
+            assert_eq!((nick.as_str(), nick.check_new()), (spelled, Ok(())));
+            assert_eq!(nick, Nick::parse(spelled).unwrap());
+            let channel = ChannelName::parse(&format!("#{typed}")).unwrap();
+            assert_eq!(channel.as_str(), format!("#{spelled}"));
+            assert_eq!(channel.check_new(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_new_name_is_that_of_its_composed_letters() {
+        let nick = Nick::parse(&"e\u{301}".repeat(16)).unwrap();
+        assert_eq!((nick.as_str().len(), nick.check_new()), (MAX_NICK, Ok(())));
+        let too_long = Nick::parse(&"e\u{301}".repeat(17));
+        assert_eq!(too_long, Err(NameError::TooLong(MAX_NICK)));
+        // Four bytes, which are composed to five.
+        let (longer, rest) = ("é\u{323}", "b".repeat(MAX_NICK - 4));
+        let existing = Nick::parse(&format!("{longer}{rest}")).unwrap();
+        assert_eq!(existing.as_str(), format!("{longer}{rest}"));
+        assert_eq!(existing.check_new(), Err(NameError::TooLong(MAX_NICK)));
+        let rest = "b".repeat(MAX_CHANNEL - 5);
+        let existing = ChannelName::parse(&format!("#{longer}{rest}")).unwrap();
+        let refused = Err(NameError::TooLong(MAX_CHANNEL));
+        assert_eq!(existing.check_new(), refused);
+    }
+
+    #[test]
+    fn composing_a_name_does_not_change_how_it_is_compared() {
+        for letter in '\u{80}'..='\u{31ff}' {
+            for mark in ["", "\u{301}", "\u{323}", "\u{345}", "\u{3099}"] {
+                let text = format!("Σ{letter}{mark}");
+                if let Ok(typed) = parse_nick_as_spelled(&text) {
+                    assert_eq!(*typed.folded, *Nick::parse(&text).unwrap().folded());
+                }
+            }
+        }
     }
 
     #[test]

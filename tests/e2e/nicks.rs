@@ -1,6 +1,7 @@
 //! Nicks that differ from the account name (`accounts.free_nicks`), and signing in again.
 
-use rookery_tests::irc::{Client, PASSWORD, is_command};
+use rookery_protocol::Message;
+use rookery_tests::irc::{Client, PASSWORD, email_of, is_command};
 use rookery_tests::server::Server;
 
 /// Signs in to `account` under another nick.
@@ -172,4 +173,31 @@ async fn a_user_who_is_away_before_admission_is_admitted_as_away() {
             .all(|message| message.command != "AWAY"),
         "alice is not away"
     );
+}
+
+#[tokio::test]
+async fn names_are_shown_with_composed_letters_however_they_are_encoded() {
+    let server = Server::with(&["accounts.free_nicks = true"]).await;
+    let mut zoe = Client::handshake(&server, "Zoe\u{301}").await;
+    let email = email_of("zoe");
+    zoe.start_registration("Zoe\u{301}", &email).await;
+    let code = server.mailbox().code_to(&email).await;
+    zoe.send(&format!("VERIFY Zoe\u{301} {code}")).await;
+    assert_eq!(zoe.expect_numeric("001").await.params[0], "Zoé");
+    zoe.send("JOIN #cafe\u{301}").await;
+    let is_join = |message: &Message| is_command(message, "JOIN", "#café");
+    let joined = zoe.expect("JOIN #café", is_join).await;
+    assert_eq!(joined.source_nick(), Some("Zoé"));
+
+    let mut bob = Client::register(&server, "bob").await;
+    bob.send("JOIN #café").await;
+    bob.expect("JOIN #café", is_join).await;
+    zoe.send("PRIVMSG #cafe\u{301} :hello").await;
+    let said = bob.expect_privmsg("Zoé", "#café", "hello").await;
+    assert_eq!(said.tags.get("account"), Some("Zoé"));
+    bob.send("PRIVMSG zoe\u{301} :hi").await;
+    zoe.expect_privmsg("bob", "Zoé", "hi").await;
+    zoe.send("NICK Rene\u{301}").await;
+    bob.expect("NICK René", |message| is_command(message, "NICK", "René"))
+        .await;
 }

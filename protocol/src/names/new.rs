@@ -7,7 +7,8 @@ use precis_profiles::precis_core::profile::Profile as _;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::mixed_script::AugmentedScriptSet;
 
-use super::{IN_EMAILS, Name, NameError, skeleton};
+use super::{IN_EMAILS, Name, NameError, composed, skeleton};
+use super::{parse_channel_as_spelled, parse_nick_as_spelled};
 
 /// The marks of no script of their own that a name may contain: those that Unicode composes with
 /// letters (`é`, `ợ`, `が`), as it does with those of most alphabets of today. For others, such as
@@ -25,9 +26,16 @@ const MAX_MARKS: usize = 3;
 
 const DOT_ABOVE: char = '\u{307}';
 
-/// Checks a nick, an account's name or a channel's name.
-pub(super) fn check_name(name: &Name) -> Result<(), NameError> {
-    check_words(&name.text)
+/// Checks a nick or an account's name.
+pub(super) fn check_nick(name: &Name) -> Result<(), NameError> {
+    check_words(&name.text)?;
+    parse_nick_as_spelled(&composed(&name.text)).map(drop)
+}
+
+/// Checks a channel's name.
+pub(super) fn check_channel(name: &Name) -> Result<(), NameError> {
+    check_words(&name.text)?;
+    parse_channel_as_spelled(&composed(&name.text)).map(drop)
 }
 
 /// Checks the words of a name. A word consists of letters, digits and marks, so that a name may

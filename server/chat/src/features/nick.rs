@@ -39,14 +39,15 @@ pub fn nick(ctx: &mut Context<'_>, caller: Caller, message: &Message) {
         return ctx.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nickname given");
     };
     let user = ctx.state.user(caller.user);
-    if user.nick.as_str() == asked {
+    let parsed = Nick::parse(asked);
+    if parsed.as_ref().map(Nick::as_str) == Ok(user.nick.as_str()) {
         return;
     }
     if user.identity.is_some() && !ctx.settings.free_nicks {
         let text = "Your nick is the name of your account; sign out to change it";
         return ctx.reply(caller, ERR_NONICKCHANGE, &[], text);
     }
-    let nick = match Nick::parse(asked) {
+    let nick = match parsed {
         Ok(nick) => nick,
         Err(error) => {
             return ctx.reply(

@@ -94,6 +94,28 @@ fn a_channel_whose_name_looks_like_another_is_not_created() {
 }
 
 #[test]
+fn the_name_of_a_channel_has_composed_letters() {
+    let mut harness = Harness::new();
+    let alice = harness.user("alice", "draft/channel-rename");
+    harness.send(alice, "JOIN #x");
+    harness.clear_received();
+    assert_eq!(
+        harness.request(alice, "RENAME #x #cafe\u{301}"),
+        [":alice!~alice@users.irc.test RENAME #x #café :"]
+    );
+    let bob = harness.user("bob", "");
+    let received = harness.request(bob, "JOIN #cafe\u{301}");
+    assert_eq!(received[0], ":bob!~bob@users.irc.test JOIN #café");
+    assert_eq!(harness.counts().channels, 1);
+    // `é` and a dot below are composed to one byte more.
+    let too_long = format!("#é\u{323}{}", "x".repeat(59));
+    let received = harness.request(alice, &format!("JOIN {too_long}"));
+    let refusal = format!(":irc.test 476 alice {too_long} :Bad channel name: ");
+    assert!(received[0].starts_with(&refusal), "{received:?}");
+    assert!(received[0].contains(" longer than 64 bytes"));
+}
+
+#[test]
 fn join_is_refused_by_the_modes_of_the_channel() {
     let mut harness = Harness::new();
     let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));

@@ -274,3 +274,15 @@ fn a_new_email_applies_at_once() {
     harness.act(AddBans(vec![ban(2, "new@example.org", "spam")]));
     assert_eq!(harness.ended[0].0, alice);
 }
+
+#[test]
+fn a_nick_has_composed_letters() {
+    let mut harness = free_nicks();
+    let zoe = user(&mut harness, "zoe", "wren", "");
+    assert_eq!(
+        harness.request(zoe, "NICK Zoe\u{301}"),
+        [":wren!~wren@users.irc.test NICK Zoé"]
+    );
+    let received = harness.request(zoe, "NICK Zoe\u{301}");
+    assert!(received.is_empty(), "it has that nick: {received:?}");
+}

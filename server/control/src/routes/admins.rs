@@ -84,6 +84,7 @@ async fn add(
             let name = AccountName::parse(&request.name)
                 .and_then(|name| name.check_new().map(|()| name))
                 .map_err(|error| Kind::Invalid.with_detail(format!("`name`: {error}.")))?;
+            name.as_str().clone_into(&mut act.target);
             let email = Email::parse(&request.email)
                 .and_then(|email| email.check_new().map(|()| email))
                 .map_err(|error| Kind::Invalid.with_detail(format!("`email`: {error}.")))?;

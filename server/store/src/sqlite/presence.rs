@@ -140,23 +140,50 @@ pub(super) fn move_memberships(
     channel: &ChannelName,
     renamed: Option<&(ChannelName, Timestamp)>,
 ) -> Result<()> {
-    let channel = channel.as_str();
-    for AccountId(account) in accounts {
-        match renamed {
-            Some((name, since)) => execute(
-                connection,
-                "UPDATE presence_channels SET channel = ?3, joined_at = max(joined_at, ?4)
-                 WHERE account = ?1 AND channel = ?2",
-                params![account, channel, name.as_str(), since.as_millisecond()],
-            ),
-            None => execute(
-                connection,
-                "DELETE FROM presence_channels WHERE account = ?1 AND channel = ?2",
-                params![account, channel],
-            ),
-        }?;
+    for account in accounts {
+        let moved = move_membership(connection, *account, channel.as_str(), renamed)?;
+        // The row may be from before names were composed.
+        if moved == 0
+            && !channel.as_str().is_ascii()
+            && let Some(spelling) = stored_spelling(connection, *account, channel)?
+        {
+            move_membership(connection, *account, &spelling, renamed)?;
+        }
     }
     Ok(())
+}
+
+/// Returns how many rows have this spelling of the channel and were changed.
+fn move_membership(
+    connection: &Connection,
+    AccountId(account): AccountId,
+    channel: &str,
+    renamed: Option<&(ChannelName, Timestamp)>,
+) -> Result<usize> {
+    match renamed {
+        Some((name, since)) => execute(
+            connection,
+            "UPDATE presence_channels SET channel = ?3, joined_at = max(joined_at, ?4)
+             WHERE account = ?1 AND channel = ?2",
+            params![account, channel, name.as_str(), since.as_millisecond()],
+        ),
+        None => execute(
+            connection,
+            "DELETE FROM presence_channels WHERE account = ?1 AND channel = ?2",
+            params![account, channel],
+        ),
+    }
+}
+
+fn stored_spelling(
+    connection: &Connection,
+    account: AccountId,
+    channel: &ChannelName,
+) -> Result<Option<String>> {
+    let sql = "SELECT channel FROM presence_channels WHERE account = ?1";
+    let stored: Vec<String> = list(connection, sql, [account.0], |row| Ok(row.get(0)?))?;
+    let is_it = |text: &String| ChannelName::parse(text).is_ok_and(|name| name == *channel);
+    Ok(stored.into_iter().find(is_it))
 }
 
 fn write_channel(

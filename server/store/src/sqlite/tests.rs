@@ -7,6 +7,7 @@ mod bans;
 mod changes;
 mod clock;
 mod history;
+mod memberships;
 mod silences;
 mod transactions;
 
