@@ -51,8 +51,8 @@ const RENEWAL: Duration = Duration::from_hours(12);
 /// How long the sessions may take to end when the server stops: to send what waits, to ask what the
 /// client has received, and to close.
 const STOP_TIMEOUT: Duration = Duration::from_secs(6);
-/// How many connections the system completes before a port accepts them. A client of a burst that
-/// has more tries again after a second.
+/// How many connections the system completes before a port accepts them. A client that finds this
+/// queue full tries again after a second.
 const BACKLOG: u32 = 1024;
 
 /// Serves until a signal stops the server. The core, the committer and the sessions run on

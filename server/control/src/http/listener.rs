@@ -162,7 +162,9 @@ async fn serve(
         () = last_answer => anyhow::bail!("its last answer took too long"),
         () = async {
             permit.lost().await;
-            if let Ok(_answer) = displaced_answers.try_acquire() {
+            if permit.has_asked()
+                && let Ok(_answer) = displaced_answers.try_acquire()
+            {
                 sleep(DISPLACED_ANSWER_TIMEOUT).await;
             }
         } => anyhow::bail!(LOST_PLACE),

@@ -6,32 +6,30 @@
 //!
 //! Only its first request can show whether a new connection is an operator's, so no newcomer is
 //! refused or waits. A stranger takes three [`Step`]s: it connects, sends its first byte, and sends
-//! the head of its first request. Each step has places of its own. Someone who takes a step without
-//! a free place displaces another who is at the same step: one of the same network, if no network
-//! has more of these places, and otherwise one of a network that has the most. It is a random one
-//! of the half that has been there for the longest. An IPv6 network is that of a site
-//! ([`Network::of_site`]).
+//! the head of its first request. Each step has places of its own. A client that takes a step when
+//! none of its places is free displaces a stranger at the same step, of a network that has the most
+//! of these places: its own, if that is one of them. Networks with [`FEW`] or less have equally
+//! many. It is a random one of the half that has been there for the longest. An IPv6 network is
+//! that of a site ([`Network::of_site`]).
 //!
-//! So connections displace only those that have shown as little as they have: silent ones, which
-//! cost nothing to open, displace none that has sent its first byte, and those that begin a
-//! handshake displace none that has sent a request. A client loses its place at a step only if its
-//! network has the most of these places, and half as many other clients have got there since. The
-//! choice is random because nothing tells the connections of a network apart: when so many are
-//! opened that each has little time, some of them still have enough, whereas to displace the oldest
-//! would be to serve none.
+//! So connections displace only those that have got no further: silent ones, which cost nothing to
+//! open, displace none that has sent its first byte, and those that begin a handshake displace none
+//! that has sent a request. The choice is random because nothing tells the connections of a network
+//! apart: when so many are opened that each has little time, some of them still have enough,
+//! whereas to displace the oldest would be to serve none.
 //!
-//! A stranger whose request is being handled is not displaced: there are few of them
-//! ([`StrangerLimit`], [`Attempting`]), and neither a body that has not arrived nor an answer that
-//! is not read counts as handling. A successful sign-in makes the connection the operator's while
-//! it is handled, so its answer is not lost to a newcomer. A stranger that has not sent a request
-//! yet loses its place after [`PATIENCE`] in which it neither sent its first byte nor finished the
-//! handshake.
+//! A stranger whose request, with its body, is being handled is not displaced: there are few of
+//! them ([`StrangerLimit`], [`Attempting`]), and neither a body that has not arrived nor an answer
+//! that is not read counts as handling. A successful sign-in makes the connection the operator's
+//! while it is handled, so its answer is not lost to a newcomer. A stranger that has not sent a
+//! request yet loses its place when it takes longer than [`PATIENCE`].
 //!
 //! [`StrangerLimit`]: crate::http::stranger_limit::StrangerLimit
 //! [`Attempting`]: crate::auth::throttle::Attempting
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -46,9 +44,13 @@ use crate::auth::device::Device;
 pub const PLACES_PER_OPERATOR: usize = 16;
 /// The maximum number of places that one device has. One connection is enough to sign in.
 const PLACES_PER_DEVICE: usize = 2;
-/// How long a client that has not sent a request yet may take for its next step: the first byte,
-/// the rest of the TLS handshake, the head of the first request.
+/// How long a client may take for its first byte, for the TLS handshake, and for the head of its
+/// first request.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The number of places at a step up to which all networks are treated alike. Otherwise two
+/// commands of an operator at the same time would be the most that a network has, where strangers
+/// of many networks have a place each.
+const FEW: usize = 3;
 
 /// All places of the control port.
 #[derive(Default)]
@@ -66,15 +68,15 @@ struct Connection {
     stage: Stage,
     /// When the client did its last step of connecting.
     since: Instant,
-    /// Wakes the connection's task when its stage may have changed.
+    /// Wakes the connection's task when the place is lost.
     changed: Arc<Notify>,
 }
 
 #[derive(PartialEq, Eq)]
 enum Stage {
     Stranger(Step),
-    /// A stranger whose request is being handled.
-    Busy,
+    /// A stranger at this step whose request is being handled.
+    Busy(Step),
     /// No stranger's connection.
     Owned(Owner),
 }
@@ -124,6 +126,7 @@ pub struct Place {
     places: Arc<Places>,
     id: u64,
     changed: Arc<Notify>,
+    has_asked: AtomicBool,
 }
 
 impl Places {
@@ -145,6 +148,7 @@ impl Places {
             places: Arc::clone(self),
             id,
             changed,
+            has_asked: AtomicBool::new(false),
         }
     }
 }
@@ -161,19 +165,20 @@ impl Connections {
         for stranger in strangers {
             *places.entry(stranger.network).or_default() += 1;
         }
-        let most = places.values().max();
-        let is_own = places.get(&network) == most;
-        let mut displaceable: Vec<(Instant, u64)> = self
+        let displaceable = self
             .by_id
             .iter()
-            .filter(|(_, stranger)| stranger.stage == Stage::Stranger(step))
-            .filter(|(_, stranger)| {
-                if is_own {
-                    stranger.network == network
-                } else {
-                    places.get(&stranger.network) == most
-                }
-            })
+            .filter(|(_, stranger)| stranger.stage == Stage::Stranger(step));
+        let places_of = |network| places.get(&network).map_or(FEW, |places| FEW.max(*places));
+        let most = displaceable
+            .clone()
+            .map(|(_, stranger)| places_of(stranger.network))
+            .max();
+        let is_of_most = |of: Network| Some(places_of(of)) == most;
+        let is_own = is_of_most(network) && places_of(network) > FEW;
+        let mut displaceable: Vec<(Instant, u64)> = displaceable
+            .filter(|(_, stranger)| is_of_most(stranger.network))
+            .filter(|(_, stranger)| !is_own || stranger.network == network)
             .map(|(id, stranger)| (stranger.since, *id))
             .collect();
         displaceable.sort_unstable();
@@ -223,8 +228,7 @@ impl Connection {
     /// Returns at which step a stranger is. `None` if it is no stranger.
     fn step(&self) -> Option<Step> {
         match self.stage {
-            Stage::Stranger(step) => Some(step),
-            Stage::Busy => Some(Step::Asked),
+            Stage::Stranger(step) | Stage::Busy(step) => Some(step),
             Stage::Owned(_) => None,
         }
     }
@@ -239,6 +243,7 @@ impl Place {
 
     /// Notes the head of a request: that of an operator, or of a stranger.
     pub fn begin_request(&self, now: Instant, operator: Option<&str>) {
+        self.has_asked.store(true, Ordering::Relaxed);
         let mut connections = self.places.0.lock();
         let operator = operator.map(|name| Owner::Operator(name.to_owned()));
         let is_operators = operator.is_some_and(|owner| connections.assign(self.id, owner));
@@ -250,6 +255,11 @@ impl Place {
         }
     }
 
+    /// Returns whether the head of a request has arrived on the connection.
+    pub fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
+    }
+
     /// Notes that the client has shown who it is otherwise than by the token of a session: by the
     /// token of a device, or by signing in.
     pub fn recognize(&self, owner: Owner) {
@@ -258,12 +268,18 @@ impl Place {
 
     /// Notes that a request has arrived as a whole and is handled until [`Self::end_request`].
     pub fn handle_request(&self) {
-        self.replace_stage(&Stage::Stranger(Step::Asked), Stage::Busy);
+        self.change_stage(|stage| match stage {
+            Stage::Stranger(step) => Some(Stage::Busy(*step)),
+            Stage::Busy(_) | Stage::Owned(_) => None,
+        });
     }
 
     /// Notes that a request was answered.
     pub fn end_request(&self) {
-        self.replace_stage(&Stage::Busy, Stage::Stranger(Step::Asked));
+        self.change_stage(|stage| match stage {
+            Stage::Busy(step) => Some(Stage::Stranger(*step)),
+            Stage::Stranger(_) | Stage::Owned(_) => None,
+        });
     }
 
     /// Completes when the place is lost: another connection took it, or the client did nothing for
@@ -290,11 +306,11 @@ impl Place {
         (!patience.is_zero()).then_some(patience)
     }
 
-    fn replace_stage(&self, from: &Stage, to: Stage) {
+    fn change_stage(&self, next: impl FnOnce(&Stage) -> Option<Stage>) {
         if let Some(connection) = self.places.0.lock().by_id.get_mut(&self.id)
-            && connection.stage == *from
+            && let Some(next) = next(&connection.stage)
         {
-            connection.stage = to;
+            connection.stage = next;
         }
     }
 }

@@ -6,8 +6,7 @@ use crate::fair_limit::{FairLimit, Permit};
 use crate::http::extract::RequestOrigin;
 use crate::http::problem::{Kind, Refusal};
 
-/// The maximum number of requests of one kind that are handled at a time. As many wait. Those of
-/// one network, and all together, are fewer than its places and all places.
+/// The maximum number of requests of one kind that are handled at a time. As many wait.
 const REQUESTS: usize = 48;
 
 /// A limit of the requests of one kind that anyone may send and that wait for the database. When

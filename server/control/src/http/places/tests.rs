@@ -120,7 +120,6 @@ fn served(step: Step, per_second: usize, [first_byte, request]: [u64; 2]) -> usi
 fn an_operator_is_served_whatever_others_of_its_network_open_each_second() {
     assert_eq!(served(Step::Connected, 10_000, [15, 10]), 50);
     assert_eq!(served(Step::Began, 5000, [3, 10]), 50);
-    assert_eq!(served(Step::Asked, 5000, [3, 10]), 50);
     // Nobody has enough time then: each one has 13 ms on average.
     let some = served(Step::Began, 10_000, [1, 13]);
     assert!((3..=40).contains(&some), "{some} of 50");
@@ -133,14 +132,44 @@ fn a_connection_whose_request_is_handled_is_not_displaced() {
     for place in &busy {
         place.handle_request();
     }
-    let next = port.reach(Step::Asked, NETWORK);
+    let [next, idle] = [0; 2].map(|_| port.reach(Step::Asked, NETWORK));
     assert_eq!(port.open(&busy), busy.len());
-    assert!(port.is_open(&next), "it stays where it was");
-    let _others = port.reach_all(Step::Began, 4 * Step::Began.places());
-    assert!(!port.is_open(&next));
+    assert!(port.is_open(&idle), "it stays where it was");
+    next.handle_request();
+    let _others = port.reach_all(Step::Began, 8 * Step::Began.places());
+    assert!(port.is_open(&next) && !port.is_open(&idle));
+    next.end_request();
     busy[0].end_request();
     let _next = port.reach(Step::Asked, NETWORK);
     assert!(!port.is_open(&busy[0]), "its request is answered");
+}
+
+#[test]
+fn those_whose_requests_are_handled_protect_no_others() {
+    let port = Port::new();
+    let busy: Vec<Place> = (0..20).map(|_| port.reach(Step::Asked, 1)).collect();
+    for place in &busy {
+        place.handle_request();
+    }
+    let idle = Step::Asked.places() - busy.len();
+    let networks = (0..idle).map(|number| u8::try_from(2 + number % 6).unwrap());
+    let idle: Vec<Place> = networks.map(|of| port.reach(Step::Asked, of)).collect();
+    let _next = port.reach(Step::Asked, 200);
+    assert_eq!(port.open(&busy), busy.len());
+    assert_eq!(port.open(&idle), idle.len() - 1);
+}
+
+#[test]
+fn two_connections_of_one_network_are_displaced_no_sooner_than_one() {
+    for step in [Step::Began, Step::Asked] {
+        let port = Port::new();
+        let reach = |network: usize| port.reach(step, u8::try_from(network).unwrap());
+        let full = step.places();
+        let _others: Vec<Place> = (2..full).map(reach).collect();
+        let both = [200, 200].map(reach);
+        let _newcomers: Vec<Place> = (2..full / 2).map(reach).collect();
+        assert_eq!(port.open(&both), 2, "{step:?}");
+    }
 }
 
 #[test]
