@@ -1,8 +1,9 @@
-//! Text for the widgets of ratatui, of which nothing is left out or drawn over.
+//! Text for the widgets of ratatui, of which no letter or mark is left out or drawn over.
 //!
 //! The widgets drop a grapheme without width, and place the next one after as many columns as
-//! Unicode's tables count, although many terminals draw vowel signs, or the parts of an emoji, in
-//! columns of their own.
+//! Unicode's tables count, although many terminals draw vowel signs in columns of their own. Of an
+//! emoji of several parts, such terminals show the first part: the next grapheme is drawn over the
+//! others.
 
 use ratatui::buffer::CellWidth as _;
 use ratatui::text::{Line, Span};

@@ -22,9 +22,7 @@ use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::layout::{Position, Rect, Size};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::width::{self, category, char_spread, is_half_of_flag, spread};
-
-const ZERO_WIDTH_JOINER: char = '\u{200d}';
+use crate::width::{self, ZERO_WIDTH_JOINER, category, char_spread, is_half_of_flag, spread};
 
 /// The backend of crossterm, with the cursor placed before and after each doubtful grapheme.
 #[derive(Debug)]
@@ -237,7 +235,7 @@ mod tests {
     use unicode_segmentation::UnicodeSegmentation as _;
 
     use super::*;
-    use crate::fitted;
+    use crate::{fitted, wrap};
 
     const WIDTH: u16 = 24;
 
@@ -387,9 +385,14 @@ mod tests {
             ("👨‍👩‍👧", "👨"),
             ("👍🏽", "👍"),
             ("🇩🇪", "🇩"),
+            ("🤷‍♂️", "🤷"),
+            ("🧑‍⚕️", "🧑"),
             // Where these are drawn in one column, a blank follows.
             ("❤️", "❤ "),
             ("1️⃣", "1 "),
+            ("❤️‍🔥", "❤ "),
+            ("🏳️‍🌈", "🏳 "),
+            ("☝🏽", "☝ "),
         ] {
             let frames = [
                 "before it all|".to_owned(),
@@ -493,6 +496,20 @@ mod tests {
         let before = "x".repeat(usize::from(WIDTH) - 4);
         let row = format!("{before}👨‍👩‍👧");
         assert_eq!(drawn(Kind::Splitting, &[&row]), [format!("{before}👨")]);
+    }
+
+    #[test]
+    fn no_part_of_wrapped_text_is_lost_at_the_end_of_a_row() {
+        for symbol in ["👨‍👩‍👧", "👍🏽", "🇩🇪", "🤷‍♂️", "👍🏽\u{ff9e}", "ᄒ\u{1112}\u{1161}"]
+        {
+            for before in 0..=usize::from(WIDTH) {
+                let text = "x".repeat(before) + &symbol.repeat(12);
+                let rows = wrap(&[((), text.clone())], WIDTH.into());
+                let rows = rows.iter().flatten();
+                let drawn = rows.flat_map(|((), row)| drawn(Kind::Joining, &[row]));
+                assert_eq!(drawn.collect::<String>().replace(' ', ""), text);
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Text in columns: cut to a width, wrapped into rows.
 //!
 //! A line is measured as wide as any terminal might draw it. On the screen, an emoji of several
-//! parts takes the columns of one symbol, since the screen draws what follows over the rest of it.
+//! parts takes the columns of one symbol, since the screen draws what follows over the rest of it;
+//! but it begins only where all of its parts have room in the row.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::width::{cells, spread};
+use crate::width::{cells, room_for, spread};
 
 /// Returns the columns that a text takes on the screen.
 pub fn columns(text: &str) -> usize {
@@ -33,22 +34,25 @@ fn measured(text: &str, measure: impl Fn(&str) -> usize) -> usize {
 }
 
 fn cut_by(text: &str, width: usize, measure: impl Fn(&str) -> usize) -> String {
-    if measured(text, &measure) <= width {
+    if fitting(text, width, &measure) == text {
         return text.to_owned();
     }
-    let mut cut = String::new();
-    let mut used = 1;
-    for grapheme in text.graphemes(true) {
-        used += measure(grapheme);
-        if used > width {
-            break;
+    width.checked_sub(1).map_or_else(String::new, |room| {
+        format!("{}…", fitting(text, room, measure))
+    })
+}
+
+/// Returns as much of the start of a text as a row of `width` columns has room for.
+fn fitting(text: &str, width: usize, measure: impl Fn(&str) -> usize) -> &str {
+    let mut used = 0;
+    for (at, grapheme) in text.grapheme_indices(true) {
+        let columns = measure(grapheme);
+        if used + room_for(grapheme, columns, width) > width {
+            return &text[..at];
         }
-        cut.push_str(grapheme);
+        used += columns;
     }
-    if width > 0 {
-        cut.push('…');
-    }
-    cut
+    text
 }
 
 /// Wraps pieces of text into rows of up to `width` columns of the screen, at line feeds, and at
@@ -91,9 +95,11 @@ pub fn rows<S: Copy + PartialEq>(
         let width = if rows.is_empty() { first } else { others };
         let mut end = start;
         let mut used = 0;
-        while end < graphemes.len() && graphemes[end].0 != "\n" && used + graphemes[end].2 <= width
+        while let Some(&(grapheme, _, columns)) = graphemes.get(end)
+            && grapheme != "\n"
+            && used + room_for(grapheme, columns, width) <= width
         {
-            used += graphemes[end].2;
+            used += columns;
             end += 1;
         }
         if graphemes.get(end).is_some_and(|next| next.0 == "\n") {
@@ -160,6 +166,20 @@ mod tests {
         assert_eq!(cut("日本語", 5), "日本…");
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abc", 0), "");
+    }
+
+    #[test]
+    fn an_emoji_begins_only_where_all_of_its_parts_have_room() {
+        assert_eq!(rows("abc🇩🇪", 7), ["abc🇩🇪"]);
+        assert_eq!(rows("abc🇩🇪", 6), ["abc", "🇩🇪"]);
+        assert_eq!(rows("ab 🇩🇪🇩🇪", 6), ["ab", "🇩🇪🇩🇪"]);
+        assert_eq!(cut("abc🇩🇪", 7), "abc🇩🇪");
+        assert_eq!(cut("abc🇩🇪", 6), "abc…");
+        assert_eq!(cut("abc🇩🇪def", 7), "abc…");
+        // No row has room for all of them.
+        assert_eq!(rows("👨‍👩‍👧👨‍👩‍👧x", 5), ["👨‍👩‍👧👨‍👩‍👧x"]);
+        assert_eq!(rows("🇩🇪", 1).concat(), "🇩🇪");
+        assert_eq!(cut_line("👨‍👩‍👧", 5), "…");
     }
 
     #[test]

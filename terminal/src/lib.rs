@@ -35,4 +35,4 @@ pub use sanitize::{
 };
 #[cfg(feature = "screen")]
 pub use screen::{Capture, Screen};
-pub use width::{NO_BASE, cells, is_joiner};
+pub use width::{NO_BASE, cells, is_joiner, room_for};

@@ -1,7 +1,7 @@
 //! The width of a grapheme, as different terminals see it.
 
-use icu_properties::CodePointMapData;
-use icu_properties::props::GeneralCategory;
+use icu_properties::props::{ExtendedPictographic, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Returns the general category of a character.
@@ -88,16 +88,80 @@ pub fn spread(symbol: &str) -> usize {
 }
 
 /// Returns the columns in which the screen draws a grapheme: as many as any terminal may need, but
-/// for an emoji of several parts (a joined one, a flag, one with a skin tone) those of one symbol,
-/// as most terminals draw it. The backend of the screen draws what follows over the other parts.
+/// for an emoji of several parts those of one symbol, as most terminals draw it. The backend of the
+/// screen draws what follows over the other parts.
 pub fn cells(symbol: &str) -> usize {
-    let is_part = |char: &char| char.width() == Some(2) || is_half_of_flag(*char);
-    if symbol.chars().filter(is_part).count() > 1 {
+    if is_emoji_of_parts(symbol) {
         symbol.width()
     } else {
         spread(symbol)
     }
 }
 
+/// Returns the columns that must be left in a row of `width` columns where a grapheme that takes
+/// `columns` begins. A terminal that draws it over more loses none of its parts at the end of the
+/// row, unless it is wider than the whole row.
+pub fn room_for(symbol: &str, columns: usize, width: usize) -> usize {
+    let spread = spread(symbol);
+    if spread > width { columns } else { spread }
+}
+
+/// Returns whether a grapheme is an emoji of several parts: a joined one, a flag, or one with a
+/// skin tone. Other graphemes of several characters, such as syllables of Hangul or an emoji with a
+/// vowel sign, are none: what follows must not be drawn over part of them.
+fn is_emoji_of_parts(symbol: &str) -> bool {
+    let pictographic = CodePointSetData::new::<ExtendedPictographic>();
+    let is_base = |char| pictographic.contains(char) || is_half_of_flag(char);
+    let is_part = |char| is_base(char) || matches!(char, '\u{1f3fb}'..='\u{1f3ff}');
+    let is_between = |char| {
+        matches!(
+            char,
+            ZERO_WIDTH_JOINER | '\u{fe00}'..='\u{fe0f}' | '\u{20e3}'
+        )
+    };
+    let mut others = symbol.chars();
+    others.next().is_some_and(is_base)
+        && others.clone().any(is_part)
+        && others.all(|char| is_part(char) || is_between(char))
+}
+
+/// The character that joins emoji.
+pub const ZERO_WIDTH_JOINER: char = '\u{200d}';
+
 /// The dotted circle, over which a mark is shown that is over nothing.
 pub const NO_BASE: char = '\u{25cc}';
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emoji_of_several_parts_takes_the_columns_of_one_symbol() {
+        for emoji in [
+            "👨‍👩‍👧",
+            "👍🏽",
+            "🇩🇪",
+            "🤷‍♂️",
+            "🤷🏽‍♂️",
+            "🏃‍♀️",
+            "🧑‍⚕️",
+            "❤️‍🔥",
+            "🏳️‍🌈",
+            "🏴‍☠️",
+            "🕵🏽",
+            "✌🏽",
+            "☝🏽",
+        ] {
+            assert_eq!(cells(emoji), 2, "{emoji}");
+            assert!(spread(emoji) > 2, "{emoji}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_grapheme_that_is_no_emoji_is_not_drawn_over_it() {
+        // A syllable with two wide consonants, and emoji with a vowel sign and a voicing mark.
+        for symbol in ["\u{1112}\u{1112}\u{1161}", "👍🏽\u{93f}", "👍🏽\u{ff9e}"] {
+            assert_eq!(cells(symbol), 5, "{symbol}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Divides the screen into its parts, depending on its size.
 
 use ratatui::layout::Rect;
-use rookery_terminal::cells;
+use rookery_terminal::{cells, room_for};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::text;
@@ -94,7 +94,9 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
             cells(letter)
         };
         // One column stays free for the cursor at the end of a row.
-        if letter != "\n" && column + letter_width >= width && column > 0 {
+        let is_full = column + letter_width >= width
+            || column + room_for(letter, letter_width, width) > width;
+        if letter != "\n" && is_full && column > 0 {
             rows.push(String::new());
             column = 0;
         }
@@ -170,5 +172,10 @@ mod tests {
         assert_eq!(input_rows("\u{2}a\u{2}b", 4, 5).1, (4, 0));
         let (rows, position) = input_rows("বাবা", "বাবা".len(), 4);
         assert_eq!((&*rows.concat(), rows.len(), position), ("বাবা", 2, (2, 1)));
+        let (rows, position) = input_rows("abc🇩🇪🇩🇪", "abc🇩🇪🇩🇪".len(), 8);
+        assert_eq!(
+            (rows, position),
+            (vec!["abc🇩🇪".into(), "🇩🇪".into()], (2, 1))
+        );
     }
 }

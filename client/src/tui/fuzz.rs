@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::CellWidth as _;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use rookery_protocol::Message;
@@ -20,8 +21,8 @@ use crate::text;
 /// The lines of a server, and keys, on the full screen. The first two bytes are its size. A line
 /// that begins with `>` is typed, one that begins with `^` consists of keys with Ctrl, one with `%`
 /// of keys that are not letters, and any other is a message of the server. The screen is drawn
-/// after each, and contains no control character, and nothing where a terminal may draw part of
-/// what is before it.
+/// after each, and contains no control character, and nothing in the columns of what is before it,
+/// which are as many as ratatui draws.
 pub fn screen(data: &[u8]) {
     let [width, height, data @ ..] = data else {
         return;
@@ -95,6 +96,10 @@ fn draw_and_check(terminal: &mut Terminal<TestBackend>, app: &mut App) {
             "a control character is drawn: {symbol:?}"
         );
         let (x, y) = buffer.pos_of(index);
+        assert!(
+            usize::from(symbol.cell_width()) <= cells(symbol),
+            "{symbol:?} is wider than it is measured"
+        );
         // The border of a pop-up may be.
         let is_under_popup = app.overlay.is_some();
         let columns = (x + 1..buffer.area.right()).take(cells(symbol) - 1);

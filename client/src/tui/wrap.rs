@@ -30,7 +30,8 @@ pub fn spans(row: StyledText) -> impl Iterator<Item = Span<'static>> {
         .map(|(style, text)| Span::styled(text, style.style))
 }
 
-/// Returns what draws rows, which are cut and wrapped. Nothing of them is left out or drawn over.
+/// Returns what draws rows, which are cut and wrapped. No letter or mark of them is left out or
+/// drawn over.
 pub fn paragraph<'a>(rows: impl IntoIterator<Item = impl Into<Row<'a>>>) -> Paragraph<'a> {
     Paragraph::new(rows.into_iter().map(fitted).collect::<Vec<_>>())
 }
