@@ -253,7 +253,8 @@ fn parse_channel(text: &str) -> Result<Name, NameError> {
     parse_composed(text, parse_channel_as_spelled)
 }
 
-/// Parses the composed form of the text: some terminals draw no mark that is apart from its letter.
+/// Parses the composed form of the text: some terminals do not draw a combining mark that is encoded
+/// separately from its letter.
 /// What is valid only as it is spelled keeps its spelling, since what exists may have such a name.
 fn parse_composed(
     text: &str,

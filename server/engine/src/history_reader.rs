@@ -25,7 +25,7 @@ use rookery_record::{
 use rookery_store::{Database, Result, Store};
 
 /// The number of pages that are read at the same time. It is smaller than the store's number of
-/// reading threads, so that a sign-in never waits for history.
+/// reading threads, so that a sign-in never waits for history. One payer has one at a time.
 const MAX_CONCURRENT_READS: usize = 2;
 /// The number of requests for several places that are in progress at the same time. Their messages
 /// are in memory until all of them are read.
@@ -73,7 +73,7 @@ impl HistoryReader {
         Self {
             database,
             core,
-            reads: Arc::new(FairQueue::new(MAX_CONCURRENT_READS, MAX_CONCURRENT_READS)),
+            reads: Arc::new(FairQueue::new(MAX_CONCURRENT_READS, 1)),
             collections: Arc::new(FairQueue::new(MAX_CONCURRENT_COLLECTIONS, 1)),
         }
     }

@@ -42,6 +42,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0028.sql"),
     include_str!("../migrations/0029.sql"),
     include_str!("../migrations/0030.sql"),
+    include_str!("../migrations/0031.sql"),
 ];
 
 /// Fails if a newer server created the tables.

@@ -25,6 +25,23 @@ type Position = (i64, i64);
 /// The maximum number of guests among the targets, the newest. A guest may write under many nicks,
 /// which would take the places of accounts in the page.
 const MAX_GUESTS: usize = 100;
+/// The maximum number of an account's conversations with guests whose latest message is looked for:
+/// those that began last. Guests can begin any number of them, and to look at all would hold up
+/// every reader.
+const MAX_GUESTS_READ: i64 = 1000;
+
+/// An account's conversations: all with accounts, and of those with guests the ones that began last.
+/// Only the folded nick of a guest begins with `*`.
+const PLACES_OF: &str = "WITH conversations AS (
+        SELECT id, second AS nick, second_folded AS folded FROM places
+            WHERE first_folded = ?1 AND second_folded <> ''
+        UNION ALL
+        SELECT id, first, first_folded FROM places
+            WHERE second_folded = ?1 AND second_folded <> '' AND first_folded <> ?1)
+    SELECT id, nick, folded FROM conversations WHERE NOT (folded >= '*' AND folded < '+')
+    UNION ALL
+    SELECT id, nick, folded FROM (SELECT id, nick, folded FROM conversations
+        WHERE folded >= '*' AND folded < '+' ORDER BY id DESC LIMIT ?2)";
 
 const BEGINNING: Position = (i64::MIN, i64::MIN);
 const END: Position = (i64::MAX, i64::MAX);
@@ -455,14 +472,14 @@ pub(super) fn conversations(
 }
 
 /// Returns the numbers of the places with the messages of the account's conversations, and the
-/// other side of each.
+/// other side of each: all accounts, and the guests whose conversations began last.
 fn places_of(connection: &Connection, account: &Nick) -> Result<Vec<(i64, Participant)>> {
-    let sql = "SELECT id, second, second_folded FROM places WHERE first_folded = ?1 AND second_folded <> ''
-         UNION ALL
-         SELECT id, first, first_folded FROM places WHERE second_folded = ?1 AND second_folded <> '' AND first_folded <> ?1";
-    list(connection, sql, [account.folded()], |row| {
-        Ok((row.get(0)?, participant(row, 1, 2)?))
-    })
+    list(
+        connection,
+        PLACES_OF,
+        params![account.folded(), MAX_GUESTS_READ],
+        |row| Ok((row.get(0)?, participant(row, 1, 2)?)),
+    )
 }
 
 /// Truncates the targets to `limit`, but not between two with the same time, because the client

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_name_with_a_sign_does_not_look_like_the_name_without_it() {
     for sign in [
-        '\u{323}', '\u{f7c}', '\u{9be}', '\u{dcf}', '\u{d4e}', '\u{a953}',
+        '\u{325}', '\u{f7c}', '\u{9be}', '\u{dcf}', '\u{d4e}', '\u{a953}',
     ] {
         for name in [
             format!("{sign}bob"),

@@ -529,6 +529,38 @@ fn a_guest_of_many_nicks_takes_no_place_of_an_account_among_the_targets() {
 }
 
 #[test]
+fn of_conversations_with_guests_only_those_that_began_last_are_looked_at() {
+    let (_folder, mut sqlite) = empty_store();
+    let alice: Nick = "alice".parse().unwrap();
+    let guest = |number: i64| Place::Direct {
+        from: Participant::Guest(format!("guest{number}").parse().unwrap()),
+        to: Participant::Account(alice.clone()),
+    };
+    let mut entries = vec![message("m", second(1), direct("bob", "alice"))];
+    entries
+        .extend((2..MAX_GUESTS_READ + 3).map(|at| message(&at.to_string(), second(at), guest(at))));
+    entries.push(message("again", second(5000), guest(2)));
+    sqlite.append_history(&entries).unwrap();
+    let found = sqlite
+        .conversations(&alice, second(0), second(9000))
+        .unwrap();
+    let names: Vec<&str> = found.iter().map(|one| &*one.name).collect();
+    assert_eq!(i64::try_from(names.len()).unwrap(), MAX_GUESTS_READ + 1);
+    assert!(names.contains(&"bob") && names.contains(&"guest3") && !names.contains(&"guest2"));
+
+    let mut plan = sqlite
+        .connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {PLACES_OF}"))
+        .unwrap();
+    let plan = plan.query_map([1; 2], |row| row.get(3)).unwrap();
+    let plan: Vec<String> = plan.map(rusqlite::Result::unwrap).collect();
+    assert!(
+        !plan.iter().any(|step| step.contains("SCAN places")),
+        "{plan:?}"
+    );
+}
+
+#[test]
 fn conversations_are_sorted_by_kind_and_by_their_latest_message_between_the_times() {
     let (_folder, mut sqlite) = empty_store();
     let guest = |nick: &str| Place::Direct {
