@@ -48,6 +48,9 @@ const PASSWORD_COMMANDS: [&str; 6] = [
     "SETPASS",
 ];
 
+/// The slash, and the full-width one, which input methods of East Asia type.
+const SLASHES: [char; 2] = ['/', '／'];
+
 /// A typed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Typed<'a> {
@@ -66,9 +69,9 @@ impl<'a> Typed<'a> {
         if line.trim().is_empty() {
             return Self::Nothing;
         }
-        match line.trim_start().strip_prefix('/') {
+        match line.trim_start().strip_prefix(SLASHES) {
             None => Self::Text(line),
-            Some(text) if text.starts_with('/') => Self::Text(text),
+            Some(text) if text.starts_with(SLASHES) => Self::Text(text),
             Some(command) => {
                 let (name, arguments) = split_word(command);
                 Self::Command(name, arguments)

@@ -253,9 +253,9 @@ fn parse_channel(text: &str) -> Result<Name, NameError> {
     parse_composed(text, parse_channel_as_spelled)
 }
 
-/// Parses the composed form of the text: some terminals do not draw a combining mark that is encoded
-/// separately from its letter.
-/// What is valid only as it is spelled keeps its spelling, since what exists may have such a name.
+/// Parses the composed form of the text: some terminals do not draw a combining mark that is
+/// encoded separately from its letter. What is valid only as it is spelled keeps its spelling,
+/// since what exists may have such a name.
 fn parse_composed(
     text: &str,
     parse: fn(&str) -> Result<Name, NameError>,

@@ -51,10 +51,10 @@ pub struct KickOptions {
     #[arg(long, value_name = "R")]
     reason: Option<String>,
     /// Only show who `--match` would kick now
-    #[arg(long, requires = "target")]
+    #[arg(long, requires = "target", conflicts_with = "name")]
     dry_run: bool,
     /// Do not ask for confirmation if the kick covers everyone or yourself
-    #[arg(long, requires = "target")]
+    #[arg(long, requires = "target", conflicts_with = "name")]
     yes: bool,
 }
 
@@ -337,8 +337,22 @@ fn reported_client(session: &OnlineSession) -> String {
 
 #[cfg(test)]
 pub mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::Arguments;
     use crate::render::tests::{ago, clock};
+
+    #[test]
+    fn a_kick_of_one_user_cannot_be_tried_or_confirmed() {
+        let parse = |words: &str| Arguments::try_parse_from(words.split(' '));
+        assert!(parse("admin-cli kick --match bob --dry-run --yes").is_ok());
+        assert!(parse("admin-cli kick bob").is_ok());
+        for bad in ["kick bob --dry-run", "kick bob --yes", "kick --dry-run"] {
+            let refusal = parse(&format!("admin-cli {bad}")).unwrap_err();
+            assert_eq!(refusal.exit_code(), 2, "{bad}");
+        }
+    }
 
     /// Returns a user with so many sessions; without an email, a guest.
     pub fn user(nick: &str, email: Option<&str>, sessions: u64) -> OnlineUser {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rookery_protocol::Nick;
 
 use super::command::{Command, Refusal, Requires, invalid, split_word};
-use super::{Typed, may_contain_password};
+use super::{SLASHES, Typed, may_contain_password};
 use crate::cli::Target;
 use crate::front_end::AnyFrontEnd;
 use crate::model::{Conversation, MessageKind, Model};
@@ -72,7 +72,8 @@ pub fn recipient<'a>(
     // A pasted command on the last line is not a recipient, unless a user of that name is present.
     let is_command = |nick: &Nick| {
         let last = text.trim_end().rsplit('\n').next().unwrap_or_default();
-        super::find(nick.as_str()).is_some() && last.trim().strip_prefix('/') == Some(nick.as_str())
+        super::find(nick.as_str()).is_some()
+            && last.trim().strip_prefix(SLASHES) == Some(nick.as_str())
     };
     let named = addressee(text).filter(|(_, nick)| model.is_present(nick) || !is_command(nick));
     let (text, nick) = match named {
@@ -174,7 +175,7 @@ fn unescaped_lines(text: &str, is_present: impl Fn(&Nick) -> bool) -> Result<Str
 /// Splits `TEXT /NICK` into the text and the nick; `None` if the line has another form.
 pub fn addressee(line: &str) -> Option<(&str, Nick)> {
     let (text, last) = line.trim_end().rsplit_once(char::is_whitespace)?;
-    let nick = Nick::parse(last.strip_prefix('/')?).ok()?;
+    let nick = Nick::parse(last.strip_prefix(SLASHES)?).ok()?;
     let text = text.trim();
     (!text.is_empty()).then_some((text, nick))
 }
@@ -183,7 +184,7 @@ pub fn addressee(line: &str) -> Option<(&str, Nick)> {
 /// in `/NICK` and punctuation, or in `/ NICK` or `WORD/NICK` with the nick of someone present.
 pub fn likely_addressee(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<Nick> {
     let end = line.trim_end().trim_end_matches(PUNCTUATION);
-    let (text, name) = end.rsplit_once('/')?;
+    let (text, name) = end.rsplit_once(SLASHES)?;
     let nick = Nick::parse(name.trim_start()).ok()?;
     let word = text.split(char::is_whitespace).next_back()?;
     let is_word = |word: &str| !word.is_empty() && word.chars().all(char::is_alphanumeric);

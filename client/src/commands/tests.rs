@@ -112,6 +112,8 @@ fn text_without_a_leading_slash_is_sent_unchanged() {
     assert_eq!(Typed::parse("a /msg b"), Typed::Text("a /msg b"));
     assert_eq!(Typed::parse(" /msg b x"), Typed::Command("msg", "b x"));
     assert_eq!(Typed::parse(" //etc"), Typed::Text("/etc"));
+    assert_eq!(Typed::parse("／msg b x"), Typed::Command("msg", "b x"));
+    assert_eq!(Typed::parse("／／etc"), Typed::Text("／etc"));
     let sent = Recorder::in_lobby("  hi  there ");
     assert_eq!(sent, ["say #lobby:   hi  there "]);
 }
@@ -282,7 +284,8 @@ fn a_line_that_ends_in_a_nick_is_sent_to_that_person_if_present() {
         addressee("How are you? /alice"),
         Some(("How are you?", alice.clone()))
     );
-    assert_eq!(addressee("hi /Alice  "), Some(("hi", alice)));
+    assert_eq!(addressee("hi /Alice  "), Some(("hi", alice.clone())));
+    assert_eq!(addressee("hi ／Alice"), Some(("hi", alice)));
     for line in [
         "/alice",
         " /alice",

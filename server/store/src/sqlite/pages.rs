@@ -30,8 +30,8 @@ const MAX_GUESTS: usize = 100;
 /// every reader.
 const MAX_GUESTS_READ: i64 = 1000;
 
-/// An account's conversations: all with accounts, and of those with guests the ones that began last.
-/// Only the folded nick of a guest begins with `*`.
+/// An account's conversations: all with accounts, and of those with guests the ones that began
+/// last. Only the folded nick of a guest begins with `*`.
 const PLACES_OF: &str = "WITH conversations AS (
         SELECT id, second AS nick, second_folded AS folded FROM places
             WHERE first_folded = ?1 AND second_folded <> ''
