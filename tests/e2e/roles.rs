@@ -14,7 +14,6 @@ async fn every_operation_beyond_a_role_is_refused_and_audited() {
     let server = Server::start().await;
     let control = ControlClient::new(&server);
     let description = control.get("/v1/openapi.json", None).await.body;
-    let mut connection = RawConnection::open(&server).await;
     for (rank, role) in ROLES.iter().enumerate() {
         Operator::add(&server, role);
         // The first admin becomes an owner. Its role can be changed once there is another owner.
@@ -29,6 +28,8 @@ async fn every_operation_beyond_a_role_is_refused_and_audited() {
     }
     for (rank, role) in ROLES.iter().enumerate().take(2) {
         let token = bearer(&control.sign_in(&server, role).await);
+        // A connection that sends nothing for three seconds is closed.
+        let mut connection = RawConnection::open(&server).await;
         let before = server.database().count_audit("request", "refused");
         let mut refused = 0;
         for (path, item) in description["paths"].as_object().unwrap() {
