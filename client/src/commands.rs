@@ -49,7 +49,7 @@ const PASSWORD_COMMANDS: [&str; 6] = [
 ];
 
 /// The slash, and the full-width one, which input methods of East Asia type.
-const SLASHES: [char; 2] = ['/', '／'];
+pub const SLASHES: [char; 2] = ['/', '／'];
 
 /// A typed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ pub fn is_half_of_flag(char: char) -> bool {
 
 /// Returns whether the character is one of the joiners, which are not displayed.
 pub fn is_joiner(char: char) -> bool {
-    matches!(char, '\u{200c}' | '\u{200d}')
+    matches!(char, '\u{200c}' | ZERO_WIDTH_JOINER)
 }
 
 /// Returns whether a character is drawn over the one before it: a combining mark.

@@ -344,7 +344,7 @@ pub mod tests {
     use crate::render::tests::{ago, clock};
 
     #[test]
-    fn a_kick_of_one_user_cannot_be_tried_or_confirmed() {
+    fn a_dry_run_and_a_confirmation_are_for_kicks_by_target_only() {
         let parse = |words: &str| Arguments::try_parse_from(words.split(' '));
         assert!(parse("admin-cli kick --match bob --dry-run --yes").is_ok());
         assert!(parse("admin-cli kick bob").is_ok());

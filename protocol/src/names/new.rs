@@ -1,5 +1,7 @@
 //! What a new name must be, beyond what every name is: it does not look like another.
 
+use std::borrow::Cow;
+
 use icu_properties::props::{GeneralCategory, Script, SoftDotted};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use precis_profiles::UsernameCasePreserved;
@@ -29,13 +31,24 @@ const DOT_ABOVE: char = '\u{307}';
 /// Checks a nick or an account's name.
 pub(super) fn check_nick(name: &Name) -> Result<(), NameError> {
     check_words(&name.text)?;
-    parse_nick_as_spelled(&composed(&name.text)).map(drop)
+    check_composed(name, parse_nick_as_spelled)
 }
 
 /// Checks a channel's name.
 pub(super) fn check_channel(name: &Name) -> Result<(), NameError> {
     check_words(&name.text)?;
-    parse_channel_as_spelled(&composed(&name.text)).map(drop)
+    check_composed(name, parse_channel_as_spelled)
+}
+
+/// Checks that the composed form of a name can be parsed, if the name is not spelled like that.
+fn check_composed(
+    name: &Name,
+    parse: fn(&str) -> Result<Name, NameError>,
+) -> Result<(), NameError> {
+    match composed(&name.text) {
+        Cow::Borrowed(_) => Ok(()),
+        Cow::Owned(composed) => parse(&composed).map(drop),
+    }
 }
 
 /// Checks the words of a name. A word consists of letters, digits and marks, so that a name may

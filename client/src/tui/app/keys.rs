@@ -193,7 +193,8 @@ impl App {
     /// session, only a command can be typed.
     fn accepts_text(&self, letter: char) -> bool {
         let is_command = || {
-            commands::is_command(self.editor.text()) || (self.editor.is_empty() && letter == '/')
+            commands::is_command(self.editor.text())
+                || (self.editor.is_empty() && commands::SLASHES.contains(&letter))
         };
         !matches!(self.connection, Connection::Ended(_)) || is_command()
     }

@@ -8,9 +8,9 @@
 //! refused or waits. A stranger takes three [`Step`]s: it connects, sends its first byte, and sends
 //! the head of its first request. Each step has places of its own. A client that takes a step when
 //! none of its places is free displaces a stranger at the same step, of a network that has the most
-//! of these places: its own, if that is one of them. Networks with [`FEW`] or less have equally
-//! many. It is a random one of the half that has been there for the longest. An IPv6 network is
-//! that of a site ([`Network::of_site`]).
+//! of these places: its own, if that is one of them. Networks with at most [`FEW`] are treated
+//! alike. The displaced one is a random one of the half that has been there for the longest. An
+//! IPv6 network is that of a site ([`Network::of_site`]).
 //!
 //! So connections displace only those that have got no further: silent ones, which cost nothing to
 //! open, displace none that has sent its first byte, and those that begin a handshake displace none

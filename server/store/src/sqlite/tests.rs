@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::*;
 use rookery_record::{
-    AuditEntry, AuditQuery, BanTarget, HistoryEntry, NewAccount, NewAdmin, NewAudit, NewBan,
-    Outcome, Participant, Place,
+    Account, AuditEntry, AuditQuery, BanTarget, HistoryEntry, Membership, NewAccount, NewAdmin,
+    NewAudit, NewBan, Outcome, Participant, Place, Presence,
 };
 
 /// Creates an empty store in a temporary folder.
@@ -67,6 +67,22 @@ fn account(account: &str, address: &str) -> NewAccount {
         password_hash: Some("$argon2id$…".to_owned()),
         created_at: noon(),
         greeted: false,
+    }
+}
+
+/// Returns an always-on user who is in these channels.
+fn presence(account: &Account, channels: Vec<Membership>) -> Presence {
+    Presence {
+        account: account.id,
+        name: account.name.clone(),
+        email: account.email.clone(),
+        nick: Nick::parse(account.name.as_str()).unwrap(),
+        username: String::new(),
+        realname: String::new(),
+        modes: String::new(),
+        away: None,
+        since: noon(),
+        channels,
     }
 }
 

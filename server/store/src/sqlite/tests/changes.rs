@@ -378,18 +378,7 @@ fn a_change_of_an_always_on_user_writes_only_the_channels_that_have_changed() {
         operator: false,
         voice: false,
     };
-    let mut presence = Presence {
-        account: alice.id,
-        name: alice.name.clone(),
-        email: alice.email.clone(),
-        nick: Nick::parse("alice").unwrap(),
-        username: String::new(),
-        realname: String::new(),
-        modes: String::new(),
-        away: None,
-        since: noon(),
-        channels: (0..100).map(membership).collect(),
-    };
+    let mut presence = presence(&alice, (0..100).map(membership).collect());
     // Returns how many rows were written, the user's own among them.
     let mut written = |presence: &Presence| {
         let before = sqlite.connection.total_changes();

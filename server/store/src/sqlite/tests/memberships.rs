@@ -1,7 +1,7 @@
 //! Memberships of always-on users whose channels' names were stored by an earlier server.
 
 use super::*;
-use rookery_record::{Change, Membership, Presence};
+use rookery_record::{Change, Membership};
 
 #[test]
 fn a_membership_from_before_names_were_composed_is_renamed_and_removed() {
@@ -9,23 +9,13 @@ fn a_membership_from_before_names_were_composed_is_renamed_and_removed() {
     let new = account("alice", "alice@b.c");
     let alice = sqlite.create_account(&new).unwrap().unwrap();
     let channel = |name: &str| ChannelName::parse(name).unwrap();
-    let mut presence = Presence {
-        account: alice.id,
-        name: alice.name,
-        email: alice.email,
-        nick: Nick::parse("alice").unwrap(),
-        username: String::new(),
-        realname: String::new(),
-        modes: String::new(),
-        away: None,
-        since: noon(),
-        channels: vec![Membership {
-            channel: channel("#café"),
-            joined_at: noon(),
-            operator: false,
-            voice: false,
-        }],
+    let cafe = Membership {
+        channel: channel("#café"),
+        joined_at: noon(),
+        operator: false,
+        voice: false,
     };
+    let mut presence = presence(&alice, vec![cafe]);
     let to_tea = Some((channel("#tea"), noon()));
     for (renamed, names_left) in [(to_tea, vec!["#tea"]), (None, vec![])] {
         sqlite.persist(&Change::Presence(presence.clone())).unwrap();
