@@ -193,7 +193,7 @@ async fn open(from: [u8; 4], to: SocketAddr, count: usize) -> Vec<TcpStream> {
     open
 }
 
-/// Each connection is an open file. The server starts with 1024, which strangers on both ports
+/// Each connection is an open file. The server starts with 1280, which strangers on both ports
 /// together cannot use up.
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_on_both_ports_leave_open_files_for_operators() {
@@ -203,7 +203,7 @@ async fn strangers_on_both_ports_leave_open_files_for_operators() {
         "limits.tls_handshake_seconds = 0",
     ];
     let server = ServerBuilder::new(&limits)
-        .with_open_files(1024)
+        .with_open_files(1280)
         .start()
         .await;
     let operator = Operator::sign_in(&server, "root").await;

@@ -268,7 +268,7 @@ impl Accounts {
             // A hash is computed for every claim, so that the time of the answer does not disclose
             // which emails are known.
             if device.is_none()
-                && !password::verify(&password::CHAT_SLOTS, secret.clone(), stored).await
+                && !password::verify(&password::CHAT_QUEUE, secret.clone(), stored).await
             {
                 self.throttle.add_failure(&attempt);
                 METRICS.chat_sign_ins_refused.increment();

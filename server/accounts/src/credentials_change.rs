@@ -329,7 +329,7 @@ impl Accounts {
         let attempt = self.attempt(network, &claim, Some(account)).await?;
         let _slot = self.begin_with_slot(peer, &attempt).await?;
         if password::verify(
-            &password::CHAT_SLOTS,
+            &password::CHAT_QUEUE,
             password.into(),
             account.password_hash.clone(),
         )

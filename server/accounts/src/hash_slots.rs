@@ -5,7 +5,8 @@
 //! number of threads. A slot therefore keeps its memory from one hash to the next.
 //!
 //! The chat and the control plane have slots of their own: no number of registrations delays the
-//! sign-in of an operator by more than the processor time that they use.
+//! sign-in of an operator by more than the processor time that they use. There are several queues
+//! for the slot of the control plane ([`HashQueue`]), so that a long one delays no other.
 
 use std::collections::TryReserveError;
 
@@ -47,6 +48,14 @@ impl HashMemory {
     }
 }
 
+/// One of the queues for the same slots. Only its first waits for a slot, behind the first of each
+/// other queue, so that all queues have the same share of the slots, whatever their lengths.
+pub struct HashQueue {
+    slots: &'static HashSlots,
+    /// Held by the first of the queue until it has a slot.
+    front: Semaphore,
+}
+
 impl HashSlots {
     pub(super) const fn new(count: usize) -> Self {
         Self {
@@ -81,24 +90,33 @@ impl HashSlots {
             .await
             .expect("the semaphore is never closed")
     }
+}
+
+impl HashQueue {
+    pub(super) const fn of(slots: &'static HashSlots) -> Self {
+        Self {
+            slots,
+            front: Semaphore::const_new(1),
+        }
+    }
 
     /// Waits for a slot, and runs `job` with its memory on a thread for blocking work.
     pub(super) async fn run<T: Send + 'static>(
-        &'static self,
+        &self,
         job: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
     ) -> T {
-        let permit = self
-            .permits
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
+        const NEVER_CLOSED: &str = "the semaphore is never closed";
+        let slots = self.slots;
+        let front = self.front.acquire().await.expect(NEVER_CLOSED);
+        let permit = slots.permits.acquire().await.expect(NEVER_CLOSED);
+        drop(front);
         tokio::task::spawn_blocking(move || {
             // Held by the hash and not by the caller: a client that disconnects frees no slot
             // early.
             let _permit = permit;
-            let mut memory = self.memory.lock().pop().unwrap_or_default();
+            let mut memory = slots.memory.lock().pop().unwrap_or_default();
             let result = job(&mut memory);
-            self.memory.lock().push(memory);
+            slots.memory.lock().push(memory);
             result
         })
         .await
@@ -113,6 +131,7 @@ mod tests {
     #[tokio::test]
     async fn slots_keep_their_memory_and_nothing_of_the_passwords_in_it() {
         static SLOTS: HashSlots = HashSlots::new(2);
+        static QUEUE: HashQueue = HashQueue::of(&SLOTS);
         let hash = |memory: &mut HashMemory| {
             let mut output = [0; 32];
             let argon2 = Argon2::default();
@@ -121,7 +140,7 @@ mod tests {
             let is_clear = memory.0.iter().all(|block| block.as_ref() == [0; 128]);
             (memory.0.as_ptr() as usize, is_clear)
         };
-        let many: Vec<_> = (0..20).map(|_| tokio::spawn(SLOTS.run(hash))).collect();
+        let many: Vec<_> = (0..20).map(|_| tokio::spawn(QUEUE.run(hash))).collect();
         let mut used = std::collections::HashSet::new();
         for hash in many {
             let (memory, is_clear) = hash.await.expect("the job does not panic");
@@ -135,6 +154,7 @@ mod tests {
     #[tokio::test]
     async fn a_hash_uses_the_memory_that_was_reserved_or_fails_to_be() {
         static SLOTS: HashSlots = HashSlots::new(1);
+        static QUEUE: HashQueue = HashQueue::of(&SLOTS);
         assert!(SLOTS.reserve(usize::MAX / 2048).is_err());
         let argon2 = Argon2::default();
         let blocks = argon2.params().block_count();
@@ -147,14 +167,37 @@ mod tests {
             hashed.expect("the parameters are valid");
             place(memory)
         };
-        assert_eq!(SLOTS.run(job).await, reserved);
+        assert_eq!(QUEUE.run(job).await, reserved);
     }
 
     #[tokio::test]
     async fn occupied_slots_do_not_delay_those_of_others() {
         static CHAT: HashSlots = HashSlots::new(1);
         static CONTROL: HashSlots = HashSlots::new(1);
+        static QUEUE: HashQueue = HashQueue::of(&CONTROL);
         let _occupied = CHAT.occupy_all().await;
-        assert_eq!(CONTROL.run(|_| "done").await, "done");
+        assert_eq!(QUEUE.run(|_| "done").await, "done");
+    }
+
+    #[tokio::test]
+    async fn a_long_queue_delays_the_first_of_another_by_one_hash() {
+        static SLOTS: HashSlots = HashSlots::new(1);
+        static LONG: HashQueue = HashQueue::of(&SLOTS);
+        static SHORT: HashQueue = HashQueue::of(&SLOTS);
+        let done = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let hash = |queue: &'static HashQueue, name| {
+            let done = std::sync::Arc::clone(&done);
+            tokio::spawn(queue.run(move |_| done.lock().push(name)))
+        };
+        let occupied = SLOTS.occupy_all().await;
+        let mut hashes: Vec<_> = (0..20).map(|_| hash(&LONG, "long")).collect();
+        tokio::task::yield_now().await;
+        hashes.push(hash(&SHORT, "short"));
+        tokio::task::yield_now().await;
+        drop(occupied);
+        for hash in hashes {
+            hash.await.expect("the job does not panic");
+        }
+        assert_eq!(done.lock()[..2], ["long", "short"]);
     }
 }

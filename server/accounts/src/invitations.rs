@@ -40,7 +40,7 @@ impl Accounts {
         let digits = codes::digits(now);
         let mail = mail_templates::invitation(&self.config.chat.get().network, &email, &digits);
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(now);
-        let code_hash = password::hash(&password::CHAT_SLOTS, Password::generated(digits)).await;
+        let code_hash = password::hash(&password::CHAT_QUEUE, Password::generated(digits)).await;
         (
             NewInvitation {
                 email,
@@ -90,7 +90,7 @@ impl Accounts {
         let network = Network::of(peer.address.ip());
         let turn = self.hash_turns.acquire(Group::of(network)).await;
         let is_right = password::verify(
-            &password::CHAT_SLOTS,
+            &password::CHAT_QUEUE,
             Secret::new(without_separators(code)),
             Some(invitation.code_hash),
         )

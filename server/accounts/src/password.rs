@@ -13,7 +13,7 @@ use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::PrecisFastInvocation as _;
 use precis_profiles::precis_core::{CodepointInfo, Error, UnexpectedError};
 
-use super::hash_slots::{HashMemory, HashSlots};
+use super::hash_slots::{HashMemory, HashQueue, HashSlots};
 use super::scram;
 use super::verifier_key::VerifierKey;
 use rookery_base::secret::Secret;
@@ -28,8 +28,16 @@ const LANES: u32 = 1;
 /// The slots for passwords and codes of the chat. Further hashes wait, so that sign-ins cannot
 /// exhaust the machine.
 pub static CHAT_SLOTS: HashSlots = HashSlots::new(2);
+/// The queue for them.
+pub static CHAT_QUEUE: HashQueue = HashQueue::of(&CHAT_SLOTS);
 /// The slot for passwords of admins, which never waits for the chat.
 pub static CONTROL_SLOTS: HashSlots = HashSlots::new(1);
+/// The queue of those who have shown that they are admins, by a session or the token of a device.
+pub static OPERATORS_QUEUE: HashQueue = HashQueue::of(&CONTROL_SLOTS);
+/// The queue of those on networks from which an admin has signed in.
+pub static KNOWN_NETWORKS_QUEUE: HashQueue = HashQueue::of(&CONTROL_SLOTS);
+/// The queue of everyone else who tries to sign in to the control plane.
+pub static STRANGERS_QUEUE: HashQueue = HashQueue::of(&CONTROL_SLOTS);
 
 /// A password in the form that is hashed, prepared by the profile `OpaqueString` (RFC 8265 §4.2):
 /// in Unicode's normalization form C, with only the ordinary space, and without characters that
@@ -104,9 +112,9 @@ fn params() -> Params {
     Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in range")
 }
 
-/// Hashes `password` in one of `slots`. Returns the hash in PHC form.
-pub async fn hash(slots: &'static HashSlots, password: Password) -> String {
-    slots.run(move |memory| hash_in(memory, &password)).await
+/// Hashes `password` when it is its turn in `queue`. Returns the hash in PHC form.
+pub async fn hash(queue: &HashQueue, password: Password) -> String {
+    queue.run(move |memory| hash_in(memory, &password)).await
 }
 
 /// What is stored of a password, for SASL `PLAIN` and for SCRAM.
@@ -121,7 +129,7 @@ pub struct StoredPassword {
 impl StoredPassword {
     /// Derives what is stored for the password of `account`.
     pub async fn derive(key: &VerifierKey, account: &AccountName, password: Password) -> Self {
-        let (hash, keys) = CHAT_SLOTS
+        let (hash, keys) = CHAT_QUEUE
             .run(move |memory| (hash_in(memory, &password), scram::keys_of(&password)))
             .await;
         Self {
@@ -137,14 +145,14 @@ pub(crate) async fn scram_verifier(
     account: &AccountName,
     password: Password,
 ) -> ScramVerifier {
-    let keys = CHAT_SLOTS.run(move |_| scram::keys_of(&password)).await;
+    let keys = CHAT_QUEUE.run(move |_| scram::keys_of(&password)).await;
     key.encrypt(account, &keys)
 }
 
 /// Returns whether the password as typed matches `hash`. Without a hash, or with a password that
 /// cannot be prepared and thus was never set, it takes the same time and returns false.
-pub async fn verify(slots: &'static HashSlots, typed: Secret, hash: Option<String>) -> bool {
-    slots
+pub async fn verify(queue: &HashQueue, typed: Secret, hash: Option<String>) -> bool {
+    queue
         .run(move |memory| match Password::prepare(typed.expose()) {
             Ok(password) => verify_in(memory, &password, hash.as_deref()),
             Err(_) => verify_in(memory, &Password(typed), None),
@@ -229,13 +237,13 @@ mod tests {
         let composed = "une cl\u{e9} \u{e0} molette";
         let decomposed = "une cle\u{301} a\u{300} molette";
         let other_spaces = "une\u{a0}cl\u{e9}\u{2003}\u{e0}\u{3000}molette";
-        let stored = hash(&CHAT_SLOTS, Password::prepare(decomposed).unwrap()).await;
+        let stored = hash(&CHAT_QUEUE, Password::prepare(decomposed).unwrap()).await;
         for typed in [composed, decomposed, other_spaces] {
-            let matches = verify(&CHAT_SLOTS, Secret::from(typed), Some(stored.clone())).await;
+            let matches = verify(&CHAT_QUEUE, Secret::from(typed), Some(stored.clone())).await;
             assert!(matches, "{typed:?}");
         }
         let without_accents = Secret::from("une cle a molette");
-        assert!(!verify(&CHAT_SLOTS, without_accents, Some(stored)).await);
+        assert!(!verify(&CHAT_QUEUE, without_accents, Some(stored)).await);
     }
 
     #[test]
@@ -265,20 +273,20 @@ mod tests {
     #[tokio::test]
     async fn a_password_that_cannot_be_prepared_matches_nothing() {
         let typed = "bell\u{7}";
-        let stored = hash(&CHAT_SLOTS, Password::generated(typed.to_owned())).await;
-        assert!(!verify(&CHAT_SLOTS, Secret::from(typed), Some(stored)).await);
+        let stored = hash(&CHAT_QUEUE, Password::generated(typed.to_owned())).await;
+        assert!(!verify(&CHAT_QUEUE, Secret::from(typed), Some(stored)).await);
     }
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
-        let stored = hash(&CHAT_SLOTS, Password::prepare("correct horse").unwrap()).await;
+        let stored = hash(&CHAT_QUEUE, Password::prepare("correct horse").unwrap()).await;
         assert!(
             stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{stored}"
         );
         assert!(
             verify(
-                &CHAT_SLOTS,
+                &CHAT_QUEUE,
                 Secret::from("correct horse"),
                 Some(stored.clone())
             )
@@ -286,7 +294,7 @@ mod tests {
         );
         assert!(
             !verify(
-                &CHAT_SLOTS,
+                &CHAT_QUEUE,
                 Secret::from("correct horsf"),
                 Some(stored.clone())
             )
@@ -302,13 +310,13 @@ mod tests {
     #[tokio::test]
     async fn no_password_matches_a_missing_hash() {
         assert!(
-            !verify(&CHAT_SLOTS, Secret::from(""), None).await,
+            !verify(&CHAT_QUEUE, Secret::from(""), None).await,
             "not even the password of the decoy hash"
         );
-        assert!(!verify(&CHAT_SLOTS, Secret::from("anything"), None).await);
+        assert!(!verify(&CHAT_QUEUE, Secret::from("anything"), None).await);
         assert!(
             !verify(
-                &CHAT_SLOTS,
+                &CHAT_QUEUE,
                 Secret::from("anything"),
                 Some("not a hash".to_owned())
             )

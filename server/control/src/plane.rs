@@ -20,6 +20,7 @@ use crate::handle::ControlHandle;
 use crate::health::HealthCache;
 use crate::http::extract::RequestOrigin;
 use crate::http::idempotency::answers::Answers;
+use crate::http::places::Places;
 use crate::http::problem::{Kind, Refusal};
 use crate::http::stranger_limit::StrangerLimit;
 use crate::http::stream_places::StreamPlaces;
@@ -97,6 +98,8 @@ pub struct ControlPlane {
     /// Limits the requests for the server's health.
     pub health_checks: StrangerLimit,
     attempting: Attempting,
+    /// The connections to the control port.
+    pub places: Arc<Places>,
     pub answers: Mutex<Answers>,
     /// TLS handshakes need much more CPU than requests, which must not wait for many of them.
     pub handshake_turns: Turns,
@@ -125,6 +128,7 @@ impl ControlPlane {
             logins: StrangerLimit::default(),
             health_checks: StrangerLimit::default(),
             attempting: Attempting::default(),
+            places: Arc::default(),
             answers: Mutex::default(),
             handshake_turns: Turns::on_half_of_the_cores(),
             enrolments: Mutex::default(),

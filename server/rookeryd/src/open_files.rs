@@ -5,15 +5,15 @@ use anyhow::{Result, ensure};
 use rustix::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The lowest limit with which the server starts. Of these files, strangers can hold 640 by their
+/// The lowest limit with which the server starts. Of these files, strangers can hold 832 by their
 /// connections to the control port and 320 by those to the chat, of which 64 wait for a place.
-const LEAST: u64 = 1024;
+const LEAST: u64 = 1280;
 /// The most that macOS permits (`OPEN_MAX`), where the default limit is too low to start with and
 /// can be raised, but not to its maximum, which is infinite.
 const MOST_ON_MACOS: u64 = 10_240;
 /// How many open files the chat leaves for everything else: the connections to the control port,
 /// the database, mails. If the process may have few files open, three quarters of them.
-const RESERVED: u64 = 1024;
+const RESERVED: u64 = 1280;
 
 /// Raises the limit as far as the system permits. Returns how many connections to the chat it has
 /// room for; `None` means any number.
@@ -60,15 +60,15 @@ mod tests {
     #[test]
     fn the_chat_leaves_open_files_for_the_rest() {
         let capacity = |limit| capacity(limit).expect("it is high enough");
-        assert_eq!(capacity(1_048_576), Some(1_047_552));
-        assert_eq!(capacity(1024), Some(256));
-        assert_eq!(capacity(u64::MAX), Some(usize::MAX - 1024));
+        assert_eq!(capacity(1_048_576), Some(1_047_296));
+        assert_eq!(capacity(1280), Some(320));
+        assert_eq!(capacity(u64::MAX), Some(usize::MAX - 1280));
     }
 
     #[test]
     fn a_limit_that_strangers_could_use_up_is_refused_with_what_to_do() {
-        let error = capacity(1023).expect_err("it is too low").to_string();
-        assert!(error.contains("1023") && error.contains("1024") && error.contains("ulimit -n"));
+        let error = capacity(1279).expect_err("it is too low").to_string();
+        assert!(error.contains("1279") && error.contains("1280") && error.contains("ulimit -n"));
     }
 
     #[test]

@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 
 use super::device::Device;
 use crate::fair_limit::{FairLimit, Permit};
+use rookery_accounts::hash_slots::HashQueue;
+use rookery_accounts::password::{KNOWN_NETWORKS_QUEUE, OPERATORS_QUEUE, STRANGERS_QUEUE};
 use rookery_base::attempt_counts::{Counts, NameAttempts, Waits};
 use rookery_protocol::AccountName;
 use rookery_record::Network;
@@ -76,6 +78,17 @@ pub enum Source {
     Device(Device),
     /// A session of the admin with this name.
     Session(String),
+}
+
+impl Source {
+    /// Returns the queue in which the attempt waits until its password is checked.
+    pub fn hash_queue(&self) -> &'static HashQueue {
+        match self {
+            Self::Device(_) | Self::Session(_) => &OPERATORS_QUEUE,
+            Self::Known(_) => &KNOWN_NETWORKS_QUEUE,
+            Self::Other { .. } => &STRANGERS_QUEUE,
+        }
+    }
 }
 
 const KNOWN: Waits = Waits {

@@ -23,16 +23,18 @@ use tokio_rustls::server::TlsStream;
 
 use super::extract::RequestOrigin;
 use super::pace::Pace;
-use super::places::{Place, Places};
+use super::places::Place;
 use super::stream::StreamState;
 use crate::auth::operator::operator_of;
 use crate::plane::ControlPlane;
 use crate::routes::router;
 use rookery_base::net::{close_with, is_tls};
 use rookery_record::Network;
+use rookery_store::Store;
 
 /// How long the head of a request may take to arrive. A connection without a request ends after
-/// this time as well; before the first one, [`Places`] are less patient.
+/// this time as well; before the first one, [`Places`](super::places::Places) are less
+/// patient.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// The maximum age of a connection, so that none occupies a place forever, however busy it is.
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
@@ -62,7 +64,9 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
         let plane = Arc::clone(&plane);
         move || router(plane)
     }));
-    let places = Arc::new(Places::default());
+    if let Ok(networks) = plane.read(Store::admin_networks).await {
+        plane.places.set_known(&networks);
+    }
     let displaced_answers = Arc::new(Semaphore::new(DISPLACED_ANSWERS));
     let mut connections = JoinSet::new();
     loop {
@@ -75,7 +79,10 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let permit = Arc::new(places.enter(Instant::now(), Network::of_site(address.ip())));
+        let entered = plane
+            .places
+            .enter(Instant::now(), Network::of_site(address.ip()));
+        let permit = Arc::new(entered);
         let (plane, lazy_router) = (Arc::clone(&plane), Arc::clone(&lazy_router));
         let displaced_answers = Arc::clone(&displaced_answers);
         connections.spawn(async move {

@@ -18,6 +18,11 @@
 //! apart: when so many are opened that each has little time, some of them still have enough,
 //! whereas to displace the oldest would be to serve none.
 //!
+//! Where strangers of more networks than there are places come, an operator's connection would be
+//! displaced like theirs. So each step has *kept* places besides, for networks from which an admin
+//! has signed in before: a connection of one of them that is displaced gets a kept place, where
+//! only connections of such networks displace it.
+//!
 //! A stranger whose request, with its body, is being handled is not displaced: there are few of
 //! them ([`StrangerLimit`], [`Attempting`]), and neither a body that has not arrived nor an answer
 //! that is not read counts as handling. A successful sign-in makes the connection the operator's
@@ -27,7 +32,7 @@
 //! [`StrangerLimit`]: crate::http::stranger_limit::StrangerLimit
 //! [`Attempting`]: crate::auth::throttle::Attempting
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -51,6 +56,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// commands of an operator at the same time would be the most that a network has, where strangers
 /// of many networks have a place each.
 const FEW: usize = 3;
+/// The number of kept places of each step.
+const KEPT: usize = 64;
 
 /// All places of the control port.
 #[derive(Default)]
@@ -61,11 +68,15 @@ pub struct Places(Mutex<Connections>);
 struct Connections {
     next_id: u64,
     by_id: BTreeMap<u64, Connection>,
+    /// The sites from which an admin has signed in.
+    known: HashSet<Network>,
 }
 
 struct Connection {
     network: Network,
     stage: Stage,
+    /// Whether a stranger has one of the kept places of its step.
+    is_kept: bool,
     /// When the client did its last step of connecting.
     since: Instant,
     /// Wakes the connection's task when the place is lost.
@@ -93,10 +104,12 @@ enum Step {
 }
 
 impl Step {
-    /// Returns the number of places of the strangers at this step. Those of all steps together are
-    /// open files, for which the process needs a limit that is high enough.
-    const fn places(self) -> usize {
+    /// Returns the number of places of the strangers at this step: kept ones, or the others. Those
+    /// of all steps together are open files, for which the process needs a limit that is high
+    /// enough.
+    const fn places(self, is_kept: bool) -> usize {
         match self {
+            _ if is_kept => KEPT,
             Self::Connected => 320,
             Self::Began | Self::Asked => 128,
         }
@@ -130,16 +143,22 @@ pub struct Place {
 }
 
 impl Places {
+    /// Sets from which networks admins have signed in.
+    pub fn set_known(&self, networks: &[Network]) {
+        self.0.lock().known = networks.iter().map(|network| network.site()).collect();
+    }
+
     /// Adds a new connection, for which another one may lose its place.
     pub fn enter(self: &Arc<Self>, now: Instant, network: Network) -> Place {
         let mut connections = self.0.lock();
-        connections.make_room(Step::Connected, network);
+        connections.make_room(Step::Connected, false, network);
         let id = connections.next_id;
         connections.next_id += 1;
         let changed = Arc::new(Notify::new());
         let connection = Connection {
             network,
             stage: Stage::Stranger(Step::Connected),
+            is_kept: false,
             since: now,
             changed: Arc::clone(&changed),
         };
@@ -154,21 +173,22 @@ impl Places {
 }
 
 impl Connections {
-    /// Makes room for another connection of a network at a step. Returns whether there is room.
-    fn make_room(&mut self, step: Step, network: Network) -> bool {
+    /// Makes room for another connection of a network at a step, in the kept places or in the
+    /// others. Returns whether there is room.
+    fn make_room(&mut self, step: Step, is_kept: bool, network: Network) -> bool {
         let all = self.by_id.values();
-        let strangers = all.filter(|stranger| stranger.step() == Some(step));
-        if strangers.clone().count() < step.places() {
+        let strangers =
+            all.filter(|stranger| stranger.step() == Some(step) && stranger.is_kept == is_kept);
+        if strangers.clone().count() < step.places(is_kept) {
             return true;
         }
         let mut places: HashMap<Network, usize> = HashMap::new();
         for stranger in strangers {
             *places.entry(stranger.network).or_default() += 1;
         }
-        let displaceable = self
-            .by_id
-            .iter()
-            .filter(|(_, stranger)| stranger.stage == Stage::Stranger(step));
+        let displaceable = self.by_id.iter().filter(|(_, stranger)| {
+            stranger.stage == Stage::Stranger(step) && stranger.is_kept == is_kept
+        });
         let places_of = |network| places.get(&network).map_or(FEW, |places| FEW.max(*places));
         let most = displaceable
             .clone()
@@ -184,12 +204,27 @@ impl Connections {
         displaceable.sort_unstable();
         let older = displaceable.len().div_ceil(2).max(1);
         let chosen = usize::from(u16::from_ne_bytes(random())) % older;
-        let displaced = displaceable.get(chosen);
-        let displaced = displaced.and_then(|(_, id)| self.by_id.remove(id));
-        displaced.is_some_and(|displaced| {
+        let Some((_, id)) = displaceable.get(chosen) else {
+            return false;
+        };
+        if !is_kept && self.keep(*id, step) {
+            return true;
+        }
+        if let Some(displaced) = self.by_id.remove(id) {
             displaced.changed.notify_one();
-            true
-        })
+        }
+        true
+    }
+
+    /// Moves a stranger of a known network to a kept place of its step. Returns whether it has one.
+    fn keep(&mut self, id: u64, step: Step) -> bool {
+        let network = self.by_id.get(&id).map(|connection| connection.network);
+        let known = network.filter(|network| self.known.contains(network));
+        let has_room = known.is_some_and(|network| self.make_room(step, true, network));
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.is_kept = has_room;
+        }
+        has_room
     }
 
     /// Notes that a stranger does a step of connecting. Unless it is at that step, it needs another
@@ -198,11 +233,13 @@ impl Connections {
         let Some(connection) = self.by_id.get(&id) else {
             return;
         };
-        if connection.step() != Some(step) && !self.make_room(step, connection.network) {
+        let is_next = connection.step() != Some(step);
+        if is_next && !self.make_room(step, false, connection.network) {
             return;
         }
         if let Some(connection) = self.by_id.get_mut(&id) {
             (connection.stage, connection.since) = (Stage::Stranger(step), now);
+            connection.is_kept &= !is_next;
         }
     }
 

@@ -100,7 +100,7 @@ async fn add(
         name: name.to_string(),
         email,
         password_hash: password::hash(
-            &password::CONTROL_SLOTS,
+            &password::OPERATORS_QUEUE,
             Password::generated(initial_password.clone()),
         )
         .await,
@@ -231,7 +231,7 @@ async fn reset_password(
     let initial_password = random_letters();
     let initial_password_expires_at = operator.now() + INITIAL_LIFETIME;
     let hash = password::hash(
-        &password::CONTROL_SLOTS,
+        &password::OPERATORS_QUEUE,
         Password::generated(initial_password.clone()),
     )
     .await;

@@ -79,7 +79,7 @@ async fn new_hash(
         .begin_attempt(&source, origin.instant)
         .await?;
     if !password::verify(
-        &password::CONTROL_SLOTS,
+        &password::OPERATORS_QUEUE,
         old.clone(),
         Some(password_hash.clone()),
     )
@@ -99,5 +99,5 @@ async fn new_hash(
         &[name, email.as_str(), &chat.network, &chat.server_name],
     )
     .map_err(|bad| Kind::Invalid.with_detail(bad.to_string()))?;
-    Ok(password::hash(&password::CONTROL_SLOTS, new).await)
+    Ok(password::hash(&password::OPERATORS_QUEUE, new).await)
 }

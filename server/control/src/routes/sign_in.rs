@@ -113,7 +113,7 @@ async fn check_password(
         .map_err(|refusal| ("too many attempts", refusal))?;
     let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
     let password = Secret::new(request.password);
-    let is_right = password::verify(&password::CONTROL_SLOTS, password, hash).await;
+    let is_right = password::verify(source.hash_queue(), password, hash).await;
     let has_expired = |admin: &Admin| {
         admin
             .initial_password_expires_at
@@ -423,13 +423,13 @@ async fn open_session(
             let is_new_network = store.remember_admin_network(&name, &network, origin.at)?;
             store.unlock_admin(&name)?;
             store.append_audit(&act.entry(Outcome::Allowed, detail))?;
-            Ok(Ok(is_new_network))
+            Ok(Ok((is_new_network, store.admin_networks()?)))
         });
     let opened = written
         .await
         .map_err(|error| plane.trail.unavailable(&error))?;
-    let is_new_network = match opened {
-        Ok(is_new_network) => is_new_network,
+    let (is_new_network, networks) = match opened {
+        Ok(recorded) => recorded,
         Err(unopened) => {
             let (reason, refusal) = match unopened {
                 Unopened::AdminChanged => (CHANGED, challenge_expired()),
@@ -446,6 +446,7 @@ async fn open_session(
                 .await);
         }
     };
+    plane.places.set_known(&networks);
     if is_new_network {
         plane.notify(&admin, origin, &Notice::NewAddress);
     }

@@ -2,10 +2,32 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::FutureExt as _;
+
 use super::*;
-use rookery_accounts::password::{CHAT_SLOTS, CONTROL_SLOTS, Password};
+use rookery_accounts::password::{CHAT_SLOTS, CONTROL_SLOTS, OPERATORS_QUEUE, Password};
+use rookery_record::Network;
 
 impl TestPlane {
+    /// Whether a connection from an address keeps its place while strangers connect from 2,000
+    /// networks.
+    pub(super) fn keeps_a_place(&self, address: [u8; 4]) -> bool {
+        // So that it is not lost after a while.
+        let now = tokio::time::Instant::now() + Duration::from_hours(1);
+        let enter = |address: [u8; 4]| {
+            let network = Network::of(address.into());
+            self.state.places.enter(now, network)
+        };
+        let own = enter(address);
+        let strangers = (0..2000_u16).map(|number| {
+            let [high, low] = number.to_be_bytes();
+            enter([10, 0, high, low])
+        });
+        let _strangers: Vec<_> = strangers.collect();
+        let lost = pin!(own.lost());
+        lost.now_or_never().is_none()
+    }
+
     /// Sends the same code a hundred times concurrently, for the challenges in turn; returns how
     /// many succeed.
     pub(super) async fn verify_a_hundred(&self, challenges: &[String], code: &str) -> usize {
@@ -111,6 +133,13 @@ async fn a_sign_in_does_not_wait_for_the_hashes_of_the_chat() {
     let _occupied = CHAT_SLOTS.occupy_all().await;
     let signed_in = tokio::time::timeout(Duration::from_secs(20), plane.challenge("root")).await;
     assert!(signed_in.is_ok());
+}
+
+#[tokio::test]
+async fn a_network_that_an_admin_signs_in_from_keeps_a_place_from_then_on() {
+    let plane = TestPlane::new().await;
+    plane.sign_in("root").await;
+    assert!(plane.keeps_a_place([192, 0, 2, 1]));
 }
 
 #[tokio::test]
@@ -334,7 +363,7 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
     let plane = TestPlane::new().await;
     plane.add_admin("other").await;
     let (root, other) = (plane.sign_in("root").await, plane.sign_in("other").await);
-    let hash = password::hash(&CONTROL_SLOTS, Password::prepare("another").unwrap()).await;
+    let hash = password::hash(&OPERATORS_QUEUE, Password::prepare("another").unwrap()).await;
     let change = move |store: &mut rookery_store::Store| {
         store.set_admin_password("root", &hash, None)?;
         store.remove_admin("other")

@@ -205,7 +205,7 @@ impl TestPlane {
             name: name.to_owned(),
             email: Email::parse(&format!("{name}@example.org")).unwrap(),
             password_hash: password::hash(
-                &password::CONTROL_SLOTS,
+                &password::OPERATORS_QUEUE,
                 Password::prepare(PASSWORD).unwrap(),
             )
             .await,

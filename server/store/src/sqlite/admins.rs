@@ -1,5 +1,7 @@
 //! Admins and their second factors.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use rookery_control_api::Role;
 use rookery_protocol::AccountName;
@@ -7,7 +9,7 @@ use rusqlite::{Row, params};
 
 use super::{Store, execute, find, list, optional_timestamp, parsed, timestamp};
 use crate::{Result, StoreError};
-use rookery_record::{Admin, Authenticator, NewAdmin};
+use rookery_record::{Admin, Authenticator, Network, NewAdmin};
 
 const SELECT: &str = "SELECT name, email, password_hash, role, created_at, initial_until,
     (SELECT count(*) FROM recovery_codes WHERE admin = admins.id), secret, enrolled_at, last_step, required
@@ -238,6 +240,15 @@ impl Store {
         let sql = "SELECT EXISTS (SELECT 1 FROM admin_networks WHERE network = ?1)";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([network], |row| row.get(0))?)
+    }
+
+    /// Returns all networks from which admins have signed in.
+    pub fn admin_networks(&self) -> Result<Vec<Network>> {
+        let sql = "SELECT DISTINCT network FROM admin_networks";
+        list(&self.connection, sql, [], |row| {
+            let address: IpAddr = parsed(row, 0)?;
+            Ok(Network::of(address))
+        })
     }
 
     /// Records the network that an admin signs in from. Returns true if it is new: it was not
