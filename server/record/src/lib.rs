@@ -34,7 +34,7 @@ pub use history::{
     TargetKind, TargetsQuery, message_number,
 };
 pub use invitation::{Invitation, InvitationId, NewInvitation};
-pub use mailbox::{EmailAliases, other_domains};
+pub use mailbox::{EmailAliases, mailbox_key, other_domains, pattern_domains};
 pub use maintenance::Maintenance;
 pub use network::{NETWORKS_OF_SITE, Network};
 pub use rookery_protocol::BanTarget;

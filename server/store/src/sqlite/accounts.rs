@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 use super::{Store, execute, find, list, optional, parsed, timestamp};
 use crate::Result;
 use rookery_record::{
-    Account, AccountConflict, AccountId, EmailAliases, NewAccount, ScramVerifier,
+    Account, AccountConflict, AccountId, EmailAliases, NewAccount, ScramVerifier, mailbox_key,
 };
 
 macro_rules! select {
@@ -16,13 +16,6 @@ macro_rules! select {
             $rest
         )
     };
-}
-
-/// Returns the part of the email before its tag and the `@`, without dots: what is equal for all
-/// spellings of a mailbox, whatever the aliases.
-pub(super) fn mailbox_name(email: &Email) -> String {
-    let name = email.folded().split(['+', '@']).next().unwrap_or_default();
-    name.replace('.', "")
 }
 
 fn read(row: &Row<'_>) -> Result<Account> {
@@ -72,8 +65,8 @@ impl Store {
     ) -> Result<Vec<Account>> {
         let mut accounts = list(
             &self.connection,
-            select!("WHERE mailbox_name = ?1 ORDER BY email_folded <> ?2, id"),
-            params![mailbox_name(email), email.folded()],
+            select!("WHERE mailbox_key = ?1 ORDER BY email_folded <> ?2, id"),
+            params![mailbox_key(email), email.folded()],
             read,
         )?;
         let mailbox = aliases.mailbox(email);
@@ -126,8 +119,8 @@ impl Store {
         let created = find(
             &self.connection,
             "INSERT INTO accounts
-                (name, name_folded, name_skeleton, email, email_folded, password_hash, created_at, greeted)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                (name, name_folded, name_skeleton, email, email_folded, mailbox_key, password_hash, created_at, greeted)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              RETURNING id, name, email, password_hash, created_at, greeted, disabled",
             params![
                 account.name.as_str(),
@@ -135,6 +128,7 @@ impl Store {
                 account.name.skeleton(),
                 account.email.as_ref().map(Email::as_str),
                 account.email.as_ref().map(Email::folded),
+                account.email.as_ref().map(mailbox_key),
                 account.password_hash,
                 account.created_at.as_millisecond(),
                 account.greeted,
@@ -235,12 +229,11 @@ impl Store {
         {
             return Ok(Err(AccountConflict::Email));
         }
-        let sql = "UPDATE accounts SET email = ?2, email_folded = ?3 WHERE id = ?1";
-        execute(
-            &self.connection,
-            sql,
-            params![id.0, email.map(Email::as_str), email.map(Email::folded)],
-        )?;
+        let sql =
+            "UPDATE accounts SET email = ?2, email_folded = ?3, mailbox_key = ?4 WHERE id = ?1";
+        let (text, folded) = (email.map(Email::as_str), email.map(Email::folded));
+        let params = params![id.0, text, folded, email.map(mailbox_key)];
+        execute(&self.connection, sql, params)?;
         Ok(Ok(()))
     }
 
@@ -287,9 +280,12 @@ impl Store {
         let sql = "DELETE FROM channel_access WHERE account_folded = ?1";
         execute(&self.connection, sql, [account.name.folded()])?;
         // A ban of the account still covers its mailbox, from which it could register again.
-        let sql = "UPDATE bans SET deleted_account_email = ?1 WHERE target_folded = ?2";
-        let email = account.email.as_ref().map(Email::folded);
-        execute(&self.connection, sql, params![email, account.name.folded()])?;
+        let sql =
+            "UPDATE bans SET deleted_account_email = ?1, email_key = ?2 WHERE target_folded = ?3";
+        let email = account.email.as_ref();
+        let (folded, key) = (email.map(Email::folded), email.map(mailbox_key));
+        let params = params![folded, key, account.name.folded()];
+        execute(&self.connection, sql, params)?;
         execute(
             &self.connection,
             "DELETE FROM accounts WHERE id = ?1",

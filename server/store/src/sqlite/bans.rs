@@ -7,10 +7,9 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 use rusqlite::{Row, params};
 
-use super::accounts::mailbox_name;
 use super::{Store, find, list, optional, optional_timestamp, parsed, timestamp};
 use crate::Result;
-use rookery_record::{Ban, BanId, BanTarget, NewBan, other_domains};
+use rookery_record::{Ban, BanId, BanTarget, NewBan, mailbox_key, pattern_domains};
 
 /// The columns that [`read`] reads. The email is that of the banned account, even if the account
 /// was deleted since.
@@ -20,8 +19,29 @@ const COLUMNS: &str = "id, target, reason, by, created_at, expires_at, coalesce(
 /// The conditions by which the bans that may cover someone are found, for a value `?1`.
 const BY_TARGET: &str = "target_folded = ?1";
 const BY_MAILBOX_OF_ACCOUNT: &str =
-    "target_folded IN (SELECT name_folded FROM accounts WHERE mailbox_name = ?1)";
+    "target_folded IN (SELECT name_folded FROM accounts WHERE mailbox_key = ?1)";
 const BY_EMAIL_KEY: &str = "email_key = ?1";
+
+/// The key of the patterns with a wildcard in their domain, which are compared one by one.
+const ANY_DOMAIN: &str = "*";
+
+/// Returns by what a ban of an email is found, or of an account that had this email when it was
+/// deleted: by the key of the mailbox. A ban of a pattern is found by the `@` and the domain. Other
+/// bans are found by their target.
+pub(super) fn email_key(target: &BanTarget, deleted_email: Option<&Email>) -> Option<String> {
+    match target {
+        BanTarget::Email(email) => Some(mailbox_key(email)),
+        BanTarget::EmailPattern(pattern) => {
+            let (_, domain) = pattern.folded().rsplit_once('@')?;
+            if domain.contains(['*', '?']) {
+                return Some(ANY_DOMAIN.to_owned());
+            }
+            Some(format!("@{domain}"))
+        }
+        BanTarget::Account(_) => deleted_email.map(mailbox_key),
+        BanTarget::Address(_) | BanTarget::Network(_) => None,
+    }
+}
 
 /// Returns the query for the bans in force at the time `?2` that meet the condition.
 fn where_in_force(condition: &str) -> String {
@@ -91,16 +111,10 @@ impl Store {
             found.extend(self.bans_where(BY_TARGET, &target.folded(), now)?);
         }
         if let Some(email) = email {
-            let mailbox = mailbox_name(email);
+            let mailbox = mailbox_key(email);
             found.extend(self.bans_where(BY_MAILBOX_OF_ACCOUNT, &mailbox, now)?);
-            let own = email
-                .folded()
-                .find('@')
-                .map(|at| email.folded()[at..].to_owned());
-            let others = BanTarget::Email(email.clone());
-            let others = other_domains(&others).map(|domain| format!("@{domain}"));
-            let patterns = own.into_iter().chain(others);
-            for key in patterns.chain([mailbox, "*".to_owned()]) {
+            let patterns = pattern_domains(email).map(|domain| format!("@{domain}"));
+            for key in patterns.chain([mailbox, ANY_DOMAIN.to_owned()]) {
                 found.extend(self.bans_where(BY_EMAIL_KEY, &key, now)?);
             }
         }
@@ -128,8 +142,8 @@ impl Store {
         let added = find(
             &self.connection,
             &format!(
-                "INSERT INTO bans (target, target_folded, reason, by, created_at, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO bans (target, target_folded, email_key, reason, by, created_at, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (target_folded) DO UPDATE SET
                     target = excluded.target, reason = excluded.reason, by = excluded.by,
                     created_at = excluded.created_at, expires_at = excluded.expires_at
@@ -138,6 +152,7 @@ impl Store {
             params![
                 ban.target.to_string(),
                 ban.target.folded(),
+                email_key(&ban.target, None),
                 ban.reason,
                 ban.by,
                 ban.created_at.as_millisecond(),

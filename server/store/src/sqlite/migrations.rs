@@ -4,8 +4,12 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use rookery_protocol::{BanTarget, Email};
+use rookery_record::mailbox_key;
+use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::bans::email_key;
 use super::cannot_open;
 use crate::{Result, StoreError};
 
@@ -43,6 +47,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0029.sql"),
     include_str!("../migrations/0030.sql"),
     include_str!("../migrations/0031.sql"),
+    include_str!("../migrations/0032.sql"),
 ];
 
 /// Fails if a newer server created the tables.
@@ -55,12 +60,34 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     if version(connection)? == STEPS.len() {
         return Ok(());
     }
+    add_functions(connection)?;
     // A step may recreate a table that others refer to, which must not delete their rows. SQLite
     // allows this switch between transactions only.
     connection.pragma_update(None, "foreign_keys", false)?;
     let migrated = run_steps(connection);
     connection.pragma_update(None, "foreign_keys", true)?;
     migrated
+}
+
+/// Adds the functions with which steps compute what SQL cannot express. No table and no index
+/// depends on them, so that other programs can read the file.
+pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("mailbox_key", 1, flags, |call| {
+        Ok(email(call, 0)?.as_ref().map(mailbox_key))
+    })?;
+    connection.create_scalar_function("ban_email_key", 2, flags, |call| {
+        let target: String = call.get(0)?;
+        let target = BanTarget::parse(&target).ok();
+        let deleted = email(call, 1)?;
+        Ok(target.and_then(|target| email_key(&target, deleted.as_ref())))
+    })
+}
+
+/// Returns the email that is an argument of a function, if it is one.
+fn email(call: &Context<'_>, index: usize) -> rusqlite::Result<Option<Email>> {
+    let text: Option<String> = call.get(index)?;
+    Ok(text.and_then(|text| Email::parse(&text).ok()))
 }
 
 fn run_steps(connection: &mut Connection) -> Result<()> {

@@ -34,6 +34,7 @@ pub(super) fn migrated_store(version: usize, sql: &str) -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(DATABASE_FILE);
     let old = Connection::open(&file).unwrap();
+    migrations::add_functions(&old).unwrap();
     for step in &migrations::STEPS[..version] {
         old.execute_batch(step).unwrap();
     }

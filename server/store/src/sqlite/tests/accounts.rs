@@ -114,6 +114,8 @@ fn the_accounts_of_a_mailbox_are_found_by_any_spelling_under_the_rules_of_the_mo
         ("dotted", "al.ice@example.org"),
         ("tagged", "alice+x@example.org"),
         ("tag", "+alice@gmail.com"),
+        ("proton", "d.o-ra@pm.me"),
+        ("fastmail", "shop@fay.fastmail.com"),
     ] {
         let created = sqlite.create_account(&account(name, email)).unwrap();
         created.unwrap();
@@ -131,6 +133,8 @@ fn the_accounts_of_a_mailbox_are_found_by_any_spelling_under_the_rules_of_the_mo
     assert_eq!(second, ["second", "first"], "the very email first");
     assert_eq!(found("alice@example.org", &gmail), [""; 0]);
     assert_eq!(found("+alice@gmail.com", &gmail), ["tag"]);
+    assert_eq!(found("do_ra@proton.me", &gmail), ["proton"]);
+    assert_eq!(found("fay@fastmail.com", &gmail), ["fastmail"]);
     let example = EmailAliases::new(&[], &list("example.org"));
     assert_eq!(found("alice@example.org", &example), ["tagged"]);
     assert_eq!(found("alice+2@gmail.com", &example), [""; 0]);

@@ -45,7 +45,11 @@ fn the_last_content_of_a_csv_file_is_stored() {
 #[test]
 fn every_ban_that_covers_someone_is_found() {
     let (_folder, mut sqlite) = empty_store();
-    let deleted = [("gone", "G.one+x@GMAIL.com"), ("weg", "Ä.gon@gmail.com")];
+    let deleted = [
+        ("gone", "G.one+x@GMAIL.com"),
+        ("weg", "Ä.gon@gmail.com"),
+        ("left", "post@gil.fastmail.com"),
+    ];
     for (name, email) in deleted.into_iter().chain([("bob", "bob@googlemail.com")]) {
         sqlite
             .create_account(&account(name, email))
@@ -63,6 +67,9 @@ fn every_ban_that_covers_someone_is_found() {
         "eve@example.org",
         "ä.gon@example.org",
         "+x@gmail.com",
+        "d.o-ra@pm.me",
+        "shop@fay.fastmail.com",
+        "*@sent.com",
         "*@spam.example",
         "bot-?@googlemail.com",
         "*@*.bots.example",
@@ -90,6 +97,11 @@ fn every_ban_that_covers_someone_is_found() {
         ("new", Some("gone@gmail.com"), "203.0.113.1"),
         ("new", Some("ägon+1@googlemail.com"), "203.0.113.1"),
         ("new", Some("+x@gmail.com"), "203.0.113.1"),
+        ("new", Some("do_ra@proton.me"), "203.0.113.1"),
+        ("new", Some("fay@fastmail.com"), "203.0.113.1"),
+        ("new", Some("other@fay.fastmail.com"), "203.0.113.1"),
+        ("new", Some("gil@fastmail.com"), "203.0.113.1"),
+        ("new", Some("shop@hal.sent.com"), "203.0.113.1"),
         ("new", Some("x@SPAM.example"), "203.0.113.1"),
         ("new", Some("bot-7@gmail.com"), "203.0.113.1"),
         ("new", Some("x@the.bots.example"), "203.0.113.1"),
@@ -139,4 +151,39 @@ fn a_ban_of_an_account_that_was_deleted_earlier_is_found_by_its_mailbox() {
         let targets: Vec<_> = found.map(|ban| ban.target.to_string()).collect();
         assert!(targets.iter().any(|target| target == banned), "{targets:?}");
     }
+}
+
+#[test]
+fn the_migration_to_the_rules_of_providers_finds_what_is_of_one_mailbox() {
+    let (_folder, sqlite) = migrated_store(
+        31,
+        "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
+         VALUES ('fay', 'fay', 'fay', 'Shop@Fay.Fastmail.com', 'shop@fay.fastmail.com', 0, 1);
+         INSERT INTO bans (target, target_folded, reason, by, created_at, deleted_account_email)
+         VALUES ('fay', 'fay', '', '', 0, NULL),
+                ('gone', 'gone', '', '', 0, 'd.o-ra@pm.me'),
+                ('E_ve@proton.me', 'e_ve@proton.me', '', '', 0, NULL),
+                ('*@Sent.com', '*@sent.com', '', '', 0, NULL),
+                ('*@*.example', '*@*.example', '', '', 0, NULL)",
+    );
+    let address = "192.0.2.1".parse().unwrap();
+    for (email, banned) in [
+        ("fay+1@fastmail.com", "fay"),
+        ("do_ra@proton.me", "gone"),
+        ("eve@pm.me", "E_ve@proton.me"),
+        ("shop@hal.sent.com", "*@Sent.com"),
+        ("x@y.example", "*@*.example"),
+    ] {
+        let email = super::email(email);
+        let found = sqlite.bans_that_may_cover(noon(), &name("new"), Some(&email), address);
+        let found = found.unwrap().into_iter();
+        let targets: Vec<_> = found.map(|ban| ban.target.to_string()).collect();
+        assert!(
+            targets.iter().any(|target| target == banned),
+            "{email} {targets:?}"
+        );
+    }
+    let mailbox = email("fay@fastmail.com");
+    let found = sqlite.accounts_of_mailbox(&mailbox, &EmailAliases::default());
+    assert_eq!(found.unwrap().len(), 1);
 }
