@@ -26,4 +26,4 @@ pub use credential::DeviceCredential;
 pub use device_name::{DeviceName, InvalidDeviceName};
 pub use framing::{Line, LineFramer};
 pub use message::{Message, Tags};
-pub use names::{AccountName, ChannelName, Email, NameError, Nick, skeleton};
+pub use names::{AccountName, ChannelName, Email, NameError, Nick, skeleton, with_sorted_marks};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use rookery_protocol::{BanTarget, Email};
+use rookery_protocol::{BanTarget, Email, with_sorted_marks};
 use rookery_record::mailbox_key;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{Connection, TransactionBehavior};
@@ -48,6 +48,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0030.sql"),
     include_str!("../migrations/0031.sql"),
     include_str!("../migrations/0032.sql"),
+    include_str!("../migrations/0033.sql"),
 ];
 
 /// Fails if a newer server created the tables.
@@ -81,6 +82,10 @@ pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
         let target = BanTarget::parse(&target).ok();
         let deleted = email(call, 1)?;
         Ok(target.and_then(|target| email_key(&target, deleted.as_ref())))
+    })?;
+    connection.create_scalar_function("sorted_marks", 1, flags, |call| {
+        let text: String = call.get(0)?;
+        Ok(with_sorted_marks(&text))
     })
 }
 

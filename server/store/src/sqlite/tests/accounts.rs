@@ -179,6 +179,35 @@ fn the_migration_of_emails_that_are_no_longer_valid_leaves_all_rows_readable() {
 }
 
 #[test]
+fn the_migration_to_sorted_marks_keeps_names_that_look_alike_apart() {
+    // The first two look alike, and the name of the fourth is retired.
+    let skeletons = ["ก\u{e48}\u{e31}", "ก\u{e31}\u{e48}", "ข\u{e48}\u{e31}"];
+    let [one, other, alone] = skeletons;
+    let (_folder, sqlite) = migrated_store(
+        32,
+        &format!(
+            "INSERT INTO accounts (name, name_folded, name_skeleton, created_at, greeted)
+             VALUES ('{one}', '{one}', '{one}', 0, 1), ('{other}', '{other}', '{other}', 0, 1),
+                    ('{alone}', '{alone}', '{alone}', 0, 1);
+             INSERT INTO retired_names VALUES ('ค\u{e48}\u{e31}', 'ค\u{e48}\u{e31}')"
+        ),
+    );
+    let accounts = sqlite.accounts().unwrap();
+    let names: Vec<&str> = accounts
+        .iter()
+        .map(|account| account.name.as_str())
+        .collect();
+    assert_eq!(names, [other, one, alone]);
+    for taken in skeletons
+        .into_iter()
+        .chain(["ข\u{e31}\u{e48}", "ค\u{e31}\u{e48}"])
+    {
+        assert!(sqlite.is_name_taken(&name(taken)).unwrap(), "{taken}");
+    }
+    assert!(!sqlite.is_name_taken(&name("ง\u{e31}\u{e48}")).unwrap());
+}
+
+#[test]
 fn accounts_are_sorted_by_name_ignoring_case() {
     let (_folder, mut sqlite) = empty_store();
     for text in ["carol", "Bob", "alice", "Dave"] {
