@@ -26,4 +26,6 @@ pub use credential::DeviceCredential;
 pub use device_name::{DeviceName, InvalidDeviceName};
 pub use framing::{Line, LineFramer};
 pub use message::{Message, Tags};
-pub use names::{AccountName, ChannelName, Email, NameError, Nick, skeleton, with_sorted_marks};
+pub use names::{
+    AccountName, ChannelName, Email, NameError, Nick, composed, skeleton, with_sorted_marks,
+};

@@ -271,8 +271,9 @@ fn parse_composed(
     }
 }
 
-/// Returns the text in Unicode's normalization form C (UAX #15).
-fn composed(text: &str) -> Cow<'_, str> {
+/// Returns the text in Unicode's normalization form C (UAX #15), in which names are spelled. Some
+/// systems send what is typed with each mark encoded separately from its letter.
+pub fn composed(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || is_nfc(text) {
         return text.into();
     }

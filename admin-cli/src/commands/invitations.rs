@@ -5,6 +5,7 @@ use rookery_control_api::{
     InvitationList, InvitationReply, InvitationRequest, InvitationRevoked, RegistrationList,
     ResendReply,
 };
+use rookery_protocol::composed;
 
 use crate::client::{Client, Query, Reply};
 use crate::context::Context;
@@ -175,9 +176,10 @@ fn registration_id(client: &Client, name: &str) -> Result<u64, Failure> {
     found.map(|it| it.id).ok_or_else(none)
 }
 
-/// Names and emails are compared without regard to case.
+/// Names and emails are compared without regard to case, and however their letters are encoded: the
+/// server composes them.
 fn is_same(known: &str, asked: &str) -> bool {
-    known.to_lowercase() == asked.to_lowercase()
+    composed(known).to_lowercase() == composed(asked).to_lowercase()
 }
 
 fn invited(reply: &InvitationReply, clock: &Clock) -> String {
@@ -310,5 +312,11 @@ ID  NAME  EMAIL           EXPIRES  ATTEMPTS LEFT  NOTE
             resent(&reply),
             "New code for bo to bo@example.org: waiting."
         );
+    }
+
+    #[test]
+    fn a_registration_is_found_however_its_name_is_typed() {
+        assert!(is_same("Zoé", "zoe\u{301}"));
+        assert!(!is_same("Zoé", "zoe"));
     }
 }

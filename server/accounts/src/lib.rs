@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_control_api::{Port, ServerEvent};
-use rookery_protocol::{AccountName, NameError, Nick, numeric};
+use rookery_protocol::{AccountName, NameError, Nick, composed, numeric};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, OnceCell};
 
@@ -231,14 +231,15 @@ impl Accounts {
             || reserved.any(|reserved| reserved == skeleton)
     }
 
-    /// Reports a refused sign-in to operators: as an event, and in [`Accounts::refused`].
+    /// Reports a refused sign-in to operators: as an event, and in [`Accounts::refused`]. The name is
+    /// composed, as those that operators look for.
     pub fn report_refusal(
         &self,
         name: impl Into<String>,
         address: SocketAddr,
         reason: impl Into<String>,
     ) {
-        let (name, reason) = (name.into(), reason.into());
+        let (name, reason) = (composed(&name.into()).into_owned(), reason.into());
         self.refused.add(Timestamp::now(), &name, address, &reason);
         let address = address.to_string();
         self.events.publish_now(ServerEvent::SignInRefused {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use rookery_control_api::Port;
+use rookery_protocol::composed;
 
 use super::admin_meter::{self, AdminMeter};
 use super::refusal_meter::{CountedRefusals, RefusalMeter};
@@ -50,15 +51,16 @@ impl Act {
         }
     }
 
-    /// Returns the entry that records the act with its outcome.
+    /// Returns the entry that records the act with its outcome. The actor and the target are
+    /// composed, as names are, so that they are found by name however they were typed.
     pub fn entry(&self, outcome: Outcome, detail: impl Into<String>) -> NewAudit {
         NewAudit {
             at: self.origin.at,
-            actor: clip(&self.actor, MAX_NAME),
+            actor: clip(&composed(&self.actor), MAX_NAME),
             origin: self.origin.address.to_string(),
             session: self.session.clone(),
             act: self.name.to_owned(),
-            target: clip(&self.target, MAX_NAME),
+            target: clip(&composed(&self.target), MAX_NAME),
             outcome,
             detail: clip(&detail.into(), MAX_DETAIL),
         }

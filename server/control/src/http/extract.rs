@@ -10,10 +10,12 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rookery_control_api::MAX_REASON;
+use rookery_protocol::composed;
 use serde::de::DeserializeOwned;
 
 use super::places::Place;
@@ -117,20 +119,37 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathPar
     }
 }
 
-/// The query of a request.
+/// The query of a request, with composed texts: what is searched for is compared with names, which
+/// are composed when they are parsed.
 pub struct QueryParams<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let query = Query::from_request_parts(parts, state).await;
-        query
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
+        let composed = with_composed_query(&parts.uri);
+        Query::try_from_uri(composed.as_ref().unwrap_or(&parts.uri))
             .map(|Query(value)| Self(value))
             .map_err(|rejection: QueryRejection| {
                 Kind::BadRequest.with_detail(rejection.body_text())
             })
     }
+}
+
+/// Returns an address with the query of this one, in which each text is composed; none if it is
+/// already, or has no valid form.
+fn with_composed_query(uri: &Uri) -> Option<Uri> {
+    let Query(pairs): Query<Vec<(String, String)>> = Query::try_from_uri(uri).ok()?;
+    if pairs.iter().all(|(_, value)| composed(value) == *value) {
+        return None;
+    }
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", encode(name), encode(&composed(value))));
+    let query = pairs.collect::<Vec<_>>().join("&");
+    let uri = Uri::builder().path_and_query(format!("/?{query}"));
+    uri.build().ok()
 }
 
 /// Returns the reason of an act, which the affected users see; or a default if none is given.

@@ -57,7 +57,11 @@ async fn announce(
         .await?
     {
         Announced::Sent { sessions } => {
-            let to = Some(act.target).filter(|to| !to.is_empty());
+            let to = match to {
+                Audience::All => None,
+                Audience::Channel(name) => Some(name.to_string()),
+                Audience::Account(name) => Some(name.to_string()),
+            };
             let by = operator.name().to_owned();
             operator
                 .plane

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use rookery_control_api::{OnlineSession, OnlineUser, UserList, UserOrder, UserReply, text};
-use rookery_protocol::{ChannelName, Nick};
+use rookery_protocol::{ChannelName, Nick, composed};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -221,7 +221,7 @@ impl Query {
     }
 
     fn matches(&self, user: &UserView) -> bool {
-        let has = |text: &str| text.to_lowercase().contains(&self.search);
+        let has = |text: &str| composed(text).to_lowercase().contains(&self.search);
         let matches_search = self.search.is_empty()
             || has(user.nick.as_str())
             || user

@@ -43,6 +43,9 @@ async fn accounts_are_listed_page_by_page() {
         (&account["email"], &account["disabled"]),
         (&json!("Anna@example.org"), &Value::Null)
     );
+    plane.add_account("Zoé").await;
+    let typed = page("/v1/accounts?limit=5&search=zoe%CC%81".to_owned());
+    assert_eq!(typed.await.0, ["Zoé"]);
     for bad in ["limit=0", "limit=1001", "limit=x", "after=a%20b", "page=2"] {
         let reply = plane.get(&token, &format!("/v1/accounts?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");

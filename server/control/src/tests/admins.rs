@@ -299,3 +299,28 @@ async fn a_session_of_ten_minutes_cannot_manage_admins() {
         1
     );
 }
+
+#[tokio::test]
+async fn the_acts_on_an_admin_are_found_however_the_name_is_typed() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.add_admin_as("Zoé", Role::Auditor).await;
+    plane.login("Zoe\u{301}", "a wrong password").await;
+    let (path, role) = ("/v1/admins/Zoe%CC%81", json!({ "role": "moderator" }));
+    plane.put(&token, &format!("{path}/role"), &role).await;
+    let reset = format!("{path}/password/reset");
+    plane.post(&token, &reset, &json!({})).await;
+    plane.delete(&token, path).await;
+    for typed in ["Zo%C3%A9", "Zoe%CC%81"] {
+        for (filter, expected) in [
+            ("target", "admin role, admin reset, admin remove"),
+            ("actor", "login"),
+        ] {
+            let path = format!("/v1/audit?{filter}={typed}");
+            let entries = plane.get(&token, &path).await.json()["entries"].clone();
+            let acts = entries.as_array().unwrap().iter();
+            let acts: Vec<_> = acts.map(|entry| entry["act"].as_str().unwrap()).collect();
+            assert_eq!(acts.join(", "), expected, "{filter}={typed}");
+        }
+    }
+}

@@ -376,3 +376,17 @@ async fn each_admin_has_streams_of_its_own_and_the_newest_ends_the_oldest() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_user_is_watched_however_the_name_is_typed() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let options = "?kinds=user-connected,sign-in-refused&user=Zoe%CC%81";
+    let mut client = plane.watch(&token, options).await;
+    let _zoe = plane.connect("Zoé").await;
+    client.next_of(EventKind::UserConnected).await;
+    let address = "192.0.2.9:6000".parse().unwrap();
+    let accounts = &plane.accounts;
+    accounts.report_refusal("Zoe\u{301}", address, "wrong password");
+    client.next_of(EventKind::SignInRefused).await;
+}

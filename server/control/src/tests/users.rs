@@ -103,6 +103,21 @@ async fn users_are_found_by_channel_target_text_and_kind() {
 }
 
 #[tokio::test]
+async fn a_search_finds_letters_with_marks_however_they_are_typed() {
+    let plane = TestPlane::new().await;
+    let token = plane.open_session("root").await;
+    let candidate = Candidate {
+        realname: "Zoe\u{301} L.".to_owned(),
+        ..candidate(identity("Élan"))
+    };
+    plane.admit(candidate).await;
+    for typed in ["%C3%A9lan", "E%CC%81LAN", "zo%C3%A9+l", "zoe%CC%81+l"] {
+        let options = format!("guests=false&search={typed}");
+        assert_eq!(plane.nicks(&token, &options).await, ["Élan"], "{typed}");
+    }
+}
+
+#[tokio::test]
 async fn in_every_order_the_pages_have_each_user_once() {
     let (plane, token) = plane_with_users().await;
     for order in ["name", "since", "idle", "sessions", "address"] {
