@@ -1,6 +1,7 @@
 //! Helpers for addresses and new connections, shared by the chat port and the control plane.
 
 use std::io;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -31,4 +32,82 @@ pub async fn close_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), text
     };
     // The connection is closed in any case, so errors and the timeout are ignored.
     let _ = timeout(Duration::from_secs(1), closing).await;
+}
+
+/// Returns the scheme and the host of an origin, which is `scheme "://" host [ ":" port ]` (RFC 6454
+/// §7). Returns none for any other text, such as `null` or an address with a path.
+pub fn split_origin(origin: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = origin.split_once("://")?;
+    let end = match rest.strip_prefix('[') {
+        Some(literal) => literal.find(']')? + 2,
+        None => rest.find(':').unwrap_or(rest.len()),
+    };
+    let (host, port) = rest.split_at(end);
+    let is_port = |port: &str| {
+        port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    };
+    let has_valid_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    (is_scheme(scheme) && is_host(host) && has_valid_port).then_some((scheme, host))
+}
+
+/// Whether the text is a scheme (RFC 3986 §3.1).
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Whether the text is an IPv6 address in brackets, an IPv4 address or a name (RFC 3986 §3.2.2).
+fn is_host(text: &str) -> bool {
+    if let Some(literal) = text.strip_prefix('[') {
+        let address = literal.strip_suffix(']');
+        return address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_perhaps_a_port() {
+        for (origin, host) in [
+            ("https://chat.example.org", "chat.example.org"),
+            ("https://chat.example.org:8443", "chat.example.org"),
+            ("https://192.0.2.1:65535", "192.0.2.1"),
+            ("https://[2001:db8::1]", "[2001:db8::1]"),
+            ("https://[2001:db8::1]:8443", "[2001:db8::1]"),
+        ] {
+            assert_eq!(split_origin(origin), Some(("https", host)));
+        }
+        for other in [
+            "null",
+            "*",
+            "",
+            "chat.example.org",
+            "://chat.example.org",
+            "1://chat.example.org",
+            "https://",
+            "https://:8443",
+            "https://chat.example.org:",
+            "https://chat.example.org:x",
+            "https://chat.example.org:+80",
+            "https://chat.example.org:65536",
+            "https://chat.example.org:80:80",
+            "https://chat.example.org/",
+            "https://chat.example.org?x",
+            "https://chat.example.org evil",
+            "https://user@chat.example.org",
+            "https://[2001:db8::1",
+            "https://[chat]",
+            "https://[::1]x",
+            "https://2001:db8::1",
+            "https://b\u{fc}cher.example",
+        ] {
+            assert_eq!(split_origin(other), None, "{other}");
+        }
+    }
 }

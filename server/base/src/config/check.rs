@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{ANY_ORIGIN, Config, Limits, MailTransport, Smtp, SmtpSecurity};
+use crate::net::split_origin;
 
 const MINUTES_PER_DAY: u32 = 24 * 60;
 const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
@@ -294,13 +295,8 @@ fn log_level(level: &str) -> Checked {
 
 fn websocket(config: &Config) -> Checked {
     let is_origin = |origin: &&String| {
-        if *origin == ANY_ORIGIN {
-            return true;
-        }
-        let host = origin
-            .strip_prefix("https://")
-            .or_else(|| origin.strip_prefix("http://"));
-        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ']))
+        *origin == ANY_ORIGIN
+            || split_origin(origin).is_some_and(|(scheme, _)| matches!(scheme, "https" | "http"))
     };
     match config
         .websocket

@@ -288,6 +288,21 @@ fn two_listeners_on_one_port_are_refused() {
 }
 
 #[test]
+fn an_origin_that_no_page_can_have_is_refused() {
+    for origin in [
+        "https://a.example:x",
+        "https://a.example/",
+        "ftp://a.example",
+        "null",
+    ] {
+        assert_refused(
+            &format!("websocket.origins = [\"{origin}\"]"),
+            &format!("config.toml:1: websocket.origins: \"{origin}\" is not an origin, such as "),
+        );
+    }
+}
+
+#[test]
 fn relative_paths_are_resolved_against_the_folder_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");

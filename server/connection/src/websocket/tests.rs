@@ -108,6 +108,11 @@ async fn pages_of_other_origins_are_refused() {
         // Without a list, the host of the request, which is `irc.test`.
         (&[], "https://IRC.test", true),
         (&[], "https://irc.test:8443", true),
+        (&[], "https://irc.test:", false),
+        (&[], "https://irc.test:x", false),
+        (&[], "https://irc.test:65536", false),
+        (&[], "https://user@irc.test", false),
+        (&[], "https://irc.test/", false),
         (&[], "http://irc.test", false),
         (&[], "https://irc.test.evil.example", false),
         (&[], "https://irc.test@evil.example", false),
