@@ -6,12 +6,14 @@
 mod certificates;
 mod path;
 mod problem;
+mod retry;
 mod tcp;
 mod tls;
 
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use rookery_control_api::CSV_TYPE;
@@ -19,16 +21,18 @@ use rookery_trust::{CertificatePin, PinPolicy, Trust, UnknownCertificate, tls_pr
 use rustls::AlertDescription;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Method, Request, Response};
+use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body};
 
 use crate::address::ServerAddress;
 use crate::failure::Failure;
+use crate::render;
 
 pub use self::certificates::AuthorityFile;
 pub use self::path::{Query, segment};
 use self::problem::problem;
+use self::retry::{Tries, TryError};
 pub use self::tls::ClientKey;
 use self::tls::{SharedTrust, Tls, Unknown};
 
@@ -38,6 +42,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of a read from a stream, in which the server sends something every 15 seconds.
 const STREAM_READ_TIMEOUT: Duration = Duration::from_secs(45);
 const JSON_TYPE: &str = "application/json";
+/// The header by which the server recognises a request that it has carried out already.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The maximum size of a reply, in bytes.
 const MAX_REPLY: u64 = 16 << 20;
 /// The maximum size of a line of a stream, in bytes: many times what the longest event takes.
@@ -64,6 +70,8 @@ pub struct Client {
     has_certificate: bool,
     /// The time limit of a request, or of the head of a stream.
     timeout: Duration,
+    /// Whether nothing is printed while a request is tried again.
+    is_silent: bool,
 }
 
 /// Reads the next line of a stream, without its end; `None` at the end of the stream.
@@ -125,6 +133,7 @@ impl Client {
             ca: ca.map(|file| file.path),
             has_certificate,
             timeout,
+            is_silent: false,
         })
     }
 
@@ -132,6 +141,14 @@ impl Client {
     pub fn with_token(&self, token: String) -> Self {
         Self {
             token: Some(token),
+            ..self.clone()
+        }
+    }
+
+    /// Returns a client that prints nothing while it tries a request again.
+    pub fn without_notices(&self) -> Self {
+        Self {
+            is_silent: true,
             ..self.clone()
         }
     }
@@ -155,11 +172,7 @@ impl Client {
     /// Checks that the server can be reached and is trusted, whatever it replies.
     pub fn check_connection(&self) -> Result<(), Failure> {
         let request = self.request(&Method::GET, "/healthz", None)?;
-        let mut response = self
-            .agent
-            .run(request)
-            .map_err(|error| self.explain(&error))?;
-        self.text(&mut response).map(drop)
+        self.run(&request, |response| Ok(text(response)?)).map(drop)
     }
 
     /// Sends a `GET` request.
@@ -205,15 +218,13 @@ impl Client {
             .timeout_recv_response(Some(self.timeout))
             .timeout_per_read(Some(STREAM_READ_TIMEOUT))
             .build();
-        let mut response = self
-            .agent
-            .run(request)
-            .map_err(|error| self.explain(&error))?;
-        if response.status().is_success() {
-            return Ok(BufReader::new(response.into_body().into_reader()));
-        }
-        let raw = self.text(&mut response)?;
-        Err(problem(response.status(), raw).unwrap_or_else(|| self.unexpected_reply()))
+        self.run(&request, |response| {
+            if response.status().is_success() {
+                Ok(BufReader::new(response.into_body().into_reader()))
+            } else {
+                Err(self.refusal(response))
+            }
+        })
     }
 
     /// Sends a `POST` request with a CSV file as its body.
@@ -252,16 +263,13 @@ impl Client {
         body: Option<(&str, &[u8])>,
     ) -> Result<String, Failure> {
         let request = self.request(method, path, body)?;
-        let mut response = self
-            .agent
-            .run(request)
-            .map_err(|error| self.explain(&error))?;
-        let status = response.status();
-        let raw = self.text(&mut response)?;
-        if status.is_success() {
-            return Ok(raw);
-        }
-        Err(problem(status, raw).unwrap_or_else(|| self.unexpected_reply()))
+        self.run(&request, |response| {
+            if response.status().is_success() {
+                Ok(text(response)?)
+            } else {
+                Err(self.refusal(response))
+            }
+        })
     }
 
     fn request<'b>(
@@ -275,6 +283,11 @@ impl Client {
             .uri(format!("https://{}{path}", self.server));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
+            if method != Method::GET
+                && let Ok(key) = getrandom::u64()
+            {
+                request = request.header(IDEMPOTENCY_KEY, format!("{key:016x}"));
+            }
         }
         if let Some((media_type, _)) = body {
             request = request.header("Content-Type", media_type);
@@ -284,13 +297,69 @@ impl Client {
             .map_err(|error| Failure::new(error.to_string()))
     }
 
-    fn text(&self, response: &mut Response<Body>) -> Result<String, Failure> {
-        let raw = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_REPLY)
-            .read_to_string();
-        raw.map_err(|error| self.explain(&error))
+    /// Sends a request, and reads the response with `read`.
+    ///
+    /// It is sent again if the server is busy, or has closed the connection and does nothing twice:
+    /// because the request was not sent before, or only reads, or is recognised by its key.
+    fn run<T>(
+        &self,
+        request: &Request<&[u8]>,
+        read: impl Fn(Response<Body>) -> Result<T, TryError>,
+    ) -> Result<T, Failure> {
+        let is_repeatable =
+            request.method() == Method::GET || request.headers().contains_key(IDEMPOTENCY_KEY);
+        let mut tries = Tries::begin();
+        loop {
+            let response = self.agent.run(request.clone());
+            let error = match response.map_err(TryError::from).and_then(&read) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let (failure, obstacle, asked) = match error {
+                TryError::NoReply { error, was_sent } => {
+                    let failure = self.explain(&error);
+                    match disconnect(&error) {
+                        Some(obstacle) if is_repeatable || !was_sent => (failure, obstacle, None),
+                        _ => return Err(failure),
+                    }
+                }
+                TryError::Busy(failure, pause) => (failure, "is busy", Some(pause)),
+                // It was sent before, and the connection was closed meanwhile.
+                TryError::Refused(failure)
+                    if !tries.is_first() && failure.is_problem("in-progress") =>
+                {
+                    (failure, "is carrying out the request", None)
+                }
+                TryError::Refused(failure) => return Err(failure),
+            };
+            let is_first = tries.is_first();
+            let Some(pause) = tries.next_pause(asked) else {
+                return Err(failure);
+            };
+            if is_first && !self.is_silent {
+                render::notice(&format!("{} {obstacle}; trying again …", self.server));
+            }
+            thread::sleep(pause);
+        }
+    }
+
+    /// Returns the refusal in a response.
+    fn refusal(&self, response: Response<Body>) -> TryError {
+        let status = response.status();
+        let pause = retry::asked_pause(response.headers());
+        let raw = match text(response) {
+            Ok(raw) => raw,
+            Err(error) => return error.into(),
+        };
+        let failure = problem(status, raw).unwrap_or_else(|| self.unexpected_reply());
+        match pause {
+            Some(pause)
+                if status == StatusCode::SERVICE_UNAVAILABLE && failure.is_problem("busy") =>
+            {
+                TryError::Busy(failure, pause)
+            }
+            _ => TryError::Refused(failure),
+        }
     }
 
     fn unexpected_reply(&self) -> Failure {
@@ -349,11 +418,9 @@ impl Client {
             (None, ureq::Error::Timeout(_)) => format!(
                 "{server} did not reply in time; the request may have been carried out anyway"
             ),
-            // If a client certificate is missing, the alert may arrive too late to be read.
             (None, ureq::Error::Io(error)) if is_disconnect(error) => format!(
-                "{server} closed the connection without a reply. If it asks operators for a \
-                 certificate (`admin.client_ca` in its config.toml), pass yours with \
-                 --certificate FILE and --key FILE; otherwise try again."
+                "{server} closed the connection without a reply. It may be stopping, or making \
+                 room for other connections; try again."
             ),
             (None, error) => format!(
                 "{server} cannot be reached: {error}. Is the server running, and is that the \
@@ -391,6 +458,22 @@ fn is_disconnect(error: &io::Error) -> bool {
     kinds.contains(&error.kind())
 }
 
+/// Returns what the server does, if the error means that it refuses or closes connections.
+fn disconnect(error: &ureq::Error) -> Option<&'static str> {
+    match error {
+        ureq::Error::Io(error) if is_disconnect(error) => Some("closed the connection"),
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Some("refuses connections")
+        }
+        _ => None,
+    }
+}
+
+fn text(mut response: Response<Body>) -> Result<String, ureq::Error> {
+    let body = response.body_mut().with_config().limit(MAX_REPLY);
+    body.read_to_string()
+}
+
 fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
         ureq::Error::Rustls(error) => Some(error),
@@ -408,144 +491,4 @@ fn cause<E: std::error::Error + 'static>(error: &ureq::Error) -> Option<&E> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use std::net::TcpListener;
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::path::Path;
-    use std::sync::{Arc, mpsc};
-    use std::{fs, thread};
-
-    use rookery_control_api::Problem;
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::{ServerConfig, ServerConnection, StreamOwned};
-
-    use super::*;
-
-    fn new(server: &str, ca: Option<PathBuf>) -> Result<Client, Failure> {
-        let ca = ca.map(|path| AuthorityFile {
-            path,
-            is_named: true,
-        });
-        Client::new(server.parse().unwrap(), ca, PinPolicy::FirstUse, None)
-    }
-
-    #[test]
-    fn an_unreadable_authority_file_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let empty = folder.path().join("empty.pem");
-        fs::write(&empty, "nothing").unwrap();
-        for file in [folder.path().join("missing.pem"), empty] {
-            let Err(failure) = new("h:1", Some(file.clone())) else {
-                panic!("{file:?} is no authority");
-            };
-            assert!(
-                failure.to_string().contains(&*file.to_string_lossy()),
-                "{failure}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_authority_file_that_was_not_named_is_read_only_while_nobody_else_can_write_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let set_mode = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        };
-        set_mode(folder.path(), 0o700);
-        let file = folder.path().join("ca.pem");
-        let authority = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap();
-        fs::write(&file, authority.cert.pem()).unwrap();
-        for (mode, is_named, is_read) in [
-            (0o644, false, true),
-            (0o646, false, false),
-            (0o646, true, true),
-        ] {
-            set_mode(&file, mode);
-            let ca = AuthorityFile {
-                path: file.clone(),
-                is_named,
-            };
-            let server = "h:1".parse().unwrap();
-            let client = Client::new(server, Some(ca), PinPolicy::FirstUse, None);
-            match client.map_err(|failure| failure.to_string()) {
-                Ok(_) => assert!(is_read, "{mode:o}"),
-                Err(failure) => assert!(!is_read && failure.contains("--ca"), "{failure}"),
-            }
-        }
-    }
-
-    #[test]
-    fn the_lines_of_a_stream_are_read_as_they_are_up_to_a_limit() {
-        let mut stream = &b"data: 1\r\n\ndata: 2"[..];
-        let lines = std::iter::from_fn(|| read_line(&mut stream).unwrap());
-        assert_eq!(lines.collect::<Vec<_>>(), ["data: 1", "", "data: 2"]);
-        let error = read_line(&mut BufReader::new(io::repeat(b'x'))).unwrap_err();
-        assert!(error.to_string().contains("too long"), "{error}");
-    }
-
-    /// Starts a server that answers nothing but `100 Continue`, without end. Returns its address
-    /// and its certificate.
-    fn flooding_server() -> (String, CertificatePin) {
-        use std::io::Write as _;
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let cert = made.cert.der().clone();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.clone()], key)
-            .unwrap();
-        let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        thread::spawn(move || {
-            while let Ok((tcp, _)) = listener.accept() {
-                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-                let mut stream = StreamOwned::new(connection, tcp);
-                let replies = "HTTP/1.1 100 Continue\r\n\r\n".repeat(500);
-                while stream.write_all(replies.as_bytes()).is_ok() {}
-            }
-        });
-        (address, CertificatePin::of(&cert))
-    }
-
-    #[test]
-    fn a_server_that_never_finishes_its_reply_does_not_keep_a_command_running() {
-        let (server, pin) = flooding_server();
-        let (sender, failures) = mpsc::channel();
-        thread::spawn(move || {
-            let short = Duration::from_secs(1);
-            let policy = PinPolicy::Known(pin);
-            let server = server.parse().unwrap();
-            let client = Client::with_timeout(server, None, policy, None, short).unwrap();
-            sender
-                .send(client.get::<Problem>("/healthz").err())
-                .unwrap();
-            sender.send(client.stream("/v1/events").err()).unwrap();
-        });
-        for _ in 0..2 {
-            let failure = failures.recv_timeout(Duration::from_secs(30)).unwrap();
-            let failure = failure.expect("there is no reply").to_string();
-            assert!(failure.contains("did not reply in time"), "{failure}");
-        }
-    }
-
-    #[test]
-    fn an_unreachable_server_is_reported() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = listener.local_addr().unwrap().to_string();
-        drop(listener);
-        let client = new(&server, None).unwrap();
-        let Err(failure) = client.get::<Problem>("/healthz") else {
-            panic!("no server is running")
-        };
-        assert!(
-            failure.to_string().contains("cannot be reached"),
-            "{failure}"
-        );
-        assert!(failure.to_string().contains(&server), "{failure}");
-        assert_eq!(failure.exit_code(), 1);
-    }
-}
+mod tests;

@@ -56,7 +56,7 @@ impl Options {
         }
         let first: Reply<Top> = client.get(PATH)?;
         let model = Model::new(client.server().to_string(), TimeZone::system(), first.value);
-        screen::run(&client, interval, model)
+        screen::run(&client.without_notices(), interval, model)
     }
 }
 

@@ -8,10 +8,11 @@ use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, K
 use rookery_tests::admin::Operator;
 use rookery_tests::control::RawConnection;
 use rookery_tests::irc::Client;
-use rookery_tests::process::Exit;
+use rookery_tests::process::{Exit, Process};
 use rookery_tests::server::{Server, ServerBuilder};
 use rookery_tests::tls::Identity;
 use serde_json::Value;
+use tokio::net::TcpListener;
 
 /// Runs `admin-cli shell` with these lines as its input, and waits until it exits.
 async fn shell(operator: &Operator, lines: &[&str]) -> Exit {
@@ -176,6 +177,38 @@ async fn a_server_that_requires_a_client_certificate_accepts_one_of_its_authorit
         .run(&["--key", secret.to_str().unwrap(), "list"])
         .await;
     assert_eq!(alone.code, Some(2), "{}", alone.transcript);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_connections_is_tried_again_and_the_notice_appears_once() {
+    let server = Server::start().await;
+    let operator = Operator::add(&server, "root");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let arguments = ["--server", &address, "login", "--name", "root"];
+    let mut login = operator.command_without_server(&arguments);
+    let login = Process::start("admin-cli login", &mut login);
+    let closing = tokio::spawn(async move {
+        while let Ok(connection) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    let ended = login.wait().await;
+    closing.abort();
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    for part in ["trying again", "without a reply"] {
+        assert_eq!(
+            ended.transcript.matches(part).count(),
+            1,
+            "{part:?} in\n{}",
+            ended.transcript
+        );
+    }
+    assert!(
+        !ended.transcript.contains("client_ca"),
+        "{}",
+        ended.transcript
+    );
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{
 };
 
 use super::tcp::{TcpTransport, remaining, timeout_or};
-use super::{cause, tls_error};
+use super::{cause, is_disconnect, tls_error};
 
 /// A client certificate with its key, for a server that requires one of operators.
 pub struct ClientKey {
@@ -62,6 +62,11 @@ pub(super) struct Unknown {
     pub(super) before: TrustedBefore,
     pub(super) problem: Option<String>,
 }
+
+/// The error for a connection that was not established, so that no request was sent.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct NotConnected(pub(super) Error);
 
 /// Layers TLS on a connection.
 pub(super) struct Tls {
@@ -111,6 +116,32 @@ impl Tls {
             }),
         }
     }
+
+    fn establish(&self, details: &ConnectionDetails<'_>) -> Result<TlsTransport, Error> {
+        let host = details.uri.host().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        let (stream, connection) = rookery_dial::connect_blocking(
+            details.addrs.to_vec(),
+            async |stream| self.handshake(stream, name.clone()).await,
+            is_about_certificate,
+            remaining(details.timeout)?,
+        )
+        .map_err(|error| match error {
+            Error::Io(error) => timeout_or(error, details.timeout),
+            error => error,
+        })?;
+        let presented = connection.peer_certificates().and_then(<[_]>::first);
+        let presented = presented.map(CertificatePin::of);
+        self.trust.with(|state| state.presented = presented);
+        let config = details.config;
+        let transport = TcpTransport::new(stream, config);
+        let socket = TransportAdapter::new(transport.boxed(), Arc::clone(&details.current_time));
+        Ok(TlsTransport {
+            stream: StreamOwned::new(connection, socket),
+            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+        })
+    }
 }
 
 /// Whether the server presented a certificate that is not trusted.
@@ -133,29 +164,10 @@ impl Connector for Tls {
         details: &ConnectionDetails<'_>,
         _chained: Option<()>,
     ) -> Result<Option<TlsTransport>, Error> {
-        let host = details.uri.host().unwrap_or_default();
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host).map_err(io::Error::other)?;
-        let (stream, connection) = rookery_dial::connect_blocking(
-            details.addrs.to_vec(),
-            async |stream| self.handshake(stream, name.clone()).await,
-            is_about_certificate,
-            remaining(details.timeout)?,
-        )
-        .map_err(|error| match error {
-            Error::Io(error) => timeout_or(error, details.timeout),
-            error => error,
-        })?;
-        let presented = connection.peer_certificates().and_then(<[_]>::first);
-        let presented = presented.map(CertificatePin::of);
-        self.trust.with(|state| state.presented = presented);
-        let config = details.config;
-        let transport = TcpTransport::new(stream, config);
-        let socket = TransportAdapter::new(transport.boxed(), Arc::clone(&details.current_time));
-        Ok(Some(TlsTransport {
-            stream: StreamOwned::new(connection, socket),
-            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
-        }))
+        match self.establish(details) {
+            Ok(transport) => Ok(Some(transport)),
+            Err(error) => Err(Error::Other(Box::new(NotConnected(error)))),
+        }
     }
 }
 
@@ -163,6 +175,20 @@ impl Connector for Tls {
 pub(super) struct TlsTransport {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
     buffers: LazyBuffers,
+}
+
+impl TlsTransport {
+    /// Returns the error to report for one of the stream. If the server has closed the connection,
+    /// an alert may say why: it is not read yet if the error is that of a write.
+    fn reason(&mut self, error: io::Error) -> Error {
+        let StreamOwned { conn, sock } = &mut self.stream;
+        while is_disconnect(&error) && conn.read_tls(sock).is_ok_and(|amount| amount > 0) {
+            if let Err(alert) = conn.process_new_packets() {
+                return alert.into();
+            }
+        }
+        error.into()
+    }
 }
 
 impl fmt::Debug for TlsTransport {
@@ -178,13 +204,15 @@ impl Transport for TlsTransport {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         self.stream.get_mut().set_timeout(timeout);
-        self.stream.write_all(&self.buffers.output()[..amount])?;
-        Ok(())
+        let output = &self.buffers.output()[..amount];
+        let written = self.stream.write_all(output);
+        written.map_err(|error| self.reason(error))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.stream.get_mut().set_timeout(timeout);
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        let read = self.stream.read(self.buffers.input_append_buf());
+        let amount = read.map_err(|error| self.reason(error))?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }

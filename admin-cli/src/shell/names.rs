@@ -61,7 +61,7 @@ impl<'a> ServerNames<'a> {
     /// Fetches the names of a kind. A failure only means that nothing is completed; the command
     /// itself will report it.
     fn fetch(&self, kind: NameKind) -> Option<Vec<String>> {
-        let client = self.context.client().ok()?;
+        let client = self.context.client().ok()?.without_notices();
         Some(match kind {
             NameKind::User => get::<UserList>(&client, "users")?
                 .users
