@@ -21,6 +21,7 @@ mod line;
 mod membership;
 mod mentions;
 mod multiline;
+mod nick_log;
 mod numerics;
 mod outgoing;
 mod render_events;

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rookery_protocol::{ChannelName, Nick};
 
 use super::history::Queries;
+use super::nick_log::NickLog;
 use super::{Body, Buffer, Conversation, EventKind, GapState, LineId, Model};
 
 /// The most lines in all buffers together.
@@ -40,6 +41,7 @@ pub struct Buffers {
     ignored: BTreeSet<Nick>,
     /// The people that the user has written to, the first one first.
     written_to: Vec<Nick>,
+    pub(super) nick_log: NickLog,
     pub(super) queries: Queries,
     /// The most lines in all buffers together.
     pub(super) max_lines: usize,
@@ -56,6 +58,7 @@ impl Default for Buffers {
             muted: BTreeSet::new(),
             ignored: BTreeSet::new(),
             written_to: Vec::new(),
+            nick_log: NickLog::default(),
             queries: Queries::default(),
             max_lines: MAX_LINES,
         }
@@ -203,6 +206,12 @@ impl Buffers {
         }
         self.written_to.push(nick);
         true
+    }
+
+    /// Returns the present nick of the person who had the nick `then` at that time; `None` if that
+    /// is not known.
+    pub fn present_nick(&self, then: &Nick, at: Timestamp) -> Option<Nick> {
+        self.nick_log.present_nick(then, at)
     }
 
     /// Returns the people that the user has written to, the first one first.

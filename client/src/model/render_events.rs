@@ -2,8 +2,10 @@
 //! unread or as a highlight.
 
 use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::Nick;
 
 use super::history::message_body;
+use super::nick_log::Change;
 use super::{
     Audience, Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId,
     MembershipChange, MessageKind, Model, SERVER,
@@ -32,6 +34,7 @@ impl Buffers {
         let name = |nick: &str| model.display_name(nick).to_owned();
         let suffix = |reason: &Option<String>| text::reason(reason.as_deref());
         let info = |text: String| Body::Info(text.into());
+        self.log_nick(event, model);
         let kind = self.shown(&event.kind)?;
         match &*kind {
             EventKind::ChannelMessage { channel, .. } => {
@@ -265,6 +268,22 @@ impl Buffers {
             EventKind::Refused(text) => self.add_refusal(at, text),
         }
         None
+    }
+
+    /// Logs who has which nick, also of people who are ignored.
+    fn log_nick(&mut self, event: &ChatEvent, model: &Model) {
+        let change = match &event.kind {
+            EventKind::NickChanged { old, new, .. } => Nick::parse(old)
+                .and_then(|old| Nick::parse(new).map(|new| Change::Renamed { old, new })),
+            EventKind::Joined { nick, .. } if model.is_me(nick) => Ok(Change::OthersAppeared),
+            EventKind::Joined { nick, .. } if model.channels_of(nick).len() == 1 => {
+                Nick::parse(nick).map(Change::Appeared)
+            }
+            _ => return,
+        };
+        if let Ok(change) = change {
+            self.nick_log.add(event.at, change);
+        }
     }
 
     /// Adds a message; returns the highlight if it is one that the user has not read.

@@ -1,7 +1,8 @@
 //! Selects a message, to reply to it, copy it or delete it.
 
+use jiff::Timestamp;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
-use rookery_protocol::Message;
+use rookery_protocol::{Message, Nick};
 
 use super::links::links_of;
 use super::{App, Effect};
@@ -38,7 +39,10 @@ impl App {
         key: KeyEvent,
     ) -> Option<Overlay> {
         let line = self.find_message(&selection.message)?.clone();
-        let Body::Message { nick, text, .. } = &line.body else {
+        let Body::Message {
+            nick, text, own, ..
+        } = &line.body
+        else {
             return None;
         };
         if let (KeyCode::Char('d' | 'y'), Some(redaction)) = (key.code, &selection.redaction) {
@@ -65,11 +69,7 @@ impl App {
                     self.editor.insert(&format!("{nick}: "));
                 }
             }
-            KeyCode::Char('p') if !self.model.is_me(nick) => {
-                if let Some(conversation) = Conversation::person(nick) {
-                    self.switch_to(conversation);
-                }
-            }
+            KeyCode::Char('p') if !own => self.open_private(nick, line.at),
             KeyCode::Char('c') => {
                 self.hint = Some("copied".to_owned());
                 self.effects.push(Effect::Copy(text::plain(text)));
@@ -93,6 +93,21 @@ impl App {
             _ => return unchanged,
         }
         None
+    }
+
+    /// Opens the private conversation with the sender of a message, who had this nick then.
+    fn open_private(&mut self, nick: &str, at: Timestamp) {
+        let Ok(nick) = Nick::parse(nick) else {
+            return;
+        };
+        match self.buffers.present_nick(&nick, at) {
+            Some(present) => self.switch_to(Conversation::Person(present)),
+            None => {
+                self.hint = Some(format!(
+                    "{nick} may be someone else now: /query NICK opens a conversation"
+                ));
+            }
+        }
     }
 
     /// Returns the keys that apply to the selected message, for the status line.

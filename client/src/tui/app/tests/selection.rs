@@ -182,6 +182,26 @@ fn a_selected_message_is_copied_opened_and_answered_in_private() {
 }
 
 #[test]
+fn a_private_answer_goes_to_the_sender_after_a_change_of_nick() {
+    let mut ui = three_messages();
+    ui.receive(":bob!b@h NICK rob");
+    ui.receive(":mallory!m@h JOIN #lobby");
+    ui.receive(":mallory!m@h NICK bob");
+    select(&mut ui, 3);
+    ui.type_text("p");
+    assert_eq!(ui.conversation(), "rob");
+    ui.alt('2');
+    // Someone else may have been carol since.
+    ui.receive(":carol!c@h QUIT :bye");
+    ui.receive(":carol!c@h JOIN #lobby");
+    ui.receive(":carol!c@h NICK dora");
+    select(&mut ui, 1);
+    ui.type_text("p");
+    assert_eq!(ui.conversation(), "#lobby");
+    assert!(ui.screen().contains("carol may be someone else now"));
+}
+
+#[test]
 fn only_messages_that_the_user_may_delete_are_deleted_and_only_by_the_second_key() {
     let mut ui = three_messages();
     select(&mut ui, 1);
