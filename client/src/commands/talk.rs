@@ -181,16 +181,18 @@ pub fn addressee(line: &str) -> Option<(&str, Nick)> {
 }
 
 /// Returns the nick that a line is likely meant for, although it does not end in `/NICK`: it ends
-/// in `/NICK` and punctuation, or in `/ NICK` or `WORD/NICK` with the nick of someone present.
+/// in `/NICK` and punctuation, or in `/NICK/`, `/ NICK` or `WORD/NICK` with the nick of someone
+/// present.
 pub fn likely_addressee(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<Nick> {
     let end = line.trim_end().trim_end_matches(PUNCTUATION);
-    let (text, name) = end.rsplit_once(SLASHES)?;
+    let before_slash = end.trim_end_matches(SLASHES);
+    let (text, name) = before_slash.rsplit_once(SLASHES)?;
     let nick = Nick::parse(name.trim_start()).ok()?;
     let word = text.split(char::is_whitespace).next_back()?;
     let is_word = |word: &str| !word.is_empty() && word.chars().all(char::is_alphanumeric);
     let is_likely = if !word.is_empty() {
         is_word(word.trim_end_matches(PUNCTUATION)) && is_present(&nick)
-    } else if name.starts_with(char::is_whitespace) {
+    } else if name.starts_with(char::is_whitespace) || before_slash.len() < end.len() {
         is_present(&nick)
     } else {
         end.len() < line.trim_end().len()

@@ -342,6 +342,7 @@ fn a_line_that_nearly_ends_in_a_nick_is_sent_to_nobody() {
         "my secret is 42 /me!",
         "my secret is 42 /bob, ",
         "my secret is 42 / me",
+        "my secret is 42 /me/",
         "what is 42?/me",
         "secret/me",
         "one\nmy secret is 42 /bob.\ntwo",
@@ -355,6 +356,8 @@ fn a_line_that_nearly_ends_in_a_nick_is_sent_to_nobody() {
     }
     for (line, call) in [
         ("look in //tmp.", "say #lobby: look in /tmp."),
+        ("look in /tmp/", "say #lobby: look in /tmp/"),
+        ("not to //me/", "say #lobby: not to /me/"),
         ("you//me", "say #lobby: you/me"),
         ("one\nyou // me!", "say #lobby: one\nyou / me!"),
         ("and/or", "say #lobby: and/or"),
