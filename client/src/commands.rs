@@ -119,14 +119,14 @@ pub fn usages() -> impl Iterator<Item = Usage> {
 /// Returns those of `usages` that match a line being typed: while its first word is incomplete, the
 /// commands that begin with it; after that, exactly that command.
 pub fn matching(typed: &str, usages: impl Iterator<Item = Usage>) -> Vec<Usage> {
-    let typed = typed.trim_start();
+    let typed = typed.trim_start().trim_start_matches(SLASHES);
     let (word, is_whole) = typed
         .split_once(' ')
         .map_or((typed, false), |(word, _)| (word, true));
     let word = word.to_ascii_lowercase();
     usages
         .filter(|(form, _)| {
-            let (name, _) = split_word(form);
+            let name = split_word(form).0.trim_start_matches('/');
             if is_whole {
                 name == word
             } else {

@@ -2,6 +2,7 @@
 //! replaces the completion with the next match.
 
 use super::editor::Editor;
+use crate::commands::SLASHES;
 use crate::model::start_of_last_nick;
 use crate::text;
 
@@ -31,7 +32,8 @@ impl Completion {
         let before = &editor.text()[..editor.cursor()];
         let after_space = text::after_last_space(before);
         // A nick may also follow a character that cannot be in it, as in `@alice`.
-        let is_name = !before[after_space..].starts_with(['/', '#']);
+        let word = &before[after_space..];
+        let is_name = !word.starts_with(SLASHES) && !word.starts_with('#');
         let last_nick = Some(start_of_last_nick(before)).filter(|_| is_name);
         let (start, matches) = [Some(after_space), last_nick]
             .into_iter()
@@ -70,8 +72,8 @@ fn find_matches(word: &str, at_start: bool, candidates: &Candidates) -> Vec<Stri
             .map(|name| format!("{name}{after}"))
             .collect()
     };
-    match word.strip_prefix('/') {
-        Some(_) if at_start => complete(&candidates.commands, word, " "),
+    match word.strip_prefix(SLASHES) {
+        Some(name) if at_start => complete(&candidates.commands, &format!("/{name}"), " "),
         // A nick in the form `TEXT /NICK`.
         Some(nick) => complete(&candidates.nicks, nick, "")
             .into_iter()
@@ -121,11 +123,11 @@ mod tests {
         assert_eq!(completed("@al", 1, true), "@alice ");
         assert_eq!(completed("hi\u{3000}al", 1, true), "hi\u{3000}alice ");
         assert_eq!(completed("/join #o", 1, true), "/join #ops ");
-        assert_eq!(completed("/ms", 1, true), "/msg ");
-        assert_eq!(
-            completed("How are you? /al", 1, true),
-            "How are you? /alice"
-        );
+        for slash in SLASHES {
+            assert_eq!(completed(&format!("{slash}ms"), 1, true), "/msg ");
+            let text = format!("How are you? {slash}al");
+            assert_eq!(completed(&text, 1, true), "How are you? /alice");
+        }
     }
 
     #[test]

@@ -59,6 +59,7 @@ fn a_command_is_explained_while_it_is_typed() {
             "/kick NICK [REASON]: remove someone from the channel",
         ),
         ("/m", "/msg /me /mode /mute · Tab completes"),
+        ("／m", "/msg /me /mode /mute · Tab completes"),
         ("/dev", "/devices · /devices revoke NUMBER"),
         ("/zz", "no such command: /help"),
         ("//zz", "alice@chat.example.org #lobby"),
