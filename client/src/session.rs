@@ -66,6 +66,12 @@ pub struct Session {
     deadline: Option<Instant>,
     /// When [`Self::measure_lag`] sent its `PING`.
     measured_at: Option<Instant>,
+    /// The nick to use where the account's nick is refused before the sign-in.
+    temporary_nick: Nick,
+    /// Whether the nick is that one.
+    has_temporary_nick: bool,
+    /// The account's name, once a mailed code has signed the user in.
+    account: Option<AccountName>,
 }
 
 /// A connection to the server before the sign-in.
@@ -158,7 +164,7 @@ impl Session {
         plan: Plan,
         temporary_nick: Nick,
     ) -> Self {
-        let (sign_in, actions) = SignIn::start(plan, temporary_nick);
+        let (sign_in, actions) = SignIn::start(plan, temporary_nick.clone());
         let mut session = Self {
             connection,
             sign_in: Some(sign_in),
@@ -166,6 +172,9 @@ impl Session {
             events: VecDeque::new(),
             deadline: None,
             measured_at: None,
+            temporary_nick,
+            has_temporary_nick: false,
+            account: None,
         };
         session.perform(actions);
         session
@@ -243,6 +252,12 @@ impl Session {
     }
 
     fn handle_message(&mut self, message: Message) {
+        let is_temporary = |nick: Option<&str>| nick == Some(self.temporary_nick.as_str());
+        match message.command.as_str() {
+            numeric::RPL_WELCOME => self.has_temporary_nick = is_temporary(message.param(0)),
+            "NICK" if is_temporary(message.source_nick()) => self.has_temporary_nick = false,
+            _ => {}
+        }
         // The model reads the nick from the welcome, and the capabilities in use.
         let is_for_model = matches!(message.command.as_str(), numeric::RPL_WELCOME | "CAP");
         match self
@@ -258,7 +273,10 @@ impl Session {
             }
             None if message.command == "PONG" => {
                 match (message.params.last().map(String::as_str), self.measured_at) {
-                    (Some(READY), _) => self.events.push_back(Event::Ready),
+                    (Some(READY), _) => {
+                        self.replace_temporary_nick();
+                        self.events.push_back(Event::Ready);
+                    }
                     (Some(LAG), Some(sent_at)) => {
                         self.measured_at = None;
                         self.events.push_back(Event::Lag(sent_at.elapsed()));
@@ -267,6 +285,18 @@ impl Session {
                 }
             }
             None => self.events.push_back(Event::Message(message)),
+        }
+    }
+
+    /// Changes a temporary nick to the account's name. A server with free nicks leaves that to us.
+    /// If the account has another nick there, as on another device, it has replaced the temporary
+    /// one before.
+    fn replace_temporary_nick(&mut self) {
+        if self.has_temporary_nick
+            && let Some(account) = &self.account
+        {
+            self.connection
+                .send(&Message::new("NICK", [account.as_str()]));
         }
     }
 
@@ -283,7 +313,10 @@ impl Session {
                     Event::CodeRequired { email, if_email_of }
                 }
                 Action::Notify(text) => Event::Notice(text),
-                Action::Store(account) => Event::Store(account),
+                Action::Store(account) => {
+                    self.account = Some(account.name.clone());
+                    Event::Store(account)
+                }
                 Action::Done => {
                     let sign_in = self.sign_in.take();
                     if sign_in.is_some_and(|sign_in| sign_in.lists_devices()) {

@@ -2,6 +2,7 @@
 
 use rookery_protocol::Message;
 use rookery_tests::irc::{Client, PASSWORD, email_of, is_command};
+use rookery_tests::rook::Device;
 use rookery_tests::server::Server;
 
 /// Signs in to `account` under another nick.
@@ -98,6 +99,37 @@ async fn with_free_nicks_a_user_may_switch_accounts_and_keeps_the_nick() {
     wren.say("#lobby", "as bob now").await;
     let said = watcher.expect_privmsg("wren", "#lobby", "as bob now").await;
     assert_eq!(said.tags.get("account"), Some("bob"));
+}
+
+#[tokio::test]
+async fn rook_has_the_account_nick_after_a_sign_in_by_mailed_code() {
+    let settings = ["accounts.free_nicks = true", "accounts.required = false"];
+    let server = Server::with(&settings).await;
+    drop(Client::register_as_guest(&server, "alice").await);
+    let mut watcher = Client::handshake(&server, "watcher").await;
+    watcher.wait_until_admitted().await;
+    let device = Device::new();
+    let mut rook = device.start(&server, "alice");
+    rook.type_line(&server.mailbox().code_to(&email_of("alice")).await);
+    watcher
+        .expect("NICK alice", |message| is_command(message, "NICK", "alice"))
+        .await;
+    rook.type_line("hello");
+    watcher.expect_privmsg("alice", "#lobby", "hello").await;
+
+    // A nick that she has chosen stays.
+    rook.type_line("/nick wren");
+    watcher
+        .expect("NICK wren", |message| is_command(message, "NICK", "wren"))
+        .await;
+    let other = Device::new();
+    let mut rook = other.start(&server, "alice");
+    rook.type_line(&server.mailbox().code_to(&email_of("alice")).await);
+    rook.expect_line("wren").await;
+    rook.type_line("hello again");
+    watcher
+        .expect_privmsg("wren", "#lobby", "hello again")
+        .await;
 }
 
 #[tokio::test]
