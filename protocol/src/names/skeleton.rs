@@ -48,7 +48,6 @@ pub fn with_sorted_marks(text: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
     use crate::names::Nick;
 
     #[test]

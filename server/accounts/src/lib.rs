@@ -231,8 +231,8 @@ impl Accounts {
             || reserved.any(|reserved| reserved == skeleton)
     }
 
-    /// Reports a refused sign-in to operators: as an event, and in [`Accounts::refused`]. The name is
-    /// composed, as those that operators look for.
+    /// Reports a refused sign-in to operators: as an event, and in [`Accounts::refused`]. The name
+    /// is composed, as those that operators look for.
     pub fn report_refusal(
         &self,
         name: impl Into<String>,

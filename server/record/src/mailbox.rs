@@ -34,7 +34,7 @@ const PROVIDERS: &[Provider] = &[
     },
 ];
 
-/// The domains of Fastmail, sorted (https://www.fastmail.com/about/ourdomains/).
+/// The domains of Fastmail, sorted (<https://www.fastmail.com/about/ourdomains/>).
 #[rustfmt::skip]
 const FASTMAIL: &[&str] = &[
     "123mail.org", "150mail.com", "150ml.com", "16mail.com", "2-mail.com", "4email.net",
@@ -117,8 +117,8 @@ impl<'e> Parts<'e> {
     }
 }
 
-/// The rules by which mail providers ignore dots and tags in the part before the `@`. A rule for one
-/// domain of a provider applies to all of them.
+/// The rules by which mail providers ignore dots and tags in the part before the `@`. A rule for a
+/// domain of a provider applies to all its domains.
 ///
 /// What is the same for all servers is not part of the rules: letter case is always ignored, the
 /// domains of one provider (`gmail.com` and `googlemail.com`) are the same, Proton ignores `.`, `-`
