@@ -15,6 +15,8 @@ const NO_CONVERSATION: &str = "you are not in a channel: /join #CHANNEL";
 
 /// What may follow a nick or a word at the end of a sentence.
 const PUNCTUATION: &[char] = &['.', ',', ';', '!', '?', ')', '…'];
+/// What else may follow the nick of someone present.
+const OTHER_PUNCTUATION: &[char] = &[':', '。', '，', '、', '；', '：', '！', '？', '）'];
 
 /// The commands of this family.
 pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
@@ -181,18 +183,22 @@ pub fn addressee(line: &str) -> Option<(&str, Nick)> {
 }
 
 /// Returns the nick that a line is likely meant for, although it does not end in `/NICK`: it ends
-/// in `/NICK` and punctuation, or in `/NICK/`, `/ NICK` or `WORD/NICK` with the nick of someone
-/// present.
+/// in `/NICK` and punctuation, or with the nick of someone present in `/NICK` and slashes, spaces
+/// or any punctuation, in `/ NICK` or `WORD/NICK`.
 pub fn likely_addressee(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<Nick> {
     let end = line.trim_end().trim_end_matches(PUNCTUATION);
-    let before_slash = end.trim_end_matches(SLASHES);
-    let (text, name) = before_slash.rsplit_once(SLASHES)?;
+    let is_after_nick = |char: char| {
+        let listed: [&[char]; 3] = [&SLASHES, PUNCTUATION, OTHER_PUNCTUATION];
+        char.is_whitespace() || listed.iter().any(|chars| chars.contains(&char))
+    };
+    let up_to_nick = end.trim_end_matches(is_after_nick);
+    let (text, name) = up_to_nick.rsplit_once(SLASHES)?;
     let nick = Nick::parse(name.trim_start()).ok()?;
     let word = text.split(char::is_whitespace).next_back()?;
     let is_word = |word: &str| !word.is_empty() && word.chars().all(char::is_alphanumeric);
     let is_likely = if !word.is_empty() {
         is_word(word.trim_end_matches(PUNCTUATION)) && is_present(&nick)
-    } else if name.starts_with(char::is_whitespace) || before_slash.len() < end.len() {
+    } else if name.starts_with(char::is_whitespace) || up_to_nick.len() < end.len() {
         is_present(&nick)
     } else {
         end.len() < line.trim_end().len()
