@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use rookery_control_api::CSV_TYPE;
+use rookery_control_api::{CSV_TYPE, IDEMPOTENCY_KEY};
 use rookery_trust::{CertificatePin, PinPolicy, Trust, UnknownCertificate, tls_problem};
 use rustls::AlertDescription;
 use serde::Serialize;
@@ -42,8 +42,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of a read from a stream, in which the server sends something every 15 seconds.
 const STREAM_READ_TIMEOUT: Duration = Duration::from_secs(45);
 const JSON_TYPE: &str = "application/json";
-/// The header by which the server recognises a request that it has carried out already.
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The maximum size of a reply, in bytes.
 const MAX_REPLY: u64 = 16 << 20;
 /// The maximum size of a line of a stream, in bytes: many times what the longest event takes.

@@ -49,3 +49,6 @@ pub use time::*;
 pub use top::*;
 pub use totp::*;
 pub use users::*;
+
+/// The header by which the server recognises a request that it has carried out already.
+pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";

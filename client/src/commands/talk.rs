@@ -15,7 +15,8 @@ const NO_CONVERSATION: &str = "you are not in a channel: /join #CHANNEL";
 
 /// What may follow a nick or a word at the end of a sentence.
 const PUNCTUATION: &[char] = &['.', ',', ';', '!', '?', ')', '…'];
-/// What else may follow the nick of someone present.
+/// What else may follow the nick of someone present. Without one, it is ordinary text: `/tmp:`
+/// begins a remark about a folder.
 const OTHER_PUNCTUATION: &[char] = &[':', '。', '，', '、', '；', '：', '！', '？', '）'];
 
 /// The commands of this family.

@@ -1,9 +1,9 @@
-//! Which nicks have changed hands, to find the sender of an earlier message.
+//! Who has had which nick, to find the sender of an earlier message.
 //!
-//! A nick that somebody has given up may be that of another guest soon afterwards. What the user
-//! sees of it is logged: changes of nicks, and people who come into sight, by joining a channel of
-//! the user or because the user joins one of theirs. Somebody who comes into sight may be another
-//! person than the last one with that nick.
+//! When a guest changes nick, another guest may take the former one. What the user sees of it is
+//! logged: changes of nicks, and people who become visible, by joining a channel of the user or
+//! because the user joins one of theirs. Someone who becomes visible may be another person than the
+//! last one with that nick.
 
 use std::collections::VecDeque;
 
@@ -24,16 +24,16 @@ pub struct NickLog {
 /// A change of who has a nick.
 #[derive(Debug)]
 pub enum Change {
-    /// Somebody has changed nick.
+    /// Someone has changed nick.
     Renamed {
         /// The nick before.
         old: Nick,
         /// The nick since then.
         new: Nick,
     },
-    /// Somebody with this nick has come into sight.
+    /// Someone with this nick has become visible.
     Appeared(Nick),
-    /// The user has joined a channel, so anybody may have come into sight.
+    /// The user has joined a channel, so anyone may have become visible.
     OthersAppeared,
 }
 
@@ -48,8 +48,8 @@ impl NickLog {
     }
 
     /// Returns the present nick of the person who had the nick `then` at that time; `None` if that
-    /// is not known, because the nick has changed hands. One of which nothing was seen since is
-    /// taken to be that of the same person.
+    /// is not known, because the nick was part of a change that may be another person's. A nick
+    /// without a later change is assumed to belong to the same person.
     pub fn present_nick(&self, then: &Nick, at: Timestamp) -> Option<Nick> {
         let mut nick = then;
         let mut is_same = self.dropped_until.is_none_or(|dropped| dropped < at);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nick_that_may_have_changed_hands_is_of_nobody_known() {
+    fn the_holder_of_a_nick_that_may_be_of_another_person_is_unknown() {
         let of_bob = |log: NickLog| log.present_nick(&nick("bob"), at(0));
         assert_eq!(
             of_bob(log([renamed("rob", "bob")])),

@@ -9,6 +9,8 @@ use icu_properties::props::GeneralCategory;
 /// The letter `m` stays as it is: the table maps it to `rn`, which would make `modem` and `modern`
 /// the same name. The letter `i` becomes `l`: a capital `I` looks like `l`, and names are compared
 /// without regard to case. The marks of a letter are sorted ([`with_sorted_marks`]).
+///
+/// The database stores the skeletons of names, so a change needs a migration.
 pub fn skeleton(text: &str) -> String {
     let looks: String = text
         .split_inclusive('m')

@@ -196,7 +196,8 @@ impl Accounts {
             return Ok(None);
         }
         let is_refused = nick.check_new().map_err(Reservation::Refused).err();
-        // No two accounts have names that look the same.
+        // No two accounts have names that look the same, unless they are older than the rule that
+        // makes them so.
         if own.is_some_and(|own| own.skeleton() == name.skeleton()) {
             return Ok(is_refused);
         }

@@ -1,13 +1,12 @@
 //! The OpenAPI document: what the handlers declare, and what holds for every operation.
 
-use rookery_control_api::{CSV_TYPE, Problem};
+use rookery_control_api::{CSV_TYPE, IDEMPOTENCY_KEY, Problem};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, Components, ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr, Required};
 
-use crate::http::idempotency;
 use crate::http::problem::{Kind, merge_problems};
 
 #[derive(utoipa::OpenApi)]
@@ -93,14 +92,14 @@ fn complete_operation(operation: &mut Operation, is_unsafe: bool) {
     merge_problems(&mut operation.responses.responses, kinds);
 }
 
-/// Returns the header that [`idempotency`] reads.
+/// Returns the header that [`idempotency`](crate::http::idempotency) reads.
 fn idempotency_key() -> Parameter {
     let text = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(255));
     ParameterBuilder::new()
-        .name(idempotency::HEADER)
+        .name(IDEMPOTENCY_KEY)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(

@@ -212,6 +212,9 @@ fn twins(domain: &str) -> &'static [&'static str] {
 
 /// Returns what is equal for all spellings of a mailbox, whatever the rules: its name without its
 /// tag, dots and what the provider ignores. Other mailboxes may have the same.
+///
+/// The database stores it with accounts and bans, so a change of it, or of the providers, needs a
+/// migration that computes it again.
 pub fn mailbox_key(email: &Email) -> String {
     let Some(parts) = Parts::of(email.folded()) else {
         return String::new();

@@ -127,8 +127,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        let composed = with_composed_query(&parts.uri);
-        Query::try_from_uri(composed.as_ref().unwrap_or(&parts.uri))
+        let uri = with_composed_query(&parts.uri);
+        Query::try_from_uri(uri.as_ref().unwrap_or(&parts.uri))
             .map(|Query(value)| Self(value))
             .map_err(|rejection: QueryRejection| {
                 Kind::BadRequest.with_detail(rejection.body_text())
@@ -136,8 +136,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
     }
 }
 
-/// Returns an address with the query of this one, in which each text is composed; none if it is
-/// already, or has no valid form.
+/// Returns an address with the query of this one, in which each value is composed. Returns `None`
+/// if all are composed already, or if the query cannot be parsed.
 fn with_composed_query(uri: &Uri) -> Option<Uri> {
     let Query(pairs): Query<Vec<(String, String)>> = Query::try_from_uri(uri).ok()?;
     if pairs.iter().all(|(_, value)| composed(value) == *value) {

@@ -23,9 +23,8 @@ use crate::auth::operator::SignedIn;
 use crate::auth::permission::AnyAdmin;
 use crate::plane::ControlPlane;
 use answers::{Answer, Key, KeyState};
+use rookery_control_api::IDEMPOTENCY_KEY;
 
-/// The name of the header.
-pub const HEADER: &str = "Idempotency-Key";
 /// The maximum number of bytes of a remembered answer. Only an import with many invalid rows has a
 /// longer one, and importing the same rows again adds nothing.
 const MAX_REMEMBERED_BYTES: usize = 64 * 1024;
@@ -60,7 +59,7 @@ pub async fn once(
     );
     // A sign-in has no session that the key could belong to, and makes a new challenge each time.
     let is_sign_in = request.uri().path().starts_with("/v1/login");
-    if is_safe || is_sign_in || !request.headers().contains_key(HEADER) {
+    if is_safe || is_sign_in || !request.headers().contains_key(IDEMPOTENCY_KEY) {
         return next.run(request).await;
     }
     run_once(&plane, request, next)
@@ -121,14 +120,14 @@ async fn run_once(
 }
 
 fn key_of(parts: &Parts) -> Result<String, Refusal> {
-    let keys: Vec<&HeaderValue> = parts.headers.get_all(HEADER).iter().collect();
+    let keys: Vec<&HeaderValue> = parts.headers.get_all(IDEMPOTENCY_KEY).iter().collect();
     match keys.as_slice() {
         [key] if (1..=MAX_KEY).contains(&key.len()) => key.to_str().ok().map(str::to_owned),
         _ => None,
     }
     .ok_or_else(|| {
         Kind::BadRequest.with_detail(format!(
-            "`{HEADER}` must be one value of 1 to {MAX_KEY} visible characters."
+            "`{IDEMPOTENCY_KEY}` must be one value of 1 to {MAX_KEY} visible characters."
         ))
     })
 }

@@ -18,10 +18,10 @@
 //! apart: when so many are opened that each has little time, some of them still have enough,
 //! whereas to displace the oldest would be to serve none.
 //!
-//! Where strangers of more networks than there are places come, an operator's connection would be
-//! displaced like theirs. So each step has *kept* places besides, for networks from which an admin
-//! has signed in before: a connection of one of them that is displaced gets a kept place, where
-//! only connections of such networks displace it.
+//! If strangers connect from more networks than there are places, an operator's connection would be
+//! displaced like theirs. So each step also has *kept* places, for sites from which an admin has
+//! signed in before: a stranger's connection from there that is displaced moves to a kept place,
+//! where only connections of such sites displace it.
 //!
 //! A stranger whose request, with its body, is being handled is not displaced: there are few of
 //! them ([`StrangerLimit`], [`Attempting`]), and neither a body that has not arrived nor an answer
@@ -104,12 +104,10 @@ enum Step {
 }
 
 impl Step {
-    /// Returns the number of places of the strangers at this step: kept ones, or the others. Those
-    /// of all steps together are open files, for which the process needs a limit that is high
-    /// enough.
-    const fn places(self, is_kept: bool) -> usize {
+    /// Returns the number of places of the strangers at this step, without the kept ones. Those of
+    /// all steps together are open files, for which the process needs a limit that is high enough.
+    const fn places(self) -> usize {
         match self {
-            _ if is_kept => KEPT,
             Self::Connected => 320,
             Self::Began | Self::Asked => 128,
         }
@@ -179,7 +177,8 @@ impl Connections {
         let all = self.by_id.values();
         let strangers =
             all.filter(|stranger| stranger.step() == Some(step) && stranger.is_kept == is_kept);
-        if strangers.clone().count() < step.places(is_kept) {
+        let limit = if is_kept { KEPT } else { step.places() };
+        if strangers.clone().count() < limit {
             return true;
         }
         let mut places: HashMap<Network, usize> = HashMap::new();

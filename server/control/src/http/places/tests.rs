@@ -60,7 +60,7 @@ fn a_newcomer_displaces_one_of_the_older_half_of_those_that_have_shown_as_little
     for step in [Step::Connected, Step::Began, Step::Asked] {
         let mut port = Port::new();
         let elsewhere = port.reach(step, 2);
-        let full = step.places(false) - 1;
+        let full = step.places() - 1;
         let mut all = port.reach_all(step, full);
         for _ in 0..2 * full {
             assert_eq!(
@@ -78,8 +78,8 @@ fn a_newcomer_displaces_one_of_the_older_half_of_those_that_have_shown_as_little
 #[test]
 fn strangers_displace_none_that_has_shown_more() {
     let mut port = Port::new();
-    let asked = port.reach_all(Step::Asked, Step::Asked.places(false));
-    let began = port.reach_all(Step::Began, Step::Began.places(false));
+    let asked = port.reach_all(Step::Asked, Step::Asked.places());
+    let began = port.reach_all(Step::Began, Step::Began.places());
     let _silent = port.reach_all(Step::Connected, 1000);
     assert_eq!(port.open(&began), began.len());
     let _began = port.reach_all(Step::Began, 1000);
@@ -128,7 +128,7 @@ fn an_operator_is_served_whatever_others_of_its_network_open_each_second() {
 #[test]
 fn a_connection_whose_request_is_handled_is_not_displaced() {
     let mut port = Port::new();
-    let busy = port.reach_all(Step::Asked, Step::Asked.places(false));
+    let busy = port.reach_all(Step::Asked, Step::Asked.places());
     for place in &busy {
         place.handle_request();
     }
@@ -136,7 +136,7 @@ fn a_connection_whose_request_is_handled_is_not_displaced() {
     assert_eq!(port.open(&busy), busy.len());
     assert!(port.is_open(&idle), "it stays where it was");
     next.handle_request();
-    let _others = port.reach_all(Step::Began, 8 * Step::Began.places(false));
+    let _others = port.reach_all(Step::Began, 8 * Step::Began.places());
     assert!(port.is_open(&next) && !port.is_open(&idle));
     next.end_request();
     busy[0].end_request();
@@ -151,7 +151,7 @@ fn those_whose_requests_are_handled_protect_no_others() {
     for place in &busy {
         place.handle_request();
     }
-    let idle = Step::Asked.places(false) - busy.len();
+    let idle = Step::Asked.places() - busy.len();
     let networks = (0..idle).map(|number| u8::try_from(2 + number % 6).unwrap());
     let idle: Vec<Place> = networks.map(|of| port.reach(Step::Asked, of)).collect();
     let _next = port.reach(Step::Asked, 200);
@@ -164,7 +164,7 @@ fn two_connections_of_one_network_are_displaced_no_sooner_than_one() {
     for step in [Step::Began, Step::Asked] {
         let port = Port::new();
         let reach = |network: usize| port.reach(step, u8::try_from(network).unwrap());
-        let full = step.places(false);
+        let full = step.places();
         let _others: Vec<Place> = (2..full).map(reach).collect();
         let both = [200, 200].map(reach);
         let _newcomers: Vec<Place> = (2..full / 2).map(reach).collect();
@@ -175,7 +175,7 @@ fn two_connections_of_one_network_are_displaced_no_sooner_than_one() {
 #[test]
 fn requests_do_not_prolong_a_strangers_stay() {
     let mut port = Port::new();
-    let asking = port.reach_all(Step::Asked, Step::Asked.places(false));
+    let asking = port.reach_all(Step::Asked, Step::Asked.places());
     let (first, last) = asking.split_at(asking.len() / 2);
     port.wait(Duration::from_millis(1));
     for place in first {
@@ -203,7 +203,7 @@ fn a_sign_in_makes_the_connection_the_operators_before_its_answer() {
 fn a_newcomer_displaces_one_of_the_networks_that_have_the_most() {
     for step in [Step::Connected, Step::Began, Step::Asked] {
         let port = Port::new();
-        let half = step.places(false) / 2;
+        let half = step.places() / 2;
         let reach_all = |network, count| -> Vec<Place> {
             let reach = |_| port.reach(step, network);
             (0..count).map(reach).collect()
@@ -268,7 +268,7 @@ fn whatever_strangers_do_a_newcomer_of_another_network_keeps_its_place() {
         crowd(32, 180, 720),
     ] {
         let mut port = Port::new();
-        let mut strangers: Vec<(Place, u8, Instant)> = (0..Step::Connected.places(false) + 32)
+        let mut strangers: Vec<(Place, u8, Instant)> = (0..Step::Connected.places() + 32)
             .map(|number| u8::try_from(number % usize::from(crowd.networks)).unwrap())
             .map(|network| (port.enter(network), network, port.now))
             .collect();
@@ -301,12 +301,12 @@ fn those_of_known_networks_keep_a_place_whatever_the_number_of_other_networks() 
             .set_known(&[Network::of([192, 0, 2, NETWORK].into())]);
         let known = port.reach(step, NETWORK);
         let elsewhere = |number: usize| port.reach(step, u8::try_from(2 + number % 250).unwrap());
-        let strangers: Vec<Place> = (0..4 * step.places(false)).map(elsewhere).collect();
+        let strangers: Vec<Place> = (0..10 * step.places()).map(elsewhere).collect();
         assert!(port.is_open(&known), "{step:?}");
-        assert_eq!(port.open(&strangers), step.places(false), "{step:?}");
+        assert_eq!(port.open(&strangers), step.places(), "{step:?}");
         let more_known = port.reach_all(step, 2 * KEPT);
         let open = port.open(&strangers) + port.open(&more_known);
-        assert!(open <= step.places(false) + KEPT, "{step:?}: {open}");
+        assert!(open <= step.places() + KEPT, "{step:?}: {open}");
     }
 }
 
@@ -315,11 +315,11 @@ fn all_networks_together_are_limited_as_well() {
     for step in [Step::Connected, Step::Began, Step::Asked] {
         let mut port = Port::new();
         let mut places = Vec::new();
-        for number in 0..=step.places(false) {
+        for number in 0..=step.places() {
             port.wait(Duration::from_millis(1));
             places.push(port.reach(step, u8::try_from(number % 251).unwrap()));
         }
-        assert_eq!(port.open(&places), step.places(false), "{step:?}");
+        assert_eq!(port.open(&places), step.places(), "{step:?}");
     }
 }
 
