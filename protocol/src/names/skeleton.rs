@@ -78,7 +78,22 @@ mod tests {
             assert_ne!(Nick::parse(name).unwrap(), Nick::parse(other).unwrap());
             assert_eq!(look(name), look(other), "{name}");
         }
-        // Between letters, the order counts.
+        // Between letters, the order matters.
         assert_ne!(look("ก\u{e31}น\u{e48}"), look("ก\u{e48}น\u{e31}"));
+    }
+
+    #[test]
+    fn skeletons_are_those_that_databases_contain() {
+        for (name, skeleton) in [
+            ("Irina", "lrlna"),
+            ("modern", "modern"),
+            ("b0b_1", "bob_l"),
+            ("\u{430}lice", "allce"),
+            ("\u{e9}va", "e\u{301}va"),
+            ("ก\u{e31}\u{e48}น", "ก\u{e31}\u{e48}น"),
+            ("ก\u{e48}\u{e31}น", "ก\u{e31}\u{e48}น"),
+        ] {
+            assert_eq!(Nick::parse(name).unwrap().skeleton(), skeleton);
+        }
     }
 }

@@ -196,10 +196,15 @@ impl Accounts {
             return Ok(None);
         }
         let is_refused = nick.check_new().map_err(Reservation::Refused).err();
-        // No two accounts have names that look the same, unless they are older than the rule that
-        // makes them so.
         if own.is_some_and(|own| own.skeleton() == name.skeleton()) {
-            return Ok(is_refused);
+            // Two accounts with names that look the same may be older than the rule that makes
+            // them so.
+            let is_own = own.is_some_and(|own| own.folded() == name.folded());
+            let existing = self
+                .database
+                .read(move |store| store.account_by_name(&name));
+            let is_taken = !is_own && existing.await?.is_some();
+            return Ok(is_taken.then_some(Reservation::Account).or(is_refused));
         }
         if self.is_misleading(&name) {
             return Ok(Some(Reservation::Misleading));

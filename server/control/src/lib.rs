@@ -63,6 +63,7 @@ pub async fn serve(control: Control, listener: TcpListener) {
     };
     tokio::join!(
         http::listener::run(Arc::clone(&plane), listener),
+        plane.keep_places_for_known_networks(),
         record_counts,
         audit::chain_mail::run(&plane)
     );

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::audit::head_key::HeadKey;
 use crate::audit::notices::{Failures, Notice};
@@ -100,6 +100,8 @@ pub struct ControlPlane {
     attempting: Attempting,
     /// The connections to the control port.
     pub places: Arc<Places>,
+    /// Notified when the networks from which admins have signed in may have changed.
+    pub admin_networks_changed: Notify,
     pub answers: Mutex<Answers>,
     /// TLS handshakes need much more CPU than requests, which must not wait for many of them.
     pub handshake_turns: Turns,
@@ -129,6 +131,7 @@ impl ControlPlane {
             health_checks: StrangerLimit::default(),
             attempting: Attempting::default(),
             places: Arc::default(),
+            admin_networks_changed: Notify::new(),
             answers: Mutex::default(),
             handshake_turns: Turns::on_half_of_the_cores(),
             enrolments: Mutex::default(),
@@ -138,6 +141,22 @@ impl ControlPlane {
             long_read: tokio::sync::Mutex::default(),
             imports: ImportTurns::default(),
             requests: Arc::default(),
+        }
+    }
+
+    /// Keeps places for the networks from which admins have signed in: at the start, and whenever
+    /// they change.
+    pub async fn keep_places_for_known_networks(&self) {
+        loop {
+            match self.control.database.read(Store::admin_networks).await {
+                Ok(networks) => self.places.set_known(&networks),
+                Err(error) => tracing::warn!(
+                    %error,
+                    "cannot read from which networks admins have signed in: none has places on \
+                     the control port that are kept for it"
+                ),
+            }
+            self.admin_networks_changed.notified().await;
         }
     }
 

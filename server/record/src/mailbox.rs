@@ -252,6 +252,8 @@ pub fn other_domains(target: &BanTarget) -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::{HashMap, HashSet};
+
     use super::*;
 
     #[test]
@@ -326,6 +328,66 @@ mod tests {
         ] {
             assert_eq!(aliases.mailbox(&Email::parse(email).unwrap()), mailbox);
         }
+    }
+
+    #[test]
+    fn the_keys_of_mailboxes_are_those_that_databases_contain() {
+        for (email, key) in [
+            ("A.lice+tag@example.org", "alice"),
+            ("a-l_i.ce@example.org", "a-l_ice"),
+            ("a-l_i.ce@proton.me", "alice"),
+            ("shop+x@alice.fastmail.com", "alice"),
+            ("shop@a-l.ice.fastmail.com", "shop"),
+            ("shop@alice.example.org", "shop"),
+        ] {
+            assert_eq!(mailbox_key(&Email::parse(email).unwrap()), key);
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_mailbox_have_one_key_whatever_the_rules() {
+        const PARTS: [&str; 9] = ["", "a", ".", "-", "_", "+", "a.", "a-", "a+"];
+        let domains = [
+            "gmail.com",
+            "googlemail.com",
+            "proton.me",
+            "pm.me",
+            "fastmail.com",
+            "a.fastmail.com",
+            "a-.fastmail.com",
+            "a.example",
+        ];
+        let mut emails = Vec::new();
+        for begin in PARTS {
+            for middle in PARTS {
+                for (end, domain) in PARTS.iter().flat_map(|end| domains.map(|of| (end, of))) {
+                    emails.extend(Email::parse(&format!("{begin}{middle}{end}@{domain}")));
+                }
+            }
+        }
+        assert!(emails.len() > 1000);
+        let all = domains.map(str::to_owned);
+        for dots in [&[][..], &all] {
+            for tags in [&[][..], &all] {
+                let aliases = EmailAliases::new(dots, tags);
+                let mut keys = HashMap::new();
+                for email in &emails {
+                    let key = mailbox_key(email);
+                    let of_mailbox = keys.entry(aliases.mailbox(email)).or_insert(key.clone());
+                    assert_eq!(*of_mailbox, key, "{}", email.as_str());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_domain_belongs_to_two_providers() {
+        let domains = PROVIDERS.iter().flat_map(|provider| provider.domains);
+        let mut seen = HashSet::new();
+        for domain in domains {
+            assert!(seen.insert(domain), "{domain}");
+        }
+        assert!(FASTMAIL.is_sorted());
     }
 
     #[test]

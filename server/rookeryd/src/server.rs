@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent};
+use rookery_protocol::AccountName;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -315,6 +316,7 @@ fn listen_if_set(address: Option<SocketAddr>, key: &str) -> Result<Option<TcpLis
 
 /// The state that is read from the database at the start.
 struct Stored {
+    accounts_that_look_alike: Vec<[AccountName; 2]>,
     bans: Vec<Ban>,
     maintenance: Option<Maintenance>,
     admins: Vec<Admin>,
@@ -336,6 +338,7 @@ impl Stored {
         let over = known.saturating_sub(PLAUSIBLE_GAP)?;
         let stored = database.read(move |store| {
             Ok(Self {
+                accounts_that_look_alike: store.accounts_that_look_alike()?,
                 bans: store.bans(over)?,
                 maintenance: store.maintenance()?,
                 admins: store.admins()?,
@@ -349,6 +352,14 @@ impl Stored {
 /// Restores the core from the stored state, and creates the policy by which the chat port refuses
 /// connections.
 fn restore_chat(config: &Config, stored: Stored, now: Timestamp) -> (Chat, Arc<AdmissionPolicy>) {
+    for [one, other] in &stored.accounts_that_look_alike {
+        tracing::warn!(
+            %one,
+            %other,
+            "the names of two accounts look alike, so only one of them can be online at a time: \
+             delete one of them"
+        );
+    }
     if let Some(maintenance) = &stored.maintenance {
         tracing::warn!(
             by = %maintenance.by,

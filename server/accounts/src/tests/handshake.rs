@@ -363,6 +363,29 @@ async fn with_free_nicks_any_nick_is_accepted_except_the_name_of_another_account
 }
 
 #[tokio::test]
+async fn with_free_nicks_an_account_may_not_use_the_name_of_one_that_looks_the_same() {
+    let server = TestServer::with(|config| config.accounts.free_nicks = true);
+    let [own, other] = ["ก\u{e31}\u{e48}", "ก\u{e48}\u{e31}"];
+    server.account(own, "one@example.org", Some(PASSWORD)).await;
+    server.account("bob", "bob@example.org", None).await;
+    // As if both were older than the rule by which their names look alike.
+    rusqlite::Connection::open(server.folder.path().join("rookery.db"))
+        .unwrap()
+        .execute(
+            "UPDATE accounts SET name = ?1, name_folded = ?1, name_skeleton = ?1
+             WHERE name = 'bob'",
+            [other],
+        )
+        .unwrap();
+    let mut client = server.client();
+    client.plain(own, PASSWORD).await.expect(" 903 ");
+    let received = client.finish_handshake(other).await;
+    received.stays().expect(" 433 ");
+    let received = client.send(&format!("NICK {own}")).await;
+    assert_eq!(received.admitted().nick.as_str(), own);
+}
+
+#[tokio::test]
 async fn only_an_account_that_exists_has_a_nick_that_is_not_allowed_for_new_ones() {
     let server = TestServer::with(|config| {
         config.accounts.required = false;

@@ -30,7 +30,6 @@ use crate::plane::ControlPlane;
 use crate::routes::router;
 use rookery_base::net::{close_with, is_tls};
 use rookery_record::Network;
-use rookery_store::Store;
 
 /// How long the head of a request may take to arrive. A connection without a request ends after
 /// this time as well; before the first one, [`Places`](super::places::Places) are less
@@ -64,9 +63,6 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
         let plane = Arc::clone(&plane);
         move || router(plane)
     }));
-    if let Ok(networks) = plane.read(Store::admin_networks).await {
-        plane.places.set_known(&networks);
-    }
     let displaced_answers = Arc::new(Semaphore::new(DISPLACED_ANSWERS));
     let mut connections = JoinSet::new();
     loop {

@@ -164,6 +164,7 @@ async fn remove(
         Ok(Ok((String::new(), admin)))
     });
     let admin = removed.await?;
+    operator.plane.admin_networks_changed.notify_one();
     let notice = Notice::Changed("the admin was removed");
     operator.plane.notify(&admin, operator.origin(), &notice);
     Ok(Json(to_entry(admin)))

@@ -423,13 +423,13 @@ async fn open_session(
             let is_new_network = store.remember_admin_network(&name, &network, origin.at)?;
             store.unlock_admin(&name)?;
             store.append_audit(&act.entry(Outcome::Allowed, detail))?;
-            Ok(Ok((is_new_network, store.admin_networks()?)))
+            Ok(Ok(is_new_network))
         });
     let opened = written
         .await
         .map_err(|error| plane.trail.unavailable(&error))?;
-    let (is_new_network, networks) = match opened {
-        Ok(recorded) => recorded,
+    let is_new_network = match opened {
+        Ok(is_new_network) => is_new_network,
         Err(unopened) => {
             let (reason, refusal) = match unopened {
                 Unopened::AdminChanged => (CHANGED, challenge_expired()),
@@ -446,7 +446,7 @@ async fn open_session(
                 .await);
         }
     };
-    plane.places.set_known(&networks);
+    plane.admin_networks_changed.notify_one();
     if is_new_network {
         plane.notify(&admin, origin, &Notice::NewAddress);
     }

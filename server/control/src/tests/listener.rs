@@ -166,47 +166,42 @@ async fn post(stream: &mut TlsStream<TcpStream>, path: &str, body: Value) -> Val
     }
 }
 
+/// Signs in on two connections in turn, with a device token on the second. Before each step, so
+/// many strangers of the same network connect that a stranger would lose its place.
 #[tokio::test]
-async fn the_networks_of_earlier_sign_ins_keep_places_after_a_start() {
-    let plane = TestPlane::new().await;
-    let remember = |store: &mut rookery_store::Store| {
-        store.remember_admin_network("root", "192.0.2.9", Timestamp::UNIX_EPOCH)
-    };
-    let remembered = plane.database.write(Durability::Record, remember).await;
-    remembered.unwrap();
-    let address = start(&plane).await;
-    connect(&plane, address).await.unwrap();
-    assert!(plane.keeps_a_place([192, 0, 2, 9]));
-}
-
-#[tokio::test]
-async fn a_connection_that_has_signed_in_is_not_displaced() {
+async fn a_connection_with_a_device_token_or_that_has_signed_in_is_not_displaced() {
     let plane = TestPlane::new().await;
     let address = start(&plane).await;
-    let mut operator = connect(&plane, address).await.unwrap();
-    let password = json!({"name": "root", "password": PASSWORD});
-    let login = post(&mut operator, "/v1/login", password).await;
-    let code = plane.code_of_mail(0).await;
-    let code = json!({"challenge": login["challenge"], "code": code});
-    let signed_in = post(&mut operator, "/v1/login/verify", code).await;
-    let token = signed_in["token"].as_str().unwrap();
-
-    // Of the operator's own network, and so many that a stranger in its stead would lose its place.
-    let ask = |_| {
-        let now = Instant::now();
-        let network = Network::of(address.ip());
-        let stranger = plane.state.places.enter(now, network);
-        stranger.advance(now);
-        stranger.begin_request(now, None);
-        stranger
+    let surround = || {
+        let stranger = |_| {
+            let now = Instant::now();
+            let stranger = plane.state.places.enter(now, Network::of(address.ip()));
+            stranger.advance(now);
+            stranger.begin_request(now, None);
+            stranger
+        };
+        (0..4000).map(stranger).collect::<Vec<_>>()
     };
-    let _strangers: Vec<_> = (0..4000).map(ask).collect();
-    let request = format!(
-        "GET /v1/bans HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\
-         Connection: close\r\n\r\n"
-    );
-    let answer = send(&mut operator, &request).await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let mut device = Value::Null;
+    for number in 0..2 {
+        let mut operator = connect(&plane, address).await.unwrap();
+        let password = json!({"name": "root", "password": PASSWORD, "device": device});
+        let login = post(&mut operator, "/v1/login", password).await;
+        let code = plane.code_of_mail(number).await;
+        let code = json!({"challenge": login["challenge"], "code": code});
+        let strangers = (number == 1).then(surround);
+        let signed_in = post(&mut operator, "/v1/login/verify", code).await;
+        drop(strangers);
+        device = signed_in["device"].clone();
+        let token = signed_in["token"].as_str().unwrap();
+        let request = format!(
+            "GET /v1/bans HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        let _strangers = surround();
+        let answer = send(&mut operator, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
 }
 
 #[tokio::test]

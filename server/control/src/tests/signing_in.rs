@@ -136,10 +136,26 @@ async fn a_sign_in_does_not_wait_for_the_hashes_of_the_chat() {
 }
 
 #[tokio::test]
-async fn a_network_that_an_admin_signs_in_from_keeps_a_place_from_then_on() {
+async fn places_are_kept_for_the_networks_of_all_sign_ins_while_there_is_the_admin() {
     let plane = TestPlane::new().await;
-    plane.sign_in("root").await;
-    assert!(plane.keeps_a_place([192, 0, 2, 1]));
+    plane.add_admin("carol").await;
+    let remembered = plane.database.write(Durability::Record, |store| {
+        store.remember_admin_network("carol", "192.0.2.9", Timestamp::UNIX_EPOCH)
+    });
+    remembered.await.unwrap();
+    let keeping = Arc::clone(&plane.state);
+    tokio::spawn(async move { keeping.keep_places_for_known_networks().await });
+    let has = |address, expected| {
+        let is_kept = plane.keeps_a_place(address);
+        (is_kept == expected).then_some(())
+    };
+    eventually("a place at the start", || has([192, 0, 2, 9], true)).await;
+    has([192, 0, 2, 1], false).unwrap();
+    let token = plane.sign_in("root").await;
+    eventually("a place after a sign-in", || has([192, 0, 2, 1], true)).await;
+    plane.delete(&token, "/v1/admins/carol").await;
+    eventually("no place after the removal", || has([192, 0, 2, 9], false)).await;
+    has([192, 0, 2, 1], true).unwrap();
 }
 
 #[tokio::test]

@@ -98,6 +98,25 @@ impl Store {
         Ok(statement.exists([name.folded(), &name.skeleton()])?)
     }
 
+    /// Returns the pairs of accounts with names that look alike. They can exist only if they are
+    /// older than the rule by which their names look alike.
+    pub fn accounts_that_look_alike(&self) -> Result<Vec<[AccountName; 2]>> {
+        let beyond_ascii = "SELECT name, name_skeleton FROM accounts
+            WHERE name_skeleton GLOB '*[^ -~]*' ORDER BY name_folded";
+        let mut pairs = Vec::new();
+        for (name, stored) in list(&self.connection, beyond_ascii, [], |row| {
+            Ok((parsed::<AccountName>(row, 0)?, row.get::<_, String>(1)?))
+        })? {
+            let skeleton = name.skeleton();
+            if skeleton != stored {
+                let other = select!("WHERE name_skeleton = ?1");
+                let other = find(&self.connection, other, [skeleton], read)?;
+                pairs.extend(other.map(|other| [name, other.name]));
+            }
+        }
+        Ok(pairs)
+    }
+
     /// Returns all accounts, sorted by name.
     pub fn accounts(&self) -> Result<Vec<Account>> {
         list(&self.connection, select!("ORDER BY name_folded"), [], read)

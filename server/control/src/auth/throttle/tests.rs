@@ -295,3 +295,18 @@ fn few_attempts_are_in_progress_at_a_time() {
     in_progress.pop();
     assert!(begin(Source::Known(network(5))).is_ok());
 }
+
+#[test]
+fn passwords_of_strangers_wait_in_no_queue_of_admins() {
+    let network = Network::of([192, 0, 2, 1].into());
+    let name = "root".to_owned();
+    let [stranger, known, device, session] = [
+        Source::Other { network, name },
+        Source::Known(network),
+        Source::Device(Device::new()),
+        Source::Session("root".to_owned()),
+    ]
+    .map(|source| std::ptr::from_ref(source.hash_queue()));
+    assert!(stranger != known && known != device && stranger != device);
+    assert_eq!(device, session, "both show that they are an admin's");
+}

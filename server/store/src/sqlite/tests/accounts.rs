@@ -198,6 +198,8 @@ fn the_migration_to_sorted_marks_keeps_names_that_look_alike_apart() {
         .map(|account| account.name.as_str())
         .collect();
     assert_eq!(names, [other, one, alone]);
+    let pairs = sqlite.accounts_that_look_alike().unwrap();
+    assert_eq!(pairs, [[name(one), name(other)]]);
     for taken in skeletons
         .into_iter()
         .chain(["ข\u{e31}\u{e48}", "ค\u{e31}\u{e48}"])
