@@ -18,6 +18,11 @@ const PUNCTUATION: &[char] = &['.', ',', ';', '!', '?', ')', '…'];
 /// What else may follow the nick of someone present. Without one, it is ordinary text: `/tmp:`
 /// begins a remark about a folder.
 const OTHER_PUNCTUATION: &[char] = &[':', '。', '，', '、', '；', '：', '！', '？', '）'];
+/// What may surround the nick of someone present, although some of it may be part of a nick.
+const SURROUNDINGS: &[char] = &[
+    '(', ')', '（', '[', ']', '{', '}', '<', '>', '"', '\'', '“', '”', '„', '‘', '’', '«', '»',
+    '@', '+',
+];
 
 /// The commands of this family.
 pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
@@ -185,21 +190,36 @@ pub fn addressee(line: &str) -> Option<(&str, Nick)> {
 
 /// Returns the nick that a line is likely meant for, although it does not end in `/NICK`: it ends
 /// in `/NICK` and punctuation, or with the nick of someone present in `/NICK` and slashes, spaces
-/// or any punctuation, in `/ NICK` or `WORD/NICK`.
+/// or any punctuation, in `/ NICK`, `/@NICK`, `(/NICK)` or `WORD/NICK`.
 pub fn likely_addressee(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<Nick> {
+    likely_nick(line, &[], &is_present).or_else(|| likely_nick(line, SURROUNDINGS, &is_present))
+}
+
+/// Returns the nick that a line is likely meant for, and that these characters may surround.
+fn likely_nick(
+    line: &str,
+    surroundings: &[char],
+    is_present: impl Fn(&Nick) -> bool,
+) -> Option<Nick> {
     let end = line.trim_end().trim_end_matches(PUNCTUATION);
     let is_after_nick = |char: char| {
-        let listed: [&[char]; 3] = [&SLASHES, PUNCTUATION, OTHER_PUNCTUATION];
+        let listed: [&[char]; 4] = [&SLASHES, PUNCTUATION, OTHER_PUNCTUATION, surroundings];
         char.is_whitespace() || listed.iter().any(|chars| chars.contains(&char))
     };
     let up_to_nick = end.trim_end_matches(is_after_nick);
     let (text, name) = up_to_nick.rsplit_once(SLASHES)?;
-    let nick = Nick::parse(name.trim_start()).ok()?;
-    let word = text.split(char::is_whitespace).next_back()?;
+    let is_before_nick = |char: char| char.is_whitespace() || surroundings.contains(&char);
+    let plain_name = name.trim_start_matches(is_before_nick);
+    let nick = Nick::parse(plain_name).ok()?;
+    let last_word = text.split(char::is_whitespace).next_back()?;
+    let word = last_word.trim_start_matches(surroundings);
+    let is_surrounded = plain_name.len() < name.len()
+        || word.len() < last_word.len()
+        || up_to_nick.len() < end.len();
     let is_word = |word: &str| !word.is_empty() && word.chars().all(char::is_alphanumeric);
     let is_likely = if !word.is_empty() {
         is_word(word.trim_end_matches(PUNCTUATION)) && is_present(&nick)
-    } else if name.starts_with(char::is_whitespace) || up_to_nick.len() < end.len() {
+    } else if is_surrounded {
         is_present(&nick)
     } else {
         end.len() < line.trim_end().len()
