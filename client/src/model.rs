@@ -21,9 +21,9 @@ mod line;
 mod membership;
 mod mentions;
 mod multiline;
-mod nick_log;
 mod numerics;
 mod outgoing;
+mod people;
 mod render_events;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,11 +171,7 @@ impl Model {
 
     /// Whether someone is in a channel with us or has written to us.
     pub fn is_present(&self, nick: &Nick) -> bool {
-        self.correspondents.contains(nick)
-            || self
-                .channels
-                .values()
-                .any(|channel| channel.members.contains_key(nick))
+        self.correspondents.contains(nick) || self.shares_channel(nick)
     }
 
     /// Whether someone reads what is sent to a conversation.

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use rookery_protocol::{ChannelName, Nick};
 
 use super::history::Queries;
-use super::nick_log::NickLog;
-use super::{Body, Buffer, Conversation, EventKind, GapState, LineId, Model};
+use super::people::People;
+use super::{Body, Buffer, Conversation, EventKind, GapState, Line, LineId, Model};
 
 /// The most lines in all buffers together.
 const MAX_LINES: usize = 100_000;
@@ -41,7 +41,7 @@ pub struct Buffers {
     ignored: BTreeSet<Nick>,
     /// The people that the user has written to, the first one first.
     written_to: Vec<Nick>,
-    pub(super) nick_log: NickLog,
+    pub(super) people: People,
     pub(super) queries: Queries,
     /// The most lines in all buffers together.
     pub(super) max_lines: usize,
@@ -58,7 +58,7 @@ impl Default for Buffers {
             muted: BTreeSet::new(),
             ignored: BTreeSet::new(),
             written_to: Vec::new(),
-            nick_log: NickLog::default(),
+            people: People::default(),
             queries: Queries::default(),
             max_lines: MAX_LINES,
         }
@@ -208,10 +208,13 @@ impl Buffers {
         true
     }
 
-    /// Returns the present nick of the person who had the nick `then` at that time; `None` if that
-    /// is not known.
-    pub fn present_nick(&self, then: &Nick, at: Timestamp) -> Option<Nick> {
-        self.nick_log.present_nick(then, at)
+    /// Returns the present nick of the sender of a message; `None` if that is not known.
+    pub fn present_sender(&self, line: &Line) -> Option<Nick> {
+        let Body::Message { nick, sender, .. } = &line.body else {
+            return None;
+        };
+        self.people
+            .present_nick((*sender)?, &Nick::parse(nick).ok()?)
     }
 
     /// Returns the people that the user has written to, the first one first.

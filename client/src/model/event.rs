@@ -11,6 +11,8 @@ pub struct ChatEvent {
     pub at: Timestamp,
     /// The msgid of the message.
     pub msgid: Option<String>,
+    /// The account of the sender, if the message names it.
+    pub account: Option<String>,
     /// The kind of event.
     pub kind: EventKind,
 }
@@ -22,6 +24,7 @@ impl ChatEvent {
         Self {
             at: time.unwrap_or(now),
             msgid: message.tags.get("msgid").map(str::to_owned),
+            account: message.tags.get("account").map(str::to_owned),
             kind,
         }
     }

@@ -12,6 +12,7 @@ use rookery_protocol::{Capability, Message};
 
 use super::buffer::{HistoryLine, Page};
 use super::buffers::MAX_BUFFERS;
+use super::people::PersonId;
 use super::{
     Audience, Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MessageKind,
     Model, chathistory, describe_ctcp_request,
@@ -192,6 +193,7 @@ impl Buffers {
         self.queries.waiting.clear();
         self.queries.unsettled.clear();
         self.queries.outstanding = None;
+        self.people.retain(|_| false);
         for buffer in &mut self.list {
             buffer.reset_gaps();
             if model.history_limit().is_some()
@@ -289,16 +291,23 @@ impl Buffers {
             return None;
         };
         let index = self.position(&conversation)?;
-        let lines = events.iter().filter_map(|event| {
-            Some(HistoryLine {
-                at: event.at,
-                msgid: event.msgid.as_deref().map(Into::into),
-                body: message_body(&*self.shown(&event.kind)?, model)?,
-            })
-        });
+        let mut lines = Vec::new();
+        for event in events {
+            // A guest who had the nick then need not be the one who has it now.
+            let account = event.account.as_deref();
+            let sender = account.and_then(|account| self.people.account(account));
+            let kind = self.shown(&event.kind);
+            if let Some(body) = kind.and_then(|kind| message_body(&kind, sender, model)) {
+                lines.push(HistoryLine {
+                    at: event.at,
+                    msgid: event.msgid.as_deref().map(Into::into),
+                    body,
+                });
+            }
+        }
         let page = Page {
             oldest: events.first().map(reference),
-            lines: lines.collect(),
+            lines,
         };
         self.list[index].fill_gap(gap, before.as_deref(), page);
         for event in events {
@@ -453,7 +462,7 @@ fn reference(event: &ChatEvent) -> Box<str> {
 }
 
 /// Returns the body of a message's line; `None` for other events.
-pub fn message_body(kind: &EventKind, model: &Model) -> Option<Body> {
+pub fn message_body(kind: &EventKind, sender: Option<PersonId>, model: &Model) -> Option<Body> {
     let mut audience = Audience::Everyone;
     let (nick, kind, text, own, highlight) = match kind {
         EventKind::ChannelMessage {
@@ -482,6 +491,7 @@ pub fn message_body(kind: &EventKind, model: &Model) -> Option<Body> {
     };
     Some(Body::Message {
         nick: nick.into(),
+        sender,
         kind: *kind,
         text: text.as_str().into(),
         own,

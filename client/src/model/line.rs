@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::people::PersonId;
 use super::{Audience, MessageKind};
 
 /// Identifies a line within its buffer. Its index may change, its identifier does not. A line that
@@ -44,6 +45,7 @@ pub enum Body {
     /// A message: `own` if we sent it, `highlight` if it mentions us or was sent to us only.
     Message {
         nick: Box<str>,
+        sender: Option<PersonId>,
         kind: MessageKind,
         text: Box<str>,
         own: bool,

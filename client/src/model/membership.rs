@@ -144,6 +144,12 @@ impl Model {
         }
     }
 
+    /// Whether someone is in a channel with us.
+    pub(super) fn shares_channel(&self, nick: &Nick) -> bool {
+        let mut channels = self.channels.values();
+        channels.any(|channel| channel.members.contains_key(nick))
+    }
+
     /// Returns the channels that we share with someone.
     pub(super) fn channels_of(&self, nick: &str) -> Vec<ChannelName> {
         let Ok(nick) = Nick::parse(nick) else {

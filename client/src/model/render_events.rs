@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::Nick;
 
 use super::history::message_body;
-use super::nick_log::Change;
+use super::people::PersonId;
 use super::{
     Audience, Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId,
     MembershipChange, MessageKind, Model, SERVER,
@@ -34,16 +34,17 @@ impl Buffers {
         let name = |nick: &str| model.display_name(nick).to_owned();
         let suffix = |reason: &Option<String>| text::reason(reason.as_deref());
         let info = |text: String| Body::Info(text.into());
-        self.log_nick(event, model);
+        let sender = self.follow_people(event, model);
         let kind = self.shown(&event.kind)?;
         match &*kind {
             EventKind::ChannelMessage { channel, .. } => {
-                return self.add_message(Conversation::channel(channel)?, event, model);
+                return self.add_message(Conversation::channel(channel)?, event, sender, model);
             }
             EventKind::DirectReceived { from, .. } => {
                 return self.add_message(
                     Conversation::person(from).unwrap_or(Conversation::Server),
                     event,
+                    sender,
                     model,
                 );
             }
@@ -51,6 +52,7 @@ impl Buffers {
                 return self.add_message(
                     Conversation::person(to).unwrap_or(Conversation::Server),
                     event,
+                    sender,
                     model,
                 );
             }
@@ -270,20 +272,33 @@ impl Buffers {
         None
     }
 
-    /// Logs who has which nick, also of people who are ignored.
-    fn log_nick(&mut self, event: &ChatEvent, model: &Model) {
-        let change = match &event.kind {
-            EventKind::NickChanged { old, new, .. } => Nick::parse(old)
-                .and_then(|old| Nick::parse(new).map(|new| Change::Renamed { old, new })),
-            EventKind::Joined { nick, .. } if model.is_me(nick) => Ok(Change::OthersAppeared),
-            EventKind::Joined { nick, .. } if model.channels_of(nick).len() == 1 => {
-                Nick::parse(nick).map(Change::Appeared)
+    /// Follows who has which nick, also of people who are ignored; returns the sender of a message.
+    fn follow_people(&mut self, event: &ChatEvent, model: &Model) -> Option<PersonId> {
+        let is_visible = |nick: &Nick| model.shares_channel(nick);
+        let is_here = |nick: &str| Nick::parse(nick).is_ok_and(|nick| is_visible(&nick));
+        match &event.kind {
+            EventKind::Joined { nick, .. }
+            | EventKind::ChannelMessage { nick, .. }
+            | EventKind::DirectReceived { from: nick, .. } => {
+                let account = event.account.as_deref();
+                return self.people.identify(nick, account, is_here(nick));
             }
-            _ => return,
-        };
-        if let Ok(change) = change {
-            self.nick_log.add(event.at, change);
+            EventKind::NickChanged { old, new, .. } => self.people.rename(old, new),
+            EventKind::Parted { nick, .. } | EventKind::Kicked { nick, .. }
+                if model.is_me(nick) =>
+            {
+                self.people.retain(is_visible);
+            }
+            EventKind::Parted { nick, .. }
+            | EventKind::Kicked { nick, .. }
+            | EventKind::Quit { nick, .. }
+                if !is_here(nick) =>
+            {
+                self.people.remove(nick);
+            }
+            _ => {}
         }
+        None
     }
 
     /// Adds a message; returns the highlight if it is one that the user has not read.
@@ -291,10 +306,11 @@ impl Buffers {
         &mut self,
         conversation: Conversation,
         event: &ChatEvent,
+        sender: Option<PersonId>,
         model: &Model,
     ) -> Option<Highlight> {
         let at = event.at;
-        let body = message_body(&event.kind, model)?;
+        let body = message_body(&event.kind, sender, model)?;
         let Body::Message {
             nick,
             text,
@@ -386,6 +402,7 @@ impl Buffers {
 fn server_notice(text: &str, highlight: bool) -> Body {
     Body::Message {
         nick: SERVER.into(),
+        sender: None,
         kind: MessageKind::Notice,
         text: text.into(),
         own: false,

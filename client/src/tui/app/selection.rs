@@ -1,8 +1,7 @@
 //! Selects a message, to reply to it, copy it or delete it.
 
-use jiff::Timestamp;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
-use rookery_protocol::{Message, Nick};
+use rookery_protocol::Message;
 
 use super::links::links_of;
 use super::{App, Effect};
@@ -69,7 +68,7 @@ impl App {
                     self.editor.insert(&format!("{nick}: "));
                 }
             }
-            KeyCode::Char('p') if !own => self.open_private(nick, line.at),
+            KeyCode::Char('p') if !own => self.open_private(&line),
             KeyCode::Char('c') => {
                 self.hint = Some("copied".to_owned());
                 self.effects.push(Effect::Copy(text::plain(text)));
@@ -95,18 +94,15 @@ impl App {
         None
     }
 
-    /// Opens the private conversation with the sender of a message, who had this nick then.
-    fn open_private(&mut self, nick: &str, at: Timestamp) {
-        let Ok(nick) = Nick::parse(nick) else {
-            return;
-        };
-        match self.buffers.present_nick(&nick, at) {
-            Some(present) => self.switch_to(Conversation::Person(present)),
-            None => {
-                self.hint = Some(format!(
-                    "{nick} may be someone else now: /query NICK opens a conversation"
-                ));
-            }
+    /// Opens the private conversation with the sender of a message.
+    fn open_private(&mut self, line: &Line) {
+        if let Some(present) = self.buffers.present_sender(line) {
+            self.switch_to(Conversation::Person(present));
+        } else {
+            let nick = line.speaker().unwrap_or_default();
+            self.hint = Some(format!(
+                "{nick} may be someone else now: /query NICK opens a conversation"
+            ));
         }
     }
 

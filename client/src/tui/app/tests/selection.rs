@@ -191,14 +191,92 @@ fn a_private_answer_goes_to_the_sender_after_a_change_of_nick() {
     ui.type_text("p");
     assert_eq!(ui.conversation(), "rob");
     ui.alt('2');
-    // Someone else may have been carol since.
-    ui.receive(":carol!c@h QUIT :bye");
-    ui.receive(":carol!c@h JOIN #lobby");
-    ui.receive(":carol!c@h NICK dora");
+    // A person is still the same when others become visible.
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.receive(":s 353 alice = #ops :alice bob eve");
+    ui.receive(":s 366 alice #ops :End");
     select(&mut ui, 1);
     ui.type_text("p");
-    assert_eq!(ui.conversation(), "#lobby");
+    assert_eq!(ui.conversation(), "carol");
+}
+
+/// Asserts that the newest message in a channel, by carol, is not answered in private.
+fn assert_carol_is_unknown(ui: &mut Harness, channel: &str) {
+    ui.alt('2');
+    select(ui, 1);
+    ui.type_text("p");
+    assert_eq!(ui.conversation(), channel);
     assert!(ui.screen().contains("carol may be someone else now"));
+}
+
+#[test]
+fn a_guest_who_was_out_of_sight_gets_no_private_answer() {
+    for out_of_sight in [":carol!c@h QUIT :bye", ":bob!b@h KICK #lobby carol"] {
+        let mut ui = three_messages();
+        ui.receive(out_of_sight);
+        assert_carol_is_unknown(&mut ui, "#lobby");
+        ui.receive(":carol!c@h JOIN #lobby");
+        assert_carol_is_unknown(&mut ui, "#lobby");
+        ui.receive("@account=carla :carol!c@h NICK dora");
+        assert_carol_is_unknown(&mut ui, "#lobby");
+    }
+    for is_connected in [true, false] {
+        let mut ui = three_messages();
+        if is_connected {
+            ui.receive(":alice!a@h PART #lobby");
+        } else {
+            ui.app.connection_lost("closed", Duration::ZERO);
+            ui.receive(":s 001 alice :Welcome back, alice.");
+        }
+        ui.receive(":alice!a@h JOIN #lobby");
+        ui.receive(":s 353 alice = #lobby :alice carol");
+        assert_carol_is_unknown(&mut ui, "#lobby");
+    }
+}
+
+#[test]
+fn a_signed_in_sender_is_recognised_by_the_account() {
+    // The clock of the server may be wrong.
+    let sent = "@msgid=m4;account=carol;time=2030-01-01T00:00:00.000Z";
+    let mut ui = three_messages();
+    ui.receive(&format!("{sent} :carol!c@h PRIVMSG #lobby :here"));
+    ui.receive(":carol!c@h QUIT :bye");
+    for (event, conversation) in [
+        (":s NOTE * * :carol is offline", "carol"),
+        ("@account=carol :rob!c@h JOIN #lobby", "rob"),
+        ("@account=carol :rob!c@h NICK carol", "carol"),
+    ] {
+        ui.receive(event);
+        ui.alt('2');
+        select(&mut ui, 1);
+        ui.type_text("p");
+        assert_eq!(ui.conversation(), conversation, "{event}");
+    }
+    ui.receive(":carol!c@h QUIT :bye");
+    // Servers of another kind may permit that.
+    ui.receive("@account=mallory :carol!c@h JOIN #lobby");
+    assert_carol_is_unknown(&mut ui, "#lobby");
+}
+
+#[test]
+fn the_sender_of_an_older_message_is_recognised_by_the_account_only() {
+    let mut ui = Harness::new();
+    ui.receive(":s 005 alice CHATHISTORY=50 :are supported");
+    ui.receive(":alice!a@h JOIN #den");
+    ui.receive("@account=bob :rob!b@h JOIN #den");
+    ui.receive(":carol!c@h JOIN #den");
+    ui.alt('2');
+    ui.answer(
+        "chathistory #den",
+        &[
+            "@account=bob;msgid=h1 :bob!b@h PRIVMSG #den :by an account",
+            "@msgid=h2 :carol!c@h PRIVMSG #den :by a guest",
+        ],
+    );
+    assert_carol_is_unknown(&mut ui, "#den");
+    select(&mut ui, 2);
+    ui.type_text("p");
+    assert_eq!(ui.conversation(), "rob");
 }
 
 #[test]
