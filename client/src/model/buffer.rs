@@ -8,9 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{
-    Audience, Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory,
-};
+use super::{Body, Conversation, Line, LineId, MembershipChange, SERVER, YOU, chathistory};
 
 /// The most joins and parts in one line.
 const MAX_FOLDED: usize = 20;
@@ -181,18 +179,15 @@ impl Buffer {
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
 
-    /// Returns the nick and the audience of the last message that mentions us, other than of the
-    /// server.
-    pub fn last_mention(&self) -> Option<(&str, Audience)> {
-        self.lines.iter().rev().find_map(|line| match &line.body {
+    /// Returns the last message that mentions us, other than of the server.
+    pub fn last_mention(&self) -> Option<&Line> {
+        let mentions_me = |line: &&Line| match &line.body {
             Body::Message {
-                nick,
-                highlight: true,
-                audience,
-                ..
-            } if &**nick != SERVER => Some((&**nick, *audience)),
-            _ => None,
-        })
+                nick, highlight, ..
+            } => *highlight && &**nick != SERVER,
+            _ => false,
+        };
+        self.lines.iter().rev().find(mentions_me)
     }
 
     /// Appends a line.

@@ -170,19 +170,23 @@ fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
     let conversation = app.buffers.current().conversation.clone();
     let answered = match &app.reply_target {
         Some(target) if target.conversation == conversation => {
-            match app.find_message(target).map(|line| &line.body) {
+            match app.find_message(target) {
                 // Everything that is sent now is for the audience of the selected message.
-                Some(Body::Message { nick, .. }) => Some((nick.to_string(), Audience::Everyone)),
+                Some(line) if line.speaker().is_some() => Some((line, Audience::Everyone)),
                 _ => return Err("the selected message was deleted: nothing was sent".into()),
             }
         }
         _ => {
             let mention = app.buffers.current().last_mention();
-            mention.map(|(nick, audience)| (nick.to_owned(), audience))
+            mention.and_then(|line| match line.body {
+                Body::Message { audience, .. } => Some((line, audience)),
+                _ => None,
+            })
         }
     };
     match (&conversation, answered) {
-        (Conversation::Channel(channel), Some((nick, audience))) => {
+        (Conversation::Channel(channel), Some((line, audience))) => {
+            let nick = app.nick_to_address(line);
             let target = audience.target(channel.as_str());
             let text = format!("{nick}: {text}");
             app.send_text(&target, &text, MessageKind::Message);

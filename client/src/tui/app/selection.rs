@@ -38,10 +38,7 @@ impl App {
         key: KeyEvent,
     ) -> Option<Overlay> {
         let line = self.find_message(&selection.message)?.clone();
-        let Body::Message {
-            nick, text, own, ..
-        } = &line.body
-        else {
+        let Body::Message { text, own, .. } = &line.body else {
             return None;
         };
         if let (KeyCode::Char('d' | 'y'), Some(redaction)) = (key.code, &selection.redaction) {
@@ -64,7 +61,8 @@ impl App {
                     self.buffers.current().conversation,
                     Conversation::Channel(_)
                 );
-                if is_channel && self.editor.is_empty() && !self.model.is_me(nick) {
+                if is_channel && self.editor.is_empty() && !own {
+                    let nick = self.nick_to_address(&line);
                     self.editor.insert(&format!("{nick}: "));
                 }
             }
@@ -104,6 +102,16 @@ impl App {
                 "{nick} may be someone else now: /query NICK opens a conversation"
             ));
         }
+    }
+
+    /// Returns the nick with which a reply to a message begins: the sender's present one, or that
+    /// of the message if it is not known.
+    pub(super) fn nick_to_address(&self, line: &Line) -> String {
+        let present = self.buffers.present_sender(line);
+        present.map_or_else(
+            || line.speaker().unwrap_or_default().to_owned(),
+            |nick| nick.to_string(),
+        )
     }
 
     /// Returns the keys that apply to the selected message, for the status line.

@@ -280,6 +280,23 @@ fn the_sender_of_an_older_message_is_recognised_by_the_account_only() {
 }
 
 #[test]
+fn a_reply_names_the_sender_by_the_present_nick() {
+    let mut ui = three_messages();
+    ui.receive("@msgid=m4 :carol!c@h PRIVMSG #lobby :alice: when?");
+    ui.receive(":carol!c@h NICK dora");
+    ui.sent();
+    ui.enter("/reply at noon");
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :dora: at noon"]);
+    select(&mut ui, 2);
+    ui.type_text("r");
+    assert_eq!(ui.app.editor.text(), "dora: ");
+    ui.receive(":dora!c@h QUIT :bye");
+    ui.control('u');
+    ui.enter("/reply at one");
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :carol: at one"]);
+}
+
+#[test]
 fn only_messages_that_the_user_may_delete_are_deleted_and_only_by_the_second_key() {
     let mut ui = three_messages();
     select(&mut ui, 1);
