@@ -52,3 +52,9 @@ pub use users::*;
 
 /// The header by which the server recognises a request that it has carried out already.
 pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// Whether the server ignores an [`IDEMPOTENCY_KEY`] of requests with this path: those with a
+/// password, of which it remembers nothing, and all others of a sign-in, to which no key belongs.
+pub fn ignores_idempotency_key(path: &str) -> bool {
+    ["/v1/login", "/v1/login/verify", "/v1/password"].contains(&path)
+}

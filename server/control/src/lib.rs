@@ -65,6 +65,7 @@ pub async fn serve(control: Control, listener: TcpListener) {
         http::listener::run(Arc::clone(&plane), listener),
         plane.keep_places_for_known_networks(),
         record_counts,
+        http::idempotency::forget_old_answers(&plane.answers),
         audit::chain_mail::run(&plane)
     );
 }

@@ -1,6 +1,6 @@
 //! The OpenAPI document: what the handlers declare, and what holds for every operation.
 
-use rookery_control_api::{CSV_TYPE, IDEMPOTENCY_KEY, Problem};
+use rookery_control_api::{CSV_TYPE, IDEMPOTENCY_KEY, Problem, ignores_idempotency_key};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, Components, ObjectBuilder, Type};
@@ -59,24 +59,25 @@ pub fn complete(mut api: OpenApi) -> OpenApi {
     let is_on = ObjectBuilder::new().property("on", on);
     let alternatives = AnyOfBuilder::new().item(absent("message")).item(is_on);
     add_condition(components, "MaintenanceRequest", alternatives);
-    for item in api.paths.paths.values_mut() {
+    for (path, item) in &mut api.paths.paths {
+        let accepts_key = !ignores_idempotency_key(path);
         let unsafe_operations = [&mut item.post, &mut item.put, &mut item.delete];
         let operations = unsafe_operations
             .into_iter()
-            .map(|operation| (operation, true))
-            .chain([(&mut item.get, false)]);
-        for (operation, is_unsafe) in operations {
+            .map(|operation| (operation, true, accepts_key))
+            .chain([(&mut item.get, false, false)]);
+        for (operation, is_unsafe, accepts_key) in operations {
             if let Some(operation) = operation {
-                complete_operation(operation, is_unsafe);
+                complete_operation(operation, is_unsafe, accepts_key);
             }
         }
     }
     api
 }
 
-fn complete_operation(operation: &mut Operation, is_unsafe: bool) {
+fn complete_operation(operation: &mut Operation, is_unsafe: bool, accepts_key: bool) {
     let mut kinds = general_problems(operation, is_unsafe);
-    if is_unsafe && operation.security.is_some() {
+    if accepts_key {
         operation
             .parameters
             .get_or_insert_default()

@@ -3,11 +3,13 @@
 //!
 //! A key belongs to one session and one request (method, path and body). Answers are remembered for
 //! ten minutes, in memory, up to a number that the admins share. Server errors (5xx) are not
-//! remembered, so that such a request can be tried again.
+//! remembered, so that such a request can be tried again. Nothing is remembered of a request with a
+//! password, not even its hash, which would be fast to guess the password by.
 
 pub mod answers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -15,15 +17,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, interval};
 
 use super::extract::whole_body;
 use super::problem::{Kind, Refusal};
 use crate::auth::operator::SignedIn;
 use crate::auth::permission::AnyAdmin;
 use crate::plane::ControlPlane;
-use answers::{Answer, Key, KeyState};
-use rookery_control_api::IDEMPOTENCY_KEY;
+use answers::{Answer, Answers, Key, KeyState};
+use rookery_control_api::{IDEMPOTENCY_KEY, ignores_idempotency_key};
 
 /// The maximum number of bytes of a remembered answer. Only an import with many invalid rows has a
 /// longer one, and importing the same rows again adds nothing.
@@ -32,6 +36,8 @@ const MAX_REMEMBERED_BYTES: usize = 64 * 1024;
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// The maximum number of characters of a key.
 const MAX_KEY: usize = 255;
+/// How often it is checked which answers are old.
+const FORGET_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reserves a key while its request is carried out. When dropped, it stores the answer, or frees
 /// the key if there is none.
@@ -47,6 +53,15 @@ impl Drop for Reservation<'_> {
     }
 }
 
+/// Forgets old answers also while no request with a key arrives, until the future is dropped.
+pub async fn forget_old_answers(answers: &Mutex<Answers>) {
+    let mut checks = interval(FORGET_INTERVAL);
+    loop {
+        checks.tick().await;
+        answers.lock().forget_old(Instant::now().into_std());
+    }
+}
+
 /// Middleware that carries out a request with a key only once.
 pub async fn once(
     State(plane): State<Arc<ControlPlane>>,
@@ -57,9 +72,8 @@ pub async fn once(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    // A sign-in has no session that the key could belong to, and makes a new challenge each time.
-    let is_sign_in = request.uri().path().starts_with("/v1/login");
-    if is_safe || is_sign_in || !request.headers().contains_key(IDEMPOTENCY_KEY) {
+    let ignores_key = is_safe || ignores_idempotency_key(request.uri().path());
+    if ignores_key || !request.headers().contains_key(IDEMPOTENCY_KEY) {
         return next.run(request).await;
     }
     run_once(&plane, request, next)

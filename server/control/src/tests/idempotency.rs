@@ -105,6 +105,29 @@ async fn a_key_belongs_to_one_request_and_one_session() {
 }
 
 #[tokio::test]
+async fn nothing_is_remembered_of_a_request_with_a_password() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let change = async |new: &str| {
+        let request = Request::put("/v1/password")
+            .header("Authorization", format!("Bearer {token}"))
+            .header("Content-Type", "application/json")
+            .header("Idempotency-Key", "key");
+        let body = json!({ "old": "not the password", "new": new });
+        plane.send(request, body.to_string()).await.problem()
+    };
+    for new in [
+        "correct horse battery staple",
+        "another horse, another staple",
+    ] {
+        assert_eq!(change(new).await, "/problems/wrong-password");
+    }
+    let description = plane.get(&token, "/v1/openapi.json").await.json();
+    let operation = &description["paths"]["/v1/password"]["put"];
+    assert_eq!(operation["parameters"], Value::Null, "no key");
+}
+
+#[tokio::test]
 async fn a_failed_request_can_be_repeated_with_its_key() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;

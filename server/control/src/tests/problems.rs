@@ -211,7 +211,7 @@ async fn the_document_has_every_operation_with_its_problems() {
         "post /v1/users/{name}/kick: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "put /v1/admins/{name}/role: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "put /v1/maintenance: 200 400 401 403 408 409 413 415 422 500 503 504",
-        "put /v1/password: 200 400 401 403 408 409 413 415 422 429 500 503 504",
+        "put /v1/password: 200 400 401 403 408 413 415 422 429 500 503 504",
         "put /v1/totp/required: 200 400 401 403 408 409 413 415 422 500 503 504",
     ];
     assert_eq!(operations, expected);

@@ -53,10 +53,15 @@ pub enum KeyState {
 }
 
 impl Answers {
-    /// Returns the state of a key, and reserves the key for this request if it is new.
-    pub fn begin(&mut self, now: Instant, admin: &str, key: &Key, request: [u8; 32]) -> KeyState {
+    /// Forgets what is no longer remembered.
+    pub fn forget_old(&mut self, now: Instant) {
         self.0
             .retain(|_, entry| now.saturating_duration_since(entry.since) < LIFETIME);
+    }
+
+    /// Returns the state of a key, and reserves the key for this request if it is new.
+    pub fn begin(&mut self, now: Instant, admin: &str, key: &Key, request: [u8; 32]) -> KeyState {
+        self.forget_old(now);
         if let Some(entry) = self.0.get(key) {
             return match &entry.answer {
                 _ if entry.request != request => KeyState::OtherRequest,
@@ -127,7 +132,11 @@ impl Answer {
 mod tests {
     use std::sync::LazyLock;
 
+    use parking_lot::Mutex;
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::http::idempotency::forget_old_answers;
 
     fn key(name: &str) -> Key {
         ("session".to_owned(), name.to_owned())
@@ -177,6 +186,23 @@ mod tests {
             KeyState::New,
             "it ended without an answer"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_forgotten_after_ten_minutes_without_another_request() {
+        let now = || tokio::time::Instant::now().into_std();
+        let answers = Mutex::new(Answers::default());
+        answers.lock().begin(now(), "root", &key("a"), [1; 32]);
+        answers
+            .lock()
+            .end(&key("a"), Some(answer("initial password")));
+        let remembered = async |time| {
+            let forget = forget_old_answers(&answers);
+            assert!(timeout(time, forget).await.is_err(), "it never ends");
+            answers.lock().0.len()
+        };
+        assert_eq!(remembered(Duration::from_secs(599)).await, 1);
+        assert_eq!(remembered(Duration::from_secs(10)).await, 0);
     }
 
     #[test]
