@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use rookery_control_api::{CSV_TYPE, IDEMPOTENCY_KEY};
+use rookery_control_api::{CSV_TYPE, IDEMPOTENCY_KEY, ignores_idempotency_key};
 use rookery_trust::{CertificatePin, PinPolicy, Trust, UnknownCertificate, tls_problem};
 use rustls::AlertDescription;
 use serde::Serialize;
@@ -32,7 +32,7 @@ use crate::render;
 pub use self::certificates::AuthorityFile;
 pub use self::path::{Query, segment};
 use self::problem::problem;
-use self::retry::{Tries, TryError};
+use self::retry::{Retries, Tries, TryError};
 pub use self::tls::ClientKey;
 use self::tls::{SharedTrust, Tls, Unknown};
 
@@ -46,6 +46,11 @@ const JSON_TYPE: &str = "application/json";
 const MAX_REPLY: u64 = 16 << 20;
 /// The maximum size of a line of a stream, in bytes: many times what the longest event takes.
 const MAX_LINE: u64 = 1 << 20;
+
+/// Why a request that is sent again may meet a sign-in that has ended.
+const MAY_BE_DONE: &str = "An earlier try of this command was not answered, and may have been \
+                           carried out and have ended the sign-in: check that once you are signed \
+                           in again.";
 
 /// A reply of the server.
 pub struct Reply<T> {
@@ -68,8 +73,7 @@ pub struct Client {
     has_certificate: bool,
     /// The time limit of a request, or of the head of a stream.
     timeout: Duration,
-    /// Whether nothing is printed while a request is tried again.
-    is_silent: bool,
+    retries: Retries,
 }
 
 /// Reads the next line of a stream, without its end; `None` at the end of the stream.
@@ -131,7 +135,7 @@ impl Client {
             ca: ca.map(|file| file.path),
             has_certificate,
             timeout,
-            is_silent: false,
+            retries: Retries::Announced,
         })
     }
 
@@ -146,7 +150,15 @@ impl Client {
     /// Returns a client that prints nothing while it tries a request again.
     pub fn without_notices(&self) -> Self {
         Self {
-            is_silent: true,
+            retries: Retries::Silent,
+            ..self.clone()
+        }
+    }
+
+    /// Returns a client that tries each request only once.
+    pub fn without_retries(&self) -> Self {
+        Self {
+            retries: Retries::None,
             ..self.clone()
         }
     }
@@ -282,6 +294,7 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
             if method != Method::GET
+                && !ignores_idempotency_key(path)
                 && let Ok(key) = getrandom::u64()
             {
                 request = request.header(IDEMPOTENCY_KEY, format!("{key:016x}"));
@@ -306,7 +319,11 @@ impl Client {
     ) -> Result<T, Failure> {
         let is_repeatable =
             request.method() == Method::GET || request.headers().contains_key(IDEMPOTENCY_KEY);
+        // Without a token it is a sign-in, of which nothing remains to be checked.
+        let changes_something = request.method() != Method::GET && self.token.is_some();
         let mut tries = Tries::begin();
+        // Whether an earlier try may have been carried out.
+        let mut may_be_done = false;
         loop {
             let response = self.agent.run(request.clone());
             let error = match response.map_err(TryError::from).and_then(&read) {
@@ -315,11 +332,19 @@ impl Client {
             };
             let (failure, obstacle, asked) = match error {
                 TryError::NoReply { error, was_sent } => {
-                    let failure = self.explain(&error);
-                    match disconnect(&error) {
-                        Some(obstacle) if is_repeatable || !was_sent => (failure, obstacle, None),
-                        _ => return Err(failure),
+                    let Some(obstacle) = disconnect(&error) else {
+                        return Err(self.explain(&error));
+                    };
+                    may_be_done |= was_sent && changes_something;
+                    let failure = if may_be_done {
+                        self.unknown_outcome()
+                    } else {
+                        self.explain(&error)
+                    };
+                    if was_sent && !is_repeatable {
+                        return Err(failure);
                     }
+                    (failure, obstacle, None)
                 }
                 TryError::Busy(failure, pause) => (failure, "is busy", Some(pause)),
                 // It was sent before, and the connection was closed meanwhile.
@@ -328,13 +353,22 @@ impl Client {
                 {
                     (failure, "is carrying out the request", None)
                 }
+                TryError::Refused(Failure::NotSignedIn { why, .. }) if may_be_done => {
+                    return Err(Failure::NotSignedIn {
+                        why: format!("{why} {MAY_BE_DONE}"),
+                        may_be_done,
+                    });
+                }
                 TryError::Refused(failure) => return Err(failure),
             };
+            if self.retries == Retries::None {
+                return Err(failure);
+            }
             let is_first = tries.is_first();
             let Some(pause) = tries.next_pause(asked) else {
                 return Err(failure);
             };
-            if is_first && !self.is_silent {
+            if is_first && self.retries == Retries::Announced {
                 render::notice(&format!("{} {obstacle}; trying again …", self.server));
             }
             thread::sleep(pause);
@@ -358,6 +392,15 @@ impl Client {
             }
             _ => TryError::Refused(failure),
         }
+    }
+
+    /// The server has closed the connection after it may have received the request.
+    fn unknown_outcome(&self) -> Failure {
+        Failure::new(format!(
+            "{} closed the connection without a reply. The request may have been carried out \
+             anyway: check that, after `admin-cli login` if it has ended your sign-in.",
+            self.server
+        ))
     }
 
     fn unexpected_reply(&self) -> Failure {
@@ -489,4 +532,4 @@ fn cause<E: std::error::Error + 'static>(error: &ureq::Error) -> Option<&E> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+pub mod tests;

@@ -28,7 +28,7 @@ impl Context<'_> {
     pub fn client(&self) -> Result<Client, Failure> {
         match self.store.load()? {
             Some(saved) => Ok(self.anonymous.with_token(saved.token)),
-            None => Err(Failure::NotSignedIn(format!(
+            None => Err(Failure::not_signed_in(format!(
                 "Not signed in to {}.",
                 self.anonymous.server()
             ))),

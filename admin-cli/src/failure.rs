@@ -23,8 +23,13 @@ pub enum Failure {
     #[error("{0}")]
     Usage(String),
     /// Exit code 3: nobody is signed in, or the sign-in has ended.
-    #[error("{0} Sign in with `admin-cli login`.")]
-    NotSignedIn(String),
+    #[error("{why} Sign in with `admin-cli login`.")]
+    NotSignedIn {
+        why: String,
+        /// Whether the request may have been carried out before, and have ended the sign-in itself.
+        /// It must not be repeated without a question then.
+        may_be_done: bool,
+    },
 }
 
 impl Failure {
@@ -36,6 +41,14 @@ impl Failure {
         }
     }
 
+    /// Creates the failure of a command that needs a sign-in, and has done nothing.
+    pub fn not_signed_in(why: impl Into<String>) -> Self {
+        Self::NotSignedIn {
+            why: why.into(),
+            may_be_done: false,
+        }
+    }
+
     /// The exit code of wrong usage.
     pub const USAGE: u8 = 2;
 
@@ -44,7 +57,7 @@ impl Failure {
         match self {
             Self::Failed { .. } | Self::UnknownCertificate(_) => 1,
             Self::Usage(_) => Self::USAGE,
-            Self::NotSignedIn(_) => 3,
+            Self::NotSignedIn { .. } => 3,
         }
     }
 
@@ -52,7 +65,7 @@ impl Failure {
     pub fn document(&self) -> Option<&str> {
         match self {
             Self::Failed { document, .. } => document.as_deref(),
-            Self::UnknownCertificate(_) | Self::Usage(_) | Self::NotSignedIn(_) => None,
+            Self::UnknownCertificate(_) | Self::Usage(_) | Self::NotSignedIn { .. } => None,
         }
     }
 

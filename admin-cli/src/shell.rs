@@ -106,7 +106,7 @@ impl Shell<'_> {
             match self.run_line(line.trim()) {
                 Ok(Next::Continue) => {}
                 Ok(Next::Quit) => break,
-                Err(failure @ Failure::NotSignedIn(_)) => return Err(failure),
+                Err(failure @ Failure::NotSignedIn { .. }) => return Err(failure),
                 Err(failure) => {
                     render::report(&failure);
                     first.get_or_insert(failure);
@@ -167,10 +167,14 @@ impl Shell<'_> {
         }
     }
 
-    /// Runs a line. If the sign-in has ended, signs in again and runs it once more.
+    /// Runs a line. If the sign-in has ended, signs in again and runs it once more, unless it may
+    /// have been carried out already.
     fn run_line_signed_in(&self, line: &str) -> Result<Next, Failure> {
         match self.run_line(line) {
-            Err(Failure::NotSignedIn(why)) => {
+            Err(Failure::NotSignedIn {
+                why,
+                may_be_done: false,
+            }) => {
                 render::notice(&why);
                 self.sign_in()?;
                 self.run_line(line)

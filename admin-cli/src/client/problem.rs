@@ -10,8 +10,8 @@ pub(super) fn problem(status: StatusCode, raw: String) -> Option<Failure> {
     let problem: Problem = serde_json::from_str(&raw).ok()?;
     // Other problems with that status concern a password or a code.
     if status == StatusCode::UNAUTHORIZED && problem.kind == "/problems/not-signed-in" {
-        return Some(Failure::NotSignedIn(
-            "The server does not accept the stored sign-in: it has ended.".to_owned(),
+        return Some(Failure::not_signed_in(
+            "The server does not accept the stored sign-in: it has ended.",
         ));
     }
     let detail = indented(&problem.detail);

@@ -17,6 +17,16 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// The pause before the second try. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
+/// Whether a request is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retries {
+    /// Yes, and the first time a notice is printed.
+    Announced,
+    /// Yes, and nothing is printed.
+    Silent,
+    None,
+}
+
 /// Why a try has failed.
 pub(super) enum TryError {
     /// There is no reply, or a part of one.

@@ -122,7 +122,7 @@ fn flooding_server() -> (String, CertificatePin) {
 
 /// What a server does with a connection.
 #[derive(Clone, Copy)]
-enum Act {
+pub enum Act {
     /// Closes it before the handshake.
     Close,
     /// Closes it once it has read a request.
@@ -131,17 +131,22 @@ enum Act {
     Reply(&'static str, &'static str, &'static str),
 }
 
-const OK: Act = Act::Reply("200 OK", "", "{}");
+pub const BUSY: Act = Act::Reply(
+    "503 Service Unavailable",
+    "Retry-After: 1\r\n",
+    r#"{"type":"/problems/busy","title":"","status":503,"detail":"Wait."}"#,
+);
+pub const OK: Act = Act::Reply("200 OK", "", "{}");
 
 /// A server that does with each connection what the next act says; the last one is repeated.
-struct FakeServer {
-    client: Client,
+pub struct FakeServer {
+    pub client: Client,
     /// The connections: what was read of them.
     connections: mpsc::Receiver<String>,
 }
 
 impl FakeServer {
-    fn start(acts: &[Act]) -> Self {
+    pub fn start(acts: &[Act]) -> Self {
         let (config, pin) = server_config(Arc::new(NoClientAuth));
         let (sender, connections) = mpsc::channel();
         let mut acts = acts.to_vec();
@@ -174,7 +179,7 @@ impl FakeServer {
 
     /// Returns the requests on the connections that it has accepted; an empty one for each on which
     /// it has read nothing.
-    fn requests(&self, connections: usize) -> Vec<String> {
+    pub fn requests(&self, connections: usize) -> Vec<String> {
         let limit = Duration::from_secs(30);
         let requests = (0..connections).map(|_| self.connections.recv_timeout(limit).unwrap());
         let requests = requests.collect();
@@ -243,16 +248,54 @@ fn a_request_that_may_have_been_carried_out_is_tried_again_only_if_it_does_nothi
 }
 
 #[test]
+fn a_request_without_a_key_is_not_sent_again_and_its_outcome_is_called_unknown() {
+    let server = FakeServer::start(&[Act::CloseUnanswered, OK]);
+    let signed_in = server.client.with_token("token".to_owned());
+    let failure = signed_in.put::<Value>("/v1/password", &"x").err().unwrap();
+    let failure = failure.to_string();
+    assert!(failure.contains("may have been carried out"), "{failure}");
+    let requests = server.requests(1);
+    assert!(!requests[0].to_lowercase().contains("idempotency-key"));
+}
+
+#[test]
+fn a_sign_in_that_has_ended_when_a_request_is_sent_again_may_have_been_ended_by_it() {
+    let ended = r#"{"type":"/problems/not-signed-in","title":"","status":401,"detail":""}"#;
+    let ended = Act::Reply("401 Unauthorized", "", ended);
+    for (first, is_unknown) in [
+        (Act::CloseUnanswered, true),
+        (Act::Close, false),
+        (BUSY, false),
+    ] {
+        let server = FakeServer::start(&[first, ended]);
+        let failure = post(&server.client.with_token("token".to_owned())).unwrap_err();
+        server.requests(2);
+        let text = failure.to_string();
+        assert_eq!(
+            text.contains("may have been carried out"),
+            is_unknown,
+            "{text}"
+        );
+        assert!(text.contains("`admin-cli login`"), "{text}");
+        assert_eq!(failure.exit_code(), 3);
+        assert!(
+            matches!(failure, Failure::NotSignedIn { may_be_done, .. } if may_be_done == is_unknown)
+        );
+    }
+}
+
+#[test]
 fn a_busy_server_is_asked_again_after_the_pause_that_it_asks_for() {
-    const BUSY: &str = r#"{"type":"/problems/busy","title":"","status":503,"detail":"Wait."}"#;
-    let busy = |head| Act::Reply("503 Service Unavailable", head, BUSY);
-    let server = FakeServer::start(&[busy("Retry-After: 1\r\n"), OK]);
+    let Act::Reply(status, _, body) = BUSY else {
+        unreachable!()
+    };
+    let server = FakeServer::start(&[BUSY, OK]);
     let start = Instant::now();
     post(&server.client).unwrap();
     assert!(start.elapsed() >= Duration::from_secs(1));
     assert_eq!(server.requests(2).len(), 2);
     for head in ["", "Retry-After: 60\r\n"] {
-        let server = FakeServer::start(&[busy(head)]);
+        let server = FakeServer::start(&[Act::Reply(status, head, body)]);
         assert_eq!(post(&server.client).unwrap_err().to_string(), "Wait.");
         server.requests(1);
     }

@@ -199,7 +199,7 @@ fn logout(context: &Context<'_>) -> Result<(), Failure> {
     let client = context.client()?;
     let reply: Result<Reply<LogoutReply>, Failure> = client.post_empty("/v1/logout");
     // A token that the server no longer accepts is useless here too.
-    if matches!(reply, Ok(_) | Err(Failure::NotSignedIn(_))) {
+    if matches!(reply, Ok(_) | Err(Failure::NotSignedIn { .. })) {
         context.store.remove()?;
     }
     context.show(&reply?, |_, _| {

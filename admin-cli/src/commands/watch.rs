@@ -55,7 +55,7 @@ impl Options {
                 return Ok(());
             }
             if let ServerEvent::Ended { reason } = timed.event {
-                return Err(Failure::NotSignedIn(printable(&format!(
+                return Err(Failure::not_signed_in(printable(&format!(
                     "The session has ended: {reason}."
                 ))));
             }

@@ -59,9 +59,9 @@ impl<'a> ServerNames<'a> {
     }
 
     /// Fetches the names of a kind. A failure only means that nothing is completed; the command
-    /// itself will report it.
+    /// itself will report it. It is not tried again, since the line cannot be edited meanwhile.
     fn fetch(&self, kind: NameKind) -> Option<Vec<String>> {
-        let client = self.context.client().ok()?.without_notices();
+        let client = self.context.client().ok()?.without_retries();
         Some(match kind {
             NameKind::User => get::<UserList>(&client, "users")?
                 .users
@@ -134,5 +134,44 @@ impl Names for ServerNames<'_> {
         names.retain(|name| *name == printable(name));
         cache.insert(kind, (Instant::now(), names.clone()));
         names
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::client::tests::{BUSY, FakeServer};
+    use crate::endpoint::Endpoint;
+    use crate::state_folder::StateFolder;
+    use crate::token_store::{SavedToken, TokenStore};
+
+    #[test]
+    fn a_busy_server_is_asked_for_names_only_once() {
+        let server = FakeServer::start(&[BUSY]);
+        let folder = tempfile::tempdir().unwrap();
+        let address = server.client.server().clone();
+        let store = TokenStore::new(StateFolder::at(folder.path().to_owned()), &address);
+        let token = SavedToken {
+            token: "token".to_owned(),
+            expires_at: jiff::Timestamp::MAX,
+        };
+        store.save(&token).unwrap();
+        let endpoint = Endpoint {
+            server: address,
+            ca: None,
+            ca_is_named: false,
+            certificate: None,
+            key: None,
+            pin: None,
+        };
+        let names = ServerNames::new(Context {
+            anonymous: &server.client,
+            endpoint: &endpoint,
+            store: &store,
+            json: false,
+        });
+        assert!(names.of(NameKind::User).is_empty());
+        server.requests(1);
     }
 }

@@ -55,10 +55,12 @@ pub fn run(client: &Client, interval: Duration, mut model: Model) -> Result<(), 
             Ok(Input::Resized) => {}
             Ok(Input::Snapshot(reply)) => match *reply {
                 Ok(top) => model.update(top),
-                Err(failure @ Failure::NotSignedIn(_)) => return Err(failure),
+                Err(failure @ Failure::NotSignedIn { .. }) => return Err(failure),
                 Err(failure) => model.set_unreachable(&failure),
             },
-            Ok(Input::ActionDone(Err(failure @ Failure::NotSignedIn(_)))) => return Err(failure),
+            Ok(Input::ActionDone(Err(failure @ Failure::NotSignedIn { .. }))) => {
+                return Err(failure);
+            }
             Ok(Input::ActionDone(result)) => {
                 model.finish_action(result);
                 // If the thread has ended, there is nothing to refresh.
