@@ -308,6 +308,7 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
     connection.busy_timeout(LOCK_TIMEOUT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    audit::add_functions(&connection)?;
     Ok(connection)
 }
 

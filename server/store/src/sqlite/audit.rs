@@ -2,15 +2,26 @@
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, Error, Row, params};
 
 use super::{Store, execute, find, list, timestamp};
 use crate::{Result, StoreError};
+use rookery_protocol::names::fold_text;
 use rookery_record::{AuditEntry, AuditHead, AuditPage, AuditQuery, NewAudit, Outcome};
 
 /// The act of removing the oldest entries, which are in a file since. Its target is the number and
 /// hash of the newest one of them, as `ID:HASH`.
 pub const ARCHIVE_ACT: &str = "audit archive";
+
+/// Adds the function by which filters compare names. Of a value that is not UTF-8, which
+/// another program has written, it is NULL, which equals nothing.
+pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("folded", 1, flags, |call| {
+        Ok(call.get_raw(0).as_str().ok().map(fold_text))
+    })
+}
 
 fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
@@ -266,9 +277,9 @@ impl Store {
             &format!(
                 "SELECT id, at, actor, origin, session, act, target, outcome, detail, previous, hash FROM audit
                  WHERE id > ?1 AND id < ?2
-                   AND (?3 IS NULL OR actor = ?3 COLLATE NOCASE)
+                   AND (?3 IS NULL OR folded(actor) = ?3)
                    AND (?4 IS NULL OR act = ?4 COLLATE NOCASE)
-                   AND (?5 IS NULL OR target = ?5 COLLATE NOCASE)
+                   AND (?5 IS NULL OR folded(target) = ?5)
                    AND (?6 IS NULL OR outcome = ?6)
                    AND (?7 IS NULL OR at >= ?7)
                    AND (?8 IS NULL OR at < ?8)
@@ -277,9 +288,9 @@ impl Store {
             params![
                 after,
                 before,
-                actor,
+                actor.as_deref().map(fold_text),
                 act,
-                target,
+                target.as_deref().map(fold_text),
                 outcome.map(outcome_name),
                 since.map(Timestamp::as_millisecond),
                 until.map(Timestamp::as_millisecond),

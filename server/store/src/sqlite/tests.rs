@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admins;
+mod audit;
 mod bans;
 mod changes;
 mod clock;
