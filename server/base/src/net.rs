@@ -34,20 +34,38 @@ pub async fn close_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), text
     let _ = timeout(Duration::from_secs(1), closing).await;
 }
 
-/// Returns the scheme and the host of an origin, which is `scheme "://" host [ ":" port ]` (RFC 6454
-/// §7). Returns none for any other text, such as `null` or an address with a path.
-pub fn split_origin(origin: &str) -> Option<(&str, &str)> {
+/// The parts of an origin, which is `scheme "://" host [ ":" port ]` (RFC 6454 §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// The scheme, such as `https`.
+    pub scheme: &'a str,
+    /// The host. An IPv6 address is in brackets.
+    pub host: &'a str,
+    /// The port, if it is named.
+    pub port: Option<u16>,
+}
+
+/// Returns the parts of an origin. Returns none for any other text, such as `null` or an address
+/// with a path, and if no web site has such a host.
+pub fn split_origin(origin: &str) -> Option<Origin<'_>> {
     let (scheme, rest) = origin.split_once("://")?;
     let end = match rest.strip_prefix('[') {
         Some(literal) => literal.find(']')? + 2,
         None => rest.find(':').unwrap_or(rest.len()),
     };
     let (host, port) = rest.split_at(end);
-    let is_port = |port: &str| {
-        port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    let port = match port.strip_prefix(':') {
+        Some(port) => Some(parse_port(port)?),
+        None if port.is_empty() => None,
+        None => return None,
     };
-    let has_valid_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    (is_scheme(scheme) && is_host(host) && has_valid_port).then_some((scheme, host))
+    (is_scheme(scheme) && is_host(host)).then_some(Origin { scheme, host, port })
+}
+
+/// Parses a port in the only form that browsers send: without sign and leading zeros.
+fn parse_port(text: &str) -> Option<u16> {
+    let port: u16 = text.parse().ok()?;
+    (port.to_string() == text).then_some(port)
 }
 
 /// Whether the text is a scheme (RFC 3986 §3.1).
@@ -58,14 +76,18 @@ fn is_scheme(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// Whether the text is an IPv6 address in brackets, an IPv4 address or a name (RFC 3986 §3.2.2).
+/// Whether the text is an IPv6 address in brackets, an IPv4 address or a name of the DNS. RFC 3986
+/// §3.2.2 allows more characters, such as `*` and `%`, which no such name contains.
 fn is_host(text: &str) -> bool {
     if let Some(literal) = text.strip_prefix('[') {
         let address = literal.strip_suffix(']');
         return address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
     }
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_allowed)
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    // The root's dot may end a name.
+    let name = text.strip_suffix('.').unwrap_or(text);
+    name.split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(is_allowed))
 }
 
 #[cfg(test)]
@@ -74,14 +96,21 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_scheme_a_host_and_perhaps_a_port() {
-        for (origin, host) in [
-            ("https://chat.example.org", "chat.example.org"),
-            ("https://chat.example.org:8443", "chat.example.org"),
-            ("https://192.0.2.1:65535", "192.0.2.1"),
-            ("https://[2001:db8::1]", "[2001:db8::1]"),
-            ("https://[2001:db8::1]:8443", "[2001:db8::1]"),
+        for (origin, host, port) in [
+            ("https://chat.example.org", "chat.example.org", None),
+            ("https://a_b.x--y.", "a_b.x--y.", None),
+            (
+                "https://chat.example.org:443",
+                "chat.example.org",
+                Some(443),
+            ),
+            ("https://chat.example.org:0", "chat.example.org", Some(0)),
+            ("https://192.0.2.1:65535", "192.0.2.1", Some(65535)),
+            ("https://[2001:db8::1]", "[2001:db8::1]", None),
+            ("https://[2001:db8::1]:8443", "[2001:db8::1]", Some(8443)),
         ] {
-            assert_eq!(split_origin(origin), Some(("https", host)));
+            let scheme = "https";
+            assert_eq!(split_origin(origin), Some(Origin { scheme, host, port }));
         }
         for other in [
             "null",
@@ -95,6 +124,12 @@ mod tests {
             "https://chat.example.org:",
             "https://chat.example.org:x",
             "https://chat.example.org:+80",
+            "https://chat.example.org:0443",
+            "https://*.example.org",
+            "https://%",
+            "https://.",
+            "https://chat..example.org",
+            "https://chat.example.org,b.example",
             "https://chat.example.org:65536",
             "https://chat.example.org:80:80",
             "https://chat.example.org/",

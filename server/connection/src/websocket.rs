@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::{Sink as _, Stream as _};
 use rookery_base::config::ANY_ORIGIN;
-use rookery_base::net::split_origin;
+use rookery_base::net::{Origin, split_origin};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
@@ -160,10 +160,13 @@ fn is_of_this_host(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let (Some(("https", page)), Some(host)) = (split_origin(origin), host) else {
+    let (Some(page), Some(host)) = (split_origin(origin), host) else {
         return false;
     };
-    page.eq_ignore_ascii_case(host.host())
+    let Origin {
+        scheme, host: page, ..
+    } = page;
+    scheme == "https" && page.eq_ignore_ascii_case(host.host())
 }
 
 /// Returns the message as a line. A message must be one line: line ends inside it become NUL,

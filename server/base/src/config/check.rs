@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{ANY_ORIGIN, Config, Limits, MailTransport, Smtp, SmtpSecurity};
-use crate::net::split_origin;
+use crate::net::{Origin, split_origin};
 
 const MINUTES_PER_DAY: u32 = 24 * 60;
 const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
@@ -294,25 +294,48 @@ fn log_level(level: &str) -> Checked {
 }
 
 fn websocket(config: &Config) -> Checked {
-    let is_origin = |origin: &&String| {
-        *origin == ANY_ORIGIN
-            || split_origin(origin).is_some_and(|(scheme, _)| matches!(scheme, "https" | "http"))
-    };
-    match config
-        .websocket
-        .origins
-        .iter()
-        .find(|origin| !is_origin(origin))
-    {
+    let problem = config.websocket.origins.iter().find_map(origin_problem);
+    match problem {
         None => Ok(()),
-        Some(origin) => {
-            let message = format!("{origin:?} is not an origin, such as https://chat.example.org");
-            Err(InvalidValue {
-                key: "websocket.origins",
-                message,
-            })
-        }
+        Some(message) => Err(InvalidValue {
+            key: "websocket.origins",
+            message,
+        }),
     }
+}
+
+/// Returns why no browser sends this text as the origin of a page, if so.
+fn origin_problem(text: &String) -> Option<String> {
+    if text == ANY_ORIGIN {
+        return None;
+    }
+    if text.contains('*') {
+        return Some(format!(
+            "{text:?} matches no page: list each origin, such as https://chat.example.org, or \
+             {ANY_ORIGIN:?} for all"
+        ));
+    }
+    let default_port = match split_origin(text) {
+        Some(Origin {
+            scheme: "https",
+            port,
+            ..
+        }) => port.filter(|port| *port == 443),
+        Some(Origin {
+            scheme: "http",
+            port,
+            ..
+        }) => port.filter(|port| *port == 80),
+        _ => {
+            return Some(format!(
+                "{text:?} is not an origin, such as https://chat.example.org"
+            ));
+        }
+    };
+    let without = text.strip_suffix(&format!(":{}", default_port?))?;
+    Some(format!(
+        "{text:?} matches no page, since browsers leave out the default port: write {without:?}"
+    ))
 }
 
 /// Refuses an empty path.

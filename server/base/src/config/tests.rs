@@ -292,6 +292,7 @@ fn an_origin_that_no_page_can_have_is_refused() {
     for origin in [
         "https://a.example:x",
         "https://a.example/",
+        "https://%",
         "ftp://a.example",
         "null",
     ] {
@@ -300,6 +301,24 @@ fn an_origin_that_no_page_can_have_is_refused() {
             &format!("config.toml:1: websocket.origins: \"{origin}\" is not an origin, such as "),
         );
     }
+    assert_refused(
+        "websocket.origins = [\"*\", \"https://*.x\"]",
+        "config.toml:1: websocket.origins: \"https://*.x\" matches no page: list each origin",
+    );
+    for (origin, without) in [
+        ("https://a.example:443", "https://a.example"),
+        ("http://[2001:db8::80]:80", "http://[2001:db8::80]"),
+    ] {
+        assert_refused(
+            &format!("websocket.origins = [\"{origin}\"]"),
+            &format!(
+                "config.toml:1: websocket.origins: \"{origin}\" matches no page, since browsers \
+                 leave out the default port: write \"{without}\""
+            ),
+        );
+    }
+    let others = "websocket.origins = [\"*\", \"https://a.example:80\", \"http://a.example:443\"]";
+    assert_eq!(parse(others).err(), None);
 }
 
 #[test]
