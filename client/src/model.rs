@@ -402,6 +402,13 @@ impl Model {
                     channels,
                 })
             }
+            "ACCOUNT" => Some(EventKind::AccountChanged {
+                nick,
+                account: message
+                    .param(0)
+                    .filter(|name| *name != "*")
+                    .map(str::to_owned),
+            }),
             "TOPIC" => {
                 self.set_topic(&param(0), param(1), &nick);
                 Some(EventKind::Topic {

@@ -30,6 +30,7 @@ const REQUIRED: Capabilities = Capabilities::of(&[
 ]);
 /// The capabilities that are requested where they are offered.
 const OPTIONAL: Capabilities = Capabilities::of(&[
+    Capability::AccountNotify,
     Capability::AccountRegistration,
     Capability::AccountTag,
     Capability::ChannelRename,

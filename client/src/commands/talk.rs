@@ -1,6 +1,7 @@
 //! Sending text, and the commands that do.
 
 use std::borrow::Cow;
+use std::iter;
 
 use rookery_protocol::Nick;
 
@@ -13,16 +14,11 @@ use crate::model::{Conversation, MessageKind, Model};
 /// The refusal of text without a conversation to send it to.
 const NO_CONVERSATION: &str = "you are not in a channel: /join #CHANNEL";
 
-/// What may follow a nick or a word at the end of a sentence.
+/// What may follow a word, or the nick of anyone, at the end of a sentence. Other signs follow only
+/// the nick of someone present: `/tmp:` begins a remark about a folder.
 const PUNCTUATION: &[char] = &['.', ',', ';', '!', '?', ')', '…'];
-/// What else may follow the nick of someone present. Without one, it is ordinary text: `/tmp:`
-/// begins a remark about a folder.
-const OTHER_PUNCTUATION: &[char] = &[':', '。', '，', '、', '；', '：', '！', '？', '）'];
-/// What may surround the nick of someone present, although some of it may be part of a nick.
-const SURROUNDINGS: &[char] = &[
-    '(', ')', '（', '[', ']', '{', '}', '<', '>', '"', '\'', '“', '”', '„', '‘', '’', '«', '»',
-    '@', '+',
-];
+/// The most signs on each side of a name that are tried as parts of a nick.
+const MAX_SIGNS: usize = 16;
 
 /// The commands of this family.
 pub const COMMANDS: &[Command<AnyFrontEnd>] = &[
@@ -189,42 +185,45 @@ pub fn addressee(line: &str) -> Option<(&str, Nick)> {
 }
 
 /// Returns the nick that a line is likely meant for, although it does not end in `/NICK`: it ends
-/// in `/NICK` and punctuation, or with the nick of someone present in `/NICK` and slashes, spaces
-/// or any punctuation, in `/ NICK`, `/@NICK`, `(/NICK)` or `WORD/NICK`.
+/// in `/NICK` and punctuation; or, if they are present, in `/NICK` or `WORD/NICK` with any signs or
+/// spaces around the nick.
 pub fn likely_addressee(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<Nick> {
-    likely_nick(line, &[], &is_present).or_else(|| likely_nick(line, SURROUNDINGS, &is_present))
+    let line = line.trim_end();
+    if addressee(line).is_some() {
+        return None;
+    }
+    let punctuated = addressee(line.trim_end_matches(PUNCTUATION));
+    punctuated
+        .map(|(_, nick)| nick)
+        .or_else(|| surrounded_nick(line, is_present))
 }
 
-/// Returns the nick that a line is likely meant for, and that these characters may surround.
-fn likely_nick(
-    line: &str,
-    surroundings: &[char],
-    is_present: impl Fn(&Nick) -> bool,
-) -> Option<Nick> {
-    let end = line.trim_end().trim_end_matches(PUNCTUATION);
-    let is_after_nick = |char: char| {
-        let listed: [&[char]; 4] = [&SLASHES, PUNCTUATION, OTHER_PUNCTUATION, surroundings];
-        char.is_whitespace() || listed.iter().any(|chars| chars.contains(&char))
-    };
-    let up_to_nick = end.trim_end_matches(is_after_nick);
-    let (text, name) = up_to_nick.rsplit_once(SLASHES)?;
-    let is_before_nick = |char: char| char.is_whitespace() || surroundings.contains(&char);
-    let plain_name = name.trim_start_matches(is_before_nick);
-    let nick = Nick::parse(plain_name).ok()?;
+/// Returns the nick of someone present at the end of a line, after a slash and among any signs.
+fn surrounded_nick(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<Nick> {
+    let is_sign = |char: char| !char.is_alphanumeric();
+    let name_end = line.trim_end_matches(is_sign).len();
+    let (text, name) = line[..name_end].rsplit_once(SLASHES)?;
+    let name_start = name_end - name.trim_start_matches(is_sign).len();
+    // Text in which the slash has another meaning, such as `/etc/NICK` or `http://NICK`.
     let last_word = text.split(char::is_whitespace).next_back()?;
-    let word = last_word.trim_start_matches(surroundings);
-    let is_surrounded = plain_name.len() < name.len()
-        || word.len() < last_word.len()
-        || up_to_nick.len() < end.len();
-    let is_word = |word: &str| !word.is_empty() && word.chars().all(char::is_alphanumeric);
-    let is_likely = if !word.is_empty() {
-        is_word(word.trim_end_matches(PUNCTUATION)) && is_present(&nick)
-    } else if is_surrounded {
-        is_present(&nick)
-    } else {
-        end.len() < line.trim_end().len()
-    };
-    (is_likely && !text.trim().is_empty()).then_some(nick)
+    let word = last_word.trim_start_matches(|char| is_sign(char) && !SLASHES.contains(&char));
+    let is_other_text = !word
+        .trim_end_matches(PUNCTUATION)
+        .chars()
+        .all(char::is_alphanumeric);
+    if is_other_text || text.trim().is_empty() {
+        return None;
+    }
+    // Some of the signs may be part of the nick.
+    let before = line[..name_start].char_indices().rev().map(|(at, _)| at);
+    let after = line[name_end..].char_indices();
+    let after = after.map(|(at, char)| name_end + at + char.len_utf8());
+    let starts = iter::once(name_start).chain(before.take(MAX_SIGNS));
+    let ends = iter::once(name_end).chain(after.take(MAX_SIGNS));
+    starts.into_iter().find_map(|start| {
+        let mut nicks = ends.clone().map(|end| Nick::parse(&line[start..end]));
+        nicks.find_map(|nick| nick.ok().filter(&is_present))
+    })
 }
 
 /// Returns the name of the command in a line if its text is not for everyone: it sends it to one

@@ -24,6 +24,7 @@ impl Recorder {
             ":s 001 me :Welcome",
             ":me!m@h JOIN #lobby",
             ":me!m@h JOIN #nest",
+            ":x[y]!x@h JOIN #nest",
         ] {
             let message = Message::parse(line).unwrap();
             recorder.model.handle(&message, Timestamp::UNIX_EPOCH);
@@ -357,6 +358,12 @@ fn a_line_that_nearly_ends_in_a_nick_is_sent_to_nobody() {
         "my secret is 42 /[me].",
         "my secret is 42 /bob].",
         "my secret is 42 /@me",
+        "my secret is 42 /~me",
+        "my secret is 42 */me*",
+        "my secret is 42 /me \u{1f600}",
+        "my secret is 42 (/x[y])",
+        "my secret is 42 /@x[y]",
+        "my secret is 42 \"/x[y]\"",
         "(my secret/me)",
         "what is 42?/me",
         "secret/me",

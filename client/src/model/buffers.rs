@@ -321,6 +321,7 @@ impl Buffers {
             | EventKind::Joined { .. }
             | EventKind::NickChanged { .. }
             | EventKind::Renamed { by: None, .. }
+            | EventKind::AccountChanged { .. }
             | EventKind::Members { .. }
             | EventKind::HistoryPage { .. }
             | EventKind::Conversations(_)

@@ -136,6 +136,11 @@ pub enum EventKind {
         new: String,
         channels: Vec<ChannelName>,
     },
+    /// Someone has signed in to an account, or out if it is `None`, and is visible to us.
+    AccountChanged {
+        nick: String,
+        account: Option<String>,
+    },
     /// Someone renamed a channel that we are in. If `by` is `None`, we were not in it: the server
     /// has refused the old name, and the new one is to be joined.
     Renamed {

@@ -193,7 +193,7 @@ impl Buffers {
         self.queries.waiting.clear();
         self.queries.unsettled.clear();
         self.queries.outstanding = None;
-        self.people.retain(|_| false);
+        self.people.lose_sight();
         for buffer in &mut self.list {
             buffer.reset_gaps();
             if model.history_limit().is_some()

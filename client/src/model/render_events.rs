@@ -2,7 +2,6 @@
 //! unread or as a highlight.
 
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::Nick;
 
 use super::history::message_body;
 use super::people::PersonId;
@@ -34,7 +33,7 @@ impl Buffers {
         let name = |nick: &str| model.display_name(nick).to_owned();
         let suffix = |reason: &Option<String>| text::reason(reason.as_deref());
         let info = |text: String| Body::Info(text.into());
-        let sender = self.follow_people(event, model);
+        let sender = self.people.follow(event, model);
         let kind = self.shown(&event.kind)?;
         match &*kind {
             EventKind::ChannelMessage { channel, .. } => {
@@ -250,7 +249,7 @@ impl Buffers {
                 self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
             // The members are in a column beside the conversation.
-            EventKind::Members { .. } => {}
+            EventKind::Members { .. } | EventKind::AccountChanged { .. } => {}
             EventKind::HistoryPage { target, events } => self.apply_page(target, events, model)?,
             EventKind::Conversations(found) => self.apply_conversations(found, model),
             EventKind::ReadMarker { target, until } => self.apply_marker(target, *until, model)?,
@@ -268,35 +267,6 @@ impl Buffers {
                 self.add_info(at, &describe_ctcp_request(nick, command));
             }
             EventKind::Refused(text) => self.add_refusal(at, text),
-        }
-        None
-    }
-
-    /// Follows who has which nick, also of people who are ignored; returns the sender of a message.
-    fn follow_people(&mut self, event: &ChatEvent, model: &Model) -> Option<PersonId> {
-        let is_visible = |nick: &Nick| model.shares_channel(nick);
-        let is_here = |nick: &str| Nick::parse(nick).is_ok_and(|nick| is_visible(&nick));
-        match &event.kind {
-            EventKind::Joined { nick, .. }
-            | EventKind::ChannelMessage { nick, .. }
-            | EventKind::DirectReceived { from: nick, .. } => {
-                let account = event.account.as_deref();
-                return self.people.identify(nick, account, is_here(nick));
-            }
-            EventKind::NickChanged { old, new, .. } => self.people.rename(old, new),
-            EventKind::Parted { nick, .. } | EventKind::Kicked { nick, .. }
-                if model.is_me(nick) =>
-            {
-                self.people.retain(is_visible);
-            }
-            EventKind::Parted { nick, .. }
-            | EventKind::Kicked { nick, .. }
-            | EventKind::Quit { nick, .. }
-                if !is_here(nick) =>
-            {
-                self.people.remove(nick);
-            }
-            _ => {}
         }
         None
     }

@@ -394,7 +394,6 @@ fn errors_become_events_and_protocol_messages_do_not() {
         ":s BATCH +x y",
         ":s ACK",
         ":s CAP * NEW :x",
-        ":a!a@h ACCOUNT a",
     ] {
         assert_eq!(receive(&mut model, line), [], "{line}");
     }

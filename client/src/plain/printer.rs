@@ -191,7 +191,8 @@ fn describe(kind: &EventKind, model: &Model) -> Option<Description> {
                 suffix(reason)
             )
         }
-        EventKind::HistoryPage { .. }
+        EventKind::AccountChanged { .. }
+        | EventKind::HistoryPage { .. }
         | EventKind::Conversations(_)
         | EventKind::ReadMarker { .. } => return None,
     };

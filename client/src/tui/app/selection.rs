@@ -1,7 +1,7 @@
 //! Selects a message, to reply to it, copy it or delete it.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
-use rookery_protocol::Message;
+use rookery_protocol::{Message, Nick};
 
 use super::links::links_of;
 use super::{App, Effect};
@@ -66,7 +66,8 @@ impl App {
                     self.editor.insert(&format!("{nick}: "));
                 }
             }
-            KeyCode::Char('p') if !own => self.open_private(&line),
+            KeyCode::Char('p') if !self.has_person(&line) => return unchanged,
+            KeyCode::Char('p') => self.open_private(&line),
             KeyCode::Char('c') => {
                 self.hint = Some("copied".to_owned());
                 self.effects.push(Effect::Copy(text::plain(text)));
@@ -92,10 +93,24 @@ impl App {
         None
     }
 
+    /// Whether a message in a channel is from another person: not from us or the server.
+    fn has_person(&self, line: &Line) -> bool {
+        let is_channel = matches!(
+            self.buffers.current().conversation,
+            Conversation::Channel(_)
+        );
+        let is_own = matches!(line.body, Body::Message { own: true, .. });
+        let nick = line.speaker().and_then(|nick| Nick::parse(nick).ok());
+        is_channel && !is_own && nick.is_some()
+    }
+
     /// Opens the private conversation with the sender of a message.
     fn open_private(&mut self, line: &Line) {
         if let Some(present) = self.buffers.present_sender(line) {
-            self.switch_to(Conversation::Person(present));
+            // A message that we sent under another nick is ours too.
+            if !self.model.is_me(present.as_str()) {
+                self.switch_to(Conversation::Person(present));
+            }
         } else {
             let nick = line.speaker().unwrap_or_default();
             self.hint = Some(format!(
@@ -122,10 +137,9 @@ impl App {
         if selection.redaction.is_some() {
             return format!("d: delete, Esc: cancel · {}", excerpt(line));
         }
-        let own = matches!(line.body, Body::Message { own: true, .. });
         let hints = [
             (true, "r reply"),
-            (!own, "p private"),
+            (self.has_person(line), "p private"),
             (true, "c copy"),
             (!links_of(line).is_empty(), "o open"),
             (self.may_redact(line), "d delete"),

@@ -259,6 +259,62 @@ fn a_signed_in_sender_is_recognised_by_the_account() {
 }
 
 #[test]
+fn a_sender_who_signs_in_is_the_same_person_and_another_account_is_not() {
+    let private = |ui: &mut Harness, message| {
+        ui.alt('2');
+        select(ui, message);
+        ui.type_text("p");
+        ui.conversation().to_owned()
+    };
+    let mut ui = three_messages();
+    ui.receive(":carol!c@h ACCOUNT carol");
+    assert_eq!(private(&mut ui, 1), "carol", "the guest has signed in");
+    ui.receive("@msgid=m4;account=carol :carol!c@h PRIVMSG #lobby :signed in");
+    assert_eq!(private(&mut ui, 1), "carol");
+    assert_eq!(private(&mut ui, 2), "carol");
+    ui.receive(":carol!c@h NICK CAROL");
+    assert_eq!(private(&mut ui, 1), "CAROL");
+    // With free nicks, a user may change accounts and keep the nick.
+    ui.receive(":CAROL!c@h NICK desk");
+    ui.receive(":desk!c@h ACCOUNT dora");
+    ui.receive("@account=carol :phone!c@h JOIN #lobby");
+    assert_eq!(private(&mut ui, 1), "phone");
+    ui.receive(":desk!c@h ACCOUNT *");
+    ui.receive(":phone!c@h PART #lobby");
+    assert_eq!(private(&mut ui, 1), "carol", "nobody else can have it");
+}
+
+#[test]
+fn someone_who_leaves_one_of_two_common_channels_is_still_the_same() {
+    for leaves in [":carol!c@h PART #ops", ":bob!b@h KICK #ops carol"] {
+        let mut ui = three_messages();
+        ui.receive(":alice!a@h JOIN #ops");
+        ui.receive(":carol!c@h JOIN #ops");
+        ui.receive(leaves);
+        ui.alt('2');
+        select(&mut ui, 1);
+        ui.type_text("p");
+        assert_eq!(ui.conversation(), "carol", "{leaves}");
+    }
+    let mut ui = three_messages();
+    ui.receive(":bob!b@h KICK #lobby alice");
+    assert_carol_is_unknown(&mut ui, "#lobby");
+}
+
+#[test]
+fn only_messages_of_others_in_a_channel_are_answered_in_private() {
+    let mut ui = three_messages();
+    ui.receive("@msgid=m4 :s NOTICE #lobby :by the server");
+    ui.alt('2');
+    select(&mut ui, 1);
+    assert!(!ui.screen().contains("p private"));
+    ui.type_text("p");
+    assert_eq!(ui.conversation(), "#lobby");
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    assert!(ui.screen().contains("p private"));
+}
+
+#[test]
 fn the_sender_of_an_older_message_is_recognised_by_the_account_only() {
     let mut ui = Harness::new();
     ui.receive(":s 005 alice CHATHISTORY=50 :are supported");
