@@ -47,11 +47,6 @@ const MAX_REPLY: u64 = 16 << 20;
 /// The maximum size of a line of a stream, in bytes: many times what the longest event takes.
 const MAX_LINE: u64 = 1 << 20;
 
-/// Why a request that is sent again may meet a sign-in that has ended.
-const MAY_BE_DONE: &str = "An earlier try of this command was not answered, and may have been \
-                           carried out and have ended the sign-in: check that once you are signed \
-                           in again.";
-
 /// A reply of the server.
 pub struct Reply<T> {
     /// The JSON as it was received.
@@ -322,9 +317,9 @@ impl Client {
         // Without a token it is a sign-in, of which nothing remains to be checked.
         let changes_something = request.method() != Method::GET && self.token.is_some();
         let mut tries = Tries::begin();
-        // Whether an earlier try may have been carried out.
+        // Whether a try was not answered, and may have been carried out.
         let mut may_be_done = false;
-        loop {
+        let failure = loop {
             let response = self.agent.run(request.clone());
             let error = match response.map_err(TryError::from).and_then(&read) {
                 Ok(value) => return Ok(value),
@@ -332,47 +327,39 @@ impl Client {
             };
             let (failure, obstacle, asked) = match error {
                 TryError::NoReply { error, was_sent } => {
-                    let Some(obstacle) = disconnect(&error) else {
-                        return Err(self.explain(&error));
-                    };
-                    may_be_done |= was_sent && changes_something;
-                    let failure = if may_be_done {
-                        self.unknown_outcome()
-                    } else {
-                        self.explain(&error)
-                    };
-                    if was_sent && !is_repeatable {
-                        return Err(failure);
+                    may_be_done |= was_sent && changes_something && is_lost_answer(&error);
+                    let failure = self.explain(&error);
+                    match disconnect(&error) {
+                        Some(obstacle) if is_repeatable || !was_sent => (failure, obstacle, None),
+                        _ => break failure,
                     }
-                    (failure, obstacle, None)
                 }
                 TryError::Busy(failure, pause) => (failure, "is busy", Some(pause)),
-                // It was sent before, and the connection was closed meanwhile.
-                TryError::Refused(failure)
-                    if !tries.is_first() && failure.is_problem("in-progress") =>
-                {
-                    (failure, "is carrying out the request", None)
+                TryError::Refused(failure) if may_be_done && failure.is_problem("in-progress") => {
+                    let failure = format!("{} is still carrying out the request.", self.server);
+                    (Failure::new(failure), "is carrying out the request", None)
                 }
-                TryError::Refused(Failure::NotSignedIn { why, .. }) if may_be_done => {
-                    return Err(Failure::NotSignedIn {
-                        why: format!("{why} {MAY_BE_DONE}"),
-                        may_be_done,
-                    });
-                }
-                TryError::Refused(failure) => return Err(failure),
+                // By the key of the request, it would be the answer to the first try otherwise.
+                TryError::Refused(failure) if failure.is_refusal() => return Err(failure),
+                TryError::Refused(failure) => break failure,
             };
             if self.retries == Retries::None {
-                return Err(failure);
+                break failure;
             }
             let is_first = tries.is_first();
             let Some(pause) = tries.next_pause(asked) else {
-                return Err(failure);
+                break failure;
             };
             if is_first && self.retries == Retries::Announced {
                 render::notice(&format!("{} {obstacle}; trying again …", self.server));
             }
             thread::sleep(pause);
-        }
+        };
+        Err(if may_be_done {
+            failure.after_lost_answer()
+        } else {
+            failure
+        })
     }
 
     /// Returns the refusal in a response.
@@ -392,15 +379,6 @@ impl Client {
             }
             _ => TryError::Refused(failure),
         }
-    }
-
-    /// The server has closed the connection after it may have received the request.
-    fn unknown_outcome(&self) -> Failure {
-        Failure::new(format!(
-            "{} closed the connection without a reply. The request may have been carried out \
-             anyway: check that, after `admin-cli login` if it has ended your sign-in.",
-            self.server
-        ))
     }
 
     fn unexpected_reply(&self) -> Failure {
@@ -456,12 +434,10 @@ impl Client {
                 "{server} cannot be reached: no answer within {} seconds",
                 CONNECT_TIMEOUT.as_secs()
             ),
-            (None, ureq::Error::Timeout(_)) => format!(
-                "{server} did not reply in time; the request may have been carried out anyway"
-            ),
+            (None, ureq::Error::Timeout(_)) => format!("{server} did not reply in time."),
             (None, ureq::Error::Io(error)) if is_disconnect(error) => format!(
                 "{server} closed the connection without a reply. It may be stopping, or making \
-                 room for other connections; try again."
+                 room for other connections."
             ),
             (None, error) => format!(
                 "{server} cannot be reached: {error}. Is the server running, and is that the \
@@ -510,6 +486,14 @@ fn disconnect(error: &ureq::Error) -> Option<&'static str> {
     }
 }
 
+/// Whether a request that was sent may have been carried out.
+fn is_lost_answer(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Timeout(timeout) => *timeout != ureq::Timeout::Connect,
+        error => disconnect(error).is_some(),
+    }
+}
+
 fn text(mut response: Response<Body>) -> Result<String, ureq::Error> {
     let body = response.body_mut().with_config().limit(MAX_REPLY);
     body.read_to_string()
@@ -532,4 +516,7 @@ fn cause<E: std::error::Error + 'static>(error: &ureq::Error) -> Option<&E> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub mod tests;
+pub mod fake_server;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

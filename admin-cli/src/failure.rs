@@ -8,7 +8,7 @@ use rookery_trust::UnknownCertificate;
 /// Why a command failed. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Exit code 1: the server refused the request, or something failed before it got there.
+    /// Exit code 1: the server refused the request, or something else failed.
     #[error("{message}")]
     Failed {
         /// What failed, and what to do.
@@ -26,8 +26,8 @@ pub enum Failure {
     #[error("{why} Sign in with `admin-cli login`.")]
     NotSignedIn {
         why: String,
-        /// Whether the request may have been carried out before, and have ended the sign-in itself.
-        /// It must not be repeated without a question then.
+        /// Whether the request may have been carried out, and have ended the sign-in itself. Then
+        /// the operator has to decide whether it is repeated.
         may_be_done: bool,
     },
 }
@@ -41,11 +41,28 @@ impl Failure {
         }
     }
 
-    /// Creates the failure of a command that needs a sign-in, and has done nothing.
+    /// Creates the failure of a command that needs a sign-in, and may be repeated after it.
     pub fn not_signed_in(why: impl Into<String>) -> Self {
         Self::NotSignedIn {
             why: why.into(),
             may_be_done: false,
+        }
+    }
+
+    /// Returns the failure of a request of which the answer to a try was lost.
+    pub fn after_lost_answer(self) -> Self {
+        const MAY_BE_DONE: &str = "An answer was lost, so the request may have been carried out: \
+                                   check whether it was.";
+        match self {
+            Self::Failed { message, document } => Self::Failed {
+                message: format!("{message}\n{MAY_BE_DONE}"),
+                document,
+            },
+            Self::NotSignedIn { why, .. } => Self::NotSignedIn {
+                why: format!("{why}\n{MAY_BE_DONE}"),
+                may_be_done: true,
+            },
+            Self::UnknownCertificate(_) | Self::Usage(_) => self,
         }
     }
 
@@ -67,6 +84,12 @@ impl Failure {
             Self::Failed { document, .. } => document.as_deref(),
             Self::UnknownCertificate(_) | Self::Usage(_) | Self::NotSignedIn { .. } => None,
         }
+    }
+
+    /// Whether the server refused the request, and did not fail to carry it out.
+    pub fn is_refusal(&self) -> bool {
+        let document = self.document().unwrap_or_default();
+        serde_json::from_str(document).is_ok_and(|problem: Problem| problem.status < 500)
     }
 
     /// Returns whether the server replied with the problem `/problems/KIND`.

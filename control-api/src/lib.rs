@@ -15,6 +15,7 @@ mod count;
 mod csv;
 mod duration;
 mod events;
+mod idempotency;
 mod invitations;
 mod maintenance;
 mod messages;
@@ -38,6 +39,7 @@ pub use count::*;
 pub use csv::*;
 pub use duration::*;
 pub use events::*;
+pub use idempotency::*;
 pub use invitations::*;
 pub use maintenance::*;
 pub use messages::*;
@@ -49,12 +51,3 @@ pub use time::*;
 pub use top::*;
 pub use totp::*;
 pub use users::*;
-
-/// The header by which the server recognises a request that it has carried out already.
-pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
-
-/// Whether the server ignores an [`IDEMPOTENCY_KEY`] of requests with this path: those with a
-/// password, of which it remembers nothing, and all others of a sign-in, to which no key belongs.
-pub fn ignores_idempotency_key(path: &str) -> bool {
-    ["/v1/login", "/v1/login/verify", "/v1/password"].contains(&path)
-}

@@ -85,6 +85,7 @@ impl Stranger {
                 if stream.read(&mut [0; 1024]).await? == 0 {
                     return Ok(());
                 }
+                // Often enough, without using up the CPU that the server needs.
                 sleep(Duration::from_millis(500)).await;
             },
             Self::SendsNoBody => {

@@ -2,22 +2,19 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use rookery_control_api::Problem;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::server::danger::ClientCertVerifier;
+use rustls::RootCertStore;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
+use super::fake_server::{Act, BUSY, FakeServer, OK, server_config, start};
 use super::*;
-
-type TlsStream = StreamOwned<ServerConnection, TcpStream>;
 
 fn new(server: &str, ca: Option<PathBuf>) -> Result<Client, Failure> {
     let ca = ca.map(|path| AuthorityFile {
@@ -81,34 +78,6 @@ fn the_lines_of_a_stream_are_read_as_they_are_up_to_a_limit() {
     assert!(error.to_string().contains("too long"), "{error}");
 }
 
-/// Returns a configuration with a new certificate, and the certificate.
-fn server_config(verifier: Arc<dyn ClientCertVerifier>) -> (Arc<ServerConfig>, CertificatePin) {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let cert = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![cert.clone()], key)
-        .unwrap();
-    (Arc::new(config), CertificatePin::of(&cert))
-}
-
-/// Starts a server. Returns its address.
-fn start(config: Arc<ServerConfig>, mut serve: impl FnMut(TlsStream) + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        while let Ok((tcp, _)) = listener.accept() {
-            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            serve(StreamOwned::new(connection, tcp));
-        }
-    });
-    address
-}
-
 /// Starts a server that answers nothing but `100 Continue`, without end. Returns its address and
 /// its certificate.
 fn flooding_server() -> (String, CertificatePin) {
@@ -118,91 +87,6 @@ fn flooding_server() -> (String, CertificatePin) {
         while stream.write_all(replies.as_bytes()).is_ok() {}
     });
     (address, pin)
-}
-
-/// What a server does with a connection.
-#[derive(Clone, Copy)]
-pub enum Act {
-    /// Closes it before the handshake.
-    Close,
-    /// Closes it once it has read a request.
-    CloseUnanswered,
-    /// Answers one request: status, further lines of the head, and the body.
-    Reply(&'static str, &'static str, &'static str),
-}
-
-pub const BUSY: Act = Act::Reply(
-    "503 Service Unavailable",
-    "Retry-After: 1\r\n",
-    r#"{"type":"/problems/busy","title":"","status":503,"detail":"Wait."}"#,
-);
-pub const OK: Act = Act::Reply("200 OK", "", "{}");
-
-/// A server that does with each connection what the next act says; the last one is repeated.
-pub struct FakeServer {
-    pub client: Client,
-    /// The connections: what was read of them.
-    connections: mpsc::Receiver<String>,
-}
-
-impl FakeServer {
-    pub fn start(acts: &[Act]) -> Self {
-        let (config, pin) = server_config(Arc::new(NoClientAuth));
-        let (sender, connections) = mpsc::channel();
-        let mut acts = acts.to_vec();
-        let address = start(config, move |mut stream| {
-            let act = if acts.len() > 1 {
-                acts.remove(0)
-            } else {
-                acts[0]
-            };
-            let request = match act {
-                Act::Close => String::new(),
-                Act::CloseUnanswered | Act::Reply(..) => read_request(&mut stream),
-            };
-            if let Act::Reply(status, head, body) = act {
-                let length = body.len();
-                let reply = format!(
-                    "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\
-                     {head}\r\n{body}"
-                );
-                stream.write_all(reply.as_bytes()).unwrap();
-            }
-            sender.send(request).unwrap();
-        });
-        let policy = PinPolicy::Known(pin);
-        Self {
-            client: Client::new(address.parse().unwrap(), None, policy, None).unwrap(),
-            connections,
-        }
-    }
-
-    /// Returns the requests on the connections that it has accepted; an empty one for each on which
-    /// it has read nothing.
-    pub fn requests(&self, connections: usize) -> Vec<String> {
-        let limit = Duration::from_secs(30);
-        let requests = (0..connections).map(|_| self.connections.recv_timeout(limit).unwrap());
-        let requests = requests.collect();
-        assert!(self.connections.try_recv().is_err(), "more connections");
-        requests
-    }
-}
-
-/// Reads the head and the body of a request.
-fn read_request(stream: &mut TlsStream) -> String {
-    let mut request = String::new();
-    let mut stream = BufReader::new(stream);
-    let mut length = 0;
-    while !request.ends_with("\r\n\r\n") {
-        let start = request.len();
-        stream.read_line(&mut request).unwrap();
-        let line = request[start..].to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    stream.take(length).read_to_string(&mut request).unwrap();
-    request
 }
 
 fn post(client: &Client) -> Result<(), Failure> {
@@ -248,39 +132,50 @@ fn a_request_that_may_have_been_carried_out_is_tried_again_only_if_it_does_nothi
 }
 
 #[test]
-fn a_request_without_a_key_is_not_sent_again_and_its_outcome_is_called_unknown() {
+fn a_request_without_a_key_is_not_sent_again() {
     let server = FakeServer::start(&[Act::CloseUnanswered, OK]);
     let signed_in = server.client.with_token("token".to_owned());
     let failure = signed_in.put::<Value>("/v1/password", &"x").err().unwrap();
-    let failure = failure.to_string();
-    assert!(failure.contains("may have been carried out"), "{failure}");
+    assert!(says_that_it_may_be_done(&failure), "{failure}");
     let requests = server.requests(1);
     assert!(!requests[0].to_lowercase().contains("idempotency-key"));
 }
 
+fn says_that_it_may_be_done(failure: &Failure) -> bool {
+    failure.to_string().contains("may have been carried out")
+}
+
 #[test]
-fn a_sign_in_that_has_ended_when_a_request_is_sent_again_may_have_been_ended_by_it() {
+fn a_command_may_have_been_carried_out_if_an_answer_was_lost_unless_the_server_refuses_it() {
+    let failed =
+        r#"{"type":"/problems/unavailable","title":"","status":500,"detail":"It failed."}"#;
+    let failed = Act::Reply("500 Internal Server Error", "", failed);
+    let in_progress =
+        r#"{"type":"/problems/in-progress","title":"","status":409,"detail":"Ask later."}"#;
+    let in_progress = Act::Reply("409 Conflict", "", in_progress);
+    let refused = r#"{"type":"/problems/not-online","title":"","status":404,"detail":"No."}"#;
+    let refused = Act::Reply("404 Not Found", "", refused);
     let ended = r#"{"type":"/problems/not-signed-in","title":"","status":401,"detail":""}"#;
     let ended = Act::Reply("401 Unauthorized", "", ended);
-    for (first, is_unknown) in [
-        (Act::CloseUnanswered, true),
-        (Act::Close, false),
-        (BUSY, false),
+    for (acts, connections, is_unknown) in [
+        (&[Act::CloseUnanswered][..], 5, true),
+        (&[Act::CloseUnanswered, failed], 2, true),
+        (&[Act::CloseUnanswered, in_progress], 5, true),
+        (&[Act::CloseUnanswered, ended], 2, true),
+        (&[Act::CloseUnanswered, refused], 2, false),
+        (&[Act::Close, ended], 2, false),
+        (&[BUSY, ended], 2, false),
+        (&[failed], 1, false),
     ] {
-        let server = FakeServer::start(&[first, ended]);
+        let server = FakeServer::start(acts);
         let failure = post(&server.client.with_token("token".to_owned())).unwrap_err();
-        server.requests(2);
-        let text = failure.to_string();
-        assert_eq!(
-            text.contains("may have been carried out"),
-            is_unknown,
-            "{text}"
-        );
-        assert!(text.contains("`admin-cli login`"), "{text}");
-        assert_eq!(failure.exit_code(), 3);
-        assert!(
-            matches!(failure, Failure::NotSignedIn { may_be_done, .. } if may_be_done == is_unknown)
-        );
+        server.requests(connections);
+        assert_eq!(says_that_it_may_be_done(&failure), is_unknown, "{failure}");
+        if let Failure::NotSignedIn { may_be_done, .. } = failure {
+            assert_eq!(may_be_done, is_unknown, "or the shell repeats it");
+            assert!(failure.to_string().contains("`admin-cli login`"));
+            assert_eq!(failure.exit_code(), 3);
+        }
     }
 }
 

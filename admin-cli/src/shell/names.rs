@@ -141,7 +141,7 @@ impl Names for ServerNames<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::client::tests::{BUSY, FakeServer};
+    use crate::client::fake_server::{BUSY, FakeServer};
     use crate::endpoint::Endpoint;
     use crate::state_folder::StateFolder;
     use crate::token_store::{SavedToken, TokenStore};

@@ -197,8 +197,8 @@ impl Accounts {
         }
         let is_refused = nick.check_new().map_err(Reservation::Refused).err();
         if own.is_some_and(|own| own.skeleton() == name.skeleton()) {
-            // Two accounts with names that look the same may be older than the rule that makes
-            // them so.
+            // Two accounts with names that look the same may be older than the rule by which they
+            // do.
             let is_own = own.is_some_and(|own| own.folded() == name.folded());
             let existing = self
                 .database

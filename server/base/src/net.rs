@@ -1,7 +1,7 @@
 //! Helpers for addresses and new connections, shared by the chat port and the control plane.
 
 use std::io;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -76,18 +76,26 @@ fn is_scheme(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// Whether the text is an IPv6 address in brackets, an IPv4 address or a name of the DNS. RFC 3986
-/// §3.2.2 allows more characters, such as `*` and `%`, which no such name contains.
+/// Whether the text is an IPv6 address in brackets, an IPv4 address or a name of the DNS, as
+/// browsers send it. RFC 3986 §3.2.2 allows more characters, such as `*` and `%`, which no such
+/// name contains.
 fn is_host(text: &str) -> bool {
     if let Some(literal) = text.strip_prefix('[') {
         let address = literal.strip_suffix(']');
-        return address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+        let parsed = address.and_then(|address| address.parse::<Ipv6Addr>().ok());
+        return parsed
+            .zip(address)
+            .is_some_and(|(parsed, address)| parsed.to_string().eq_ignore_ascii_case(address));
     }
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     // The root's dot may end a name.
     let name = text.strip_suffix('.').unwrap_or(text);
-    name.split('.')
-        .all(|label| !label.is_empty() && label.bytes().all(is_allowed))
+    // What ends in a number is an address (WHATWG URL §3.5).
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = last.starts_with(|first: char| first.is_ascii_digit());
+    let is_no_address = !is_number || text.parse::<Ipv4Addr>().is_ok();
+    let mut labels = name.split('.');
+    is_no_address && labels.all(|label| !label.is_empty() && label.bytes().all(is_allowed))
 }
 
 #[cfg(test)]
@@ -140,6 +148,9 @@ mod tests {
             "https://[chat]",
             "https://[::1]x",
             "https://2001:db8::1",
+            "https://[2001:db8:0::1]",
+            "https://192.0.2.01",
+            "https://0x7f.1",
             "https://b\u{fc}cher.example",
         ] {
             assert_eq!(split_origin(other), None, "{other}");

@@ -54,6 +54,14 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 /// Serves the control plane on a listener until the future is dropped.
 pub async fn serve(control: Control, listener: TcpListener) {
     let plane = Arc::new(ControlPlane::new(control));
+    tokio::join!(
+        http::listener::run(Arc::clone(&plane), listener),
+        housekeeping(&plane)
+    );
+}
+
+/// Does what no request causes, until the future is dropped.
+async fn housekeeping(plane: &ControlPlane) {
     let record_counts = async {
         let mut ticks = tokio::time::interval(COUNT_INTERVAL);
         loop {
@@ -62,10 +70,9 @@ pub async fn serve(control: Control, listener: TcpListener) {
         }
     };
     tokio::join!(
-        http::listener::run(Arc::clone(&plane), listener),
         plane.keep_places_for_known_networks(),
         record_counts,
         http::idempotency::forget_old_answers(&plane.answers),
-        audit::chain_mail::run(&plane)
+        audit::chain_mail::run(plane)
     );
 }

@@ -2,11 +2,12 @@
 //! plane holds in memory.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::audit::head_key::HeadKey;
 use crate::audit::notices::{Failures, Notice};
@@ -39,6 +40,9 @@ use rookery_engine::Awaited;
 use rookery_engine::probes::Probes;
 use rookery_record::Admin;
 use rookery_store::{Database, Result as StoreResult, Store};
+
+/// The pause before the networks of admins are read again after a failure.
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// A request to reload the config, the certificates and the CSV files. The answer is an error
 /// message if one of them is invalid.
@@ -148,15 +152,22 @@ impl ControlPlane {
     /// they change.
     pub async fn keep_places_for_known_networks(&self) {
         loop {
-            match self.control.database.read(Store::admin_networks).await {
-                Ok(networks) => self.places.set_known(&networks),
-                Err(error) => tracing::warn!(
-                    %error,
-                    "cannot read from which networks admins have signed in: none has places on \
-                     the control port that are kept for it"
-                ),
-            }
-            self.admin_networks_changed.notified().await;
+            let pause = match self.control.database.read(Store::admin_networks).await {
+                Ok(networks) => {
+                    self.places.set_known(&networks);
+                    Duration::MAX
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        %error,
+                        "cannot read from which networks admins have signed in: those known so \
+                         far have places on the control port that are kept for them"
+                    );
+                    RETRY_PAUSE
+                }
+            };
+            // Whether they have changed or the pause is over, they are read.
+            let _ = timeout(pause, self.admin_networks_changed.notified()).await;
         }
     }
 

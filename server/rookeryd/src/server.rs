@@ -356,8 +356,8 @@ fn restore_chat(config: &Config, stored: Stored, now: Timestamp) -> (Chat, Arc<A
         tracing::warn!(
             %one,
             %other,
-            "the names of two accounts look alike, so only one of them can be online at a time: \
-             delete one of them"
+            "the names of two accounts look alike: delete one of them; without \
+             accounts.free_nicks, only one of them can be online at a time"
         );
     }
     if let Some(maintenance) = &stored.maintenance {

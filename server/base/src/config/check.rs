@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{ANY_ORIGIN, Config, Limits, MailTransport, Smtp, SmtpSecurity};
-use crate::net::{Origin, split_origin};
+use crate::net::split_origin;
 
 const MINUTES_PER_DAY: u32 = 24 * 60;
 const SECONDS_PER_DAY: u32 = 24 * 60 * 60;
@@ -315,27 +315,25 @@ fn origin_problem(text: &String) -> Option<String> {
              {ANY_ORIGIN:?} for all"
         ));
     }
-    let default_port = match split_origin(text) {
-        Some(Origin {
-            scheme: "https",
-            port,
-            ..
-        }) => port.filter(|port| *port == 443),
-        Some(Origin {
-            scheme: "http",
-            port,
-            ..
-        }) => port.filter(|port| *port == 80),
+    let origin = split_origin(text);
+    let default_port = match origin.map(|origin| origin.scheme) {
+        Some("https") => 443,
+        Some("http") => 80,
         _ => {
             return Some(format!(
                 "{text:?} is not an origin, such as https://chat.example.org"
             ));
         }
     };
-    let without = text.strip_suffix(&format!(":{}", default_port?))?;
-    Some(format!(
-        "{text:?} matches no page, since browsers leave out the default port: write {without:?}"
-    ))
+    let is_default = origin.and_then(|origin| origin.port) == Some(default_port);
+    is_default.then(|| {
+        let without = text
+            .trim_end_matches(char::is_numeric)
+            .trim_end_matches(':');
+        format!(
+            "{text:?} matches no page, since browsers leave out the default port: write {without:?}"
+        )
+    })
 }
 
 /// Refuses an empty path.

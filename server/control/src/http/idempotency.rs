@@ -4,7 +4,7 @@
 //! A key belongs to one session and one request (method, path and body). Answers are remembered for
 //! ten minutes, in memory, up to a number that the admins share. Server errors (5xx) are not
 //! remembered, so that such a request can be tried again. Nothing is remembered of a request with a
-//! password, not even its hash, which would be fast to guess the password by.
+//! password, not even a hash, from which the password could be guessed quickly.
 
 pub mod answers;
 

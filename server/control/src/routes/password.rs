@@ -27,7 +27,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 /// Changes your password, which ends all of your sessions, including this one
 ///
 /// An `Idempotency-Key` is ignored: nothing is remembered of a request with a password. A repeated
-/// one changes nothing, because its session has ended.
+/// request changes nothing, because its session has ended.
 #[utoipa::path(
     put, path = "/v1/password", tag = "sign-in", security(("token" = [role_of(change)])),
     request_body = PasswordRequest,

@@ -1,6 +1,7 @@
 //! Requests that are repeated with an idempotency key.
 
 use super::*;
+use rookery_control_api::PATHS_WITHOUT_KEY;
 
 /// Sends a request with a key.
 async fn keyed(plane: &TestPlane, token: &str, key: &str, path: &str, body: &Value) -> Reply {
@@ -123,8 +124,14 @@ async fn nothing_is_remembered_of_a_request_with_a_password() {
         assert_eq!(change(new).await, "/problems/wrong-password");
     }
     let description = plane.get(&token, "/v1/openapi.json").await.json();
-    let operation = &description["paths"]["/v1/password"]["put"];
-    assert_eq!(operation["parameters"], Value::Null, "no key");
+    for path in PATHS_WITHOUT_KEY {
+        let operations = description["paths"][path].as_object().unwrap();
+        let mut operations = operations.values();
+        assert!(
+            operations.all(|operation| operation["parameters"].is_null()),
+            "{path} has no key"
+        );
+    }
 }
 
 #[tokio::test]

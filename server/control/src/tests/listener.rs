@@ -166,8 +166,9 @@ async fn post(stream: &mut TlsStream<TcpStream>, path: &str, body: Value) -> Val
     }
 }
 
-/// Signs in on two connections in turn, with a device token on the second. Before each step, so
-/// many strangers of the same network connect that a stranger would lose its place.
+/// Signs in on two connections in turn, with a device token on the second. Before the code of the
+/// second sign-in, and before each request with a token, so many strangers of the same network
+/// connect that a stranger would lose its place.
 #[tokio::test]
 async fn a_connection_with_a_device_token_or_that_has_signed_in_is_not_displaced() {
     let plane = TestPlane::new().await;

@@ -9,7 +9,7 @@ use rookery_accounts::password::{CHAT_SLOTS, CONTROL_SLOTS, OPERATORS_QUEUE, Pas
 use rookery_record::Network;
 
 impl TestPlane {
-    /// Whether a connection from an address keeps its place while strangers connect from 2,000
+    /// Whether a connection from an address keeps its place while strangers connect from 3,200
     /// networks.
     pub(super) fn keeps_a_place(&self, address: [u8; 4]) -> bool {
         // So that it is not lost after a while.
@@ -19,7 +19,7 @@ impl TestPlane {
             self.state.places.enter(now, network)
         };
         let own = enter(address);
-        let strangers = (0..2000_u16).map(|number| {
+        let strangers = (0..3200_u16).map(|number| {
             let [high, low] = number.to_be_bytes();
             enter([10, 0, high, low])
         });
@@ -143,8 +143,8 @@ async fn places_are_kept_for_the_networks_of_all_sign_ins_while_there_is_the_adm
         store.remember_admin_network("carol", "192.0.2.9", Timestamp::UNIX_EPOCH)
     });
     remembered.await.unwrap();
-    let keeping = Arc::clone(&plane.state);
-    tokio::spawn(async move { keeping.keep_places_for_known_networks().await });
+    let state = Arc::clone(&plane.state);
+    tokio::spawn(async move { crate::housekeeping(&state).await });
     let has = |address, expected| {
         let is_kept = plane.keeps_a_place(address);
         (is_kept == expected).then_some(())

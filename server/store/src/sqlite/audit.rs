@@ -14,8 +14,8 @@ use rookery_record::{AuditEntry, AuditHead, AuditPage, AuditQuery, NewAudit, Out
 /// hash of the newest one of them, as `ID:HASH`.
 pub const ARCHIVE_ACT: &str = "audit archive";
 
-/// Adds the function by which filters compare names. Of a value that is not UTF-8, which
-/// another program has written, it is NULL, which equals nothing.
+/// Adds the function by which filters compare names. It returns NULL, which equals nothing, for a
+/// value that is not UTF-8: only another program can have written it.
 pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("folded", 1, flags, |call| {
