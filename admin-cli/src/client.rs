@@ -341,7 +341,13 @@ impl Client {
                 }
                 // By the key of the request, it would be the answer to the first try otherwise.
                 TryError::Refused(failure) if failure.is_refusal() => return Err(failure),
-                TryError::Refused(failure) => break failure,
+                TryError::Refused(failure) => {
+                    // Something other than the server, such as a proxy, may have replied.
+                    let is_of_server = failure.document().is_some()
+                        || matches!(failure, Failure::NotSignedIn { .. });
+                    may_be_done |= changes_something && !is_of_server;
+                    break failure;
+                }
             };
             if self.retries == Retries::None {
                 break failure;

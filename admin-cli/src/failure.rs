@@ -62,7 +62,11 @@ impl Failure {
                 why: format!("{why}\n{MAY_BE_DONE}"),
                 may_be_done: true,
             },
-            Self::UnknownCertificate(_) | Self::Usage(_) => self,
+            // Trusting it would repeat the request.
+            Self::UnknownCertificate(unknown) => {
+                Self::new(format!("{}\n{MAY_BE_DONE}", unknown.refusal()))
+            }
+            Self::Usage(_) => self,
         }
     }
 
@@ -86,10 +90,12 @@ impl Failure {
         }
     }
 
-    /// Whether the server refused the request, and did not fail to carry it out.
+    /// Whether the server refused the request itself: it did not fail to carry it out, and did not
+    /// refuse it only because there were too many.
     pub fn is_refusal(&self) -> bool {
         let document = self.document().unwrap_or_default();
-        serde_json::from_str(document).is_ok_and(|problem: Problem| problem.status < 500)
+        serde_json::from_str(document)
+            .is_ok_and(|problem: Problem| problem.status < 500 && problem.status != 429)
     }
 
     /// Returns whether the server replied with the problem `/problems/KIND`.

@@ -157,8 +157,13 @@ fn a_command_may_have_been_carried_out_if_an_answer_was_lost_unless_the_server_r
     let refused = Act::Reply("404 Not Found", "", refused);
     let ended = r#"{"type":"/problems/not-signed-in","title":"","status":401,"detail":""}"#;
     let ended = Act::Reply("401 Unauthorized", "", ended);
+    let busy = r#"{"type":"/problems/too-many","title":"","status":429,"detail":"Too many."}"#;
+    let busy = Act::Reply("429 Too Many Requests", "", busy);
+    let of_proxy = Act::Reply("502 Bad Gateway", "", "<html>");
     for (acts, connections, is_unknown) in [
-        (&[Act::CloseUnanswered][..], 5, true),
+        (&[of_proxy][..], 1, true),
+        (&[Act::CloseUnanswered, busy], 2, true),
+        (&[Act::CloseUnanswered], 5, true),
         (&[Act::CloseUnanswered, failed], 2, true),
         (&[Act::CloseUnanswered, in_progress], 5, true),
         (&[Act::CloseUnanswered, ended], 2, true),

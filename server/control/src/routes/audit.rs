@@ -62,6 +62,31 @@ struct AuditOptions {
 }
 
 impl AuditOptions {
+    /// Returns the filters for the trail, as the operator sent them.
+    fn detail(&self) -> String {
+        let Self {
+            actor,
+            act,
+            target,
+            outcome,
+            since,
+            until,
+            ..
+        } = self;
+        let outcome = outcome.map(|outcome| match outcome {
+            AuditOutcome::Allowed => "allowed",
+            AuditOutcome::Refused => "refused",
+        });
+        let mut parts = Vec::new();
+        parts.extend(actor.as_ref().map(|actor| format!("actor {actor}")));
+        parts.extend(act.as_ref().map(|act| format!("act {act}")));
+        parts.extend(target.as_ref().map(|target| format!("target {target}")));
+        parts.extend(outcome.map(|outcome| format!("outcome {outcome}")));
+        parts.extend(since.map(|since| format!("since {since:.0}")));
+        parts.extend(until.map(|until| format!("until {until:.0}")));
+        parts.join(", ")
+    }
+
     fn query(self) -> Result<AuditQuery, Refusal> {
         let Self {
             actor,
@@ -114,17 +139,28 @@ async fn list(
     query: Result<QueryParams<AuditOptions>, Refusal>,
 ) -> Result<Json<AuditList>, Refusal> {
     let mut act = operator.act("audit", "");
-    let query = operator
-        .audited(&mut act, async |_| query?.0.query())
+    let (query, detail) = operator
+        .audited(&mut act, async |_| {
+            let QueryParams(options) = query?;
+            let detail = options.detail();
+            Ok((options.query()?, detail))
+        })
         .await?;
-    operator.allow_view(&act, "").await?;
+    let is_filtered = !detail.is_empty();
+    operator.allow_view(&act, detail).await?;
     // One more entry than requested is read, to know whether there is another page.
     let (page, limit) = (query.page, query.limit);
     let query = AuditQuery {
         limit: limit + 1,
         ..query
     };
-    let mut entries = operator.read(move |store| store.find_audit(&query)).await?;
+    let find = move |store: &Store| store.find_audit(&query);
+    // A filter that matches little reads the whole trail.
+    let mut entries = if is_filtered {
+        operator.read_long(find).await?
+    } else {
+        operator.read(find).await?
+    };
     let has_more = entries.len() > limit;
     let next = if let AuditPage::After(_) = page {
         entries.truncate(limit);

@@ -51,6 +51,40 @@ async fn every_entry_is_on_exactly_one_page_in_either_direction() {
 }
 
 #[tokio::test]
+async fn each_filter_is_recorded_once_and_searched_while_other_reads_have_connections() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let turn = plane.state.long_read.lock().await;
+    let path = |target| format!("/v1/audit?target={target}&outcome=allowed");
+    let searches = ["alice", "bob"].map(|target| {
+        let (path, token) = (path(target), token.clone());
+        let plane = &plane;
+        async move { plane.get(&token, &path).await.status }
+    });
+    let mut searches = std::pin::pin!(futures_util::future::join_all(searches));
+    let others = async {
+        let page = plane.get(&token, "/v1/audit").await.json();
+        (page["entries"].as_array().unwrap().len(), turn)
+    };
+    tokio::select! {
+        _ = &mut searches => panic!("a search has not waited for its turn"),
+        (count, _) = others => assert!(count > 0),
+    }
+    assert_eq!(searches.await, [StatusCode::OK; 2]);
+    plane.get(&token, &path("bob")).await;
+    let views = plane.get(&token, "/v1/audit?act=audit").await.json();
+    let mut details: Vec<&str> = views["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["detail"].as_str().unwrap())
+        .collect();
+    details.sort_unstable();
+    let filter = |target| format!("target {target}, outcome allowed");
+    assert_eq!(details, ["", "act audit", &filter("alice"), &filter("bob")]);
+}
+
+#[tokio::test]
 async fn an_invalid_filter_is_refused_and_recorded() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;
