@@ -295,7 +295,8 @@ impl Buffers {
         let own = *own;
         let is_muted = self.is_muted(&conversation);
         // A message that opens its conversation counts as unread.
-        let index = self.ensure_open(conversation, at - SignedDuration::from_millis(1), model);
+        let before = at.saturating_sub(SignedDuration::from_millis(1));
+        let index = self.ensure_open(conversation, before.unwrap_or(at), model);
         if event
             .msgid
             .as_ref()

@@ -2,7 +2,7 @@
 
 mod bans;
 
-pub use bans::reapply as reapply_bans;
+pub use bans::{apply_all as apply_bans, reapply as reapply_bans};
 
 use std::sync::Arc;
 

@@ -18,6 +18,7 @@ pub fn reload(ctx: &mut Context<'_>, old: &Settings) {
         let policy = Arc::make_mut(&mut ctx.state.policy);
         policy.bans.set_aliases(ctx.settings.email_aliases.clone());
         control::publish_policy(ctx);
+        control::apply_bans(ctx);
     }
     if old.always_on != ctx.settings.always_on {
         always_on::review_presences(ctx);

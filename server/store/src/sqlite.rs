@@ -445,7 +445,8 @@ fn optional_timestamp(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>>
 }
 
 fn from_milliseconds(value: i64) -> Result<Timestamp> {
-    Timestamp::from_millisecond(value)
+    // `from_millisecond` refuses the last second of the calendar, which can be stored.
+    Timestamp::from_nanosecond(i128::from(value) * 1_000_000)
         .map_err(|_| StoreError::Corrupt(format!("{value} as milliseconds since 1970")))
 }
 

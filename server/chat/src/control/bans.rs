@@ -36,6 +36,14 @@ pub fn add(ctx: &mut Context<'_>, ticket: Ticket<Ended>, new: Vec<Ban>) {
     });
 }
 
+/// Ends the users and sessions that bans cover now, because other emails lead to a banned mailbox.
+pub fn apply_all(ctx: &mut Context<'_>) {
+    let bans = ctx.state.policy.bans.clone();
+    for (user, end) in covered(ctx, &bans) {
+        end_user(ctx, None, &user, &end, &mut Ended::default());
+    }
+}
+
 /// Ends the users and sessions that a ban covers which is in force again, because the clock was set
 /// back. `before` is the time that it showed: bans that had expired by then admitted them.
 pub fn reapply(ctx: &mut Context<'_>, before: Timestamp) {

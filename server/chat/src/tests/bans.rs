@@ -243,12 +243,16 @@ fn a_ban_of_an_email_covers_its_aliases() {
         harness.try_admit(alice.clone()).1,
         Admission::Banned { .. }
     ));
-    settings.email_aliases = EmailAliases::default();
-    harness.event(Event::Reload(Box::new(settings)));
+    let aliases = std::mem::take(&mut settings.email_aliases);
+    harness.event(Event::Reload(Box::new(settings.clone())));
+    let (session, admission) = harness.try_admit(alice);
     assert!(
-        matches!(harness.try_admit(alice).1, Admission::Admitted),
+        matches!(admission, Admission::Admitted),
         "the configuration was reloaded"
     );
+    settings.email_aliases = aliases;
+    harness.event(Event::Reload(Box::new(settings)));
+    assert_eq!(harness.ended_sessions(), [session], "it covers her again");
 }
 
 #[test]

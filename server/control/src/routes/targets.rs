@@ -47,9 +47,9 @@ pub async fn covered(
     Ok(users.into_iter().map(users::to_online_user).collect())
 }
 
-/// Refuses an act (`ban` or `kick`) on an account that does not exist if somebody online has that
-/// name as nick: the operator means that user, and the act would not affect it. If the account
-/// exists, returns a note about the other user.
+/// Refuses an act (`ban` or `kick`) on an account that does not exist if another one looks the
+/// same, or somebody online has that name as nick: the operator means that account or user, and the
+/// act would not affect it. If the account exists, returns a note about the other user.
 pub async fn ensure_account_is_meant(
     operator: &Operator,
     target: &BanTarget,
@@ -58,8 +58,22 @@ pub async fn ensure_account_is_meant(
     let BanTarget::Account(name) = target else {
         return Ok(None);
     };
+    let own = name.clone();
+    let (exists, looks_alike) = operator
+        .read(move |store| {
+            let exists = store.account_by_name(&own)?.is_some();
+            Ok((exists, store.account_that_looks_like(&own)?))
+        })
+        .await?;
     let Some(user) = operator.plane.request(FindUser(name.to_nick())).await? else {
-        return Ok(None);
+        return match looks_alike.filter(|_| !exists) {
+            None => Ok(None),
+            Some(other) => Err(Kind::Invalid.with_detail(format!(
+                "There is no account {name}, but the account {} looks the same. To {act} it, copy \
+                 its name from here.",
+                other.name
+            ))),
+        };
     };
     let (holder, instead) = match (&user.identity, user.sessions.first()) {
         (Some(identity), _) if identity.name == *name => return Ok(None),
@@ -73,9 +87,7 @@ pub async fn ensure_account_is_meant(
         }
         (None, None) => ("a guest".to_owned(), "the guest's address".to_owned()),
     };
-    let own = name.clone();
-    let account = operator.read(move |store| store.account_by_name(&own));
-    if account.await?.is_some() {
+    if exists {
         return Ok(Some(format!(
             "This applies to the account {name}; the nick {name} is in use by {holder}."
         )));

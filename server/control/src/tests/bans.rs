@@ -209,6 +209,26 @@ async fn a_ban_of_everyone_or_of_oneself_has_to_be_confirmed() {
 }
 
 #[tokio::test]
+async fn a_name_that_only_looks_like_an_accounts_is_refused_with_that_account() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.add_account("liam").await;
+    for (path, request) in [
+        ("/v1/bans", json!({ "target": "Iiam", "confirm": true })),
+        ("/v1/bans", json!({ "target": "Iiam", "dry_run": true })),
+        ("/v1/kick", json!({ "match": "Iiam", "confirm": true })),
+    ] {
+        let reply = plane.post(&token, path, &request).await;
+        assert_eq!(reply.problem(), "/problems/invalid", "{request}");
+        assert!(reply.field("detail").contains("the account liam"));
+    }
+    let ban = plane
+        .post(&token, "/v1/bans", &json!({ "target": "mia" }))
+        .await;
+    assert_eq!(ban.status, StatusCode::CREATED, "nobody looks like that");
+}
+
+#[tokio::test]
 async fn the_nick_of_somebody_online_is_not_taken_for_an_account() {
     let plane = TestPlane::new().await;
     let token = plane.sign_in("root").await;

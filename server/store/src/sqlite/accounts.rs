@@ -98,6 +98,12 @@ impl Store {
         Ok(statement.exists([name.folded(), &name.skeleton()])?)
     }
 
+    /// Returns an account with a name that looks like this one.
+    pub fn account_that_looks_like(&self, name: &AccountName) -> Result<Option<Account>> {
+        let sql = select!("WHERE name_skeleton = ?1");
+        find(&self.connection, sql, [name.skeleton()], read)
+    }
+
     /// Returns the pairs of accounts with names that look alike. They can exist only if they are
     /// older than the rule by which their names look alike.
     pub fn accounts_that_look_alike(&self) -> Result<Vec<[AccountName; 2]>> {
@@ -107,10 +113,8 @@ impl Store {
         for (name, stored) in list(&self.connection, beyond_ascii, [], |row| {
             Ok((parsed::<AccountName>(row, 0)?, row.get::<_, String>(1)?))
         })? {
-            let skeleton = name.skeleton();
-            if skeleton != stored {
-                let other = select!("WHERE name_skeleton = ?1");
-                let other = find(&self.connection, other, [skeleton], read)?;
+            if name.skeleton() != stored {
+                let other = self.account_that_looks_like(&name)?;
                 pairs.extend(other.map(|other| [name, other.name]));
             }
         }

@@ -3,6 +3,17 @@
 use super::*;
 
 #[test]
+fn a_message_may_have_any_time() {
+    let mut ui = Harness::new();
+    let times = ["-009999-01-02T01:59:59Z", "9999-12-30T22:00:00.999Z"];
+    for (time, text) in times.into_iter().zip(["earliest", "latest"]) {
+        ui.receive(&format!("@time={time} :bob!b@h PRIVMSG alice :{text}"));
+        ui.alt('3');
+        assert!(ui.screen().contains(text), "{}", ui.screen());
+    }
+}
+
+#[test]
 fn the_first_visit_shows_the_first_steps_once() {
     let mut ui = Harness::new();
     ui.app.first_visit = true;

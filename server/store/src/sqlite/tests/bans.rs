@@ -1,5 +1,6 @@
 //! Tests of bans, and of the stored content of the CSV files.
 
+use jiff::Timestamp;
 use rookery_record::{Ban, EmailAliases, covers_account};
 
 use super::*;
@@ -27,6 +28,16 @@ fn a_ban_replaces_an_earlier_one_of_the_same_target() {
         name.id,
         "a number is never used twice"
     );
+}
+
+#[test]
+fn a_ban_may_end_in_any_millisecond_of_the_calendar() {
+    let (_folder, mut sqlite) = empty_store();
+    for end in [Timestamp::MIN, Timestamp::MAX] {
+        let ban = sqlite.add_ban(&ban("bob", Some(end))).unwrap();
+        let read = ban.expires_at.unwrap();
+        assert_eq!(read.as_millisecond(), end.as_millisecond());
+    }
 }
 
 #[test]
