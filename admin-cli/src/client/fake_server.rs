@@ -33,6 +33,7 @@ pub const BUSY: Act = Act::Reply(
     "Retry-After: 1\r\n",
     r#"{"type":"/problems/busy","title":"","status":503,"detail":"Wait."}"#,
 );
+/// An answer without content.
 pub const OK: Act = Act::Reply("200 OK", "", "{}");
 
 /// A server that does with each connection what the next act says; the last one is repeated.

@@ -60,8 +60,8 @@ async fn list(
 ///
 /// The ban is stored and the sessions it covers have ended when the answer is sent. It replaces an
 /// earlier ban of the same target. With `dry_run`, nothing is done, and the answer lists the users
-/// who would be affected now. A name without an account is refused while another user has it as
-/// nick.
+/// who would be affected now. A name without an account is refused if it looks like that of an
+/// account, or while another user has it as nick.
 #[utoipa::path(
     post, path = "/v1/bans", tag = "bans", security(("token" = [role_of(add)])),
     request_body = BanRequest,
