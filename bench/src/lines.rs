@@ -436,7 +436,8 @@ impl Talked {
     }
 }
 
-/// Lets clients join a channel, some at a time.
+/// Lets clients join a channel, some at a time. Returns once each has read what it was sent
+/// meanwhile, so that no server has to deliver that during the measurement.
 async fn join_all(channel: &str, clients: Vec<Client>) -> Result<Vec<Client>> {
     let mut waiting = clients.into_iter();
     let mut joining = JoinSet::new();
@@ -452,9 +453,26 @@ async fn join_all(channel: &str, clients: Vec<Client>) -> Result<Vec<Client>> {
         }
         match joining.join_next().await {
             Some(client) => joined.push(client??),
-            None => return Ok(joined),
+            None => break,
         }
     }
+    // What the last one sends follows all that the others are sent because of the joins.
+    let mut last = joined.pop().context("a channel has members")?;
+    let mut reading = JoinSet::new();
+    for mut client in joined {
+        let message = format!(" PRIVMSG {channel} ");
+        reading.spawn(async move {
+            client.wait_for(&message).await?;
+            anyhow::Ok(client)
+        });
+    }
+    last.send(&format!("PRIVMSG {channel} :All are here\r\n"))
+        .await?;
+    let mut members = vec![last];
+    while let Some(client) = reading.join_next().await {
+        members.push(client??);
+    }
+    Ok(members)
 }
 
 fn micros(time: Duration) -> f64 {
