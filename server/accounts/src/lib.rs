@@ -209,10 +209,7 @@ impl Accounts {
         if self.is_misleading(&name) {
             return Ok(Some(Reservation::Misleading));
         }
-        let is_taken = self
-            .database
-            .read(move |store| store.is_name_taken(&name))
-            .await?;
+        let is_taken = self.database.is_name_taken(name).await?;
         Ok(is_taken.then_some(Reservation::Account).or(is_refused))
     }
 

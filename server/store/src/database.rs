@@ -17,6 +17,8 @@ use tokio::sync::oneshot;
 use super::disk::{Disk, DiskState, OpenFiles};
 use super::sqlite::Store;
 use super::{Result, StoreError};
+use crate::taken_names::TakenNames;
+use rookery_protocol::AccountName;
 use rookery_record::HistorySync;
 
 /// The number of reading threads. Pages of history and operators' searches are long reads: with two
@@ -49,6 +51,7 @@ pub struct Database {
     sync: HistorySync,
     file: Arc<Path>,
     disk: Arc<Disk>,
+    taken_names: Arc<TakenNames>,
     may_use_reserve: bool,
 }
 
@@ -75,6 +78,7 @@ impl Database {
             }
         }
         let disk = Arc::new(disk(connection.files().clone()));
+        let taken_names = Arc::clone(connection.taken_names());
         let (writer, jobs) = mpsc::channel::<WriteJob>();
         spawn("store-writer", move || write(connection, &jobs))?;
         let (readers, jobs) = mpsc::channel::<ReadJob>();
@@ -98,6 +102,7 @@ impl Database {
             sync,
             file: file.into(),
             disk,
+            taken_names,
             may_use_reserve: false,
         })
     }
@@ -129,6 +134,15 @@ impl Database {
         });
         self.readers.send(job).map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::JobPanicked)?
+    }
+
+    /// Whether an existing or deleted account has that name, or one that looks the same. Does not
+    /// read the database if that is sure not to be so, as for the nicks of most guests.
+    pub async fn is_name_taken(&self, name: AccountName) -> Result<bool> {
+        if !self.taken_names.may_contain(&name) {
+            return Ok(false);
+        }
+        self.read(move |store| store.is_name_taken(&name)).await
     }
 
     /// Returns the size on disk in bytes: the database file and its write-ahead log.
@@ -267,6 +281,48 @@ mod tests {
                 assert_eq!(read.await.unwrap().unwrap(), Some(expected.clone()));
             }
         }
+    }
+
+    #[tokio::test]
+    async fn the_name_of_an_account_is_taken_from_its_creation_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(DATABASE_FILE);
+        let open = || Database::open(&file, HistorySync::Normal).unwrap();
+        let name = |name: &str| name.parse::<AccountName>().unwrap();
+        let look_alikes = ["alice", "ALICE", "a1ice", "\u{430}lice"];
+        let are_taken = async |database: &Database| {
+            for look_alike in look_alikes {
+                assert!(database.is_name_taken(name(look_alike)).await.unwrap());
+            }
+            assert!(!database.is_name_taken(name("alina")).await.unwrap());
+        };
+        let account = rookery_record::NewAccount {
+            name: name("alice"),
+            email: None,
+            password_hash: None,
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+            greeted: true,
+        };
+        let create = |account: rookery_record::NewAccount| {
+            move |store: &mut Store| Ok(store.create_account(&account)?.unwrap())
+        };
+        let mut database = open();
+        for look_alike in look_alikes {
+            assert!(!database.is_name_taken(name(look_alike)).await.unwrap());
+        }
+        let rolled_back = database.dry_run(create(account.clone())).await;
+        rolled_back.unwrap();
+        assert!(!database.is_name_taken(name("alice")).await.unwrap());
+        let written = database.write(Durability::Record, create(account)).await;
+        let created = written.unwrap();
+        are_taken(&database).await;
+        database = open();
+        are_taken(&database).await;
+        let delete = move |store: &mut Store| store.delete_account(&created);
+        database.write(Durability::Record, delete).await.unwrap();
+        are_taken(&database).await;
+        database = open();
+        are_taken(&database).await;
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ mod database;
 mod disk;
 mod log_index;
 mod sqlite;
+mod taken_names;
 
 use std::io;
 use std::path::PathBuf;

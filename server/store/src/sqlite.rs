@@ -30,6 +30,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -39,6 +40,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 use super::{Result, StoreError};
 use crate::disk::{LOCK_TIMEOUT, OpenFiles, with_suffix};
 use crate::log_index::{LogIndex, LostChanges};
+use crate::taken_names::TakenNames;
 use audit::KnownHead;
 pub use credentials::{TriedBy, TriedCode};
 pub use free_pages::PageCounts;
@@ -61,6 +63,8 @@ pub struct Store {
     needs_scrub: bool,
     files: OpenFiles,
     audit_head: KnownHead,
+    /// Complete on the connection that writes only.
+    taken_names: Arc<TakenNames>,
 }
 
 impl Store {
@@ -83,6 +87,7 @@ impl Store {
         )?;
         migrations::migrate(&mut connection)?;
         let audit_head = KnownHead::read(&connection)?;
+        let taken_names = Arc::new(accounts::taken_names(&connection)?);
         Ok(Self {
             connection,
             full: false,
@@ -91,6 +96,7 @@ impl Store {
             needs_scrub: true,
             files: OpenFiles::of(file),
             audit_head,
+            taken_names,
         })
     }
 
@@ -155,6 +161,7 @@ impl Store {
             needs_scrub: false,
             files: OpenFiles::of(file),
             audit_head: KnownHead::default(),
+            taken_names: Arc::default(),
         })
     }
 
@@ -179,6 +186,11 @@ impl Store {
     /// Returns the files of the database.
     pub(crate) fn files(&self) -> &OpenFiles {
         &self.files
+    }
+
+    /// Returns the names of accounts, which this connection keeps complete.
+    pub(crate) fn taken_names(&self) -> &Arc<TakenNames> {
+        &self.taken_names
     }
 
     /// Runs `job` in one transaction. If `full` is true, its changes survive a power loss once this

@@ -1,10 +1,11 @@
 //! Accounts.
 
 use rookery_protocol::{AccountName, Email};
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{Store, execute, find, list, optional, parsed, timestamp};
 use crate::Result;
+use crate::taken_names::TakenNames;
 use rookery_record::{
     Account, AccountConflict, AccountId, EmailAliases, NewAccount, ScramVerifier, mailbox_key,
 };
@@ -139,6 +140,8 @@ impl Store {
         {
             return Ok(Err(AccountConflict::Email));
         }
+        let skeleton = account.name.skeleton();
+        self.taken_names.add(account.name.folded(), &skeleton);
         let created = find(
             &self.connection,
             "INSERT INTO accounts
@@ -148,7 +151,7 @@ impl Store {
             params![
                 account.name.as_str(),
                 account.name.folded(),
-                account.name.skeleton(),
+                skeleton,
                 account.email.as_ref().map(Email::as_str),
                 account.email.as_ref().map(Email::folded),
                 account.email.as_ref().map(mailbox_key),
@@ -295,11 +298,9 @@ impl Store {
     /// Deletes the account and all its credentials. Its name stays reserved.
     pub fn delete_account(&mut self, account: &Account) -> Result<()> {
         let sql = "INSERT OR IGNORE INTO retired_names (folded, skeleton) VALUES (?1, ?2)";
-        execute(
-            &self.connection,
-            sql,
-            [account.name.folded(), &account.name.skeleton()],
-        )?;
+        let (folded, skeleton) = (account.name.folded(), account.name.skeleton());
+        self.taken_names.add(folded, &skeleton);
+        execute(&self.connection, sql, [folded, &skeleton])?;
         let sql = "DELETE FROM channel_access WHERE account_folded = ?1";
         execute(&self.connection, sql, [account.name.folded()])?;
         // A ban of the account still covers its mailbox, from which it could register again.
@@ -326,4 +327,18 @@ impl Store {
         )
         .map(drop)
     }
+}
+
+/// Returns the names of all accounts, existing or deleted.
+pub(super) fn taken_names(connection: &Connection) -> Result<TakenNames> {
+    let names = TakenNames::default();
+    let mut statement = connection.prepare(
+        "SELECT name_folded, name_skeleton FROM accounts
+         UNION ALL SELECT folded, skeleton FROM retired_names",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        names.add(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?);
+    }
+    Ok(names)
 }
