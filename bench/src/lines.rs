@@ -457,7 +457,7 @@ async fn join_all(channel: &str, clients: Vec<Client>) -> Result<Vec<Client>> {
         }
     }
     // What the last one sends follows all that the others are sent because of the joins.
-    let mut last = joined.pop().context("a channel has members")?;
+    let mut last = joined.pop().context("nobody joins the channel")?;
     let mut reading = JoinSet::new();
     for mut client in joined {
         let message = format!(" PRIVMSG {channel} ");
@@ -468,10 +468,12 @@ async fn join_all(channel: &str, clients: Vec<Client>) -> Result<Vec<Client>> {
     }
     last.send(&format!("PRIVMSG {channel} :All are here\r\n"))
         .await?;
-    let mut members = vec![last];
-    while let Some(client) = reading.join_next().await {
-        members.push(client??);
-    }
+    let mut members: Vec<_> = reading
+        .join_all()
+        .await
+        .into_iter()
+        .collect::<Result<_>>()?;
+    members.push(last);
     Ok(members)
 }
 

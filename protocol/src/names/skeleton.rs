@@ -17,11 +17,12 @@ pub fn skeleton(text: &str) -> String {
     of_ascii(text).unwrap_or_else(|| of_any(text))
 }
 
-/// As [`skeleton`], for a text in which each character is looked up in a small table; `None` for
-/// other texts. Each nick of a new session is compared with a dozen names, most of them in ASCII.
+/// Returns the skeleton of an ASCII text, put together from those of its characters, which are in a
+/// table; `None` for other texts. The nick of each new session is compared with a dozen names, most
+/// of them in ASCII.
 fn of_ascii(text: &str) -> Option<String> {
-    /// The skeleton of each ASCII character, unless it contains other characters, which may
-    /// interact with their neighbours.
+    /// The skeleton of each ASCII character; `None` if the skeleton is not ASCII, since other
+    /// characters may interact with their neighbours.
     static OF_CHARACTERS: LazyLock<[Option<String>; 128]> = LazyLock::new(|| {
         let mut character = '\0'..='\x7f';
         std::array::from_fn(|_| {
@@ -36,6 +37,7 @@ fn of_ascii(text: &str) -> Option<String> {
     Some(skeleton)
 }
 
+/// Returns the skeleton of any text.
 fn of_any(text: &str) -> String {
     let looks: String = text
         .split_inclusive('m')

@@ -136,8 +136,8 @@ impl Database {
         answer.await.map_err(|_| StoreError::JobPanicked)?
     }
 
-    /// Whether an existing or deleted account has that name, or one that looks the same. Does not
-    /// read the database if that is sure not to be so, as for the nicks of most guests.
+    /// Whether an existing or deleted account has that name, or one that looks the same. For most
+    /// names that are free, such as the nicks of guests, this does not read the database.
     pub async fn is_name_taken(&self, name: AccountName) -> Result<bool> {
         if !self.taken_names.may_contain(&name) {
             return Ok(false);

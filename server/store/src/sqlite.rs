@@ -63,7 +63,7 @@ pub struct Store {
     needs_scrub: bool,
     files: OpenFiles,
     audit_head: KnownHead,
-    /// Complete on the connection that writes only.
+    /// Empty on a connection that only reads.
     taken_names: Arc<TakenNames>,
 }
 
@@ -188,7 +188,7 @@ impl Store {
         &self.files
     }
 
-    /// Returns the names of accounts, which this connection keeps complete.
+    /// Returns the names that accounts have or had. Only a connection that writes knows them.
     pub(crate) fn taken_names(&self) -> &Arc<TakenNames> {
         &self.taken_names
     }

@@ -1,7 +1,7 @@
 //! The names that accounts have or had, in memory.
 //!
-//! The nick of each new session is compared with them. For most, a look at this set shows that
-//! nobody has the name, so that the database is not read.
+//! The nick of each new session is compared with them. Most nicks are not among them, so that the
+//! database does not have to be read.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher as _;
@@ -10,9 +10,10 @@ use foldhash::fast::FixedState;
 use parking_lot::RwLock;
 use rookery_protocol::AccountName;
 
-/// The hashes of folded names and skeletons. It may contain more than the database does: those of
-/// a transaction that was rolled back, and of different names with the same hash. It never contains
-/// less, since each name is added before its transaction is committed.
+/// The hashes of folded names and skeletons. A name may be in this set and not in the database, if
+/// a transaction was rolled back or if two names have the same hash. A name in the database is
+/// always in this set, because it is added before its transaction is committed, and only the server
+/// creates and deletes accounts.
 #[derive(Debug, Default)]
 pub(crate) struct TakenNames(RwLock<HashSet<u64, FixedState>>);
 
