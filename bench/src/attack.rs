@@ -330,6 +330,22 @@ pub async fn run(
     result
 }
 
+/// Waits until another member has joined, and reads what it receives from then on.
+async fn drain_next(
+    joining: &mut JoinSet<Result<Client>>,
+    drains: &mut JoinSet<Result<()>>,
+    runtime: &Runtime,
+) -> Result<()> {
+    if let Some(member) = joining.join_next().await {
+        let mut member = member??;
+        drains.spawn_on(
+            async move { member.drain_until(std::future::pending::<()>()).await },
+            runtime.handle(),
+        );
+    }
+    Ok(())
+}
+
 async fn run_on(
     runtime: &Runtime,
     address: SocketAddr,
@@ -339,19 +355,15 @@ async fn run_on(
     only: &[String],
 ) -> Result<()> {
     let mut joining = JoinSet::new();
+    let mut drains = JoinSet::new();
     for index in 0..members {
         if joining.len() == CONCURRENT_CONNECTS {
-            joining.join_next().await;
+            drain_next(&mut joining, &mut drains, runtime).await?;
         }
         joining.spawn_on(member(address, index), runtime.handle());
     }
-    let mut drains = JoinSet::new();
-    while let Some(member) = joining.join_next().await {
-        let mut member = member??;
-        drains.spawn_on(
-            async move { member.drain_until(std::future::pending::<()>()).await },
-            runtime.handle(),
-        );
+    while !joining.is_empty() {
+        drain_next(&mut joining, &mut drains, runtime).await?;
     }
     let mut pairs = Vec::new();
     for index in 0..PAIRS {

@@ -1,9 +1,11 @@
-//! The handle to the database: one thread owns the writing connection, the others only read.
+//! The handle to the database: one thread owns the writing connection, one runs checkpoints, and
+//! the others only read.
 //!
 //! Calling SQLite on dedicated blocking threads costs a fraction of what an asynchronous layer
 //! does, and a single writer makes "check, then write" in one job safe without locks. A panic fails
 //! only its own job.
 
+use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::disk::{Disk, DiskState, OpenFiles};
-use super::sqlite::Store;
+use super::sqlite::{Checkpointer, Store};
 use super::{Result, StoreError};
 use crate::taken_names::TakenNames;
 use rookery_protocol::AccountName;
@@ -40,10 +42,14 @@ pub enum Durability {
     Record,
 }
 
+/// How long a stop waits for the threads to close the database.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 type ReadJob = Box<dyn FnOnce(&Store) + Send>;
 type WriteJob = Box<dyn FnOnce(&mut Store) + Send>;
 
-/// A handle to the database. Clones share the same threads, which end with the last clone.
+/// A handle to the database. Clones share the same threads. Dropping the last clone ends them and
+/// waits until they have closed the database, so that no write-ahead log is left beside it.
 #[derive(Clone)]
 pub struct Database {
     writer: mpsc::Sender<WriteJob>,
@@ -53,6 +59,19 @@ pub struct Database {
     disk: Arc<Disk>,
     taken_names: Arc<TakenNames>,
     may_use_reserve: bool,
+    /// After the channels to the threads, because fields are dropped in this order.
+    _closing: Arc<Closing>,
+}
+
+/// Waits until the threads have closed the database.
+struct Closing(Mutex<mpsc::Receiver<Infallible>>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if !wait_for_end(&self.0.lock()) {
+            tracing::warn!("the database is still in use; its write-ahead log stays beside it");
+        }
+    }
 }
 
 impl Database {
@@ -79,23 +98,41 @@ impl Database {
         }
         let disk = Arc::new(disk(connection.files().clone()));
         let taken_names = Arc::clone(connection.taken_names());
+        let (wanted, checkpoints) = mpsc::sync_channel(0);
+        let has_room = Arc::clone(&disk);
+        connection.leave_checkpoints(wanted, move || has_room.state() == DiskState::Normal)?;
         let (writer, jobs) = mpsc::channel::<WriteJob>();
-        spawn("store-writer", move || write(connection, &jobs))?;
+        let (others, others_closed) = mpsc::channel();
+        let this = others.clone();
+        spawn("store-writer", move || {
+            write(connection, &jobs);
+            drop(this);
+        })?;
         let (readers, jobs) = mpsc::channel::<ReadJob>();
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..READERS {
             let connection = Store::open_reader(file)?;
-            let jobs = Arc::clone(&jobs);
+            let (jobs, this) = (Arc::clone(&jobs), others.clone());
             spawn("store-reader", move || {
-                loop {
-                    let job = jobs.lock().recv();
-                    match job {
-                        Ok(job) => run_isolated(|| job(&connection)),
-                        Err(mpsc::RecvError) => break,
-                    }
-                }
+                read(&connection, &jobs);
+                drop(connection);
+                drop(this);
             })?;
         }
+        let checkpointer = Checkpointer::open(file)?;
+        drop(others);
+        let (open, closed) = mpsc::channel();
+        spawn("checkpoints", move || {
+            for () in checkpoints {
+                checkpointer.run();
+            }
+            // SQLite removes the log with the last connection, if that one may write and has used
+            // the log.
+            wait_for_end(&others_closed);
+            checkpointer.run();
+            drop(checkpointer);
+            drop(open);
+        })?;
         Ok(Self {
             writer,
             readers,
@@ -104,6 +141,7 @@ impl Database {
             disk,
             taken_names,
             may_use_reserve: false,
+            _closing: Arc::new(Closing(Mutex::new(closed))),
         })
     }
 
@@ -201,6 +239,17 @@ impl Database {
     }
 }
 
+/// Runs the jobs that no other reading thread has taken.
+fn read(store: &Store, jobs: &Mutex<mpsc::Receiver<ReadJob>>) {
+    loop {
+        let job = jobs.lock().recv();
+        match job {
+            Ok(job) => run_isolated(|| job(store)),
+            Err(mpsc::RecvError) => break,
+        }
+    }
+}
+
 /// Runs one job after the other. Soon after a job has deleted something, the traces of it in the
 /// write-ahead log are removed too.
 fn write(mut store: Store, jobs: &mpsc::Receiver<WriteJob>) {
@@ -228,6 +277,12 @@ fn write(mut store: Store, jobs: &mpsc::Receiver<WriteJob>) {
             };
         }
     }
+}
+
+/// Waits until the threads that hold the other end have ended, up to [`CLOSE_TIMEOUT`]. Returns
+/// whether they have.
+fn wait_for_end(threads: &mpsc::Receiver<Infallible>) -> bool {
+    threads.recv_timeout(CLOSE_TIMEOUT) == Err(RecvTimeoutError::Disconnected)
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
@@ -360,6 +415,22 @@ mod tests {
         }
         let bytes = std::fs::read(file).unwrap();
         assert!(!bytes.windows(9).any(|window| window == b"forgotten"));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_last_handle_closes_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(DATABASE_FILE);
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let operators = database.with_reserve();
+        let is_open = || crate::disk::with_suffix(&file, "-wal").exists();
+        drop(database);
+        let write = |store: &mut Store| store.set_csv_content("name", "written");
+        let written = operators.write(Durability::Message, write).await;
+        written.unwrap();
+        assert!(is_open());
+        drop(operators);
+        assert!(!is_open());
     }
 
     #[tokio::test]
