@@ -3,7 +3,7 @@
 //! A ban that has expired has no effect, but is not removed: the clock of the system may be wrong
 //! for a while, and then the ban is in force again, as the list of bans in the store says.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,10 +18,12 @@ use rookery_record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
 /// others read the old one meanwhile; the bans themselves are shared by the copies.
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
-    by_target: HashMap<BanTarget, Arc<Ban>, FixedState>,
-    /// The banned emails, and the banned accounts with one, by mailbox.
-    mailboxes: HashMap<Arc<str>, Vec<BanTarget>, FixedState>,
-    wide: Vec<BanTarget>,
+    by_id: BTreeMap<BanId, Arc<Ban>>,
+    by_target: HashMap<BanTarget, BanId, FixedState>,
+    /// The bans of emails, and those of accounts with an email, by mailbox.
+    by_mailbox: HashMap<Arc<str>, BTreeSet<BanId>, FixedState>,
+    /// The bans of patterns and networks.
+    wide: BTreeSet<BanId>,
     aliases: EmailAliases,
 }
 
@@ -40,39 +42,54 @@ impl Bans {
 
     /// Adds a ban, which replaces an earlier one with the same target.
     pub fn add(&mut self, ban: Arc<Ban>) {
-        let target = ban.target.clone();
-        let email = match &target {
-            BanTarget::Email(email) => Some(email),
-            _ => ban.account_email.as_ref(),
-        };
-        if let Some(email) = email {
-            let mailbox = self.aliases.mailbox(email).into();
-            let targets = self.mailboxes.entry(mailbox).or_default();
-            if !targets.contains(&target) {
-                targets.push(target.clone());
-            }
+        let id = ban.id;
+        self.remove(id);
+        if let Some(&replaced) = self.by_target.get(&ban.target) {
+            self.remove(replaced);
         }
-        let is_wide = matches!(target, BanTarget::EmailPattern(_) | BanTarget::Network(_));
-        if self.by_target.insert(target.clone(), ban).is_none() && is_wide {
-            self.wide.push(target);
+        self.by_target.insert(ban.target.clone(), id);
+        if let Some(mailbox) = self.mailbox(&ban) {
+            self.by_mailbox.entry(mailbox).or_default().insert(id);
         }
+        if matches!(
+            ban.target,
+            BanTarget::EmailPattern(_) | BanTarget::Network(_)
+        ) {
+            self.wide.insert(id);
+        }
+        self.by_id.insert(id, ban);
     }
 
     /// Removes the ban with that id; returns whether it existed.
     pub fn remove(&mut self, id: BanId) -> bool {
-        if !self.by_target.values().any(|ban| ban.id == id) {
+        let Some(ban) = self.by_id.remove(&id) else {
             return false;
+        };
+        self.by_target.remove(&ban.target);
+        self.wide.remove(&id);
+        if let Some(mailbox) = self.mailbox(&ban)
+            && let Some(bans) = self.by_mailbox.get_mut(&mailbox)
+        {
+            bans.remove(&id);
+            if bans.is_empty() {
+                self.by_mailbox.remove(&mailbox);
+            }
         }
-        let remaining = std::mem::take(&mut self.by_target)
-            .into_values()
-            .filter(|ban| ban.id != id);
-        *self = Self::new(remaining, std::mem::take(&mut self.aliases));
         true
+    }
+
+    /// Returns the mailbox whose accounts the ban covers, if any.
+    fn mailbox(&self, ban: &Ban) -> Option<Arc<str>> {
+        let email = match &ban.target {
+            BanTarget::Email(email) => Some(email),
+            _ => ban.account_email.as_ref(),
+        };
+        email.map(|email| self.aliases.mailbox(email).into())
     }
 
     /// Replaces the email aliases.
     pub fn set_aliases(&mut self, aliases: EmailAliases) {
-        *self = Self::new(std::mem::take(&mut self.by_target).into_values(), aliases);
+        *self = Self::new(std::mem::take(&mut self.by_id).into_values(), aliases);
     }
 
     /// Returns the email aliases.
@@ -80,53 +97,48 @@ impl Bans {
         &self.aliases
     }
 
-    /// Returns all bans, in no particular order.
+    /// Returns all bans, the oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Ban>> {
-        self.by_target.values()
+        self.by_id.values()
     }
 
     /// Returns the number of bans in force.
     pub fn count(&self, now: Timestamp) -> usize {
-        self.by_target
-            .values()
-            .filter(|ban| ban.is_active(now))
-            .count()
+        self.iter().filter(|ban| ban.is_active(now)).count()
     }
 
-    /// Returns the ban that covers the account, if any.
+    /// Returns the ban that covers the account, if any; the oldest of several.
     pub fn on_account(&self, identity: &Identity, now: Timestamp) -> Option<&Ban> {
         let Identity { name, email, .. } = identity;
-        let account = BanTarget::Account(name.clone());
-        let mailbox = email
-            .as_ref()
-            .and_then(|email| self.mailboxes.get(&*self.aliases.mailbox(email)));
-        let mailbox = mailbox.into_iter().flatten();
-        let wide = self
-            .wide
-            .iter()
-            .filter(|target| covers_account(target, None, &self.aliases, name, email.as_ref()));
-        self.first([&account].into_iter().chain(mailbox).chain(wide), now)
+        let email = email.as_ref();
+        let account = self.by_target.get(&BanTarget::Account(name.clone()));
+        let mailbox = email.and_then(|email| self.by_mailbox.get(&*self.aliases.mailbox(email)));
+        let wide = self.wide.iter().filter(|id| {
+            let target = self.by_id.get(id).map(|ban| &ban.target);
+            target.is_some_and(|target| covers_account(target, None, &self.aliases, name, email))
+        });
+        let all = account
+            .into_iter()
+            .chain(mailbox.into_iter().flatten())
+            .chain(wide);
+        self.oldest(all, now)
     }
 
-    /// Returns the ban that covers the address, if any.
+    /// Returns the ban that covers the address, if any; the oldest of several.
     pub fn on_address(&self, address: IpAddr, now: Timestamp) -> Option<&Ban> {
         let single = BanTarget::Address(address.to_canonical());
-        let wide = self
-            .wide
-            .iter()
-            .filter(|target| target.covers_address(address));
-        self.first([&single].into_iter().chain(wide), now)
+        let wide = self.wide.iter().filter(|id| {
+            let ban = self.by_id.get(id);
+            ban.is_some_and(|ban| ban.target.covers_address(address))
+        });
+        self.oldest(self.by_target.get(&single).into_iter().chain(wide), now)
     }
 
-    fn first<'t>(
-        &self,
-        targets: impl Iterator<Item = &'t BanTarget>,
-        now: Timestamp,
-    ) -> Option<&Ban> {
-        targets
-            .filter_map(|target| self.by_target.get(target))
+    fn oldest<'i>(&self, ids: impl Iterator<Item = &'i BanId>, now: Timestamp) -> Option<&Ban> {
+        ids.filter_map(|id| self.by_id.get(id))
             .map(Arc::as_ref)
-            .find(|ban| ban.is_active(now))
+            .filter(|ban| ban.is_active(now))
+            .min_by_key(|ban| ban.id)
     }
 }
 
@@ -202,6 +214,25 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_of_several_bans_is_found_in_whatever_order_they_were_added() {
+        let targets = ["*@dots.example", "b.ob@dots.example", "bob", "*@*.example"];
+        let networks = ["192.0.2.0/24", "192.0.2.7", "192.0.2.0/25"];
+        let mut all: Vec<Ban> = (1..)
+            .zip(targets.into_iter().chain(networks))
+            .map(|(id, target)| ban(id, target))
+            .collect();
+        for _ in 0..all.len() {
+            all.rotate_left(1);
+            let mut bans = Bans::new(all.clone(), bans(&[]).aliases().clone());
+            for (id, address_id) in [(1, 5), (2, 6), (3, 7)] {
+                assert_eq!(found(&bans, "bob", "bob@dots.example"), Some(id));
+                assert_eq!(at(&bans, "192.0.2.7"), Some(address_id));
+                assert!(bans.remove(BanId(id)) && bans.remove(BanId(address_id)));
+            }
+        }
+    }
+
+    #[test]
     fn a_ban_of_an_account_covers_the_other_accounts_of_its_mailbox() {
         let mut bans = bans(&[]);
         bans.add(Arc::new(Ban {
@@ -210,8 +241,14 @@ mod tests {
         }));
         assert_eq!(found(&bans, "second", "a.lice+2@dots.example"), Some(1));
         assert_eq!(found(&bans, "bob", "bob@dots.example"), None);
-        assert!(bans.remove(BanId(1)));
+        bans.add(Arc::new(Ban {
+            account_email: Email::parse("other@dots.example").ok(),
+            ..ban(1, "alice")
+        }));
         assert_eq!(found(&bans, "second", "a.lice+2@dots.example"), None);
+        assert_eq!(found(&bans, "second", "other+2@dots.example"), Some(1));
+        assert!(bans.remove(BanId(1)));
+        assert_eq!(found(&bans, "second", "other+2@dots.example"), None);
     }
 
     #[test]
