@@ -99,8 +99,10 @@ impl Database {
         let disk = Arc::new(disk(connection.files().clone()));
         let taken_names = Arc::clone(connection.taken_names());
         let (wanted, checkpoints) = mpsc::sync_channel(0);
-        let has_room = Arc::clone(&disk);
-        connection.leave_checkpoints(wanted, move || has_room.state() == DiskState::Normal)?;
+        let space = Arc::clone(&disk);
+        connection.leave_checkpoints(wanted, move || {
+            sync == HistorySync::Normal && space.state() == DiskState::Normal
+        })?;
         let (writer, jobs) = mpsc::channel::<WriteJob>();
         let (others, others_closed) = mpsc::channel();
         let this = others.clone();

@@ -19,12 +19,13 @@ use crate::Result;
 /// After how many more pages in the log, 16 MiB, the next checkpoint begins. In a power failure,
 /// what is in the log may be lost unless it was committed with `FULL`.
 const CHECKPOINT_PAGES: c_int = 4 * 1024;
-/// The same while the log must not grow: 4 MiB.
+/// The same while the log must stay short, 4 MiB: while space runs out, or if every message is
+/// committed with `FULL`, since its `fsync` would wait for the pages of a long checkpoint.
 const SHORT_LOG_PAGES: c_int = 1024;
 
 impl Store {
     /// Leaves the checkpoints to another thread, which receives a value for each from `wanted`, a
-    /// channel without a buffer. While `may_grow` returns false, the log is kept short.
+    /// channel without a buffer. While `may_grow` returns false, the log stays short.
     pub(crate) fn leave_checkpoints(
         &mut self,
         wanted: SyncSender<()>,
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_stays_short_while_it_must_not_grow() {
+    fn the_log_stays_short_while_it_must() {
         written(false, |mut written| {
             for _ in 0..3 {
                 let longest = written.write_until_it_starts_again();
