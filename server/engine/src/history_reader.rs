@@ -247,10 +247,8 @@ mod tests {
         (folder, database)
     }
 
-    /// Occupies all but one of the database's four reading threads until the returned senders are
-    /// dropped. Requests are then answered in the order of their turns, even if a thread is
-    /// interrupted.
-    fn leave_one_reading_thread(database: &Database) -> Vec<std::sync::mpsc::Sender<()>> {
+    /// Occupies the database's four reading threads until the returned senders are dropped.
+    fn occupy_reading_threads(database: &Database) -> Vec<std::sync::mpsc::Sender<()>> {
         let occupy = |_| {
             let (release, released) = std::sync::mpsc::channel::<()>();
             let database = database.clone();
@@ -263,7 +261,15 @@ mod tests {
             });
             release
         };
-        (0..3).map(occupy).collect()
+        (0..4).map(occupy).collect()
+    }
+
+    /// Waits until all requests so far wait for their turns, and releases one reading thread, which
+    /// answers them in the order of their turns.
+    async fn release_one_reading_thread(occupied: &mut Vec<std::sync::mpsc::Sender<()>>) {
+        // The tests' runtime starts tasks in the order in which they were spawned.
+        tokio::spawn(async {}).await.unwrap();
+        occupied.pop();
     }
 
     fn fetch(session: u64, account: i64) -> Box<Fetch> {
@@ -288,37 +294,48 @@ mod tests {
         }
     }
 
+    /// Runs a test on a runtime that resumes tasks in the order in which the reading threads have
+    /// answered them. By default, it lets those that it has just polled go first, up to 30 times.
+    fn in_order(test: impl Future<Output = ()>) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.global_queue_interval(1).build().unwrap();
+        runtime.block_on(test);
+    }
+
     /// Requests a page in session 1 after those of 100 others, and checks that it waits for few.
-    async fn waits_for_few(others: impl Fn(u16) -> Payer, own: Payer) {
-        let (_folder, database) = open();
-        let (_core, _port, mut queue) = handle::channel();
-        let _occupied = leave_one_reading_thread(&database);
-        let reader = HistoryReader::new(database, queue.history_sender());
-        for number in 0..100 {
-            reader.fetch(fetch_for(0, others(number)));
-        }
-        reader.fetch(fetch_for(1, own));
-        let mut answered = Vec::new();
-        for _ in 0..10 {
-            queue.recv_many(&mut answered, 1).await;
-        }
-        let sessions: Vec<_> = answered.iter().filter_map(session).collect();
-        assert!(sessions.contains(&SessionId(1)), "{sessions:?}");
+    fn waits_for_few(others: impl Fn(u16) -> Payer, own: Payer) {
+        in_order(async {
+            let (_folder, database) = open();
+            let (_core, _port, mut queue) = handle::channel();
+            let mut occupied = occupy_reading_threads(&database);
+            let reader = HistoryReader::new(database, queue.history_sender());
+            for number in 0..100 {
+                reader.fetch(fetch_for(0, others(number)));
+            }
+            reader.fetch(fetch_for(1, own));
+            release_one_reading_thread(&mut occupied).await;
+            let mut answered = Vec::new();
+            for _ in 0..10 {
+                queue.recv_many(&mut answered, 1).await;
+            }
+            let sessions: Vec<_> = answered.iter().filter_map(session).collect();
+            assert!(sessions.contains(&SessionId(1)), "{sessions:?}");
+        });
     }
 
-    #[tokio::test]
-    async fn an_account_waits_for_a_few_of_the_requests_of_another_only() {
+    #[test]
+    fn an_account_waits_for_a_few_of_the_requests_of_another_only() {
         let account = |number| Payer::Account(AccountId(number));
-        waits_for_few(|_| account(1), account(2)).await;
+        waits_for_few(|_| account(1), account(2));
     }
 
-    #[tokio::test]
-    async fn a_guest_waits_for_a_few_of_the_requests_of_the_networks_of_another_site_only() {
+    #[test]
+    fn a_guest_waits_for_a_few_of_the_requests_of_the_networks_of_another_site_only() {
         let guest = |site, number| {
             let address = [0x2001, 0xdb8, site, number, 0, 0, 0, 1];
             Payer::Network(Network::of(Ipv6Addr::from(address).into()))
         };
-        waits_for_few(|number| guest(1, number), guest(2, 0)).await;
+        waits_for_few(|number| guest(1, number), guest(2, 0));
     }
 
     fn channels(count: usize) -> SeveralQuery {
@@ -337,22 +354,25 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_page_waits_for_no_request_for_many_places() {
-        let (_folder, database) = open();
-        let (_core, _port, mut queue) = handle::channel();
-        let _occupied = leave_one_reading_thread(&database);
-        let reader = HistoryReader::new(database, queue.history_sender());
-        let query = channels(100);
-        for account in 1..=10 {
-            let mut fetch = fetch(1, account);
-            fetch.query = HistoryQuery::Several(query.clone());
-            reader.fetch(fetch);
-        }
-        reader.fetch(fetch(2, 11));
-        let mut answered = Vec::new();
-        queue.recv_many(&mut answered, 1).await;
-        assert_eq!(session(&answered[0]), Some(SessionId(2)));
+    #[test]
+    fn a_page_waits_for_no_request_for_many_places() {
+        in_order(async {
+            let (_folder, database) = open();
+            let (_core, _port, mut queue) = handle::channel();
+            let mut occupied = occupy_reading_threads(&database);
+            let reader = HistoryReader::new(database, queue.history_sender());
+            let query = channels(100);
+            for account in 1..=10 {
+                let mut fetch = fetch(1, account);
+                fetch.query = HistoryQuery::Several(query.clone());
+                reader.fetch(fetch);
+            }
+            reader.fetch(fetch(2, 11));
+            release_one_reading_thread(&mut occupied).await;
+            let mut answered = Vec::new();
+            queue.recv_many(&mut answered, 1).await;
+            assert_eq!(session(&answered[0]), Some(SessionId(2)));
+        });
     }
 
     /// Returns what a query for the newest messages finds, after `entries` were stored.
