@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::disk::{Disk, DiskState, OpenFiles};
-use super::sqlite::{Checkpointer, Store};
+use super::sqlite::Store;
 use super::{Result, StoreError};
 use crate::taken_names::TakenNames;
 use rookery_protocol::AccountName;
@@ -98,11 +98,9 @@ impl Database {
         }
         let disk = Arc::new(disk(connection.files().clone()));
         let taken_names = Arc::clone(connection.taken_names());
-        let (wanted, checkpoints) = mpsc::sync_channel(0);
         let space = Arc::clone(&disk);
-        connection.leave_checkpoints(wanted, move || {
-            sync == HistorySync::Normal && space.state() == DiskState::Normal
-        })?;
+        let has_room = move || space.state() == DiskState::Normal;
+        let checkpointer = connection.leave_checkpoints(file, has_room)?;
         let (writer, jobs) = mpsc::channel::<WriteJob>();
         let (others, others_closed) = mpsc::channel();
         let this = others.clone();
@@ -121,13 +119,10 @@ impl Database {
                 drop(this);
             })?;
         }
-        let checkpointer = Checkpointer::open(file)?;
         drop(others);
         let (open, closed) = mpsc::channel();
         spawn("checkpoints", move || {
-            for () in checkpoints {
-                checkpointer.run();
-            }
+            checkpointer.run_until_closed();
             // SQLite removes the log with the last connection, if that one may write and has used
             // the log.
             wait_for_end(&others_closed);

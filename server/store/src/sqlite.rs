@@ -43,7 +43,6 @@ use crate::disk::{LOCK_TIMEOUT, OpenFiles, with_suffix};
 use crate::log_index::{LogIndex, LostChanges};
 use crate::taken_names::TakenNames;
 use audit::KnownHead;
-pub(crate) use checkpoints::Checkpointer;
 pub use credentials::{TriedBy, TriedCode};
 pub use free_pages::PageCounts;
 use history::Interned;
@@ -63,6 +62,7 @@ pub struct Store {
     interned: Interned,
     /// Whether the write-ahead log may contain deleted text.
     needs_scrub: bool,
+    checkpoint: checkpoints::Turn,
     files: OpenFiles,
     audit_head: KnownHead,
     /// Empty on a connection that only reads.
@@ -96,6 +96,7 @@ impl Store {
             interned: Interned::default(),
             // The previous process may have died before it emptied the log.
             needs_scrub: true,
+            checkpoint: checkpoints::Turn::default(),
             files: OpenFiles::of(file),
             audit_head,
             taken_names,
@@ -161,6 +162,7 @@ impl Store {
             full: false,
             interned: Interned::default(),
             needs_scrub: false,
+            checkpoint: checkpoints::Turn::default(),
             files: OpenFiles::of(file),
             audit_head: KnownHead::default(),
             taken_names: Arc::default(),
@@ -176,6 +178,8 @@ impl Store {
     /// itself, `secure_delete` has overwritten it with zeros. While other connections read, part of
     /// the log may have to stay; [`Self::needs_scrub`] then remains true.
     pub fn scrub(&mut self) -> Result<()> {
+        let turn = Arc::clone(&self.checkpoint);
+        let _turn = turn.lock();
         self.connection.busy_timeout(Duration::ZERO)?;
         let busy = self
             .connection

@@ -3,34 +3,43 @@
 //! A checkpoint waits for the disk several times (`fsync`), for milliseconds each. If the writing
 //! thread ran it, as is SQLite's default, every message of that moment would wait too. So a thread
 //! of its own copies most of the pages. SQLite writes the log from its start again only if all of
-//! it has been copied, and while messages keep coming, some are added during the checkpoint. These
-//! few are copied by the writing thread.
+//! it has been copied, and while messages keep coming, some are added during the checkpoint. When
+//! the log has become long, the writing thread copies these few itself. It also does so when the
+//! other thread cannot keep up, which slows the writes down to what the disk can do.
 
 use std::ffi::c_int;
 use std::path::Path;
-use std::sync::mpsc::SyncSender;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 
+use parking_lot::Mutex;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Store, connect};
 use crate::Result;
 
-/// After how many more pages in the log, 16 MiB, the next checkpoint begins. In a power failure,
-/// what is in the log may be lost unless it was committed with `FULL`.
-const CHECKPOINT_PAGES: c_int = 4 * 1024;
-/// The same while the log must stay short, 4 MiB: while space runs out, or if every message is
-/// committed with `FULL`, since its `fsync` would wait for the pages of a long checkpoint.
-const SHORT_LOG_PAGES: c_int = 1024;
+/// After how many more pages in the log the next checkpoint begins: 4 MiB. In a power failure, what
+/// has not been copied may be lost unless it was committed with `FULL`.
+const CHECKPOINT_PAGES: c_int = 1024;
+/// How many pages the log has when it should start again: 16 MiB.
+const LONG_LOG_PAGES: c_int = 4 * CHECKPOINT_PAGES;
+/// After how many more pages in the log the other thread does not keep up.
+const MAX_BEHIND_PAGES: c_int = 4 * CHECKPOINT_PAGES;
+
+/// Held while one of the threads runs a checkpoint. SQLite lets the other one fail at once.
+pub(super) type Turn = Arc<Mutex<()>>;
 
 impl Store {
-    /// Leaves the checkpoints to another thread, which receives a value for each from `wanted`, a
-    /// channel without a buffer. While `may_grow` returns false, the log stays short.
+    /// Leaves the checkpoints to the returned connection, on a thread of its own, as long as
+    /// `has_room` returns true. Otherwise the log must not grow, and the writing thread runs them.
     pub(crate) fn leave_checkpoints(
         &mut self,
-        wanted: SyncSender<()>,
-        may_grow: impl Fn() -> bool + Send + 'static,
-    ) -> Result<()> {
+        file: &Path,
+        has_room: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Checkpointer> {
+        let (sender, wanted) = mpsc::sync_channel(0);
+        let turn = Arc::clone(&self.checkpoint);
         // The number of pages in the log at the beginning of the last checkpoint.
         let mut begun_at = 0;
         // Replaces SQLite's own checkpoints. An error here would fail a commit that has succeeded.
@@ -38,50 +47,67 @@ impl Store {
             if pages < begun_at {
                 begun_at = 0;
             }
-            let limit = if may_grow() {
-                CHECKPOINT_PAGES
-            } else {
-                SHORT_LOG_PAGES
-            };
-            if pages - begun_at >= limit {
+            let behind = pages - begun_at;
+            if behind >= MAX_BEHIND_PAGES || pages >= CHECKPOINT_PAGES && !has_room() {
+                let _turn = turn.lock();
+                run(|| log.checkpoint());
+                begun_at = pages;
+            } else if behind >= CHECKPOINT_PAGES {
                 // Fails while the last checkpoint is still running; a later commit tries again.
-                if wanted.try_send(()).is_ok() {
+                if sender.try_send(()).is_ok() {
                     begun_at = pages;
                 }
-            } else if pages >= limit {
-                // Copies the few pages that have been added since. Fails at once while the other
-                // thread is still at work.
-                let _ = log.checkpoint();
+            } else if pages >= LONG_LOG_PAGES
+                && let Some(_turn) = turn.try_lock()
+            {
+                run(|| log.checkpoint());
             }
             Ok(())
         }))?;
-        Ok(())
+        Ok(Checkpointer {
+            connection: connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
+            wanted,
+            turn: Arc::clone(&self.checkpoint),
+        })
     }
 }
 
-/// A connection that runs checkpoints.
-pub(crate) struct Checkpointer(Connection);
+/// Runs a checkpoint. What is left after an error is copied by the next one.
+fn run(checkpoint: impl FnOnce() -> rusqlite::Result<()>) {
+    if let Err(error) = checkpoint()
+        // Another process runs one.
+        && !super::is_busy(&error)
+    {
+        tracing::warn!(%error, "the write-ahead log cannot be copied to the database");
+    }
+}
+
+/// A connection that runs the checkpoints of a store.
+pub(crate) struct Checkpointer {
+    connection: Connection,
+    wanted: Receiver<()>,
+    turn: Turn,
+}
 
 impl Checkpointer {
-    /// Opens the file of a database that is already open.
-    pub fn open(file: &Path) -> Result<Self> {
-        connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map(Self)
+    /// Runs checkpoints until the store is closed.
+    pub fn run_until_closed(&self) {
+        for () in &self.wanted {
+            self.run();
+        }
     }
 
-    /// Copies what is in the write-ahead log to the database file, without delaying those who write
-    /// or read. What is left after an error is copied by the next one.
+    /// Copies what is in the write-ahead log to the database file.
     pub fn run(&self) {
+        let _turn = self.turn.lock();
         let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-        if let Err(error) = self.0.query_row(sql, [], |_| Ok(())) {
-            tracing::warn!(%error, "the write-ahead log cannot be copied to the database");
-        }
+        run(|| self.connection.query_row(sql, [], |_| Ok(())));
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::mpsc;
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -129,59 +155,81 @@ mod tests {
         }
     }
 
-    fn written(may_grow: bool, test: impl FnOnce(Written)) {
+    fn written(has_room: bool, test: impl FnOnce(Written, Checkpointer)) {
         let (folder, mut store) = empty_store();
         let file = folder.path().join(crate::DATABASE_FILE);
-        let (wanted, checkpoints) = mpsc::sync_channel(0);
-        store.leave_checkpoints(wanted, move || may_grow).unwrap();
-        let checkpointer = Checkpointer::open(&file).unwrap();
-        thread::scope(|scope| {
-            scope.spawn(move || {
-                for () in checkpoints {
-                    checkpointer.run();
-                }
-            });
-            test(Written {
+        let checkpointer = store.leave_checkpoints(&file, move || has_room).unwrap();
+        let outside = Connection::open(&file).unwrap();
+        let writes = 0;
+        test(
+            Written {
                 store,
-                outside: Connection::open(&file).unwrap(),
-                writes: 0,
-            });
+                outside,
+                writes,
+            },
+            checkpointer,
+        );
+    }
+
+    fn beside(checkpointer: Checkpointer, test: impl FnOnce()) {
+        thread::scope(|scope| {
+            scope.spawn(move || checkpointer.run_until_closed());
+            test();
         });
     }
 
     #[test]
-    fn pages_are_copied_by_the_other_thread_while_the_log_grows() {
-        written(true, |mut written| {
-            while written.log().0 < CHECKPOINT_PAGES {
-                assert_eq!(written.log().1, 0, "by the writer");
+    fn the_other_thread_copies_the_pages() {
+        written(true, |mut written, checkpointer| {
+            let request = thread::spawn(move || {
+                checkpointer.wanted.recv().unwrap();
+                checkpointer
+            });
+            while !request.is_finished() {
+                let (pages, copied) = written.log();
+                assert!(copied == 0 && pages < MAX_BEHIND_PAGES, "{pages} {copied}");
                 written.write();
             }
-            let deadline = Instant::now() + Duration::from_secs(20);
-            while written.log().1 < CHECKPOINT_PAGES {
-                assert!(Instant::now() < deadline, "{:?}", written.log());
-                thread::yield_now();
-            }
+            assert!(written.log().0 >= CHECKPOINT_PAGES);
+            let checkpointer = request.join().unwrap();
+            checkpointer.run();
+            let (pages, copied) = written.log();
+            assert_eq!(pages, copied);
         });
     }
 
     #[test]
     fn the_log_starts_again_although_writes_continue() {
-        written(true, |mut written| {
-            for _ in 0..2 {
-                let longest = written.write_until_it_starts_again();
-                let bounds = CHECKPOINT_PAGES..3 * CHECKPOINT_PAGES;
-                assert!(bounds.contains(&longest), "{longest}");
-            }
+        written(true, |mut written, checkpointer| {
+            beside(checkpointer, move || {
+                for _ in 0..2 {
+                    let longest = written.write_until_it_starts_again();
+                    assert!(longest >= CHECKPOINT_PAGES, "{longest}");
+                }
+            });
         });
     }
 
     #[test]
-    fn the_log_stays_short_while_it_must() {
-        written(false, |mut written| {
-            for _ in 0..3 {
+    fn the_writer_copies_the_pages_if_the_other_thread_does_not_keep_up() {
+        written(true, |mut written, checkpointer| {
+            for _ in 0..2 {
                 let longest = written.write_until_it_starts_again();
-                assert!(longest < 3 * SHORT_LOG_PAGES, "{longest}");
+                assert!(longest < MAX_BEHIND_PAGES + CHECKPOINT_PAGES, "{longest}");
             }
+            drop(checkpointer);
+        });
+    }
+
+    #[test]
+    fn the_log_stays_short_while_there_is_no_room() {
+        written(false, |mut written, checkpointer| {
+            beside(checkpointer, move || {
+                for _ in 0..3 {
+                    let longest = written.write_until_it_starts_again();
+                    assert!(longest < 2 * CHECKPOINT_PAGES, "{longest}");
+                }
+            });
         });
     }
 }
