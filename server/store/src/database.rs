@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::disk::{Disk, DiskState, OpenFiles};
+use super::disk::{Disk, DiskState, OpenFiles, with_suffix};
 use super::sqlite::Store;
 use super::{Result, StoreError};
 use crate::taken_names::TakenNames;
@@ -32,6 +32,8 @@ const READERS: usize = 4;
 const SCRUB_AFTER: Duration = Duration::from_secs(1);
 /// The pause before a failed checkpoint is tried again.
 const SCRUB_RETRY: Duration = Duration::from_mins(1);
+/// How long dropping the last handle waits for the threads to close the database.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which failures a write survives once its job has completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +44,12 @@ pub enum Durability {
     Record,
 }
 
-/// How long a stop waits for the threads to close the database.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
 type ReadJob = Box<dyn FnOnce(&Store) + Send>;
 type WriteJob = Box<dyn FnOnce(&mut Store) + Send>;
 
 /// A handle to the database. Clones share the same threads. Dropping the last clone ends them and
-/// waits until they have closed the database, so that no write-ahead log is left beside it.
+/// waits until they have closed the database, a few seconds at most: a process that ends earlier
+/// leaves the write-ahead log beside it.
 #[derive(Clone)]
 pub struct Database {
     writer: mpsc::Sender<WriteJob>,
@@ -59,11 +59,11 @@ pub struct Database {
     disk: Arc<Disk>,
     taken_names: Arc<TakenNames>,
     may_use_reserve: bool,
-    /// After the channels to the threads, because fields are dropped in this order.
+    /// After the channels to the threads, whose end ends them: fields are dropped in this order.
     _closing: Arc<Closing>,
 }
 
-/// Waits until the threads have closed the database.
+/// Waits, when it is dropped, until the threads have closed the database.
 struct Closing(Mutex<mpsc::Receiver<Infallible>>);
 
 impl Drop for Closing {
@@ -102,29 +102,29 @@ impl Database {
         let has_room = move || space.state() == DiskState::Normal;
         let checkpointer = connection.leave_checkpoints(file, has_room)?;
         let (writer, jobs) = mpsc::channel::<WriteJob>();
-        let (others, others_closed) = mpsc::channel();
-        let this = others.clone();
+        let (in_use, others_closed) = mpsc::channel();
+        let writing = in_use.clone();
         spawn("store-writer", move || {
             write(connection, &jobs);
-            drop(this);
+            drop(writing);
         })?;
         let (readers, jobs) = mpsc::channel::<ReadJob>();
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..READERS {
             let connection = Store::open_reader(file)?;
-            let (jobs, this) = (Arc::clone(&jobs), others.clone());
+            let (jobs, reading) = (Arc::clone(&jobs), in_use.clone());
             spawn("store-reader", move || {
                 read(&connection, &jobs);
                 drop(connection);
-                drop(this);
+                drop(reading);
             })?;
         }
-        drop(others);
+        drop(in_use);
         let (open, closed) = mpsc::channel();
         spawn("checkpoints", move || {
             checkpointer.run_until_closed();
-            // SQLite removes the log with the last connection, if that one may write and has used
-            // the log.
+            // SQLite removes the log when the last connection is closed, but only if that one may
+            // write and has used the log.
             wait_for_end(&others_closed);
             checkpointer.run();
             drop(checkpointer);
@@ -182,10 +182,9 @@ impl Database {
 
     /// Returns the size on disk in bytes: the database file and its write-ahead log.
     pub async fn size(&self) -> u64 {
-        let mut log = self.file.as_os_str().to_owned();
-        log.push("-wal");
+        let log = with_suffix(&self.file, "-wal");
         let mut bytes = 0;
-        for file in [self.file.as_ref(), Path::new(&log)] {
+        for file in [self.file.as_ref(), log.as_path()] {
             // A file that does not exist takes no space.
             bytes += tokio::fs::metadata(file)
                 .await
@@ -276,8 +275,8 @@ fn write(mut store: Store, jobs: &mpsc::Receiver<WriteJob>) {
     }
 }
 
-/// Waits until the threads that hold the other end have ended, up to [`CLOSE_TIMEOUT`]. Returns
-/// whether they have.
+/// Waits until the threads that hold the other end have dropped it, up to [`CLOSE_TIMEOUT`].
+/// Returns whether they have.
 fn wait_for_end(threads: &mpsc::Receiver<Infallible>) -> bool {
     threads.recv_timeout(CLOSE_TIMEOUT) == Err(RecvTimeoutError::Disconnected)
 }
@@ -420,7 +419,7 @@ mod tests {
         let file = folder.path().join(DATABASE_FILE);
         let database = Database::open(&file, HistorySync::Normal).unwrap();
         let operators = database.with_reserve();
-        let is_open = || crate::disk::with_suffix(&file, "-wal").exists();
+        let is_open = || with_suffix(&file, "-wal").exists();
         drop(database);
         let write = |store: &mut Store| store.set_csv_content("name", "written");
         let written = operators.write(Durability::Message, write).await;

@@ -32,8 +32,8 @@ pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const SHORT_LOCK: Duration = Duration::from_millis(200);
 /// What follows the database's file name in that of the reserve.
 const RESERVE_SUFFIX: &str = ".reserve";
-/// The size of the reserve. A purge writes 4 MiB or a little more to the write-ahead log before
-/// SQLite writes it from its start again.
+/// The size of the reserve. A purge writes 4 MiB or a little more to the write-ahead log before it
+/// starts again.
 const RESERVE_BYTES: u64 = 8 << 20;
 /// With less free space than this, an operator's write needs the reserve.
 const FULL_BYTES: u64 = 1 << 20;

@@ -4,9 +4,8 @@
 //! empty one: after a power loss, its end is expected to be damaged. Nothing would show that the
 //! newest changes are missing. But a kill leaves the index of the log, the file `-shm`, as it was
 //! (SQLite, *WAL-mode File Format* §2). It contains how many pages were committed to the log, and
-//! how many of these had been copied to the database. A clean stop removes
-//! both files unless it was cut short, and after a power loss the index may be an older one; then
-//! nothing is known.
+//! how many of these had been copied to the database. A clean stop removes both files unless it was
+//! cut short, and after a power loss the index may be an older one; then nothing is known.
 
 use std::fmt::{self, Display};
 use std::fs::File;

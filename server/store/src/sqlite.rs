@@ -62,7 +62,7 @@ pub struct Store {
     interned: Interned,
     /// Whether the write-ahead log may contain deleted text.
     needs_scrub: bool,
-    checkpoint: checkpoints::Turn,
+    checkpoint_turn: checkpoints::Turn,
     files: OpenFiles,
     audit_head: KnownHead,
     /// Empty on a connection that only reads.
@@ -96,7 +96,7 @@ impl Store {
             interned: Interned::default(),
             // The previous process may have died before it emptied the log.
             needs_scrub: true,
-            checkpoint: checkpoints::Turn::default(),
+            checkpoint_turn: checkpoints::Turn::default(),
             files: OpenFiles::of(file),
             audit_head,
             taken_names,
@@ -140,7 +140,7 @@ impl Store {
         let Some(left) = LogIndex::read(file) else {
             return Ok(None);
         };
-        let lost = left.lost_pages(pages_in_log(&connection)?);
+        let lost = left.lost_pages(checkpoints::copy_log(&connection)?);
         // The connection does not use the index, and removes the log when it is closed.
         let _ = fs::remove_file(with_suffix(file, "-shm"));
         Ok(LostChanges::of(file, lost))
@@ -162,7 +162,7 @@ impl Store {
             full: false,
             interned: Interned::default(),
             needs_scrub: false,
-            checkpoint: checkpoints::Turn::default(),
+            checkpoint_turn: checkpoints::Turn::default(),
             files: OpenFiles::of(file),
             audit_head: KnownHead::default(),
             taken_names: Arc::default(),
@@ -178,7 +178,7 @@ impl Store {
     /// itself, `secure_delete` has overwritten it with zeros. While other connections read, part of
     /// the log may have to stay; [`Self::needs_scrub`] then remains true.
     pub fn scrub(&mut self) -> Result<()> {
-        let turn = Arc::clone(&self.checkpoint);
+        let turn = Arc::clone(&self.checkpoint_turn);
         let _turn = turn.lock();
         self.connection.busy_timeout(Duration::ZERO)?;
         let busy = self
@@ -374,13 +374,6 @@ fn connect_alone(file: &Path) -> Result<Option<Connection>> {
         Err(error) if is_busy(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Returns how many pages SQLite has found in the write-ahead log. It copies them to the database.
-fn pages_in_log(connection: &Connection) -> Result<u32> {
-    let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-    let pages: i64 = connection.query_row(sql, [], |row| row.get(1))?;
-    Ok(u32::try_from(pages).unwrap_or_default())
 }
 
 fn cannot_open(file: &Path, reason: impl Display) -> StoreError {

@@ -15,7 +15,7 @@ fn a_connection_is_alone_only_if_no_other_uses_the_database_until_it_is_closed()
     assert!(connect_alone(&file).unwrap().is_none());
     drop(other);
     let alone = connect_alone(&file).unwrap().unwrap();
-    assert_eq!(pages_in_log(&alone).unwrap(), 0);
+    assert_eq!(checkpoints::copy_log(&alone).unwrap(), 0);
     let reader = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     reader.busy_timeout(Duration::ZERO).unwrap();
     let read = || {
